@@ -1,0 +1,48 @@
+# Each target works on a machine that has only Python 3.11+, make and a package index.
+# The environment is made on first use and renewed when a pyproject.toml or uv.lock changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SOURCE ?= commcare
+ARGS ?=
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.PHONY: help setup demo test check fix bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## make the environment in .venv
+
+$(READY): uv.lock pyproject.toml $(wildcard */pyproject.toml)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv sync --quiet --locked --python $(BIN)/python
+	@touch $@
+
+demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (ARGS="--cases 5000 --fault 429")
+	@$(BIN)/scout demo $(ARGS)
+
+test: $(READY) ## run all tests
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY) ## format, lint, types, import contracts, lock
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/uv lock --check --quiet
+
+fix: $(READY) ## format, and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## measure beside peers (see benchmarks/README.md)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## stop what the demo left running; remove the environment and everything generated
+	@test ! -x $(BIN)/scout || $(BIN)/scout demo --stop
+	@rm -rf .venv .scout .meltano .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,44 @@
+"""The world of the tests: one real Postgres for the session, one empty dataset schema a test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from scout_control import embedded
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of an embedded Postgres that lives as long as the test session."""
+    home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
+    home.chmod(0o755)  # as root, the server runs as another user, who must reach its files
+    try:
+        yield embedded.start(home / "data")
+    finally:
+        embedded.stop(home / "data")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def connection(postgres: str) -> Iterator[psycopg2.extensions.connection]:
+    """An autocommit connection of the superuser, to look at what a program has done."""
+    opened = psycopg2.connect(postgres)
+    opened.autocommit = True
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def dataset_schema(connection: psycopg2.extensions.connection) -> Iterator[str]:
+    """A name for a dataset schema that does not exist yet; dropped after the test."""
+    name = f"data_test_{uuid.uuid4().hex[:12]}"
+    yield name
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
