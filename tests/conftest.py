@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from psycopg2 import sql
+
 from scout_control import embedded
 
 
@@ -18,9 +19,8 @@ from scout_control import embedded
 def postgres() -> Iterator[str]:
     """URL of an embedded Postgres that lives as long as the test session."""
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
-    home.chmod(0o755)  # as root, the server runs as another user, who must reach its files
     try:
-        yield embedded.start(home / "data")
+        yield embedded.start(home / "data", durable=False)
     finally:
         embedded.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
