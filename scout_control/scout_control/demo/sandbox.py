@@ -1,0 +1,142 @@
+"""The CommCare HQ of the demo: ``commcare-sandbox serve`` as a child, and its control endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import psutil
+
+from scout_control.errors import NotFoundError, ServerError
+from scout_control.meltano import PASSED_ON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRAM = "commcare-sandbox"
+START_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
+_open = build_opener(ProxyHandler({})).open  # loopback: never through a proxy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """A sandbox that serves: how to log in, and how to tell it what to do."""
+
+    url: str
+    domain: str
+    username: str
+    api_key: str = field(repr=False)
+    pid: int
+    cases: int
+    forms: int
+
+    def call(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask the control endpoint, with a body to change something."""
+        request = Request(  # noqa: S310 - a loopback URL that the sandbox itself has printed
+            f"{self.url}/_sandbox/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with _open(request, timeout=ANSWER_SECONDS) as response:
+                return json.loads(response.read() or b"null")
+        except (URLError, TimeoutError, ConnectionError, ValueError) as error:
+            raise ServerError(
+                f"The sandbox at {self.url} does not answer ({type(error).__name__}).",
+                "Look into .scout/sandbox.log, then run again.",
+            ) from None
+
+    def count(self, stream: str) -> int:
+        """Return how many records of a stream the API would show now."""
+        return int(self.call(f"count/{stream}")["count"])
+
+    def is_alive(self) -> bool:
+        """Tell whether it still serves."""
+        return _process(self.pid) is not None
+
+    def stop(self) -> None:
+        """End it."""
+        process = _process(self.pid)
+        if process is None:
+            return
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+            try:
+                process.wait(10)
+            except psutil.TimeoutExpired:
+                process.kill()
+
+
+def start(home: Path, cases: int, forms: int) -> subprocess.Popen[bytes]:
+    """Start a sandbox of that size; ``ready`` waits until it serves."""
+    program = Path(sys.executable).with_name(PROGRAM)
+    if not program.exists():
+        raise NotFoundError(
+            f"{program} is not there.",
+            "The demo needs it: install commcare-sandbox, then run again.",
+        )
+    command = [str(program), "serve", "--port", "0", "--cases", str(cases), "--forms", str(forms)]
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    with (home / "sandbox.out").open("wb") as said, (home / "sandbox.log").open("wb") as log:
+        (home / "sandbox.out").chmod(0o600)
+        (home / "sandbox.log").chmod(0o600)
+        return subprocess.Popen(  # noqa: S603 - a fixed program
+            command,
+            env={**environment, "PATH": os.environ.get("PATH", os.defpath)},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def ready(home: Path, process: subprocess.Popen[bytes], cases: int, forms: int) -> Sandbox:
+    """Wait until a sandbox serves and remember it, so that ``remembered`` finds it."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        line = (home / "sandbox.out").read_text()
+        if line.endswith("\n"):
+            break
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            raise ServerError(
+                "The sandbox did not start.", f"Its reason is in {home / 'sandbox.log'}."
+            )
+        time.sleep(0.02)
+    told = json.loads(line)
+    known = {name: told[name] for name in ("url", "domain", "username", "api_key")}
+    found = {**known, "pid": process.pid, "cases": cases, "forms": forms}
+    (home / "sandbox.out").write_text("")
+    file = home / "sandbox.json"
+    file.touch(0o600)
+    file.write_text(json.dumps(found))
+    return Sandbox(**found)
+
+
+def remembered(home: Path) -> Sandbox | None:
+    """Return the sandbox that an earlier demo left running."""
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        found = Sandbox(**json.loads((home / "sandbox.json").read_text()))
+        if found.is_alive():
+            return found
+    return None
+
+
+def _process(pid: int) -> psutil.Process | None:
+    """Return the process if it is a sandbox, since process ids are used again."""
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process = psutil.Process(pid)
+        is_ours = any(PROGRAM in word for word in process.cmdline())
+        if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None

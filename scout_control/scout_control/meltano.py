@@ -1,0 +1,197 @@
+"""Starts ``meltano run`` and follows it to its end. The only module that starts a pipeline.
+
+Meltano has no supported Python interface, so it is a child process. Each run has a system directory
+of its own, since runs of one plugin that share one read each other's state; secrets travel in the
+environment only, which other accounts cannot list. Knows no store and no schedule.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scout_control.rules.meltano_log import Progress, RunLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+# All that a run gets from our own environment: where programs, certificates and proxies are.
+PASSED_ON = (
+    *(
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+    ),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+)
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory in it is made 0700 by mkdtemp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What to run, for which dataset schema, and with what."""
+
+    project_root: Path
+    blocks: Sequence[str]
+    dataset_schema: str
+    database_uri: str = field(repr=False)
+    """Where Meltano keeps state."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: str = "prod"
+    full_refresh: bool = False
+    dbt_target: Path | None = None
+    """Where dbt keeps what it has parsed, to start faster the next time; one place a dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run ended."""
+
+    run_id: str
+    returncode: int
+    seconds: float
+    log: RunLog
+    is_interrupted: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether everything that was asked for was done."""
+        return self.returncode == 0
+
+
+class Run:
+    """One ``meltano run``, started by entering its context and surely ended by leaving it."""
+
+    def __init__(self, pipeline: Pipeline, run_id: str | None = None) -> None:
+        self.run_id = run_id or str(uuid.uuid4())
+        self._pipeline = pipeline
+        self._log = RunLog()
+        self._is_interrupted = False
+
+    @contextmanager
+    def started(self) -> Iterator[Run]:
+        """Start the run; end it and all its processes when the context is left."""
+        with _work_directory() as work:
+            self._began = time.monotonic()
+            self.process = self._spawn(work)
+            try:
+                yield self
+            finally:
+                self.end()
+                if self.process.stdout:
+                    self.process.stdout.close()
+
+    def follow(
+        self, on_progress: Callable[[Progress], None], timeout: float | None = None
+    ) -> Ended:
+        """Read what the run says until it ends; after ``timeout`` seconds it is ended."""
+        watchdog = threading.Timer(timeout, self.end) if timeout else None
+        if watchdog:
+            watchdog.start()
+        try:
+            for line in self.process.stdout or ():
+                if progress := self._log.take(line):
+                    on_progress(progress)
+            returncode = self.process.wait()
+        finally:
+            if watchdog:
+                watchdog.cancel()
+        return Ended(
+            run_id=self.run_id,
+            returncode=returncode,
+            seconds=time.monotonic() - self._began,
+            log=self._log,
+            is_interrupted=self._is_interrupted,
+        )
+
+    def end(self, grace: float = 30.0) -> None:
+        """End Meltano, which ends its plugins; kill whatever is left after ``grace`` seconds.
+
+        Meltano never goes further than SIGTERM itself, and a plugin may ignore that.
+        """
+        if self.process.poll() is None:
+            self._is_interrupted = True
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(grace)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _spawn(self, work: Path) -> subprocess.Popen[str]:
+        pipeline = self._pipeline
+        command = ["meltano", "run", *(["--full-refresh"] if pipeline.full_refresh else [])]
+        programs = Path(sys.executable).parent
+        return subprocess.Popen(  # noqa: S603 - a fixed program; blocks come from the project
+            [str(programs / command[0]), *command[1:], *pipeline.blocks],
+            cwd=pipeline.project_root,
+            env=environment(pipeline, self.run_id, work),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            umask=0o077,
+        )
+
+
+def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
+    """Build the environment of a run: nothing comes along that is not named here."""
+    programs = Path(sys.executable).parent
+    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {
+        **inherited,
+        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
+        "MELTANO_PROJECT_ROOT": str(pipeline.project_root),
+        "MELTANO_SYS_DIR_ROOT": str(work / "meltano"),
+        "MELTANO_DATABASE_URI": pipeline.database_uri,
+        "MELTANO_ENVIRONMENT": pipeline.environment,
+        "MELTANO_RUN_ID": run_id,
+        "MELTANO_RUN_STATE_ID_SUFFIX": pipeline.dataset_schema,
+        "MELTANO_CLI_LOG_FORMAT": "json",
+        "MELTANO_AUTO_INSTALL": "false",
+        "DBT_TARGET_PATH": str(pipeline.dbt_target or work / "dbt"),
+        "DBT_LOG_PATH": str(work / "dbt-log"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+        "SCOUT_RUN_ID": run_id,
+        "SCOUT_DATASET_SCHEMA": pipeline.dataset_schema,
+        **pipeline.settings,
+        **pipeline.secrets,
+    }
+
+
+@contextmanager
+def _work_directory() -> Iterator[Path]:
+    """Make a directory for one run: ours alone, in memory where there is such a place."""
+    work = Path(
+        tempfile.mkdtemp(prefix="scout-run-", dir=IN_MEMORY if _is_usable(IN_MEMORY) else None)
+    )
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_usable(directory: Path) -> bool:
+    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)

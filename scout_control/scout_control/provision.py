@@ -1,0 +1,203 @@
+"""Makes the place that a dataset lives in: its schema, who may write it, who may read it.
+
+Isolation is held by the database: the writer may create nothing outside its dataset schema and read
+no other, the reader only reads. The schema itself belongs to control, so that no run can change
+whose it is. Everything may be called again. Knows no run and no source.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
+
+from scout_control.errors import OwnershipError, ServerError
+from scout_control.rules.naming import Dataset, reader_role, writer_role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
+
+# First match wins; what Postgres answers is never quoted, since it may hold names of other owners.
+REMEDIES = (
+    ("42501", "Give the role that control connects as CREATEROLE, and CREATE on the database."),
+    ("53", "The server is out of disk, memory or connections: free some, then run again."),
+    ("", "Look into the server's log, then run again."),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a dataset lives, and the login of one run that may write there."""
+
+    schema: str
+    owner: str
+    reader: str
+    writer: str
+    password: str = field(repr=False)
+
+    def url(self, server_url: str) -> str:
+        """Return the server's URL with the writer's login."""
+        parts = urlsplit(server_url)
+        host = parts.netloc.rpartition("@")[2]
+        login = f"{quote(self.writer, safe='')}:{quote(self.password, safe='')}"
+        rest = [(name, value) for name, value in parse_qsl(parts.query) if name != "password"]
+        return urlunsplit(parts._replace(netloc=f"{login}@{host}", query=urlencode(rest, safe="/")))
+
+
+def provision(server_url: str, dataset: Dataset) -> Place:
+    """Make sure that the dataset's schema and roles are there, and mint a login for one run.
+
+    Raises:
+        OwnershipError: A schema of that name is there and is not this dataset's.
+        ServerError: The server does not answer, or does not let us.
+    """
+    place = Place(
+        schema=dataset.schema,
+        owner=dataset.owner,
+        reader=reader_role(dataset.schema),
+        writer=writer_role(dataset.schema),
+        password=secrets.token_urlsafe(32),
+    )
+    with closing(connect(server_url)) as connection:
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [place.schema]
+                )
+                _check_owner(cursor, place)
+                _make_roles(connection, cursor, place)
+                _make_schema(cursor, place)
+        except psycopg2.Error as error:
+            raise _refusal(error, place.schema) from None
+    return place
+
+
+def let_read(server_url: str, schema: str, members: Iterable[str]) -> None:
+    """Let exactly these roles read a dataset schema; whoever is not named no longer may."""
+    reader = sql.Identifier(reader_role(schema))
+    wanted = set(members)
+    with closing(connect(server_url)) as connection:
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(MEMBERS, [reader_role(schema)])
+                present = {name for (name,) in cursor.fetchall()}
+                for name in present - wanted:
+                    cursor.execute(
+                        sql.SQL("REVOKE {} FROM {}").format(reader, sql.Identifier(name))
+                    )
+                for name in wanted - present:
+                    cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
+        except psycopg2.Error as error:
+            raise _refusal(error, schema) from None
+
+
+def connect(server_url: str) -> Connection:
+    """Connect to a server, or say which one does not answer."""
+    try:
+        return psycopg2.connect(server_url, connect_timeout=10, application_name="scout")
+    except psycopg2.OperationalError:
+        raise ServerError(
+            f"Postgres does not answer at {_address(server_url)}, or refuses the login.",
+            "Check that it runs, and the URL's user, password and database.",
+        ) from None
+    except psycopg2.ProgrammingError:
+        raise ServerError(
+            "The URL of the database cannot be read.",
+            "Write postgresql://user:password@host:port/database.",
+        ) from None
+
+
+MEMBERS = """
+    SELECT member.rolname
+      FROM pg_auth_members
+      JOIN pg_roles AS granted ON granted.oid = roleid
+      JOIN pg_roles AS member ON member.oid = pg_auth_members.member
+     WHERE granted.rolname = %s AND member.rolname <> current_user
+"""
+
+
+def _check_owner(cursor: Cursor, place: Place) -> None:
+    cursor.execute(
+        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
+        [place.schema],
+    )
+    found = cursor.fetchone()
+    if found and found[0] != place.owner:
+        raise OwnershipError(
+            f"The schema {place.schema} is there already and belongs to another owner.",
+            "Nothing was changed. Rename or drop that schema, then run again.",
+        )
+
+
+def _make_roles(connection: Connection, cursor: Cursor, place: Place) -> None:
+    cursor.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[place.reader, place.writer]]
+    )
+    present = {name for (name,) in cursor.fetchall()}
+    for role in sorted({place.reader, place.writer} - present):
+        cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+        cursor.execute(
+            sql.SQL("COMMENT ON ROLE {} IS {}").format(
+                sql.Identifier(role), sql.Literal(place.owner)
+            )
+        )
+    writer = sql.Identifier(place.writer)
+    scrambled = encrypt_password(place.password, place.writer, connection, "scram-sha-256")
+    cursor.execute(
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(writer, sql.Literal(scrambled))
+    )
+    cursor.execute(
+        sql.SQL("ALTER ROLE {} SET search_path TO {}").format(writer, sql.Identifier(place.schema))
+    )
+    cursor.execute("SELECT pg_has_role(%s, 'USAGE')", [place.writer])
+    if not cursor.fetchone()[0]:  # type: ignore[index]  # one row, always
+        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(writer))
+
+
+def _make_schema(cursor: Cursor, place: Place) -> None:
+    names = {
+        "schema": sql.Identifier(place.schema),
+        "reader": sql.Identifier(place.reader),
+        "writer": sql.Identifier(place.writer),
+        "owner": sql.Literal(place.owner),
+    }
+    for statement in SCHEMA:
+        cursor.execute(sql.SQL(statement).format(**names))
+
+
+SCHEMA = (
+    "CREATE SCHEMA IF NOT EXISTS {schema}",
+    "COMMENT ON SCHEMA {schema} IS {owner}",
+    "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC",
+    "GRANT USAGE, CREATE ON SCHEMA {schema} TO {writer}",
+    "GRANT USAGE ON SCHEMA {schema} TO {reader}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {writer} IN SCHEMA {schema} "
+    "GRANT SELECT ON TABLES TO {reader}",
+)
+
+
+def _refusal(error: psycopg2.Error, schema: str) -> ServerError:
+    """Say what was refused without quoting Postgres."""
+    state = error.pgcode or ""
+    remedy = next(text for prefix, text in REMEDIES if state.startswith(prefix))
+    cause = (
+        f"Postgres refused to make the place {schema} ({type(error).__name__}, SQLSTATE {state})."
+    )
+    return ServerError(cause, remedy)
+
+
+def _address(server_url: str) -> str:
+    parts = urlsplit(server_url)
+    return (
+        dict(parse_qsl(parts.query)).get("host") or parts.netloc.rpartition("@")[2] or "localhost"
+    )

@@ -1,0 +1,108 @@
+"""What the log lines of a ``meltano run`` say: progress, failures, pauses.
+
+Meltano has no supported Python interface; its log, one JSON object a line, is what it offers. Lines
+of another shape are passed over, since plugins may write what they like.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
+DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
+ERRORS = frozenset({"error", "critical"})
+EXTRACTOR, LOADER = "extractors", "loaders"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So many records of a stream were read since the line before."""
+
+    stream: str
+    records: int
+
+
+@dataclass
+class RunLog:
+    """What has been learned from the lines so far."""
+
+    fetched: Counter[str] = field(default_factory=Counter)
+    exit_codes: dict[str, int] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    resume_at: str | None = None
+    transform_error: str | None = None
+    complaint: str | None = None
+
+    def take(self, line: str) -> Progress | None:
+        """Learn from one line; return the progress that it reports."""
+        if found := PAUSED.search(line):
+            self.resume_at = found[1]
+        event = _parse(line)
+        if event is None:
+            return None
+        if event.get("event") == "Block run completed":
+            self._end_of_block(event)
+        elif event.get("level") in ERRORS:
+            self._error(event)
+        return self._progress(event)
+
+    def said(self, plugin_type: str) -> str | None:
+        """Return the last error that the extractor or the loader reported."""
+        prefix = {EXTRACTOR: "tap-", LOADER: "target-"}[plugin_type]
+        return next((text for name, text in self.words.items() if name.startswith(prefix)), None)
+
+    def _end_of_block(self, event: dict[str, Any]) -> None:
+        if event.get("success"):
+            return
+        self.complaint = _first_line(event.get("err"))
+        if event.get("block_type") == "InvokerCommand":
+            self.transform_error = self.words.get("dbt-postgres") or self.complaint
+        codes = event.get("exit_codes") or {}
+        self.exit_codes |= {
+            str(kind): code for kind, code in codes.items() if isinstance(code, int)
+        }
+        if found := DISCOVERY_FAILED.search(str(event.get("err"))):
+            self.exit_codes[EXTRACTOR] = int(found[1])
+
+    def _error(self, event: dict[str, Any]) -> None:
+        text = _first_line(event.get("event"))
+        plugin = event.get("string_id") or event.get("name")
+        if not text:
+            return
+        if plugin and str(plugin) != "meltano":
+            self.words[str(plugin)] = text
+        elif found := DISCOVERY_FAILED.search(str(event)):
+            self.exit_codes[EXTRACTOR] = int(found[1])
+        else:
+            self.complaint = text
+
+    def _progress(self, event: dict[str, Any]) -> Progress | None:
+        metric = event.get("metric_info")
+        if not isinstance(metric, dict) or metric.get("metric") != "record_count":
+            return None
+        if not str(event.get("string_id", "tap-")).startswith("tap-"):
+            return None
+        stream, value = metric.get("tags", {}).get("stream"), metric.get("value")
+        if not isinstance(stream, str) or not isinstance(value, int):
+            return None
+        self.fetched[stream] += value  # the counter starts anew with each line
+        return Progress(stream, value)
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _first_line(text: object) -> str:
+    lines = str(text or "").strip().splitlines()
+    return lines[0] if lines else ""

@@ -1,0 +1,65 @@
+"""What the end of a run means: from exit codes to the kinds of failure of ``errors``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scout_control.errors import (
+    CredentialRefusedError,
+    DataRefusedError,
+    RunError,
+    RunFailedError,
+    RunPausedError,
+    SettingsError,
+)
+from scout_control.rules.meltano_log import EXTRACTOR, LOADER
+
+if TYPE_CHECKING:
+    from scout_control.errors import ControlError
+    from scout_control.rules.meltano_log import RunLog
+
+KINDS: dict[int, type[ControlError]] = {
+    2: SettingsError,
+    65: DataRefusedError,
+    75: RunPausedError,
+    77: CredentialRefusedError,
+}
+REMEDIES: dict[type[ControlError], str] = {
+    SettingsError: "Nothing was loaded. Correct the setting, then run again.",
+    DataRefusedError: "Correct the data, or set on_invalid_record to reject; then run again.",
+    RunPausedError: "What was read is kept. Run again at {resume_at}: it goes on from there.",
+    CredentialRefusedError: "What was read is kept. Renew the login, then run again.",
+    RunFailedError: "What was read is kept. Run again: it goes on from there.",
+}
+
+
+def failure(log: RunLog) -> ControlError:
+    """Return the error that a failed run amounts to.
+
+    The extractor's code is looked at first, because a loader fails in its wake and not the other
+    way round: Meltano reports an extractor that lost its reader as ended well.
+    """
+    failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
+    kind = failed[0] if failed else EXTRACTOR
+    error = KINDS.get(log.exit_codes.get(kind, 0), RunFailedError)
+    cause = log.said(kind) or _plain_cause(log, kind)
+    remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
+    return error(cause, remedy.format(resume_at=log.resume_at or "a later time"))
+
+
+def transform_failure(log: RunLog) -> RunError:
+    """Return the error of a run whose data is loaded and whose models failed."""
+    return RunFailedError(
+        f"The data is loaded, but dbt failed: {log.transform_error}",
+        "Correct the model that dbt names, then run again.",
+    )
+
+
+def _plain_cause(log: RunLog, kind: str) -> str:
+    code = log.exit_codes.get(kind)
+    who = {EXTRACTOR: "The extractor", LOADER: "The loader"}[kind]
+    if code is None:
+        return log.complaint or "Meltano ended without saying why."
+    if code < 0:
+        return f"{who} was killed by signal {-code}."
+    return f"{who} ended with exit code {code}."

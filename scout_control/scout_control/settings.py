@@ -1,0 +1,48 @@
+"""The only reader of the environment of control itself.
+
+A run's environment is built in ``meltano``; nothing of ours reaches it by accident.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from scout_control.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Environment variables, each prefixed ``SCOUT_``."""
+
+    project_root: Path
+    """``SCOUT_PROJECT_ROOT``: the folder of meltano.yml; by default the nearest one upwards."""
+
+    home: Path
+    """``SCOUT_HOME``: where Postgres and the demo keep their files; ``.scout`` by default."""
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the environment.
+
+        Raises:
+            SettingsError: No Meltano project is found.
+        """
+        told = os.environ.get("SCOUT_PROJECT_ROOT")
+        root = Path(told).absolute() if told else _nearest_project()
+        if root is None or not (root / "meltano.yml").is_file():
+            raise SettingsError(
+                f"There is no meltano.yml in {root or Path.cwd()}"
+                + ("." if told else " or above it."),
+                "Run this in the project's folder, or set SCOUT_PROJECT_ROOT to it.",
+            )
+        home = os.environ.get("SCOUT_HOME")
+        return cls(project_root=root, home=Path(home).absolute() if home else root / ".scout")
+
+
+def _nearest_project() -> Path | None:
+    """Return the folder of the nearest meltano.yml: from here upwards, else where this code is."""
+    here, code = Path.cwd(), Path(__file__).absolute()
+    places = (here, *here.parents, *code.parents)
+    return next((place for place in places if (place / "meltano.yml").is_file()), None)

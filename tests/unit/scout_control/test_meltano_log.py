@@ -1,0 +1,103 @@
+"""What control learns from Meltano's log, and what a failed run amounts to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from scout_control.rules.meltano_log import Progress, RunLog
+from scout_control.rules.outcomes import failure, transform_failure
+
+from scout_control import errors
+
+
+def a_log(*events) -> RunLog:
+    log = RunLog()
+    for event in events:
+        log.take(event if isinstance(event, str) else json.dumps(event))
+    return log
+
+
+def ended(success=False, **facts):
+    return {"event": "Block run completed", "success": success, "level": "error", **facts}
+
+
+def counted(stream, records, string_id="tap-commcare"):
+    metric = {"metric": "record_count", "value": records, "tags": {"stream": stream}}
+    return {"event": "METRIC", "level": "info", "string_id": string_id, "metric_info": metric}
+
+
+def test_counts_of_a_stream_add_up():
+    log = RunLog()
+
+    assert log.take(json.dumps(counted("cases", 1000))) == Progress("cases", 1000)
+    assert log.take(json.dumps(counted("cases", 500))) == Progress("cases", 500)
+    assert log.fetched == {"cases": 1500}
+
+
+def test_counts_of_the_loader_are_not_progress_of_the_extractor():
+    assert a_log(counted("cases", 5, string_id="target-scout-postgres")).fetched == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["", "plain text", "{not json", "[1]", "{}", '{"event": 5}', '{"metric_info": []}']
+)
+def test_a_line_of_another_shape_is_passed_over(line):
+    assert a_log(line) == RunLog()
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind", "exit_code"),
+    [
+        ({"extractors": 77}, errors.CredentialRefusedError, 77),
+        ({"extractors": 75}, errors.RunPausedError, 75),
+        ({"extractors": 65}, errors.DataRefusedError, 65),
+        ({"loaders": 65}, errors.DataRefusedError, 65),
+        ({"extractors": 2}, errors.SettingsError, 2),
+        ({"loaders": 1}, errors.RunFailedError, 1),
+        ({"loaders": -9}, errors.RunFailedError, 1),
+        ({"extractors": 77, "loaders": 1}, errors.CredentialRefusedError, 77),
+    ],
+)
+def test_the_exit_code_of_a_plugin_decides_what_a_failure_is(codes, kind, exit_code):
+    error = failure(a_log(ended(err="Extractor failed", exit_codes=codes)))
+
+    assert type(error) is kind
+    assert error.exit_code == exit_code
+
+
+def test_a_login_refused_during_discovery_is_known_too():
+    text = "Catalog discovery failed: command ['tap-commcare'] returned 77 with stderr:\n no"
+
+    assert failure(a_log(ended(err=text))).exit_code == 77
+
+
+def test_the_plugins_own_words_are_the_cause():
+    said = {"event": "HQ refused the login of river-health.", "level": "error"}
+    log = a_log(
+        said | {"string_id": "tap-commcare"},
+        ended(err="Extractor failed", exit_codes={"extractors": 77}),
+    )
+
+    assert failure(log).cause == "HQ refused the login of river-health."
+
+
+def test_a_pause_names_when_to_run_again():
+    said = {"event": "event=paused resume_at=2026-11-20T20:00:00Z", "level": "warning"}
+    log = a_log(said, ended(err="Extractor failed", exit_codes={"extractors": 75}))
+
+    assert log.resume_at == "2026-11-20T20:00:00Z"
+    assert "2026-11-20T20:00:00Z" in failure(log).remedy
+
+
+def test_a_failed_model_is_not_a_failed_load():
+    log = a_log(
+        ended(success=True, level="info"),
+        ended(block_type="InvokerCommand", err="`dbt build` failed with exit code: 1"),
+    )
+
+    assert "The data is loaded" in transform_failure(log).cause
+
+
+def test_a_run_that_dies_without_a_word_still_has_an_error():
+    assert "without saying why" in failure(RunLog()).cause

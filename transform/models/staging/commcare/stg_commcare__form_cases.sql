@@ -1,0 +1,13 @@
+-- What each form did to each case, renamed. Nothing is joined, filtered or counted here.
+
+select
+    form_id,
+    case_id,
+    domain,
+    path,
+    is_created,
+    is_updated,
+    is_closed,
+    indexed_on as indexed_at
+
+from {{ source('commcare', 'form_cases') }}

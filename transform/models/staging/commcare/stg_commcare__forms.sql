@@ -1,0 +1,24 @@
+-- Submitted forms, typed and renamed. Nothing is joined, filtered or counted here.
+
+select
+    form_id,
+    domain,
+    xmlns,
+    app_id,
+    build_id,
+    user_id,
+    username,
+    time_start as started_at,
+    time_end as ended_at,
+    extract(epoch from time_end - time_start) as duration_seconds,
+    received_on as received_at,
+    server_modified_on as server_modified_at,
+    indexed_on as indexed_at,
+    edited_on as edited_at,
+    archived as is_archived,
+    form_data,
+    metadata,
+    attachments,
+    case_ids
+
+from {{ source('commcare', 'forms') }}
