@@ -1,0 +1,111 @@
+"""Faults: answers that a healthy server would not give, planted as the switches say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from commcare_sandbox.hq.throttle import retry_after
+from commcare_sandbox.switches import SwitchError, Switches
+from commcare_sandbox.wire import HTML_TYPE, Answer, Call
+
+_GATEWAY = (
+    "<html>\r\n<head><title>{0} {1}</title></head>\r\n<body>\r\n<center><h1>{0} {1}</h1></center>"
+    "\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
+_REASONS = {500: "", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+COLLECTION_KEYS = ("cases", "objects", "data")
+
+
+def _gateway(status: int) -> Answer:
+    body = _GATEWAY.format(status, _REASONS[status]).encode()
+    return Answer(body, status, content_type=HTML_TYPE)
+
+
+def _server_error(_call: Call, _switches: Switches) -> Answer:
+    message = "Sorry, this request could not be processed. Please try again later."
+    return Answer({"error_message": message}, 500)
+
+
+def _too_many(call: Call, switches: Switches) -> Answer:
+    tastypie = "/case/v2/" not in call.path and "/v0.6/case/" not in call.path
+    headers = retry_after(switches, switches.retry_after_seconds, tastypie=tastypie)
+    return Answer(b"", 429, headers, HTML_TYPE)
+
+
+def _unavailable(_call: Call, switches: Switches) -> Answer:
+    answer = _gateway(503)
+    answer.headers = retry_after(switches, switches.retry_after_seconds, tastypie=False)
+    return answer
+
+
+INSTEAD: dict[str, Callable[[Call, Switches], Answer]] = {
+    "429": _too_many,
+    "500": _server_error,
+    "502": lambda _call, _switches: _gateway(502),
+    "503": _unavailable,
+    "504": lambda _call, _switches: _gateway(504),
+    "401": lambda _call, _switches: Answer(b"", 401, content_type=HTML_TYPE),
+    "403": lambda _call, _switches: Answer(b"", 403, content_type=HTML_TYPE),
+}
+"""Faults that replace the answer; the request is not handled."""
+
+SPOILED = ("missing-key", "truncate", "reset", "stall")
+"""Faults that spoil the right answer."""
+
+FAULTS = (*INSTEAD, *SPOILED)
+
+
+@dataclass
+class Faults:
+    """Decides which requests meet a fault."""
+
+    seen: int = 0
+    met: int = 0
+
+    def choose(self, path: str, switches: Switches) -> str | None:
+        """Return the fault that this request meets, if any."""
+        wanted = [name.strip() for name in switches.fault.split(",") if name.strip()]
+        if not wanted or switches.fault_path not in path:
+            return None
+        if not switches.fault_path and path.startswith("/oauth/"):
+            return None
+        self.seen += 1
+        if switches.fault_every and self.seen % switches.fault_every:
+            return None
+        if switches.fault_next:
+            switches.fault_next -= 1
+            if not switches.fault_next:
+                switches.fault = ""
+        self.met += 1
+        return wanted[(self.met - 1) % len(wanted)]
+
+
+def without_collection(answer: Answer) -> Answer:
+    """Return a list's answer without its list."""
+    if isinstance(answer.body, dict):
+        answer.body = {k: v for k, v in answer.body.items() if k not in COLLECTION_KEYS}
+    return answer
+
+
+def first_half(body: bytes) -> bytes:
+    """Return the first half of a body: JSON that ends too early."""
+    return body[: max(len(body) // 2, 1)]
+
+
+async def stall(switches: Switches) -> None:
+    """Say nothing for a while."""
+    await asyncio.sleep(switches.stall_seconds)
+
+
+def check(changes: dict[str, Any]) -> None:
+    """Refuse a change of switches that names a fault which does not exist.
+
+    Raises:
+        SwitchError: It does.
+    """
+    for name in str(changes.get("fault") or "").split(","):
+        if name.strip() and name.strip() not in FAULTS:
+            raise SwitchError(f"There is no fault {name.strip()!r}. Known: {', '.join(FAULTS)}.")

@@ -1,0 +1,1 @@
+"""The CommCare HQ half of the sandbox."""

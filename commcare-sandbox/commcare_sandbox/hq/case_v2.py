@@ -1,0 +1,224 @@
+"""Case API v2: the list with its cursor, one case, several, by external id, and bulk-fetch."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+
+from commcare_sandbox.hq.case_filters import case_query, in_location
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.dates import joined
+from commcare_sandbox.hq.programme import moments
+from commcare_sandbox.hq.programme.cases import Case, shown_v2
+from commcare_sandbox.hq.programme.collection import FOREVER, Key, Query, Window
+from commcare_sandbox.wire import Answer, Pairs, RefusalError, bad_request
+
+MOST = 5000
+_LAST = "last_case_id"
+_FROM = "indexed_on.gte"
+
+
+def case_list(context: Context) -> Answer:
+    """Answer a page of cases, oldest indexing first."""
+    params, key = _opened(context)
+    limit = _limit(params)
+    query = case_query(context, params)
+    cap = context.world.switches.page_cap
+    limit = min(limit, cap) if cap else limit
+    cases = context.space.cases.following(query, key, limit)
+    total = context.space.cases.count(_rest(context, query, key))
+    show = shower(context, params)
+    body: dict[str, Any] = {"matching_records": total, "cases": [show(case) for case in cases]}
+    if _goes_on(context, len(cases), limit, total):
+        body["next"] = _next(context, params, cases[-1])
+    return Answer(body)
+
+
+def _goes_on(context: Context, found: int, limit: int, total: int) -> bool:
+    if context.world.switches.old_case_list:
+        return total > found > 0
+    return found == limit > 0
+
+
+def _rest(context: Context, query: Query[Case], key: Key) -> Query[Case]:
+    if not context.world.switches.old_case_list or key[0] == -FOREVER:
+        return query
+    windows = joined([*query.windows, Window("indexed_on", low=key[0])])
+    return replace(query, windows=windows)
+
+
+def _opened(context: Context) -> tuple[Pairs, Key]:
+    """Return the list's own parameters, and after which case this page begins."""
+    params = context.call.params
+    cursor = context.call.get("cursor")
+    if cursor is None:
+        return params, (-FOREVER, "")
+    others = [name for name, _ in params if name != "cursor"]
+    if others:
+        raise bad_request(f"'{others[0]}' is not a valid parameter.")
+    try:
+        inside = parse_qsl(base64.b64decode(cursor, validate=True).decode(), keep_blank_values=True)
+    except (binascii.Error, UnicodeDecodeError):
+        raise bad_request("Unable to decode cursor.") from None
+    last = next((value for name, value in inside if name == _LAST), "")
+    starts = [value for name, value in inside if name == _FROM]
+    own = [pair for pair in inside if pair[0] != _LAST]
+    if not starts or not starts[-1].isdecimal():
+        raise bad_request("Unable to decode cursor.")
+    if len(starts) > 1 and context.world.switches.gte_duplicate_page:
+        return [pair for pair in own if pair != (_FROM, starts[-1])], (-FOREVER, "")
+    at = len(own) - 1 - [name for name, _ in reversed(own)].index(_FROM)
+    return own[:at] + own[at + 1 :], (int(starts[-1]), last)
+
+
+def _next(context: Context, params: Pairs, last: Case) -> str:
+    stamp = moments.read(last.indexed_on) // 1000
+    kept = params
+    if context.call.get("cursor") is not None and context.world.switches.gte_duplicate_page:
+        kept = [pair for pair in params if pair[0] != _FROM]
+    inside = urlencode([*kept, (_FROM, stamp), (_LAST, last.case_id)])
+    query = urlencode({"cursor": base64.b64encode(inside.encode()).decode()})
+    return context.link(query, "absolute")
+
+
+def _limit(params: Pairs) -> int:
+    text = next((value for name, value in reversed(params) if name == "limit"), "20")
+    try:
+        limit = int(text)
+    except ValueError:
+        raise bad_request(f"'{text}' is not a valid value for 'limit'") from None
+    if limit > MOST:
+        raise bad_request(f"You cannot request more than {MOST} cases per request.")
+    if limit < 0:
+        raise bad_request(f"'{text}' is not a valid value for 'limit'")
+    return limit
+
+
+def shower(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
+    """Return what shows a case, with the fields that ``fields`` or ``exclude`` leave."""
+    domain = context.space.name
+    chosen = {
+        way: [value for name, value in params if name == way or name.startswith(f"{way}.")]
+        for way in ("fields", "exclude")
+    }
+    if chosen["fields"] and chosen["exclude"]:
+        raise bad_request("You cannot use both 'fields' and 'exclude'.")
+    wanted, unwanted = _paths(params, "fields"), _paths(params, "exclude")
+    if chosen["fields"]:
+        return lambda case: _kept(shown_v2(case, domain), wanted)
+    if chosen["exclude"]:
+        return lambda case: _stripped(shown_v2(case, domain), unwanted)
+    return lambda case: shown_v2(case, domain)
+
+
+def _paths(params: Pairs, way: str) -> list[tuple[str, ...]]:
+    paths = []
+    for name, value in params:
+        if name == way or name.startswith(f"{way}."):
+            above = tuple(name.split(".")[1:])
+            paths += [(*above, *part.split(".")) for part in value.split(",") if part]
+    return paths
+
+
+def _kept(shown: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for head in dict.fromkeys(path[0] for path in paths):
+        deeper = [path[1:] for path in paths if path[0] == head]
+        if head not in shown:
+            continue
+        inside = shown[head]
+        if () in deeper or not isinstance(inside, dict):
+            kept[head] = inside
+        else:
+            kept[head] = _kept(inside, deeper)
+    return kept
+
+
+def _stripped(shown: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
+    left = {name: value for name, value in shown.items() if (name,) not in paths}
+    for name, value in left.items():
+        deeper = [path[1:] for path in paths if path[0] == name and len(path) > 1]
+        if deeper and isinstance(value, dict):
+            left[name] = _stripped(value, deeper)
+    return left
+
+
+# ---------------------------------------------------------------------- by id
+
+
+def case_detail(context: Context) -> Answer:
+    """Answer one case, or several whose ids are joined by commas."""
+    wanted = context.call.captured["id"]
+    show = shower(context, context.call.params)
+    if "," in wanted:
+        return _several(context, [each for each in wanted.split(",") if each], [])
+    case = context.space.cases.get(wanted)
+    if case is None:
+        raise RefusalError(404, {"error": f"Case '{wanted}' not found"})
+    if not may_see(context, case):
+        raise RefusalError(403, {"error": f"Insufficient permission for Case '{wanted}'"})
+    return Answer(show(case))
+
+
+def case_by_external_id(context: Context) -> Answer:
+    """Answer the case with an external id."""
+    wanted = context.call.captured["id"]
+    case = _by_external_id(context, wanted)
+    if case is None:
+        raise RefusalError(404, {"error": f"Case '{wanted}' not found"})
+    return Answer(shower(context, context.call.params)(case))
+
+
+def bulk_fetch(context: Context) -> Answer:
+    """Answer the cases whose ids, or external ids, are in the body; in that order."""
+    try:
+        body = msgspec.json.decode(context.call.body or b"null")
+    except msgspec.DecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise bad_request("Payload must be a single JSON object")
+    asked = [body.get("case_ids") or [], body.get("external_ids") or []]
+    if not all(isinstance(ids, list) for ids in asked):
+        raise bad_request("'case_ids' and 'external_ids' must be lists")
+    if not any(asked):
+        raise bad_request("Must specify 'case_ids' or 'external_ids'")
+    if sum(map(len, asked)) > MOST:
+        raise bad_request(f"You cannot request more than {MOST} cases per request.")
+    return _several(context, asked[0], asked[1])
+
+
+def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> Answer:
+    show = shower(context, context.call.params)
+    found: list[dict[str, Any]] = []
+    missing = 0
+    asked = [("case_id", str(each)) for each in case_ids]
+    asked += [("external_id", str(each)) for each in external_ids]
+    for name, wanted in asked:
+        if name == "case_id":
+            case = context.space.cases.get(wanted)
+        else:
+            case = _by_external_id(context, wanted)
+        if case is None or not may_see(context, case):
+            missing += 1
+            found.append({name: wanted, "error": "not found"})
+        else:
+            found.append(show(case))
+    answer = {"matching_records": len(found) - missing, "missing_records": missing}
+    return Answer(answer | {"cases": found})
+
+
+def _by_external_id(context: Context, wanted: str) -> Case | None:
+    query = case_query(context, [("external_id", wanted)])
+    found = context.space.cases.following(query, (-FOREVER, ""), 1)
+    return found[0] if found else None
+
+
+def may_see(context: Context, case: Case) -> bool:
+    """Tell whether the login's locations include a case."""
+    return not context.world.switches.location_restricted or in_location(case)

@@ -1,0 +1,154 @@
+"""Who may pass: authentication, then permission, then throttle, with HQ's own words for no."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from hashlib import md5
+from urllib.request import parse_http_list, parse_keqv_list
+
+from commcare_sandbox.hq import throttle
+from commcare_sandbox.logins import Logins
+from commcare_sandbox.switches import Switches
+from commcare_sandbox.wire import Call, RefusalError
+from commcare_sandbox.world import World
+
+REALM = "CommCareHQ"
+_CUT_OFF = (
+    "API access has been temporarily cut off due to too many requests.  "
+    "To re-enable, please contact support."
+)
+_NO_PLAN = "Your current subscription does not have access to this feature"
+_MALFORMED = "Bad HTTP_AUTHORIZATION header. Expected 'ApiKey username:api_key'"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a resource asks of its callers."""
+
+    permission: str | None = "access_api"
+    throttled: bool = True
+    tastypie: bool = True
+    needs_locations: bool = False
+    sees_subset: bool = False
+    """A location-restricted login gets a part of the list, instead of 403."""
+
+
+def authenticate(call: Call, world: World, rule: Rule) -> None:
+    """Let a caller pass whose login is right.
+
+    Raises:
+        RefusalError: 401 with HQ's body, or 400 for a header that cannot be read.
+    """
+    header = call.headers.get("authorization", "")
+    scheme, _, rest = header.partition(" ")
+    if not header and rule.tastypie and call.get("api_key"):
+        scheme, rest = "apikey", f"{call.get('username') or ''}:{call.get('api_key')}"
+    if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), call, world.logins):
+        raise RefusalError(401)
+    if scheme.lower() in ("basic", "digest") and world.switches.two_factor:
+        raise RefusalError(
+            401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"}
+        )
+
+
+def permit(call: Call, world: World, rule: Rule) -> None:
+    """Let a caller pass who may use a resource of a domain.
+
+    Raises:
+        RefusalError: 401 or 403 with HQ's body.
+    """
+    switches = world.switches
+    if call.captured["domain"] not in world.domains:
+        raise RefusalError(403)
+    if switches.expired_subscription:
+        raise RefusalError(401, {"error": _NO_PLAN})
+    if switches.cut_off:
+        raise RefusalError(401, {"error": _CUT_OFF})
+    lacking = {each.strip() for each in switches.missing_permission.split(",")}
+    needed = {rule.permission, "access_api"}
+    if needed & lacking or (rule.needs_locations and switches.no_locations):
+        raise RefusalError(403)
+    if switches.location_restricted and not rule.sees_subset:
+        raise RefusalError(403)
+
+
+def slow_down(call: Call, world: World, rule: Rule) -> None:
+    """Let a caller pass whose domain has calls left.
+
+    Raises:
+        RefusalError: 429 with an empty body.
+    """
+    if not rule.throttled:
+        return
+    domain = call.captured["domain"]
+    seconds = world.throttle.wait(domain, world.switches)
+    if seconds > 0:
+        raise too_many(world.switches, seconds, tastypie=rule.tastypie)
+    world.throttle.count(domain, world.switches)
+
+
+def too_many(switches: Switches, seconds: float, *, tastypie: bool) -> RefusalError:
+    """Refuse with 429, and Retry-After as switched."""
+    refusal = RefusalError(429)
+    refusal.answer.headers |= throttle.retry_after(switches, seconds, tastypie=tastypie)
+    return refusal
+
+
+# ---------------------------------------------------------------------- schemes
+
+
+def _api_key(rest: str, _call: Call, logins: Logins) -> bool:
+    username, colon, api_key = rest.partition(":")
+    if not colon:
+        raise RefusalError(400, _MALFORMED.encode())
+    return logins.accepts_key(username, api_key)
+
+
+def _basic(rest: str, _call: Call, logins: Logins) -> bool:
+    try:
+        username, colon, password = base64.b64decode(rest).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise RefusalError(400, b"Bad HTTP_AUTHORIZATION header") from None
+    if not colon:
+        raise RefusalError(400, b"Bad HTTP_AUTHORIZATION header")
+    return logins.accepts_password(username, password)
+
+
+def _bearer(rest: str, _call: Call, logins: Logins) -> bool:
+    return logins.accepts_token(rest)
+
+
+def _challenge(_rest: str, _call: Call, logins: Logins) -> bool:
+    fields = f'realm="{REALM}", nonce="{_nonce(logins)}", algorithm="MD5", qop="auth"'
+    raise RefusalError(401, b"", WWW_Authenticate=f"Digest {fields}")
+
+
+def _nonce(logins: Logins) -> str:
+    return _md5(logins.account.client_secret)
+
+
+def _digest(rest: str, call: Call, logins: Logins) -> bool:
+    try:
+        given = parse_keqv_list(parse_http_list(rest))
+        username, nonce, uri = given["username"], given["nonce"], given["uri"]
+        answer = given["response"]
+    except (KeyError, ValueError, IndexError):
+        raise RefusalError(400, b"Bad HTTP_AUTHORIZATION header") from None
+    account = logins.account
+    if username.lower() != account.username or nonce != _nonce(logins):
+        return _challenge(rest, call, logins)
+    secret = _md5(f"{username}:{REALM}:{account.password}")
+    asked = _md5(f"{call.method}:{uri}")
+    middle = nonce
+    if "qop" in given:
+        middle = f"{nonce}:{given.get('nc')}:{given.get('cnonce')}:{given['qop']}"
+    return _md5(f"{secret}:{middle}:{asked}") == answer
+
+
+def _md5(text: str) -> str:
+    return md5(text.encode()).hexdigest()  # noqa: S324 - HTTP Digest is defined with MD5
+
+
+_SCHEMES = {"apikey": _api_key, "basic": _basic, "bearer": _bearer, "digest": _digest}

@@ -1,0 +1,132 @@
+"""Every address of HQ: each resource at its new and its old one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from commcare_sandbox.hq import case_v1, case_v2, form_v1, oauth, small
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.guard import Rule, authenticate, permit, slow_down
+from commcare_sandbox.wire import Answer, Call, RefusalError
+from commcare_sandbox.world import World
+
+Handler = Callable[[Context], Answer]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource: where it is, who may read it, what answers."""
+
+    name: str
+    versions: tuple[str, ...]
+    rule: Rule
+    listing: Handler | None = None
+    detail: Handler | None = None
+    method: str = "GET"
+
+
+V1, V2, BOTH = ("v1", "v0.5"), ("v2", "v0.6"), ("v1", "v0.5", "v2", "v0.6")
+_DATA = Rule("edit_data")
+_CASES = Rule("edit_data", tastypie=False, sees_subset=True)
+_CASES_V1 = Rule("edit_data")
+_ANYONE = Rule(None, throttled=False)
+
+RESOURCES = (
+    Resource("case", V1, _CASES_V1, case_v1.case_list_v1, case_v1.case_detail_v1),
+    Resource("form", V1, _DATA, form_v1.form_list, form_v1.form_detail),
+    Resource("application", V1, Rule(), small.application_list, small.application_detail),
+)
+
+
+@dataclass(frozen=True)
+class Route:
+    """An address, and what happens there."""
+
+    pattern: re.Pattern[str]
+    method: str
+    rule: Rule
+    handler: Handler
+
+
+def _route(path: str, rule: Rule, handler: Handler, method: str = "GET") -> Route:
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\."))
+    return Route(re.compile(pattern), method, rule, handler)
+
+
+def _addresses(name: str, version: str) -> str:
+    """Return where a version of a resource is: new ones end in it, old ones begin with it."""
+    tail = f"{version}/{name}" if "." in version else f"{name}/{version}"
+    return f"/a/{{domain}}/api/{tail}/"
+
+
+def _routes() -> list[Route]:
+    routes = []
+    for version in V2:
+        home = _addresses("case", version)
+        routes += [
+            _route(f"{home}?", _CASES, case_v2.case_list),
+            _route(f"{home}bulk-fetch/?", _CASES, case_v2.bulk_fetch, "POST"),
+            _route(f"{home}ext/{{id}}/?", _CASES, case_v2.case_by_external_id),
+            _route(f"{home}{{id}}/?", _CASES, case_v2.case_detail),
+        ]
+    for resource in RESOURCES:
+        for version in resource.versions:
+            home = _addresses(resource.name, version)
+            if resource.listing:
+                routes.append(_route(home, resource.rule, resource.listing, resource.method))
+            if resource.detail:
+                routes.append(_route(f"{home}{{id}}/", resource.rule, resource.detail))
+    for name, handler in (("identity", small.identity), ("user_domains", small.user_domains)):
+        routes += [
+            _route(f"/api/{name}/v1/", _ANYONE, handler),
+            _route(f"/api/v0.5/{name}/", _ANYONE, handler),
+        ]
+    return routes
+
+
+ROUTES = _routes()
+_OAUTH = {"/oauth/token/": oauth.token, "/oauth/revoke_token/": oauth.revoke}
+
+
+def belongs_here(path: str) -> bool:
+    """Tell whether a path is one of HQ's."""
+    return path.startswith(("/a/", "/api/", "/oauth/"))
+
+
+def answer(call: Call, world: World) -> Answer:
+    """Answer a request as HQ does."""
+    try:
+        return _oauth(call, world) if call.path in _OAUTH else _found(call, world)
+    except RefusalError as refusal:
+        return refusal.answer
+
+
+def _oauth(call: Call, world: World) -> Answer:
+    if call.method != "POST":
+        raise RefusalError(405, b"", Allow="POST")
+    return _OAUTH[call.path](call, world)
+
+
+def _found(call: Call, world: World) -> Answer:
+    for route in ROUTES:
+        match = route.pattern.fullmatch(call.path)
+        if match:
+            call.captured = match.groupdict()
+            return _guarded(route, call, world)
+    raise RefusalError(404, b"<h1>Not Found</h1>")
+
+
+def _guarded(route: Route, call: Call, world: World) -> Answer:
+    if call.method != route.method and (call.method, route.method) != ("HEAD", "GET"):
+        body = b"" if route.rule.tastypie else {"error": "Request method not allowed"}
+        raise RefusalError(405, body, Allow=route.method)
+    authenticate(call, world, route.rule)
+    context = Context(call, world)
+    if "domain" in call.captured:
+        permit(call, world, route.rule)
+        slow_down(call, world, route.rule)
+        context.domain = world.domains[call.captured["domain"]]
+        context.domain.settle(world.journal.total)
+    return route.handler(context)

@@ -1,0 +1,49 @@
+"""The lists that are small: who am I, my domains, applications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.programme import apps
+from commcare_sandbox.hq.tastypie import listed, whole
+from commcare_sandbox.wire import Answer, RefusalError
+
+
+def identity(context: Context) -> Answer:
+    """Answer who calls: a bare object."""
+    me = context.world.first_domain.people.web_users()[0]
+    return Answer(
+        {name: me[name] for name in ("id", "username", "first_name", "last_name", "email")}
+    )
+
+
+def user_domains(context: Context) -> Answer:
+    """Answer the domains of the login."""
+    hidden = context.world.switches.hidden_domains.split(",")
+    if context.call.get("feature_flag"):
+        raise RefusalError(400, {"error": f"{context.call.get('feature_flag')!r} is not a flag"})
+    return listed(
+        context,
+        [
+            {"domain_name": name, "project_name": name.replace("-", " ").title()}
+            for name in context.world.domains
+            if name not in hidden
+        ],
+    )
+
+
+def application_list(_context: Context) -> Answer:
+    """Answer all applications in one page."""
+    meta: dict[str, Any] = {"limit": None, "next": None, "offset": 0, "previous": None}
+    found = apps.applications()
+    return whole(found, meta | {"total_count": len(found)})
+
+
+def application_detail(context: Context) -> Answer:
+    """Answer one application, or a build of one."""
+    wanted = context.call.captured["id"]
+    for application in [*apps.applications(), apps.build()]:
+        if application["id"] == wanted:
+            return Answer(application)
+    raise RefusalError(404)

@@ -1,0 +1,87 @@
+"""The envelope of HQ's older resources: meta and objects, limit and offset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.wire import Answer, bad_request
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
+Fetch = Callable[[int, int], list[Any]]
+
+
+def bounds(context: Context, default: int = DEFAULT_LIMIT, most: int = MAX_LIMIT) -> Any:
+    """Return the effective limit and the offset of a request.
+
+    Raises:
+        RefusalError: One of them is not a number from 0 on.
+    """
+    limit = _number(context, "limit", default)
+    offset = _number(context, "offset", 0)
+    limit = min(limit or most, most)
+    cap = context.world.switches.page_cap
+    return (min(limit, cap) if cap else limit), offset
+
+
+def _number(context: Context, name: str, default: int) -> int:
+    text = context.call.get(name)
+    if text is None:
+        return default
+    wish = f"Invalid {name} '{_escaped(text)}' provided. Please provide "
+    try:
+        number = int(text)
+    except ValueError:
+        kind = "a positive integer." if name == "limit" else "an integer."
+        raise bad_request(wish + kind) from None
+    if number < 0:
+        raise bad_request(wish + "a positive integer >= 0.")
+    return number
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def page(
+    context: Context,
+    total: int,
+    fetch: Fetch,
+    default: int = DEFAULT_LIMIT,
+    most: int = MAX_LIMIT,
+) -> Answer:
+    """Return one page of a list; ``fetch`` gets offset and limit."""
+    limit, offset = bounds(context, default, most)
+    following = offset + limit if limit and offset + limit < total else None
+    before = offset - limit if limit and offset - limit >= 0 else None
+    meta = {
+        "limit": limit,
+        "next": _link(context, limit, following),
+        "offset": offset,
+        "previous": _link(context, limit, before),
+        "total_count": total,
+    }
+    return Answer({"meta": meta, "objects": fetch(offset, limit)})
+
+
+def listed(context: Context, objects: list[Any], default: int = DEFAULT_LIMIT) -> Answer:
+    """Return one page of a list that is in memory."""
+    return page(context, len(objects), lambda at, limit: objects[at : at + limit], default)
+
+
+def whole(objects: list[Any], meta: dict[str, Any]) -> Answer:
+    """Return a list that is never paged."""
+    return Answer({"meta": meta, "objects": objects})
+
+
+def _link(context: Context, limit: int, offset: int | None) -> str | None:
+    if offset is None:
+        return None
+    kept = [(name, value) for name, value in context.call.params if name not in _PAGING]
+    query = urlencode([*kept, ("limit", limit), ("offset", offset)])
+    return context.link(query, "path" if context.domain is None else "bare")
+
+
+_PAGING = ("limit", "offset")

@@ -1,0 +1,237 @@
+"""A running sandbox as a Python object, for tests and demonstrations: the server is a child."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
+
+_START_SECONDS, _STOP_SECONDS = 30, 10
+
+
+class SandboxError(Exception):
+    """The sandbox did not start, or refused what it was told."""
+
+
+class Control:
+    """Speaks with the control endpoint of a sandbox, wherever it was started."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._opener = build_opener(ProxyHandler({}))
+
+    def post(self, action: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Tell the sandbox to do something."""
+        request = Request(  # noqa: S310 - the address is the sandbox's own
+            f"{self.url}/_sandbox/{action}",
+            data=json.dumps(body or {}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        return self._read(request)
+
+    def get(self, action: str) -> dict[str, Any]:
+        """Ask the sandbox something."""
+        return self._read(Request(f"{self.url}/_sandbox/{action}"))  # noqa: S310 - as above
+
+    def lines(self, action: str) -> Iterator[dict[str, Any]]:
+        """Read an answer that has one JSON object a line."""
+        with self._opener.open(f"{self.url}/_sandbox/{action}") as answer:
+            for line in answer:
+                yield json.loads(line)
+
+    def _read(self, request: Request) -> dict[str, Any]:
+        try:
+            with self._opener.open(request) as answer:
+                body: dict[str, Any] = json.load(answer)
+        except HTTPError as error:
+            with error:
+                raise SandboxError(json.load(error)["error"]) from None
+        except OSError as error:
+            raise SandboxError(f"No sandbox answers at {self.url}: {error}.") from None
+        return body
+
+
+class Sandbox:
+    """A sandbox that lives as long as a ``with`` block."""
+
+    def __init__(
+        self, *, cases: int = 1000, forms: int = 400, seed: int = 1, port: int = 0, **switches: Any
+    ) -> None:
+        plain = {"cases": cases, "forms": forms, "seed": seed, "port": port}
+        self._command = [sys.executable, "-m", "commcare_sandbox", "serve"]
+        for name, value in (plain | switches).items():
+            written = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            self._command.append(f"--{name.replace('_', '-')}={written}")
+        self._process: subprocess.Popen[str] | None = None
+        self._facts: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Start the sandbox."""
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            self.stop()
+            raise SandboxError("The sandbox did not start; its message is on stderr.")
+        self._facts = json.loads(line)
+        self._control = Control(self.url)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the sandbox."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._process = None
+
+    # ------------------------------------------------------------------ facts
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the server said when it was ready."""
+        return dict(self._facts)
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return str(self._facts["url"])
+
+    @property
+    def domain(self) -> str:
+        """Name of the first domain."""
+        return str(self._facts["domain"])
+
+    @property
+    def domains(self) -> list[str]:
+        """Names of all domains."""
+        return list(self._facts["domains"])
+
+    @property
+    def username(self) -> str:
+        """Username of the login."""
+        return str(self._facts["username"])
+
+    @property
+    def password(self) -> str:
+        """Password of the login, for Basic and Digest."""
+        return str(self._facts["password"])
+
+    @property
+    def api_key(self) -> str:
+        """API key of the login."""
+        return str(self._facts["api_key"])
+
+    @property
+    def client_id(self) -> str:
+        """Id of the OAuth client."""
+        return str(self._facts["client_id"])
+
+    @property
+    def client_secret(self) -> str:
+        """Secret of the OAuth client."""
+        return str(self._facts["client_secret"])
+
+    @property
+    def access_token(self) -> str:
+        """The access token that was issued at the start."""
+        return str(self._facts["access_token"])
+
+    @property
+    def refresh_token(self) -> str:
+        """The refresh token that is alive now."""
+        return str(self.status()["refresh_token"])
+
+    def status(self) -> dict[str, Any]:
+        """Return switches, counts, and the refresh token that is alive."""
+        return self._control.get("status")
+
+    def requests(self) -> dict[str, Any]:
+        """Return counts of API requests by path and status, and the latest of them."""
+        return self._control.get("requests")
+
+    def forget_requests(self) -> None:
+        """Begin to count requests anew."""
+        self._control.post("forget-requests")
+
+    def content(self, kind: str, domain: str | None = None) -> Iterator[dict[str, Any]]:
+        """Return every record of ``cases`` or ``forms`` as the API shows it, archived too."""
+        query = f"?{urlencode({'domain': domain})}" if domain else ""
+        return self._control.lines(f"content/{kind}{query}")
+
+    # ------------------------------------------------------------------ changes
+
+    def set(self, **switches: Any) -> None:
+        """Change switches while the server runs."""
+        self._control.post("set", switches)
+
+    def submit_form(self, **submission: Any) -> str:
+        """Submit a form; its case blocks are applied. Return its id."""
+        return str(self._control.post("submit-form", submission)["form_ids"][-1])
+
+    def edit_form(self, form_id: str | None = None, **changes: Any) -> str:
+        """Edit a form, or any; return its id."""
+        return self._one("edit-form", "form", form_id, changes)
+
+    def archive_form(self, form_id: str | None = None, **where: Any) -> str:
+        """Archive a form, or any; return its id."""
+        return self._one("archive-form", "form", form_id, where)
+
+    def unarchive_form(self, form_id: str, **where: Any) -> str:
+        """Take a form back from the archive; return its id."""
+        return self._one("unarchive-form", "form", form_id, where)
+
+    def delete_form(self, form_id: str | None = None, **where: Any) -> str:
+        """Delete a form for good, or any; return its id."""
+        return self._one("delete-form", "form", form_id, where)
+
+    def edit_case(self, case_id: str | None = None, **changes: Any) -> str:
+        """Edit a case, or any; return its id."""
+        return self._one("edit-case", "case", case_id, changes)
+
+    def delete_case(self, case_id: str | None = None, **where: Any) -> str:
+        """Delete a case for good, or any; return its id."""
+        return self._one("delete-case", "case", case_id, where)
+
+    def reindex(self, **where: Any) -> None:
+        """Give every record a new indexed_on, all in the same millisecond."""
+        self._control.post("reindex", where)
+
+    def expire_access_tokens(self) -> None:
+        """Let every access token expire now."""
+        self._control.post("expire-access-tokens")
+
+    def kill_refresh_token(self) -> None:
+        """Let the refresh token die."""
+        self._control.post("kill-refresh-token")
+
+    def _one(self, action: str, kind: str, wanted: str | None, more: dict[str, Any]) -> str:
+        named = {f"{kind}_id": wanted} if wanted else {}
+        return str(self._control.post(action, named | more)[f"{kind}_ids"][-1])
