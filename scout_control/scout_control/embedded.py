@@ -82,6 +82,11 @@ def stop(data: Path) -> bool:
     return True
 
 
+def is_running(data: Path) -> bool:
+    """Tell whether the server whose files are in ``data`` answers."""
+    return _answers(_socket_directory(data.absolute()))
+
+
 def url(data: Path, database: str = "postgres") -> str:
     """Return the URL of the server whose files are in ``data``, whether it runs or not."""
     return (

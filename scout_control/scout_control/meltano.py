@@ -172,6 +172,7 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
         "DBT_TARGET_PATH": str(pipeline.dbt_target or work / "dbt"),
         "DBT_LOG_PATH": str(work / "dbt-log"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_USE_COLORS": "false",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
         "SCOUT_RUN_ID": run_id,

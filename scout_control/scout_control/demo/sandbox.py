@@ -56,9 +56,15 @@ class Sandbox:
                 "Look into .scout/sandbox.log, then run again.",
             ) from None
 
-    def count(self, stream: str) -> int:
-        """Return how many records of a stream the API would show now."""
-        return int(self.call(f"count/{stream}")["count"])
+    def counts(self) -> dict[str, int]:
+        """Return how many cases and forms the API would show now."""
+        found: dict[str, int] = self.call("status")["domains"][self.domain]
+        return found
+
+    def refusals(self) -> int:
+        """Return how many requests have been answered with an error so far."""
+        by_status = self.call("requests")["by_status"]
+        return sum(count for status, count in by_status.items() if int(status) >= 400)
 
     def is_alive(self) -> bool:
         """Tell whether it still serves."""
@@ -130,6 +136,16 @@ def remembered(home: Path) -> Sandbox | None:
         if found.is_alive():
             return found
     return None
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a sandbox that was started here."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _process(pid: int) -> psutil.Process | None:

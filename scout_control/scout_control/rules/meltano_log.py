@@ -14,6 +14,7 @@ from typing import Any
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
 DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
+MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
 ERRORS = frozenset({"error", "critical"})
 EXTRACTOR, LOADER = "extractors", "loaders"
 
@@ -35,6 +36,7 @@ class RunLog:
     words: dict[str, str] = field(default_factory=dict)
     resume_at: str | None = None
     transform_error: str | None = None
+    failed_models: list[str] = field(default_factory=list)
     complaint: str | None = None
 
     def take(self, line: str) -> Progress | None:
@@ -48,6 +50,8 @@ class RunLog:
             self._end_of_block(event)
         elif event.get("level") in ERRORS:
             self._error(event)
+        elif str(event.get("name")).startswith("dbt"):
+            self._line_of_dbt(str(event.get("event")))
         return self._progress(event)
 
     def said(self, plugin_type: str) -> str | None:
@@ -60,7 +64,7 @@ class RunLog:
             return
         self.complaint = _first_line(event.get("err"))
         if event.get("block_type") == "InvokerCommand":
-            self.transform_error = self.words.get("dbt-postgres") or self.complaint
+            self.transform_error = ", ".join(self.failed_models) or self.complaint
         codes = event.get("exit_codes") or {}
         self.exit_codes |= {
             str(kind): code for kind, code in codes.items() if isinstance(code, int)
@@ -79,6 +83,11 @@ class RunLog:
             self.exit_codes[EXTRACTOR] = int(found[1])
         else:
             self.complaint = text
+
+    def _line_of_dbt(self, text: str) -> None:
+        """Keep which model or test failed; what Postgres says of it may quote a value."""
+        if found := MODEL_FAILED.search(text):
+            self.failed_models.append(found["kind"] or f"{found['what']} {found['name']}")
 
     def _progress(self, event: dict[str, Any]) -> Progress | None:
         metric = event.get("metric_info")

@@ -91,12 +91,18 @@ def test_a_pause_names_when_to_run_again():
 
 
 def test_a_failed_model_is_not_a_failed_load():
+    line = {"name": "dbt-postgres", "level": "info"}
     log = a_log(
         ended(success=True, level="info"),
+        line | {"event": "19:21:27  Failure in model stg_commcare__cases (models/x.sql)"},
+        line | {"event": "19:21:27    Database Error in model stg_commcare__cases (models/x.sql)"},
+        line | {"event": '  invalid input syntax for type date: "somebody"'},
         ended(block_type="InvokerCommand", err="`dbt build` failed with exit code: 1"),
     )
 
-    assert "The data is loaded" in transform_failure(log).cause
+    assert transform_failure(log).cause == (
+        "The data is loaded, but dbt failed: model stg_commcare__cases"
+    )
 
 
 def test_a_run_that_dies_without_a_word_still_has_an_error():

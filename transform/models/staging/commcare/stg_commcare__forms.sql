@@ -10,7 +10,7 @@ select
     username,
     time_start as started_at,
     time_end as ended_at,
-    extract(epoch from time_end - time_start) as duration_seconds,
+    extract(epoch from time_end - time_start)::double precision as duration_seconds,
     received_on as received_at,
     server_modified_on as server_modified_at,
     indexed_on as indexed_at,

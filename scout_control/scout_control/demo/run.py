@@ -1,0 +1,128 @@
+"""One run of the demo: the pipeline with its progress shown, and faults planted if asked."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from scout_control import worker
+from scout_control.loads import Load, Loads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scout_control.demo.display import Display
+    from scout_control.demo.world import World
+    from scout_control.errors import ControlError
+    from scout_control.meltano import Run
+    from scout_control.provision import Place
+    from scout_control.settings import Settings
+
+LOOK_EVERY_SECONDS = 0.1
+LOADER = "target-scout-postgres"
+
+
+@dataclass
+class Watch:
+    """Shows what is committed while a run goes on; kills the loader if it shall."""
+
+    server_url: str
+    display: Display
+    totals: Mapping[str, int]
+    is_killer: bool = False
+    killed_at: int | None = None
+    """How many rows were committed when the loader was killed."""
+    found: list[Load] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def begin(self, place: Place, run: Run) -> None:
+        """Begin to look."""
+        arguments = (place.schema, run.run_id, run.process.pid)
+        self._thread = threading.Thread(target=self._look, args=arguments, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Look once more, and no more after that."""
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+        self.display.done()
+
+    def _look(self, schema: str, run_id: str, meltano: int) -> None:
+        loads = Loads(self.server_url, schema)
+        try:
+            is_over = False
+            while not is_over:
+                is_over = self._over.wait(LOOK_EVERY_SECONDS)
+                self.found = loads.of_run(run_id)
+                counts = {load.stream: load.rows for load in self.found}
+                if counts:
+                    self.display.rows(counts, self.totals)
+                if self.is_killer and self.killed_at is None and counts and not is_over:
+                    self._kill(meltano, sum(counts.values()))
+        finally:
+            loads.close()
+
+    def _kill(self, meltano: int, rows: int) -> None:
+        for process in psutil.Process(meltano).children(recursive=True):
+            try:
+                if any(LOADER in word for word in process.cmdline()):
+                    process.kill()
+                    self.killed_at = rows
+            except psutil.NoSuchProcess:
+                continue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What one run of the demo came to."""
+
+    place: Place
+    loads: list[Load]
+    fetched: Mapping[str, int]
+    seconds: float
+    error: ControlError | None
+    killed_at: int | None
+
+
+def run(
+    world: World,
+    settings: Settings,
+    display: Display,
+    *,
+    is_first: bool,
+    kill_loader: bool = False,
+) -> Done:
+    """Run the pipeline once, as control would for anybody."""
+    totals = world.sandbox.counts() if is_first else {}
+    watch = Watch(world.server_url, display, totals, is_killer=kill_loader)
+    dataset = world.size.dataset
+    job = worker.Job(
+        dataset=dataset,
+        server_url=world.server_url,
+        meltano_url=world.meltano_url,
+        project_root=settings.project_root,
+        source={
+            "TAP_COMMCARE_BASE_URL": world.sandbox.url,
+            "TAP_COMMCARE_DOMAIN": world.sandbox.domain,
+            "TAP_COMMCARE_USERNAME": world.sandbox.username,
+        },
+        secrets={"TAP_COMMCARE_API_KEY": world.sandbox.api_key},
+        dbt_target=world.home / "dbt" / dataset.schema,
+    )
+    try:
+        result = worker.work(job, watch.begin, on_progress=lambda _: None)
+    finally:
+        watch.end()
+    return Done(
+        place=result.place,
+        loads=watch.found,
+        fetched=result.ended.log.fetched,
+        seconds=result.ended.seconds,
+        error=result.error,
+        killed_at=watch.killed_at,
+    )

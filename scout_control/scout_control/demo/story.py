@@ -1,0 +1,204 @@
+"""The demo from beginning to end: start, change, run, check, show, say what to type next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scout_control import embedded
+from scout_control.demo import by_hand, changes, query
+from scout_control.demo.run import Done, run
+from scout_control.demo.world import Memory, Size, World, started
+from scout_control.errors import RunFailedError
+from scout_control.loads import count_rows
+
+if TYPE_CHECKING:
+    from scout_control.demo.display import Display
+    from scout_control.settings import Settings
+
+CHECKED = ("cases", "forms")
+KILL = "kill"
+FAULTS = {"429": "Too Many Requests", "500": "an internal error"}
+ONE_IN = 3  # requests that meet a planted fault
+SLOWED_MS = 300.0  # a page, so that there is a middle of the run to kill the loader in
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What was asked for."""
+
+    size: Size
+    fault: str | None = None
+    edit: bool = False
+    keep_running: bool = False
+
+
+def tell(settings: Settings, options: Options, display: Display) -> Json:
+    """Tell the whole story and return its facts.
+
+    Raises:
+        ControlError: The run did not end well, or Postgres and the sandbox differ.
+    """
+    with started(settings.home, options.size, keep_running=options.keep_running) as world:
+        display.step(
+            f"Postgres and the sandbox are up: {world.size.cases:,} cases and "
+            f"{world.size.forms:,} forms behind the API of CommCare HQ."
+        )
+        memory = Memory.of(world.home)
+        is_first = count_rows(world.server_url, world.size.dataset.schema, "cases") == 0
+        _change(world, memory, options, display)
+        done = _run(world, settings, options, display, is_first=is_first)
+        if done.error:
+            raise done.error
+        memory.schema = done.place.schema
+        memory.save()
+        facts = _facts(world, done, is_first=is_first)
+        _show(world, done, facts, display)
+        _next(world, options, display)
+    if facts["differences"]:
+        raise RunFailedError(
+            f"Postgres and the sandbox differ: {facts['differences']}.",
+            "This must not happen; please report it.",
+        )
+    return facts
+
+
+def _change(world: World, memory: Memory, options: Options, display: Display) -> None:
+    """Make the changes of earlier runs again, which a new sandbox forgot, and new ones if asked."""
+    key = f"{world.size.cases}+{world.size.forms}"
+    earlier = memory.changes.setdefault(key, [])
+    if earlier and world.is_new_sandbox:
+        changes.make(world.sandbox, earlier)
+    if options.edit:
+        schema = world.size.dataset.schema
+        new = changes.new_changes(world.server_url, schema, len(earlier))
+        changes.make(world.sandbox, new)
+        earlier += new
+        memory.save()
+        display.step(f"{max(len(new) - 1, 0)} cases were edited and {len(new[:1])} form submitted.")
+
+
+def _run(
+    world: World, settings: Settings, options: Options, display: Display, *, is_first: bool
+) -> Done:
+    if options.fault in FAULTS:
+        return _run_with_fault(world, settings, options.fault, display, is_first=is_first)
+    if options.fault != KILL:
+        return run(world, settings, display, is_first=is_first)
+    world.sandbox.call("set", {"latency_ms": SLOWED_MS})
+    first = run(world, settings, display, is_first=is_first, kill_loader=True)
+    world.sandbox.call("set", {"latency_ms": 0})
+    if first.killed_at is None:
+        display.step("The run was over before the loader could be killed.")
+        return first
+    display.step(
+        f"The loader was killed with SIGKILL when {first.killed_at:,} rows were committed."
+    )
+    display.step(f"The run ended: {first.error}")
+    second = run(world, settings, display, is_first=is_first)
+    display.step("The same run again went on from the last state.")
+    return second
+
+
+def _run_with_fault(
+    world: World, settings: Settings, fault: str, display: Display, *, is_first: bool
+) -> Done:
+    world.sandbox.call("set", {"fault": fault, "fault_every": ONE_IN})
+    display.step(f"One of {ONE_IN} requests is answered with {fault} ({FAULTS[fault]}).")
+    try:
+        done = run(world, settings, display, is_first=is_first)
+    finally:
+        world.sandbox.call("set", {"fault": "", "fault_every": 0})
+    display.step(f"{world.sandbox.refusals():,} requests were answered so, and made again.")
+    return done
+
+
+def _facts(world: World, done: Done, *, is_first: bool) -> Json:
+    schema = done.place.schema
+    in_sandbox = world.sandbox.counts()
+    in_postgres = {name: count_rows(world.server_url, schema, name) for name in CHECKED}
+    differences = {
+        name: {"postgres": rows, "sandbox": in_sandbox[name]}
+        for name, rows in in_postgres.items()
+        if rows != in_sandbox[name]
+    }
+    return {
+        "schema": schema,
+        "is_incremental": not is_first,
+        "seconds": round(done.seconds, 2),
+        "streams": [asdict(load) for load in done.loads],
+        "rows": in_postgres,
+        "differences": differences,
+        "answer": [list(row) for row in query.answer(world.server_url, schema, done.place.reader)],
+    }
+
+
+def _show(world: World, done: Done, facts: Json, display: Display) -> None:
+    schema = done.place.schema
+    rows = [
+        (
+            load.stream,
+            load.rows,
+            count_rows(world.server_url, schema, load.stream),
+            round(load.seconds, 2),
+            round(load.rows / load.seconds) if load.seconds else load.rows,
+        )
+        for load in done.loads
+    ]
+    kind = "Incremental run: only what changed" if facts["is_incremental"] else "First run: all"
+    display.step(f"Read, loaded and modelled in {done.seconds:.1f} s.")
+    display.table(
+        f"\n{kind}", ("stream", "rows this run", "rows in table", "seconds", "rows/s"), rows
+    )
+    if not facts["differences"]:
+        counts = facts["rows"]
+        display.say(f"Postgres has what the sandbox has: {_counted(counts)}.")
+    display.table(
+        f"\n{query.TITLE}", query.COLUMNS, query.answer(world.server_url, schema, done.place.reader)
+    )
+
+
+def _counted(counts: object) -> str:
+    pairs = counts.items() if isinstance(counts, dict) else ()
+    return ", ".join(f"{rows:,} {name}" for name, rows in pairs)
+
+
+def _next(world: World, options: Options, display: Display) -> None:
+    programs = _short(Path(sys.executable).parent)
+    folder = by_hand.write(world)
+    schema = world.size.dataset.schema
+    url = shlex.quote(world.server_url)
+    lines = [
+        "",
+        f"The data is in schema {schema}, in the files of {_short(world.home)}/postgres.",
+        "What to type next:",
+        f"  {programs}/scout psql                    look around in SQL",
+        "  make demo                            again: only what changed is read",
+        "  make demo ARGS=--edit                edit three cases, submit a form, read just those",
+        '  make demo ARGS="--fault kill"        kill the loader in mid-run; nothing is lost',
+    ]
+    if options.keep_running:
+        lines += [
+            f"Postgres and the sandbox go on at {world.sandbox.url} until: make demo ARGS=--stop",
+            f"  PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}",
+            "The same by hand:",
+            f"  {by_hand.command(programs, _short(folder))}",
+        ]
+    else:
+        lines.append(
+            "  make demo ARGS=--keep-running        leave Postgres and the sandbox running, "
+            "and show the same pipe by hand"
+        )
+    for line in lines:
+        display.say(line)
+
+
+def _short(path: Path) -> Path:
+    """Return the path as seen from here, if that is shorter."""
+    relative = Path(os.path.relpath(path))
+    return relative if len(str(relative)) < len(str(path)) else path
