@@ -2,9 +2,11 @@
 
 * ControlError
   - SettingsError .......... the deployer; nothing was started (exit 2)
+  - ConflictError .......... nobody: somebody else moved first, or something still depends on it
   - NotFoundError .......... the caller, who named something that is not there (exit 3)
   - ServerError ............ whoever runs the database or the machine
   - OwnershipError ......... nobody: the dataset schema belongs to another owner, and stays theirs
+  - CredentialMissingError . the owner of the dataset, by connecting an account (exit 77)
   - RunError ............... sorted again by what happens next
     - CredentialRefusedError  the owner of the login, by connecting again (exit 77)
     - RunPausedError ........ time: run again after the moment it names (exit 75)
@@ -33,6 +35,16 @@ class SettingsError(ControlError):
     """A setting is missing or wrong; nothing was started."""
 
     exit_code = 2
+
+
+class ConflictError(ControlError):
+    """What was asked for does not fit what is there now."""
+
+
+class CredentialMissingError(ControlError):
+    """No account is connected for the source and the owner; nothing was started."""
+
+    exit_code = 77
 
 
 class NotFoundError(ControlError):

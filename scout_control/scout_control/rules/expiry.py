@@ -1,0 +1,49 @@
+"""Until when things last: data that nobody reads, tokens, runs without a sign of life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+RENEW_TOKENS_BEFORE = timedelta(hours=1)
+SIGN_OF_LIFE = timedelta(seconds=2)
+"""How often a run says that it lives, and hears that it was cancelled."""
+ALONE_AFTER = timedelta(seconds=60)
+"""A worker that has not reached the store for so long ends its own run."""
+DEAD_AFTER = timedelta(seconds=120)
+"""A run without a sign of life for so long is taken over; longer than ``ALONE_AFTER``."""
+LONGEST_ATTEMPTS = 5
+"""A run whose worker died so often is not tried again before its next turn."""
+KEEP_HISTORY = timedelta(days=90)
+# Answers of a token endpoint after which only a person can help; anything else may pass.
+FINAL_REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What tells whether a dataset is in use."""
+
+    last_activity_at: datetime
+    last_sync_at: datetime | None
+    created_at: datetime
+
+    @property
+    def latest(self) -> datetime:
+        """Return the latest sign of use: made, filled, or read."""
+        moments = (self.created_at, self.last_sync_at, self.last_activity_at)
+        return max(moment for moment in moments if moment is not None)
+
+
+def is_inactive(activity: Activity, idle: timedelta, now: datetime) -> bool:
+    """Tell whether nobody used a dataset for ``idle``."""
+    return now - activity.latest >= idle
+
+
+def needs_renewal(expires_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a token ends so soon that it should be renewed now."""
+    return expires_at is not None and expires_at - now <= RENEW_TOKENS_BEFORE
+
+
+def is_final(refusal: str | None) -> bool:
+    """Tell whether a token endpoint's error means that a person must connect again."""
+    return refusal in FINAL_REFUSALS

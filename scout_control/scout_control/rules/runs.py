@@ -1,0 +1,125 @@
+"""The life of a run and of a dataset, as data.
+
+*Status* is a run's or a dataset's; *state* always means Singer's bookmarks. The store turns each
+move into one statement that names the statuses it may start from, so that a worker that ends a run
+and a person who cancels it cannot both win.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from scout_control import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Phase(StrEnum):
+    """What a running run is at."""
+
+    STARTED = "started"
+    PROVISIONING = "provisioning"
+    DISCOVERING = "discovering"
+    LOADING = "loading"
+    TRANSFORMING = "transforming"
+    DONE = "done"
+
+
+class DatasetStatus(StrEnum):
+    """What can be said of a dataset's data."""
+
+    PENDING = "pending"
+    SYNCING = "syncing"
+    READY = "ready"
+    ERROR = "error"
+    EXPIRED = "expired"
+
+
+class Trigger(StrEnum):
+    """Why a run was started."""
+
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+
+
+NEXT_OF_RUN: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.CANCELLED}),
+    RunStatus.RUNNING: frozenset(
+        {
+            RunStatus.QUEUED,  # handed back by a worker that stops, or taken from one that died
+            RunStatus.PAUSED,
+            RunStatus.COMPLETED,
+            RunStatus.PARTIAL,
+            RunStatus.FAILED,
+            RunStatus.CANCELLED,
+        }
+    ),
+    RunStatus.PAUSED: frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.CANCELLED}),
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.PARTIAL: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+LIVE = tuple(status for status, following in NEXT_OF_RUN.items() if following)
+WAITING = (RunStatus.QUEUED, RunStatus.PAUSED)
+
+NEXT_OF_DATASET: Mapping[DatasetStatus, frozenset[DatasetStatus]] = {
+    DatasetStatus.PENDING: frozenset(
+        {DatasetStatus.SYNCING, DatasetStatus.ERROR, DatasetStatus.EXPIRED}
+    ),
+    DatasetStatus.SYNCING: frozenset(
+        {DatasetStatus.READY, DatasetStatus.ERROR, DatasetStatus.PENDING, DatasetStatus.SYNCING}
+    ),
+    DatasetStatus.READY: frozenset(
+        {DatasetStatus.SYNCING, DatasetStatus.ERROR, DatasetStatus.EXPIRED}
+    ),
+    DatasetStatus.ERROR: frozenset({DatasetStatus.SYNCING, DatasetStatus.EXPIRED}),
+    DatasetStatus.EXPIRED: frozenset({DatasetStatus.SYNCING, DatasetStatus.PENDING}),
+}
+
+# Names that callers of the JSON results match on. First match wins.
+CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
+    (errors.NotFoundError, "NOT_FOUND"),
+    (errors.CredentialMissingError, "AUTH_TOKEN_MISSING"),
+    (errors.CredentialRefusedError, "AUTH_TOKEN_EXPIRED"),
+    (errors.RunPausedError, "RATE_LIMITED"),
+    (errors.SettingsError, "VALIDATION_ERROR"),
+    (errors.ConflictError, "VALIDATION_ERROR"),
+    (errors.DataRefusedError, "VALIDATION_ERROR"),
+    (errors.RunInterruptedError, "CANCELLED"),
+    (errors.ControlError, "INTERNAL_ERROR"),
+)
+
+
+def before(then: RunStatus) -> tuple[RunStatus, ...]:
+    """Return the statuses from which a run may become ``then`` in one step."""
+    return tuple(now for now, following in NEXT_OF_RUN.items() if then in following)
+
+
+def dataset_before(then: DatasetStatus) -> tuple[DatasetStatus, ...]:
+    """Return the statuses from which a dataset may become ``then`` in one step."""
+    return tuple(now for now, following in NEXT_OF_DATASET.items() if then in following)
+
+
+def code(error: errors.ControlError) -> str:
+    """Return the name of a failure for programs."""
+    return next(name for kind, name in CODES if isinstance(error, kind))
+
+
+def settled(*, has_data: bool) -> DatasetStatus:
+    """Return what a dataset becomes when a run of it was cancelled."""
+    return DatasetStatus.READY if has_data else DatasetStatus.PENDING

@@ -1,0 +1,1 @@
+"""What control remembers: schema ``scout_control`` of one Postgres. Knows no source and no run."""

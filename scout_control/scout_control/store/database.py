@@ -1,0 +1,118 @@
+"""The way to the store: an engine, transactions, and errors fit to show to people."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import Session
+
+from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.store.models import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import URL
+
+CONNECT_SECONDS = 10
+# By SQLSTATE, first match wins. What Postgres says is never quoted: it may hold values.
+REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
+    ("23001", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
+    ("23503", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
+    ("23505", ConflictError, "There is one already ({where}).", "Change that one, or rename."),
+    ("23514", SettingsError, "A value is outside what is allowed ({where}).", "Correct it."),
+    ("42P01", SettingsError, "The store is not there, or is older than this.", "Run: scout init"),
+    ("42703", SettingsError, "The store is older than this program.", "Run: scout init"),
+    ("3F000", SettingsError, "The store is not there.", "Run: scout init"),
+    ("42501", ServerError, "The role of the store's URL may not do this.", "See: scout doctor"),
+    (
+        "53",
+        ServerError,
+        "The server is out of disk, memory or connections.",
+        "Free some, try again.",
+    ),
+)
+
+
+class Store:
+    """The store at one URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = create_engine(sqlalchemy_url(url), pool_pre_ping=True, pool_size=4)
+        event.listen(self.engine, "connect", _prepare)
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """Open a transaction: committed at the end, rolled back by an error.
+
+        Raises:
+            ControlError: What the database refused, in words.
+        """
+        try:
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except DBAPIError as error:
+            raise refusal(error) from None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def driver_connection(session: Session) -> psycopg.Connection[Any]:
+    """Return the driver's connection below a session, for what shall happen in its transaction."""
+    connection = session.connection().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise TypeError("The store speaks psycopg 3.")
+    return connection
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return a URL of Postgres as SQLAlchemy and psycopg 3 understand it.
+
+    Raises:
+        SettingsError: It is not a URL of Postgres.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or not parsed.drivername.startswith("postgres"):
+        raise SettingsError(
+            "SCOUT_DATABASE_URL is not a URL of Postgres.",
+            "Write postgresql://user:password@host:port/database.",
+        )
+    query = {"connect_timeout": str(CONNECT_SECONDS), **parsed.query, "application_name": "scout"}
+    return parsed.set(drivername="postgresql+psycopg", query=query)
+
+
+def refusal(error: DBAPIError) -> ControlError:
+    """Say what the database refused, without its words."""
+    origin = error.orig
+    state = getattr(origin, "sqlstate", None) or ""
+    where = getattr(getattr(origin, "diag", None), "constraint_name", None) or "a constraint"
+    for prefix, kind, cause, remedy in REFUSALS:
+        if state.startswith(prefix):
+            return kind(cause.format(where=where), remedy)
+    if not state:
+        return ServerError(
+            "The store's Postgres does not answer, or refuses the login.",
+            "Check that it runs, and the user, password and database of SCOUT_DATABASE_URL.",
+        )
+    return ServerError(
+        f"The store's Postgres failed ({type(origin).__name__}, SQLSTATE {state}).",
+        "Look into the server's log, then try again.",
+    )
+
+
+def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
+    """Let unqualified names mean the store's schema, in which the queue's functions rely."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET search_path TO {SCHEMA}, pg_catalog")
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.commit()

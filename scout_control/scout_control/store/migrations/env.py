@@ -1,0 +1,16 @@
+"""What Alembic runs: all versions that are missing, on the connection that it is given."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from scout_control.store.models import SCHEMA, Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    version_table_schema=SCHEMA,
+    include_schemas=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

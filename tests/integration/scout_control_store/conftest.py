@@ -1,0 +1,27 @@
+"""A store of its own for each test."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from scout_control.store import migrate
+from scout_control.store.database import Store
+
+from scout_control import embedded
+
+
+@pytest.fixture
+def empty_store(postgres):
+    """A store in a fresh database, not made yet."""
+    name = f"store_{uuid.uuid4().hex[:12]}"
+    store = Store(embedded.create_database(postgres, name))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def store(empty_store):
+    """A store at the newest version."""
+    migrate.migrate(empty_store)
+    return empty_store

@@ -1,0 +1,38 @@
+"""Until when things last."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from scout_control.rules import expiry
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize("sign", ["created_at", "last_sync_at", "last_activity_at"])
+def test_any_sign_of_use_within_a_day_keeps_the_data(sign):
+    old = {"created_at": NOW - 3 * DAY, "last_sync_at": None, "last_activity_at": NOW - 3 * DAY}
+    used = expiry.Activity(**{**old, sign: NOW - DAY + timedelta(seconds=1)})
+
+    assert expiry.is_inactive(expiry.Activity(**old), DAY, NOW)
+    assert not expiry.is_inactive(used, DAY, NOW)
+
+
+def test_a_token_is_renewed_within_the_hour_before_it_ends_and_after():
+    assert not expiry.needs_renewal(None, NOW)
+    assert not expiry.needs_renewal(NOW + timedelta(minutes=61), NOW)
+    assert expiry.needs_renewal(NOW + timedelta(minutes=60), NOW)
+    assert expiry.needs_renewal(NOW - DAY, NOW)
+
+
+def test_only_a_refusal_for_good_invalidates_a_credential():
+    assert expiry.is_final("invalid_grant")
+    assert expiry.is_final("invalid_client")
+    assert not expiry.is_final("temporarily_unavailable")
+    assert not expiry.is_final(None)
+
+
+def test_a_worker_that_is_cut_off_gives_up_before_its_run_is_taken_over():
+    assert expiry.SIGN_OF_LIFE < expiry.ALONE_AFTER < expiry.DEAD_AFTER
