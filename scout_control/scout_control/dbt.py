@@ -50,8 +50,10 @@ def main() -> None:
 
 
 def translated(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the loader's settings say as variables of dbt's profile; a URL says all."""
+    """Return what the loader's settings say as variables of dbt's profile: a URL or single ones."""
     url = environment.get(f"{LOADER}DATABASE_URL")
+    if environment.get(f"{LOADER}HOST"):
+        url = None  # as the loader itself decides
     told = parse_dsn(url) if url else {}
     found = {}
     for keyword, setting, variable in CONNECTION:

@@ -138,7 +138,10 @@ class Run:
 
     def _spawn(self, work: Path) -> subprocess.Popen[str]:
         pipeline = self._pipeline
-        command = ["meltano", "run", *(["--full-refresh"] if pipeline.full_refresh else [])]
+        # Meltano takes a run that was killed for one that goes on, for five minutes; whether one
+        # does go on is told by the lock that the target holds on the dataset schema.
+        command = ["meltano", "run", "--force"]
+        command += ["--full-refresh"] if pipeline.full_refresh else []
         programs = Path(sys.executable).parent
         return subprocess.Popen(  # noqa: S603 - a fixed program; blocks come from the project
             [str(programs / command[0]), *command[1:], *pipeline.blocks],

@@ -41,3 +41,12 @@ def test_single_settings_and_the_dataset_schema_are_taken_over():
 
 def test_without_settings_of_the_loader_the_environment_stays_as_it_is():
     assert translated({"PGHOST": "h", "SCOUT_DATASET_SCHEMA": "data_x"}) == {}
+
+
+def test_a_host_counts_more_than_a_url_as_it_does_for_the_loader():
+    environment = {
+        "TARGET_SCOUT_POSTGRES_DATABASE_URL": "postgresql://u@other/x",
+        "TARGET_SCOUT_POSTGRES_HOST": "h",
+    }
+
+    assert translated(environment) == {"PGHOST": "h"}

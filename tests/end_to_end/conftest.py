@@ -1,0 +1,90 @@
+"""The whole way: sandbox, `meltano run` as control starts it, Postgres, dbt."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg2
+import pytest
+from commcare_sandbox import Sandbox
+from psycopg2 import sql
+from psycopg2.extras import RealDictCursor
+from scout_control.rules.naming import Dataset, OwnerKind
+from scout_control.worker import LOAD, Job, Result, work
+
+from scout_control import embedded
+
+ROOT = Path(__file__).parents[2]
+CASES, FORMS = 400, 150
+
+
+@dataclass
+class Pipeline:
+    """One dataset of one sandbox, run as often as a test likes."""
+
+    server_url: str
+    meltano_url: str
+    sandbox: Sandbox
+    dataset: Dataset
+    places: list = field(default_factory=list)
+
+    def job(self, *, transform: bool = False, **changes) -> Job:
+        usual = {
+            "dataset": self.dataset,
+            "server_url": self.server_url,
+            "meltano_url": self.meltano_url,
+            "project_root": ROOT,
+            "source": {
+                "TAP_COMMCARE_BASE_URL": self.sandbox.url,
+                "TAP_COMMCARE_DOMAIN": self.sandbox.domain,
+                "TAP_COMMCARE_USERNAME": self.sandbox.username,
+            },
+            "secrets": {"TAP_COMMCARE_API_KEY": self.sandbox.api_key},
+            "blocks": (*LOAD, "dbt-postgres:build") if transform else LOAD,
+        }
+        return Job(**usual | changes)
+
+    def run(self, on_start=None, **job) -> Result:
+        def start(place, run):
+            self.places.append(place)
+            if on_start:
+                on_start(place, run)
+
+        return work(self.job(**job), start, on_progress=lambda _: None, timeout=120)
+
+    def rows(self, table: str) -> list[dict]:
+        """Return a table of the dataset schema, as the sandbox would write it in JSON."""
+        with psycopg2.connect(self.server_url) as opened:
+            cursor = opened.cursor(cursor_factory=RealDictCursor)
+            cursor.execute(
+                sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.dataset.schema, table))
+            )
+            found = [dict(row) for row in cursor.fetchall()]
+        opened.close()
+        return found
+
+    def read_in(self, result: Result) -> dict[str, int]:
+        """Return how many rows of each stream a run has committed."""
+        loads = [row for row in self.rows("_scout_loads") if row["run_id"] == result.ended.run_id]
+        return {row["stream"]: row["rows"] for row in loads}
+
+
+@pytest.fixture(scope="session")
+def meltano_url(postgres: str) -> str:
+    return embedded.create_database(postgres, "meltano")
+
+
+@pytest.fixture
+def pipeline(postgres: str, meltano_url: str) -> Iterator[Pipeline]:
+    dataset = Dataset(
+        owner_kind=OwnerKind.PROJECT,
+        owner_id=uuid.uuid4().hex,
+        project_id="p",
+        source_id="s",
+        source_type="commcare",
+    )
+    with Sandbox(cases=CASES, forms=FORMS) as sandbox:
+        yield Pipeline(postgres, meltano_url, sandbox, dataset)

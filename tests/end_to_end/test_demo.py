@@ -1,0 +1,90 @@
+"""The demo as a newcomer runs it: a bare environment, a deep folder, twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCOUT = Path(sys.executable).with_name("scout")
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    deep = tmp_path / "a folder with a rather long name" / "and another one in it, too" / ".scout"
+    return {
+        "PATH": os.defpath,
+        "HOME": str(tmp_path / "no-such-home"),
+        "SCOUT_HOME": str(deep),
+        "LANG": "C.UTF-8",
+    }
+
+
+def demo(environment, *options) -> subprocess.CompletedProcess[str]:
+    command = [SCOUT, "demo", "--cases", "300", "--forms", "100", *options]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def left_over(environment) -> list[str]:
+    """Return what still runs on the demo's folder or for it."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words = process.info["cmdline"] or []
+        own = process.info["environ"] or {}
+        if environment["SCOUT_HOME"] in " ".join(words) or own.get("HOME") == environment["HOME"]:
+            found.append(" ".join(words))
+    return found
+
+
+def test_the_demo_shows_its_data_and_after_an_edit_reads_a_handful(environment):
+    first = demo(environment)
+
+    assert first.returncode == 0, first.stderr
+    assert "Postgres has what the sandbox has: 300 cases, 100 forms." in first.stdout
+    assert "Open pregnancies by village" in first.stdout
+    assert left_over(environment) == []
+
+    second = demo(environment, "--edit", "--json")
+
+    assert second.returncode == 0, second.stderr
+    facts = json.loads(second.stdout)
+    read = {each["stream"]: each["rows"] for each in facts["streams"]}
+    assert facts["is_incremental"]
+    assert facts["differences"] == {}
+    assert facts["rows"] == {"cases": 300, "forms": 101}
+    assert read["cases"] <= 10
+    assert read["forms"] <= 10
+    assert left_over(environment) == []
+
+
+def test_a_loader_killed_in_the_middle_loses_nothing(environment):
+    done = demo(environment, "--fault", "kill")
+
+    assert done.returncode == 0, done.stderr
+    assert "was killed with SIGKILL" in done.stdout
+    assert "Postgres has what the sandbox has" in done.stdout
+
+
+def test_a_demo_that_is_told_to_stop_ends_what_it_started(environment):
+    with subprocess.Popen(
+        [SCOUT, "demo", "--cases", "300", "--forms", "100"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert "are up" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+    assert process.returncode == 143
+    assert left_over(environment) == []

@@ -1,0 +1,186 @@
+"""Sandbox to tap to target to Postgres to dbt, started by control, and by hand."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg2
+from psycopg2 import sql
+from scout_control.errors import CredentialRefusedError
+
+from .content import assert_same
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+TYPES = """
+    SELECT column_name, data_type FROM information_schema.columns
+     WHERE table_schema = %s AND table_name = 'stg_commcare__cases'
+"""
+
+
+def test_all_rows_arrive_typed_and_the_next_run_reads_only_what_changed(pipeline):
+    first = pipeline.run(transform=True)
+
+    assert first.error is None
+    assert_same(pipeline)
+    assert len(pipeline.rows("stg_commcare__cases")) == len(pipeline.rows("cases"))
+    with psycopg2.connect(pipeline.server_url) as opened, opened.cursor() as cursor:
+        cursor.execute(TYPES, [pipeline.dataset.schema])
+        types = dict(cursor.fetchall())
+    opened.close()
+    assert types["is_closed"] == "boolean"
+    assert types["opened_at"] == "timestamp with time zone"
+    assert types["properties"] == "jsonb"
+
+    case_ids = [pipeline.sandbox.edit_case(properties={"risk": "high"}) for _ in range(3)]
+    form_id = pipeline.sandbox.submit_form()
+    second = pipeline.run(transform=True)
+
+    assert second.error is None
+    assert_same(pipeline)
+    read = pipeline.read_in(second)
+    assert len(set(case_ids)) <= read["cases"] <= 10
+    assert 1 <= read["forms"] <= 10
+    assert form_id in {row["form_id"] for row in pipeline.rows("stg_commcare__forms")}
+
+
+def test_nothing_is_lost_when_meltano_tap_and_target_are_killed_at_random_moments(pipeline):
+    pipeline.sandbox.set(latency_ms=200)
+
+    def killer(victim):
+        def on_start(_place, run):
+            threading.Thread(target=kill, args=(victim, run.process.pid), daemon=True).start()
+
+        return on_start
+
+    for victim in ("meltano", "tap-commcare", "target-scout-postgres"):
+        ended = pipeline.run(on_start=killer(victim))
+        assert ended.error is not None, f"the run survived the death of {victim}"
+    pipeline.sandbox.set(latency_ms=0)
+    last = pipeline.run()
+
+    assert last.error is None
+    assert_same(pipeline)
+
+
+def kill(victim: str, meltano: int) -> None:
+    """Kill a process of a run with SIGKILL, a random moment after its loader has begun."""
+    while psutil.pid_exists(meltano):
+        parent = psutil.Process(meltano)
+        family = {name_of(each): each for each in [*parent.children(recursive=True), parent]}
+        if "target-scout-postgres" in family and "tap-commcare" in family:
+            time.sleep(random.uniform(0, 0.5))
+            family[victim].kill()
+            return
+        time.sleep(0.02)
+
+
+def name_of(process: psutil.Process) -> str:
+    try:
+        words = [Path(word).name for word in process.cmdline()[:3] if "--discover" not in word]
+    except psutil.NoSuchProcess:
+        return ""
+    known = ("meltano", "tap-commcare", "target-scout-postgres")
+    return next((word for word in words if word in known), "")
+
+
+def test_a_wrong_key_ends_in_a_refused_credential_that_names_the_domain(pipeline):
+    ended = pipeline.run(secrets={"TAP_COMMCARE_API_KEY": "not-the-key"})
+
+    assert type(ended.error) is CredentialRefusedError
+    assert ended.error.exit_code == 77
+    assert pipeline.sandbox.domain in str(ended.error)
+    assert "not-the-key" not in str(ended.error)
+
+
+def test_no_secret_is_in_a_file_an_argument_or_a_log_while_a_run_goes_on(pipeline):
+    pipeline.sandbox.set(latency_ms=100)
+    seen: list[bytes] = []
+
+    def on_start(place, run):
+        watched = {"over": False, "secrets": [pipeline.sandbox.api_key, place.password]}
+        seen.append(watched)
+        threading.Thread(target=watch, args=(run.process, watched), daemon=True).start()
+
+    ended = pipeline.run(on_start=on_start, transform=True)
+    watched = seen[0]
+
+    assert ended.error is None
+    assert watched["files"] > 5
+    assert watched["found"] == []
+    secrets = [secret.encode() for secret in watched["secrets"]]
+    with closing(psycopg2.connect(pipeline.meltano_url)) as opened, opened.cursor() as cursor:
+        for table in ("runs", "state"):
+            cursor.execute(sql.SQL("SELECT t::text FROM {} AS t").format(sql.Identifier(table)))
+            text = "\n".join(row for (row,) in cursor.fetchall()).encode()
+            assert not [secret for secret in secrets if secret in text]
+
+
+def watch(process, watched) -> None:
+    """Search the run's files and argument lists for the secrets, again and again until it ends."""
+    secrets = [secret.encode() for secret in watched["secrets"]]
+    found, files = [], set()
+    work = Path(psutil.Process(process.pid).environ()["MELTANO_SYS_DIR_ROOT"]).parent
+    places = (work, ROOT / ".meltano", ROOT / "transform")
+    while process.poll() is None:
+        for place in places:
+            for path in place.rglob("*"):
+                try:
+                    text = path.read_bytes() if path.is_file() else b""
+                except OSError:
+                    continue
+                files.add(path)
+                found += [str(path) for secret in secrets if secret in text]
+        for each in psutil.Process(process.pid).children(recursive=True):
+            try:
+                words = " ".join(each.cmdline()).encode()
+            except psutil.NoSuchProcess:
+                continue
+            found += [each.name() for secret in secrets if secret in words]
+        watched |= {"found": found, "files": len(files)}
+        time.sleep(0.05)
+
+
+def test_a_plain_meltano_run_with_settings_in_the_environment_works_and_writes_no_secret(
+    pipeline, tmp_path
+):
+    environment = {
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.defpath}",
+        "HOME": str(tmp_path / "home"),
+        "MELTANO_SYS_DIR_ROOT": str(tmp_path / "meltano"),
+        "TAP_COMMCARE_BASE_URL": pipeline.sandbox.url,
+        "TAP_COMMCARE_DOMAIN": pipeline.sandbox.domain,
+        "TAP_COMMCARE_USERNAME": pipeline.sandbox.username,
+        "TAP_COMMCARE_API_KEY": pipeline.sandbox.api_key,
+        "TARGET_SCOUT_POSTGRES_DATABASE_URL": pipeline.server_url,
+        "SCOUT_DATASET_SCHEMA": pipeline.dataset.schema,
+        "DBT_TARGET_PATH": str(tmp_path / "dbt"),
+        "DBT_LOG_PATH": str(tmp_path / "dbt-log"),
+    }
+
+    done = subprocess.run(
+        [PROGRAMS / "meltano", "run", "commcare-sync"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_same(pipeline)
+    assert len(pipeline.rows("stg_commcare__forms")) == len(pipeline.rows("forms"))
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    secret = pipeline.sandbox.api_key.encode()
+    assert written
+    assert not [path for path in written if secret in path.read_bytes()]
+    assert pipeline.sandbox.api_key not in done.stdout + done.stderr
