@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from commcare_sandbox.connect.context import PREFIX
+from commcare_sandbox.connect.estate.estate import Sizes
 from commcare_sandbox.control import apply_late
 from commcare_sandbox.faults import check
 from commcare_sandbox.sandbox import Control, SandboxError
@@ -49,6 +51,27 @@ def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_CONNECT_SIZES = {
+    "opportunities": "How many opportunities Connect has.",
+    "visits": "How many visits all opportunities have together.",
+    "visit_bytes": "Size of a visit's form; 0 for small ones.",
+    "workers": "How many workers an opportunity has.",
+    "areas": "How many work areas an opportunity has.",
+}
+
+
+def _connect_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, text in reversed(_CONNECT_SIZES.items()):
+        command = click.option(
+            f"--connect-{name.replace('_', '-')}",
+            type=click.IntRange(0),
+            default=getattr(Sizes, name),
+            show_default=True,
+            help=text,
+        )(command)
+    return command
+
+
 @main.command(name="serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--port", default=8642, show_default=True, help="0 chooses a free one.")
@@ -56,11 +79,13 @@ def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--forms", type=click.IntRange(0), default=400, show_default=True)
 @click.option("--domains", type=click.IntRange(1, 100), default=1, help="How many domains.")
 @click.option("--seed", default=1, show_default=True, help="Another seed, other data.")
+@_connect_options
 @_switch_options
 def serve_command(
     host: str, port: int, cases: int, forms: int, domains: int, seed: int, **switches: Any
 ) -> None:
     """Serve until interrupted; the first line of output is JSON with the address and logins."""
+    sizes = Sizes(**{name: switches.pop(f"connect_{name}") for name in _CONNECT_SIZES})
     chosen = Switches()
     try:
         check(switches)
@@ -68,8 +93,8 @@ def serve_command(
         listening = listen(host, port)
     except (SwitchError, OSError) as error:
         raise click.UsageError(str(error)) from None
-    world = make_world(seed, cases, forms, domains, chosen)
-    world.base_url = f"http://{host}:{listening.getsockname()[1]}"
+    world = make_world(seed, cases, forms, domains, chosen, sizes)
+    world.base_url = world.connect.base_url = f"http://{host}:{listening.getsockname()[1]}"
     apply_late(world)
     facts = _facts(world)
     serve(world, listening, lambda: click.echo(json.dumps(facts)))
@@ -88,6 +113,18 @@ def _facts(world: World) -> dict[str, Any]:
         "client_secret": account.client_secret,
         "access_token": world.logins.first_access_token(world.switches.access_token_seconds),
         "refresh_token": world.logins.refresh_token,
+        "connect": _connect_facts(world),
+    }
+
+
+def _connect_facts(world: World) -> dict[str, Any]:
+    logins = world.connect.logins
+    return {
+        "url": world.base_url + PREFIX,
+        "client_id": logins.client_id,
+        "client_secret": logins.client_secret,
+        "access_token": logins.access_token,
+        "refresh_token": logins.refresh_token,
     }
 
 

@@ -15,6 +15,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from commcare_sandbox import faults
+from commcare_sandbox.connect import control as connect_control
+from commcare_sandbox.connect.context import Connect
+from commcare_sandbox.connect.estate.tables import UnknownRowError
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.form_v1 import shown as shown_form
 from commcare_sandbox.hq.programme.cases import shown_v2
@@ -25,11 +28,18 @@ from commcare_sandbox.wire import JSON_TYPE, Call
 from commcare_sandbox.world import World
 
 Body = dict[str, Any]
+_CONNECT = "connect/"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class ControlError(Exception):
     """A control request that cannot be done; the message says why."""
+
+
+_REFUSED = (
+    *(ControlError, SwitchError, UnknownRecordError, UnknownRowError),
+    *(KeyError, ValueError, TypeError),
+)
 
 
 def answer(call: Call, world: World) -> Response:
@@ -48,7 +58,7 @@ def answer(call: Call, world: World) -> Response:
             known = ", ".join(f"{method} /_sandbox/{name}" for method, name in _ACTIONS)
             return _json({"error": f"Known are {known}."}, 404)
         return _json(handler(_body(call), call, world))
-    except (ControlError, SwitchError, UnknownRecordError, ValueError, TypeError) as error:
+    except _REFUSED as error:
         return _json({"error": str(error)}, 400)
 
 
@@ -105,6 +115,8 @@ async def _content(kind: str, call: Call, world: World) -> AsyncIterator[bytes]:
 
 
 def _lines(kind: str, call: Call, world: World) -> Iterator[bytes]:
+    if kind.startswith(_CONNECT):
+        return connect_control.content(kind.removeprefix(_CONNECT), world.connect)
     domain = _domain({}, call, world)
     context = Context(call, world, domain)
     records: Iterator[Any]
@@ -208,4 +220,16 @@ _ACTIONS: dict[tuple[str, str], Callable[[Body, Call, World], Body]] = {
     ("POST", "reindex"): _reindex,
     ("POST", "expire-access-tokens"): _end_access_tokens,
     ("POST", "kill-refresh-token"): _end_refresh_token,
+}
+
+
+def _of_connect(
+    act: Callable[[Body, Connect], Body],
+) -> Callable[[Body, Call, World], Body]:
+    return lambda body, _call, world: act(body, world.connect)
+
+
+_ACTIONS |= {
+    (method, f"{_CONNECT}{name}"): _of_connect(act)
+    for (method, name), act in connect_control.ACTIONS.items()
 }

@@ -16,7 +16,7 @@ _GATEWAY = (
     "\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 _REASONS = {500: "", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
-COLLECTION_KEYS = ("cases", "objects", "data")
+COLLECTION_KEYS = ("cases", "objects", "data", "results")
 
 
 def _gateway(status: int) -> Answer:
@@ -70,7 +70,7 @@ class Faults:
         wanted = [name.strip() for name in switches.fault.split(",") if name.strip()]
         if not wanted or switches.fault_path not in path:
             return None
-        if not switches.fault_path and path.startswith("/oauth/"):
+        if not switches.fault_path and path.startswith(("/oauth/", "/connect/o/")):
             return None
         self.seen += 1
         if switches.fault_every and self.seen % switches.fault_every:

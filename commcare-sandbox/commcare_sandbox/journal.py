@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from commcare_sandbox.wire import Pairs
 
 _KEPT = 2000
-_SECRET = {"api_key", "username"}
+_SECRET = {"api_key", "username", "access_token"}
 
 
 class Journal:

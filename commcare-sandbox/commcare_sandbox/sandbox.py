@@ -12,6 +12,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
+from commcare_sandbox.connect.client import ConnectSandbox
+
 _START_SECONDS, _STOP_SECONDS = 30, 10
 
 
@@ -168,6 +170,11 @@ class Sandbox:
     def refresh_token(self) -> str:
         """The refresh token that is alive now."""
         return str(self.status()["refresh_token"])
+
+    @property
+    def connect(self) -> ConnectSandbox:
+        """The Connect half."""
+        return ConnectSandbox(self._control)
 
     def status(self) -> dict[str, Any]:
         """Return switches, counts, and the refresh token that is alive."""

@@ -6,6 +6,7 @@ Starlette's request and response are used without its router: HQ's addresses are
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import struct
 import time
@@ -13,15 +14,17 @@ from typing import Any
 
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from commcare_sandbox import control, faults
+from commcare_sandbox.connect import routes as connect
 from commcare_sandbox.hq import routes
 from commcare_sandbox.wire import HTML_TYPE, Answer, Call
 from commcare_sandbox.world import World
 
+_SMALL_BYTES = 500
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _open: dict[tuple[str, int], asyncio.Transport] = {}
 
@@ -71,15 +74,17 @@ class Application:
             answer = faults.INSTEAD[fault](call, switches)
         elif routes.belongs_here(call.path):
             answer = routes.answer(call, world)
+        elif connect.belongs_here(call.path):
+            answer = connect.answer(call, world.connect)
         else:
             answer = Answer(b"<h1>Not Found</h1>", 404, content_type=HTML_TYPE)
         if fault == "missing-key":
             answer = faults.without_collection(answer)
-        body = answer.encoded()
+        body = _compressed(call, answer)
         spent = time.perf_counter() - began
         world.journal.note(call.method, call.path, call.params, answer.status, spent)
-        if switches.latency_ms:
-            await asyncio.sleep(switches.latency_ms / 1000)
+        if wait := switches.latency_ms / 1000 + answer.seconds:
+            await asyncio.sleep(wait)
         if fault == "stall":
             await faults.stall(switches)
         if fault == "reset":
@@ -87,7 +92,7 @@ class Application:
             return
         if fault == "truncate":
             body = faults.first_half(body)
-        response = Response(body, answer.status, answer.headers, answer.content_type)
+        response = _response(answer, body)
         await response(scope, receive, send)
 
 
@@ -99,6 +104,22 @@ async def _read(request: Request) -> Call:
         headers=request.headers,
         body=await request.body(),
     )
+
+
+def _response(answer: Answer, body: bytes) -> Response:
+    headers = answer.headers | {"Content-Type": answer.content_type}
+    if answer.chunks is not None:
+        return StreamingResponse(answer.chunks, answer.status, headers)
+    return Response(body, answer.status, headers)
+
+
+def _compressed(call: Call, answer: Answer) -> bytes:
+    body = answer.encoded()
+    accepts = "gzip" in call.headers.get("accept-encoding", "")
+    if not accepts or not answer.may_compress or len(body) < _SMALL_BYTES:
+        return body
+    answer.headers["Content-Encoding"] = "gzip"
+    return gzip.compress(body, compresslevel=1)
 
 
 async def _reset(answer: Answer, body: bytes, scope: Scope, send: Send) -> None:

@@ -6,20 +6,19 @@ against it. It knows nothing of HTTP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
+
+from commcare_sandbox.connect.switches import ConnectSwitches
+from commcare_sandbox.connect.switches import switch as _switch
 
 
 class SwitchError(Exception):
     """A switch that does not exist, or a value that does not fit it."""
 
 
-def _switch(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
-class Switches:
+class Switches(ConnectSwitches):
     """How the server behaves; the defaults are what production does."""
 
     fault: str = _switch("", "Faults to answer with, in turn, comma-separated (see faults).")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,11 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = JSON_TYPE
+    chunks: Iterator[bytes] | None = None
+    """A body that is sent piece by piece, in place of ``body``."""
+    may_compress: bool = False
+    seconds: float = 0.0
+    """How long the answer takes."""
 
     def encoded(self) -> bytes:
         """Return the body as bytes."""

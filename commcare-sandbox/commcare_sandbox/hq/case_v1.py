@@ -1,27 +1,65 @@
-"""Case API v1: limit and offset, ordered by one date."""
+"""Case API v1: limit and offset, ordered by one date; an unknown filter matches nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from commcare_sandbox.hq.case_filters import V1_DATES, case_query_v1
+from commcare_sandbox.hq.case_filters import of_type, only_in_location
 from commcare_sandbox.hq.case_v2 import may_see
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.programme.cases import Case, shown_v1
+from commcare_sandbox.hq.filters import V1_RESERVED, Filters, nothing, v1_bound
+from commcare_sandbox.hq.programme.cases import FAMILIES, PERIOD, Case, is_closed, shown_v1
 from commcare_sandbox.hq.programme.collection import Collection, Query
 from commcare_sandbox.hq.tastypie import page
 from commcare_sandbox.wire import Answer, RefusalError, bad_request
 
 MOST = 5000
 R = TypeVar("R")
+Test = Callable[[Case], bool]
+
+DATES = {
+    "indexed_on": "indexed_on",
+    "server_date_modified": "server_last_modified",
+    "server_modified_on": "server_last_modified",
+    "date_modified": "last_modified",
+}
+_TESTS: dict[str, Callable[[str], Test]] = {
+    "owner_id": lambda value: lambda case: (case.owner_id or case.user_id or "").lower() == value,
+    "user_id": lambda value: lambda case: (case.user_id or "").lower() == value,
+    "name": lambda value: lambda case: case.case_name.lower() == value,
+    "external_id": lambda value: lambda case: (case.external_id or "").lower() == value,
+}
+
+
+def _query(context: Context) -> Query[Case]:
+    filters: Filters[Case] = Filters(PERIOD)
+    for name, value in dict(context.call.params).items():
+        if name not in V1_RESERVED and not name.endswith("__full"):
+            _add(filters, name, value)
+    only_in_location(context, filters)
+    return filters.query()
+
+
+def _add(filters: Filters[Case], name: str, value: str) -> None:
+    plain = name.removesuffix(".exact")
+    if bound := v1_bound(name, value, DATES):
+        filters.window(bound)
+    elif plain in ("type", "case_type"):
+        known = {case_type for case_type, _ in FAMILIES if case_type == value.lower()}
+        of_type(filters, known or {value.lower()})
+    elif plain == "closed":
+        closed = value.lower() == "true"
+        filters.kind(lambda at: is_closed(at) == closed, lambda case: case.closed == closed)
+    else:
+        test = _TESTS.get(plain)
+        filters.test(f"{name}={value}", test(value.lower()) if test else nothing)
 
 
 def case_list_v1(context: Context) -> Answer:
     """Answer a page of cases."""
-    query = case_query_v1(context, context.call.params)
-    field, descending = order(context, V1_DATES, "server_date_modified")
-    if field == "last_modified":
-        field = "server_last_modified"
+    query = _query(context)
+    field, descending = order(context, DATES, "server_date_modified")
     cases = context.space.cases
     total = cases.count(query)
 

@@ -26,6 +26,8 @@ _FROM = "indexed_on.gte"
 
 def case_list(context: Context) -> Answer:
     """Answer a page of cases, oldest indexing first."""
+    for case_id in context.space.some_cases(context.world.switches.churn):
+        context.space.edit_case(case_id, {"properties": {"churned": "yes"}})
     params, key = _opened(context)
     limit = _limit(params)
     query = case_query(context, params)
@@ -221,4 +223,4 @@ def _by_external_id(context: Context, wanted: str) -> Case | None:
 
 def may_see(context: Context, case: Case) -> bool:
     """Tell whether the login's locations include a case."""
-    return not context.world.switches.location_restricted or in_location(case)
+    return not context.world.switches.location_restricted or in_location(context, case)

@@ -42,7 +42,9 @@ FAMILIES: tuple[tuple[str, int | None], ...] = (
     (WORKER, None),
     (VISIT, 13),
 )
-PERIOD = len(FAMILIES)
+FAMILY = len(FAMILIES)
+PERIOD = 7 * FAMILY
+"""Case type and ``closed`` of a case follow from its number's rest by this."""
 TYPES = tuple(dict.fromkeys(case_type for case_type, _ in FAMILIES))
 
 
@@ -74,7 +76,6 @@ class Cases:
     """Makes case number i of a domain."""
 
     period = PERIOD
-    lags = {"indexed_on": 0, "server_last_modified": 1}  # noqa: RUF012 - never changed
 
     def __init__(self, spine: Spine, people: People, forms: Spine) -> None:
         self.spine, self._people, self._forms = spine, people, forms
@@ -82,12 +83,11 @@ class Cases:
     def make(self, number: int) -> Case:
         """Return case ``number`` as it was before anything was changed."""
         spine, bits = self.spine, self.spine.digest(number)
-        case_type, parent = FAMILIES[number % PERIOD]
+        case_type, parent = FAMILIES[number % FAMILY]
         stamp, style = spine.indexed_on(number), spine.spelling(number)
-        received = stamp - spine.lag(number)
-        modified = received - (bits[12] * 163 + bits[13]) * moments.SECOND
+        received, modified = self._received(number), self._modified(number)
         opened = modified - (bits[14] % 90) * moments.DAY - bits[15] * 997_331
-        closed = bits[16] % 7 == 0
+        closed = is_closed(number)
         user = pick(self._people.worker_ids, bits[17])
         first_seen = moments.spell(opened + 41 * moments.SECOND)
         return Case(
@@ -111,6 +111,20 @@ class Cases:
             xform_ids=self._touched_by(bits),
         )
 
+    def base_moment(self, field: str) -> Callable[[int], int]:
+        """Return what tells a moment of case ``number`` without making it."""
+        return {
+            "indexed_on": self.spine.indexed_on,
+            "server_last_modified": self._received,
+            "last_modified": self._modified,
+        }[field]
+
+    def _received(self, number: int) -> int:
+        return self.spine.indexed_on(number) - self.spine.lag(number, 9 * moments.SECOND)
+
+    def _modified(self, number: int) -> int:
+        return self._received(number) - self.spine.lag(number, 3600 * moments.SECOND)
+
     def restamp(self, record: Case, moment: int) -> None:
         """Write a new indexed_on into a case."""
         record.indexed_on = moments.spell(moment)
@@ -124,8 +138,8 @@ class Cases:
         return record.case_id
 
     def _index(self, number: int, parent: int) -> dict[str, dict[str, str]]:
-        above = number - number % PERIOD + parent
-        extends = FAMILIES[number % PERIOD][0] == REFERRAL
+        above = number - number % FAMILY + parent
+        extends = FAMILIES[number % FAMILY][0] == REFERRAL
         return {
             "host" if extends else "parent": {
                 "case_id": self.spine.identifier(above),
@@ -143,6 +157,11 @@ class Cases:
         ]
 
 
+def is_closed(number: int) -> bool:
+    """Tell whether case ``number`` is closed; its rest by PERIOD says the same."""
+    return number // FAMILY % 7 == 3
+
+
 def _name(case_type: str, bits: bytes) -> str:
     if case_type == VISIT:
         return f"visit {1 + bits[8] % 9}"
@@ -152,8 +171,8 @@ def _name(case_type: str, bits: bytes) -> str:
 
 
 def _external_id(number: int, bits: bytes) -> str | None:
-    if number % PERIOD == 0:
-        return f"HH-{number // PERIOD:06d}"
+    if number % FAMILY == 0:
+        return f"HH-{number // FAMILY:06d}"
     return None if bits[9] % 4 == 0 else ""
 
 

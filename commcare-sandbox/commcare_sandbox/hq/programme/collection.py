@@ -31,7 +31,10 @@ class Maker(Protocol[R]):
 
     spine: Spine
     period: int
-    lags: dict[str, int]
+
+    def base_moment(self, field: str) -> Callable[[int], int]:
+        """Return what tells the moment of record ``number`` without making it."""
+        ...
 
     def make(self, number: int) -> R:
         """Return record ``number``."""
@@ -189,7 +192,7 @@ class Collection(Generic[R]):
     def _find(self, field: str, millisecond: int) -> int:
         if field == "indexed_on" and self._reindexed is not None:
             return 0 if millisecond <= self._reindexed // 1000 else self._spine.size
-        return self._spine.find(millisecond, self._maker.lags[field])
+        return self._spine.find(millisecond, self._maker.base_moment(field))
 
     def _base(self, query: Query[R]) -> View:
         first, last = 0, self._spine.size
@@ -231,7 +234,7 @@ class Collection(Generic[R]):
 
     def _in_order(self, base: View, key: Key) -> Iterator[tuple[int, str, int]]:
         spine = self._spine
-        first = spine.find(key[0])
+        first = spine.find(key[0], spine.indexed_on)
         run: list[tuple[int, str, int]] = []
         for number in walk(base, first):
             entry = (spine.indexed_on(number) // 1000, spine.identifier(number), number)

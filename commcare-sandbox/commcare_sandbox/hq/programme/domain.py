@@ -92,6 +92,10 @@ class Domain:
 
     # ------------------------------------------------------------------ cases
 
+    def case_number(self, case_id: str) -> int | None:
+        """Return the number of a case of the base."""
+        return self._case_spine.number(case_id) if self._case_spine.size else None
+
     def some_cases(self, count: int) -> list[str]:
         """Return the ids of a few cases, others each time."""
         return list(islice(self._some(self._case_spine, self.cases), count))

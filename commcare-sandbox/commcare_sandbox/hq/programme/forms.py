@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commcare_sandbox.hq.programme import moments, names
-from commcare_sandbox.hq.programme.cases import FAMILIES, PERIOD, gps
+from commcare_sandbox.hq.programme.cases import FAMILIES, FAMILY, gps
 from commcare_sandbox.hq.programme.people import People
 from commcare_sandbox.hq.programme.spine import Spine
 from commcare_sandbox.seeds import pick
@@ -60,6 +60,8 @@ KINDS = (
     VISIT_FORM,
     SYSTEM_FORM,
 )
+PERIOD = 4 * len(KINDS)
+"""Type and ``archived`` of a form follow from its number's rest by this."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +81,16 @@ class Visit:
 class Forms:
     """Makes form number i of a domain."""
 
-    period = len(KINDS)
-    lags = {  # noqa: RUF012 - never changed
-        "indexed_on": 0,
-        "server_modified_on": 1,
-        "received_on": 2,
-    }
+    period = PERIOD
 
     def __init__(self, spine: Spine, domain: str, people: People, cases: Spine) -> None:
         self.spine, self._domain, self._people, self._cases = spine, domain, people, cases
 
     def make(self, number: int) -> Form:
         """Return form ``number`` as it was before anything was changed."""
-        spine, bits, kind = self.spine, self.spine.digest(number), KINDS[number % self.period]
-        stamp, lag, style = spine.indexed_on(number), spine.lag(number), spine.spelling(number)
-        edited = bits[0] % 31 == 0
-        received = stamp - 2 * lag
-        modified = moments.spell(stamp - lag if edited else received)
+        spine, bits, kind = self.spine, self.spine.digest(number), KINDS[number % len(KINDS)]
+        received, modified = self._received(number), moments.spell(self._modified(number))
+        edited = _is_edited(number)
         user = pick(self._people.worker_ids, bits[1])
         form = envelope(
             self._domain,
@@ -105,17 +100,32 @@ class Forms:
         )
         form |= {
             "received_on": moments.spell(received),
-            "server_modified_on": moments.spell(stamp - lag),
-            "indexed_on": moments.spell(stamp, style),
+            "server_modified_on": modified,
+            "indexed_on": moments.spell(spine.indexed_on(number), spine.spelling(number)),
             "edited_on": modified if edited else None,
             "edited_by_user_id": self._people.worker_ids[0] if edited else None,
-            "archived": bits[2] % 37 == 0,
+            "archived": is_archived(number),
         }
         if form["archived"]:
             form["problem"] = "Archived by admin"
         if kind is not SYSTEM_FORM:
             self._sign(form, bits, received, user)
         return form
+
+    def base_moment(self, field: str) -> Callable[[int], int]:
+        """Return what tells a moment of form ``number`` without making it."""
+        return {
+            "indexed_on": self.spine.indexed_on,
+            "server_modified_on": self._modified,
+            "received_on": self._received,
+        }[field]
+
+    def _modified(self, number: int) -> int:
+        return self.spine.indexed_on(number) - self.spine.lag(number, 9 * moments.SECOND)
+
+    def _received(self, number: int) -> int:
+        delay = self.spine.lag(number, 30 * moments.DAY) if _is_edited(number) else 0
+        return self._modified(number) - delay
 
     def restamp(self, record: Form, moment: int) -> None:
         """Write a new indexed_on into a form."""
@@ -146,10 +156,10 @@ class Forms:
         return ANSWERS[kind.xmlns](visit)
 
     def _case_id(self, bits: bytes, slot: int) -> str:
-        families = self._cases.size // PERIOD
+        families = self._cases.size // FAMILY
         if not families:
             return bits[:16].hex()
-        return self._cases.identifier(int.from_bytes(bits[5:9], "big") % families * PERIOD + slot)
+        return self._cases.identifier(int.from_bytes(bits[5:9], "big") % families * FAMILY + slot)
 
     def _sign(self, form: Form, bits: bytes, received: int, user: str) -> None:
         form["form"]["meta"] = meta = {
@@ -173,6 +183,15 @@ class Forms:
         if bits[14] % 6 == 0:
             form["form"]["photo"] = picture = f"{received // 1000}.jpg"
             form["attachments"][picture] = {"content_type": "image/jpeg", "length": 20000 + bits[5]}
+
+
+def _is_edited(number: int) -> bool:
+    return number % 31 == 8
+
+
+def is_archived(number: int) -> bool:
+    """Tell whether form ``number`` is archived; its rest by PERIOD says the same."""
+    return number % PERIOD == 23
 
 
 def envelope(domain: str, form_id: str, kind: Kind, answers: dict[str, Any]) -> Form:

@@ -7,6 +7,7 @@ an index nor memory, whatever the number of records.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import gcd
 
 from commcare_sandbox.hq.programme import moments
@@ -54,19 +55,21 @@ class Spine:
             return moments.NO_ZONE
         return moments.NORMAL
 
-    def lag(self, number: int, longest: int = 9 * moments.SECOND) -> int:
-        """Return how long before indexing the server had the record; ties have one lag."""
+    def lag(self, number: int, longest: int) -> int:
+        """Return up to how much earlier another moment of a record is; ties have one lag."""
         anchor = number - place if (place := number % TIE_EVERY) < TIE_SIZE else number
-        return 1 + mix(anchor, self._salt + 1) % min(longest, self._step // 8)
+        return 1 + mix(anchor, self._salt + longest) % min(longest, self._step // 8)
 
-    def find(self, millisecond: int, lag: int = 0) -> int:
-        """Return the first number stamped at or after a millisecond, less ``lag`` lags."""
+    def find(self, millisecond: int, moment: Callable[[int], int]) -> int:
+        """Return the first number whose ``moment`` is at or after a millisecond.
+
+        Args:
+            millisecond: Since 1970.
+            moment: ``indexed_on``, or that less at most two lags.
+        """
         guess = (millisecond * 1000 - START) // self._step
         number = min(max(guess - _NEAR, 0), self.size)
-        while (
-            number < self.size
-            and (self.indexed_on(number) - lag * self.lag(number)) // 1000 < millisecond
-        ):
+        while number < self.size and moment(number) // 1000 < millisecond:
             number += 1
         return number
 

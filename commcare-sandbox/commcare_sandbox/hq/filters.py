@@ -1,0 +1,65 @@
+"""What list filters have in common: they narrow a query by kind, by window, or by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from commcare_sandbox.hq.dates import joined, v1_millisecond
+from commcare_sandbox.hq.programme.collection import Query, Test, Window
+
+R = TypeVar("R")
+
+V1_RESERVED = ("limit", "offset", "order_by", "q", "api_key", "username", "format")
+
+
+class Filters(Generic[R]):
+    """Filters that are collected one by one, and make a query together."""
+
+    def __init__(self, period: int) -> None:
+        self._period = period
+        self._windows: list[Window] = []
+        self._kinds: frozenset[int] | None = None
+        self._of_kind: list[Test[R]] = []
+        self._tests: list[tuple[str, Test[R]]] = []
+
+    def kind(self, is_kind: Callable[[int], bool], test: Test[R]) -> None:
+        """Keep the records whose number, or itself, is of a kind: this costs nothing."""
+        kept = frozenset(filter(is_kind, range(self._period)))
+        self._kinds = kept if self._kinds is None else self._kinds & kept
+        self._of_kind.append(test)
+
+    def window(self, window: Window) -> None:
+        """Keep the records within bounds of a date that orders the base: this costs nothing."""
+        self._windows.append(window)
+
+    def test(self, name: str, test: Test[R]) -> None:
+        """Keep the records that pass a test: every record is made once to see."""
+        self._tests.append((name, test))
+
+    def query(self) -> Query[R]:
+        """Return the query: all filters hold."""
+        of_kind = tuple(self._of_kind)
+        return Query(
+            joined(self._windows),
+            self._kinds,
+            (lambda record: all(test(record) for test in of_kind)) if of_kind else None,
+            tuple(test for _, test in self._tests),
+            "&".join(sorted(name for name, _ in self._tests)),
+        )
+
+
+def nothing(_record: Any) -> bool:
+    """Pass no record: what an unknown filter of a v1 list does."""
+    return False
+
+
+def v1_bound(name: str, value: str, dates: dict[str, str]) -> Window | None:
+    """Return the inclusive bound that a v1 parameter stands for, if it is one."""
+    for suffix in ("_start", "_end"):
+        field = dates.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
+        if field and suffix == "_start":
+            return Window(field, low=v1_millisecond(value))
+        if field:
+            return Window(field, high=v1_millisecond(value))
+    return None
