@@ -1,0 +1,59 @@
+"""What every handler of Connect is given, and Connect's own words for no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from commcare_sandbox.connect.estate.estate import Estate
+from commcare_sandbox.connect.logins import Access, ConnectLogins
+from commcare_sandbox.connect.switches import ConnectSwitches
+from commcare_sandbox.wire import HTML_TYPE, Answer, Call, RefusalError
+
+PREFIX = "/connect"
+_HTML = "<!doctype html>\n<html lang=en>\n<head><title>{0}</title></head><body><h1>{0}</h1></body>"
+
+_FRENCH = {
+    "Not found.": "Non trouvé.",
+    "Authentication credentials were not provided.": (
+        "Informations d'authentification non fournies."
+    ),
+}
+
+
+@dataclass
+class Connect:
+    """Data, logins and switches of one running Connect."""
+
+    estate: Estate
+    logins: ConnectLogins
+    switches: ConnectSwitches
+    base_url: str = ""
+
+
+@dataclass
+class Request:
+    """A request to Connect."""
+
+    call: Call
+    connect: Connect
+    path: str
+    """Below the prefix."""
+    version: str = "1.0"
+    access: Access | None = None
+    captured: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def switches(self) -> ConnectSwitches:
+        """How Connect behaves."""
+        return self.connect.switches
+
+    def refuse(self, status: int, text: str, **headers: str) -> RefusalError:
+        """Refuse in the caller's language, so that nobody matches on words."""
+        is_french = self.call.headers.get("accept-language", "").startswith("fr")
+        detail = _FRENCH.get(text, text) if is_french else text
+        return RefusalError(status, {"detail": detail}, **headers)
+
+
+def page_of_html(status: int, title: str) -> Answer:
+    """Return one of Django's HTML pages."""
+    return Answer(_HTML.format(title).encode(), status, content_type=HTML_TYPE)

@@ -1,0 +1,98 @@
+"""Keyset pages over ids that may be hidden, and the link to the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from commcare_sandbox.connect.context import Request
+from commcare_sandbox.connect.estate.tables import Row, Table
+from commcare_sandbox.wire import Answer, Pairs, RefusalError
+
+_DEFAULT_SIZE = 1000
+_FOREIGN = "https://connect.invalid"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which page."""
+
+    last_id: int | None
+    size: int
+    is_reverse: bool
+
+
+def asked(request: Request) -> Asked:
+    """Read the parameters of a page.
+
+    Raises:
+        RefusalError: 400 with the field's errors.
+    """
+    order = request.call.get("cursor_order", "forward")
+    if order not in {"forward", "reverse"}:
+        raise RefusalError(400, {"cursor_order": [f'"{order}" is not a valid choice.']})
+    last_id = _number(request, "last_id")
+    size = _number(request, "page_size") or _DEFAULT_SIZE
+    return Asked(last_id, min(size, request.switches.connect_page_cap), order == "reverse")
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = request.call.get(name)
+    if text is None:
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        raise RefusalError(400, {name: ["A valid integer is required."]}) from None
+    if number < 1:
+        raise RefusalError(400, {name: ["Ensure this value is greater than or equal to 1."]})
+    return number
+
+
+def page(request: Request, table: Table, shown: Callable[[Row], Row]) -> Answer:
+    """Return one page of a table; a row beyond it decides whether there is a next one."""
+    wish = asked(request)
+    found = table.page(wish.last_id, wish.size + 1, reverse=wish.is_reverse)
+    kept = found[: wish.size]
+    following = _link(request, kept[-1][0], wish) if len(found) > wish.size else None
+    return Answer({"next": following, "results": [shown(row) for _, row in kept]})
+
+
+def listed(request: Request, rows: list[dict[str, Any]]) -> Answer:
+    """Return one page of a list that shows its ids."""
+    wish = asked(request)
+    after = wish.last_id
+    ordered = sorted(rows, key=lambda row: row["id"], reverse=wish.is_reverse)
+    if after is not None:
+        ordered = [r for r in ordered if (r["id"] < after if wish.is_reverse else r["id"] > after)]
+    kept = ordered[: wish.size]
+    following = _link(request, kept[-1]["id"], wish) if len(ordered) > wish.size else None
+    return Answer({"next": following, "results": kept})
+
+
+def _link(request: Request, last_id: int, wish: Asked) -> str:
+    """Write the link: the query as it came, the cursor's parameters replaced or appended."""
+    new = {
+        "last_id": str(last_id),
+        "page_size": str(wish.size),
+        "cursor_order": "reverse" if wish.is_reverse else "forward",
+    }
+    pairs: Pairs = []
+    for name, value in request.call.params:
+        if name not in new:
+            pairs.append((name, value))
+        elif name not in dict(pairs):
+            pairs.append((name, new[name]))
+    pairs += [(name, value) for name, value in new.items() if name not in dict(pairs)]
+    path = f"{request.call.path}?{urlencode(pairs)}"
+    base = request.connect.base_url
+    host = urlsplit(base).netloc
+    return {
+        "request": f"{base}{path}",
+        "http": f"http://{host}{path}",
+        "https": f"https://{host}{path}",
+        "foreign": f"{_FOREIGN}{path}",
+        "path": path,
+    }[request.switches.connect_next]
