@@ -113,6 +113,8 @@ def _facts(world: World) -> dict[str, Any]:
         "client_secret": account.client_secret,
         "access_token": world.logins.first_access_token(world.switches.access_token_seconds),
         "refresh_token": world.logins.refresh_token,
+        "reports": world.first_domain.tables.report_ids,
+        "data_sources": world.first_domain.tables.source_ids,
         "connect": _connect_facts(world),
     }
 

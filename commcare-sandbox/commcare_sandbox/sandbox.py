@@ -176,6 +176,16 @@ class Sandbox:
         """The Connect half."""
         return ConnectSandbox(self._control)
 
+    @property
+    def reports(self) -> list[str]:
+        """Ids of the reports of the first domain."""
+        return list(self._facts["reports"])
+
+    @property
+    def data_sources(self) -> list[str]:
+        """Ids of the data sources of the first domain."""
+        return list(self._facts["data_sources"])
+
     def status(self) -> dict[str, Any]:
         """Return switches, counts, and the refresh token that is alive."""
         return self._control.get("status")

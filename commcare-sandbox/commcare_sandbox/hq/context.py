@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -26,6 +27,14 @@ class Context:
         if self.domain is None:
             raise LookupError("This resource belongs to no domain.")
         return self.domain
+
+    def address(self, resource: str, identifier: str, *, whole: bool = False) -> str:
+        """Return where a record is, in the version and the spelling that was asked for."""
+        old = re.search(r"/api/(v0\.\d)/", self.call.path)
+        new = re.search(r"/api/[\w-]+/(v\d)/", self.call.path)
+        part = f"{old[1]}/{resource}" if old else f"{resource}/{new[1] if new else 'v1'}"
+        path = f"/a/{self.space.name}/api/{part}/{identifier}/"
+        return f"{self.world.base_url}{path}" if whole else path
 
     def link(self, query: str, usual: str) -> str:
         """Write a link to another page of this list, in the style that is switched on."""

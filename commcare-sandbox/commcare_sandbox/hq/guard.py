@@ -33,6 +33,8 @@ class Rule:
     needs_locations: bool = False
     sees_subset: bool = False
     """A location-restricted login gets a part of the list, instead of 403."""
+    stranger: str = ""
+    """What a caller with a wrong key is told; usually nothing."""
 
 
 def authenticate(call: Call, world: World, rule: Rule) -> None:
@@ -46,11 +48,18 @@ def authenticate(call: Call, world: World, rule: Rule) -> None:
     if not header and rule.tastypie and call.get("api_key"):
         scheme, rest = "apikey", f"{call.get('username') or ''}:{call.get('api_key')}"
     if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), call, world.logins):
-        raise RefusalError(401)
+        raise _stranger(rule)
     if scheme.lower() in ("basic", "digest") and world.switches.two_factor:
         raise RefusalError(
             401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"}
         )
+
+
+def _stranger(rule: Rule) -> RefusalError:
+    refusal = RefusalError(401, rule.stranger.encode())
+    if rule.stranger:
+        refusal.answer.content_type = "text/plain; charset=utf-8"
+    return refusal
 
 
 def permit(call: Call, world: World, rule: Rule) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from commcare_sandbox.hq import case_v1, case_v2, form_v1, oauth, small
+from commcare_sandbox.hq import case_v1, case_v2, directory, form_v1, oauth, small, tables
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.guard import Rule, authenticate, permit, slow_down
 from commcare_sandbox.wire import Answer, Call, RefusalError
@@ -24,19 +24,47 @@ class Resource:
     rule: Rule
     listing: Handler | None = None
     detail: Handler | None = None
-    method: str = "GET"
 
 
-V1, V2, BOTH = ("v1", "v0.5"), ("v2", "v0.6"), ("v1", "v0.5", "v2", "v0.6")
+V1, V2 = ("v1", "v0.5"), ("v2", "v0.6")
 _DATA = Rule("edit_data")
 _CASES = Rule("edit_data", tastypie=False, sees_subset=True)
-_CASES_V1 = Rule("edit_data")
+_SOURCES = Rule("edit_data", tastypie=False)
+_WORKERS = Rule("edit_commcare_users")
+_PLACES = Rule("edit_locations", throttled=False, needs_locations=True)
 _ANYONE = Rule(None, throttled=False)
+_MEMBER = Rule(
+    None,
+    throttled=False,
+    stranger="Username or API Key is incorrect, expired or deactivated",
+)
 
 RESOURCES = (
-    Resource("case", V1, _CASES_V1, case_v1.case_list_v1, case_v1.case_detail_v1),
+    Resource("case", V1, _DATA, case_v1.case_list_v1, case_v1.case_detail_v1),
     Resource("form", V1, _DATA, form_v1.form_list, form_v1.form_detail),
     Resource("application", V1, Rule(), small.application_list, small.application_detail),
+    Resource("user", V1, _WORKERS, directory.user_list, directory.user_detail),
+    Resource(
+        "web-user", V1, Rule("edit_web_users"), directory.web_user_list, directory.web_user_detail
+    ),
+    Resource("group", V1, _WORKERS, directory.group_list, directory.group_detail),
+    Resource("location", V1, _PLACES, directory.location_list, directory.location_detail),
+    Resource("location", V2, _PLACES, directory.location_list_v2),
+    Resource(
+        "location_type",
+        V1,
+        _PLACES,
+        directory.location_type_list,
+        directory.location_type_detail,
+    ),
+    Resource("lookup_table", V1, Rule(), tables.lookup_table_list, tables.lookup_table_detail),
+    Resource(
+        "lookup_table_item", (*V1, *V2), Rule(), tables.lookup_row_list, tables.lookup_row_detail
+    ),
+    Resource("fixture", V1, Rule("edit_apps"), tables.fixture_list, tables.fixture_detail),
+    Resource("simplereportconfiguration", V1, Rule(), tables.report_list),
+    Resource("configurablereportdata", V1, Rule("view_reports"), detail=tables.report_data),
+    Resource("ucr", V1, _SOURCES, tables.source_data),
 )
 
 
@@ -75,13 +103,16 @@ def _routes() -> list[Route]:
         for version in resource.versions:
             home = _addresses(resource.name, version)
             if resource.listing:
-                routes.append(_route(home, resource.rule, resource.listing, resource.method))
+                routes.append(_route(home, resource.rule, resource.listing))
             if resource.detail:
                 routes.append(_route(f"{home}{{id}}/", resource.rule, resource.detail))
-    for name, handler in (("identity", small.identity), ("user_domains", small.user_domains)):
+    for name, rule, handler in (
+        ("identity", _ANYONE, small.identity),
+        ("user_domains", _MEMBER, small.user_domains),
+    ):
         routes += [
-            _route(f"/api/{name}/v1/", _ANYONE, handler),
-            _route(f"/api/v0.5/{name}/", _ANYONE, handler),
+            _route(f"/api/{name}/v1/", rule, handler),
+            _route(f"/api/v0.5/{name}/", rule, handler),
         ]
     return routes
 

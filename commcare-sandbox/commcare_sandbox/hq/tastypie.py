@@ -13,20 +13,25 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
 Fetch = Callable[[int, int], list[Any]]
 
 
-def bounds(context: Context, default: int = DEFAULT_LIMIT, most: int = MAX_LIMIT) -> Any:
+def bounds(context: Context, default: int, most: int) -> tuple[int, int]:
     """Return the effective limit and the offset of a request.
 
     Raises:
         RefusalError: One of them is not a number from 0 on.
     """
-    limit = _number(context, "limit", default)
-    offset = _number(context, "offset", 0)
+    limit = numbered(context, "limit", default)
+    offset = numbered(context, "offset", 0)
     limit = min(limit or most, most)
     cap = context.world.switches.page_cap
     return (min(limit, cap) if cap else limit), offset
 
 
-def _number(context: Context, name: str, default: int) -> int:
+def numbered(context: Context, name: str, default: int) -> int:
+    """Return a parameter that is a number from 0 on.
+
+    Raises:
+        RefusalError: It is not.
+    """
     text = context.call.get(name)
     if text is None:
         return default
@@ -66,9 +71,11 @@ def page(
     return Answer({"meta": meta, "objects": fetch(offset, limit)})
 
 
-def listed(context: Context, objects: list[Any], default: int = DEFAULT_LIMIT) -> Answer:
+def listed(
+    context: Context, objects: list[Any], default: int = DEFAULT_LIMIT, most: int = MAX_LIMIT
+) -> Answer:
     """Return one page of a list that is in memory."""
-    return page(context, len(objects), lambda at, limit: objects[at : at + limit], default)
+    return page(context, len(objects), lambda at, limit: objects[at : at + limit], default, most)
 
 
 def whole(objects: list[Any], meta: dict[str, Any]) -> Answer:

@@ -21,6 +21,7 @@ from commcare_sandbox.hq.programme.odd_forms import odd_forms
 from commcare_sandbox.hq.programme.people import People
 from commcare_sandbox.hq.programme.spine import Spine
 from commcare_sandbox.hq.programme.submission import case_blocks, touch
+from commcare_sandbox.hq.programme.tables import Tables
 from commcare_sandbox.seeds import hex_id, mix
 
 
@@ -44,7 +45,7 @@ class Domain:
 
     def __init__(self, name: str, seed: int, cases: int, forms: int) -> None:
         self.name, self.seed = name, seed
-        self.people = People(seed, name)
+        self.people, self.tables = People(seed, name), Tables(seed)
         strange_cases = odd_cases(self.people)[: cases // 8]
         strange_forms = odd_forms(name, self.people)[: forms // 8]
         case_spine = Spine(seed, "case", cases - len(strange_cases))

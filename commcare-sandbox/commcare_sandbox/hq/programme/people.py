@@ -8,8 +8,13 @@ from commcare_sandbox.hq.programme import moments, names
 from commcare_sandbox.hq.programme.spine import START
 from commcare_sandbox.seeds import digester, hex_id, pick
 
-LOCATION_TYPES = (("Country", "country"), ("State", "state"), ("District", "district"))
-VILLAGE_TYPE = ("Village unit", "village-unit")
+LEVELS = (
+    ("Country", "country"),
+    ("State", "state"),
+    ("District", "district"),
+    ("Village unit", "village-unit"),
+)
+"""Name and code of the types of locations, from the top."""
 
 
 class People:

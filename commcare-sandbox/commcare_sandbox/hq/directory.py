@@ -1,0 +1,230 @@
+"""Who and where: mobile workers, web users, groups, locations and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.programme import moments
+from commcare_sandbox.hq.programme.people import LEVELS
+from commcare_sandbox.hq.tastypie import listed
+from commcare_sandbox.wire import Answer, RefusalError, bad_request
+
+Facts = dict[str, Any]
+
+
+def user_list(context: Context) -> Answer:
+    """Answer the mobile workers that are active; or, asked so, those that are not."""
+    people = context.space.people
+    archived = (context.call.get("archived") or "").lower() == "true"
+    found = people.workers(archived=archived)
+    group = context.call.get("group")
+    if group is not None:
+        if group not in people.group_ids:
+            raise bad_request(f"Project {people.domain} has no group with id={group}")
+        found = [worker for worker in found if group in worker["groups"]]
+    return listed(context, [_user(context, worker) for worker in found])
+
+
+def user_detail(context: Context) -> Answer:
+    """Answer one mobile worker, active or not."""
+    people = context.space.people
+    everybody = [*people.workers(archived=False), *people.workers(archived=True)]
+    return Answer(_user(context, _chosen(context, everybody, "id")))
+
+
+def _user(context: Context, worker: Facts) -> Facts:
+    shown = worker | {"resource_uri": context.address("user", worker["id"])}
+    if context.call.get("extras") == "true":
+        counted = len(worker["first_name"])
+        shown["extras"] = {
+            "submitted_last_30": counted,
+            "completed_last_30": 0,
+            "submitted_last_month": counted,
+            "completed_last_month": 0,
+        }
+    return shown
+
+
+def web_user_list(context: Context) -> Answer:
+    """Answer the web users."""
+    wanted = context.call.get("web_username")
+    found = context.space.people.web_users()
+    kept = [user for user in found if wanted is None or user["username"] == wanted]
+    return listed(context, [_web_user(context, user) for user in kept])
+
+
+def web_user_detail(context: Context) -> Answer:
+    """Answer one web user."""
+    user = _chosen(context, context.space.people.web_users(), "id")
+    return Answer(_web_user(context, user) | {"tableau_groups": []})
+
+
+def _web_user(context: Context, user: Facts) -> Facts:
+    return user | {"resource_uri": context.address("web-user", user["id"])}
+
+
+def group_list(context: Context) -> Answer:
+    """Answer the groups."""
+    return listed(context, [_group(context, each) for each in context.space.people.groups()])
+
+
+def group_detail(context: Context) -> Answer:
+    """Answer one group."""
+    return Answer(_group(context, _chosen(context, context.space.people.groups(), "id")))
+
+
+def _group(context: Context, group: Facts) -> Facts:
+    return group | {"resource_uri": context.address("group", group["id"])}
+
+
+def _chosen(context: Context, found: list[Facts], key: str) -> Facts:
+    wanted = context.call.captured["id"]
+    for each in found:
+        if str(each[key]) == wanted:
+            return each
+    raise RefusalError(404)
+
+
+# ---------------------------------------------------------------------- locations
+
+
+def location_list(context: Context) -> Answer:
+    """Answer the locations as version 1 shows them, filtered as Django does."""
+    filterable = (
+        "site_code",
+        "external_id",
+        "created_at",
+        "last_modified",
+        "latitude",
+        "longitude",
+    )
+    found = _filtered(context, context.space.people.places(), filterable)
+    return listed(context, [_location(context, place) for place in found])
+
+
+def location_detail(context: Context) -> Answer:
+    """Answer one location as version 1 shows it."""
+    return Answer(
+        _location(context, _chosen(context, context.space.people.places(), "location_id"))
+    )
+
+
+def _location(context: Context, place: Facts) -> Facts:
+    above = place["above"]
+    shown = {
+        name: value for name, value in place.items() if name not in ("level", "above", "number")
+    }
+    return shown | {
+        "id": place["number"],
+        "domain": context.space.name,
+        "location_type": context.address("location_type", str(place["level"] + 1), whole=True),
+        "parent": None if above is None else context.address("location", above, whole=True),
+        "resource_uri": context.address("location", place["location_id"], whole=True),
+    }
+
+
+def location_list_v2(context: Context) -> Answer:
+    """Answer the locations as version 2 shows them."""
+    found = _filtered(
+        context, context.space.people.places(), ("last_modified", "name", "site_code")
+    )
+    order = context.call.get("order_by") or ""
+    if order.removeprefix("-") not in ("", "last_modified"):
+        raise bad_request(f"No matching '{order.removeprefix('-')}' field for ordering on.")
+    if order:
+        found = sorted(found, key=_modified, reverse=order.startswith("-"))
+    return listed(context, [_location_v2(context, place) for place in found], most=5000)
+
+
+def _location_v2(context: Context, place: Facts) -> Facts:
+    name, code = LEVELS[place["level"]]
+    same = ("location_id", "name", "site_code", "last_modified", "latitude", "longitude")
+    return (
+        {"domain": context.space.name}
+        | {key: place[key] for key in same}
+        | {
+            "location_data": place["location_data"],
+            "location_type_code": code,
+            "location_type_name": name,
+            "parent_location_id": place["above"] or "",
+        }
+    )
+
+
+def location_type_list(context: Context) -> Answer:
+    """Answer the types of locations."""
+    return listed(context, _location_types(context))
+
+
+def location_type_detail(context: Context) -> Answer:
+    """Answer one type of location."""
+    return Answer(_chosen(context, _location_types(context), "id"))
+
+
+def _location_types(context: Context) -> list[Facts]:
+    return [
+        {
+            "id": at + 1,
+            "domain": context.space.name,
+            "name": name,
+            "code": code,
+            "parent": context.address("location_type", str(at), whole=True) if at else None,
+            "administrative": at < len(LEVELS) - 1,
+            "shares_cases": at == len(LEVELS) - 1,
+            "view_descendants": at > 1,
+            "resource_uri": context.address("location_type", str(at + 1), whole=True),
+        }
+        for at, (name, code) in enumerate(LEVELS)
+    ]
+
+
+def _modified(place: Facts) -> int:
+    return moments.read(place["last_modified"])
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "exact": lambda one, other: one == other,
+    "gt": lambda one, other: one > other,
+    "gte": lambda one, other: one >= other,
+    "lt": lambda one, other: one < other,
+    "lte": lambda one, other: one <= other,
+    "in": lambda one, other: one in str(other).split(","),
+    "startswith": lambda one, other: str(one).startswith(other),
+}
+_FIELDS = (
+    *("location_id", "name", "site_code", "external_id", "created_at", "last_modified"),
+    *("latitude", "longitude", "location_data", "location_type", "parent"),
+)
+_READERS: dict[str, Callable[[str], Any]] = {
+    "created_at": lambda text: moments.micros(datetime.fromisoformat(text)),
+    "last_modified": lambda text: moments.micros(datetime.fromisoformat(text)),
+    "latitude": float,
+    "longitude": float,
+}
+
+
+def _filtered(context: Context, places: list[Facts], filterable: tuple[str, ...]) -> list[Facts]:
+    for name, value in context.call.params:
+        field, _, comparison = name.partition("__")
+        if field not in _FIELDS:
+            continue
+        if field not in filterable:
+            raise bad_request(f"The '{field}' field does not allow filtering.")
+        if (comparison or "exact") not in _COMPARISONS:
+            raise bad_request(f"'{comparison}' is not an allowed filter on the '{field}' field.")
+        places = [each for each in places if _fits(each[field], field, comparison, value)]
+    return places
+
+
+def _fits(own: Any, field: str, comparison: str, value: str) -> bool:
+    if own is None:
+        return False
+    compare = _COMPARISONS[comparison or "exact"]
+    reader = _READERS.get(field, str) if comparison not in ("in", "startswith") else str
+    try:
+        return compare(reader(own), reader(value))
+    except ValueError:
+        raise bad_request(f"Invalid resource lookup data provided: '{value}'.") from None

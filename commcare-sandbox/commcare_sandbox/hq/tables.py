@@ -1,0 +1,147 @@
+"""Lookup tables and their rows, reports, and rows of data sources."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.tastypie import listed, numbered, whole
+from commcare_sandbox.wire import Answer, RefusalError, bad_request
+
+REPORT_MOST = 50
+SOURCE_USUAL, SOURCE_MOST = 1000, 10_000
+Row = dict[str, Any]
+
+
+def lookup_table_list(context: Context) -> Answer:
+    """Answer the lookup tables."""
+    return listed(context, context.space.tables.lookup_tables())
+
+
+def lookup_table_detail(context: Context) -> Answer:
+    """Answer one lookup table."""
+    return _chosen(context, context.space.tables.lookup_tables())
+
+
+def lookup_row_list(context: Context) -> Answer:
+    """Answer the rows of all lookup tables."""
+    return listed(context, context.space.tables.lookup_rows())
+
+
+def lookup_row_detail(context: Context) -> Answer:
+    """Answer one row of a lookup table."""
+    return _chosen(context, context.space.tables.lookup_rows())
+
+
+def fixture_list(context: Context) -> Answer:
+    """Answer the rows of lookup tables, flattened where every field has one value."""
+    rows = context.space.tables.fixtures()
+    tables = {table["id"]: table["tag"] for table in context.space.tables.lookup_tables()}
+    wanted = context.call.get("fixture_type") or tables.get(
+        context.call.get("fixture_type_id") or "", context.call.get("fixture_type_id")
+    )
+    if wanted:
+        rows = [row for row in rows if row["fixture_type"] == wanted]
+    return listed(context, rows, default=1000)
+
+
+def fixture_detail(context: Context) -> Answer:
+    """Answer one flattened row."""
+    return _chosen(context, context.space.tables.fixtures())
+
+
+def _chosen(context: Context, rows: list[Row]) -> Answer:
+    for row in rows:
+        if row["id"] == context.call.captured["id"]:
+            return Answer(row)
+    raise RefusalError(404)
+
+
+# ---------------------------------------------------------------------- reports
+
+
+def report_list(context: Context) -> Answer:
+    """Answer the reports in one page."""
+    reports = context.space.tables.reports()
+    return whole(reports, {"total_count": len(reports)})
+
+
+def report_data(context: Context) -> Answer:
+    """Answer a part of a report; its expanded columns depend on the rows of the part."""
+    tables, report_id = context.space.tables, context.call.captured["id"]
+    if report_id not in tables.report_ids:
+        raise RefusalError(404)
+    limit = numbered(context, "limit", REPORT_MOST)
+    offset = numbered(context, "offset", 0)
+    if limit > REPORT_MOST:
+        raise bad_request(f"Limit may not exceed {REPORT_MOST}.")
+    rows = tables.report_rows(report_id)
+    part = rows[offset : offset + limit]
+    following = ""
+    if limit and offset + limit < len(rows):
+        kept = [(k, v) for k, v in context.call.params if k not in ("limit", "offset")]
+        query = urlencode([*kept, ("offset", offset + limit), ("limit", limit)])
+        following = context.link(query, "path")
+    return Answer(
+        {
+            "columns": [_column(slug) for slug in dict.fromkeys(s for row in part for s in row)],
+            "data": part,
+            "next_page": following,
+            "total_records": len(rows),
+            "resource_uri": "",
+        }
+    )
+
+
+_EXPANDED = {"gender-0": "female", "gender-1": "male", "gender-2": "unknown"}
+
+
+def _column(slug: str) -> Row:
+    value = _EXPANDED.get(slug)
+    if value is None:
+        return {"header": slug.title(), "slug": slug}
+    return {"header": f"Gender-{value}", "slug": slug, "expand_column_value": value}
+
+
+# ---------------------------------------------------------------------- data sources
+
+
+def source_data(context: Context) -> Answer:
+    """Answer rows of a data source; a cursor says after which row."""
+    tables, source_id = context.space.tables, context.call.get("data_source_id")
+    if not source_id:
+        raise RefusalError(400, b"data_source_id parameter is required")
+    if source_id not in tables.source_ids:
+        raise RefusalError(404)
+    asked = context.call.get("limit")
+    limit = numbered(context, "limit", SOURCE_USUAL)
+    after = _after(context)
+    rows = [row for row in tables.source_rows(source_id) if _place(row) > after]
+    part = rows[: min(limit or SOURCE_MOST, SOURCE_MOST)]
+    following = None
+    if part:
+        # All rows of a document go together: the cursor cannot point between them.
+        part += [row for row in rows[len(part) :] if _place(row) == _place(part[-1])]
+        last = {"last_doc_id": part[-1]["doc_id"], "last_inserted_at": part[-1]["inserted_at"]}
+        cursor = base64.b64encode(urlencode(last).encode()).decode()
+        following = context.link(urlencode({"cursor": cursor}), "bare")
+    meta = {"next": following, "limit": limit if asked is None else asked}
+    return Answer({"objects": part, "meta": meta})
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row["inserted_at"], row["doc_id"]
+
+
+def _after(context: Context) -> tuple[str, str]:
+    cursor = context.call.get("cursor")
+    if cursor is None:
+        return "", ""
+    try:
+        inside = dict(parse_qsl(base64.b64decode(cursor, validate=True).decode()))
+        return inside["last_inserted_at"], inside["last_doc_id"]
+    except (binascii.Error, UnicodeDecodeError, KeyError):
+        raise bad_request("Invalid cursor.") from None
