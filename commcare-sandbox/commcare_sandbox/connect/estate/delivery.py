@@ -41,7 +41,7 @@ class Delivery:
         flag = [[pick(_FLAGS, bits[2]), "Looked at by a person."]] if bits[2] % 6 == 0 else None
         location = None if bits[3] % 21 == 0 else f"11.{bits[4]:03d} 8.{bits[5]:03d} 481.2 9.6"
         work = None if status == "trial" else work_id
-        form = self._bits(row_id - 1 if number % 10 == 1 else row_id)[:16]
+        form = self._bits(1 << 62 | opportunity << 32 | number - (number % 10 == 1))
         received = moment(began + 3600 * bits[6] + 0.490910)
         is_reviewed = status in {"approved", "rejected"}
         return {
