@@ -80,8 +80,11 @@ class Ended:
 class Run:
     """One ``meltano run``, started by entering its context and surely ended by leaving it."""
 
-    def __init__(self, pipeline: Pipeline, run_id: str | None = None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, run_id: str | None = None, grace_seconds: float = 30.0
+    ) -> None:
         self.run_id = run_id or str(uuid.uuid4())
+        self._grace_seconds = grace_seconds
         self._pipeline = pipeline
         self._log = RunLog()
         self._is_interrupted = False
@@ -122,8 +125,8 @@ class Run:
             is_interrupted=self._is_interrupted,
         )
 
-    def end(self, grace: float = 30.0) -> None:
-        """End Meltano, which ends its plugins; kill whatever is left after ``grace`` seconds.
+    def end(self) -> None:
+        """End Meltano, which ends its plugins; kill whatever is left after the grace.
 
         Meltano never goes further than SIGTERM itself, and a plugin may ignore that.
         """
@@ -131,7 +134,7 @@ class Run:
             self._is_interrupted = True
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(grace)
+                self.process.wait(self._grace_seconds)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
