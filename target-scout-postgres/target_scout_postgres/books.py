@@ -1,0 +1,111 @@
+"""The tables of our own that tell of runs: `_scout_loads`, `_scout_rejects`, `_scout_streams`.
+
+Written in the transactions of the rows that they tell of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg2
+
+from target_scout_postgres import statements
+from target_scout_postgres.catalog import Catalog, Table
+from target_scout_postgres.statements import LOADS, REJECTS, STREAMS
+
+if TYPE_CHECKING:
+    from psycopg2.sql import Identifier
+
+    from target_scout_postgres.session import Session
+    from target_scout_postgres.tables import Tables
+
+
+class Load(NamedTuple):
+    """What a run has loaded of a stream so far."""
+
+    stream: str
+    rows: int
+    bytes: int
+    started_at: datetime
+    version: int | None
+    status: str  # running, completed, failed, interrupted
+
+
+class Reject(NamedTuple):
+    """A refused record; its JSON text is missing when only Postgres could tell."""
+
+    stream: str
+    line: int
+    reason: str
+    record: bytes | None
+
+
+class Books:
+    """Writes the tables of our own."""
+
+    def __init__(self, session: Session, catalog: Catalog, tables: Tables, run_id: str) -> None:
+        self._session = session
+        self._catalog = catalog
+        self._tables = tables
+        self._run_id = run_id
+
+    def open(self) -> None:
+        """Mark the loads of runs that died; nobody else loads now."""
+        if LOADS in self._catalog.tables:
+            self._session.begin()
+            close = statements.close_dead_loads(self._place(LOADS))
+            self._session.execute(close, [self._run_id], doing="reading the books")
+
+    def _place(self, name: str) -> Identifier:
+        if name not in self._catalog.tables:
+            place = self._tables.place(name)
+            create = statements.create_book(place, name)
+            self._session.execute(create, doing=f"creating the table {name}")
+            if role := self._session.settings.reader_role:
+                self._session.execute(statements.grant_table(place, role), doing="granting")
+            self._catalog.tables[name] = Table(name, {}, {}, 0, [], exists=True)
+        return self._tables.place(name)
+
+    def keep(self, loads: Sequence[Load]) -> None:
+        """Keep how far this run has come."""
+        for load in loads:
+            values = [
+                self._run_id,
+                load.stream,
+                load.rows,
+                load.bytes,
+                load.started_at,
+                load.status == "completed",
+                load.version,
+                load.status,
+            ]
+            self._session.execute(
+                statements.keep_load(self._place(LOADS)), values, doing="keeping the books"
+            )
+
+    def reject(self, rejects: Sequence[Reject]) -> None:
+        """Keep refused records."""
+        for reject in rejects:
+            keep = statements.keep_reject(self._place(REJECTS))
+            record = None if reject.record is None else reject.record.decode("utf-8", "replace")
+            values = [self._run_id, reject.stream, reject.line, reject.reason, record]
+            try:
+                self._session.attempt(keep, values)
+            except psycopg2.DataError:  # text that is JSON and still is nothing for jsonb
+                values[-1] = None
+                self._session.execute(keep, values, doing="keeping a refused record")
+
+    def versions(self, stream: str, active: int | None, loading: int | None) -> None:
+        """Keep which version of a stream is live, and which one is being gathered."""
+        self._session.begin()
+        keep = statements.keep_versions(self._place(STREAMS))
+        self._session.execute(keep, [stream, active, loading], doing="keeping versions")
+        self._catalog.versions[stream] = (active, loading)
+
+    def fail(self) -> None:
+        """Mark what this run was loading as failed."""
+        if LOADS in self._catalog.tables:
+            fail = statements.fail_loads(self._place(LOADS))
+            self._session.execute(fail, [self._run_id], doing="keeping the books")

@@ -1,0 +1,79 @@
+"""The command: a plain run goes straight to the engine; everything else is the SDK's.
+
+A run of a thousand records is all start-up, so neither singer_sdk nor SQLAlchemy is imported for it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+
+from target_scout_postgres import logs, settings
+from target_scout_postgres.errors import TargetError
+
+# Settings of the SDK's own, which only its class understands.
+SDK_SETTINGS = (
+    "stream_maps",
+    "stream_map_config",
+    "faker_config",
+    "flattening_enabled",
+    "batch_config",
+)
+
+
+def main() -> None:
+    """Run the command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; return its exit code."""
+    try:
+        sources = _plain_run(arguments)
+        if sources is None:
+            return _sdk(arguments)
+        config = settings.read(sources)
+        if any(config.get(name) for name in SDK_SETTINGS):
+            return _sdk(arguments)
+        return _load(settings.validate(config))
+    except TargetError as error:
+        logs.error(str(error))
+        return error.exit_code
+
+
+def _plain_run(arguments: Sequence[str]) -> list[str] | None:
+    """Return the configuration sources, if the command is nothing but a run."""
+    sources: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--config" and rest:
+            sources.append(rest.pop(0))
+        elif word.startswith("--config="):
+            sources.append(word.partition("=")[2])
+        else:
+            return None
+    return sources
+
+
+def _sdk(arguments: Sequence[str]) -> int:
+    from target_scout_postgres.target import command  # noqa: PLC0415 - half a second of imports
+
+    return command(arguments)
+
+
+def _load(found: settings.Settings) -> int:
+    from target_scout_postgres.run import load  # noqa: PLC0415 - after the settings are known good
+
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # records hold no cycles; collecting would only walk them
+    return load(found, 0, _print)
+
+
+def _print(text: bytes) -> None:
+    """Write to stdout at once; a reader that is gone ends the run."""
+    while text:
+        text = text[os.write(1, text) :]

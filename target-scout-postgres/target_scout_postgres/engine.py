@@ -1,0 +1,505 @@
+"""The engine of a run: lines in, batches to the writing thread, STATE out after the commit.
+
+Both doors, the command line and the SDK's class, run this. It does not read files or pipes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from target_scout_postgres import logs
+from target_scout_postgres.books import Reject
+from target_scout_postgres.column_types import NUMERIC
+from target_scout_postgres.connection import run_id
+from target_scout_postgres.encoder import Encoder, metadata_suffix
+from target_scout_postgres.errors import DataError, RefusedError
+from target_scout_postgres.fields import TooWideError
+from target_scout_postgres.loader import Batch, Checkpoint, Loader, Sink
+from target_scout_postgres.messages import (
+    Message,
+    cleaned,
+    decode,
+    is_suspect,
+    prefix,
+    stream_schema,
+    version_of,
+)
+from target_scout_postgres.stream import Stream
+from target_scout_postgres.worker import Worker
+
+if TYPE_CHECKING:
+    from target_scout_postgres.settings import Settings
+
+BUDGET_BATCHES = 3  # buffers of all streams together hold so many batches at most
+CHECKPOINT_BATCHES = 256  # so much data is committed at once at most, if a STATE allows
+IDLE_SECONDS = 1.0  # a STATE is printed so soon when no input follows
+EMPTY_STATES = (b"{}", b"null", b"[]", b'""')
+
+
+class Engine:
+    """One run."""
+
+    def __init__(self, settings: Settings, emit: Callable[[bytes], None]) -> None:
+        self.settings = settings
+        self._emit = emit
+        self.loader = Loader(settings, run_id())
+        self._worker = Worker()
+        self._streams: dict[str, Stream] = {}
+        self._line = 0  # lines taken so far
+        self._current: Stream | None = None
+        self._by_prefix: dict[bytes, Stream] = {}
+        self._buffered = 0
+        self._written = 0  # bytes handed over since the last checkpoint
+        self._epoch = 1  # rises with each STATE message
+        self._state: bytes | None = None  # the last one received and not printed
+        self._covered = 0  # the epoch that the last STATE received covers
+        self._activations: list[tuple[Stream, int | None, int]] = []
+        self._rejects: list[Reject] = []
+        self._checked_at = time.monotonic()
+        self._started = time.time()
+        self._removed_nuls = 0
+        self._is_dirty = False  # something was handed to the writing thread since the checkpoint
+        self._handlers = {
+            "RECORD": self._record,
+            "SCHEMA": self._schema,
+            "STATE": self._state_message,
+            "ACTIVATE_VERSION": self._activate,
+        }
+
+    def start(self) -> None:
+        """Connect, take the lock, read the dataset schema."""
+        self._worker.call(self.loader.start)
+
+    # -- lines ------------------------------------------------------------------------------------
+
+    def feed(self, lines: Sequence[bytes]) -> None:
+        """Take whole lines, in order."""
+        suspect = any(map(is_suspect, lines)) if len(lines) < 8 else is_suspect(b"".join(lines))
+        at, end = 0, len(lines)
+        while at < end:
+            line = lines[at]
+            if not suspect:
+                stream = self._owner(line)
+                if stream is not None:
+                    taken = self._run_of(stream, lines, at, end)
+                    at += taken
+                    if taken:
+                        continue
+            self._line += 1
+            at += 1
+            if line and not line.isspace():
+                self._odd(line)
+        self._worker.check()
+
+    def _owner(self, line: bytes) -> Stream | None:
+        """Return the stream whose RECORD the beginning of a line shows, if it does."""
+        current = self._current
+        if current is not None and current.prefix is not None and line.startswith(current.prefix):
+            return current
+        end = line.find(b'"record"', 0, 400) + 8
+        found = self._by_prefix.get(line[:end])
+        if found is not None:
+            self._current = found
+        return found
+
+    def _run_of(self, stream: Stream, lines: Sequence[bytes], at: int, end: int) -> int:
+        """Take as many lines of a stream as are as usual and fit its batch; return how many."""
+        encoder = stream.encoder
+        if encoder is None or encoder.consume is None:
+            return 0
+        limit = self.settings.batch_size_rows
+        stop = end if not limit else min(end, at + max(1, limit - stream.buffered_rows))
+        put = (
+            stream.keyed.__setitem__ if stream.is_keyed else stream.segment(self._epoch).rows.append
+        )
+        reached = encoder.consume(
+            lines, at, stop, stream.prefix, stream.expected, put, self._suffix(stream)
+        )
+        if reached > at:
+            self._counted(stream, reached - at, sum(map(len, lines[at:reached])))
+        return reached - at
+
+    def _counted(self, stream: Stream, rows: int, size: int) -> None:
+        if not stream.first_line:
+            stream.first_line = self._line + 1
+        self._line += rows
+        stream.last_line = self._line
+        stream.rows += rows
+        stream.bytes += size
+        stream.buffered_rows += rows
+        stream.buffered_bytes += size
+        stream.is_changed = True
+        stream.last_epoch = self._epoch
+        if stream.loading is not None and stream.is_staged:
+            stream.loaded_in_run.add(stream.loading)
+        self._buffered += size
+        limit = self.settings.batch_size_rows
+        if stream.buffered_bytes >= self.settings.batch_size_bytes or (
+            limit and stream.buffered_rows >= limit
+        ):
+            self._flush(stream)
+        elif self._buffered >= BUDGET_BATCHES * self.settings.batch_size_bytes:
+            self._flush_largest()
+
+    def _suffix(self, stream: Stream) -> bytes:
+        names = stream.sink.layout.metadata
+        if not names:
+            return b""
+        now = time.time()
+        return metadata_suffix(names, now, stream.loading or stream.expected, self._started)
+
+    def _odd(self, line: bytes) -> None:
+        """Take one line the exact way."""
+        if is_suspect(line):
+            line, removed = cleaned(line)
+            self._removed_nuls += removed
+        message = decode(line, self._line)
+        handler = self._handlers.get(message.type)
+        if handler is None:
+            if message.type == "BATCH":
+                raise DataError(
+                    f"Line {self._line} is a BATCH message, which this door does not take."
+                )
+            logs.warning(f"line {self._line}: a message of unknown type was left out")
+            return
+        handler(message, line)
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def _named(self, message: Message) -> Stream:
+        if not message.stream:
+            raise DataError(f"Line {self._line} is a {message.type} without a stream.")
+        stream = self._streams.get(message.stream)
+        if stream is None or stream.encoder is None:
+            raise DataError(
+                f"Line {self._line} is a {message.type} of the stream {message.stream}, whose "
+                "SCHEMA has not come before it. Correct the tap."
+            )
+        return stream
+
+    def _record(self, message: Message, line: bytes) -> None:
+        stream = self._named(message)
+        self._current = stream
+        if not message.record:
+            raise DataError(f"Line {self._line} is a RECORD without a record.")
+        if stream.prefix is None:
+            stream.prefix = prefix(line, stream.name)
+            if stream.prefix is not None:
+                self._by_prefix[stream.prefix] = stream
+        version = version_of(message, self._line)
+        if version != stream.expected and not self._turned(stream, version):
+            stream.dropped += 1
+            return
+        encoder = stream.encoder
+        if encoder is None:
+            return
+        try:
+            key, row = encoder.exact_row(
+                message.record, message.time_extracted, self._suffix(stream)
+            )
+        except TooWideError as error:
+            self._widen(stream, str(error))
+            self._record(message, line)
+            return
+        except RefusedError as error:
+            self._refuse(stream, str(error), bytes(message.record))
+            return
+        if stream.is_keyed:
+            stream.keyed[key] = row
+        else:
+            stream.segment(self._epoch).rows.append(row)
+        self._line -= 1
+        self._counted(stream, 1, len(line))
+
+    def _refuse(self, stream: Stream, reason: str, record: bytes) -> None:
+        stream.refused += 1
+        stream.is_changed = True
+        if self.settings.on_invalid_record == "fail":
+            raise DataError(
+                f"Line {self._line}: the record of the stream {stream.name} is refused: {reason}. "
+                "Correct the source, or set on_invalid_record to reject to keep such records in "
+                "_scout_rejects."
+            )
+        self._rejects.append(Reject(stream.name, self._line, reason, record))
+        self._is_dirty = True
+
+    def _widen(self, stream: Stream, name: str) -> None:
+        """Make room for integers of more than 64 bits in a property."""
+        logs.info(f"{stream.name}: the property {name} exceeds 64 bits")
+        stream.wider[name] = NUMERIC
+        self._lay_out(stream)
+
+    def _schema(self, message: Message, line: bytes) -> None:
+        name = message.stream or ""
+        stream = self._streams.get(name)
+        if stream is not None and stream.schema_line == line:
+            return
+        schema = stream_schema(message, self._line)
+        if stream is None:
+            sink = self._worker.call(lambda: self.loader.sink(name))
+            stream = self._streams[name] = Stream(name, sink)
+            stream.active, stream.loading = self.loader.catalog.versions.get(name, (None, None))
+            stream.expected = None
+        stream.schema_line = line
+        if schema == stream.schema:
+            return
+        stream.schema = schema
+        self._lay_out(stream)
+        if self.settings.load_method == "overwrite" and not stream.is_staged:
+            stream.is_staged = True
+            self._worker.submit(lambda: self.loader.refresh.begin(stream.sink, None))
+
+    def _lay_out(self, stream: Stream) -> None:
+        """Decide anew which property goes into which column."""
+        self._flush(stream)
+        schema = stream.schema
+        if schema is None:
+            return
+        self._worker.call(lambda: self.loader.follow(stream.sink, schema, stream.wider))
+        stream.encoder = Encoder(stream.sink.layout)
+        stream.is_changed = self._is_dirty = True
+
+    def _state_message(self, message: Message, line: bytes) -> None:
+        del line
+        if not message.value:
+            raise DataError(f"Line {self._line} is a STATE without a value.")
+        value = bytes(message.value)
+        if value.strip() in EMPTY_STATES:
+            return
+        self._state = value
+        self._covered = self._epoch
+        self._epoch += 1
+        due = time.monotonic() - self._checked_at >= self.settings.batch_wait_limit_seconds
+        is_large = self._written >= CHECKPOINT_BATCHES * self.settings.batch_size_bytes
+        if due or self._activations or is_large:
+            self._checkpoint()
+
+    def _activate(self, message: Message, line: bytes) -> None:
+        del line
+        stream = self._named(message)
+        version = version_of(message, self._line)
+        if version is None:
+            raise DataError(f"Line {self._line} is an ACTIVATE_VERSION without a version.")
+        if self.settings.load_method != "upsert" or version == stream.active:
+            return
+        if _is_older(version, stream):
+            logs.warning(f"{stream.name}: an older version was not activated")
+            return
+        if version in stream.loaded_in_run or version == stream.announced:
+            self._flush(stream)
+            self._activations.append((stream, version, self._epoch))
+            self._turn_to_live(stream, version)
+            if stream.is_keyed:
+                self._checkpoint()
+            return
+        if stream.rows and stream.expected is None and not stream.is_staged:
+            logs.warning(
+                f"{stream.name}: its records carry no version, so the version was not activated "
+                "and no row was removed"
+            )
+            return
+        stream.announced = version
+        stream.last_epoch = self._epoch
+        self._turn_to_stage(stream, version)
+        stream.expected = version
+
+    # -- versions ---------------------------------------------------------------------------------
+
+    def _turned(self, stream: Stream, version: int | None) -> bool:
+        """Turn to the version that a record carries; tell whether the record is wanted."""
+        if self.settings.load_method != "upsert":
+            stream.expected = version
+            return True
+        if version is None:
+            if stream.announced is None:
+                self._turn_to_live(stream, stream.active)
+            stream.expected = None
+            return True
+        if version == stream.active:
+            self._turn_to_live(stream, version)
+            stream.expected = version
+            return True
+        if _is_older(version, stream):
+            return False
+        if not (stream.is_staged and version == stream.loading):
+            self._turn_to_stage(stream, version)
+        stream.expected = version
+        return True
+
+    def _turn_to_stage(self, stream: Stream, version: int) -> None:
+        self._flush(stream)
+        stream.is_staged = True
+        stream.loading = version
+        self._is_dirty = True
+        self._worker.submit(lambda: self.loader.refresh.begin(stream.sink, version))
+
+    def _turn_to_live(self, stream: Stream, version: int | None) -> None:
+        self._flush(stream)
+        stream.is_staged = False
+        if version is not None and version != stream.active:
+            stream.active = version
+            stream.loading = stream.announced = None
+
+    # -- batches and checkpoints --------------------------------------------------------------------
+
+    def _flush(self, stream: Stream) -> None:
+        """Hand a stream's buffer to the writing thread."""
+        self._buffered -= stream.buffered_bytes
+        self._written += stream.buffered_bytes
+        sink = stream.sink
+        if stream.is_keyed:
+            batch = stream.take_keyed()
+            if batch is not None:
+                self._write(sink, batch)
+            return
+        for part, epoch in stream.take_segments():
+            stream.holds = True
+            self._is_dirty = True
+            self._worker.submit(partial(self.loader.hold, sink, part, epoch))
+
+    def _write(self, sink: Sink, batch: Batch) -> None:
+        self._is_dirty = True
+        self._worker.submit(partial(self.loader.write, sink, batch))
+
+    def _flush_largest(self) -> None:
+        for stream in sorted(self._streams.values(), key=lambda found: -found.buffered_bytes):
+            if self._buffered < BUDGET_BATCHES * self.settings.batch_size_bytes // 2:
+                return
+            self._flush(stream)
+
+    def _flush_covered(self, covered: int) -> list[tuple[Sink, int]]:
+        """Hand over all rows that may be seen after the checkpoint; return what is to be released."""
+        released = []
+        for stream in self._streams.values():
+            if stream.is_keyed:
+                self._flush(stream)
+                continue
+            size = stream.buffered_bytes
+            for part in stream.take_covered(covered):
+                self._write(stream.sink, part)
+            self._buffered -= size - stream.buffered_bytes
+            if stream.holds and covered:
+                released.append((stream.sink, covered))
+        return released
+
+    def _checkpoint(self, status: str = "running") -> None:
+        """Have everything received committed, and then the last STATE printed."""
+        is_end = status == "completed"
+        covered = self._epoch if is_end else self._covered
+        released = self._flush_covered(covered)
+        ready = [found for found in self._activations if found[0].is_keyed or found[2] <= covered]
+        self._activations = [found for found in self._activations if found not in ready]
+        streams = list(self._streams.values())
+        checkpoint = Checkpoint(
+            loads=[one.load(status) for one in streams if one.is_changed or status != "running"],
+            released=released,
+            activated=[(one.sink, version) for one, version, _ in ready],
+            rejects=self._rejects,
+            complete=[one.sink for one in streams if not one.is_versioned] if is_end else (),
+        )
+        for stream in streams:
+            stream.is_changed = False
+        self._rejects = []
+        state, self._state = self._state, None
+        if self.settings.load_method == "overwrite" and not is_end:
+            state, self._state = None, state
+        self._worker.submit(partial(self._committed, checkpoint, state))
+        self._checked_at = time.monotonic()
+        self._written = 0
+        self._is_dirty = False
+
+    def _committed(self, checkpoint: Checkpoint, state: bytes | None) -> None:
+        """Commit, then print (in the writing thread)."""
+        self.loader.checkpoint(checkpoint)
+        rows = sum(load.rows for load in checkpoint.loads)
+        logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
+        if state is not None:
+            self._emit(state + b"\n")
+
+    def keep_time(self, *, is_waiting: bool) -> None:
+        """Commit what has waited long enough; all that is written, if no input is there.
+
+        Args:
+            is_waiting: No input is there: no transaction may stay open.
+        """
+        self._worker.check()
+        waited = time.monotonic() - self._checked_at
+        limit = self.settings.batch_wait_limit_seconds
+        if is_waiting and (self._is_dirty or (self._state and waited >= min(IDLE_SECONDS, limit))):
+            self._checkpoint()
+        elif waited >= limit:
+            if self._is_dirty or self._state or self._buffered:
+                self._checkpoint()
+            self._checked_at = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing waits to be committed."""
+        return not (self._is_dirty or self._state or self._buffered)
+
+    # -- ends ---------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Complete a run whose input has ended cleanly."""
+        for stream in self._streams.values():
+            if self.settings.load_method == "overwrite":
+                self._flush(stream)
+                self._activations.append((stream, None, self._epoch))
+            elif stream.announced is not None and self._ended_cleanly(stream):
+                self._flush(stream)
+                self._activations.append((stream, stream.announced, self._epoch))
+                self._turn_to_live(stream, stream.announced)
+        self._checkpoint("completed")
+        self._worker.call(self.loader.clear)
+        self._tell()
+        self._worker.stop()
+        self.loader.close()
+
+    def _ended_cleanly(self, stream: Stream) -> bool:
+        """Tell whether a stream that announced its version was read to the end.
+
+        The end of a tap that crashed looks the same, but a tap that prints STATE prints one after
+        the last record.
+        """
+        if not self._covered or stream.last_epoch <= self._covered:
+            return True
+        logs.warning(
+            f"{stream.name}: no STATE follows its last record, so its tap seems to have been cut "
+            "off; the new version was not activated, and the old rows stay"
+        )
+        return False
+
+    def stop(self, status: str) -> None:
+        """End early: commit what was received, as far as it may be seen, and print the last STATE."""
+        try:
+            self._checkpoint(status)
+            self._worker.call(self.loader.clear)
+        finally:
+            self._tell()
+            self._worker.stop()
+            self.loader.close()
+
+    def abandon(self) -> None:
+        """End after a failure of the writing thread: nothing more is committed."""
+        self._worker.stop()
+        self.loader.fail()
+        self.loader.close()
+
+    def _tell(self) -> None:
+        """Write the summary of the run."""
+        for stream in self._streams.values():
+            logs.info(f"{stream.name}: {stream.rows} records, {stream.bytes} bytes")
+            if stream.refused:
+                logs.warning(f"{stream.name}: {stream.refused} records refused")
+            if stream.dropped:
+                logs.warning(f"{stream.name}: {stream.dropped} records of older versions left out")
+        if self._removed_nuls:
+            logs.warning(f"{self._removed_nuls} NUL characters were removed")
+
+
+def _is_older(version: int, stream: Stream) -> bool:
+    """Tell whether a version is older than the one that is live or being loaded."""
+    return any(known is not None and version < known for known in (stream.active, stream.loading))

@@ -1,0 +1,279 @@
+"""One value of a record as one field of binary COPY: its length in four bytes, then its bytes.
+
+The functions here are the slow and exact way, from the raw JSON of a value; `encoder` generates the
+fast way for values that are as usual, and comes here for all others. Both give the same bytes. The
+format is that of the types' ``recv`` functions (PostgreSQL documentation and source, read November
+2026).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import struct
+import uuid
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_scout_postgres.column_types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    JSONB,
+    NUMERIC,
+    TEXT,
+    TIME,
+    TIMESTAMPTZ,
+    UUID,
+)
+from target_scout_postgres.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NULL_FIELD = b"\xff\xff\xff\xff"
+LENGTH = struct.Struct("!i").pack
+EIGHT = struct.Struct("!iq").pack
+FOUR = struct.Struct("!ii").pack
+TRUE, FALSE = b"\0\0\0\x01\x01", b"\0\0\0\x01\x00"
+
+EPOCH_DAY = dt.date(2000, 1, 1).toordinal()
+DAY_MICROSECONDS = 86_400_000_000
+LEAST_BIGINT, GREATEST_BIGINT = -(2**63), 2**63 - 1
+# Days from 2000-01-01 to what Postgres can hold: 4713-11-24 BC, and 5874897 (date) or 294276 AD.
+FIRST_DAY = -2_451_545
+LAST_DAY = {DATE: 2_145_031_948, TIMESTAMPTZ: 106_751_982}
+
+NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
+DATE_PART = re.compile(r"([+-]?\d{4,7})-?(\d\d)-?(\d\d)\Z")
+TIME_PART = re.compile(
+    r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?)? ?(Z|z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?\Z"
+)
+GREATEST_WEIGHT = 131_072  # digits before the decimal point that numeric can hold
+GREATEST_SCALE = 16_383  # and behind it
+
+
+def text(raw: bytes) -> bytes:
+    """Encode a JSON string for a text column."""
+    if raw[:1] != b'"':
+        raise RefusedError("is not a string")
+    encoded = msgspec.json.decode(raw, type=str).encode()
+    return LENGTH(len(encoded)) + encoded
+
+
+def jsonb(raw: bytes) -> bytes:
+    """Encode any JSON value for a jsonb column: version 1 of its format, then the text as it came."""
+    return LENGTH(len(raw) + 1) + b"\x01" + raw
+
+
+def boolean(raw: bytes) -> bytes:
+    """Encode true or false."""
+    if raw not in (b"true", b"false"):
+        raise RefusedError("is not a boolean")
+    return TRUE if raw == b"true" else FALSE
+
+
+class TooWideError(Exception):
+    """An integer exceeds 64 bits: the column must become numeric."""
+
+
+def bigint(raw: bytes) -> bytes:
+    """Encode a whole number for a bigint column."""
+    number = int(_whole(raw))
+    if not LEAST_BIGINT <= number <= GREATEST_BIGINT:
+        raise TooWideError
+    return EIGHT(8, number)
+
+
+def whole_numeric(raw: bytes) -> bytes:
+    """Encode a whole number for a numeric column."""
+    return numeric(_whole(raw))
+
+
+def _whole(raw: bytes) -> bytes:
+    """Return the digits of a JSON number that is whole, also if it is written 1.0 or 1e3."""
+    if raw.removeprefix(b"-").isdigit():
+        return raw
+    if not NUMBER.match(raw):
+        raise RefusedError("is not an integer")
+    number = Decimal(raw.decode())
+    if abs(number.adjusted()) > GREATEST_WEIGHT or number % 1:
+        raise RefusedError("is not an integer")
+    return b"%d" % int(number)
+
+
+_numerics: dict[bytes, bytes] = {}
+CACHED_NUMERICS = 20_000
+
+
+def numeric(raw: bytes) -> bytes:
+    """Encode a JSON number with exactly the digits that it is written with."""
+    found = _numerics.get(raw)
+    if found is None:
+        if len(_numerics) >= CACHED_NUMERICS:
+            _numerics.clear()
+        found = _numerics[raw] = _numeric(raw)
+    return found
+
+
+def _numeric(raw: bytes) -> bytes:
+    if not (match := NUMBER.match(raw)):
+        raise RefusedError("is not a number")
+    exponent = int(match.group(2)[1:]) if match.group(2) else 0
+    if abs(exponent) > 2 * GREATEST_WEIGHT:
+        raise RefusedError("is a number beyond the range of numeric")
+    mantissa = raw.split(b"e")[0].split(b"E")[0]
+    whole, _, fraction = mantissa.removeprefix(b"-").partition(b".")
+    if exponent > 0:
+        moved = fraction[:exponent].ljust(exponent, b"0")
+        whole, fraction = whole + moved, fraction[exponent:]
+    elif exponent < 0:
+        padded = whole.rjust(-exponent, b"0")
+        cut = len(padded) + exponent
+        whole, fraction = padded[:cut], padded[cut:] + fraction
+    whole = whole.lstrip(b"0")
+    if len(whole) > GREATEST_WEIGHT or len(fraction) > GREATEST_SCALE:
+        raise RefusedError("is a number beyond the range of numeric")
+    return _numeric_field(raw[:1] == b"-", whole, fraction)
+
+
+def _numeric_field(is_negative: bool, whole: bytes, fraction: bytes) -> bytes:  # noqa: FBT001 - private
+    scale = len(fraction)
+    whole = whole.rjust(-(-len(whole) // 4) * 4, b"0")
+    fraction = fraction.ljust(-(-scale // 4) * 4, b"0")
+    weight = len(whole) // 4 - 1
+    both = whole + fraction
+    groups = [int(both[at : at + 4]) for at in range(0, len(both), 4)]
+    while groups and groups[-1] == 0:
+        groups.pop()
+    leading = 0
+    while leading < len(groups) and groups[leading] == 0:
+        leading += 1
+    groups = groups[leading:]
+    weight = weight - leading if groups else 0
+    sign = 0x4000 if is_negative and groups else 0
+    count = len(groups)
+    return struct.pack(f"!iHhHH{count}H", 8 + 2 * count, count, weight, sign, scale, *groups)
+
+
+def date(raw: bytes) -> bytes:
+    """Encode an ISO 8601 date; of a date-time, only midnight loses nothing."""
+    value = _string(raw, "a date")
+    day, _, rest = value.replace("T", " ").partition(" ")
+    days = _days(day, DATE)
+    if rest and _clock(rest)[0] != 0:
+        raise RefusedError("is not a date")
+    return FOUR(4, days)
+
+
+def time(raw: bytes) -> bytes:
+    """Encode an ISO 8601 time of day; an offset from UTC is taken off, as the column has none."""
+    microseconds, offset = _clock(_string(raw, "a time"))
+    if offset is not None:
+        microseconds = (microseconds - offset) % DAY_MICROSECONDS
+    if microseconds > DAY_MICROSECONDS:
+        raise RefusedError("is not a time of day")
+    return EIGHT(8, microseconds)
+
+
+def timestamptz(raw: bytes) -> bytes:
+    """Encode an ISO 8601 date-time; without a zone it is UTC, a date alone is its midnight."""
+    value = _string(raw, "a date-time").strip()
+    day, _, clock = value.replace("T", " ").replace("t", " ").partition(" ")
+    days = _days(day, TIMESTAMPTZ)
+    microseconds, offset = _clock(clock) if clock else (0, 0)
+    return EIGHT(8, days * DAY_MICROSECONDS + microseconds - (offset or 0))
+
+
+def uuid_(raw: bytes) -> bytes:
+    """Encode a UUID, with or without hyphens."""
+    try:
+        return b"\0\0\0\x10" + uuid.UUID(_string(raw, "a UUID")).bytes
+    except ValueError:
+        raise RefusedError("is not a UUID") from None
+
+
+def _string(raw: bytes, wanted: str) -> str:
+    if raw[:1] != b'"':
+        raise RefusedError(f"is not {wanted}")
+    return msgspec.json.decode(raw, type=str)
+
+
+def _days(value: str, kind: str) -> int:
+    """Return the days from 2000-01-01 of the proleptic Gregorian calendar, year 0 being 1 BC."""
+    match = DATE_PART.match(value)
+    if not match:
+        raise RefusedError("is not a date" if kind == DATE else "is not a date-time")
+    year, month, day = (int(part) for part in match.groups())
+    if not 1 <= month <= 12 or not 1 <= day <= _month_days(year, month):
+        raise RefusedError("is a date that the calendar does not have")
+    cycles, of_cycle = divmod(year - 1, 400)
+    days = dt.date(of_cycle + 1, month, day).toordinal() + cycles * 146_097 - EPOCH_DAY
+    if not FIRST_DAY < days < LAST_DAY[kind]:
+        raise RefusedError("is a date beyond the range of Postgres")
+    return days
+
+
+def _month_days(year: int, month: int) -> int:
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return (31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
+def _clock(value: str) -> tuple[int, int | None]:
+    """Return the microseconds from midnight and the offset; 24:00 and a leap second are allowed."""
+    match = TIME_PART.match(value.strip().removeprefix("T"))
+    if not match:
+        raise RefusedError("is not a time of day")
+    hour, minute, second, fraction, zone = match.groups(default="")
+    seconds = int(hour) * 3600 + int(minute or 0) * 60 + int(second or 0)
+    whole = int(minute or 0) < 60 and int(second or 0) <= 60
+    microseconds = seconds * 1_000_000 + round(int((fraction or "0").ljust(9, "0")) / 1000)
+    if not whole or microseconds > DAY_MICROSECONDS + 1_000_000:
+        raise RefusedError("is not a time of day")
+    return microseconds, _offset(zone)
+
+
+def _offset(zone: str) -> int | None:
+    if not zone:
+        return None
+    if zone in {"Z", "z", "UTC"}:
+        return 0
+    digits = zone[1:].replace(":", "").ljust(6, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:])
+    return (-seconds if zone[0] == "-" else seconds) * 1_000_000
+
+
+# Property type, column type: the function for it.
+EXACT: dict[tuple[str, str], Callable[[bytes], bytes]] = {
+    (TEXT, TEXT): text,
+    (JSONB, JSONB): jsonb,
+    (BOOLEAN, BOOLEAN): boolean,
+    (BIGINT, BIGINT): bigint,
+    (BIGINT, NUMERIC): whole_numeric,
+    (NUMERIC, NUMERIC): numeric,
+    (DATE, DATE): date,
+    (DATE, TIMESTAMPTZ): timestamptz,
+    (TIME, TIME): time,
+    (TIMESTAMPTZ, TIMESTAMPTZ): timestamptz,
+    (UUID, UUID): uuid_,
+    (UUID, TEXT): text,
+}
+
+
+def comparable(raw: bytes, kind: str) -> Any:
+    """Return a key value's stand-in that is equal exactly when Postgres finds the values equal."""
+    if kind == NUMERIC:
+        return Decimal(raw.decode())
+    if kind == JSONB:
+        return _frozen(msgspec.json.decode(raw))
+    return EXACT[kind, kind](raw)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return frozenset((name, _frozen(part)) for name, part in value.items())
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return (type(value).__name__ if isinstance(value, bool) else "", value)

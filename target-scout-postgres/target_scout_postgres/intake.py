@@ -1,0 +1,90 @@
+"""The input: chunks of stdin or of a file into whole lines, signals between two of them.
+
+Knows neither messages nor tables.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import NamedTuple
+
+from target_scout_postgres.errors import DataError
+
+CHUNK_BYTES = 1 << 20
+LONGEST_LINE_BYTES = 1 << 30  # Postgres takes no larger value
+WAIT_SECONDS = 0.2  # without input for so long, open transactions end
+F_SETPIPE_SZ = 1031  # Linux; the larger the pipe, the fewer the switches between tap and target
+
+
+class Lines(NamedTuple):
+    """Whole lines that were there; none when no input came for a while."""
+
+    lines: list[bytes]
+    is_waiting: bool
+
+
+class Signals:
+    """Remembers a signal that asks to end, and wakes up who waits for input."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = self.received or number
+        try:
+            os.write(self._write, b"!")
+        except BlockingIOError:
+            return
+
+    def wait(self, source: int, seconds: float) -> bool:
+        """Wait for input; tell whether there is some."""
+        ready, _, _ = select.select([source, self._read], [], [], seconds)
+        return source in ready
+
+
+def lines(source: int, signals: Signals) -> Iterator[Lines]:
+    """Yield lines as they come, until the end of the input or a signal.
+
+    Raises:
+        DataError: A line is larger than anything that Postgres takes.
+    """
+    try:
+        fcntl.fcntl(source, F_SETPIPE_SZ, CHUNK_BYTES)
+    except OSError:
+        pass  # not a pipe, or not allowed: only a matter of speed
+    rest: list[bytes] = []
+    size = 0
+    while True:
+        while not signals.wait(source, WAIT_SECONDS):
+            if signals.received:
+                return
+            yield Lines([], is_waiting=True)
+        chunk = os.read(source, CHUNK_BYTES)
+        if not chunk:
+            break
+        if b"\n" not in chunk:
+            rest.append(chunk)
+            size += len(chunk)
+            if size > LONGEST_LINE_BYTES:
+                raise DataError(
+                    "A line of the input is longer than 1 GB, more than Postgres takes in a value."
+                )
+            continue
+        whole = b"".join((*rest, chunk)).split(b"\n")
+        rest = [whole.pop()]
+        size = len(rest[0])
+        yield Lines(whole, is_waiting=False)
+        if signals.received:
+            return
+    if last := b"".join(rest):
+        yield Lines([last], is_waiting=False)

@@ -1,0 +1,170 @@
+"""Singer messages as they come: the envelope, text that Postgres cannot hold, the learnt prefix.
+
+Knows nothing of tables.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from target_scout_postgres.column_types import column_type, is_nullable
+from target_scout_postgres.errors import DataError, SchemaError
+
+
+ABSENT = Raw(b"")
+
+
+class Message(msgspec.Struct, gc=False):
+    """Any Singer message, its parts still undecoded."""
+
+    type: str
+    stream: str | None = None
+    record: Raw = ABSENT
+    value: Raw = ABSENT
+    schema: Raw = ABSENT
+    key_properties: Raw = ABSENT
+    version: Raw = ABSENT
+    time_extracted: Raw = ABSENT
+
+
+class Property(msgspec.Struct, frozen=True):
+    """A property of a stream: its column type, and whether it may be missing or null."""
+
+    name: str
+    type: str
+    required: bool = False
+    nullable: bool = True
+
+
+class StreamSchema(msgspec.Struct, frozen=True):
+    """What a SCHEMA message says of a stream, as far as tables are concerned."""
+
+    stream: str
+    properties: tuple[Property, ...]
+    key: tuple[str, ...]
+
+
+MESSAGE = msgspec.json.Decoder(Message)
+NULL = Raw(b"null")
+
+# An escape sequence counts when the backslashes before it pair up.
+NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+SURROGATES = re.compile(
+    rb"(?<!\\)((?:\\\\)*)((?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"
+    rb"|(?<!\\)((?:\\\\)*)\\u[dD][89abcdefABCDEF][0-9a-fA-F]{2}"
+)
+SUSPECTS = (rb"\u0000", rb"\ud", rb"\uD")
+
+
+def is_suspect(text: bytes) -> bool:
+    """Tell whether a text may hold what Postgres cannot store."""
+    return any(suspect in text for suspect in SUSPECTS)
+
+
+def cleaned(line: bytes) -> tuple[bytes, int]:
+    """Remove NUL characters, put U+FFFD for lone surrogates; also return how many NULs."""
+    line, removed = _without_nul(line)
+    if rb"\ud" in line or rb"\uD" in line:
+        line = SURROGATES.sub(_whole_pairs, line)
+    return line, removed
+
+
+def _without_nul(line: bytes) -> tuple[bytes, int]:
+    removed = 0
+    if rb"\u0000" in line:
+        line, removed = NUL.subn(rb"\1", line)
+    return line, removed
+
+
+def _whole_pairs(match: re.Match[bytes]) -> bytes:
+    if match.group(2) is not None:
+        return match.group(0)
+    return match.group(3) + rb"\ufffd"
+
+
+def decode(line: bytes, number: int) -> Message:
+    """Return the message of a line.
+
+    Raises:
+        DataError: The line is not JSON, or not a Singer message.
+    """
+    try:
+        return MESSAGE.decode(line)
+    except msgspec.ValidationError:
+        raise DataError(
+            f"Line {number} is not a Singer message: it must be a JSON object with a type. "
+            "Correct what writes to this target, then run again."
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise DataError(
+            f"Line {number} is not JSON. Look whether something else than the tap writes to its "
+            "standard output, or the tap was cut off, then run again."
+        ) from None
+
+
+def prefix(line: bytes, stream: str) -> bytes | None:
+    """Return how this stream's RECORD lines begin, if the beginning alone tells what they are."""
+    head, found, _ = line.partition(b'"record"')
+    try:
+        fields = msgspec.json.decode(head.rstrip().rstrip(b",") + b"}")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    plain = {"type": "RECORD", "stream": stream}
+    return head + found if found and fields == plain else None
+
+
+def stream_schema(message: Message, number: int) -> StreamSchema:
+    """Return what a SCHEMA message says.
+
+    Raises:
+        SchemaError: A part is missing, or has another shape than it must.
+    """
+    schema = _json(message.schema)
+    key = _json(message.key_properties) or []
+    if not message.stream or not isinstance(schema, dict):
+        raise SchemaError(f"The SCHEMA in line {number} lacks its stream or its schema.")
+    properties = schema.get("properties") or {}
+    required = schema.get("required") or []
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        raise SchemaError(
+            f"The SCHEMA of stream {message.stream} in line {number} has properties or required "
+            "in another shape than JSON Schema gives them."
+        )
+    if not isinstance(key, list) or any(name not in properties for name in key):
+        raise SchemaError(
+            f"The SCHEMA of stream {message.stream} in line {number} names a key property that is "
+            "not among its properties. Correct the tap."
+        )
+    return StreamSchema(
+        stream=message.stream,
+        properties=tuple(
+            Property(
+                name=name,
+                type=column_type(part, schema),
+                required=name in required or name in key,
+                nullable=is_nullable(part, schema) and name not in key,
+            )
+            for name, part in properties.items()
+        ),
+        key=tuple(dict.fromkeys(key)),
+    )
+
+
+def version_of(message: Message, number: int) -> int | None:
+    """Return the version of a message.
+
+    Raises:
+        DataError: It is not a whole number.
+    """
+    found = _json(message.version)
+    if found is None or (isinstance(found, int) and not isinstance(found, bool)):
+        return found
+    raise DataError(f"The version in line {number} is not a whole number. Correct the tap.")
+
+
+def _json(raw: Raw) -> Any:
+    return msgspec.json.decode(raw) if raw else None

@@ -1,0 +1,59 @@
+"""A whole run from input to exit code: intake, engine, ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from target_scout_postgres import intake, logs
+from target_scout_postgres.engine import Engine
+from target_scout_postgres.errors import DataError, TargetError
+
+if TYPE_CHECKING:
+    from target_scout_postgres.settings import Settings
+
+
+def load(settings: Settings, source: int, emit: Callable[[bytes], None]) -> int:
+    """Load everything that comes from a file descriptor; return the exit code."""
+    signals = intake.Signals()
+    engine = Engine(settings, emit)
+    try:
+        engine.start()
+        _take(engine, source, signals)
+        if signals.received:
+            engine.stop("interrupted")
+            name = signal.Signals(signals.received).name
+            logs.warning(f"ended by {name}; what was received is committed")
+            return 128 + signals.received
+        engine.finish()
+    except DataError as error:
+        return _refused(engine, error)
+    except TargetError as error:
+        engine.abandon()
+        logs.error(str(error))
+        return error.exit_code
+    except OSError as error:
+        engine.abandon()
+        logs.error(
+            f"Input or output failed ({error.strerror}). Run again; it resumes at the last STATE."
+        )
+        return 1
+    return 0
+
+
+def _take(engine: Engine, source: int, signals: intake.Signals) -> None:
+    for found in intake.lines(source, signals):
+        if found.lines:
+            engine.feed(found.lines)
+        engine.keep_time(is_waiting=found.is_waiting)
+
+
+def _refused(engine: Engine, error: DataError) -> int:
+    """Keep what came before the refused line, then end."""
+    try:
+        engine.stop("failed")
+    except TargetError:
+        engine.abandon()
+    logs.error(str(error))
+    return error.exit_code

@@ -1,0 +1,194 @@
+"""The one connection that writes, its transactions, and how it is opened again when it died idle.
+
+A transaction is open only from the first statement of a checkpoint to its commit. Knows no streams.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+
+from target_scout_postgres import connection as connections
+from target_scout_postgres import logs
+from target_scout_postgres.connection import DatasetLock
+from target_scout_postgres.errors import DatabaseError, is_lost, refusal
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
+    from psycopg2.sql import Composable
+
+    from target_scout_postgres.settings import Settings
+
+REOPEN_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; a server restarts within these
+HEADER = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
+TRAILER = b"\xff\xff"
+COPY_CHUNK_BYTES = 1 << 18
+LOCK_WAIT_MILLISECONDS = 500  # a statement that waits for readers makes new readers wait behind it
+LOCK_PATIENCE_SECONDS = 60.0
+
+
+class Session:
+    """The writing connection of a run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lock = DatasetLock(settings)
+        self.is_open = False  # a transaction
+        self._connection: Connection | None = None
+
+    def start(self) -> None:
+        """Take the lock and connect."""
+        self.lock.acquire()
+        self._connect()
+
+    def close(self) -> None:
+        """End both connections; an open transaction is rolled back."""
+        if self._connection is not None:
+            connections.close(self._connection)
+        self.lock.release()
+
+    def _connect(self) -> None:
+        if self._connection is not None:
+            connections.close(self._connection)
+        self._connection = connections.connect(self.settings)
+        try:
+            backend = connections.prepare(self._connection)
+        except psycopg2.Error as error:
+            raise refusal(error, "opening a session") from None
+        self.lock.refuse_pooler(self._connection, backend)
+
+    @property
+    def connection(self) -> Connection:
+        """Return the open connection."""
+        if self._connection is None:
+            raise DatabaseError("The connection to Postgres is closed.")
+        return self._connection
+
+    # -- transactions -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Open a transaction unless one is open; a connection that died idle is opened again."""
+        if self.is_open:
+            return
+        try:
+            self._run("BEGIN")
+        except psycopg2.Error as error:
+            if not is_lost(error):
+                raise refusal(error, "beginning a transaction") from None
+            self._reopen()
+        self.is_open = True
+
+    def _reopen(self) -> None:
+        logs.warning("the idle connection to Postgres was lost; opening it again")
+        for wait in REOPEN_WAITS:
+            time.sleep(wait)
+            try:
+                self._connect()
+                self.lock.check(self.connection)
+                self._run("BEGIN")
+            except (DatabaseError, psycopg2.Error) as error:
+                last = error
+                continue
+            return
+        if isinstance(last, psycopg2.Error):
+            raise refusal(last, "opening the connection again") from None
+        raise last
+
+    def commit(self) -> None:
+        """Commit, after making sure that this run still is alone."""
+        if not self.is_open:
+            return
+        self.lock.check(self.connection)
+        self.execute("COMMIT", doing="committing")
+        self.is_open = False
+
+    def rollback(self) -> None:
+        """Undo the open transaction; a lost connection has done so by itself."""
+        if self.is_open and self._connection is not None:
+            self.is_open = False
+            try:
+                self._run("ROLLBACK")
+            except psycopg2.Error:
+                return
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what is inside when it fails, and go on with the transaction."""
+        self._run("SAVEPOINT part")
+        try:
+            yield
+        except psycopg2.Error as error:
+            if is_lost(error):
+                raise
+            self._run("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+            raise
+        self._run("RELEASE SAVEPOINT part")
+
+    @contextmanager
+    def brief(self) -> Iterator[None]:
+        """A transaction of its own for statements that lock a table that others read.
+
+        It waits for a lock only shortly at a time, so that readers never queue behind it for long.
+        """
+        self.commit()
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        self.begin()
+        self.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
+        self._deadline = deadline
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    # -- statements -------------------------------------------------------------------------------
+
+    def _run(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else cursor.rowcount
+
+    def execute(
+        self,
+        statement: str | Composable,
+        values: Sequence[Any] | None = None,
+        *,
+        doing: str = "writing",
+    ) -> Any:
+        """Run a statement; return its rows, or how many it changed.
+
+        Raises:
+            DatabaseError: Postgres refused it.
+        """
+        try:
+            return self._run(statement, values)
+        except psycopg2.Error as error:
+            raise refusal(error, doing) from None
+
+    def attempt(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
+        """Run a statement inside a savepoint; raise psycopg2's own error when it is refused."""
+        with self.savepoint():
+            return self._run(statement, values)
+
+    def copy(self, statement: Composable, rows: Iterable[bytes]) -> None:
+        """Copy rows of binary COPY in; raise psycopg2's own error when they are refused."""
+        with self.connection.cursor() as cursor:
+            cursor.copy_expert(statement, _Rows(rows), COPY_CHUNK_BYTES)
+
+
+class _Rows:
+    """Rows as the file that copy_expert reads."""
+
+    def __init__(self, rows: Iterable[bytes]) -> None:
+        self._text = memoryview(b"".join((HEADER, *rows, TRAILER)))
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        at = self._at
+        self._at = at + size
+        return bytes(self._text[at : at + size])

@@ -1,0 +1,342 @@
+"""How the tables of streams come to be and follow their streams' schemas, without losing anything.
+
+`plan` decides which property goes where; DDL on a table that others read runs in short transactions
+of its own. Nothing here touches rows.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from target_scout_postgres import logs, statements
+from target_scout_postgres.catalog import Catalog, Key, Table
+from target_scout_postgres.column_types import HOLDS, JSONB, TIMESTAMPTZ, WIDENINGS
+from target_scout_postgres.errors import DataError, SchemaError, refusal
+from target_scout_postgres.identifiers import identifier, own
+from target_scout_postgres.layout import DELETED_AT, METADATA, MOST_COLUMNS, OVERFLOW, Layout, Place
+from target_scout_postgres.session import LOCK_PATIENCE_SECONDS, Session
+
+if TYPE_CHECKING:
+    from psycopg2.sql import Composable, Identifier
+
+    from target_scout_postgres.messages import Property, StreamSchema
+
+VARIANTS = 20  # sibling columns of one type that a property may have before we give up
+
+
+class Tables:
+    """The tables of the dataset schema, as this run makes and changes them."""
+
+    def __init__(self, session: Session, catalog: Catalog) -> None:
+        self._session = session
+        self._catalog = catalog
+        self._settings = session.settings
+
+    def place(self, name: str) -> Identifier:
+        """Return a table's name with its schema."""
+        return statements.qualified(self._settings.default_target_schema, name)
+
+    # -- deciding ---------------------------------------------------------------------------------
+
+    def table_of(self, stream: str) -> Table:
+        """Return the table of a stream, which need not be there yet."""
+        name = identifier(stream)
+        if kind := self._catalog.others.get(name):
+            raise DataError(
+                f"The stream {stream} cannot be loaded: its name belongs to {KINDS[kind]} in the "
+                "dataset schema. Rename one of them."
+            )
+        return self._catalog.tables.setdefault(name, Table(name, {}, {}, 0, []))
+
+    def follow(self, table: Table, schema: StreamSchema, wider: dict[str, str]) -> Layout:
+        """Make a table fit a stream's schema; return which property goes into which column.
+
+        Args:
+            table: The stream's table.
+            schema: What the stream's SCHEMA says.
+            wider: Properties whose values need a wider type than the schema says.
+
+        Raises:
+            SchemaError: The table would have to change, and schema_evolution is fail.
+        """
+        places: list[Place] = []
+        overflow: list[Property] = []
+        nulls: list[str] = []
+        taken = {identifier(part.name) for part in schema.properties}
+        for part in schema.properties:
+            found = self._place(table, part, wider.get(part.name, part.type), taken)
+            if found is None:
+                overflow.append(part)
+                continue
+            places.append(found)
+            nulls += [name for name in _variants(table, part.name) if name != found.column]
+        extra = self._extra(table, {place.column for place in places})
+        if overflow or not schema.properties:
+            self._add(table, OVERFLOW, JSONB, None)
+        columns = {place.source.name: place.column for place in places}
+        is_keyed = self._settings.load_method != "append-only"
+        key = tuple(columns[name] for name in schema.key if name in columns) if is_keyed else ()
+        if DELETED_AT in table.columns and DELETED_AT not in columns and DELETED_AT not in extra:
+            nulls.append(DELETED_AT)
+        layout = Layout(tuple(places), key, tuple(dict.fromkeys(nulls)), extra, tuple(overflow))
+        if table.exists:
+            self._ensure_key(table, key)
+        return layout
+
+    def _place(self, table: Table, part: Property, wanted: str, taken: set[str]) -> Place | None:
+        """Return the column for a property; None when the table has no room for another."""
+        column = identifier(part.name)
+        present = table.columns.get(column)
+        if present is not None and not _is_variant(table, column, part.name):
+            if present == wanted or (present, wanted) in HOLDS:
+                return Place(part, column, present)
+            if self._widened(table, column, present, wanted):
+                return Place(part, column, wanted)
+        if present is not None:
+            column = _sibling(table, part.name, wanted, taken)
+            if column not in table.columns:
+                logs.warning(
+                    f"{table.name}: the property {part.name} is now {wanted}, which its column of "
+                    f"type {present} cannot take; its values go to the new column {column}"
+                )
+        if column in table.columns:
+            return Place(part, column, table.columns[column])
+        reserve = 2 + (len(METADATA) if self._settings.add_record_metadata else 0)
+        if table.attributes >= MOST_COLUMNS - reserve:
+            logs.warning(
+                f"{table.name}: a table has {MOST_COLUMNS} columns at most; the property "
+                f"{part.name} goes to the column {OVERFLOW}"
+            )
+            return None
+        self._add(table, column, wanted, part.name if column != part.name else None)
+        return Place(part, column, wanted)
+
+    def _extra(self, table: Table, columns: set[str]) -> tuple[str, ...]:
+        """Make sure of the columns that no property fills; return those that metadata fills."""
+        if not self._settings.hard_delete and DELETED_AT not in columns:
+            self._add(table, DELETED_AT, TIMESTAMPTZ, None)
+        if not self._settings.add_record_metadata:
+            return ()
+        wanted = [(name, kind) for name, kind in METADATA if name not in columns]
+        for name, kind in wanted:
+            self._add(table, name, kind, None)
+        return tuple(name for name, _ in wanted)
+
+    # -- changing ---------------------------------------------------------------------------------
+
+    def _add(self, table: Table, column: str, kind: str, comment: str | None) -> None:
+        """Add a column, now if the table is there, else when it is made."""
+        if column in table.columns:
+            return
+        if table.exists:
+            self._may_change(table, f"a new column {column}")
+            change = [statements.add_column(self.place(table.name), column, kind)]
+            if comment is not None:
+                change.append(statements.comment_column(self.place(table.name), column, comment))
+            self._alter(table, change)
+            logs.info(f"{table.name}: added the column {column} of type {kind}")
+        table.columns[column] = kind
+        table.attributes += 1
+        if comment is not None:
+            table.comments[column] = comment
+
+    def _widened(self, table: Table, column: str, present: str, wanted: str) -> bool:
+        """Widen a column in place; tell whether that was possible."""
+        expression = WIDENINGS.get((present, wanted))
+        if expression is None:
+            return False
+        if table.exists:
+            self._may_change(table, f"a wider column {column}")
+            change = statements.widen_column(self.place(table.name), column, wanted, expression)
+            try:
+                self._alter(table, [change], tolerated=(psycopg2.errors.FeatureNotSupported,))
+            except psycopg2.errors.FeatureNotSupported:
+                return False  # a view, a rule or a policy holds the column
+            logs.info(f"{table.name}: widened the column {column} from {present} to {wanted}")
+        table.columns[column] = wanted
+        return True
+
+    def _may_change(self, table: Table, what: str) -> None:
+        if self._settings.schema_evolution == "fail":
+            raise SchemaError(
+                f"The stream of the table {table.name} asks for {what}, and the setting "
+                "schema_evolution is fail. Look at the change, then set it to evolve."
+            )
+
+    def _alter(
+        self,
+        table: Table,
+        changes: list[Composable],
+        tolerated: tuple[type[psycopg2.Error], ...] = (),
+    ) -> None:
+        """Change a table in a short transaction; give way to readers and try again."""
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                with self._session.brief():
+                    for change in changes:
+                        self._session.attempt(change)
+            except tolerated:
+                raise
+            except psycopg2.errors.LockNotAvailable as error:
+                if time.monotonic() > deadline:
+                    raise refusal(error, f"changing the table {table.name}") from None
+            except psycopg2.Error as error:
+                raise refusal(error, f"changing the table {table.name}") from None
+            else:
+                return
+            time.sleep(0.1)
+
+    def create(self, table: Table) -> None:
+        """Make a table in the open transaction; its key comes when it has rows."""
+        self._session.begin()
+        place = self.place(table.name)
+        doing = f"creating the table {table.name}"
+        columns = list(table.columns.items())
+        self._session.execute(statements.create_table(place, columns), doing=doing)
+        for column, text in table.comments.items():
+            self._session.execute(statements.comment_column(place, column, text), doing=doing)
+        if self._settings.reader_role:
+            grant = statements.grant_table(place, self._settings.reader_role)
+            self._session.execute(grant, doing=f"letting {self._settings.reader_role} read")
+        table.exists = table.is_new = table.is_direct = True
+        table.attributes = len(columns)
+
+    def add_key(self, table: Table, key: tuple[str, ...]) -> None:
+        """Give a table that was filled in this transaction its key, keeping the last of duplicates."""
+        place = self.place(table.name)
+        name = own("key", table.name)
+        add = statements.add_key(place, name, key)
+        try:
+            self._session.attempt(add)
+        except psycopg2.errors.UniqueViolation:
+            self._session.execute(statements.keep_last(place, key), doing="removing duplicates")
+            self._session.execute(add, doing=f"building the key of {table.name}")
+        except psycopg2.Error as error:
+            raise refusal(error, f"building the key of {table.name}") from None
+        table.keys.append(Key(name, name, key))
+
+    def _ensure_key(self, table: Table, key: tuple[str, ...]) -> None:
+        """Make the key of a table that is there the one that its stream has now."""
+        if table.is_new or (table.has_key(key) if key else not _primary(table)):
+            return
+        changes: list[Composable] = []
+        place = self.place(table.name)
+        for old in _primary(table):
+            changes.append(statements.drop_constraint(place, old.constraint or ""))
+            rest = [name for name in old.columns if name not in key]
+            changes += [statements.drop_not_null(place, name) for name in rest]
+        name = own("key", f"{table.name} {key}")
+        if not key:
+            self._alter(table, changes)
+            logs.info(f"{table.name}: dropped the key, as the stream has none now")
+            table.keys = [old for old in table.keys if old not in _primary(table)]
+            return
+        hopeless = (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation)
+        try:
+            add = statements.add_key(place, name, key)
+            self._alter(table, [*changes, add], tolerated=hopeless)
+        except hopeless:
+            logs.warning(
+                f"{table.name}: the rows that are there do not allow the stream's key; they stay, "
+                "and merging is slower"
+            )
+            search = statements.add_search_index(place, own("index", f"{table.name} {key}"), key)
+            self._alter(table, [*changes, search])
+            table.keys = [old for old in table.keys if old not in _primary(table)]
+            return
+        table.keys = [old for old in table.keys if old not in _primary(table)]
+        table.keys.append(Key(name, name, key))
+
+    def stage_of(self, table: Table) -> Table:
+        """Return the table in which a new version is gathered, with all columns of the live one."""
+        name = own("new", table.name)
+        found = self._catalog.tables.get(name)
+        if found is None:
+            found = self._catalog.tables[name] = Table(name, {}, {}, 0, [])
+        for column, kind in table.columns.items():
+            present = found.columns.get(column)
+            if present is not None and present != kind:
+                change = statements.widen_column(
+                    self.place(name), column, kind, WIDENINGS.get((present, kind), "NULL")
+                )
+                self._alter(found, [change])
+                found.columns[column] = kind
+            comment = table.comments.get(column)
+            self._add(found, column, kind, comment)
+        return found
+
+    def forget(self, table: Table) -> None:
+        """Drop a table of our own, in the open transaction."""
+        self._session.begin()
+        if table.exists:
+            drop = statements.drop_table(self.place(table.name))
+            self._session.execute(drop, doing="dropping a stage")
+        self._catalog.tables.pop(table.name, None)
+
+    def rename(self, stage: Table, table: Table, key: tuple[str, ...]) -> None:
+        """Make a stage the table itself, which is not there yet."""
+        self._session.execute(
+            statements.rename_table(self.place(stage.name), table.name), doing="activating"
+        )
+        if stage.has_key(key) and key:
+            new = own("key", table.name)
+            index = statements.rename_index(self.place(own("key", stage.name)), new)
+            self._session.execute(index, doing="activating")
+            table.keys = [Key(new, new, key)]
+        self._catalog.tables.pop(stage.name, None)
+        table.columns, table.comments = stage.columns, stage.comments
+        table.attributes, table.exists, table.is_new = stage.attributes, True, stage.is_new
+
+
+KINDS = {
+    "p": "a partitioned table",
+    "v": "a view",
+    "m": "a materialised view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "i": "an index",
+    "I": "an index",
+}
+
+
+def _primary(table: Table) -> list[Key]:
+    return [key for key in table.keys if key.constraint is not None]
+
+
+def _variant_names(name: str, kind: str) -> list[str]:
+    first = f"{name}__{kind}"
+    return [identifier(first), *(identifier(f"{first}_{n}") for n in range(2, VARIANTS))]
+
+
+def _is_variant(table: Table, column: str, name: str) -> bool:
+    """Tell whether a column is a sibling that holds another property's values."""
+    other = table.comments.get(column)
+    if other is None or other == name:
+        return False
+    return column in _variant_names(other, table.columns[column])
+
+
+def _variants(table: Table, name: str) -> list[str]:
+    """Return all columns that hold values of a property."""
+    found = [
+        column
+        for column, comment in table.comments.items()
+        if comment == name and column in _variant_names(name, table.columns.get(column, ""))
+    ]
+    base = identifier(name)
+    if found and base in table.columns and not _is_variant(table, base, name):
+        found.append(base)
+    return found
+
+
+def _sibling(table: Table, name: str, kind: str, taken: set[str]) -> str:
+    """Return the sibling column of this type for a property."""
+    for column in _variant_names(name, kind):
+        is_ours = table.comments.get(column) == name and table.columns.get(column) == kind
+        if is_ours or (column not in table.columns and column not in taken):
+            return column
+    raise SchemaError(f"{table.name}: the property {name} has changed its type too often.")
