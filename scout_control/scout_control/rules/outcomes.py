@@ -24,12 +24,13 @@ KINDS: dict[int, type[ControlError]] = {
     75: RunPausedError,
     77: CredentialRefusedError,
 }
+KEPT = "What was committed is kept."
 REMEDIES: dict[type[ControlError], str] = {
     SettingsError: "Nothing was loaded. Correct the setting, then run again.",
     DataRefusedError: "Correct the data, or set on_invalid_record to reject; then run again.",
-    RunPausedError: "What was read is kept. Run again at {resume_at}: it goes on from there.",
-    CredentialRefusedError: "What was read is kept. Renew the login, then run again.",
-    RunFailedError: "What was read is kept. Run again: it goes on from there.",
+    RunPausedError: "What was committed is kept. Run again at {resume_at}: it goes on from there.",
+    CredentialRefusedError: "What was committed is kept. Renew the login, then run again.",
+    RunFailedError: "What was committed is kept. Run again: it goes on from there.",
 }
 
 
@@ -42,9 +43,10 @@ def failure(log: RunLog) -> ControlError:
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
     kind = failed[0] if failed else EXTRACTOR
     error = KINDS.get(log.exit_codes.get(kind, 0), RunFailedError)
-    cause = log.said(kind) or _plain_cause(log, kind)
+    if told := log.said(kind):  # the plugin's words end with what to do
+        return error(told, KEPT)
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
-    return error(cause, remedy.format(resume_at=log.resume_at or "a later time"))
+    return error(_plain_cause(log, kind), remedy.format(resume_at=log.resume_at or "a later time"))
 
 
 def transform_failure(log: RunLog) -> RunError:

@@ -79,11 +79,13 @@ def test_models_build_on_empty_tables_and_pass_their_unit_tests(
         assert cursor.fetchall() == [(dataset_schema,)]
 
 
-def test_every_source_is_a_stream_of_the_tap(streams):
+def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
     told = yaml.safe_load((STAGING / "_commcare__sources.yml").read_text())
     sources = {table["name"] for table in told["sources"][0]["tables"]}
+    models = {path.stem.removeprefix("stg_commcare__") for path in STAGING.glob("*.sql")}
 
-    assert sources == {stream["stream"] for stream in streams}
+    assert sources <= {stream["stream"] for stream in streams}
+    assert sources == models
 
 
 def test_every_column_of_a_stream_is_in_its_staging_model_or_renamed_there(streams):

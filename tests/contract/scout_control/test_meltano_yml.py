@@ -1,0 +1,62 @@
+"""meltano.yml says what the plugins say of themselves, and nothing that would be written to disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+PLUGINS = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]
+DECLARED = {each["name"]: each for kind in ("extractors", "loaders") for each in PLUGINS[kind]}
+OF_THE_SDK = {"stream_maps", "stream_map_config", "faker_config"}
+OF_THE_SDK_TOO = {"flattening_enabled", "flattening_max_depth", "flattening_max_key_length"}
+
+
+def about(program: str) -> dict:
+    command = [Path(sys.executable).with_name(program), "--about", "--format=json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["settings"]["properties"]
+
+
+@pytest.mark.parametrize("program", DECLARED)
+def test_every_setting_but_the_secrets_is_declared(program):
+    known = about(program)
+    secrets = {name for name, facts in known.items() if facts.get("secret")}
+    declared = {setting["name"] for setting in DECLARED[program]["settings"]}
+    builtin = OF_THE_SDK | OF_THE_SDK_TOO
+
+    ours = {name for name in known if name not in builtin and not name.startswith("flattening")}
+    assert secrets
+    assert declared & secrets == set()
+    assert declared == ours - secrets
+
+
+def test_the_head_of_the_file_names_every_secret():
+    head = (ROOT / "meltano.yml").read_text().partition("project_id")[0]
+
+    for program in DECLARED:
+        prefix = program.upper().replace("-", "_")
+        for name, facts in about(program).items():
+            if facts.get("secret"):
+                assert f"{prefix}_{name.upper()}" in head
+
+
+def test_meltano_itself_finds_nothing_wrong_or_deprecated(tmp_path):
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "MELTANO_SYS_DIR_ROOT": str(tmp_path / "meltano"),
+    }
+    command = [Path(sys.executable).with_name("meltano"), "schedule", "list", "--format=json"]
+
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout)["schedules"]["job"][0]["name"] == "commcare-daily"
+    assert "deprecat" not in done.stderr.lower()

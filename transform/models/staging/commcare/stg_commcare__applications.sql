@@ -1,0 +1,15 @@
+-- Applications as they are being edited, typed and renamed. Nothing is joined, filtered or counted here.
+
+select
+    id as app_id,
+    domain,
+    name as app_name,
+    version,
+    is_released,
+    built_on as built_at,
+    build_comment,
+    built_from_app_id,
+    versions,
+    modules
+
+from {{ source('commcare', 'applications') }}

@@ -1,0 +1,10 @@
+-- Case types of the applications, renamed. Nothing is joined, filtered or counted here.
+
+select
+    name as case_type,
+    domain,
+    apps,
+    modules,
+    properties
+
+from {{ source('commcare', 'case_types') }}

@@ -1,0 +1,13 @@
+-- Forms of the applications, renamed. Nothing is joined, filtered or counted here.
+
+select
+    app_id,
+    xmlns,
+    domain,
+    app_name,
+    name as form_name,
+    names as form_names,
+    case_type,
+    uses
+
+from {{ source('commcare', 'form_definitions') }}
