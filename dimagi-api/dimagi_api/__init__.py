@@ -1,0 +1,1 @@
+"""What the taps on Dimagi's APIs share: login, patience, pages, state, and the command line."""

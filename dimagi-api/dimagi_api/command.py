@@ -1,0 +1,189 @@
+"""The command line of a tap: the SDK's options, our exit codes, and no traceback.
+
+It must not know any API.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from singer_sdk._logging import _setup_console_logging
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import _ConfigInput, _plugin_log_level
+from typing_extensions import override
+
+from dimagi_api.errors import (
+    ApiError,
+    InternalError,
+    InterruptedRunError,
+    OutputClosedError,
+    SettingsError,
+)
+from dimagi_api.messages import flush
+
+if TYPE_CHECKING:
+    from dimagi_api.tap import ApiTap
+
+log = logging.getLogger(__name__)
+
+QUIET_LIBRARIES = ("urllib3", "requests")
+
+
+class ApiCommand(click.Command):
+    """Runs a tap and ends the process with the exit code that the contract gives it."""
+
+    @classmethod
+    def of(cls, tap: type[ApiTap]) -> ApiCommand:
+        """Return the command line of a tap."""
+        _setup_console_logging(log_level=_plugin_log_level(plugin_name=tap.name))
+        for library in QUIET_LIBRARIES:
+            # Their debug lines quote URLs, whose queries hold cursors.
+            logging.getLogger(library).setLevel(logging.WARNING)
+        command = cls(name=tap.name, params=_options(), callback=_callback(tap))
+        command.help = "Execute the Singer tap."
+        return command
+
+    @override
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run, and leave at once: a request in flight has nothing more to say."""
+        code = _code_of(lambda: super(ApiCommand, self).main(*args, **kwargs))
+        try:
+            flush()
+        except OutputClosedError:
+            # Python would flush again while it ends, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = code or 1
+        if threading.active_count() > 1:
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
+
+
+def _code_of(run: Callable[[], Any]) -> int:
+    try:
+        run()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except InterruptedRunError as error:
+        log.warning("event=interrupted exit_code=%d", error.exit_code)
+        return error.exit_code
+    except ApiError as error:
+        log.error("%s", error)  # noqa: TRY400 - no traceback reaches a user
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last resort: a line instead of a traceback, which may quote data
+        log.error("%s", InternalError(error))  # noqa: TRY400 - see above
+        return InternalError.exit_code
+    return 0
+
+
+def _options() -> list[click.Parameter]:
+    return [
+        click.Option(["--version"], is_flag=True, help="Show the version."),
+        click.Option(["--about"], is_flag=True, help="Show settings and capabilities."),
+        click.Option(
+            ["--format", "about_format"],
+            type=click.Choice(["json", "markdown"], case_sensitive=False),
+            help="How --about shows them.",
+        ),
+        click.Option(
+            ["--config"],
+            multiple=True,
+            metavar="FILE|ENV",
+            help="Settings: a JSON file, or ENV for environment variables. May be repeated.",
+        ),
+        click.Option(["--discover"], is_flag=True, help="Write the catalog."),
+        click.Option(
+            ["--test"],
+            is_flag=False,
+            flag_value="all",
+            type=click.Choice(["all", "schema"]),
+            help="Read one record of each stream; with =schema, write only the schemas.",
+        ),
+        click.Option(["--catalog"], metavar="FILE", help="Which streams and properties to read."),
+        click.Option(["--state"], metavar="FILE", help="Where the last run ended."),
+    ]
+
+
+def _callback(tap: type[ApiTap]) -> Callable[..., None]:
+    def run(**options: Any) -> None:
+        if options["version"]:
+            tap.print_version(print_fn=click.echo)
+        elif options["about"]:
+            tap.print_about(options["about_format"])
+        else:
+            _execute(tap, options)
+
+    return run
+
+
+def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
+    is_discovery = bool(options["discover"])
+    config = _settings(options["config"])
+    has_settings = bool(config.config) or config.parse_env
+    catalog = _json_file("--catalog", options["catalog"])
+    try:
+        tap = tap_type(
+            config=config.config,
+            parse_env_config=config.parse_env,
+            validate_config=has_settings or not is_discovery,
+            catalog=None if is_discovery else catalog,
+            state=_state(options["state"]),
+            setup_mapper=not is_discovery,
+        )
+    except ConfigValidationError as error:
+        for complaint in error.errors:
+            log.error("%s", complaint)  # noqa: TRY400 - no traceback reaches a user
+        raise SystemExit(SettingsError.exit_code) from None
+    _act(tap, is_discovery=is_discovery, test=options["test"])
+    raise SystemExit(tap.exit_code)
+
+
+def _act(tap: ApiTap, *, is_discovery: bool, test: str | None) -> None:
+    if is_discovery:
+        tap.run_discovery()
+    elif test == "schema":
+        tap.write_schemas()
+    elif test == "all":
+        tap.run_connection_test()
+    else:
+        tap.sync_all()
+
+
+def _settings(paths: tuple[str, ...]) -> _ConfigInput:
+    merged: dict[str, Any] = {}
+    for path in paths:
+        if path != "ENV":
+            merged |= _json_file("--config", path) or {}
+    return _ConfigInput(config=merged, parse_env="ENV" in paths)
+
+
+def _state(path: str | None) -> dict[str, Any] | None:
+    """Return the state of a file: bare, inside its message, or none if the file is blank."""
+    if path is not None and Path(path).is_file() and not Path(path).read_bytes().strip():
+        return None
+    state = _json_file("--state", path)
+    if state is not None and state.get("type") == "STATE":
+        return dict(state.get("value") or {})
+    return state
+
+
+def _json_file(option: str, path: str | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{option}: {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise SettingsError(f"{option}: {path} holds no JSON.") from None
+    if not isinstance(value, dict):
+        raise SettingsError(f"{option}: {path} holds no JSON object.")
+    return value

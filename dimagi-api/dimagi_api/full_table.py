@@ -1,0 +1,196 @@
+"""Tables that are read in full: a version per read, resumed when it was cut short, activated last.
+
+A version covers all domains of a run, since they share a table: it is activated when the last of
+them is complete. It must not know any API's way of paging.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dimagi_api.bookmarks import Bookmarks, Entry
+from dimagi_api.errors import UnavailableError
+from dimagi_api.messages import Record
+from dimagi_api.stream import ApiStream
+from dimagi_api.sync import Run
+
+Position = dict[str, Any]
+Expand = Callable[[Sequence[Any]], Iterable[Record]]
+
+PASSES = 4
+FRESH_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """A page of a list."""
+
+    rows: Sequence[Any]
+    total: int | None
+    """How many rows the list has, if the server says so."""
+    following: Position | None
+    """Where the next page is, or None after the last."""
+
+
+class ListSource(Protocol):
+    """Something that is read page by page."""
+
+    def page(self, position: Position | None, limit: int | None = None) -> ListPage:
+        """Return the page at a position; the first without one."""
+
+
+class Versions:
+    """The versions of all tables that this run reads in full.
+
+    Args:
+        bookmarks: What is remembered.
+        domains: The domains that have to be complete before a version is activated.
+    """
+
+    def __init__(self, bookmarks: Bookmarks, domains: Sequence[str]) -> None:
+        self._bookmarks = bookmarks
+        self._domains = tuple(domains)
+        self._lock = threading.Lock()
+        self._chosen: dict[str, int] = {}
+        self._pending: dict[str, set[str]] = {}
+
+    def of(self, stream: ApiStream) -> int:
+        """Return the version of this run: one that was begun before, or a new one."""
+        with self._lock:
+            if stream.name not in self._chosen:
+                entries = [self._bookmarks.read(stream.name, domain) for domain in self._domains]
+                begun = [int(entry["version"]) for entry in entries if "version" in entry]
+                last = [int(entry.get("last_version", 0)) for entry in entries]
+                new = max(int(time.time() * 1000), max(last, default=0) + 1)
+                self._chosen[stream.name] = max(begun, default=new)
+                self._pending[stream.name] = set(self._domains)
+            return self._chosen[stream.name]
+
+    def entry(self, stream: ApiStream, domain: str) -> Entry:
+        """Return what is remembered of this version; empty if it was another."""
+        entry = self._bookmarks.read(stream.name, domain)
+        return entry if entry.get("version") == self.of(stream) else {}
+
+    def complete(self, stream: ApiStream, domain: str) -> bool:
+        """Note that a domain is complete; tell whether all are."""
+        with self._lock:
+            self._pending[stream.name].discard(domain)
+            return not self._pending[stream.name]
+
+    def remember_complete(self, stream: ApiStream, domain: str) -> None:
+        """Remember a complete domain while others are not, or all of them."""
+        version = self._chosen[stream.name]
+        if self._pending[stream.name]:
+            entry = {"version": version, "is_complete": True, "completed_at": int(time.time())}
+            self._bookmarks.write(stream.name, domain, entry)
+            return
+        for each in self._domains:
+            self._bookmarks.write(stream.name, each, {"last_version": version})
+
+
+def was_completed(entry: Entry) -> bool:
+    """Tell whether this domain was completed a short while ago, under the same version."""
+    age = time.time() - float(entry.get("completed_at", 0))
+    return bool(entry.get("is_complete")) and age < FRESH_SECONDS
+
+
+@dataclass
+class FullTableReading:
+    """Reads a list from its beginning to its end for the streams that are made of it.
+
+    Args:
+        members: Each stream with what makes its records of the list's rows.
+        scope: A digest of the settings that decide what the list holds.
+    """
+
+    domain: str
+    members: Sequence[tuple[ApiStream, Expand]]
+    source: ListSource
+    versions: Versions
+    scope: str = ""
+    streams: Sequence[ApiStream] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.streams = [stream for stream, _ in self.members]
+
+    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+        """Return a few records of each stream, by one request."""
+        rows = self.source.page(None, limit).rows
+        return {stream.name: expand(rows) for stream, expand in self.members}
+
+    def run(self, run: Run) -> None:
+        """Read all pages; again from the first if the list changed meanwhile."""
+        entries = [self.versions.entry(stream, self.domain) for stream in self.streams]
+        for stream in self.streams:
+            run.begin(stream, self.versions.of(stream))
+        if all(was_completed(entry) for entry in entries):
+            self._finish(run)
+            return
+        position = self._resume(entries)
+        for _ in range(PASSES):
+            if self._pass(run, position):
+                self._finish(run)
+                return
+            position = None
+        raise UnavailableError(
+            f"The list behind {self._names} changed during each of {PASSES} reads.",
+            "Run again at a quieter time; no older rows were removed.",
+        )
+
+    @property
+    def _names(self) -> str:
+        return " and ".join(stream.name for stream in self.streams)
+
+    def _resume(self, entries: Sequence[Entry]) -> Position | None:
+        positions = [e.get("position") for e in entries if e.get("scope", "") == self.scope]
+        first = positions[0] if positions else None
+        is_shared = len(positions) == len(entries) and all(p == first for p in positions)
+        return first if is_shared and isinstance(first, dict) else None
+
+    def _pass(self, run: Run, position: Position | None) -> bool:
+        """Read to the end; tell whether the list held still, as far as its count tells."""
+        seen = int(position["seen"]) if position else 0
+        total = position.get("total") if position else None
+        following = position["at"] if position else None
+        is_first = position is None
+        while is_first or following is not None:
+            page = self.source.page(following)
+            seen += len(page.rows)
+            if not is_first and page.total != total:
+                return False
+            is_first, total, following = False, page.total, page.following
+            state = {"at": following, "seen": seen, "total": total}
+            run.write_page(
+                self,
+                [(stream, expand(page.rows)) for stream, expand in self.members],
+                lambda state=state: self._remember(run, state),  # type: ignore[misc]
+            )
+        return total is None or seen == total
+
+    def _remember(self, run: Run, position: Position) -> None:
+        if position["at"] is None:
+            return
+        for stream in self.streams:
+            entry = {"version": self.versions.of(stream), "position": position}
+            if self.scope:
+                entry["scope"] = self.scope
+            run.bookmarks.write(stream.name, self.domain, entry)
+
+    def _finish(self, run: Run) -> None:
+        finish_versions(run, self.domain, self.streams, self.versions)
+
+
+def finish_versions(
+    run: Run, domain: str, streams: Sequence[ApiStream], versions: Versions
+) -> None:
+    """Note that a domain's tables are complete; activate those whose other domains are, too."""
+    with run.output.interruption.held(), run.output.lock:
+        for stream in streams:
+            if versions.complete(stream, domain):
+                stream.activate()
+            versions.remember_complete(stream, domain)
+        run.output.write_state(run.bookmarks.state)

@@ -1,0 +1,311 @@
+"""One GET, however often it takes: login, throttling, failures that pass, answers that lie.
+
+An answer's body is read here into what the caller asks for, so that a damaged body is fetched
+again like any other failure. Bodies never reach an error or a log. It must not know streams.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Generic, NoReturn, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+
+from dimagi_api.errors import (
+    ApiError,
+    LoginRefusedError,
+    ShapeError,
+    UnavailableError,
+    UnreachableError,
+)
+from dimagi_api.logins import Login
+from dimagi_api.patience import Backoff, Gate, Limits
+from dimagi_api.retry_after import http_date, retry_after_seconds
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Params = Sequence[tuple[str, str]]
+
+THROTTLED = frozenset({429, 503})
+PASSING = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that is neither data nor a passing failure."""
+
+    status: int
+    url: str
+    domain: str
+    error: str
+    """The server's own words, for comparing only: they may quote data."""
+
+    @property
+    def where(self) -> str:
+        """Return host and path: the query may hold data."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname} {parts.path}"
+
+
+class Explain(Protocol):
+    """Turns a refusal into an error that a person can act on."""
+
+    def __call__(self, refusal: Refusal) -> ApiError:
+        """Return the error."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """What a page held, and when it was asked for, by the server's clock."""
+
+    value: T
+    asked_at: datetime
+
+
+class DamagedBodyError(Exception):
+    """The body is no JSON: cut off, or not from the API at all."""
+
+
+def same_origin(url: str, base_url: str) -> str:
+    """Return a link's path and query on our own host, whatever host and scheme it names."""
+    link, base = urlsplit(url), urlsplit(base_url)
+    query = f"?{link.query}" if link.query else ""
+    return f"{base.scheme}://{base.netloc}{link.path}{query}"
+
+
+def new_session(connections: int, user_agent: str) -> requests.Session:
+    """Return a session without retries, cookies, or a login of its own."""
+    session = requests.Session()
+    session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # Keeps requests from replacing our header by a login of ~/.netrc.
+    session.auth = lambda request: request
+    adapter = HTTPAdapter(pool_maxsize=max(connections, 1), max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+@dataclass
+class Api:
+    """All requests of a run to one server.
+
+    Args:
+        base_url: Scheme and host that alone ever see the login.
+        login: What proves who we are.
+        explain: Words for what the server refuses.
+    """
+
+    base_url: str
+    login: Login
+    limits: Limits
+    explain: Explain
+    session: requests.Session
+    stop: threading.Event
+    in_flight: int = 1
+    gates: dict[str, Gate] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._slots = threading.BoundedSemaphore(self.in_flight)
+
+    def gate(self, domain: str) -> Gate:
+        """Return the gate that all readers of a domain share."""
+        return self.gates.setdefault(domain, Gate(domain, self.limits, self.stop))
+
+    def get(
+        self,
+        url: str,
+        params: Params,
+        domain: str,
+        read: Callable[[bytes], T],
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer[T]:
+        """Fetch one page, waiting out what passes.
+
+        Args:
+            url: Absolute, or a path below ``base_url``.
+            params: Query parameters, in order; empty if the URL has its query already.
+            domain: Whose throttling counts.
+            read: Turns the body into a value; raises ShapeError when it is another shape, and
+                msgspec.DecodeError when it is no JSON at all.
+            headers: More than the usual ones.
+
+        Raises:
+            ApiError: One of its kinds; see the errors module.
+        """
+        target = url if "://" in url else self.base_url + url
+        return self._persist(
+            domain, target, lambda value: self._send(target, params, value, headers), read
+        )
+
+    def post_form(self, url: str, form: Mapping[str, str], read: Callable[[bytes], T]) -> T:
+        """Send a form without the login, as a token endpoint wants it.
+
+        Raises:
+            ApiError: One of its kinds; see the errors module.
+        """
+
+        def send(_: str) -> requests.Response:
+            return self.session.post(
+                url,
+                data=dict(form),
+                timeout=(self.limits.connect_timeout, self.limits.read_timeout),
+                allow_redirects=False,
+            )
+
+        return self._persist("the login", url, send, read).value
+
+    def _send(
+        self, url: str, params: Params, login: str, headers: Mapping[str, str] | None
+    ) -> requests.Response:
+        return self.session.get(
+            url,
+            params=list(params),
+            headers={"Authorization": login.encode(), **(headers or {})},
+            timeout=(self.limits.connect_timeout, self.limits.read_timeout),
+            allow_redirects=False,
+        )
+
+    def _persist(
+        self,
+        domain: str,
+        url: str,
+        send: Callable[[str], requests.Response],
+        read: Callable[[bytes], T],
+    ) -> Answer[T]:
+        gate = self.gate(domain)
+        backoff = Backoff(self.limits.max_retry_seconds)
+        has_renewed = False
+        while True:
+            gate.wait()
+            header = self.login.header()
+            try:
+                with self._slots:
+                    response = send(header)
+            except requests.RequestException as error:
+                self._retry(backoff, url, _name(error), _kind(error))
+                continue
+            if self._is_passing(gate, backoff, response, url):
+                continue
+            if response.status_code == 200:
+                try:
+                    asked_at = server_time(response) - response.elapsed
+                    return Answer(_read(response, read, url), asked_at)
+                except DamagedBodyError:
+                    self._retry(backoff, url, "an answer that is no JSON", UnavailableError)
+                    continue
+            refusal = Refusal(response.status_code, url, domain, _error_text(response))
+            reason = self.explain(refusal)
+            is_login = refusal.status == 401 and isinstance(reason, LoginRefusedError)
+            if is_login and not has_renewed and self.login.renew(header):
+                has_renewed = True
+                continue
+            raise reason
+
+    def _is_passing(
+        self, gate: Gate, backoff: Backoff, response: requests.Response, url: str
+    ) -> bool:
+        """Wait for what passes; tell whether the request has to be sent again."""
+        status = response.status_code
+        if status in THROTTLED and self._throttled(gate, response):
+            return True
+        if status in PASSING:
+            self._retry(backoff, url, f"HTTP {status}", UnavailableError)
+            return True
+        gate.answered()
+        return False
+
+    def _throttled(self, gate: Gate, response: requests.Response) -> bool:
+        """Close the gate if this is throttling; a bare 503 is a failure like 502."""
+        now = server_time(response)
+        asked = retry_after_seconds(response.headers.get("Retry-After"), now)
+        if response.status_code == 503 and asked is None:
+            return False
+        gate.throttle(asked, _log_throttling)
+        return True
+
+    def _retry(self, backoff: Backoff, url: str, what: str, kind: type[UnavailableError]) -> None:
+        seconds = None if self.stop.is_set() else backoff.next_wait()
+        parts = urlsplit(url)
+        if seconds is None:
+            _give_up(kind, parts.hostname, parts.path, what, backoff.tries + 1)
+        log.warning(
+            "%s %s: %s; try %d in %.1f s",
+            parts.hostname,
+            parts.path,
+            what,
+            backoff.tries + 1,
+            seconds,
+        )
+        self.stop.wait(seconds)
+
+
+def _give_up(
+    kind: type[UnavailableError], host: str | None, path: str, what: str, tries: int
+) -> NoReturn:
+    raise kind(
+        f"{host} could not be read at {path}: {what}, {tries} tries.",
+        "Run again later; the run goes on where it stopped. max_retry_seconds says how long"
+        " one request is tried.",
+    )
+
+
+def _read(response: requests.Response, read: Callable[[bytes], T], url: str) -> T:
+    try:
+        return read(response.content)
+    except ShapeError as error:
+        parts = urlsplit(url)
+        raise ShapeError(
+            f"{parts.hostname} {parts.path} answered in another shape: {error.cause}",
+            error.remedy or "Nothing was taken from this page; look for a newer version.",
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise DamagedBodyError from None
+
+
+def _error_text(response: requests.Response) -> str:
+    """Return the server's own words, if it has any."""
+    try:
+        said = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return response.text[:300] if "html" not in response.headers.get("Content-Type", "") else ""
+    if isinstance(said, dict):
+        return str(said.get("error") or said.get("detail") or "")
+    return ""
+
+
+def _kind(error: Exception) -> type[UnavailableError]:
+    is_connection = isinstance(error, (requests.Timeout, requests.ConnectionError))
+    is_cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
+    return UnreachableError if is_connection and not is_cut else UnavailableError
+
+
+def _name(error: Exception) -> str:
+    """Return what went wrong on the way, without the URL that the libraries quote."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no secure connection (certificate or TLS refused)"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the answer broke off"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return type(error).__name__
+
+
+def server_time(response: requests.Response) -> datetime:
+    """Return the server's own clock; ours if it does not say."""
+    return http_date(response.headers.get("Date")) or datetime.now(UTC)
+
+
+def _log_throttling(domain: str, seconds: float) -> None:
+    log.warning("event=throttled domain=%s wait_seconds=%.2f", domain, seconds)

@@ -1,0 +1,203 @@
+"""A run: readings side by side, one failing without stopping the others, one line at the end.
+
+A reading reads one part of the API for the streams that are made of it. It must not know what is
+read, or how.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from singer_sdk import metrics
+
+from dimagi_api.bookmarks import Bookmarks
+from dimagi_api.errors import ApiError, InternalError, InterruptedRunError, PausedError, Reach
+from dimagi_api.messages import Output, Record, write
+from dimagi_api.stream import ApiStream
+from dimagi_api.timestamps import spell
+
+log = logging.getLogger(__name__)
+
+# When several things went wrong: what a person, and then a clock, must act on comes first.
+WORST_FIRST = (77, 75)
+
+
+class Reading(Protocol):
+    """One part of the API and the selected streams that are made of it."""
+
+    domain: str
+    streams: Sequence[ApiStream]
+
+    def run(self, run: Run) -> None:
+        """Read everything and write it through the run."""
+
+    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+        """Return a few records of each stream, by one request."""
+
+
+@dataclass
+class Outcome:
+    """What became of one stream in one domain."""
+
+    stream: str
+    domain: str
+    status: str = "skipped"
+    reason: str = ""
+    records: int = 0
+    error: ApiError | None = None
+
+    def text(self, *, with_domain: bool) -> str:
+        """Return one part of the last log line."""
+        name = f"{self.stream}[{self.domain}]" if with_domain else self.stream
+        told = f"{self.records} records" + (f"; {self.reason}" if self.reason else "")
+        return f"{name} {self.status} ({told})"
+
+
+@dataclass
+class Run:
+    """What readings write through, and what is known of them so far."""
+
+    output: Output
+    bookmarks: Bookmarks
+    concurrency: int = 1
+    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    closed: dict[str, ApiError] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, stream: ApiStream, version: int | None = None) -> None:
+        """Write a stream's schema, once; readings of several domains share a version."""
+        with self.output.interruption.held(), self.output.lock:
+            if stream.name not in self.begun:
+                stream.begin(version)
+                self.begun.add(stream.name)
+
+    def write_page(
+        self,
+        reading: Reading,
+        pages: Sequence[tuple[ApiStream, Iterable[Record]]],
+        remember: Callable[[], None],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Write the records of a page, what is remembered after them, and the state."""
+        pieces: list[bytes | bytearray] = []
+        for stream, records in pages:
+            known = list(records)
+            pieces.extend(stream.lines(known))
+            self.outcomes[stream.name, reading.domain].records += len(known)
+            self.counts[stream.name] += len(known)
+        with self.output.interruption.held(), self.output.lock:
+            for piece in pieces:
+                write(piece)
+            if then is not None:
+                then()
+            remember()
+            self.output.write_state(self.bookmarks.state)
+
+
+def run_all(run: Run, readings: Sequence[Reading]) -> None:
+    """Run all readings, up to ``run.concurrency`` of them at the same time.
+
+    Raises:
+        InterruptedRunError: A signal came.
+    """
+    for reading in readings:
+        for stream in reading.streams:
+            run.outcomes[stream.name, reading.domain] = Outcome(stream.name, reading.domain)
+    if run.concurrency == 1 or len(readings) == 1:
+        for reading in readings:
+            _run_one(run, reading)
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(run.concurrency, thread_name_prefix="reading")
+    try:
+        waiting = {pool.submit(_run_one, run, reading) for reading in readings}
+        while waiting:
+            done, waiting = concurrent.futures.wait(
+                waiting, timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            for future in done:
+                future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_one(run: Run, reading: Reading) -> None:
+    stopped = run.closed.get(reading.domain) or run.closed.get("")
+    if stopped is not None:
+        _note(run, reading, "skipped", stopped)
+        return
+    counters = [metrics.record_counter(stream.name) for stream in reading.streams]
+    try:
+        reading.run(run)
+    except InterruptedRunError:
+        raise
+    except ApiError as error:
+        _fail(run, reading, error)
+    except Exception as error:  # noqa: BLE001 - a mistake in one stream must not stop the others
+        _fail(run, reading, InternalError(error))
+    else:
+        for stream in reading.streams:
+            run.outcomes[stream.name, reading.domain].status = "completed"
+    finally:
+        for stream, counter in zip(reading.streams, counters, strict=True):
+            counter.increment(run.outcomes[stream.name, reading.domain].records)
+            counter.exit()
+
+
+def _fail(run: Run, reading: Reading, error: ApiError) -> None:
+    if error.reach is Reach.DOMAIN:
+        run.closed.setdefault(reading.domain, error)
+    elif error.reach is Reach.RUN:
+        run.closed.setdefault("", error)
+    _note(run, reading, "skipped" if isinstance(error, PausedError) else "failed", error)
+    log.error("%s: %s", " and ".join(stream.name for stream in reading.streams), error)
+
+
+def _note(run: Run, reading: Reading, status: str, error: ApiError) -> None:
+    for stream in reading.streams:
+        outcome = run.outcomes[stream.name, reading.domain]
+        if outcome.status == "completed":
+            continue
+        outcome.status = status
+        outcome.reason = error.cause
+        outcome.error = error
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """Return the exit code of a run.
+
+    A part failed: 1. Nothing was completed and everything failed alike: that failure's own code.
+    """
+    known = list(outcomes)
+    codes = {outcome.error.exit_code for outcome in known if outcome.error is not None}
+    for code in WORST_FIRST:
+        if code in codes:
+            return code
+    if not codes:
+        return 0
+    is_all = all(outcome.status != "completed" for outcome in known)
+    return codes.pop() if is_all and len(codes) == 1 else 1
+
+
+def report(run: Run, not_selected: Sequence[str]) -> int:
+    """Log how the run went, the streams in the last line; return its exit code."""
+    outcomes = list(run.outcomes.values())
+    code = exit_code(outcomes)
+    pauses = [o.error for o in outcomes if isinstance(o.error, PausedError)]
+    if pauses:
+        latest = max(pause.resume_at for pause in pauses)
+        log.warning("event=paused resume_at=%s", spell(latest))
+    for stop in {id(o.error): o.error for o in outcomes if o.error is not None}.values():
+        if stop.exit_code == 77:
+            log.error("%s", stop)
+    with_domain = len({outcome.domain for outcome in outcomes}) > 1
+    parts = [outcome.text(with_domain=with_domain) for outcome in outcomes]
+    parts += [f"{name} skipped (not selected)" for name in not_selected]
+    level = logging.INFO if code == 0 else logging.ERROR
+    log.log(level, "event=finished exit_code=%d streams: %s", code, ", ".join(parts))
+    return code

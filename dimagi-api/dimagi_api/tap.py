@@ -1,0 +1,197 @@
+"""A tap on a Dimagi API: settings, one login, and readings instead of the SDK's sync loop.
+
+A subclass says which streams there are and how they are read.
+"""
+
+from __future__ import annotations
+
+import abc
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from jsonschema import Draft202012Validator, ValidationError
+from singer_sdk import Tap
+from singer_sdk.cli._decorator import plugin_cli
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import (
+    CapabilitiesEnum,
+    PluginCapabilities,
+    TapCapabilities,
+)
+from typing_extensions import override
+
+from dimagi_api import settings
+from dimagi_api.bookmarks import Bookmarks
+from dimagi_api.command import ApiCommand
+from dimagi_api.errors import ApiError, SettingsError
+from dimagi_api.http import Api
+from dimagi_api.interruption import Interruption
+from dimagi_api.messages import BufferedWriter, Output, Record, flush
+from dimagi_api.stream import ApiStream
+from dimagi_api.sync import Reading, Run, report, run_all
+
+log = logging.getLogger(__name__)
+
+
+class ApiTap(Tap, abc.ABC):
+    """What the taps on Dimagi's APIs share."""
+
+    message_writer_class = BufferedWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    logins: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The settings of each way to log in."""
+
+    stream_types: ClassVar[Sequence[type[ApiStream]]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.interruption = Interruption()
+        self.exit_code = 0
+        super().__init__(*args, **kwargs)
+
+    @property
+    @abc.abstractmethod
+    def domains(self) -> Sequence[str]:
+        """Return what the streams are partitioned by."""
+
+    @cached_property
+    @abc.abstractmethod
+    def api(self) -> Api:
+        """Return the one client of this run."""
+
+    @abc.abstractmethod
+    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
+        """Return what has to be read for these streams."""
+
+    def check_settings(self) -> None:
+        """Raise SettingsError for what a JSON schema cannot see."""
+        settings.checked_base_url(str(self.config["base_url"]))
+        settings.chosen_login(self.config, self.logins)
+
+    @override
+    def discover_streams(self) -> Sequence[ApiStream]:
+        return [stream_type(self) for stream_type in self.stream_types]
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many requests may be in flight."""
+        return max(int(self.config.get("concurrency") or 1), 1)
+
+    def sync_all(self) -> None:  # type: ignore[misc]  # final there: its loop reads records
+        """Read all selected streams, page by page."""
+        selected = [stream for stream in self._api_streams if stream.selected]
+        bookmarks = Bookmarks(self.state, self.domains)  # type: ignore[arg-type]
+        output = Output(self.interruption)
+        run = Run(output, bookmarks, self.concurrency)
+        self.exit_code = 1
+        try:
+            run_all(run, self.readings(selected, bookmarks))
+        finally:
+            self.api.login.finish()
+        output.write_state(self.state)
+        others = [s.name for s in self._api_streams if s not in selected]
+        self.exit_code = report(run, others)
+
+    def run_connection_test(self) -> bool:  # type: ignore[misc]  # final there: stops at a failure
+        """Read one record of each stream; tell whether all could be read."""
+        run = Run(Output(self.interruption), Bookmarks({}, self.domains))
+        run_all(run, [_Sample(r) for r in self.readings(self._api_streams, run.bookmarks)])
+        self.exit_code = report(run, [])
+        return self.exit_code == 0
+
+    def sample(self, stream: ApiStream, limit: int) -> Iterator[Record]:
+        """Yield a few records of one stream."""
+        for reading in self.readings([stream], Bookmarks({}, self.domains)):
+            yield from reading.sample(limit).get(stream.name, ())
+
+    @property
+    def _api_streams(self) -> list[ApiStream]:
+        return [stream for stream in self.streams.values() if isinstance(stream, ApiStream)]
+
+    @override
+    def _setup_signal_handlers(self) -> None:
+        self.interruption.listen()
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings without quoting their values, as the SDK would."""
+        self._config = self._completed(self._config)
+        schema = dict(self.config_jsonschema)
+        self.append_builtin_config(schema)
+        found = Draft202012Validator(schema).iter_errors(self._config)
+        errors = [_complaint(error) for error in found]
+        if not errors:
+            try:
+                self.check_settings()
+            except SettingsError as error:
+                errors = [str(error)]
+        if errors and raise_errors:
+            raise ConfigValidationError("Wrong settings", errors=errors, schema=schema)
+        return errors
+
+    def _completed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings without blanks, with secrets of the environment and defaults.
+
+        Secrets may come by the environment alone, so that nobody has to write them to a file.
+        """
+        known = settings.without_blanks(config)
+        for name, schema in self.config_jsonschema["properties"].items():
+            if name not in known and schema.get("secret"):
+                value = os.environ.get(f"{self._env_var_prefix}{name.upper()}", "").strip()
+                if value:
+                    known[name] = value
+            if name not in known and "default" in schema:
+                known[name] = schema["default"]
+        return known
+
+    @plugin_cli
+    def cli(cls) -> ApiCommand:  # noqa: N805 - the SDK's decorator passes the class
+        """Return the command line of this tap."""
+        return ApiCommand.of(cls)  # type: ignore[arg-type]
+
+
+class _Sample:
+    """A reading of which only one record of each stream is taken."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self.domain = reading.domain
+        self.streams = reading.streams
+
+    def run(self, run: Run) -> None:
+        """Write one record of each stream."""
+        for stream in self.streams:
+            run.begin(stream)
+        samples = self._reading.sample(1)
+        pages = [(s, list(samples.get(s.name, ()))[:1]) for s in self.streams]
+        run.write_page(self, pages, lambda: None)
+        flush()
+
+    def sample(self, limit: int) -> Mapping[str, Sequence[Record]]:
+        """Return what the reading would."""
+        return {name: list(rows) for name, rows in self._reading.sample(limit).items()}
+
+
+def _complaint(error: ValidationError) -> str:
+    """Say which setting is wrong, and how, without its value."""
+    name = ".".join(str(part) for part in error.absolute_path) or "the settings"
+    rule = error.validator
+    if rule == "required":
+        return f"{error.message.split(' ')[0]} is required."
+    if rule == "additionalProperties":
+        return f"{name} holds something unknown."
+    return f"{name} is wrong: it must satisfy {rule} {error.validator_value}."
+
+
+__all__ = ["ApiError", "ApiTap"]

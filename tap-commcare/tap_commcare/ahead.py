@@ -1,0 +1,167 @@
+"""Reads windows of time ahead, several at once, and hands their pages out strictly in order.
+
+Order keeps the state simple: everything before the last page handed out is done. What is still
+open at its end is read last and alone, since rows that are edited meanwhile move there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+
+from dimagi_api import timestamps
+
+from tap_commcare.positions import Start
+from tap_commcare.source import More, TimedPage, TimedSource
+from tap_commcare.windows import Cutter, Window
+
+Seen = frozenset[tuple[str, int]]
+
+
+@dataclass
+class Request:
+    """A page that is wanted, or on its way."""
+
+    window: Window
+    more: More | None = None
+    seen: Seen = frozenset()
+    cutter: Cutter | None = None
+    future: Future[TimedPage] | None = None
+
+
+@dataclass
+class Cut:
+    """Windows that are still to be cut; the first of them begins among rows seen already."""
+
+    cutter: Cutter
+    windows: Iterator[Window]
+    seen: Seen
+
+    def next_request(self) -> Request | None:
+        """Return the request for the next window, or None after the last."""
+        window = next(self.windows, None)
+        if window is None:
+            return None
+        seen, self.seen = self.seen, frozenset()
+        return Request(window, seen=seen, cutter=self.cutter)
+
+
+@dataclass
+class ReadAhead:
+    """Reads one source.
+
+    Args:
+        executor: Runs requests at the same time; None reads one after the other.
+        width: How many requests may be under way just now.
+    """
+
+    source: TimedSource
+    executor: Executor | None
+    width: Callable[[], int]
+    _line: deque[Request | Cut] = field(default_factory=deque)
+
+    def pages(self, start: Start) -> Iterator[tuple[Window, TimedPage]]:
+        """Yield each page with the window that it belongs to, in order of time."""
+        self._line = deque([Request(start.window, start.more)])
+        if start.window.until is not None:
+            self._line.append(Request(Window(start.window.until, None)))
+        try:
+            while self._line:
+                request = self._head()
+                if request is None:
+                    continue
+                page = self._result(request)
+                self._go_on(request, page)
+                self._send_ahead()
+                yield request.window, _unseen(page, request.seen)
+        finally:
+            for item in self._line:
+                if isinstance(item, Request) and item.future is not None:
+                    item.future.cancel()
+
+    def _head(self) -> Request | None:
+        head = self._line.popleft()
+        if isinstance(head, Request):
+            return head
+        request = head.next_request()
+        if request is not None:
+            self._line.extendleft((head, request))
+        return None
+
+    def _result(self, request: Request) -> TimedPage:
+        if request.future is not None:
+            return request.future.result()
+        return self.source.page(request.window, request.more)
+
+    def _go_on(self, request: Request, page: TimedPage) -> None:
+        """Put what is left of the window at the head of the line."""
+        if request.cutter is not None and request.more is None:
+            rows = page.total if page.total is not None else len(page.rows)
+            request.cutter.learn(request.window, rows)
+        if page.more is None:
+            return
+        seen = frozenset(zip(page.ids, page.stamps, strict=True))
+        left = self._left_to_cut(request.window, page)
+        if left is None or page.total is None:
+            self._line.appendleft(replace(request, more=page.more, seen=seen, future=None))
+            return
+        rows = page.total - len(page.rows)
+        cutter = Cutter(left, rows, self.source.page_size, is_open=request.window.is_open)
+        self._line.appendleft(Cut(cutter, iter(cutter), seen))
+
+    def _left_to_cut(self, window: Window, page: TimedPage) -> Window | None:
+        """Return what is worth to be read at the same time, if it is more than one page."""
+        if self.executor is None or self.width() == 1 or page.total is None or not page.rows:
+            return None
+        if page.total - len(page.rows) <= self.source.page_size:
+            return None
+        until = window.until
+        if until is None:
+            until = timestamps.milliseconds(page.asked_at)
+        last = page.stamps[-1]
+        # A page of one stamp is a crowd that only its own order can be followed through.
+        if last <= page.stamps[0] or until <= last:
+            return None
+        return Window(last - 1, until)
+
+    def _send_ahead(self) -> None:
+        if self.executor is None:
+            return
+        sent, place = 0, 0
+        while sent < self.width() and place < len(self._line):
+            item = self._line[place]
+            if isinstance(item, Cut):
+                request = item.next_request()
+                if request is None:
+                    del self._line[place]
+                    continue
+                self._line.insert(place, request)
+                item = request
+                if request.window.is_open and place > 0:
+                    del self._line[place + 1]
+            if item.window.is_open and place > 0:
+                return
+            if item.future is None:
+                item.future = self.executor.submit(self.source.page, item.window, item.more)
+            sent, place = sent + 1, place + 1
+
+
+def _unseen(page: TimedPage, seen: Seen) -> TimedPage:
+    """Return a page without the rows that the page before it held already."""
+    if not seen:
+        return page
+    kept = [
+        index
+        for index, pair in enumerate(zip(page.ids, page.stamps, strict=True))
+        if pair not in seen
+    ]
+    if len(kept) == len(page.rows):
+        return page
+    return replace(
+        page,
+        rows=[page.rows[index] for index in kept],
+        ids=[page.ids[index] for index in kept],
+        stamps=[page.stamps[index] for index in kept],
+    )

@@ -1,0 +1,183 @@
+"""Lists that are read by date: each page begins where the one before ended, never by offset.
+
+An offset skips rows when a row before it moves; a date does not. Rows with the very same stamp that
+are more than a page are read by a second date, and if that is the same too, together until all
+that the server counts have come. Used for forms, and for cases of API v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from dimagi_api import timestamps
+from dimagi_api.bodies import Body
+from dimagi_api.errors import ShapeError, UnavailableError
+from dimagi_api.http import Answer, Api, same_origin
+from requests.models import PreparedRequest
+
+from tap_commcare import hq
+from tap_commcare.source import More, TimedPage
+from tap_commcare.tastypie import Envelope, number
+from tap_commcare.windows import Window
+
+Row = TypeVar("Row")
+Params = list[tuple[str, str]]
+
+PASSES = 10
+
+
+@dataclass(frozen=True)
+class RowFacts(Generic[Row]):
+    """What must be known of a row to page through a list."""
+
+    identity: Callable[[Row], str]
+    stamp: Callable[[Row], str]
+    second_stamp: Callable[[Row], str]
+    domain: Callable[[Row], Any]
+
+
+@dataclass
+class ByDateSource(Generic[Row]):
+    """A list that can be ordered and filtered by dates.
+
+    Args:
+        date: The field that orders the list, such as ``indexed_on``.
+        second_date: A field that orders rows of one stamp and does not change by itself.
+    """
+
+    api: Api
+    domain: str
+    resource: str
+    read: Body[Envelope[Row]]
+    facts: RowFacts[Row]
+    page_size: int
+    date: str
+    second_date: str
+    params: Sequence[tuple[str, str]] = ()
+
+    def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
+        """Return a page of a window."""
+        if more is not None and "same" in more:
+            return self._crowd(window, int(more["same"]), more.get("second"))
+        after = None if window.after is None else window.after + 1
+        start = int(more["from"]) if more else after
+        dates = _range(self.date, start, window.until)
+        answer = self._get([("order_by", self.date), *dates], limit or self.page_size)
+        stamps = [self._stamp(row) for row in answer.value.objects]
+        following = None
+        if self._is_cut(answer.value, limit):
+            if stamps[-1] < stamps[0]:
+                raise ShapeError(f"{self.resource} came in another order than {self.date}.")
+            is_crowd = stamps[-1] == (stamps[0] if more is None else start)
+            following = {"same": stamps[-1]} if is_crowd else {"from": stamps[-1]}
+        total = answer.value.total
+        return self._page(answer, stamps, total, following)
+
+    def _crowd(self, window: Window, stamp: int, second: int | None) -> TimedPage:
+        """Return a page of the rows that all bear one stamp, by their second date."""
+        fixed = _range(self.date, stamp, stamp)
+        dates = _range(self.second_date, second, None)
+        answer = self._get([("order_by", self.second_date), *fixed, *dates], self.page_size)
+        rows = answer.value.objects
+        stamps = [self._stamp(row) for row in rows]
+        following: More | None = {"from": stamp + 1}
+        if window.until is not None and stamp >= window.until:
+            following = None
+        if self._is_cut(answer.value, None):
+            last = timestamps.stamp(self.facts.second_stamp(rows[-1]))
+            first = timestamps.stamp(self.facts.second_stamp(rows[0]))
+            if last == first:
+                rows = self._all_of(fixed + _range(self.second_date, last, last))
+                stamps = [self._stamp(row) for row in rows]
+                last += 1
+            following = {"same": stamp, "second": last}
+        return self._page(answer, stamps, None, following, rows)
+
+    def _all_of(self, dates: Params) -> list[Row]:
+        """Return rows that no date tells apart: pages by offset, until all have come.
+
+        Their order may differ from one request to the next, so a pass may miss some.
+        """
+        found: dict[str, Row] = {}
+        for _ in range(PASSES):
+            offset = 0
+            while True:
+                params = [("order_by", self.second_date), *dates, ("offset", str(offset))]
+                page = self._get(params, self.page_size).value
+                found |= {self.facts.identity(row): row for row in page.objects}
+                offset += len(page.objects)
+                if not page.objects or page.total is None or offset >= page.total:
+                    break
+            if page.total is None or len(found) >= page.total:
+                return list(found.values())
+        raise UnavailableError(
+            f"{self.resource} of {self.domain} has more equal stamps than can be told apart.",
+            "Set a larger page_size, or run again.",
+        )
+
+    def _get(self, params: Params, limit: int) -> Answer[Envelope[Row]]:
+        request = PreparedRequest()
+        base = urlsplit(self.api.base_url).path
+        path = base + hq.path(self.domain, self.resource)
+        query = [*self.params, *params, ("limit", str(limit))]
+        request.prepare_url(same_origin(path, self.api.base_url), query)
+        answer = self.api.get(str(request.url), (), self.domain, self.read)
+        for row in answer.value.objects:
+            hq.check_domain(self.facts.domain(row), self.domain)
+        return answer
+
+    def _is_cut(self, page: Envelope[Row], limit: int | None) -> bool:
+        """Tell whether the range holds more rows than this page."""
+        allowed = number(page.meta.limit)
+        if limit is None and allowed is not None and 0 < allowed < self.page_size:
+            self.page_size = allowed
+        if page.total is None:
+            is_cut = page.meta.next is not None
+        else:
+            is_cut = page.total > len(page.objects)
+        if is_cut and not page.objects:
+            raise ShapeError(
+                f"{self.resource} of {self.domain} counts {page.total} rows and shows none."
+            )
+        return is_cut
+
+    def _stamp(self, row: Row) -> int:
+        try:
+            return timestamps.stamp(self.facts.stamp(row))
+        except ValueError:
+            raise ShapeError(f"a row has a {self.date} that is no timestamp.") from None
+
+    def _page(
+        self,
+        answer: Answer[Envelope[Row]],
+        stamps: Sequence[int],
+        total: int | None,
+        more: More | None,
+        rows: Sequence[Row] | None = None,
+    ) -> TimedPage:
+        known = answer.value.objects if rows is None else rows
+        return TimedPage(
+            rows=known,
+            ids=[self.facts.identity(row) for row in known],
+            stamps=stamps,
+            total=total,
+            more=more,
+            asked_at=answer.asked_at,
+        )
+
+
+def _range(field: str, start: int | None, end: int | None) -> Params:
+    """Return the filter for stamps from ``start`` to ``end``, both included.
+
+    The API takes dates with fractions, but none with seconds and a zone. The end holds all
+    microseconds of its millisecond, for servers that compare those.
+    """
+    params = []
+    if start is not None:
+        params.append((f"{field}_start", timestamps.spell(timestamps.moment(start))[:-1]))
+    if end is not None:
+        params.append((f"{field}_end", timestamps.spell(timestamps.moment(end))[:-4] + "999"))
+    return params

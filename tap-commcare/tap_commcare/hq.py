@@ -1,0 +1,105 @@
+"""What is particular to CommCare HQ: addresses, limits, and words for what it refuses.
+
+It knows no stream.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urljoin, urlsplit
+
+from dimagi_api.errors import (
+    AccessClosedError,
+    ApiError,
+    ForbiddenError,
+    LoginRefusedError,
+    MissingError,
+    ShapeError,
+)
+from dimagi_api.http import Refusal
+
+# The server's own words for a 401 that no other credential would change.
+CLOSED = (
+    ("subscription", "The plan of {domain} does not include API access.",
+     "Ask the owner of the project space to change the subscription."),
+    ("cut off", "API access of {domain} was cut off after too many requests.",
+     "Ask Dimagi's support to open it again."),
+    ("not authorized", "There is no project space {domain} that this account may see.",
+     "Check the spelling of the setting domain, and the account's membership."),
+)  # fmt: skip
+
+
+def explain(refusal: Refusal) -> ApiError:
+    """Return the error for an answer of HQ that is neither data nor a passing failure."""
+    domain, where = refusal.domain, refusal.where
+    if refusal.status == 401:
+        return _explain_401(refusal)
+    if refusal.status == 403:
+        return ForbiddenError(
+            f"The account may not read {where} (HTTP 403).",
+            f"An administrator of {domain} must give its role Access APIs and the permission for"
+            " this data, or the account is no member of this project space.",
+        )
+    if refusal.status in {404, 410}:
+        return MissingError(
+            f"{where} does not exist (HTTP {refusal.status}).",
+            f"Check base_url and the domain {domain}.",
+        )
+    if 300 <= refusal.status < 400:
+        return MissingError(
+            f"{where} answered with a redirect (HTTP {refusal.status}).",
+            "Set base_url to the address of the server itself.",
+        )
+    return ShapeError(
+        f"{where} refused the request (HTTP {refusal.status}).",
+        "Check the settings; otherwise look for a newer version of this tap.",
+    )
+
+
+def _explain_401(refusal: Refusal) -> ApiError:
+    said = refusal.error.lower()
+    for words, cause, remedy in CLOSED:
+        if words in said:
+            return AccessClosedError(cause.format(domain=refusal.domain), remedy)
+    return LoginRefusedError(
+        f"{urlsplit(refusal.url).hostname} refused the credential for {refusal.domain} (HTTP 401).",
+        "A person must connect again: check user name and key, their expiry, the key's domain and"
+        " allowed addresses.",
+    )
+
+
+def path(domain: str, resource: str) -> str:
+    """Return the path of a resource, such as ``case/v2``."""
+    return f"/a/{quote(domain, safe='')}/api/{resource}/"
+
+
+def next_path(link: object, asked: str) -> str | None:
+    """Return path and query of the next page; None after the last.
+
+    Args:
+        link: What the page calls ``next``: an absolute URL, a path, a bare query, an object with
+            a cursor; nothing or null at the end.
+        asked: Path and query of the page itself.
+
+    Raises:
+        ShapeError: It cannot be followed, or leads to the page that it came from.
+    """
+    if link is None or link == "":
+        return None
+    if isinstance(link, dict) and isinstance(link.get("cursor"), str):
+        link = "?cursor=" + quote(link["cursor"], safe="")
+    if not isinstance(link, str):
+        raise ShapeError("its next page is no link.")
+    try:
+        parts = urlsplit(urljoin("http://host" + asked, link))
+    except ValueError:
+        raise ShapeError("its next page is no link.") from None
+    following = parts.path + (f"?{parts.query}" if parts.query else "")
+    if following == asked:
+        raise ShapeError("its next page is itself.")
+    return following
+
+
+def check_domain(found: object, domain: str) -> None:
+    """Raise ShapeError for a row of another domain: what was asked for was ignored."""
+    if found is not None and found != domain:
+        raise ShapeError(f"it holds data of another project space than {domain}.")

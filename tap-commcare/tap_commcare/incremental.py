@@ -1,0 +1,181 @@
+"""Streams that are read by time: what is new since the last run, page by page, with a bookmark.
+
+Several streams may be made of one read; each has a bookmark of its own, because each may have been
+selected at another time. It must not know an endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from dimagi_api import timestamps
+from dimagi_api.full_table import Versions, finish_versions
+from dimagi_api.messages import Record
+from dimagi_api.stream import ApiStream
+from dimagi_api.sync import Run
+
+from tap_commcare.ahead import ReadAhead
+from tap_commcare.positions import Progress, Start, begin, progress_after, progress_of, resume
+from tap_commcare.source import TimedPage, TimedSource
+from tap_commcare.windows import Window
+
+Expand = Callable[[Sequence[Any]], Iterable[Record]]
+
+
+@dataclass
+class Member:
+    """A stream of a read, with what it remembers."""
+
+    stream: ApiStream
+    expand: Expand
+    bookmark: str | None = None
+    read_to: int | None = None
+    floor: int | None = None
+    start: Start = field(default_factory=lambda: Start(Window(None, None)))
+    start_by_time: Start = field(default_factory=lambda: Start(Window(None, None)))
+    version: int | None = None
+
+    def records(self, page: TimedPage) -> list[Record]:
+        """Return the records of a page that this stream has not emitted before."""
+        rows = page.rows
+        if self.floor is not None:
+            pairs = zip(page.rows, page.stamps, strict=True)
+            rows = [row for row, stamp in pairs if stamp > self.floor]
+        return list(self.expand(rows))
+
+    def advance(self, records: Sequence[Record], last: int | None) -> None:
+        """Move the bookmark to the latest record, never beyond."""
+        key = self.stream.replication_key or "indexed_on"
+        values = [record[key] for record in records]
+        if self.bookmark is not None:
+            values.append(self.bookmark)
+        if values:
+            self.bookmark = max(values, key=timestamps.parse)
+        if last is not None:
+            self.read_to = last if self.read_to is None else max(self.read_to, last)
+
+
+@dataclass
+class TimedReading:
+    """Reads one endpoint by time for the streams that are made of it.
+
+    Args:
+        overlap: How far before the bookmark a read begins, in milliseconds.
+        start_date: The first stamp that is wanted, or None.
+        scope: A digest of the filters: under other filters, what is remembered means nothing.
+    """
+
+    domain: str
+    members: Sequence[Member]
+    source: TimedSource
+    versions: Versions
+    overlap: int
+    start_date: int | None
+    scope: str
+    executor: Executor | None
+    width: Callable[[], int]
+    streams: Sequence[ApiStream] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.streams = [member.stream for member in self.members]
+
+    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+        """Return a few records of each stream, by one request."""
+        rows = self.source.page(Window(None, None), None, limit).rows
+        return {member.stream.name: member.expand(rows) for member in self.members}
+
+    def run(self, run: Run) -> None:
+        """Read everything since the bookmark, and remember each page."""
+        for member in self.members:
+            self._recall(run, member)
+            run.begin(member.stream, member.version)
+        started: int | None = None
+        ahead = ReadAhead(self.source, self.executor, self.width)
+        for window, page in ahead.pages(self._common_start()):
+            if started is None:
+                started = timestamps.milliseconds(page.asked_at)
+            self._write(run, window, page, started)
+        self._finish(run, started)
+
+    def _recall(self, run: Run, member: Member) -> None:
+        entry = run.bookmarks.read(member.stream.name, self.domain)
+        if member.stream.reads_in_full:
+            member.version = self.versions.of(member.stream)
+            entry = self.versions.entry(member.stream, self.domain)
+        if entry.get("scope", self.scope) != self.scope:
+            entry = {}
+        bookmark = entry.get("replication_key_value")
+        member.bookmark = bookmark if timestamps.normalise(bookmark) else None
+        read_to = entry.get("read_to") or member.bookmark
+        member.read_to = timestamps.stamp(read_to) if read_to else None
+        begun = entry.get("read_started_at")
+        started = timestamps.stamp(str(begun)) if timestamps.normalise(begun) else None
+        progress = progress_of(entry)
+        latest = member.read_to if progress is None else progress.at
+        member.start_by_time = begin(latest, started, self.overlap, self.start_date)
+        member.start = member.start_by_time
+        if progress is not None and started is not None:
+            member.start = resume(progress, started, self.overlap, self.start_date)
+        member.floor = member.start.floor
+
+    def _common_start(self) -> Start:
+        """Return where all members can begin: where they are if alike, else at the earliest."""
+        first = self.members[0].start
+        if all(member.start == first for member in self.members):
+            return first
+        for member in self.members:
+            if member.start.more is not None:
+                # Its place inside a window is of no use to the others.
+                member.start = member.start_by_time
+                member.floor = member.start.floor
+        floors = [member.floor for member in self.members]
+        lowest = None if None in floors else min(floor for floor in floors if floor is not None)
+        return Start(Window(lowest, None))
+
+    def _write(self, run: Run, window: Window, page: TimedPage, started: int) -> None:
+        pages = [(member, member.records(page)) for member in self.members]
+        progress = None
+        if page.stamps:
+            first, last = min(page.stamps), max(page.stamps)
+            progress = progress_after(first, last, window, page.more, self.overlap)
+
+        def remember() -> None:
+            for member, records in pages:
+                member.advance(records, progress.at if progress else None)
+                if progress is not None:
+                    self._remember(run, member, started, progress)
+
+        run.write_page(self, [(member.stream, records) for member, records in pages], remember)
+
+    def _remember(self, run: Run, member: Member, started: int, progress: Progress | None) -> None:
+        entry: dict[str, Any] = {}
+        if member.bookmark is not None:
+            entry["replication_key"] = member.stream.replication_key or "indexed_on"
+            entry["replication_key_value"] = member.bookmark
+        entry["read_started_at"] = timestamps.spell(timestamps.moment(started))
+        if member.read_to is not None and (
+            member.bookmark is None or timestamps.stamp(member.bookmark) != member.read_to
+        ):
+            entry["read_to"] = timestamps.spell(timestamps.moment(member.read_to))
+        if self.scope:
+            entry["scope"] = self.scope
+        if member.version is not None:
+            entry["version"] = member.version
+        if progress is not None:
+            entry["position"] = progress.entry()
+        run.bookmarks.write(member.stream.name, self.domain, entry)
+
+    def _finish(self, run: Run, started: int | None) -> None:
+        in_full = [member.stream for member in self.members if member.stream.reads_in_full]
+
+        def remember() -> None:
+            for member in self.members:
+                if not member.stream.reads_in_full and started is not None:
+                    self._remember(run, member, started, None)
+
+        run.write_page(self, [], remember)
+        if in_full:
+            finish_versions(run, self.domain, in_full, self.versions)

@@ -1,0 +1,113 @@
+"""The Singer tap for CommCare HQ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dimagi_api import logins, settings
+from dimagi_api.bookmarks import Bookmarks
+from dimagi_api.credential_file import CredentialFile
+from dimagi_api.errors import SettingsError
+from dimagi_api.full_table import Versions
+from dimagi_api.http import Api, new_session
+from dimagi_api.logins import Login
+from dimagi_api.stream import ApiStream
+from dimagi_api.sync import Reading
+from dimagi_api.tap import ApiTap
+from dimagi_api.token_endpoint import exchange_at
+from typing_extensions import override
+
+from tap_commcare import hq
+from tap_commcare.readings import World, readings_of
+from tap_commcare.settings import LOGINS, PROPERTIES
+from tap_commcare.streams.applications import (
+    ApplicationsStream,
+    CaseTypesStream,
+    FormDefinitionsStream,
+    FormQuestionsStream,
+)
+from tap_commcare.streams.cases import CasesStream
+from tap_commcare.streams.forms import FormCasesStream, FormsStream
+
+
+class TapCommCare(ApiTap):
+    """Singer tap for CommCare HQ."""
+
+    name = "tap-commcare"
+    config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
+    logins = LOGINS
+    stream_types = (
+        CasesStream,
+        FormsStream,
+        FormCasesStream,
+        ApplicationsStream,
+        CaseTypesStream,
+        FormDefinitionsStream,
+        FormQuestionsStream,
+    )
+
+    @property
+    @override
+    def domains(self) -> Sequence[str]:
+        both = [self.config.get("domain") or "", *settings.text_list(self.config, "domains")]
+        return list(dict.fromkeys(domain.strip() for domain in both if domain.strip()))
+
+    @override
+    def check_settings(self) -> None:
+        super().check_settings()
+        if not self.domains:
+            raise SettingsError("domain is missing.", "Name the project space to read.")
+
+    @cached_property
+    @override
+    def api(self) -> Api:
+        base_url = settings.checked_base_url(str(self.config["base_url"]))
+        limits = settings.limits(self.config)
+        session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
+        stop = self.interruption.stop
+        return Api(
+            base_url, self._login(base_url), limits, hq.explain, session, stop, self.concurrency
+        )
+
+    @override
+    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
+        world = World(
+            api=self.api,
+            config=self.config,
+            versions=Versions(bookmarks, self.domains),
+            executor=self._executor,
+            concurrency=self.concurrency,
+        )
+        return [r for domain in self.domains for r in readings_of(world, domain, streams)]
+
+    @cached_property
+    def _executor(self) -> ThreadPoolExecutor | None:
+        if self.concurrency == 1:
+            return None
+        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="request")
+
+    def _login(self, base_url: str) -> Login:
+        config = {name: str(value) for name, value in self.config.items()}
+        chosen = settings.chosen_login(self.config, LOGINS)
+        if chosen == "api_key":
+            return logins.api_key_login(config["username"], config["api_key"])
+        if chosen == "password":
+            return logins.basic_login(config["username"], config["password"])
+        if chosen == "access_token":
+            return logins.bearer_login(config["access_token"])
+        exchange = exchange_at(
+            f"{base_url}/oauth/token/",
+            {name: config[name] for name in ("client_id", "client_secret")},
+            settings.limits(self.config),
+            new_session(1, f"{self.name}/{self.plugin_version}"),
+            self.interruption.stop,
+        )
+        path = config.get("credential_file")
+        file = CredentialFile(Path(path).expanduser()) if path else None
+        return logins.OAuthLogin(
+            config["refresh_token"], exchange, file, config.get("access_token")
+        )

@@ -1,0 +1,99 @@
+"""The list envelope of most endpoints of HQ: ``meta`` and ``objects``.
+
+``meta.next`` is usually a bare query. A total that does not fit the rows is an error, because a
+list that ends too early looks complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from dimagi_api.bodies import Body
+from dimagi_api.errors import ShapeError
+from dimagi_api.full_table import ListPage, Position
+from dimagi_api.http import Answer, Api, same_origin
+
+from tap_commcare import hq
+
+Row = TypeVar("Row")
+
+
+class Meta(msgspec.Struct):
+    """The part of the envelope that says where a page stands."""
+
+    limit: Any = None
+    offset: Any = None
+    total_count: Any = None
+    next: Any = None
+
+
+class Envelope(msgspec.Struct, Generic[Row]):
+    """A page of a list."""
+
+    objects: list[Row]
+    meta: Meta
+
+    @property
+    def total(self) -> int | None:
+        """Return how many rows there are in all pages, if the server says so."""
+        return number(self.meta.total_count)
+
+
+def number(value: Any) -> int | None:
+    """Return a whole number, also from text, as some endpoints write it."""
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is str and value.isdecimal() else None
+
+
+def body(row: type[Row]) -> Body[Envelope[Row]]:
+    """Return the reader of a list of such rows."""
+    shape: type[Envelope[Row]] = Envelope[row]  # type: ignore[valid-type]  # a type of run time
+    return Body(shape, "meta and a list objects")
+
+
+@dataclass
+class ListEndpoint(Generic[Row]):
+    """A list that is read by following ``next``.
+
+    Args:
+        resource: Such as ``user/v1``.
+        params: What is asked of it, besides the page size.
+        page_size: Rows per page; None for an endpoint without pages.
+    """
+
+    api: Api
+    domain: str
+    resource: str
+    read: Body[Envelope[Row]]
+    params: Sequence[tuple[str, str]] = ()
+    page_size: int | None = None
+
+    def page(self, position: Position | None, limit: int | None = None) -> ListPage:
+        """Return the page at a position; the first without one."""
+        asked = str(position["next"]) if position else self._first(limit or self.page_size)
+        url = same_origin(asked, self.api.base_url)
+        answer: Answer[Envelope[Row]] = self.api.get(url, (), self.domain, self.read)
+        page = answer.value
+        following = hq.next_path(page.meta.next, asked)
+        offset = number(page.meta.offset) or 0
+        if following is None and page.total is not None:
+            came = offset + len(page.objects)
+            if came < page.total:
+                raise ShapeError(
+                    f"{self.resource} of {self.domain} ended after {came} of {page.total} rows.",
+                    "Nothing was taken for complete; run again.",
+                )
+        rows = page.objects
+        return ListPage(rows, page.total, None if following is None else {"next": following})
+
+    def _first(self, limit: int | None) -> str:
+        params = [*self.params]
+        if limit is not None:
+            params.append(("limit", str(limit)))
+        query = f"?{urlencode(params)}" if params else ""
+        return urlsplit(self.api.base_url).path + hq.path(self.domain, self.resource) + query
