@@ -11,8 +11,8 @@ import click
 
 from commcare_sandbox.connect.context import PREFIX
 from commcare_sandbox.connect.estate.estate import Sizes
-from commcare_sandbox.control import apply_late
 from commcare_sandbox.faults import check
+from commcare_sandbox.hq.control import apply_late
 from commcare_sandbox.sandbox import Control, SandboxError
 from commcare_sandbox.server import listen, serve
 from commcare_sandbox.switches import SwitchError, Switches
@@ -94,27 +94,27 @@ def serve_command(
     except (SwitchError, OSError) as error:
         raise click.UsageError(str(error)) from None
     world = make_world(seed, cases, forms, domains, chosen, sizes)
-    world.base_url = world.connect.base_url = f"http://{host}:{listening.getsockname()[1]}"
-    apply_late(world)
+    world.settle_at(f"http://{host}:{listening.getsockname()[1]}")
+    apply_late(world.hq)
     facts = _facts(world)
     serve(world, listening, lambda: click.echo(json.dumps(facts)))
 
 
 def _facts(world: World) -> dict[str, Any]:
-    account = world.logins.account
+    hq, account = world.hq, world.hq.logins.account
     return {
         "url": world.base_url,
-        "domain": world.first_domain.name,
-        "domains": list(world.domains),
+        "domain": hq.first_domain.name,
+        "domains": list(hq.domains),
         "username": account.username,
         "password": account.password,
         "api_key": account.api_key,
         "client_id": account.client_id,
         "client_secret": account.client_secret,
-        "access_token": world.logins.first_access_token(world.switches.access_token_seconds),
-        "refresh_token": world.logins.refresh_token,
-        "reports": world.first_domain.tables.report_ids,
-        "data_sources": world.first_domain.tables.source_ids,
+        "access_token": hq.logins.first_access_token(world.switches.access_token_seconds),
+        "refresh_token": hq.logins.refresh_token,
+        "reports": hq.first_domain.tables.report_ids,
+        "data_sources": hq.first_domain.tables.source_ids,
         "connect": _connect_facts(world),
     }
 

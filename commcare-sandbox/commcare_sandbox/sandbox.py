@@ -241,6 +241,14 @@ class Sandbox:
         """Give every record a new indexed_on, all in the same millisecond."""
         self._control.post("reindex", where)
 
+    def deactivate_user(self, user_id: str, **where: Any) -> None:
+        """Deactivate a mobile worker."""
+        self._control.post("deactivate-user", {"user_id": user_id, **where})
+
+    def archive_location(self, location_id: str, **where: Any) -> None:
+        """Archive a location: it vanishes from every list."""
+        self._control.post("archive-location", {"location_id": location_id, **where})
+
     def expire_access_tokens(self) -> None:
         """Let every access token expire now."""
         self._control.post("expire-access-tokens")

@@ -73,7 +73,7 @@ class Application:
         if fault in faults.INSTEAD:
             answer = faults.INSTEAD[fault](call, switches)
         elif routes.belongs_here(call.path):
-            answer = routes.answer(call, world)
+            answer = routes.answer(call, world.hq)
         elif connect.belongs_here(call.path):
             answer = connect.answer(call, world.connect)
         else:

@@ -1,16 +1,16 @@
-"""All that the server serves and remembers, shared by its halves and by the control endpoint."""
+"""All that the server serves and remembers: both halves, and what was asked of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from commcare_sandbox.connect.context import Connect
 from commcare_sandbox.connect.estate.estate import Estate, Sizes
 from commcare_sandbox.connect.logins import ConnectLogins
+from commcare_sandbox.hq.context import HQ
+from commcare_sandbox.hq.logins import Logins
 from commcare_sandbox.hq.programme.domain import Domain
-from commcare_sandbox.hq.throttle import Throttle
 from commcare_sandbox.journal import Journal
-from commcare_sandbox.logins import Logins
 from commcare_sandbox.switches import Switches
 
 DOMAIN_NAMES = ("river-health", "hill-clinic", "delta-nutrition", "coast-tb")
@@ -18,20 +18,17 @@ DOMAIN_NAMES = ("river-health", "hill-clinic", "delta-nutrition", "coast-tb")
 
 @dataclass
 class World:
-    """Switches, logins, data and memory of one running sandbox."""
+    """One running sandbox."""
 
     switches: Switches
-    logins: Logins
-    domains: dict[str, Domain]
+    hq: HQ
     connect: Connect
+    journal: Journal
     base_url: str = ""
-    journal: Journal = field(default_factory=Journal)
-    throttle: Throttle = field(default_factory=Throttle)
 
-    @property
-    def first_domain(self) -> Domain:
-        """The domain that is meant when none is named."""
-        return next(iter(self.domains.values()))
+    def settle_at(self, base_url: str) -> None:
+        """Say where all of it is served."""
+        self.base_url = self.hq.base_url = self.connect.base_url = base_url
 
 
 def make_world(
@@ -43,5 +40,7 @@ def make_world(
         for at in range(max(domains, 1))
     ]
     made = {name: Domain(name, seed + at, cases, forms) for at, name in enumerate(names)}
+    journal = Journal()
+    hq = HQ(switches, Logins(seed), made, journal)
     connect = Connect(Estate(seed, sizes), ConnectLogins(seed, switches), switches)
-    return World(switches, Logins(seed), made, connect)
+    return World(switches, hq, connect, journal)

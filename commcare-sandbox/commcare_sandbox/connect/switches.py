@@ -5,13 +5,9 @@ Opportunities are named by their ids, comma-separated. It knows nothing of HTTP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-
-def switch(default: Any, text: str) -> Any:
-    """Declare a switch with its default and its help."""
-    return field(default=default, metadata={"help": text})
+from commcare_sandbox.switchable import switch
 
 
 @dataclass

@@ -56,7 +56,7 @@ def of_type(filters: Filters[Case], types: set[str]) -> None:
 
 def only_in_location(context: Context, filters: Filters[Case]) -> None:
     """Keep what a location-restricted login sees, if it is one."""
-    if context.world.switches.location_restricted:
+    if context.hq.switches.location_restricted:
         filters.kind(_in_location, lambda case: in_location(context, case))
 
 

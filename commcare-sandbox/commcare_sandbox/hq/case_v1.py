@@ -96,11 +96,11 @@ def ordered(
 ) -> list[R]:
     """Return a part (offset, limit, total) of a collection in an order (field, descending)."""
     (field, descending), (offset, limit, total) = by, part
-    switches = context.world.switches
+    switches = context.hq.switches
     if offset + limit > switches.search_window and offset:
         message = "Result window is too large, from + size must be less than or equal to: "
         raise RefusalError(500, {"error_message": f"{message}[{switches.search_window}]"})
-    turn = context.world.journal.total if switches.unstable_ties else 0
+    turn = context.hq.journal.total if switches.unstable_ties else 0
     if not descending:
         return collection.slice(query, field, offset, limit, turn)
     first = max(total - offset - limit, 0)

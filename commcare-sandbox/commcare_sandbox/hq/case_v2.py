@@ -26,12 +26,12 @@ _FROM = "indexed_on.gte"
 
 def case_list(context: Context) -> Answer:
     """Answer a page of cases, oldest indexing first."""
-    for case_id in context.space.some_cases(context.world.switches.churn):
+    for case_id in context.space.some_cases(context.hq.switches.churn):
         context.space.edit_case(case_id, {"properties": {"churned": "yes"}})
     params, key = _opened(context)
     limit = _limit(params)
     query = case_query(context, params)
-    cap = context.world.switches.page_cap
+    cap = context.hq.switches.page_cap
     limit = min(limit, cap) if cap else limit
     cases = context.space.cases.following(query, key, limit)
     total = context.space.cases.count(_rest(context, query, key))
@@ -43,13 +43,13 @@ def case_list(context: Context) -> Answer:
 
 
 def _goes_on(context: Context, found: int, limit: int, total: int) -> bool:
-    if context.world.switches.old_case_list:
+    if context.hq.switches.old_case_list:
         return total > found > 0
     return found == limit > 0
 
 
 def _rest(context: Context, query: Query[Case], key: Key) -> Query[Case]:
-    if not context.world.switches.old_case_list or key[0] == -FOREVER:
+    if not context.hq.switches.old_case_list or key[0] == -FOREVER:
         return query
     windows = joined([*query.windows, Window("indexed_on", low=key[0])])
     return replace(query, windows=windows)
@@ -73,7 +73,7 @@ def _opened(context: Context) -> tuple[Pairs, Key]:
     own = [pair for pair in inside if pair[0] != _LAST]
     if not starts or not starts[-1].isdecimal():
         raise bad_request("Unable to decode cursor.")
-    if len(starts) > 1 and context.world.switches.gte_duplicate_page:
+    if len(starts) > 1 and context.hq.switches.gte_duplicate_page:
         return [pair for pair in own if pair != (_FROM, starts[-1])], (-FOREVER, "")
     at = len(own) - 1 - [name for name, _ in reversed(own)].index(_FROM)
     return own[:at] + own[at + 1 :], (int(starts[-1]), last)
@@ -82,7 +82,7 @@ def _opened(context: Context) -> tuple[Pairs, Key]:
 def _next(context: Context, params: Pairs, last: Case) -> str:
     stamp = moments.read(last.indexed_on) // 1000
     kept = params
-    if context.call.get("cursor") is not None and context.world.switches.gte_duplicate_page:
+    if context.call.get("cursor") is not None and context.hq.switches.gte_duplicate_page:
         kept = [pair for pair in params if pair[0] != _FROM]
     inside = urlencode([*kept, (_FROM, stamp), (_LAST, last.case_id)])
     query = urlencode({"cursor": base64.b64encode(inside.encode()).decode()})
@@ -223,4 +223,4 @@ def _by_external_id(context: Context, wanted: str) -> Case | None:
 
 def may_see(context: Context, case: Case) -> bool:
     """Tell whether the login's locations include a case."""
-    return not context.world.switches.location_restricted or in_location(context, case)
+    return not context.hq.switches.location_restricted or in_location(context, case)

@@ -1,16 +1,36 @@
-"""What every handler of HQ is given: the request, the world, and how to write a link."""
+"""What every handler of HQ is given: the request, HQ itself, and how to write a link."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from commcare_sandbox.hq.logins import Logins
 from commcare_sandbox.hq.programme.domain import Domain
+from commcare_sandbox.hq.switches import HQSwitches
+from commcare_sandbox.hq.throttle import Throttle
+from commcare_sandbox.journal import Journal
 from commcare_sandbox.wire import Call
-from commcare_sandbox.world import World
 
 FOREIGN = "https://hq.invalid"
+
+
+@dataclass
+class HQ:
+    """Domains, logins, switches and memory of one running HQ."""
+
+    switches: HQSwitches
+    logins: Logins
+    domains: dict[str, Domain]
+    journal: Journal
+    base_url: str = ""
+    throttle: Throttle = field(default_factory=Throttle)
+
+    @property
+    def first_domain(self) -> Domain:
+        """The domain that is meant when none is named."""
+        return next(iter(self.domains.values()))
 
 
 @dataclass
@@ -18,7 +38,7 @@ class Context:
     """A request that has passed authentication, permission and throttle."""
 
     call: Call
-    world: World
+    hq: HQ
     domain: Domain | None = None
 
     @property
@@ -34,18 +54,18 @@ class Context:
         new = re.search(r"/api/[\w-]+/(v\d)/", self.call.path)
         part = f"{old[1]}/{resource}" if old else f"{resource}/{new[1] if new else 'v1'}"
         path = f"/a/{self.space.name}/api/{part}/{identifier}/"
-        return f"{self.world.base_url}{path}" if whole else path
+        return f"{self.hq.base_url}{path}" if whole else path
 
     def link(self, query: str, usual: str) -> str:
         """Write a link to another page of this list, in the style that is switched on."""
-        style = self.world.switches.next_style
+        style = self.hq.switches.next_style
         chosen = usual if style == "default" else style
         path = f"{self.call.path}?{query}"
-        host = urlsplit(self.world.base_url).netloc
+        host = urlsplit(self.hq.base_url).netloc
         return {
             "bare": f"?{query}",
             "path": path,
-            "absolute": f"{self.world.base_url}{path}",
+            "absolute": f"{self.hq.base_url}{path}",
             "http": f"http://{host}{path}",
             "foreign": f"{FOREIGN}{path}",
         }[chosen]

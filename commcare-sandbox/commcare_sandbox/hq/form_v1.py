@@ -83,7 +83,7 @@ def _touched(form: Form) -> list[str]:
 
 def shown(context: Context, form: Form) -> dict[str, Any]:
     """Show a form, its attachments with their addresses."""
-    home = f"{context.world.base_url}/a/{form['domain']}/api/form_attachment/v1/{form['id']}"
+    home = f"{context.hq.base_url}/a/{form['domain']}/api/form_attachment/v1/{form['id']}"
     attachments = {
         name: {**facts, "url": f"{home}/{name}"} for name, facts in form["attachments"].items()
     }

@@ -9,10 +9,10 @@ from hashlib import md5
 from urllib.request import parse_http_list, parse_keqv_list
 
 from commcare_sandbox.hq import throttle
-from commcare_sandbox.logins import Logins
-from commcare_sandbox.switches import Switches
+from commcare_sandbox.hq.context import HQ
+from commcare_sandbox.hq.logins import Logins
+from commcare_sandbox.hq.switches import HQSwitches
 from commcare_sandbox.wire import Call, RefusalError
-from commcare_sandbox.world import World
 
 REALM = "CommCareHQ"
 _CUT_OFF = (
@@ -37,7 +37,7 @@ class Rule:
     """What a caller with a wrong key is told; usually nothing."""
 
 
-def authenticate(call: Call, world: World, rule: Rule) -> None:
+def authenticate(call: Call, hq: HQ, rule: Rule) -> None:
     """Let a caller pass whose login is right.
 
     Raises:
@@ -47,9 +47,9 @@ def authenticate(call: Call, world: World, rule: Rule) -> None:
     scheme, _, rest = header.partition(" ")
     if not header and rule.tastypie and call.get("api_key"):
         scheme, rest = "apikey", f"{call.get('username') or ''}:{call.get('api_key')}"
-    if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), call, world.logins):
+    if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), call, hq.logins):
         raise _stranger(rule)
-    if scheme.lower() in ("basic", "digest") and world.switches.two_factor:
+    if scheme.lower() in ("basic", "digest") and hq.switches.two_factor:
         raise RefusalError(
             401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"}
         )
@@ -62,14 +62,14 @@ def _stranger(rule: Rule) -> RefusalError:
     return refusal
 
 
-def permit(call: Call, world: World, rule: Rule) -> None:
+def permit(call: Call, hq: HQ, rule: Rule) -> None:
     """Let a caller pass who may use a resource of a domain.
 
     Raises:
         RefusalError: 401 or 403 with HQ's body.
     """
-    switches = world.switches
-    if call.captured["domain"] not in world.domains:
+    switches = hq.switches
+    if call.captured["domain"] not in hq.domains:
         raise RefusalError(403)
     if switches.expired_subscription:
         raise RefusalError(401, {"error": _NO_PLAN})
@@ -83,7 +83,7 @@ def permit(call: Call, world: World, rule: Rule) -> None:
         raise RefusalError(403)
 
 
-def slow_down(call: Call, world: World, rule: Rule) -> None:
+def slow_down(call: Call, hq: HQ, rule: Rule) -> None:
     """Let a caller pass whose domain has calls left.
 
     Raises:
@@ -92,13 +92,13 @@ def slow_down(call: Call, world: World, rule: Rule) -> None:
     if not rule.throttled:
         return
     domain = call.captured["domain"]
-    seconds = world.throttle.wait(domain, world.switches)
+    seconds = hq.throttle.wait(domain, hq.switches)
     if seconds > 0:
-        raise too_many(world.switches, seconds, tastypie=rule.tastypie)
-    world.throttle.count(domain, world.switches)
+        raise too_many(hq.switches, seconds, tastypie=rule.tastypie)
+    hq.throttle.count(domain, hq.switches)
 
 
-def too_many(switches: Switches, seconds: float, *, tastypie: bool) -> RefusalError:
+def too_many(switches: HQSwitches, seconds: float, *, tastypie: bool) -> RefusalError:
     """Refuse with 429, and Retry-After as switched."""
     refusal = RefusalError(429)
     refusal.answer.headers |= throttle.retry_after(switches, seconds, tastypie=tastypie)

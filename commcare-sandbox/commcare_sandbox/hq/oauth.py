@@ -6,23 +6,23 @@ import base64
 import binascii
 from urllib.parse import parse_qsl
 
-from commcare_sandbox.logins import SCOPE
+from commcare_sandbox.hq.context import HQ
+from commcare_sandbox.hq.logins import SCOPE
 from commcare_sandbox.wire import Answer, Call, RefusalError
-from commcare_sandbox.world import World
 
 
-def token(call: Call, world: World) -> Answer:
+def token(call: Call, hq: HQ) -> Answer:
     """Exchange a refresh token for an access token and the next refresh token."""
     form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
     client_id, client_secret = _client(call, form)
-    logins = world.logins
+    logins = hq.logins
     if not logins.accepts_client(client_id, client_secret):
         raise RefusalError(401, {"error": "invalid_client"})
     if form.get("grant_type") != "refresh_token":
         raise RefusalError(400, {"error": "unsupported_grant_type"})
     if form.get("refresh_token") != logins.refresh_token:
         raise RefusalError(400, {"error": "invalid_grant"})
-    seconds = world.switches.access_token_seconds
+    seconds = hq.switches.access_token_seconds
     access, refresh = logins.issue(seconds)
     return Answer(
         {
@@ -36,13 +36,13 @@ def token(call: Call, world: World) -> Answer:
     )
 
 
-def revoke(call: Call, world: World) -> Answer:
+def revoke(call: Call, hq: HQ) -> Answer:
     """Let a refresh token die."""
     form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
-    if not world.logins.accepts_client(*_client(call, form)):
+    if not hq.logins.accepts_client(*_client(call, form)):
         raise RefusalError(401, {"error": "invalid_client"})
-    if form.get("token") == world.logins.refresh_token:
-        world.logins.end_refresh_token()
+    if form.get("token") == hq.logins.refresh_token:
+        hq.logins.end_refresh_token()
     return Answer()
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from commcare_sandbox.hq import case_v1, case_v2, directory, form_v1, oauth, small, tables
-from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.context import HQ, Context
 from commcare_sandbox.hq.guard import Rule, authenticate, permit, slow_down
 from commcare_sandbox.wire import Answer, Call, RefusalError
-from commcare_sandbox.world import World
 
 Handler = Callable[[Context], Answer]
 
@@ -126,38 +125,38 @@ def belongs_here(path: str) -> bool:
     return path.startswith(("/a/", "/api/", "/oauth/"))
 
 
-def answer(call: Call, world: World) -> Answer:
+def answer(call: Call, hq: HQ) -> Answer:
     """Answer a request as HQ does."""
     try:
-        return _oauth(call, world) if call.path in _OAUTH else _found(call, world)
+        return _oauth(call, hq) if call.path in _OAUTH else _found(call, hq)
     except RefusalError as refusal:
         return refusal.answer
 
 
-def _oauth(call: Call, world: World) -> Answer:
+def _oauth(call: Call, hq: HQ) -> Answer:
     if call.method != "POST":
         raise RefusalError(405, b"", Allow="POST")
-    return _OAUTH[call.path](call, world)
+    return _OAUTH[call.path](call, hq)
 
 
-def _found(call: Call, world: World) -> Answer:
+def _found(call: Call, hq: HQ) -> Answer:
     for route in ROUTES:
         match = route.pattern.fullmatch(call.path)
         if match:
             call.captured = match.groupdict()
-            return _guarded(route, call, world)
+            return _guarded(route, call, hq)
     raise RefusalError(404, b"<h1>Not Found</h1>")
 
 
-def _guarded(route: Route, call: Call, world: World) -> Answer:
+def _guarded(route: Route, call: Call, hq: HQ) -> Answer:
     if call.method != route.method and (call.method, route.method) != ("HEAD", "GET"):
         body = b"" if route.rule.tastypie else {"error": "Request method not allowed"}
         raise RefusalError(405, body, Allow=route.method)
-    authenticate(call, world, route.rule)
-    context = Context(call, world)
+    authenticate(call, hq, route.rule)
+    context = Context(call, hq)
     if "domain" in call.captured:
-        permit(call, world, route.rule)
-        slow_down(call, world, route.rule)
-        context.domain = world.domains[call.captured["domain"]]
-        context.domain.settle(world.journal.total)
+        permit(call, hq, route.rule)
+        slow_down(call, hq, route.rule)
+        context.domain = hq.domains[call.captured["domain"]]
+        context.domain.settle(hq.journal.total)
     return route.handler(context)

@@ -12,7 +12,7 @@ from commcare_sandbox.wire import Answer, RefusalError
 
 def identity(context: Context) -> Answer:
     """Answer who calls: a bare object."""
-    me = context.world.first_domain.people.web_users()[0]
+    me = context.hq.first_domain.people.web_users()[0]
     return Answer(
         {name: me[name] for name in ("id", "username", "first_name", "last_name", "email")}
     )
@@ -20,14 +20,14 @@ def identity(context: Context) -> Answer:
 
 def user_domains(context: Context) -> Answer:
     """Answer the domains of the login."""
-    hidden = context.world.switches.hidden_domains.split(",")
+    hidden = context.hq.switches.hidden_domains.split(",")
     if context.call.get("feature_flag"):
         raise RefusalError(400, {"error": f"{context.call.get('feature_flag')!r} is not a flag"})
     return listed(
         context,
         [
             {"domain_name": name, "project_name": name.replace("-", " ").title()}
-            for name in context.world.domains
+            for name in context.hq.domains
             if name not in hidden
         ],
     )

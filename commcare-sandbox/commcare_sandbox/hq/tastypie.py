@@ -22,7 +22,7 @@ def bounds(context: Context, default: int, most: int) -> tuple[int, int]:
     limit = numbered(context, "limit", default)
     offset = numbered(context, "offset", 0)
     limit = min(limit or most, most)
-    cap = context.world.switches.page_cap
+    cap = context.hq.switches.page_cap
     return (min(limit, cap) if cap else limit), offset
 
 

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict, deque
 from email.utils import formatdate
 
-from commcare_sandbox.switches import Switches
+from commcare_sandbox.hq.switches import HQSwitches
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 # Per active mobile worker, and for everybody (HQ's limiter of API calls).
@@ -24,7 +24,7 @@ class Throttle:
     def __init__(self) -> None:
         self._calls: dict[str, deque[float]] = defaultdict(deque)
 
-    def wait(self, domain: str, switches: Switches) -> float:
+    def wait(self, domain: str, switches: HQSwitches) -> float:
         """Return how many seconds until the domain may call again; 0 means now."""
         budget = budgets(switches)
         if not budget:
@@ -35,7 +35,7 @@ class Throttle:
             calls.popleft()
         return max((_wait(calls, SECONDS[name], limit, now) for name, limit in budget.items()))
 
-    def count(self, domain: str, switches: Switches) -> None:
+    def count(self, domain: str, switches: HQSwitches) -> None:
         """Count a call."""
         if budgets(switches):
             self._calls[domain].append(time.monotonic())
@@ -51,7 +51,7 @@ def _wait(calls: deque[float], seconds: int, limit: float, now: float) -> float:
     return recent[-allowed] + seconds - now if len(recent) >= allowed else 0.0
 
 
-def budgets(switches: Switches) -> dict[str, float]:
+def budgets(switches: HQSwitches) -> dict[str, float]:
     """Return the calls allowed per window; empty when there is no limit."""
     if switches.rate_limit:
         parts = (part.partition("=") for part in switches.rate_limit.split(",") if part.strip())
@@ -62,7 +62,7 @@ def budgets(switches: Switches) -> dict[str, float]:
     return {name: each * workers + always for name, (each, always) in _PRODUCTION.items()}
 
 
-def retry_after(switches: Switches, seconds: float, *, tastypie: bool) -> dict[str, str]:
+def retry_after(switches: HQSwitches, seconds: float, *, tastypie: bool) -> dict[str, str]:
     """Return the Retry-After header as switched; tastypie resources have none by themselves."""
     style = switches.retry_after
     if style == "auto":

@@ -73,6 +73,18 @@ class People:
             "user_data": data,
         }
 
+    def deactivate(self, worker_id: str) -> None:
+        """Move a mobile worker to the deactivated ones."""
+        if worker_id not in self.worker_ids:
+            raise ValueError(f"{self.domain} has no mobile worker {worker_id!r}.")
+        self.deactivated.add(worker_id)
+
+    def archive_location(self, location_id: str) -> None:
+        """Let a location vanish from every list."""
+        if location_id not in self.location_ids:
+            raise ValueError(f"{self.domain} has no location {location_id!r}.")
+        self.archived_locations.add(location_id)
+
     def web_users(self) -> list[dict[str, Any]]:
         """List the web users; the first is the one whose login is handed out."""
         return [

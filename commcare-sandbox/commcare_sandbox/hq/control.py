@@ -1,0 +1,142 @@
+"""What the control endpoint can do with HQ: change records, end tokens, show everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from commcare_sandbox.hq.context import HQ, Context
+from commcare_sandbox.hq.form_v1 import shown
+from commcare_sandbox.hq.programme.cases import shown_v2
+from commcare_sandbox.hq.programme.collection import Query
+from commcare_sandbox.hq.programme.domain import Domain
+from commcare_sandbox.wire import Call
+
+Body = dict[str, Any]
+
+
+class UnknownDomainError(Exception):
+    """There is no such domain."""
+
+
+def _domain(name: str | None, hq: HQ) -> Domain:
+    if not name:
+        return hq.first_domain
+    if name not in hq.domains:
+        raise UnknownDomainError(f"There is no domain {name!r}. Known: {', '.join(hq.domains)}.")
+    return hq.domains[name]
+
+
+def status(hq: HQ) -> Body:
+    """Return how many records each domain has, and the refresh token that is alive."""
+    return {
+        "domains": {name: domain.total() for name, domain in hq.domains.items()},
+        "refresh_token": hq.logins.refresh_token,
+    }
+
+
+def content(kind: str, call: Call, hq: HQ) -> Iterator[bytes]:
+    """Return every case, or form, as the API shows it: one JSON object a line."""
+    domain = _domain(call.get("domain"), hq)
+    context = Context(call, hq, domain)
+    records: Iterator[Any]
+    if kind == "cases":
+        records = (shown_v2(case, domain.name) for case in domain.cases.all(Query()))
+    else:
+        records = (shown(context, form) for form in domain.forms.all(Query()))
+    return (msgspec.json.encode(record) + b"\n" for record in records)
+
+
+def apply_late(hq: HQ) -> None:
+    """Hide what the switches of late visibility say, once."""
+    switches = hq.switches
+    if not switches.late_every:
+        return
+    until = switches.late_requests and hq.journal.total + switches.late_requests
+    for domain in hq.domains.values():
+        domain.hide(switches.late_every, switches.late_seconds, until)
+    switches.late_every = 0
+
+
+# ---------------------------------------------------------------------- mutating
+
+
+def _submit_form(body: Body, hq: HQ) -> Body:
+    domain = _domain(body.pop("domain", None), hq)
+    count = int(body.pop("count", 1))
+    return {"form_ids": [domain.submit_form(dict(body))["id"] for _ in range(count)]}
+
+
+def _each(
+    kind: str,
+    some: Callable[[Domain, int], list[str]],
+    change: Callable[[Domain, str, Body], object],
+) -> Callable[[Body, HQ], Body]:
+    def handle(body: Body, hq: HQ) -> Body:
+        domain = _domain(body.pop("domain", None), hq)
+        count, wanted = int(body.pop("count", 1)), body.pop(f"{kind}_id", None)
+        ids = some(domain, count) if wanted is None else [str(wanted)]
+        for each in ids:
+            change(domain, each, body)
+        return {f"{kind}_ids": ids}
+
+    return handle
+
+
+def _each_case(change: Callable[[Domain, str, Body], object]) -> Callable[[Body, HQ], Body]:
+    return _each("case", Domain.some_cases, change)
+
+
+def _each_form(change: Callable[[Domain, str, Body], object]) -> Callable[[Body, HQ], Body]:
+    return _each("form", Domain.some_forms, change)
+
+
+def _edit_case(domain: Domain, case_id: str, body: Body) -> None:
+    domain.edit_case(case_id, body or {"properties": {"edited": "yes"}})
+
+
+def _reindex(body: Body, hq: HQ) -> Body:
+    _domain(body.get("domain"), hq).reindex()
+    return {}
+
+
+def _people(act: Callable[[Domain, str], object], kind: str) -> Callable[[Body, HQ], Body]:
+    def handle(body: Body, hq: HQ) -> Body:
+        act(_domain(body.get("domain"), hq), str(body[kind]))
+        return {kind: body[kind]}
+
+    return handle
+
+
+def _end_access_tokens(_body: Body, hq: HQ) -> Body:
+    hq.logins.end_access_tokens()
+    return {}
+
+
+def _end_refresh_token(_body: Body, hq: HQ) -> Body:
+    hq.logins.end_refresh_token()
+    return {}
+
+
+ACTIONS: dict[tuple[str, str], Callable[[Body, HQ], Body]] = {
+    ("POST", "submit-form"): _submit_form,
+    ("POST", "edit-form"): _each_form(Domain.edit_form),
+    ("POST", "archive-form"): _each_form(lambda domain, each, _: domain.archive_form(each)),
+    ("POST", "unarchive-form"): _each_form(
+        lambda domain, each, _: domain.archive_form(each, archived=False)
+    ),
+    ("POST", "delete-form"): _each_form(lambda domain, each, _: domain.delete_form(each)),
+    ("POST", "edit-case"): _each_case(_edit_case),
+    ("POST", "delete-case"): _each_case(lambda domain, each, _: domain.delete_case(each)),
+    ("POST", "reindex"): _reindex,
+    ("POST", "deactivate-user"): _people(
+        lambda domain, each: domain.people.deactivate(each), "user_id"
+    ),
+    ("POST", "archive-location"): _people(
+        lambda domain, each: domain.people.archive_location(each), "location_id"
+    ),
+    ("POST", "expire-access-tokens"): _end_access_tokens,
+    ("POST", "kill-refresh-token"): _end_refresh_token,
+}
