@@ -19,7 +19,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from scout_control.rules.meltano_log import Progress, RunLog
 
@@ -59,6 +59,8 @@ class Pipeline:
     full_refresh: bool = False
     dbt_target: Path | None = None
     """Where dbt keeps what it has parsed, to start faster the next time; one place a dataset."""
+    log_file: Path | None = None
+    """Where all that Meltano says is kept; readable by us only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +112,11 @@ class Run:
         if watchdog:
             watchdog.start()
         try:
-            for line in self.process.stdout or ():
-                if progress := self._log.take(line):
-                    on_progress(progress)
+            with _log_file(self._pipeline.log_file) as log_file:
+                for line in self.process.stdout or ():
+                    log_file.write(line)
+                    if progress := self._log.take(line):
+                        on_progress(progress)
             returncode = self.process.wait()
         finally:
             if watchdog:
@@ -186,6 +190,13 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
         **pipeline.settings,
         **pipeline.secrets,
     }
+
+
+def _log_file(path: Path | None) -> TextIO:
+    if path is None:
+        return Path(os.devnull).open("w")
+    path.touch(0o600)
+    return path.open("w")
 
 
 @contextmanager

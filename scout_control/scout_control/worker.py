@@ -35,6 +35,7 @@ class Job:
     secrets: Mapping[str, str] = field(repr=False)
     blocks: Sequence[str] = LOAD_AND_TRANSFORM
     dbt_target: Path | None = None
+    log_file: Path | None = None
     full_refresh: bool = False
 
 
@@ -85,6 +86,7 @@ def _pipeline(job: Job, place: Place) -> Pipeline:
         },
         full_refresh=job.full_refresh,
         dbt_target=job.dbt_target,
+        log_file=job.log_file,
     )
 
 

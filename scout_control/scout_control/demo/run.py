@@ -113,6 +113,7 @@ def run(
         },
         secrets={"TAP_COMMCARE_API_KEY": world.sandbox.api_key},
         dbt_target=world.home / "dbt" / dataset.schema,
+        log_file=world.home / "run.log",
     )
     try:
         result = worker.work(job, watch.begin, on_progress=lambda _: None)

@@ -54,6 +54,7 @@ def tell(settings: Settings, options: Options, display: Display) -> Json:
         _change(world, memory, options, display)
         done = _run(world, settings, options, display, is_first=is_first)
         if done.error:
+            display.say(f"All that Meltano said is in {_short(world.home)}/run.log.")
             raise done.error
         memory.schema = done.place.schema
         memory.save()
