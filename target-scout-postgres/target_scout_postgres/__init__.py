@@ -1,0 +1,1 @@
+"""Singer target that loads any stream into one dataset schema of Postgres."""

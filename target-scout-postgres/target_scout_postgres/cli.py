@@ -1,6 +1,6 @@
 """The command: a plain run goes straight to the engine; everything else is the SDK's.
 
-A run of a thousand records is all start-up, so neither singer_sdk nor SQLAlchemy is imported for it.
+A run of a thousand records is all start-up: neither singer_sdk nor SQLAlchemy is imported for it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs, settings
 from target_scout_postgres.errors import TargetError
+
+if TYPE_CHECKING:
+    from target_scout_postgres.translate import Translator
 
 # Settings of the SDK's own, which only its class understands.
 SDK_SETTINGS = (
@@ -37,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
         config = settings.read(sources)
         if any(config.get(name) for name in SDK_SETTINGS):
             return _sdk(arguments)
-        return _load(settings.validate(config))
+        return load(settings.validate(config), 0)
     except TargetError as error:
         logs.error(str(error))
         return error.exit_code
@@ -64,13 +68,14 @@ def _sdk(arguments: Sequence[str]) -> int:
     return command(arguments)
 
 
-def _load(found: settings.Settings) -> int:
-    from target_scout_postgres.run import load  # noqa: PLC0415 - after the settings are known good
+def load(found: settings.Settings, source: int, translator: Translator | None = None) -> int:
+    """Load everything from a file descriptor into Postgres; return the exit code."""
+    from target_scout_postgres import run as runs  # noqa: PLC0415 - after the settings are checked
 
     gc.collect()
     gc.freeze()
     gc.disable()  # records hold no cycles; collecting would only walk them
-    return load(found, 0, _print)
+    return runs.load(found, source, _print, translator)
 
 
 def _print(text: bytes) -> None:

@@ -57,7 +57,7 @@ def connect(settings: Settings) -> Connection:
         DatabaseError: The server does not answer, or refuses the login.
     """
     try:
-        opened = psycopg2.connect(**_arguments(settings))
+        opened: Connection = psycopg2.connect(**_arguments(settings))
     except psycopg2.ProgrammingError:
         raise SettingsError(
             "The setting database_url cannot be read: write "

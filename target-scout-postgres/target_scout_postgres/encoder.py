@@ -27,7 +27,7 @@ from target_scout_postgres.column_types import (
     TIMESTAMPTZ,
     UUID,
 )
-from target_scout_postgres.errors import RefusedError
+from target_scout_postgres.errors import RefusedError, RefusedKeyError
 from target_scout_postgres.fields import NULL_FIELD
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Encoder:
     def _generated(self) -> Callable[..., int]:
         source = "\n".join(self._source())
         names = NAMES | {"decode": self._decoder().decode, "COUNT": self._count}
-        exec(compile(source, "<row builder>", "exec"), names)  # noqa: S102 - holds no text of the input
+        exec(source, names)  # noqa: S102 - holds no text of the input
         return names["consume"]  # type: ignore[return-value]  # defined by the source
 
     def _decoder(self) -> msgspec.json.Decoder[Any]:
@@ -176,9 +176,9 @@ class Encoder:
             members.append((name, kind) if place.source.required else (name, kind, None))
         rename = {f"f{n}": place.source.name for n, place in enumerate(self.layout.places)}
         record = msgspec.defstruct("Record", members, rename=rename, kw_only=True, gc=False)
-        envelope = [("record", record), ("version", Any, None)]
+        envelope: list[Any] = [("record", record), ("version", Any, None)]
         if self.keeps_extraction:
-            envelope.append(("time_extracted", dt.datetime | None, None))  # type: ignore[arg-type]
+            envelope.append(("time_extracted", dt.datetime | None, None))
         return msgspec.json.Decoder(msgspec.defstruct("Envelope", envelope, gc=False))
 
     def _source(self) -> list[str]:
@@ -208,7 +208,7 @@ class Encoder:
         return lines
 
     def _null_check(self, n: int, place: Place) -> list[str]:
-        """Return lines that make JSON's null None; where null must not be, the exact way refuses."""
+        """Return the line that makes JSON's null None; a null that must not be goes the exact way."""
         is_null = f"if v{n} is not None and len(v{n}) == 4 and v{n} == NULL_JSON:"
         if place.source.required and not place.source.nullable:
             return [f"{is_null} return at"]
@@ -289,14 +289,19 @@ class Encoder:
         source = place.source
         if source.name not in values:
             if source.required:
-                raise RefusedError(f"the required property {source.name} is missing")
+                raise self._lack(place, "missing")
             return None
         raw = bytes(values[source.name])
         if raw != b"null":
             return raw
         if source.required and not source.nullable:
-            raise RefusedError(f"the required property {source.name} is null")
+            raise self._lack(place, "null")
         return None
+
+    def _lack(self, place: Place, how: str) -> RefusedError:
+        if place.column in self.layout.key:
+            return RefusedKeyError(f"the key property {place.source.name} is {how}")
+        return RefusedError(f"the required property {place.source.name} is {how}")
 
     def _exact_field(self, place: Place, raw: bytes | None) -> bytes:
         if raw is None:

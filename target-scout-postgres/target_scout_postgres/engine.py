@@ -15,7 +15,12 @@ from target_scout_postgres.books import Reject
 from target_scout_postgres.column_types import NUMERIC
 from target_scout_postgres.connection import run_id
 from target_scout_postgres.encoder import Encoder, metadata_suffix
-from target_scout_postgres.errors import DataError, RefusedError
+from target_scout_postgres.errors import (
+    DataError,
+    MissingKeyError,
+    MissingSchemaError,
+    RefusedError,
+)
 from target_scout_postgres.fields import TooWideError
 from target_scout_postgres.loader import Batch, Checkpoint, Loader, Sink
 from target_scout_postgres.messages import (
@@ -174,7 +179,7 @@ class Engine:
             raise DataError(f"Line {self._line} is a {message.type} without a stream.")
         stream = self._streams.get(message.stream)
         if stream is None or stream.encoder is None:
-            raise DataError(
+            raise MissingSchemaError(
                 f"Line {self._line} is a {message.type} of the stream {message.stream}, whose "
                 "SCHEMA has not come before it. Correct the tap."
             )
@@ -205,7 +210,7 @@ class Engine:
             self._record(message, line)
             return
         except RefusedError as error:
-            self._refuse(stream, str(error), bytes(message.record))
+            self._refuse(stream, error, bytes(message.record))
             return
         if stream.is_keyed:
             stream.keyed[key] = row
@@ -214,16 +219,17 @@ class Engine:
         self._line -= 1
         self._counted(stream, 1, len(line))
 
-    def _refuse(self, stream: Stream, reason: str, record: bytes) -> None:
+    def _refuse(self, stream: Stream, reason: RefusedError, record: bytes) -> None:
         stream.refused += 1
         stream.is_changed = True
         if self.settings.on_invalid_record == "fail":
-            raise DataError(
+            kind = MissingKeyError if reason.is_key else DataError
+            raise kind(
                 f"Line {self._line}: the record of the stream {stream.name} is refused: {reason}. "
                 "Correct the source, or set on_invalid_record to reject to keep such records in "
                 "_scout_rejects."
             )
-        self._rejects.append(Reject(stream.name, self._line, reason, record))
+        self._rejects.append(Reject(stream.name, self._line, str(reason), record))
         self._is_dirty = True
 
     def _widen(self, stream: Stream, name: str) -> None:
@@ -343,7 +349,7 @@ class Engine:
             stream.active = version
             stream.loading = stream.announced = None
 
-    # -- batches and checkpoints --------------------------------------------------------------------
+    # -- batches and checkpoints ------------------------------------------------------------------
 
     def _flush(self, stream: Stream) -> None:
         """Hand a stream's buffer to the writing thread."""
@@ -371,7 +377,7 @@ class Engine:
             self._flush(stream)
 
     def _flush_covered(self, covered: int) -> list[tuple[Sink, int]]:
-        """Hand over all rows that may be seen after the checkpoint; return what is to be released."""
+        """Hand over all rows that may be seen from now on; return what is to be released."""
         released = []
         for stream in self._streams.values():
             if stream.is_keyed:
@@ -440,7 +446,7 @@ class Engine:
         """Tell whether nothing waits to be committed."""
         return not (self._is_dirty or self._state or self._buffered)
 
-    # -- ends ---------------------------------------------------------------------------------------
+    # -- ends -------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Complete a run whose input has ended cleanly."""
@@ -473,7 +479,7 @@ class Engine:
         return False
 
     def stop(self, status: str) -> None:
-        """End early: commit what was received, as far as it may be seen, and print the last STATE."""
+        """End early: commit what was received and may be seen, and print the last STATE."""
         try:
             self._checkpoint(status)
             self._worker.call(self.loader.clear)

@@ -3,7 +3,9 @@
 * TargetError ............. exit 1: the run stops, what was committed stays
   - SettingsError ......... exit 2: the deployer; nothing was started
   - DataError ............. exit 65: whoever keeps the tap or the source
-    - SchemaError ......... the same, for a SCHEMA message or a change that `schema_evolution` forbids
+    - SchemaError ......... a SCHEMA message, or a change that `schema_evolution` forbids
+    - MissingSchemaError .. a message came before its stream's SCHEMA
+    - MissingKeyError ..... a record lacks a value of its key
   - BusyError ............. exit 1: nobody; another run holds the dataset schema
   - DatabaseError ......... exit 1: whoever keeps the server
 
@@ -41,6 +43,14 @@ class SchemaError(DataError):
     """A SCHEMA message cannot be used, or asks for a change that is not allowed."""
 
 
+class MissingSchemaError(DataError):
+    """A message of a stream came before the stream's SCHEMA."""
+
+
+class MissingKeyError(DataError):
+    """A record lacks a value of its key."""
+
+
 class BusyError(TargetError):
     """Another run holds the dataset schema."""
 
@@ -54,6 +64,14 @@ class RefusedError(Exception):
 
     The text is the reason alone, and names properties, never values.
     """
+
+    is_key = False
+
+
+class RefusedKeyError(RefusedError):
+    """One record lacks a value of its key."""
+
+    is_key = True
 
 
 # First match on SQLSTATE wins.

@@ -49,7 +49,8 @@ LAST_DAY = {DATE: 2_145_031_948, TIMESTAMPTZ: 106_751_982}
 NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 DATE_PART = re.compile(r"([+-]?\d{4,7})-?(\d\d)-?(\d\d)\Z")
 TIME_PART = re.compile(
-    r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?)? ?(Z|z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?\Z"
+    r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?)?"
+    r" ?(Z|z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?\Z"
 )
 GREATEST_WEIGHT = 131_072  # digits before the decimal point that numeric can hold
 GREATEST_SCALE = 16_383  # and behind it
@@ -64,7 +65,7 @@ def text(raw: bytes) -> bytes:
 
 
 def jsonb(raw: bytes) -> bytes:
-    """Encode any JSON value for a jsonb column: version 1 of its format, then the text as it came."""
+    """Encode any JSON value for a jsonb column: version 1 of its format, then the text."""
     return LENGTH(len(raw) + 1) + b"\x01" + raw
 
 

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple
 
@@ -58,10 +59,8 @@ def lines(source: int, signals: Signals) -> Iterator[Lines]:
     Raises:
         DataError: A line is larger than anything that Postgres takes.
     """
-    try:
+    with suppress(OSError):  # not a pipe, or not allowed: only a matter of speed
         fcntl.fcntl(source, F_SETPIPE_SZ, CHUNK_BYTES)
-    except OSError:
-        pass  # not a pipe, or not allowed: only a matter of speed
     rest: list[bytes] = []
     size = 0
     while True:

@@ -61,7 +61,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def has_overflow(self) -> bool:
-        """Tell whether the overflow column is filled: a stream without properties is all overflow."""
+        """Tell whether the overflow column is filled; a stream without properties is all that."""
         return bool(self.overflow) or not self.places
 
     @property

@@ -269,7 +269,7 @@ class Loader:
             return
 
     def clear(self) -> None:
-        """Drop the tables of rows that were held back; the end of a run releases or discards all."""
+        """Drop the tables of rows that were held back; the end of a run needs them no more."""
         self.session.begin()
         for name in self.catalog.leftovers("held"):
             self.tables.forget(self.catalog.tables[name])

@@ -14,7 +14,6 @@ from msgspec import Raw
 from target_scout_postgres.column_types import column_type, is_nullable
 from target_scout_postgres.errors import DataError, SchemaError
 
-
 ABSENT = Raw(b"")
 
 
@@ -127,7 +126,7 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
     key = _json(message.key_properties) or []
     if not message.stream or not isinstance(schema, dict):
         raise SchemaError(f"The SCHEMA in line {number} lacks its stream or its schema.")
-    properties = schema.get("properties") or {}
+    properties = schema.get("properties")
     required = schema.get("required") or []
     if not isinstance(properties, dict) or not isinstance(required, list):
         raise SchemaError(

@@ -1,4 +1,4 @@
-"""Full refresh: a new version is gathered in a stage and takes the live table's place by difference.
+"""Full refresh: a version is gathered in a stage and takes the live table's place by difference.
 
 One transaction deletes what the new version lacks, replaces what differs, and inserts what is new:
 the table keeps its identity, and each reader sees the whole old or the whole new one.

@@ -12,15 +12,21 @@ from target_scout_postgres.errors import DataError, TargetError
 
 if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
+    from target_scout_postgres.translate import Translator
 
 
-def load(settings: Settings, source: int, emit: Callable[[bytes], None]) -> int:
+def load(
+    settings: Settings,
+    source: int,
+    emit: Callable[[bytes], None],
+    translator: Translator | None = None,
+) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
     signals = intake.Signals()
     engine = Engine(settings, emit)
     try:
         engine.start()
-        _take(engine, source, signals)
+        _take(engine, source, signals, translator)
         if signals.received:
             engine.stop("interrupted")
             name = signal.Signals(signals.received).name
@@ -42,10 +48,13 @@ def load(settings: Settings, source: int, emit: Callable[[bytes], None]) -> int:
     return 0
 
 
-def _take(engine: Engine, source: int, signals: intake.Signals) -> None:
+def _take(
+    engine: Engine, source: int, signals: intake.Signals, translator: Translator | None
+) -> None:
     for found in intake.lines(source, signals):
         if found.lines:
-            engine.feed(found.lines)
+            lines = found.lines if translator is None else list(translator.lines(found.lines))
+            engine.feed(lines)
         engine.keep_time(is_waiting=found.is_waiting)
 
 

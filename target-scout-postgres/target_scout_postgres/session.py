@@ -83,6 +83,7 @@ class Session:
         self.is_open = True
 
     def _reopen(self) -> None:
+        failure = DatabaseError("The connection to Postgres is closed.")
         logs.warning("the idle connection to Postgres was lost; opening it again")
         for wait in REOPEN_WAITS:
             time.sleep(wait)
@@ -90,13 +91,13 @@ class Session:
                 self._connect()
                 self.lock.check(self.connection)
                 self._run("BEGIN")
-            except (DatabaseError, psycopg2.Error) as error:
-                last = error
-                continue
-            return
-        if isinstance(last, psycopg2.Error):
-            raise refusal(last, "opening the connection again") from None
-        raise last
+            except DatabaseError as error:
+                failure = error
+            except psycopg2.Error as error:
+                failure = refusal(error, "opening the connection again")
+            else:
+                return
+        raise failure from None
 
     def commit(self) -> None:
         """Commit, after making sure that this run still is alone."""
@@ -188,7 +189,12 @@ class _Rows:
         self._text = memoryview(b"".join((HEADER, *rows, TRAILER)))
         self._at = 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = COPY_CHUNK_BYTES, /) -> bytes:
+        """Return the next bytes; none at the end."""
         at = self._at
         self._at = at + size
         return bytes(self._text[at : at + size])
+
+    def readline(self, size: int = COPY_CHUNK_BYTES, /) -> bytes:
+        """Return the next bytes: binary COPY has no lines, the protocol wants the method."""
+        return self.read(size)

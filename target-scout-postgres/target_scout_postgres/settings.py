@@ -103,9 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     owner: Annotated[
         str | None,
-        Meta(
-            description="Kept in the dataset schema's comment; a schema of another owner is refused."
-        ),
+        Meta(description="Kept in the schema's comment; a schema of another owner is refused."),
     ] = None
     create_schema: Annotated[
         bool, Meta(description="Create the dataset schema when it is missing.")
@@ -185,7 +183,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _complaint(message: str) -> str:
-    """Rewrite the decoder's complaint; its text names types and choices, and may quote the value."""
+    """Rewrite the decoder's complaint, which may quote the value."""
     name = re.search(r"`\$\.(\w+)`", message)
     setting = name.group(1) if name else "?"
     field = schema()["properties"].get(setting, {})

@@ -186,7 +186,7 @@ def drop_not_null(table: Composable, column: str) -> Composed:
 
 
 def keep_last(table: Composable, key: Sequence[str]) -> Composed:
-    """Keep the last of the rows with the same key, in a table filled in order in one transaction."""
+    """Keep the last of the rows with the same key, in a table filled in one transaction."""
     return SQL(
         "DELETE FROM {table} AS rows USING ("
         "SELECT ctid AS place, row_number() OVER (PARTITION BY {key} ORDER BY ctid DESC) AS rank"
@@ -207,32 +207,23 @@ def create_like(table: Composable, pattern: Composable, columns: Sequence[str]) 
 
 
 def upsert(
-    table: Composable,
-    source: Composable,
-    columns: Sequence[str],
-    key: Sequence[str],
-    reset: Sequence[str] = (),
+    table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
 ) -> Composed:
     """Write the rows of a source: new keys are inserted, rows that differ are replaced.
 
-    ``reset`` names columns that the source lacks and that become null. Rows are compared by their
-    binary image, so that 1.10 replaces 1.1.
+    Rows are compared by their binary image, so that 1.10 replaces 1.1.
     """
     changed = [name for name in columns if name not in key]
-    if not changed and not reset:
-        action = SQL("NOTHING")
-    else:
+    action: Composable = SQL("NOTHING")
+    if changed:
         action = SQL(
             "UPDATE SET {changes} WHERE pg_catalog.record_image_ne(ROW({old}), ROW({new}))"
         ).format(
             changes=SQL(", ").join(
-                [SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in changed]
-                + [SQL("{} = NULL").format(Identifier(name)) for name in reset]
+                SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in changed
             ),
-            old=SQL(", ").join(Identifier("old", name) for name in (*changed, *reset)),
-            new=SQL(", ").join(
-                [Identifier("excluded", name) for name in changed] + [SQL("NULL") for _ in reset]
-            ),
+            old=names(changed, "old"),
+            new=names(changed, "excluded"),
         )
     return SQL(
         "INSERT INTO {table} AS old ({columns}) SELECT {columns} FROM {source} "
@@ -248,11 +239,14 @@ def delete_matching(table: Composable, source: Composable, key: Sequence[str]) -
 
 
 def insert_all(
-    table: Composable, source: Composable, columns: Sequence[str], condition: Composable = SQL("")
+    table: Composable,
+    source: Composable,
+    columns: Sequence[str],
+    condition: Composable | None = None,
 ) -> Composed:
     """Insert all rows of a source, or those of a condition."""
     return SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
-        table, names(columns), names(columns), source, condition
+        table, names(columns), names(columns), source, condition or SQL("")
     )
 
 

@@ -7,6 +7,7 @@ of its own. Nothing here touches rows.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -169,7 +170,7 @@ class Tables:
     def _alter(
         self,
         table: Table,
-        changes: list[Composable],
+        changes: Sequence[Composable],
         tolerated: tuple[type[psycopg2.Error], ...] = (),
     ) -> None:
         """Change a table in a short transaction; give way to readers and try again."""
@@ -206,7 +207,7 @@ class Tables:
         table.attributes = len(columns)
 
     def add_key(self, table: Table, key: tuple[str, ...]) -> None:
-        """Give a table that was filled in this transaction its key, keeping the last of duplicates."""
+        """Give a table filled in this transaction its key, keeping the last of duplicates."""
         place = self.place(table.name)
         name = own("key", table.name)
         add = statements.add_key(place, name, key)
