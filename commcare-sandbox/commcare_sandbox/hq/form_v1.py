@@ -9,7 +9,8 @@ from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.filters import V1_RESERVED, Filters, nothing, v1_bound
 from commcare_sandbox.hq.programme.cases import shown_v1
 from commcare_sandbox.hq.programme.collection import Query
-from commcare_sandbox.hq.programme.forms import KINDS, PERIOD, Form, is_archived
+from commcare_sandbox.hq.programme.forms import PERIOD, Form, is_archived
+from commcare_sandbox.hq.programme.kinds import KINDS
 from commcare_sandbox.hq.programme.submission import case_blocks
 from commcare_sandbox.hq.tastypie import page
 from commcare_sandbox.wire import Answer, RefusalError

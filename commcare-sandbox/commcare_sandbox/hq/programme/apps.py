@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from commcare_sandbox.hq.programme.forms import (
+from commcare_sandbox.hq.programme.kinds import (
     APP,
     BUILD,
     DELIVERY_FORM,

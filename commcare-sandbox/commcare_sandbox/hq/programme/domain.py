@@ -15,7 +15,8 @@ from typing import Any
 from commcare_sandbox.hq.programme import moments
 from commcare_sandbox.hq.programme.cases import Case, Cases
 from commcare_sandbox.hq.programme.collection import Collection, Query
-from commcare_sandbox.hq.programme.forms import KINDS, VISIT_FORM, Form, Forms, cleaned, envelope
+from commcare_sandbox.hq.programme.forms import Form, Forms, cleaned, envelope
+from commcare_sandbox.hq.programme.kinds import KINDS, VISIT_FORM
 from commcare_sandbox.hq.programme.odd_cases import odd_cases
 from commcare_sandbox.hq.programme.odd_forms import odd_forms
 from commcare_sandbox.hq.programme.people import People

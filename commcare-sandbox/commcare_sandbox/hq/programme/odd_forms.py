@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from commcare_sandbox.hq.programme.answers import CASE_XMLNS
 from commcare_sandbox.hq.programme.apps import LONG_QUESTIONS, LONG_XMLNS
-from commcare_sandbox.hq.programme.forms import (
-    CASE_XMLNS,
+from commcare_sandbox.hq.programme.forms import META_XMLNS, Form, cleaned, envelope
+from commcare_sandbox.hq.programme.kinds import (
     DELIVERY_FORM,
     HOUSEHOLD_FORM,
-    META_XMLNS,
     SURVEY_APP,
     SYSTEM_FORM,
     VISIT_FORM,
-    Form,
     Kind,
-    cleaned,
-    envelope,
 )
 from commcare_sandbox.hq.programme.odd_cases import LEGACY_ID
 from commcare_sandbox.hq.programme.people import People
