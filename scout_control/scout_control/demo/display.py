@@ -36,7 +36,8 @@ class Display(ABC):
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Show a table; numbers stand to the right."""
-        table = Table(title=title, title_justify="left", title_style="bold")
+        self._console.print(Text(f"\n{title}", style="bold"))
+        table = Table()
         numeric = [
             all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))
         ]
@@ -65,7 +66,7 @@ class PlainDisplay(Display):
 
     def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
         """Print the streams that moved, at most every two seconds."""
-        moved = {name: rows for name, rows in counts.items() if rows != self._said.get(name)}
+        moved = {name: rows for name, rows in counts.items() if rows != self._said.get(name, 0)}
         if not moved or time.monotonic() - self._said_at < LINE_EVERY_SECONDS:
             return
         self._said_at = time.monotonic()

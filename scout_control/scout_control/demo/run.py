@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from scout_control.settings import Settings
 
 LOOK_EVERY_SECONDS = 0.1
+SMALL_STEPS = {
+    "TAP_COMMCARE_PAGE_SIZE": "500",
+    "TARGET_SCOUT_POSTGRES_BATCH_SIZE_ROWS": "500",
+}
 LOADER = "target-scout-postgres"
 
 
@@ -62,8 +66,9 @@ class Watch:
                 counts = {load.stream: load.rows for load in self.found}
                 if counts:
                     self.display.rows(counts, self.totals)
-                if self.is_killer and self.killed_at is None and counts and not is_over:
-                    self._kill(meltano, sum(counts.values()))
+                rows = sum(counts.values())
+                if self.is_killer and self.killed_at is None and rows and not is_over:
+                    self._kill(meltano, rows)
         finally:
             loads.close()
 
@@ -97,7 +102,11 @@ def run(
     is_first: bool,
     kill_loader: bool = False,
 ) -> Done:
-    """Run the pipeline once, as control would for anybody."""
+    """Run the pipeline once, as control would for anybody.
+
+    A run whose loader shall be killed reads everything anew, in small steps, so that there is a
+    middle to kill it in.
+    """
     totals = world.sandbox.counts() if is_first else {}
     watch = Watch(world.server_url, display, totals, is_killer=kill_loader)
     dataset = world.size.dataset
@@ -110,9 +119,11 @@ def run(
             "TAP_COMMCARE_BASE_URL": world.sandbox.url,
             "TAP_COMMCARE_DOMAIN": world.sandbox.domain,
             "TAP_COMMCARE_USERNAME": world.sandbox.username,
+            **(SMALL_STEPS if kill_loader else {}),
         },
         secrets={"TAP_COMMCARE_API_KEY": world.sandbox.api_key},
         dbt_target=world.home / "dbt" / dataset.schema,
+        full_refresh=kill_loader,
         log_file=world.home / "run.log",
     )
     try:

@@ -25,6 +25,16 @@ KILL = "kill"
 FAULTS = {"429": "Too Many Requests", "500": "an internal error"}
 ONE_IN = 3  # requests that meet a planted fault
 SLOWED_MS = 300.0  # a page, so that there is a middle of the run to kill the loader in
+INCREMENTAL = "Incremental run: only the cases and forms that changed; applications in full"
+NEXT = (
+    ("make demo", "again: only what changed is read"),
+    ("make demo ARGS=--edit", "edit three cases, submit a form, read just those"),
+    ('make demo ARGS="--fault kill"', "kill the loader in mid-run: nothing is lost"),
+)
+LEAVE_RUNNING = (
+    "make demo ARGS=--keep-running",
+    "leave Postgres and the sandbox running, and show the same pipe by hand",
+)
 Json = dict[str, object]
 
 
@@ -115,7 +125,7 @@ def _run_with_fault(
         done = run(world, settings, display, is_first=is_first)
     finally:
         world.sandbox.call("set", {"fault": "", "fault_every": 0})
-    display.step(f"{world.sandbox.refusals():,} requests were answered so, and made again.")
+    display.step(f"Requests that were answered so, and made again: {world.sandbox.refusals():,}.")
     return done
 
 
@@ -151,16 +161,14 @@ def _show(world: World, done: Done, facts: Json, display: Display) -> None:
         )
         for load in done.loads
     ]
-    kind = "Incremental run: only what changed" if facts["is_incremental"] else "First run: all"
+    kind = INCREMENTAL if facts["is_incremental"] else "First run: everything"
     display.step(f"Read, loaded and modelled in {done.seconds:.1f} s.")
-    display.table(
-        f"\n{kind}", ("stream", "rows this run", "rows in table", "seconds", "rows/s"), rows
-    )
+    display.table(kind, ("stream", "rows this run", "rows in table", "seconds", "rows/s"), rows)
     if not facts["differences"]:
         counts = facts["rows"]
         display.say(f"Postgres has what the sandbox has: {_counted(counts)}.")
     display.table(
-        f"\n{query.TITLE}", query.COLUMNS, query.answer(world.server_url, schema, done.place.reader)
+        query.TITLE, query.COLUMNS, query.answer(world.server_url, schema, done.place.reader)
     )
 
 
@@ -171,32 +179,19 @@ def _counted(counts: object) -> str:
 
 def _next(world: World, options: Options, display: Display) -> None:
     programs = _short(Path(sys.executable).parent)
-    folder = by_hand.write(world)
+    folder = _short(by_hand.write(world))
     schema = world.size.dataset.schema
-    url = shlex.quote(world.server_url)
-    lines = [
-        "",
-        f"The data is in schema {schema}, in the files of {_short(world.home)}/postgres.",
-        "What to type next:",
-        f"  {programs}/scout psql                    look around in SQL",
-        "  make demo                            again: only what changed is read",
-        "  make demo ARGS=--edit                edit three cases, submit a form, read just those",
-        '  make demo ARGS="--fault kill"        kill the loader in mid-run; nothing is lost',
-    ]
+    display.say(f"\nThe data is in schema {schema}, in the files of {_short(world.home)}/postgres.")
+    display.say("What to type next:")
+    display.say(f"  {f'{programs}/scout psql':<30}  look around in SQL")
+    for command, meaning in NEXT if options.keep_running else (*NEXT, LEAVE_RUNNING):
+        display.say(f"  {command:<30}  {meaning}")
     if options.keep_running:
-        lines += [
-            f"Postgres and the sandbox go on at {world.sandbox.url} until: make demo ARGS=--stop",
-            f"  PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}",
-            "The same by hand:",
-            f"  {by_hand.command(programs, _short(folder))}",
-        ]
-    else:
-        lines.append(
-            "  make demo ARGS=--keep-running        leave Postgres and the sandbox running, "
-            "and show the same pipe by hand"
-        )
-    for line in lines:
-        display.say(line)
+        display.say(f"The API goes on at {world.sandbox.url} until: make demo ARGS=--stop")
+        url = shlex.quote(world.server_url)
+        display.say(f"  PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}")
+        display.say("The same pipe by hand:")
+        display.say(f"  {by_hand.command(programs, folder)}")
 
 
 def _short(path: Path) -> Path:
