@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from scout_control import leash
 from scout_control.rules.meltano_log import Progress, RunLog
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Run:
     def started(self) -> Iterator[Run]:
         """Start the run; end it and all its processes when the context is left."""
         with _work_directory() as work:
+            self.work = work
             self._began = time.monotonic()
             self.process = self._spawn(work)
             try:
@@ -151,7 +153,7 @@ class Run:
         command += ["--full-refresh"] if pipeline.full_refresh else []
         programs = Path(sys.executable).parent
         return subprocess.Popen(  # noqa: S603 - a fixed program; blocks come from the project
-            [str(programs / command[0]), *command[1:], *pipeline.blocks],
+            [*leash.held_by_us(), str(programs / command[0]), *command[1:], *pipeline.blocks],
             cwd=pipeline.project_root,
             env=environment(pipeline, self.run_id, work),
             stdin=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ A run's environment is built in ``meltano``; nothing of ours reaches it by accid
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scout_control.errors import SettingsError
@@ -21,6 +21,17 @@ class Settings:
 
     home: Path
     """``SCOUT_HOME``: where Postgres and the demo keep their files; ``.scout`` by default."""
+
+    database_url: str | None = field(default=None, repr=False)
+    """``SCOUT_DATABASE_URL``: the Postgres of the store; the embedded one when it is not set."""
+
+    encryption_keys: str | None = field(default=None, repr=False)
+    """``SCOUT_ENCRYPTION_KEYS``: Fernet keys with commas between; the first one encrypts."""
+
+    @property
+    def key_file(self) -> Path | None:
+        """Return where keys are kept beside the embedded Postgres; elsewhere they are not."""
+        return None if self.database_url else self.home / "encryption.keys"
 
     @classmethod
     def load(cls) -> Settings:
@@ -38,7 +49,12 @@ class Settings:
                 "Run this in the project's folder, or set SCOUT_PROJECT_ROOT to it.",
             )
         home = os.environ.get("SCOUT_HOME")
-        return cls(project_root=root, home=Path(home).absolute() if home else root / ".scout")
+        return cls(
+            project_root=root,
+            home=Path(home).absolute() if home else root / ".scout",
+            database_url=os.environ.get("SCOUT_DATABASE_URL") or None,
+            encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
+        )
 
 
 def _nearest_project() -> Path | None:

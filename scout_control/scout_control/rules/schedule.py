@@ -27,8 +27,8 @@ def retry_at(ended_at: datetime, failures: int, interval: timedelta) -> datetime
     5, 10, 20... minutes, and never longer than its own interval or a day.
     """
     longest = min(LONGEST_RETRY, interval)
-    doublings = min(max(failures, 1) - 1, 20)
-    return ended_at + min(FIRST_RETRY * 2**doublings, longest)
+    wait = FIRST_RETRY * float(2 ** min(max(failures, 1) - 1, 20))
+    return ended_at + min(wait, longest)
 
 
 def start_offsets(due: int) -> list[timedelta]:

@@ -46,6 +46,12 @@ class Store:
         self.engine = create_engine(sqlalchemy_url(url), pool_pre_ping=True, pool_size=4)
         event.listen(self.engine, "connect", _prepare)
 
+    @property
+    def driver_url(self) -> str:
+        """Return the URL as libpq understands it, with the password."""
+        plain = self.engine.url.set(drivername="postgresql")
+        return plain.render_as_string(hide_password=False)
+
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """Open a transaction: committed at the end, rolled back by an error.

@@ -175,8 +175,6 @@ class Credential(Identified, Base):
     kind: Mapped[str]
     secrets: Mapped[bytes]
     """Ciphertext of the fields by name."""
-    version: Mapped[int] = mapped_column(BigInteger, server_default="1")
-    """Grows with every change of the secrets: who renews a token changes the one that was read."""
     token_expires_at: Mapped[datetime | None]
     scopes: Mapped[str | None]
     external_user_id: Mapped[str | None]

@@ -75,7 +75,6 @@ CREATE TABLE scout_control.credentials (
     user_id TEXT,
     kind TEXT NOT NULL,
     secrets BYTEA NOT NULL,
-    version BIGINT DEFAULT '1' NOT NULL,
     token_expires_at TIMESTAMP WITH TIME ZONE,
     scopes TEXT,
     external_user_id TEXT,

@@ -1,0 +1,219 @@
+"""The logins of owners: stored and found. Write-only: only a run is ever given one.
+
+A login is found by source and owner, and in no other way. Tokens that rotate are changed by one at
+a time: whoever renews holds the credential's lock, and so does a run whose tap renews by itself.
+A new token takes only the place of the one it descends from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, update
+
+from scout_control.credentials.oauth import Tokens
+from scout_control.errors import (
+    CredentialMissingError,
+    CredentialRefusedError,
+    SettingsError,
+)
+from scout_control.store import audit, lookups
+from scout_control.store.models import Credential, Dataset, Source
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.credentials.encryption import Keyring
+    from scout_control.plugins import SourceType
+    from scout_control.store.database import Store
+
+OAUTH = "oauth2"
+# Fields of each kind of login; those in the second place are secrets.
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    OAUTH: ((), ("access_token", "refresh_token")),
+    "api_key": (("username",), ("api_key",)),
+    "username_password": (("username",), ("password",)),
+    "token": ((), ("access_token",)),
+    "settings": ((), ()),
+    "none": ((), ()),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose login it is: a project's or a user's."""
+
+    project_id: str | None = None
+    user_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.project_id is None) == (self.user_id is None):
+            raise SettingsError(
+                "A login belongs to one project or to one user.",
+                "Give either --project or --user.",
+            )
+
+    def __str__(self) -> str:
+        return f"--user {self.user_id}" if self.user_id else f"--project {self.project_id}"
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Owner:
+        """Return whose login a dataset is read with."""
+        if dataset.user_id is not None:
+            return cls(user_id=dataset.user_id)
+        return cls(project_id=dataset.project_source.project_id)
+
+
+@dataclass(kw_only=True)
+class Login:
+    """What a run needs to log in."""
+
+    credential_id: uuid.UUID | None
+    kind: str
+    fields: Mapping[str, str] = field(repr=False)
+    known: str | None = field(default=None, repr=False)
+    """The refresh token that the store holds, as far as this run knows."""
+
+    @property
+    def rotates(self) -> bool:
+        """Tell whether the run changes the login while it uses it."""
+        return self.kind == OAUTH and "refresh_token" in self.fields
+
+
+def save(
+    session: Session, keyring: Keyring, source: Source, owner: Owner, kind: str, **facts: Any
+) -> Credential:
+    """Store the login of an owner, in the place of an older one.
+
+    Args:
+        session: An open transaction.
+        keyring: Encrypts ``fields``.
+        source: Where it is good.
+        owner: Whose it is.
+        kind: One of ``KINDS``.
+        **facts: ``fields``, the secrets by name; and columns as they are.
+    """
+    ciphertext = keyring.encrypt(facts.pop("fields"))
+    found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
+    if found is None:
+        found = Credential(source_id=source.id, project_id=owner.project_id, user_id=owner.user_id)
+        session.add(found)
+    values = {"token_expires_at": None, "scopes": None, "external_user_id": None, **facts}
+    for name, value in values.items():
+        setattr(found, name, value)
+    found.kind, found.secrets = kind, ciphertext
+    found.is_valid, found.last_error = True, None
+    session.flush()
+    audit.record(session, "connected", "credential", found.id, source=source.name, login=kind)
+    return found
+
+
+def login_for(
+    session: Session, keyring: Keyring, dataset: Dataset, source_type: SourceType
+) -> Login:
+    """Return the login of a dataset's owner at its source.
+
+    Raises:
+        CredentialMissingError: There is none.
+        CredentialRefusedError: The source has refused it; a person must connect again.
+    """
+    source, owner = dataset.project_source.source, Owner.of(dataset)
+    found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
+    how = f"scout credentials connect {source.name} {owner}"
+    if found is None:
+        if not source_type.needs_login:
+            return Login(credential_id=None, kind="none", fields={})
+        raise CredentialMissingError(
+            f"No account is connected for {lookups.path(dataset)}.", f"Connect one: {how}"
+        )
+    if not found.is_valid:
+        raise CredentialRefusedError(
+            f"The login for {lookups.path(dataset)} is no longer accepted.", f"Connect again: {how}"
+        )
+    found.last_used_at = datetime.now(UTC)
+    fields = _for_tap(found, keyring)
+    return Login(
+        credential_id=found.id,
+        kind=found.kind,
+        fields=fields,
+        known=fields.get("refresh_token"),
+    )
+
+
+def _for_tap(found: Credential, keyring: Keyring) -> dict[str, str]:
+    """Return the fields that a tap is given; a tap that can renew gets no token that ends."""
+    fields = {str(name): str(value) for name, value in keyring.decrypt(found.secrets).items()}
+    if found.kind != OAUTH or "refresh_token" not in fields:
+        return fields
+    fields.pop("access_token", None)
+    fields["client_id"] = found.source.oauth_client_id or ""
+    if found.source.oauth_client_secret:
+        fields |= keyring.decrypt(found.source.oauth_client_secret)
+    return fields
+
+
+def take_back(store: Store, keyring: Keyring, login: Login, written: bytes) -> bool:
+    """Store what a tap wrote to its ``credential_file``; tell whether it was news."""
+    try:
+        stored = json.loads(written)
+    except ValueError:
+        return False
+    if not isinstance(stored, dict) or stored.get("refresh_token") in {None, login.known}:
+        return False
+    seconds = stored.get("expires_at")
+    tokens = Tokens(
+        access_token=stored.get("access_token") or "",
+        refresh_token=str(stored["refresh_token"]),
+        expires_at=datetime.fromtimestamp(seconds, UTC)
+        if isinstance(seconds, int | float)
+        else None,
+        scopes=None,
+    )
+    with store.begin() as session:
+        is_ours = replace(session, keyring, login.credential_id, login.known, tokens)
+    if is_ours:
+        login.known = tokens.refresh_token
+    return is_ours
+
+
+def replace(
+    session: Session,
+    keyring: Keyring,
+    credential_id: uuid.UUID | None,
+    known: str | None,
+    tokens: Tokens,
+) -> bool:
+    """Put new tokens in the place of those that they descend from; tell whether these were there.
+
+    A login that a person connected anew meanwhile, or that somebody else renewed, stays as it is.
+    """
+    found = session.get(Credential, credential_id, with_for_update=True)
+    if found is None:
+        return False
+    fields = keyring.decrypt(found.secrets)
+    if fields.get("refresh_token") != known:
+        return False
+    fresh = {**fields, "access_token": tokens.access_token}
+    if tokens.refresh_token:
+        fresh["refresh_token"] = tokens.refresh_token
+    found.secrets = keyring.encrypt(fresh)
+    found.token_expires_at = tokens.expires_at
+    found.scopes = tokens.scopes or found.scopes
+    found.is_valid, found.last_error = True, None
+    return True
+
+
+def refuse(session: Session, credential_id: uuid.UUID, reason: str) -> None:
+    """Remember that a source refused a login for good: a person must connect again."""
+    session.execute(
+        update(Credential)
+        .where(Credential.id == credential_id)
+        .values(is_valid=False, last_error=reason, updated_at=func.now())
+    )
+    audit.record(session, "needs reconnect", "credential", credential_id)

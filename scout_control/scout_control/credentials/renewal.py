@@ -1,0 +1,139 @@
+"""Renews logins before they end, and revokes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, update
+
+from scout_control.credentials.keeping import OAUTH, Owner, refuse, replace
+from scout_control.credentials.oauth import Client
+from scout_control.errors import (
+    ControlError,
+    CredentialMissingError,
+    CredentialRefusedError,
+    SettingsError,
+)
+from scout_control.rules.expiry import RENEW_TOKENS_BEFORE
+from scout_control.store import audit, locks, lookups
+from scout_control.store.models import Credential, Dataset, ProjectSource, Source
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
+    from scout_control.credentials.encryption import Keyring
+    from scout_control.plugins import Plugins
+    from scout_control.store.database import Store
+
+
+def expiring(session: Session, now: datetime) -> Sequence[uuid.UUID]:
+    """Return the logins whose token should be renewed now."""
+    return session.scalars(
+        select(Credential.id).where(
+            Credential.is_valid,
+            Credential.kind == OAUTH,
+            Credential.token_expires_at <= now + RENEW_TOKENS_BEFORE,
+        )
+    ).all()
+
+
+def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.UUID) -> str:
+    """Renew one login; return what came of it: renewed, busy, refused or failed.
+
+    Only a refusal for good makes it invalid. A run that uses it renews it by itself: busy.
+    """
+    with locks.holding(store, locks.of_credential(credential_id)) as is_ours:
+        if not is_ours:
+            return "busy"
+        with store.begin() as session:
+            found = session.get(Credential, credential_id)
+            if found is None or not found.is_valid:
+                return "refused"
+        try:
+            fields = keyring.decrypt(found.secrets)
+            if not fields.get("refresh_token"):
+                return "failed"
+            tokens = client_of(found.source, keyring, plugins).refresh(fields["refresh_token"])
+        except CredentialRefusedError as error:
+            with store.begin() as session:
+                refuse(session, credential_id, error.cause)
+            return "refused"
+        except ControlError as error:
+            with store.begin() as session:
+                session.get_one(Credential, credential_id).last_error = error.cause
+            return "failed"
+        with store.begin() as session:
+            replace(session, keyring, credential_id, fields["refresh_token"], tokens)
+        return "renewed"
+
+
+def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
+    """Return a source as an OAuth client sees it.
+
+    Raises:
+        SettingsError: Its type knows no OAuth, or the source has no client id.
+    """
+    source_type = plugins.source_type(source.source_type)
+    base_url = source.base_url or source_type.base_url
+    if source_type.oauth is None or not base_url:
+        raise SettingsError(
+            f"Sources of type {source_type.name} cannot be connected by OAuth.",
+            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+        )
+    if not source.oauth_client_id:
+        raise SettingsError(
+            f"The source {source.name} has no OAuth client id.",
+            f"Register an application at {base_url}, then: scout sources update {source.name} "
+            "--client-id ID",
+        )
+    secret = None
+    if source.oauth_client_secret:
+        secret = keyring.decrypt(source.oauth_client_secret)["client_secret"]
+    return Client(
+        source=source.name,
+        base_url=base_url,
+        paths=source_type.oauth,
+        client_id=source.oauth_client_id,
+        client_secret=secret,
+    )
+
+
+def revoke(store: Store, keyring: Keyring, plugins: Plugins, source: Source, owner: Owner) -> bool:
+    """Forget a login, and ask the source to forget it too; tell whether the source did.
+
+    Datasets that were read with it stop being refreshed.
+
+    Raises:
+        CredentialMissingError: There is none.
+    """
+    with store.begin() as session:
+        found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
+        if found is None:
+            raise CredentialMissingError(
+                f"No account is connected for {source.name} {owner}.", "Nothing to revoke."
+            )
+        fields = keyring.decrypt(found.secrets) if found.kind == OAUTH else {}
+        session.execute(delete(Credential).where(Credential.id == found.id))
+        _stop_datasets(session, source, owner)
+        audit.record(session, "revoked", "credential", found.id, source=source.name)
+    token = fields.get("refresh_token") or fields.get("access_token")
+    return bool(token) and client_of(source, keyring, plugins).revoke(str(token))
+
+
+def _stop_datasets(session: Session, source: Source, owner: Owner) -> None:
+    links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
+    if owner.project_id is not None:
+        links = links.where(ProjectSource.project_id == owner.project_id)
+        mine: ColumnElement[bool] = Dataset.user_id.is_(None)
+    else:
+        mine = Dataset.user_id == owner.user_id
+    session.execute(
+        update(Dataset)
+        .where(Dataset.project_source_id.in_(links), mine)
+        .values(next_sync_at=None, sync_error="The account was disconnected.")
+    )

@@ -1,0 +1,1 @@
+"""Joins the edges: sets up an installation, executes runs, keeps the schedule, ends what is over."""

@@ -1,0 +1,115 @@
+"""The queue: Procrastinate on the store's own Postgres.
+
+A job only says "look at this run": the run's own status decides whether there is anything to do, so
+that a job that comes twice, or late, or to a worker that dies, does no harm. Jobs are queued in the
+transaction that queues their runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Job
+from sqlalchemy import text
+
+from scout_control.store.database import driver_connection
+from scout_control.store.models import SCHEMA
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.store.database import Store
+
+RUNS, UPKEEP = "runs", "upkeep"
+RUN = "run"
+URGENT, ORDINARY = 10, 0
+OLD_JOBS = text("""
+    DELETE FROM scout_control.procrastinate_jobs
+     WHERE status NOT IN ('todo', 'doing')
+       AND NOT EXISTS (
+           SELECT FROM scout_control.procrastinate_events
+            WHERE job_id = procrastinate_jobs.id AND at > :before
+       )
+""")
+ORPHANED_JOBS = text("""
+    DELETE FROM scout_control.procrastinate_jobs AS job
+     WHERE status = 'doing'
+       AND NOT EXISTS (
+           SELECT FROM scout_control.procrastinate_workers AS worker
+            WHERE worker.id = job.worker_id AND last_heartbeat > now() - interval '2 minutes'
+       )
+""")
+
+logging.getLogger("procrastinate.periodic").setLevel(logging.WARNING)
+
+
+def app(store: Store) -> App:
+    """Return a queue without tasks: enough to put jobs into it."""
+    return App(connector=connector(store))
+
+
+def connector(store: Store, **pool: Any) -> PsycopgConnector:
+    """Return the way to the queue's tables, which are in the store's schema."""
+    return PsycopgConnector(
+        conninfo=store.driver_url,
+        kwargs={"options": f"-c search_path={SCHEMA}", "application_name": "scout queue"},
+        **pool,
+    )
+
+
+def defer(queue: App, session: Session, run_id: uuid.UUID, at: datetime | None = None) -> None:
+    """Ask for a run to be looked at, now or at a moment; once is enough."""
+    try:
+        with session.begin_nested():
+            queue.job_manager.defer_job(
+                job=_job(run_id, URGENT, at), connection=driver_connection(session)
+            )
+    except AlreadyEnqueued:
+        return
+
+
+def defer_all(
+    queue: App, session: Session, runs: Iterable[tuple[uuid.UUID, datetime | None]]
+) -> None:
+    """Ask for many new runs to be looked at."""
+    jobs = [_job(run_id, ORDINARY, at) for run_id, at in runs]
+    if jobs:
+        queue.job_manager.batch_defer_jobs(jobs=jobs, connection=driver_connection(session))
+
+
+def waiting(session: Session) -> set[str]:
+    """Return the ids of the runs that a job is waiting for."""
+    found = session.execute(
+        text(
+            "SELECT args ->> 'run_id' FROM scout_control.procrastinate_jobs "
+            "WHERE status = 'todo' AND task_name = :task"
+        ),
+        {"task": RUN},
+    )
+    return set(found.scalars())
+
+
+def purge(session: Session, before: datetime) -> None:
+    """Forget jobs that ended long ago, and those of workers that died."""
+    session.execute(OLD_JOBS, {"before": before})
+    session.execute(ORPHANED_JOBS)
+
+
+def _job(run_id: uuid.UUID, priority: int, at: datetime | None) -> Job:
+    return Job(
+        id=None,
+        queue=RUNS,
+        task_name=RUN,
+        lock=None,
+        queueing_lock=f"{RUN} {run_id}",
+        priority=priority,
+        scheduled_at=at,
+        task_kwargs={"run_id": str(run_id)},
+    )

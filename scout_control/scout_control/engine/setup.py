@@ -1,0 +1,100 @@
+"""Sets an installation up: tables, a place for Meltano's state, a first connection. Repeatable."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+from sqlalchemy import select
+
+from scout_control.engine.site import MELTANO_SCHEMA, Site
+from scout_control.errors import ServerError
+from scout_control.meltano import PASSED_ON
+from scout_control.store import audit, migrate
+from scout_control.store.database import driver_connection
+from scout_control.store.models import Connection, ServiceLogin
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+DEFAULT_CONNECTION = "default"
+MELTANO_SECONDS = 120
+
+
+def init(site: Site) -> str:
+    """Bring everything to the version of this program; return the version of the store.
+
+    Raises:
+        ControlError: There is no key, or the database does not let us.
+    """
+    keyring = site.keyring
+    version = migrate.migrate(site.store)
+    with site.store.begin() as session:
+        if session.scalar(select(Connection).where(Connection.host.is_(None))) is None:
+            session.add(Connection(name=DEFAULT_CONNECTION, description="The store's own database"))
+            audit.record(session, "initialised", "store", version)
+        if session.get(ServiceLogin, site.meltano_role) is None:
+            password = secrets.token_urlsafe(32)
+            session.add(
+                ServiceLogin(
+                    role=site.meltano_role, secrets=keyring.encrypt({"password": password})
+                )
+            )
+            _make_place_for_meltano(session, site.meltano_role, password)
+    _let_meltano_make_its_tables(site)
+    return version
+
+
+def _make_place_for_meltano(session: Session, role: str, password: str) -> None:
+    connection = driver_connection(session)
+    names = {"role": sql.Identifier(role), "schema": sql.Identifier(MELTANO_SCHEMA)}
+    encryption = connection.pgconn.encrypt_password(
+        password.encode(), role.encode(), b"scram-sha-256"
+    )
+    exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if exists is None:
+        connection.execute(sql.SQL("CREATE ROLE {role}").format(**names))
+    for statement in (
+        sql.SQL("ALTER ROLE {role} LOGIN PASSWORD {password}").format(
+            **names, password=sql.Literal(encryption.decode())
+        ),
+        sql.SQL("ALTER ROLE {role} SET search_path TO {schema}").format(**names),
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema}").format(**names),
+        sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC").format(**names),
+        sql.SQL("GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}").format(**names),
+        sql.SQL("GRANT {role} TO CURRENT_USER").format(**names),
+    ):
+        connection.execute(statement)
+
+
+def _let_meltano_make_its_tables(site: Site) -> None:
+    """Let Meltano migrate its own tables now, so that many first runs at once need not."""
+    programs = Path(sys.executable).parent
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= {
+        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
+        "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
+        "MELTANO_DATABASE_URI": site.meltano_url,
+        "MELTANO_SYS_DIR_ROOT": str(site.settings.home / "meltano"),
+        "MELTANO_AUTO_INSTALL": "false",
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(  # noqa: S603 - a fixed program
+        [str(programs / "meltano"), "state", "list"],
+        cwd=site.settings.project_root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=MELTANO_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise ServerError(
+            "Meltano could not make its tables.",
+            f"Try in {site.settings.project_root}: meltano state list",
+        )

@@ -1,0 +1,130 @@
+"""One installation: its settings, store, keys and plugins, opened when they are first needed."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from sqlalchemy import select
+
+from scout_control import embedded
+from scout_control.credentials.encryption import Keyring
+from scout_control.errors import SettingsError
+from scout_control.plugins import Plugins
+from scout_control.settings import Settings
+from scout_control.store.database import Store
+from scout_control.store.models import Connection, Dataset, ServiceLogin
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+POSTGRES = "postgres"
+DATABASE = "control"
+MELTANO_SCHEMA = "scout_meltano"
+
+
+class Site:
+    """What commands and workers work with. Close it, or use it as a context."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def load(cls) -> Site:
+        """Return the installation that the environment names."""
+        return cls(Settings.load())
+
+    @cached_property
+    def url(self) -> str:
+        """Return the URL of the store; the embedded Postgres is started when no other is named."""
+        if self.settings.database_url:
+            return self.settings.database_url
+        self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return embedded.create_database(embedded.start(self.settings.home / POSTGRES), DATABASE)
+
+    @cached_property
+    def store(self) -> Store:
+        """Return the store."""
+        return Store(self.url)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """Return the encryption keys."""
+        return Keyring.of(self.settings.encryption_keys, self.settings.key_file)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Return what meltano.yml offers."""
+        return Plugins(self.settings.project_root)
+
+    @property
+    def meltano_role(self) -> str:
+        """Return the role that Meltano keeps state as: one for each store of a server."""
+        name = self.store.engine.url.database or ""
+        return f"{MELTANO_SCHEMA}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def meltano_url(self) -> str:
+        """Return the URL by which Meltano reaches its own schema and nothing else.
+
+        Raises:
+            SettingsError: The installation was never set up.
+        """
+        with self.store.begin() as session:
+            found = session.scalar(
+                select(ServiceLogin.secrets).where(ServiceLogin.role == self.meltano_role)
+            )
+        if found is None:
+            raise SettingsError("Meltano has no place for its state yet.", "Run: scout init")
+        password = self.keyring.decrypt(found)["password"]
+        return with_login(self.store.driver_url, self.meltano_role, password)
+
+    def server_url(self, connection: Connection) -> str:
+        """Return the URL of a database that dataset schemas live in."""
+        if connection.host is None or connection.login is None:
+            return self.store.driver_url
+        login = self.keyring.decrypt(connection.login)
+        options = {"sslmode": connection.sslmode} if connection.sslmode else {}
+        host = connection.host
+        if host.startswith("/"):
+            options["host"], host = host, ""
+        place = f"{host}:{connection.port}" if host else ""
+        address = ("postgresql", place, "/" + quote(connection.database or "", safe=""))
+        return with_login(
+            urlunsplit((*address, urlencode(options), "")), login["user"], login["password"]
+        )
+
+    def server_url_of(self, dataset: Dataset) -> str:
+        """Return the URL of the database that a dataset lives in."""
+        return self.server_url(dataset.project_source.project.connection)
+
+    def is_in_store(self, dataset: Dataset) -> bool:
+        """Tell whether a dataset lives in the store's own database."""
+        return dataset.project_source.project.connection.host is None
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def with_login(url: str, user: str, password: str) -> str:
+    """Return a URL with another login."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))

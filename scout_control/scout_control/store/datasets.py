@@ -1,0 +1,130 @@
+"""Datasets: made, due, idle, touched, and what became of them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from scout_control.rules.naming import Dataset as Names
+from scout_control.rules.naming import OwnerKind
+from scout_control.rules.runs import LIVE, DatasetStatus, dataset_before
+from scout_control.store.models import Dataset, ProjectSource, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+REFRESHED = (DatasetStatus.PENDING, DatasetStatus.READY, DatasetStatus.ERROR)
+
+
+def ensure(session: Session, link: ProjectSource, user_id: str | None, now: datetime) -> Dataset:
+    """Return the dataset of an owner, made when missing; its name never changes afterwards."""
+    names = Names(
+        owner_kind=OwnerKind.USER if user_id else OwnerKind.PROJECT,
+        owner_id=user_id or link.project_id,
+        project_id=link.project_id,
+        source_id=str(link.source_id),
+        source_type=link.source.source_type.removeprefix("tap-"),
+    )
+    session.execute(
+        insert(Dataset)
+        .values(
+            project_source_id=link.id,
+            user_id=user_id,
+            schema_name=names.schema,
+            owner=names.owner,
+            next_sync_at=now,
+            last_activity_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    owner = Dataset.user_id == user_id if user_id else Dataset.user_id.is_(None)
+    return session.scalars(select(Dataset).where(Dataset.project_source_id == link.id, owner)).one()
+
+
+def names(dataset: Dataset) -> Names:
+    """Return what the dataset schema of a dataset is called after."""
+    link = dataset.project_source
+    return Names(
+        owner_kind=OwnerKind.USER if dataset.user_id else OwnerKind.PROJECT,
+        owner_id=dataset.user_id or link.project_id,
+        project_id=link.project_id,
+        source_id=str(link.source_id),
+        source_type=link.source.source_type.removeprefix("tap-"),
+    )
+
+
+def due(session: Session, now: datetime) -> Sequence[uuid.UUID]:
+    """Return the datasets that should run now and have no run alive, the longest due first."""
+    is_busy = select(Run.id).where(Run.dataset_id == Dataset.id, Run.status.in_(LIVE)).exists()
+    return session.scalars(
+        select(Dataset.id)
+        .join(Dataset.project_source)
+        .where(
+            Dataset.next_sync_at <= now,
+            Dataset.status.in_(REFRESHED),
+            ~Dataset.is_paused,
+            ProjectSource.is_active,
+            ~is_busy,
+        )
+        .order_by(Dataset.next_sync_at)
+    ).all()
+
+
+def idle(session: Session, untouched_since: datetime) -> Sequence[uuid.UUID]:
+    """Return datasets that seem unused; whoever drops one looks again."""
+    latest = func.greatest(Dataset.last_activity_at, Dataset.last_sync_at, Dataset.created_at)
+    return session.scalars(
+        select(Dataset.id)
+        .where(
+            Dataset.last_activity_at <= untouched_since,
+            latest <= untouched_since,
+            Dataset.status.in_(dataset_before(DatasetStatus.EXPIRED)),
+        )
+        .order_by(Dataset.last_activity_at)
+    ).all()
+
+
+def lock(session: Session, dataset_id: uuid.UUID) -> Dataset | None:
+    """Return a dataset as it is now, and let nobody change it until the transaction ends."""
+    return session.scalar(
+        select(Dataset)
+        .where(Dataset.id == dataset_id)
+        .with_for_update(of=Dataset)
+        .execution_options(populate_existing=True)
+    )
+
+
+def move(session: Session, dataset_id: uuid.UUID, then: DatasetStatus, **values: Any) -> bool:
+    """Move a dataset, unless it has moved meanwhile; tell whether it did."""
+    moved = session.scalar(
+        update(Dataset)
+        .where(Dataset.id == dataset_id, Dataset.status.in_(dataset_before(then)))
+        .values(status=then, updated_at=func.now(), **values)
+        .returning(Dataset.id)
+    )
+    return moved is not None
+
+
+def touch(session: Session, dataset_id: uuid.UUID, now: datetime) -> None:
+    """Remember that a dataset is in use."""
+    session.execute(
+        update(Dataset)
+        .where(Dataset.id == dataset_id, Dataset.last_activity_at < now)
+        .values(last_activity_at=now)
+    )
+
+
+def of_owner(session: Session, project_id: str | None, user_id: str | None) -> Sequence[Dataset]:
+    """Return what an owner sees: the project's datasets, and the user's own."""
+    statement = select(Dataset).join(Dataset.project_source).order_by(Dataset.schema_name)
+    if project_id is not None:
+        statement = statement.where(ProjectSource.project_id == project_id)
+    if user_id is not None:
+        statement = statement.where(Dataset.user_id.is_(None) | (Dataset.user_id == user_id))
+    return session.scalars(statement).all()

@@ -1,0 +1,137 @@
+"""Finds what a caller names: by name, by id, or by the path that people type."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, NoReturn
+
+from sqlalchemy import select
+
+from scout_control.errors import NotFoundError
+from scout_control.store.models import (
+    Connection,
+    Credential,
+    Dataset,
+    Project,
+    ProjectSource,
+    Run,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
+
+def connection(session: Session, name: str) -> Connection:
+    """Return an active connection.
+
+    Raises:
+        NotFoundError: There is none of that name or id.
+    """
+    found = session.scalar(select(Connection).where(Connection.is_active, _named(Connection, name)))
+    return found or _missing("connection", name, "scout connections list")
+
+
+def project(session: Session, name: str) -> Project:
+    """Return an active project.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    found = session.scalar(select(Project).where(Project.is_active, Project.id == name))
+    return found or _missing("project", name, "scout projects list")
+
+
+def source(session: Session, name: str) -> Source:
+    """Return an active source.
+
+    Raises:
+        NotFoundError: There is none of that name or id.
+    """
+    found = session.scalar(select(Source).where(Source.is_active, _named(Source, name)))
+    return found or _missing("source", name, "scout sources list")
+
+
+def link(session: Session, project_id: str, source_name: str) -> ProjectSource:
+    """Return how a source is linked to a project.
+
+    Raises:
+        NotFoundError: Project or source is unknown, or they are not linked.
+    """
+    found = session.scalar(
+        select(ProjectSource).where(
+            ProjectSource.is_active,
+            ProjectSource.project_id == project(session, project_id).id,
+            ProjectSource.source_id == source(session, source_name).id,
+        )
+    )
+    return found or _missing("link", f"{project_id}/{source_name}", "scout sources link")
+
+
+def dataset(session: Session, name: str) -> Dataset:
+    """Return a dataset by its id, its dataset schema, or project/source, project/source/user.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    statement = select(Dataset)
+    if identity := _uuid(name):
+        statement = statement.where(Dataset.id == identity)
+    elif "/" in name:
+        project_id, source_name, *user = name.split("/", 2)
+        statement = statement.join(Dataset.project_source).join(ProjectSource.source)
+        statement = statement.where(
+            ProjectSource.project_id == project_id, _named(Source, source_name)
+        )
+        owner = Dataset.user_id == user[0] if user else Dataset.user_id.is_(None)
+        statement = statement.where(owner)
+    else:
+        statement = statement.where(Dataset.schema_name == name)
+    return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
+
+
+def run(session: Session, name: str) -> Run:
+    """Return a run by its id.
+
+    Raises:
+        NotFoundError: There is none, or this is not an id.
+    """
+    identity = _uuid(name)
+    found = session.get(Run, identity) if identity else None
+    return found or _missing("run", name, "scout runs list")
+
+
+def credential(
+    session: Session, source_id: uuid.UUID, project_id: str | None, user_id: str | None
+) -> Credential | None:
+    """Return the credential of exactly this owner at exactly this source: there is no other way."""
+    owner = (
+        Credential.user_id == user_id
+        if user_id is not None
+        else (Credential.project_id == project_id) & Credential.user_id.is_(None)
+    )
+    return session.scalar(select(Credential).where(Credential.source_id == source_id, owner))
+
+
+def path(found: Dataset) -> str:
+    """Return how people name a dataset."""
+    link = found.project_source
+    parts = [link.project_id, link.source.name, *([found.user_id] if found.user_id else [])]
+    return "/".join(parts)
+
+
+def _named(model: type[Connection | Source], name: str) -> ColumnElement[bool]:
+    identity = _uuid(name)
+    return model.id == identity if identity else model.name == name
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _missing(kind: str, name: str, command: str) -> NoReturn:
+    raise NotFoundError(f"There is no {kind} {name!r}.", f"See: {command}")
