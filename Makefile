@@ -8,6 +8,7 @@ SOURCE ?= commcare
 ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .PHONY: help setup demo test check fix bench clean
