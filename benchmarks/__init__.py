@@ -1,0 +1,1 @@
+"""Measurements and endurance runs; see README.md."""
