@@ -13,7 +13,7 @@ from commcare_sandbox.hq.programme.answers import ANSWERS, Visit
 from commcare_sandbox.hq.programme.cases import FAMILIES, FAMILY, gps
 from commcare_sandbox.hq.programme.kinds import BUILD, KINDS, SYSTEM_FORM, Kind
 from commcare_sandbox.hq.programme.people import People
-from commcare_sandbox.hq.programme.spine import Spine
+from commcare_sandbox.hq.programme.spine import TIE_EVERY, TIE_SIZE, Spine
 from commcare_sandbox.seeds import pick
 
 Form = dict[str, Any]
@@ -149,7 +149,7 @@ class Forms:
 
 
 def _is_edited(number: int) -> bool:
-    return number % 31 == 8
+    return number % 31 == 8 and number % TIE_EVERY >= TIE_SIZE
 
 
 def is_archived(number: int) -> bool:

@@ -56,9 +56,13 @@ class Spine:
         return moments.NORMAL
 
     def lag(self, number: int, longest: int) -> int:
-        """Return up to how much earlier another moment of a record is; ties have one lag."""
+        """Return by how many microseconds another moment of a record is earlier.
+
+        They are whole milliseconds, and the same for ties: so ties remain ties.
+        """
         anchor = number - place if (place := number % TIE_EVERY) < TIE_SIZE else number
-        return 1 + mix(anchor, self._salt + longest) % min(longest, self._step // 8)
+        most = min(longest, self._step // 8) // 1000
+        return 1000 * (1 + mix(anchor, self._salt + longest) % most)
 
     def find(self, millisecond: int, moment: Callable[[int], int]) -> int:
         """Return the first number whose ``moment`` is at or after a millisecond.
