@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from dimagi_api.bookmarks import Bookmarks, Entry
@@ -22,7 +23,12 @@ Position = dict[str, Any]
 Expand = Callable[[Sequence[Any]], Iterable[Record]]
 
 PASSES = 4
+OF_A_VERSION = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
 FRESH_SECONDS = 86400.0
+
+
+class ListChangedError(Exception):
+    """A list changed while it was read, so that some of its rows may have been missed."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,6 @@ class ListPage:
     """A page of a list."""
 
     rows: Sequence[Any]
-    total: int | None
-    """How many rows the list has, if the server says so."""
     following: Position | None
     """Where the next page is, or None after the last."""
 
@@ -40,7 +44,11 @@ class ListSource(Protocol):
     """Something that is read page by page."""
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
-        """Return the page at a position; the first without one."""
+        """Return the page at a position; the first without one.
+
+        Raises:
+            ListChangedError: The list has to be read again from its beginning.
+        """
 
 
 class Versions:
@@ -81,15 +89,18 @@ class Versions:
             self._pending[stream.name].discard(domain)
             return not self._pending[stream.name]
 
-    def remember_complete(self, stream: ApiStream, domain: str) -> None:
-        """Remember a complete domain while others are not, or all of them."""
+    def remember_complete(self, stream: ApiStream, domain: str, kept: Entry) -> None:
+        """Remember a complete domain, with what else is kept of it, or that all are."""
         version = self._chosen[stream.name]
         if self._pending[stream.name]:
-            entry = {"version": version, "is_complete": True, "completed_at": int(time.time())}
-            self._bookmarks.write(stream.name, domain, entry)
+            done = {"version": version, "is_complete": True, "completed_at": int(time.time())}
+            self._bookmarks.write(stream.name, domain, kept | done)
             return
+        self._bookmarks.write(stream.name, domain, kept)
         for each in self._domains:
-            self._bookmarks.write(stream.name, each, {"last_version": version})
+            entry = self._bookmarks.read(stream.name, each)
+            left = {name: value for name, value in entry.items() if name not in OF_A_VERSION}
+            self._bookmarks.write(stream.name, each, left | {"last_version": version})
 
 
 def was_completed(entry: Entry) -> bool:
@@ -132,10 +143,13 @@ class FullTableReading:
             return
         position = self._resume(entries)
         for _ in range(PASSES):
-            if self._pass(run, position):
-                self._finish(run)
-                return
-            position = None
+            try:
+                self._pass(run, position)
+            except ListChangedError:
+                position = None
+                continue
+            self._finish(run)
+            return
         raise UnavailableError(
             f"The list behind {self._names} changed during each of {PASSES} reads.",
             "Run again at a quieter time; no older rows were removed.",
@@ -151,28 +165,20 @@ class FullTableReading:
         is_shared = len(positions) == len(entries) and all(p == first for p in positions)
         return first if is_shared and isinstance(first, dict) else None
 
-    def _pass(self, run: Run, position: Position | None) -> bool:
-        """Read to the end; tell whether the list held still, as far as its count tells."""
-        seen = int(position["seen"]) if position else 0
-        total = position.get("total") if position else None
-        following = position["at"] if position else None
-        is_first = position is None
-        while is_first or following is not None:
-            page = self.source.page(following)
-            seen += len(page.rows)
-            if not is_first and page.total != total:
-                return False
-            is_first, total, following = False, page.total, page.following
-            state = {"at": following, "seen": seen, "total": total}
+    def _pass(self, run: Run, position: Position | None) -> None:
+        while True:
+            page = self.source.page(position)
+            position = page.following
             run.write_page(
                 self,
                 [(stream, expand(page.rows)) for stream, expand in self.members],
-                lambda state=state: self._remember(run, state),  # type: ignore[misc]
+                partial(self._remember, run, position),
             )
-        return total is None or seen == total
+            if position is None:
+                return
 
-    def _remember(self, run: Run, position: Position) -> None:
-        if position["at"] is None:
+    def _remember(self, run: Run, position: Position | None) -> None:
+        if position is None:
             return
         for stream in self.streams:
             entry = {"version": self.versions.of(stream), "position": position}
@@ -181,16 +187,19 @@ class FullTableReading:
             run.bookmarks.write(stream.name, self.domain, entry)
 
     def _finish(self, run: Run) -> None:
-        finish_versions(run, self.domain, self.streams, self.versions)
+        finish_versions(run, self.domain, {s: {} for s in self.streams}, self.versions)
 
 
 def finish_versions(
-    run: Run, domain: str, streams: Sequence[ApiStream], versions: Versions
+    run: Run, domain: str, streams: Mapping[ApiStream, Entry], versions: Versions
 ) -> None:
-    """Note that a domain's tables are complete; activate those whose other domains are, too."""
+    """Note that a domain's tables are complete; activate those whose other domains are, too.
+
+    What else is to be remembered of a stream, such as a bookmark, comes with it.
+    """
     with run.output.interruption.held(), run.output.lock:
-        for stream in streams:
+        for stream, kept in streams.items():
             if versions.complete(stream, domain):
                 stream.activate()
-            versions.remember_complete(stream, domain)
+            versions.remember_complete(stream, domain, kept)
         run.output.write_state(run.bookmarks.state)

@@ -66,8 +66,8 @@ class ApiStream(Stream):
 
     @property
     def reads_in_full(self) -> bool:
-        """Tell whether the catalog asks for all records in each run."""
-        return self.replication_method == "FULL_TABLE"
+        """Tell whether the catalog or the settings ask for all records in each run."""
+        return self.replication_method == "FULL_TABLE" or self.config.get("deletions") == "sweep"
 
     def begin(self, version: int | None) -> None:
         """Write the schema, and the version under which the records follow."""

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from dimagi_api.messages import Record
 
-from tap_commcare.tastypie import body, number
-from tap_commcare.values import NULL, flag, json_array, moment, text
+from tap_commcare.tastypie import body
+from tap_commcare.values import NULL, flag, integer, json_array, moment, text
 
 
 class AppRow(msgspec.Struct, dict=True):
@@ -65,7 +65,7 @@ def app_records(rows: Iterable[AppRow], domain: str) -> Iterator[Record]:
             "id": row.id,
             "domain": domain,
             "name": text(row.name),
-            "version": number(row.version),
+            "version": integer(row.version),
             "is_released": flag(row.is_released),
             "built_on": moment(row.built_on),
             "build_comment": text(row.build_comment),

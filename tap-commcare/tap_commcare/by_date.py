@@ -20,7 +20,8 @@ from requests.models import PreparedRequest
 
 from tap_commcare import hq
 from tap_commcare.source import More, TimedPage
-from tap_commcare.tastypie import Envelope, number
+from tap_commcare.tastypie import Envelope
+from tap_commcare.values import integer
 from tap_commcare.windows import Window
 
 Row = TypeVar("Row")
@@ -131,7 +132,7 @@ class ByDateSource(Generic[Row]):
 
     def _is_cut(self, page: Envelope[Row], limit: int | None) -> bool:
         """Tell whether the range holds more rows than this page."""
-        allowed = number(page.meta.limit)
+        allowed = integer(page.meta.limit)
         if limit is None and allowed is not None and 0 < allowed < self.page_size:
             self.page_size = allowed
         if page.total is None:

@@ -92,10 +92,10 @@ class TimedReading:
         for member in self.members:
             self._recall(run, member)
             run.begin(member.stream, member.version)
-        started: int | None = None
+        started = 0
         ahead = ReadAhead(self.source, self.executor, self.width)
         for window, page in ahead.pages(self._common_start()):
-            if started is None:
+            if not started:
                 started = timestamps.milliseconds(page.asked_at)
             self._write(run, window, page, started)
         self._finish(run, started)
@@ -151,31 +151,34 @@ class TimedReading:
         run.write_page(self, [(member.stream, records) for member, records in pages], remember)
 
     def _remember(self, run: Run, member: Member, started: int, progress: Progress | None) -> None:
-        entry: dict[str, Any] = {}
-        if member.bookmark is not None:
-            entry["replication_key"] = member.stream.replication_key or "indexed_on"
-            entry["replication_key_value"] = member.bookmark
-        entry["read_started_at"] = timestamps.spell(timestamps.moment(started))
-        if member.read_to is not None and (
-            member.bookmark is None or timestamps.stamp(member.bookmark) != member.read_to
-        ):
-            entry["read_to"] = timestamps.spell(timestamps.moment(member.read_to))
-        if self.scope:
-            entry["scope"] = self.scope
+        entry = self._entry(member, started)
         if member.version is not None:
             entry["version"] = member.version
         if progress is not None:
             entry["position"] = progress.entry()
         run.bookmarks.write(member.stream.name, self.domain, entry)
 
-    def _finish(self, run: Run, started: int | None) -> None:
-        in_full = [member.stream for member in self.members if member.stream.reads_in_full]
+    def _entry(self, member: Member, started: int) -> dict[str, Any]:
+        """Return what is remembered of a stream, however its read ended."""
+        entry: dict[str, Any] = {}
+        if member.bookmark is not None:
+            entry["replication_key"] = member.stream.replication_key or "indexed_on"
+            entry["replication_key_value"] = member.bookmark
+        entry["read_started_at"] = timestamps.spell(timestamps.moment(started))
+        known = None if member.bookmark is None else timestamps.stamp(member.bookmark)
+        if member.read_to is not None and member.read_to != known:
+            entry["read_to"] = timestamps.spell(timestamps.moment(member.read_to))
+        if self.scope:
+            entry["scope"] = self.scope
+        return entry
 
+    def _finish(self, run: Run, started: int) -> None:
         def remember() -> None:
             for member in self.members:
-                if not member.stream.reads_in_full and started is not None:
+                if member.version is None:
                     self._remember(run, member, started, None)
 
         run.write_page(self, [], remember)
+        in_full = {m.stream: self._entry(m, started) for m in self.members if m.version}
         if in_full:
             finish_versions(run, self.domain, in_full, self.versions)

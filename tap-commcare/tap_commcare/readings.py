@@ -14,14 +14,17 @@ from functools import partial
 from typing import Any
 
 from dimagi_api import settings, timestamps
-from dimagi_api.full_table import FullTableReading, Versions
+from dimagi_api.full_table import FullTableReading, ListSource, Versions
 from dimagi_api.http import Api
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading
 
-from tap_commcare import applications, cases, forms
+from tap_commcare import applications, case_v1, cases, fields, forms, lists, tables
 from tap_commcare.by_date import ByDateSource
+from tap_commcare.dated_list import DatedListReading
 from tap_commcare.incremental import Member, TimedReading
+from tap_commcare.streams.people import USERS
+from tap_commcare.streams.places import LOCATIONS
 from tap_commcare.tastypie import ListEndpoint
 
 
@@ -39,6 +42,17 @@ class World:
         """Return the rows per request, where an endpoint gives ``most``."""
         return min(int(self.config.get("page_size") or most), most)
 
+    @property
+    def overlap(self) -> int:
+        """Return how far before a bookmark to begin, in milliseconds."""
+        return round(float(self.config["overlap_seconds"]) * 1000)
+
+    @property
+    def start_date(self) -> int | None:
+        """Return the first stamp that is wanted, if the settings say so."""
+        start_date = self.config.get("start_date")
+        return timestamps.stamp(start_date) if start_date else None
+
     def timed(
         self,
         domain: str,
@@ -47,14 +61,13 @@ class World:
         filters: Mapping[str, Sequence[str]],
     ) -> TimedReading:
         """Return a reading by time."""
-        start_date = self.config.get("start_date")
         return TimedReading(
             domain=domain,
             members=members,
             source=source,
             versions=self.versions,
-            overlap=round(float(self.config["overlap_seconds"]) * 1000),
-            start_date=timestamps.stamp(start_date) if start_date else None,
+            overlap=self.overlap,
+            start_date=self.start_date,
             scope=scope_of(filters),
             executor=self.executor,
             width=lambda: self.api.gate(domain).width(self.concurrency),
@@ -74,8 +87,24 @@ Chosen = Mapping[str, ApiStream]
 
 def _cases(world: World, domain: str, chosen: Chosen) -> Reading:
     case_types = settings.text_list(world.config, "case_types")
-    source = cases.CaseSource(world.api, domain, world.page_size(cases.MOST_CASES), case_types)
-    members = [Member(chosen["cases"], source.records)]
+    size = world.page_size(cases.MOST_CASES)
+    source: Any = cases.CaseSource(world.api, domain, size, case_types)
+    expand: Callable[[Any], Any] = source.records
+    if world.config["case_api"] == "v1":
+        wanted = frozenset(case_types)
+        source = ByDateSource(
+            api=world.api,
+            domain=domain,
+            resource="case/v1",
+            read=case_v1.BODY,
+            facts=case_v1.FACTS,
+            page_size=size,
+            date="indexed_on",
+            second_date="server_date_modified",
+            params=[("type", case_types[0])] if len(case_types) == 1 else [],
+        )
+        expand = partial(case_v1.case_v1_records, domain=domain, case_types=wanted)
+    members = [Member(chosen["cases"], expand)]
     return world.timed(domain, source, members, {"case_types": case_types})
 
 
@@ -136,11 +165,80 @@ def _applications(world: World, domain: str, chosen: Chosen) -> Reading:
     return FullTableReading(domain, members, endpoint, world.versions)
 
 
-# Streams that share a read, and what makes it.
-GROUPS: tuple[tuple[tuple[str, ...], Callable[[World, str, Chosen], Reading]], ...] = (
+def _users(world: World, domain: str, chosen: Chosen) -> Reading:
+    size = world.page_size(lists.MOST_ROWS)
+    source = lists.UsersSource(
+        active=lists.endpoint(world.api, domain, "user/v1", size),
+        deactivated=lists.endpoint(world.api, domain, "user/v1", size, [("archived", "true")]),
+    )
+    expand = partial(fields.records, USERS, domain=domain)
+    return FullTableReading(domain, [(chosen["users"], expand)], source, world.versions)
+
+
+def _list(world: World, domain: str, chosen: Chosen) -> Reading:
+    ((name, stream),) = chosen.items()
+    facts = lists.LISTS[name]
+    size = world.page_size(lists.MOST_ROWS)
+    source = lists.endpoint(world.api, domain, facts.resource, size)
+    expand = partial(fields.records, facts.fields, domain=domain)
+    return FullTableReading(domain, [(stream, expand)], source, world.versions)
+
+
+def _locations(world: World, domain: str, chosen: Chosen) -> Reading:
+    size = world.page_size(lists.MOST_ROWS)
+
+    def changed_since(moment: str | None) -> ListSource:
+        params = [] if moment is None else [("last_modified__gte", moment)]
+        return lists.endpoint(world.api, domain, "location/v1", size, params)
+
+    return DatedListReading(
+        domain=domain,
+        stream=chosen["locations"],
+        source=changed_since,
+        make=partial(fields.records, LOCATIONS, domain=domain),
+        versions=world.versions,
+        overlap=world.overlap,
+        start_date=world.start_date,
+    )
+
+
+def _report_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
+    reports = settings.text_list(world.config, "reports")
+    if not reports:
+        return None
+    size = world.page_size(tables.MOST_REPORT_ROWS)
+    source = tables.ReportsSource(world.api, domain, reports, size)
+    expand = partial(tables.report_records, domain=domain)
+    scope = scope_of({"reports": reports})
+    members = [(chosen["report_rows"], expand)]
+    return FullTableReading(domain, members, source, world.versions, scope)
+
+
+def _ucr_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
+    data_sources = settings.text_list(world.config, "data_sources")
+    if not data_sources:
+        return None
+    return tables.UcrReading(
+        api=world.api,
+        domain=domain,
+        stream=chosen["ucr_rows"],
+        data_sources=data_sources,
+        page_size=world.page_size(tables.MOST_UCR_ROWS),
+        overlap=world.overlap,
+        versions=world.versions,
+    )
+
+
+# Streams that share a read, and what makes it; nothing for a stream whose settings name nothing.
+GROUPS: tuple[tuple[tuple[str, ...], Callable[[World, str, Chosen], Reading | None]], ...] = (
     (("cases",), _cases),
     (("forms", "form_cases"), _forms),
     (("applications", "case_types", "form_definitions", "form_questions"), _applications),
+    (("users",), _users),
+    (("locations",), _locations),
+    *(((name,), _list) for name in lists.LISTS),
+    (("report_rows",), _report_rows),
+    (("ucr_rows",), _ucr_rows),
 )
 
 
@@ -150,6 +248,7 @@ def readings_of(world: World, domain: str, streams: Sequence[ApiStream]) -> list
     readings = []
     for names, make in GROUPS:
         chosen = {name: by_name[name] for name in names if name in by_name}
-        if chosen:
-            readings.append(make(world, domain, chosen))
+        reading = make(world, domain, chosen) if chosen else None
+        if reading is not None:
+            readings.append(reading)
     return readings

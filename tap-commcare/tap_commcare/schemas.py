@@ -47,4 +47,14 @@ def json_array(description: str, items: Column | None = None) -> Column:
     return {"type": ["array", "null"], "items": items or {}, "description": description}
 
 
+def integer_key(description: str) -> Column:
+    """Return the schema of a whole number that is never null."""
+    return {"type": ["integer"], "description": description}
+
+
+def number(description: str) -> Column:
+    """Return the schema of a number with decimals."""
+    return {"type": ["number", "null"], "description": description}
+
+
 DOMAIN = key("The project space that the record belongs to.")

@@ -13,8 +13,6 @@ LOGINS = {
     "password": ("username", "password"),
 }
 
-_SECONDS = {"minimum": 0}
-
 
 def _text(name: str, title: str, description: str, **more: Any) -> th.Property[Any]:
     return th.Property(name, th.StringType, title=title, description=description, **more)
@@ -82,6 +80,23 @@ PROPERTIES = th.PropertiesList(
         title="Archived forms",
         description="Read archived forms too, with archived = true.",
         default=True,
+    ),
+    th.Property(
+        "case_api",
+        th.StringType,
+        title="Case API",
+        description="v2, or v1 for servers that have no other.",
+        allowed_values=["v2", "v1"],
+        default="v2",
+    ),
+    th.Property(
+        "deletions",
+        th.StringType,
+        title="Deletions",
+        description="sweep reads cases, forms and locations in full, so that a target removes what"
+        " no longer exists; off reads only what changed.",
+        allowed_values=["off", "sweep"],
+        default="off",
     ),
     _seconds(
         "overlap_seconds",

@@ -32,6 +32,14 @@ from tap_commcare.streams.applications import (
 )
 from tap_commcare.streams.cases import CasesStream
 from tap_commcare.streams.forms import FormCasesStream, FormsStream
+from tap_commcare.streams.people import GroupsStream, UsersStream, WebUsersStream
+from tap_commcare.streams.places import LocationsStream, LocationTypesStream
+from tap_commcare.streams.tables import (
+    LookupTableRowsStream,
+    LookupTablesStream,
+    ReportRowsStream,
+    UcrRowsStream,
+)
 
 
 class TapCommCare(ApiTap):
@@ -44,10 +52,19 @@ class TapCommCare(ApiTap):
         CasesStream,
         FormsStream,
         FormCasesStream,
+        UsersStream,
+        WebUsersStream,
+        GroupsStream,
+        LocationsStream,
+        LocationTypesStream,
         ApplicationsStream,
         CaseTypesStream,
         FormDefinitionsStream,
         FormQuestionsStream,
+        LookupTablesStream,
+        LookupTableRowsStream,
+        ReportRowsStream,
+        UcrRowsStream,
     )
 
     @property

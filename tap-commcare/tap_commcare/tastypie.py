@@ -6,7 +6,7 @@ list that ends too early looks complete.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -14,10 +14,11 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from dimagi_api.bodies import Body
 from dimagi_api.errors import ShapeError
-from dimagi_api.full_table import ListPage, Position
+from dimagi_api.full_table import ListChangedError, ListPage, Position
 from dimagi_api.http import Answer, Api, same_origin
 
 from tap_commcare import hq
+from tap_commcare.values import integer
 
 Row = TypeVar("Row")
 
@@ -40,14 +41,7 @@ class Envelope(msgspec.Struct, Generic[Row]):
     @property
     def total(self) -> int | None:
         """Return how many rows there are in all pages, if the server says so."""
-        return number(self.meta.total_count)
-
-
-def number(value: Any) -> int | None:
-    """Return a whole number, also from text, as some endpoints write it."""
-    if type(value) is int:
-        return value
-    return int(value) if type(value) is str and value.isdecimal() else None
+        return integer(self.meta.total_count)
 
 
 def body(row: type[Row]) -> Body[Envelope[Row]]:
@@ -64,6 +58,7 @@ class ListEndpoint(Generic[Row]):
         resource: Such as ``user/v1``.
         params: What is asked of it, besides the page size.
         page_size: Rows per page; None for an endpoint without pages.
+        check_domain: Where a row says which domain it belongs to, if it does.
     """
 
     api: Api
@@ -72,6 +67,7 @@ class ListEndpoint(Generic[Row]):
     read: Body[Envelope[Row]]
     params: Sequence[tuple[str, str]] = ()
     page_size: int | None = None
+    check_domain: Callable[[Row], Any] | None = None
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one."""
@@ -79,17 +75,23 @@ class ListEndpoint(Generic[Row]):
         url = same_origin(asked, self.api.base_url)
         answer: Answer[Envelope[Row]] = self.api.get(url, (), self.domain, self.read)
         page = answer.value
+        if self.check_domain is not None:
+            for row in page.objects:
+                hq.check_domain(self.check_domain(row), self.domain)
+        seen = (int(position["seen"]) if position else 0) + len(page.objects)
+        if position and position.get("total") != page.total:
+            raise ListChangedError
         following = hq.next_path(page.meta.next, asked)
-        offset = number(page.meta.offset) or 0
-        if following is None and page.total is not None:
-            came = offset + len(page.objects)
-            if came < page.total:
+        if following is None:
+            if page.total is not None and seen < page.total and limit is None:
                 raise ShapeError(
-                    f"{self.resource} of {self.domain} ended after {came} of {page.total} rows.",
+                    f"{self.resource} of {self.domain} ended after {seen} of {page.total} rows.",
                     "Nothing was taken for complete; run again.",
                 )
-        rows = page.objects
-        return ListPage(rows, page.total, None if following is None else {"next": following})
+            return ListPage(page.objects, None)
+        if not page.objects:
+            raise ShapeError(f"{self.resource} of {self.domain} shows an empty page and a next.")
+        return ListPage(page.objects, {"next": following, "seen": seen, "total": page.total})
 
     def _first(self, limit: int | None) -> str:
         params = [*self.params]

@@ -44,3 +44,10 @@ def json_object(value: msgspec.Raw) -> msgspec.Raw | None:
 def json_array(value: msgspec.Raw) -> msgspec.Raw | None:
     """Return a list as it came; anything else is None."""
     return value if memoryview(value)[0] == ARRAY else None
+
+
+def integer(value: Any) -> int | None:
+    """Return a whole number, also from its spelling as text."""
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is str and value.isdecimal() else None
