@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 CASE_MOMENTS = ("date_opened", "last_modified", "server_last_modified", "indexed_on", "date_closed")
 CASE_TEXTS = ("case_id", "domain", "case_type", "case_name", "external_id", "owner_id")
@@ -17,13 +18,22 @@ def moment(text: str | None) -> datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
+def without_nul(value: Any) -> Any:
+    """Return a JSON value as Postgres can hold it; the target removes and counts these."""
+    if isinstance(value, dict):
+        return {without_nul(name): without_nul(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nul(inner) for inner in value]
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
 def cases(records: Iterable[Mapping]) -> dict[str, dict]:
     return {
         record["case_id"]: {
             **{name: record[name] or None for name in CASE_TEXTS},
             **{name: moment(record[name]) for name in CASE_MOMENTS},
             "closed": record["closed"],
-            "properties": record["properties"],
+            "properties": without_nul(record["properties"]),
             "indices": record["indices"],
         }
         for record in records
@@ -37,7 +47,7 @@ def forms(records: Iterable[Mapping]) -> dict[str, dict]:
             "form_id": record["id"],
             "archived": record["archived"],
             "app_id": record["app_id"] or None,
-            "form_data": record["form"],
+            "form_data": without_nul(record["form"]),
         }
         for record in records
     }

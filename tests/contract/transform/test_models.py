@@ -74,9 +74,11 @@ def test_models_build_on_empty_tables_and_pass_their_unit_tests(
     assert "WARN=0 ERROR=0 SKIP=0" in done.stdout
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT schemaname FROM pg_views WHERE viewname LIKE 'stg_commcare__%'"
+            "SELECT viewname FROM pg_views WHERE schemaname = %s ORDER BY viewname",
+            [dataset_schema],
         )
-        assert cursor.fetchall() == [(dataset_schema,)]
+        built = [name for (name,) in cursor.fetchall()]
+    assert built == sorted(path.stem for path in STAGING.glob("*.sql"))
 
 
 def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
