@@ -1,1 +1,1 @@
-"""Joins the edges: sets up an installation, executes runs, keeps the schedule, ends what is over."""
+"""Joins the edges: sets up an installation, executes runs, keeps the schedule, ends things."""

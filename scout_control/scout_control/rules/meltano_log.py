@@ -15,6 +15,8 @@ from typing import Any
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
 DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
+FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
+OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
 ERRORS = frozenset({"error", "critical"})
 EXTRACTOR, LOADER = "extractors", "loaders"
 
@@ -38,11 +40,15 @@ class RunLog:
     transform_error: str | None = None
     failed_models: list[str] = field(default_factory=list)
     complaint: str | None = None
+    streams: dict[str, str] = field(default_factory=dict)
+    """What became of each stream, as the tap's last line lists them."""
 
     def take(self, line: str) -> Progress | None:
         """Learn from one line; return the progress that it reports."""
         if found := PAUSED.search(line):
             self.resume_at = found[1]
+        if (found := FINISHED.search(line)) and not self.streams:
+            self.streams = dict(OUTCOME.findall(found[1]))
         event = _parse(line)
         if event is None:
             return None

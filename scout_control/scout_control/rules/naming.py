@@ -20,6 +20,7 @@ DIGEST_CHARACTERS = 8
 NOT_PLAIN = re.compile(r"[^a-z0-9]+")
 READER_SUFFIX = "_ro"
 WRITER_SUFFIX = "_rw"
+QUERY_SUFFIX = "_query"
 
 
 class OwnerKind(StrEnum):
@@ -66,6 +67,11 @@ def reader_role(schema: str) -> str:
 def writer_role(schema: str) -> str:
     """Return the role that loads and transforms a dataset schema and reaches no other."""
     return schema + WRITER_SUFFIX
+
+
+def query_role(schema: str) -> str:
+    """Return the role that ``scout query`` logs in as: a reader that can be nothing else."""
+    return schema + QUERY_SUFFIX
 
 
 def plain(text: str) -> str:

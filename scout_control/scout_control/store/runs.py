@@ -78,7 +78,7 @@ def claim(
 
 
 def move(
-    session: Session, run_id: uuid.UUID, then: RunStatus, worker: str | None = None, **values: Any
+    session: Session, run_id: uuid.UUID, then: RunStatus, holder: str | None = None, **values: Any
 ) -> bool:
     """Move a run, unless it has moved meanwhile; tell whether it did.
 
@@ -86,12 +86,12 @@ def move(
         session: An open transaction.
         run_id: The run.
         then: The status to come.
-        worker: Only while this worker has it.
+        holder: Only while this worker has it.
         **values: Columns that change with it.
     """
     conditions = [Run.id == run_id, Run.status.in_(before(then))]
-    if worker is not None:
-        conditions.append(Run.worker == worker)
+    if holder is not None:
+        conditions.append(Run.worker == holder)
     moved = session.scalar(
         update(Run)
         .where(*conditions)

@@ -1,0 +1,203 @@
+"""What becomes of a run and its dataset when it has ended, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import update
+
+from scout_control.credentials import keeping
+from scout_control.engine import queue
+from scout_control.errors import (
+    ControlError,
+    CredentialMissingError,
+    CredentialRefusedError,
+    RunPausedError,
+)
+from scout_control.rules import runs as rules
+from scout_control.rules import schedule
+from scout_control.rules.runs import DatasetStatus, RunStatus
+from scout_control.store import audit, datasets, metadata, runs
+from scout_control.store.models import Dataset, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.credentials.keeping import Login
+    from scout_control.engine.site import Site
+
+SHORTEST_PAUSE = timedelta(seconds=30)
+NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """What is known of a run at its end."""
+
+    worker: str
+    error: ControlError | None = None
+    is_partial: bool = False
+    transform_error: str | None = None
+    resume_at: str | None = None
+    rows_loaded: Mapping[str, int] = field(default_factory=dict)
+    row_counts: Mapping[str, int | None] = field(default_factory=dict)
+    streams: Mapping[str, str] = field(default_factory=dict)
+    catalog: bytes | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
+    login: Login | None = None
+
+
+def end(site: Site, run: Run, facts: Facts) -> bool:
+    """Write the end of a run down, unless somebody moved it meanwhile; tell whether it was ours."""
+    now = datetime.now(UTC)
+    with site.store.begin() as session:
+        if isinstance(facts.error, RunPausedError):
+            return _pause(session, site, run, facts, now)
+        then = _status(facts)
+        is_ours = runs.move(
+            session, run.id, then, facts.worker, completed_at=now, **_columns(run, facts, then)
+        )
+        if not is_ours:
+            return False
+        _end_dataset(session, run, facts, then, now)
+        if facts.catalog or facts.content:
+            metadata.save(session, run.dataset, _found(facts), now)
+        used = facts.login.credential_id if facts.login else None
+        if isinstance(facts.error, CredentialRefusedError) and used:
+            keeping.refuse(session, used, facts.error.cause)
+        audit.record(session, str(then), "run", run.id, dataset=run.dataset.schema_name)
+    return True
+
+
+def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) -> bool:
+    """Give a run back to the queue; tell whether it was ours to give."""
+    now = datetime.now(UTC)
+    with site.store.begin() as session:
+        is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None)
+        if is_ours:
+            queue.defer(queue.app(site.store), session, run.id, now + wait if wait else None)
+    return is_ours
+
+
+def settle(session: Session, dataset: Dataset) -> None:
+    """Let a dataset be what it was before a run that was cancelled."""
+    then = rules.settled(has_data=dataset.last_sync_at is not None)
+    interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
+    now = datetime.now(UTC)
+    datasets.move(
+        session,
+        dataset.id,
+        then,
+        next_sync_at=schedule.next_sync_at(now, interval, str(dataset.id)),
+    )
+
+
+def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:
+    resume_at = max(_moment(facts.resume_at) or now + SHORTEST_PAUSE, now)
+    is_ours = runs.move(
+        session,
+        run.id,
+        RunStatus.PAUSED,
+        facts.worker,
+        resume_at=resume_at,
+        **_columns(run, facts, RunStatus.PAUSED),
+    )
+    if is_ours:
+        queue.defer(queue.app(site.store), session, run.id, resume_at)
+    return is_ours
+
+
+def _status(facts: Facts) -> RunStatus:
+    if facts.error is None or facts.transform_error:
+        return RunStatus.COMPLETED
+    return RunStatus.PARTIAL if facts.is_partial else RunStatus.FAILED
+
+
+def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
+    is_failure = facts.error is not None and not facts.transform_error
+    rows = {**run.rows_loaded, **facts.rows_loaded}  # the latter count all attempts
+    result = {
+        "status": str(then),
+        "run_id": str(run.id),
+        "schema": run.dataset.schema_name,
+        "sources": {
+            stream: {"state": facts.streams.get(stream, "loaded"), "rows": rows.get(stream, 0)}
+            for stream in {**rows, **facts.streams}
+        },
+        "rows_loaded": sum(rows.values()),
+    }
+    if facts.transform_error:
+        result["transform_error"] = facts.transform_error
+    if is_failure and facts.error:
+        result["error"] = {"code": rules.code(facts.error), "message": str(facts.error)}
+    return {
+        "phase": "done",
+        "rows_loaded": rows,
+        "result": result,
+        "transform_error": facts.transform_error,
+        "error_code": rules.code(facts.error) if is_failure and facts.error else None,
+        "error_message": str(facts.error) if is_failure else None,
+        "pid": None,
+    }
+
+
+def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now: datetime) -> None:
+    dataset = run.dataset
+    interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
+    values: dict[str, Any] = {"sync_error": str(facts.error) if facts.error else None}
+    if facts.row_counts:
+        values["row_counts"] = dict(facts.row_counts)
+    if then == RunStatus.COMPLETED:
+        values |= {
+            "failures": 0,
+            "last_sync_at": now,
+            "next_sync_at": schedule.next_sync_at(now, interval, str(dataset.id)),
+        }
+        datasets.move(session, dataset.id, DatasetStatus.READY, **values)
+        return
+    failures = dataset.failures + 1
+    needs_a_person = isinstance(facts.error, NEEDS_A_PERSON)
+    values |= {
+        "failures": failures,
+        "next_sync_at": None if needs_a_person else schedule.retry_at(now, failures, interval),
+    }
+    if then == RunStatus.PARTIAL:
+        values["last_sync_at"] = now
+    is_ready = then == RunStatus.PARTIAL
+    datasets.move(
+        session, dataset.id, DatasetStatus.READY if is_ready else DatasetStatus.ERROR, **values
+    )
+
+
+def _found(facts: Facts) -> dict[str, Any]:
+    """Return what is worth keeping of a catalog: names and JSON schemas of the streams."""
+    found: dict[str, Any] = {"content": dict(facts.content)} if facts.content else {}
+    try:
+        catalog = json.loads(facts.catalog or b"{}")
+        streams = {
+            str(stream.get("stream") or stream["tap_stream_id"]): {
+                "key": stream.get("key_properties") or [],
+                "schema": stream.get("schema") or {},
+            }
+            for stream in catalog.get("streams", ())
+        }
+    except (ValueError, AttributeError, KeyError, TypeError):
+        streams = {}
+    return {**found, "streams": streams} if streams else found
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def reset_next_sync(session: Session, dataset_id: Any, now: datetime) -> None:
+    """Let a dataset be due now."""
+    session.execute(update(Dataset).where(Dataset.id == dataset_id).values(next_sync_at=now))

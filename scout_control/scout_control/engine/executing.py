@@ -1,0 +1,264 @@
+"""Executes one run: provision, discover, load, transform; and writes down how it ended.
+
+The dataset's lock is held from before anything is provisioned until the end is written down; the
+lock of a login whose tokens rotate, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import uuid
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from scout_control.engine import counting, ending, places, preparing, queue
+from scout_control.engine.ending import Facts
+from scout_control.engine.watching import Reason, Watch
+from scout_control.errors import (
+    ConflictError,
+    ControlError,
+    NotFoundError,
+    RunFailedError,
+    RunInterruptedError,
+    ServerError,
+)
+from scout_control.loads import Loads
+from scout_control.meltano import Ended
+from scout_control.meltano import Run as MeltanoRun
+from scout_control.rules.outcomes import failure, transform_failure
+from scout_control.rules.runs import RunStatus
+from scout_control.store import audit, lookups, runs
+from scout_control.store.locks import Locks, of_credential, of_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scout_control.engine.preparing import Preparation
+    from scout_control.engine.site import Site
+    from scout_control.store.models import Run
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(seconds=20)
+LONGEST_RUN_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a run is at, for whoever watches."""
+
+    phase: str
+    message: str
+    progress: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who executes, and how it is told and asked."""
+
+    name: str
+    on_step: Callable[[Step], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+    early: bool = False
+    """Take a paused run before its time."""
+    timeout: float = LONGEST_RUN_SECONDS
+
+
+def caller_name() -> str:
+    """Return a name that no other attempt at a run has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def execute(site: Site, run_id: uuid.UUID, caller: Caller) -> Run | None:
+    """Execute a waiting run if its time has come; return it as it ended, or nothing.
+
+    Raises:
+        ServerError: The store does not answer.
+    """
+    locks = Locks(site.store)
+    try:
+        with site.store.begin() as session:
+            waiting = lookups.run(session, str(run_id))
+        if not locks.take(of_dataset(waiting.dataset_id)):
+            _look_again(site, waiting)
+            return None
+        with site.store.begin() as session:
+            run = runs.claim(session, run_id, caller.name, datetime.now(UTC), early=caller.early)
+        if run is None:
+            return None
+        _attempt(site, run, caller, locks)
+        with site.store.begin() as session:
+            return lookups.run(session, str(run_id))
+    except NotFoundError:
+        return None
+    finally:
+        locks.close()
+
+
+def _look_again(site: Site, run: Run) -> None:
+    """Somebody holds the dataset, perhaps one that is just ending: come back later."""
+    with site.store.begin() as session:
+        if run.status == RunStatus.QUEUED:
+            at = datetime.now(UTC) + LOOK_AGAIN
+            queue.defer(queue.app(site.store), session, run.id, at)
+
+
+def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
+    """Bring a run that is ours to an end, whatever happens."""
+    facts = Facts(worker=caller.name)
+    try:
+        preparation = preparing.prepare(site, run)
+        try:
+            facts.login = preparation.login
+            if preparation.login.rotates and not locks.take(
+                of_credential(preparation.login.credential_id)
+            ):
+                ending.hand_back(site, run, caller.name, LOOK_AGAIN)
+                return
+            if not _work(site, run, caller, locks, preparation, facts):
+                return
+        finally:
+            preparation.clean()
+    except ControlError as error:
+        facts.error = error
+    except BaseException as error:
+        facts.error = RunFailedError(
+            f"The run broke inside ({type(error).__name__}).", "Look into the worker's log."
+        )
+        with suppress(ControlError):
+            ending.end(site, run, facts)
+        raise
+    ending.end(site, run, facts)
+
+
+def _work(
+    site: Site,
+    run: Run,
+    caller: Caller,
+    locks: Locks,
+    preparation: Preparation,
+    facts: Facts,
+) -> bool:
+    """Do the run; tell whether its end is ours to write down."""
+    schema = run.dataset.schema_name
+    caller.on_step(Step(phase="provisioning", message=f"Provisioning {schema}"))
+    place = places.provision(site, run.dataset)
+    meltano = MeltanoRun(preparing.pipeline(site, run, preparation, place), attempts(run)[-1])
+    watch = Watch(site, locks, run.id, meltano, caller.name)
+    watch.keep(preparation.login, preparation.credential_file)
+    watch.stop_when(caller.should_stop)
+    with meltano.started():
+        watch.start()
+        try:
+            ended = meltano.follow(_teller(watch, caller, preparation), caller.timeout)
+        finally:
+            watch.finish()
+    if watch.reason in {Reason.MOVED, Reason.ALONE}:
+        return False
+    if watch.reason is Reason.STOPPED:
+        ending.hand_back(site, run, caller.name)
+        return False
+    _take_facts(site, run, ended, watch, facts)
+    if preparation.source_type.metadata_streams and not facts.error:
+        facts.content = counting.content(
+            site.server_url_of(run.dataset), schema, preparation.source_type.metadata_streams
+        )
+    return True
+
+
+def _teller(watch: Watch, caller: Caller, preparation: Preparation) -> Callable[[Any], None]:
+    caller.on_step(
+        Step(phase="discovering", message=f"Discovering {preparation.source_type.label}")
+    )
+
+    def tell(progress: Any) -> None:
+        counted = watch.progress.setdefault(progress.stream, {"fetched": 0, "total": None})
+        counted["fetched"] += progress.records
+        watch.phase = "loading"
+        caller.on_step(
+            Step(
+                phase="loading",
+                message=f"Loading {progress.stream}",
+                progress={name: dict(counts) for name, counts in watch.progress.items()},
+            )
+        )
+
+    return tell
+
+
+def attempts(run: Run) -> list[str]:
+    """Return the names under which the attempts at a run load, the present one last."""
+    return [str(uuid.uuid5(run.id, str(number))) for number in range(1, run.attempt + 1)]
+
+
+def _take_facts(site: Site, run: Run, ended: Ended, watch: Watch, facts: Facts) -> None:
+    facts.error = error_of(ended)
+    facts.transform_error = ended.log.transform_error if facts.error else None
+    facts.resume_at = ended.log.resume_at
+    facts.streams = ended.log.streams
+    facts.is_partial = "completed" in ended.log.streams.values() and facts.error is not None
+    facts.catalog = watch.catalog
+    server_url, schema = site.server_url_of(run.dataset), run.dataset.schema_name
+    try:
+        facts.rows_loaded = _rows_loaded(server_url, schema, attempts(run))
+        facts.row_counts = counting.count_all(server_url, schema)
+    except ServerError as error:
+        log.warning("rows_not_counted run=%s: %s", run.id, error.cause)
+
+
+def _rows_loaded(server_url: str, schema: str, names: list[str]) -> Counter[str]:
+    """Return what all attempts have committed of each stream."""
+    rows: Counter[str] = Counter()
+    loads = Loads(server_url, schema)
+    try:
+        for name in names:
+            for load in loads.of_run(name):
+                rows[load.stream] += load.rows
+    finally:
+        loads.close()
+    return rows
+
+
+def error_of(ended: Ended) -> ControlError | None:
+    """Return the error that the end of a run amounts to."""
+    if ended.is_complete:
+        return None
+    if ended.is_interrupted:
+        return RunInterruptedError("The run took too long, and was ended.", "Run it again.")
+    if ended.log.transform_error:
+        return transform_failure(ended.log)
+    return failure(ended.log)
+
+
+def cancel(site: Site, run_id: str) -> Run:
+    """Cancel a run: its status first, so that whoever executes it hears of it and ends it.
+
+    Raises:
+        NotFoundError: There is no such run.
+        ConflictError: It has ended already.
+    """
+    with site.store.begin() as session:
+        run = lookups.run(session, run_id)
+        was = run.status
+        moved = runs.move(
+            session,
+            run.id,
+            RunStatus.CANCELLED,
+            completed_at=datetime.now(UTC),
+            resume_at=None,
+            phase="done",
+            result={**run.result, "status": "cancelled", "cancelled": True, "previous_state": was},
+        )
+        if not moved:
+            raise ConflictError(
+                f"Run {run.id} is not in progress (state: {run.status}).", "Nothing to cancel."
+            )
+        ending.settle(session, run.dataset)
+        audit.record(session, "cancelled", "run", run.id, previous=was)
+    with site.store.begin() as session:
+        return lookups.run(session, run_id)

@@ -1,0 +1,162 @@
+"""The dataset schema of a dataset: made before each run, dropped when nobody uses it.
+
+Whoever calls holds the dataset's lock: sessions of its writer that are still there are left over
+from a worker that died or was cut off, and are ended.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2 import sql
+
+from scout_control import provision as provisioning
+from scout_control.engine.site import MELTANO_SCHEMA
+from scout_control.errors import ConflictError, OwnershipError, ServerError
+from scout_control.rules.naming import query_role, reader_role, writer_role
+from scout_control.store.datasets import names
+from scout_control.store.models import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
+
+    from scout_control.engine.site import Site
+    from scout_control.provision import Place
+    from scout_control.store.models import Dataset
+
+LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+LET_TOUCH = (
+    "GRANT USAGE ON SCHEMA {store} TO {reader}",
+    "GRANT EXECUTE ON FUNCTION {store}.touch(text) TO {reader}",
+)
+# Relations, functions and types elsewhere that hang on something in this schema.
+DEPENDENTS = """
+    SELECT DISTINCT format('%%I.%%I', outer_space.nspname, dependent.relname)
+      FROM pg_depend
+      JOIN pg_rewrite ON pg_rewrite.oid = pg_depend.objid
+      JOIN pg_class AS dependent ON dependent.oid = pg_rewrite.ev_class
+      JOIN pg_namespace AS outer_space ON outer_space.oid = dependent.relnamespace
+      JOIN pg_class AS inner_one ON inner_one.oid = pg_depend.refobjid
+      JOIN pg_namespace AS inner_space ON inner_space.oid = inner_one.relnamespace
+     WHERE pg_depend.classid = 'pg_rewrite'::regclass
+       AND pg_depend.refclassid = 'pg_class'::regclass
+       AND inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
+    UNION
+    SELECT format('%%I.%%I', outer_space.nspname, dependent.relname)
+      FROM pg_constraint
+      JOIN pg_class AS dependent ON dependent.oid = pg_constraint.conrelid
+      JOIN pg_namespace AS outer_space ON outer_space.oid = dependent.relnamespace
+      JOIN pg_class AS inner_one ON inner_one.oid = pg_constraint.confrelid
+      JOIN pg_namespace AS inner_space ON inner_space.oid = inner_one.relnamespace
+     WHERE inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
+    ORDER BY 1
+"""
+FORGET_STATE = (
+    "DELETE FROM {meltano}.state WHERE right(state_id, length(%(end)s)) = %(end)s",
+    "DELETE FROM {meltano}.runs WHERE right(job_name, length(%(end)s)) = %(end)s",
+)
+
+
+def provision(site: Site, dataset: Dataset) -> Place:
+    """Make sure that the place is there, for exactly its readers, and that nobody else writes.
+
+    Raises:
+        ControlError: The server does not answer, does not let us, or the schema is another's.
+    """
+    server_url = site.server_url_of(dataset)
+    place = provisioning.provision(server_url, names(dataset))
+    with _cursor(server_url) as cursor:
+        cursor.execute(LEFT_OVER, [place.writer])
+        if site.is_in_store(dataset):
+            _let_touch(cursor, place.reader)
+        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [query_role(place.schema)])
+        is_queried = cursor.fetchone() is not None
+    members = [*dataset.readers, *([query_role(place.schema)] if is_queried else [])]
+    provisioning.let_read(server_url, place.schema, members)
+    return place
+
+
+def forget_state(site: Site, schema: str) -> None:
+    """Let the next load of a dataset begin from the start; committed before anything is dropped.
+
+    A place without state is read anew; state without a place would lose rows for good.
+    """
+    with _cursor(site.store.driver_url) as cursor:
+        for statement in FORGET_STATE:
+            composed = sql.SQL(statement).format(meltano=sql.Identifier(MELTANO_SCHEMA))
+            cursor.execute(composed, {"end": f":{schema}"})
+
+
+def drop(site: Site, dataset: Dataset, *, force: bool = False) -> None:
+    """Drop a dataset schema and its roles, and the state that belongs to it.
+
+    Raises:
+        ConflictError: Something outside depends on it, and ``force`` is not given.
+        OwnershipError: A schema of that name is there and is not this dataset's.
+    """
+    forget_state(site, dataset.schema_name)
+    server_url = site.server_url_of(dataset)
+    with closing(provisioning.connect(server_url)) as connection:
+        try:
+            with connection, connection.cursor() as cursor:
+                _drop(cursor, dataset, force=force)
+        except psycopg2.Error as error:
+            raise ServerError(
+                f"Postgres did not drop {dataset.schema_name} "
+                f"({type(error).__name__}, SQLSTATE {error.pgcode}).",
+                "It is tried again; see the server's log.",
+            ) from None
+
+
+def dependents(cursor: Cursor, schema: str) -> list[str]:
+    """Return what outside of a schema hangs on it."""
+    cursor.execute(DEPENDENTS, {"schema": schema})
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _drop(cursor: Cursor, dataset: Dataset, *, force: bool) -> None:
+    schema = dataset.schema_name
+    cursor.execute(
+        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
+        [schema],
+    )
+    found = cursor.fetchone()
+    if found and found[0] != dataset.owner:
+        raise OwnershipError(
+            f"The schema {schema} belongs to another owner.", "Nothing was dropped."
+        )
+    if found and not force and (hanging := dependents(cursor, schema)):
+        raise ConflictError(
+            f"{', '.join(hanging)} would be dropped together with {schema}.",
+            "Drop them first, or use --force.",
+        )
+    cursor.execute(LEFT_OVER, [writer_role(schema)])
+    cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+    for role in (writer_role(schema), query_role(schema), reader_role(schema)):
+        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
+        if cursor.fetchone() is not None:
+            name = sql.Identifier(role)
+            cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+            cursor.execute(sql.SQL("DROP OWNED BY {}").format(name))
+            cursor.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+@contextmanager
+def _cursor(url: str) -> Iterator[Cursor]:
+    """Open a transaction; committed at the end."""
+    with (
+        closing(provisioning.connect(url)) as connection,
+        connection,
+        connection.cursor() as opened,
+    ):
+        yield opened
+
+
+def _let_touch(cursor: Cursor, reader: str) -> None:
+    names_of = {"store": sql.Identifier(SCHEMA), "reader": sql.Identifier(reader)}
+    for statement in LET_TOUCH:
+        cursor.execute(sql.SQL(statement).format(**names_of))

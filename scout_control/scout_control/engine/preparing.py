@@ -1,0 +1,137 @@
+"""What a run is given: the settings of its source, the login of its owner, its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scout_control.credentials import keeping
+from scout_control.errors import SettingsError
+from scout_control.meltano import IN_MEMORY, Pipeline
+from scout_control.store import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scout_control.credentials.keeping import Login
+    from scout_control.engine.site import Site
+    from scout_control.plugins import SourceType
+    from scout_control.provision import Place
+    from scout_control.store.models import Dataset, Run
+
+SELECTED = "datasets"
+LOADER = "TARGET_SCOUT_POSTGRES_"
+CREDENTIAL_FILE = "credential_file"
+LOGIN_DIRECTORY = "scout-login-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """Everything that is known before anything is started."""
+
+    source_type: SourceType
+    login: Login
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    login_directory: Path | None
+
+    @property
+    def credential_file(self) -> Path | None:
+        """Return where the tap writes a login that it renewed."""
+        return self.login_directory / "credential.json" if self.login_directory else None
+
+    def clean(self) -> None:
+        """Remove what was made for the run."""
+        if self.login_directory:
+            shutil.rmtree(self.login_directory, ignore_errors=True)
+
+
+def prepare(site: Site, run: Run) -> Preparation:
+    """Find out what a run needs; nothing is started, made in a database, or asked of a source.
+
+    Raises:
+        ControlError: A login or a setting is missing.
+    """
+    dataset = run.dataset
+    source_type = site.plugins.source_type(dataset.project_source.source.source_type)
+    with site.store.begin() as session:
+        login = keeping.login_for(session, site.keyring, dataset, source_type)
+        known = metadata.streams(session, dataset)
+    directory = None
+    settings = source_settings(source_type, dataset, known)
+    if login.rotates:
+        place = IN_MEMORY if IN_MEMORY.is_dir() else None
+        directory = Path(tempfile.mkdtemp(prefix=f"{LOGIN_DIRECTORY}{run.id}-", dir=place))
+        settings[source_type.variable(CREDENTIAL_FILE)] = str(directory / "credential.json")
+    return Preparation(
+        source_type=source_type,
+        login=login,
+        settings=settings,
+        secrets={source_type.variable(name): value for name, value in login.fields.items()},
+        login_directory=directory,
+    )
+
+
+def source_settings(
+    source_type: SourceType, dataset: Dataset, known: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """Return a source's settings as environment variables; those of the link win.
+
+    Raises:
+        SettingsError: A stream is asked for that the source is known not to have.
+    """
+    link = dataset.project_source
+    told = {**link.source.config, **link.sync_config}
+    streams = told.pop(SELECTED, None)
+    if link.source.base_url:
+        told["base_url"] = link.source.base_url
+    settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
+    if streams:
+        if known and (unknown := sorted(set(streams) - known)):
+            raise SettingsError(
+                f"The source {link.source.name} has no stream {', '.join(unknown)}; "
+                f"it has {', '.join(sorted(known))}.",
+                f"Correct {SELECTED} in the link of {link.project_id} to it.",
+            )
+        variable = source_type.variable("_select")
+        settings[variable] = json.dumps([f"{stream}.*" for stream in streams])
+    return settings
+
+
+def pipeline(site: Site, run: Run, preparation: Preparation, place: Place) -> Pipeline:
+    """Return what Meltano is to run."""
+    schema = place.schema
+    return Pipeline(
+        project_root=site.settings.project_root,
+        blocks=preparation.source_type.blocks,
+        dataset_schema=schema,
+        database_uri=site.meltano_url,
+        settings={
+            **preparation.settings,
+            f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
+            f"{LOADER}OWNER": place.owner,
+            f"{LOADER}READER_ROLE": place.reader,
+            f"{LOADER}CREATE_SCHEMA": "false",
+        },
+        secrets={
+            **preparation.secrets,
+            f"{LOADER}DATABASE_URL": place.url(site.server_url_of(run.dataset)),
+        },
+        full_refresh=run.is_full_refresh,
+        dbt_target=_dbt_target(site, schema),
+    )
+
+
+def as_text(value: Any) -> str:
+    """Return a setting as an environment variable says it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _dbt_target(site: Site, schema: str) -> Path:
+    target = site.settings.home / "dbt" / schema
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return target

@@ -1,0 +1,140 @@
+"""Watches a run while it runs: says that it lives, hears that it was cancelled, keeps its login.
+
+Beats go over the connection that holds the run's locks, so that a beat also proves that they hold.
+A worker that cannot reach the store for a minute ends its run before anybody else takes it over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from scout_control.credentials import keeping
+from scout_control.errors import ControlError
+from scout_control.rules.expiry import ALONE_AFTER, SIGN_OF_LIFE
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scout_control.engine.site import Site
+    from scout_control.meltano import Run as MeltanoRun
+    from scout_control.store.locks import Locks
+
+log = logging.getLogger(__name__)
+
+BEAT = """
+    UPDATE scout_control.runs
+       SET heartbeat_at = now(), phase = %(phase)s, progress = %(progress)s, pid = %(pid)s
+     WHERE id = %(run)s AND worker = %(worker)s AND status = 'running'
+    RETURNING id
+"""
+CATALOGS = "run/*/tap.properties.json"
+
+
+class Reason(StrEnum):
+    """Why a watched run was ended before it was done."""
+
+    MOVED = "somebody cancelled it or took it over"
+    ALONE = "the store could not be reached"
+    STOPPED = "the worker was told to stop"
+
+
+class Watch:
+    """The watch over one run, in a thread of its own."""
+
+    def __init__(
+        self, site: Site, locks: Locks, run_id: uuid.UUID, run: MeltanoRun, worker: str
+    ) -> None:
+        self.reason: Reason | None = None
+        self.phase = "discovering"
+        self.progress: dict[str, Any] = {}
+        self.catalog: bytes | None = None
+        self._site, self._locks, self._run_id = site, locks, run_id
+        self._run, self._worker = run, worker
+        self._login: keeping.Login | None = None
+        self._credential_file: Path | None = None
+        self._should_stop: Callable[[], bool] = lambda: False
+        self._over = threading.Event()
+        self._reached_at = time.monotonic()
+        self._thread = threading.Thread(target=self._watch, name="watch")
+
+    def keep(self, login: keeping.Login, credential_file: Path | None) -> None:
+        """Store what the tap makes of this login."""
+        self._login, self._credential_file = login, credential_file
+
+    def stop_when(self, should_stop: Callable[[], bool]) -> None:
+        """End the run when this says so."""
+        self._should_stop = should_stop
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Watch no more, and look a last time."""
+        self._over.set()
+        self._thread.join()
+        self._keep_login()
+        self._read_catalog()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            self._keep_login()
+            self._read_catalog()
+            self.reason = self._reason_to_end()
+            if self.reason:
+                log.warning("run_ended_early run=%s reason=%s", self._run_id, self.reason.name)
+                self._run.end()
+                return
+            self._over.wait(SIGN_OF_LIFE.total_seconds())
+
+    def _reason_to_end(self) -> Reason | None:
+        if self._should_stop():
+            return Reason.STOPPED
+        try:
+            if not self._beat():
+                return Reason.MOVED
+        except psycopg.Error:
+            if not self._locks.regain():
+                alone = time.monotonic() - self._reached_at
+                return Reason.ALONE if alone > ALONE_AFTER.total_seconds() else None
+        self._reached_at = time.monotonic()
+        return None
+
+    def _beat(self) -> bool:
+        facts = {
+            "phase": self.phase,
+            "progress": Jsonb(self.progress),
+            "pid": self._run.process.pid,
+            "run": self._run_id,
+            "worker": self._worker,
+        }
+        return bool(self._locks.execute(BEAT, facts))
+
+    def _keep_login(self) -> None:
+        if self._login is None or self._credential_file is None:
+            return
+        try:
+            written = self._credential_file.read_bytes()
+            keeping.take_back(self._site.store, self._site.keyring, self._login, written)
+        except FileNotFoundError:
+            return
+        except ControlError as error:
+            log.warning("login_not_kept_yet run=%s: %s", self._run_id, error.cause)
+
+    def _read_catalog(self) -> None:
+        if self.catalog is not None:
+            return
+        for path in (self._run.work / "meltano").glob(CATALOGS):
+            try:
+                self.catalog = path.read_bytes() or None
+            except OSError:
+                return

@@ -1,0 +1,49 @@
+"""What discovery found at a source for an owner; it outlives the data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from scout_control.store.models import SourceMetadata
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from scout_control.store.models import Dataset
+
+
+def find(session: Session, dataset: Dataset) -> SourceMetadata | None:
+    """Return what is known of a dataset's source for its owner."""
+    link = dataset.project_source
+    owner = (
+        SourceMetadata.user_id == dataset.user_id
+        if dataset.user_id is not None
+        else SourceMetadata.project_id == link.project_id
+    )
+    return session.scalar(
+        select(SourceMetadata).where(SourceMetadata.source_id == link.source_id, owner)
+    )
+
+
+def save(session: Session, dataset: Dataset, found: dict[str, Any], now: datetime) -> None:
+    """Remember what was found, in the place of what was known before."""
+    known = find(session, dataset)
+    if known is None:
+        link = dataset.project_source
+        known = SourceMetadata(
+            source_id=link.source_id,
+            user_id=dataset.user_id,
+            project_id=None if dataset.user_id is not None else link.project_id,
+        )
+        session.add(known)
+    known.document = {**(known.document or {}), **found}
+    known.discovered_at = now
+
+
+def streams(session: Session, dataset: Dataset) -> frozenset[str]:
+    """Return the streams that a source is known to have; none when it was never asked."""
+    known = find(session, dataset)
+    return frozenset((known.document if known else {}).get("streams") or ())
