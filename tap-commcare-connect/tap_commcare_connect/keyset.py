@@ -1,0 +1,101 @@
+"""Lists that are read by the id after which to go on, whether rows show their ids or not.
+
+Of the ``next`` link only that id is taken: address, scheme and parameters stay our own, so that
+no link can lead the token elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from dimagi_api.bodies import Body
+from dimagi_api.errors import ShapeError
+from dimagi_api.http import Api
+
+from tap_commcare_connect import connect
+from tap_commcare_connect.stream import Row
+
+TARGET_BYTES = 8 << 20
+
+
+class Envelope(msgspec.Struct):
+    """A page as the API sends it."""
+
+    next: str | None
+    results: list[dict[str, msgspec.Raw]]
+
+
+ENVELOPE = Body(Envelope, "next and a list results")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows, and the id after which the next page begins; None after the last."""
+
+    rows: Sequence[Row]
+    last_id: int | None
+
+
+@dataclass
+class PageSize:
+    """Rows per request: as set, or so many that a page is of a bounded size."""
+
+    rows: int
+    is_fixed: bool = False
+
+    @classmethod
+    def of(cls, wanted: int | None, first: int) -> PageSize:
+        """Return the size that a setting asks for, or one that learns."""
+        most = connect.LARGEST_PAGE
+        return cls(min(wanted, most), is_fixed=True) if wanted else cls(min(first, most))
+
+    def learn(self, rows: int, size_bytes: int) -> None:
+        """Fit the size to the rows seen."""
+        if self.is_fixed or not rows:
+            return
+        fitting = TARGET_BYTES * rows // max(size_bytes, 1)
+        self.rows = max(min(fitting, 4 * self.rows, connect.LARGEST_PAGE), 1)
+
+
+@dataclass(frozen=True)
+class KeysetList:
+    """One list of one opportunity."""
+
+    api: Api
+    path: str
+    page_size: PageSize
+    params: tuple[tuple[str, str], ...] = ()
+
+    def page(self, after: int | None, limit: int | None = None) -> Page:
+        """Return the page that follows an id; the first without one."""
+        params = [*self.params, ("page_size", str(limit or self.page_size.rows))]
+        if after:
+            params.append(("last_id", str(after)))
+
+        def read(body: bytes) -> Page:
+            envelope = ENVELOPE(body)
+            self.page_size.learn(len(envelope.results), len(body))
+            return Page(envelope.results, last_id_of(envelope.next, after))
+
+        domain = connect.account(self.api.base_url)
+        return self.api.get(self.path, params, domain, read, connect.HEADERS).value
+
+
+def last_id_of(link: str | None, after: int | None) -> int | None:
+    """Return the id that a ``next`` link names; None after the last page.
+
+    Raises:
+        ShapeError: It names none, or does not lead forward.
+    """
+    if link is None:
+        return None
+    try:
+        last_id = int(parse_qs(urlsplit(link).query)["last_id"][-1])
+    except (KeyError, ValueError):
+        raise ShapeError("its next page names no last_id.") from None
+    if last_id <= (after or 0):
+        raise ShapeError("its next page does not lead forward.")
+    return last_id

@@ -1,0 +1,62 @@
+"""How far a full read of all opportunities has come, as the state holds it. Pure.
+
+Opportunities are read side by side, so that several may be open, each at a place of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dimagi_api.timestamps import parse
+
+Entry = dict[str, Any]
+
+RESUMABLE_FOR = timedelta(days=3)
+"""An interrupted read is not continued after so long: its first parts are out of date."""
+
+
+@dataclass
+class Position:
+    """Which opportunities are done, and where the others stand."""
+
+    began_at: str
+    """A moment, as RFC 3339 in UTC."""
+    scope: list[Any] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    open: dict[str, int] = field(default_factory=dict)
+    """The last id that was read, by opportunity."""
+
+    @classmethod
+    def of(cls, entry: Entry, scope: list[Any], now: datetime) -> Position | None:
+        """Return the position that an entry holds, if it can be continued."""
+        held = entry.get("position")
+        if not isinstance(held, dict):
+            return None
+        found = cls(
+            str(held.get("began_at", "1970-01-01")),
+            list(held.get("scope", [])),
+            list(held.get("done", [])),
+            dict(held.get("open", {})),
+        )
+        is_fresh = now - parse(found.began_at) < RESUMABLE_FOR
+        return found if is_fresh and found.scope == scope else None
+
+    def entry(self) -> Entry:
+        """Return what the state holds."""
+        held: Entry = {"began_at": self.began_at, "done": self.done, "open": self.open}
+        return held | ({"scope": self.scope} if self.scope else {})
+
+    def after(self, opportunity: int) -> int | None:
+        """Return the last id that was read in an opportunity."""
+        return self.open.get(str(opportunity))
+
+    def advance(self, opportunity: int, last_id: int | None) -> None:
+        """Note a page: the id that it ends with, or None after the last."""
+        if last_id is not None:
+            self.open[str(opportunity)] = last_id
+            return
+        self.open.pop(str(opportunity), None)
+        if opportunity not in self.done:
+            self.done.append(opportunity)

@@ -1,0 +1,136 @@
+"""What is remembered of visits: a bookmark per opportunity, and the full reads. Pure.
+
+The entry in the state, in the shape of the SDK's partitions::
+
+    partitions    one per opportunity: the largest id that was read, and how many visits the list
+                  of opportunities told when it was read to its end
+    full_read_at  when the last complete full read began
+    full_read     a full read under way: its version and position, and what will be remembered of
+                  each opportunity once it is complete
+
+While a full read is under way the partitions stay as they are: its rows become visible together,
+or never.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from dimagi_api.timestamps import milliseconds, parse, spell
+
+from tap_commcare_connect.positions import Entry, Position
+
+
+class VisitState:
+    """The entry of the stream ``visits``, changed in place."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        held = [
+            p for p in entry.get("partitions") or [] if "opportunity_id" in p.get("context", {})
+        ]
+        self._partitions: dict[int, dict[str, Any]] = {
+            int(p["context"]["opportunity_id"]): p for p in held
+        }
+        entry["partitions"] = held
+
+    # ---------------------------------------------------------------- opportunities
+
+    def last_id(self, opportunity: int) -> int | None:
+        """Return the largest id that was read in an opportunity."""
+        value = self._partitions.get(opportunity, {}).get("replication_key_value")
+        return value if type(value) is int else None
+
+    def is_unchanged(self, opportunity: int, visit_count: int | None) -> bool:
+        """Tell whether an opportunity was read to its end when it had as many visits as now."""
+        known = self._partitions.get(opportunity, {})
+        return visit_count is not None and known.get("visit_count") == visit_count
+
+    def reach(self, opportunity: int, last_id: int | None) -> None:
+        """Note the largest id of a page; what the count was means nothing until the end."""
+        partition = self._partition(opportunity)
+        partition.pop("visit_count", None)
+        if last_id is not None:
+            partition["replication_key"] = "id"
+            partition["replication_key_value"] = max(last_id, self.last_id(opportunity) or 0)
+
+    def finish(self, opportunity: int, visit_count: int | None) -> None:
+        """Note that an opportunity was read to its end."""
+        if visit_count is not None:
+            self._partition(opportunity)["visit_count"] = visit_count
+
+    def _partition(self, opportunity: int) -> dict[str, Any]:
+        known = self._partitions.get(opportunity)
+        if known is None:
+            known = {"context": {"opportunity_id": opportunity}}
+            self._partitions[opportunity] = known
+            self.entry["partitions"].append(known)
+        return known
+
+    # ------------------------------------------------------------------ full reads
+
+    def is_due(self, now: datetime, days: float, scope: list[Any]) -> bool:
+        """Tell whether all visits have to be read again.
+
+        After a full read that failed in part, the next is due after a day at most.
+        """
+        if not self._partitions:
+            return False
+        failed_at = self.entry.get("full_read_failed_at")
+        if failed_at is not None:
+            return now >= parse(failed_at) + timedelta(days=min(days, 1))
+        begun = self.entry.get("full_read_at", self.entry.get("first_read_at"))
+        is_other = self.entry.get("scope", []) != scope
+        return is_other or begun is None or now >= parse(begun) + timedelta(days=days)
+
+    def begin_first(self, now: datetime, scope: list[Any]) -> None:
+        """Note when the first read of all began; until it is complete it is no full read."""
+        if not self._partitions:
+            self.entry["first_read_at"] = spell(now)
+            self.entry["scope"] = scope
+
+    def complete_first(self) -> None:
+        """Note that everything was read once: that counts as a full read."""
+        if "first_read_at" in self.entry:
+            self.entry["full_read_at"] = self.entry.pop("first_read_at")
+
+    def begun(self, scope: list[Any], now: datetime) -> tuple[int, Position] | None:
+        """Return version and position of a full read that can be continued."""
+        held = self.entry.get("full_read") or {}
+        position = Position.of(held, scope, now)
+        return None if position is None else (int(held["version"]), position)
+
+    def next_version(self, now: datetime) -> int:
+        """Return a version larger than those before."""
+        held = self.entry.get("full_read") or {}
+        last = max(int(self.entry.get("last_version", 0)), int(held.get("version", 0)))
+        return max(milliseconds(now), last + 1)
+
+    def remember(self, version: int, position: Position, ends: dict[str, list[int | None]]) -> None:
+        """Note how far a full read has come, and how its opportunities ended."""
+        self.entry["full_read"] = {
+            "version": version,
+            "position": position.entry(),
+            "ends": ends,
+        }
+
+    def ends(self) -> dict[str, list[int | None]]:
+        """Return the last id and the count of each opportunity in the full read under way."""
+        return dict((self.entry.get("full_read") or {}).get("ends", {}))
+
+    def complete(self, position: Position, version: int, scope: list[Any]) -> None:
+        """Note that a full read is complete: what it found counts from now on, and nothing else."""
+        self._partitions.clear()
+        self.entry["partitions"] = []
+        for opportunity, (last_id, count) in self.ends().items():
+            self.reach(int(opportunity), last_id)
+            self.finish(int(opportunity), count)
+        for name in ("full_read", "full_read_failed_at", "first_read_at"):
+            self.entry.pop(name, None)
+        self.entry |= {"full_read_at": position.began_at, "last_version": version, "scope": scope}
+
+    def abandon(self, position: Position, version: int) -> None:
+        """Note that a full read ended without being complete: its rows never count."""
+        self.entry.pop("full_read", None)
+        self.entry |= {"full_read_failed_at": position.began_at, "last_version": version}

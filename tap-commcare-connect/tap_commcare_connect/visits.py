@@ -1,0 +1,178 @@
+"""Visits: what is new by id, opportunity by opportunity, and now and then all of them again.
+
+Edits and deletions leave no trace in the API, so a full read finds them: it has a version, which
+is activated when every opportunity could be read. See docs/decisions/0011-record-key.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from dimagi_api.messages import Record
+from dimagi_api.stream import ApiStream
+from dimagi_api.sync import Run
+from dimagi_api.timestamps import spell
+
+from tap_commcare_connect.discovery import Discovery, Opportunity
+from tap_commcare_connect.keyset import KeysetList, Page
+from tap_commcare_connect.parts import Failure, PartsFailedError, lost, read_parts
+from tap_commcare_connect.positions import Position
+from tap_commcare_connect.stream import ConnectStream
+from tap_commcare_connect.tables import SAMPLED
+from tap_commcare_connect.visit_state import VisitState
+
+
+@dataclass
+class FullRead:
+    """A full read under way."""
+
+    version: int
+    position: Position
+    ends: dict[str, list[int | None]]
+    """Last id and count of each opportunity."""
+
+
+@dataclass
+class VisitsReading:
+    """Reads the visits of all opportunities.
+
+    Args:
+        overlap: How many ids before the bookmark are read again, for rows that became visible
+            after rows with larger ids.
+        full_refresh_days: How often all visits are read again.
+        scope: The settings that decide what a visit looks like.
+        filters: The settings that decide which opportunities a full read covers.
+    """
+
+    stream: ConnectStream
+    discovery: Discovery
+    list_of: Callable[[int], KeysetList]
+    overlap: int
+    full_refresh_days: float
+    scope: list[Any]
+    filters: list[Any]
+    executor: Executor | None
+    width: int
+    domain: str = ""
+    streams: Sequence[ApiStream] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tell which streams are read."""
+        self.streams = [self.stream]
+
+    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+        """Return a few visits of the first opportunity that has any."""
+        for opportunity in self.discovery.get().opportunities[:SAMPLED]:
+            rows = self.list_of(opportunity.id).page(None, limit).rows
+            if rows:
+                return {self.stream.name: list(self.stream.records(rows, opportunity.id))}
+        return {}
+
+    def run(self, run: Run) -> None:
+        """Read what is new, or everything when that is due."""
+        bookmarks = run.bookmarks.state.setdefault("bookmarks", {})
+        state = VisitState(bookmarks.setdefault(self.stream.name, {}))
+        now = datetime.now(UTC)
+        covered = [*self.scope, *self.filters]
+        begun = state.begun(covered, now)
+        if begun is not None:
+            self._read_all(run, state, FullRead(*begun, state.ends()))
+        elif self.stream.reads_in_full or state.is_due(now, self.full_refresh_days, self.scope):
+            position = Position(spell(now), covered)
+            self._read_all(run, state, FullRead(state.next_version(now), position, {}))
+        else:
+            state.begin_first(now, self.scope)
+            self._read_new(run, state)
+
+    # ------------------------------------------------------------------- what is new
+
+    def _read_new(self, run: Run, state: VisitState) -> None:
+        run.begin(self.stream)
+        everything = self.discovery.get()
+        left = [
+            opportunity
+            for opportunity in everything.opportunities
+            if not state.is_unchanged(opportunity.id, opportunity.facts.visit_count)
+        ]
+        failures = self._each(left, lambda o: self._read_tail(run, state, o))
+        failures += [lost(opportunity) for opportunity in everything.lost]
+        if failures:
+            raise PartsFailedError(failures, is_all=len(failures) >= len(left))
+        run.write_page(self, [], state.complete_first)
+
+    def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
+        source = self.list_of(opportunity.id)
+        known = state.last_id(opportunity.id)
+        after = None if known is None else max(known - self.overlap, 0) or None
+        while True:
+            page = source.page(after)
+            after = page.last_id
+
+            def remember(page: Page = page) -> None:
+                state.reach(opportunity.id, _largest(page))
+                if page.last_id is None:
+                    state.finish(opportunity.id, opportunity.facts.visit_count)
+
+            self._write(run, opportunity.id, page, remember)
+            if after is None:
+                return
+
+    # -------------------------------------------------------------------- everything
+
+    def _read_all(self, run: Run, state: VisitState, full: FullRead) -> None:
+        run.begin(self.stream, full.version)
+        everything = self.discovery.get()
+        left = [o for o in everything.opportunities if o.id not in full.position.done]
+        failures = self._each(left, lambda o: self._read_whole(run, state, full, o))
+        failures += [lost(opportunity) for opportunity in everything.lost]
+        if failures:
+            run.write_page(self, [], lambda: state.abandon(full.position, full.version))
+            raise PartsFailedError(failures, is_all=len(failures) >= len(left))
+        run.write_page(
+            self,
+            [],
+            lambda: state.complete(full.position, full.version, self.scope),
+            self.stream.activate,
+        )
+
+    def _read_whole(
+        self, run: Run, state: VisitState, full: FullRead, opportunity: Opportunity
+    ) -> None:
+        source = self.list_of(opportunity.id)
+        after = full.position.after(opportunity.id)
+        while True:
+            page = source.page(after)
+            after = page.last_id
+
+            def remember(page: Page = page) -> None:
+                full.position.advance(opportunity.id, page.last_id)
+                before = full.ends.get(str(opportunity.id), [None])[0]
+                found = [last for last in (before, _largest(page)) if last is not None]
+                count = opportunity.facts.visit_count
+                full.ends[str(opportunity.id)] = [max(found, default=None), count]
+                state.remember(full.version, full.position, full.ends)
+
+            self._write(run, opportunity.id, page, remember)
+            if after is None:
+                return
+
+    # ------------------------------------------------------------------------ both
+
+    def _each(
+        self, opportunities: Sequence[Opportunity], read: Callable[[Opportunity], None]
+    ) -> list[Failure]:
+        return read_parts(opportunities, read, self.executor, self.width)
+
+    def _write(self, run: Run, opportunity: int, page: Page, remember: Callable[[], None]) -> None:
+        records = self.stream.records(page.rows, opportunity)
+        run.write_page(self, [(self.stream, records)], remember)
+
+
+def _largest(page: Page) -> int | None:
+    ids = (msgspec.json.decode(row["id"]) for row in page.rows)
+    return max(ids, default=None)
