@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+import psycopg2
 from rich.console import Console
 
 from scout_control import embedded
@@ -20,6 +21,8 @@ from scout_control.settings import Settings
 
 if TYPE_CHECKING:
     from types import FrameType
+
+UNWIND = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Commands(click.Group):
@@ -32,13 +35,25 @@ class Commands(click.Group):
         except ControlError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except psycopg2.Error as error:
+            kind = f"{type(error).__name__}, SQLSTATE {error.pgcode or 'none'}"
+            click.echo(
+                f"Error: Postgres failed ({kind}). Look into its log, then run again.", err=True
+            )
+            ctx.exit(1)
+        except OSError as error:
+            where = f" at {error.filename}" if error.filename else ""
+            click.echo(f"Error: {error.strerror or 'The system refused'}{where}.", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
 
 
 def _terminated(signum: int, _frame: FrameType | None) -> None:
-    """Unwind, so that everything that was started is ended, and tell which signal it was."""
+    """Unwind, so that everything that was started is ended; asking twice does not disturb that."""
+    for asked in UNWIND:
+        signal.signal(asked, signal.SIG_IGN)
     raise SystemExit(128 + signum)
 
 
@@ -46,7 +61,7 @@ def _terminated(signum: int, _frame: FrameType | None) -> None:
 @click.version_option(package_name="scout-control")
 def main() -> None:
     """CommCare data in your own Postgres: who, when, with which login, into which schema."""
-    for signum in (signal.SIGTERM, signal.SIGHUP):
+    for signum in UNWIND:
         signal.signal(signum, _terminated)
 
 

@@ -103,6 +103,8 @@ class TerminalDisplay(Display):
     def done(self) -> None:
         """Let the bars stand as they are."""
         if self._progress is not None:
+            for bar in self._progress.tasks:
+                self._progress.update(bar.id, total=bar.completed)
             self._progress.stop()
         self._progress = None
         self._bars = {}
