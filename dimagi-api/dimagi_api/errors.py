@@ -36,6 +36,8 @@ class ApiError(Exception):
 
     exit_code = 1
     reach = Reach.STREAM
+    status = "failed"
+    """What the streams are that it spoils: failed or skipped."""
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(f"{cause} {remedy}".strip())
@@ -105,6 +107,7 @@ class PausedError(ApiError):
 
     exit_code = 75
     reach = Reach.DOMAIN
+    status = "skipped"
 
     def __init__(self, cause: str, remedy: str, resume_at: datetime) -> None:
         super().__init__(cause, remedy)

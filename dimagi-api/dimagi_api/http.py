@@ -36,6 +36,8 @@ T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 
 THROTTLED = frozenset({429, 503})
+# A token may also die between another thread's refresh and this thread's next try.
+RENEWALS = 3
 PASSING = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
 
 
@@ -184,7 +186,7 @@ class Api:
     ) -> Answer[T]:
         gate = self.gate(domain)
         backoff = Backoff(self.limits.max_retry_seconds)
-        has_renewed = False
+        renewals = 0
         while True:
             gate.wait()
             header = self.login.header()
@@ -206,8 +208,8 @@ class Api:
             refusal = Refusal(response.status_code, url, domain, _error_text(response))
             reason = self.explain(refusal)
             is_login = refusal.status == 401 and isinstance(reason, LoginRefusedError)
-            if is_login and not has_renewed and self.login.renew(header):
-                has_renewed = True
+            if is_login and renewals < RENEWALS and self.login.renew(header):
+                renewals += 1
                 continue
             raise reason
 

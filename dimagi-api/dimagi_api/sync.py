@@ -154,7 +154,7 @@ def _fail(run: Run, reading: Reading, error: ApiError) -> None:
         run.closed.setdefault(reading.domain, error)
     elif error.reach is Reach.RUN:
         run.closed.setdefault("", error)
-    _note(run, reading, "skipped" if isinstance(error, PausedError) else "failed", error)
+    _note(run, reading, error.status, error)
     log.error("%s: %s", " and ".join(stream.name for stream in reading.streams), error)
 
 
