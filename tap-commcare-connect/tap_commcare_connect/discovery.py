@@ -15,6 +15,7 @@ from dimagi_api.http import Api
 
 from tap_commcare_connect import connect
 from tap_commcare_connect.stream import Row
+from tap_commcare_connect.values import NULL
 
 
 class OpportunityFacts(msgspec.Struct):
@@ -155,7 +156,7 @@ class Discovery:
 
 
 def _is_one_of(row: Row, name: str, wanted: frozenset[Any]) -> bool:
-    return not wanted or msgspec.json.decode(row[name]) in wanted
+    return not wanted or msgspec.json.decode(row.get(name, NULL)) in wanted
 
 
 def _or_error(read: Callable[[], Everything]) -> Everything | ApiError:

@@ -10,6 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -32,15 +33,15 @@ def record_key(digest: bytes, twins_before: int) -> str:
 class Twins:
     """Counts equal identities within one opportunity, on disk once they are many."""
 
-    def __init__(self) -> None:
+    @cached_property
+    def _seen(self) -> sqlite3.Connection:
         # A database without a name lives in a bounded cache, and beyond that in a file of its own.
-        self._seen = sqlite3.connect("", isolation_level=None)
-        self._seen.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._seen.execute("PRAGMA journal_mode = OFF")
-        self._seen.execute("PRAGMA synchronous = OFF")
-        self._seen.execute(
-            "CREATE TABLE seen (identity BLOB PRIMARY KEY, twins INTEGER) WITHOUT ROWID"
-        )
+        seen = sqlite3.connect("", isolation_level=None)
+        seen.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        seen.execute("PRAGMA journal_mode = OFF")
+        seen.execute("PRAGMA synchronous = OFF")
+        seen.execute("CREATE TABLE seen (identity BLOB PRIMARY KEY, twins INTEGER) WITHOUT ROWID")
+        return seen
 
     def count(self, digest: bytes) -> int:
         """Count an identity; return how many times it came before."""
@@ -55,4 +56,5 @@ class Twins:
 
     def close(self) -> None:
         """Forget everything."""
-        self._seen.close()
+        if "_seen" in self.__dict__:
+            self._seen.close()

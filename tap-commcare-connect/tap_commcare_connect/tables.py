@@ -119,7 +119,8 @@ class PartedReading(abc.ABC):
             self.position = Position(spell(now), self.scope)
             for name, entry in zip(names, entries, strict=True):
                 last = entry.get("version", entry.get("last_version"))
-                run.bookmarks.write(name, self.domain, {"last_version": last} if last else {})
+                if last:
+                    run.bookmarks.write(name, self.domain, {"last_version": last})
         for stream in self.streams:
             run.begin(stream, self.versions.of(stream))
 
@@ -143,13 +144,13 @@ class TableReading(PartedReading):
     @override
     def read(self, run: Run, opportunity: Opportunity) -> None:
         with closing(Twins()) as twins:
-            self._crawl(run, opportunity.id, twins if self.stream.identity else None)
+            self._crawl(run, opportunity.id, twins)
 
-    def _crawl(self, run: Run, opportunity: int, twins: Twins | None) -> None:
+    def _crawl(self, run: Run, opportunity: int, twins: Twins) -> None:
         source = self.list_of(opportunity)
         written_to = self.position.after(opportunity)
         after = written_to
-        if twins is not None:
+        if self.stream.identity:
             after = self._recount(source, opportunity, twins, written_to)
         while True:
             page = source.page(after)
