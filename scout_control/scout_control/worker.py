@@ -97,4 +97,4 @@ def _error(ended: Ended) -> ControlError | None:
         return RunInterruptedError("The run was ended.", "Run again: it goes on from there.")
     if ended.log.transform_error:
         return transform_failure(ended.log)
-    return failure(ended.log)
+    return failure(ended.log, ended.returncode)

@@ -34,8 +34,8 @@ REMEDIES: dict[type[ControlError], str] = {
 }
 
 
-def failure(log: RunLog) -> ControlError:
-    """Return the error that a failed run amounts to.
+def failure(log: RunLog, returncode: int = 1) -> ControlError:
+    """Return the error that a failed run amounts to; the return code is Meltano's own.
 
     The extractor's code is looked at first, because a loader fails in its wake and not the other
     way round: Meltano reports an extractor that lost its reader as ended well.
@@ -46,6 +46,8 @@ def failure(log: RunLog) -> ControlError:
     if told := log.said(kind):  # the plugin's words end with what to do
         return error(told, KEPT)
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
+    if returncode < 0:
+        return RunFailedError(f"Meltano was killed by signal {-returncode}.", remedy)
     return error(_plain_cause(log, kind), remedy.format(resume_at=log.resume_at or "a later time"))
 
 

@@ -107,3 +107,4 @@ def test_a_failed_model_is_not_a_failed_load():
 
 def test_a_run_that_dies_without_a_word_still_has_an_error():
     assert "without saying why" in failure(RunLog()).cause
+    assert failure(RunLog(), -9).cause == "Meltano was killed by signal 9."
