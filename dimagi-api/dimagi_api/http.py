@@ -35,9 +35,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 
+TOKENS_OF_OTHERS = 10
 THROTTLED = frozenset({429, 503})
-# A token may also die between another thread's refresh and this thread's next try.
-RENEWALS = 3
 PASSING = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
 
 
@@ -71,6 +70,15 @@ class Answer(Generic[T]):
 
     value: T
     asked_at: datetime
+
+
+@dataclass
+class Renewals:
+    """What a request has tried since its token was refused."""
+
+    has_renewed: bool = False
+    of_others: int = 0
+    """Tokens that other threads had asked for meanwhile."""
 
 
 class DamagedBodyError(Exception):
@@ -186,7 +194,7 @@ class Api:
     ) -> Answer[T]:
         gate = self.gate(domain)
         backoff = Backoff(self.limits.max_retry_seconds)
-        renewals = 0
+        tried = Renewals()
         while True:
             gate.wait()
             header = self.login.header()
@@ -208,10 +216,19 @@ class Api:
             refusal = Refusal(response.status_code, url, domain, _error_text(response))
             reason = self.explain(refusal)
             is_login = refusal.status == 401 and isinstance(reason, LoginRefusedError)
-            if is_login and renewals < RENEWALS and self.login.renew(header):
-                renewals += 1
+            if is_login and self._has_another_login(header, tried):
                 continue
             raise reason
+
+    def _has_another_login(self, header: str, tried: Renewals) -> bool:
+        """Tell whether there is another token to try than the one that was refused."""
+        if tried.of_others < TOKENS_OF_OTHERS and self.login.header() != header:
+            tried.of_others += 1
+            return True
+        if tried.has_renewed:
+            return False
+        tried.has_renewed = True
+        return self.login.renew(header)
 
     def _is_passing(
         self, gate: Gate, backoff: Backoff, response: requests.Response, url: str
