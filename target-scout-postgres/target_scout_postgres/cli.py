@@ -29,7 +29,25 @@ SDK_SETTINGS = (
 
 def main() -> None:
     """Run the command."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user, as it may quote data
+        logs.error(_bug(error))
+        code = 1
+    sys.exit(code)
+
+
+def _bug(error: Exception) -> str:
+    """Say where a fault of the target's own happened; the error's text may quote a record."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code if trace else None
+    where = f"{code.co_name} ({code.co_filename}:{trace.tb_lineno})" if code and trace else "?"
+    return (
+        f"A fault of the target itself: {type(error).__name__} in {where}. The run stops; what was "
+        "committed stays. Please report it with this line."
+    )
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -42,7 +42,14 @@ NAIVE_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - a date-time without a zo
 EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 EXTRACTED_AT = "_sdc_extracted_at"
 UNIX_EPOCH_MICROSECONDS = 946_684_800_000_000
-MISFIT = (msgspec.MsgspecError, UnicodeDecodeError, struct.error, ValueError, OverflowError)
+MISFIT = (
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    struct.error,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 # How msgspec decodes a property for a column type. What it cannot decode goes the exact way.
 DECODED: dict[str, Any] = {
@@ -208,7 +215,7 @@ class Encoder:
         return lines
 
     def _null_check(self, n: int, place: Place) -> list[str]:
-        """Return the line that makes JSON's null None; a null that must not be goes the exact way."""
+        """Return the line that makes JSON's null None, or leaves it to the exact way."""
         is_null = f"if v{n} is not None and len(v{n}) == 4 and v{n} == NULL_JSON:"
         if place.source.required and not place.source.nullable:
             return [f"{is_null} return at"]

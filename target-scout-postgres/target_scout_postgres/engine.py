@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
+from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
 from target_scout_postgres.column_types import NUMERIC
 from target_scout_postgres.connection import run_id
@@ -72,6 +73,7 @@ class Engine:
             "SCHEMA": self._schema,
             "STATE": self._state_message,
             "ACTIVATE_VERSION": self._activate,
+            "BATCH": self._batch,
         }
 
     def start(self) -> None:
@@ -164,10 +166,6 @@ class Engine:
         message = decode(line, self._line)
         handler = self._handlers.get(message.type)
         if handler is None:
-            if message.type == "BATCH":
-                raise DataError(
-                    f"Line {self._line} is a BATCH message, which this door does not take."
-                )
             logs.warning(f"line {self._line}: a message of unknown type was left out")
             return
         handler(message, line)
@@ -218,6 +216,14 @@ class Engine:
             stream.segment(self._epoch).rows.append(row)
         self._line -= 1
         self._counted(stream, 1, len(line))
+
+    def _batch(self, message: Message, line: bytes) -> None:
+        self._named(message)
+        number = self._line
+        for lines in record_lines(line, number):
+            self.feed(lines)
+            self._line = number
+            self.keep_time(is_waiting=False)
 
     def _refuse(self, stream: Stream, reason: RefusedError, record: bytes) -> None:
         stream.refused += 1
@@ -480,13 +486,11 @@ class Engine:
 
     def stop(self, status: str) -> None:
         """End early: commit what was received and may be seen, and print the last STATE."""
-        try:
-            self._checkpoint(status)
-            self._worker.call(self.loader.clear)
-        finally:
-            self._tell()
-            self._worker.stop()
-            self.loader.close()
+        self._checkpoint(status)
+        self._worker.call(self.loader.clear)
+        self._tell()
+        self._worker.stop()
+        self.loader.close()
 
     def abandon(self) -> None:
         """End after a failure of the writing thread: nothing more is committed."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 
-from target_scout_postgres import fields, statements
+from target_scout_postgres import fields, overflow, statements
 from target_scout_postgres.books import Books, Load, Reject
 from target_scout_postgres.catalog import Catalog, Table
 from target_scout_postgres.errors import DataError, TargetError, is_lost, refusal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
 
 EPOCH_COLUMN = "_scout_epoch"
+TOO_LARGE = "54000"
 
 # What Postgres refuses because of a value: class 22 (data), 54 (limits), a null in a column that
 # somebody made NOT NULL, a CHECK that somebody added.
@@ -129,9 +130,12 @@ class Loader:
 
     def _stored(self, sink: Sink, table: Table, batch: Batch) -> None:
         """Store rows; find and refuse the one that Postgres cannot take."""
+        layout = sink.layout
+        is_straight = not layout.key or table.is_new or table.is_direct
+        through = None if is_straight else self._batch_of(table, layout)
         try:
             with self.session.savepoint():
-                self._put(sink.layout, table, batch.rows)
+                self._put(layout, table, through, batch.rows)
         except psycopg2.errors.UniqueViolation:
             if not table.is_direct:
                 raise
@@ -144,6 +148,12 @@ class Loader:
             self._divide(sink, table, batch, state)
 
     def _divide(self, sink: Sink, table: Table, batch: Batch, state: str) -> None:
+        if state == TOO_LARGE:
+            layout = sink.layout
+            narrowed = overflow.narrowed(self.session, self.tables, layout, table.name, batch.rows)
+            if narrowed is not None:
+                self._stored(sink, table, batch._replace(rows=narrowed))
+                return
         if len(batch.rows) == 1:
             self.refuse(sink.stream, batch.lines, f"Postgres cannot store it (SQLSTATE {state})")
             return
@@ -160,13 +170,15 @@ class Loader:
             )
         self.rejects.append(Reject(stream, lines[1], reason, None))
 
-    def _put(self, layout: Layout, table: Table, rows: Sequence[bytes]) -> None:
+    def _put(
+        self, layout: Layout, table: Table, through: Table | None, rows: Sequence[bytes]
+    ) -> None:
+        """Copy rows in: straight, or through a table of their own that is merged."""
         place = self.tables.place(table.name)
-        if not layout.key or table.is_new or table.is_direct:
+        if through is None:
             self.session.copy(statements.copy_in(place, layout.columns), rows)
             return
-        batch = self._batch_of(table, layout)
-        source = self.tables.place(batch.name)
+        source = self.tables.place(through.name)
         self.session.copy(statements.copy_in(source, layout.columns), rows)
         self.refresh.merge(place, table, source, layout.columns, layout.key)
         self.session.execute(statements.truncate(source))

@@ -6,6 +6,7 @@ Knows nothing of tables.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import msgspec
@@ -47,6 +48,8 @@ class StreamSchema(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
 
 
+DEEPEST = 5_000  # levels of objects and arrays that are read
+sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))
 MESSAGE = msgspec.json.Decoder(Message)
 NULL = Raw(b"null")
 
@@ -98,7 +101,12 @@ def decode(line: bytes, number: int) -> Message:
             f"Line {number} is not a Singer message: it must be a JSON object with a type. "
             "Correct what writes to this target, then run again."
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        raise DataError(
+            f"Line {number} is nested more than {DEEPEST} levels deep. Correct the source, or "
+            "leave the stream out."
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise DataError(
             f"Line {number} is not JSON. Look whether something else than the tap writes to its "
             "standard output, or the tap was cut off, then run again."

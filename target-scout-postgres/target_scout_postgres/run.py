@@ -6,9 +6,11 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import psycopg2
+
 from target_scout_postgres import intake, logs
 from target_scout_postgres.engine import Engine
-from target_scout_postgres.errors import DataError, TargetError
+from target_scout_postgres.errors import DataError, TargetError, refusal
 
 if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
@@ -39,6 +41,10 @@ def load(
         engine.abandon()
         logs.error(str(error))
         return error.exit_code
+    except psycopg2.Error as error:
+        engine.abandon()
+        logs.error(str(refusal(error, "loading")))
+        return 1
     except OSError as error:
         engine.abandon()
         logs.error(

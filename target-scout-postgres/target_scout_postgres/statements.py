@@ -374,3 +374,10 @@ def fail_loads(table: Composable) -> Composed:
     return SQL("UPDATE {} SET status = 'failed' WHERE status = 'running' AND run_id = %s").format(
         table
     )
+
+
+def rows_as_json(table: Composable, number: str) -> Composed:
+    """Read rows as JSON objects without nulls, each with its number."""
+    return SQL("SELECT {0}, jsonb_strip_nulls(to_jsonb(t) - {1})::text FROM {2} AS t").format(
+        Identifier(number), Literal(number), table
+    )

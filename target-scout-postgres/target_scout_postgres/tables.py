@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from target_scout_postgres.messages import Property, StreamSchema
 
+MOST_COLUMNS_OF_A_PAGE = 400  # so many values always fit a row, whatever their size
 VARIANTS = 20  # sibling columns of one type that a property may have before we give up
 
 
@@ -75,8 +76,16 @@ class Tables:
             places.append(found)
             nulls += [name for name in _variants(table, part.name) if name != found.column]
         extra = self._extra(table, {place.column for place in places})
-        if overflow or not schema.properties:
+        is_wide = len(places) > MOST_COLUMNS_OF_A_PAGE
+        if overflow or is_wide or not schema.properties:
             self._add(table, OVERFLOW, JSONB, None)
+        if overflow:
+            logs.warning(
+                f"{table.name}: a table has {MOST_COLUMNS} columns at most; {len(overflow)} "
+                f"properties go to the column {OVERFLOW}, from {overflow[0].name} on"
+            )
+        elif OVERFLOW in table.columns and places:
+            nulls.append(OVERFLOW)
         columns = {place.source.name: place.column for place in places}
         is_keyed = self._settings.load_method != "append-only"
         key = tuple(columns[name] for name in schema.key if name in columns) if is_keyed else ()
@@ -107,10 +116,6 @@ class Tables:
             return Place(part, column, table.columns[column])
         reserve = 2 + (len(METADATA) if self._settings.add_record_metadata else 0)
         if table.attributes >= MOST_COLUMNS - reserve:
-            logs.warning(
-                f"{table.name}: a table has {MOST_COLUMNS} columns at most; the property "
-                f"{part.name} goes to the column {OVERFLOW}"
-            )
             return None
         self._add(table, column, wanted, part.name if column != part.name else None)
         return Place(part, column, wanted)

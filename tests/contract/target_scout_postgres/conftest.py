@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -93,10 +94,8 @@ class Running:
 
     def end(self) -> Result:
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         self.process.stdin = None
         out, log = self.process.communicate(timeout=PATIENCE_SECONDS)
         states = [json.loads(line) for line in (self.out + out).splitlines()]
@@ -164,10 +163,8 @@ def target(postgres: str, dataset_schema: str, tmp_path: Path) -> Iterator[Targe
             running.process.wait()
         for stream in (running.process.stdin, running.process.stdout, running.process.stderr):
             if stream is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     stream.close()
-                except BrokenPipeError:
-                    pass
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ def pair(make):
 
 
 def people(make, *rows):
-    return [make.record("people", dict(zip(("id", "name", "age"), row, strict=False))) for row in rows]
+    return [
+        make.record("people", dict(zip(("id", "name", "age"), row, strict=False))) for row in rows
+    ]
 
 
 def test_records_arrive_and_the_last_state_is_printed(target, make, pair, query):
@@ -78,7 +80,9 @@ def test_rows_without_key_show_only_with_the_state_that_covers_them(
 
     running.signal(signal.SIGKILL)
     running.end()
-    target.load(stream, *[make.record("log", {"n": n}) for n in range(5, 12)], make.state({"n": 12}))
+    target.load(
+        stream, *[make.record("log", {"n": n}) for n in range(5, 12)], make.state({"n": 12})
+    )
 
     assert query("SELECT count(*), count(DISTINCT n) FROM {s}.log") == [(12, 12)]
 
@@ -94,8 +98,14 @@ def test_sigterm_keeps_uncovered_rows_without_key_back(target, make, query):
 
     assert (result.code, result.states) == (143, [{"n": 1}])
     assert query("SELECT n FROM {s}.log") == [(1,)]
-    left = "SELECT relname FROM pg_class WHERE relname LIKE '%%held%%' AND relnamespace = %s::regnamespace"
-    assert query(left, target.schema) == []
+    assert (
+        query(
+            "SELECT relname FROM pg_class WHERE relname LIKE '%%held%%' "
+            "AND relnamespace = %s::regnamespace",
+            target.schema,
+        )
+        == []
+    )
 
 
 def test_a_printed_state_means_that_all_records_before_it_are_committed(target, make, pair, query):
@@ -149,9 +159,7 @@ def test_sigint_exits_130(target, make, pair):
 
 def test_the_books_tell_what_a_run_loaded(target, make, pair, query):
     other = make.schema("other", {"id": "string"}, ["id"])
-    target.load(
-        pair, other, *people(make, ("a",), ("b",), ("a",)), env={"SCOUT_RUN_ID": "run-1"}
-    )
+    target.load(pair, other, *people(make, ("a",), ("b",), ("a",)), env={"SCOUT_RUN_ID": "run-1"})
 
     rows = query(
         "SELECT run_id, stream, rows, bytes > 0, completed_at >= started_at, version, status "

@@ -6,7 +6,6 @@ import uuid
 
 import pytest
 from singer_sdk.testing import get_target_test_class
-
 from target_scout_postgres.target import TargetScoutPostgres
 
 SETTINGS = {
