@@ -57,7 +57,7 @@ class Display(ABC):
 
 
 class PlainDisplay(Display):
-    """Lines for a log file; every stream says something now and then."""
+    """Lines for a log file; now and then one that says which streams moved."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -71,9 +71,11 @@ class PlainDisplay(Display):
             return
         self._said_at = time.monotonic()
         self._said |= moved
-        for name, rows in moved.items():
-            total = f" of {totals[name]:,}" if name in totals else ""
-            self.step(f"{name}: {rows:,}{total} rows in Postgres")
+        told = (
+            f"{name} {rows:,}" + (f" of {totals[name]:,}" if name in totals else "")
+            for name, rows in moved.items()
+        )
+        self.step(f"In Postgres: {', '.join(told)}")
 
     def done(self) -> None:
         """Nothing stays on the screen to take away."""

@@ -25,7 +25,7 @@ KILL = "kill"
 FAULTS = {"429": "Too Many Requests", "500": "an internal error"}
 ONE_IN = 3  # requests that meet a planted fault
 SLOWED_MS = 300.0  # a page, so that there is a middle of the run to kill the loader in
-INCREMENTAL = "Incremental run: only the cases and forms that changed; applications in full"
+INCREMENTAL = "Incremental run: only the cases and forms that changed; small streams in full"
 NEXT = (
     ("make demo", "again: only what changed is read"),
     ("make demo ARGS=--edit", "edit three cases, submit a form, read just those"),
