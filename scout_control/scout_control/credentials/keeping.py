@@ -7,6 +7,7 @@ A new token takes only the place of the one it descends from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from scout_control.store.database import Store
 
 OAUTH = "oauth2"
+ORIGIN = "origin"  # digest of the token that a run was given, from which the stored one descends
 # Fields of each kind of login; those in the second place are secrets.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     OAUTH: ((), ("access_token", "refresh_token")),
@@ -152,6 +154,7 @@ def _for_tap(found: Credential, keyring: Keyring) -> dict[str, str]:
     if found.kind != OAUTH or "refresh_token" not in fields:
         return fields
     fields.pop("access_token", None)
+    fields.pop(ORIGIN, None)
     fields["client_id"] = found.source.oauth_client_id or ""
     if found.source.oauth_client_secret:
         fields |= keyring.decrypt(found.source.oauth_client_secret)
@@ -176,10 +179,27 @@ def take_back(store: Store, keyring: Keyring, login: Login, written: bytes) -> b
         scopes=None,
     )
     with store.begin() as session:
-        is_ours = replace(session, keyring, login.credential_id, login.known, tokens)
+        is_ours = replace(
+            session, keyring, login.credential_id, login.known, tokens, stored.get("origin")
+        )
     if is_ours:
         login.known = tokens.refresh_token
     return is_ours
+
+
+def descends(written: bytes, fields: Mapping[str, Any]) -> bool:
+    """Tell whether a tap wrote a file in a run that was given the stored token, or its parent."""
+    try:
+        origin = json.loads(written).get(ORIGIN)
+    except (ValueError, AttributeError):
+        return False
+    token = fields.get("refresh_token")
+    return bool(token) and origin in {fields.get(ORIGIN), origin_of(str(token))}
+
+
+def origin_of(refresh_token: str) -> str:
+    """Return the digest by which our taps say which token theirs descends from."""
+    return hashlib.sha256(b"refresh token:" + refresh_token.encode()).hexdigest()
 
 
 def replace(
@@ -188,18 +208,19 @@ def replace(
     credential_id: uuid.UUID | None,
     known: str | None,
     tokens: Tokens,
+    origin: str | None = None,
 ) -> bool:
     """Put new tokens in the place of those that they descend from; tell whether these were there.
 
     A login that a person connected anew meanwhile, or that somebody else renewed, stays as it is.
     """
-    found = session.get(Credential, credential_id, with_for_update=True)
+    found = session.get(Credential, credential_id, with_for_update={"of": Credential})
     if found is None:
         return False
     fields = keyring.decrypt(found.secrets)
     if fields.get("refresh_token") != known:
         return False
-    fresh = {**fields, "access_token": tokens.access_token}
+    fresh = {**fields, "access_token": tokens.access_token, ORIGIN: origin}
     if tokens.refresh_token:
         fresh["refresh_token"] = tokens.refresh_token
     found.secrets = keyring.encrypt(fresh)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -82,13 +83,14 @@ class Watch:
         """Watch no more, and look a last time."""
         self._over.set()
         self._thread.join()
-        self._keep_login()
         self._read_catalog()
+        until = time.monotonic() + ALONE_AFTER.total_seconds()
+        while not self._keep_login() and time.monotonic() < until:
+            time.sleep(SIGN_OF_LIFE.total_seconds())
 
     def _watch(self) -> None:
         while not self._over.is_set():
             self._keep_login()
-            self._read_catalog()
             self.reason = self._reason_to_end()
             if self.reason:
                 log.warning("run_ended_early run=%s reason=%s", self._run_id, self.reason.name)
@@ -119,22 +121,21 @@ class Watch:
         }
         return bool(self._locks.execute(BEAT, facts))
 
-    def _keep_login(self) -> None:
+    def _keep_login(self) -> bool:
+        """Store a login that the tap renewed; tell whether nothing remains to be stored."""
         if self._login is None or self._credential_file is None:
-            return
+            return True
         try:
             written = self._credential_file.read_bytes()
             keeping.take_back(self._site.store, self._site.keyring, self._login, written)
         except FileNotFoundError:
-            return
+            return True
         except ControlError as error:
             log.warning("login_not_kept_yet run=%s: %s", self._run_id, error.cause)
+            return False
+        return True
 
     def _read_catalog(self) -> None:
-        if self.catalog is not None:
-            return
         for path in (self._run.work / "meltano").glob(CATALOGS):
-            try:
-                self.catalog = path.read_bytes() or None
-            except OSError:
-                return
+            with suppress(OSError):
+                self.catalog = path.read_bytes()

@@ -1,0 +1,187 @@
+"""Reads a dataset as its reader: a login that can read this dataset schema and nothing else.
+
+What a reader may not see is held by the login's roles, not by looking at the SQL: a session that
+logged in as somebody else and then changed its role could change it back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import select
+
+from scout_control.engine.site import with_login
+from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.rules.naming import query_role, reader_role
+from scout_control.rules.runs import DatasetStatus
+from scout_control.store import datasets, lookups
+from scout_control.store.models import Dataset, ProjectSource
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+    from scout_control.engine.site import Site
+
+MOST_ROWS = 1000
+LONGEST_SECONDS = 30.0
+SETTINGS = (
+    "ALTER ROLE {role} SET default_transaction_read_only TO on",
+    "ALTER ROLE {role} SET search_path TO {schema}",
+)
+
+
+class QueryError(ControlError):
+    """A query that the database refused, in its own words: whoever wrote it may read them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a query found."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    is_truncated: bool
+
+
+def query(
+    site: Site,
+    name: str,
+    statement: str,
+    *,
+    most_rows: int = MOST_ROWS,
+    longest_seconds: float = LONGEST_SECONDS,
+) -> Answer:
+    """Ask a dataset one question, and remember that it is in use.
+
+    Raises:
+        NotFoundError: There is no such dataset.
+        ConflictError: It holds no data now.
+        QueryError: The database refused the question.
+    """
+    with site.store.begin() as session:
+        dataset = lookups.dataset(session, name)
+        if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
+            raise ConflictError(
+                f"{lookups.path(dataset)} holds no data now (status: {dataset.status}).",
+                f"Load it: scout run {lookups.path(dataset)}",
+            )
+        datasets.touch(session, dataset.id, datetime.now(UTC))
+    with closing(_login(site, dataset)) as connection:
+        timer = threading.Timer(longest_seconds + 1, connection.cancel_safe)
+        timer.start()
+        try:
+            return _ask(connection, statement, most_rows, longest_seconds)
+        finally:
+            timer.cancel()
+
+
+def touch(site: Site, name: str) -> Dataset:
+    """Remember that a dataset is in use.
+
+    Raises:
+        NotFoundError: There is no such dataset.
+    """
+    with site.store.begin() as session:
+        dataset = lookups.dataset(session, name)
+        datasets.touch(session, dataset.id, datetime.now(UTC))
+    return dataset
+
+
+def search_path(site: Site, project_id: str, user_id: str | None) -> str:
+    """Return what an owner reads unqualified names from: the project's schema, then their data.
+
+    Raises:
+        NotFoundError: There is no such project.
+    """
+    with site.store.begin() as session:
+        project = lookups.project(session, project_id)
+        owner: ColumnElement[bool] = Dataset.user_id.is_(None)
+        if user_id is not None:
+            owner = owner | (Dataset.user_id == user_id)
+        found = session.scalars(
+            select(Dataset.schema_name)
+            .join(Dataset.project_source)
+            .where(
+                ProjectSource.project_id == project.id,
+                owner,
+                Dataset.status.in_((DatasetStatus.READY, DatasetStatus.SYNCING)),
+                Dataset.last_sync_at.is_not(None),
+            )
+            .order_by(Dataset.created_at, Dataset.schema_name)
+        ).all()
+    schemas = dict.fromkeys([project.db_schema, *found])
+    return ", ".join('"' + schema.replace('"', '""') + '"' for schema in schemas)
+
+
+def _ask(
+    connection: psycopg.Connection[Any], statement: str, most_rows: int, longest_seconds: float
+) -> Answer:
+    try:
+        connection.execute(f"SET statement_timeout TO {int(longest_seconds * 1000)}".encode())
+        connection.commit()
+        connection.read_only = True
+        with connection.cursor(name="answer") as cursor:
+            cursor.execute(statement.encode().rstrip().rstrip(b";"))
+            rows = cursor.fetchmany(most_rows + 1)
+            columns = [column.name for column in cursor.description or ()]
+    except psycopg.errors.QueryCanceled:
+        raise QueryError(
+            f"The query took longer than {longest_seconds:g} seconds.",
+            "Narrow it down, or give it more time.",
+        ) from None
+    except psycopg.Error as error:
+        words = error.diag.message_primary or type(error).__name__
+        raise QueryError(
+            f"Postgres refused the query: {words}.", "Write one SELECT over this dataset."
+        ) from None
+    return Answer(columns=columns, rows=rows[:most_rows], is_truncated=len(rows) > most_rows)
+
+
+def _login(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
+    """Log in as the dataset's reader, with a password that is good for this login only."""
+    server_url = site.server_url_of(dataset)
+    role, password = query_role(dataset.schema_name), secrets.token_urlsafe(32)
+    try:
+        with psycopg.connect(server_url, autocommit=True, connect_timeout=10) as control:
+            control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [role])
+            _make_role(control, dataset.schema_name, role, password)
+            return psycopg.connect(
+                with_login(server_url, role, password),
+                connect_timeout=10,
+                application_name="scout query",
+            )
+    except psycopg.OperationalError:
+        raise ServerError(
+            "The dataset's server does not answer, or lets no reader in.",
+            "Check that it runs, and that pg_hba.conf lets roles log in by password.",
+        ) from None
+    except psycopg.errors.UndefinedObject:
+        raise SettingsError(
+            f"{lookups.path(dataset)} has no reader role.",
+            f"Load it: scout run {lookups.path(dataset)}",
+        ) from None
+
+
+def _make_role(control: psycopg.Connection[Any], schema: str, role: str, password: str) -> None:
+    names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
+    if control.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+        control.execute(sql.SQL("CREATE ROLE {role} NOLOGIN").format(**names))
+        for setting in SETTINGS:
+            control.execute(sql.SQL(setting).format(**names))
+    reader = sql.Identifier(reader_role(schema))
+    control.execute(sql.SQL("GRANT {reader} TO {role}").format(reader=reader, **names))
+    scrambled = control.pgconn.encrypt_password(
+        password.encode(), role.encode(), b"scram-sha-256"
+    ).decode()
+    control.execute(
+        sql.SQL("ALTER ROLE {role} LOGIN PASSWORD {password}").format(
+            password=sql.Literal(scrambled), **names
+        )
+    )

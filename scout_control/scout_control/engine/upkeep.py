@@ -1,0 +1,206 @@
+"""What is done again and again: start what is due, take over what died, end what is over.
+
+Each round may run on any number of machines at once: whatever it decides is decided again, in one
+statement, by whoever acts on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from scout_control.credentials import renewal
+from scout_control.engine import places, queue, salvage
+from scout_control.errors import ConflictError, ControlError
+from scout_control.rules import expiry, schedule
+from scout_control.rules.runs import DatasetStatus, RunStatus, Trigger, dataset_before
+from scout_control.store import audit, datasets, runs
+from scout_control.store.locks import holding, of_dataset
+from scout_control.store.models import Dataset, Run
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from scout_control.engine.site import Site
+
+log = logging.getLogger(__name__)
+
+JOB_IS_LOST_AFTER = timedelta(seconds=60)
+DIED = "The worker died or was cut off."
+
+
+def start_due(site: Site, now: datetime) -> int:
+    """Queue a run for each dataset that is due; return how many."""
+    with site.store.begin() as session:
+        found = datasets.due(session, now)
+        offsets = dict(zip(found, schedule.start_offsets(len(found)), strict=True))
+        queued = runs.queue(session, found, Trigger.SCHEDULE)
+        queue.defer_all(
+            queue.app(site.store),
+            session,
+            [
+                (run, now + offsets[dataset] if offsets[dataset] else None)
+                for dataset, run in queued
+            ],
+        )
+    if queued:
+        log.info("runs_queued due=%d queued=%d", len(found), len(queued))
+    return len(queued)
+
+
+def take_over(site: Site, now: datetime) -> int:
+    """Put runs whose worker died back into the queue; return how many."""
+    with site.store.begin() as session:
+        silent = runs.dead(session, now - expiry.DEAD_AFTER)
+    taken = 0
+    for run in silent:
+        salvage.keep_login(site, run)
+        with holding(site.store, of_dataset(run.dataset_id)) as is_free:
+            if not is_free:
+                continue  # its worker lives after all, or another one has it
+            with site.store.begin() as session:
+                taken += _take_over(session, site, run, now)
+    return taken
+
+
+def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
+    if run.attempt < expiry.LONGEST_ATTEMPTS:
+        moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None)
+        if moved:
+            queue.defer(queue.app(site.store), session, run.id)
+            audit.record(session, "taken over", "run", run.id, attempt=run.attempt)
+        return int(moved)
+    moved = runs.move(
+        session,
+        run.id,
+        RunStatus.FAILED,
+        run.worker,
+        completed_at=now,
+        phase="done",
+        error_code="INTERNAL_ERROR",
+        error_message=DIED,
+    )
+    if moved:
+        interval = timedelta(hours=run.dataset.project_source.refresh_interval_hours)
+        failures = run.dataset.failures + 1
+        datasets.move(
+            session,
+            run.dataset_id,
+            DatasetStatus.ERROR,
+            sync_error=DIED,
+            failures=failures,
+            next_sync_at=schedule.retry_at(now, failures, interval),
+        )
+    return int(moved)
+
+
+def ask_again(site: Site, now: datetime) -> int:
+    """Queue a job for each waiting run that lost its own; return how many."""
+    with site.store.begin() as session:
+        waiting = runs.waiting(session, now, JOB_IS_LOST_AFTER)
+        known = queue.waiting(session) if waiting else set()
+        lost = [run for run in waiting if str(run.id) not in known]
+        for run in lost:
+            queue.defer(queue.app(site.store), session, run.id)
+    return len(lost)
+
+
+def expire(site: Site, now: datetime, idle: timedelta) -> int:
+    """Drop the data of datasets that nobody used for ``idle``; return how many."""
+    with site.store.begin() as session:
+        found = datasets.idle(session, now - idle)
+    return sum(_expire(site, dataset_id, now, idle) for dataset_id in found)
+
+
+def _expire(site: Site, dataset_id: uuid.UUID, now: datetime, idle: timedelta) -> bool:
+    """Drop one dataset's data, if it is still unused now that nobody can touch it."""
+    with holding(site.store, of_dataset(dataset_id)) as is_free:
+        if not is_free:
+            return False
+        try:
+            with site.store.begin() as session:
+                dataset = datasets.lock(session, dataset_id)
+                if dataset is None or not _is_over(session, dataset, now, idle):
+                    return False
+                drop_locked(session, site, dataset)
+        except ControlError as error:
+            log.warning("not_expired dataset=%s: %s", dataset_id, error)
+            return False
+    return True
+
+
+def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta) -> bool:
+    activity = expiry.Activity(
+        last_activity_at=dataset.last_activity_at,
+        last_sync_at=dataset.last_sync_at,
+        created_at=dataset.created_at,
+    )
+    return (
+        dataset.status in dataset_before(DatasetStatus.EXPIRED)
+        and expiry.is_inactive(activity, idle, now)
+        and runs.alive(session, dataset.id) is None
+    )
+
+
+def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
+    """Drop a dataset's data now.
+
+    Raises:
+        ConflictError: A run is in progress, or something outside depends on the data.
+    """
+    with holding(site.store, of_dataset(dataset_id)) as is_free, site.store.begin() as session:
+        dataset = datasets.lock(session, dataset_id)
+        if not is_free or dataset is None or runs.alive(session, dataset_id) is not None:
+            raise ConflictError(
+                "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
+            )
+        drop_locked(session, site, dataset, force=force)
+
+
+def drop_locked(session: Session, site: Site, dataset: Dataset, *, force: bool = False) -> None:
+    """Drop the data of a dataset that is locked, and say so in the same transaction."""
+    places.drop(site, dataset, force=force)
+    datasets.move(
+        session,
+        dataset.id,
+        DatasetStatus.EXPIRED,
+        next_sync_at=None,
+        last_sync_at=None,
+        row_counts={},
+        sync_error=None,
+        failures=0,
+    )
+    audit.record(session, "expired", "dataset", dataset.id, schema=dataset.schema_name)
+
+
+def renew_tokens(site: Site, now: datetime) -> dict[str, int]:
+    """Renew tokens that end within the hour; return how many ended how."""
+    with site.store.begin() as session:
+        found = renewal.expiring(session, now)
+    outcomes = [renewal.renew(site.store, site.keyring, site.plugins, each) for each in found]
+    return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
+
+
+def purge(site: Site, now: datetime) -> None:
+    """Forget old runs, events and jobs."""
+    before = now - expiry.KEEP_HISTORY
+    with site.store.begin() as session:
+        runs.purge(session, before)
+        audit.purge(session, before)
+        queue.purge(session, now - timedelta(days=1))
+
+
+def tick(site: Site, idle: timedelta) -> dict[str, int]:
+    """Do one round of everything; return what was done."""
+    now = datetime.now(UTC)
+    done = {
+        "taken_over": take_over(site, now),
+        "expired": expire(site, now, idle),
+        "queued": start_due(site, now),
+        "asked_again": ask_again(site, now),
+        **{f"tokens_{name}": count for name, count in renew_tokens(site, now).items()},
+    }
+    purge(site, now)
+    return done

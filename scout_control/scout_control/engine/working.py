@@ -1,0 +1,156 @@
+"""A worker: takes runs from the queue, does upkeep, and ends when it is told to.
+
+Runs and upkeep have lanes of their own, so that long loads never keep the schedule waiting. A
+worker outlives restarts of the database; a run that it had to drop is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from procrastinate import App, JobContext
+from procrastinate.exceptions import ConnectorException
+from procrastinate.worker import Worker
+
+from scout_control.engine import queue, upkeep
+from scout_control.engine.executing import Caller, caller_name, execute
+from scout_control.errors import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scout_control.engine.site import Site
+
+log = logging.getLogger(__name__)
+
+# minute hour day month weekday; each on any number of workers, deferred once a moment
+EVERY_MINUTE, EVERY_5_MINUTES, EVERY_15_MINUTES = "* * * * *", "*/5 * * * *", "*/15 * * * *"
+HOURLY, DAILY = "7 * * * *", "23 3 * * *"
+LOOK_AGAIN_SECONDS = 2.0
+CONNECTIONS: dict[str, Any] = {"min_size": 1, "max_size": 6, "timeout": 20.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a worker works."""
+
+    concurrency: int = 2
+    grace_seconds: float = 60.0
+    """How long runs may go on after the worker was told to end; then they are handed back."""
+    idle: timedelta = timedelta(hours=24)
+    until_idle: bool = False
+    """End when the queue is empty."""
+
+
+def work(site: Site, options: Options) -> None:
+    """Work until SIGTERM or SIGINT, or until nothing is left to do.
+
+    Raises:
+        ControlError: The store is not there.
+    """
+    with site.store.begin() as session:
+        queue.waiting(session)
+    asyncio.run(_Working(site, options).run())
+
+
+class _Working:
+    """One worker process."""
+
+    def __init__(self, site: Site, options: Options) -> None:
+        self._site, self._options = site, options
+        self._is_told_to_end = False
+        self._lanes: list[Any] = []  # Procrastinate's Worker has few types
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + 4))
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._end)
+        while not self._is_told_to_end:
+            try:
+                await self._work_once()
+            except (ConnectorException, OSError) as error:
+                log.warning("queue_lost error=%s", type(error).__name__)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            else:
+                if self._options.until_idle:
+                    return
+
+    async def _work_once(self) -> None:
+        app = App(connector=queue.connector(self._site.store, **CONNECTIONS))
+        _add_tasks(app, self._site, self._options)
+        async with app.open_async():
+            lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, 1)]
+            self._lanes = [self._lane(app, name, concurrency) for name, concurrency in lanes]
+            if self._is_told_to_end:
+                return
+            endings = await asyncio.gather(
+                *(self._run(lane) for lane in self._lanes), return_exceptions=True
+            )
+        for ending in endings:
+            if ending is not None:
+                raise ending
+
+    async def _run(self, lane: Any) -> None:
+        """Run one lane; when it breaks, let the others end too."""
+        try:
+            await lane.run()
+        except BaseException:
+            self._stop_lanes()
+            raise
+
+    def _lane(self, app: App, name: str, concurrency: int) -> Worker:
+        return Worker(
+            app=app,
+            queues=[name],
+            name=name,
+            concurrency=concurrency,
+            wait=not self._options.until_idle,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            shutdown_graceful_timeout=self._options.grace_seconds,
+        )
+
+    def _end(self) -> None:
+        self._is_told_to_end = True
+        self._stop_lanes()
+
+    def _stop_lanes(self) -> None:
+        for lane in self._lanes:
+            lane.stop()
+
+
+def _add_tasks(app: App, site: Site, options: Options) -> None:
+    @app.task(name=queue.RUN, queue=queue.RUNS, pass_context=True)
+    def run(context: JobContext, run_id: str) -> None:
+        caller = Caller(name=caller_name(), should_stop=context.should_abort)
+        execute(site, uuid.UUID(run_id), caller)
+
+    rounds: tuple[tuple[str, str, Callable[[datetime], object]], ...] = (
+        ("take over", EVERY_MINUTE, lambda now: upkeep.take_over(site, now)),
+        ("ask again", EVERY_MINUTE, lambda now: upkeep.ask_again(site, now)),
+        ("start due", EVERY_5_MINUTES, lambda now: upkeep.start_due(site, now)),
+        ("renew tokens", EVERY_15_MINUTES, lambda now: upkeep.renew_tokens(site, now)),
+        ("expire", HOURLY, lambda now: upkeep.expire(site, now, options.idle)),
+        ("purge", DAILY, lambda now: upkeep.purge(site, now)),
+    )
+    for name, cron, do in rounds:
+        task = app.task(name=name, queue=queue.UPKEEP, queueing_lock=name)(_round(name, do))
+        app.periodic(cron=cron)(task)
+
+
+def _round(name: str, do: Callable[[datetime], object]) -> Callable[[int], None]:
+    def once(timestamp: int) -> None:  # noqa: ARG001 - the moment that it was meant for
+        try:
+            do(datetime.now(UTC))
+        except ControlError as error:
+            log.warning("round_failed name=%r: %s", name, error)
+
+    return once
