@@ -130,12 +130,19 @@ def _connect_facts(world: World) -> dict[str, Any]:
     }
 
 
+def _object(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise click.UsageError(f"--{name} is not JSON: {error}.") from None
+
+
 def _tell(action: str, text: str, *options: Any) -> None:
     def command(url: str, **body: Any) -> None:
         given = {name: value for name, value in body.items() if value is not None}
         for name in ("form", "properties"):
             if name in given:
-                given[name] = json.loads(given[name])
+                given[name] = _object(name, given[name])
         click.echo(json.dumps(Control(url).post(action, given)))
 
     for option in (*options, _DOMAIN, _URL):

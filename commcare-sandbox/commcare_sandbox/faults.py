@@ -16,6 +16,7 @@ _GATEWAY = (
     "\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 _REASONS = {500: "", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+_VIEWS = ("/case/v2", "/v0.6/case", "/ucr/")
 COLLECTION_KEYS = ("cases", "objects", "data", "results")
 
 
@@ -30,7 +31,7 @@ def _server_error(_call: Call, _switches: Switches) -> Answer:
 
 
 def _too_many(call: Call, switches: Switches) -> Answer:
-    tastypie = "/case/v2/" not in call.path and "/v0.6/case/" not in call.path
+    tastypie = not any(part in call.path for part in _VIEWS)
     headers = retry_after(switches, switches.retry_after_seconds, tastypie=tastypie)
     return Answer(b"", 429, headers, HTML_TYPE)
 
@@ -64,9 +65,13 @@ class Faults:
 
     seen: int = 0
     met: int = 0
+    plan: tuple[str, int, str] = ("", 0, "")
 
     def choose(self, path: str, switches: Switches) -> str | None:
         """Return the fault that this request meets, if any."""
+        plan = switches.fault, switches.fault_every, switches.fault_path
+        if plan != self.plan:
+            self.plan, self.seen, self.met = plan, 0, 0
         wanted = [name.strip() for name in switches.fault.split(",") if name.strip()]
         if not wanted or switches.fault_path not in path:
             return None

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import signal
 import socket
 import struct
+import sys
 import time
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -25,7 +28,7 @@ from commcare_sandbox.wire import HTML_TYPE, Answer, Call
 from commcare_sandbox.world import World
 
 _SMALL_BYTES = 500
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _open: dict[tuple[str, int], asyncio.Transport] = {}
 
 
@@ -152,7 +155,13 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket of a loopback address."""
+    """Return a listening socket of a loopback address.
+
+    Raises:
+        OSError: The address is not a loopback one, or taken.
+    """
+    if host not in LOOPBACK:
+        raise OSError(f"The sandbox serves on loopback only ({', '.join(LOOPBACK)}), not {host}.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Without the protocol spelled out, asyncio leaves Nagle's algorithm on: 40 ms an answer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -161,8 +170,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _exit(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 def serve(world: World, listening: socket.socket, ready: Any) -> None:
-    """Serve until a signal ends it; uvicorn raises the signal again at the end."""
+    """Serve until SIGINT or SIGTERM, then exit with 130 or 143.
+
+    Uvicorn raises the signal that ended it once more, for the handlers that are set here.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)
     config = uvicorn.Config(
         Application(world),
         http=Protocol,

@@ -34,7 +34,7 @@ def case_list(context: Context) -> Answer:
     cap = context.hq.switches.page_cap
     limit = min(limit, cap) if cap else limit
     cases = context.space.cases.following(query, key, limit)
-    total = context.space.cases.count(_rest(context, query, key))
+    total = context.space.cases.count(query) - _passed(context, query, key)
     show = shower(context, params)
     body: dict[str, Any] = {"matching_records": total, "cases": [show(case) for case in cases]}
     if _goes_on(context, len(cases), limit, total):
@@ -48,22 +48,28 @@ def _goes_on(context: Context, found: int, limit: int, total: int) -> bool:
     return found == limit > 0
 
 
-def _rest(context: Context, query: Query[Case], key: Key) -> Query[Case]:
+def _passed(context: Context, query: Query[Case], key: Key) -> int:
+    """Return how many cases the older list no longer counts: those on earlier pages."""
     if not context.hq.switches.old_case_list or key[0] == -FOREVER:
-        return query
-    windows = joined([*query.windows, Window("indexed_on", low=key[0])])
-    return replace(query, windows=windows)
+        return 0
+    cases = context.space.cases
+    earlier = replace(
+        query, windows=joined([*query.windows, Window("indexed_on", high=key[0] - 1)])
+    )
+    same = replace(query, windows=joined([*query.windows, Window("indexed_on", *(key[0],) * 2)]))
+    tied = cases.following(same, (-FOREVER, ""), cases.count(same))
+    return cases.count(earlier) + sum(case.case_id <= key[1] for case in tied)
 
 
 def _opened(context: Context) -> tuple[Pairs, Key]:
-    """Return the list's own parameters, and after which case this page begins."""
+    """Return the list's own parameters, and after which case this page begins.
+
+    What stands beside a cursor is ignored.
+    """
     params = context.call.params
     cursor = context.call.get("cursor")
     if cursor is None:
         return params, (-FOREVER, "")
-    others = [name for name, _ in params if name != "cursor"]
-    if others:
-        raise bad_request(f"'{others[0]}' is not a valid parameter.")
     try:
         inside = parse_qsl(base64.b64decode(cursor, validate=True).decode(), keep_blank_values=True)
     except (binascii.Error, UnicodeDecodeError):

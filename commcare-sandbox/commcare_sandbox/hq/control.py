@@ -30,7 +30,9 @@ def _domain(name: str | None, hq: HQ) -> Domain:
 
 
 def status(hq: HQ) -> Body:
-    """Return how many records each domain has, and the refresh token that is alive."""
+    """Return how many records each domain shows, and the refresh token that is alive."""
+    for domain in hq.domains.values():
+        domain.settle(hq.journal.total)
     return {
         "domains": {name: domain.total() for name, domain in hq.domains.items()},
         "refresh_token": hq.logins.refresh_token,
@@ -40,6 +42,7 @@ def status(hq: HQ) -> Body:
 def content(kind: str, call: Call, hq: HQ) -> Iterator[bytes]:
     """Return every case, or form, as the API shows it: one JSON object a line."""
     domain = _domain(call.get("domain"), hq)
+    domain.settle(hq.journal.total)
     context = Context(call, hq, domain)
     records: Iterator[Any]
     if kind == "cases":

@@ -107,11 +107,10 @@ class Domain:
         return list(islice(self._some(self._form_spine, self.forms), count))
 
     def _some(self, spine: Spine, collection: Collection[Any]) -> Iterable[str]:
-        for _ in range(50 * (spine.size + 1)):
-            self._changes += 1
-            if not spine.size:
-                return
-            identifier = spine.identifier(mix(self._changes, self.seed) % spine.size)
+        self._changes += 1
+        first = mix(self._changes, self.seed)
+        for at in range(spine.size):
+            identifier = spine.identifier(spine.at_rank((first + at) % spine.size))
             if collection.get(identifier) is not None:
                 yield identifier
 

@@ -23,14 +23,14 @@ class HQ:
         self.login = f"ApiKey {sandbox.username}:{sandbox.api_key}"
 
     def url(self, path: str) -> str:
+        if path.startswith("http"):
+            return path
         start = "" if path.startswith("/") else f"/a/{self.sandbox.domain}/api/"
         return f"{self.sandbox.url}{start}{path}"
 
     def ask(self, path: str, method: str = "GET", **options: Any) -> requests.Response:
         headers = {"Authorization": self.login} | options.pop("headers", {})
-        return self.session.request(
-            method, urljoin(self.url(""), self.url(path)), headers=headers, **options
-        )
+        return self.session.request(method, self.url(path), headers=headers, **options)
 
     def get(self, path: str, **params: Any) -> Any:
         answer = self.ask(path, params=params)

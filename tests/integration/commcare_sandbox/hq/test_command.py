@@ -1,0 +1,144 @@
+"""The command line, and what the sandbox says of itself."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import requests
+from commcare_sandbox import Sandbox, SandboxError
+from commcare_sandbox.faults import FAULTS
+from commcare_sandbox.hq.control import ACTIONS
+from commcare_sandbox.hq.switches import HQSwitches
+from commcare_sandbox.switches import Switches
+
+COMMAND = [sys.executable, "-m", "commcare_sandbox"]
+README = Path(__file__).parents[4] / "commcare-sandbox" / "README.md"
+
+
+def run(*arguments):
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_it_says_one_line_when_it_serves_and_ends_on_a_signal(number, code):
+    command = [*COMMAND, "serve", "--port", "0", "--cases", "5", "--forms", "5"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    facts = json.loads(process.stdout.readline())
+
+    process.send_signal(number)
+    rest, errors = process.communicate(timeout=20)
+
+    assert {"url", "domain", "username", "api_key", "client_id", "client_secret"} <= facts.keys()
+    assert facts["domain"] == "river-health"
+    assert (rest, errors) == ("", "")
+    assert process.returncode == code
+
+
+def test_a_running_sandbox_is_told_by_command(own):
+    url = f"--url={own.sandbox.url}"
+
+    submitted = json.loads(run("submit-form", "--count=2", url).stdout)
+    edited = json.loads(run("edit-case", "--properties", '{"a": "b"}', url).stdout)
+    archived = json.loads(run("archive-form", "--form-id", submitted["form_ids"][0], url).stdout)
+    switched = json.loads(run("set", "fault=429", "fault-next=1", url).stdout)
+    run("reindex", url)
+
+    assert len(submitted["form_ids"]) == 2
+    assert own.ask("case/v2/").status_code == 429
+    assert own.get(f"case/v2/{edited['case_ids'][0]}")["properties"]["a"] == "b"
+    assert own.get(f"form/v1/{archived['form_ids'][0]}/")["archived"] is True
+    assert (switched["fault"], switched["fault_next"]) == ("429", 1)
+
+
+def test_mistakes_are_told_in_one_line():
+    wrong = run("serve", "--fault=418")
+    away = run("edit-case", "--url=http://127.0.0.1:9")
+    text = run("edit-case", "--url=http://127.0.0.1:9", "--properties={")
+
+    assert wrong.returncode == 2
+    assert "There is no fault '418'" in wrong.stderr
+    assert (away.returncode, away.stderr.count("\n")) == (1, 1)
+    assert "No sandbox answers at http://127.0.0.1:9" in away.stderr
+    assert text.returncode == 2
+    assert "Traceback" not in wrong.stderr + away.stderr + text.stderr
+
+
+def test_it_serves_on_loopback_only_and_control_refuses_other_hosts(hq):
+    refused = run("serve", "--host=0.0.0.0", "--port=0")
+    foreign = requests.get(
+        f"{hq.sandbox.url}/_sandbox/status", headers={"Host": "evil.example"}, timeout=10
+    )
+
+    assert refused.returncode == 2
+    assert "loopback" in refused.stderr
+    assert foreign.status_code == 403
+
+
+def test_requests_are_counted_and_secrets_are_not_kept(hq):
+    hq.sandbox.forget_requests()
+    hq.ask(f"form/v1/?username={hq.sandbox.username}&api_key={hq.sandbox.api_key}&limit=1")
+    hq.ask("case/v2/?foo=1")
+
+    told = hq.sandbox.requests()
+
+    assert told["total"] == 2
+    assert told["by_path"] == {
+        "/a/river-health/api/form/v1/": 1,
+        "/a/river-health/api/case/v2/": 1,
+    }
+    assert told["by_status"] == {"200": 1, "400": 1}
+    assert hq.sandbox.api_key not in json.dumps(told)
+
+
+def test_a_sandbox_that_cannot_start_says_so(capfd):
+    with pytest.raises(SandboxError), Sandbox(nonsense=1):
+        pass
+
+    assert "No such option" in capfd.readouterr().err
+
+
+def test_a_million_records_need_no_memory_and_a_page_is_quick():
+    with Sandbox(cases=1_000_000, forms=1_000_000) as sandbox:
+        login = {"Authorization": f"ApiKey {sandbox.username}:{sandbox.api_key}"}
+        session = requests.Session()
+        began, spent = memory_mb(sandbox.pid), cpu_seconds(sandbox.pid)
+        for year in (2023, 2024, 2025):
+            for path in (
+                f"case/v2/?limit=1000&indexed_on.gt={year}-06-01",
+                f"form/v1/?limit=1000&order_by=indexed_on&indexed_on_start={year}-06-01",
+            ):
+                url = f"{sandbox.url}/a/river-health/api/{path}"
+                assert session.get(url, headers=login, timeout=20).status_code == 200
+        session.close()
+
+        assert memory_mb(sandbox.pid) < began + 30
+        assert (cpu_seconds(sandbox.pid) - spent) / 6 < 0.1
+
+
+def cpu_seconds(pid):
+    fields_of_stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields_of_stat[11]) + int(fields_of_stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid):
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
+
+
+def test_the_readme_names_every_switch_fault_and_mutation():
+    text = README.read_text()
+
+    missing = [each.name for each in fields(HQSwitches) if f"`{each.name}`" not in text]
+    common = [each.name for each in fields(Switches) if each.name.startswith(("fault", "stall"))]
+    missing += [name for name in (*common, *FAULTS) if f"`{name}`" not in text]
+    missing += [action for _, action in ACTIONS if f"`{action}`" not in text]
+
+    assert missing == []
