@@ -23,10 +23,10 @@ from singer_sdk.helpers.capabilities import (
 )
 from typing_extensions import override
 
-from dimagi_api import settings
+from dimagi_api import settings, timestamps
 from dimagi_api.bookmarks import Bookmarks
 from dimagi_api.command import ApiCommand
-from dimagi_api.errors import ApiError, SettingsError
+from dimagi_api.errors import InterruptedRunError, SettingsError
 from dimagi_api.http import Api
 from dimagi_api.interruption import Interruption
 from dimagi_api.messages import BufferedWriter, Output, Record, flush
@@ -78,6 +78,9 @@ class ApiTap(Tap, abc.ABC):
         """Raise SettingsError for what a JSON schema cannot see."""
         settings.checked_base_url(str(self.config["base_url"]))
         settings.chosen_login(self.config, self.logins)
+        start_date = self.config.get("start_date")
+        if start_date is not None and timestamps.normalise(start_date) is None:
+            raise SettingsError("start_date is no date.", "Give one such as 2025-01-31.")
 
     @override
     def discover_streams(self) -> Sequence[ApiStream]:
@@ -97,6 +100,10 @@ class ApiTap(Tap, abc.ABC):
         self.exit_code = 1
         try:
             run_all(run, self.readings(selected, bookmarks))
+        except InterruptedRunError:
+            # A page that is being written comes to its end, and no other begins.
+            output.lock.acquire()
+            raise
         finally:
             self.api.login.finish()
         output.write_state(self.state)
@@ -192,6 +199,3 @@ def _complaint(error: ValidationError) -> str:
     if rule == "additionalProperties":
         return f"{name} holds something unknown."
     return f"{name} is wrong: it must satisfy {rule} {error.validator_value}."
-
-
-__all__ = ["ApiError", "ApiTap"]

@@ -93,6 +93,8 @@ class CaseSource:
         page = answer.value
         following = hq.next_path(page.next, asked)
         total = page.matching_records
+        if following is not None and limit is None and 0 < len(page.cases) < self.page_size:
+            self.page_size = len(page.cases)  # the server gives less than it is asked for
         return TimedPage(
             rows=page.cases,
             ids=[row.case_id for row in page.cases],

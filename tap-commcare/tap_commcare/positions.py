@@ -104,6 +104,6 @@ def progress_after(
     Otherwise the place inside the window is needed, or a crowd of equal stamps would be read from
     its beginning again and again.
     """
-    if first < last - overlap:
+    if overlap > 0 and first < last - overlap:
         return Progress(last)
     return Progress(last, window.until, more)

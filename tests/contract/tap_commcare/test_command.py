@@ -1,0 +1,168 @@
+"""The command line: settings, catalog, selection, maps, and the SDK's own suite."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from commcare_sandbox import Sandbox
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"domain": None}, "domain"),
+        ({"api_key": None}, "login"),
+        ({"password": "x"}, "more than one login"),
+        ({"base_url": "http://hq.example.org"}, "https"),
+        ({"base_url": "ftp://hq.example.org"}, "base_url"),
+        ({"base_url": "https://me:pw@hq.example.org"}, "base_url"),
+        ({"page_size": "many"}, "page_size"),
+        ({"page_size": 0}, "page_size"),
+        ({"concurrency": -1}, "concurrency"),
+        ({"start_date": "yesterday"}, "start_date"),
+        ({"case_types": {"a": 1}}, "case_types"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named_and_nothing_is_started(sandbox: Sandbox, tap, settings, word):
+    sandbox.forget_requests()
+
+    run = tap(**settings)
+
+    assert run.code == 2
+    assert word in run.log
+    assert not run.messages
+    assert "Traceback" not in run.log
+    assert sandbox.api_key not in run.log
+    assert sandbox.requests()["total"] == 0
+
+
+@pytest.mark.parametrize("mode", ["--discover", "--test"])
+def test_discovery_and_test_refuse_wrong_settings_too(tap, mode):
+    assert tap(mode, domain=None).code == 2
+
+
+@pytest.mark.parametrize("args", [("--config", "/none.json"), ("--nonsense",)])
+def test_a_command_line_that_makes_no_sense_ends_with_2(tap, args):
+    run = tap(*args)
+
+    assert run.code == 2
+    assert "Traceback" not in run.log
+
+
+def test_a_login_may_come_from_the_environment_alone(sandbox: Sandbox, tap, select, monkeypatch):
+    monkeypatch.setenv("TAP_COMMCARE_API_KEY", sandbox.api_key)
+
+    assert tap(catalog=select("groups"), api_key=None).code == 0
+
+
+def test_the_test_reads_one_record_of_each_stream(sandbox: Sandbox, tap):
+    sandbox.forget_requests()
+
+    run = tap("--test", reports=sandbox.reports, data_sources=sandbox.data_sources)
+
+    streams = [message["stream"] for message in run.of("RECORD")]
+    assert run.code == 0
+    assert len(streams) == len(set(streams)) == 16
+    assert sandbox.requests()["total"] <= 14
+
+
+def test_the_test_is_honest(sandbox: Sandbox, tap):
+    sandbox.set(missing_permission="edit_commcare_users")
+
+    run = tap("--test")
+
+    assert run.code == 1
+    assert "users failed" in run.last_line
+
+
+def test_the_test_tells_a_refused_login(tap):
+    assert tap("--test", api_key="wrong").code == 77
+
+
+def test_discovery_needs_no_server(tap):
+    run = tap("--discover", base_url="http://127.0.0.1:9")
+
+    assert run.code == 0
+    assert '"tap_stream_id":"cases"' in run.log
+
+
+@pytest.mark.parametrize("style", ["json", "markdown"])
+def test_about_tells_every_setting_and_marks_secrets(tap, style):
+    run = tap("--about", f"--format={style}")
+
+    assert run.code == 0
+    for setting in ("base_url", "overlap_seconds", "credential_file", "max_rate_limit_wait"):
+        assert setting in run.log
+    if style == "json":
+        about = json.loads(run.log[run.log.index("{") :])
+        secrets = {n for n, s in about["settings"]["properties"].items() if s.get("secret")}
+        assert secrets == {"api_key", "password", "access_token", "client_secret", "refresh_token"}
+
+
+def test_deselected_properties_do_not_go_out(tap, select):
+    run = tap(catalog=select("cases", cases=("properties", "owner_id")))
+
+    record = run.records("cases")[0]
+    assert run.code == 0
+    assert not {"properties", "owner_id"} & set(record)
+    assert not {"properties", "owner_id"} & set(run.of("SCHEMA")[0]["schema"]["properties"])
+    assert {"case_id", "indexed_on"} <= set(record)
+
+
+def test_stream_maps_and_flattening_work(tap, select):
+    maps = {"cases": {"name": "case_name.lower() if case_name else None", "properties": None}}
+
+    run = tap(catalog=select("cases"), stream_maps=maps, concurrency=1)
+
+    record = run.records("cases")[0]
+    assert run.code == 0
+    assert record["name"] == (record["case_name"] or "").lower()
+    assert "properties" not in record
+    assert len(run.records("cases")) == 400
+
+
+def test_a_table_may_be_read_in_full_by_the_catalog(tap, select):
+    catalog = select("cases")
+    for entry in catalog["streams"]:
+        if entry["tap_stream_id"] == "cases":
+            entry["replication_method"] = "FULL_TABLE"
+            entry["metadata"][-1]["metadata"]["forced-replication-method"] = "FULL_TABLE"
+
+    run = tap(catalog=catalog)
+
+    assert len(run.of("ACTIVATE_VERSION", "cases")) == 1
+    assert {message["version"] for message in run.of("RECORD")} == {
+        run.of("ACTIVATE_VERSION")[0]["version"]
+    }
+
+
+def test_several_domains_share_tables_and_versions(tap_on, select):
+    catalog = select("cases", "groups")
+    with Sandbox(cases=200, forms=50, domains=2) as server:
+        tap = tap_on(server)
+        one = tap(catalog=catalog, domain=server.domains[0])
+        both = tap(catalog=None, domain=None, domains=server.domains)
+        again = tap(state=both.state, domain=None, domains=server.domains)
+        widened = tap(state=one.state, domain=None, domains=server.domains)
+
+    assert both.code == 0
+    assert {r["domain"] for r in both.records("cases")} == set(server.domains)
+    assert both.of("SCHEMA", "cases")[0]["key_properties"] == ["domain", "case_id"]
+    assert len(both.of("SCHEMA", "cases")) == 1
+    assert len(both.of("ACTIVATE_VERSION", "groups")) == 1
+    partitions = both.state["bookmarks"]["cases"]["partitions"]
+    assert {p["context"]["domain"] for p in partitions} == set(server.domains)
+    assert len(again.records("cases")) < 20
+    from_first = [r for r in widened.records("cases") if r["domain"] == server.domains[0]]
+    assert len(from_first) < 20
+
+
+def test_one_forbidden_domain_keeps_a_shared_table_from_being_activated(tap_on):
+    with Sandbox(cases=50, forms=20) as server:
+        run = tap_on(server)(domains=[server.domain, "elsewhere"], domain=None)
+
+    assert run.code == 1
+    assert len(run.records("cases")) == 50
+    assert not run.of("ACTIVATE_VERSION")

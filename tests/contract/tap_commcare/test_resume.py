@@ -1,0 +1,167 @@
+"""A run may end at any moment; the next one goes on where the last state says."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from commcare_sandbox import Sandbox
+
+
+def test_killed_at_random_moments_on_a_changing_server_the_union_is_what_the_server_has(tap_on):
+    chance = random.Random(7)
+    rows: dict[tuple[str, str], dict] = {}
+    state = None
+    with Sandbox(cases=600, forms=500, latency_ms=30) as server:
+        tap = tap_on(server)
+        for turn in range(9):
+            server.edit_case()
+            server.edit_form()
+            server.archive_form()
+            server.submit_form()
+            if turn == 4:
+                server.reindex()
+            is_last = turn == 8
+            with tap.start(state, page_size=20) as process:
+                try:
+                    out, _ = process.communicate(
+                        timeout=None if is_last else chance.uniform(0.8, 1.4)
+                    )
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    out, _ = process.communicate()
+            lines = [json.loads(line) for line in out.split(b"\n")[:-1]]
+            ends = [place for place, line in enumerate(lines) if line["type"] == "STATE"]
+            # What follows the last state may never have reached a database.
+            for line in lines[: ends[-1] + 1 if ends else 0]:
+                if line["type"] == "RECORD" and line["stream"] in {"cases", "forms"}:
+                    record = line["record"]
+                    rows[line["stream"], record.get("case_id") or record["form_id"]] = record
+            state = lines[ends[-1]]["value"] if ends else state
+
+        assert process.returncode == 0
+        for case in server.content("cases"):
+            assert rows["cases", case["case_id"]]["properties"] == case["properties"]
+        for form in server.content("forms"):
+            assert rows["forms", form["id"]]["form_data"] == form["form"]
+            assert rows["forms", form["id"]]["archived"] is form["archived"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_killed_read_repeats_at_most_a_page(tap, select, concurrency):
+    chosen = {"overlap_seconds": 0, "concurrency": concurrency}
+    killed = tap.stopped_after(180, signal.SIGKILL, **chosen)
+
+    again = tap(state=killed.state, catalog=select("cases", "forms"), **chosen)
+
+    for stream, total in (("cases", 400), ("forms", 200)):
+        before, after = killed.ids(stream), again.ids(stream)
+        assert len(set(before) | set(after)) == total
+        assert len(set(before) & set(after)) <= 50
+
+
+@pytest.mark.parametrize("stream", ["cases", "forms"])
+def test_a_crowd_of_equal_stamps_is_read_through_and_resumed_within(tap_on, select, stream):
+    with Sandbox(cases=300, forms=300, unstable_ties=True) as server:
+        server.reindex()
+        time.sleep(1.1)
+        tap, catalog = tap_on(server), select(stream)
+        first = tap(catalog=catalog, overlap_seconds=0)
+        server.set(fault="429", fault_every=4, retry_after="int", retry_after_seconds=999)
+        paused = tap(catalog=catalog, overlap_seconds=0, concurrency=1)
+        server.set(fault="")
+        resumed = tap(catalog=catalog, state=paused.state, overlap_seconds=0, concurrency=1)
+        total = len(list(server.content(stream)))
+
+    assert len(set(first.ids(stream))) == total
+    assert 0 < len(paused.ids(stream)) < total
+    assert len(set(paused.ids(stream)) | set(resumed.ids(stream))) == total
+    assert len(set(paused.ids(stream)) & set(resumed.ids(stream))) <= 50
+
+
+def test_rows_that_become_visible_late_are_read_by_the_next_run(tap_on, select):
+    with Sandbox(cases=300, forms=300, late_every=9, late_requests=25) as server:
+        tap, catalog = tap_on(server), select("cases", "forms")
+        everything = {"overlap_seconds": 10**9}
+        early = tap(catalog=catalog, **everything)
+        for _ in range(2):
+            late = tap(catalog=catalog, state=early.state, **everything)
+
+    assert len(set(early.ids("cases"))) < 300
+    assert len(set(early.ids("cases")) | set(late.ids("cases"))) == 300
+
+
+def test_the_bookmark_is_never_ahead_of_the_records(tap):
+    run = tap()
+
+    latest = {"cases": "", "forms": "", "form_cases": ""}
+    for message in run.messages:
+        if message["type"] == "RECORD" and message["stream"] in latest:
+            stamp = message["record"]["indexed_on"]
+            latest[message["stream"]] = max(latest[message["stream"]], stamp)
+        if message["type"] == "STATE":
+            for stream, stamp in latest.items():
+                entry = message["value"]["bookmarks"].get(stream, {})
+                assert entry.get("replication_key_value", "") <= stamp
+
+
+def test_a_state_follows_every_page(tap, select):
+    run = tap(catalog=select("cases"), concurrency=1)
+
+    count = 0
+    for message in run.messages:
+        count = count + 1 if message["type"] == "RECORD" else 0
+        assert count <= 50
+
+
+def test_an_interrupted_full_table_goes_on_with_its_version(sandbox: Sandbox, tap, select):
+    catalog = select("lookup_table_rows")
+    sandbox.set(fault="429", fault_every=3, retry_after="int", retry_after_seconds=999)
+    paused = tap(catalog=catalog, page_size=20)
+    sandbox.set(fault="")
+
+    resumed = tap(catalog=catalog, page_size=20, state=paused.state)
+
+    versions = {message["version"] for run in (paused, resumed) for message in run.of("RECORD")}
+    assert paused.code == 75
+    assert not paused.of("ACTIVATE_VERSION")
+    assert len(versions) == 1
+    assert [message["version"] for message in resumed.of("ACTIVATE_VERSION")] == list(versions)
+    assert len(set(paused.ids("lookup_table_rows")) | set(resumed.ids("lookup_table_rows"))) == 61
+    assert not set(paused.ids("lookup_table_rows")) & set(resumed.ids("lookup_table_rows"))
+
+
+def test_a_new_read_of_a_full_table_has_a_later_version(tap, select):
+    first = tap(catalog=select("groups"))
+    second = tap(catalog=select("groups"), state=first.state)
+
+    versions = [run.of("ACTIVATE_VERSION")[0]["version"] for run in (first, second)]
+    assert versions[0] < versions[1]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_between_two_messages(sandbox: Sandbox, tap, signum, code):
+    sandbox.set(latency_ms=100)
+
+    run = tap.stopped_after(60, signum)
+
+    assert run.code == code
+    assert "Traceback" not in run.log
+    assert run.messages[-1]["type"] in {"STATE", "SCHEMA"}
+
+
+def test_a_reader_who_goes_away_ends_the_run_quietly(tap):
+    with tap.start() as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        log = process.stderr.read().decode()
+        process.wait(30)
+
+    assert process.returncode == 1
+    assert "Traceback" not in log
+    assert "BrokenPipe" not in log
