@@ -27,6 +27,18 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for a server's files.
+
+    Not below pytest's own, which every start of pytest closes to the account that a server of root
+    runs as.
+    """
+    home = Path(tempfile.mkdtemp(prefix="scout-test-"))
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
 def connection(postgres: str) -> Iterator[psycopg2.extensions.connection]:
     """An autocommit connection of the superuser, to look at what a program has done."""
     opened = psycopg2.connect(postgres)

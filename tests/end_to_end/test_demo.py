@@ -17,11 +17,11 @@ SCOUT = Path(sys.executable).with_name("scout")
 
 
 @pytest.fixture
-def environment(tmp_path) -> dict[str, str]:
-    deep = tmp_path / "a folder with a rather long name" / "and another one in it, too" / ".scout"
+def environment(folder) -> dict[str, str]:
+    deep = folder / "a folder with a rather long name" / "and another one in it, too" / ".scout"
     return {
         "PATH": os.defpath,
-        "HOME": str(tmp_path / "no-such-home"),
+        "HOME": str(folder / "no-such-home"),
         "SCOUT_HOME": str(deep),
         "LANG": "C.UTF-8",
     }

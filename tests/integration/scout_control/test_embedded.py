@@ -17,10 +17,9 @@ from scout_control import embedded
 
 
 @pytest.fixture(params=["short", "very deep, with blanks, ünïcode and 'quotes'"])
-def data(request, tmp_path):
-    folder = tmp_path
+def data(request, folder):
     if request.param != "short":
-        folder = tmp_path / request.param / ("x" * 60) / ("y" * 60)
+        folder = folder / request.param / ("x" * 60) / ("y" * 60)
     yield folder / "data"
     embedded.stop(folder / "data")
 
@@ -63,11 +62,11 @@ def test_other_accounts_of_the_machine_cannot_reach_files_or_socket(data):
         assert b"Permission denied" in done.stderr
 
 
-def test_a_folder_that_somebody_else_made_is_refused(tmp_path):
+def test_a_folder_that_somebody_else_made_is_refused(folder):
     if os.geteuid() != 0:
         pytest.skip("only root can make a folder of somebody else")
-    (tmp_path / "data").mkdir()
-    os.chown(tmp_path / "data", 12345, 12345)
+    (folder / "data").mkdir()
+    os.chown(folder / "data", 12345, 12345)
 
     with pytest.raises(ServerError, match="belongs to somebody else"):
-        embedded.start(tmp_path / "data")
+        embedded.start(folder / "data")
