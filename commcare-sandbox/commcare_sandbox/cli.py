@@ -79,10 +79,19 @@ def _connect_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--forms", type=click.IntRange(0), default=400, show_default=True)
 @click.option("--domains", type=click.IntRange(1, 100), default=1, help="How many domains.")
 @click.option("--seed", default=1, show_default=True, help="Another seed, other data.")
+@click.option("--until-eof", is_flag=True, help="End also when standard input is closed.")
 @_connect_options
 @_switch_options
 def serve_command(
-    host: str, port: int, cases: int, forms: int, domains: int, seed: int, **switches: Any
+    *,
+    host: str,
+    port: int,
+    cases: int,
+    forms: int,
+    domains: int,
+    seed: int,
+    until_eof: bool,
+    **switches: Any,
 ) -> None:
     """Serve until interrupted; the first line of output is JSON with the address and logins."""
     sizes = Sizes(**{name: switches.pop(f"connect_{name}") for name in _CONNECT_SIZES})
@@ -97,7 +106,7 @@ def serve_command(
     world.settle_at(f"http://{host}:{listening.getsockname()[1]}")
     apply_late(world.hq)
     facts = _facts(world)
-    serve(world, listening, lambda: click.echo(json.dumps(facts)))
+    serve(world, listening, lambda: click.echo(json.dumps(facts)), until_eof=until_eof)
 
 
 def _facts(world: World) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from commcare_sandbox.wire import Pairs
 
 _KEPT = 2000
+_PATHS_KEPT = 5000
 _SECRET = {"api_key", "username", "access_token"}
 
 
@@ -28,7 +29,7 @@ class Journal:
     def note(self, method: str, path: str, params: Pairs, status: int, seconds: float) -> None:
         """Remember one request."""
         self.total += 1
-        self._by_path[path] += 1
+        self._by_path[path if len(self._by_path) < _PATHS_KEPT else "(others)"] += 1
         self._by_status[status] += 1
         query = urlencode([(k, "***" if k in _SECRET else v) for k, v in params])
         self._latest.append(
@@ -53,4 +54,6 @@ class Journal:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.__init__()  # type: ignore[misc]
+        self.total = 0
+        for kept in (self._by_path, self._by_status, self._latest):
+            kept.clear()

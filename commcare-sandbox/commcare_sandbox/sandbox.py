@@ -1,4 +1,7 @@
-"""A running sandbox as a Python object, for tests and demonstrations: the server is a child."""
+"""A running sandbox as a Python object, for tests and demonstrations.
+
+The server is a child process that ends with its parent, even if that is killed: it watches a pipe.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from commcare_sandbox.connect.client import ConnectSandbox
 
-_START_SECONDS, _STOP_SECONDS = 30, 10
+_STOP_SECONDS = 10
 
 
 class SandboxError(Exception):
@@ -43,20 +46,23 @@ class Control:
 
     def lines(self, action: str) -> Iterator[dict[str, Any]]:
         """Read an answer that has one JSON object a line."""
-        with self._opener.open(f"{self.url}/_sandbox/{action}") as answer:
+        with self._opened(f"{self.url}/_sandbox/{action}") as answer:
             for line in answer:
                 yield json.loads(line)
 
     def _read(self, request: Request) -> dict[str, Any]:
+        with self._opened(request) as answer:
+            body: dict[str, Any] = json.load(answer)
+        return body
+
+    def _opened(self, request: Request | str) -> Any:
         try:
-            with self._opener.open(request) as answer:
-                body: dict[str, Any] = json.load(answer)
+            return self._opener.open(request)
         except HTTPError as error:
             with error:
                 raise SandboxError(json.load(error)["error"]) from None
         except OSError as error:
             raise SandboxError(f"No sandbox answers at {self.url}: {error}.") from None
-        return body
 
 
 class Sandbox:
@@ -66,7 +72,7 @@ class Sandbox:
         self, *, cases: int = 1000, forms: int = 400, seed: int = 1, port: int = 0, **switches: Any
     ) -> None:
         plain = {"cases": cases, "forms": forms, "seed": seed, "port": port}
-        self._command = [sys.executable, "-m", "commcare_sandbox", "serve"]
+        self._command = [sys.executable, "-m", "commcare_sandbox", "serve", "--until-eof"]
         for name, value in (plain | switches).items():
             written = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             self._command.append(f"--{name.replace('_', '-')}={written}")
@@ -76,7 +82,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         """Start the sandbox."""
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
@@ -105,8 +111,9 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
         self._process = None
 
     # ------------------------------------------------------------------ facts

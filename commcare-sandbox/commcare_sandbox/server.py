@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import signal
 import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
@@ -142,16 +143,25 @@ async def _reset(answer: Answer, body: bytes, scope: Scope, send: Send) -> None:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that says when it serves."""
+    """Uvicorn that says when it serves, and may end with the process that started it."""
 
-    def __init__(self, config: uvicorn.Config, ready: Any) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], *, until_eof: bool
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._until_eof = ready, until_eof
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         await super().startup(sockets)
+        if self._until_eof:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._end_at_eof)
         self._ready()
+
+    def _end_at_eof(self) -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -174,8 +184,10 @@ def _exit(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def serve(world: World, listening: socket.socket, ready: Any) -> None:
-    """Serve until SIGINT or SIGTERM, then exit with 130 or 143.
+def serve(
+    world: World, listening: socket.socket, ready: Callable[[], None], *, until_eof: bool = False
+) -> None:
+    """Serve until SIGINT or SIGTERM, then exit with 130 or 143; or until standard input ends.
 
     Uvicorn raises the signal that ended it once more, for the handlers that are set here.
     """
@@ -192,4 +204,4 @@ def serve(world: World, listening: socket.socket, ready: Any) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
-    Server(config, ready).run(sockets=[listening])
+    Server(config, ready, until_eof=until_eof).run(sockets=[listening])

@@ -34,10 +34,7 @@ def v2_window(field: str, comparison: str, text: str) -> Window:
     comparisons = ("gt", "gte", "lt", "lte")
     if comparison not in comparisons:
         raise bad_request(f"'{comparison}' is not a valid type of date range.")
-    if text.isdecimal() and len(text) > 10:
-        start = end = int(text)
-    else:
-        start, end = _span(text)
+    start, end = _span(text)
     return {
         "gt": Window(field, low=end + 1),
         "gte": Window(field, low=start),

@@ -49,7 +49,8 @@ def authenticate(call: Call, hq: HQ, rule: Rule) -> None:
         scheme, rest = "apikey", f"{call.get('username') or ''}:{call.get('api_key')}"
     if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), call, hq.logins):
         raise _stranger(rule)
-    if scheme.lower() in ("basic", "digest") and hq.switches.two_factor:
+    one_time = call.headers.get("x-commcarehq-otp") or call.get("otp")
+    if scheme.lower() in ("basic", "digest") and hq.switches.two_factor and not one_time:
         raise RefusalError(
             401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"}
         )
@@ -95,7 +96,14 @@ def slow_down(call: Call, hq: HQ, rule: Rule) -> None:
     seconds = hq.throttle.wait(domain, hq.switches)
     if seconds > 0:
         raise too_many(hq.switches, seconds, tastypie=rule.tastypie)
-    hq.throttle.count(domain, hq.switches)
+    if not rule.tastypie:
+        hq.throttle.count(domain, hq.switches)
+
+
+def count(call: Call, hq: HQ, rule: Rule) -> None:
+    """Count a call that was answered; the views that are not tastypie's count before work."""
+    if rule.throttled and rule.tastypie:
+        hq.throttle.count(call.captured["domain"], hq.switches)
 
 
 def too_many(switches: HQSwitches, seconds: float, *, tastypie: bool) -> RefusalError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from commcare_sandbox.hq import case_v1, case_v2, directory, form_v1, oauth, small, tables
 from commcare_sandbox.hq.context import HQ, Context
-from commcare_sandbox.hq.guard import Rule, authenticate, permit, slow_down
+from commcare_sandbox.hq.guard import Rule, authenticate, count, permit, slow_down
 from commcare_sandbox.wire import Answer, Call, RefusalError
 
 Handler = Callable[[Context], Answer]
@@ -154,9 +154,12 @@ def _guarded(route: Route, call: Call, hq: HQ) -> Answer:
         raise RefusalError(405, body, Allow=route.method)
     authenticate(call, hq, route.rule)
     context = Context(call, hq)
-    if "domain" in call.captured:
-        permit(call, hq, route.rule)
-        slow_down(call, hq, route.rule)
-        context.domain = hq.domains[call.captured["domain"]]
-        context.domain.settle(hq.journal.total)
-    return route.handler(context)
+    if "domain" not in call.captured:
+        return route.handler(context)
+    permit(call, hq, route.rule)
+    slow_down(call, hq, route.rule)
+    context.domain = hq.domains[call.captured["domain"]]
+    context.domain.settle(hq.journal.total)
+    found = route.handler(context)
+    count(call, hq, route.rule)
+    return found

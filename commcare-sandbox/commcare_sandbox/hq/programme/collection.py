@@ -212,7 +212,7 @@ class Collection(Generic[R]):
         key = (query.name, kinds)
         if key not in self._lists:
             numbers = walk(Stride(0, self._spine.size, self._maker.period, kinds), 0)
-            found = array("L", (n for n in numbers if _passes(query.tests, self._maker.make(n))))
+            found = array("I", (n for n in numbers if _passes(query.tests, self._maker.make(n))))
             while len(self._lists) >= _LISTS_KEPT:
                 del self._lists[next(iter(self._lists))]
             self._lists[key] = found

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -80,6 +81,32 @@ def test_it_serves_on_loopback_only_and_control_refuses_other_hosts(hq):
     assert refused.returncode == 2
     assert "loopback" in refused.stderr
     assert foreign.status_code == 403
+
+
+def test_it_does_not_outlive_the_process_that_started_it():
+    script = (
+        "import os, signal, sys\n"
+        "from commcare_sandbox import Sandbox\n"
+        "with Sandbox(cases=1, forms=1) as sandbox:\n"
+        "    print(sandbox.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    started = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    pid = int(started.stdout)
+
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or state(pid) == "Z":
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        pytest.fail("the sandbox outlived its parent")
+
+
+def state(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def test_requests_are_counted_and_secrets_are_not_kept(hq):
