@@ -100,10 +100,16 @@ def _ensure_schema(session: Session) -> None:
             "make it the schema's owner."
         )
     if settings.reader_role:
-        session.execute(
-            statements.grant_schema(schema, settings.reader_role),
-            doing=f"letting the role {settings.reader_role} read (setting reader_role)",
-        )
+        _let_read(session, settings.reader_role)
+
+
+def _let_read(session: Session, role: str) -> None:
+    schema = session.settings.default_target_schema
+    doing = f"letting the role {role} read (setting reader_role)"
+    session.execute(statements.grant_schema(schema, role), doing=doing)
+    for (name,) in session.execute(statements.UNREAD, [schema, role], doing=doing):
+        place = statements.qualified(schema, name)
+        session.execute(statements.grant_table(place, role), doing=doing)
 
 
 def _check_owner(session: Session, comment: str | None) -> None:

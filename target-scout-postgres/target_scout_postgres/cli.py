@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ SDK_SETTINGS = (
 
 def main() -> None:
     """Run the command."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the run itself takes care of them
+        signal.signal(number, lambda received, _: os._exit(128 + received))
     try:
         code = run(sys.argv[1:])
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user, as it may quote data

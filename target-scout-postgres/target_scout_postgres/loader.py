@@ -200,7 +200,7 @@ class Loader:
         columns = (*sink.layout.columns, EPOCH_COLUMN)
         last = sink.held[-1] if sink.held else None
         if last is None or last.columns != columns or last.is_staged != batch.is_staged:
-            name = own("held", f"{sink.live.name} {len(sink.held)}")
+            name = own("held", f"{sink.live.name} {epoch} {len(sink.held)}")
             types = [(column, sink.live.columns[column]) for column in sink.layout.columns]
             place = self.tables.place(name)
             create = statements.create_table(
@@ -233,13 +233,19 @@ class Loader:
 
     def _release(self, sink: Sink, epoch: int) -> None:
         """Move held rows that a STATE covers to where they belong."""
-        for held, columns, is_staged in sink.held:
-            table = self._destination(sink, is_staged)
+        remaining = []
+        for held in sink.held:
+            table = self._destination(sink, held.is_staged)
             place = self.tables.place(table.name)
-            source = self.tables.place(held.name)
+            source = self.tables.place(held.table.name)
             covered = statements.up_to_epoch(EPOCH_COLUMN, epoch)
-            self.session.execute(statements.insert_all(place, source, columns[:-1], covered))
+            self.session.execute(statements.insert_all(place, source, held.columns[:-1], covered))
             self.session.execute(statements.delete_where(source, covered))
+            if self.session.execute(statements.exists_row(source))[0][0]:
+                remaining.append(held)
+            else:
+                self.tables.forget(held.table)
+        sink.held = remaining
 
     # -- transactions -----------------------------------------------------------------------------
 

@@ -73,6 +73,15 @@ KEYS = """
 """
 
 
+# Tables of this role that another role may not read yet.
+UNREAD = """
+    SELECT relname FROM pg_class
+     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+       AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'MEMBER')
+       AND NOT has_table_privilege(%s, oid, 'SELECT')
+"""
+
+
 def qualified(schema: str, name: str) -> Identifier:
     """Return the name of a relation with its schema."""
     return Identifier(schema, name)

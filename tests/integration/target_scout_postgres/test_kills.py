@@ -1,0 +1,171 @@
+"""Runs that are killed at random moments: after the last run, the table is what the input says.
+
+SCOUT_TEST_KILLS sets how many kills there are of each kind; a few by default.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2 import sql
+
+COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
+KILLS = int(os.environ.get("SCOUT_TEST_KILLS", "6"))
+PAGE = 40  # records between two STATE messages
+
+
+class Source:
+    """A tap that resumes where a STATE says: pages of records, a STATE after each."""
+
+    def __init__(self, kind: str, pages: int, seed: int) -> None:
+        rng = random.Random(seed)
+        self.kind = kind
+        self.key = [] if "keyless" in kind else ["id"]
+        self.version = 7 if "refresh" in kind else None
+        ids = [f"k{rng.randrange(pages * PAGE // 2)}" for _ in range(pages * PAGE)]
+        self.records = [
+            {"id": name, "n": n, "pad": "x" * rng.randrange(200)} for n, name in enumerate(ids)
+        ]
+        self.pages = pages
+
+    def messages(self, page: int) -> list[Any]:
+        """Everything from a page on."""
+        properties = {"id": {"type": "string"}, "n": {"type": "integer"}, "pad": {"type": "string"}}
+        found: list[Any] = [
+            {
+                "type": "SCHEMA",
+                "stream": "t",
+                "schema": {"properties": properties},
+                "key_properties": self.key,
+            }
+        ]
+        extra = {} if self.version is None else {"version": self.version}
+        for number in range(page, self.pages):
+            for record in self.records[number * PAGE : (number + 1) * PAGE]:
+                found.append({"type": "RECORD", "stream": "t", "record": record, **extra})
+            found.append({"type": "STATE", "value": {"page": number + 1}})
+        if self.version is not None:
+            found.append({"type": "ACTIVATE_VERSION", "stream": "t", "version": self.version})
+            found.append({"type": "STATE", "value": {"page": self.pages}})
+        return found
+
+    def result(self, upto: int | None = None) -> list[tuple[str, int]]:
+        """The rows that a table holds after these pages."""
+        records = self.records if upto is None else self.records[: upto * PAGE]
+        if not self.key:
+            return sorted((one["id"], one["n"]) for one in records)
+        return sorted({one["id"]: (one["id"], one["n"]) for one in records}.values())
+
+
+def attempt(command: list[str], text: bytes, rng: random.Random, how: int | None) -> Any:
+    """Run the target on a part of the input, ended by a signal or not; return code and states."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        if how is None:
+            out, log = process.communicate(text, timeout=120)
+            assert process.returncode == 0, log.decode()
+            return out
+        feeder = os.fork()
+        if feeder == 0:
+            feed(process.stdin.fileno(), text, rng)
+        process.stdin.close()
+        time.sleep(0.1 + rng.random() * 0.8)
+        process.send_signal(how)
+        out = process.stdout.read()
+        log = process.stderr.read()
+        process.wait(60)
+        os.kill(feeder, signal.SIGKILL)
+        os.waitpid(feeder, 0)
+        assert b"Traceback" not in log
+        early = -how  # before the interpreter has reached the target's code
+        assert process.returncode in {0, early, 143}
+        return out
+
+
+def feed(where: int, text: bytes, rng: random.Random) -> None:
+    """Write with pauses, as a tap does (in a process of its own, so that nothing here blocks)."""
+    at = 0
+    try:
+        while at < len(text):
+            select.select([], [where], [])
+            at += os.write(where, text[at : at + rng.randrange(1, 40_000)])
+            time.sleep(rng.random() * 0.01)
+        time.sleep(60)
+    except OSError:
+        pass
+    os._exit(0)
+
+
+@pytest.mark.parametrize("kind", ["upsert", "keyless", "refresh", "refresh keyless"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_runs_end_in_exactly_the_input(
+    postgres, connection, dataset_schema, tmp_path, kind, how
+):
+    rng = random.Random(f"{kind}{how}")
+    source = Source(kind, pages=150, seed=rng.randrange(10**6))
+    config = tmp_path / "config.json"
+    settings = {
+        "database_url": postgres,
+        "default_target_schema": dataset_schema,
+        "batch_size_rows": 70,
+        "batch_wait_limit_seconds": 0.05,
+    }
+    config.write_text(json.dumps(settings))
+    command = [*COMMAND, "--config", str(config)]
+    page = 0
+    for _ in range(KILLS):
+        out = attempt(command, encoded(source.messages(page)), rng, how)
+        states = [json.loads(line)["page"] for line in out.splitlines()]
+        assert states == sorted(states)
+        page = states[-1] if states else page
+        check_promise(connection, dataset_schema, source, page)
+        if page == source.pages:
+            page = 0 if source.key else page
+    attempt(command, encoded(source.messages(page)), rng, None)
+
+    assert rows(connection, dataset_schema) == source.result()
+    assert leftovers(connection, dataset_schema) == []
+
+
+def encoded(messages: list[Any]) -> bytes:
+    return "".join(json.dumps(message) + "\n" for message in messages).encode()
+
+
+def check_promise(connection: Any, schema: str, source: Source, page: int) -> None:
+    """Every record before the last printed STATE is there, or a later one of its key."""
+    if source.version is not None or page == 0:
+        return
+    found = rows(connection, schema)
+    if source.key:
+        present = dict(found)
+        for name, n in source.result(page):
+            assert present[name] >= n
+    else:
+        assert found == source.result(page)
+
+
+def rows(connection: Any, schema: str) -> list[tuple[str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT id, n FROM {}.t").format(sql.Identifier(schema)))
+        return sorted(cursor.fetchall())
+
+
+def leftovers(connection: Any, schema: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' "
+            "AND relname LIKE '\\_scout\\_%%' AND relname NOT IN ('_scout_loads', '_scout_streams')",
+            [schema],
+        )
+        return [name for (name,) in cursor.fetchall()]
