@@ -22,12 +22,14 @@ class Learning:
         """Make an assessment; some have lost the link to their worker."""
         bits = self._bits(opportunity << 32 | number)
         score = bits[0] % 101
-        username = None if number % 7 == 6 else self._people.username(opportunity, number)
+        is_loose = number % 7 == 6
+        username = None if is_loose else self._people.username(opportunity, number)
+        taken = 0.0 if is_loose else number * 600 + number % 2 * 0.000005
         return {
             "username": username,
             "app": 2 * opportunity - 1,
             "opportunity_id": opportunity,
-            "date": moment(4 * DAY + number // 14 * 3600 + number % 2 * 0.000005),
+            "date": moment(4 * DAY + taken),
             "score": score,
             "passing_score": 80,
             "passed": score >= 80,

@@ -1,0 +1,167 @@
+"""Visits: what is new, what became visible late, what changed without a trace."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from commcare_sandbox import Sandbox
+
+SIZES = {"cases": 0, "forms": 0, "connect_opportunities": 6, "connect_visits": 300}
+
+
+def asked_for(server: Sandbox) -> set[str]:
+    return {path for path in server.requests()["by_path"] if path.endswith("/user_visits/")}
+
+
+def ids(run):
+    return [record["id"] for record in run.records("visits")]
+
+
+@pytest.fixture
+def server():
+    with Sandbox(**SIZES) as running:
+        yield running
+
+
+@pytest.fixture
+def read(server, tap_on, select):
+    tap, catalog = tap_on(server), select("visits")
+    return lambda state=None, **config: tap(
+        state=state, catalog=catalog, **{"visit_overlap": 0, **config}
+    )
+
+
+def test_a_second_run_asks_only_where_the_count_moved(server, read):
+    first = read()
+    server.forget_requests()
+    unchanged = read(first.state)
+    none_asked = asked_for(server)
+    new = server.connect.insert("user_visits", 3, count=2)
+    changed = read(first.state)
+
+    assert len(ids(first)) == 300
+    assert (ids(unchanged), none_asked) == ([], set())
+    assert ids(changed) == new
+    assert asked_for(server) == {"/connect/export/opportunity/3/user_visits/"}
+    assert (first.code, unchanged.code, changed.code) == (0, 0, 0)
+
+
+def test_a_row_that_became_visible_late_is_read_within_the_overlap(server, read):
+    first = read()
+    largest = max(r["id"] for r in first.records("visits") if r["opportunity_id"] == 3)
+    late = server.connect.insert("user_visits", 3, before=largest - 50)
+
+    assert late[0] in ids(read(first.state, visit_overlap=200))
+    assert late[0] not in ids(read(first.state, visit_overlap=10))
+
+
+def test_all_visits_are_read_again_when_that_is_due(server, read):
+    first = read()
+    row = next(i for i in server.connect.content("user_visits") if i["opportunity"] == 2)
+    server.connect.edit("user_visits", 2, row["row_id"], review_status="disagree")
+    gone = next(i for i in server.connect.content("user_visits") if i["opportunity"] == 5)
+    server.connect.delete("user_visits", 5, gone["row_id"])
+    not_due = read(first.state)
+    due = read(not_due.state, visit_full_refresh_days=0)
+    after = read(due.state)
+
+    assert not not_due.activated()
+    assert row["row_id"] not in ids(not_due)
+    assert len(set(ids(due))) == 299
+    assert gone["row_id"] not in ids(due)
+    edited = next(r for r in due.records("visits") if r["id"] == row["row_id"])
+    assert edited["review_status"] == "disagree"
+    versions = {message.get("version") for message in due.of("RECORD")}
+    assert [message["version"] for message in due.of("ACTIVATE_VERSION")] == list(versions)
+    assert ids(after) == []
+    assert (
+        due.state["bookmarks"]["visits"]["full_read_at"]
+        > first.state["bookmarks"]["visits"]["full_read_at"]
+    )
+
+
+def test_the_state_remembers_when_all_were_read_and_where_each_opportunity_stands(read):
+    entry = read().state["bookmarks"]["visits"]
+    known = {p["context"]["opportunity_id"]: p for p in entry["partitions"]}
+
+    assert known.keys() == {1, 2, 3, 4, 5, 6}
+    assert known[3]["visit_count"] == 150
+    assert known[3]["replication_key_value"] > 1000
+    assert entry["full_read_at"].endswith("Z")
+
+
+def test_images_that_are_wanted_anew_make_a_full_read_due(read):
+    first = read()
+    second = read(first.state, include_images=True)
+    third = read(second.state, include_images=True)
+
+    assert len(ids(second)) == 300
+    assert any(record["images"] for record in second.records("visits"))
+    assert ids(third) == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_killed_read_goes_on_inside_an_opportunity(
+    read, tap_on, server, select, concurrency, is_full
+):
+    before = read().state if is_full else None
+    days = {"visit_full_refresh_days": 0} if is_full else {}
+    killed = tap_on(server).stopped_after(
+        150,
+        signal.SIGKILL,
+        state=before,
+        catalog=select("visits"),
+        visit_overlap=0,
+        concurrency=concurrency,
+        **days,
+    )
+    again = read(killed.state, concurrency=concurrency, **days)
+
+    assert 100 < len(ids(killed)) < 300
+    assert set(ids(killed)) | set(ids(again)) == set(ids(read()))
+    assert len(set(ids(killed)) & set(ids(again))) <= 7
+    versions = {message.get("version") for run in (killed, again) for message in run.of("RECORD")}
+    assert len(versions) == 1
+    assert again.activated() == ({"visits"} if is_full else set())
+
+
+def test_a_full_read_that_fails_in_part_changes_nothing_that_is_remembered(server, read):
+    first = read()
+    new = server.connect.insert("user_visits", 3, count=2)
+    server.set(connect_hidden="2")
+    failed = read(first.state, visit_full_refresh_days=0)
+    server.set(connect_hidden="")
+    after = read(failed.state)
+
+    assert failed.code == 1
+    assert not failed.activated()
+    # The rows of a version that was not activated never counted, so they come again.
+    assert set(new) <= set(ids(failed))
+    assert ids(after) == new
+    assert after.code == 0
+
+
+def test_an_opportunity_whose_access_ended_does_not_stop_the_others(server, read):
+    server.set(connect_hidden="2")
+    run = read()
+    server.set(connect_hidden="")
+    again = read(run.state)
+
+    assert run.code == 1
+    assert "visits skipped (281 records; opportunity 2: " in run.last_line
+    assert {r["opportunity_id"] for r in again.records("visits")} == {2}
+
+
+def test_a_new_opportunity_is_read_from_its_beginning(server, read):
+    first = read(opportunity_ids=[1, 3])
+    second = read(first.state)
+
+    assert {r["opportunity_id"] for r in second.records("visits")} == {2, 5, 6}
+
+
+def test_deselected_columns_are_not_written(server, tap_on, select):
+    run = tap_on(server)(catalog=select("visits", visits=("form_json", "location")))
+
+    assert not {"form_json", "location"} & run.records("visits")[0].keys()
