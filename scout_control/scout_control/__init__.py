@@ -1,1 +1,19 @@
 """Control around ``meltano run``: who, when, with which login, into which dataset schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scout_control.api import Scout
+
+__all__ = ["Scout"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the Python interface when it is asked for: small commands start without it."""
+    if name == "Scout":
+        from scout_control.api import Scout  # noqa: PLC0415 - loaded when it is asked for
+
+        return Scout
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

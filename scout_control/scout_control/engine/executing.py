@@ -148,6 +148,8 @@ def _work(
     schema = run.dataset.schema_name
     caller.on_step(Step(phase="provisioning", message=f"Provisioning {schema}"))
     place = places.provision(site, run.dataset)
+    if run.is_full_refresh and run.attempt == 1:
+        places.forget_state(site, schema)  # later attempts go on where this one stops
     meltano = MeltanoRun(preparing.pipeline(site, run, preparation, place), attempts(run)[-1])
     watch = Watch(site, locks, run.id, meltano, caller.name)
     watch.keep(preparation.login, preparation.credential_file)

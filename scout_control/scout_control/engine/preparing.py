@@ -121,7 +121,6 @@ def pipeline(site: Site, run: Run, preparation: Preparation, place: Place) -> Pi
             **preparation.secrets,
             f"{LOADER}DATABASE_URL": place.url(site.server_url_of(run.dataset)),
         },
-        full_refresh=run.is_full_refresh,
         dbt_target=_dbt_target(site, schema),
     )
 

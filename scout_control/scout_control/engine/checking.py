@@ -1,0 +1,128 @@
+"""Tries a login at its source, by letting the tap read one record with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scout_control.credentials import keeping, renewal
+from scout_control.engine import preparing
+from scout_control.errors import (
+    CredentialMissingError,
+    CredentialRefusedError,
+    RunFailedError,
+    RunPausedError,
+    ServerError,
+)
+from scout_control.meltano import PASSED_ON
+from scout_control.store import lookups
+from scout_control.store.locks import holding, of_credential
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scout_control.credentials.keeping import Owner
+    from scout_control.engine.site import Site
+    from scout_control.plugins import SourceType
+
+LONGEST_CHECK_SECONDS = 120
+PAUSED, REFUSED = 75, 77
+
+
+def check(site: Site, source: str, owner: Owner) -> None:
+    """Try a login; one that rotates is renewed, which tries it too.
+
+    Raises:
+        CredentialMissingError: There is none.
+        CredentialRefusedError: The source refuses it.
+        ControlError: The source cannot be asked.
+    """
+    with site.store.begin() as session:
+        found = lookups.source(session, source)
+        credential = lookups.credential(session, found.id, owner.project_id, owner.user_id)
+    if credential is None:
+        raise missing(source, owner)
+    fields = site.keyring.decrypt(credential.secrets)
+    if credential.kind == keeping.OAUTH and fields.get("refresh_token"):
+        _renew(site, source, owner, credential.id)
+        return
+    source_type = site.plugins.source_type(found.source_type)
+    with holding(site.store, of_credential(credential.id)):
+        code = _try(site, source_type, found.config, found.base_url, fields)
+    if code == REFUSED:
+        with site.store.begin() as session:
+            keeping.refuse(session, credential.id, "The source refuses the login.")
+        raise refused(source, owner)
+    if code == PAUSED:
+        raise RunPausedError(f"{source} asks to wait.", "Try again later.")
+    if code:
+        raise RunFailedError(
+            f"{source_type.name} could not read from {source} (exit code {code}).",
+            f"Try it by itself: meltano invoke {source_type.name} --test",
+        )
+
+
+def missing(source: str, owner: Owner) -> CredentialMissingError:
+    """Return the error of a login that is not there."""
+    return CredentialMissingError(
+        f"No account is connected for {source} {owner}.",
+        f"Connect one: scout credentials connect {source} {owner}",
+    )
+
+
+def refused(source: str, owner: Owner) -> CredentialRefusedError:
+    """Return the error of a login that the source refuses."""
+    return CredentialRefusedError(
+        f"{source} refuses the login of {owner}.",
+        f"Connect again: scout credentials connect {source} {owner}",
+    )
+
+
+def _renew(site: Site, source: str, owner: Owner, credential_id: object) -> None:
+    outcome = renewal.renew(site.store, site.keyring, site.plugins, credential_id)  # type: ignore[arg-type]  # an id
+    if outcome == "refused":
+        raise refused(source, owner)
+    if outcome == "failed":
+        raise ServerError(f"{source} did not renew the login.", "Try again later.")
+
+
+def _try(
+    site: Site,
+    source_type: SourceType,
+    config: Mapping[str, object],
+    base_url: str | None,
+    fields: Mapping[str, str],
+) -> int:
+    told = {**config, **({"base_url": base_url} if base_url else {}), **fields}
+    told.pop(preparing.SELECTED, None)
+    programs = Path(sys.executable).parent
+    with tempfile.TemporaryDirectory(prefix="scout-check-") as work:
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
+            "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
+            "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
+            "MELTANO_SYS_DIR_ROOT": f"{work}/meltano",
+            "MELTANO_DATABASE_URI": site.meltano_url,
+            "MELTANO_AUTO_INSTALL": "false",
+            **{source_type.variable(name): preparing.as_text(each) for name, each in told.items()},
+        }
+        try:
+            done = subprocess.run(  # noqa: S603 - a fixed program; the tap is one of meltano.yml
+                [str(programs / "meltano"), "invoke", source_type.name, "--test"],
+                cwd=site.settings.project_root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=LONGEST_CHECK_SECONDS,
+                check=False,
+                umask=0o077,
+            )
+        except subprocess.TimeoutExpired:
+            raise ServerError(
+                f"{source_type.name} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",
+                "Try again later.",
+            ) from None
+    return done.returncode

@@ -1,0 +1,123 @@
+"""Datasets: made, looked at, shared, touched, paused, asked, dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from scout_control.engine import reading, upkeep
+from scout_control.errors import SettingsError
+from scout_control.nouns import views
+from scout_control.provision import let_read
+from scout_control.store import audit, datasets, lookups, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scout_control.engine.reading import Answer
+    from scout_control.engine.site import Site
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Sources materialised for owners."""
+
+    _site: Site
+
+    def list(self, *, project: str | None = None, user: str | None = None) -> list[views.Dataset]:
+        """Return all datasets, or what one owner sees."""
+        with self._site.store.begin() as session:
+            found = datasets.of_owner(session, project, user)
+            return [views.Dataset.of(each) for each in found]
+
+    def show(self, name: str) -> views.Dataset:
+        """Return one dataset: by project/source, project/source/user, schema or id."""
+        with self._site.store.begin() as session:
+            return views.Dataset.of(lookups.dataset(session, name))
+
+    def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
+        """Return the dataset of an owner, made when missing; it is loaded by its first run.
+
+        Raises:
+            SettingsError: The link is for users and none is named, or the other way round.
+        """
+        with self._site.store.begin() as session:
+            link = lookups.link(session, project, source)
+            if (link.credential_mode == "user") != (user is not None):
+                raise SettingsError(
+                    f"{project}/{source} is read with the login of "
+                    + ("each user." if user is None else "the project."),
+                    "Give --user." if user is None else "Leave --user out.",
+                )
+            found = datasets.ensure(session, link, user, datetime.now(UTC))
+            return views.Dataset.of(found)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return what discovery found at a dataset's source; it outlives the data."""
+        with self._site.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            found = metadata.find(session, dataset)
+            return {
+                "dataset": lookups.path(dataset),
+                "discovered_at": views.plain(found.discovered_at) if found else None,
+                **(found.document if found else {}),
+            }
+
+    def share(self, name: str, roles: Iterable[str]) -> views.Dataset:
+        """Let exactly these roles of the database read a dataset; no other one may any more."""
+        with self._site.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            dataset.readers = sorted(set(roles))
+            if dataset.last_sync_at is not None:
+                server_url = self._site.server_url_of(dataset)
+                let_read(server_url, dataset.schema_name, dataset.readers)
+            audit.record(session, "shared", "dataset", dataset.id, readers=dataset.readers)
+            return views.Dataset.of(dataset)
+
+    def pause(self, name: str, *, is_paused: bool = True) -> views.Dataset:
+        """Leave a dataset out of the schedule, or let it in again."""
+        with self._site.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            dataset.is_paused = is_paused
+            if not is_paused and dataset.next_sync_at is None:
+                dataset.next_sync_at = datetime.now(UTC)
+            audit.record(session, "paused" if is_paused else "resumed", "dataset", dataset.id)
+            return views.Dataset.of(dataset)
+
+    def drop(self, name: str, *, force: bool = False) -> None:
+        """Drop a dataset's data and state; the dataset stays, expired.
+
+        Raises:
+            ConflictError: A run is in progress, or something outside depends on the data.
+        """
+        with self._site.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+        upkeep.drop(self._site, dataset.id, force=force)
+
+    def touch(self, name: str) -> views.Dataset:
+        """Remember that a dataset is in use."""
+        reading.touch(self._site, name)
+        return self.show(name)
+
+    def query(
+        self,
+        name: str,
+        statement: str,
+        *,
+        most_rows: int = reading.MOST_ROWS,
+        longest_seconds: float = reading.LONGEST_SECONDS,
+    ) -> Answer:
+        """Ask a dataset one question as its reader; this touches it, too.
+
+        Raises:
+            ConflictError: It holds no data now.
+            QueryError: The database refused the question.
+        """
+        return reading.query(
+            self._site, name, statement, most_rows=most_rows, longest_seconds=longest_seconds
+        )
+
+    def search_path(self, project: str, *, user: str | None = None) -> str:
+        """Return the search path by which an owner reads unqualified names."""
+        return reading.search_path(self._site, project, user)

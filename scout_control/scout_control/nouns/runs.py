@@ -1,0 +1,122 @@
+"""Runs: started here or queued for a worker, looked at, cancelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from scout_control.engine import executing, queue
+from scout_control.engine.executing import Caller, Step, caller_name
+from scout_control.errors import ConflictError, RunPausedError
+from scout_control.nouns import views
+from scout_control.rules.runs import RunStatus, Trigger
+from scout_control.store import lookups, models, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.engine.site import Site
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Executions for datasets."""
+
+    _site: Site
+
+    def list(self, *, dataset: str | None = None, limit: int = 20) -> list[views.Run]:
+        """Return the latest runs, the newest first."""
+        with self._site.store.begin() as session:
+            dataset_id = lookups.dataset(session, dataset).id if dataset else None
+            return [views.Run.of(each) for each in runs.latest(session, limit, dataset_id)]
+
+    def show(self, run_id: str) -> views.Run:
+        """Return one run.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        with self._site.store.begin() as session:
+            return views.Run.of(lookups.run(session, run_id))
+
+    def queue(self, dataset: str, *, full_refresh: bool = False) -> views.Run:
+        """Queue a run for a worker, or return the one that is alive already."""
+        with self._site.store.begin() as session:
+            run = _alive(session, dataset, full_refresh=full_refresh)
+            if run.status == RunStatus.QUEUED:
+                queue.defer(queue.app(self._site.store), session, run.id)
+            return views.Run.of(run)
+
+    def execute(
+        self,
+        dataset: str,
+        *,
+        full_refresh: bool = False,
+        early: bool = False,
+        on_progress: Callable[[Step], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> views.Run:
+        """Run a dataset here and now, and return the run as it ended.
+
+        Args:
+            dataset: By project/source, project/source/user, schema or id.
+            full_refresh: Forget the state and read everything.
+            early: Continue a paused run before its time.
+            on_progress: Is told of every step.
+            should_stop: Is asked every two seconds; the run is then handed back to the queue.
+
+        Raises:
+            ConflictError: It is running somewhere already.
+            RunPausedError: It is paused, and its time has not come.
+        """
+        with self._site.store.begin() as session:
+            run = _alive(session, dataset, full_refresh=full_refresh)
+            _check_free(run, early=early)
+        caller = Caller(
+            name=caller_name(), on_step=on_progress, should_stop=should_stop, early=early
+        )
+        if executing.execute(self._site, run.id, caller) is None:
+            raise ConflictError(
+                f"{lookups.path(run.dataset)} is being loaded or dropped elsewhere.",
+                f"Its run {run.id} is queued; see: scout runs show {run.id}",
+            )
+        return self.show(str(run.id))
+
+    def cancel(self, run_id: str) -> views.Run:
+        """Cancel a run; what it committed stays.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            ConflictError: It has ended already.
+        """
+        return views.Run.of(executing.cancel(self._site, run_id))
+
+
+def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
+    """Return the living run of a dataset, queued when there is none."""
+    found = lookups.dataset(session, dataset)
+    runs.queue(session, [found.id], Trigger.MANUAL, full_refresh=full_refresh)
+    run = runs.alive(session, found.id)
+    if run is None:
+        raise ConflictError("Its run has just ended.", "Try again.")
+    if full_refresh and run.status == RunStatus.QUEUED:
+        run.is_full_refresh = True
+    return run
+
+
+def _check_free(run: models.Run, *, early: bool) -> None:
+    path = lookups.path(run.dataset)
+    if run.status == RunStatus.RUNNING:
+        raise ConflictError(
+            f"{path} is running already, on {run.worker}.",
+            f"See: scout runs show {run.id}; or cancel it.",
+        )
+    if run.resume_at is not None and run.resume_at > datetime.now(UTC) and not early:
+        moment = views.plain(run.resume_at)
+        raise RunPausedError(
+            f"{path} is paused until {moment}, as its source asked.",
+            f"Run it again after {moment}, or use --early.",
+        )

@@ -1,0 +1,235 @@
+"""Sources and their links to projects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, func, select
+
+from scout_control.credentials.oauth import LOOPBACK
+from scout_control.engine import upkeep
+from scout_control.engine.preparing import SELECTED
+from scout_control.errors import ConflictError, SettingsError
+from scout_control.nouns import views
+from scout_control.store import audit, lookups, models
+from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scout_control.engine.site import Site
+    from scout_control.plugins import SourceType
+
+MODES = ("project", "user")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Configured sources."""
+
+    _site: Site
+
+    def types(self) -> list[SourceType]:
+        """Return the source types: all extractors of meltano.yml, whoever wrote them."""
+        return self._site.plugins.source_types()
+
+    def list(self) -> list[views.Source]:
+        """Return all active sources."""
+        with self._site.store.begin() as session:
+            found = session.scalars(select(Source).where(Source.is_active).order_by(Source.name))
+            return [views.Source.of(each) for each in found]
+
+    def show(self, name: str) -> views.Source:
+        """Return one source."""
+        with self._site.store.begin() as session:
+            return views.Source.of(lookups.source(session, name))
+
+    def add(
+        self,
+        name: str,
+        source_type: str,
+        *,
+        base_url: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+    ) -> views.Source:
+        """Remember a source.
+
+        Raises:
+            NotFoundError: meltano.yml declares no such extractor.
+            SettingsError: A setting is none of the extractor's, or a secret, or the URL is unsafe.
+        """
+        if not name or "/" in name:
+            raise SettingsError("A source's name is not empty and has no slash.", "Choose another.")
+        kind = self._site.plugins.source_type(source_type)
+        check_config(kind, config or {})
+        check_url(base_url)
+        with self._site.store.begin() as session:
+            found = Source(
+                name=name,
+                source_type=kind.name,
+                base_url=base_url,
+                config=dict(config or {}),
+                oauth_client_id=client_id,
+                oauth_client_secret=self._encrypted(client_secret),
+                created_by=audit.actor(),
+            )
+            session.add(found)
+            session.flush()
+            audit.record(session, "added", "source", found.id, name=name, type=kind.name)
+            return views.Source.of(found)
+
+    def update(
+        self,
+        name: str,
+        *,
+        base_url: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+    ) -> views.Source:
+        """Change a source; what is not named stays, the client secret too."""
+        with self._site.store.begin() as session:
+            found = lookups.source(session, name)
+            if config is not None:
+                check_config(self._site.plugins.source_type(found.source_type), config)
+                found.config = {**found.config, **config}
+            if base_url is not None:
+                check_url(base_url)
+                found.base_url = base_url
+            if client_id is not None:
+                found.oauth_client_id = client_id
+            if client_secret is not None:
+                found.oauth_client_secret = self._encrypted(client_secret)
+            audit.record(session, "updated", "source", found.id)
+            return views.Source.of(found)
+
+    def remove(self, name: str) -> None:
+        """Forget a source and its logins.
+
+        Raises:
+            ConflictError: A project is linked to it.
+        """
+        with self._site.store.begin() as session:
+            found = lookups.source(session, name)
+            links = session.scalar(select(func.count()).where(ProjectSource.source_id == found.id))
+            if links:
+                raise ConflictError(
+                    f"The source {name} is linked to {links} project(s).",
+                    "Unlink it first: scout sources unlink --drop",
+                )
+            session.execute(delete(Credential).where(Credential.source_id == found.id))
+            session.delete(found)
+            audit.record(session, "removed", "source", found.id, name=name)
+
+    def links(self, project: str | None = None) -> Sequence[views.Link]:
+        """Return which sources are linked to which projects."""
+        statement = select(ProjectSource).where(ProjectSource.is_active)
+        if project is not None:
+            statement = statement.where(ProjectSource.project_id == project)
+        with self._site.store.begin() as session:
+            found = session.scalars(statement.order_by(ProjectSource.project_id))
+            return [views.Link.of(each) for each in found]
+
+    def link(
+        self,
+        project: str,
+        source: str,
+        *,
+        mode: str = "user",
+        interval_hours: int = 24,
+        config: Mapping[str, Any] | None = None,
+    ) -> views.Link:
+        """Let a project use a source: with its own login, or each user with theirs.
+
+        Raises:
+            SettingsError: The mode or a setting is unknown.
+        """
+        if mode not in MODES:
+            raise SettingsError(f"There is no mode {mode!r}.", f"Use one of: {', '.join(MODES)}.")
+        with self._site.store.begin() as session:
+            of_project = lookups.project(session, project)
+            of_source = lookups.source(session, source)
+            check_config(self._site.plugins.source_type(of_source.source_type), config or {})
+            found = session.scalar(
+                select(ProjectSource).where(
+                    ProjectSource.project_id == of_project.id,
+                    ProjectSource.source_id == of_source.id,
+                )
+            )
+            if found is None:
+                found = ProjectSource(project=of_project, source=of_source)
+                session.add(found)
+            found.credential_mode, found.is_active = mode, True
+            found.refresh_interval_hours = interval_hours
+            found.sync_config = dict(config or {})
+            session.flush()
+            audit.record(session, "linked", "source", of_source.id, project=project)
+            return views.Link.of(found)
+
+    def unlink(self, project: str, source: str, *, drop: bool = False) -> None:
+        """Stop refreshing a source for a project; its data expires, or is dropped now.
+
+        Raises:
+            ConflictError: A run is in progress, or something outside depends on the data.
+        """
+        with self._site.store.begin() as session:
+            found = lookups.link(session, project, source)
+            found.is_active = False
+            datasets = session.scalars(
+                select(Dataset).where(Dataset.project_source_id == found.id)
+            ).all()
+            audit.record(session, "unlinked", "source", found.source_id, project=project)
+        if not drop:
+            return
+        for dataset in datasets:
+            upkeep.drop(self._site, dataset.id)
+        with self._site.store.begin() as session:
+            ids = [dataset.id for dataset in datasets]
+            session.execute(delete(Run).where(Run.dataset_id.in_(ids)))
+            session.execute(delete(Dataset).where(Dataset.id.in_(ids)))
+            session.execute(delete(models.ProjectSource).where(models.ProjectSource.id == found.id))
+
+    def _encrypted(self, client_secret: str | None) -> bytes | None:
+        if client_secret is None:
+            return None
+        return self._site.keyring.encrypt({"client_secret": client_secret})
+
+
+def check_config(source_type: SourceType, config: Mapping[str, Any]) -> None:
+    """Refuse settings that a source type does not have, and secrets.
+
+    Raises:
+        SettingsError: Naming them, and what there is.
+    """
+    known = {*source_type.settings, SELECTED}
+    if unknown := sorted(set(config) - known):
+        raise SettingsError(
+            f"{source_type.name} has no setting {', '.join(unknown)}.",
+            f"It has: {', '.join(sorted(known))}.",
+        )
+    if secret := sorted(set(config) & set(source_type.sensitive)):
+        raise SettingsError(
+            f"{', '.join(secret)} is a secret, and is not kept among the settings.",
+            "Give it with: scout credentials connect",
+        )
+
+
+def check_url(base_url: str | None) -> None:
+    """Refuse a base URL over which secrets would travel in the clear.
+
+    Raises:
+        SettingsError: It is no URL, or plain http to another machine.
+    """
+    if base_url is None:
+        return
+    parts = urlsplit(base_url)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not is_safe or not parts.hostname:
+        raise SettingsError(
+            "The base URL is not https (plain http is for this machine only).",
+            "Write https://host",
+        )
