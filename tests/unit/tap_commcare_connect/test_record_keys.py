@@ -1,0 +1,51 @@
+"""Keys for rows without an id."""
+
+from __future__ import annotations
+
+import resource
+
+from tap_commcare_connect.record_keys import Twins, identity, record_key
+
+
+def test_an_identity_depends_on_stream_opportunity_and_parts():
+    parts = ["a", None, "2026-05-05T10:06:43.000000Z"]
+    digests = {
+        identity("payments", 1, parts),
+        identity("payments", 2, parts),
+        identity("assessments", 1, parts),
+        identity("payments", 1, ["a", "", parts[2]]),
+        identity("payments", 1, ["a", "null", parts[2]]),
+    }
+
+    assert len(digests) == 5
+    assert identity("payments", 1, parts) == identity("payments", 1, list(parts))
+
+
+def test_keys_of_twins_differ_and_are_always_the_same():
+    digest = identity("payments", 1, ["a"])
+    keys = [record_key(digest, number) for number in range(3)]
+
+    assert len(set(keys)) == 3
+    assert keys[0] == digest.hex()
+    assert all(len(key) == 64 for key in keys)
+
+
+def test_twins_are_counted_in_their_order():
+    twins = Twins()
+    first, second = identity("payments", 1, ["a"]), identity("payments", 1, ["b"])
+
+    assert [twins.count(each) for each in (first, second, first, first)] == [0, 0, 1, 2]
+    twins.close()
+    twins.close()
+
+
+def test_counting_many_rows_takes_a_bounded_memory():
+    twins = Twins()
+    for number in range(20_000):
+        twins.count(identity("payments", 1, [number]))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(20_000, 140_000):
+        twins.count(identity("payments", 1, [number]))
+    twins.close()
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
