@@ -43,6 +43,7 @@ class SourceType:
 
     name: str
     label: str
+    executable: str
     settings: tuple[str, ...]
     sensitive: tuple[str, ...]
     base_url: str | None = None
@@ -123,6 +124,7 @@ class Plugins:
         return SourceType(
             name=str(entry["name"]),
             label=str(entry.get("label") or entry["name"]),
+            executable=str(entry.get("executable") or entry["name"]),
             settings=names,
             sensitive=sensitive,
             base_url=values.get("base_url"),

@@ -1,0 +1,192 @@
+"""What all commands share: answers for people or as JSON, errors as one line, lazy loading."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from scout_control.errors import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+AS_JSON = "as_json"
+BEGAN = "began"
+
+
+class Commands(click.Group):
+    """Loads its commands when they are named; shows our own errors as one line with their code."""
+
+    def __init__(self, *, lazy: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, loaded now."""
+        if cmd_name in self._lazy:
+            module, _, name = self._lazy[cmd_name].partition(":")
+            found: click.Command = getattr(importlib.import_module(module), name)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        ctx.ensure_object(dict).setdefault(BEGAN, time.monotonic())
+        try:
+            return super().invoke(ctx)
+        except ControlError as error:
+            _show(ctx, error)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(1)
+
+
+def _show(ctx: click.Context, error: ControlError) -> None:
+    if wants_json(ctx):
+        from scout_control.rules.runs import code  # noqa: PLC0415 - errors only
+
+        told = {"code": code(error), "message": error.cause, "remedy": error.remedy}
+        click.echo(json.dumps({"success": False, "error": told}))
+    click.echo(f"Error: {error}", err=True)
+
+
+def wants_json(ctx: click.Context | None = None) -> bool:
+    """Tell whether the answer is for a program."""
+    root = (ctx or click.get_current_context()).find_root()
+    return bool((root.obj or {}).get(AS_JSON))
+
+
+def _remember_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it so
+    if value:
+        ctx.find_root().ensure_object(dict)[AS_JSON] = True
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_remember_json,
+    help="Print the answer as JSON.",
+)
+
+
+def with_scout(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the installation, opened and closed around it, and the option --json."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, **options: Any) -> Any:
+        from scout_control.api import Scout  # noqa: PLC0415 - takes a moment to load
+
+        with Scout() as scout:
+            return function(scout, *arguments, **options)
+
+    return json_option(command)
+
+
+def answer(data: Any, show: Callable[[], None] | None = None) -> None:
+    """Print an answer: as JSON for programs, else as ``show`` does."""
+    if wants_json() or show is None:
+        click.echo(json.dumps(data, default=str, ensure_ascii=False))
+    else:
+        show()
+
+
+def table(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], empty: str = "None yet."
+) -> None:
+    """Print rows for people."""
+    found = list(rows)
+    if not found:
+        click.echo(empty)
+        return
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column.replace("_", " "), overflow="fold")
+    for row in found:
+        drawn.add_row(*(cell(row.get(column)) for column in columns))
+    _console().print(drawn)
+
+
+def facts(row: Mapping[str, Any]) -> None:
+    """Print one thing for people."""
+    drawn = Table(box=None, pad_edge=False, show_header=False)
+    drawn.add_column(style="bold")
+    drawn.add_column(overflow="fold")
+    for name, value in row.items():
+        if value not in (None, "", {}, []):
+            drawn.add_row(name.replace("_", " "), cell(value))
+    _console().print(drawn)
+
+
+def cell(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {cell(each)}" for name, each in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(each) for each in value) or "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def said(text: str, data: Any = None) -> None:
+    """Say that something was done."""
+    answer({"success": True, **(data or {})}, lambda: click.echo(text))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
+
+
+def settings_of(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return NAME=VALUE pairs as settings; a value that is JSON is what it says."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, is_pair, value = pair.partition("=")
+        if not is_pair:
+            raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def secret(text: str, variable: str | None, *, from_stdin: bool) -> str:
+    """Return a secret from the environment, from stdin, or from a hidden prompt; never argv.
+
+    Raises:
+        click.UsageError: The variable is not set, or nothing was typed.
+    """
+    if variable:
+        found = os.environ.get(variable, "")
+    elif from_stdin:
+        found = sys.stdin.readline().strip("\r\n")
+    else:
+        found = click.prompt(text, hide_input=True, err=True)
+    if not found:
+        raise click.UsageError(f"{variable or text} is empty.")
+    return str(found)

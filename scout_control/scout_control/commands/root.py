@@ -1,0 +1,51 @@
+"""The command ``scout`` and where its commands are; each is loaded when it is named."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from scout_control.commands.frame import Commands, json_option
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+COMMANDS = {
+    name: f"scout_control.commands.{place}"
+    for name, place in (
+        ("init", "operating:init"),
+        ("connections", "owners:connections"),
+        ("projects", "owners:projects"),
+        ("sources", "sources:sources"),
+        ("credentials", "logins:credentials"),
+        ("datasets", "datasets:datasets"),
+        ("run", "runs:run"),
+        ("runs", "runs:runs"),
+        ("status", "operating:status"),
+        ("query", "datasets:query"),
+        ("touch", "datasets:touch"),
+        ("search-path", "datasets:search_path"),
+        ("doctor", "operating:doctor"),
+        ("keys", "operating:keys"),
+        ("worker", "operating:worker"),
+        ("tick", "operating:tick"),
+        ("pipelines", "operating:pipelines"),
+        ("completion", "operating:completion"),
+    )
+}
+
+
+@click.group(cls=Commands, lazy=COMMANDS)
+@click.version_option(package_name="scout-control")
+@json_option
+def main() -> None:
+    """CommCare data in your own Postgres: who, when, with which login, into which schema."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _terminated)
+
+
+def _terminated(signum: int, _frame: FrameType | None) -> None:
+    """Unwind, so that everything that was started is ended, and tell which signal it was."""
+    raise SystemExit(128 + signum)

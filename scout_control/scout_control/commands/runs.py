@@ -1,0 +1,189 @@
+"""``scout run`` and ``scout runs``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from scout_control.commands.frame import (
+    Commands,
+    answer,
+    facts,
+    said,
+    table,
+    wants_json,
+    with_scout,
+)
+from scout_control.errors import (
+    CredentialMissingError,
+    CredentialRefusedError,
+    DataRefusedError,
+    NotFoundError,
+    RunFailedError,
+    RunInterruptedError,
+    RunPausedError,
+    SettingsError,
+)
+from scout_control.nouns.views import plain
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from scout_control.api import Scout
+    from scout_control.engine.executing import Step
+    from scout_control.nouns.views import Run
+
+RUN = ("run_id", "dataset", "status", "phase", "trigger", "started_at", "completed_at", "rows")
+# How a run ended, as an exit code of the contract; the code of the error decides among failures.
+EXIT_CODES = {
+    "completed": 0,
+    "partial": RunFailedError.exit_code,
+    "queued": RunInterruptedError.exit_code,
+    "cancelled": RunInterruptedError.exit_code,
+    "paused": RunPausedError.exit_code,
+}
+OF_FAILURES = {
+    "NOT_FOUND": NotFoundError.exit_code,
+    "AUTH_TOKEN_MISSING": CredentialMissingError.exit_code,
+    "AUTH_TOKEN_EXPIRED": CredentialRefusedError.exit_code,
+}
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--full-refresh", is_flag=True, help="Forget the state and read everything.")
+@click.option("--early", is_flag=True, help="Continue a paused run before its time.")
+@click.option("--queue", "is_queued", is_flag=True, help="Leave it to a worker.")
+@with_scout
+def run(scout: Scout, dataset: str, *, full_refresh: bool, early: bool, is_queued: bool) -> None:
+    """Load and transform DATASET now: PROJECT/SOURCE, PROJECT/SOURCE/USER, schema or id.
+
+    Exit code 75 when its source asks to wait, 77 when a person must connect an account.
+    """
+    if is_queued:
+        queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
+        answer(queued, lambda: click.echo(f"Queued as run {queued['run_id']}."))
+        return
+    told_to_end: list[int] = []
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _remember(told_to_end))
+    with _Display() as display:
+        ended = scout.runs.execute(
+            dataset,
+            full_refresh=full_refresh,
+            early=early,
+            on_progress=display.show,
+            should_stop=lambda: bool(told_to_end),
+        )
+    _tell(ended)
+    sys.exit(128 + told_to_end[0] if told_to_end else exit_code(ended))
+
+
+def exit_code(ended: Run) -> int:
+    """Return the exit code of the contract for how a run ended."""
+    if ended.transform_error:
+        return RunFailedError.exit_code
+    if ended.status in EXIT_CODES:
+        return EXIT_CODES[ended.status]
+    if ended.error_code == "VALIDATION_ERROR":
+        kind = SettingsError if not ended.rows_loaded else DataRefusedError
+        return kind.exit_code
+    return OF_FAILURES.get(ended.error_code or "", RunFailedError.exit_code)
+
+
+@click.group(cls=Commands)
+def runs() -> None:
+    """Executions for datasets."""
+
+
+@runs.command("list")
+@click.option("--dataset")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@with_scout
+def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
+    """List the latest runs."""
+    found = [each.as_dict() for each in scout.runs.list(dataset=dataset, limit=limit)]
+    shown = [{**each, "rows": sum(each["rows_loaded"].values())} for each in found]
+    answer(found, lambda: table(shown, RUN))
+
+
+@runs.command()
+@click.argument("run_id")
+@with_scout
+def show(scout: Scout, run_id: str) -> None:
+    """Show one run; exit code 3 when there is none of that id."""
+    found = scout.runs.show(run_id).as_dict()
+    answer(found, lambda: facts({k: v for k, v in found.items() if k != "result"}))
+
+
+@runs.command()
+@click.argument("run_id")
+@with_scout
+def cancel(scout: Scout, run_id: str) -> None:
+    """Cancel a run; what it committed stays."""
+    found = scout.runs.cancel(run_id).as_dict()
+    said(f"Cancelled run {run_id}.", {"run": found})
+
+
+def _remember(told: list[int]) -> Any:
+    def handler(signum: int, _frame: FrameType | None) -> None:
+        told.append(signum)
+
+    return handler
+
+
+def _tell(ended: Run) -> None:
+    if wants_json():
+        click.echo(json.dumps({**ended.result, **ended.as_dict()}, default=str))
+        return
+    table(
+        [{"stream": name, "rows": rows} for name, rows in ended.rows_loaded.items()],
+        ("stream", "rows"),
+        "No rows were loaded.",
+    )
+    click.echo(f"\n{ended.dataset}: {ended.status} (run {ended.run_id}, schema {ended.schema})")
+    if ended.resume_at:
+        click.echo(f"Paused until {plain(ended.resume_at)}: run it again then.", err=True)
+    for text in (ended.error_message, ended.transform_error):
+        if text:
+            click.echo(f"Error: {text}", err=True)
+
+
+class _Display:
+    """Live progress for people on a terminal, a line for each phase elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("Starting")
+        self._phase = ""
+
+    def __enter__(self) -> _Display:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, step: Step) -> None:
+        """Show what a run is at."""
+        fetched = sum(counts["fetched"] for counts in step.progress.values())
+        text = f"{step.message} ({fetched:,} records)" if fetched else step.message
+        if self._console.is_terminal:
+            self._progress.update(self._task, description=text)
+        elif step.phase != self._phase:
+            click.echo(text, err=True)
+        self._phase = step.phase

@@ -1,0 +1,216 @@
+"""Looks for what is wrong with an installation; each finding says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import requests
+from sqlalchemy import select
+
+from scout_control.engine.site import Site
+from scout_control.errors import ControlError
+from scout_control.nouns import views
+from scout_control.store import migrate
+from scout_control.store.models import Connection, Dataset, Source
+
+OLDEST_POSTGRES = 140000
+LARGEST_SKEW_SECONDS = 5.0
+TIMEOUT = (5, 10)
+PROGRAM_SECONDS = 60
+ABILITIES = """
+    SELECT rolsuper OR rolcreaterole,
+           has_database_privilege(current_database(), 'CREATE'),
+           extract(epoch FROM clock_timestamp())::float8
+      FROM pg_roles WHERE rolname = current_user
+"""
+SCHEMAS = """
+    SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding(views.View):
+    """What a check found."""
+
+    check: str
+    is_well: bool
+    finding: str
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """Check everything, each check whatever the others found."""
+    try:
+        site = Site.load()
+    except ControlError as error:
+        return [Finding(check="project", is_well=False, finding=error.cause, remedy=error.remedy)]
+    with site:
+        findings = [Finding(check="project", is_well=True, finding=str(site.settings.project_root))]
+        for name, check in CHECKS:
+            findings += _checked(name, check, site)
+    return findings
+
+
+def _checked(name: str, check: Callable[[Site], Iterator[Finding]], site: Site) -> list[Finding]:
+    try:
+        return list(check(site))
+    except ControlError as error:
+        return [Finding(check=name, is_well=False, finding=error.cause, remedy=error.remedy)]
+
+
+def _keys(site: Site) -> Iterator[Finding]:
+    site.keyring.decrypt(site.keyring.encrypt({}))
+    told = "SCOUT_ENCRYPTION_KEYS" if site.settings.encryption_keys else site.settings.key_file
+    yield Finding(check="keys", is_well=True, finding=f"from {told}")
+
+
+def _database(site: Site) -> Iterator[Finding]:
+    with site.store.begin() as session:
+        connection = session.connection().connection.driver_connection
+        server = connection.info.server_version if connection else 0
+        able = session.connection().exec_driver_sql(ABILITIES).one()
+    yield Finding(
+        check="database",
+        is_well=server >= OLDEST_POSTGRES,
+        finding=f"PostgreSQL {server // 10000}",
+        remedy="" if server >= OLDEST_POSTGRES else "Use PostgreSQL 14 or later.",
+    )
+    is_able = bool(able[0] and able[1])
+    yield Finding(
+        check="roles",
+        is_well=is_able,
+        finding="may make roles and schemas" if is_able else "may not make roles or schemas",
+        remedy="" if is_able else "Give the store's role CREATEROLE, and CREATE on the database.",
+    )
+    skew = abs(datetime.now(UTC).timestamp() - able[2])
+    yield Finding(
+        check="clock",
+        is_well=skew < LARGEST_SKEW_SECONDS,
+        finding=f"{skew:.1f} s from the database's",
+        remedy="" if skew < LARGEST_SKEW_SECONDS else "Let both keep time by NTP.",
+    )
+
+
+def _store(site: Site) -> Iterator[Finding]:
+    have, need = migrate.version(site.store), migrate.newest()
+    yield Finding(
+        check="store",
+        is_well=have == need,
+        finding=f"version {have or 'none'} of {need}",
+        remedy="" if have == need else "Run: scout init",
+    )
+
+
+def _schemas(site: Site) -> Iterator[Finding]:
+    """Compare what is said to be there with what is there."""
+    with site.store.begin() as session:
+        datasets = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
+    by_url: dict[str, list[str]] = {}
+    for dataset in datasets:
+        by_url.setdefault(site.server_url_of(dataset), []).append(dataset.schema_name)
+    missing: list[str] = []
+    for url, schemas in by_url.items():
+        try:
+            with psycopg.connect(url, connect_timeout=TIMEOUT[0]) as connection:
+                found = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
+        except psycopg.OperationalError:
+            missing += schemas
+            continue
+        missing += sorted(set(schemas) - found)
+    yield Finding(
+        check="dataset schemas",
+        is_well=not missing,
+        finding=f"missing: {', '.join(missing)}" if missing else f"{len(datasets)} are there",
+        remedy="Load them again: scout run --full-refresh" if missing else "",
+    )
+
+
+def _connections(site: Site) -> Iterator[Finding]:
+    with site.store.begin() as session:
+        found = session.scalars(select(Connection).where(Connection.host.is_not(None))).all()
+        urls = {each.name: site.server_url(each) for each in found}
+    for name, url in urls.items():
+        try:
+            psycopg.connect(url, connect_timeout=TIMEOUT[0]).close()
+        except psycopg.OperationalError:
+            yield Finding(
+                check=f"connection {name}",
+                is_well=False,
+                finding="does not answer, or refuses the login",
+                remedy=f"Check the server, then: scout connections update {name} --url",
+            )
+        else:
+            yield Finding(check=f"connection {name}", is_well=True, finding="answers")
+
+
+def _programs(site: Site) -> Iterator[Finding]:
+    folder = Path(sys.executable).parent
+    for name in ("meltano", "dbt"):
+        version = _version(folder / name)
+        yield Finding(
+            check=name,
+            is_well=version is not None,
+            finding=version or "does not start",
+            remedy="" if version else f"Install it beside {sys.executable}.",
+        )
+    for source_type in site.plugins.source_types():
+        executable = shutil.which(source_type.executable, path=f"{folder}:/usr/bin:/bin")
+        yield Finding(
+            check=source_type.name,
+            is_well=executable is not None,
+            finding=executable or f"there is no program {source_type.executable}",
+            remedy="" if executable else f"Install {source_type.name} beside {sys.executable}.",
+        )
+
+
+def _sources(site: Site) -> Iterator[Finding]:
+    with site.store.begin() as session:
+        found = session.scalars(select(Source).where(Source.is_active)).all()
+    for source in found:
+        url = source.base_url or site.plugins.source_type(source.source_type).base_url
+        if not url:
+            continue
+        try:
+            requests.head(url, timeout=TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            yield Finding(
+                check=f"source {source.name}",
+                is_well=False,
+                finding=f"{url} does not answer ({type(error).__name__})",
+                remedy="Check the base URL, the network and the proxy.",
+            )
+        else:
+            yield Finding(check=f"source {source.name}", is_well=True, finding=f"{url} answers")
+
+
+def _version(program: Path) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed program
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    words = (done.stdout or done.stderr).split()
+    return next((word.strip(",") for word in words if word[:1].isdigit()), "starts")
+
+
+CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
+    ("keys", _keys),
+    ("database", _database),
+    ("store", _store),
+    ("dataset schemas", _schemas),
+    ("connections", _connections),
+    ("programs", _programs),
+    ("sources", _sources),
+)
