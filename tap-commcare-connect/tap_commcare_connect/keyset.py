@@ -18,7 +18,7 @@ from dimagi_api.http import Api
 from tap_commcare_connect import connect
 from tap_commcare_connect.stream import Row
 
-TARGET_BYTES = 8 << 20
+TARGET_BYTES = 4 << 20
 
 
 class Envelope(msgspec.Struct):

@@ -73,7 +73,7 @@ PROPERTIES = th.PropertiesList(
         "page_size",
         th.IntegerType(minimum=1),
         title="Page size",
-        description="Rows per request, at most 5000. Default: as many as fill about 8 MB.",
+        description="Rows per request, at most 5000. Default: as many as fill about 4 MB.",
     ),
     _number(
         "visit_overlap",
