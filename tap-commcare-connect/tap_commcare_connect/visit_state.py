@@ -1,15 +1,15 @@
 """What is remembered of visits: a bookmark per opportunity, and the full reads. Pure.
 
-The entry in the state, in the shape of the SDK's partitions::
+The entry in the state, short since it is written after every page, for every opportunity::
 
-    partitions    one per opportunity: the largest id that was read, and how many visits the list
-                  of opportunities told when it was read to its end
-    full_read_at  when the last complete full read began
-    full_read     a full read under way: its version and position, and what will be remembered of
-                  each opportunity once it is complete
+    opportunities  by id: the largest visit id that was read, and how many visits the list of
+                   opportunities told when it was read to its end
+    full_read_at   when the last complete full read began
+    full_read      a full read under way: its version and position, and what will be remembered
+                   of each opportunity once it is complete
 
-While a full read is under way the partitions stay as they are: its rows become visible together,
-or never.
+While a full read is under way the opportunities stay as they are: its rows become visible
+together, or never.
 """
 
 from __future__ import annotations
@@ -27,46 +27,32 @@ class VisitState:
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        held = [
-            p for p in entry.get("partitions") or [] if "opportunity_id" in p.get("context", {})
-        ]
-        self._partitions: dict[int, dict[str, Any]] = {
-            int(p["context"]["opportunity_id"]): p for p in held
-        }
-        entry["partitions"] = held
+        held = entry.get("opportunities")
+        self._known: dict[str, dict[str, int]] = held if isinstance(held, dict) else {}
+        entry["opportunities"] = self._known
 
     # ---------------------------------------------------------------- opportunities
 
     def last_id(self, opportunity: int) -> int | None:
         """Return the largest id that was read in an opportunity."""
-        value = self._partitions.get(opportunity, {}).get("replication_key_value")
-        return value if type(value) is int else None
+        return self._known.get(str(opportunity), {}).get("id")
 
     def is_unchanged(self, opportunity: int, visit_count: int | None) -> bool:
         """Tell whether an opportunity was read to its end when it had as many visits as now."""
-        known = self._partitions.get(opportunity, {})
-        return visit_count is not None and known.get("visit_count") == visit_count
+        known = self._known.get(str(opportunity), {})
+        return visit_count is not None and known.get("visits") == visit_count
 
     def reach(self, opportunity: int, last_id: int | None) -> None:
         """Note the largest id of a page; what the count was means nothing until the end."""
-        partition = self._partition(opportunity)
-        partition.pop("visit_count", None)
+        known = self._known.setdefault(str(opportunity), {})
+        known.pop("visits", None)
         if last_id is not None:
-            partition["replication_key"] = "id"
-            partition["replication_key_value"] = max(last_id, self.last_id(opportunity) or 0)
+            known["id"] = max(last_id, known.get("id", 0))
 
     def finish(self, opportunity: int, visit_count: int | None) -> None:
         """Note that an opportunity was read to its end."""
         if visit_count is not None:
-            self._partition(opportunity)["visit_count"] = visit_count
-
-    def _partition(self, opportunity: int) -> dict[str, Any]:
-        known = self._partitions.get(opportunity)
-        if known is None:
-            known = {"context": {"opportunity_id": opportunity}}
-            self._partitions[opportunity] = known
-            self.entry["partitions"].append(known)
-        return known
+            self._known.setdefault(str(opportunity), {})["visits"] = visit_count
 
     # ------------------------------------------------------------------ full reads
 
@@ -75,7 +61,7 @@ class VisitState:
 
         After a full read that failed in part, the next is due after a day at most.
         """
-        if not self._partitions:
+        if not self._known:
             return False
         failed_at = self.entry.get("full_read_failed_at")
         if failed_at is not None:
@@ -86,7 +72,7 @@ class VisitState:
 
     def begin_first(self, now: datetime, scope: list[Any]) -> None:
         """Note when the first read of all began; until it is complete it is no full read."""
-        if not self._partitions:
+        if not self._known:
             self.entry["first_read_at"] = spell(now)
             self.entry["scope"] = scope
 
@@ -121,9 +107,9 @@ class VisitState:
 
     def complete(self, position: Position, version: int, scope: list[Any]) -> None:
         """Note that a full read is complete: what it found counts from now on, and nothing else."""
-        self._partitions.clear()
-        self.entry["partitions"] = []
-        for opportunity, (last_id, count) in self.ends().items():
+        ends = self.ends()
+        self._known.clear()
+        for opportunity, (last_id, count) in ends.items():
             self.reach(int(opportunity), last_id)
             self.finish(int(opportunity), count)
         for name in ("full_read", "full_read_failed_at", "first_read_at"):

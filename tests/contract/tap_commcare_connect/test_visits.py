@@ -83,11 +83,11 @@ def test_all_visits_are_read_again_when_that_is_due(server, read):
 
 def test_the_state_remembers_when_all_were_read_and_where_each_opportunity_stands(read):
     entry = read().state["bookmarks"]["visits"]
-    known = {p["context"]["opportunity_id"]: p for p in entry["partitions"]}
+    known = entry["opportunities"]
 
-    assert known.keys() == {1, 2, 3, 4, 5, 6}
-    assert known[3]["visit_count"] == 150
-    assert known[3]["replication_key_value"] > 1000
+    assert known.keys() == set("123456")
+    assert known["3"]["visits"] == 150
+    assert known["3"]["id"] > 1000
     assert entry["full_read_at"].endswith("Z")
 
 
