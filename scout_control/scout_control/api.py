@@ -13,16 +13,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import encryption
-from scout_control.engine import rotation, setup, upkeep, working
-from scout_control.engine.executing import Step
-from scout_control.engine.site import Site
-from scout_control.nouns import overview
 from scout_control.nouns.datasets import Datasets
 from scout_control.nouns.logins import Credentials
+from scout_control.nouns.overview import Overview, Status
 from scout_control.nouns.owners import Connections, Projects
 from scout_control.nouns.runs import Runs
 from scout_control.nouns.sources import Sources
 from scout_control.settings import Settings
+from scout_control.worker import rotation, setup, upkeep, working
+from scout_control.worker.executing import Step
+from scout_control.worker.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,9 +78,10 @@ class Scout:
         """Return the pipelines: jobs of meltano.yml that load a dataset schema."""
         return self.site.plugins.jobs()
 
-    def status(self, *, project: str | None = None, user: str | None = None) -> overview.Status:
+    def status(self, *, project: str | None = None, user: str | None = None) -> Status:
         """Return what sources there are, which accounts are connected, which data is there."""
-        return overview.status(self, project=project, user=user)
+        overview = Overview(self.sources, self.credentials, self.datasets)
+        return overview.status(project=project, user=user)
 
     def rotate_keys(self, *, forget_old: bool = False) -> int:
         """Encrypt everything under the first key; return how many secrets that changed.

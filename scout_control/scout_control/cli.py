@@ -1,53 +1,52 @@
-"""The command ``scout``: parse, call one function, print, end."""
+"""The command ``scout`` and where its commands are; each is loaded when it is named."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import psycopg2
-from rich.console import Console
 
-from scout_control import embedded
-from scout_control.demo import story, world
-from scout_control.demo.display import display_for
-from scout_control.errors import ControlError, NotFoundError
-from scout_control.settings import Settings
+from scout_control.commands.frame import Commands, json_option
 
 if TYPE_CHECKING:
     from types import FrameType
 
 UNWIND = (signal.SIGTERM, signal.SIGHUP)
+COMMANDS = {
+    name: f"scout_control.commands.{place}"
+    for name, place in (
+        ("init", "operating:init"),
+        ("connections", "owners:connections"),
+        ("projects", "owners:projects"),
+        ("sources", "sources:sources"),
+        ("credentials", "logins:credentials"),
+        ("datasets", "datasets:datasets"),
+        ("run", "runs:run"),
+        ("runs", "runs:runs"),
+        ("status", "operating:status"),
+        ("query", "datasets:query"),
+        ("touch", "datasets:touch"),
+        ("search-path", "datasets:search_path"),
+        ("doctor", "operating:doctor"),
+        ("keys", "operating:keys"),
+        ("worker", "operating:worker"),
+        ("tick", "operating:tick"),
+        ("pipelines", "operating:pipelines"),
+        ("completion", "operating:completion"),
+        ("demo", "demo:demo"),
+        ("psql", "demo:psql"),
+    )
+}
 
 
-class Commands(click.Group):
-    """Shows our own errors as one line, with their exit code; bugs show a trace."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except ControlError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except psycopg2.Error as error:
-            kind = f"{type(error).__name__}, SQLSTATE {error.pgcode or 'none'}"
-            click.echo(
-                f"Error: Postgres failed ({kind}). Look into its log, then run again.", err=True
-            )
-            ctx.exit(1)
-        except OSError as error:
-            where = f" at {error.filename}" if error.filename else ""
-            click.echo(f"Error: {error.strerror or 'The system refused'}{where}.", err=True)
-            ctx.exit(1)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(128 + signal.SIGINT)
+@click.group(cls=Commands, lazy=COMMANDS)
+@click.version_option(package_name="scout-control")
+@json_option
+def main() -> None:
+    """CommCare data in your own Postgres: who, when, with which login, into which schema."""
+    for signum in UNWIND:
+        signal.signal(signum, _terminated)
 
 
 def _terminated(signum: int, _frame: FrameType | None) -> None:
@@ -55,65 +54,3 @@ def _terminated(signum: int, _frame: FrameType | None) -> None:
     for asked in UNWIND:
         signal.signal(asked, signal.SIG_IGN)
     raise SystemExit(128 + signum)
-
-
-@click.group(cls=Commands)
-@click.version_option(package_name="scout-control")
-def main() -> None:
-    """CommCare data in your own Postgres: who, when, with which login, into which schema."""
-    for signum in UNWIND:
-        signal.signal(signum, _terminated)
-
-
-@main.command()
-@click.option("--cases", type=click.IntRange(0), default=5000, show_default=True)
-@click.option("--forms", type=click.IntRange(0), default=2000, show_default=True)
-@click.option(
-    "--fault", type=click.Choice(["429", "500", "kill"]), help="Plant a fault and see what happens."
-)
-@click.option("--edit", is_flag=True, help="Edit three cases and submit a form before the run.")
-@click.option("--keep-running", is_flag=True, help="Leave Postgres and the sandbox running.")
-@click.option("--stop", is_flag=True, help="End what was left running, and nothing else.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the facts as JSON; the rest to stderr."
-)
-def demo(
-    *,
-    cases: int,
-    forms: int,
-    fault: str | None,
-    edit: bool,
-    keep_running: bool,
-    stop: bool,
-    as_json: bool,
-) -> None:
-    """Sandbox to tap to target to Postgres to dbt, on this machine; again: only what changed."""
-    settings = Settings.load()
-    if stop:
-        stopped = world.stop(settings.home)
-        click.echo(
-            f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.", err=as_json
-        )
-        return
-    options = story.Options(
-        size=world.Size(cases=cases, forms=forms), fault=fault, edit=edit, keep_running=keep_running
-    )
-    facts = story.tell(settings, options, display_for(Console(stderr=as_json)))
-    if as_json:
-        click.echo(json.dumps(facts))
-
-
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def psql(arguments: tuple[str, ...]) -> None:
-    """Look at the demo's data with psql; ARGUMENTS are psql's own, such as -c "select 1"."""
-    settings = Settings.load()
-    schema = world.Memory.of(settings.home).schema
-    if not schema:
-        raise NotFoundError("There is no demo data yet.", "Run scout demo first.")
-    with world.database(settings.home) as url:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to psql
-        command = [str(embedded.psql()), *arguments, url]
-        environment = os.environ | {"PGOPTIONS": f"--search_path={schema}"}
-        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - psql itself
-    sys.exit(done.returncode)

@@ -22,10 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from scout_control import leash
+from scout_control.errors import RunInterruptedError
 from scout_control.rules.meltano_log import Progress, RunLog
+from scout_control.rules.outcomes import failure, transform_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from scout_control.errors import ControlError
 
 # All that a run gets from our own environment: where programs, certificates and proxies are.
 PASSED_ON = (
@@ -78,6 +82,17 @@ class Ended:
     def is_complete(self) -> bool:
         """Tell whether everything that was asked for was done."""
         return self.returncode == 0
+
+    @property
+    def error(self) -> ControlError | None:
+        """Return the error that this end amounts to."""
+        if self.is_complete:
+            return None
+        if self.is_interrupted:
+            return RunInterruptedError("The run was ended.", "Run again: it goes on from there.")
+        if self.log.transform_error:
+            return transform_failure(self.log)
+        return failure(self.log)
 
 
 class Run:

@@ -13,7 +13,7 @@ from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 from scout_control.rules.naming import Dataset, OwnerKind
-from scout_control.worker import LOAD, Job, Result, work
+from scout_control.worker.once import LOAD, Job, Result, work
 
 from scout_control import embedded
 

@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+import psycopg
+import psycopg2
 from rich.console import Console
 from rich.table import Table
 
@@ -51,12 +53,28 @@ class Commands(click.Group):
         except ControlError as error:
             _show(ctx, error)
             ctx.exit(error.exit_code)
+        except click.UsageError as error:
+            if wants_json(ctx) and ctx.parent is None:
+                told = {"code": "VALIDATION_ERROR", "message": error.format_message()}
+                click.echo(json.dumps({"success": False, "error": told}))
+            raise
+        except psycopg2.Error as error:
+            _fail(ctx, "Postgres failed", type(error).__name__, error.pgcode)
+        except psycopg.Error as error:
+            _fail(ctx, "Postgres failed", type(error).__name__, error.sqlstate)
+        except OSError as error:
+            where = f" at {error.filename}" if error.filename else ""
+            click.echo(f"Error: {error.strerror or 'The system refused'}{where}.", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
-        except BrokenPipeError:
-            sys.stderr.close()
-            ctx.exit(1)
+
+
+def _fail(ctx: click.Context, what: str, kind: str, state: str | None) -> None:
+    text = f"{what} ({kind}, SQLSTATE {state or 'none'})."
+    _show(ctx, ControlError(text, "Look into its log, then run again."))
+    ctx.exit(1)
 
 
 def _show(ctx: click.Context, error: ControlError) -> None:

@@ -149,7 +149,7 @@ def worker(
     scout: Scout, *, concurrency: int, grace_seconds: float, until_idle: bool, idle_hours: float
 ) -> None:
     """Take runs from the queue and keep the schedule; any number, on any number of machines."""
-    from scout_control.engine import working  # noqa: PLC0415 - takes a moment to load
+    from scout_control.worker import working  # noqa: PLC0415 - takes a moment to load
 
     _log_to_stderr()
     working.work(

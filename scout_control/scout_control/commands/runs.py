@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from scout_control.api import Scout
-    from scout_control.engine.executing import Step
     from scout_control.nouns.views import Run
+    from scout_control.worker.executing import Step
 
 RUN = ("run_id", "dataset", "status", "phase", "trigger", "started_at", "completed_at", "rows")
 # How a run ended, as an exit code of the contract; the code of the error decides among failures.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from scout_control import worker
 from scout_control.loads import Load, Loads
+from scout_control.worker import once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ def run(
     totals = world.sandbox.counts() if is_first else {}
     watch = Watch(world.server_url, display, totals, is_killer=kill_loader)
     dataset = world.size.dataset
-    job = worker.Job(
+    job = once.Job(
         dataset=dataset,
         server_url=world.server_url,
         meltano_url=world.meltano_url,
@@ -127,7 +127,7 @@ def run(
         log_file=world.home / "run.log",
     )
     try:
-        result = worker.work(job, watch.begin, on_progress=lambda _: None)
+        result = once.work(job, watch.begin, on_progress=lambda _: None)
     finally:
         watch.end()
     return Done(

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from scout_control.engine import reading, upkeep
 from scout_control.errors import SettingsError
 from scout_control.nouns import views
 from scout_control.provision import let_read
 from scout_control.store import audit, datasets, lookups, metadata
+from scout_control.worker import reading, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scout_control.engine.reading import Answer
-    from scout_control.engine.site import Site
+    from scout_control.worker.reading import Answer
+    from scout_control.worker.site import Site
 
 
 @dataclass(frozen=True)

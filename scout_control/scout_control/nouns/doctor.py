@@ -14,11 +14,11 @@ import psycopg
 import requests
 from sqlalchemy import select
 
-from scout_control.engine.site import Site
 from scout_control.errors import ControlError
 from scout_control.nouns import views
 from scout_control.store import migrate
 from scout_control.store.models import Connection, Dataset, Source
+from scout_control.worker.site import Site
 
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0

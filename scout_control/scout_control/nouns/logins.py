@@ -10,12 +10,12 @@ from sqlalchemy import select, update
 
 from scout_control.credentials import keeping, renewal
 from scout_control.credentials.keeping import KINDS, OAUTH, Owner
-from scout_control.engine import checking
 from scout_control.errors import SettingsError
 from scout_control.nouns import views
 from scout_control.plugins import ANY_SETTINGS
 from scout_control.store import lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
+from scout_control.worker import checking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.oauth import Request
-    from scout_control.engine.site import Site
     from scout_control.plugins import SourceType
     from scout_control.store.models import Source
+    from scout_control.worker.site import Site
 
 
 @dataclass(frozen=True)

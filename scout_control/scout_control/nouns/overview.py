@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from scout_control.nouns import views
 
 if TYPE_CHECKING:
-    from scout_control.api import Scout
+    from scout_control.nouns.datasets import Datasets
+    from scout_control.nouns.logins import Credentials
+    from scout_control.nouns.sources import Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,25 +22,32 @@ class Status(views.View):
     synced_data: list[dict[str, Any]]
 
 
-def status(scout: Scout, *, project: str | None, user: str | None) -> Status:
-    """Return what there is for a project, a user, or everybody."""
-    links = scout.sources.links(project)
-    linked = {link.source for link in links}
-    sources = [
-        {
-            **source.as_dict(),
-            "projects": [link.project for link in links if link.source == source.name],
-        }
-        for source in scout.sources.list()
-        if project is None or source.name in linked
-    ]
-    logins = scout.credentials.list()
-    mine = [
-        login.as_dict()
-        for login in logins
-        if (project is None and user is None)
-        or (project is not None and login.project == project)
-        or (user is not None and login.user == user)
-    ]
-    data = [dataset.as_dict() for dataset in scout.datasets.list(project=project, user=user)]
-    return Status(available_sources=sources, connections=mine, synced_data=data)
+@dataclass(frozen=True)
+class Overview:
+    """Answers all three."""
+
+    sources: Sources
+    credentials: Credentials
+    datasets: Datasets
+
+    def status(self, *, project: str | None, user: str | None) -> Status:
+        """Return what there is for a project, a user, or everybody."""
+        links = self.sources.links(project)
+        linked = {link.source for link in links}
+        sources = [
+            {
+                **source.as_dict(),
+                "projects": [link.project for link in links if link.source == source.name],
+            }
+            for source in self.sources.list()
+            if project is None or source.name in linked
+        ]
+        logins = [
+            login.as_dict()
+            for login in self.credentials.list()
+            if (project is None and user is None)
+            or (project is not None and login.project == project)
+            or (user is not None and login.user == user)
+        ]
+        data = [each.as_dict() for each in self.datasets.list(project=project, user=user)]
+        return Status(available_sources=sources, connections=logins, synced_data=data)

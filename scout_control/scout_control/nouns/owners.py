@@ -17,7 +17,7 @@ from scout_control.store.models import Connection, Project, ProjectSource
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 TEST_SECONDS = 10
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from scout_control.engine import executing, queue
-from scout_control.engine.executing import Caller, Step, caller_name
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
 from scout_control.rules.runs import RunStatus, Trigger
 from scout_control.store import lookups, models, runs
+from scout_control.worker import executing, queue
+from scout_control.worker.executing import Caller, Step, caller_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.orm import Session
 
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select
 
 from scout_control.credentials.oauth import LOOPBACK
-from scout_control.engine import upkeep
-from scout_control.engine.preparing import SELECTED
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.nouns import views
 from scout_control.store import audit, lookups, models
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
+from scout_control.worker import upkeep
+from scout_control.worker.preparing import SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scout_control.engine.site import Site
     from scout_control.plugins import SourceType
+    from scout_control.worker.site import Site
 
 MODES = ("project", "user")
 

@@ -17,17 +17,17 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import select
 
-from scout_control.engine.site import with_login
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
 from scout_control.rules.naming import query_role, reader_role
 from scout_control.rules.runs import DatasetStatus
 from scout_control.store import datasets, lookups
 from scout_control.store.models import Dataset, ProjectSource
+from scout_control.worker.site import with_login
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 MOST_ROWS = 1000
 LONGEST_SECONDS = 30.0

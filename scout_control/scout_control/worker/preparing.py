@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scout_control.credentials.keeping import Login
-    from scout_control.engine.site import Site
     from scout_control.plugins import SourceType
     from scout_control.provision import Place
     from scout_control.store.models import Dataset, Run
+    from scout_control.worker.site import Site
 
 SELECTED = "datasets"
 LOADER = "TARGET_SCOUT_POSTGRES_"

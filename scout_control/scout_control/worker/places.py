@@ -13,20 +13,20 @@ import psycopg2
 from psycopg2 import sql
 
 from scout_control import provision as provisioning
-from scout_control.engine.site import MELTANO_SCHEMA
 from scout_control.errors import ConflictError, OwnershipError, ServerError
 from scout_control.rules.naming import query_role, reader_role, writer_role
 from scout_control.store.datasets import names
 from scout_control.store.models import SCHEMA
+from scout_control.worker.site import MELTANO_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
-    from scout_control.engine.site import Site
     from scout_control.provision import Place
     from scout_control.store.models import Dataset
+    from scout_control.worker.site import Site
 
 LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 LET_TOUCH = (

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import keeping, renewal
-from scout_control.engine import preparing
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -21,13 +20,14 @@ from scout_control.errors import (
 from scout_control.meltano import PASSED_ON
 from scout_control.store import lookups
 from scout_control.store.locks import holding, of_credential
+from scout_control.worker import preparing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scout_control.credentials.keeping import Owner
-    from scout_control.engine.site import Site
     from scout_control.plugins import SourceType
+    from scout_control.worker.site import Site
 
 LONGEST_CHECK_SECONDS = 120
 PAUSED, REFUSED = 75, 77

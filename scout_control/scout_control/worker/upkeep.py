@@ -12,18 +12,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import renewal
-from scout_control.engine import places, queue, salvage
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry, schedule
 from scout_control.rules.runs import DatasetStatus, RunStatus, Trigger, dataset_before
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import holding, of_dataset
 from scout_control.store.models import Dataset, Run
+from scout_control.worker import places, queue, salvage
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from scout_control.store import audit
 from scout_control.store.models import Connection, Credential, ServiceLogin, Source
 
 if TYPE_CHECKING:
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (Connection.id, Connection.login),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 
 from scout_control.credentials import keeping
-from scout_control.engine import queue
 from scout_control.errors import (
     ControlError,
     CredentialMissingError,
@@ -22,6 +21,7 @@ from scout_control.rules import schedule
 from scout_control.rules.runs import DatasetStatus, RunStatus
 from scout_control.store import audit, datasets, metadata, runs
 from scout_control.store.models import Dataset, Run
+from scout_control.worker import queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.keeping import Login
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 SHORTEST_PAUSE = timedelta(seconds=30)
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import keeping
-from scout_control.engine.preparing import LOGIN_DIRECTORY
 from scout_control.errors import ControlError
 from scout_control.meltano import IN_MEMORY
 from scout_control.store import lookups
+from scout_control.worker.preparing import LOGIN_DIRECTORY
 
 if TYPE_CHECKING:
-    from scout_control.engine.site import Site
     from scout_control.store.models import Run
+    from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
 

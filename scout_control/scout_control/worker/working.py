@@ -19,14 +19,14 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
-from scout_control.engine import queue, upkeep
-from scout_control.engine.executing import Caller, caller_name, execute
 from scout_control.errors import ControlError
+from scout_control.worker import queue, upkeep
+from scout_control.worker.executing import Caller, caller_name, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scout_control.engine.site import Site
+    from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
 

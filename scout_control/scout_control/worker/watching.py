@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from scout_control.engine.site import Site
     from scout_control.meltano import Run as MeltanoRun
     from scout_control.store.locks import Locks
+    from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
 

@@ -16,31 +16,29 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from scout_control.engine import counting, ending, places, preparing, queue
-from scout_control.engine.ending import Facts
-from scout_control.engine.watching import Reason, Watch
 from scout_control.errors import (
     ConflictError,
     ControlError,
     NotFoundError,
     RunFailedError,
-    RunInterruptedError,
     ServerError,
 )
 from scout_control.loads import Loads
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
-from scout_control.rules.outcomes import failure, transform_failure
 from scout_control.rules.runs import RunStatus
 from scout_control.store import audit, lookups, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
+from scout_control.worker import counting, ending, places, preparing, queue
+from scout_control.worker.ending import Facts
+from scout_control.worker.watching import Reason, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scout_control.engine.preparing import Preparation
-    from scout_control.engine.site import Site
     from scout_control.store.models import Run
+    from scout_control.worker.preparing import Preparation
+    from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +197,7 @@ def attempts(run: Run) -> list[str]:
 
 
 def _take_facts(site: Site, run: Run, ended: Ended, watch: Watch, facts: Facts) -> None:
-    facts.error = error_of(ended)
+    facts.error = ended.error
     facts.transform_error = ended.log.transform_error if facts.error else None
     facts.resume_at = ended.log.resume_at
     facts.streams = ended.log.streams
@@ -224,17 +222,6 @@ def _rows_loaded(server_url: str, schema: str, names: list[str]) -> Counter[str]
     finally:
         loads.close()
     return rows
-
-
-def error_of(ended: Ended) -> ControlError | None:
-    """Return the error that the end of a run amounts to."""
-    if ended.is_complete:
-        return None
-    if ended.is_interrupted:
-        return RunInterruptedError("The run took too long, and was ended.", "Run it again.")
-    if ended.log.transform_error:
-        return transform_failure(ended.log)
-    return failure(ended.log)
 
 
 def cancel(site: Site, run_id: str) -> Run:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scout_control.errors import RunInterruptedError
 from scout_control.meltano import Pipeline, Run
 from scout_control.provision import Place, provision
-from scout_control.rules.outcomes import failure, transform_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +62,7 @@ def work(
     with Run(_pipeline(job, place)).started() as run:
         on_start(place, run)
         ended = run.follow(on_progress, timeout)
-    return Result(place=place, ended=ended, error=_error(ended))
+    return Result(place=place, ended=ended, error=ended.error)
 
 
 def _pipeline(job: Job, place: Place) -> Pipeline:
@@ -88,13 +86,3 @@ def _pipeline(job: Job, place: Place) -> Pipeline:
         dbt_target=job.dbt_target,
         log_file=job.log_file,
     )
-
-
-def _error(ended: Ended) -> ControlError | None:
-    if ended.is_complete:
-        return None
-    if ended.is_interrupted:
-        return RunInterruptedError("The run was ended.", "Run again: it goes on from there.")
-    if ended.log.transform_error:
-        return transform_failure(ended.log)
-    return failure(ended.log, ended.returncode)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 from sqlalchemy import select
 
-from scout_control.engine.site import MELTANO_SCHEMA, Site
 from scout_control.errors import ServerError
 from scout_control.meltano import PASSED_ON
 from scout_control.store import audit, migrate
 from scout_control.store.database import driver_connection
 from scout_control.store.models import Connection, ServiceLogin
+from scout_control.worker.site import MELTANO_SCHEMA, Site
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
