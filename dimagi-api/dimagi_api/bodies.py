@@ -6,6 +6,7 @@ nothing is built that is only written again. It must not know HTTP or streams.
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +15,8 @@ import msgspec
 from dimagi_api.errors import ShapeError
 
 T = TypeVar("T")
+
+CHECK_BYTES = 1 << 16
 
 
 class Body(Generic[T]):
@@ -59,7 +62,12 @@ class Body(Generic[T]):
 def one_line(body: bytes) -> bytes:
     """Return JSON without line breaks between its values, since a message is one line."""
     text = body.strip()
-    text.decode()  # the decoder does not look inside values that it leaves as they are
+    if not text.isascii():
+        # The decoder does not look inside values that it leaves as they are.
+        check = codecs.getincrementaldecoder("utf-8")()
+        for start in range(0, len(text), CHECK_BYTES):
+            check.decode(text[start : start + CHECK_BYTES])
+        check.decode(b"", final=True)
     if b"\n" in text or b"\r" in text:
         return msgspec.json.format(text, indent=-1)
     return text

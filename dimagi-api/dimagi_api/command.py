@@ -78,6 +78,8 @@ def _code_of(run: Callable[[], Any]) -> int:
     except ApiError as error:
         log.error("%s", error)  # noqa: TRY400 - no traceback reaches a user
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
     except Exception as error:  # noqa: BLE001 - the last resort: a line instead of a traceback, which may quote data
         log.error("%s", InternalError(error))  # noqa: TRY400 - see above
         return InternalError.exit_code
@@ -142,6 +144,7 @@ def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
         for complaint in error.errors:
             log.error("%s", complaint)  # noqa: TRY400 - no traceback reaches a user
         raise SystemExit(SettingsError.exit_code) from None
+    tap.interruption.listen()
     _act(tap, is_discovery=is_discovery, test=options["test"])
     raise SystemExit(tap.exit_code)
 

@@ -41,6 +41,8 @@ class ApiStream(Stream):
         super().__init__(tap, schema={"type": "object", "properties": self.columns})
         self.domain_is_key = len(tap.domains) > 1
         self.primary_keys = self._with_domain(self.key)
+        self._wanted: frozenset[str] | None = None
+        self._lines: RecordLines | None = None
 
     @property
     @override

@@ -128,7 +128,7 @@ class ApiTap(Tap, abc.ABC):
 
     @override
     def _setup_signal_handlers(self) -> None:
-        self.interruption.listen()
+        """Leave signals alone: only a command owns its process."""
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -32,11 +32,12 @@ def normalise(text: object) -> str | None:
     if type(text) is not str or not text:
         return None
     try:
-        moment = parse(text)
+        moment = datetime.fromisoformat(text)
+        if text[-1] == "Z" and len(text) in NORMAL_LENGTHS and text[10] == "T":
+            return text
+        return spell(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
     except (ValueError, OverflowError):
         return None
-    is_normal = text[-1] == "Z" and len(text) in NORMAL_LENGTHS and text[10] == "T"
-    return text if is_normal else spell(moment)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -103,16 +103,17 @@ class ReadAhead:
         if page.more is None:
             return
         seen = frozenset(zip(page.ids, page.stamps, strict=True))
-        left = self._left_to_cut(request.window, page)
-        if left is None or page.total is None:
+        end = self._end_of_cut(request.window, page)
+        if end is None or page.total is None:
             self._line.appendleft(replace(request, more=page.more, seen=seen, future=None))
             return
         rows = page.total - len(page.rows)
-        cutter = Cutter(left, rows, self.source.page_size, is_open=request.window.is_open)
+        size, is_open = self.source.page_size, request.window.is_open
+        cutter = Cutter(page.stamps, end, rows, size, is_open=is_open)
         self._line.appendleft(Cut(cutter, iter(cutter), seen))
 
-    def _left_to_cut(self, window: Window, page: TimedPage) -> Window | None:
-        """Return what is worth to be read at the same time, if it is more than one page."""
+    def _end_of_cut(self, window: Window, page: TimedPage) -> int | None:
+        """Return where windows end, if what is left of one is worth to be cut into some."""
         if self.executor is None or self.width() == 1 or page.total is None or not page.rows:
             return None
         if page.total - len(page.rows) <= self.source.page_size:
@@ -124,13 +125,15 @@ class ReadAhead:
         # A page of one stamp is a crowd that only its own order can be followed through.
         if last <= page.stamps[0] or until <= last:
             return None
-        return Window(last - 1, until)
+        return until
 
     def _send_ahead(self) -> None:
         if self.executor is None:
             return
-        sent, place = 0, 0
-        while sent < self.width() and place < len(self._line):
+        width = self.width()
+        under_way, place = 0, 0
+        # Pages that came before their turn are held back, as many as there may be under way.
+        while under_way < width and place < min(2 * width, len(self._line)):
             item = self._line[place]
             if isinstance(item, Cut):
                 request = item.next_request()
@@ -145,7 +148,8 @@ class ReadAhead:
                 return
             if item.future is None:
                 item.future = self.executor.submit(self.source.page, item.window, item.more)
-            sent, place = sent + 1, place + 1
+            under_way += not item.future.done()
+            place += 1
 
 
 def _unseen(page: TimedPage, seen: Seen) -> TimedPage:

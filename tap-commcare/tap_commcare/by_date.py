@@ -66,7 +66,9 @@ class ByDateSource(Generic[Row]):
         after = None if window.after is None else window.after + 1
         start = int(more["from"]) if more else after
         dates = _range(self.date, start, window.until)
-        answer = self._get([("order_by", self.date), *dates], limit or self.page_size)
+        answer = self._get(
+            [("order_by", self.date), *dates], min(limit or self.page_size, self.page_size)
+        )
         stamps = [self._stamp(row) for row in answer.value.objects]
         following = None
         if self._is_cut(answer.value, limit):

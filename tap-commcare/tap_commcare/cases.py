@@ -88,7 +88,11 @@ class CaseSource:
 
     def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
         """Return a page of cases."""
-        asked = str(more["next"]) if more else self._first(window, limit or self.page_size)
+        asked = (
+            str(more["next"])
+            if more
+            else self._first(window, min(limit or self.page_size, self.page_size))
+        )
         answer = self.api.get(same_origin(asked, self.api.base_url), (), self.domain, BODY)
         page = answer.value
         following = hq.next_path(page.next, asked)

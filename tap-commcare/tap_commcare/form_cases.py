@@ -5,9 +5,11 @@ A block is an object with a case id under a key ``case``; a repeated tag makes a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+Trail = tuple[Any, str]
+"""Where a value stands: the trail of what is around it, and its name or index there."""
 
 ACTIONS = ("create", "update", "close", "index", "attachment")
 
@@ -27,35 +29,41 @@ class Touch:
 def touches(form: Any) -> list[Touch]:
     """Return what a form does to each case, in the order in which they appear."""
     found: dict[str, Touch] = {}
-    for path, case_id, block in blocks(form):
-        touch = found.setdefault(case_id, Touch(case_id, path))
-        touch.is_created |= _is_filled(block.get("create"))
-        touch.is_updated |= _is_filled(block.get("update"))
-        touch.is_closed |= _is_there(block.get("close"))
+    _walk(form, None, found)
     return list(found.values())
 
 
-def blocks(value: Any, path: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield path, case id and content of each case block at any depth."""
-    if type(value) is dict:
-        for name, inner in value.items():
-            if type(inner) is dict or type(inner) is list:
-                here = f"{path}/{_escaped(name)}"
-                if name == "case":
-                    yield from _blocks_of_case(inner, here)
-                yield from blocks(inner, here)
-    elif type(value) is list:
+def _walk(value: Any, trail: Trail | None, found: dict[str, Touch]) -> None:
+    """Look for case blocks in an object or a list."""
+    if type(value) is list:
         for index, inner in enumerate(value):
-            yield from blocks(inner, f"{path}/{index}")
+            if type(inner) is dict or type(inner) is list:
+                _walk(inner, (trail, str(index)), found)
+        return
+    for name, inner in value.items():
+        kind = type(inner)
+        if kind is dict or kind is list:
+            here = (trail, name)
+            if name == "case":
+                if kind is dict:
+                    _note(inner, here, found)
+                else:
+                    for index, block in enumerate(inner):
+                        if type(block) is dict:
+                            _note(block, (here, str(index)), found)
+            _walk(inner, here, found)
 
 
-def _blocks_of_case(value: Any, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    many = enumerate(value) if type(value) is list else [(None, value)]
-    for index, block in many:
-        if type(block) is dict:
-            case_id = _case_id(block)
-            if case_id:
-                yield path if index is None else f"{path}/{index}", case_id, block
+def _note(block: dict[str, Any], trail: Trail, found: dict[str, Touch]) -> None:
+    case_id = _case_id(block)
+    if case_id is None:
+        return
+    touch = found.get(case_id)
+    if touch is None:
+        touch = found[case_id] = Touch(case_id, _pointer(trail))
+    touch.is_created |= _is_filled(block.get("create"))
+    touch.is_updated |= _is_filled(block.get("update"))
+    touch.is_closed |= _is_there(block.get("close"))
 
 
 def _case_id(block: dict[str, Any]) -> str | None:
@@ -75,5 +83,9 @@ def _is_there(action: Any) -> bool:
     return action is not None and action is not False
 
 
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+def _pointer(trail: Trail | None) -> str:
+    """Return a trail as a JSON pointer (RFC 6901)."""
+    if trail is None:
+        return ""
+    before, name = trail
+    return f"{_pointer(before)}/{name.replace('~', '~0').replace('/', '~1')}"

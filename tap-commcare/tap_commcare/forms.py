@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -37,16 +36,19 @@ class FormRow(msgspec.Struct, dict=True):
     metadata: msgspec.Raw = NULL
     attachments: msgspec.Raw = NULL
 
-    @cached_property
     def touches(self) -> list[Touch]:
-        """The cases that it touches. Most of the cost is here; forms without any are quick."""
-        if b'"case"' not in bytes(self.form):
-            return []
-        return touches(msgspec.json.decode(self.form))
+        """Return the cases that it touches. Forms without any are quick."""
+        known: list[Touch] | None = self.__dict__.get("known_touches")
+        if known is None:
+            known = []
+            content = json_object(self.form)
+            if content is not None and b'"case"' in bytes(content):
+                known = touches(msgspec.json.decode(content))
+            self.__dict__["known_touches"] = known
+        return known
 
-    @cached_property
     def xmlns(self) -> str | None:
-        """The type of form."""
+        """Return the type of form."""
         content = json_object(self.form)
         return None if content is None else text(ROOT.decode(content).xmlns)
 
@@ -86,7 +88,7 @@ def form_record(row: FormRow, domain: str, *, with_cases: bool = True) -> Record
     return {
         "form_id": row.id,
         "domain": domain,
-        "xmlns": row.xmlns,
+        "xmlns": row.xmlns(),
         "app_id": text(row.app_id),
         "build_id": text(row.build_id),
         "received_on": moment(row.received_on),
@@ -101,14 +103,14 @@ def form_record(row: FormRow, domain: str, *, with_cases: bool = True) -> Record
         "form_data": json_object(row.form),
         "metadata": metadata,
         "attachments": json_object(row.attachments) or EMPTY_OBJECT,
-        "case_ids": [touch.case_id for touch in row.touches] if with_cases else None,
+        "case_ids": [touch.case_id for touch in row.touches()] if with_cases else None,
     }
 
 
 def form_case_records(row: FormRow, domain: str) -> Iterable[Record]:
     """Yield the records of the cases that a form touches."""
     indexed_on = moment(row.indexed_on)
-    for touch in row.touches:
+    for touch in row.touches():
         yield {
             "form_id": row.id,
             "case_id": touch.case_id,
@@ -144,4 +146,4 @@ def wanted(rows: Sequence[FormRow], chosen: FormFilter) -> Sequence[FormRow]:
     """Return the rows that are wanted."""
     if not chosen.xmlns and not chosen.app_ids:
         return rows
-    return [row for row in rows if chosen.takes(row.xmlns, row.app_id)]
+    return [row for row in rows if chosen.takes(row.xmlns(), row.app_id)]

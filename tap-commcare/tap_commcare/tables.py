@@ -73,7 +73,9 @@ class ReportsSource:
         """Return a page of the report at a position; rows know their report and place."""
         here = position or {"report": 0, "seen": 0}
         report = self.reports[here["report"]]
-        asked = here.get("next") or self._first(report, limit or self.page_size)
+        asked = here.get("next") or self._first(
+            report, min(limit or self.page_size, self.page_size)
+        )
         url = same_origin(asked, self.api.base_url)
         page = self.api.get(url, (), self.domain, REPORT).value
         total = integer(page.total_records)
@@ -146,7 +148,7 @@ class UcrReading:
     def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
         """Return a few records of the first data source."""
         source = self.data_sources[0]
-        rows, _ = self._page(self._first(source, limit))
+        rows, _ = self._page(self._first(source, min(limit, self.page_size)))
         return {self.stream.name: ucr_records(rows, source, self.domain)}
 
     def run(self, run: Run) -> None:

@@ -7,10 +7,11 @@ next ones wider, a full one makes them narrower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-FILL = 0.9
+# A window that holds more than a page costs a request more; one that holds less wastes a part.
+FILL = 0.95
 MOST_GROWTH = 8.0
 
 
@@ -28,36 +29,37 @@ class Window:
 
 
 class Cutter:
-    """Cuts what is left of a window into narrower ones, one at a time.
+    """Cuts what is left after a page into windows, one at a time.
 
-    Once all rows were found, what is left of time is one last window.
+    Once the windows on their way should hold all rows, what is left of time is one last window.
 
     Args:
-        whole: What is left, with both ends.
-        rows: How many rows it holds, as the server says.
+        stamps: Those of the page, in order; what is left begins at its last.
+        end: Where what is left ends, if it is not open.
+        rows: How many rows are left, as the server says.
         page_size: How many of them fit into one page.
         is_open: The last window has no end.
     """
 
-    def __init__(self, whole: Window, rows: int, page_size: int, *, is_open: bool) -> None:
-        if whole.after is None or whole.until is None or whole.until <= whole.after:
-            raise ValueError("only a range with two ends can be cut")
-        self._at = whole.after
-        self._end = whole.until
-        self._rows_left = rows
-        self._is_open = is_open
+    def __init__(
+        self, stamps: Sequence[int], end: int, rows: int, page_size: int, *, is_open: bool
+    ) -> None:
+        self._at = stamps[-1] - 1
+        self._end = end
         self._target = max(FILL * page_size, 1.0)
-        span = self._end - self._at
-        pieces = max(-(-rows // max(int(self._target), 1)), 1)
-        self._width = max(span / pieces, 1.0)
+        self._rows_left = float(rows)
+        self._is_open = is_open
+        self._on_their_way = 0
+        middle = len(stamps) // 2
+        near = (stamps[-1] - stamps[middle]) / max(len(stamps) - middle, 1)
+        everywhere = (end - self._at) / max(rows, 1)
+        self._width = max(min(near or everywhere, everywhere) * self._target, 1.0)
 
     def __iter__(self) -> Iterator[Window]:
         """Yield windows until the end is reached."""
-        while self._at < self._end and self._rows_left > 0:
+        while self._at < self._end and self._unplanned_rows() > 0:
             until = min(self._at + max(round(self._width), 1), self._end)
-            # A sliver at the end would cost a request of its own.
-            if self._end - until < 0.1 * self._width:
-                until = self._end
+            self._on_their_way += 1
             yield Window(self._at, until)
             self._at = until
         if self._is_open:
@@ -67,9 +69,13 @@ class Cutter:
 
     def learn(self, window: Window, rows: int) -> None:
         """Note how many rows a window turned out to hold."""
+        self._on_their_way -= 1
         self._rows_left -= rows
         if window.after is None or window.until is None:
             return
         span = window.until - window.after
         growth = MOST_GROWTH if rows == 0 else min(self._target / rows, MOST_GROWTH)
         self._width = max(span * growth, 1.0)
+
+    def _unplanned_rows(self) -> float:
+        return self._rows_left - self._on_their_way * self._target

@@ -9,14 +9,16 @@ import pytest
 from commcare_sandbox import Sandbox
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-CASE = (
-    "case_id domain case_type case_name external_id owner_id date_opened last_modified"
-    " server_last_modified indexed_on closed date_closed properties indices"
-).split()
-FORM = (
-    "form_id domain xmlns app_id build_id received_on server_modified_on indexed_on edited_on"
-    " archived user_id username time_start time_end form_data metadata attachments case_ids"
-).split()
+CASE = [
+    "case_id", "domain", "case_type", "case_name", "external_id", "owner_id", "date_opened",
+    "last_modified", "server_last_modified", "indexed_on", "closed", "date_closed",
+    "properties", "indices",
+]  # fmt: skip
+FORM = [
+    "form_id", "domain", "xmlns", "app_id", "build_id", "received_on", "server_modified_on",
+    "indexed_on", "edited_on", "archived", "user_id", "username", "time_start", "time_end",
+    "form_data", "metadata", "attachments", "case_ids",
+]  # fmt: skip
 FULL_TABLES = {
     "users", "web_users", "groups", "location_types", "applications", "case_types",
     "form_definitions", "form_questions", "lookup_tables", "lookup_table_rows", "report_rows",

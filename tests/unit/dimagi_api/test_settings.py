@@ -1,0 +1,65 @@
+"""Settings that no JSON schema can check."""
+
+from __future__ import annotations
+
+import pytest
+from dimagi_api import settings
+from dimagi_api.errors import SettingsError
+
+LOGINS = {"api_key": ("username", "api_key"), "access_token": ("access_token",)}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.commcarehq.org",
+        "http://localhost:8000",
+        "http://127.0.0.9:1",
+        "http://[::1]:8000/",
+        " https://hq.example.org/prefix/ ",
+    ],
+)
+def test_addresses_that_keep_a_login_safe_are_taken(url):
+    assert settings.checked_base_url(url) == url.strip().rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hq.example.org",
+        "http://localhost.example.org",
+        "http://10.0.0.1",
+        "hq.example.org",
+        "ftp://hq.example.org",
+        "https://",
+        "https://me:secret@hq.example.org",
+        "https://hq.example.org?key=secret",
+        "https://hq.example.org:port",
+    ],
+)
+def test_others_are_refused_without_quoting_them(url):
+    with pytest.raises(SettingsError) as refused:
+        settings.checked_base_url(url)
+
+    assert "secret" not in str(refused.value)
+    assert "base_url" in str(refused.value)
+
+
+def test_blank_settings_count_as_absent():
+    assert settings.without_blanks({"a": None, "b": "", "c": " ", "d": 0, "e": "x"}) == {
+        "d": 0,
+        "e": "x",
+    }
+
+
+def test_lists_lose_blanks_and_repetitions_and_keep_their_order():
+    assert settings.text_list({"x": ["b", " a ", "", "b"]}, "x") == ["b", "a"]
+    assert settings.text_list({"x": "one"}, "x") == ["one"]
+    assert settings.text_list({}, "x") == []
+
+
+def test_exactly_one_login_must_be_complete():
+    assert settings.chosen_login({"access_token": "t"}, LOGINS) == "access_token"
+    for config in ({}, {"username": "u"}, {"username": "u", "api_key": "k", "access_token": "t"}):
+        with pytest.raises(SettingsError, match=r"username, api_key"):
+            settings.chosen_login(config, LOGINS)
