@@ -42,6 +42,7 @@ NAIVE_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - a date-time without a zo
 EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 EXTRACTED_AT = "_sdc_extracted_at"
 UNIX_EPOCH_MICROSECONDS = 946_684_800_000_000
+NULL = Raw(b"null")
 MISFIT = (
     msgspec.MsgspecError,
     UnicodeDecodeError,
@@ -64,24 +65,32 @@ DECODED: dict[str, Any] = {
     JSONB: Raw,
 }
 
-# Types of a fixed width: struct code, width, expression that gives the number to pack.
+# Types of a fixed width: struct code, width, statement that makes {v} the number to pack.
 FIXED = {
-    BIGINT: ("q", 8, "{v}"),
-    TIMESTAMPTZ: ("q", 8, "MICROSECONDS({v})"),
-    DATE: ("i", 4, "{v}.toordinal() - DAY"),
-    BOOLEAN: ("?", 1, "{v}"),
+    BIGINT: ("q", 8, ""),
+    TIMESTAMPTZ: (
+        "q",
+        8,
+        "d = {v} - (NAIVE if {v}.tzinfo is None else EPOCH); "
+        "{v} = d.days * 86400000000 + d.seconds * 1000000 + d.microseconds",
+    ),
+    DATE: ("i", 4, "{v} = {v}.toordinal() - DAY"),
+    BOOLEAN: ("?", 1, ""),
 }
 
 WHOLE = "whole numeric"  # an integer property in a numeric column
 
+# Types whose field is a head {f} and the value itself, which are joined without a copy between.
+TWO_PARTS = (TEXT, JSONB)
+
 # Statements that put the field of {v} into {f}, when it is not null.
 OTHERS = {
-    TEXT: "{v} = {v}.encode(); n = len({v}); {f} = (LENGTHS[n] if n < 4096 else LENGTH(n)) + {v}",
+    TEXT: "{v} = {v}.encode(); n = len({v}); {f} = LENGTHS[n] if n < 4096 else LENGTH(n)",
     UUID: "{f} = UUID({v})",
     TIME: "{f} = TIME({v})",
     NUMERIC: "{f} = NUMERIC(bytes({v}))",
     WHOLE: "{f} = WHOLE(bytes({v}))",
-    JSONB: "n = len({v}); {f} = (JSONB_LENGTHS[n] if n < 4096 else JSONB(n)) + bytes({v})",
+    JSONB: "n = len({v}); {f} = JSONB_LENGTHS[n] if n < 4096 else JSONB(n)",
 }
 
 
@@ -132,6 +141,8 @@ def jsonb_length(size: int) -> bytes:
 NAMES = {
     "MICROSECONDS": microseconds,
     "DAY": fields.EPOCH_DAY,
+    "NAIVE": NAIVE_EPOCH,
+    "EPOCH": EPOCH,
     "LENGTHS": LENGTHS,
     "LENGTH": fields.LENGTH,
     "JSONB_LENGTHS": JSONB_LENGTHS,
@@ -141,7 +152,7 @@ NAMES = {
     "NUMERIC": numeric_field,
     "WHOLE": whole_field,
     "NULL": NULL_FIELD,
-    "NULL_JSON": Raw(b"null"),
+    "NULL_JSON": NULL,
     "MISFIT": MISFIT,
     "EIGHT": fields.EIGHT,
     "COMPARABLE": fields.comparable,
@@ -158,7 +169,23 @@ class Encoder:
         self.keeps_extraction = EXTRACTED_AT in layout.metadata
         self._count = COUNT(len(layout.columns))
         self._nulls = NULL_FIELD * len(layout.nulls)
-        self.consume = self._generated() if self._is_plain() else None
+        self._groups: list[list[int]] = []
+        self.consume: Callable[..., int] | None = None
+        self._awaits_first = self._is_plain()
+
+    def _learn(self, values: dict[str, Raw]) -> None:
+        """Generate the fast way, now that a first record shows which columns tend to be null."""
+        self._awaits_first = False
+        run: list[int] = []
+        for n, place in enumerate(self.layout.places):
+            is_there = values.get(place.source.name, NULL) != NULL
+            if place.type in FIXED and (is_there or not _may_be_none(place)):
+                run.append(n)
+                continue
+            self._groups += [run] if len(run) > 1 else []
+            run = []
+        self._groups += [run] if len(run) > 1 else []
+        self.consume = self._generated()
 
     def _is_plain(self) -> bool:
         """Tell whether the fast way can be generated: msgspec allows no escapes in names."""
@@ -170,6 +197,9 @@ class Encoder:
     def _generated(self) -> Callable[..., int]:
         source = "\n".join(self._source())
         names = NAMES | {"decode": self._decoder().decode, "COUNT": self._count}
+        for group in self._groups:
+            codes = ["i" + FIXED[self.layout.places[n].type][0] for n in group]
+            names[f"PACK{group[0]}"] = struct.Struct("!" + "".join(codes)).pack
         exec(source, names)  # noqa: S102 - holds no text of the input
         return names["consume"]  # type: ignore[return-value]  # defined by the source
 
@@ -177,8 +207,7 @@ class Encoder:
         members: list[Any] = []
         for number, place in enumerate(self.layout.places):
             kind = DECODED[place.type]
-            is_optional = place.source.nullable or not place.source.required
-            kind = kind | None if is_optional and kind is not Raw else kind
+            kind = kind | None if _may_be_none(place) and kind is not Raw else kind
             name = f"f{number}"
             members.append((name, kind) if place.source.required else (name, kind, None))
         rename = {f"f{n}": place.source.name for n, place in enumerate(self.layout.places)}
@@ -190,9 +219,9 @@ class Encoder:
 
     def _source(self) -> list[str]:
         """Return the lines of the generated function."""
-        places = self.layout.places
+        places = list(enumerate(self.layout.places))
         lines = [
-            "def consume(lines, start, stop, prefix, version, put, suffix):",
+            "def consume(lines, start, stop, prefix, version, rows, suffix):",
             "    at = start",
             "    try:",
             "        for at in range(start, stop):",
@@ -202,14 +231,18 @@ class Encoder:
             "            if message.version != version: return at",
             "            r = message.record",
         ]
-        body = [f"v{n} = r.f{n}" for n in range(len(places))]
-        for n, place in enumerate(places):
+        body = [f"v{n} = r.f{n}" for n, _ in places]
+        for n, place in places:
             if place.type in (NUMERIC, JSONB):
                 body += self._null_check(n, place)
         body += self._key_source()
-        for n, place in enumerate(places):
-            body += self._field_source(n, place)
-        body.append(f"put({self._put_arguments()})")
+        grouped = {n for group in self._groups for n in group}
+        for group in self._groups:
+            body += self._group_source(group)
+        for n, place in places:
+            if n not in grouped:
+                body += self._field_source(n, place)
+        body.append(self._store_source())
         lines += [" " * 12 + line for line in body]
         lines += ["    except MISFIT:", "        return at", "    return stop"]
         return lines
@@ -235,21 +268,44 @@ class Encoder:
                 parts.append(KEY_PARTS.get(place.type, "v{n}").format(n=n))
         return [f"key = {parts[0] if len(parts) == 1 else '(' + ', '.join(parts) + ')'}"]
 
+    def _group_source(self, numbers: list[int]) -> list[str]:
+        """Return lines that pack the columns of a group at once, unless one is null."""
+        group = [(n, self.layout.places[n]) for n in numbers]
+        prepare = [FIXED[place.type][2].format(v=f"v{n}") for n, place in group]
+        arguments = ", ".join(f"{FIXED[place.type][1]}, v{n}" for n, place in group)
+        together = [line for line in prepare if line]
+        together.append(f"f{numbers[0]} = PACK{numbers[0]}({arguments})")
+        apart = [line for n, place in group for line in self._field_source(n, place)]
+        apart.append(f"f{numbers[0]} = {' + '.join(f'f{n}' for n in numbers)}")
+        test = " or ".join(f"v{n} is None" for n, place in group if _may_be_none(place)) or "False"
+        return [
+            f"if {test}:",
+            *("    " + line for line in apart),
+            "else:",
+            *("    " + line for line in together),
+        ]
+
     def _field_source(self, n: int, place: Place) -> list[str]:
         if place.type in FIXED:
-            code, width, expression = FIXED[place.type]
-            field = f"PACK{code.replace('?', 'b')}({width}, {expression.format(v=f'v{n}')})"
-            statement = f"f{n} = {field}"
+            code, width, prepare = FIXED[place.type]
+            pack = f"f{n} = PACK{code.replace('?', 'b')}({width}, v{n})"
+            prepare = prepare.format(v=f"v{n}")
+            statement = f"{prepare}; {pack}" if prepare else pack
         else:
             is_whole = (place.source.type, place.type) == (BIGINT, NUMERIC)
             form = OTHERS[WHOLE if is_whole else place.type]
             statement = form.format(v=f"v{n}", f=f"f{n}")
-        if place.source.required and not place.source.nullable:
+        if not _may_be_none(place):
             return [statement]
-        return [f"if v{n} is None: f{n} = NULL", f"else: {statement}"]
+        empty = f"; v{n} = b''" if place.type in TWO_PARTS else ""
+        return [f"if v{n} is None: f{n} = NULL{empty}", f"else: {statement}"]
 
-    def _put_arguments(self) -> str:
-        parts = ["COUNT", *(f"f{n}" for n in range(len(self.layout.places)))]
+    def _store_source(self) -> str:
+        parts = ["COUNT"]
+        inside = {n for group in self._groups for n in group[1:]}
+        for n, place in enumerate(self.layout.places):
+            if n not in inside:
+                parts += [f"f{n}", f"v{n}"] if place.type in TWO_PARTS else [f"f{n}"]
         if self.layout.nulls:
             parts.append(repr(self._nulls))
         if self.keeps_extraction:
@@ -259,8 +315,8 @@ class Encoder:
             )
         if self.has_metadata:
             parts.append("suffix")
-        row = f"join(({', '.join(parts)}))"
-        return f"key, {row}" if self.layout.key else row
+        row = f"join(({', '.join(parts)},))"
+        return f"rows[key] = {row}" if self.layout.key else f"rows.append({row})"
 
     # -- the exact way --------------------------------------------------------------------------
 
@@ -277,6 +333,8 @@ class Encoder:
             raise RefusedError(
                 "the record is not a JSON object, or its text is not UTF-8"
             ) from None
+        if self._awaits_first:
+            self._learn(values)
         parts = [self._count]
         key = []
         for place in self.layout.places:
@@ -351,6 +409,10 @@ KEY_PARTS = {
     TIME: "TIME(v{n})",
     DATE: "v{n}.toordinal()",
 }
+
+
+def _may_be_none(place: Place) -> bool:
+    return place.source.nullable or not place.source.required
 
 
 def _key_part(raw: bytes, place: Place) -> Any:

@@ -119,11 +119,9 @@ class Engine:
             return 0
         limit = self.settings.batch_size_rows
         stop = end if not limit else min(end, at + max(1, limit - stream.buffered_rows))
-        put = (
-            stream.keyed.__setitem__ if stream.is_keyed else stream.segment(self._epoch).rows.append
-        )
+        rows = stream.keyed if stream.is_keyed else stream.segment(self._epoch).rows
         reached = encoder.consume(
-            lines, at, stop, stream.prefix, stream.expected, put, self._suffix(stream)
+            lines, at, stop, stream.prefix, stream.expected, rows, self._suffix(stream)
         )
         if reached > at:
             self._counted(stream, reached - at, sum(map(len, lines[at:reached])))

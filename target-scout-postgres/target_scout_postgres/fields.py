@@ -41,6 +41,7 @@ TRUE, FALSE = b"\0\0\0\x01\x01", b"\0\0\0\x01\x00"
 
 EPOCH_DAY = dt.date(2000, 1, 1).toordinal()
 DAY_MICROSECONDS = 86_400_000_000
+LONGEST_BIGINT = 20  # characters
 LEAST_BIGINT, GREATEST_BIGINT = -(2**63), 2**63 - 1
 # Days from 2000-01-01 to what Postgres can hold: 4713-11-24 BC, and 5874897 (date) or 294276 AD.
 FIRST_DAY = -2_451_545
@@ -82,7 +83,8 @@ class TooWideError(Exception):
 
 def bigint(raw: bytes) -> bytes:
     """Encode a whole number for a bigint column."""
-    number = int(_whole(raw))
+    digits = _whole(raw)
+    number = int(digits) if len(digits) <= LONGEST_BIGINT else GREATEST_BIGINT + 1
     if not LEAST_BIGINT <= number <= GREATEST_BIGINT:
         raise TooWideError
     return EIGHT(8, number)
@@ -100,23 +102,65 @@ def _whole(raw: bytes) -> bytes:
     if not NUMBER.match(raw):
         raise RefusedError("is not an integer")
     number = Decimal(raw.decode())
-    if abs(number.adjusted()) > GREATEST_WEIGHT or number % 1:
+    if abs(number.adjusted()) > GREATEST_WEIGHT:
+        raise RefusedError("is a number beyond the range of numeric")
+    whole, _, fraction = f"{number:f}".partition(".")
+    if fraction.strip("0"):
         raise RefusedError("is not an integer")
-    return b"%d" % int(number)
+    return whole.encode()
 
 
-_numerics: dict[bytes, bytes] = {}
-CACHED_NUMERICS = 20_000
+# The usual number is digits, a point, digits. Postgres takes groups of four digits and strips zeros
+# itself, so both sides of the point can be looked up apart: whole part to (heads by scale, groups),
+# fraction to (scale, groups). The tables fill as values come, up to a limit.
+_wholes: dict[bytes, tuple[list[bytes], bytes]] = {}
+_fractions: dict[bytes, tuple[int, bytes]] = {}
+REMEMBERED = 20_000
+LONGEST_PART = 32
 
 
 def numeric(raw: bytes) -> bytes:
     """Encode a JSON number with exactly the digits that it is written with."""
-    found = _numerics.get(raw)
-    if found is None:
-        if len(_numerics) >= CACHED_NUMERICS:
-            _numerics.clear()
-        found = _numerics[raw] = _numeric(raw)
-    return found
+    whole, _, fraction = raw.partition(b".")
+    try:
+        heads, groups = _wholes[whole]
+        scale, more = _fractions[fraction]
+    except KeyError:
+        return _numeric_remembered(raw, whole, fraction)
+    return heads[scale] + groups + more
+
+
+def _numeric_remembered(raw: bytes, whole: bytes, fraction: bytes) -> bytes:
+    digits = whole.removeprefix(b"-")
+    is_usual = digits.isdigit() and (fraction.isdigit() or raw == whole)
+    if not is_usual or len(digits) > LONGEST_PART or len(fraction) > LONGEST_PART:
+        return _numeric(raw)
+    for table in (_wholes, _fractions):
+        if len(table) > REMEMBERED:
+            table.clear()
+    heads, groups = _wholes[whole] = _whole_part(whole)
+    scale, more = _fractions[fraction] = len(fraction), _groups(fraction, is_fraction=True)
+    return heads[scale] + groups + more
+
+
+def _groups(digits: bytes, *, is_fraction: bool) -> bytes:
+    """Return digits in groups of four, each two bytes."""
+    size = -(-len(digits) // 4) * 4
+    padded = digits.ljust(size, b"0") if is_fraction else digits.rjust(size, b"0")
+    numbers = [int(padded[at : at + 4]) for at in range(0, size, 4)]
+    return struct.pack(f"!{len(numbers)}H", *numbers)
+
+
+def _whole_part(whole: bytes) -> tuple[list[bytes], bytes]:
+    digits = whole.removeprefix(b"-")
+    groups = _groups(digits, is_fraction=False)
+    count = len(groups) // 2
+    sign = 0x4000 if whole != digits else 0
+    heads = []
+    for scale in range(LONGEST_PART + 1):
+        total = count - (-scale // 4)
+        heads.append(struct.pack("!iHhHH", 8 + 2 * total, total, count - 1, sign, scale))
+    return heads, groups
 
 
 def _numeric(raw: bytes) -> bytes:
@@ -141,22 +185,11 @@ def _numeric(raw: bytes) -> bytes:
 
 
 def _numeric_field(is_negative: bool, whole: bytes, fraction: bytes) -> bytes:  # noqa: FBT001 - private
-    scale = len(fraction)
-    whole = whole.rjust(-(-len(whole) // 4) * 4, b"0")
-    fraction = fraction.ljust(-(-scale // 4) * 4, b"0")
-    weight = len(whole) // 4 - 1
-    both = whole + fraction
-    groups = [int(both[at : at + 4]) for at in range(0, len(both), 4)]
-    while groups and groups[-1] == 0:
-        groups.pop()
-    leading = 0
-    while leading < len(groups) and groups[leading] == 0:
-        leading += 1
-    groups = groups[leading:]
-    weight = weight - leading if groups else 0
-    sign = 0x4000 if is_negative and groups else 0
-    count = len(groups)
-    return struct.pack(f"!iHhHH{count}H", 8 + 2 * count, count, weight, sign, scale, *groups)
+    before, after = _groups(whole, is_fraction=False), _groups(fraction, is_fraction=True)
+    count = (len(before) + len(after)) // 2
+    sign = 0x4000 if is_negative else 0
+    head = struct.pack("!iHhHH", 8 + 2 * count, count, len(before) // 2 - 1, sign, len(fraction))
+    return head + before + after
 
 
 def date(raw: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from target_scout_postgres.column_types import BIGINT, TIMESTAMPTZ
+from target_scout_postgres.column_types import BIGINT, BOOLEAN, DATE, TIMESTAMPTZ
 
 if TYPE_CHECKING:
     from target_scout_postgres.messages import Property
@@ -28,6 +28,10 @@ METADATA = (
     ("_sdc_table_version", BIGINT),
     ("_sdc_sync_started_at", BIGINT),
 )
+
+
+# Columns of a fixed width are copied first, side by side, so that they are packed together.
+FIXED_WIDTH = (BIGINT, TIMESTAMPTZ, DATE, BOOLEAN)
 
 
 class Place(msgspec.Struct, frozen=True):

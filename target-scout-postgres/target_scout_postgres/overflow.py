@@ -1,7 +1,7 @@
 """Rows that do not fit a page of Postgres, 8 kB: some of their values go to the overflow column.
 
 Large values are no problem: Postgres moves them out of the row. Hundreds of small ones are.
-Runs in the writing thread. Postgres itself makes JSON of the values, so each type has one rendering.
+Runs in the writing thread. Postgres itself makes JSON of the values: each type has one rendering.
 """
 
 from __future__ import annotations

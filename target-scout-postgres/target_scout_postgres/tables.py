@@ -17,7 +17,15 @@ from target_scout_postgres.catalog import Catalog, Key, Table
 from target_scout_postgres.column_types import HOLDS, JSONB, TIMESTAMPTZ, WIDENINGS
 from target_scout_postgres.errors import DataError, SchemaError, refusal
 from target_scout_postgres.identifiers import identifier, own
-from target_scout_postgres.layout import DELETED_AT, METADATA, MOST_COLUMNS, OVERFLOW, Layout, Place
+from target_scout_postgres.layout import (
+    DELETED_AT,
+    FIXED_WIDTH,
+    METADATA,
+    MOST_COLUMNS,
+    OVERFLOW,
+    Layout,
+    Place,
+)
 from target_scout_postgres.session import LOCK_PATIENCE_SECONDS, Session
 
 if TYPE_CHECKING:
@@ -91,6 +99,7 @@ class Tables:
         key = tuple(columns[name] for name in schema.key if name in columns) if is_keyed else ()
         if DELETED_AT in table.columns and DELETED_AT not in columns and DELETED_AT not in extra:
             nulls.append(DELETED_AT)
+        places.sort(key=lambda place: place.type not in FIXED_WIDTH)
         layout = Layout(tuple(places), key, tuple(dict.fromkeys(nulls)), extra, tuple(overflow))
         if table.exists:
             self._ensure_key(table, key)

@@ -51,8 +51,11 @@ class Source:
         ]
         extra = {} if self.version is None else {"version": self.version}
         for number in range(page, self.pages):
-            for record in self.records[number * PAGE : (number + 1) * PAGE]:
-                found.append({"type": "RECORD", "stream": "t", "record": record, **extra})
+            page_records = self.records[number * PAGE : (number + 1) * PAGE]
+            found += [
+                {"type": "RECORD", "stream": "t", "record": record, **extra}
+                for record in page_records
+            ]
             found.append({"type": "STATE", "value": {"page": number + 1}})
         if self.version is not None:
             found.append({"type": "ACTIVATE_VERSION", "stream": "t", "version": self.version})
@@ -165,7 +168,8 @@ def leftovers(connection: Any, schema: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' "
-            "AND relname LIKE '\\_scout\\_%%' AND relname NOT IN ('_scout_loads', '_scout_streams')",
+            "AND relname LIKE '\\_scout\\_%%' "
+            "AND relname NOT IN ('_scout_loads', '_scout_streams')",
             [schema],
         )
         return [name for (name,) in cursor.fetchall()]

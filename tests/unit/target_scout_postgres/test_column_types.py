@@ -1,0 +1,49 @@
+"""Which column a Singer property gets."""
+
+from __future__ import annotations
+
+import pytest
+from target_scout_postgres.column_types import column_type, is_nullable
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string"}, "text"),
+        ({"type": ["null", "string"], "format": "date-time"}, "timestamptz"),
+        ({"type": "string", "format": "date"}, "date"),
+        ({"type": "string", "format": "time"}, "time"),
+        ({"type": "string", "format": "uuid"}, "uuid"),
+        ({"type": "string", "format": "uri"}, "text"),
+        ({"type": "integer", "format": "date-time"}, "bigint"),
+        ({"type": ["integer", "string"]}, "jsonb"),
+        ({"type": "null"}, "jsonb"),
+        ({"type": []}, "jsonb"),
+        ({"type": 5}, "jsonb"),
+        ({"enum": ["a", "b"]}, "jsonb"),
+        (True, "jsonb"),
+        ({"oneOf": [{"type": "null"}, {"type": "integer"}]}, "bigint"),
+        ({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string"}]}, "text"),
+        ({"anyOf": [{"type": "string"}, {"type": "array"}]}, "jsonb"),
+        ({"allOf": [{"$ref": "#/$defs/x/y"}]}, "boolean"),
+        ({"$ref": "#/$defs/missing"}, "jsonb"),
+        ({"$ref": "#/$defs/circle"}, "jsonb"),
+    ],
+)
+def test_the_type_of_a_property_gives_the_type_of_its_column(schema, expected):
+    root = {"$defs": {"x": {"y": {"type": "boolean"}}, "circle": {"$ref": "#/$defs/circle"}}}
+
+    assert column_type(schema, root) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string"}, False),
+        ({"type": ["string", "null"]}, True),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, True),
+        ({}, True),
+    ],
+)
+def test_a_property_may_be_null_when_its_schema_says_so(schema, expected):
+    assert is_nullable(schema) is expected
