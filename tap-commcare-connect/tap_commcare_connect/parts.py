@@ -60,6 +60,8 @@ def read_parts(
     read: Callable[[Opportunity], None],
     executor: Executor | None,
     width: int,
+    *,
+    stops: bool = False,
 ) -> list[Failure]:
     """Read every opportunity; return those that failed.
 
@@ -68,19 +70,22 @@ def read_parts(
         read: Reads one.
         executor: Reads several at the same time; None reads one after the other.
         width: How many may wait or be under way.
+        stops: Whether to begin no more once one has failed.
 
     Raises:
         ApiError: Something that stops them all.
     """
     if executor is None:
-        found = [_attempt(read, opportunity) for opportunity in opportunities]
-        return [failure for failure in found if failure is not None]
+        return _one_by_one(opportunities, read, stops=stops)
     failures: list[Failure] = []
     line = iter(opportunities)
     under_way: set[Future[Failure | None]] = set()
     try:
         while True:
-            while len(under_way) < width and (opportunity := next(line, None)) is not None:
+            while len(under_way) < width and not (stops and failures):
+                opportunity = next(line, None)
+                if opportunity is None:
+                    break
                 under_way.add(executor.submit(_attempt, read, opportunity))
             if not under_way:
                 return sorted(failures, key=lambda failure: failure.opportunity)
@@ -92,6 +97,18 @@ def read_parts(
         for future in under_way:
             future.cancel()
         concurrent.futures.wait(under_way)
+
+
+def _one_by_one(
+    opportunities: Sequence[Opportunity], read: Callable[[Opportunity], None], *, stops: bool
+) -> list[Failure]:
+    failures: list[Failure] = []
+    for opportunity in opportunities:
+        failure = _attempt(read, opportunity)
+        failures += [failure] if failure is not None else []
+        if stops and failures:
+            break
+    return failures
 
 
 def _attempt(read: Callable[[Opportunity], None], opportunity: Opportunity) -> Failure | None:

@@ -28,10 +28,14 @@ class Position:
     open: dict[str, int] = field(default_factory=dict)
     """The last id that was read, by opportunity."""
 
+    @property
+    def is_continued(self) -> bool:
+        """Tell whether something was read already."""
+        return bool(self.done or self.open)
+
     @classmethod
-    def of(cls, entry: Entry, scope: list[Any], now: datetime) -> Position | None:
-        """Return the position that an entry holds, if it can be continued."""
-        held = entry.get("position")
+    def of(cls, held: object, scope: list[Any], now: datetime) -> Position | None:
+        """Return a position that a state holds, if it can be continued."""
         if not isinstance(held, dict):
             return None
         found = cls(

@@ -1,7 +1,8 @@
 """Streams that are read in full, opportunity by opportunity, under one version.
 
 A version is activated when every opportunity could be read, and not otherwise: rows of one that
-could not be read would be removed.
+could not be read would be removed. Then the others are read without a version, which adds and
+changes rows, and removes none. See docs/decisions/0011-record-key.md.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from dimagi_api.full_table import Versions, finish_versions
 from dimagi_api.messages import Record
@@ -21,10 +22,10 @@ from dimagi_api.sync import Run
 from dimagi_api.timestamps import spell
 from typing_extensions import override
 
-from tap_commcare_connect.discovery import Discovery, Opportunity
+from tap_commcare_connect.discovery import Discovery, Everything, Opportunity
 from tap_commcare_connect.keyset import KeysetList
-from tap_commcare_connect.parts import PartsFailedError, lost, read_parts
-from tap_commcare_connect.positions import Position
+from tap_commcare_connect.parts import Failure, PartsFailedError, lost, read_parts
+from tap_commcare_connect.positions import Entry, Position
 from tap_commcare_connect.record_keys import Twins
 from tap_commcare_connect.stream import ConnectStream
 
@@ -50,6 +51,10 @@ class PartedReading(abc.ABC):
     width: int
     domain: str = ""
     position: Position = field(init=False)
+    partial: Position = field(init=False)
+    failed: list[int] = field(init=False)
+    """What could not be read the last time: it is tried first."""
+    has_version: bool = True
     streams: Sequence[ApiStream] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,17 +80,43 @@ class PartedReading(abc.ABC):
         return found
 
     def run(self, run: Run) -> None:
-        """Read what is not done yet, and activate the version if nothing failed."""
+        """Read everything under one version, or what can be read under none."""
         self._recall(run)
         everything = self.discovery.get()
-        left = [o for o in everything.opportunities if o.id not in self.position.done]
-        failures = read_parts(left, lambda o: self.read(run, o), self.executor, self.width)
-        failures += [lost(opportunity) for opportunity in everything.lost]
+        failures = [lost(opportunity) for opportunity in everything.lost]
+        failures = failures or self._read_version(run, everything)
         if failures:
-            # The next run begins anew: what was read by then would be out of date.
-            run.write_page(self, [], lambda: self._forget(run))
-            raise PartsFailedError(failures, is_all=len(failures) >= len(left))
+            self._read_rest(run, everything, failures)
         finish_versions(run, self.domain, {s: {} for s in self.streams}, self.versions)
+
+    def _read_version(self, run: Run, everything: Everything) -> list[Failure]:
+        """Read all that is not done yet; end when the version cannot be complete any more."""
+        left = [o for o in everything.opportunities if o.id not in self.position.done]
+        doubtful = [o for o in left if o.id in self.failed]
+        others = [o for o in left if o.id not in self.failed]
+        return self._each(run, doubtful, stops=False) or self._each(run, others, stops=True)
+
+    def _read_rest(self, run: Run, everything: Everything, failures: list[Failure]) -> NoReturn:
+        """Read what can be read without a version, so that it is seen and removes nothing."""
+        failed = {failure.opportunity for failure in failures}
+        self.has_version = False
+        self.position = self.partial
+        with run.output.interruption.held(), run.output.lock:
+            for stream in self.streams:
+                stream.begin(None)
+        done = self.position.done
+        left = [o for o in everything.opportunities if o.id not in failed and o.id not in done]
+        failures += self._each(run, left, stops=False)
+        self.failed = sorted(failure.opportunity for failure in failures)
+        run.write_page(self, [], lambda: self._remember(run, {}))
+        raise PartsFailedError(failures, is_all=not done)
+
+    def _each(
+        self, run: Run, opportunities: Sequence[Opportunity], *, stops: bool
+    ) -> list[Failure]:
+        return read_parts(
+            opportunities, lambda o: self.read(run, o), self.executor, self.width, stops=stops
+        )
 
     def write(
         self,
@@ -98,36 +129,42 @@ class PartedReading(abc.ABC):
 
         def remember() -> None:
             self.position.advance(opportunity, last_id)
-            for stream in self.streams:
-                entry = {
-                    "version": self.versions.of(stream),
-                    "position": self.position.entry(),
-                }
-                run.bookmarks.write(stream.name, self.domain, entry)
+            name = "position" if self.has_version else "partial"
+            self._remember(run, {name: self.position.entry()})
 
         run.write_page(self, records, remember)
+
+    def _remember(self, run: Run, entry: Entry) -> None:
+        for stream in self.streams:
+            name = "version" if self.has_version else "last_version"
+            held = {name: self.versions.of(stream), **entry}
+            held |= {"failed": self.failed} if self.failed else {}
+            run.bookmarks.write(stream.name, self.domain, held)
 
     def _recall(self, run: Run) -> None:
         now = datetime.now(UTC)
         names = [stream.name for stream in self.streams]
         entries = [run.bookmarks.read(name, self.domain) for name in names]
-        positions = [Position.of(entry, self.scope, now) for entry in entries]
-        first = positions[0]
-        if first is not None and all(position == first for position in positions):
-            self.position = first
-        else:
-            self.position = Position(spell(now), self.scope)
+        self.failed = sorted({id_ for entry in entries for id_ in entry.get("failed", [])})
+        begun = [entry if "version" in entry else {} for entry in entries]
+        self.position = self._shared(begun, "position", now)
+        self.partial = self._shared(entries, "partial", now)
+        if not self.position.is_continued:
             for name, entry in zip(names, entries, strict=True):
                 last = entry.get("version", entry.get("last_version"))
                 if last:
-                    run.bookmarks.write(name, self.domain, {"last_version": last})
+                    kept = {k: v for k, v in entry.items() if k in {"partial", "failed"}}
+                    run.bookmarks.write(name, self.domain, {**kept, "last_version": last})
         for stream in self.streams:
             run.begin(stream, self.versions.of(stream))
 
-    def _forget(self, run: Run) -> None:
-        for stream in self.streams:
-            entry = {"last_version": self.versions.of(stream)}
-            run.bookmarks.write(stream.name, self.domain, entry)
+    def _shared(self, entries: Sequence[Entry], name: str, now: datetime) -> Position:
+        """Return a position that all streams share, or a new one."""
+        positions = [Position.of(entry.get(name), self.scope, now) for entry in entries]
+        first = positions[0]
+        if first is not None and all(position == first for position in positions):
+            return first
+        return Position(spell(now), self.scope)
 
 
 @dataclass

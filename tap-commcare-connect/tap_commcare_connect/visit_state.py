@@ -14,6 +14,7 @@ together, or never.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,15 +77,23 @@ class VisitState:
             self.entry["first_read_at"] = spell(now)
             self.entry["scope"] = scope
 
-    def complete_first(self) -> None:
-        """Note that everything was read once: that counts as a full read."""
-        if "first_read_at" in self.entry:
+    @property
+    def failed(self) -> list[int]:
+        """Opportunities that could not be read the last time."""
+        return list(self.entry.get("failed", []))
+
+    def tell(self, failed: Sequence[int]) -> None:
+        """Note what could not be read; a first read without any counts as a full read."""
+        self.entry.pop("failed", None)
+        if failed:
+            self.entry["failed"] = sorted(failed)
+        elif "first_read_at" in self.entry:
             self.entry["full_read_at"] = self.entry.pop("first_read_at")
 
     def begun(self, scope: list[Any], now: datetime) -> tuple[int, Position] | None:
         """Return version and position of a full read that can be continued."""
         held = self.entry.get("full_read") or {}
-        position = Position.of(held, scope, now)
+        position = Position.of(held.get("position"), scope, now)
         return None if position is None else (int(held["version"]), position)
 
     def next_version(self, now: datetime) -> int:
@@ -112,7 +121,7 @@ class VisitState:
         for opportunity, (last_id, count) in ends.items():
             self.reach(int(opportunity), last_id)
             self.finish(int(opportunity), count)
-        for name in ("full_read", "full_read_failed_at", "first_read_at"):
+        for name in ("full_read", "full_read_failed_at", "first_read_at", "failed"):
             self.entry.pop(name, None)
         self.entry |= {"full_read_at": position.began_at, "last_version": version, "scope": scope}
 

@@ -18,7 +18,7 @@ from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
 from dimagi_api.timestamps import spell
 
-from tap_commcare_connect.discovery import Discovery, Opportunity
+from tap_commcare_connect.discovery import Discovery, Everything, Opportunity
 from tap_commcare_connect.keyset import KeysetList, Page
 from tap_commcare_connect.parts import Failure, PartsFailedError, lost, read_parts
 from tap_commcare_connect.positions import Position
@@ -87,23 +87,27 @@ class VisitsReading:
             self._read_all(run, state, FullRead(state.next_version(now), position, {}))
         else:
             state.begin_first(now, self.scope)
-            self._read_new(run, state)
+            run.begin(self.stream)
+            everything = self.discovery.get()
+            failures = [lost(opportunity) for opportunity in everything.lost]
+            self._read_new(run, state, everything, failures)
 
     # ------------------------------------------------------------------- what is new
 
-    def _read_new(self, run: Run, state: VisitState) -> None:
-        run.begin(self.stream)
-        everything = self.discovery.get()
+    def _read_new(
+        self, run: Run, state: VisitState, everything: Everything, failures: list[Failure]
+    ) -> None:
+        failed = {failure.opportunity for failure in failures}
         left = [
             opportunity
             for opportunity in everything.opportunities
-            if not state.is_unchanged(opportunity.id, opportunity.facts.visit_count)
+            if opportunity.id not in failed
+            and not state.is_unchanged(opportunity.id, opportunity.facts.visit_count)
         ]
-        failures = self._each(left, lambda o: self._read_tail(run, state, o))
-        failures += [lost(opportunity) for opportunity in everything.lost]
+        failures += self._each(left, lambda o: self._read_tail(run, state, o))
+        run.write_page(self, [], lambda: state.tell([f.opportunity for f in failures]))
         if failures:
-            raise PartsFailedError(failures, is_all=len(failures) >= len(left))
-        run.write_page(self, [], state.complete_first)
+            raise PartsFailedError(failures, is_all=len(failures) >= len(everything.opportunities))
 
     def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
         source = self.list_of(opportunity.id)
@@ -128,11 +132,22 @@ class VisitsReading:
         run.begin(self.stream, full.version)
         everything = self.discovery.get()
         left = [o for o in everything.opportunities if o.id not in full.position.done]
-        failures = self._each(left, lambda o: self._read_whole(run, state, full, o))
-        failures += [lost(opportunity) for opportunity in everything.lost]
+        doubtful = [o for o in left if o.id in state.failed]
+        others = [o for o in left if o.id not in state.failed]
+
+        def read(opportunity: Opportunity) -> None:
+            self._read_whole(run, state, full, opportunity)
+
+        failures = [lost(opportunity) for opportunity in everything.lost]
+        failures = failures or self._each(doubtful, read, stops=True)
+        failures = failures or self._each(others, read, stops=True)
         if failures:
+            # What was read under the version never counts; what is new is read without one.
+            with run.output.interruption.held(), run.output.lock:
+                self.stream.begin(None)
             run.write_page(self, [], lambda: state.abandon(full.position, full.version))
-            raise PartsFailedError(failures, is_all=len(failures) >= len(left))
+            self._read_new(run, state, everything, failures)
+            return
         run.write_page(
             self,
             [],
@@ -164,9 +179,13 @@ class VisitsReading:
     # ------------------------------------------------------------------------ both
 
     def _each(
-        self, opportunities: Sequence[Opportunity], read: Callable[[Opportunity], None]
+        self,
+        opportunities: Sequence[Opportunity],
+        read: Callable[[Opportunity], None],
+        *,
+        stops: bool = False,
     ) -> list[Failure]:
-        return read_parts(opportunities, read, self.executor, self.width)
+        return read_parts(opportunities, read, self.executor, self.width, stops=stops)
 
     def _write(self, run: Run, opportunity: int, page: Page, remember: Callable[[], None]) -> None:
         records = self.stream.records(page.rows, opportunity)

@@ -25,16 +25,16 @@ def test_a_position_knows_what_is_done_and_where_the_others_stand():
 
     assert known.done == [3]
     assert (known.after(5), known.after(7)) == (12, None)
-    assert Position.of({"position": known.entry()}, [], NOW) == known
+    assert Position.of(known.entry(), [], NOW) == known
 
 
 @pytest.mark.parametrize(
     ("entry", "scope", "now"),
     [
-        ({}, [], NOW),
-        ({"position": {"at": "of another program"}}, [], NOW),
-        ({"position": position().entry()}, [[1], [], []], NOW),
-        ({"position": position().entry()}, [], NOW + timedelta(days=4)),
+        (None, [], NOW),
+        ({"at": "of another program"}, [], NOW),
+        (position().entry(), [[1], [], []], NOW),
+        (position().entry(), [], NOW + timedelta(days=4)),
     ],
 )
 def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, now):
@@ -62,7 +62,7 @@ def test_the_first_read_counts_as_a_full_read_once_it_is_complete():
     state.reach(1, 5)
     state = VisitState(state.entry)
     state.begin_first(NOW + timedelta(days=1), [])
-    state.complete_first()
+    state.tell([])
 
     assert state.entry["full_read_at"] == BEGAN
     assert not state.is_due(NOW + timedelta(days=6), 7, [])
