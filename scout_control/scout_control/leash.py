@@ -1,7 +1,8 @@
-"""Lets a child end when its parent is killed: run as a program, it becomes the child's program.
+"""Lets a run end when its worker is killed: run as a program, it stands between the two.
 
-A worker that dies without a word must not leave a load behind that nobody watches. Linux only;
-elsewhere such a child ends when it next writes to the pipe that nobody reads.
+A worker that dies without a word must not leave a load behind that nobody watches. Meltano alone
+would not do: it ends at once when nobody reads its log, and leaves its plugins. Linux only;
+elsewhere plugins end when they next write to a pipe that nobody reads.
 """
 
 from __future__ import annotations
@@ -12,17 +13,50 @@ import signal
 import sys
 
 SET_PARENT_DEATH_SIGNAL = 1
+GRACE_SECONDS = 10
 
 
 def held_by_us() -> list[str]:
-    """Return what to put before a command, so that it gets SIGTERM when this process dies."""
+    """Return what to put before a command, so that it ends, with all it started, when we do."""
     if sys.platform != "linux":
         return []
     return [sys.executable, "-I", "-S", __file__, str(os.getpid())]
 
 
-if __name__ == "__main__":
+def _hold(parent: int, command: list[str]) -> int:
+    """Run a command in our process group; return its exit code."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    _end_with_parent()
+    if os.getppid() != parent:
+        return 128 + signal.SIGTERM
+    child = os.fork()
+    if child == 0:
+        _end_with_parent()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        os.execv(command[0], command)  # noqa: S606 - the command that we were given
+
+    def pass_on(signum: int, _frame: object) -> None:
+        os.kill(child, signum)
+        if os.getppid() != parent:
+            signal.alarm(GRACE_SECONDS)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGALRM, _end_all)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    _, status = os.waitpid(child, 0)
+    if os.getppid() != parent:
+        _end_all()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(128 + signal.SIGTERM)
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the command that we were given
+
+
+def _end_all(*_: object) -> None:
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(_hold(int(sys.argv[1]), sys.argv[2:]))

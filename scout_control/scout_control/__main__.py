@@ -1,0 +1,7 @@
+"""``python -m scout_control``: the command ``scout``."""
+
+from __future__ import annotations
+
+from scout_control.cli import main
+
+main(prog_name="scout")

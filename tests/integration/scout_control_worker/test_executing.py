@@ -1,0 +1,155 @@
+"""A run from the queue to its end, with a real Meltano and a real target."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+from scout_control.errors import ConflictError, NotFoundError, RunPausedError
+from scout_control.rules import expiry
+from scout_control.store.models import Run
+from scout_control.worker import upkeep
+from sqlalchemy import update
+
+
+def wait_until(is_so, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
+    dataset = installation.dataset()
+    steps = []
+    run = installation.scout.run(dataset, on_progress=lambda step: steps.append(step.phase))
+    found = installation.scout.datasets.show(dataset)
+
+    assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
+    assert run.result["sources"] == {"things": {"state": "loaded", "rows": 3}}
+    assert (found.status, found.row_counts) == ("ready", {"things": 3})
+    assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
+    assert steps[:2] == ["provisioning", "discovering"]
+    assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
+    assert installation.rows(dataset) == [(3,)]
+
+
+def test_without_a_login_nothing_is_started(installation):
+    dataset = installation.dataset(connect=False)
+    run = installation.scout.run(dataset)
+
+    assert (run.status, run.error_code) == ("failed", "AUTH_TOKEN_MISSING")
+    assert "scout credentials connect" in run.error_message
+    assert installation.told() == []
+    schema = installation.scout.datasets.show(dataset).schema
+    spaces = installation.rows(dataset, f"SELECT FROM pg_namespace WHERE nspname = '{schema}'")
+    assert spaces == []
+
+
+def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(installation):
+    resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    dataset = installation.dataset()
+    installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
+    paused = installation.scout.run(dataset)
+    with pytest.raises(RunPausedError, match="paused until"):
+        installation.scout.run(dataset)
+    installation.act(rows=5)
+    time.sleep(max(0.0, (resume_at - datetime.now(UTC)).total_seconds()))
+    done = installation.scout.run(dataset)
+
+    assert (paused.status, paused.resume_at) == ("paused", resume_at)
+    assert (done.run_id, done.status, done.attempt) == (paused.run_id, "completed", 2)
+    assert installation.told()[1]["state"]["bookmarks"] == {"things": {"at": 3}}
+    assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
+
+
+def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(installation):
+    dataset = installation.dataset()
+    source = dataset.split("/")[1]
+    installation.act(exit=77)
+    run = installation.scout.run(dataset)
+    [login] = installation.scout.credentials.list()
+    again = installation.scout.run(dataset)
+    refused = installation.scout.datasets.show(dataset)
+
+    assert (run.status, run.error_code) == ("failed", "AUTH_TOKEN_EXPIRED")
+    assert login.status == "needs reconnect"
+    assert (again.error_code, len(installation.told())) == ("AUTH_TOKEN_EXPIRED", 1)
+    assert (refused.status, refused.next_sync_at) == ("error", None)
+
+    installation.act()
+    installation.scout.credentials.save(source, "settings", {"key": "new"}, project="river")
+    assert installation.scout.datasets.show(dataset).next_sync_at <= datetime.now(UTC)
+    assert installation.scout.run(dataset).status == "completed"
+    assert installation.told()[-1]["key"] == "new"
+
+
+def test_a_failed_run_is_tried_again_later_and_later(installation):
+    dataset = installation.dataset()
+    installation.act(exit=1, words="the source broke")
+    first = installation.scout.run(dataset)
+    wait = installation.scout.datasets.show(dataset).next_sync_at - datetime.now(UTC)
+
+    assert (first.status, first.error_code) == ("failed", "INTERNAL_ERROR")
+    assert first.rows_loaded == {"things": 3}
+    assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
+
+
+def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(installation):
+    dataset = installation.dataset()
+    installation.act(seconds=60)
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(installation.scout.run(dataset)))
+    thread.start()
+    wait_until(installation.told)
+    [run] = installation.scout.runs.list(dataset=dataset)
+    with pytest.raises(ConflictError, match="running already"):
+        installation.scout.run(dataset)
+    cancelled = installation.scout.runs.cancel(run.run_id)
+    thread.join(30)
+
+    assert cancelled.result["previous_state"] == "running"
+    assert [each.status for each in ended] == ["cancelled"]
+    assert installation.scout.datasets.show(dataset).status == "pending"
+    assert not psutil.pid_exists(installation.told()[0]["pid"])
+    with pytest.raises(ConflictError, match="not in progress"):
+        installation.scout.runs.cancel(run.run_id)
+
+
+def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(installation):
+    dataset = installation.dataset()
+    installation.act(seconds=60)
+    environment = os.environ | {
+        "SCOUT_DATABASE_URL": installation.settings.database_url,
+        "SCOUT_ENCRYPTION_KEYS": installation.settings.encryption_keys,
+        "SCOUT_PROJECT_ROOT": str(installation.settings.project_root),
+    }
+    scout = [sys.executable, "-m", "scout_control", "run", dataset]
+    with subprocess.Popen(scout, env=environment, stderr=subprocess.DEVNULL) as process:
+        wait_until(installation.told)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not psutil.pid_exists(installation.told()[0]["pid"]))
+    installation.act(rows=7)
+    store = installation.scout.site.store
+    with store.begin() as session:  # as if time had passed
+        silent = datetime.now(UTC) - expiry.DEAD_AFTER * 2
+        session.execute(update(Run).values(heartbeat_at=silent))
+    wait_until(lambda: upkeep.take_over(installation.scout.site, datetime.now(UTC)) == 1)
+    done = installation.scout.run(dataset)
+
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert installation.rows(dataset) == [(7,)]
+
+
+def test_a_run_that_is_not_there_is_not_found(installation):
+    with pytest.raises(NotFoundError):
+        installation.scout.runs.show("00000000-0000-0000-0000-000000000000")
+    with pytest.raises(NotFoundError):
+        installation.scout.runs.show("not-an-id")
