@@ -1,0 +1,13 @@
+-- One row per assessment taken. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    record_key,
+    opportunity_id,
+    username,
+    app as app_id,
+    date as taken_at,
+    score,
+    passing_score,
+    passed as is_passed
+
+from {{ source('connect', 'assessments') }}

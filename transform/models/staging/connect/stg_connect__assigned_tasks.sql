@@ -1,0 +1,16 @@
+-- One row per task that a worker was given. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    opportunity_id,
+    id as task_id,
+    assigned_task_id as task_uuid,
+    task_type as task_type_id,
+    task_type_name,
+    username,
+    completed_at,
+    extract(epoch from duration::interval)::double precision as duration_seconds,
+    status,
+    due_date as due_on,
+    date_created as created_at
+
+from {{ source('connect', 'assigned_tasks') }}

@@ -1,0 +1,11 @@
+-- One row per completion of a learning module. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    record_key,
+    opportunity_id,
+    username,
+    module as module_id,
+    date as completed_at,
+    extract(epoch from duration::interval)::double precision as duration_seconds
+
+from {{ source('connect', 'completed_modules') }}

@@ -1,0 +1,23 @@
+-- One row per completed work: the visits to one entity for one payment unit. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    record_key,
+    opportunity_id,
+    username,
+    payment_unit_id,
+    status,
+    last_modified as modified_at,
+    entity_id,
+    entity_name,
+    reason,
+    status_modified_date as status_modified_at,
+    payment_date as paid_at,
+    date_created as created_at,
+    saved_completed_count,
+    saved_approved_count,
+    saved_payment_accrued,
+    saved_payment_accrued_usd,
+    saved_org_payment_accrued,
+    saved_org_payment_accrued_usd
+
+from {{ source('connect', 'completed_works') }}

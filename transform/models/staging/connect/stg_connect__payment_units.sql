@@ -1,0 +1,13 @@
+-- One row per payment unit of an opportunity. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    opportunity_id,
+    payment_unit_id as payment_unit_uuid,
+    id as payment_unit_id,
+    name,
+    max_total,
+    max_daily,
+    amount,
+    end_date as ends_on
+
+from {{ source('connect', 'payment_units') }}

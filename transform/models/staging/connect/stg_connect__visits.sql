@@ -1,0 +1,35 @@
+-- One row per visit; several may come of one form. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    opportunity_id,
+    id as visit_id,
+    username,
+    user_id as user_uuid,
+    user_visit_id as visit_uuid,
+    entity_id,
+    entity_name,
+    visit_date as visited_at,
+    status,
+    reason,
+    location,
+    case
+        when location ~ '^-?[0-9]+([.][0-9]+)? -?[0-9]+([.][0-9]+)?( |$)'
+            then split_part(location, ' ', 1)::double precision
+    end as latitude,
+    case
+        when location ~ '^-?[0-9]+([.][0-9]+)? -?[0-9]+([.][0-9]+)?( |$)'
+            then split_part(location, ' ', 2)::double precision
+    end as longitude,
+    flagged as is_flagged,
+    flag_reason,
+    form_json,
+    status_modified_date as status_modified_at,
+    review_status,
+    review_created_on as reviewed_at,
+    justification,
+    date_created as created_at,
+    completed_work_id,
+    deliver_unit_id,
+    images
+
+from {{ source('connect', 'visits') }}

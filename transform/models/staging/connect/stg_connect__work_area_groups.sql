@@ -1,0 +1,9 @@
+-- One row per group of work areas. Typed and renamed; nothing is joined, filtered or counted here.
+
+select
+    opportunity_id,
+    id as work_area_group_id,
+    name,
+    ward
+
+from {{ source('connect', 'work_area_groups') }}
