@@ -5,18 +5,13 @@ A run of a thousand records is all start-up: neither singer_sdk nor SQLAlchemy i
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs, settings
 from target_scout_postgres.errors import TargetError
-
-if TYPE_CHECKING:
-    from target_scout_postgres.translate import Translator
 
 # Settings of the SDK's own, which only its class understands.
 SDK_SETTINGS = (
@@ -62,7 +57,10 @@ def run(arguments: Sequence[str]) -> int:
         config = settings.read(sources)
         if any(config.get(name) for name in SDK_SETTINGS):
             return _sdk(arguments)
-        return load(settings.validate(config), 0)
+        found = settings.validate(config)
+        from target_scout_postgres.run import load  # noqa: PLC0415 - after settings are checked
+
+        return load(found, 0)
     except TargetError as error:
         logs.error(str(error))
         return error.exit_code
@@ -87,19 +85,3 @@ def _sdk(arguments: Sequence[str]) -> int:
     from target_scout_postgres.target import command  # noqa: PLC0415 - half a second of imports
 
     return command(arguments)
-
-
-def load(found: settings.Settings, source: int, translator: Translator | None = None) -> int:
-    """Load everything from a file descriptor into Postgres; return the exit code."""
-    from target_scout_postgres import run as runs  # noqa: PLC0415 - after the settings are checked
-
-    gc.collect()
-    gc.freeze()
-    gc.disable()  # records hold no cycles; collecting would only walk them
-    return runs.load(found, source, _print, translator)
-
-
-def _print(text: bytes) -> None:
-    """Write to stdout at once; a reader that is gone ends the run."""
-    while text:
-        text = text[os.write(1, text) :]

@@ -102,7 +102,7 @@ def microseconds(moment: dt.datetime) -> int:
 
 def uuid_field(value: str) -> bytes:
     """Encode a UUID in the usual form; any other raises ValueError."""
-    if len(value) != 36:
+    if len(value) != 36 or value[8:24:5] != "----":
         raise ValueError
     encoded = bytes.fromhex(value.replace("-", ""))
     if len(encoded) != 16:

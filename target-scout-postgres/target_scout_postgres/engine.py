@@ -23,7 +23,7 @@ from target_scout_postgres.errors import (
     RefusedError,
 )
 from target_scout_postgres.fields import TooWideError
-from target_scout_postgres.loader import Batch, Checkpoint, Loader, Sink
+from target_scout_postgres.loader import Loader
 from target_scout_postgres.messages import (
     Message,
     cleaned,
@@ -33,6 +33,7 @@ from target_scout_postgres.messages import (
     stream_schema,
     version_of,
 )
+from target_scout_postgres.sink import Batch, Checkpoint, Sink
 from target_scout_postgres.stream import Stream
 from target_scout_postgres.worker import Worker
 

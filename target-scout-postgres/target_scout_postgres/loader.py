@@ -6,18 +6,19 @@ Runs in the writing thread. Knows rows as bytes, not records.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import psycopg2
 
 from target_scout_postgres import fields, overflow, statements
-from target_scout_postgres.books import Books, Load, Reject
+from target_scout_postgres.books import Books, Reject
 from target_scout_postgres.catalog import Catalog, Table
 from target_scout_postgres.errors import DataError, TargetError, is_lost, refusal
 from target_scout_postgres.identifiers import own
 from target_scout_postgres.layout import Layout
 from target_scout_postgres.refresh import Refresh
 from target_scout_postgres.session import Session
+from target_scout_postgres.sink import Batch, Checkpoint, Held, Sink
 from target_scout_postgres.tables import Tables
 
 if TYPE_CHECKING:
@@ -30,43 +31,6 @@ TOO_LARGE = "54000"
 # What Postgres refuses because of a value: class 22 (data), 54 (limits), a null in a column that
 # somebody made NOT NULL, a CHECK that somebody added.
 VALUE_ERRORS = ("22", "54", "23502", "23514", "XX000")
-
-
-class Batch(NamedTuple):
-    """Rows of one stream for one place."""
-
-    rows: Sequence[bytes]
-    is_staged: bool  # for the new version that is being gathered, not for the live table
-    lines: tuple[int, int]  # where in the input they came from
-
-
-class Held(NamedTuple):
-    """Rows without key that no STATE covers yet, in a table that readers do not look at."""
-
-    table: Table
-    columns: tuple[str, ...]
-    is_staged: bool
-
-
-class Sink:
-    """Where the rows of one stream go."""
-
-    def __init__(self, stream: str, live: Table) -> None:
-        self.stream = stream
-        self.live = live
-        self.layout = Layout((), ())
-        self.stage: Table | None = None
-        self.held: list[Held] = []
-
-
-class Checkpoint(NamedTuple):
-    """What must be committed together."""
-
-    loads: Sequence[Load]
-    released: Sequence[tuple[Sink, int]] = ()  # held rows up to an epoch
-    activated: Sequence[tuple[Sink, int | None]] = ()  # and the version
-    rejects: Sequence[Reject] = ()
-    complete: Sequence[Sink] = ()  # their tables must be there, also without a record
 
 
 class Loader:

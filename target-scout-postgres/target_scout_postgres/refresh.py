@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from target_scout_postgres.books import Books
     from target_scout_postgres.catalog import Catalog, Table
-    from target_scout_postgres.loader import Sink
     from target_scout_postgres.session import Session
+    from target_scout_postgres.sink import Sink
     from target_scout_postgres.tables import Tables
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
     from target_scout_postgres.translate import Translator
 
 
-def load(
-    settings: Settings,
-    source: int,
-    emit: Callable[[bytes], None],
-    translator: Translator | None = None,
-) -> int:
+def load(settings: Settings, source: int, translator: Translator | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # records hold no cycles; collecting would only walk them
     signals = intake.Signals()
-    engine = Engine(settings, emit)
+    engine = Engine(settings, _print)
     try:
         engine.start()
         _take(engine, source, signals, translator)
@@ -72,3 +71,9 @@ def _refused(engine: Engine, error: DataError) -> int:
         engine.abandon()
     logs.error(str(error))
     return error.exit_code
+
+
+def _print(text: bytes) -> None:
+    """Write to stdout at once; a reader that is gone ends the run."""
+    while text:
+        text = text[os.write(1, text) :]

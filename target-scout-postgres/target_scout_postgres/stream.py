@@ -6,12 +6,12 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from target_scout_postgres.books import Load
-from target_scout_postgres.loader import Batch
+from target_scout_postgres.sink import Batch
 
 if TYPE_CHECKING:
     from target_scout_postgres.encoder import Encoder
-    from target_scout_postgres.loader import Sink
     from target_scout_postgres.messages import StreamSchema
+    from target_scout_postgres.sink import Sink
 
 
 class Segment:

@@ -26,6 +26,7 @@ from target_scout_postgres.errors import (
     SettingsError,
     TargetError,
 )
+from target_scout_postgres.run import load
 from target_scout_postgres.translate import Translator
 
 if TYPE_CHECKING:
@@ -153,8 +154,6 @@ class TargetScoutPostgres(Target):
         if about:
             super().invoke(about=about, about_format=about_format)
             return
-        from target_scout_postgres.cli import load  # noqa: PLC0415 - it imports this module in turn
-
         found = dict(config.config) if config else {}
         if config and config.parse_env:
             found = settings.read(["ENV"]) | found

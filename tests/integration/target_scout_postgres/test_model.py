@@ -26,7 +26,9 @@ NAMES = st.one_of(
     st.sampled_from(
         ["a", "A", "b", "select", "n" * 63, "n" * 64, "n" * 70, "é" * 40, "ctid", 'q"']
     ),
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=70),
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=70
+    ),
 )
 WHOLE = st.integers(-(2**66), 2**66)
 NUMBER = st.decimals(

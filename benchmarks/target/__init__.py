@@ -1,0 +1,1 @@
+"""How fast target-scout-postgres loads, beside its peers, in one run on one server."""
