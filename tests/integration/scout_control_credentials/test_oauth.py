@@ -1,0 +1,200 @@
+"""Connecting an account by OAuth, and keeping it connected."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from scout_control.credentials import keeping, renewal
+from scout_control.credentials.loopback import listening
+from scout_control.errors import (
+    CredentialMissingError,
+    CredentialRefusedError,
+    RunFailedError,
+    SettingsError,
+)
+from scout_control.store.models import Credential
+from scout_control.worker import upkeep
+from sqlalchemy import select, update
+
+
+def secrets_of(scout):
+    with scout.site.store.begin() as session:
+        found = session.scalars(select(Credential)).one()
+        return scout.site.keyring.decrypt(found.secrets)
+
+
+def expire_soon(scout):
+    with scout.site.store.begin() as session:
+        soon = datetime.now(UTC) + timedelta(minutes=30)
+        session.execute(update(Credential).values(token_expires_at=soon))
+
+
+def test_a_person_connects_in_a_browser_with_pkce_state_and_the_scopes_of_the_source(
+    scout, source, connect
+):
+    url = scout.credentials.ask(source, "http://127.0.0.1:1/callback").url
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    connected = connect()
+
+    assert asked["code_challenge_method"] == "S256"
+    assert len(asked["code_challenge"]) == 43
+    assert len(asked["state"]) >= 20
+    assert asked["scope"] == "read export"
+    assert (connected.status, connected.kind, connected.scopes) == (
+        "connected",
+        "oauth2",
+        "read export",
+    )
+    assert connected.token_expires_at > datetime.now(UTC) + timedelta(days=13)
+
+
+def test_nothing_that_a_caller_gets_holds_a_token(scout, connect):
+    connected = connect()
+    secrets = secrets_of(scout)
+    shown = json.dumps(
+        [connected.as_dict(), scout.status(project=None, user=None).as_dict()]
+        + [each.as_dict() for each in scout.credentials.list()]
+    )
+
+    assert set(secrets) >= {"access_token", "refresh_token"}
+    assert [name for name, value in secrets.items() if value and value in shown] == []
+
+
+def test_an_answer_to_another_login_is_refused(scout, source):
+    first = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
+    other = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
+    answer = f"http://127.0.0.1:1/callback?code=c&state={other.state}"
+
+    with pytest.raises(SettingsError, match="not the answer"):
+        scout.credentials.answer(source, first, answer, project="river")
+
+
+def test_a_person_who_says_no_is_told_so(scout, source):
+    request = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
+    answer = f"http://127.0.0.1:1/callback?error=access_denied&state={request.state}"
+
+    with pytest.raises(RunFailedError, match="access_denied"):
+        scout.credentials.answer(source, request, answer, project="river")
+
+
+def test_the_callback_takes_only_the_answer_with_our_state():
+    with listening() as callback:
+        callback.state = "ours"
+        for path in ("/callback?code=c&state=theirs", "/callback", "/?code=c&state=ours"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(callback.redirect_uri.replace("/callback", path))
+            refused.value.close()
+        urllib.request.urlopen(callback.redirect_uri + "?code=c&state=ours").close()
+
+        assert callback.wait(1).endswith("?code=c&state=ours")
+
+
+def test_two_owners_have_logins_of_their_own(scout, source, connect):
+    connect()
+    connect(user="ann")
+
+    assert {(each.project, each.user) for each in scout.credentials.list()} == {
+        ("river", None),
+        (None, "ann"),
+    }
+
+
+def test_tokens_that_end_soon_are_renewed_by_one_of_many(scout, connect, sandbox):
+    connect()
+    before = secrets_of(scout)
+    expire_soon(scout)
+    spent = sandbox.connect.logins()["refreshes"]
+    with ThreadPoolExecutor(6) as pool:
+        rounds = list(
+            pool.map(lambda _: upkeep.renew_tokens(scout.site, datetime.now(UTC)), range(6))
+        )
+    after = secrets_of(scout)
+
+    assert sum(each.get("renewed", 0) for each in rounds) >= 1
+    assert sum(each.get("refused", 0) for each in rounds) == 0
+    assert after["refresh_token"] != before["refresh_token"]
+    assert sandbox.connect.logins()["refreshes"] - spent <= 6
+    assert [each.status for each in scout.credentials.list()] == ["connected"]
+    assert scout.credentials.check("connect", project="river").status == "connected"
+
+
+def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
+    scout, source, connect, sandbox
+):
+    connect()
+    expire_soon(scout)
+    scout.sources.update(source, base_url="http://127.0.0.1:9")
+    trouble = upkeep.renew_tokens(scout.site, datetime.now(UTC))
+    [still] = scout.credentials.list()
+    scout.sources.update(source, base_url=sandbox.connect.url)
+    sandbox.connect.kill_refresh_tokens()
+    refused = upkeep.renew_tokens(scout.site, datetime.now(UTC))
+    [gone] = scout.credentials.list()
+
+    assert (trouble, still.status) == ({"failed": 1}, "connected")
+    assert still.last_error == "127.0.0.1 did not answer (ConnectionError)."
+    assert (refused, gone.status) == ({"refused": 1}, "needs reconnect")
+    with pytest.raises(CredentialRefusedError):
+        scout.credentials.check(source, project="river")
+    assert connect().status == "connected"
+
+
+def test_a_tap_that_renewed_the_login_hands_it_back_unless_somebody_connected_anew(scout, connect):
+    connect()
+    store, keyring = scout.site.store, scout.site.keyring
+    dataset = scout.datasets.ensure("river", "connect")
+    with store.begin() as session:
+        found = keeping.lookups.dataset(session, dataset.id)
+        kind = scout.site.plugins.source_type("commcare-connect")
+        login = keeping.login_for(session, keyring, found, kind)
+    given = login.fields["refresh_token"]
+    origin = keeping.origin_of(given)
+
+    def written(token):
+        facts = {"refresh_token": token, "access_token": "a", "expires_at": 2e9, "origin": origin}
+        return json.dumps(facts).encode()
+
+    assert "access_token" not in login.fields
+    assert keeping.take_back(store, keyring, login, written("second"))
+    assert not keeping.take_back(store, keyring, login, written("second"))
+    assert keeping.take_back(store, keyring, login, written("third"))
+    assert secrets_of(scout)["refresh_token"] == "third"
+    assert keeping.descends(written("fourth"), secrets_of(scout))
+
+    connect()
+    assert not keeping.take_back(store, keyring, login, written("fourth"))
+    assert not keeping.descends(written("fourth"), secrets_of(scout))
+    assert secrets_of(scout)["refresh_token"] not in {given, "third", "fourth"}
+
+
+def test_a_revoked_login_is_forgotten_on_both_sides_and_its_data_is_no_longer_refreshed(
+    scout, source, connect
+):
+    connect()
+    refresh_token = secrets_of(scout)["refresh_token"]
+    dataset = scout.datasets.ensure("river", source)
+    client = renewal.client_of(_source(scout), scout.site.keyring, scout.site.plugins)
+
+    assert scout.credentials.revoke(source, project="river") is True
+    assert scout.credentials.list() == []
+    assert scout.datasets.show(dataset.path).next_sync_at is None
+    with pytest.raises(CredentialRefusedError, match="invalid_grant"):
+        client.refresh(refresh_token)
+    with pytest.raises(CredentialMissingError):
+        scout.credentials.revoke(source, project="river")
+
+
+def test_a_secret_is_not_sent_in_the_clear_to_another_machine(scout):
+    with pytest.raises(SettingsError, match="not https"):
+        scout.sources.add("plain", "commcare-connect", base_url="http://connect.example.org")
+
+
+def _source(scout):
+    with scout.site.store.begin() as session:
+        return keeping.lookups.source(session, "connect")
