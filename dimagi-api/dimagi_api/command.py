@@ -130,7 +130,7 @@ def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
     is_discovery = bool(options["discover"])
     config = _settings(options["config"])
     has_settings = bool(config.config) or config.parse_env
-    catalog = _json_file("--catalog", options["catalog"])
+    catalog = _catalog(options["catalog"])
     try:
         tap = tap_type(
             config=config.config,
@@ -174,8 +174,18 @@ def _state(path: str | None) -> dict[str, Any] | None:
         return None
     state = _json_file("--state", path)
     if state is not None and state.get("type") == "STATE":
-        return dict(state.get("value") or {})
+        state = state.get("value") or {}
+    bookmarks = {} if state is None else state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or not all(isinstance(e, dict) for e in bookmarks.values()):
+        raise SettingsError(f"--state: {path} holds no Singer state.")
     return state
+
+
+def _catalog(path: str | None) -> dict[str, Any] | None:
+    catalog = _json_file("--catalog", path)
+    if catalog is not None and not isinstance(catalog.get("streams"), list):
+        raise SettingsError(f"--catalog: {path} holds no Singer catalog.")
+    return catalog
 
 
 def _json_file(option: str, path: str | None) -> dict[str, Any] | None:

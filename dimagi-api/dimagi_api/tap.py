@@ -93,7 +93,12 @@ class ApiTap(Tap, abc.ABC):
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final there: its loop reads records
         """Read all selected streams, page by page."""
-        selected = [stream for stream in self._api_streams if stream.selected]
+        known = self.input_catalog
+        selected = [
+            stream
+            for stream in self._api_streams
+            if stream.selected and (known is None or known.get_stream(stream.name) is not None)
+        ]
         bookmarks = Bookmarks(self.state, self.domains)  # type: ignore[arg-type]
         output = Output(self.interruption)
         run = Run(output, bookmarks, self.concurrency)

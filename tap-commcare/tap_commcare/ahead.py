@@ -6,12 +6,14 @@ open at its end is read last and alone, since rows that are edited meanwhile mov
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 from dimagi_api import timestamps
+from dimagi_api.errors import ShapeError
 
 from tap_commcare.positions import Start
 from tap_commcare.source import More, TimedPage, TimedSource
@@ -29,6 +31,8 @@ class Request:
     seen: Seen = frozenset()
     cutter: Cutter | None = None
     future: Future[TimedPage] | None = None
+    visited: set[int] = field(default_factory=set)
+    """The pages of this window that were asked for: a circle of links would never end."""
 
 
 @dataclass
@@ -105,12 +109,20 @@ class ReadAhead:
         seen = frozenset(zip(page.ids, page.stamps, strict=True))
         end = self._end_of_cut(request.window, page)
         if end is None or page.total is None:
-            self._line.appendleft(replace(request, more=page.more, seen=seen, future=None))
+            self._line.appendleft(self._next_page(request, page, seen))
             return
         rows = page.total - len(page.rows)
         size, is_open = self.source.page_size, request.window.is_open
         cutter = Cutter(page.stamps, end, rows, size, is_open=is_open)
         self._line.appendleft(Cut(cutter, iter(cutter), seen))
+
+    def _next_page(self, request: Request, page: TimedPage, seen: Seen) -> Request:
+        """Return the request for the next page of the same window."""
+        place = hash(json.dumps(page.more, sort_keys=True))
+        if place in request.visited:
+            raise ShapeError("The links from page to page lead in a circle.", "Run again later.")
+        request.visited.add(place)
+        return replace(request, more=page.more, seen=seen, future=None)
 
     def _end_of_cut(self, window: Window, page: TimedPage) -> int | None:
         """Return where windows end, if what is left of one is worth to be cut into some."""

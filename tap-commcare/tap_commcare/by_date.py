@@ -47,6 +47,8 @@ class ByDateSource(Generic[Row]):
     Args:
         date: The field that orders the list, such as ``indexed_on``.
         second_date: A field that orders rows of one stamp and does not change by itself.
+        filters: What the server may leave out. A filter that it does not understand matches
+            nothing, so one without any row is tried again without.
     """
 
     api: Api
@@ -58,6 +60,7 @@ class ByDateSource(Generic[Row]):
     date: str
     second_date: str
     params: Sequence[tuple[str, str]] = ()
+    filters: Sequence[tuple[str, str]] = ()
 
     def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
         """Return a page of a window."""
@@ -69,6 +72,9 @@ class ByDateSource(Generic[Row]):
         answer = self._get(
             [("order_by", self.date), *dates], min(limit or self.page_size, self.page_size)
         )
+        if self.filters and not answer.value.objects and more is None:
+            self.filters = ()
+            return self.page(window, more, limit)
         stamps = [self._stamp(row) for row in answer.value.objects]
         following = None
         if self._is_cut(answer.value, limit):
@@ -125,7 +131,7 @@ class ByDateSource(Generic[Row]):
         request = PreparedRequest()
         base = urlsplit(self.api.base_url).path
         path = base + hq.path(self.domain, self.resource)
-        query = [*self.params, *params, ("limit", str(limit))]
+        query = [*self.params, *self.filters, *params, ("limit", str(limit))]
         request.prepare_url(same_origin(path, self.api.base_url), query)
         answer = self.api.get(str(request.url), (), self.domain, self.read)
         for row in answer.value.objects:

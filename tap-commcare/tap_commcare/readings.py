@@ -101,7 +101,7 @@ def _cases(world: World, domain: str, chosen: Chosen) -> Reading:
             page_size=size,
             date="indexed_on",
             second_date="server_date_modified",
-            params=[("type", case_types[0])] if len(case_types) == 1 else [],
+            filters=[("type", case_types[0])] if len(case_types) == 1 else [],
         )
         expand = partial(case_v1.case_v1_records, domain=domain, case_types=wanted)
     members = [Member(chosen["cases"], expand)]
@@ -122,7 +122,8 @@ def _forms(world: World, domain: str, chosen: Chosen) -> Reading:
         page_size=world.page_size(forms.MOST_FORMS),
         date="indexed_on",
         second_date="received_on",
-        params=[*form_filter.params(), *([("include_archived", "true")] if is_archived else [])],
+        params=[("include_archived", "true")] if is_archived else [],
+        filters=form_filter.params(),
     )
     makers: dict[str, Callable[[Sequence[forms.FormRow]], Any]] = {
         "forms": lambda rows: [

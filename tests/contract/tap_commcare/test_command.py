@@ -6,6 +6,8 @@ import json
 
 import pytest
 from commcare_sandbox import Sandbox
+from singer_sdk.exceptions import ConfigValidationError
+from tap_commcare.tap import TapCommCare
 
 
 @pytest.mark.parametrize(
@@ -22,19 +24,29 @@ from commcare_sandbox import Sandbox
         ({"concurrency": -1}, "concurrency"),
         ({"start_date": "yesterday"}, "start_date"),
         ({"case_types": {"a": 1}}, "case_types"),
+        ({"api_key": {"secret": "s3cret"}}, "api_key"),
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_named_and_nothing_is_started(sandbox: Sandbox, tap, settings, word):
+def test_a_wrong_setting_is_named_without_its_value(settings, word):
+    config = {"domain": "river-health", "username": "me", "api_key": "s3cret"} | settings
+
+    with pytest.raises(ConfigValidationError) as refused:
+        TapCommCare(config={name: value for name, value in config.items() if value is not None})
+
+    assert word in " ".join(refused.value.errors)
+    assert "s3cret" not in " ".join(refused.value.errors)
+
+
+def test_wrong_settings_end_the_command_before_anything_is_started(sandbox: Sandbox, tap):
     sandbox.forget_requests()
 
-    run = tap(**settings)
+    run = tap(domain=None)
 
     assert run.code == 2
-    assert word in run.log
+    assert "domain" in run.log
     assert not run.messages
     assert "Traceback" not in run.log
-    assert sandbox.api_key not in run.log
     assert sandbox.requests()["total"] == 0
 
 
@@ -43,9 +55,20 @@ def test_discovery_and_test_refuse_wrong_settings_too(tap, mode):
     assert tap(mode, domain=None).code == 2
 
 
-@pytest.mark.parametrize("args", [("--config", "/none.json"), ("--nonsense",)])
-def test_a_command_line_that_makes_no_sense_ends_with_2(tap, args):
-    run = tap(*args)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--config", "/none.json"),
+        ("--nonsense",),
+        ("--catalog", "{config}"),
+        ("--state", "{state}"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_ends_with_2(tap, tmp_path, args):
+    (tmp_path / "config").write_text('{"domain": "d"}')
+    (tmp_path / "state").write_text('{"bookmarks": []}')
+
+    run = tap(*(arg.format(config=tmp_path / "config", state=tmp_path / "state") for arg in args))
 
     assert run.code == 2
     assert "Traceback" not in run.log

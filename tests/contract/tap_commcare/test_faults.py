@@ -23,7 +23,7 @@ PASSING = [
 
 @pytest.mark.parametrize("fault", PASSING, ids=str)
 def test_what_passes_loses_nothing_and_repeats_nothing(sandbox: Sandbox, tap, select, fault):
-    sandbox.set(fault_every=7, **fault)
+    sandbox.set(fault_every=11, **fault)
 
     run = tap(catalog=select("cases", "forms", "users"), read_timeout=1)
 

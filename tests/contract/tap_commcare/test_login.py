@@ -42,7 +42,7 @@ def test_an_expired_bearer_token_needs_a_person(sandbox: Sandbox, tap, select):
 
 def test_one_run_outlives_many_tokens_without_repeating_a_page(tmp_path, tap_on, select):
     file = tmp_path / "login.json"
-    with Sandbox(cases=400, forms=200, access_token_seconds=1, latency_ms=150) as server:
+    with Sandbox(cases=400, forms=200, access_token_seconds=1, latency_ms=110) as server:
         chosen = oauth(server, credential_file=str(file))
 
         run = tap_on(server)(catalog=select("cases", "forms"), page_size=10, **chosen)
