@@ -9,6 +9,7 @@ import json
 import sys
 import textwrap
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +99,23 @@ class Installation:
             connection.close()
 
 
+@pytest.fixture(scope="module")
+def shared_installation(postgres, tmp_path_factory):
+    """One for all tests of a module, which only read."""
+    with installed(postgres, tmp_path_factory.mktemp("shared")) as made:
+        yield made
+
+
 @pytest.fixture
 def installation(postgres, tmp_path):
-    project = tmp_path / "project"
+    with installed(postgres, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def installed(postgres, folder):
+    """Set an installation up in a folder, its store in a database of its own."""
+    project = folder / "project"
     project.mkdir()
     program = project / "tap-toy"
     program.write_text(f"#!{sys.executable}\n{textwrap.dedent(TAP)}")
@@ -124,12 +139,12 @@ def installation(postgres, tmp_path):
     url = embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}")
     settings = Settings(
         project_root=project,
-        home=tmp_path / "home",
+        home=folder / "home",
         database_url=url,
         encryption_keys=generate(),
     )
     with Scout(settings) as scout:
         scout.init()
-        made = Installation(scout, settings, tmp_path)
+        made = Installation(scout, settings, folder)
         made.act()
         yield made
