@@ -41,7 +41,7 @@ class Ids:
 
     def number(self, row_id: int) -> int:
         """Return the number of the row with an id; new rows get numbers beyond the base."""
-        return (row_id - FIRST_ID) // (ID_GAP * self.of)
+        return max((row_id - FIRST_ID) // (ID_GAP * self.of), 0)
 
 
 class UnknownRowError(Exception):

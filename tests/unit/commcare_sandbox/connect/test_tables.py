@@ -77,6 +77,13 @@ def test_a_late_row_gets_an_id_below_one_that_exists():
     assert estate.table("user_visits", 1).get(first)["id"] == first
 
 
+def test_a_late_row_may_come_before_all_others():
+    estate = Estate(1, Sizes(opportunities=3, visits=20))
+
+    assert estate.insert("payment", 3, before=2) == 1
+    assert [row_id for row_id, _ in estate.table("payment", 3).page(None, 2)] == [1, 6]
+
+
 def test_a_visit_is_as_large_as_asked():
     estate = Estate(1, Sizes(opportunities=1, visits=5, visit_bytes=20_000))
     sizes = [len(row["row"]["form_json"]) for row in estate.content("user_visits")]
