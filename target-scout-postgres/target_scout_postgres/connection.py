@@ -122,17 +122,25 @@ class DatasetLock:
         self._connection: Connection | None = None
         self._backend = 0
 
+    def connect(self) -> None:
+        """Open the lock's connection."""
+        self.release()
+        self._connection = connect(self._settings)
+        try:
+            self._backend = prepare(self._connection)
+        except psycopg2.Error as error:
+            raise refusal(error, "opening a session") from None
+
     def acquire(self) -> None:
         """Take the lock, or say who holds it.
 
         Raises:
             BusyError: Another run holds it.
         """
-        self.release()
-        self._connection = connect(self._settings)
+        if self._connection is None:
+            self.connect()
         try:
-            self._backend = prepare(self._connection)
-            with self._connection.cursor() as cursor:
+            with self._opened().cursor() as cursor:
                 cursor.execute(statements.TRY_LOCK, [self._key])
                 if cursor.fetchone()[0]:  # type: ignore[index]  # one row, always
                     return
@@ -141,6 +149,11 @@ class DatasetLock:
         except psycopg2.Error as error:
             raise refusal(error, "taking the lock of the dataset schema") from None
         raise BusyError(self._held_by(holder))
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise DatabaseError("The connection of the lock is closed.")
+        return self._connection
 
     def _held_by(self, holder: tuple[Any, ...] | None) -> str:
         who = "another session"
@@ -167,6 +180,7 @@ class DatasetLock:
         except psycopg2.Error as error:
             raise refusal(error, "checking the lock of the dataset schema") from None
         if holder is None:
+            self.connect()
             self.acquire()
         elif holder[0] is not None and holder[0] != self._backend:
             raise BusyError(self._held_by(holder))
@@ -177,20 +191,21 @@ class DatasetLock:
         Raises:
             DatabaseError: The connections do not keep their server sessions.
         """
-        if self._connection is None or connection.info.backend_pid == backend:
+        if connection.info.backend_pid == backend:
             return
         try:
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")
                 cursor.execute("SELECT pg_backend_pid()")
                 seen = cursor.fetchone()[0]  # type: ignore[index]  # one row, always
-                with self._connection.cursor() as other:
+                with self._opened().cursor() as other:
                     other.execute("SELECT pg_backend_pid()")
                     now = other.fetchone()[0]  # type: ignore[index]  # one row, always
                 cursor.execute("ROLLBACK")
-        except psycopg2.Error as error:
-            raise refusal(error, "looking for a connection pooler") from None
-        if seen != backend or now != self._backend or seen == now:
+            keeps = seen == backend and now == self._backend and seen != now
+        except psycopg2.Error:
+            keeps = False  # not even a transaction goes through
+        if not keeps:
             raise DatabaseError(
                 f"At {address(self._settings)} a pooler answers that lends sessions for single "
                 "transactions, so no lock would hold. Give the address of Postgres itself, or of "

@@ -244,7 +244,7 @@ class Loader:
         """Say in the books that the run failed, if the server still listens."""
         try:
             self.session.rollback()
-            self.session.begin()
+            self.session.begin(may_reopen=False)
             self.books.fail()
             self.session.commit()
         except TargetError:

@@ -42,8 +42,9 @@ class Session:
 
     def start(self) -> None:
         """Take the lock and connect."""
-        self.lock.acquire()
+        self.lock.connect()
         self._connect()
+        self.lock.acquire()
 
     def close(self) -> None:
         """End both connections; an open transaction is rolled back."""
@@ -70,14 +71,14 @@ class Session:
 
     # -- transactions -----------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, *, may_reopen: bool = True) -> None:
         """Open a transaction unless one is open; a connection that died idle is opened again."""
         if self.is_open:
             return
         try:
             self._run("BEGIN")
         except psycopg2.Error as error:
-            if not is_lost(error):
+            if not (may_reopen and is_lost(error)):
                 raise refusal(error, "beginning a transaction") from None
             self._reopen()
         self.is_open = True
