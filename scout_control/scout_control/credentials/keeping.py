@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scout_control.store.database import Store
 
 OAUTH = "oauth2"
+CREDENTIAL_FILE = "credential_file"  # the setting by which a tap says that it can renew a login
 ORIGIN = "origin"  # digest of the token that a run was given, from which the stored one descends
 # Fields of each kind of login; those in the second place are secrets.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -139,7 +140,7 @@ def login_for(
             f"The login for {lookups.path(dataset)} is no longer accepted.", f"Connect again: {how}"
         )
     found.last_used_at = datetime.now(UTC)
-    fields = _for_tap(found, keyring)
+    fields = _for_tap(found, keyring, renews=CREDENTIAL_FILE in source_type.settings)
     return Login(
         credential_id=found.id,
         kind=found.kind,
@@ -148,11 +149,13 @@ def login_for(
     )
 
 
-def _for_tap(found: Credential, keyring: Keyring) -> dict[str, str]:
-    """Return the fields that a tap is given; a tap that can renew gets no token that ends."""
+def _for_tap(found: Credential, keyring: Keyring, *, renews: bool) -> dict[str, str]:
+    """Return the fields that a tap is given; one that can renew gets no token that ends."""
     fields = {str(name): str(value) for name, value in keyring.decrypt(found.secrets).items()}
     if found.kind != OAUTH or "refresh_token" not in fields:
         return fields
+    if not renews:
+        return {"access_token": fields.get("access_token", "")}
     fields.pop("access_token", None)
     fields.pop(ORIGIN, None)
     fields["client_id"] = found.source.oauth_client_id or ""

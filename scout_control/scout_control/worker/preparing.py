@@ -6,13 +6,15 @@ import json
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scout_control.credentials import keeping
+from scout_control.credentials import keeping, renewal
 from scout_control.errors import SettingsError
 from scout_control.meltano import IN_MEMORY, Pipeline
-from scout_control.store import metadata
+from scout_control.rules.expiry import needs_renewal
+from scout_control.store import lookups, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 SELECTED = "datasets"
 LOADER = "TARGET_SCOUT_POSTGRES_"
-CREDENTIAL_FILE = "credential_file"
 LOGIN_DIRECTORY = "scout-login-"
 
 
@@ -58,6 +59,8 @@ def prepare(site: Site, run: Run) -> Preparation:
     """
     dataset = run.dataset
     source_type = site.plugins.source_type(dataset.project_source.source.source_type)
+    if keeping.CREDENTIAL_FILE not in source_type.settings:
+        _renew_now(site, dataset)
     with site.store.begin() as session:
         login = keeping.login_for(session, site.keyring, dataset, source_type)
         known = metadata.streams(session, dataset)
@@ -66,7 +69,7 @@ def prepare(site: Site, run: Run) -> Preparation:
     if login.rotates:
         place = IN_MEMORY if IN_MEMORY.is_dir() else None
         directory = Path(tempfile.mkdtemp(prefix=f"{LOGIN_DIRECTORY}{run.id}-", dir=place))
-        settings[source_type.variable(CREDENTIAL_FILE)] = str(directory / "credential.json")
+        settings[source_type.variable(keeping.CREDENTIAL_FILE)] = str(directory / "credential.json")
     return Preparation(
         source_type=source_type,
         login=login,
@@ -74,6 +77,16 @@ def prepare(site: Site, run: Run) -> Preparation:
         secrets={source_type.variable(name): value for name, value in login.fields.items()},
         login_directory=directory,
     )
+
+
+def _renew_now(site: Site, dataset: Dataset) -> None:
+    """Renew a token that ends soon, for a tap that cannot do so itself."""
+    owner = keeping.Owner.of(dataset)
+    source_id = dataset.project_source.source_id
+    with site.store.begin() as session:
+        found = lookups.credential(session, source_id, owner.project_id, owner.user_id)
+    if found is not None and needs_renewal(found.token_expires_at, datetime.now(UTC)):
+        renewal.renew(site.store, site.keyring, site.plugins, found.id)
 
 
 def source_settings(

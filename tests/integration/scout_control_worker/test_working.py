@@ -1,0 +1,98 @@
+"""A worker as a process: it takes runs, hands back what it cannot finish, survives its database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import psycopg2
+import pytest
+
+
+def wait_until(is_so, seconds=40.0):
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def worker(installation):
+    """Start a worker process of the installation."""
+
+    @contextmanager
+    def start(*options):
+        settings = installation.settings
+        environment = os.environ | {
+            "SCOUT_DATABASE_URL": settings.database_url,
+            "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,
+            "SCOUT_PROJECT_ROOT": str(settings.project_root),
+            "SCOUT_HOME": str(settings.home),
+        }
+        command = [sys.executable, "-m", "scout_control", "worker", *options]
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    return start
+
+
+def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_on(
+    installation, worker
+):
+    dataset = installation.dataset()
+    installation.act(seconds=60)
+    run = installation.scout.runs.queue(dataset)
+    with worker("--grace-seconds", "1") as first:
+        wait_until(installation.told)
+        first.send_signal(signal.SIGTERM)
+        code = first.wait(30)
+        said = first.stderr.read()
+    handed_back = installation.scout.runs.show(run.run_id)
+    installation.act(rows=4)
+    with worker("--until-idle") as second:
+        second.wait(60)
+    done = installation.scout.runs.show(run.run_id)
+
+    assert (code, handed_back.status) == (0, "queued")
+    assert "canary" not in said
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert installation.rows(dataset) == [(4,)]
+
+
+def test_two_workers_do_everything_once_though_their_connections_are_cut(installation, worker):
+    datasets = [installation.dataset() for _ in range(4)]
+    installation.act(seconds=4)
+    for dataset in datasets:
+        installation.scout.runs.queue(dataset)
+    with worker("--until-idle"), worker("--until-idle"):
+        wait_until(installation.told)
+        cut_connections(installation)
+        wait_until(
+            lambda: all(
+                installation.scout.datasets.show(dataset).status == "ready" for dataset in datasets
+            ),
+            90,
+        )
+
+    assert {each.status for each in installation.scout.runs.list()} == {"completed"}
+    assert [installation.rows(dataset) for dataset in datasets] == [[(3,)]] * 4
+
+
+def cut_connections(installation):
+    """End the sessions of the workers' control, as a restart of its database would."""
+    connection = psycopg2.connect(installation.settings.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND usename = 'postgres'"
+        )
+    connection.close()
