@@ -6,6 +6,7 @@
   - AccessClosedError ..... the owner of the plan or Dimagi's support; the login is fine
   - ForbiddenError ........ an administrator of the domain, by a permission
   - MissingError .......... whoever configures the tap: there is no such thing
+  - RejectedError ......... whoever configures the tap, or a developer
   - PausedError ........... nobody: run again after the time it names
   - UnavailableError ...... nobody: run again later
   - ShapeError ............ a developer: the API answered in another shape
@@ -71,6 +72,10 @@ class ForbiddenError(ApiError):
 
 class MissingError(ApiError):
     """The server knows nothing under this address."""
+
+
+class RejectedError(ApiError):
+    """The server understood the request, and would not do what it asks."""
 
 
 class UnavailableError(ApiError):

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from dimagi_api.bookmarks import Bookmarks, Entry
-from dimagi_api.errors import UnavailableError
+from dimagi_api.errors import MissingError, RejectedError, ShapeError, UnavailableError
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
@@ -23,6 +23,8 @@ Position = dict[str, Any]
 Expand = Callable[[Sequence[Any]], Iterable[Record]]
 
 PASSES = 4
+# What a place raises that another release, or another server, has written.
+UNUSABLE = (RejectedError, MissingError, ShapeError, KeyError, IndexError, TypeError, ValueError)
 OF_A_VERSION = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
 FRESH_SECONDS = 86400.0
 
@@ -166,9 +168,16 @@ class FullTableReading:
         return first if is_shared and isinstance(first, dict) else None
 
     def _pass(self, run: Run, position: Position | None) -> None:
+        is_resumed = position is not None
         while True:
-            page = self.source.page(position)
-            position = page.following
+            try:
+                page = self.source.page(position)
+            except UNUSABLE:
+                if is_resumed:
+                    # What was remembered is of no use any more.
+                    raise ListChangedError from None
+                raise
+            is_resumed, position = False, page.following
             run.write_page(
                 self,
                 [(stream, expand(page.rows)) for stream, expand in self.members],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -68,7 +67,6 @@ class Run:
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     closed: dict[str, ApiError] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
 
     def begin(self, stream: ApiStream, version: int | None = None) -> None:
         """Write a stream's schema, once; readings of several domains share a version."""
@@ -90,7 +88,6 @@ class Run:
             known = list(records)
             pieces.extend(stream.lines(known))
             self.outcomes[stream.name, reading.domain].records += len(known)
-            self.counts[stream.name] += len(known)
         with self.output.interruption.held(), self.output.lock:
             for piece in pieces:
                 write(piece)
@@ -192,9 +189,6 @@ def report(run: Run, not_selected: Sequence[str]) -> int:
     if pauses:
         latest = max(pause.resume_at for pause in pauses)
         log.warning("event=paused resume_at=%s", spell(latest))
-    for stop in {id(o.error): o.error for o in outcomes if o.error is not None}.values():
-        if stop.exit_code == 77:
-            log.error("%s", stop)
     with_domain = len({outcome.domain for outcome in outcomes}) > 1
     parts = [outcome.text(with_domain=with_domain) for outcome in outcomes]
     parts += [f"{name} skipped (not selected)" for name in not_selected]

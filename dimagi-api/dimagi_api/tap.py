@@ -117,7 +117,8 @@ class ApiTap(Tap, abc.ABC):
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # final there: stops at a failure
         """Read one record of each stream; tell whether all could be read."""
-        run = Run(Output(self.interruption), Bookmarks({}, self.domains))
+        bookmarks = Bookmarks({}, self.domains)
+        run = Run(Output(self.interruption), bookmarks, self.concurrency)
         run_all(run, [_Sample(r) for r in self.readings(self._api_streams, run.bookmarks)])
         self.exit_code = report(run, [])
         return self.exit_code == 0

@@ -31,6 +31,7 @@ class Request:
     seen: Seen = frozenset()
     cutter: Cutter | None = None
     future: Future[TimedPage] | None = None
+    is_resumed: bool = False
     visited: set[int] = field(default_factory=set)
     """The pages of this window that were asked for: a circle of links would never end."""
 
@@ -68,7 +69,7 @@ class ReadAhead:
 
     def pages(self, start: Start) -> Iterator[tuple[Window, TimedPage]]:
         """Yield each page with the window that it belongs to, in order of time."""
-        self._line = deque([Request(start.window, start.more)])
+        self._line = deque([Request(start.window, start.more, is_resumed=start.more is not None)])
         if start.window.until is not None:
             self._line.append(Request(Window(start.window.until, None)))
         try:
@@ -107,6 +108,11 @@ class ReadAhead:
         if page.more is None:
             return
         seen = frozenset(zip(page.ids, page.stamps, strict=True))
+        if request.is_resumed and page.rows and page.stamps[0] < page.stamps[-1]:
+            # Past the crowd: a request by time tells again how many rows are left.
+            window = Window(page.stamps[-1] - 1, request.window.until)
+            self._line.appendleft(Request(window, seen=seen))
+            return
         end = self._end_of_cut(request.window, page)
         if end is None or page.total is None:
             self._line.appendleft(self._next_page(request, page, seen))

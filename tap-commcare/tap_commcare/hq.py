@@ -13,6 +13,7 @@ from dimagi_api.errors import (
     ForbiddenError,
     LoginRefusedError,
     MissingError,
+    RejectedError,
     ShapeError,
 )
 from dimagi_api.http import Refusal
@@ -49,7 +50,7 @@ def explain(refusal: Refusal) -> ApiError:
             f"{where} answered with a redirect (HTTP {refusal.status}).",
             "Set base_url to the address of the server itself.",
         )
-    return ShapeError(
+    return RejectedError(
         f"{where} refused the request (HTTP {refusal.status}).",
         "Check the settings; otherwise look for a newer version of this tap.",
     )

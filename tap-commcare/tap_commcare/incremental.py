@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dimagi_api import timestamps
+from dimagi_api.errors import MissingError, RejectedError, ShapeError
 from dimagi_api.full_table import Versions, finish_versions
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
@@ -78,6 +79,7 @@ class TimedReading:
     executor: Executor | None
     width: Callable[[], int]
     streams: Sequence[ApiStream] = field(init=False)
+    _pages: int = 0
 
     def __post_init__(self) -> None:
         self.streams = [member.stream for member in self.members]
@@ -92,12 +94,23 @@ class TimedReading:
         for member in self.members:
             self._recall(run, member)
             run.begin(member.stream, member.version)
+        start = self._common_start()
+        try:
+            self._read(run, start)
+        except (RejectedError, MissingError, ShapeError):
+            if start.more is None or self._pages:
+                raise
+            # The place that was remembered is of no use any more.
+            self._read(run, self.members[0].start_by_time)
+
+    def _read(self, run: Run, start: Start) -> None:
         started = 0
         ahead = ReadAhead(self.source, self.executor, self.width)
-        for window, page in ahead.pages(self._common_start()):
+        for window, page in ahead.pages(start):
             if not started:
                 started = timestamps.milliseconds(page.asked_at)
             self._write(run, window, page, started)
+            self._pages += 1
         self._finish(run, started)
 
     def _recall(self, run: Run, member: Member) -> None:

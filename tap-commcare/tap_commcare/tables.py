@@ -15,7 +15,7 @@ import msgspec
 from dimagi_api import timestamps
 from dimagi_api.bodies import Body
 from dimagi_api.bookmarks import Entry
-from dimagi_api.errors import ShapeError
+from dimagi_api.errors import RejectedError, ShapeError
 from dimagi_api.full_table import (
     ListChangedError,
     ListPage,
@@ -169,11 +169,17 @@ class UcrReading:
             finish_versions(run, self.domain, {self.stream: kept}, self.versions)
 
     def _read(self, run: Run, source: str, place: Entry, entry: Entry) -> None:
-        asked: str | None = place.get("going_on") or place.get("begin")
-        asked = asked or self._first(source, self.page_size)
+        first = self._first(source, self.page_size)
+        asked: str | None = place.get("going_on") or place.get("begin") or first
         trail: list[tuple[int, str]] = []
         while asked is not None:
-            rows, following = self._page(asked)
+            try:
+                rows, following = self._page(asked)
+            except RejectedError:
+                if trail or asked == first:
+                    raise
+                asked = first  # the cursor that was remembered is of no use any more
+                continue
             records = ucr_records(rows, source, self.domain)
             here = asked
             asked = following if rows else None

@@ -165,3 +165,21 @@ def test_a_reader_who_goes_away_ends_the_run_quietly(tap):
     assert process.returncode == 1
     assert "Traceback" not in log
     assert "BrokenPipe" not in log
+
+
+def test_a_place_that_the_server_no_longer_knows_is_given_up_for_the_bookmark(tap, select):
+    first = tap(catalog=select("cases", "users"))
+    state = first.state
+    entry = state["bookmarks"]["cases"]
+    at = 1_700_000_000_000
+    path = "/a/river-health/api/case/v2/?cursor=from-another-release&nonsense=1"
+    entry["position"] = {"at": at, "more": {"next": path}}
+    lost = {"next": "/a/river-health/api/gone/v1/?offset=10", "seen": 10, "total": 99}
+    state["bookmarks"]["users"] = {"version": 5, "position": lost}
+
+    again = tap(catalog=select("cases", "users"), state=state)
+
+    assert again.code == 0, again.log
+    assert {message["version"] for message in again.of("ACTIVATE_VERSION")} == {5}
+    assert sorted(set(again.ids("users"))) == sorted(first.ids("users"))
+    assert 0 < len(again.ids("cases")) < 400
