@@ -87,15 +87,19 @@ class Books:
 
     def reject(self, rejects: Sequence[Reject]) -> None:
         """Keep refused records."""
-        for reject in rejects:
-            keep = statements.keep_reject(self._place(REJECTS))
-            record = None if reject.record is None else reject.record.decode("utf-8", "replace")
-            values = [self._run_id, reject.stream, reject.line, reject.reason, record]
-            try:
-                self._session.attempt(keep, values)
-            except psycopg2.DataError:  # text that is JSON and still is nothing for jsonb
-                values[-1] = None
-                self._session.execute(keep, values, doing="keeping a refused record")
+        if not rejects:
+            return
+        keep = statements.keep_rejects(self._place(REJECTS))
+        try:
+            self._session.attempt(keep, [self._run_id, *_columns(rejects)])
+        except psycopg2.DataError:  # a text that is JSON and still is nothing for jsonb
+            if len(rejects) == 1:
+                rejects = [rejects[0]._replace(record=None)]
+                self._session.execute(keep, [self._run_id, *_columns(rejects)])
+                return
+            middle = len(rejects) // 2
+            self.reject(rejects[:middle])
+            self.reject(rejects[middle:])
 
     def versions(self, stream: str, active: int | None, loading: int | None) -> None:
         """Keep which version of a stream is live, and which one is being gathered."""
@@ -109,3 +113,13 @@ class Books:
         if LOADS in self._catalog.tables:
             fail = statements.fail_loads(self._place(LOADS))
             self._session.execute(fail, [self._run_id], doing="keeping the books")
+
+
+def _columns(rejects: Sequence[Reject]) -> list[list[object]]:
+    texts = [one.record.decode("utf-8", "replace") if one.record else None for one in rejects]
+    return [
+        [one.stream for one in rejects],
+        [one.line for one in rejects],
+        [one.reason.replace("\x00", "") for one in rejects],
+        list(texts),
+    ]

@@ -105,6 +105,8 @@ def address(settings: Settings) -> str:
 
 def prepare(connection: Connection) -> int:
     """Make the session's settings; return the server process that serves it."""
+    if connection.server_version < statements.OLDEST_SERVER:
+        raise DatabaseError("The server is older than PostgreSQL 14. Use a newer one.")
     with connection.cursor() as cursor:
         cursor.execute(statements.SESSION)
         return int(cursor.fetchone()[0])  # type: ignore[index]  # one row, always

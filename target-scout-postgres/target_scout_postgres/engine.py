@@ -25,6 +25,7 @@ from target_scout_postgres.errors import (
 from target_scout_postgres.fields import TooWideError
 from target_scout_postgres.loader import Loader
 from target_scout_postgres.messages import (
+    STATE_LINE,
     Message,
     cleaned,
     decode,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 BUDGET_BATCHES = 3  # buffers of all streams together hold so many batches at most
 CHECKPOINT_BATCHES = 256  # so much data is committed at once at most, if a STATE allows
+MOST_REJECTS = 2_000  # refused records that wait for a checkpoint
 IDLE_SECONDS = 1.0  # a STATE is printed so soon when no input follows
 EMPTY_STATES = (b"{}", b"null", b"[]", b'""')
 
@@ -85,22 +87,30 @@ class Engine:
 
     def feed(self, lines: Sequence[bytes]) -> None:
         """Take whole lines, in order."""
-        suspect = any(map(is_suspect, lines)) if len(lines) < 8 else is_suspect(b"".join(lines))
+        if is_suspect(b"".join(lines)):
+            lines = [self._clean(line) if is_suspect(line) else line for line in lines]
         at, end = 0, len(lines)
         while at < end:
             line = lines[at]
-            if not suspect:
-                stream = self._owner(line)
-                if stream is not None:
-                    taken = self._run_of(stream, lines, at, end)
-                    at += taken
-                    if taken:
-                        continue
+            stream = self._owner(line)
+            if stream is not None:
+                taken = self._run_of(stream, lines, at, end)
+                at += taken
+                if taken:
+                    continue
             self._line += 1
             at += 1
             if line and not line.isspace():
                 self._odd(line)
         self._worker.check()
+
+    def _clean(self, line: bytes) -> bytes:
+        """Take out what Postgres cannot hold, but leave a STATE as it is."""
+        if STATE_LINE.match(line):
+            return line
+        line, removed = cleaned(line)
+        self._removed_nuls += removed
+        return line
 
     def _owner(self, line: bytes) -> Stream | None:
         """Return the stream whose RECORD the beginning of a line shows, if it does."""
@@ -159,9 +169,6 @@ class Engine:
 
     def _odd(self, line: bytes) -> None:
         """Take one line the exact way."""
-        if is_suspect(line):
-            line, removed = cleaned(line)
-            self._removed_nuls += removed
         message = decode(line, self._line)
         handler = self._handlers.get(message.type)
         if handler is None:
@@ -236,6 +243,8 @@ class Engine:
             )
         self._rejects.append(Reject(stream.name, self._line, str(reason), record))
         self._is_dirty = True
+        if len(self._rejects) >= MOST_REJECTS:
+            self._checkpoint()
 
     def _widen(self, stream: Stream, name: str) -> None:
         """Make room for integers of more than 64 bits in a property."""
@@ -409,7 +418,7 @@ class Engine:
             released=released,
             activated=[(one.sink, version) for one, version, _ in ready],
             rejects=self._rejects,
-            complete=[one.sink for one in streams if not one.is_versioned] if is_end else (),
+            complete=[one.sink for one in streams if is_end or one.is_staged],
         )
         for stream in streams:
             stream.is_changed = False

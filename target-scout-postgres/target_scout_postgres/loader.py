@@ -167,9 +167,7 @@ class Loader:
             name = own("held", f"{sink.live.name} {epoch} {len(sink.held)}")
             types = [(column, sink.live.columns[column]) for column in sink.layout.columns]
             place = self.tables.place(name)
-            create = statements.create_table(
-                place, [*types, (EPOCH_COLUMN, "integer")], unlogged=True
-            )
+            create = statements.create_table(place, [*types, (EPOCH_COLUMN, "integer")])
             self.session.execute(create, doing="creating a table for rows that are held back")
             table = self.catalog.tables[name] = Table(name, {}, {}, 0, [], exists=True)
             sink.held.append(Held(table, columns, batch.is_staged))

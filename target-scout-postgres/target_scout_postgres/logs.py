@@ -7,8 +7,11 @@ take a tenth of the time of a small sync.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
+from functools import cache
+from pathlib import Path
 
 import msgspec
 
@@ -16,15 +19,31 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 NAME = "target-scout-postgres"
 
 
+@cache
+def _sdk_configuration() -> str:
+    """Return the text of the SDK's logging configuration, which Meltano writes for its plugins."""
+    try:
+        return Path(os.environ["SINGER_SDK_LOG_CONFIG"]).read_text(encoding="utf-8")
+    except (KeyError, OSError, ValueError):
+        return ""
+
+
+@cache
 def _threshold() -> int:
-    """Return the lowest level to show, as the SDK reads it from the environment."""
-    wanted = os.environ.get("TARGET_SCOUT_POSTGRES_LOGLEVEL") or os.environ.get("LOGLEVEL") or ""
+    """Return the lowest level to show, from where the SDK takes it."""
+    configured = re.search(r"level[\"']?\s*:\s*[\"']?(\w+)", _sdk_configuration())
+    wanted = (
+        os.environ.get("TARGET_SCOUT_POSTGRES_LOGLEVEL")
+        or os.environ.get("LOGLEVEL")
+        or (configured.group(1) if configured else "")
+    )
     return LEVELS.get(wanted.lower(), LEVELS["info"])
 
 
+@cache
 def _is_structured() -> bool:
-    """Tell whether the SDK's logging is configured, which Meltano does to read JSON lines."""
-    return bool(os.environ.get("SINGER_SDK_LOG_CONFIG"))
+    """Tell whether JSON lines are asked for, as Meltano does of structured plugins."""
+    return "StructuredFormatter" in _sdk_configuration()
 
 
 def log(level: str, message: str) -> None:

@@ -59,6 +59,7 @@ SURROGATES = re.compile(
     rb"(?<!\\)((?:\\\\)*)((?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"
     rb"|(?<!\\)((?:\\\\)*)\\u[dD][89abcdefABCDEF][0-9a-fA-F]{2}"
 )
+STATE_LINE = re.compile(rb'\s*\{\s*"type"\s*:\s*"STATE"')
 SUSPECTS = (rb"\u0000", rb"\ud", rb"\uD")
 
 

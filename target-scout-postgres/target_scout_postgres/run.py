@@ -22,7 +22,7 @@ def load(settings: Settings, source: int, translator: Translator | None = None) 
     """Load everything that comes from a file descriptor; return the exit code."""
     gc.collect()
     gc.freeze()
-    gc.disable()  # records hold no cycles; collecting would only walk them
+    gc.set_threshold(200_000)  # records hold no cycles; collecting mostly walks them in vain
     signals = intake.Signals()
     engine = Engine(settings, _print)
     try:

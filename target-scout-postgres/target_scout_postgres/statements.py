@@ -19,8 +19,14 @@ SESSION = """
     SET statement_timeout = 0;
     SET lock_timeout = 0;
     SET idle_in_transaction_session_timeout = 0;
+    SET idle_session_timeout = 0;
+    SET default_transaction_isolation = 'read committed';
+    SELECT set_config('synchronous_commit', 'on', false)
+     WHERE current_setting('synchronous_commit') = 'off';
     SELECT pg_backend_pid(), current_database()
 """
+
+OLDEST_SERVER = 140_000
 
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
@@ -361,10 +367,13 @@ def close_dead_loads(table: Composable) -> Composed:
     ).format(table)
 
 
-def keep_reject(table: Composable) -> Composed:
-    """Keep a refused record."""
+def keep_rejects(table: Composable) -> Composed:
+    """Keep refused records."""
     return SQL(
-        "INSERT INTO {} (run_id, stream, line, reason, record) VALUES (%s, %s, %s, %s, %s)"
+        "INSERT INTO {} (run_id, stream, line, reason, record) "
+        "SELECT %s, stream, line, reason, record::jsonb FROM "
+        "unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) "
+        "AS refused (stream, line, reason, record)"
     ).format(table)
 
 

@@ -62,11 +62,6 @@ class Stream:
         """Tell whether records are merged by a key."""
         return bool(self.sink.layout.key)
 
-    @property
-    def is_versioned(self) -> bool:
-        """Tell whether the live table is made by an activation."""
-        return self.is_staged and self.active is None
-
     def segment(self, epoch: int) -> Segment:
         """Return the segment that rows of this epoch go into."""
         last = self.segments[-1] if self.segments else None

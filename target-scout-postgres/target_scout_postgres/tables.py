@@ -44,6 +44,7 @@ class Tables:
         self._session = session
         self._catalog = catalog
         self._settings = session.settings
+        self._additions: list[Composable] = []
 
     def place(self, name: str) -> Identifier:
         """Return a table's name with its schema."""
@@ -101,6 +102,7 @@ class Tables:
             nulls.append(DELETED_AT)
         places.sort(key=lambda place: place.type not in FIXED_WIDTH)
         layout = Layout(tuple(places), key, tuple(dict.fromkeys(nulls)), extra, tuple(overflow))
+        self._add_now(table)
         if table.exists:
             self._ensure_key(table, key)
         return layout
@@ -148,15 +150,21 @@ class Tables:
             return
         if table.exists:
             self._may_change(table, f"a new column {column}")
-            change = [statements.add_column(self.place(table.name), column, kind)]
+            place = self.place(table.name)
+            self._additions.append(statements.add_column(place, column, kind))
             if comment is not None:
-                change.append(statements.comment_column(self.place(table.name), column, comment))
-            self._alter(table, change)
-            logs.info(f"{table.name}: added the column {column} of type {kind}")
+                self._additions.append(statements.comment_column(place, column, comment))
+            logs.info(f"{table.name}: adding the column {column} of type {kind}")
         table.columns[column] = kind
         table.attributes += 1
         if comment is not None:
             table.comments[column] = comment
+
+    def _add_now(self, table: Table) -> None:
+        """Add all columns that were asked for, in one transaction."""
+        if self._additions:
+            self._alter(table, self._additions)
+            self._additions = []
 
     def _widened(self, table: Table, column: str, present: str, wanted: str) -> bool:
         """Widen a column in place; tell whether that was possible."""
@@ -282,6 +290,7 @@ class Tables:
                 found.columns[column] = kind
             comment = table.comments.get(column)
             self._add(found, column, kind, comment)
+        self._add_now(found)
         return found
 
     def forget(self, table: Table) -> None:

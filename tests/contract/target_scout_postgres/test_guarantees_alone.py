@@ -322,9 +322,12 @@ def test_a_waiting_reader_of_a_changing_table_never_waits_long(target, make, peo
     assert query("SELECT new FROM {s}.people ORDER BY id") == [(None,), ("x",)]
 
 
-def test_meltanos_structured_log_gets_json_lines(target, people, make):
+def test_meltanos_structured_log_gets_json_lines(target, people, make, tmp_path):
+    config = tmp_path / "logging.json"
+    formatter = {"()": "singer_sdk.logging.StructuredFormatter"}
+    config.write_text(json.dumps({"formatters": {"a": formatter}, "root": {"level": "INFO"}}))
     result = target.load(
-        people, make.record("people", {"id": "a"}), env={"SINGER_SDK_LOG_CONFIG": "/some/file"}
+        people, make.record("people", {"id": "a"}), env={"SINGER_SDK_LOG_CONFIG": str(config)}
     )
 
     events = [json.loads(line) for line in result.log.splitlines()]
