@@ -141,13 +141,14 @@ def _remember(told: list[int]) -> Any:
 def _tell(ended: Run) -> None:
     if wants_json():
         click.echo(json.dumps({**ended.result, **ended.as_dict()}, default=str))
-        return
-    table(
-        [{"stream": name, "rows": rows} for name, rows in ended.rows_loaded.items()],
-        ("stream", "rows"),
-        "No rows were loaded.",
-    )
-    click.echo(f"\n{ended.dataset}: {ended.status} (run {ended.run_id}, schema {ended.schema})")
+    else:
+        table(
+            [{"stream": name, "rows": rows} for name, rows in ended.rows_loaded.items()],
+            ("stream", "rows"),
+            "No rows were loaded.",
+        )
+        named = f"(run {ended.run_id}, schema {ended.schema})"
+        click.echo(f"\n{ended.dataset}: {ended.status} {named}")
     if ended.resume_at:
         click.echo(f"Paused until {plain(ended.resume_at)}: run it again then.", err=True)
     for text in (ended.error_message, ended.transform_error):

@@ -1,0 +1,129 @@
+"""The way of a new user, typed as the guide says it: from `scout init` to a query, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commcare_sandbox import Sandbox
+from scout_control.credentials.encryption import generate
+
+from scout_control import embedded
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(cases=120, forms=40) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def scout(postgres, tmp_path_factory):
+    """Run the command as a program; return its exit code, its answer, and what it said."""
+    environment = os.environ | {
+        "SCOUT_DATABASE_URL": embedded.create_database(postgres, "control_end_to_end"),
+        "SCOUT_ENCRYPTION_KEYS": generate(),
+        "SCOUT_HOME": str(tmp_path_factory.mktemp("home")),
+        "SCOUT_PROJECT_ROOT": str(ROOT),
+    }
+
+    def run(*words, given=None, **variables):
+        done = subprocess.run(
+            [sys.executable, "-m", "scout_control", *words, "--json"],
+            input=given,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+    return run
+
+
+def test_the_guide_from_the_first_command_to_the_last(scout, sandbox):
+    assert scout("projects", "list")[0] == 2
+    assert scout("init")[:1] == (0,)
+    assert scout("projects", "create", "river")[1]["id"] == "river"
+    address = ("--base-url", sandbox.url, "-c", f"domain={sandbox.domain}")
+    assert scout("sources", "add", "hq", "--type", "commcare", *address)[0] == 0
+    linked = scout("sources", "link", "hq", "--project", "river", "--mode", "project")[1]
+    assert linked["dataset"] == "river/hq"
+
+    code, answer, said = scout("run", "river/hq")
+    assert (code, answer["error_code"]) == (77, "AUTH_TOKEN_MISSING")
+    assert "scout credentials connect hq --project river" in said
+
+    owner = ("hq", "--project", "river")
+    kind = ("--kind", "api_key", "--username", sandbox.username)
+    wrong = scout("credentials", "connect", *owner, *kind, "--from-stdin", given="wrong\n")
+    assert wrong[1]["status"] == "connected"
+    code, answer, said = scout("credentials", "check", *owner)
+    assert (code, answer["error"]["code"]) == (77, "AUTH_TOKEN_EXPIRED")
+    assert scout("credentials", "list")[1][0]["status"] == "needs reconnect"
+    right = scout("credentials", "connect", *owner, *kind, "--from-env", "KEY", KEY=sandbox.api_key)
+    assert sandbox.api_key not in json.dumps(right[1]) + right[2]
+    assert scout("credentials", "check", *owner)[1]["status"] == "connected"
+
+    code, answer, said = scout("run", "river/hq")
+    assert (code, answer["status"], answer["transform_error"]) == (0, "completed", None)
+    assert (answer["rows_loaded"]["cases"], answer["sources"]["forms"]["rows"]) == (120, 40)
+    assert scout("runs", "show", answer["run_id"])[1]["status"] == "completed"
+
+    found = scout("query", "river/hq", "select count(*) from stg_commcare__cases")[1]
+    assert (found["columns"], found["rows"], found["truncated"]) == (["count"], [[120]], False)
+    schema = answer["schema"]
+    assert schema.startswith("data_river_commcare_")
+    assert scout("search-path", "--project", "river")[1]["search_path"] == f'"public", "{schema}"'
+    assert scout("touch", "river/hq")[0] == 0
+
+    status = scout("status", "--project", "river")[1]
+    assert status["available_sources"][0]["projects"] == ["river"]
+    assert status["connections"][0]["status"] == "connected"
+    assert status["synced_data"][0]["row_counts"]["cases"] == 120
+    findings = scout("doctor")[1]["findings"]
+    assert [each for each in findings if not each["is_well"]] == []
+
+    sandbox.set(fault="429", fault_every=1, retry_after="3600")
+    code, answer, said = scout("run", "river/hq")
+    assert (code, answer["status"]) == (75, "paused")
+    assert answer["resume_at"] in said
+    code, _, said = scout("run", "river/hq")
+    assert code == 75
+    sandbox.set(fault="", fault_every=0)
+    code, answer, said = scout("run", "river/hq", "--early")
+    assert (code, answer["status"], answer["attempt"]) == (0, "completed", 2)
+
+    assert scout("credentials", "revoke", *owner)[0] == 0
+    assert scout("datasets", "drop", "river/hq", "--yes")[0] == 0
+    assert scout("query", "river/hq", "select 1")[0] == 1
+
+
+def test_what_is_wrong_has_the_exit_codes_of_the_contract(scout):
+    scout("init")
+
+    assert scout("runs", "show", "nope")[0] == 3
+    assert scout("run", "nobody/nothing")[:2] == (
+        3,
+        {
+            "success": False,
+            "error": {
+                "code": "NOT_FOUND",
+                "message": "There is no dataset 'nobody/nothing'.",
+                "remedy": "See: scout datasets list",
+            },
+        },
+    )
+    assert scout("runs", "show")[0] == 2
+    assert scout("sources", "add", "x", "--type", "commcare", "-c", "domian=x")[0] == 2
+    assert scout("init", SCOUT_ENCRYPTION_KEYS="")[0] == 2
+    assert scout("init", SCOUT_DATABASE_URL="mysql://x")[0] == 2
+    assert scout("projects", "list", SCOUT_DATABASE_URL="postgresql://x@127.0.0.1:9/x")[0] == 1
