@@ -20,7 +20,7 @@ from scout_control.nouns.owners import Connections, Projects
 from scout_control.nouns.runs import Runs
 from scout_control.nouns.sources import Sources
 from scout_control.settings import Settings
-from scout_control.worker import rotation, setup, upkeep, working
+from scout_control.worker import rotation, upkeep
 from scout_control.worker.executing import Step
 from scout_control.worker.site import Site
 
@@ -53,6 +53,8 @@ class Scout:
 
     def init(self) -> str:
         """Set the installation up, or bring it to this version; return the store's version."""
+        from scout_control.worker import setup  # noqa: PLC0415 - takes a moment to load
+
         return setup.init(self.site)
 
     def run(
@@ -101,6 +103,8 @@ class Scout:
 
     def work(self, *, concurrency: int = 2, until_idle: bool = False) -> None:
         """Be a worker until SIGTERM or SIGINT, or until nothing is left to do."""
+        from scout_control.worker import working  # noqa: PLC0415 - takes a moment to load
+
         options = working.Options(concurrency=concurrency, until_idle=until_idle)
         working.work(self.site, options)
 

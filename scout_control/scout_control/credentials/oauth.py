@@ -10,12 +10,12 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.requests_client import OAuth2Session
 
 from scout_control.errors import (
     CredentialRefusedError,
@@ -164,7 +164,7 @@ class Client:
 
     def _session(self, redirect_uri: str | None, scopes: str | None) -> Any:
         method = "client_secret_post" if self.client_secret else "none"
-        make: Any = OAuth2Session  # Authlib has no types
+        make: Any = import_module("authlib.integrations.requests_client").OAuth2Session  # is slow
         return make(
             self.client_id,
             self.client_secret,
