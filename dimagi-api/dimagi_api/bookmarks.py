@@ -29,34 +29,33 @@ class Bookmarks:
 
     def read(self, stream: str, domain: str) -> Entry:
         """Return a copy of what is remembered; empty if there is nothing for this domain."""
-        plain = self.state.get("bookmarks", {}).get(stream) or {}
-        for partition in plain.get("partitions") or []:
-            if (partition.get("context") or {}).get("domain") == domain:
-                return {
-                    name: copy.deepcopy(value)
-                    for name, value in partition.items()
-                    if name != "context"
-                }
-        own = {name: value for name, value in plain.items() if name != "partitions"}
-        is_ours = own.get("domain", None if self._is_partitioned else domain) == domain
-        return copy.deepcopy({k: v for k, v in own.items() if k != "domain"}) if is_ours else {}
+        known = self.state.get("bookmarks", {}).get(stream) or {}
+        for partition in known.get("partitions") or []:
+            if _domain_of(partition) == domain:
+                return _copy(partition, without="context")
+        # A state that names no domain was written for the only one there was.
+        written_for = known.get("domain", None if self._is_partitioned else domain)
+        return _copy(known, without="domain") if written_for == domain else {}
 
     def write(self, stream: str, domain: str, entry: Entry) -> None:
         """Remember an entry instead of what was there for this stream and domain."""
         bookmarks = self.state.setdefault("bookmarks", {})
         if not self._is_partitioned:
-            bookmarks[stream] = {**entry, **({"domain": domain} if domain else {})}
+            bookmarks[stream] = entry | ({"domain": domain} if domain else {})
             return
-        partitions = [
-            partition
-            for partition in (bookmarks.get(stream) or {}).get("partitions") or []
-            if (partition.get("context") or {}).get("domain") != domain
-        ]
-        partitions.append({"context": {"domain": domain}, **entry})
-        left = {
-            name: value
-            for name, value in (bookmarks.get(stream) or {}).items()
-            if name == "partitions"
-            or (bookmarks.get(stream) or {}).get("domain") not in {None, domain}
+        known = bookmarks.get(stream) or {}
+        others = [p for p in known.get("partitions") or [] if _domain_of(p) != domain]
+        # An entry of the time before there were several stays until its domain is written.
+        plain = known if known.get("domain") not in {None, domain} else {}
+        bookmarks[stream] = plain | {
+            "partitions": [*others, {"context": {"domain": domain}} | entry]
         }
-        bookmarks[stream] = {**left, "partitions": partitions}
+
+
+def _domain_of(partition: Entry) -> object:
+    return (partition.get("context") or {}).get("domain")
+
+
+def _copy(entry: Entry, without: str) -> Entry:
+    left = {name: value for name, value in entry.items() if name not in {without, "partitions"}}
+    return copy.deepcopy(left)

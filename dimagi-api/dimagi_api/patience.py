@@ -111,15 +111,17 @@ class Gate:
             seconds = asked_seconds if asked_seconds is not None else 2.0**self.unanswered
             longest = self.limits.max_rate_limit_wait
             is_endless = self.unanswered_seconds > WAITS_WITHOUT_AN_ANSWER * longest
-            if seconds > longest or is_endless:
+            if seconds > longest or is_endless or longest <= 0:
                 self.paused = self._pause(seconds)
                 raise self.paused
+            # Never at once again and again: waits of 0 would turn into a busy loop.
+            floor = min(0.05 * 2.0**self.unanswered, LONGEST_BACKOFF_SECONDS, longest)
+            seconds = max(seconds, floor)
             if not closed_already:
                 self.unanswered += 1
                 self.unanswered_seconds += seconds
                 log(self.domain, seconds)
-            # Never at once again: a wait of 0 would turn into a busy loop.
-            self.opens_at = max(self.opens_at, time.monotonic() + max(seconds, 0.05))
+            self.opens_at = max(self.opens_at, time.monotonic() + seconds)
 
     def _pause(self, seconds: float) -> PausedError:
         resume_at = datetime.now(UTC) + timedelta(seconds=seconds)

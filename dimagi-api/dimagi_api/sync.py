@@ -67,6 +67,7 @@ class Run:
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     closed: dict[str, ApiError] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
+    counters: dict[tuple[str, str], metrics.Counter] = field(default_factory=dict)
 
     def begin(self, stream: ApiStream, version: int | None = None) -> None:
         """Write a stream's schema, once; readings of several domains share a version."""
@@ -87,7 +88,10 @@ class Run:
         for stream, records in pages:
             known = list(records)
             pieces.extend(stream.lines(known))
-            self.outcomes[stream.name, reading.domain].records += len(known)
+            place = (stream.name, reading.domain)
+            self.outcomes[place].records += len(known)
+            if place in self.counters:
+                self.counters[place].increment(len(known))
         with self.output.interruption.held(), self.output.lock:
             for piece in pieces:
                 write(piece)
@@ -128,7 +132,9 @@ def _run_one(run: Run, reading: Reading) -> None:
     if stopped is not None:
         _note(run, reading, "skipped", stopped)
         return
-    counters = [metrics.record_counter(stream.name) for stream in reading.streams]
+    places = [(stream.name, reading.domain) for stream in reading.streams]
+    for place in places:
+        run.counters[place] = metrics.record_counter(place[0], domain=place[1])
     try:
         reading.run(run)
     except InterruptedRunError:
@@ -141,9 +147,8 @@ def _run_one(run: Run, reading: Reading) -> None:
         for stream in reading.streams:
             run.outcomes[stream.name, reading.domain].status = "completed"
     finally:
-        for stream, counter in zip(reading.streams, counters, strict=True):
-            counter.increment(run.outcomes[stream.name, reading.domain].records)
-            counter.exit()
+        for place in places:
+            run.counters.pop(place).exit()
 
 
 def _fail(run: Run, reading: Reading, error: ApiError) -> None:
