@@ -1,25 +1,35 @@
-"""``scout-dbt``: dbt with the database settings of the loader.
+"""``scout-dbt``: dbt with the database settings of the loader, and with the generated models.
 
 The loader may be given a URL or single settings; dbt knows only single settings, so whoever runs a
-pipeline would have to say everything twice. This turns the one into the other, in the environment,
-and becomes dbt. It knows no model and no dataset.
+pipeline would have to say everything twice. This turns the one into the other, in the environment.
+Before dbt it generates the models of the dataset schema, after it it describes what is there.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from scout_control.modelling import building, failures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+    from scout_control.modelling.building import Build
 
 LOADER = "TARGET_SCOUT_POSTGRES_"
 DATASET_SCHEMA = "SCOUT_DATASET_SCHEMA"
+STREAMS = "SCOUT_LOADED_STREAMS"
+PACKAGES = "SCOUT_GENERATED_PACKAGES"
 PASSWORD = "DBT_ENV_SECRET_PGPASSWORD"  # noqa: S105 - a name; dbt keeps such values out of its logs
 # libpq keyword, setting of the loader, variable that the profile or libpq reads
 CONNECTION = (
@@ -33,10 +43,51 @@ CONNECTION = (
     ("sslcert", "SSLCERT", "PGSSLCERT"),
     ("sslkey", "SSLKEY", "PGSSLKEY"),
 )
+BUILDING = frozenset({"build", "run"})
+KNOWS_MODELS = BUILDING | {"test", "docs", "compile", "list", "ls", "parse", "show", "source"}
+SELECTING = frozenset({"--select", "-s", "--exclude", "--selector", "--full-refresh", "-f"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What was asked of dbt."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    @property
+    def command(self) -> str:
+        """Return dbt's command."""
+        return next((word for word in self.arguments if not word.startswith("-")), "")
+
+    @property
+    def is_selective(self) -> bool:
+        """Tell whether the caller says what to build."""
+        return any(word.partition("=")[0] in SELECTING for word in self.arguments)
+
+    @property
+    def project(self) -> Path:
+        """Return the folder of the dbt project."""
+        return Path(self._told("--project-dir", "DBT_PROJECT_DIR") or Path.cwd()).absolute()
+
+    @property
+    def target(self) -> Path:
+        """Return the folder that dbt writes to."""
+        told = self._told("--target-path", "DBT_TARGET_PATH") or "target"
+        return self.project / told
+
+    def _told(self, option: str, variable: str) -> str | None:
+        for at, word in enumerate(self.arguments):
+            if word == option and at + 1 < len(self.arguments):
+                return self.arguments[at + 1]
+            if word.startswith(f"{option}="):
+                return word.partition("=")[2]
+        return self.environment.get(variable)
 
 
 def main() -> None:
     """Run dbt with the arguments given."""
+    arguments = tuple(sys.argv[1:])
     try:
         environment = os.environ | translated(os.environ)
     except psycopg2.ProgrammingError:
@@ -45,8 +96,83 @@ def main() -> None:
             "Write postgresql://user:password@host:port/database.\n"
         )
         raise SystemExit(2) from None
-    dbt = Path(sys.executable).with_name("dbt")
-    os.execve(dbt, [str(dbt), *sys.argv[1:]], environment)  # noqa: S606 - a fixed program, no shell
+    call = Call(arguments=arguments, environment=environment)
+    schema = environment.get(DATASET_SCHEMA)
+    if call.command not in KNOWS_MODELS or not schema:
+        os.execve(_dbt(), [str(_dbt()), *arguments], environment)  # noqa: S606 - fixed, no shell
+    try:
+        raise SystemExit(_with_models(call, schema))
+    except psycopg2.Error as error:
+        sys.stderr.write(f"Error: {failures.of_postgres(error)}\n")
+        raise SystemExit(1) from None
+
+
+def _with_models(call: Call, schema: str) -> int:
+    """Generate, run dbt, describe; return dbt's exit code."""
+    packages = call.target / "packages"
+    conninfo = make_dsn(**_keywords(call.environment))
+    with building.opened(conninfo, schema) as cursor:
+        build = building.prepare(cursor, schema, call.project, packages)
+        is_idle = (
+            build is not None
+            and build.is_idle
+            and call.command in BUILDING
+            and not call.is_selective
+        )
+        if build and is_idle:
+            building.describe(cursor, build)
+    if is_idle:
+        sys.stdout.write("Nothing changed since the last build: all models are as they would be.\n")
+        return 0
+    environment = {**call.environment, PACKAGES: str(packages)}
+    if build:
+        environment[STREAMS] = ",".join(sorted(build.streams))
+    arguments = [*call.arguments, *_left_out(call, build)]
+    results = call.target / "run_results.json"
+    results.unlink(missing_ok=True)
+    returncode = _run([str(_dbt()), *arguments], environment)
+    if build and call.command in BUILDING:
+        with building.opened(conninfo, schema) as cursor:
+            is_complete = returncode == 0 and not call.is_selective
+            building.finish(cursor, build, results, is_complete=is_complete)
+        sys.stdout.writelines(f"{line}\n" for line in failures.reasons(results))
+    return returncode
+
+
+def _left_out(call: Call, build: Build | None) -> Sequence[str]:
+    """Return the option that leaves out what is as a build would make it."""
+    if build is None or call.command not in BUILDING or call.is_selective:
+        return ()
+    names = [
+        model.table.name for model in build.generated.models if model.table.name not in build.due
+    ]
+    return ("--exclude", *names) if names else ()
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run dbt, and end it when we are told to end."""
+    child = subprocess.Popen(command, env=dict(environment))  # noqa: S603 - a fixed program
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        child.send_signal(signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, end)
+    returncode = child.wait()
+    return 128 - returncode if returncode < 0 else returncode
+
+
+def _dbt() -> Path:
+    return Path(sys.executable).with_name("dbt")
+
+
+def _keywords(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the database of the environment in the words of libpq."""
+    return {
+        keyword: environment[variable]
+        for keyword, _, variable in CONNECTION
+        if environment.get(variable)
+    }
 
 
 def translated(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,98 @@
+"""Types of answers: from what an application calls a question to SQL that reads its text.
+
+No cast can fail: a text is cast only when it has the form that the type asks for, so that a bad
+answer becomes null on every version of Postgres. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DAY = (
+    r"\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2\d))"
+)
+CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
+ZONE = r"(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
+# A year 0 is none, and 29 February is not a day of every year.
+REAL_DAY = (
+    "(left({v}, 4) <> '0000' and (substr({v}, 6, 5) <> '02-29' or left({v}, 4)::int % 4 = 0 "
+    "and (left({v}, 4)::int % 100 <> 0 or left({v}, 4)::int % 400 = 0)))"
+)
+NUMBER = r"[+-]?(?:\d{1,200}(?:\.\d{0,200})?|\.\d{1,200})(?:[eE][+-]?\d{1,2})?"
+DEGREES = r"-?\d{1,3}(?:\.\d{0,30})?"
+PLACE = rf"{DEGREES} {DEGREES}(?: -?\d{{1,9}}(?:\.\d{{0,30}})?){{0,2}}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One type of answers: its column type, and the SQL that reads a text ``{v}``."""
+
+    column_type: str
+    sql: str | None = None
+    """None: the text itself, of which nothing is unreadable."""
+
+    def read(self, value: str) -> str:
+        """Return the SQL that reads a value."""
+        return self.sql.replace("{v}", value) if self.sql else value
+
+
+ANSWERS = {
+    "text": Answer(column_type="text"),
+    "json": Answer(column_type="jsonb"),
+    "integer": Answer(
+        column_type="bigint", sql=r"case when {v} ~ '^[+-]?\d{1,18}$' then {v}::bigint end"
+    ),
+    "number": Answer(
+        column_type="numeric", sql=f"case when {{v}} ~ '^{NUMBER}$' then {{v}}::numeric end"
+    ),
+    "date": Answer(
+        column_type="date",
+        sql=f"case when {{v}} ~ '^{DAY}$' and {REAL_DAY} then {{v}}::date end",
+    ),
+    "moment": Answer(
+        column_type="timestamptz",
+        sql=f"case when {{v}} ~ '^{DAY}[T ]{CLOCK}{ZONE}?$' and {REAL_DAY} then "
+        f"case when {{v}} ~ '{ZONE}$' and {{v}} !~ '^{DAY}[T ]{CLOCK}$' then {{v}}::timestamptz "
+        "else {v}::timestamp at time zone 'UTC' end end",
+    ),
+    "time": Answer(
+        column_type="time",
+        sql=f"case when {{v}} ~ '^{CLOCK}{ZONE}?$' then substring({{v}} from '^{CLOCK}')::time end",
+    ),
+    "choices": Answer(column_type="text[]", sql=r"regexp_split_to_array({v}, '\s+')"),
+    "place": Answer(column_type="text", sql=f"case when {{v}} ~ '^{PLACE}$' then {{v}} end"),
+}
+PLACE_PARTS = ("latitude", "longitude", "altitude", "accuracy")
+
+# What applications call types of questions, without signs and in lower case; the rest is text.
+BY_QUESTION = {
+    "int": "integer",
+    "integer": "integer",
+    "long": "integer",
+    "double": "number",
+    "decimal": "number",
+    "date": "date",
+    "datetime": "moment",
+    "time": "time",
+    "mselect": "choices",
+    "multiselect": "choices",
+    "geopoint": "place",
+    "gps": "place",
+}
+GROUPS = frozenset({"group", "repeat", "fieldlist", "modeliteration"})
+
+
+def bare(name: str | None) -> str:
+    """Return a type's name without signs and in lower case."""
+    return "".join(filter(str.isalnum, name or "")).lower()
+
+
+def of_question(name: str | None) -> str:
+    """Return the type of the answers to a type of question."""
+    return BY_QUESTION.get(bare(name), "text")
+
+
+def part_of_place(value: str, number: int) -> str:
+    """Return the SQL of one number of a place that has been read."""
+    return f"nullif(split_part({value}, ' ', {number + 1}), '')::double precision"

@@ -1,0 +1,203 @@
+"""Comments on tables and columns, and ``_scout_catalog``: what there is and what it means.
+
+The comment of the schema itself is not ours: it says whose the schema is, and guards it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql
+
+from scout_control.modelling import answers, planning, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
+
+    from scout_control.modelling.shapes import Model
+
+FACTS = {
+    "case_id": "Id of the case",
+    "form_id": "Id of the submission",
+    "domain": "Project space",
+    "case_name": "Name of the case",
+    "external_id": "Id that another system gave it",
+    "owner_id": "User, group or location that it belongs to",
+    "opened_at": "When it was opened on the device",
+    "modified_at": "When it last changed on the device",
+    "server_modified_at": "When the server last received a change",
+    "indexed_at": "When it became visible in the API",
+    "is_closed": "Whether it is closed",
+    "closed_at": "When it was closed",
+    "app_id": "Application that it was filled in with",
+    "build_id": "Version of that application",
+    "user_id": "Who filled it in",
+    "username": "That user's name then",
+    "started_at": "When it was opened on the device",
+    "ended_at": "When it was finished on the device",
+    "received_at": "When the server received it",
+    "edited_at": "When its answers were last edited",
+    "is_archived": "Whether it is archived",
+    statements.UNREADABLE: "Texts that could not be read as the type of their column, by column",
+}
+COMMENTS = """
+    SELECT c.relname, a.attname, col_description(c.oid, a.attnum),
+           obj_description(c.oid, 'pg_class')
+      FROM pg_class AS c
+      JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+"""
+CREATE = """
+    CREATE TABLE IF NOT EXISTS _scout_catalog (
+        table_name text NOT NULL, column_name text, kind text NOT NULL, position integer NOT NULL,
+        data_type text, is_nullable boolean, is_key boolean, refers_to text, description text,
+        unreadable bigint, row_count bigint, updated_at timestamptz,
+        PRIMARY KEY (table_name, position)
+    );
+    COMMENT ON TABLE _scout_catalog IS
+        'What is in this schema: a row per table (position 0) and per column; anew after each run';
+"""
+RELATIONS = """
+    SELECT c.relname FROM pg_class AS c
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+       AND c.relname !~ '^_scout_' AND c.relname !~ '__dbt_' ORDER BY 1
+"""
+FILL = """
+    INSERT INTO _scout_catalog
+    SELECT c.relname, a.attname,
+           CASE WHEN c.relkind IN ('v', 'm') THEN 'view' WHEN m.name IS NOT NULL THEN 'model'
+                ELSE 'table' END,
+           coalesce(a.position, 0), format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+           EXISTS (SELECT FROM pg_index AS i
+                    WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)),
+           NULL,
+           CASE WHEN a.attnum IS NULL THEN obj_description(c.oid, 'pg_class')
+                ELSE col_description(c.oid, a.attnum) END,
+           NULL, NULL,
+           CASE WHEN a.attnum IS NULL THEN coalesce(m.built_at, {loaded}) END
+      FROM pg_class AS c
+      LEFT JOIN _scout_models AS m ON m.name = c.relname
+     CROSS JOIN LATERAL (
+           SELECT NULL::name AS attname, NULL::smallint AS attnum, NULL::int AS position,
+                  NULL::oid AS atttypid, NULL::int AS atttypmod, NULL::boolean AS attnotnull
+            UNION ALL
+           SELECT attname, x.attnum, (row_number() OVER (ORDER BY x.attnum))::int, atttypid,
+                  atttypmod, attnotnull
+             FROM pg_attribute AS x
+            WHERE x.attrelid = c.oid AND x.attnum > 0 AND NOT x.attisdropped
+           ) AS a
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+"""
+LOADED = "(SELECT max(completed_at) FROM _scout_loads WHERE stream = c.relname)"
+COUNT = """
+    UPDATE _scout_catalog SET row_count = (SELECT count(*) FROM {})
+     WHERE table_name = %s AND position = 0
+"""
+BAD = """
+    UPDATE _scout_catalog AS catalog SET unreadable = coalesce(found.rows, 0)
+      FROM _scout_catalog AS same
+      LEFT JOIN (SELECT key, count(*) AS rows
+                   FROM {}, jsonb_object_keys(_scout_unreadable) AS keys (key)
+                  GROUP BY key) AS found ON found.key = same.column_name
+     WHERE catalog.table_name = %s AND same.table_name = catalog.table_name
+       AND catalog.position = same.position AND same.position > 0
+"""
+REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = ANY (%s)"
+READ = """
+    SELECT table_name, column_name, kind, data_type, is_nullable, is_key, refers_to, description,
+           unreadable, row_count, updated_at
+      FROM _scout_catalog ORDER BY table_name, position
+"""
+FIELDS = ("type", "is_nullable", "is_key", "refers_to", "description", "unreadable")
+
+
+def comment(cursor: Cursor, models: Iterable[Model]) -> None:
+    """Let the comments of generated tables say what they say now."""
+    models = list(models)
+    cursor.execute(COMMENTS, [[model.table.name for model in models]])
+    columns: dict[tuple[str, str], str | None] = {}
+    tables: dict[str, str | None] = {}
+    for table, column, about_column, about_table in cursor.fetchall():
+        columns[table, column] = about_column
+        tables[table] = about_table
+    for model in models:
+        name = model.table.name
+        if name not in tables:
+            continue
+        if tables[name] != model.table.comment:
+            _say(cursor, "TABLE", (name,), model.table.comment)
+        for column, text in _words(model):
+            if (name, column) in columns and columns[name, column] != text:
+                _say(cursor, "COLUMN", (name, column), text)
+
+
+def _say(cursor: Cursor, kind: str, names: tuple[str, ...], text: str) -> None:
+    cursor.execute(
+        sql.SQL("COMMENT ON {} {} IS {}").format(
+            sql.SQL(kind), sql.Identifier(*names), sql.Literal(text)
+        )
+    )
+
+
+def _words(model: Model) -> Iterator[tuple[str, str]]:
+    """Yield what is said of each column."""
+    yield from FACTS.items()
+    for number, path in enumerate(model.table.repeats):
+        yield f"position_{number + 1}", f"Place in the repeat group /data/{'/'.join(path)}, from 1"
+    for column in (*model.table.indices, *model.table.columns):
+        yield column.name, column.comment
+        for part, name in zip(answers.PLACE_PARTS, column.parts, strict=False):
+            yield name, f"{column.comment}: {part}"
+
+
+def refresh(cursor: Cursor, models: Iterable[Model]) -> None:
+    """Make the catalog anew."""
+    cursor.execute("SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads')")
+    catalog, loads = cursor.fetchone() or (None, None)
+    if catalog is None:
+        cursor.execute(CREATE)
+    cursor.execute(RELATIONS)
+    names = [name for (name,) in cursor.fetchall()]
+    cursor.execute("DELETE FROM _scout_catalog")
+    loaded = sql.SQL(LOADED if loads else "NULL::timestamptz")
+    cursor.execute(sql.SQL(FILL).format(loaded=loaded), [names])
+    for name in names:
+        cursor.execute(sql.SQL(COUNT).format(sql.Identifier(name)), [name])
+    for model in models:
+        name = model.table.name
+        if name not in names:
+            continue
+        if any(answers.ANSWERS[each.answer].sql for each in model.table.columns):
+            cursor.execute(sql.SQL(BAD).format(sql.Identifier(name)), [name])
+        cases = [each.name for each in model.table.indices]
+        cursor.execute(REFERS, ["stg_commcare__cases.case_id", name, cases])
+        if model.table.kind == "form":
+            is_lesser = bool(model.table.repeats or model.table.part)
+            main = planning.key_of("form", model.table.scope)
+            form = next((one.table.name for one in models if one.table.key == main), None)
+            if is_lesser and form:
+                cursor.execute(REFERS, [f"{form}.form_id", name, ["form_id"]])
+
+
+def read(cursor: Cursor) -> list[dict[str, Any]]:
+    """Return the catalog as tables with their columns."""
+    cursor.execute(READ)
+    tables: list[dict[str, Any]] = []
+    for table, column, kind, *facts, rows, updated_at in cursor.fetchall():
+        if column is None:
+            tables.append(
+                {
+                    "table": table,
+                    "kind": kind,
+                    "description": facts[4],
+                    "rows": rows,
+                    "updated_at": updated_at.isoformat() if updated_at else None,
+                    "columns": [],
+                }
+            )
+        else:
+            about = dict(zip(FIELDS, facts, strict=True))
+            tables[-1]["columns"].append({"name": column, **about})
+    return tables

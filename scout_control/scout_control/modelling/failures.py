@@ -1,0 +1,53 @@
+"""Why a model failed, in one line that quotes no value."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psycopg2
+
+FAILED = frozenset({"error", "fail", "runtime error"})
+HEADING = re.compile(r"^(?:Database|Compilation|Runtime|Parsing) Error\b.*$")
+# Postgres names things and quotes values alike; only what follows a word for a thing is a name.
+QUOTED = re.compile(
+    r"(?<!relation )(?<!column )(?<!schema )(?<!table )(?<!view )(?<!model )(?<!type )"
+    r"(?<!constraint )(?<!role )(?<!index )(?<!database )\"[^\"]*\""
+)
+
+
+def of_postgres(error: psycopg2.Error) -> str:
+    """Say what Postgres refused before dbt was started, without its words."""
+    kind = f"{type(error).__name__}, SQLSTATE {error.pgcode or 'none'}"
+    return (
+        f"The models could not be generated: Postgres refused ({kind}). "
+        "The loaded data is as it was. Look into the server's log, then run again."
+    )
+
+
+def reasons(results: Path) -> list[str]:
+    """Return one line for each model or test that failed."""
+    try:
+        told = json.loads(results.read_text(encoding="utf-8"))["results"]
+    except (OSError, ValueError, KeyError):
+        return []
+    lines = []
+    for each in told:
+        if each["status"] in FAILED:
+            kind, _, name = each["unique_id"].partition(".")
+            name = name.split(".")[1]
+            lines.append(f"Reason of {kind} {name}: {reason(str(each.get('message') or ''))}")
+    return lines
+
+
+def reason(message: str) -> str:
+    """Return the first line of a message that says something, without values."""
+    for line in message.splitlines():
+        text = line.strip()
+        if text and not HEADING.match(text):
+            return QUOTED.sub('"..."', text)
+    return "dbt does not say why"
