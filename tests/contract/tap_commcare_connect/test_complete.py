@@ -39,7 +39,7 @@ def unordered(records):
     return sorted(map(repr, (sorted(record.items()) for record in records)))
 
 
-@pytest.mark.parametrize("config", [{"page_size": 7}, {"concurrency": 1}, {"page_size": None}])
+@pytest.mark.parametrize("config", [{"page_size": 7}, {"concurrency": 1, "page_size": None}])
 def test_every_stream_holds_every_row(sandbox: Sandbox, tap, expected, config):
     run = tap(**config)
 
@@ -143,11 +143,9 @@ def test_fields_that_are_new_are_left_out(sandbox: Sandbox, tap, expected):
 @pytest.mark.parametrize(
     ("filters", "opportunities"),
     [
-        ({"opportunity_ids": [2, 5]}, {2, 5}),
-        ({"opportunity_ids": ["3"]}, {3}),
+        ({"opportunity_ids": [2, "5"]}, {2, 5}),
         ({"program_ids": [1]}, {1, 5}),
         ({"organization_slugs": ["acme-health"]}, {1, 2, 3, 4, 5, 6}),
-        ({"organization_slugs": ["nobody"]}, set()),
         ({"program_ids": [1], "opportunity_ids": [5, 6]}, {5}),
     ],
     ids=str,
