@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 import psycopg2.extensions
@@ -36,6 +36,7 @@ KEEPALIVE = {
 REFUSED = (
     ("password authentication failed", "Check the settings user and password."),
     ("no password supplied", "Give the setting password."),
+    ("permission denied for database", "Grant the role CONNECT on the database."),
     ('role "', "Check the setting user: the server does not know that role."),
     ('database "', "Check the setting database: the server does not have it."),
     ("SSL", "Check the settings sslmode, sslrootcert, sslcert and sslkey."),
@@ -97,7 +98,8 @@ def address(settings: Settings) -> str:
         return f"{settings.host}:{settings.port}/{settings.database}"
     try:
         parts = urlsplit(settings.database_url)
-        host = parts.netloc.rpartition("@")[2] or "the local socket"
+        host = parts.netloc.rpartition("@")[2]
+        host = host or parse_qs(parts.query).get("host", ["the local socket"])[0]
     except ValueError:
         return "the address of database_url"
     return f"{host}{parts.path}" if parts.scheme.startswith("postgres") else "the given address"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def load(settings: Settings, source: int, translator: Translator | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
+    sys.excepthook = sys.unraisablehook = _say_nothing
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000)  # records hold no cycles; collecting mostly walks them in vain
@@ -71,6 +73,13 @@ def _refused(engine: Engine, error: DataError) -> int:
         engine.abandon()
     logs.error(str(error))
     return error.exit_code
+
+
+def _say_nothing(*_: object) -> None:
+    """Keep quiet: psycopg2 shows an error of a COPY by itself, with the row, before it raises it.
+
+    What is raised is caught and told without values, here and in `cli`.
+    """
 
 
 def _print(text: bytes) -> None:

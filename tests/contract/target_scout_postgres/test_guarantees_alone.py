@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -111,6 +113,39 @@ def test_a_connection_lost_in_a_transaction_ends_the_run_without_a_false_state(
     assert (result.code, result.states) == (1, [])
     assert "Traceback" not in result.log
     assert query("SELECT count(*) FROM {s}.people") == [(0,)]
+
+
+def test_a_connection_lost_in_a_copy_leaves_one_clean_line(target, people, make, query):
+    filler = "a-patients-name" * 60
+    running = target.start(batch_wait_limit_seconds=0.2)
+
+    def feed():
+        with contextlib.suppress(OSError, ValueError):
+            running.send(people)
+            for n in range(400_000):
+                running.send(make.record("people", {"id": str(n), "name": filler}))
+                if n % 500 == 0:
+                    running.send(make.state({"n": n}))
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    ask = f"SELECT pid FROM pg_stat_activity WHERE {OURS} AND query LIKE 'COPY%%' AND state = 'active'"
+    deadline = time.monotonic() + 30
+    while running.process.poll() is None and time.monotonic() < deadline:
+        for (pid,) in query(ask):
+            query("SELECT pg_terminate_backend(%s)", pid)
+    log = running.process.stderr.read().decode()
+    states = [json.loads(line)["n"] for line in running.process.stdout.read().splitlines()]
+    feeder.join(10)
+
+    assert running.process.wait(20) == 1
+    assert "Traceback" not in log
+    assert "CONTEXT" not in log
+    assert "patient" not in log
+    assert sum("ERROR" in line for line in log.splitlines()) == 1
+    assert len(log.splitlines()) <= 2
+    if states:
+        assert query("SELECT count(*) FROM {s}.people")[0][0] >= max(states)
 
 
 def test_a_reader_of_states_that_is_gone_ends_the_run_with_1(target, people, make):

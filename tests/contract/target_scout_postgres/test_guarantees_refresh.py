@@ -281,3 +281,41 @@ def test_a_new_column_in_a_resumed_refresh_reaches_the_table(target, make, users
         ("b", "y", None),
         ("c", "z", 2**70),
     ]
+
+
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_reader_never_sees_a_mixed_or_empty_table_and_never_waits(target, make, query, key):
+    """Through many refreshes, by a view, a prepared statement and a grant of its own."""
+    stream = make.schema("t", {"id": "integer", "version": "integer"}, key)
+
+    def version(number, size=300):
+        rows = [make.record("t", {"id": n, "version": number}, number) for n in range(size)]
+        return [*rows, make.activate("t", number), make.state({"v": number})]
+
+    target.load(stream, *version(1))
+    query("CREATE VIEW {s}.seen AS SELECT id, version FROM {s}.t")
+    reader = psycopg2.connect(target.url)
+    reader.autocommit = True
+    running = target.start(batch_wait_limit_seconds=0.05, batch_size_rows=50)
+    running.send(stream)
+    longest, answers = 0.0, set()
+    with reader.cursor() as cursor:
+        cursor.execute(
+            f"PREPARE look AS SELECT count(*), min(version), max(version) FROM {target.schema}.seen"
+        )
+        for number in range(2, 22):
+            running.send(*version(number))
+            while True:
+                began = time.monotonic()
+                cursor.execute("EXECUTE look")
+                longest = max(longest, time.monotonic() - began)
+                count, least, most = cursor.fetchone()
+                assert (count, least) == (300, most)
+                answers.add(most)
+                if most == number:
+                    break
+    reader.close()
+
+    assert running.end().code == 0
+    assert len(answers) >= 20
+    assert longest < 1.0
