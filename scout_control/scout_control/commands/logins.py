@@ -19,6 +19,7 @@ from scout_control.commands.frame import (
     with_scout,
 )
 from scout_control.credentials.keeping import KINDS, OAUTH
+from scout_control.plugins import ANY_SETTINGS
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -55,7 +56,13 @@ def list_credentials(scout: Scout, *, project: str | None, user: str | None) -> 
 @owner_options[1]
 @click.option("--kind", type=click.Choice(sorted(KINDS)), help="The source's best when left out.")
 @click.option("--username", help="For an API key or a password.")
-@click.option("--secret", "names", multiple=True, metavar="SETTING", help="For kind settings.")
+@click.option(
+    "--secret",
+    "names",
+    multiple=True,
+    metavar="SETTING",
+    help="For kind settings; all when left out.",
+)
 @click.option("--from-env", metavar="VARIABLE", help="Read the secret from this variable.")
 @click.option("--from-stdin", is_flag=True, help="Read the secret from stdin, a line each.")
 @click.option("--no-browser", is_flag=True, help="Print the address; paste what comes back.")
@@ -79,6 +86,8 @@ def connect(
     if kind == OAUTH and not (given["from_env"] or given["from_stdin"]):
         found = _by_browser(scout, source, owner, given)
     else:
+        if kind == ANY_SETTINGS and not given["names"]:
+            given["names"] = scout.credentials.source_type(source).sensitive
         found = scout.credentials.save(source, kind, _fields(kind, given), **owner)
     shown = found.as_dict()
     answer(shown, lambda: facts(shown))
@@ -111,7 +120,7 @@ def _best(scout: Scout, source: str, given: dict[str, Any]) -> str:
     """Return the kind that fits what was given, else the first that the source takes."""
     logins = scout.credentials.source_type(source).logins
     if given["names"]:
-        return "settings"
+        return ANY_SETTINGS
     if given["username"] and "api_key" in logins:
         return "api_key"
     return logins[0] if logins else "none"

@@ -81,6 +81,8 @@ def run(scout: Scout, dataset: str, *, full_refresh: bool, early: bool, is_queue
             on_progress=display.show,
             should_stop=lambda: bool(told_to_end),
         )
+    if signal.SIGINT in told_to_end and ended.status == "queued":
+        ended = scout.runs.cancel(ended.run_id)  # a person ended it; SIGTERM leaves it to a worker
     _tell(ended)
     sys.exit(128 + told_to_end[0] if told_to_end else exit_code(ended))
 

@@ -48,7 +48,10 @@ class RunLog:
         if found := PAUSED.search(line):
             self.resume_at = found[1]
         if (found := FINISHED.search(line)) and not self.streams:
-            self.streams = dict(OUTCOME.findall(found[1]))
+            for stream, outcome in OUTCOME.findall(found[1]):
+                self.streams.setdefault(stream, outcome)
+                if outcome == "failed":
+                    self.streams[stream] = outcome
         event = _parse(line)
         if event is None:
             return None

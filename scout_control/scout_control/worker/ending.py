@@ -85,16 +85,11 @@ def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) 
 
 
 def settle(session: Session, dataset: Dataset) -> None:
-    """Let a dataset be what it was before a run that was cancelled."""
-    then = rules.settled(has_data=dataset.last_sync_at is not None)
+    """Let a dataset be what it was before a run that was cancelled, due at its next turn."""
     interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
-    now = datetime.now(UTC)
-    datasets.move(
-        session,
-        dataset.id,
-        then,
-        next_sync_at=schedule.next_sync_at(now, interval, str(dataset.id)),
-    )
+    due = schedule.next_sync_at(datetime.now(UTC), interval, str(dataset.id))
+    session.execute(update(Dataset).where(Dataset.id == dataset.id).values(next_sync_at=due))
+    datasets.move(session, dataset.id, rules.settled(has_data=dataset.last_sync_at is not None))
 
 
 def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:
@@ -196,8 +191,3 @@ def _moment(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
-
-
-def reset_next_sync(session: Session, dataset_id: Any, now: datetime) -> None:
-    """Let a dataset be due now."""
-    session.execute(update(Dataset).where(Dataset.id == dataset_id).values(next_sync_at=now))

@@ -41,6 +41,17 @@ def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
     assert installation.rows(dataset) == [(3,)]
 
 
+def test_any_id_makes_a_dataset_of_its_own(installation):
+    hostile = ['a"; DROP SCHEMA public; --', "é" * 200, "a'b\\c %s {x}", "A", "a"]
+    datasets = [installation.dataset(project) for project in hostile]
+    runs = [installation.scout.run(dataset) for dataset in datasets[:3]]
+    schemas = {installation.scout.datasets.show(dataset).schema for dataset in datasets}
+
+    assert [run.status for run in runs] == ["completed"] * 3
+    assert len(schemas) == len(hostile)
+    assert max(len(schema.encode()) for schema in schemas) <= 55
+
+
 def test_without_a_login_nothing_is_started(installation):
     dataset = installation.dataset(connect=False)
     run = installation.scout.run(dataset)

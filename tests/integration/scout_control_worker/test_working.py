@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -65,6 +66,22 @@ def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_o
     assert "canary" not in said
     assert (done.status, done.attempt) == ("completed", 2)
     assert installation.rows(dataset) == [(4,)]
+
+
+def test_a_worker_resumes_a_paused_run_by_itself_at_its_time(installation, worker):
+    resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
+    dataset = installation.dataset()
+    installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
+    run = installation.scout.runs.queue(dataset)
+    with worker():
+        wait_until(lambda: installation.scout.runs.show(run.run_id).status == "paused")
+        installation.act(rows=6)
+        wait_until(lambda: installation.scout.runs.show(run.run_id).status == "completed", 60)
+    done = installation.scout.runs.show(run.run_id)
+
+    assert (done.attempt, done.rows_loaded) == (2, {"things": 9})
+    assert done.completed_at > resume_at
+    assert installation.rows(dataset) == [(6,)]
 
 
 def test_two_workers_do_everything_once_though_their_connections_are_cut(installation, worker):
