@@ -196,12 +196,20 @@ class _Sample:
         return {name: list(rows) for name, rows in self._reading.sample(limit).items()}
 
 
+# What a rule of JSON schema asks for, in words.
+RULES = {
+    "type": "must be of type {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "enum": "must be one of {}",
+}
+
+
 def _complaint(error: ValidationError) -> str:
     """Say which setting is wrong, and how, without its value."""
-    name = ".".join(str(part) for part in error.absolute_path) or "the settings"
-    rule = error.validator
-    if rule == "required":
-        return f"{error.message.split(' ')[0]} is required."
-    if rule == "additionalProperties":
-        return f"{name} holds something unknown."
-    return f"{name} is wrong: it must satisfy {rule} {error.validator_value}."
+    name = ".".join(str(part) for part in error.absolute_path) or "A setting"
+    wanted = error.validator_value
+    if isinstance(wanted, list):
+        wanted = " or ".join(str(each) for each in wanted if each not in {None, "null"})
+    rule = RULES.get(str(error.validator), "does not fit its schema")
+    return f"{name} {rule.format(wanted)}."
