@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "printed.",
             ge=0,
         ),
-    ] = 5.0
+    ] = 3.0
     on_invalid_record: Annotated[
         Literal["fail", "reject"],
         Meta(
