@@ -88,6 +88,10 @@ class UnreachableError(UnavailableError):
     reach = Reach.RUN
 
 
+class SilentError(UnreachableError):
+    """The server took a request and did not answer; it may be that request's fault alone."""
+
+
 class ShapeError(ApiError):
     """The API answered in a shape that cannot be read without guessing."""
 

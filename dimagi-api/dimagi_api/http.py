@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from dimagi_api.errors import (
     ApiError,
     LoginRefusedError,
     ShapeError,
+    SilentError,
     UnavailableError,
     UnreachableError,
 )
@@ -303,16 +305,23 @@ def _error_text(response: requests.Response) -> str:
 
 
 def _kind(error: Exception) -> type[UnavailableError]:
+    if isinstance(error, requests.ReadTimeout) or _ended_in_silence(error):
+        return SilentError
     is_connection = isinstance(error, (requests.Timeout, requests.ConnectionError))
     is_cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
     return UnreachableError if is_connection and not is_cut else UnavailableError
+
+
+def _ended_in_silence(error: Exception) -> bool:
+    """Tell whether a body stopped coming, for which requests has no kind of its own."""
+    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError)
 
 
 def _name(error: Exception) -> str:
     """Return what went wrong on the way, without the URL that the libraries quote."""
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection (certificate or TLS refused)"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or _ended_in_silence(error):
         return "no answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the answer broke off"

@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 from dimagi_api import timestamps
-from dimagi_api.errors import ShapeError
+from dimagi_api.errors import RejectedError, ShapeError
 
 from tap_commcare.positions import Start
 from tap_commcare.source import More, TimedPage, TimedSource
@@ -78,13 +78,14 @@ class ReadAhead:
                 if request is None:
                     continue
                 page = self._result(request)
+                if page is None:
+                    self._read_alone(request)
+                    continue
                 self._go_on(request, page)
                 self._send_ahead()
                 yield request.window, _unseen(page, request.seen)
         finally:
-            for item in self._line:
-                if isinstance(item, Request) and item.future is not None:
-                    item.future.cancel()
+            self._cancel()
 
     def _head(self) -> Request | None:
         head = self._line.popleft()
@@ -95,10 +96,31 @@ class ReadAhead:
             self._line.extendleft((head, request))
         return None
 
-    def _result(self, request: Request) -> TimedPage:
-        if request.future is not None:
-            return request.future.result()
-        return self.source.page(request.window, request.more)
+    def _result(self, request: Request) -> TimedPage | None:
+        """Return a page, or None if the server does not understand the end of its window."""
+        try:
+            if request.future is not None:
+                page = request.future.result()
+            else:
+                page = self.source.page(request.window, request.more)
+        except RejectedError:
+            if request.cutter is None:
+                raise
+            return None
+        until = request.window.until
+        is_inside = until is None or not page.stamps or max(page.stamps) <= until
+        return page if is_inside or request.cutter is None else None
+
+    def _read_alone(self, request: Request) -> None:
+        """Read what is left without windows, one page after the other."""
+        self._cancel()
+        self.executor = None
+        self._line = deque([Request(Window(request.window.after, None), seen=request.seen)])
+
+    def _cancel(self) -> None:
+        for item in self._line:
+            if isinstance(item, Request) and item.future is not None:
+                item.future.cancel()
 
     def _go_on(self, request: Request, page: TimedPage) -> None:
         """Put what is left of the window at the head of the line."""

@@ -38,8 +38,8 @@ def explain(refusal: Refusal) -> ApiError:
         return ForbiddenError(
             f"The account may not read {where} (HTTP 403).",
             f"An administrator of {domain} must give its role Access APIs and the permission for"
-            " this data. If all streams fail so, the account is no member of this project space, or the"
-            " setting domain is misspelt.",
+            " this data. If all streams fail so, the account is no member of this project space,"
+            " or the setting domain is misspelt.",
         )
     if refusal.status in {404, 410}:
         return MissingError(

@@ -1,0 +1,150 @@
+"""Reading ahead: every row once, in order, however rows lie in time and whatever a server can."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from dimagi_api.errors import RejectedError, ShapeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tap_commcare.ahead import ReadAhead
+from tap_commcare.positions import Start
+from tap_commcare.source import More, TimedPage
+from tap_commcare.windows import Window
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@dataclass
+class Endpoint:
+    """An endpoint in memory, with a cursor that goes by stamp and id."""
+
+    rows: list[tuple[int, str]]
+    page_size: int
+    refuses_ends: bool = False
+    ignores_ends: bool = False
+    goes_in_circles: bool = False
+    asked: int = 0
+    under_way: int = 0
+    most_under_way: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
+        del limit
+        with self.lock:
+            self.asked += 1
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            return self._page(window, more)
+        finally:
+            with self.lock:
+                self.under_way -= 1
+
+    def _page(self, window: Window, more: More | None) -> TimedPage:
+        if window.until is not None and self.refuses_ends:
+            raise RejectedError("'indexed_on.lte' is not a valid parameter.")
+        found = [
+            row
+            for row in sorted(self.rows)
+            if (window.after is None or row[0] > window.after)
+            and (window.until is None or self.ignores_ends or row[0] <= window.until)
+            and (more is None or list(row) > more["last"])
+        ]
+        rows = found[: self.page_size]
+        following: More | None = {"last": list(rows[-1])} if len(rows) == self.page_size else None
+        if self.goes_in_circles and following is not None:
+            following = {"last": [-1, ""]}
+        return TimedPage(
+            rows=rows,
+            ids=[name for _, name in rows],
+            stamps=[stamp for stamp, _ in rows],
+            total=len(found) if more is None else None,
+            more=following,
+            asked_at=NOW,
+        )
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def read(endpoint: Endpoint, executor: ThreadPoolExecutor | None, start: Start | None = None):
+    ahead = ReadAhead(endpoint, executor, lambda: 4)
+    return [row for _, page in ahead.pages(start or Start(Window(None, None))) for row in page.rows]
+
+
+def crowded(stamps: list[int]) -> list[tuple[int, str]]:
+    return [(stamp, f"{place:04d}") for place, stamp in enumerate(stamps)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    stamps=st.lists(
+        st.integers(0, 50) | st.integers(10**9, 10**9 + 500) | st.integers(0, 10**12), max_size=250
+    ),
+    page_size=st.integers(1, 20),
+    in_parallel=st.booleans(),
+)
+def test_every_row_comes_once_and_in_order(executor, stamps, page_size, in_parallel):
+    endpoint = Endpoint(crowded(stamps), page_size)
+
+    rows = read(endpoint, executor if in_parallel else None)
+
+    assert len(rows) == len(stamps)
+    assert [stamp for stamp, _ in rows] == sorted(stamps)
+    assert endpoint.most_under_way <= (4 if in_parallel else 1)
+
+
+def test_even_rows_take_hardly_more_requests_than_one_after_the_other(executor):
+    rows = crowded(list(range(0, 1_000_000_000, 100_000)))
+    alone, ahead = Endpoint(rows, 100), Endpoint(rows, 100)
+
+    read(alone, None)
+    read(ahead, executor)
+
+    assert ahead.asked <= 1.1 * alone.asked
+
+
+@pytest.mark.parametrize("habit", ["refuses_ends", "ignores_ends"])
+def test_a_server_without_ends_of_windows_is_read_one_page_after_the_other(executor, habit):
+    endpoint = Endpoint(crowded(list(range(0, 100_000, 100))), 50, **{habit: True})
+
+    assert len(read(endpoint, executor)) == 1000
+
+
+def test_a_circle_of_links_is_an_error(executor):
+    endpoint = Endpoint(crowded([5] * 100), 10, goes_in_circles=True)
+
+    with pytest.raises(ShapeError, match="circle"):
+        read(endpoint, executor)
+
+
+def test_a_read_goes_on_inside_a_crowd_and_then_ahead(executor):
+    rows = crowded([5] * 100 + list(range(1000, 2000)))
+    endpoint = Endpoint(rows, 20)
+
+    left = read(endpoint, executor, Start(Window(None, None), {"last": list(rows[49])}))
+
+    assert left == rows[50:]
+
+
+def test_rows_that_move_to_the_end_during_the_read_are_found_there(executor):
+    endpoint = Endpoint(crowded(list(range(0, 1_000_000, 1000))), 50)
+    seen: dict[str, int] = {}
+
+    ahead = ReadAhead(endpoint, executor, lambda: 4)
+    for turn, (_, page) in enumerate(ahead.pages(Start(Window(None, None)))):
+        seen |= {name: stamp for stamp, name in page.rows}
+        if turn < 10:
+            _, name = endpoint.rows.pop(900 - 40 * turn)
+            endpoint.rows.append((2_000_000_000_000 + turn, name))
+
+    assert seen == {name: stamp for stamp, name in endpoint.rows}
