@@ -79,7 +79,7 @@
 {#- Whether views hang on a table: then it has to stay the table that it is. -#}
 {% macro scout_dependents(relation) %}
     {{ return(run_query(
-        "select from pg_depend join pg_rewrite on pg_rewrite.oid = objid"
+        "select 1 as one from pg_depend join pg_rewrite on pg_rewrite.oid = objid"
         ~ " where classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass"
         ~ " and refobjid = '" ~ relation ~ "'::regclass limit 1"
     ).rows | length > 0) }}

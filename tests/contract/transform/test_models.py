@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent
 STAGING = ROOT / "transform/models/staging/commcare"
+RELATIONS = ROOT / "transform/models/relations/commcare"
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_models_build_on_empty_tables_and_pass_their_unit_tests(
             [dataset_schema],
         )
         built = [name for (name,) in cursor.fetchall()]
-    assert built == sorted(path.stem for path in STAGING.glob("*.sql"))
+    expected = [*STAGING.glob("*.sql"), *RELATIONS.glob("*.sql")]
+    assert built == sorted(path.stem for path in expected)
 
 
 def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):

@@ -1,3 +1,4 @@
+{{ config(enabled=stream_is_loaded('commcare', 'case_types')) }}
 -- Case types of the applications, renamed. Nothing is joined, filtered or counted here.
 
 select

@@ -1,3 +1,4 @@
+{{ config(enabled=stream_is_loaded('commcare', 'forms')) }}
 -- Submitted forms, typed and renamed. Nothing is joined, filtered or counted here.
 
 select
@@ -16,6 +17,10 @@ select
     indexed_on as indexed_at,
     edited_on as edited_at,
     archived as is_archived,
+    {{ gps_part("coalesce(metadata #>> '{location,#text}', metadata ->> 'location')", 0) }} as latitude,
+    {{ gps_part("coalesce(metadata #>> '{location,#text}', metadata ->> 'location')", 1) }} as longitude,
+    {{ gps_part("coalesce(metadata #>> '{location,#text}', metadata ->> 'location')", 2) }} as altitude,
+    {{ gps_part("coalesce(metadata #>> '{location,#text}', metadata ->> 'location')", 3) }} as accuracy,
     form_data,
     metadata,
     attachments,

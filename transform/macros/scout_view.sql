@@ -1,0 +1,22 @@
+{#- A view that is replaced in place, so that views of others on it stay. Only when its columns changed so
+    that Postgres cannot do that is it made anew, and then never at the price of what depends on it. -#}
+{% materialization scout_view, adapter='postgres' %}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- if config.get('contract').enforced -%}
+        {{ get_assert_columns_equivalent(sql) }}
+    {%- endif -%}
+    {% call statement('main') %}
+        do $scout_view$
+        begin
+            create or replace view {{ this }} as ({{ sql }});
+        exception when invalid_table_definition then
+            drop view {{ this }};
+            create view {{ this }} as ({{ sql }});
+        end $scout_view$;
+    {% endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do adapter.commit() %}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [this.incorporate(type='view')]}) }}
+{% endmaterialization %}

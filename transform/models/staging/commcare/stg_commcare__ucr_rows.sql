@@ -1,0 +1,12 @@
+{{ config(enabled=stream_is_loaded('commcare', 'ucr_rows')) }}
+-- Rows of the data sources that were asked for. Nothing is joined, filtered or counted here.
+
+select
+    data_source_id,
+    doc_id,
+    repeat_iteration,
+    domain,
+    inserted_at,
+    data
+
+from {{ source('commcare', 'ucr_rows') }}
