@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
-from dimagi_api.errors import ApiError, ForbiddenError, MissingError, Reach
+from dimagi_api.errors import ApiError, ForbiddenError, MissingError, Reach, SilentError
 
 from tap_commcare_connect.discovery import Opportunity
 
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LOST = (ForbiddenError, MissingError)
 _TOLD = 5
+_SILENT = 2
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def read_parts(
     if executor is None:
         return _one_by_one(opportunities, read, stops=stops)
     failures: list[Failure] = []
+    read_well = 0
     line = iter(opportunities)
     under_way: set[Future[Failure | None]] = set()
     try:
@@ -92,7 +94,10 @@ def read_parts(
             done, under_way = concurrent.futures.wait(
                 under_way, return_when=concurrent.futures.FIRST_COMPLETED
             )
-            failures += [failure for each in done if (failure := each.result()) is not None]
+            found = [failure for each in done if (failure := each.result()) is not None]
+            failures += found
+            read_well += len(done) - len(found)
+            _check_alive(failures, read_well, len(opportunities))
     finally:
         for future in under_way:
             future.cancel()
@@ -103,19 +108,27 @@ def _one_by_one(
     opportunities: Sequence[Opportunity], read: Callable[[Opportunity], None], *, stops: bool
 ) -> list[Failure]:
     failures: list[Failure] = []
-    for opportunity in opportunities:
+    for place, opportunity in enumerate(opportunities):
         failure = _attempt(read, opportunity)
         failures += [failure] if failure is not None else []
+        _check_alive(failures, place + 1 - len(failures), len(opportunities))
         if stops and failures:
             break
     return failures
+
+
+def _check_alive(failures: Sequence[Failure], read_well: int, of: int) -> None:
+    """Raise what is no fault of one opportunity: nothing answers, wherever it is asked."""
+    silent = [failure.error for failure in failures if isinstance(failure.error, SilentError)]
+    if not read_well and len(silent) >= min(_SILENT, of):
+        raise silent[0]
 
 
 def _attempt(read: Callable[[Opportunity], None], opportunity: Opportunity) -> Failure | None:
     try:
         read(opportunity)
     except ApiError as error:
-        if error.reach is not Reach.STREAM:
+        if error.reach is not Reach.STREAM and not isinstance(error, SilentError):
             raise
         log.warning("opportunity %d: %s", opportunity.id, error)
         return Failure(opportunity.id, error)

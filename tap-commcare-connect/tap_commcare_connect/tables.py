@@ -99,6 +99,7 @@ class PartedReading(abc.ABC):
     def _read_rest(self, run: Run, everything: Everything, failures: list[Failure]) -> NoReturn:
         """Read what can be read without a version, so that it is seen and removes nothing."""
         failed = {failure.opportunity for failure in failures}
+        self.failed = sorted(failed)
         self.has_version = False
         self.position = self.partial
         with run.output.interruption.held(), run.output.lock:

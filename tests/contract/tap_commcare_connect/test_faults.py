@@ -82,6 +82,27 @@ def test_an_opportunity_that_fails_is_told_and_the_others_are_read(
     assert reason in run.last_line
 
 
+def test_an_opportunity_that_stays_silent_does_not_stop_the_others(sandbox: Sandbox, tap, select):
+    sandbox.set(fault="stall", fault_path="/opportunity/3/", stall_seconds=20)
+    run = tap(catalog=select("users"), read_timeout=1, max_retry_seconds=1)
+
+    assert run.code == 1
+    assert {r["opportunity_id"] for r in run.records("users")} == {1, 2, 4, 5, 6}
+    assert "no answer in time" in run.last_line
+
+
+def test_a_server_that_stays_silent_is_not_asked_for_every_opportunity(
+    sandbox: Sandbox, tap, select
+):
+    sandbox.set(fault="stall", fault_path="/opportunity/", stall_seconds=20)
+    sandbox.forget_requests()
+    run = tap(catalog=select("users", "payments"), read_timeout=1, max_retry_seconds=1)
+
+    assert run.code == 1
+    asked = [p for p in sandbox.requests()["by_path"] if "/opportunity/" in p]
+    assert len(asked) < 12
+
+
 def test_what_can_be_read_beside_a_failure_is_seen_and_removes_nothing(
     sandbox: Sandbox, tap, select
 ):

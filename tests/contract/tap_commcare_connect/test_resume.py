@@ -139,6 +139,25 @@ def test_a_signal_ends_the_run_between_two_messages(sandbox: Sandbox, tap, signu
     assert run.messages[-1]["type"] in {"STATE", "SCHEMA", "ACTIVATE_VERSION"}
 
 
+def test_what_is_read_beside_a_failure_goes_on_too(sandbox: Sandbox, tap, select):
+    catalog = select("users")
+    chosen = {"catalog": catalog, "concurrency": 1, "page_size": 4}
+    sandbox.set(connect_hidden="1")
+    sandbox.set(fault="429", fault_every=8, retry_after="int", retry_after_seconds=900)
+    paused = tap(**chosen)
+    sandbox.set(fault="")
+    resumed = tap(state=paused.state, **chosen)
+    sandbox.set(connect_hidden="")
+    whole = tap(state=resumed.state, **chosen)
+
+    assert (paused.code, resumed.code, whole.code) == (75, 1, 0)
+    assert 0 < len(paused.keys("users")) < 40
+    assert len(set(paused.keys("users")) | set(resumed.keys("users"))) == 40
+    assert not set(paused.keys("users")) & set(resumed.keys("users"))
+    assert len(whole.keys("users")) == 48
+    assert whole.activated() == {"users"}
+
+
 def test_other_filters_begin_a_version_of_their_own(tap, select):
     catalog = select("users")
     killed = tap.stopped_after(30, signal.SIGKILL, catalog=catalog, page_size=3)
