@@ -122,7 +122,7 @@ class DatasetLock:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._key = statements.LOCK_KEY + settings.default_target_schema
+        self.key = statements.LOCK_KEY + settings.default_target_schema
         self._connection: Connection | None = None
         self._backend = 0
 
@@ -145,10 +145,10 @@ class DatasetLock:
             self.connect()
         try:
             with self._opened().cursor() as cursor:
-                cursor.execute(statements.TRY_LOCK, [self._key])
+                cursor.execute(statements.TRY_LOCK, [self.key])
                 if cursor.fetchone()[0]:  # type: ignore[index]  # one row, always
                     return
-                cursor.execute(statements.HOLDER, [self._key])
+                cursor.execute(statements.HOLDER, [self.key])
                 holder = cursor.fetchone()
         except psycopg2.Error as error:
             raise refusal(error, "taking the lock of the dataset schema") from None
@@ -179,7 +179,7 @@ class DatasetLock:
         """
         try:
             with connection.cursor() as cursor:
-                cursor.execute(statements.HOLDER, [self._key])
+                cursor.execute(statements.HOLDER, [self.key])
                 holder = cursor.fetchone()
         except psycopg2.Error as error:
             raise refusal(error, "checking the lock of the dataset schema") from None

@@ -14,7 +14,6 @@ from target_scout_postgres import logs
 from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
 from target_scout_postgres.column_types import NUMERIC
-from target_scout_postgres.connection import run_id
 from target_scout_postgres.encoder import Encoder, metadata_suffix
 from target_scout_postgres.errors import (
     DataError,
@@ -23,7 +22,6 @@ from target_scout_postgres.errors import (
     RefusedError,
 )
 from target_scout_postgres.fields import TooWideError
-from target_scout_postgres.loader import Loader
 from target_scout_postgres.messages import (
     STATE_LINE,
     Message,
@@ -34,17 +32,12 @@ from target_scout_postgres.messages import (
     stream_schema,
     version_of,
 )
-from target_scout_postgres.sink import Batch, Checkpoint, Sink
+from target_scout_postgres.pipeline import Pipeline
 from target_scout_postgres.stream import Stream
-from target_scout_postgres.worker import Worker
 
 if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
 
-BUDGET_BATCHES = 3  # buffers of all streams together hold so many batches at most
-CHECKPOINT_BATCHES = 256  # so much data is committed at once at most, if a STATE allows
-MOST_REJECTS = 2_000  # refused records that wait for a checkpoint
-IDLE_SECONDS = 1.0  # a STATE is printed so soon when no input follows
 EMPTY_STATES = (b"{}", b"null", b"[]", b'""')
 
 
@@ -53,24 +46,13 @@ class Engine:
 
     def __init__(self, settings: Settings, emit: Callable[[bytes], None]) -> None:
         self.settings = settings
-        self._emit = emit
-        self.loader = Loader(settings, run_id())
-        self._worker = Worker()
-        self._streams: dict[str, Stream] = {}
+        self._pipeline = Pipeline(settings, emit)
+        self._streams = self._pipeline.streams
         self._line = 0  # lines taken so far
         self._current: Stream | None = None
         self._by_prefix: dict[bytes, Stream] = {}
-        self._buffered = 0
-        self._written = 0  # bytes handed over since the last checkpoint
-        self._epoch = 1  # rises with each STATE message
-        self._state: bytes | None = None  # the last one received and not printed
-        self._covered = 0  # the epoch that the last STATE received covers
-        self._activations: list[tuple[Stream, int | None, int]] = []
-        self._rejects: list[Reject] = []
-        self._checked_at = time.monotonic()
         self._started = time.time()
         self._removed_nuls = 0
-        self._is_dirty = False  # something was handed to the writing thread since the checkpoint
         self._handlers = {
             "RECORD": self._record,
             "SCHEMA": self._schema,
@@ -81,7 +63,7 @@ class Engine:
 
     def start(self) -> None:
         """Connect, take the lock, read the dataset schema."""
-        self._worker.call(self.loader.start)
+        self._pipeline.start()
 
     # -- lines ------------------------------------------------------------------------------------
 
@@ -102,7 +84,7 @@ class Engine:
             at += 1
             if line and not line.isspace():
                 self._odd(line)
-        self._worker.check()
+        self._pipeline.worker.check()
 
     def _clean(self, line: bytes) -> bytes:
         """Take out what Postgres cannot hold, but leave a STATE as it is."""
@@ -128,9 +110,8 @@ class Engine:
         encoder = stream.encoder
         if encoder is None or encoder.consume is None:
             return 0
-        limit = self.settings.batch_size_rows
-        stop = end if not limit else min(end, at + max(1, limit - stream.buffered_rows))
-        rows = stream.keyed if stream.is_keyed else stream.segment(self._epoch).rows
+        stop = min(end, at + self._pipeline.room(stream))
+        rows = stream.keyed if stream.is_keyed else stream.segment(self._pipeline.epoch).rows
         reached = encoder.consume(
             lines, at, stop, stream.prefix, stream.expected, rows, self._suffix(stream)
         )
@@ -148,17 +129,10 @@ class Engine:
         stream.buffered_rows += rows
         stream.buffered_bytes += size
         stream.is_changed = True
-        stream.last_epoch = self._epoch
+        stream.last_epoch = self._pipeline.epoch
         if stream.loading is not None and stream.is_staged:
             stream.loaded_in_run.add(stream.loading)
-        self._buffered += size
-        limit = self.settings.batch_size_rows
-        if stream.buffered_bytes >= self.settings.batch_size_bytes or (
-            limit and stream.buffered_rows >= limit
-        ):
-            self._flush(stream)
-        elif self._buffered >= BUDGET_BATCHES * self.settings.batch_size_bytes:
-            self._flush_largest()
+        self._pipeline.buffer_grew(stream, size)
 
     def _suffix(self, stream: Stream) -> bytes:
         names = stream.sink.layout.metadata
@@ -175,6 +149,10 @@ class Engine:
             logs.warning(f"line {self._line}: a message of unknown type was left out")
             return
         handler(message, line)
+
+    def keep_time(self, *, is_waiting: bool) -> None:
+        """Commit what has waited long enough; all that is written, if no input is there."""
+        self._pipeline.keep_time(is_waiting=is_waiting)
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -219,7 +197,7 @@ class Engine:
         if stream.is_keyed:
             stream.keyed[key] = row
         else:
-            stream.segment(self._epoch).rows.append(row)
+            stream.segment(self._pipeline.epoch).rows.append(row)
         self._line -= 1
         self._counted(stream, 1, len(line))
 
@@ -241,10 +219,7 @@ class Engine:
                 "Correct the source, or set on_invalid_record to reject to keep such records in "
                 "_scout_rejects."
             )
-        self._rejects.append(Reject(stream.name, self._line, str(reason), record))
-        self._is_dirty = True
-        if len(self._rejects) >= MOST_REJECTS:
-            self._checkpoint()
+        self._pipeline.reject(Reject(stream.name, self._line, str(reason), record))
 
     def _widen(self, stream: Stream, name: str) -> None:
         """Make room for integers of more than 64 bits in a property."""
@@ -259,10 +234,10 @@ class Engine:
             return
         schema = stream_schema(message, self._line)
         if stream is None:
-            sink = self._worker.call(lambda: self.loader.sink(name))
+            sink = self._pipeline.worker.call(lambda: self._pipeline.loader.sink(name))
             stream = self._streams[name] = Stream(name, sink)
-            stream.active, stream.loading = self.loader.catalog.versions.get(name, (None, None))
-            stream.expected = None
+            versions = self._pipeline.loader.catalog.versions
+            stream.active, stream.loading = versions.get(name, (None, None))
         stream.schema_line = line
         if schema == stream.schema:
             return
@@ -270,17 +245,18 @@ class Engine:
         self._lay_out(stream)
         if self.settings.load_method == "overwrite" and not stream.is_staged:
             stream.is_staged = True
-            self._worker.submit(lambda: self.loader.refresh.begin(stream.sink, None))
+            self._pipeline.begin_version(stream, None)
 
     def _lay_out(self, stream: Stream) -> None:
         """Decide anew which property goes into which column."""
-        self._flush(stream)
+        self._pipeline.flush(stream)
         schema = stream.schema
         if schema is None:
             return
-        self._worker.call(lambda: self.loader.follow(stream.sink, schema, stream.wider))
+        follow = partial(self._pipeline.loader.follow, stream.sink, schema, stream.wider)
+        self._pipeline.worker.call(follow)
         stream.encoder = Encoder(stream.sink.layout)
-        stream.is_changed = self._is_dirty = True
+        stream.is_changed = self._pipeline.is_dirty = True
 
     def _state_message(self, message: Message, line: bytes) -> None:
         del line
@@ -289,13 +265,7 @@ class Engine:
         value = bytes(message.value)
         if value.strip() in EMPTY_STATES:
             return
-        self._state = value
-        self._covered = self._epoch
-        self._epoch += 1
-        due = time.monotonic() - self._checked_at >= self.settings.batch_wait_limit_seconds
-        is_large = self._written >= CHECKPOINT_BATCHES * self.settings.batch_size_bytes
-        if due or self._activations or is_large:
-            self._checkpoint()
+        self._pipeline.take_state(value)
 
     def _activate(self, message: Message, line: bytes) -> None:
         del line
@@ -309,11 +279,10 @@ class Engine:
             logs.warning(f"{stream.name}: an older version was not activated")
             return
         if version in stream.loaded_in_run or version == stream.announced:
-            self._flush(stream)
-            self._activations.append((stream, version, self._epoch))
+            self._pipeline.activate(stream, version)
             self._turn_to_live(stream, version)
             if stream.is_keyed:
-                self._checkpoint()
+                self._pipeline.checkpoint()
             return
         if stream.rows and stream.expected is None and not stream.is_staged:
             logs.warning(
@@ -322,7 +291,7 @@ class Engine:
             )
             return
         stream.announced = version
-        stream.last_epoch = self._epoch
+        stream.last_epoch = self._pipeline.epoch
         self._turn_to_stage(stream, version)
         stream.expected = version
 
@@ -350,115 +319,17 @@ class Engine:
         return True
 
     def _turn_to_stage(self, stream: Stream, version: int) -> None:
-        self._flush(stream)
+        self._pipeline.flush(stream)
         stream.is_staged = True
         stream.loading = version
-        self._is_dirty = True
-        self._worker.submit(lambda: self.loader.refresh.begin(stream.sink, version))
+        self._pipeline.begin_version(stream, version)
 
     def _turn_to_live(self, stream: Stream, version: int | None) -> None:
-        self._flush(stream)
+        self._pipeline.flush(stream)
         stream.is_staged = False
         if version is not None and version != stream.active:
             stream.active = version
             stream.loading = stream.announced = None
-
-    # -- batches and checkpoints ------------------------------------------------------------------
-
-    def _flush(self, stream: Stream) -> None:
-        """Hand a stream's buffer to the writing thread."""
-        self._buffered -= stream.buffered_bytes
-        self._written += stream.buffered_bytes
-        sink = stream.sink
-        if stream.is_keyed:
-            batch = stream.take_keyed()
-            if batch is not None:
-                self._write(sink, batch)
-            return
-        for part, epoch in stream.take_segments():
-            stream.holds = True
-            self._is_dirty = True
-            self._worker.submit(partial(self.loader.hold, sink, part, epoch))
-
-    def _write(self, sink: Sink, batch: Batch) -> None:
-        self._is_dirty = True
-        self._worker.submit(partial(self.loader.write, sink, batch))
-
-    def _flush_largest(self) -> None:
-        for stream in sorted(self._streams.values(), key=lambda found: -found.buffered_bytes):
-            if self._buffered < BUDGET_BATCHES * self.settings.batch_size_bytes // 2:
-                return
-            self._flush(stream)
-
-    def _flush_covered(self, covered: int) -> list[tuple[Sink, int]]:
-        """Hand over all rows that may be seen from now on; return what is to be released."""
-        released = []
-        for stream in self._streams.values():
-            if stream.is_keyed:
-                self._flush(stream)
-                continue
-            size = stream.buffered_bytes
-            for part in stream.take_covered(covered):
-                self._write(stream.sink, part)
-            self._buffered -= size - stream.buffered_bytes
-            if stream.holds and covered:
-                released.append((stream.sink, covered))
-        return released
-
-    def _checkpoint(self, status: str = "running") -> None:
-        """Have everything received committed, and then the last STATE printed."""
-        is_end = status == "completed"
-        covered = self._epoch if is_end else self._covered
-        released = self._flush_covered(covered)
-        ready = [found for found in self._activations if found[0].is_keyed or found[2] <= covered]
-        self._activations = [found for found in self._activations if found not in ready]
-        streams = list(self._streams.values())
-        checkpoint = Checkpoint(
-            loads=[one.load(status) for one in streams if one.is_changed or status != "running"],
-            released=released,
-            activated=[(one.sink, version) for one, version, _ in ready],
-            rejects=self._rejects,
-            complete=[one.sink for one in streams if is_end or one.is_staged],
-        )
-        for stream in streams:
-            stream.is_changed = False
-        self._rejects = []
-        state, self._state = self._state, None
-        if self.settings.load_method == "overwrite" and not is_end:
-            state, self._state = None, state
-        self._worker.submit(partial(self._committed, checkpoint, state))
-        self._checked_at = time.monotonic()
-        self._written = 0
-        self._is_dirty = False
-
-    def _committed(self, checkpoint: Checkpoint, state: bytes | None) -> None:
-        """Commit, then print (in the writing thread)."""
-        self.loader.checkpoint(checkpoint)
-        rows = sum(load.rows for load in checkpoint.loads)
-        logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
-        if state is not None:
-            self._emit(state + b"\n")
-
-    def keep_time(self, *, is_waiting: bool) -> None:
-        """Commit what has waited long enough; all that is written, if no input is there.
-
-        Args:
-            is_waiting: No input is there: no transaction may stay open.
-        """
-        self._worker.check()
-        waited = time.monotonic() - self._checked_at
-        limit = self.settings.batch_wait_limit_seconds
-        if is_waiting and (self._is_dirty or (self._state and waited >= min(IDLE_SECONDS, limit))):
-            self._checkpoint()
-        elif waited >= limit:
-            if self._is_dirty or self._state or self._buffered:
-                self._checkpoint()
-            self._checked_at = time.monotonic()
-
-    @property
-    def is_idle(self) -> bool:
-        """Tell whether nothing waits to be committed."""
-        return not (self._is_dirty or self._state or self._buffered)
 
     # -- ends -------------------------------------------------------------------------------------
 
@@ -466,17 +337,12 @@ class Engine:
         """Complete a run whose input has ended cleanly."""
         for stream in self._streams.values():
             if self.settings.load_method == "overwrite":
-                self._flush(stream)
-                self._activations.append((stream, None, self._epoch))
+                self._pipeline.activate(stream, None)
             elif stream.announced is not None and self._ended_cleanly(stream):
-                self._flush(stream)
-                self._activations.append((stream, stream.announced, self._epoch))
+                self._pipeline.activate(stream, stream.announced)
                 self._turn_to_live(stream, stream.announced)
-        self._checkpoint("completed")
-        self._worker.call(self.loader.clear)
+        self._pipeline.end("completed")
         self._tell()
-        self._worker.stop()
-        self.loader.close()
 
     def _ended_cleanly(self, stream: Stream) -> bool:
         """Tell whether a stream that announced its version was read to the end.
@@ -484,7 +350,7 @@ class Engine:
         The end of a tap that crashed looks the same, but a tap that prints STATE prints one after
         the last record.
         """
-        if not self._covered or stream.last_epoch <= self._covered:
+        if not self._pipeline.covered or stream.last_epoch <= self._pipeline.covered:
             return True
         logs.warning(
             f"{stream.name}: no STATE follows its last record, so its tap seems to have been cut "
@@ -494,17 +360,12 @@ class Engine:
 
     def stop(self, status: str) -> None:
         """End early: commit what was received and may be seen, and print the last STATE."""
-        self._checkpoint(status)
-        self._worker.call(self.loader.clear)
+        self._pipeline.end(status)
         self._tell()
-        self._worker.stop()
-        self.loader.close()
 
     def abandon(self) -> None:
         """End after a failure of the writing thread: nothing more is committed."""
-        self._worker.stop()
-        self.loader.fail()
-        self.loader.close()
+        self._pipeline.abandon()
 
     def _tell(self) -> None:
         """Write the summary of the run."""

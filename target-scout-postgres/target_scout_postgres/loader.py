@@ -50,6 +50,7 @@ class Loader:
     def start(self) -> None:
         """Take the lock, read the dataset schema, clear away what a dead run held back."""
         self.session.start()
+        self.session.begin()
         self.catalog.read(self.session)
         for kind in ("held", "batch"):
             for name in self.catalog.leftovers(kind):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from target_scout_postgres import connection as connections
-from target_scout_postgres import logs
+from target_scout_postgres import logs, statements
 from target_scout_postgres.connection import DatasetLock
 from target_scout_postgres.errors import DatabaseError, is_lost, refusal
 
@@ -76,7 +76,7 @@ class Session:
         if self.is_open:
             return
         try:
-            self._run("BEGIN")
+            self._run(statements.BEGIN, [self.lock.key])
         except psycopg2.Error as error:
             if not (may_reopen and is_lost(error)):
                 raise refusal(error, "beginning a transaction") from None
@@ -91,7 +91,7 @@ class Session:
             try:
                 self._connect()
                 self.lock.check(self.connection)
-                self._run("BEGIN")
+                self._run(statements.BEGIN, [self.lock.key])
             except DatabaseError as error:
                 failure = error
             except psycopg2.Error as error:

@@ -30,6 +30,10 @@ OLDEST_SERVER = 140_000
 
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
+# Each writing transaction holds a lock too: the last one of a run that was killed may still be
+# finishing on the server when the next run begins, which waits for it here.
+BEGIN = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
+
 LOCK_KEY = "target-scout-postgres:"
 
 # An advisory lock's 64-bit key is kept in two halves, with objsubid 1.
@@ -149,16 +153,6 @@ def drop_table(table: Composable) -> Composed:
 def truncate(table: Composable) -> Composed:
     """Empty a table of our own."""
     return SQL("TRUNCATE {}").format(table)
-
-
-def rename_table(table: Composable, name: str) -> Composed:
-    """Give a table another name in its schema."""
-    return SQL("ALTER TABLE {} RENAME TO {}").format(table, Identifier(name))
-
-
-def rename_index(index: Composable, name: str) -> Composed:
-    """Give an index, and the constraint that it holds, another name."""
-    return SQL("ALTER INDEX IF EXISTS {} RENAME TO {}").format(index, Identifier(name))
 
 
 def add_column(table: Composable, column: str, kind: str) -> Composed:

@@ -301,20 +301,6 @@ class Tables:
             self._session.execute(drop, doing="dropping a stage")
         self._catalog.tables.pop(table.name, None)
 
-    def rename(self, stage: Table, table: Table, key: tuple[str, ...]) -> None:
-        """Make a stage the table itself, which is not there yet."""
-        self._session.execute(
-            statements.rename_table(self.place(stage.name), table.name), doing="activating"
-        )
-        if stage.has_key(key) and key:
-            new = own("key", table.name)
-            index = statements.rename_index(self.place(own("key", stage.name)), new)
-            self._session.execute(index, doing="activating")
-            table.keys = [Key(new, new, key)]
-        self._catalog.tables.pop(stage.name, None)
-        table.columns, table.comments = stage.columns, stage.comments
-        table.attributes, table.exists, table.is_new = stage.attributes, True, stage.is_new
-
 
 KINDS = {
     "p": "a partitioned table",

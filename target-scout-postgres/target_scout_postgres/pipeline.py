@@ -1,0 +1,202 @@
+"""From buffers to the writing thread: what is handed over when, and what a checkpoint covers.
+
+Knows streams and their rows; knows no messages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from target_scout_postgres import logs
+from target_scout_postgres.books import Reject
+from target_scout_postgres.connection import run_id
+from target_scout_postgres.loader import Loader
+from target_scout_postgres.sink import Batch, Checkpoint, Sink
+from target_scout_postgres.stream import Stream
+from target_scout_postgres.worker import Worker
+
+if TYPE_CHECKING:
+    from target_scout_postgres.settings import Settings
+
+BUDGET_BATCHES = 3  # buffers of all streams together hold so many batches at most
+CHECKPOINT_BATCHES = 256  # so much data is committed at once at most, if a STATE allows
+MOST_REJECTS = 2_000  # refused records that wait for a checkpoint
+IDLE_SECONDS = 1.0  # a STATE is printed so soon when no input follows
+
+
+class Pipeline:
+    """The buffers of all streams, and the thread that writes them."""
+
+    def __init__(self, settings: Settings, emit: Callable[[bytes], None]) -> None:
+        self.settings = settings
+        self.loader = Loader(settings, run_id())
+        self.worker = Worker()
+        self.streams: dict[str, Stream] = {}
+        self.buffered = 0  # bytes of all buffers
+        self.epoch = 1  # rises with each STATE message
+        self.covered = 0  # the epoch that the last STATE received covers
+        self.activations: list[tuple[Stream, int | None, int]] = []  # with version and epoch
+        self.rejects: list[Reject] = []
+        self.is_dirty = False  # something was handed over since the last checkpoint
+        self._emit = emit
+        self._written = 0  # bytes handed over since the last checkpoint
+        self._state: bytes | None = None  # the last one received and not printed
+        self._checked_at = time.monotonic()
+
+    def start(self) -> None:
+        """Connect, take the lock, read the dataset schema."""
+        self.worker.call(self.loader.start)
+
+    def take_state(self, value: bytes) -> None:
+        """Remember a STATE; it is printed after the commit of all that came before it."""
+        self._state = value
+        self.covered = self.epoch
+        self.epoch += 1
+        due = time.monotonic() - self._checked_at >= self.settings.batch_wait_limit_seconds
+        is_large = self._written >= CHECKPOINT_BATCHES * self.settings.batch_size_bytes
+        if due or self.activations or is_large:
+            self.checkpoint()
+
+    def reject(self, reject: Reject) -> None:
+        """Keep a refused record aside."""
+        self.rejects.append(reject)
+        self.is_dirty = True
+        if len(self.rejects) >= MOST_REJECTS:
+            self.checkpoint()
+
+    def buffer_grew(self, stream: Stream, size: int) -> None:
+        """Hand over what exceeds the limits of a batch, or of all buffers together."""
+        self.buffered += size
+        limit = self.settings.batch_size_rows
+        if stream.buffered_bytes >= self.settings.batch_size_bytes or (
+            limit and stream.buffered_rows >= limit
+        ):
+            self.flush(stream)
+        elif self.buffered >= BUDGET_BATCHES * self.settings.batch_size_bytes:
+            self._flush_largest()
+
+    def room(self, stream: Stream) -> int:
+        """Return how many rows more a stream's batch takes."""
+        limit = self.settings.batch_size_rows
+        return max(1, limit - stream.buffered_rows) if limit else NO_LIMIT
+
+    def activate(self, stream: Stream, version: int | None) -> None:
+        """Activate a version with the next checkpoint that covers it."""
+        self.flush(stream)
+        self.activations.append((stream, version, self.epoch))
+
+    def begin_version(self, stream: Stream, version: int | None) -> None:
+        """Begin to gather a version, or go on with it."""
+        self.is_dirty = True
+        self.worker.submit(partial(self.loader.refresh.begin, stream.sink, version))
+
+    def flush(self, stream: Stream) -> None:
+        """Hand a stream's buffer to the writing thread."""
+        self.buffered -= stream.buffered_bytes
+        self._written += stream.buffered_bytes
+        sink = stream.sink
+        if stream.is_keyed:
+            batch = stream.take_keyed()
+            if batch is not None:
+                self._write(sink, batch)
+            return
+        for part, epoch in stream.take_segments():
+            stream.holds = True
+            self.is_dirty = True
+            self.worker.submit(partial(self.loader.hold, sink, part, epoch))
+
+    def _write(self, sink: Sink, batch: Batch) -> None:
+        self.is_dirty = True
+        self.worker.submit(partial(self.loader.write, sink, batch))
+
+    def _flush_largest(self) -> None:
+        for stream in sorted(self.streams.values(), key=lambda found: -found.buffered_bytes):
+            if self.buffered < BUDGET_BATCHES * self.settings.batch_size_bytes // 2:
+                return
+            self.flush(stream)
+
+    def _flush_covered(self, covered: int) -> list[tuple[Sink, int]]:
+        """Hand over all rows that may be seen from now on; return what is to be released."""
+        released = []
+        for stream in self.streams.values():
+            if stream.is_keyed:
+                self.flush(stream)
+                continue
+            size = stream.buffered_bytes
+            for part in stream.take_covered(covered):
+                self._write(stream.sink, part)
+            self.buffered -= size - stream.buffered_bytes
+            if stream.holds and covered:
+                released.append((stream.sink, covered))
+        return released
+
+    def checkpoint(self, status: str = "running") -> None:
+        """Have everything received committed, and then the last STATE printed."""
+        is_end = status == "completed"
+        covered = self.epoch if is_end else self.covered
+        released = self._flush_covered(covered)
+        ready = [found for found in self.activations if found[0].is_keyed or found[2] <= covered]
+        self.activations = [found for found in self.activations if found not in ready]
+        streams = list(self.streams.values())
+        checkpoint = Checkpoint(
+            loads=[one.load(status) for one in streams if one.is_changed or status != "running"],
+            released=released,
+            activated=[(one.sink, version) for one, version, _ in ready],
+            rejects=self.rejects,
+            complete=[one.sink for one in streams if is_end or one.is_staged],
+        )
+        for stream in streams:
+            stream.is_changed = False
+        self.rejects = []
+        state, self._state = self._state, None
+        if self.settings.load_method == "overwrite" and not is_end:
+            state, self._state = None, state
+        self.worker.submit(partial(self._committed, checkpoint, state))
+        self._checked_at = time.monotonic()
+        self._written = 0
+        self.is_dirty = False
+
+    def _committed(self, checkpoint: Checkpoint, state: bytes | None) -> None:
+        """Commit, then print (in the writing thread)."""
+        self.loader.checkpoint(checkpoint)
+        rows = sum(load.rows for load in checkpoint.loads)
+        logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
+        if state is not None:
+            self._emit(state + b"\n")
+
+    def keep_time(self, *, is_waiting: bool) -> None:
+        """Commit what has waited long enough; all that is written, if no input is there.
+
+        Args:
+            is_waiting: No input is there: no transaction may stay open.
+        """
+        self.worker.check()
+        waited = time.monotonic() - self._checked_at
+        limit = self.settings.batch_wait_limit_seconds
+        if is_waiting and (self.is_dirty or (self._state and waited >= min(IDLE_SECONDS, limit))):
+            self.checkpoint()
+        elif waited >= limit:
+            if self.is_dirty or self._state or self.buffered:
+                self.checkpoint()
+            self._checked_at = time.monotonic()
+
+    # -- ends -------------------------------------------------------------------------------------
+
+    def end(self, status: str) -> None:
+        """Commit the last checkpoint of a run and let go of the server."""
+        self.checkpoint(status)
+        self.worker.call(self.loader.clear)
+        self.worker.stop()
+        self.loader.close()
+
+    def abandon(self) -> None:
+        """End after a failure of the writing thread: nothing more is committed."""
+        self.worker.stop()
+        self.loader.fail()
+        self.loader.close()
+
+
+NO_LIMIT = 1 << 60
