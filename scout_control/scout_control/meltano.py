@@ -8,11 +8,9 @@ environment only, which other accounts cannot list. Knows no store and no schedu
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -21,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from scout_control import leash
+from scout_control import leash, scratch
 from scout_control.errors import RunInterruptedError
 from scout_control.rules.meltano_log import Progress, RunLog
 from scout_control.rules.outcomes import failure, transform_failure
@@ -46,7 +44,6 @@ PASSED_ON = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory in it is made 0700 by mkdtemp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +107,7 @@ class Run:
     @contextmanager
     def started(self) -> Iterator[Run]:
         """Start the run; end it and all its processes when the context is left."""
-        with _work_directory() as work:
+        with scratch.directory() as work:
             self.work = work
             self._began = time.monotonic()
             self.process = self._spawn(work)
@@ -214,19 +211,3 @@ def _log_file(path: Path | None) -> TextIO:
         return Path(os.devnull).open("w")
     path.touch(0o600)
     return path.open("w")
-
-
-@contextmanager
-def _work_directory() -> Iterator[Path]:
-    """Make a directory for one run: ours alone, in memory where there is such a place."""
-    work = Path(
-        tempfile.mkdtemp(prefix="scout-run-", dir=IN_MEMORY if _is_usable(IN_MEMORY) else None)
-    )
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _is_usable(directory: Path) -> bool:
-    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)

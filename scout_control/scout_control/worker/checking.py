@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scout_control import scratch
 from scout_control.credentials import keeping, renewal
 from scout_control.errors import (
     CredentialMissingError,
@@ -100,7 +100,7 @@ def _try(
     told = {**config, **({"base_url": base_url} if base_url else {}), **fields}
     told.pop(preparing.SELECTED, None)
     programs = Path(sys.executable).parent
-    with tempfile.TemporaryDirectory(prefix="scout-check-") as work:
+    with scratch.directory() as work:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
             "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
             "MELTANO_PROJECT_ROOT": str(site.settings.project_root),

@@ -110,8 +110,7 @@ def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
     """Bring a run that is ours to an end, whatever happens."""
     facts = Facts(worker=caller.name)
     try:
-        preparation = preparing.prepare(site, run)
-        try:
+        with preparing.prepared(site, run) as preparation:
             facts.login = preparation.login
             if preparation.login.rotates and not locks.take(
                 of_credential(preparation.login.credential_id)
@@ -120,8 +119,6 @@ def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
                 return
             if not _work(site, run, caller, locks, preparation, facts):
                 return
-        finally:
-            preparation.clean()
     except ControlError as error:
         facts.error = error
     except BaseException as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scout_control.worker.site import Site
 
 LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+GRANTING = "SELECT pg_advisory_xact_lock(hashtextextended('scout grants', 0))"
 LET_TOUCH = (
     "GRANT USAGE ON SCHEMA {store} TO {reader}",
     "GRANT EXECUTE ON FUNCTION {store}.touch(text) TO {reader}",
@@ -69,12 +70,19 @@ def provision(site: Site, dataset: Dataset) -> Place:
     """
     server_url = site.server_url_of(dataset)
     place = provisioning.provision(server_url, names(dataset))
-    with _cursor(server_url) as cursor:
-        cursor.execute(LEFT_OVER, [place.writer])
-        if site.is_in_store(dataset):
-            _let_touch(cursor, place.reader)
-        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [query_role(place.schema)])
-        is_queried = cursor.fetchone() is not None
+    try:
+        with _cursor(server_url) as cursor:
+            cursor.execute(LEFT_OVER, [place.writer])
+            if site.is_in_store(dataset):
+                _let_touch(cursor, place.reader)
+            cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [query_role(place.schema)])
+            is_queried = cursor.fetchone() is not None
+    except psycopg2.Error as error:
+        raise ServerError(
+            f"Postgres did not prepare {place.schema} "
+            f"({type(error).__name__}, SQLSTATE {error.pgcode}).",
+            "Run again; if it stays so, look into the server's log.",
+        ) from None
     members = [*dataset.readers, *([query_role(place.schema)] if is_queried else [])]
     provisioning.let_read(server_url, place.schema, members)
     return place
@@ -134,6 +142,7 @@ def _drop(cursor: Cursor, dataset: Dataset, *, force: bool) -> None:
             f"{', '.join(hanging)} would be dropped together with {schema}.",
             "Drop them first, or use --force.",
         )
+    cursor.execute(GRANTING)
     cursor.execute(LEFT_OVER, [writer_role(schema)])
     cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
     for role in (writer_role(schema), query_role(schema), reader_role(schema)):
@@ -157,6 +166,11 @@ def _cursor(url: str) -> Iterator[Cursor]:
 
 
 def _let_touch(cursor: Cursor, reader: str) -> None:
+    """Let readers call the touch function; one grant at a time, for they change the same rows."""
+    cursor.execute("SELECT has_schema_privilege(%s, %s, 'USAGE')", [reader, SCHEMA])
+    if cursor.fetchone() == (True,):
+        return
+    cursor.execute(GRANTING)
     names_of = {"store": sql.Identifier(SCHEMA), "reader": sql.Identifier(reader)}
     for statement in LET_TOUCH:
         cursor.execute(sql.SQL(statement).format(**names_of))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scout_control import scratch
 from scout_control.credentials import keeping, renewal
 from scout_control.errors import SettingsError
-from scout_control.meltano import IN_MEMORY, Pipeline
+from scout_control.meltano import Pipeline
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import lookups, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from scout_control.credentials.keeping import Login
     from scout_control.plugins import SourceType
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SELECTED = "datasets"
 LOADER = "TARGET_SCOUT_POSTGRES_"
-LOGIN_DIRECTORY = "scout-login-"
+LOGIN_DIRECTORY, CREDENTIAL = "scout-login-", "credential.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +43,11 @@ class Preparation:
     @property
     def credential_file(self) -> Path | None:
         """Return where the tap writes a login that it renewed."""
-        return self.login_directory / "credential.json" if self.login_directory else None
-
-    def clean(self) -> None:
-        """Remove what was made for the run."""
-        if self.login_directory:
-            shutil.rmtree(self.login_directory, ignore_errors=True)
+        return self.login_directory / CREDENTIAL if self.login_directory else None
 
 
-def prepare(site: Site, run: Run) -> Preparation:
+@contextmanager
+def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     """Find out what a run needs; nothing is started, made in a database, or asked of a source.
 
     Raises:
@@ -64,19 +60,21 @@ def prepare(site: Site, run: Run) -> Preparation:
     with site.store.begin() as session:
         login = keeping.login_for(session, site.keyring, dataset, source_type)
         known = metadata.streams(session, dataset)
-    directory = None
     settings = source_settings(source_type, dataset, known)
-    if login.rotates:
-        place = IN_MEMORY if IN_MEMORY.is_dir() else None
-        directory = Path(tempfile.mkdtemp(prefix=f"{LOGIN_DIRECTORY}{run.id}-", dir=place))
-        settings[source_type.variable(keeping.CREDENTIAL_FILE)] = str(directory / "credential.json")
-    return Preparation(
-        source_type=source_type,
-        login=login,
-        settings=settings,
-        secrets={source_type.variable(name): value for name, value in login.fields.items()},
-        login_directory=directory,
-    )
+    with ExitStack() as at_the_end:
+        directory = None
+        if login.rotates:
+            prefix = f"{LOGIN_DIRECTORY}{run.id}-"
+            directory = at_the_end.enter_context(scratch.directory(prefix))
+            variable = source_type.variable(keeping.CREDENTIAL_FILE)
+            settings[variable] = str(directory / CREDENTIAL)
+        yield Preparation(
+            source_type=source_type,
+            login=login,
+            settings=settings,
+            secrets={source_type.variable(name): value for name, value in login.fields.items()},
+            login_directory=directory,
+        )
 
 
 def _renew_now(site: Site, dataset: Dataset) -> None:

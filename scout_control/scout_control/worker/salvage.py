@@ -1,45 +1,49 @@
-"""Saves what a killed worker of this machine left: a login that its tap had renewed."""
+"""Cleans up behind workers of this machine that were killed, and saves what they had to keep."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scout_control import scratch
 from scout_control.credentials import keeping
 from scout_control.errors import ControlError
-from scout_control.meltano import IN_MEMORY
 from scout_control.store import lookups
-from scout_control.worker.preparing import LOGIN_DIRECTORY
+from scout_control.store.models import Run
+from scout_control.worker.preparing import CREDENTIAL, LOGIN_DIRECTORY
 
 if TYPE_CHECKING:
-    from scout_control.store.models import Run
     from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
+LETTERS_OF_ID = 36
 
 
-def keep_login(site: Site, run: Run) -> None:
-    """Store the login that a dead run's tap wrote last, and remove its directory."""
-    for place in {IN_MEMORY, Path(tempfile.gettempdir())}:
-        for directory in place.glob(f"{LOGIN_DIRECTORY}{run.id}-*"):
-            try:
-                written = (directory / "credential.json").read_bytes()
-                _keep(site, run, written)
-            except FileNotFoundError:
-                pass
-            except (OSError, ControlError) as error:
-                log.warning("login_not_salvaged run=%s: %s", run.id, type(error).__name__)
-                continue
-            shutil.rmtree(directory, ignore_errors=True)
+def clean_up(site: Site) -> None:
+    """Remove what killed runs left; a login that a tap had renewed is stored first."""
+    scratch.sweep()
+    for directory in scratch.abandoned(LOGIN_DIRECTORY):
+        run_id = directory.name.removeprefix(LOGIN_DIRECTORY)[:LETTERS_OF_ID]
+        try:
+            _keep(site, run_id, directory / CREDENTIAL)
+        except (OSError, ControlError) as error:
+            log.warning("login_not_salvaged run=%s: %s", run_id, type(error).__name__)
+            continue
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _keep(site: Site, run: Run, written: bytes) -> None:
-    source = run.dataset.project_source.source
-    owner = keeping.Owner.of(run.dataset)
+def _keep(site: Site, run_id: str, file: Path) -> None:
+    if not file.exists():
+        return
+    written = file.read_bytes()
     with site.store.begin() as session:
+        run = session.get(Run, uuid.UUID(run_id))
+        if run is None:
+            return
+        source, owner = run.dataset.project_source.source, keeping.Owner.of(run.dataset)
         found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
         if found is None:
             return

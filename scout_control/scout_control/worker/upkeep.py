@@ -52,11 +52,11 @@ def start_due(site: Site, now: datetime) -> int:
 
 def take_over(site: Site, now: datetime) -> int:
     """Put runs whose worker died back into the queue; return how many."""
+    salvage.clean_up(site)
     with site.store.begin() as session:
         silent = runs.dead(session, now - expiry.DEAD_AFTER)
     taken = 0
     for run in silent:
-        salvage.keep_login(site, run)
         with holding(site.store, of_dataset(run.dataset_id)) as is_free:
             if not is_free:
                 continue  # its worker lives after all, or another one has it

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from scout_control import scratch
 from scout_control.credentials import keeping
 from scout_control.errors import ControlError
 from scout_control.rules.expiry import ALONE_AFTER, SIGN_OF_LIFE
@@ -85,7 +86,10 @@ class Watch:
         self._thread.join()
         self._read_catalog()
         until = time.monotonic() + ALONE_AFTER.total_seconds()
-        while not self._keep_login() and time.monotonic() < until:
+        while not self._keep_login():
+            if time.monotonic() > until and self._credential_file is not None:
+                scratch.keep(self._credential_file.parent)
+                return
             time.sleep(SIGN_OF_LIFE.total_seconds())
 
     def _watch(self) -> None:
