@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 from dimagi_api import logins, settings
 from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.credential_file import CredentialFile
 from dimagi_api.errors import SettingsError
 from dimagi_api.full_table import Versions
 from dimagi_api.http import Api, new_session
@@ -18,7 +15,6 @@ from dimagi_api.logins import Login
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading
 from dimagi_api.tap import ApiTap
-from dimagi_api.token_endpoint import exchange_at
 from typing_extensions import override
 
 from tap_commcare import hq
@@ -96,16 +92,10 @@ class TapCommCare(ApiTap):
             api=self.api,
             config=self.config,
             versions=Versions(bookmarks, self.domains),
-            executor=self._executor,
+            executor=self.executor,
             concurrency=self.concurrency,
         )
         return [r for domain in self.domains for r in readings_of(world, domain, streams)]
-
-    @cached_property
-    def _executor(self) -> ThreadPoolExecutor | None:
-        if self.concurrency == 1:
-            return None
-        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="request")
 
     def _login(self, base_url: str) -> Login:
         config = {name: str(value) for name, value in self.config.items()}
@@ -116,15 +106,4 @@ class TapCommCare(ApiTap):
             return logins.basic_login(config["username"], config["password"])
         if chosen == "access_token":
             return logins.bearer_login(config["access_token"])
-        exchange = exchange_at(
-            f"{base_url}/oauth/token/",
-            {name: config[name] for name in ("client_id", "client_secret")},
-            settings.limits(self.config),
-            new_session(1, f"{self.name}/{self.plugin_version}"),
-            self.interruption.stop,
-        )
-        path = config.get("credential_file")
-        file = CredentialFile(Path(path).expanduser()) if path else None
-        return logins.OAuthLogin(
-            config["refresh_token"], exchange, file, config.get("access_token")
-        )
+        return self.refreshing_login(f"{base_url}/oauth/token/")

@@ -152,7 +152,7 @@ def test_a_sweep_reads_everything_as_a_version_and_keeps_the_bookmark(tap, selec
     assert len(after.records("cases")) < 20
 
 
-@pytest.mark.parametrize("style", ["bare", "path", "absolute", "http", "foreign"])
+@pytest.mark.parametrize("style", ["bare", "http", "foreign"])
 def test_links_are_followed_at_home_however_they_are_written(sandbox: Sandbox, tap, select, style):
     sandbox.set(next_style=style)
 
