@@ -9,7 +9,9 @@ import abc
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -26,12 +28,15 @@ from typing_extensions import override
 from dimagi_api import settings, timestamps
 from dimagi_api.bookmarks import Bookmarks
 from dimagi_api.command import ApiCommand
+from dimagi_api.credential_file import CredentialFile
 from dimagi_api.errors import InterruptedRunError, SettingsError
-from dimagi_api.http import Api
+from dimagi_api.http import Api, new_session
 from dimagi_api.interruption import Interruption
+from dimagi_api.logins import Login, OAuthLogin
 from dimagi_api.messages import BufferedWriter, Output, Record, flush
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading, Run, report, run_all
+from dimagi_api.token_endpoint import exchange_at
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +95,31 @@ class ApiTap(Tap, abc.ABC):
     def concurrency(self) -> int:
         """Return how many requests may be in flight."""
         return max(int(self.config.get("concurrency") or 1), 1)
+
+    @cached_property
+    def executor(self) -> ThreadPoolExecutor | None:
+        """Return what makes requests at the same time; None makes one after the other."""
+        if self.concurrency == 1:
+            return None
+        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="request")
+
+    def refreshing_login(self, token_url: str) -> Login:
+        """Return the login that spends the refresh token of the settings.
+
+        Raises:
+            SettingsError: The credential file cannot be read.
+        """
+        config = {name: str(value) for name, value in self.config.items()}
+        exchange = exchange_at(
+            token_url,
+            {name: config[name] for name in ("client_id", "client_secret") if name in config},
+            settings.limits(self.config),
+            new_session(1, f"{self.name}/{self.plugin_version}"),
+            self.interruption.stop,
+        )
+        path = config.get("credential_file")
+        file = CredentialFile(Path(path).expanduser()) if path else None
+        return OAuthLogin(config["refresh_token"], exchange, file, config.get("access_token"))
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final there: its loop reads records
         """Read all selected streams, page by page."""

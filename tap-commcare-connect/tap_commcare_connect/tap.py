@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 from dimagi_api import logins, settings
 from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.credential_file import CredentialFile
 from dimagi_api.full_table import Versions
 from dimagi_api.http import Api, new_session
 from dimagi_api.logins import Login
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading
 from dimagi_api.tap import ApiTap
-from dimagi_api.token_endpoint import exchange_at
 from typing_extensions import override
 
 from tap_commcare_connect import connect
@@ -84,7 +80,7 @@ class TapCommCareConnect(ApiTap):
             config=self.config,
             discovery=self._discovery,
             versions=Versions(bookmarks, self.domains),
-            executor=self._executor,
+            executor=self.executor,
             concurrency=self.concurrency,
         )
         return readings_of(world, [s for s in streams if isinstance(s, ConnectStream)])
@@ -93,26 +89,8 @@ class TapCommCareConnect(ApiTap):
     def _discovery(self) -> Discovery:
         return Discovery(self.api, Filters.of(self.config))
 
-    @cached_property
-    def _executor(self) -> ThreadPoolExecutor | None:
-        if self.concurrency == 1:
-            return None
-        return ThreadPoolExecutor(self.concurrency, thread_name_prefix="opportunity")
-
     def _login(self, base_url: str) -> Login:
         config = {name: str(value) for name, value in self.config.items()}
         if settings.chosen_login(self.config, LOGINS) == "access_token":
             return logins.bearer_login(config["access_token"])
-        client = {n: config[n] for n in ("client_id", "client_secret") if n in config}
-        exchange = exchange_at(
-            base_url + connect.TOKEN,
-            client,
-            settings.limits(self.config),
-            new_session(1, f"{self.name}/{self.plugin_version}"),
-            self.interruption.stop,
-        )
-        path = config.get("credential_file")
-        file = CredentialFile(Path(path).expanduser()) if path else None
-        return logins.OAuthLogin(
-            config["refresh_token"], exchange, file, config.get("access_token")
-        )
+        return self.refreshing_login(base_url + connect.TOKEN)
