@@ -114,7 +114,8 @@ class Bench:
                 self.load(OURS, self.file(task))
                 with ready.open("w") as file:
                     cursor.copy_expert(f"COPY {SCHEMA}.{task.kind} TO STDOUT", file)
-                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS raw; DROP TABLE IF EXISTS raw.{task.kind}")
+                cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
+                cursor.execute(f"DROP TABLE IF EXISTS raw.{task.kind}")
                 cursor.execute(
                     f"CREATE TABLE raw.{task.kind} (LIKE {SCHEMA}.{task.kind} INCLUDING INDEXES)"
                 )

@@ -129,7 +129,8 @@ def test_a_connection_lost_in_a_copy_leaves_one_clean_line(target, people, make,
 
     feeder = threading.Thread(target=feed, daemon=True)
     feeder.start()
-    ask = f"SELECT pid FROM pg_stat_activity WHERE {OURS} AND query LIKE 'COPY%%' AND state = 'active'"
+    copying = "query LIKE 'COPY%%' AND state = 'active'"
+    ask = f"SELECT pid FROM pg_stat_activity WHERE {OURS} AND {copying}"
     deadline = time.monotonic() + 30
     while running.process.poll() is None and time.monotonic() < deadline:
         for (pid,) in query(ask):
