@@ -1,0 +1,146 @@
+"""Every value that the sandbox holds is in a typed column or counted as unreadable, one by one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+Leaf = tuple[tuple[str, ...], tuple[int, ...], Any]
+READ = {
+    "integer": int,
+    "number": Decimal,
+    "date": date.fromisoformat,
+    "moment": datetime.fromisoformat,
+    "choices": str.split,
+}
+
+
+class Tables:
+    """The generated tables of a dataset, by what they are made of."""
+
+    def __init__(self, loaded: Any) -> None:
+        self.by_scope: dict[tuple[str, str], list[dict]] = defaultdict(list)
+        for name, definition in loaded.ask("SELECT name, definition FROM _scout_models"):
+            rows = loaded.ask(f'SELECT to_jsonb(t), t.* FROM "{name}" AS t')
+            columns = [
+                column
+                for (column,) in loaded.ask(
+                    "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass"
+                    " AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                    f'"{name}"',
+                )
+            ]
+            repeats = [tuple(path) for path in definition["repeats"]]
+            keyed = {}
+            for _, *values in rows:
+                row = dict(zip(columns, values, strict=True))
+                where = tuple(row[f"position_{number + 1}"] for number in range(len(repeats)))
+                keyed[row.get("form_id") or row.get("case_id"), where] = row
+            self.by_scope[definition["kind"], definition["scope"]].append(
+                {"columns": definition["columns"], "repeats": repeats, "rows": keyed}
+            )
+
+    def holds(self, kind: str, scope: str, of: str, leaf: Leaf) -> bool:
+        """Tell whether a value stands where it belongs, or is kept as unreadable there."""
+        path, positions, value = leaf
+        for table in self.by_scope[kind, scope]:
+            for column in table["columns"]:
+                if column["key"] != "/".join(path):
+                    continue
+                row = table["rows"].get((of, positions[: len(table["repeats"])]))
+                if row is not None and _is_same(row, column, value):
+                    return True
+        return False
+
+
+def _is_same(row: dict, column: dict, value: Any) -> bool:
+    name, answer = column["name"], column["answer"]
+    if answer == "json":
+        return row[name] == value
+    if (row["_scout_unreadable"] or {}).get(name) == value.strip():
+        return row[name] is None or answer == "place"
+    if answer == "place":
+        numbers = [float(number) for number in value.split()]
+        return row[name] == value and [row[part] for part in column["parts"]] == numbers
+    return row[name] == READ.get(answer, str)(value)
+
+
+def leaves(value: Any, repeats: set[tuple[str, ...]]) -> Iterator[Leaf]:
+    """Yield every value of a form: its path, its places in the repeats around it, itself."""
+    stack: list[tuple[tuple[str, ...], tuple[int, ...], Any]] = [((), (), value)]
+    while stack:
+        path, where, each = stack.pop()
+        if isinstance(each, list):
+            stack += [(path, (*where, number), item) for number, item in enumerate(each, 1)]
+        elif isinstance(each, dict):
+            inside = (
+                (*where, 1) if path in repeats and _depth(path, repeats) > len(where) else where
+            )
+            for key, item in each.items():
+                if path == () and key in {"meta", "@xmlns"}:
+                    continue  # in stg_commcare__forms
+                at = path if key == "#text" else (*path, key)
+                if key == "case" and (
+                    isinstance(item, list) or {"@case_id", "case_id"} & set(item)
+                ):
+                    yield at, inside, item
+                else:
+                    stack.append((at, inside, item))
+        elif each is not None and str(each).strip():
+            yield path, (*where, 1) if _depth(path, repeats) > len(where) else where, str(each)
+
+
+def _depth(path: tuple[str, ...], repeats: set[tuple[str, ...]]) -> int:
+    return sum(path[:length] in repeats for length in range(1, len(path) + 1))
+
+
+@pytest.fixture(scope="module")
+def tables(loaded):
+    return Tables(loaded)
+
+
+def test_every_answer_of_every_form_is_in_its_column_or_kept_as_unreadable(loaded, tables):
+    checked, lost = 0, []
+    for form in loaded.sandbox.content("forms"):
+        xmlns = form["form"]["@xmlns"]
+        of_form = tables.by_scope["form", xmlns]
+        repeats = {path for table in of_form for path in table["repeats"]}
+        for leaf in leaves(form["form"], repeats):
+            checked += 1
+            if not tables.holds("form", xmlns, form["id"], leaf):
+                lost.append((xmlns, form["id"], leaf))
+    assert lost == []
+    assert checked > 2000
+
+
+def test_every_property_of_every_case_is_in_its_column_or_kept_as_unreadable(loaded, tables):
+    checked, lost = 0, []
+    for case in loaded.sandbox.content("cases"):
+        for name, value in case["properties"].items():
+            leaf = ((name,), (), (value or "").replace("\x00", ""))
+            if leaf[2].strip():
+                checked += 1
+                if not tables.holds("case", case["case_type"], case["case_id"], leaf):
+                    lost.append((case["case_type"], case["case_id"], leaf))
+    assert lost == []
+    assert checked > 400
+
+
+def test_every_form_and_case_has_exactly_one_row_in_a_table_of_its_kind(loaded):
+    for kind, stream, key in (("case", "cases", "case_id"), ("form", "forms", "form_id")):
+        names = [
+            name
+            for name, repeats, part in loaded.ask(
+                "SELECT name, definition -> 'repeats', (definition ->> 'part')::int"
+                " FROM _scout_models WHERE definition ->> 'kind' = %s",
+                kind,
+            )
+            if not repeats and not part
+        ]
+        ids = [row for name in names for row in loaded.ask(f'SELECT {key} FROM "{name}"')]
+        assert sorted(ids) == sorted(loaded.ask(f"SELECT {key} FROM {stream}"))
