@@ -25,7 +25,7 @@ $(READY): uv.lock pyproject.toml $(wildcard */pyproject.toml)
 	@touch $@
 
 demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (ARGS="--cases 5000 --fault 429")
-	@$(BIN)/scout demo $(ARGS)
+	@$(BIN)/scout demo --source $(SOURCE) $(ARGS)
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest $(ARGS)

@@ -74,6 +74,22 @@ def test_a_loader_killed_in_the_middle_loses_nothing(environment):
     assert "Postgres has what the sandbox has" in done.stdout
 
 
+def test_the_demo_shows_connect_and_then_only_new_visits(environment):
+    first = demo(environment, "--source", "connect", "--visits", "200")
+
+    assert first.returncode == 0, first.stderr
+    assert "Postgres has what the sandbox has: 6 opportunities, 200 visits." in first.stdout
+    assert "Visits by opportunity" in first.stdout
+
+    second = demo(environment, "--source", "connect", "--visits", "200", "--edit", "--json")
+
+    facts = json.loads(second.stdout)
+    read = {each["stream"]: each["rows"] for each in facts["streams"]}
+    assert facts["differences"] == {}
+    assert facts["rows"] == {"opportunities": 6, "visits": 203}
+    assert 3 <= read["visits"] <= 23
+
+
 def test_a_demo_that_is_told_to_stop_ends_what_it_started(environment):
     with subprocess.Popen(
         [SCOUT, "demo", "--cases", "300", "--forms", "100"],

@@ -14,26 +14,35 @@ from rich.console import Console
 from scout_control import embedded
 from scout_control.demo import story, world
 from scout_control.demo.display import display_for
+from scout_control.demo.sandbox import Size
 from scout_control.errors import NotFoundError
 from scout_control.settings import Settings
 
 
 @click.command()
+@click.option(
+    "--source", type=click.Choice(list(story.SOURCES)), default="commcare", show_default=True
+)
 @click.option("--cases", type=click.IntRange(0), default=5000, show_default=True)
 @click.option("--forms", type=click.IntRange(0), default=2000, show_default=True)
+@click.option("--visits", type=click.IntRange(0), default=3000, show_default=True)
 @click.option(
     "--fault", type=click.Choice(["429", "500", "kill"]), help="Plant a fault and see what happens."
 )
-@click.option("--edit", is_flag=True, help="Edit three cases and submit a form before the run.")
+@click.option(
+    "--edit", is_flag=True, help="Change a handful of records in the sandbox before the run."
+)
 @click.option("--keep-running", is_flag=True, help="Leave Postgres and the sandbox running.")
 @click.option("--stop", is_flag=True, help="End what was left running, and nothing else.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the facts as JSON; the rest to stderr."
 )
-def demo(
+def demo(  # noqa: PLR0913 - one argument an option
     *,
+    source: str,
     cases: int,
     forms: int,
+    visits: int,
     fault: str | None,
     edit: bool,
     keep_running: bool,
@@ -49,7 +58,11 @@ def demo(
         )
         return
     options = story.Options(
-        size=world.Size(cases=cases, forms=forms), fault=fault, edit=edit, keep_running=keep_running
+        source=story.SOURCES[source],
+        size=Size(cases=cases, forms=forms, visits=visits),
+        fault=fault,
+        edit=edit,
+        keep_running=keep_running,
     )
     facts = story.tell(settings, options, display_for(Console(stderr=as_json)))
     if as_json:

@@ -20,13 +20,7 @@ def write(world: World) -> Path:
     """Write both files and return their folder."""
     folder = world.home / "by-hand"
     folder.mkdir(mode=0o700, exist_ok=True)
-    sandbox = world.sandbox
-    tap = {
-        "base_url": sandbox.url,
-        "domain": sandbox.domain,
-        "username": sandbox.username,
-        "api_key": sandbox.api_key,
-    }
+    tap = world.source.tap_file(world.sandbox)
     target = {"database_url": world.server_url, "default_target_schema": SCHEMA}
     for name, config in (("tap.json", tap), ("target.json", target)):
         (folder / name).touch(0o600)
@@ -34,9 +28,9 @@ def write(world: World) -> Path:
     return folder
 
 
-def command(programs: Path, folder: Path) -> str:
+def command(world: World, programs: Path, folder: Path) -> str:
     """Return the line to type."""
     return (
-        f"{programs}/tap-commcare --config {folder}/tap.json"
+        f"{programs}/{world.source.blocks[0]} --config {folder}/tap.json"
         f" | {programs}/target-scout-postgres --config {folder}/target.json"
     )

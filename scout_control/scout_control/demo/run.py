@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from scout_control.settings import Settings
 
 LOOK_EVERY_SECONDS = 0.1
-SMALL_STEPS = {
-    "TAP_COMMCARE_PAGE_SIZE": "500",
-    "TARGET_SCOUT_POSTGRES_BATCH_SIZE_ROWS": "500",
-}
 LOADER = "target-scout-postgres"
 
 
@@ -107,21 +103,21 @@ def run(
     A run whose loader shall be killed reads everything anew, in small steps, so that there is a
     middle to kill it in.
     """
-    totals = world.sandbox.counts() if is_first else {}
+    source, sandbox = world.source, world.sandbox
+    totals = source.counts(sandbox) if is_first else {}
     watch = Watch(world.server_url, display, totals, is_killer=kill_loader)
-    dataset = world.size.dataset
+    dataset = world.dataset
     job = once.Job(
         dataset=dataset,
         server_url=world.server_url,
         meltano_url=world.meltano_url,
         project_root=settings.project_root,
         source={
-            "TAP_COMMCARE_BASE_URL": world.sandbox.url,
-            "TAP_COMMCARE_DOMAIN": world.sandbox.domain,
-            "TAP_COMMCARE_USERNAME": world.sandbox.username,
-            **(SMALL_STEPS if kill_loader else {}),
+            **source.config(sandbox),
+            **(source.small_steps if kill_loader else {}),
         },
-        secrets={"TAP_COMMCARE_API_KEY": world.sandbox.api_key},
+        secrets=source.secrets(sandbox),
+        blocks=source.blocks,
         dbt_target=world.home / "dbt" / dataset.schema,
         full_refresh=kill_loader,
         log_file=world.home / "run.log",

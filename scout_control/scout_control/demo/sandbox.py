@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -20,12 +20,22 @@ from scout_control.errors import NotFoundError, ServerError
 from scout_control.meltano import PASSED_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 PROGRAM = "commcare-sandbox"
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
+CONNECT_FACTS = {"url": "url", "token": "access_token"}
 _open = build_opener(ProxyHandler({})).open  # loopback: never through a proxy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much the sandbox serves."""
+
+    cases: int
+    forms: int
+    visits: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +46,27 @@ class Sandbox:
     domain: str
     username: str
     api_key: str = field(repr=False)
+    connect_url: str
+    connect_token: str = field(repr=False)
     pid: int
     cases: int
     forms: int
+    visits: int
+
+    @property
+    def size(self) -> Size:
+        """Return how much it serves."""
+        return Size(cases=self.cases, forms=self.forms, visits=self.visits)
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the control endpoint, with a body to change something."""
+        return json.loads(self._ask(path, body) or b"null")
+
+    def lines(self, path: str) -> Iterator[dict[str, Any]]:
+        """Return an answer of the control endpoint that has one JSON object a line."""
+        return map(json.loads, self._ask(path, None).splitlines())
+
+    def _ask(self, path: str, body: Mapping[str, Any] | None) -> bytes:
         request = Request(  # noqa: S310 - a loopback URL that the sandbox itself has printed
             f"{self.url}/_sandbox/{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -49,17 +74,12 @@ class Sandbox:
         )
         try:
             with _open(request, timeout=ANSWER_SECONDS) as response:
-                return json.loads(response.read() or b"null")
+                return bytes(response.read())
         except (URLError, TimeoutError, ConnectionError, ValueError) as error:
             raise ServerError(
                 f"The sandbox at {self.url} does not answer ({type(error).__name__}).",
                 "Look into .scout/sandbox.log, then run again.",
             ) from None
-
-    def counts(self) -> dict[str, int]:
-        """Return how many cases and forms the API would show now."""
-        found: dict[str, int] = self.call("status")["domains"][self.domain]
-        return found
 
     def refusals(self) -> int:
         """Return how many requests have been answered with an error so far."""
@@ -83,7 +103,7 @@ class Sandbox:
                 process.kill()
 
 
-def start(home: Path, cases: int, forms: int) -> subprocess.Popen[bytes]:
+def start(home: Path, size: Size) -> subprocess.Popen[bytes]:
     """Start a sandbox of that size; ``ready`` waits until it serves."""
     program = Path(sys.executable).with_name(PROGRAM)
     if not program.exists():
@@ -91,7 +111,8 @@ def start(home: Path, cases: int, forms: int) -> subprocess.Popen[bytes]:
             f"{program} is not there.",
             "The demo needs it: install commcare-sandbox, then run again.",
         )
-    command = [str(program), "serve", "--port", "0", "--cases", str(cases), "--forms", str(forms)]
+    command = [str(program), "serve", "--port=0", f"--cases={size.cases}", f"--forms={size.forms}"]
+    command.append(f"--connect-visits={size.visits}")
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     with (home / "sandbox.out").open("wb") as said, (home / "sandbox.log").open("wb") as log:
         (home / "sandbox.out").chmod(0o600)
@@ -106,7 +127,7 @@ def start(home: Path, cases: int, forms: int) -> subprocess.Popen[bytes]:
         )
 
 
-def ready(home: Path, process: subprocess.Popen[bytes], cases: int, forms: int) -> Sandbox:
+def ready(home: Path, process: subprocess.Popen[bytes], size: Size) -> Sandbox:
     """Wait until a sandbox serves and remember it, so that ``remembered`` finds it."""
     until = time.monotonic() + START_SECONDS
     while True:
@@ -121,7 +142,8 @@ def ready(home: Path, process: subprocess.Popen[bytes], cases: int, forms: int) 
         time.sleep(0.02)
     told = json.loads(line)
     known = {name: told[name] for name in ("url", "domain", "username", "api_key")}
-    found = {**known, "pid": process.pid, "cases": cases, "forms": forms}
+    connect = {f"connect_{name}": told["connect"][key] for name, key in CONNECT_FACTS.items()}
+    found = {**known, **connect, "pid": process.pid, **asdict(size)}
     (home / "sandbox.out").write_text("")
     file = home / "sandbox.json"
     file.touch(0o600)

@@ -10,25 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scout_control import embedded
-from scout_control.demo import by_hand, changes, query
+from scout_control.demo import by_hand, query
+from scout_control.demo.commcare import CommCare
+from scout_control.demo.connect import Connect
 from scout_control.demo.run import Done, run
-from scout_control.demo.world import Memory, Size, World, started
+from scout_control.demo.world import Memory, World, started
 from scout_control.errors import RunFailedError
 from scout_control.loads import count_rows
 
 if TYPE_CHECKING:
     from scout_control.demo.display import Display
+    from scout_control.demo.sandbox import Size
+    from scout_control.demo.source import Change, Source
     from scout_control.settings import Settings
 
-CHECKED = ("cases", "forms")
+SOURCES: dict[str, Source] = {each.name: each for each in (CommCare(), Connect())}
 KILL = "kill"
 FAULTS = {"429": "Too Many Requests", "500": "an internal error"}
 ONE_IN = 3  # requests that meet a planted fault
 SLOWED_MS = 300.0  # a page, so that there is a middle of the run to kill the loader in
-INCREMENTAL = "Incremental run: only the cases and forms that changed; small streams in full"
 NEXT = (
     ("make demo", "again: only what changed is read"),
-    ("make demo ARGS=--edit", "edit three cases, submit a form, read just those"),
+    ("make demo ARGS=--edit", "change a handful of records, read just those"),
     ('make demo ARGS="--fault kill"', "kill the loader in mid-run: nothing is lost"),
 )
 LEAVE_RUNNING = (
@@ -42,6 +45,7 @@ Json = dict[str, object]
 class Options:
     """What was asked for."""
 
+    source: Source
     size: Size
     fault: str | None = None
     edit: bool = False
@@ -54,13 +58,15 @@ def tell(settings: Settings, options: Options, display: Display) -> Json:
     Raises:
         ControlError: The run did not end well, or Postgres and the sandbox differ.
     """
-    with started(settings.home, options.size, keep_running=options.keep_running) as world:
+    with started(
+        settings.home, options.source, options.size, keep_running=options.keep_running
+    ) as world:
         display.step(
-            f"Postgres and the sandbox are up: {world.size.cases:,} cases and "
-            f"{world.size.forms:,} forms behind the API of CommCare HQ."
+            "Postgres and the sandbox are up: "
+            f"{_counted(world.source.counts(world.sandbox))} behind {world.source.what}."
         )
         memory = Memory.of(world.home)
-        is_first = count_rows(world.server_url, world.size.dataset.schema, "cases") == 0
+        is_first = not any(_rows(world).values())
         _change(world, memory, options, display)
         done = _run(world, settings, options, display, is_first=is_first)
         if done.error:
@@ -81,17 +87,21 @@ def tell(settings: Settings, options: Options, display: Display) -> Json:
 
 def _change(world: World, memory: Memory, options: Options, display: Display) -> None:
     """Make the changes of earlier runs again, which a new sandbox forgot, and new ones if asked."""
-    key = f"{world.size.cases}+{world.size.forms}"
-    earlier = memory.changes.setdefault(key, [])
+    earlier = memory.changes.setdefault(world.key, [])
     if earlier and world.is_new_sandbox:
-        changes.make(world.sandbox, earlier)
+        _make(world, earlier)
     if options.edit:
-        schema = world.size.dataset.schema
-        new = changes.new_changes(world.server_url, schema, len(earlier))
-        changes.make(world.sandbox, new)
+        new = world.source.new_changes(world.server_url, world.dataset.schema, len(earlier))
+        _make(world, new)
         earlier += new
         memory.save()
-        display.step(f"{max(len(new) - 1, 0)} cases were edited and {len(new[:1])} form submitted.")
+        display.step(f"{world.source.told(new)}.")
+
+
+def _make(world: World, changes: list[Change]) -> None:
+    for change in changes:
+        body = {name: value for name, value in change.items() if name != "action"}
+        world.sandbox.call(str(change["action"]), body)
 
 
 def _run(
@@ -131,8 +141,8 @@ def _run_with_fault(
 
 def _facts(world: World, done: Done, *, is_first: bool) -> Json:
     schema = done.place.schema
-    in_sandbox = world.sandbox.counts()
-    in_postgres = {name: count_rows(world.server_url, schema, name) for name in CHECKED}
+    in_sandbox = world.source.counts(world.sandbox)
+    in_postgres = _rows(world)
     differences = {
         name: {"postgres": rows, "sandbox": in_sandbox[name]}
         for name, rows in in_postgres.items()
@@ -145,7 +155,7 @@ def _facts(world: World, done: Done, *, is_first: bool) -> Json:
         "streams": [asdict(load) for load in done.loads],
         "rows": in_postgres,
         "differences": differences,
-        "answer": [list(row) for row in query.answer(world.server_url, schema, done.place.reader)],
+        "answer": [list(row) for row in _answer(world, done)],
     }
 
 
@@ -161,15 +171,25 @@ def _show(world: World, done: Done, facts: Json, display: Display) -> None:
         )
         for load in done.loads
     ]
-    kind = INCREMENTAL if facts["is_incremental"] else "First run: everything"
+    kind = world.source.incremental if facts["is_incremental"] else "First run: everything"
     display.step(f"Read, loaded and modelled in {done.seconds:.1f} s.")
     display.table(kind, ("stream", "rows this run", "rows in table", "seconds", "rows/s"), rows)
     if not facts["differences"]:
         counts = facts["rows"]
         display.say(f"Postgres has what the sandbox has: {_counted(counts)}.")
-    display.table(
-        query.TITLE, query.COLUMNS, query.answer(world.server_url, schema, done.place.reader)
-    )
+    question = world.source.question
+    display.table(question.title, question.columns, _answer(world, done))
+
+
+def _rows(world: World) -> dict[str, int]:
+    """Count the rows of the streams that are compared with the sandbox."""
+    schema = world.dataset.schema
+    return {name: count_rows(world.server_url, schema, name) for name in world.source.checked}
+
+
+def _answer(world: World, done: Done) -> list[tuple[object, ...]]:
+    place, question = done.place, world.source.question
+    return query.answer(world.server_url, place.schema, place.reader, question.query)
 
 
 def _counted(counts: object) -> str:
@@ -180,18 +200,20 @@ def _counted(counts: object) -> str:
 def _next(world: World, options: Options, display: Display) -> None:
     programs = _short(Path(sys.executable).parent)
     folder = _short(by_hand.write(world))
-    schema = world.size.dataset.schema
+    schema = world.dataset.schema
     display.say(f"\nThe data is in schema {schema}, in the files of {_short(world.home)}/postgres.")
     display.say("What to type next:")
     display.say(f"  {f'{programs}/scout psql':<30}  look around in SQL")
-    for command, meaning in NEXT if options.keep_running else (*NEXT, LEAVE_RUNNING):
+    chosen = "" if world.source.name == "commcare" else f" SOURCE={world.source.name}"
+    for line, meaning in NEXT if options.keep_running else (*NEXT, LEAVE_RUNNING):
+        command = line.replace("make demo", f"make demo{chosen}")
         display.say(f"  {command:<30}  {meaning}")
     if options.keep_running:
         display.say(f"The API goes on at {world.sandbox.url} until: make demo ARGS=--stop")
         url = shlex.quote(world.server_url)
         display.say(f"  PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}")
         display.say("The same pipe by hand:")
-        display.say(f"  {by_hand.command(programs, folder)}")
+        display.say(f"  {by_hand.command(world, programs, folder)}")
 
 
 def _short(path: Path) -> Path:

@@ -13,36 +13,18 @@ from typing import TYPE_CHECKING
 
 from scout_control import embedded
 from scout_control.demo import sandbox as sandboxes
+from scout_control.demo.source import Change, Source, dataset
 from scout_control.errors import ServerError
-from scout_control.rules.naming import Dataset, OwnerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scout_control.demo.sandbox import Sandbox
+    from scout_control.demo.sandbox import Sandbox, Size
+    from scout_control.rules.naming import Dataset
 
 POSTGRES, LOCK = "postgres", "demo.lock"
 DATA_DATABASE, STATE_DATABASE = "scout", "meltano"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """How much the sandbox serves."""
-
-    cases: int
-    forms: int
-
-    @property
-    def dataset(self) -> Dataset:
-        """Return the dataset of that size: another size is another source, with its own data."""
-        return Dataset(
-            owner_kind=OwnerKind.PROJECT,
-            owner_id="demo",
-            project_id="demo",
-            source_id=f"sandbox {self.cases}+{self.forms}",
-            source_type="commcare",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,33 +32,45 @@ class World:
     """Everything up and reachable."""
 
     home: Path
+    source: Source
     size: Size
     server_url: str = field(repr=False)
     meltano_url: str = field(repr=False)
     sandbox: Sandbox
     is_new_sandbox: bool
 
+    @property
+    def dataset(self) -> Dataset:
+        """Return the dataset that is shown."""
+        return dataset(self.source, self.size)
+
+    @property
+    def key(self) -> str:
+        """Return the name under which changes of the sandbox are remembered."""
+        return f"{self.source.name} {self.source.size(self.size)}"
+
 
 @contextmanager
-def started(home: Path, size: Size, *, keep_running: bool) -> Iterator[World]:
+def started(home: Path, source: Source, size: Size, *, keep_running: bool) -> Iterator[World]:
     """Start what is not running yet; end what was started here, unless it shall go on."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(home), ExitStack() as at_the_end:
         found = sandboxes.remembered(home)
-        if found and (found.cases, found.forms) != (size.cases, size.forms):
+        if found and found.size != size:
             found.stop()
             found = None
         if found is None:
-            process = sandboxes.start(home, size.cases, size.forms)
+            process = sandboxes.start(home, size)
             if not keep_running:
                 at_the_end.callback(sandboxes.end, process)
             server = _postgres(home, at_the_end, keep_running=keep_running)
-            sandbox = sandboxes.ready(home, process, size.cases, size.forms)
+            sandbox = sandboxes.ready(home, process, size)
         else:
             server = _postgres(home, at_the_end, keep_running=keep_running)
             sandbox = found
         yield World(
             home=home,
+            source=source,
             size=size,
             server_url=embedded.create_database(server, DATA_DATABASE),
             meltano_url=embedded.create_database(server, STATE_DATABASE),
@@ -134,7 +128,7 @@ class Memory:
 
     file: Path
     schema: str = ""
-    changes: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, home: Path) -> Memory:
