@@ -28,7 +28,7 @@ demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (
 	@$(BIN)/scout demo --source $(SOURCE) $(ARGS)
 
 test: $(READY) ## run all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## format, lint, types, import contracts, lock
 	@$(BIN)/ruff format --check .
