@@ -22,6 +22,8 @@ HEADERS = {"Accept": "application/json; version=2.0"}
 """Without the version most lists answer in CSV."""
 
 LARGEST_PAGE = 5000
+USUAL_PAGE = 1000
+"""What the server gives when nobody asks for a size."""
 
 
 def path(opportunity: int, resource: str = "") -> str:

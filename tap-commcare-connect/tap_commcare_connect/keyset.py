@@ -18,7 +18,7 @@ from dimagi_api.http import Api
 from tap_commcare_connect import connect
 from tap_commcare_connect.stream import Row
 
-TARGET_BYTES = 4 << 20
+TARGET_BYTES = 2 << 20
 
 
 class Envelope(msgspec.Struct):
@@ -49,15 +49,16 @@ class PageSize:
     @classmethod
     def of(cls, wanted: int | None, first: int) -> PageSize:
         """Return the size that a setting asks for, or one that learns."""
-        most = connect.LARGEST_PAGE
-        return cls(min(wanted, most), is_fixed=True) if wanted else cls(min(first, most))
+        if wanted:
+            return cls(min(wanted, connect.LARGEST_PAGE), is_fixed=True)
+        return cls(min(first, connect.USUAL_PAGE))
 
     def learn(self, rows: int, size_bytes: int) -> None:
         """Fit the size to the rows seen."""
         if self.is_fixed or not rows:
             return
         fitting = TARGET_BYTES * rows // max(size_bytes, 1)
-        self.rows = max(min(fitting, 4 * self.rows, connect.LARGEST_PAGE), 1)
+        self.rows = max(min(fitting, 4 * self.rows, connect.USUAL_PAGE), 1)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ PROPERTIES = th.PropertiesList(
         description="List the images of each visit.",
         default=False,
     ),
-    page_size("Rows per request, at most 5000. Default: as many as fill about 4 MB."),
+    page_size("Rows per request, at most 5000. Default: 1000, or as many as fill about 2 MB."),
     number(
         "visit_overlap",
         "Overlap of visits",
