@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,22 @@ def test_the_guide_from_the_first_command_to_the_last(scout, sandbox):
     assert scout("credentials", "revoke", *owner)[0] == 0
     assert scout("datasets", "drop", "river/hq", "--yes")[0] == 0
     assert scout("query", "river/hq", "select 1")[0] == 1
+
+
+def test_the_python_example_of_the_guide_works(postgres, sandbox, tmp_path, monkeypatch, capsys):
+    guide = (ROOT / "docs/guides/embed.md").read_text()
+    [example, *_] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    url = embedded.create_database(postgres, "control_of_the_guide")
+    monkeypatch.setenv("SCOUT_DATABASE_URL", url)
+    monkeypatch.setenv("SCOUT_ENCRYPTION_KEYS", generate())
+    monkeypatch.setenv("SCOUT_HOME", str(tmp_path))
+    monkeypatch.setenv("SCOUT_PROJECT_ROOT", str(ROOT))
+    login = {"user": sandbox.username, "key": sandbox.api_key}
+    exec(example, {"url": sandbox.url, "domain": sandbox.domain, **login})
+    said = capsys.readouterr().out
+
+    assert "completed {" in said
+    assert said.splitlines()[-1] == "[(120,)]"
 
 
 def test_what_is_wrong_has_the_exit_codes_of_the_contract(scout):

@@ -165,8 +165,6 @@ def cell(value: Any) -> str:
         return ", ".join(f"{name} {cell(each)}" for name, each in value.items()) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(cell(each) for each in value) or "-"
-    if isinstance(value, int):
-        return f"{value:,}"
     return str(value)
 
 

@@ -103,9 +103,11 @@ def keys() -> None:
 
 
 @keys.command("generate")
+@json_option
 def generate_key() -> None:
     """Print a new key for SCOUT_ENCRYPTION_KEYS."""
-    click.echo(generate())
+    key = generate()
+    answer({"key": key}, lambda: click.echo(key))
 
 
 @keys.command()
@@ -179,12 +181,14 @@ def tick(scout: Scout, *, is_working: bool, concurrency: int, idle_hours: float)
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
 def completion(shell: str) -> None:
     """Print what makes SHELL complete scout's commands: eval "$(scout completion bash)"."""
     found = get_completion_class(shell)
     context = click.get_current_context().find_root()
     if found is not None:
-        click.echo(found(context.command, {}, "scout", "_SCOUT_COMPLETE").source())
+        script = found(context.command, {}, "scout", "_SCOUT_COMPLETE").source()
+        answer({"script": script}, lambda: click.echo(script))
 
 
 class _OneLine(logging.Formatter):

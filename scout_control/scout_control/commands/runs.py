@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,8 +61,21 @@ OF_FAILURES = {
 @click.option("--full-refresh", is_flag=True, help="Forget the state and read everything.")
 @click.option("--early", is_flag=True, help="Continue a paused run before its time.")
 @click.option("--queue", "is_queued", is_flag=True, help="Leave it to a worker.")
+@click.option(
+    "--log-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep what Meltano and its plugins say, to see why a run fails.",
+)
 @with_scout
-def run(scout: Scout, dataset: str, *, full_refresh: bool, early: bool, is_queued: bool) -> None:
+def run(
+    scout: Scout,
+    dataset: str,
+    *,
+    full_refresh: bool,
+    early: bool,
+    is_queued: bool,
+    log_file: Path | None,
+) -> None:
     """Load and transform DATASET now: PROJECT/SOURCE, PROJECT/SOURCE/USER, schema or id.
 
     Exit code 75 when its source asks to wait, 77 when a person must connect an account.
@@ -80,6 +94,7 @@ def run(scout: Scout, dataset: str, *, full_refresh: bool, early: bool, is_queue
             early=early,
             on_progress=display.show,
             should_stop=lambda: bool(told_to_end),
+            log_file=log_file,
         )
     if signal.SIGINT in told_to_end and ended.status == "queued":
         ended = scout.runs.cancel(ended.run_id)  # a person ended it; SIGTERM leaves it to a worker

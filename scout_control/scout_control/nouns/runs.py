@@ -15,6 +15,7 @@ from scout_control.worker.executing import Caller, Step, caller_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
@@ -58,6 +59,7 @@ class Runs:
         early: bool = False,
         on_progress: Callable[[Step], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
+        log_file: Path | None = None,
     ) -> views.Run:
         """Run a dataset here and now, and return the run as it ended.
 
@@ -67,6 +69,7 @@ class Runs:
             early: Continue a paused run before its time.
             on_progress: Is told of every step.
             should_stop: Is asked every two seconds; the run is then handed back to the queue.
+            log_file: Where all that Meltano and its plugins say is kept.
 
         Raises:
             ConflictError: It is running somewhere already.
@@ -76,7 +79,11 @@ class Runs:
             run = _alive(session, dataset, full_refresh=full_refresh)
             _check_free(run, early=early)
         caller = Caller(
-            name=caller_name(), on_step=on_progress, should_stop=should_stop, early=early
+            name=caller_name(),
+            on_step=on_progress,
+            should_stop=should_stop,
+            early=early,
+            log_file=log_file,
         )
         if executing.execute(self._site, run.id, caller) is None:
             raise ConflictError(

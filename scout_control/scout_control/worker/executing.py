@@ -35,6 +35,7 @@ from scout_control.worker.watching import Reason, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from scout_control.store.models import Run
     from scout_control.worker.preparing import Preparation
@@ -65,6 +66,8 @@ class Caller:
     early: bool = False
     """Take a paused run before its time."""
     timeout: float = LONGEST_RUN_SECONDS
+    log_file: Path | None = None
+    """Where all that Meltano and its plugins say is kept."""
 
 
 def caller_name() -> str:
@@ -145,7 +148,8 @@ def _work(
     place = places.provision(site, run.dataset)
     if run.is_full_refresh and run.attempt == 1:
         places.forget_state(site, schema)  # later attempts go on where this one stops
-    meltano = MeltanoRun(preparing.pipeline(site, run, preparation, place), attempts(run)[-1])
+    pipeline = preparing.pipeline(site, run, preparation, place, caller.log_file)
+    meltano = MeltanoRun(pipeline, attempts(run)[-1])
     watch = Watch(site, locks, run.id, meltano, caller.name)
     watch.keep(preparation.login, preparation.credential_file)
     watch.stop_when(caller.should_stop)

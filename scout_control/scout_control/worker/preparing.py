@@ -113,7 +113,9 @@ def source_settings(
     return settings
 
 
-def pipeline(site: Site, run: Run, preparation: Preparation, place: Place) -> Pipeline:
+def pipeline(
+    site: Site, run: Run, preparation: Preparation, place: Place, log_file: Path | None = None
+) -> Pipeline:
     """Return what Meltano is to run."""
     schema = place.schema
     return Pipeline(
@@ -133,6 +135,7 @@ def pipeline(site: Site, run: Run, preparation: Preparation, place: Place) -> Pi
             f"{LOADER}DATABASE_URL": place.url(site.server_url_of(run.dataset)),
         },
         dbt_target=_dbt_target(site, schema),
+        log_file=log_file,
     )
 
 
