@@ -1,14 +1,15 @@
 """Reads windows of time ahead, several at once, and hands their pages out strictly in order.
 
-Order keeps the state simple: everything before the last page handed out is done. What is still
-open at its end is read last and alone, since rows that are edited meanwhile move there.
+Order keeps the state simple: everything before the last page handed out is done. Rows that are
+edited meanwhile move behind the last row. So windows are cut only up to a stamp that has rows after
+it, whatever the clock says, and what lies behind it is read last and alone.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,10 @@ from dimagi_api.errors import RejectedError, ShapeError
 
 from tap_commcare.positions import Start
 from tap_commcare.source import More, TimedPage, TimedSource
-from tap_commcare.windows import Cutter, Window
+from tap_commcare.windows import Cutter, Window, guesses
+
+FEWEST_GUESSES = 3
+MOST_GUESSES = 6
 
 Seen = frozenset[tuple[str, int]]
 
@@ -32,6 +36,8 @@ class Request:
     cutter: Cutter | None = None
     future: Future[TimedPage] | None = None
     is_resumed: bool = False
+    quiet_after: int | None = None
+    """A stamp behind which there were no rows: a hint where they end."""
     visited: set[int] = field(default_factory=set)
     """The pages of this window that were asked for: a circle of links would never end."""
 
@@ -135,14 +141,52 @@ class ReadAhead:
             window = Window(page.stamps[-1] - 1, request.window.until)
             self._line.appendleft(Request(window, seen=seen))
             return
-        end = self._end_of_cut(request.window, page)
-        if end is None or page.total is None:
+        if not self._is_worth_cutting(page):
             self._line.appendleft(self._next_page(request, page, seen))
-            return
-        rows = page.total - len(page.rows)
-        size, is_open = self.source.page_size, request.window.is_open
-        cutter = Cutter(page.stamps, end, rows, size, is_open=is_open)
+        elif request.window.until is None:
+            self._cut_open(request, page, seen)
+        else:
+            self._cut(page, request.window.until, int(page.total or 0) - len(page.rows), seen)
+
+    def _cut(self, page: TimedPage, end: int, rows: int, seen: Seen) -> None:
+        """Cut what follows a page until ``end``, which holds so many rows."""
+        cutter = Cutter(page.stamps, end, rows, self.source.page_size)
         self._line.appendleft(Cut(cutter, iter(cutter), seen))
+
+    def _cut_open(self, request: Request, page: TimedPage, seen: Seen) -> None:
+        """Cut what follows a page until a stamp with rows after it; those are read last."""
+        rows = int(page.total or 0) - len(page.rows)
+        end = timestamps.milliseconds(page.asked_at)
+        if request.quiet_after is not None:
+            end = min(end, request.quiet_after)
+        last, rows_after = None, 0
+        places = self._guesses(page, end, rows)
+        for place, probe in zip(places, self._probes(places), strict=True):
+            if probe.rows:
+                last, rows_after = place, probe.total or 0
+            else:
+                end = min(end, place)
+        if last is None:
+            following = self._next_page(request, page, seen)
+            self._line.appendleft(replace(following, quiet_after=end))
+            return
+        self._line.appendleft(Request(Window(last, None), quiet_after=end))
+        self._cut(page, last, max(rows - rows_after, 1), seen)
+
+    def _guesses(self, page: TimedPage, end: int, rows: int) -> list[int]:
+        if end <= page.stamps[-1]:
+            return []
+        count = min(max(self.width(), FEWEST_GUESSES), MOST_GUESSES)
+        return guesses(page.stamps, end, rows, self.source.page_size, count)
+
+    def _probes(self, places: Sequence[int]) -> list[TimedPage]:
+        """Return the first row after each place, and how many rows follow it."""
+        if self.executor is None:
+            return []
+        asked = [
+            self.executor.submit(self.source.page, Window(place, None), None, 1) for place in places
+        ]
+        return [probe.result() for probe in asked]
 
     def _next_page(self, request: Request, page: TimedPage, seen: Seen) -> Request:
         """Return the request for the next page of the same window."""
@@ -152,20 +196,14 @@ class ReadAhead:
         request.visited.add(place)
         return replace(request, more=page.more, seen=seen, future=None)
 
-    def _end_of_cut(self, window: Window, page: TimedPage) -> int | None:
-        """Return where windows end, if what is left of one is worth to be cut into some."""
+    def _is_worth_cutting(self, page: TimedPage) -> bool:
+        """Tell whether what follows a page is more than one page more."""
         if self.executor is None or self.width() == 1 or page.total is None or not page.rows:
-            return None
+            return False
         if page.total - len(page.rows) <= self.source.page_size:
-            return None
-        until = window.until
-        if until is None:
-            until = timestamps.milliseconds(page.asked_at)
-        last = page.stamps[-1]
+            return False
         # A page of one stamp is a crowd that only its own order can be followed through.
-        if last <= page.stamps[0] or until <= last:
-            return None
-        return until
+        return page.stamps[-1] > page.stamps[0]
 
     def _send_ahead(self) -> None:
         if self.executor is None:
@@ -182,8 +220,6 @@ class ReadAhead:
                     continue
                 self._line.insert(place, request)
                 item = request
-                if request.window.is_open and place > 0:
-                    del self._line[place + 1]
             if item.window.is_open and place > 0:
                 return
             if item.future is None:

@@ -72,7 +72,7 @@ class ByDateSource(Generic[Row]):
         answer = self._get(
             [("order_by", self.date), *dates], min(limit or self.page_size, self.page_size)
         )
-        if self.filters and not answer.value.objects and more is None:
+        if self.filters and not answer.value.objects and more is None and limit is None:
             self.filters = ()
             return self.page(window, more, limit)
         stamps = [self._stamp(row) for row in answer.value.objects]
@@ -111,16 +111,23 @@ class ByDateSource(Generic[Row]):
         Their order may differ from one request to the next, so a pass may miss some.
         """
         found: dict[str, Row] = {}
+        counted: set[str] = set()
+        total: int | None = None
         for _ in range(PASSES):
             offset = 0
             while True:
                 params = [("order_by", self.second_date), *dates, ("offset", str(offset))]
                 page = self._get(params, self.page_size).value
-                found |= {self.facts.identity(row): row for row in page.objects}
+                if page.total != total:
+                    # A row left or came, and the others moved up: what was seen proves nothing.
+                    counted, total = set(), page.total
+                fresh = {self.facts.identity(row): row for row in page.objects}
+                found |= fresh
+                counted |= fresh.keys()
                 offset += len(page.objects)
-                if not page.objects or page.total is None or offset >= page.total:
+                if not page.objects or total is None or offset >= total:
                     break
-            if page.total is None or len(found) >= page.total:
+            if total is None or len(counted) >= total:
                 return list(found.values())
         raise UnavailableError(
             f"{self.resource} of {self.domain} has more equal stamps than can be told apart.",

@@ -35,18 +35,17 @@ class Endpoint:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
-        del limit
         with self.lock:
             self.asked += 1
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            return self._page(window, more)
+            return self._page(window, more, limit)
         finally:
             with self.lock:
                 self.under_way -= 1
 
-    def _page(self, window: Window, more: More | None) -> TimedPage:
+    def _page(self, window: Window, more: More | None, limit: int | None) -> TimedPage:
         if window.until is not None and self.refuses_ends:
             raise RejectedError("'indexed_on.lte' is not a valid parameter.")
         found = [
@@ -56,8 +55,9 @@ class Endpoint:
             and (window.until is None or self.ignores_ends or row[0] <= window.until)
             and (more is None or list(row) > more["last"])
         ]
-        rows = found[: self.page_size]
-        following: More | None = {"last": list(rows[-1])} if len(rows) == self.page_size else None
+        size = limit or self.page_size
+        rows = found[:size]
+        following: More | None = {"last": list(rows[-1])} if len(rows) == size else None
         if self.goes_in_circles and following is not None:
             following = {"last": [-1, ""]}
         return TimedPage(
@@ -136,7 +136,9 @@ def test_a_read_goes_on_inside_a_crowd_and_then_ahead(executor):
     assert left == rows[50:]
 
 
-def test_rows_that_move_to_the_end_during_the_read_are_found_there(executor):
+@pytest.mark.parametrize("clock", [1_000_001, 50_000_000, 2_000_000_000_000])
+@pytest.mark.parametrize("gap", [1, 1000])
+def test_rows_that_move_to_the_end_during_the_read_are_found_there(executor, clock, gap):
     endpoint = Endpoint(crowded(list(range(0, 1_000_000, 1000))), 50)
     seen: dict[str, int] = {}
 
@@ -145,6 +147,6 @@ def test_rows_that_move_to_the_end_during_the_read_are_found_there(executor):
         seen |= {name: stamp for stamp, name in page.rows}
         if turn < 10:
             _, name = endpoint.rows.pop(900 - 40 * turn)
-            endpoint.rows.append((2_000_000_000_000 + turn, name))
+            endpoint.rows.append((clock + gap * turn, name))
 
     assert seen == {name: stamp for stamp, name in endpoint.rows}

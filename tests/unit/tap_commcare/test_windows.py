@@ -5,9 +5,10 @@ from __future__ import annotations
 import bisect
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_commcare.windows import Cutter, Window
+from tap_commcare.windows import Cutter, Window, guesses
 
 
 def count(stamps: list[int], window: Window) -> int:
@@ -16,10 +17,10 @@ def count(stamps: list[int], window: Window) -> int:
     return last - first
 
 
-def cut(stamps: list[int], page_size: int, *, is_open: bool) -> list[Window]:
+def cut(stamps: list[int], page_size: int) -> list[Window]:
     page = stamps[:page_size]
     rows = len(stamps) - len(page)
-    cutter = Cutter(page, stamps[-1], rows, page_size, is_open=is_open)
+    cutter = Cutter(page, stamps[-1], rows, page_size)
     windows = []
     for window in cutter:
         windows.append(window)
@@ -30,40 +31,66 @@ def cut(stamps: list[int], page_size: int, *, is_open: bool) -> list[Window]:
 @given(
     st.lists(st.integers(min_value=0, max_value=10**9), min_size=20, max_size=300),
     st.integers(min_value=2, max_value=15),
-    st.booleans(),
 )
-def test_windows_follow_each_other_to_the_end(stamps, page_size, is_open):
+def test_windows_follow_each_other_to_the_end(stamps, page_size):
     ordered = sorted(stamps)
 
-    windows = cut(ordered, page_size, is_open=is_open)
+    windows = cut(ordered, page_size)
 
     assert windows[0].after == ordered[page_size - 1] - 1
     for one, other in itertools.pairwise(windows):
         assert one.until == other.after
-    assert windows[-1].until == (None if is_open else max(ordered[-1], ordered[page_size - 1] - 1))
+    assert windows[-1].until == max(ordered[-1], ordered[page_size - 1] - 1)
 
 
 def test_even_data_takes_hardly_more_windows_than_pages():
     stamps = list(range(0, 10_000_000, 1000))
 
-    assert len(cut(stamps, 500, is_open=True)) <= 22
+    assert len(cut(stamps, 500)) <= 22
 
 
 def test_a_long_gap_is_crossed_in_a_few_steps():
     stamps = list(range(1000)) + list(range(10**9, 10**9 + 1000))
 
-    assert len(cut(stamps, 100, is_open=True)) < 60
+    assert len(cut(stamps, 100)) < 60
 
 
 def test_what_is_left_after_all_rows_were_found_is_one_window():
     stamps = [*range(0, 100_000, 100), 10**12]
     page, rows = stamps[:100], 900
-    cutter = Cutter(page, 10**12, rows, 100, is_open=True)
+    cutter = Cutter(page, 10**12, rows, 100)
 
     windows = []
     for window in cutter:
         windows.append(window)
         cutter.learn(window, count(stamps[:-1], window))
 
-    assert windows[-1].is_open
+    assert windows[-1].until == 10**12
     assert len(windows) < 14
+
+
+@pytest.mark.parametrize("gap", [0.1, 1, 30])
+def test_one_guess_lies_in_the_last_page(gap):
+    stamps = [round(1000 * gap * place) for place in range(10_000)]
+    end = 30 * 1000 * 10_000
+
+    found = [place for place in guesses(stamps[:100], end, 9_900, 100, 4) if place < stamps[-1]]
+
+    assert stamps[-110] <= found[-1]
+
+
+@given(
+    st.lists(st.integers(0, 1000), min_size=1, max_size=20),
+    st.integers(1, 10**9),
+    st.integers(1, 10**6),
+    st.integers(1, 5000),
+    st.integers(3, 16),
+)
+def test_guesses_lie_after_the_page_and_before_the_end(stamps, ahead, rows, page_size, count):
+    ordered = sorted(stamps)
+    end = ordered[-1] + ahead
+
+    found = guesses(ordered, end, rows, page_size, count)
+
+    assert len(found) <= count
+    assert all(ordered[-1] < place < end for place in found)
