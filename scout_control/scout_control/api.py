@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from scout_control.credentials import encryption
 from scout_control.nouns.datasets import Datasets
 from scout_control.nouns.logins import Credentials
+from scout_control.nouns.models import Models
 from scout_control.nouns.overview import Overview, Status
 from scout_control.nouns.owners import Connections, Projects
 from scout_control.nouns.runs import Runs
@@ -50,6 +51,7 @@ class Scout:
         self.credentials = Credentials(self.site)
         self.datasets = Datasets(self.site)
         self.runs = Runs(self.site)
+        self.models = Models(self.site)
 
     def init(self) -> str:
         """Set the installation up, or bring it to this version; return the store's version."""

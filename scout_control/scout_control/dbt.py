@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from scout_control.modelling import building, failures
+from scout_control.modelling import building, catalog, failures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,8 +119,8 @@ def _with_models(call: Call, schema: str) -> int:
             and call.command in BUILDING
             and not call.is_selective
         )
-        if build and is_idle:
-            building.describe(cursor, build)
+        if is_idle:
+            catalog.touch(cursor)
     if is_idle:
         sys.stdout.write("Nothing changed since the last build: all models are as they would be.\n")
         return 0

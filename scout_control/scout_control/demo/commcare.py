@@ -21,14 +21,15 @@ SOME_PREGNANCIES = """
      ORDER BY md5(case_id || %s) LIMIT %s
 """
 OPEN_PREGNANCIES = """\
-select household.properties ->> 'village' as village,
+select household.village,
        count(*) as open_pregnancies,
-       count(*) filter (where pregnancy.properties ->> 'risk' = 'high') as high_risk,
-       string_agg(distinct pregnancy.properties ->> 'language', ', ') as languages
-  from stg_commcare__cases as pregnancy
-  join stg_commcare__cases as household
-    on household.case_id = pregnancy.indices #>> '{parent,case_id}'
- where pregnancy.case_type = 'pregnancy' and not pregnancy.is_closed
+       count(*) filter (where pregnancy.risk = 'high') as high_risk,
+       min(pregnancy.edd)::text as first_due,
+       string_agg(distinct pregnancy.language, ', ') as languages
+  from case_pregnancy as pregnancy
+  join case_household as household
+    on household.case_id = pregnancy.parent_case_id
+ where not pregnancy.is_closed
  group by village
  order by open_pregnancies desc, village
  limit 5"""
@@ -48,7 +49,7 @@ class CommCare(Source):
     }
     question = Question(
         title="Open pregnancies by village",
-        columns=("village", "open_pregnancies", "high_risk", "languages"),
+        columns=("village", "open_pregnancies", "high_risk", "first_due", "languages"),
         query=OPEN_PREGNANCIES,
     )
 

@@ -18,6 +18,6 @@ def answer(server_url: str, schema: str, reader: str, query: str) -> list[tuple[
         cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         try:
             cursor.execute(query)
-        except psycopg2.errors.UndefinedTable:
+        except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn):
             return []
         return list(cursor.fetchall())

@@ -132,11 +132,6 @@ def finish(cursor: Cursor, build: Build, results: Path, *, is_complete: bool) ->
     if is_complete:
         for name, mark in build.marks.items():
             state.mark(cursor, name, mark)
-    describe(cursor, build)
-
-
-def describe(cursor: Cursor, build: Build) -> None:
-    """Let comments and catalog say what is there now."""
     catalog.comment(cursor, build.generated.models)
     catalog.refresh(cursor, build.generated.models)
 

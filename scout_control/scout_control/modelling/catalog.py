@@ -104,6 +104,12 @@ BAD = """
      WHERE catalog.table_name = %s AND same.table_name = catalog.table_name
        AND catalog.position = same.position AND same.position > 0
 """
+TOUCH = """
+    UPDATE _scout_catalog AS catalog
+       SET updated_at = (SELECT max(completed_at) FROM _scout_loads
+                          WHERE stream = catalog.table_name)
+     WHERE position = 0 AND kind = 'table'
+"""
 REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = ANY (%s)"
 READ = """
     SELECT table_name, column_name, kind, data_type, is_nullable, is_key, refers_to, description,
@@ -179,6 +185,13 @@ def refresh(cursor: Cursor, models: Iterable[Model]) -> None:
             form = next((one.table.name for one in models if one.table.key == main), None)
             if is_lesser and form:
                 cursor.execute(REFERS, [f"{form}.form_id", name, ["form_id"]])
+
+
+def touch(cursor: Cursor) -> None:
+    """Say when tables were loaded last, where nothing else changed."""
+    cursor.execute("SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads')")
+    if None not in (cursor.fetchone() or [None]):
+        cursor.execute(TOUCH)
 
 
 def read(cursor: Cursor) -> list[dict[str, Any]]:

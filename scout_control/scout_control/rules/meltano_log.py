@@ -17,6 +17,7 @@ DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
 OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
+REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # of scout-dbt, without values
 ERRORS = frozenset({"error", "critical"})
 EXTRACTOR, LOADER = "extractors", "loaders"
 
@@ -95,7 +96,12 @@ class RunLog:
 
     def _line_of_dbt(self, text: str) -> None:
         """Keep which model or test failed; what Postgres says of it may quote a value."""
-        if found := MODEL_FAILED.search(text):
+        if found := REASON.search(text):
+            self.failed_models = [
+                f"{each}: {found['why']}" if each == found["of"] else each
+                for each in self.failed_models
+            ]
+        elif found := MODEL_FAILED.search(text):
             self.failed_models.append(found["kind"] or f"{found['what']} {found['name']}")
 
     def _progress(self, event: dict[str, Any]) -> Progress | None:

@@ -1,0 +1,140 @@
+"""The models of a dataset: described, generated into a folder, documented as one page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from psycopg2 import sql
+
+from scout_control.errors import ConflictError, NotFoundError, RunFailedError
+from scout_control.meltano import PASSED_ON
+from scout_control.modelling import building, catalog, generating, package
+from scout_control.rules.naming import reader_role
+from scout_control.store import lookups
+from scout_control.store.locks import Locks, of_dataset
+from scout_control.worker import places
+from scout_control.worker.preparing import LOADER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scout_control.provision import Place
+    from scout_control.store.models import Dataset
+    from scout_control.worker.site import Site
+
+PAGE = "static_index.html"
+TRANSFORM = "transform"
+NOT_THERE = (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidParameterValue)  # table, role
+
+
+@dataclass(frozen=True)
+class Models:
+    """What datasets look like to people who read them."""
+
+    _site: Site
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return the tables of a dataset with their columns, as its catalog says.
+
+        Raises:
+            NotFoundError: There is no such dataset, or it was never transformed.
+        """
+        dataset = self._dataset(name)
+        schema = dataset.schema_name
+        try:
+            with building.opened(self._site.server_url_of(dataset), schema) as cursor:
+                reader = sql.Identifier(reader_role(schema))
+                cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(reader))
+                tables = catalog.read(cursor)
+        except NOT_THERE:
+            raise NotFoundError(
+                f"{lookups.path(dataset)} has no catalog yet.",
+                f"Load and transform it: scout run {lookups.path(dataset)}",
+            ) from None
+        return {"dataset": lookups.path(dataset), "schema": schema, "tables": tables}
+
+    def generate(self, name: str, folder: Path) -> list[str]:
+        """Write the generated models of a dataset as a dbt package; return their names.
+
+        Raises:
+            ConflictError: A run of the dataset is in progress.
+        """
+        with self._held(name) as (dataset, place):
+            url = place.url(self._site.server_url_of(dataset))
+            with building.opened(url, place.schema) as cursor:
+                generated = generating.generate(cursor)
+            package.write(generated.models, folder)
+            return [model.table.name for model in generated.models]
+
+    def document(self, name: str, page: Path) -> Path:
+        """Write the documentation of a dataset as one static page.
+
+        Raises:
+            ConflictError: A run of the dataset is in progress.
+            RunFailedError: dbt could not write it.
+        """
+        with self._held(name) as (dataset, place):
+            target = self._site.settings.home / "dbt" / place.schema
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            done = subprocess.run(  # noqa: S603 - a fixed program
+                [*_program(), "docs", "generate", "--static", *self._variables(dataset)],
+                env=self._environment(dataset, place, target),
+                capture_output=True,
+                check=False,
+            )
+        if done.returncode or not (target / PAGE).is_file():
+            raise RunFailedError(
+                "dbt could not write the documentation.", f"Look into {target}/dbt.log."
+            )
+        page.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(target / PAGE, page)
+        return page
+
+    def _dataset(self, name: str) -> Dataset:
+        with self._site.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            lookups.path(dataset)
+            return dataset
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[tuple[Dataset, Place]]:
+        """Hold a dataset's lock and a login of its writer."""
+        dataset = self._dataset(name)
+        with closing(Locks(self._site.store)) as locks:
+            if not locks.take(of_dataset(dataset.id)):
+                raise ConflictError(
+                    f"A run of {lookups.path(dataset)} is in progress.", "Try again after it."
+                )
+            yield dataset, places.provision(self._site, dataset)
+
+    def _variables(self, dataset: Dataset) -> list[str]:
+        source_type = self._site.plugins.source_type(dataset.project_source.source.source_type)
+        is_connect = any(block.endswith("-connect") for block in source_type.blocks)
+        return ["--vars", "source_type: connect"] if is_connect else []
+
+    def _environment(self, dataset: Dataset, place: Place, target: Path) -> dict[str, str]:
+        project = str(self._site.settings.project_root / TRANSFORM)
+        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return {
+            **inherited,
+            "PATH": os.defpath,
+            "DBT_PROJECT_DIR": project,
+            "DBT_PROFILES_DIR": project,
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(target),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            f"{LOADER}DATABASE_URL": place.url(self._site.server_url_of(dataset)),
+            f"{LOADER}DEFAULT_TARGET_SCHEMA": place.schema,
+        }
+
+
+def _program() -> list[str]:
+    return [str(Path(sys.executable).with_name("scout-dbt"))]
