@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
+import psycopg2
 import pytest
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError
 from scout_control.rules import expiry
 from scout_control.store.models import Run
 from scout_control.worker import upkeep
 from sqlalchemy import update
+
+from scout_control import scratch
+
+
+@pytest.fixture
+def installation(shared_installation, tmp_path):
+    """The installation of all tests here, with acts of this test's own."""
+    made = replace(shared_installation, folder=tmp_path)
+    made.act()
+    return made
 
 
 def wait_until(is_so, seconds=20.0):
@@ -73,7 +87,9 @@ def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(in
         installation.scout.run(dataset)
     installation.act(rows=5)
     with installation.scout.site.store.begin() as session:  # as if time had passed
-        session.execute(update(Run).values(resume_at=datetime.now(UTC)))
+        session.execute(
+            update(Run).where(Run.status == "paused").values(resume_at=datetime.now(UTC))
+        )
     done = installation.scout.run(dataset)
 
     assert (paused.status, paused.resume_at) == ("paused", resume_at)
@@ -87,7 +103,7 @@ def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(ins
     source = dataset.split("/")[1]
     installation.act(exit=77)
     run = installation.scout.run(dataset)
-    [login] = installation.scout.credentials.list()
+    [login] = [each for each in installation.scout.credentials.list() if each.source == source]
     again = installation.scout.run(dataset)
     refused = installation.scout.datasets.show(dataset)
 
@@ -101,6 +117,45 @@ def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(ins
     assert installation.scout.datasets.show(dataset).next_sync_at <= datetime.now(UTC)
     assert installation.scout.run(dataset).status == "completed"
     assert installation.told()[-1]["key"] == "new"
+
+
+def test_a_secret_is_in_no_argument_no_file_of_ours_and_no_table(installation):
+    dataset = installation.dataset()
+    canary = f"canary-{uuid.uuid4().hex}"
+    source = dataset.split("/")[1]
+    installation.scout.credentials.save(source, "settings", {"key": canary}, project="river")
+    installation.act(seconds=3)
+    thread = threading.Thread(target=installation.scout.run, args=[dataset])
+    thread.start()
+    wait_until(installation.told)
+    arguments = [str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"])]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in scratch.IN_MEMORY.glob("scout-run-*")}
+    thread.join()
+    (installation.folder / "told").unlink()  # the tap's own, to show that it got the secret
+    folders = (installation.settings.home, installation.settings.project_root)
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+    assert [each for each in arguments if canary in each] == []
+    assert modes <= {0o700}
+    assert [path for path in files if canary.encode() in path.read_bytes()] == []
+    assert canary not in dump(installation)
+
+
+def dump(installation):
+    """Return all that control and Meltano have written to the database."""
+    connection = psycopg2.connect(installation.settings.database_url)
+    found = []
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format('SELECT t::text FROM %I.%I AS t', schemaname, tablename) "
+            "FROM pg_tables WHERE schemaname LIKE 'scout%'"
+        )
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
+            found += [row for (row,) in cursor.fetchall()]
+    connection.close()
+    assert len(found) > 10
+    return "\n".join(found)
 
 
 def test_a_failed_run_is_tried_again_later_and_later(installation):
@@ -152,7 +207,8 @@ def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(i
     store = installation.scout.site.store
     with store.begin() as session:  # as if time had passed
         silent = datetime.now(UTC) - expiry.DEAD_AFTER * 2
-        session.execute(update(Run).values(heartbeat_at=silent))
+        is_running = Run.status == "running"
+        session.execute(update(Run).where(is_running).values(heartbeat_at=silent))
     wait_until(lambda: upkeep.take_over(installation.scout.site, datetime.now(UTC)) == 1)
     done = installation.scout.run(dataset)
 
