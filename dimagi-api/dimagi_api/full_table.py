@@ -73,8 +73,8 @@ class Versions:
         with self._lock:
             if stream.name not in self._chosen:
                 entries = [self._bookmarks.read(stream.name, domain) for domain in self._domains]
-                begun = [int(entry["version"]) for entry in entries if "version" in entry]
-                last = [int(entry.get("last_version", 0)) for entry in entries]
+                begun = [n for entry in entries if (n := _number(entry, "version"))]
+                last = [_number(entry, "last_version") for entry in entries]
                 new = max(int(time.time() * 1000), max(last, default=0) + 1)
                 self._chosen[stream.name] = max(begun, default=new)
                 self._pending[stream.name] = set(self._domains)
@@ -105,9 +105,15 @@ class Versions:
             self._bookmarks.write(stream.name, each, left | {"last_version": version})
 
 
+def _number(entry: Entry, name: str) -> int:
+    """Return a number of a state that others may have written; 0 if it is none."""
+    value = entry.get(name)
+    return value if type(value) is int else 0
+
+
 def was_completed(entry: Entry) -> bool:
     """Tell whether this domain was completed a short while ago, under the same version."""
-    age = time.time() - float(entry.get("completed_at", 0))
+    age = time.time() - _number(entry, "completed_at")
     return bool(entry.get("is_complete")) and age < FRESH_SECONDS
 
 

@@ -209,6 +209,7 @@ class Api:
             if self._is_passing(gate, backoff, response, url):
                 continue
             if response.status_code == 200:
+                self.login.accept(header)
                 try:
                     asked_at = server_time(response) - response.elapsed
                     return Answer(_read(response, read, url), asked_at)

@@ -22,6 +22,8 @@ from dimagi_api.errors import LoginRefusedError
 log = logging.getLogger(__name__)
 
 LONGEST_MARGIN_SECONDS = 60.0
+# New tokens that never work are not the token's fault: no more of them are spent.
+TOKENS_REFUSED_AT_ONCE = 1
 
 
 class TokenAnswer(msgspec.Struct, kw_only=True):
@@ -41,6 +43,9 @@ class Login(Protocol):
     def renew(self, refused: str) -> bool:
         """Tell whether there is another header to try than the one that was refused."""
 
+    def accept(self, header: str) -> None:
+        """Note that the server accepted a header."""
+
     def finish(self) -> None:
         """Say at the end of a run what a person must know."""
 
@@ -58,6 +63,9 @@ class FixedLogin:
     def renew(self, refused: str) -> bool:
         """Tell that there is no other header to try."""
         return refused != self.value
+
+    def accept(self, header: str) -> None:
+        """Note nothing: it is the only one."""
 
     def finish(self) -> None:
         """Say nothing: nothing changed."""
@@ -108,6 +116,7 @@ class OAuthLogin:
         self._access_token = access_token
         self._renew_at = float("inf")
         self._is_stored = True
+        self._refused_unproven = 0
         if file is None:
             log.warning(
                 "credential_file is not set: a refresh token that the server rotates is lost"
@@ -127,8 +136,16 @@ class OAuthLogin:
         """Refresh, unless another thread has done so since the refused request was made."""
         with self._lock:
             if refused == f"Bearer {self._access_token}":
+                if self._refused_unproven >= TOKENS_REFUSED_AT_ONCE:
+                    return False
+                self._refused_unproven += 1
                 self._refresh()
             return True
+
+    def accept(self, header: str) -> None:
+        """Note that a token worked: when it is refused later, another one may work, too."""
+        if header == f"Bearer {self._access_token}":
+            self._refused_unproven = 0
 
     def finish(self) -> None:
         """Announce a rotated refresh token that ends with this run."""

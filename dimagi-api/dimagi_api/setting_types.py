@@ -27,6 +27,12 @@ def number(
     return th.Property(name, kind(minimum=0), title=title, description=description, default=default)
 
 
+def seconds(name: str, title: str, description: str, default: int) -> th.Property[Any]:
+    """Declare a time-out, which is never 0."""
+    kind = th.NumberType(exclusive_minimum=0)
+    return th.Property(name, kind, title=title, description=description, default=default)
+
+
 def page_size(description: str) -> th.Property[Any]:
     """Declare how many rows a request asks for."""
     kind = th.IntegerType(minimum=1)
@@ -68,6 +74,6 @@ REQUESTING = (
         "How long one request is retried through failures that pass.",
         300,
     ),
-    number("connect_timeout", "Connect time-out", "Seconds to wait for a connection.", 10),
-    number("read_timeout", "Read time-out", "Seconds to wait for the next bytes.", 120),
+    seconds("connect_timeout", "Connect time-out", "Seconds to wait for a connection.", 10),
+    seconds("read_timeout", "Read time-out", "Seconds to wait for the next bytes.", 120),
 )

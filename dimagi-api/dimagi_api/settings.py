@@ -6,6 +6,7 @@ A message names the setting and what is wrong, never its value: it may be a secr
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,6 +63,19 @@ def without_blanks(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in config.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Check what a JSON schema lets pass.
+
+    Raises:
+        SettingsError: A number is no number, or a text could not stand in a header.
+    """
+    for name, value in config.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f"{name} must be a number.")
+        if isinstance(value, str) and not value.strip().isprintable():
+            raise SettingsError(f"{name} holds a line break or another control character.")
 
 
 def limits(config: Mapping[str, Any]) -> Limits:

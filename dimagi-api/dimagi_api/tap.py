@@ -81,6 +81,7 @@ class ApiTap(Tap, abc.ABC):
 
     def check_settings(self) -> None:
         """Raise SettingsError for what a JSON schema cannot see."""
+        settings.check_values(self.config)
         settings.checked_base_url(str(self.config["base_url"]))
         settings.chosen_login(self.config, self.logins)
         start_date = self.config.get("start_date")
@@ -230,6 +231,7 @@ class _Sample:
 RULES = {
     "type": "must be of type {}",
     "minimum": "must be at least {}",
+    "exclusiveMinimum": "must be more than {}",
     "maximum": "must be at most {}",
     "enum": "must be one of {}",
 }

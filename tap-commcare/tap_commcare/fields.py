@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from dimagi_api.errors import ShapeError
 from dimagi_api.messages import Record
 
 from tap_commcare import schemas, values
 
 Row = Mapping[str, Any]
+
+SHAPE_REMEDY = "Nothing was taken from this page; look for a newer version of this tap."
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,16 @@ def columns(fields: Sequence[Field]) -> dict[str, schemas.Column]:
 
 
 def records(fields: Sequence[Field], rows: Iterable[Row], domain: str) -> Iterator[Record]:
-    """Yield the records of rows."""
+    """Yield the records of rows.
+
+    Raises:
+        ShapeError: A row has no identity.
+    """
+    key = fields[0].name
     for row in rows:
         record = {"domain": domain}
         for field in fields:
             record[field.name] = field.kind.convert(row.get(field.source or field.name))
+        if record[key] is None:
+            raise ShapeError(f"The server sent a row without {key}.", SHAPE_REMEDY)
         yield record

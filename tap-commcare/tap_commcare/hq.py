@@ -5,6 +5,7 @@ It knows no stream.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urljoin, urlsplit
 
 from dimagi_api.errors import (
@@ -18,14 +19,14 @@ from dimagi_api.errors import (
 )
 from dimagi_api.http import Refusal
 
+VERSION = re.compile(r"v\d+(\.\d+)?")
+
 # The server's own words for a 401 that no other credential would change.
 CLOSED = (
     ("subscription", "The plan of {domain} does not include API access.",
      "Ask the owner of the project space to change the subscription."),
     ("cut off", "API access of {domain} was cut off after too many requests.",
      "Ask Dimagi's support to open it again."),
-    ("not authorized", "There is no project space {domain} that this account may see.",
-     "Check the spelling of the setting domain, and the account's membership."),
 )  # fmt: skip
 
 
@@ -59,6 +60,12 @@ def explain(refusal: Refusal) -> ApiError:
 
 def _explain_401(refusal: Refusal) -> ApiError:
     said = refusal.error.lower()
+    if "not authorized" in said:
+        return ForbiddenError(
+            f"The account may not read {refusal.where} (HTTP 401).",
+            f"Check the spelling of the setting domain, now {refusal.domain}, and the account's"
+            " membership and permissions there.",
+        )
     for words, cause, remedy in CLOSED:
         if words in said:
             return AccessClosedError(cause.format(domain=refusal.domain), remedy)
@@ -83,7 +90,7 @@ def next_path(link: object, asked: str) -> str | None:
         asked: Path and query of the page itself.
 
     Raises:
-        ShapeError: It cannot be followed, or leads to the page that it came from.
+        ShapeError: It cannot be followed, or leads out of the list or to the same page.
     """
     if link is None or link == "":
         return None
@@ -95,10 +102,20 @@ def next_path(link: object, asked: str) -> str | None:
         parts = urlsplit(urljoin("http://host" + asked, link))
     except ValueError:
         raise ShapeError("its next page is no link.") from None
-    following = parts.path + (f"?{parts.query}" if parts.query else "")
+    here = urlsplit(asked)
+    is_link = parts.scheme in {"http", "https"} and bool(parts.query)
+    if not is_link or _resource(parts.path) != _resource(here.path):
+        raise ShapeError("its next page is no page of this list.")
+    following = f"{here.path}?{parts.query}"
     if following == asked:
         raise ShapeError("its next page is itself.")
     return following
+
+
+def _resource(path: str) -> tuple[str, ...]:
+    """Return what a path is about, by whatever address and version of the API it is reached."""
+    segments = path.rpartition("/api/")[2].split("/")
+    return tuple(part for part in segments if part and not VERSION.fullmatch(part))
 
 
 def check_domain(found: object, domain: str) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from dimagi_api import settings, timestamps
-from dimagi_api.full_table import FullTableReading, ListSource, Versions
+from dimagi_api.full_table import FullTableReading, Versions
 from dimagi_api.http import Api
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading
@@ -23,6 +23,7 @@ from tap_commcare import applications, case_v1, cases, fields, forms, lists, tab
 from tap_commcare.by_date import ByDateSource
 from tap_commcare.dated_list import DatedListReading
 from tap_commcare.incremental import Member, TimedReading
+from tap_commcare.locations import LocationsSource
 from tap_commcare.streams.people import USERS
 from tap_commcare.streams.places import LOCATIONS
 from tap_commcare.tastypie import ListEndpoint
@@ -188,14 +189,10 @@ def _list(world: World, domain: str, chosen: Chosen) -> Reading:
 def _locations(world: World, domain: str, chosen: Chosen) -> Reading:
     size = world.page_size(lists.MOST_ROWS)
 
-    def changed_since(moment: str | None) -> ListSource:
-        params = [] if moment is None else [("last_modified__gte", moment)]
-        return lists.endpoint(world.api, domain, "location/v1", size, params)
-
     return DatedListReading(
         domain=domain,
         stream=chosen["locations"],
-        source=changed_since,
+        source=partial(LocationsSource, world.api, domain, size),
         make=partial(fields.records, LOCATIONS, domain=domain),
         versions=world.versions,
         overlap=world.overlap,

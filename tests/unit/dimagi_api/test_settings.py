@@ -63,3 +63,11 @@ def test_exactly_one_login_must_be_complete():
     for config in ({}, {"username": "u"}, {"username": "u", "api_key": "k", "access_token": "t"}):
         with pytest.raises(SettingsError, match=r"username, api_key"):
             settings.chosen_login(config, LOGINS)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "line\nbreak", "nul\0"])
+def test_values_that_no_request_can_bear_are_refused_by_name(value):
+    with pytest.raises(SettingsError, match="that_setting") as caught:
+        settings.check_values({"that_setting": value})
+
+    assert "break" not in str(caught.value).replace("line break", "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from dimagi_api.errors import ShapeError
+from dimagi_api.errors import ForbiddenError, ShapeError
+from dimagi_api.http import Refusal
 from dimagi_api.stream import thawed
 from tap_commcare import applications, case_v1, cases, fields, forms, hq, tables, values
 from tap_commcare.streams.places import LOCATIONS
@@ -179,7 +180,7 @@ def test_rows_of_one_document_are_told_apart():
     [
         ("https://other.example/a/d/api/case/v2/?cursor=x", "/a/d/api/case/v2/?cursor=x"),
         ("http://hq.example/a/d/api/case/v2/?cursor=x", "/a/d/api/case/v2/?cursor=x"),
-        ("/a/d/api/form/v1/?offset=2", "/a/d/api/form/v1/?offset=2"),
+        ("/a/d/api/v0.6/case/?cursor=x", "/a/d/api/case/v2/?cursor=x"),
         ("?limit=1&offset=1", "/a/d/api/case/v2/?limit=1&offset=1"),
         ({"cursor": "a=b"}, "/a/d/api/case/v2/?cursor=a%3Db"),
         (None, None),
@@ -190,7 +191,21 @@ def test_the_next_page_is_found_at_home(link, path):
     assert hq.next_path(link, "/a/d/api/case/v2/?limit=1") == path
 
 
-@pytest.mark.parametrize("link", [7, ["x"], {}, "/a/d/api/case/v2/?limit=1", "http://[bad"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        7,
+        ["x"],
+        {},
+        "/a/d/api/case/v2/?limit=1",
+        "http://[bad",
+        "javascript:alert(1)",
+        "file:///etc/passwd?x",
+        "//other.example/?x=1",
+        "/a/d/api/form/v1/?offset=2",
+        "/a/d/api/case/v2/",
+    ],
+)
 def test_a_next_that_leads_nowhere_or_in_a_circle_is_an_error(link):
     with pytest.raises(ShapeError):
         hq.next_path(link, "/a/d/api/case/v2/?limit=1")
@@ -200,3 +215,15 @@ def test_single_values():
     assert [values.text(v) for v in ("a", "", None, 7, True)] == ["a", None, None, "7", "true"]
     assert [values.flag(v) for v in (True, "False", "", None)] == [True, False, None, None]
     assert [values.integer(v) for v in (7, "7", "x", None, True)] == [7, 7, None, None, None]
+
+
+@pytest.mark.parametrize("row", [{}, {"location_id": None}, {"location_id": ""}])
+def test_a_row_of_a_list_without_its_identity_is_another_shape(row):
+    with pytest.raises(ShapeError, match="without location_id"):
+        list(fields.records(LOCATIONS, [row], "d"))
+
+
+def test_one_part_that_may_not_be_read_does_not_close_the_domain():
+    refusal = Refusal(401, "https://hq.example/a/d/api/user/v1/", "d", "not authorized")
+
+    assert isinstance(hq.explain(refusal), ForbiddenError)
