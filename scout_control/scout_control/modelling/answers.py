@@ -1,7 +1,7 @@
 """Types of answers: from what an application calls a question to SQL that reads its text.
 
 No cast can fail: a text is cast only when it has the form that the type asks for, so that a bad
-answer becomes null on every version of Postgres. Pure.
+answer becomes null on every version of Postgres and in every locale. Pure.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DAY = (
-    r"\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])"
-    r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2\d))"
+    r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-9]))"
 )
-CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
-ZONE = r"(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
+CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+ZONE = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
 # A year 0 is none, and 29 February is not a day of every year.
 REAL_DAY = (
     "(left({v}, 4) <> '0000' and (substr({v}, 6, 5) <> '02-29' or left({v}, 4)::int % 4 = 0 "
     "and (left({v}, 4)::int % 100 <> 0 or left({v}, 4)::int % 400 = 0)))"
 )
-NUMBER = r"[+-]?(?:\d{1,200}(?:\.\d{0,200})?|\.\d{1,200})(?:[eE][+-]?\d{1,2})?"
-DEGREES = r"-?\d{1,3}(?:\.\d{0,30})?"
-PLACE = rf"{DEGREES} {DEGREES}(?: -?\d{{1,9}}(?:\.\d{{0,30}})?){{0,2}}"
+NUMBER = r"[+-]?(?:[0-9]{1,200}(?:\.[0-9]{0,200})?|\.[0-9]{1,200})(?:[eE][+-]?[0-9]{1,2})?"
+DEGREES = r"-?[0-9]{1,3}(?:\.[0-9]{0,30})?"
+PLACE = rf"{DEGREES} {DEGREES}(?: -?[0-9]{{1,9}}(?:\.[0-9]{{0,30}})?){{0,2}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ ANSWERS = {
     "text": Answer(column_type="text"),
     "json": Answer(column_type="jsonb"),
     "integer": Answer(
-        column_type="bigint", sql=r"case when {v} ~ '^[+-]?\d{1,18}$' then {v}::bigint end"
+        column_type="bigint", sql=r"case when {v} ~ '^[+-]?[0-9]{1,18}$' then {v}::bigint end"
     ),
     "number": Answer(
         column_type="numeric", sql=f"case when {{v}} ~ '^{NUMBER}$' then {{v}}::numeric end"

@@ -107,7 +107,7 @@ def prepare(cursor: Cursor, schema: str, project: Path, packages: Path) -> Build
             for model in due
         ],
     )
-    streams = reading.streams(cursor)
+    streams = reading.streams(cursor) - {model.table.name for model in generated.models}
     marks = {
         PROJECT_MARK: _digest(project, streams),
         DATA_MARK: reading.data(cursor, streams, generated.moment),

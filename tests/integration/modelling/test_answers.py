@@ -1,0 +1,80 @@
+"""Casts that never fail: a good answer is read exactly, a bad one becomes null."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scout_control.modelling.answers import ANSWERS
+
+GOOD = [
+    ("integer", "42", 42),
+    ("integer", "-7", -7),
+    ("number", "3.10", Decimal("3.10")),
+    ("number", "1e3", Decimal(1000)),
+    ("date", "2024-02-29", date(2024, 2, 29)),
+    ("moment", "2026-01-02T03:04:05.000001Z", datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC)),
+    ("moment", "2026-01-02T03:04:05+05:30", datetime(2026, 1, 1, 21, 34, 5, tzinfo=UTC)),
+    ("moment", "2026-01-02 03:04", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
+    ("time", "13:45:00.000+05:30", time(13, 45)),
+    ("choices", "a b  c", ["a", "b", "c"]),
+    ("place", "12.97 77.59 0.0 10.0", "12.97 77.59 0.0 10.0"),
+]
+BAD = [
+    *(
+        ("integer", text)
+        for text in ("", "1.0", "1_000", "0x1F", "9" * 19, "\u0661", "NaN", "12 years")
+    ),
+    *(("number", text) for text in ("NaN", "Infinity", "1,5", "1e999", ".", "--1")),
+    *(("date", text) for text in ("2023-02-29", "2026-02-30", "0000-01-01", "today", "01/02/2026")),
+    *(("moment", text) for text in ("2026-13-01T00:00:00Z", "now", "2026-01-01T24:00:00Z")),
+    *(("time", text) for text in ("25:00", "noon")),
+    *(("place", text) for text in ("somewhere", "12.9", "a b c d")),
+]
+
+
+def asked(answer):
+    return ANSWERS[answer].read("v").replace("%", "%%")
+
+
+def read(cursor, answer, text):
+    cursor.execute(f"SELECT {asked(answer)} FROM (SELECT %s::text AS v) AS t", [text])
+    return cursor.fetchone()[0]
+
+
+@pytest.fixture(scope="module")
+def cursor(postgres):
+    opened = psycopg2.connect(postgres, options="-c timezone=Asia/Kolkata -c datestyle=German")
+    opened.autocommit = True
+    with opened.cursor() as found:
+        yield found
+    opened.close()
+
+
+@pytest.mark.parametrize(("answer", "text", "value"), GOOD)
+def test_a_good_answer_is_read_exactly_whatever_the_session_prefers(cursor, answer, text, value):
+    cursor.execute("SET datestyle TO ISO")  # the driver reads dates in no other
+    assert read(cursor, answer, text) == value
+
+
+@pytest.mark.parametrize(("answer", "text"), BAD)
+def test_a_bad_answer_becomes_null(cursor, answer, text):
+    assert read(cursor, answer, text) is None
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+    | st.text("0123456789-+:.TZ eE ", max_size=30)
+)
+def test_no_text_fails_a_cast(cursor, text):
+    for answer in ANSWERS:
+        if answer != "json":
+            cursor.execute(
+                f"SELECT ({asked(answer)})::text FROM (SELECT %s::text AS v) AS t",
+                [text],
+            )
