@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from target_scout_postgres import logs
 from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
-from target_scout_postgres.column_types import NUMERIC
+from target_scout_postgres.column_types import BIGINT, NUMERIC
 from target_scout_postgres.encoder import Encoder, metadata_suffix
 from target_scout_postgres.errors import (
     DataError,
@@ -242,6 +242,8 @@ class Engine:
         if schema == stream.schema:
             return
         stream.schema = schema
+        whole = {part.name for part in schema.properties if part.type == BIGINT}
+        stream.wider = {name: kind for name, kind in stream.wider.items() if name in whole}
         self._lay_out(stream)
         if self.settings.load_method == "overwrite" and not stream.is_staged:
             stream.is_staged = True
@@ -273,15 +275,15 @@ class Engine:
         version = version_of(message, self._line)
         if version is None:
             raise DataError(f"Line {self._line} is an ACTIVATE_VERSION without a version.")
-        if self.settings.load_method != "upsert" or version == stream.active:
+        if self.settings.load_method != "upsert" or stream.is_done(version):
             return
-        if _is_older(version, stream):
+        if stream.is_older(version):
             logs.warning(f"{stream.name}: an older version was not activated")
             return
         if version in stream.loaded_in_run or version == stream.announced:
             self._pipeline.activate(stream, version)
-            self._turn_to_live(stream, version)
             if stream.is_keyed:
+                self._turn_to_live(stream, version)
                 self._pipeline.checkpoint()
             return
         if stream.rows and stream.expected is None and not stream.is_staged:
@@ -302,6 +304,9 @@ class Engine:
         if self.settings.load_method != "upsert":
             stream.expected = version
             return True
+        if version is not None and stream.is_older(version):
+            return False
+        self._settle(stream)
         if version is None:
             if stream.announced is None:
                 self._turn_to_live(stream, stream.active)
@@ -311,15 +316,21 @@ class Engine:
             self._turn_to_live(stream, version)
             stream.expected = version
             return True
-        if _is_older(version, stream):
-            return False
         if not (stream.is_staged and version == stream.loading):
             self._turn_to_stage(stream, version)
         stream.expected = version
         return True
 
+    def _settle(self, stream: Stream) -> None:
+        """Activate what waits for a STATE before the stream turns to something else."""
+        if stream.pending is not None:
+            self._pipeline.checkpoint(settled=stream)
+
     def _turn_to_stage(self, stream: Stream, version: int) -> None:
+        self._settle(stream)
         self._pipeline.flush(stream)
+        if stream.announced != version:
+            stream.announced = None
         stream.is_staged = True
         stream.loading = version
         self._pipeline.begin_version(stream, version)
@@ -338,9 +349,10 @@ class Engine:
         for stream in self._streams.values():
             if self.settings.load_method == "overwrite":
                 self._pipeline.activate(stream, None)
-            elif stream.announced is not None and self._ended_cleanly(stream):
+            elif stream.announced is None or stream.is_done(stream.announced):
+                continue
+            elif self._ended_cleanly(stream):
                 self._pipeline.activate(stream, stream.announced)
-                self._turn_to_live(stream, stream.announced)
         self._pipeline.end("completed")
         self._tell()
 
@@ -377,8 +389,3 @@ class Engine:
                 logs.warning(f"{stream.name}: {stream.dropped} records of older versions left out")
         if self._removed_nuls:
             logs.warning(f"{self._removed_nuls} NUL characters were removed")
-
-
-def _is_older(version: int, stream: Stream) -> bool:
-    """Tell whether a version is older than the one that is live or being loaded."""
-    return any(known is not None and version < known for known in (stream.active, stream.loading))

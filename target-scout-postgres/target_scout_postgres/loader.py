@@ -71,6 +71,13 @@ class Loader:
             sink.stage = self.tables.stage_of(sink.live)
         return sink.layout
 
+    def begin(self, sink: Sink, version: int | None) -> None:
+        """Begin to gather a version, or go on with it."""
+        _, loading = self.catalog.versions.get(sink.stream, (None, None))
+        if sink.stage is not None and (loading != version or version is None):
+            self._unkeyed.pop(sink.stage.name, None)
+        self.refresh.begin(sink, version)
+
     # -- rows -------------------------------------------------------------------------------------
 
     def write(self, sink: Sink, batch: Batch) -> None:

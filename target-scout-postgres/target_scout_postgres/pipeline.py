@@ -39,7 +39,7 @@ class Pipeline:
         self.epoch = 1  # rises with each STATE message
         self.covered = 0  # the epoch that the last STATE received covers
         self.activations: list[tuple[Stream, int | None, int]] = []  # with version and epoch
-        self.rejects: list[Reject] = []
+        self.rejects: list[tuple[int, Reject]] = []  # with their epoch
         self.is_dirty = False  # something was handed over since the last checkpoint
         self._emit = emit
         self._written = 0  # bytes handed over since the last checkpoint
@@ -61,9 +61,8 @@ class Pipeline:
             self.checkpoint()
 
     def reject(self, reject: Reject) -> None:
-        """Keep a refused record aside."""
-        self.rejects.append(reject)
-        self.is_dirty = True
+        """Keep a refused record aside until a STATE covers it, or there are too many."""
+        self.rejects.append((self.epoch, reject))
         if len(self.rejects) >= MOST_REJECTS:
             self.checkpoint()
 
@@ -84,14 +83,19 @@ class Pipeline:
         return max(1, limit - stream.buffered_rows) if limit else NO_LIMIT
 
     def activate(self, stream: Stream, version: int | None) -> None:
-        """Activate a version with the next checkpoint that covers it."""
+        """Activate a version with the next checkpoint that covers it.
+
+        Until then a stream without key goes on filling the version, so that a run that dies before
+        its STATE is printed leaves nothing that the next one would add to.
+        """
         self.flush(stream)
+        stream.pending = None if stream.is_keyed else version
         self.activations.append((stream, version, self.epoch))
 
     def begin_version(self, stream: Stream, version: int | None) -> None:
         """Begin to gather a version, or go on with it."""
         self.is_dirty = True
-        self.worker.submit(partial(self.loader.refresh.begin, stream.sink, version))
+        self.worker.submit(partial(self.loader.begin, stream.sink, version))
 
     def flush(self, stream: Stream) -> None:
         """Hand a stream's buffer to the writing thread."""
@@ -118,13 +122,14 @@ class Pipeline:
                 return
             self.flush(stream)
 
-    def _flush_covered(self, covered: int) -> list[tuple[Sink, int]]:
+    def _flush_covered(self, covers: Callable[[Stream], int]) -> list[tuple[Sink, int]]:
         """Hand over all rows that may be seen from now on; return what is to be released."""
         released = []
         for stream in self.streams.values():
             if stream.is_keyed:
                 self.flush(stream)
                 continue
+            covered = covers(stream)
             size = stream.buffered_bytes
             for part in stream.take_covered(covered):
                 self._write(stream.sink, part)
@@ -133,24 +138,34 @@ class Pipeline:
                 released.append((stream.sink, covered))
         return released
 
-    def checkpoint(self, status: str = "running") -> None:
-        """Have everything received committed, and then the last STATE printed."""
+    def checkpoint(self, status: str = "running", settled: Stream | None = None) -> None:
+        """Have everything received committed, and then the last STATE printed.
+
+        Args:
+            status: How the run stands.
+            settled: A stream whose pending activation cannot wait for a STATE.
+        """
         is_end = status == "completed"
-        covered = self.epoch if is_end else self.covered
-        released = self._flush_covered(covered)
-        ready = [found for found in self.activations if found[0].is_keyed or found[2] <= covered]
-        self.activations = [found for found in self.activations if found not in ready]
+
+        def covers(stream: Stream) -> int:
+            return self.epoch if is_end or stream is settled else self.covered
+
+        released = self._flush_covered(covers)
+        ready = [one for one in self.activations if one[0].is_keyed or one[2] <= covers(one[0])]
+        self.activations = [one for one in self.activations if one not in ready]
         streams = list(self.streams.values())
         checkpoint = Checkpoint(
             loads=[one.load(status) for one in streams if one.is_changed or status != "running"],
             released=released,
             activated=[(one.sink, version) for one, version, _ in ready],
-            rejects=self.rejects,
+            rejects=self._take_rejects(self.epoch if is_end else self.covered),
             complete=[one.sink for one in streams if is_end or one.is_staged],
         )
         for stream in streams:
             stream.is_changed = False
-        self.rejects = []
+        for stream, version, _ in ready:
+            if not stream.is_keyed:
+                stream.become_live(version)
         state, self._state = self._state, None
         if self.settings.load_method == "overwrite" and not is_end:
             state, self._state = None, state
@@ -158,6 +173,12 @@ class Pipeline:
         self._checked_at = time.monotonic()
         self._written = 0
         self.is_dirty = False
+
+    def _take_rejects(self, covered: int) -> list[Reject]:
+        is_full = len(self.rejects) >= MOST_REJECTS
+        ready = [one for epoch, one in self.rejects if is_full or epoch <= covered]
+        self.rejects = [one for one in self.rejects if not is_full and one[0] > covered]
+        return ready
 
     def _committed(self, checkpoint: Checkpoint, state: bytes | None) -> None:
         """Commit, then print (in the writing thread)."""

@@ -50,9 +50,10 @@ class Refresh:
         """Begin to gather a version, or go on with it; what was gathered of another is dropped."""
         active, loading = self._catalog.versions.get(sink.stream, (None, None))
         stage = self._tables.stage_of(sink.live)
-        if stage.exists and (loading != version or version is None):
-            self._tables.forget(stage)
-            stage = self._tables.stage_of(sink.live)
+        if loading != version or version is None:
+            if stage.exists:
+                self._tables.forget(stage)
+                stage = self._tables.stage_of(sink.live)
             for held in sink.held:
                 if held.is_staged:
                     self._session.execute(
@@ -89,5 +90,6 @@ class Refresh:
             self._session.execute(insert, doing="activating a version")
         self._tables.forget(stage)
         sink.stage = None
+        sink.held = [held._replace(is_staged=False) for held in sink.held]
         self._books.versions(sink.stream, version, None)
         logs.info(f"{sink.stream}: version {version} is active")

@@ -45,6 +45,7 @@ class Stream:
         self.active: int | None = None
         self.loading: int | None = None
         self.announced: int | None = None
+        self.pending: int | None = None  # without key: activated with the STATE that covers it
         self.is_staged = False
         self.holds = False  # rows without key were handed over before a STATE covered them
         self.loaded_in_run: set[int] = set()
@@ -69,6 +70,28 @@ class Stream:
             last = Segment(epoch, self.is_staged)
             self.segments.append(last)
         return last
+
+    def is_done(self, version: int) -> bool:
+        """Tell whether a version is live, or is about to be."""
+        return version in (self.active, self.pending)
+
+    def is_older(self, version: int) -> bool:
+        """Tell whether a version is older than the one that is live or being loaded.
+
+        A newer version that only an earlier run has loaded does not make the live one old.
+        """
+        if self.active is not None and version < self.active:
+            return True
+        is_live = version == self.active and not self.is_staged
+        return self.loading is not None and version < self.loading and not is_live
+
+    def become_live(self, version: int | None) -> None:
+        """Take the version that was gathered as the live one; what comes next goes there."""
+        self.is_staged = False
+        self.active = version
+        self.loading = self.announced = self.pending = None
+        for part in self.segments:
+            part.is_staged = False
 
     def take_keyed(self) -> Batch | None:
         """Hand over the buffered rows of a keyed stream."""

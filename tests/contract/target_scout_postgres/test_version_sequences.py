@@ -1,0 +1,43 @@
+"""Versions in unusual orders: announced, loaded, activated, overtaken, within one run."""
+
+import pytest
+
+# "A3" is ACTIVATE_VERSION 3, "R3:1" the record 1 of version 3; a STATE ends each run.
+SEQUENCES = {
+    "a version overtakes one that was not activated": ("R1:1 R1:2 R2:1 A2", [1]),
+    "an announced version overtakes one": ("R1:1 R1:2 A2 R2:3", [3]),
+    "records go on after the activation": ("R3:1 A3 R3:2", [1, 2]),
+    "records follow two announcements": ("A1 A1 R1:1", [1]),
+    "an empty version follows one that was not activated": ("R2:1 A3", []),
+    "an announcement holds for its own version alone": ("A1 R2:1", []),
+    "two refreshes in one run": ("R1:1 R1:2 A1 R2:3 A2", [3]),
+    "two announced refreshes in one run": ("A1 R1:1 R1:2 A2 R2:3", [3]),
+    "an activated version is announced again": ("R1:1 A1 A1 R1:2", [1, 2]),
+    "records of an older version come after a newer one": ("R2:1 R1:2 A2", [1]),
+    "an older version comes while a newer one is loaded": ("R1:1 A1 R2:2 R1:3 A1", [1]),
+}
+
+
+def messages(sequence, make):
+    for word in sequence.split():
+        version, _, number = word[1:].partition(":")
+        if word[0] == "A":
+            yield make.activate("events", int(version))
+        else:
+            yield make.record("events", {"id": int(number)}, int(version))
+
+
+@pytest.mark.parametrize("rows_of_a_batch", [1, 100_000])
+@pytest.mark.parametrize("key", [["id"], []])
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_the_table_is_what_the_last_activated_version_says(
+    target, make, query, name, key, rows_of_a_batch
+):
+    sequence, expected = SEQUENCES[name]
+    begin = make.schema("events", {"id": "integer"}, key=key)
+    result = target.run(
+        begin, *messages(sequence, make), make.state({"end": 1}), batch_size_rows=rows_of_a_batch
+    )
+    assert (result.code, result.states[-1]) == (0, {"end": 1})
+    rows = query("SELECT id FROM {s}.events ORDER BY id")
+    assert [row[0] for row in rows] == expected
