@@ -56,13 +56,13 @@ class Catalog:
         schema = settings.default_target_schema
         _ensure_schema(session)
         found = session.execute(statements.COLUMNS, [schema], doing="reading the catalogue")
-        for name, kind, column, type_, comment, number, is_dropped in found:
+        for name, kind, column, type_, comment, number, is_dropped, is_computed in found:
             if kind != "r":
                 self.others[name] = kind
                 continue
             table = self.tables.setdefault(name, Table(name, {}, {}, 0, [], exists=True))
             table.attributes = max(table.attributes, number or 0)
-            if column is not None and not is_dropped:
+            if column is not None and not is_dropped and not is_computed:
                 table.columns[column] = CATALOGUE_NAMES.get(type_, type_)
                 if comment is not None:
                     table.comments[column] = comment
@@ -106,6 +106,11 @@ def _ensure_schema(session: Session) -> None:
 def _let_read(session: Session, role: str) -> None:
     schema = session.settings.default_target_schema
     doing = f"letting the role {role} read (setting reader_role)"
+    if not session.execute(statements.ROLE, [role], doing=doing):
+        raise SettingsError(
+            f"The setting reader_role names {role}, a role that the server does not have. Create "
+            "it, or correct the setting."
+        )
     session.execute(statements.grant_schema(schema, role), doing=doing)
     for (name,) in session.execute(statements.UNREAD, [schema, role], doing=doing):
         place = statements.qualified(schema, name)

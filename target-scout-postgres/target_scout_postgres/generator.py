@@ -128,7 +128,7 @@ def whole_field(raw: bytes) -> bytes:
     """Encode a whole number; what is none, or written as a fraction, raises ValueError."""
     if not raw.removeprefix(b"-").isdigit():
         raise ValueError
-    return fields.numeric(raw)
+    return numeric_field(raw)
 
 
 def jsonb_length(size: int) -> bytes:

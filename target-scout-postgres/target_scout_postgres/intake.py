@@ -5,6 +5,7 @@ Knows neither messages nor tables.
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import select
@@ -63,6 +64,7 @@ def lines(source: int, signals: Signals) -> Iterator[Lines]:
         fcntl.fcntl(source, F_SETPIPE_SZ, CHUNK_BYTES)
     rest: list[bytes] = []
     size = 0
+    is_first = True
     while True:
         while not signals.wait(source, WAIT_SECONDS):
             if signals.received:
@@ -71,6 +73,9 @@ def lines(source: int, signals: Signals) -> Iterator[Lines]:
         chunk = os.read(source, CHUNK_BYTES)
         if not chunk:
             break
+        if is_first:
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)
+            is_first = False
         if b"\n" not in chunk:
             rest.append(chunk)
             size += len(chunk)

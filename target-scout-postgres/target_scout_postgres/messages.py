@@ -166,12 +166,16 @@ def version_of(message: Message, number: int) -> int | None:
     """Return the version of a message.
 
     Raises:
-        DataError: It is not a whole number.
+        DataError: It is not a whole number of 64 bits.
     """
     found = _json(message.version)
-    if found is None or (isinstance(found, int) and not isinstance(found, bool)):
+    if found is None:
+        return None
+    if isinstance(found, int) and not isinstance(found, bool) and -(1 << 63) <= found < 1 << 63:
         return found
-    raise DataError(f"The version in line {number} is not a whole number. Correct the tap.")
+    raise DataError(
+        f"The version in line {number} is not a whole number of 64 bits. Correct the tap."
+    )
 
 
 def _json(raw: Raw) -> Any:

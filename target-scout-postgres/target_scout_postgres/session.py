@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+from psycopg2.sql import Composable, Composed, Identifier
 
 from target_scout_postgres import connection as connections
 from target_scout_postgres import logs, statements
@@ -19,7 +20,6 @@ from target_scout_postgres.errors import DatabaseError, is_lost, refusal
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
-    from psycopg2.sql import Composable
 
     from target_scout_postgres.settings import Settings
 
@@ -152,6 +152,8 @@ class Session:
 
     def _run(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
         with self.connection.cursor() as cursor:
+            if values is not None and not isinstance(statement, str):
+                statement = _with_values(statement, cursor)
             cursor.execute(statement, values)
             return cursor.fetchall() if cursor.description else cursor.rowcount
 
@@ -181,6 +183,14 @@ class Session:
         """Copy rows of binary COPY in; raise psycopg2's own error when they are refused."""
         with self.connection.cursor() as cursor:
             cursor.copy_expert(statement, _Rows(rows), COPY_CHUNK_BYTES)
+
+
+def _with_values(statement: Composable, cursor: Any) -> str:
+    """Return a statement that goes with values: a percent sign in a name is not a placeholder."""
+    if isinstance(statement, Composed):
+        return "".join(_with_values(part, cursor) for part in statement.seq)
+    text = str(statement.as_string(cursor))
+    return text.replace("%", "%%") if isinstance(statement, Identifier) else text
 
 
 class _Rows:

@@ -77,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Rows of one batch at most; 0: no limit.", ge=0)
     ] = 100_000
     batch_size_bytes: Annotated[
-        int, Meta(description="Bytes of one batch, about; memory grows with it.", ge=1024)
+        int, Meta(description="Bytes of one batch, about; memory grows with it.", ge=1)
     ] = 4_194_304
     batch_wait_limit_seconds: Annotated[
         float,
@@ -157,14 +157,24 @@ def validate(config: Mapping[str, Any]) -> Settings:
             "password)."
         )
     _check_schema_name(settings.default_target_schema)
+    _check_files(settings)
     return settings
 
 
+def _check_files(settings: Settings) -> None:
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        path = getattr(settings, name)
+        if path and path != "system" and not Path(path).is_file():
+            raise SettingsError(f"The setting {name} names a file that is not there.")
+
+
 def _check_schema_name(name: str) -> None:
-    if len(name.encode("utf-8", "replace")) > 63 or "\x00" in name or name.startswith("pg_"):
+    is_too_long = len(name.encode("utf-8", "replace")) > 63
+    is_the_servers = name.startswith("pg_") or name == "information_schema"
+    if is_too_long or is_the_servers or "\x00" in name:
         raise SettingsError(
-            "The setting default_target_schema is not a name that Postgres can give to a schema: "
-            "it has 63 bytes at most and does not begin with pg_."
+            "The setting default_target_schema is not a name for a schema of ours: it has 63 bytes "
+            "at most, does not begin with pg_, and is not information_schema."
         )
 
 

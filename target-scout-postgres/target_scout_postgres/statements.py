@@ -21,6 +21,8 @@ SESSION = """
     SET idle_in_transaction_session_timeout = 0;
     SET idle_session_timeout = 0;
     SET default_transaction_isolation = 'read committed';
+    SET default_transaction_read_only = off;
+    SET quote_all_identifiers = off;
     SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off';
     SELECT pg_backend_pid(), current_database()
@@ -56,7 +58,7 @@ COLUMNS = """
     SELECT class.relname, class.relkind::text, attribute.attname,
            format_type(attribute.atttypid, attribute.atttypmod),
            col_description(class.oid, attribute.attnum), attribute.attnum,
-           attribute.attisdropped
+           attribute.attisdropped, attribute.attgenerated <> '' OR attribute.attidentity = 'a'
       FROM pg_class AS class
       JOIN pg_namespace AS space ON space.oid = class.relnamespace
       LEFT JOIN pg_attribute AS attribute
@@ -82,6 +84,8 @@ KEYS = """
        AND unique_index.indexprs IS NULL AND unique_index.indnkeyatts = unique_index.indnatts
 """
 
+
+ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 
 # Tables of this role that another role may not read yet.
 UNREAD = """

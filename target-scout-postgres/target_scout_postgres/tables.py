@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.messages import Property, StreamSchema
 
 MOST_COLUMNS_OF_A_PAGE = 400  # so many values always fit a row, whatever their size
+TOO_LONG = "{}: a value of the key is too long for an index; merging is slower without one"
 VARIANTS = 20  # sibling columns of one type that a property may have before we give up
 
 
@@ -238,6 +239,10 @@ class Tables:
         except psycopg2.errors.UniqueViolation:
             self._session.execute(statements.keep_last(place, key), doing="removing duplicates")
             self._session.execute(add, doing=f"building the key of {table.name}")
+        except psycopg2.errors.ProgramLimitExceeded:  # a value is too long for an index
+            self._session.execute(statements.keep_last(place, key), doing="removing duplicates")
+            logs.warning(TOO_LONG.format(table.name))
+            return
         except psycopg2.Error as error:
             raise refusal(error, f"building the key of {table.name}") from None
         table.keys.append(Key(name, name, key))
@@ -259,9 +264,13 @@ class Tables:
             table.keys = [old for old in table.keys if old not in _primary(table)]
             return
         hopeless = (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation)
+        too_long = psycopg2.errors.ProgramLimitExceeded
         try:
             add = statements.add_key(place, name, key)
-            self._alter(table, [*changes, add], tolerated=hopeless)
+            self._alter(table, [*changes, add], tolerated=(*hopeless, too_long))
+        except too_long:
+            logs.warning(TOO_LONG.format(table.name))
+            return
         except hopeless:
             logs.warning(
                 f"{table.name}: the rows that are there do not allow the stream's key; they stay, "

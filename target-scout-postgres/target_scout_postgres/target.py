@@ -158,6 +158,8 @@ class TargetScoutPostgres(Target):
         if config and config.parse_env:
             found = settings.read(["ENV"]) | found
         found = settings.read([]) | found
+        if not isinstance(found.get("stream_maps") or {}, dict):
+            raise SettingsError("The setting stream_maps must be an object.")
         target = cls(config=found)
         source = file_input.fileno() if file_input else 0
         sys.exit(load(settings.validate(found), source, target.translator()))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_scout_postgres.errors import DataError
+from target_scout_postgres.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
-    from singer_sdk.mapper import PluginMapper
+    from singer_sdk.mapper import PluginMapper, StreamMap
 
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -60,7 +60,13 @@ class Translator:
             return
         stream = message["stream"]
         key = message.get("key_properties") or []
-        self._mapper.register_raw_stream_schema(stream, copy.deepcopy(message["schema"]), key)
+        try:
+            self._mapper.register_raw_stream_schema(stream, copy.deepcopy(message["schema"]), key)
+        except Exception as error:  # noqa: BLE001 - expressions of stream maps raise anything
+            raise SettingsError(
+                f"The setting stream_maps cannot be applied to the stream {stream} "
+                f"({type(error).__name__}). Correct its expressions."
+            ) from None
         for mapped in self._mapper.stream_maps[stream]:
             if type(mapped).__name__ == "RemoveRecordTransform":
                 continue
@@ -82,9 +88,18 @@ class Translator:
                 continue
             if not isinstance(message.get("record"), dict):
                 raise DataError(f"Line {self._count} is a RECORD without a record.")
-            record = mapped.transform(copy.copy(message["record"]))
+            record = self._transformed(mapped, message["record"])
             if record is not None:
                 yield message | {"stream": mapped.stream_alias, "record": record}
+
+    def _transformed(self, mapped: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            return mapped.transform(copy.copy(record))
+        except Exception as error:  # noqa: BLE001 - expressions of stream maps raise anything
+            raise DataError(
+                f"Line {self._count}: the setting stream_maps fails on this record of the stream "
+                f"{mapped.stream_alias} ({type(error).__name__}). Correct its expressions."
+            ) from None
 
 
 MAPPED = ("SCHEMA", "RECORD", "ACTIVATE_VERSION")

@@ -237,7 +237,7 @@ def test_a_reader_role_that_comes_later_may_read_older_tables(target, people, qu
 def test_a_reader_role_that_is_not_there_is_named(target, people):
     result = target.run(people, reader_role="nobody_at_all")
 
-    assert result.code == 1
+    assert result.code == 2
     assert "nobody_at_all" in result.log
 
 

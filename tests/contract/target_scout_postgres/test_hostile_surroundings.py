@@ -1,0 +1,135 @@
+"""Roles, schemas, settings and inputs that are odd but allowed."""
+
+import json
+import signal
+
+import pytest
+
+
+@pytest.fixture
+def people(make):
+    return make.schema("people", {"id": "integer", "name": "string", "day": "string"}, key=["id"])
+
+
+def test_a_percent_sign_in_the_name_of_the_schema_is_a_character(target, make, people, connection):
+    name = f"{target.schema} 100%s"
+    result = target.run(
+        people,
+        make.record("people", {"id": 1}, 1),
+        make.activate("people", 1),
+        default_target_schema=name,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP SCHEMA "{name}" CASCADE')
+    assert result.code == 0, result.log
+
+
+@pytest.mark.parametrize("setting", ["quote_all_identifiers", "default_transaction_read_only"])
+def test_settings_of_the_role_change_nothing(target, make, people, query, columns, setting):
+    role = f"{target.schema}_set"
+    query(f"CREATE ROLE {role} LOGIN SUPERUSER")
+    query(f"ALTER ROLE {role} SET {setting} = on")
+    url = target.url.replace("postgres@", f"{role}@")
+    for name in ("Ada", "Eve"):
+        target.load(people, make.record("people", {"id": 1, "name": name}), database_url=url)
+    assert query("SELECT id, name FROM {s}.people") == [(1, "Eve")]
+    assert list(columns("people")) == ["id", "name", "day"]
+    query("DROP SCHEMA {s} CASCADE")
+    query(f"DROP ROLE {role}")
+
+
+def test_a_batch_may_be_one_byte(target, make, people, query):
+    records = [make.record("people", {"id": number}) for number in range(20)]
+    target.load(people, *records, make.state(1), batch_size_bytes=1)
+    assert query("SELECT count(*) FROM {s}.people") == [(20,)]
+
+
+@pytest.mark.parametrize("setting", ["sslrootcert", "sslcert", "sslkey"])
+def test_a_certificate_that_is_not_there_is_a_wrong_setting(target, people, setting):
+    result = target.run(people, **{setting: "/not/there.pem"})
+    assert (result.code, setting in result.log) == (2, True)
+
+
+def test_stream_maps_of_another_shape_are_a_wrong_setting(target, people):
+    result = target.run(people, stream_maps="upper")
+    assert (result.code, "stream_maps" in result.log) == (2, True)
+
+
+def test_a_stream_map_that_fails_names_the_line_and_no_value(target, make, people):
+    record = make.record("people", {"id": 1, "name": "Ada"})
+    result = target.run(people, record, stream_maps={"people": {"day": "1/0"}})
+    assert result.code == 65
+    assert "Line 2" in result.log
+    assert "Ada" not in result.log
+
+
+def test_a_type_may_change_after_an_integer_of_more_than_64_bits(target, make, query):
+    def typed(kind):
+        return make.schema("people", {"id": "integer", "name": kind}, key=["id"])
+
+    target.load(
+        typed("integer"),
+        make.record("people", {"id": 1, "name": 2**66}),
+        typed("string"),
+        make.record("people", {"id": 2, "name": "Ada"}),
+    )
+    assert query("SELECT id, name, name__text FROM {s}.people ORDER BY id") == [
+        (1, 2**66, None),
+        (2, None, "Ada"),
+    ]
+
+
+def test_an_integer_beyond_numeric_is_refused_by_each_way_of_encoding(target, make, query):
+    begin = make.schema("people", {"id": "integer", "size": "integer"}, key=["id"])
+    target.load(begin, make.record("people", {"id": 1, "size": 2**66}))
+    big = '{"type":"RECORD","stream":"people","record":{"id":2,"size":%s}}' % ("1" * 200_000)
+    usual = json.dumps(make.record("people", {"id": 3, "size": 3}))
+    result = target.run(begin, usual, big, usual, on_invalid_record="reject")
+    assert result.code == 0, result.log
+    assert query("SELECT id FROM {s}.people ORDER BY id") == [(1,), (3,)]
+
+
+def test_a_key_too_long_for_an_index_is_merged_without_one(target, make, query):
+    begin = make.schema("notes", {"key": "string", "size": "integer"}, key=["key"])
+    key = "".join(chr(256 + number * 7919 % 9000) for number in range(6000))
+    for size in (1, 2):
+        target.load(begin, make.record("notes", {"key": key, "size": size}))
+    assert query("SELECT size FROM {s}.notes") == [(2,)]
+
+
+def test_a_computed_column_of_the_reader_is_left_alone(target, make, people, query):
+    for version, name in ((1, "Ada"), (2, "Evelyn")):
+        target.load(
+            people,
+            make.record("people", {"id": 1, "name": name}, version),
+            make.activate("people", version),
+        )
+        if version == 1:
+            query(
+                "ALTER TABLE {s}.people "
+                "ADD COLUMN length integer GENERATED ALWAYS AS (char_length(name)) STORED"
+            )
+    assert query("SELECT name, length FROM {s}.people") == [("Evelyn", 6)]
+
+
+def test_refused_records_of_a_killed_run_are_kept_once(target, make, people, query, eventually):
+    wrong = [make.record("people", {"id": number, "name": 5}) for number in range(3)]
+    killed = target.start(on_invalid_record="reject")
+    killed.send(people, make.record("people", {"id": 7}), *wrong)
+    eventually(lambda: query("SELECT to_regclass(%s)", f"{target.schema}.people") != [(None,)])
+    killed.signal(signal.SIGKILL)
+    killed.end()
+    target.load(people, *wrong, make.state(1), on_invalid_record="reject")
+    assert query("SELECT count(*) FROM {s}._scout_rejects") == [(3,)]
+
+
+def test_a_byte_order_mark_before_the_first_line_is_left_out(target, make, people):
+    line = json.dumps(people).encode()
+    result = target.run(b"\xef\xbb\xbf" + line + b'\n{"type": "STATE", "value": 1}\n')
+    assert (result.code, result.states) == (0, [1])
+
+
+def test_a_version_of_more_than_64_bits_is_refused_by_its_line(target, make, people):
+    result = target.run(people, make.record("people", {"id": 1}, 2**70))
+    assert result.code == 65
+    assert "line 2" in result.log
