@@ -6,6 +6,7 @@ Files that are right already are left alone, so that dbt need not parse them aga
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ name: {NAME}
 version: "0.1.0"
 model-paths: [models]
 """
+NOT_YAML = re.compile("[^\\t\\n\\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 JINJA = (("{{", "{ {"), ("{%", "{ %"), ("{#", "{ #"))
 
 
@@ -59,7 +61,8 @@ def _descriptions(models: Iterable[Model]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text that Jinja takes for text."""
+    """Return a text that Jinja and YAML take for text."""
+    text = NOT_YAML.sub("", text)
     for sign, instead in JINJA:
         text = text.replace(sign, instead)
     return text
