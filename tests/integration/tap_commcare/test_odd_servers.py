@@ -1,0 +1,104 @@
+"""Servers that are older, or change while they are read: over real HTTP, page by page."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from dimagi_api.http import Api, new_session
+from dimagi_api.logins import bearer_login
+from dimagi_api.patience import Limits
+from tap_commcare import fields, forms, hq
+from tap_commcare.by_date import ByDateSource
+from tap_commcare.locations import LocationsSource
+from tap_commcare.streams.places import LOCATIONS
+from tap_commcare.windows import Window
+
+Query = dict[str, list[str]]
+Answer = Callable[[str, Query], list[dict[str, Any]] | int]
+
+
+@contextmanager
+def server(answer: Answer) -> Iterator[Api]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = parse_qs(parts.query)
+            found = answer(parts.path.partition("/api/")[2], query)
+            status, rows = (found, []) if isinstance(found, int) else (200, found)
+            limit, offset = int(query["limit"][0]), int(query.get("offset", ["0"])[0])
+            after = (
+                f"?limit={limit}&offset={offset + limit}" if offset + limit < len(rows) else None
+            )
+            meta = {"limit": limit, "offset": offset, "total_count": len(rows), "next": after}
+            body = json.dumps({"meta": meta, "objects": rows[offset : offset + limit]}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+        stop = threading.Event()
+        base_url = f"http://127.0.0.1:{http.server_port}"
+        login = bearer_login("token")
+        yield Api(base_url, login, Limits(), hq.explain, new_session(1, "test"), stop)
+        http.shutdown()
+
+
+def test_locations_come_from_api_v2_where_there_is_no_v1():
+    def answer(path: str, query: Query) -> list[dict[str, Any]] | int:
+        if path.startswith("location/v1"):
+            return 404
+        if path.startswith("location_type/v1"):
+            return [{"id": 7, "code": "ward"}, {"id": 8, "code": "town"}, {"id": 9, "code": "x"}]
+        if "last_modified__gte" in query:
+            return 400
+        return [
+            {"location_id": f"l{n}", "location_type_code": "town", "parent_location_id": parent}
+            for n, parent in enumerate(["", "l0", "l1"])
+        ]
+
+    with server(answer) as api:
+        source = LocationsSource(api, "d", 2, since="2024-01-01T00:00:00")
+        first = source.page(None)
+        rows = [*first.rows, *source.page(first.following).rows]
+        records = list(fields.records(LOCATIONS, rows, "d"))
+
+    assert [record["location_id"] for record in records] == ["l0", "l1", "l2"]
+    assert [record["parent_location_id"] for record in records] == [None, "l0", "l1"]
+    assert {record["location_type_id"] for record in records} == {8}
+
+
+def test_no_form_is_missed_when_one_of_many_equal_stamps_leaves_during_the_read():
+    stamp = "2025-02-01T00:00:00.500000Z"
+    left = [{"id": f"f{n:02d}", "indexed_on": stamp, "received_on": stamp} for n in range(40)]
+    asked = 0
+
+    def answer(_: str, query: Query) -> list[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        if asked == 5:
+            left.pop(0)
+        starts = [query.get(f"{name}_start", [""])[0] for name in ("indexed_on", "received_on")]
+        return left if all(start <= stamp for start in starts) else []
+
+    with server(answer) as api:
+        source = ByDateSource(
+            api, "d", "form/v1", forms.BODY, forms.FACTS, 10, "indexed_on", "received_on"
+        )
+        page = source.page(Window(None, None), None)
+        found = set(page.ids)
+        while page.more is not None:
+            page = source.page(Window(None, None), page.more)
+            found |= set(page.ids)
+
+    assert {row["id"] for row in left} <= found
