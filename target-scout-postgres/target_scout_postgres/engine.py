@@ -292,6 +292,7 @@ class Engine:
                 "and no row was removed"
             )
             return
+        self._settle(stream)
         stream.announced = version
         stream.last_epoch = self._pipeline.epoch
         self._turn_to_stage(stream, version)

@@ -292,10 +292,10 @@ class Tables:
         for column, kind in table.columns.items():
             present = found.columns.get(column)
             if present is not None and present != kind:
-                change = statements.widen_column(
-                    self.place(name), column, kind, WIDENINGS.get((present, kind), "NULL")
-                )
-                self._alter(found, [change])
+                if found.exists:
+                    expression = WIDENINGS.get((present, kind), "NULL")
+                    change = statements.widen_column(self.place(name), column, kind, expression)
+                    self._alter(found, [change])
                 found.columns[column] = kind
             comment = table.comments.get(column)
             self._add(found, column, kind, comment)

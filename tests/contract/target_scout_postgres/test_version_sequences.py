@@ -12,6 +12,7 @@ SEQUENCES = {
     "an announcement holds for its own version alone": ("A1 R2:1", []),
     "two refreshes in one run": ("R1:1 R1:2 A1 R2:3 A2", [3]),
     "two announced refreshes in one run": ("A1 R1:1 R1:2 A2 R2:3", [3]),
+    "an empty version follows an activated one": ("A2 A2 R2:1 A3", []),
     "an activated version is announced again": ("R1:1 A1 A1 R1:2", [1, 2]),
     "records of an older version come after a newer one": ("R2:1 R1:2 A2", [1]),
     "an older version comes while a newer one is loaded": ("R1:1 A1 R2:2 R1:3 A1", [1]),
@@ -41,3 +42,15 @@ def test_the_table_is_what_the_last_activated_version_says(
     assert (result.code, result.states[-1]) == (0, {"end": 1})
     rows = query("SELECT id FROM {s}.events ORDER BY id")
     assert [row[0] for row in rows] == expected
+
+
+@pytest.mark.parametrize("key", [["id"], []])
+def test_the_first_record_of_an_announced_version_may_widen_a_column(target, make, query, key):
+    begin = make.schema("events", {"id": "integer", "size": "integer"}, key=key)
+    target.load(
+        begin,
+        make.activate("events", 1),
+        make.record("events", {"id": 1, "size": 2**66}, 1),
+        make.state(1),
+    )
+    assert query("SELECT id, size FROM {s}.events") == [(1, 2**66)]
