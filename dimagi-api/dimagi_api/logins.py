@@ -117,6 +117,7 @@ class OAuthLogin:
         self._renew_at = float("inf")
         self._is_stored = True
         self._refused_unproven = 0
+        self._dead: tuple[str, LoginRefusedError] | None = None
         if file is None:
             log.warning(
                 "credential_file is not set: a refresh token that the server rotates is lost"
@@ -186,7 +187,13 @@ class OAuthLogin:
         return True
 
     def _spend(self, draft: int | None) -> None:
-        answer = self._exchange(self._refresh_token)
+        if self._dead is not None and self._dead[0] == self._refresh_token:
+            raise self._dead[1]
+        try:
+            answer = self._exchange(self._refresh_token)
+        except LoginRefusedError as error:
+            self._dead = (self._refresh_token, error)
+            raise
         is_rotated = answer.refresh_token not in {None, "", self._refresh_token}
         if answer.refresh_token:
             self._refresh_token = answer.refresh_token

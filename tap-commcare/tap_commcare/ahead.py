@@ -209,9 +209,9 @@ class ReadAhead:
         if self.executor is None:
             return
         width = self.width()
-        under_way, place = 0, 0
-        # Pages that came before their turn are held back, as many as there may be under way.
-        while under_way < width and place < min(2 * width, len(self._line)):
+        place = 0
+        # Pages that came before their turn are held back; they count, or memory would grow.
+        while place < min(width, len(self._line)):
             item = self._line[place]
             if isinstance(item, Cut):
                 request = item.next_request()
@@ -224,7 +224,6 @@ class ReadAhead:
                 return
             if item.future is None:
                 item.future = self.executor.submit(self.source.page, item.window, item.more)
-            under_way += not item.future.done()
             place += 1
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+from dimagi_api.errors import LoginRefusedError
 from dimagi_api.logins import OAuthLogin, TokenAnswer
 
 
@@ -49,3 +51,18 @@ def test_many_refused_with_one_token_need_one_refresh():
     assert all(oauth.renew(header) for _ in range(4))
 
     assert len(spent) == 2
+
+
+def test_a_dead_refresh_token_is_asked_about_once():
+    asked: list[str] = []
+
+    def refuse(refresh_token: str) -> TokenAnswer:
+        asked.append(refresh_token)
+        raise LoginRefusedError("It is dead.")
+
+    oauth = OAuthLogin("r0", refuse, None)
+    for _ in range(3):
+        with pytest.raises(LoginRefusedError):
+            oauth.header()
+
+    assert asked == ["r0"]
