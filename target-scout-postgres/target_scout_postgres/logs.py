@@ -48,7 +48,7 @@ def _is_structured() -> bool:
 
 def log(level: str, message: str) -> None:
     """Write one line; a closed stderr is no reason to stop."""
-    if LEVELS[level] < _threshold():
+    if sys.stderr is None or LEVELS[level] < _threshold():
         return
     now = time.time()
     if _is_structured():

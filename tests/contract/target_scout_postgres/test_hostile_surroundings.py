@@ -1,7 +1,9 @@
 """Roles, schemas, settings and inputs that are odd but allowed."""
 
 import json
+import shlex
 import signal
+import subprocess
 
 import pytest
 
@@ -133,3 +135,13 @@ def test_a_version_of_more_than_64_bits_is_refused_by_its_line(target, make, peo
     result = target.run(people, make.record("people", {"id": 1}, 2**70))
     assert result.code == 65
     assert "line 2" in result.log
+
+
+def test_a_closed_stderr_does_not_end_a_run(target, make, people):
+    command = f"{shlex.join(target.configure())} 2>&-"
+    lines = [people, make.record("people", {"id": 1}), make.state(1)]
+    given = "".join(json.dumps(line) + "\n" for line in lines)
+    done = subprocess.run(
+        command, shell=True, input=given, stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n")
