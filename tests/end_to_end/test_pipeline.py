@@ -139,7 +139,11 @@ def watch(process, watched) -> None:
                     continue
                 files.add(path)
                 found += [str(path) for secret in secrets if secret in text]
-        for each in psutil.Process(process.pid).children(recursive=True):
+        try:
+            family = psutil.Process(process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:  # it ended since it was asked
+            family = []
+        for each in family:
             try:
                 words = " ".join(each.cmdline()).encode()
             except psutil.NoSuchProcess:
