@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from scout_control.errors import OwnershipError, ServerError
+from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules.naming import Dataset, reader_role, writer_role
 
 if TYPE_CHECKING:
@@ -90,6 +90,12 @@ def let_read(server_url: str, schema: str, members: Iterable[str]) -> None:
             with connection, connection.cursor() as cursor:
                 cursor.execute(MEMBERS, [reader_role(schema)])
                 present = {name for (name,) in cursor.fetchall()}
+                cursor.execute(ABSENT, [sorted(wanted - present)])
+                if absent := [name for (name,) in cursor.fetchall()]:
+                    raise NotFoundError(
+                        f"The database has no role {', '.join(map(repr, absent))}.",
+                        "Create it, or leave it out: scout datasets share",
+                    )
                 for name in present - wanted:
                     cursor.execute(
                         sql.SQL("REVOKE {} FROM {}").format(reader, sql.Identifier(name))
@@ -122,6 +128,10 @@ MEMBERS = """
       JOIN pg_roles AS granted ON granted.oid = roleid
       JOIN pg_roles AS member ON member.oid = pg_auth_members.member
      WHERE granted.rolname = %s AND member.rolname <> current_user
+"""
+ABSENT = """
+    SELECT name FROM unnest(%s::text[]) AS name
+     WHERE name NOT IN (SELECT rolname FROM pg_roles) ORDER BY name
 """
 
 

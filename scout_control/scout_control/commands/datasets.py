@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.commands.frame import Commands, answer, facts, said, table, with_scout
+from scout_control.commands.frame import (
+    Commands,
+    answer,
+    facts,
+    said,
+    table,
+    wants_json,
+    with_scout,
+)
 from scout_control.nouns.views import plain
 
 if TYPE_CHECKING:
@@ -101,10 +109,14 @@ def resume(scout: Scout, dataset: str) -> None:
 @datasets.command()
 @click.argument("dataset")
 @click.option("--force", is_flag=True, help="Drop what others built on it, too.")
-@click.confirmation_option(prompt="Drop this data?")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @with_scout
-def drop(scout: Scout, dataset: str, *, force: bool) -> None:
+def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
     """Drop a dataset's data; its next run loads all of it again."""
+    if not yes and wants_json():
+        raise click.UsageError("Nobody can be asked here: give --yes.")
+    if not yes:
+        click.confirm(f"Drop the data of {dataset}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
     said(f"Dropped the data of {dataset}.")
 
@@ -122,8 +134,9 @@ def query(scout: Scout, dataset: str, statement: str, *, limit: int, timeout: fl
     data = {"columns": found.columns, "rows": rows, "truncated": found.is_truncated}
 
     def show_rows() -> None:
-        named = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
-        table(named, found.columns, "No rows.")
+        places = [str(place) for place in range(len(found.columns))]  # names may repeat
+        placed = [dict(zip(places, row, strict=True)) for row in found.rows]
+        table(placed, places, "No rows.", titles=found.columns)
         if found.is_truncated:
             click.echo(f"There are more than {limit} rows; see --limit.", err=True)
 

@@ -17,7 +17,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from scout_control.errors import ControlError
+from scout_control.errors import ControlError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,9 +64,14 @@ class Commands(click.Group):
             _fail(ctx, "Postgres failed", type(error).__name__, error.sqlstate)
         except OSError as error:
             where = f" at {error.filename}" if error.filename else ""
-            click.echo(f"Error: {error.strerror or 'The system refused'}{where}.", err=True)
+            cause = f"{error.strerror or 'The system refused'}{where}."
+            _show(ctx, ControlError(cause, "Put that right, then run again."))
             ctx.exit(1)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort) as error:
+            asked_to_end = isinstance(error.__context__ or error, KeyboardInterrupt)
+            if not asked_to_end:
+                _show(ctx, SettingsError("A question was not answered.", "Give it as an option."))
+                ctx.exit(SettingsError.exit_code)
             click.echo("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
 
@@ -129,16 +134,20 @@ def answer(data: Any, show: Callable[[], None] | None = None) -> None:
 
 
 def table(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], empty: str = "None yet."
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    empty: str = "None yet.",
+    *,
+    titles: Sequence[str] | None = None,
 ) -> None:
-    """Print rows for people."""
+    """Print rows for people; the titles are the columns' names when left out."""
     found = list(rows)
     if not found:
         click.echo(empty)
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column.replace("_", " "), overflow="fold")
+    for title in titles or [column.replace("_", " ") for column in columns]:
+        drawn.add_column(title, overflow="fold")
     for row in found:
         drawn.add_row(*(cell(row.get(column)) for column in columns))
     _console().print(drawn)

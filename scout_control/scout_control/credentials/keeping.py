@@ -56,7 +56,8 @@ class Owner:
     user_id: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.project_id is None) == (self.user_id is None):
+        is_one = (self.project_id is None) != (self.user_id is None)
+        if not is_one or not (self.project_id or self.user_id):
             raise SettingsError(
                 "A login belongs to one project or to one user.",
                 "Give either --project or --user.",

@@ -44,13 +44,13 @@ class Datasets:
         """
         with self._site.store.begin() as session:
             link = lookups.link(session, project, source)
-            if (link.credential_mode == "user") != (user is not None):
+            if (link.credential_mode == "user") != bool(user):
                 raise SettingsError(
                     f"{project}/{source} is read with the login of "
-                    + ("each user." if user is None else "the project."),
-                    "Give --user." if user is None else "Leave --user out.",
+                    + ("the project." if user else "each user."),
+                    "Leave --user out." if user else "Give --user.",
                 )
-            found = datasets.ensure(session, link, user, datetime.now(UTC))
+            found = datasets.ensure(session, link, user or None, datetime.now(UTC))
             return views.Dataset.of(found)
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -112,6 +112,7 @@ class Datasets:
 
         Raises:
             ConflictError: It holds no data now.
+            SettingsError: A limit is not positive, or is longer than a day.
             QueryError: The database refused the question.
         """
         return reading.query(

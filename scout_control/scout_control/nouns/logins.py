@@ -178,6 +178,9 @@ def _check(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> Non
         wanted = {"refresh_token"}
     if missing := sorted(name for name in wanted if not fields.get(name)):
         raise SettingsError(f"The login lacks {', '.join(missing)}.", "Give it.")
+    known = {"access_token", "refresh_token"} if kind in {OAUTH, "token"} else wanted
+    if kind != ANY_SETTINGS and (other := sorted(set(fields) - known)):
+        raise SettingsError(f"A login of kind {kind!r} has no {', '.join(other)}.", "Leave it out.")
     if kind == ANY_SETTINGS and (unknown := sorted(set(fields) - set(source_type.settings))):
         raise SettingsError(
             f"{source_type.name} has no setting {', '.join(unknown)}.",

@@ -186,7 +186,12 @@ def _projects_of(session: Session, found: Connection) -> int:
 
 
 def _parse(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
+    try:
+        url.encode()
+        parts = urlsplit(url)
+        port = parts.port or 5432
+    except ValueError:  # a port that is none, half an IPv6 address, text that is not UTF-8
+        parts, port = urlsplit(""), 0
     query = parse_qs(parts.query)
     host = parts.hostname or query.get("host", [""])[0]
     if not parts.scheme.startswith("postgres") or not host or not parts.username:
@@ -196,7 +201,7 @@ def _parse(url: str) -> dict[str, Any]:
         )
     return {
         "host": host,
-        "port": parts.port or 5432,
+        "port": port,
         "database": unquote(parts.path.lstrip("/")) or unquote(parts.username),
         "sslmode": query.get("sslmode", [None])[0],
         "login": {"user": unquote(parts.username), "password": unquote(parts.password or "")},

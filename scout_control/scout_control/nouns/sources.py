@@ -226,7 +226,10 @@ def check_url(base_url: str | None) -> None:
     """
     if base_url is None:
         return
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        raise SettingsError("The base URL is none.", "Write https://host") from None
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not is_safe or not parts.hostname:
         raise SettingsError(

@@ -24,6 +24,12 @@ REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
     ("23001", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
     ("23503", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
     ("23505", ConflictError, "There is one already ({where}).", "Change that one, or rename."),
+    (
+        "22",
+        SettingsError,
+        "A value is too long or too large, or holds what no text may hold.",
+        "Correct it.",
+    ),
     ("23514", SettingsError, "A value is outside what is allowed ({where}).", "Correct it."),
     ("42P01", SettingsError, "The store is not there, or is older than this.", "Run: scout init"),
     ("42703", SettingsError, "The store is older than this program.", "Run: scout init"),
@@ -64,6 +70,8 @@ class Store:
                 yield session
         except DBAPIError as error:
             raise refusal(error) from None
+        except UnicodeEncodeError:
+            raise SettingsError("A value is not UTF-8.", "Correct it.") from None
 
     def close(self) -> None:
         """Close all connections."""
@@ -101,6 +109,8 @@ def refusal(error: DBAPIError) -> ControlError:
     """Say what the database refused, without its words."""
     origin = error.orig
     state = getattr(origin, "sqlstate", None) or ""
+    if not state and isinstance(origin, psycopg.DataError):
+        state = "22"  # the driver refused it before the server could
     where = getattr(getattr(origin, "diag", None), "constraint_name", None) or "a constraint"
     for prefix, kind, cause, remedy in REFUSALS:
         if state.startswith(prefix):

@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import Loader
+from psycopg.types.datetime import (
+    DateLoader,
+    IntervalLoader,
+    TimestampLoader,
+    TimestamptzLoader,
+)
 from sqlalchemy import select
 
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
@@ -25,12 +32,21 @@ from scout_control.store.models import Dataset, ProjectSource
 from scout_control.worker.site import with_login
 
 if TYPE_CHECKING:
+    from psycopg.abc import AdaptContext, Buffer
     from sqlalchemy import ColumnElement
 
     from scout_control.worker.site import Site
 
 MOST_ROWS = 1000
 LONGEST_SECONDS = 30.0
+A_DAY = 24 * 3600.0
+# Values that Postgres can hold and Python cannot: infinity, years before 1 and after 9999.
+BEYOND_PYTHON = (
+    ("date", DateLoader),
+    ("timestamp", TimestampLoader),
+    ("timestamptz", TimestamptzLoader),
+    ("interval", IntervalLoader),
+)
 SETTINGS = (
     "ALTER ROLE {role} SET default_transaction_read_only TO on",
     "ALTER ROLE {role} SET search_path TO {schema}",
@@ -63,8 +79,13 @@ def query(
     Raises:
         NotFoundError: There is no such dataset.
         ConflictError: It holds no data now.
+        SettingsError: A limit is not positive, or is longer than a day.
         QueryError: The database refused the question.
     """
+    if most_rows < 1 or not 0 < longest_seconds <= A_DAY:
+        raise SettingsError(
+            "A query has at least one row and up to a day.", "Give other limits: --limit, --timeout"
+        )
     with site.store.begin() as session:
         dataset = lookups.dataset(session, name)
         if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
@@ -127,10 +148,14 @@ def _ask(
         connection.execute(f"SET statement_timeout TO {int(longest_seconds * 1000)}".encode())
         connection.commit()
         connection.read_only = True
+        for name, loader in BEYOND_PYTHON:
+            connection.adapters.register_loader(name, _or_text(loader))
         with connection.cursor(name="answer") as cursor:
             cursor.execute(statement.encode().rstrip().rstrip(b";"))
             rows = cursor.fetchmany(most_rows + 1)
             columns = [column.name for column in cursor.description or ()]
+    except UnicodeEncodeError:
+        raise QueryError("The query is not UTF-8.", "Correct it.") from None
     except psycopg.errors.QueryCanceled:
         raise QueryError(
             f"The query took longer than {longest_seconds:g} seconds.",
@@ -142,6 +167,24 @@ def _ask(
             f"Postgres refused the query: {words}.", "Write one SELECT over this dataset."
         ) from None
     return Answer(columns=columns, rows=rows[:most_rows], is_truncated=len(rows) > most_rows)
+
+
+def _or_text(loader: type[Loader]) -> type[Loader]:
+    """Return a loader that gives back as text what the given one cannot load."""
+
+    class OrText(Loader):
+        def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+            super().__init__(oid, context)
+            self._loader = loader(oid, context)
+
+        def load(self, data: Buffer) -> Any:
+            """Return the value, or its text."""
+            try:
+                return self._loader.load(data)
+            except (psycopg.DataError, OverflowError):
+                return bytes(data).decode()
+
+    return OrText
 
 
 def _login(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:

@@ -102,3 +102,46 @@ def test_keys_are_rotated_while_others_read_and_write(scout, hq, tmp_path):
     assert changed >= 2
     with Scout(only_new) as later:
         assert later.rotate_keys() == 0
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\udcff"])
+def test_text_that_no_database_holds_is_a_wrong_setting(scout, hq, text):
+    for attempt in (
+        lambda: scout.projects.create(text),
+        lambda: scout.datasets.show(text),
+        lambda: scout.sources.update(hq, config={"domain": text}),
+        lambda: scout.datasets.search_path("river", user=text),
+    ):
+        with pytest.raises(SettingsError, match="Correct it"):
+            attempt()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:p@h:port/x", "postgresql://u:p@[::1/x", "postgresql://u:\udcff@h/x", "x"],
+)
+def test_a_url_that_is_none_is_a_wrong_setting(scout, url):
+    with pytest.raises(SettingsError, match="Write postgresql://"):
+        scout.connections.add("other", url, test=False)
+
+
+def test_a_base_url_that_is_none_is_a_wrong_setting(scout):
+    with pytest.raises(SettingsError, match="Write https://"):
+        scout.sources.add("odd", "commcare", base_url="http://[::1", config={"domain": "river"})
+
+
+def test_an_empty_id_owns_nothing(scout, hq):
+    scout.sources.add("own", "commcare", config={"domain": "river"})
+    scout.sources.link("river", "own", mode="user")
+
+    with pytest.raises(SettingsError, match="one project or to one user"):
+        scout.credentials.save(hq, "token", {"access_token": "x"}, user="")
+    with pytest.raises(SettingsError, match="Give --user"):
+        scout.datasets.ensure("river", "own", user="")
+
+
+def test_a_login_changes_no_setting_of_its_source(scout, hq):
+    fields = {"username": "ann", "api_key": "x", "domain": "hill", "base_url": "https://a.example"}
+
+    with pytest.raises(SettingsError, match="has no base_url, domain"):
+        scout.credentials.save(hq, "api_key", fields, project="river")

@@ -7,7 +7,7 @@ import uuid
 import psycopg2
 import pytest
 from psycopg2 import errors
-from scout_control.errors import ConflictError
+from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.worker.reading import QueryError
 
 HOSTILE = (
@@ -116,3 +116,40 @@ def test_the_search_path_has_the_projects_own_schema_first_and_only_data_that_is
     assert path == f'"public", "{schema}"'
     assert installation.scout.datasets.show(pending).schema not in path
     assert installation.scout.datasets.show(other).schema not in path
+
+
+@pytest.mark.parametrize("statement", ["SELECT '\udcff'", "SELECT 1 /*", "", "EXPLAIN SELECT 1"])
+def test_a_query_that_is_none_is_refused_in_words(installation, datasets, statement):
+    with pytest.raises(QueryError):
+        installation.scout.datasets.query(datasets[0], statement)
+
+
+def test_values_beyond_python_are_read_as_text(installation, datasets):
+    answer = installation.scout.datasets.query(
+        datasets[0],
+        "SELECT 'infinity'::timestamptz, date '12026-01-02', date '2026-01-02', interval 'P1D'",
+    )
+
+    assert [str(value) for value in answer.rows[0]] == [
+        "infinity",
+        "12026-01-02",
+        "2026-01-02",
+        "1 day, 0:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    "limits", [{"most_rows": 0}, {"longest_seconds": -1}, {"longest_seconds": 1e12}]
+)
+def test_limits_of_a_query_that_are_none_are_refused(installation, datasets, limits):
+    with pytest.raises(SettingsError):
+        installation.scout.datasets.query(datasets[0], "SELECT 1", **limits)
+
+
+def test_a_dataset_is_shared_only_with_roles_that_are_there(installation, datasets):
+    before = installation.scout.datasets.show(datasets[0])
+
+    with pytest.raises(NotFoundError, match="no role 'nobody_here'"):
+        installation.scout.datasets.share(datasets[0], ["nobody_here"])
+
+    assert installation.scout.datasets.show(datasets[0]) == before

@@ -1,0 +1,53 @@
+"""How answers and errors are shown."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+from scout_control.commands.frame import Commands, answer, json_option, table
+from scout_control.nouns.views import plain
+
+
+def commands(function):
+    group = Commands(name="scout")
+    group.add_command(json_option(click.command("act")(function)))
+    return group
+
+
+def test_what_the_system_refuses_is_json_for_programs():
+    def act():
+        raise PermissionError(13, "Permission denied", "/nowhere")
+
+    result = CliRunner().invoke(commands(act), ["act", "--json"])
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["message"] == "Permission denied at /nowhere."
+
+
+def test_numbers_that_json_does_not_have_are_text():
+    def act():
+        answer(plain([float("nan"), float("-inf"), 1.5]))
+
+    result = CliRunner().invoke(commands(act), ["act"])
+
+    assert json.loads(result.stdout, parse_constant=lambda _: None) == ["nan", "-inf", 1.5]
+
+
+def test_columns_of_one_name_keep_their_values(capsys):
+    table([{"0": 300, "1": 150}], ["0", "1"], titles=["count", "count"])
+
+    assert capsys.readouterr().out.split() == ["count", "count", "300", "150"]
+
+
+@pytest.mark.parametrize(("kind", "code"), [(EOFError, 2), (KeyboardInterrupt, 130)])
+def test_a_question_without_an_answer_and_an_interrupt_have_codes_of_their_own(kind, code):
+    def act():
+        try:
+            raise kind
+        except (EOFError, KeyboardInterrupt):
+            raise click.Abort from None
+
+    assert CliRunner().invoke(commands(act), ["act"]).exit_code == code
