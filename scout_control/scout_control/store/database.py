@@ -33,6 +33,12 @@ REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
     ("23514", SettingsError, "A value is outside what is allowed ({where}).", "Correct it."),
     ("42P01", SettingsError, "The store is not there, or is older than this.", "Run: scout init"),
     ("42703", SettingsError, "The store is older than this program.", "Run: scout init"),
+    (
+        "25006",
+        ServerError,
+        "The store's Postgres lets nobody write: a standby, or a session set to read only.",
+        "Point SCOUT_DATABASE_URL at the primary.",
+    ),
     ("3F000", SettingsError, "The store is not there.", "Run: scout init"),
     ("42501", ServerError, "The role of the store's URL may not do this.", "See: scout doctor"),
     (
@@ -94,7 +100,7 @@ def sqlalchemy_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port or an address that is none
         parsed = None
     if parsed is None or not parsed.drivername.startswith("postgres"):
         raise SettingsError(

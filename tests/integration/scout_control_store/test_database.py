@@ -1,0 +1,29 @@
+"""What is said when the store cannot be reached or written."""
+
+from __future__ import annotations
+
+import pytest
+from scout_control.errors import ServerError, SettingsError
+from scout_control.store.database import Store
+from scout_control.store.models import Connection
+
+
+@pytest.mark.parametrize(
+    "url", ["x", "postgresql://u:canary@[::1/x", "postgresql://u:canary@h:a/x"]
+)
+def test_an_address_that_is_none_is_a_wrong_setting_and_is_not_quoted(url):
+    with pytest.raises(SettingsError, match="not a URL of Postgres") as refused:
+        Store(url)
+
+    assert "canary" not in str(refused.value)
+
+
+def test_a_server_that_lets_nobody_write_is_named_as_such(store):
+    read_only = {"options": "-cdefault_transaction_read_only=on"}
+    url = store.engine.url.update_query_dict(read_only).set(drivername="postgresql")
+    standby = Store(url.render_as_string(hide_password=False))
+
+    with pytest.raises(ServerError, match="lets nobody write"), standby.begin() as session:
+        session.add(Connection(name="default"))
+
+    standby.close()
