@@ -29,7 +29,10 @@ REMEDIES: dict[type[ControlError], str] = {
     SettingsError: "Nothing was loaded. Correct the setting, then run again.",
     DataRefusedError: "Correct the data, or set on_invalid_record to reject; then run again.",
     RunPausedError: "What was committed is kept. Run again at {resume_at}: it goes on from there.",
-    CredentialRefusedError: "What was committed is kept. Renew the login, then run again.",
+    CredentialRefusedError: (
+        "What was committed is kept. "
+        "A person must reconnect: scout credentials connect; then run again."
+    ),
     RunFailedError: "What was committed is kept. Run again: it goes on from there.",
 }
 
@@ -43,8 +46,8 @@ def failure(log: RunLog, returncode: int = 1) -> ControlError:
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
     kind = failed[0] if failed else EXTRACTOR
     error = KINDS.get(log.exit_codes.get(kind, 0), RunFailedError)
-    if told := log.said(kind):  # the plugin's words end with what to do
-        return error(told, KEPT)
+    if told := log.said(kind):  # the plugin's words end with what to do, but know no command
+        return error(told, REMEDIES[error] if error is CredentialRefusedError else KEPT)
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
     if returncode < 0:
         return RunFailedError(f"Meltano was killed by signal {-returncode}.", remedy)

@@ -80,6 +80,7 @@ def test_the_plugins_own_words_are_the_cause():
     )
 
     assert failure(log).cause == "HQ refused the login of river-health."
+    assert "scout credentials connect" in failure(log).remedy
 
 
 def test_a_pause_names_when_to_run_again():
