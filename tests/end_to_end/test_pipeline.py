@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -124,6 +125,13 @@ def test_no_secret_is_in_a_file_an_argument_or_a_log_while_a_run_goes_on(pipelin
             assert not [secret for secret in secrets if secret in text]
 
 
+def files_below(place: Path) -> Iterator[Path]:
+    """Yield files of a folder from which others take away; ``rglob`` would fail then."""
+    for folder, _, names in os.walk(place):
+        paths = (Path(folder, name) for name in names)
+        yield from (path for path in paths if path.is_file())
+
+
 def watch(process, watched) -> None:
     """Search the run's files and argument lists for the secrets, again and again until it ends."""
     secrets = [secret.encode() for secret in watched["secrets"]]
@@ -132,9 +140,9 @@ def watch(process, watched) -> None:
     places = (work, ROOT / ".meltano", ROOT / "transform")
     while process.poll() is None:
         for place in places:
-            for path in place.rglob("*"):
+            for path in files_below(place):
                 try:
-                    text = path.read_bytes() if path.is_file() else b""
+                    text = path.read_bytes()
                 except OSError:
                     continue
                 files.add(path)

@@ -96,9 +96,9 @@ class Loaded:
             opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def loaded(postgres: str) -> Iterator[Loaded]:
-    """The default data of the sandbox, loaded and built once; tests go on from there."""
+    """The default data of the sandbox, loaded and built once a file; its tests go on from there."""
     folder = Path(tempfile.mkdtemp(prefix="scout-models-"))
     dataset = Dataset(
         owner_kind=OwnerKind.PROJECT,
