@@ -41,7 +41,7 @@ def test_an_unchanged_dataset_is_not_built_again_and_costs_less_than_1_5_seconds
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def changed(loaded):
     """Everything that can change between two builds, changed before one build."""
     built(loaded)
