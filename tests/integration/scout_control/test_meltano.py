@@ -94,7 +94,20 @@ def test_a_plugin_that_ignores_sigterm_is_killed_after_the_grace(pipeline, proje
     group = run.process.pid
     assert ended.is_interrupted
     assert ended.seconds < 30
-    assert [each for each in psutil.process_iter() if is_alive_in(group, each)] == []
+    assert alive_in(group, after_seconds=5.0) == []
+
+
+def alive_in(group: int, after_seconds: float) -> list[psutil.Process]:
+    """Return what lives in a process group, once nothing does or the time is over.
+
+    SIGKILL takes a moment: the system ends a process after the signal was sent.
+    """
+    until = time.monotonic() + after_seconds
+    while True:
+        found = [each for each in psutil.process_iter() if is_alive_in(group, each)]
+        if not found or time.monotonic() > until:
+            return found
+        time.sleep(0.05)
 
 
 def end_when_told(run: Run, file: Path) -> None:
