@@ -41,31 +41,30 @@ API_NAMES = {"form_id": "id", "form_data": "form"}
 
 
 class Pipe:
-    """`tap-commcare | target-scout-postgres` with the state that the target printed last."""
+    """`tap | target-scout-postgres` with the state that the target printed last."""
 
-    def __init__(self, sandbox: Sandbox, database_url: str, schema: str, folder: Path) -> None:
+    def __init__(
+        self, program: str, settings: dict, database_url: str, schema: str, folder: Path
+    ) -> None:
+        self.program = program
         self.folder = folder
         self.state: str | None = None
-        tap = {
-            "base_url": sandbox.url,
-            "domain": sandbox.domain,
-            "username": sandbox.username,
-            "api_key": sandbox.api_key,
-            "page_size": 200,
-            "overlap_seconds": 60,
-        }
         target = {
             "database_url": database_url,
             "default_target_schema": schema,
             "batch_size_rows": 500,
         }
-        for name, config in (("tap", tap), ("target", target)):
-            (folder / f"{name}.json").write_text(json.dumps(config))
+        self.configure("tap", settings)
+        self.configure("target", target)
+
+    def configure(self, name: str, settings: dict) -> None:
+        """Give the tap or the target other settings from the next run on."""
+        (self.folder / f"{name}.json").write_text(json.dumps(settings))
 
     def run(self, victim: str | None, after_seconds: float, number: int) -> tuple[int, int]:
         """Run once, send a signal to one of the two if asked, and return both exit codes."""
         state = self.folder / "state.json"
-        command = [PROGRAMS / "tap-commcare", "--config", self.folder / "tap.json"]
+        command = [PROGRAMS / self.program, "--config", self.folder / "tap.json"]
         if self.state:
             state.write_text(self.state)
             command += ["--state", state]
@@ -90,6 +89,18 @@ class Pipe:
         if whole:
             self.state = whole[-1]
         return codes
+
+
+def settings_of(sandbox: Sandbox) -> dict:
+    """Return the settings of the tap."""
+    return {
+        "base_url": sandbox.url,
+        "domain": sandbox.domain,
+        "username": sandbox.username,
+        "api_key": sandbox.api_key,
+        "page_size": 200,
+        "overlap_seconds": 60,
+    }
 
 
 def moment(text: str | None) -> datetime | None:
@@ -145,7 +156,7 @@ def soak(cycles: int, size: int, seed: int, signals: list[str], database_url: st
     folder = Path(tempfile.mkdtemp(prefix="scout-soak-"))
     try:
         with Sandbox(cases=size, forms=size // 3, latency_ms=20) as sandbox:
-            pipe = Pipe(sandbox, database_url, schema, folder)
+            pipe = Pipe("tap-commcare", settings_of(sandbox), database_url, schema, folder)
             for cycle in range(cycles):
                 disturb(sandbox, chance)
                 if chance.random() < 0.05:
