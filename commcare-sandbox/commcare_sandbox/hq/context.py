@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from commcare_sandbox.hq.codes import Visitors
 from commcare_sandbox.hq.logins import Logins
 from commcare_sandbox.hq.programme.domain import Domain
 from commcare_sandbox.hq.switches import HQSwitches
@@ -26,6 +27,7 @@ class HQ:
     journal: Journal
     base_url: str = ""
     throttle: Throttle = field(default_factory=Throttle)
+    visitors: Visitors = field(default_factory=Visitors)
 
     @property
     def first_domain(self) -> Domain:

@@ -9,6 +9,7 @@ from hmac import compare_digest
 from commcare_sandbox.seeds import digester
 
 SCOPE = "access_apis"
+SCOPES = frozenset({SCOPE, "reports:view", "mobile_access", "sync"})
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,27 @@ class Logins:
         )
         self._issued = 100
         self._access: dict[str, float] = {}
-        self.refresh_token = self._new()
+        self._refresh: dict[str, str] = {}
+        self.refresh_token = self._new_refresh_token(SCOPE)
+        """The living end of the chain that the sandbox hands out at its start."""
 
-    def issue(self, seconds: float) -> tuple[str, str]:
-        """Return a new access token and the refresh token that replaces the present one."""
-        now = time.monotonic()
-        self._access = {token: end for token, end in self._access.items() if end > now}
-        access = self._new()
-        self._access[access] = now + seconds
-        self.refresh_token = self._new()
-        return access, self.refresh_token
+    def issue(self, seconds: float, scope: str) -> tuple[str, str]:
+        """Return a new access token, and the refresh token that belongs to it."""
+        return self._new_access_token(seconds, scope), self._new_refresh_token(scope)
+
+    def renew(self, refresh_token: str, seconds: float) -> tuple[str, str, str] | None:
+        """Spend a refresh token: return access token, next refresh token, and their scope."""
+        scope = self._refresh.pop(refresh_token, None)
+        if scope is None:
+            return None
+        access, refresh = self.issue(seconds, scope)
+        if refresh_token == self.refresh_token:
+            self.refresh_token = refresh
+        return access, refresh, scope
 
     def first_access_token(self, seconds: float) -> str:
         """Return an access token without touching the refresh token."""
-        access = self._new()
-        self._access[access] = time.monotonic() + seconds
-        return access
+        return self._new_access_token(seconds, SCOPE)
 
     def accepts_token(self, token: str) -> bool:
         """Tell whether an access token is alive."""
@@ -77,8 +83,28 @@ class Logins:
         self._access.clear()
 
     def end_refresh_token(self) -> None:
-        """Let the present refresh token die."""
-        self.refresh_token = self._new()
+        """Let every refresh token die, and begin the chain anew."""
+        self._refresh.clear()
+        self.refresh_token = self._new_refresh_token(SCOPE)
+
+    def revoke(self, token: str) -> None:
+        """Let one token die, of either kind."""
+        self._access.pop(token, None)
+        if self._refresh.pop(token, None) is not None and token == self.refresh_token:
+            self.refresh_token = self._new_refresh_token(SCOPE)
+
+    def _new_access_token(self, seconds: float, scope: str) -> str:
+        now = time.monotonic()
+        self._access = {token: end for token, end in self._access.items() if end > now}
+        access = self._new()
+        if SCOPE in scope.split():
+            self._access[access] = now + seconds
+        return access
+
+    def _new_refresh_token(self, scope: str) -> str:
+        token = self._new()
+        self._refresh[token] = scope
+        return token
 
     def _new(self) -> str:
         self._issued += 1

@@ -1,52 +1,79 @@
-"""OAuth of HQ: refresh tokens rotate, access tokens live 15 minutes."""
+"""OAuth of HQ: codes become tokens, refresh tokens rotate, access tokens live 15 minutes."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from urllib.parse import parse_qsl
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from commcare_sandbox.hq.consent import form_of
 from commcare_sandbox.hq.context import HQ
-from commcare_sandbox.hq.logins import SCOPE
 from commcare_sandbox.wire import Answer, Call, RefusalError
+
+Form = Mapping[str, str]
+_NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def token(call: Call, hq: HQ) -> Answer:
-    """Exchange a refresh token for an access token and the next refresh token."""
-    form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
-    client_id, client_secret = _client(call, form)
-    logins = hq.logins
-    if not logins.accepts_client(client_id, client_secret):
-        raise RefusalError(401, {"error": "invalid_client"})
-    if form.get("grant_type") != "refresh_token":
+    """Exchange a code, or a refresh token, for an access token and the next refresh token."""
+    form = form_of(call)
+    _check_client(call, hq, form)
+    grant = _GRANTS.get(form.get("grant_type", ""))
+    if grant is None:
         raise RefusalError(400, {"error": "unsupported_grant_type"})
-    if form.get("refresh_token") != logins.refresh_token:
+    found = grant(form, hq)
+    if found is None:
         raise RefusalError(400, {"error": "invalid_grant"})
-    seconds = hq.switches.access_token_seconds
-    access, refresh = logins.issue(seconds)
-    return Answer(
-        {
-            "access_token": access,
-            "expires_in": seconds,
-            "token_type": "Bearer",
-            "scope": SCOPE,
-            "refresh_token": refresh,
-        },
-        headers={"Cache-Control": "no-store", "Pragma": "no-cache"},
-    )
+    return Answer(found, headers=dict(_NOT_KEPT))
 
 
 def revoke(call: Call, hq: HQ) -> Answer:
-    """Let a refresh token die."""
-    form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
-    if not hq.logins.accepts_client(*_client(call, form)):
-        raise RefusalError(401, {"error": "invalid_client"})
-    if form.get("token") == hq.logins.refresh_token:
-        hq.logins.end_refresh_token()
+    """Let a token die."""
+    form = form_of(call)
+    _check_client(call, hq, form)
+    hq.logins.revoke(form.get("token", ""))
     return Answer()
 
 
-def _client(call: Call, form: dict[str, str]) -> tuple[str, str]:
+def _by_code(form: Form, hq: HQ) -> dict[str, Any] | None:
+    verifier = form.get("code_verifier", "")
+    scope = hq.visitors.spend(form.get("code", ""), form.get("redirect_uri", ""), verifier)
+    if scope is None:
+        return None
+    seconds = hq.switches.access_token_seconds
+    access, refresh = hq.logins.issue(seconds, scope)
+    return _tokens(access, refresh, seconds, scope)
+
+
+def _by_refresh(form: Form, hq: HQ) -> dict[str, Any] | None:
+    seconds = hq.switches.access_token_seconds
+    renewed = hq.logins.renew(form.get("refresh_token", ""), seconds)
+    return None if renewed is None else _tokens(renewed[0], renewed[1], seconds, renewed[2])
+
+
+_GRANTS: Mapping[str, Callable[[Form, HQ], dict[str, Any] | None]] = {
+    "authorization_code": _by_code,
+    "refresh_token": _by_refresh,
+}
+
+
+def _tokens(access: str, refresh: str, seconds: int, scope: str) -> dict[str, Any]:
+    return {
+        "access_token": access,
+        "expires_in": seconds,
+        "token_type": "Bearer",
+        "scope": scope,
+        "refresh_token": refresh,
+    }
+
+
+def _check_client(call: Call, hq: HQ, form: Form) -> None:
+    if not hq.logins.accepts_client(*_client(call, form)):
+        raise RefusalError(401, {"error": "invalid_client"})
+
+
+def _client(call: Call, form: Form) -> tuple[str, str]:
     scheme, _, rest = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from commcare_sandbox.hq import case_v1, case_v2, directory, form_v1, oauth, small, tables
+from commcare_sandbox.hq import case_v1, case_v2, consent, directory, form_v1, oauth, small, tables
 from commcare_sandbox.hq.context import HQ, Context
 from commcare_sandbox.hq.guard import Rule, authenticate, count, permit, slow_down
 from commcare_sandbox.wire import Answer, Call, RefusalError
@@ -117,12 +117,17 @@ def _routes() -> list[Route]:
 
 
 ROUTES = _routes()
-_OAUTH = {"/oauth/token/": oauth.token, "/oauth/revoke_token/": oauth.revoke}
+_OAUTH = {
+    "/oauth/token/": (("POST",), oauth.token),
+    "/oauth/revoke_token/": (("POST",), oauth.revoke),
+    consent.AUTHORIZE: (("GET", "HEAD", "POST"), consent.authorize),
+    consent.LOGIN: (("GET", "HEAD", "POST"), consent.log_in),
+}
 
 
 def belongs_here(path: str) -> bool:
     """Tell whether a path is one of HQ's."""
-    return path.startswith(("/a/", "/api/", "/oauth/"))
+    return path.startswith(("/a/", "/api/", "/oauth/", "/accounts/"))
 
 
 def answer(call: Call, hq: HQ) -> Answer:
@@ -134,9 +139,10 @@ def answer(call: Call, hq: HQ) -> Answer:
 
 
 def _oauth(call: Call, hq: HQ) -> Answer:
-    if call.method != "POST":
-        raise RefusalError(405, b"", Allow="POST")
-    return _OAUTH[call.path](call, hq)
+    methods, handler = _OAUTH[call.path]
+    if call.method not in methods:
+        raise RefusalError(405, b"", Allow=", ".join(methods))
+    return handler(call, hq)
 
 
 def _found(call: Call, hq: HQ) -> Answer:

@@ -62,3 +62,10 @@ class HQSwitches:
     )
     hidden_domains: str = switch("", "Domains that user_domains does not list.")
     access_token_seconds: int = switch(900, "Life of an access token issued from now on.")
+    redirect_uris: str = switch(
+        "http://127.0.0.1/callback http://[::1]/callback",
+        "Registered addresses of the OAuth client; one on loopback without a port fits any.",
+    )
+    pkce_required: bool = switch(
+        default=True, text="The OAuth client must send a code challenge (production asks some)."
+    )
