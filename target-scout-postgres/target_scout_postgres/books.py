@@ -51,9 +51,14 @@ class Books:
         self._tables = tables
         self._run_id = run_id
 
+    @property
+    def are_there(self) -> bool:
+        """Tell whether the dataset schema has been read, and any run has loaded into it."""
+        return LOADS in self._catalog.tables
+
     def open(self) -> None:
         """Mark the loads of runs that died; nobody else loads now."""
-        if LOADS in self._catalog.tables:
+        if self.are_there:
             self._session.begin()
             close = statements.close_dead_loads(self._place(LOADS))
             self._session.execute(close, [self._run_id], doing="reading the books")
@@ -110,9 +115,8 @@ class Books:
 
     def fail(self) -> None:
         """Mark what this run was loading as failed."""
-        if LOADS in self._catalog.tables:
-            fail = statements.fail_loads(self._place(LOADS))
-            self._session.execute(fail, [self._run_id], doing="keeping the books")
+        fail = statements.fail_loads(self._place(LOADS))
+        self._session.execute(fail, [self._run_id], doing="keeping the books")
 
 
 def _columns(rejects: Sequence[Reject]) -> list[list[object]]:

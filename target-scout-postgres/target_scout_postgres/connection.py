@@ -197,24 +197,26 @@ class DatasetLock:
         """
         if connection.info.backend_pid == backend:
             return
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("BEGIN")
-                cursor.execute("SELECT pg_backend_pid()")
-                seen = cursor.fetchone()[0]  # type: ignore[index]  # one row, always
-                with self._opened().cursor() as other:
-                    other.execute("SELECT pg_backend_pid()")
-                    now = other.fetchone()[0]  # type: ignore[index]  # one row, always
-                cursor.execute("ROLLBACK")
-            keeps = seen == backend and now == self._backend and seen != now
-        except psycopg2.Error:
-            keeps = False  # not even a transaction goes through
-        if not keeps:
+        if backend == self._backend or not self._keeps_sessions(connection, backend):
             raise DatabaseError(
                 f"At {address(self._settings)} a pooler answers that lends sessions for single "
                 "transactions, so no lock would hold. Give the address of Postgres itself, or of "
                 "a pool in session mode."
             )
+
+    def _keeps_sessions(self, connection: Connection, backend: int) -> bool:
+        """Tell whether each of our two connections still has its own server session."""
+        try:
+            with connection.cursor() as cursor, self._opened().cursor() as other:
+                cursor.execute("BEGIN")
+                cursor.execute("SELECT pg_backend_pid()")
+                seen = cursor.fetchone()
+                other.execute("SELECT pg_backend_pid()")
+                now = other.fetchone()
+                cursor.execute("ROLLBACK")
+        except psycopg2.Error:
+            return False  # not even a transaction goes through
+        return seen == (backend,) and now == (self._backend,)
 
     def release(self) -> None:
         """Let go of the lock."""

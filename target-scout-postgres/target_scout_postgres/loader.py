@@ -247,7 +247,9 @@ class Loader:
         self.session.commit()
 
     def fail(self) -> None:
-        """Say in the books that the run failed, if the server still listens."""
+        """Say in the books that the run failed, if there are any and the server still listens."""
+        if not self.books.are_there:
+            return
         try:
             self.session.rollback()
             self.session.begin(may_reopen=False)
