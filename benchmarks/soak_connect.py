@@ -75,6 +75,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
 }
 """A column of each kind that people edit, and what they write."""
 
+ROOM_FOR_LATE_IDS = 100
 UNIQUE = {"user_data": "username", "invoice": "invoice_number"}
 """Columns that the real server keeps unique in an opportunity."""
 
@@ -88,7 +89,9 @@ def disturb(sandbox: Sandbox, chance: random.Random, opportunities: int) -> None
         place = edited["opportunity"], edited["row_id"]
         sandbox.connect.edit(kind, *place, **{column: make(chance)})
         sandbox.connect.delete(kind, deleted["opportunity"], deleted["row_id"])
-        for before in (None, edited["row_id"]):
+        # A row that is inserted before another belongs to a transaction that ended late.
+        late = edited["row_id"] if edited["row_id"] > ROOM_FOR_LATE_IDS else None
+        for before in (None, late):
             name = UNIQUE.get(kind)
             own = {name: f"new-{chance.getrandbits(64):x}"} if name else None
             where = edited["opportunity"] if before else chance.randrange(1, opportunities + 1)

@@ -22,6 +22,9 @@ from dimagi_api.interruption import Interruption
 from dimagi_api.timestamps import spell
 
 Record = dict[str, Any]
+AnyRecord = Record | msgspec.Struct
+"""A record, or an object with a field for each of its columns."""
+
 ENCODER = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
 WRITE_BYTES = 1 << 20
 
@@ -67,6 +70,11 @@ def closed() -> OutputClosedError:
     return OutputClosedError("Whoever reads the messages has gone.", "Look at its own log.")
 
 
+def as_dict(record: AnyRecord) -> Record:
+    """Return a record by the names of its columns."""
+    return record if isinstance(record, dict) else msgspec.structs.asdict(record)
+
+
 class RecordLines:
     """The lines of one stream's records.
 
@@ -81,7 +89,7 @@ class RecordLines:
         self._columns = columns
         self._version = b"" if version is None else b',"version":%d' % version
 
-    def of(self, records: Iterable[Record]) -> Iterable[bytearray]:
+    def of(self, records: Iterable[AnyRecord]) -> Iterable[bytearray]:
         """Return the lines of a page's records, joined into pieces of about a megabyte."""
         now = spell(datetime.now(UTC)).encode()
         suffix = self._version + b',"time_extracted":"' + now + b'"}\n'
@@ -92,7 +100,7 @@ class RecordLines:
             if columns is None:
                 encode_into(record, piece, -1)
             else:
-                kept = {name: value for name, value in record.items() if name in columns}
+                kept = {name: value for name, value in as_dict(record).items() if name in columns}
                 encode_into(kept, piece, -1)
             piece += suffix
             if len(piece) >= WRITE_BYTES:

@@ -7,6 +7,7 @@ a map, flattening, or the selection of a nested property needs the SDK's own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -15,7 +16,8 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
 
-from dimagi_api.messages import ENCODER, Record, RecordLines
+from dimagi_api.messages import ENCODER, AnyRecord, Record, RecordLines, as_dict
+from dimagi_api.timestamps import spell
 
 if TYPE_CHECKING:
     from singer_sdk.helpers import types
@@ -91,7 +93,7 @@ class ApiStream(Stream):
         """Tell whether a column goes out, or a map may look at it."""
         return self._lines is None or self._wanted is None or column in self._wanted
 
-    def lines(self, records: Iterable[Record]) -> Iterator[bytes | bytearray]:
+    def lines(self, records: Iterable[AnyRecord]) -> Iterator[bytes | bytearray]:
         """Return the lines of records, in pieces."""
         if self._lines is not None:
             yield from self._lines.of(records)
@@ -115,9 +117,14 @@ class ApiStream(Stream):
         return tuple(keys)
 
 
-def thawed(record: Record) -> Record:
-    """Return a record whose columns are Python objects instead of JSON bytes."""
-    return {
-        name: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
-        for name, value in record.items()
-    }
+def thawed(record: AnyRecord) -> Record:
+    """Return a record whose columns are Python objects as the SDK knows them."""
+    return {name: _thawed(value) for name, value in as_dict(record).items()}
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    if isinstance(value, datetime):
+        return spell(value)
+    return value.isoformat() if isinstance(value, date) else value

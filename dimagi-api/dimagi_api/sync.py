@@ -16,7 +16,7 @@ from singer_sdk import metrics
 
 from dimagi_api.bookmarks import Bookmarks
 from dimagi_api.errors import ApiError, InternalError, InterruptedRunError, PausedError, Reach
-from dimagi_api.messages import Output, Record, write
+from dimagi_api.messages import AnyRecord, Output, write
 from dimagi_api.stream import ApiStream
 from dimagi_api.timestamps import spell
 
@@ -35,7 +35,7 @@ class Reading(Protocol):
     def run(self, run: Run) -> None:
         """Read everything and write it through the run."""
 
-    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+    def sample(self, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         """Return a few records of each stream, by one request."""
 
 
@@ -79,7 +79,7 @@ class Run:
     def write_page(
         self,
         reading: Reading,
-        pages: Sequence[tuple[ApiStream, Iterable[Record]]],
+        pages: Sequence[tuple[ApiStream, Iterable[AnyRecord]]],
         remember: Callable[[], None],
         then: Callable[[], None] | None = None,
     ) -> None:

@@ -33,7 +33,7 @@ from dimagi_api.errors import InterruptedRunError, SettingsError
 from dimagi_api.http import Api, new_session
 from dimagi_api.interruption import Interruption
 from dimagi_api.logins import Login, OAuthLogin
-from dimagi_api.messages import BufferedWriter, Output, Record, flush
+from dimagi_api.messages import AnyRecord, BufferedWriter, Output, flush
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading, Run, report, run_all
 from dimagi_api.token_endpoint import exchange_at
@@ -154,7 +154,7 @@ class ApiTap(Tap, abc.ABC):
         self.exit_code = report(run, [])
         return self.exit_code == 0
 
-    def sample(self, stream: ApiStream, limit: int) -> Iterator[Record]:
+    def sample(self, stream: ApiStream, limit: int) -> Iterator[AnyRecord]:
         """Yield a few records of one stream."""
         for reading in self.readings([stream], Bookmarks({}, self.domains)):
             yield from reading.sample(limit).get(stream.name, ())
@@ -222,7 +222,7 @@ class _Sample:
         run.write_page(self, pages, lambda: None)
         flush()
 
-    def sample(self, limit: int) -> Mapping[str, Sequence[Record]]:
+    def sample(self, limit: int) -> Mapping[str, Sequence[AnyRecord]]:
         """Return what the reading would."""
         return {name: list(rows) for name, rows in self._reading.sample(limit).items()}
 

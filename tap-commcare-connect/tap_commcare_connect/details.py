@@ -9,7 +9,7 @@ import msgspec
 from dimagi_api.bodies import Body
 from dimagi_api.errors import ShapeError
 from dimagi_api.http import Api
-from dimagi_api.messages import Record
+from dimagi_api.messages import AnyRecord
 from dimagi_api.sync import Run
 from typing_extensions import override
 
@@ -18,6 +18,7 @@ from tap_commcare_connect.discovery import Opportunity
 from tap_commcare_connect.keyset import KeysetList
 from tap_commcare_connect.stream import ConnectStream, Row
 from tap_commcare_connect.tables import PartedReading
+from tap_commcare_connect.typed import value_of
 from tap_commcare_connect.values import NULL, is_there
 
 
@@ -58,11 +59,11 @@ class DetailReading(PartedReading):
         self.write(run, opportunity.id, records, None)
 
     @override
-    def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[Record]]:
+    def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         found = self._records(opportunity)
         return {stream.name: list(records)[:limit] for stream, records in found}
 
-    def _records(self, opportunity: Opportunity) -> Iterator[tuple[ConnectStream, list[Record]]]:
+    def _records(self, opportunity: Opportunity) -> Iterator[tuple[ConnectStream, list[AnyRecord]]]:
         domain = connect.account(self.api.base_url)
         path = connect.path(opportunity.id)
         detail = self.api.get(path, (), domain, _checked(opportunity.id), connect.HEADERS).value
@@ -113,8 +114,8 @@ def _modules(detail: Row) -> list[Row]:
     return rows
 
 
-def _claims(row: Row) -> dict[str, int | None]:
-    raw = row.get("claim_limits", NULL)
+def _claims(row: Row | msgspec.Struct) -> dict[str, int | None]:
+    raw = value_of(row, "claim_limits")
     claims = CLAIMS(bytes(raw)) if is_there(raw) else []
     return {claim.payment_unit_id: claim.payment_unit for claim in claims if claim.payment_unit_id}
 

@@ -6,36 +6,27 @@ no link can lead the token elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from dimagi_api.bodies import Body
 from dimagi_api.errors import ShapeError
 from dimagi_api.http import Api
 
 from tap_commcare_connect import connect
 from tap_commcare_connect.stream import Row
+from tap_commcare_connect.typed import Envelope
 
 TARGET_BYTES = 2 << 20
-
-
-class Envelope(msgspec.Struct):
-    """A page as the API sends it."""
-
-    next: str | None
-    results: list[dict[str, msgspec.Raw]]
-
-
-ENVELOPE = Body(Envelope, "next and a list results")
 
 
 @dataclass(frozen=True)
 class Page:
     """Rows, and the id after which the next page begins; None after the last."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Row | msgspec.Struct]
     last_id: int | None
 
 
@@ -67,6 +58,7 @@ class KeysetList:
 
     api: Api
     path: str
+    reader: Callable[[bytes], Envelope[Any]]
     page_size: PageSize
     params: tuple[tuple[str, str], ...] = ()
 
@@ -77,7 +69,7 @@ class KeysetList:
             params.append(("last_id", str(after)))
 
         def read(body: bytes) -> Page:
-            envelope = ENVELOPE(body)
+            envelope = self.reader(body)
             self.page_size.learn(len(envelope.results), len(body))
             return Page(envelope.results, last_id_of(envelope.next, after))
 

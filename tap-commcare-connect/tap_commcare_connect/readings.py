@@ -50,7 +50,8 @@ class World:
         size = self.sizes.setdefault(stream.path, first)
         with_images = stream.path == "user_visits" and bool(self.config["include_images"])
         params = (("images", "true"),) if with_images else ()
-        return KeysetList(self.api, connect.path(opportunity, stream.path), size, params)
+        path = connect.path(opportunity, stream.path)
+        return KeysetList(self.api, path, stream.page_reader, size, params)
 
 
 Chosen = Sequence[ConnectStream]

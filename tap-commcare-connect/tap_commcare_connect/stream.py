@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import msgspec
 from dimagi_api.errors import ShapeError
-from dimagi_api.messages import Record
+from dimagi_api.messages import AnyRecord, Record
 from dimagi_api.stream import ApiStream
 from typing_extensions import override
 
@@ -14,9 +15,11 @@ from tap_commcare_connect import record_keys
 from tap_commcare_connect import schemas as s
 from tap_commcare_connect.record_keys import Twins
 from tap_commcare_connect.schemas import Column
+from tap_commcare_connect.typed import PageReader, Values, values_of
 from tap_commcare_connect.values import NULL, Raw
 
 Row = Mapping[str, Raw]
+"""As the API has it, value by value."""
 
 _OPPORTUNITY = s.key_integer("The opportunity that the row was listed under.")
 _RECORD_KEY = s.key("The same for the same row in every read; the API gives no id.")
@@ -47,18 +50,31 @@ class ConnectStream(ApiStream):
         if cls.is_of_opportunity:
             added["opportunity_id"] = _OPPORTUNITY
         known = added | {name: c for name, c in cls.fields.items() if name not in added}
+        given = {"record_key", "opportunity_id"}
+        cls.page_reader = PageReader(known, [name for name in cls.key if name not in given])
+        cls._owners = [name for name in _OWNERS if name in known]
+        cls.identify = values_of(cls.identity)
         cls.columns = {name: column.schema for name, column in known.items()}
-        cls._made = [(n, c.convert) for n, c in cls.fields.items() if n not in added]
+        cls._converts = [(n, c.convert) for n, c in cls.fields.items() if n not in added]
 
-    _made: ClassVar[list[tuple[str, Any]]] = []
+    _converts: ClassVar[list[tuple[str, Any]]] = []
+    _owners: ClassVar[list[str]] = []
+    identify: ClassVar[Values]
+    """Gets the values of the identity from an object."""
+
+    page_reader: ClassVar[PageReader]
+    """Reads the pages of the list."""
 
     def records(
-        self, rows: Iterable[Row], opportunity: int | None = None, twins: Twins | None = None
-    ) -> Iterator[Record]:
+        self,
+        rows: Iterable[Row | msgspec.Struct],
+        opportunity: int | None = None,
+        twins: Twins | None = None,
+    ) -> Iterator[AnyRecord]:
         """Yield the records of rows.
 
         Args:
-            rows: As the API lists them.
+            rows: As the API lists them, or as the page reader made them.
             opportunity: Where they are listed; None for what belongs to none.
             twins: Counts identities; needed for streams without an id.
 
@@ -66,23 +82,45 @@ class ConnectStream(ApiStream):
             ShapeError: A row is of another opportunity, or a value is not what it should be.
         """
         for row in rows:
-            record: Record = {}
-            if self.identity:
-                record["record_key"] = None
-            if opportunity is not None:
-                self._check_owner(row, opportunity)
-                record["opportunity_id"] = opportunity
-            for name, convert in self._made:
-                try:
-                    record[name] = convert(row.get(name, NULL))
-                except ShapeError as error:
-                    raise self._misfit(name, error) from None
-            if self.identity and opportunity is not None and twins is not None:
-                record["record_key"] = self._key_of(record, opportunity, twins)
-            yield record
+            if isinstance(row, msgspec.Struct):
+                yield self._completed(row, opportunity, twins)
+            else:
+                yield self._made(row, opportunity, twins)
 
-    def _key_of(self, record: Record, opportunity: int, twins: Twins) -> str:
-        parts = [self.fields[name].same(record[name]) for name in self.identity]
+    def _completed(self, row: Any, opportunity: int | None, twins: Twins | None) -> msgspec.Struct:
+        """Return the record that the page reader made of a row, with what is ours in it."""
+        if opportunity is not None:
+            for name in self._owners:
+                owner = getattr(row, name)
+                if owner is not None and owner != opportunity:
+                    raise self._of_another(opportunity)
+            row.opportunity_id = opportunity
+            if self.identity and twins is not None:
+                row.record_key = self._key_of(type(self).identify(row), opportunity, twins)
+        found: msgspec.Struct = row
+        return found
+
+    def _made(self, row: Row, opportunity: int | None, twins: Twins | None) -> Record:
+        """Return a record that is made of a row value by value."""
+        record: Record = {}
+        if self.identity:
+            record["record_key"] = None
+        if opportunity is not None:
+            self._check_owner(row, opportunity)
+            record["opportunity_id"] = opportunity
+        for name, convert in self._converts:
+            try:
+                record[name] = convert(row.get(name, NULL))
+            except ShapeError as error:
+                raise self._misfit(name, error) from None
+        if self.identity and opportunity is not None and twins is not None:
+            named = [record[name] for name in self.identity]
+            record["record_key"] = self._key_of(named, opportunity, twins)
+        return record
+
+    def _key_of(self, named: Sequence[Any], opportunity: int, twins: Twins) -> str:
+        columns = (self.fields[name] for name in self.identity)
+        parts = [column.same(value) for column, value in zip(columns, named, strict=True)]
         digest = record_keys.identity(self.name, opportunity, parts)
         return record_keys.record_key(digest, twins.count(digest))
 
@@ -91,10 +129,13 @@ class ConnectStream(ApiStream):
         for name in _OWNERS:
             owner = bytes(row.get(name, NULL))
             if owner.isdigit() and int(owner) != opportunity:
-                raise ShapeError(
-                    f"{self.name} of opportunity {opportunity} holds rows of another one.",
-                    "Nothing was taken from this page.",
-                )
+                raise self._of_another(opportunity)
+
+    def _of_another(self, opportunity: int) -> ShapeError:
+        return ShapeError(
+            f"{self.name} of opportunity {opportunity} holds rows of another one.",
+            "Nothing was taken from this page.",
+        )
 
     def _misfit(self, column: str, error: ShapeError) -> ShapeError:
         return ShapeError(

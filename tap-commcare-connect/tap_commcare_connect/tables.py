@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from dimagi_api.full_table import Versions, finish_versions
-from dimagi_api.messages import Record
+from dimagi_api.messages import AnyRecord
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
 from dimagi_api.timestamps import spell
@@ -66,12 +66,12 @@ class PartedReading(abc.ABC):
         """Read one opportunity from where it stands to its end."""
 
     @abc.abstractmethod
-    def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[Record]]:
+    def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         """Return a few records of one opportunity."""
 
-    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+    def sample(self, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         """Return a few records of each stream, of the first opportunity that has any."""
-        found: dict[str, list[Record]] = {}
+        found: dict[str, list[AnyRecord]] = {}
         for opportunity in self.discovery.get().opportunities[:SAMPLED]:
             for name, records in self.sample_of(opportunity, limit).items():
                 found[name] = found.get(name) or list(records)
@@ -123,7 +123,7 @@ class PartedReading(abc.ABC):
         self,
         run: Run,
         opportunity: int,
-        records: Sequence[tuple[ConnectStream, Iterable[Record]]],
+        records: Sequence[tuple[ConnectStream, Iterable[AnyRecord]]],
         last_id: int | None,
     ) -> None:
         """Write a page of one opportunity, and remember it."""
@@ -217,7 +217,7 @@ class TableReading(PartedReading):
         return after
 
     @override
-    def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[Record]]:
+    def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         rows = self.list_of(opportunity.id).page(None, limit).rows
         with closing(Twins()) as twins:
             records = list(self.stream.records(rows, opportunity.id, twins))

@@ -7,7 +7,7 @@ missing or empty is None.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -125,9 +125,9 @@ def same(value: Any) -> Any:
     return format(value.normalize(), "f") if isinstance(value, Decimal) else value
 
 
-def same_moment(value: str | None) -> str | None:
+def same_moment(value: str | datetime | None) -> str | None:
     """Return the one spelling of a moment, with or without microseconds."""
-    return None if value is None else spell(parse(value))
+    return None if value is None else spell(parse(value) if isinstance(value, str) else value)
 
 
 def _required(value: Any) -> Any:

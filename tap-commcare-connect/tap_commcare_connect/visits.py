@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from dimagi_api.messages import Record
+from dimagi_api.messages import AnyRecord
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
 from dimagi_api.timestamps import spell
@@ -24,6 +24,7 @@ from tap_commcare_connect.parts import Failure, PartsFailedError, lost, read_par
 from tap_commcare_connect.positions import Position
 from tap_commcare_connect.stream import ConnectStream
 from tap_commcare_connect.tables import SAMPLED
+from tap_commcare_connect.typed import value_of
 from tap_commcare_connect.visit_state import VisitState
 
 
@@ -65,7 +66,7 @@ class VisitsReading:
         """Tell which streams are read."""
         self.streams = [self.stream]
 
-    def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
+    def sample(self, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         """Return a few visits of the first opportunity that has any."""
         for opportunity in self.discovery.get().opportunities[:SAMPLED]:
             rows = self.list_of(opportunity.id).page(None, limit).rows
@@ -193,5 +194,7 @@ class VisitsReading:
 
 
 def _largest(page: Page) -> int | None:
-    ids = (msgspec.json.decode(row["id"]) for row in page.rows)
-    return max(ids, default=None)
+    ids = (value_of(row, "id") for row in page.rows)
+    return max(
+        (i if isinstance(i, int) else int(msgspec.json.decode(i)) for i in ids), default=None
+    )

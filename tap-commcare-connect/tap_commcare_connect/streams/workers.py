@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dimagi_api.messages import Record
+import msgspec
+from dimagi_api.messages import AnyRecord
 from typing_extensions import override
 
 from tap_commcare_connect import record_keys
@@ -42,10 +43,13 @@ class UsersStream(ConnectStream):
 
     @override
     def records(
-        self, rows: Iterable[Row], opportunity: int | None = None, twins: Twins | None = None
-    ) -> Iterator[Record]:
+        self,
+        rows: Iterable[Row | msgspec.Struct],
+        opportunity: int | None = None,
+        twins: Twins | None = None,
+    ) -> Iterator[AnyRecord]:
         for record in super().records(rows, opportunity, twins):
-            if record["username"] is None and opportunity is not None:
+            if isinstance(record, dict) and record["username"] is None and opportunity is not None:
                 parts = [same_moment(record["invited_date"])]
                 digest = record_keys.identity(self.name, opportunity, parts)
                 key = record_keys.record_key(digest, twins.count(digest) if twins else 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from dimagi_api.errors import ShapeError
 from tap_commcare_connect.discovery import DOCUMENT, Filters, OpportunityFacts
-from tap_commcare_connect.keyset import ENVELOPE, TARGET_BYTES, PageSize, last_id_of
+from tap_commcare_connect.keyset import TARGET_BYTES, PageSize, last_id_of
+from tap_commcare_connect.streams.delivery import VisitsStream
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_link_that_cannot_be_followed_is_no_end(link):
 )
 def test_a_page_needs_both_its_keys(body):
     with pytest.raises(ShapeError):
-        ENVELOPE(body)
+        VisitsStream.page_reader(body)
 
 
 @pytest.mark.parametrize("missing", ["organizations", "opportunities", "programs"])

@@ -1,0 +1,94 @@
+"""Pages are read in one go where all is as it should be, and value by value where not: the same."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from commcare_sandbox.connect.estate.estate import Estate, Sizes
+from dimagi_api.errors import ShapeError
+from dimagi_api.messages import ENCODER
+from tap_commcare_connect.record_keys import Twins
+from tap_commcare_connect.tap import TapCommCareConnect
+from tap_commcare_connect.typed import LOOSE
+
+LISTED = [stream for stream in TapCommCareConnect.stream_types if stream.path]
+ESTATE = Estate(3, Sizes(opportunities=1, visits=120))
+VISIT = {"id": 7, "opportunity_id": 1, "visit_date": "2026-05-05T10:06:43Z", "form_json": {"a": 1}}
+
+
+def page_of(*rows) -> bytes:
+    return msgspec.json.encode({"next": None, "results": rows})
+
+
+def shown(stream, rows) -> list[dict]:
+    """Return records as a target reads them, moments in one spelling."""
+    maker = object.__new__(stream)
+    twins = Twins()
+    lines = [ENCODER.encode(record) for record in maker.records(rows, 1, twins)]
+    twins.close()
+    return [json.loads(line.replace(b".000000Z", b"Z")) for line in lines]
+
+
+def is_typed(stream, body: bytes) -> bool:
+    return all(isinstance(row, msgspec.Struct) for row in stream.page_reader(body).results)
+
+
+@pytest.mark.parametrize("stream", LISTED, ids=lambda stream: stream.name)
+def test_both_ways_give_the_same_records_and_keys(stream):
+    body = page_of(*(row for _, row in ESTATE.table(stream.path, 1).everything()))
+    typed, loose = stream.page_reader(body).results, LOOSE(body).results
+
+    assert len(typed) > 0
+    assert is_typed(stream, body)
+    assert shown(stream, typed) == shown(stream, loose)
+    assert list(shown(stream, typed)[0]) == list(stream.columns)
+
+
+@pytest.mark.parametrize(
+    ("column", "said", "value", "typed"),
+    [
+        ("username", "", None, True),
+        ("form_json", "", None, True),
+        ("form_json", None, None, True),
+        ("flag_reason", {"flags": [["gps", "far"]]}, {"flags": [["gps", "far"]]}, True),
+        ("visit_date", "2026-05-05T12:06:43+02:00", "2026-05-05T10:06:43Z", True),
+        ("visit_date", "2026-05-05T10:06:43", "2026-05-05T10:06:43Z", True),
+        ("visit_date", "", None, False),
+        ("username", 5, "5", False),
+        ("id", "7", 7, False),
+        ("completed_work", 3.0, 3, False),
+        ("completed_work", 2**70, 2**70, True),
+        ("flagged", "True", True, False),
+        ("opportunity_id", "1", 1, False),
+        ("opportunity_id", None, 1, True),
+        ("a_new_one", {"x": 1}, None, True),
+    ],
+)
+def test_a_value_that_is_spelled_otherwise_arrives_all_the_same(column, said, value, typed):
+    stream = next(s for s in LISTED if s.name == "visits")
+    body = page_of(VISIT | {column: said})
+
+    assert is_typed(stream, body) == typed
+    assert shown(stream, stream.page_reader(body).results)[0].get(column) == value
+
+
+@pytest.mark.parametrize(
+    ("stream", "row"),
+    [
+        ("visits", VISIT | {"opportunity_id": 2}),
+        ("visits", VISIT | {"id": None}),
+        ("visits", {"username": "a"}),
+        ("visits", VISIT | {"flagged": 3}),
+        ("invoices", {"invoice_number": ""}),
+        ("payments", {"amount": "NaN"}),
+        ("payments", {"amount": "Infinity"}),
+        ("work_area_groups", {"id": 1, "opportunity": 2}),
+    ],
+)
+def test_a_row_that_is_no_row_of_the_stream_is_refused(stream, row):
+    chosen = next(s for s in LISTED if s.name == stream)
+
+    with pytest.raises(ShapeError):
+        shown(chosen, chosen.page_reader(page_of(row)).results)
