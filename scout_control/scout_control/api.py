@@ -10,12 +10,12 @@ with Scout() as scout:
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import encryption
 from scout_control.nouns.datasets import Datasets
 from scout_control.nouns.logins import Credentials
-from scout_control.nouns.models import Models
 from scout_control.nouns.overview import Overview, Status
 from scout_control.nouns.owners import Connections, Projects
 from scout_control.nouns.runs import Runs
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from scout_control.nouns import views
+    from scout_control.nouns.models import Models
     from scout_control.plugins import Job
 
 A_DAY = timedelta(hours=24)
@@ -51,7 +52,13 @@ class Scout:
         self.credentials = Credentials(self.site)
         self.datasets = Datasets(self.site)
         self.runs = Runs(self.site)
-        self.models = Models(self.site)
+
+    @cached_property
+    def models(self) -> Models:
+        """The models of datasets: what their tables are and mean."""
+        from scout_control.nouns.models import Models  # noqa: PLC0415 - takes a moment to load
+
+        return Models(self.site)
 
     def init(self) -> str:
         """Set the installation up, or bring it to this version; return the store's version."""

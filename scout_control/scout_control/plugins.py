@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scout_control.errors import NotFoundError, SettingsError
+from scout_control.rules.logins import ANY_SETTINGS, NO_LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 LOADER = "target-scout-postgres"
-ANY_SETTINGS = "settings"
-NO_LOGIN = "none"
+QUICKEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.safe_load(file.read_text())
+        document = yaml.load(file.read_text(), Loader=QUICKEST)  # noqa: S506 - both are safe loaders
     except OSError as error:
         raise SettingsError(
             f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."

@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.commands.frame import (
-    Commands,
-    answer,
-    facts,
-    said,
-    table,
-    wants_json,
-    with_scout,
-)
-from scout_control.nouns.views import plain
+from scout_control.commands.frame import Commands, wants_json, with_scout
+from scout_control.commands.showing import answer, facts, said, table
+from scout_control.rules.plain import plain
 
 if TYPE_CHECKING:
     from scout_control.api import Scout

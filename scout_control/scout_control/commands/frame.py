@@ -1,26 +1,24 @@
-"""What all commands share: answers for people or as JSON, errors as one line, lazy loading."""
+"""What all commands share: lazy loading, errors as one line, the installation, secrets."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-import psycopg
-import psycopg2
-from rich.console import Console
-from rich.table import Table
 
-from scout_control.errors import ControlError, SettingsError
+from scout_control.errors import ControlError, ServerError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 AS_JSON = "as_json"
 BEGAN = "began"
@@ -58,10 +56,6 @@ class Commands(click.Group):
                 told = {"code": "VALIDATION_ERROR", "message": error.format_message()}
                 click.echo(json.dumps({"success": False, "error": told}))
             raise
-        except psycopg2.Error as error:
-            _fail(ctx, "Postgres failed", type(error).__name__, error.pgcode)
-        except psycopg.Error as error:
-            _fail(ctx, "Postgres failed", type(error).__name__, error.sqlstate)
         except OSError as error:
             where = f" at {error.filename}" if error.filename else ""
             cause = f"{error.strerror or 'The system refused'}{where}."
@@ -74,12 +68,6 @@ class Commands(click.Group):
                 ctx.exit(SettingsError.exit_code)
             click.echo("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
-
-
-def _fail(ctx: click.Context, what: str, kind: str, state: str | None) -> None:
-    text = f"{what} ({kind}, SQLSTATE {state or 'none'})."
-    _show(ctx, ControlError(text, "Look into its log, then run again."))
-    ctx.exit(1)
 
 
 def _show(ctx: click.Context, error: ControlError) -> None:
@@ -117,73 +105,49 @@ def with_scout(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(*arguments: Any, **options: Any) -> Any:
-        from scout_control.api import Scout  # noqa: PLC0415 - takes a moment to load
+        with _without_collecting():
+            from scout_control.api import Scout  # noqa: PLC0415 - takes a moment to load
 
-        with Scout() as scout:
+        with told_of_postgres(), Scout() as scout:
             return function(scout, *arguments, **options)
 
     return json_option(command)
 
 
-def answer(data: Any, show: Callable[[], None] | None = None) -> None:
-    """Print an answer: as JSON for programs, else as ``show`` does."""
-    if wants_json() or show is None:
-        click.echo(json.dumps(data, default=str, ensure_ascii=False))
-    else:
-        show()
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Load modules without looking for garbage: there is none, and looking is a fifth of it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
-def table(
-    rows: Iterable[Mapping[str, Any]],
-    columns: Sequence[str],
-    empty: str = "None yet.",
-    *,
-    titles: Sequence[str] | None = None,
-) -> None:
-    """Print rows for people; the titles are the columns' names when left out."""
-    found = list(rows)
-    if not found:
-        click.echo(empty)
-        return
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles or [column.replace("_", " ") for column in columns]:
-        drawn.add_column(title, overflow="fold")
-    for row in found:
-        drawn.add_row(*(cell(row.get(column)) for column in columns))
-    _console().print(drawn)
+@contextmanager
+def told_of_postgres() -> Iterator[None]:
+    """Say what Postgres failed with where nobody else did, without its words.
+
+    Raises:
+        ServerError: It failed.
+    """
+    import psycopg  # noqa: PLC0415 - takes a moment to load
+    import psycopg2  # noqa: PLC0415 - the same
+
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise _failure(error, error.pgcode) from None
+    except psycopg.Error as error:
+        raise _failure(error, error.sqlstate) from None
 
 
-def facts(row: Mapping[str, Any]) -> None:
-    """Print one thing for people."""
-    drawn = Table(box=None, pad_edge=False, show_header=False)
-    drawn.add_column(style="bold")
-    drawn.add_column(overflow="fold")
-    for name, value in row.items():
-        if value not in (None, "", {}, []):
-            drawn.add_row(name.replace("_", " "), cell(value))
-    _console().print(drawn)
-
-
-def cell(value: Any) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {cell(each)}" for name, each in value.items()) or "-"
-    if isinstance(value, list | tuple):
-        return ", ".join(cell(each) for each in value) or "-"
-    return str(value)
-
-
-def said(text: str, data: Any = None) -> None:
-    """Say that something was done."""
-    answer({"success": True, **(data or {})}, lambda: click.echo(text))
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
+def _failure(error: Exception, state: str | None) -> ServerError:
+    return ServerError(
+        f"Postgres failed ({type(error).__name__}, SQLSTATE {state or 'none'}).",
+        "Look into its log, then run again.",
+    )
 
 
 def settings_of(pairs: Iterable[str]) -> dict[str, Any]:

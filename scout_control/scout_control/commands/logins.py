@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.commands.frame import (
-    Commands,
-    answer,
-    facts,
-    said,
-    secret,
-    table,
-    wants_json,
-    with_scout,
-)
-from scout_control.credentials.keeping import KINDS, OAUTH
-from scout_control.plugins import ANY_SETTINGS
+from scout_control.commands.frame import Commands, secret, wants_json, with_scout
+from scout_control.commands.showing import answer, facts, said, table
+from scout_control.rules.logins import ANY_SETTINGS, KINDS, OAUTH
 
 if TYPE_CHECKING:
     from scout_control.api import Scout

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.commands.frame import Commands, answer, facts, said, table, with_scout
+from scout_control.commands.frame import Commands, with_scout
+from scout_control.commands.showing import answer, facts, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout

@@ -11,16 +11,8 @@ from typing import IO, TYPE_CHECKING
 import click
 from click.shell_completion import get_completion_class
 
-from scout_control.commands.frame import (
-    Commands,
-    answer,
-    json_option,
-    said,
-    table,
-    wants_json,
-    with_scout,
-)
-from scout_control.credentials.encryption import encrypt_credentials, generate
+from scout_control.commands.frame import Commands, json_option, wants_json, with_scout
+from scout_control.commands.showing import answer, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -106,6 +98,8 @@ def keys() -> None:
 @json_option
 def generate_key() -> None:
     """Print a new key for SCOUT_ENCRYPTION_KEYS."""
+    from scout_control.credentials.encryption import generate  # noqa: PLC0415 - takes a moment
+
     key = generate()
     answer({"key": key}, lambda: click.echo(key))
 
@@ -132,7 +126,7 @@ def rotate(scout: Scout, *, forget_old: bool) -> None:
 @with_scout
 def encrypt_config(scout: Scout, file: IO[str]) -> None:
     """Print a configuration (JSON) with its secrets encrypted, to keep or to move."""
-    click.echo(json.dumps(encrypt_credentials(json.load(file), scout.site.keyring)))
+    click.echo(json.dumps(scout.encrypt_credentials(json.load(file))))
 
 
 @click.command()

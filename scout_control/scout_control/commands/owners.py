@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.commands.frame import Commands, answer, facts, said, secret, table, with_scout
+from scout_control.commands.frame import Commands, secret, with_scout
+from scout_control.commands.showing import answer, facts, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout

@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from scout_control.commands.frame import (
-    Commands,
-    answer,
-    facts,
-    said,
-    table,
-    wants_json,
-    with_scout,
-)
+from scout_control.commands.frame import Commands, wants_json, with_scout
+from scout_control.commands.progress import shown_live
+from scout_control.commands.showing import answer, facts, said, table
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -31,14 +23,13 @@ from scout_control.errors import (
     RunPausedError,
     SettingsError,
 )
-from scout_control.nouns.views import plain
+from scout_control.rules.plain import plain
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from scout_control.api import Scout
     from scout_control.nouns.views import Run
-    from scout_control.worker.executing import Step
 
 RUN = ("run_id", "dataset", "status", "phase", "trigger", "started_at", "completed_at", "rows")
 # How a run ended, as an exit code of the contract; the code of the error decides among failures.
@@ -87,12 +78,12 @@ def run(
     told_to_end: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _remember(told_to_end))
-    with _Display() as display:
+    with shown_live() as show:
         ended = scout.runs.execute(
             dataset,
             full_refresh=full_refresh,
             early=early,
-            on_progress=display.show,
+            on_progress=show,
             should_stop=lambda: bool(told_to_end),
             log_file=log_file,
         )
@@ -160,7 +151,7 @@ def _tell(ended: Run) -> None:
         click.echo(json.dumps({**ended.result, **ended.as_dict()}, default=str))
     else:
         table(
-            [{"stream": name, "rows": rows} for name, rows in ended.rows_loaded.items()],
+            [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
             ("stream", "rows"),
             "No rows were loaded.",
         )
@@ -171,37 +162,3 @@ def _tell(ended: Run) -> None:
     for text in (ended.error_message, ended.transform_error):
         if text:
             click.echo(f"Error: {text}", err=True)
-
-
-class _Display:
-    """Live progress for people on a terminal, a line for each phase elsewhere."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("Starting")
-        self._phase = ""
-
-    def __enter__(self) -> _Display:
-        if self._console.is_terminal:
-            self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, step: Step) -> None:
-        """Show what a run is at."""
-        fetched = sum(counts["fetched"] for counts in step.progress.values())
-        text = f"{step.message} ({fetched:,} records)" if fetched else step.message
-        if self._console.is_terminal:
-            self._progress.update(self._task, description=text)
-        elif step.phase != self._phase:
-            click.echo(text, err=True)
-        self._phase = step.phase

@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.commands.frame import (
-    Commands,
-    answer,
-    facts,
-    said,
-    secret,
-    settings_of,
-    table,
-    with_scout,
-)
+from scout_control.commands.frame import Commands, secret, settings_of, with_scout
+from scout_control.commands.showing import answer, facts, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout

@@ -21,6 +21,7 @@ from scout_control.errors import (
     CredentialRefusedError,
     SettingsError,
 )
+from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, Source
 
@@ -34,18 +35,8 @@ if TYPE_CHECKING:
     from scout_control.plugins import SourceType
     from scout_control.store.database import Store
 
-OAUTH = "oauth2"
 CREDENTIAL_FILE = "credential_file"  # the setting by which a tap says that it can renew a login
 ORIGIN = "origin"  # digest of the token that a run was given, from which the stored one descends
-# Fields of each kind of login; those in the second place are secrets.
-KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    OAUTH: ((), ("access_token", "refresh_token")),
-    "api_key": (("username",), ("api_key",)),
-    "username_password": (("username",), ("password",)),
-    "token": ((), ("access_token",)),
-    "settings": ((), ()),
-    "none": ((), ()),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,6 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-import requests
-from authlib.common.errors import AuthlibBaseError
-
 from scout_control.errors import (
     CredentialRefusedError,
     RunFailedError,
@@ -107,6 +104,9 @@ class Client:
         """Ask the source to forget a token; tell whether it did."""
         if self.paths.revoke is None:
             return False
+        import requests  # noqa: PLC0415 - takes a moment to load
+        from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415 - the same
+
         with self._session(None, None) as session:
             try:
                 answer = session.revoke_token(
@@ -127,6 +127,9 @@ class Client:
             raise self._refusal(said.get("error", ["no code"])[0])
 
     def _tokens(self, ask: Any) -> Tokens:
+        import requests  # noqa: PLC0415 - takes a moment to load
+        from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415 - the same
+
         try:
             answer = ask()
         except AuthlibBaseError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 
-from scout_control.credentials.keeping import OAUTH, Owner, refuse, replace
+from scout_control.credentials.keeping import Owner, refuse, replace
 from scout_control.credentials.oauth import Client
 from scout_control.errors import (
     ControlError,
@@ -15,6 +15,7 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.rules.expiry import RENEW_TOKENS_BEFORE
+from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, locks, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource, Source
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scout_control.errors import SettingsError
 from scout_control.nouns import views
 from scout_control.provision import let_read
+from scout_control.rules.plain import plain
 from scout_control.store import audit, datasets, lookups, metadata
 from scout_control.worker import reading, upkeep
 
@@ -60,7 +61,7 @@ class Datasets:
             found = metadata.find(session, dataset)
             return {
                 "dataset": lookups.path(dataset),
-                "discovered_at": views.plain(found.discovered_at) if found else None,
+                "discovered_at": plain(found.discovered_at) if found else None,
                 **(found.document if found else {}),
             }
 

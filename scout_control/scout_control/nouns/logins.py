@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from scout_control.credentials import keeping, renewal
-from scout_control.credentials.keeping import KINDS, OAUTH, Owner
+from scout_control.credentials.keeping import Owner
 from scout_control.errors import SettingsError
 from scout_control.nouns import views
-from scout_control.plugins import ANY_SETTINGS
+from scout_control.rules.logins import ANY_SETTINGS, KINDS, OAUTH
 from scout_control.store import lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
 from scout_control.worker import checking

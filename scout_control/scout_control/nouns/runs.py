@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
+from scout_control.rules.plain import plain
 from scout_control.rules.runs import RunStatus, Trigger
 from scout_control.store import lookups, models, runs
 from scout_control.worker import executing, queue
@@ -48,7 +49,7 @@ class Runs:
         with self._site.store.begin() as session:
             run = _alive(session, dataset, full_refresh=full_refresh)
             if run.status == RunStatus.QUEUED:
-                queue.defer(queue.app(self._site.store), session, run.id)
+                queue.defer(self._site.store, session, run.id)
             return views.Run.of(run)
 
     def execute(
@@ -122,7 +123,7 @@ def _check_free(run: models.Run, *, early: bool) -> None:
             f"See: scout runs show {run.id}; or cancel it.",
         )
     if run.resume_at is not None and run.resume_at > datetime.now(UTC) and not early:
-        moment = views.plain(run.resume_at)
+        moment = plain(run.resume_at)
         raise RunPausedError(
             f"{path} is paused until {moment}, as its source asked.",
             f"Run it again after {moment}, or use --early.",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from scout_control.rules.plain import plain
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -19,19 +19,6 @@ class View:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
         return {name: plain(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]  # every view is a dataclass
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it."""
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, dict):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from scout_control.errors import (
     ServerError,
 )
 from scout_control.meltano import PASSED_ON
+from scout_control.rules.logins import OAUTH
 from scout_control.store import lookups
 from scout_control.store.locks import holding, of_credential
 from scout_control.worker import preparing
@@ -47,7 +48,7 @@ def check(site: Site, source: str, owner: Owner) -> None:
     if credential is None:
         raise missing(source, owner)
     fields = site.keyring.decrypt(credential.secrets)
-    if credential.kind == keeping.OAUTH and fields.get("refresh_token"):
+    if credential.kind == OAUTH and fields.get("refresh_token"):
         _renew(site, source, owner, credential.id)
         return
     source_type = site.plugins.source_type(found.source_type)

@@ -80,7 +80,7 @@ def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) 
     with site.store.begin() as session:
         is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None)
         if is_ours:
-            queue.defer(queue.app(site.store), session, run.id, now + wait if wait else None)
+            queue.defer(site.store, session, run.id, now + wait if wait else None)
     return is_ours
 
 
@@ -103,7 +103,7 @@ def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) 
         **_columns(run, facts, RunStatus.PAUSED),
     )
     if is_ours:
-        queue.defer(queue.app(site.store), session, run.id, resume_at)
+        queue.defer(site.store, session, run.id, resume_at)
     return is_ours
 
 

@@ -106,7 +106,7 @@ def _look_again(site: Site, run: Run) -> None:
     with site.store.begin() as session:
         if run.status == RunStatus.QUEUED:
             at = datetime.now(UTC) + LOOK_AGAIN
-            queue.defer(queue.app(site.store), session, run.id, at)
+            queue.defer(site.store, session, run.id, at)
 
 
 def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:

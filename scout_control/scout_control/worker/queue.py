@@ -11,9 +11,6 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import Job
 from sqlalchemy import text
 
 from scout_control.store.database import driver_connection
@@ -23,6 +20,9 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable
 
+    from procrastinate import PsycopgConnector
+    from procrastinate.jobs import Job
+    from procrastinate.manager import JobManager
     from sqlalchemy.orm import Session
 
     from scout_control.store.database import Store
@@ -50,13 +50,10 @@ ORPHANED_JOBS = text("""
 logging.getLogger("procrastinate.periodic").setLevel(logging.WARNING)
 
 
-def app(store: Store) -> App:
-    """Return a queue without tasks: enough to put jobs into it."""
-    return App(connector=connector(store))
-
-
 def connector(store: Store, **pool: Any) -> PsycopgConnector:
     """Return the way to the queue's tables, which are in the store's schema."""
+    from procrastinate import PsycopgConnector  # noqa: PLC0415 - takes a moment to load
+
     return PsycopgConnector(
         conninfo=store.driver_url,
         kwargs={"options": f"-c search_path={SCHEMA}", "application_name": "scout queue"},
@@ -64,11 +61,13 @@ def connector(store: Store, **pool: Any) -> PsycopgConnector:
     )
 
 
-def defer(queue: App, session: Session, run_id: uuid.UUID, at: datetime | None = None) -> None:
+def defer(store: Store, session: Session, run_id: uuid.UUID, at: datetime | None = None) -> None:
     """Ask for a run to be looked at, now or at a moment; once is enough."""
+    from procrastinate.exceptions import AlreadyEnqueued  # noqa: PLC0415 - takes a moment to load
+
     try:
         with session.begin_nested():
-            queue.job_manager.defer_job(
+            _manager(store).defer_job(
                 job=_job(run_id, URGENT, at), connection=driver_connection(session)
             )
     except AlreadyEnqueued:
@@ -76,12 +75,12 @@ def defer(queue: App, session: Session, run_id: uuid.UUID, at: datetime | None =
 
 
 def defer_all(
-    queue: App, session: Session, runs: Iterable[tuple[uuid.UUID, datetime | None]]
+    store: Store, session: Session, runs: Iterable[tuple[uuid.UUID, datetime | None]]
 ) -> None:
     """Ask for many new runs to be looked at."""
     jobs = [_job(run_id, ORDINARY, at) for run_id, at in runs]
     if jobs:
-        queue.job_manager.batch_defer_jobs(jobs=jobs, connection=driver_connection(session))
+        _manager(store).batch_defer_jobs(jobs=jobs, connection=driver_connection(session))
 
 
 def waiting(session: Session) -> set[str]:
@@ -102,7 +101,15 @@ def purge(session: Session, before: datetime) -> None:
     session.execute(ORPHANED_JOBS)
 
 
+def _manager(store: Store) -> JobManager:
+    from procrastinate.manager import JobManager  # noqa: PLC0415 - takes a moment to load
+
+    return JobManager(connector(store))
+
+
 def _job(run_id: uuid.UUID, priority: int, at: datetime | None) -> Job:
+    from procrastinate.jobs import Job  # noqa: PLC0415 - takes a moment to load
+
     return Job(
         id=None,
         queue=RUNS,

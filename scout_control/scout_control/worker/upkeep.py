@@ -38,7 +38,7 @@ def start_due(site: Site, now: datetime) -> int:
         offsets = dict(zip(found, schedule.start_offsets(len(found)), strict=True))
         queued = runs.queue(session, found, Trigger.SCHEDULE)
         queue.defer_all(
-            queue.app(site.store),
+            site.store,
             session,
             [
                 (run, now + offsets[dataset] if offsets[dataset] else None)
@@ -69,7 +69,7 @@ def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
     if run.attempt < expiry.LONGEST_ATTEMPTS:
         moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None)
         if moved:
-            queue.defer(queue.app(site.store), session, run.id)
+            queue.defer(site.store, session, run.id)
             audit.record(session, "taken over", "run", run.id, attempt=run.attempt)
         return int(moved)
     moved = runs.move(
@@ -103,7 +103,7 @@ def ask_again(site: Site, now: datetime) -> int:
         known = queue.waiting(session) if waiting else set()
         lost = [run for run in waiting if str(run.id) not in known]
         for run in lost:
-            queue.defer(queue.app(site.store), session, run.id)
+            queue.defer(site.store, session, run.id)
     return len(lost)
 
 

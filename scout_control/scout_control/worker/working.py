@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 EVERY_MINUTE, EVERY_5_MINUTES, EVERY_15_MINUTES = "* * * * *", "*/5 * * * *", "*/15 * * * *"
 HOURLY, DAILY = "7 * * * *", "23 3 * * *"
 LOOK_AGAIN_SECONDS = 2.0
+# Workers look for work instead of listening: any role of the database may notify whatever it likes.
+LOOK_FOR_WORK_SECONDS = 1.0
 CONNECTIONS: dict[str, Any] = {"min_size": 1, "max_size": 6, "timeout": 20.0}
 
 
@@ -99,12 +101,14 @@ class _Working:
                 raise ending
 
     async def _run(self, lane: Any) -> None:
-        """Run one lane; when it breaks, let the others end too."""
+        """Run one lane; when it breaks, or gives up, let the others end too."""
+        is_done = False
         try:
             await lane.run()
-        except BaseException:
-            self._stop_lanes()
-            raise
+            is_done = self._options.until_idle
+        finally:
+            if not is_done:
+                self._stop_lanes()
 
     def _lane(self, app: App, name: str, concurrency: int) -> Worker:
         return Worker(
@@ -114,6 +118,8 @@ class _Working:
             concurrency=concurrency,
             wait=not self._options.until_idle,
             delete_jobs="always",
+            listen_notify=False,
+            fetch_job_polling_interval=LOOK_FOR_WORK_SECONDS,
             install_signal_handlers=False,
             shutdown_graceful_timeout=self._options.grace_seconds,
         )

@@ -7,8 +7,9 @@ import json
 import click
 import pytest
 from click.testing import CliRunner
-from scout_control.commands.frame import Commands, answer, json_option, table
-from scout_control.nouns.views import plain
+from scout_control.commands.frame import Commands, json_option
+from scout_control.commands.showing import answer, table
+from scout_control.rules.plain import plain
 
 
 def commands(function):

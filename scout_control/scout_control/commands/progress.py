@@ -1,0 +1,68 @@
+"""What a run is at, for people who wait: live on a terminal, a line for each phase elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from scout_control.worker.executing import Step
+
+
+@contextmanager
+def shown_live() -> Iterator[Callable[[Step], None]]:
+    """Show steps as they come, on stderr."""
+    if sys.stderr.isatty():
+        with _on_terminal() as show:
+            yield show
+    else:
+        yield _by_phase()
+
+
+def described(step: Step) -> str:
+    """Return what a run is at, in a line."""
+    counted = counts(step.progress)
+    return f"{step.message} ({counted} records)" if counted else step.message
+
+
+def counts(progress: Mapping[str, Any]) -> str:
+    """Return how many records came, of how many where every source of them told."""
+    fetched = sum(each["fetched"] for each in progress.values())
+    totals = [each.get("total") for each in progress.values()]
+    if not fetched:
+        return ""
+    if None in totals or sum(totals) < fetched:
+        return f"{fetched:,}"
+    return f"{fetched:,} of {sum(totals):,}"
+
+
+def _by_phase() -> Callable[[Step], None]:
+    phases: list[str] = []
+
+    def show(step: Step) -> None:
+        if step.phase not in phases[-1:]:
+            phases.append(step.phase)
+            click.echo(described(step), err=True)
+
+    return show
+
+
+@contextmanager
+def _on_terminal() -> Iterator[Callable[[Step], None]]:
+    from rich.console import Console  # noqa: PLC0415 - takes a moment to load
+    from rich.progress import (  # noqa: PLC0415 - the same
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Starting")
+        yield lambda step: progress.update(task, description=described(step))

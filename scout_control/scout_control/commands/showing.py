@@ -1,0 +1,101 @@
+"""How answers are shown: as tables to people, as JSON to programs. Only answers go to stdout."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scout_control.commands.frame import wants_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rich.table import Table
+
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+WIDTH_OF_FILES = 200
+
+
+def answer(data: Any, show: Callable[[], None] | None = None) -> None:
+    """Print an answer: as JSON for programs, else as ``show`` does."""
+    if wants_json() or show is None:
+        click.echo(json.dumps(data, default=str, ensure_ascii=False))
+    else:
+        show()
+
+
+def said(text: str, data: Any = None) -> None:
+    """Say that something was done."""
+    answer({"success": True, **(data or {})}, lambda: click.echo(text))
+
+
+def advise(command: str) -> None:
+    """Tell people what to do next; not part of the answer."""
+    if not wants_json():
+        click.echo(f"Next: {command}", err=True)
+
+
+def table(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    empty: str = "None yet.",
+    *,
+    titles: Sequence[str] | None = None,
+) -> None:
+    """Print rows for people; the titles are the columns' names when left out."""
+    found = list(rows)
+    if not found:
+        click.echo(empty)
+        return
+    drawn = _table(header_style="bold")
+    for title in titles or [column.replace("_", " ") for column in columns]:
+        drawn.add_column(title, overflow="fold")
+    for row in found:
+        drawn.add_row(*(cell(row.get(column)) for column in columns))
+    _print(drawn)
+
+
+def facts(row: Mapping[str, Any]) -> None:
+    """Print one thing for people."""
+    drawn = _table(show_header=False)
+    drawn.add_column(style="bold")
+    drawn.add_column(overflow="fold")
+    for name, value in row.items():
+        if value not in (None, "", {}, []):
+            drawn.add_row(name.replace("_", " "), cell(value))
+    _print(drawn)
+
+
+def cell(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {cell(value[name])}" for name in sorted(value)) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(each) for each in value) or "-"
+    moment = MOMENT.fullmatch(value) if isinstance(value, str) else None
+    return f"{moment[1]} {moment[2]}Z" if moment else str(value)
+
+
+def _table(**options: Any) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - takes a moment to load
+
+    return Table(box=None, pad_edge=False, **options)
+
+
+def _print(drawn: Table) -> None:
+    from rich.console import Console  # noqa: PLC0415 - takes a moment to load
+
+    width = None if sys.stdout.isatty() else WIDTH_OF_FILES
+    console = Console(width=width, markup=False, highlight=False)
+    with console.capture() as capture:
+        console.print(drawn)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
