@@ -8,23 +8,20 @@ Before dbt it generates the models of the dataset schema, after it it describes 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
+import yaml
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from scout_control.modelling import building, catalog, failures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import FrameType
+    from collections.abc import Mapping
 
-    from scout_control.modelling.building import Build
 
 LOADER = "TARGET_SCOUT_POSTGRES_"
 DATASET_SCHEMA = "SCOUT_DATASET_SCHEMA"
@@ -76,6 +73,12 @@ class Call:
         told = self._told("--target-path", "DBT_TARGET_PATH") or "target"
         return self.project / told
 
+    @property
+    def source_type(self) -> str:
+        """Return what the data is of, as the variables of dbt say."""
+        told = yaml.safe_load(self._told("--vars", "DBT_VARS") or "{}")
+        return str(told.get("source_type", "commcare")) if isinstance(told, dict) else "commcare"
+
     def _told(self, option: str, variable: str) -> str | None:
         for at, word in enumerate(self.arguments):
             if word == option and at + 1 < len(self.arguments):
@@ -111,55 +114,32 @@ def _with_models(call: Call, schema: str) -> int:
     """Generate, run dbt, describe; return dbt's exit code."""
     packages = call.target / "packages"
     conninfo = make_dsn(**_keywords(call.environment))
+    is_building = call.command in BUILDING
+    is_ours = is_building and not call.is_selective
     with building.opened(conninfo, schema) as cursor:
-        build = building.prepare(cursor, schema, call.project, packages)
-        is_idle = (
-            build is not None
-            and build.is_idle
-            and call.command in BUILDING
-            and not call.is_selective
-        )
+        build = building.prepare(cursor, schema, call.project, packages, call.source_type)
+        is_idle = build is not None and build.is_idle and is_ours
         if is_idle:
             catalog.touch(cursor)
     if is_idle:
         sys.stdout.write("Nothing changed since the last build: all models are as they would be.\n")
         return 0
-    environment = {**call.environment, PACKAGES: str(packages)}
+    from scout_control.modelling import running  # noqa: PLC0415 - dbt takes a second to import
+
+    os.environ.update(call.environment, **{PACKAGES: str(packages)})
     if build:
-        environment[STREAMS] = ",".join(sorted(build.streams))
-    arguments = [*call.arguments, *_left_out(call, build)]
-    results = call.target / "run_results.json"
-    results.unlink(missing_ok=True)
-    returncode = _run([str(_dbt()), *arguments], environment)
-    if build and call.command in BUILDING:
+        os.environ[STREAMS] = ",".join(sorted(build.streams))
+    if is_building:
+        os.environ.setdefault("DBT_WRITE_JSON", "false")  # nobody reads it, it is written twice
+    options = build.selection(running.names(call.project)) if build and is_ours else []
+    spare = call.target / "custom"
+    ended = running.run([*call.arguments, *options], call.project, spare, os.environ)
+    sys.stdout.writelines(f"{line}\n" for line in ended.words)
+    if build and is_building:
+        is_complete = ended.returncode == 0 and not call.is_selective
         with building.opened(conninfo, schema) as cursor:
-            is_complete = returncode == 0 and not call.is_selective
-            building.finish(cursor, build, results, is_complete=is_complete)
-        sys.stdout.writelines(f"{line}\n" for line in failures.reasons(results))
-    return returncode
-
-
-def _left_out(call: Call, build: Build | None) -> Sequence[str]:
-    """Return the option that leaves out what is as a build would make it."""
-    if build is None or call.command not in BUILDING or call.is_selective:
-        return ()
-    names = [
-        model.table.name for model in build.generated.models if model.table.name not in build.due
-    ]
-    return ("--exclude", *names) if names else ()
-
-
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run dbt, and end it when we are told to end."""
-    child = subprocess.Popen(command, env=dict(environment))  # noqa: S603 - a fixed program
-
-    def end(signum: int, _frame: FrameType | None) -> None:
-        child.send_signal(signum)
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, end)
-    returncode = child.wait()
-    return 128 - returncode if returncode < 0 else returncode
+            building.finish(cursor, build, call.project, ended.outcomes, is_complete=is_complete)
+    return ended.returncode
 
 
 def _dbt() -> Path:

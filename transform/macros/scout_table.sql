@@ -32,7 +32,6 @@
     {%- set fresh = this.include(identifier=false) ~ '."_scout_new_' ~ local_md5(this.identifier)[:16] ~ '"' -%}
     {%- set keys = config.require('keys') | join(', ') -%}
     {%- set origin = this.include(identifier=false) ~ '.' ~ adapter.quote(config.require('stream')) -%}
-    {%- set scope = config.require('scope') -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
@@ -41,10 +40,10 @@
         {% call statement('main') %}
             create temporary table scout_rows on commit drop as ({{ sql }});
             delete from {{ this }} as t where exists (
-                select from {{ origin }} as s where {{ scope }} and {{ scout_same(config.require('source_keys')) }} and {{ scout_changed('s') }}
+                select from {{ origin }} as s where {{ scout_same(config.require('source_keys')) }} and {{ scout_changed('s') }}
             );
             delete from {{ this }} as t where not exists (
-                select from {{ origin }} as s where {{ scope }} and {{ scout_same(config.require('source_keys')) }}
+                select from {{ origin }} as s where {{ scout_same(config.require('source_keys')) }}
             );
             insert into {{ this }} ({{ columns }}) select {{ columns }} from scout_rows;
         {% endcall %}
@@ -72,8 +71,11 @@
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {% endmaterialization %}
 
+{#- Whether a record of the stream is the one that a row of the table is of: columns of both by name. -#}
 {% macro scout_same(keys) -%}
-    {%- for key in keys -%}s.{{ adapter.quote(key) }} = t.{{ adapter.quote(key) }}{{ ' and ' if not loop.last }}{%- endfor -%}
+    {%- for key, called in keys.items() -%}
+        s.{{ adapter.quote(key) }} = t.{{ adapter.quote(called) }}{{ ' and ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#- Whether views hang on a table: then it has to stay the table that it is. -#}

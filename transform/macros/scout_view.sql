@@ -15,6 +15,7 @@
             create view {{ this }} as ({{ sql }});
         end $scout_view$;
     {% endcall %}
+    {% do persist_docs(this.incorporate(type='view'), model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do adapter.commit() %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -6,26 +6,26 @@ Works as the role that loads: it owns the dataset schema's tables and may reach 
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import execute_values
 
-from scout_control.modelling import catalog, generating, package, reading, state
+from scout_control.modelling import catalog, generating, joins, package, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
     from scout_control.modelling.generating import Generated
+    from scout_control.modelling.shapes import Model
 
-PROJECT_MARK, DATA_MARK = "project", "data"
+PROJECT_MARK, DATA_MARK = "project", "data of "
 DUE = """
     CREATE TABLE IF NOT EXISTS _scout_due (name text PRIMARY KEY, watermark bigint);
     DELETE FROM _scout_due;
@@ -34,7 +34,7 @@ PRESENT = """
     SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
        AND relkind IN ('r', 'v')
 """
-DONE = frozenset({"success", "pass", "warn"})
+VIEWS = "SELECT table_name FROM _scout_catalog WHERE position = 0 AND kind = 'view'"
 SOURCE_CODE = (".sql", ".yml", ".csv", ".md", ".py")
 
 
@@ -46,16 +46,34 @@ class Build:
     generated: Generated
     due: frozenset[str]
     """Generated models with work."""
-    streams: frozenset[str]
-    marks: dict[str, str]
-    """Digests of the hand-written models and of the data."""
+    marks: Mapping[str, str]
+    """What tells the hand-written models and the data of each stream from those of another time."""
+    changed: frozenset[str]
+    """Streams whose rows are not those of the last complete build."""
     is_new: bool
-    """Whether one of them is not that of the last build."""
+    """Whether hand-written models have to be built, whatever changed."""
 
     @property
     def is_idle(self) -> bool:
         """Tell whether all models are as a build would make them."""
-        return not self.due and not self.is_new
+        return not (self.due or self.changed or self.is_new)
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """Return the streams that were loaded."""
+        return frozenset(self.generated.streams)
+
+    def selection(self, custom: frozenset[str]) -> list[str]:
+        """Return the options of dbt that leave out what would come out as it is.
+
+        Args:
+            custom: Names of models of users; they may read anything.
+        """
+        if self.is_new:
+            names = {model.table.name for model in self.generated.models} - self.due
+            return ["--exclude", *sorted(names)] if names else []
+        wanted = {*self.due, *custom, *(f"stg_*__{stream}+" for stream in self.changed)}
+        return ["--select", *sorted(wanted), "--indirect-selection", "eager"]
 
 
 @contextmanager
@@ -71,7 +89,9 @@ def opened(conninfo: str, schema: str) -> Iterator[Cursor]:
         connection.close()
 
 
-def prepare(cursor: Cursor, schema: str, project: Path, packages: Path) -> Build | None:
+def prepare(
+    cursor: Cursor, schema: str, project: Path, packages: Path, source: str
+) -> Build | None:
     """Generate the models into a folder of packages and find out what there is to do.
 
     Returns:
@@ -80,7 +100,7 @@ def prepare(cursor: Cursor, schema: str, project: Path, packages: Path) -> Build
     cursor.execute("SELECT current_schema()")
     if cursor.fetchone() != (schema,):
         return None
-    generated = generating.generate(cursor)
+    generated = generating.generate(cursor, source)
     package.write(generated.models, packages)
     cursor.execute(PRESENT)
     present = {name for (name,) in cursor.fetchall()}
@@ -89,63 +109,77 @@ def prepare(cursor: Cursor, schema: str, project: Path, packages: Path) -> Build
         for model in generated.models
         if generated.is_due(model) or model.table.name not in present
     ]
-    cursor.execute(DUE)
-    built = generated.built
-    execute_values(
-        cursor,
-        "INSERT INTO _scout_due VALUES %s",
-        [
-            (
-                model.table.name,
-                was.watermark
-                if (was := built.get(model.table.key))
-                and was.fingerprint == model.fingerprint
-                and was.name == model.table.name
-                and was.watermark > 0
-                else None,
-            )
-            for model in due
-        ],
-    )
-    streams = reading.streams(cursor) - {model.table.name for model in generated.models}
-    marks = {
-        PROJECT_MARK: _digest(project, streams),
-        DATA_MARK: reading.data(cursor, streams, generated.moment),
-    }
+    _announce(cursor, generated, due)
+    data = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
+    marks = {PROJECT_MARK: _digest(project, generated.streams), **data}
     known = state.marks(cursor)
     return Build(
         schema=schema,
         generated=generated,
         due=frozenset(model.table.name for model in due),
-        streams=streams,
         marks=marks,
-        is_new=any(known.get(name) != mark for name, mark in marks.items()),
+        changed=frozenset(
+            name.removeprefix(DATA_MARK) for name, mark in data.items() if known.get(name) != mark
+        ),
+        is_new=known.get(PROJECT_MARK) != marks[PROJECT_MARK] or not _views(cursor) <= present,
     )
 
 
-def finish(cursor: Cursor, build: Build, results: Path, *, is_complete: bool) -> None:
-    """Remember what was built, and describe what there is."""
-    outcomes = outcome(results)
+def _announce(cursor: Cursor, generated: Generated, due: list[Model]) -> None:
+    """Tell each model with work up to which moment it holds everything; none: build it anew."""
+    cursor.execute(DUE)
+    rows = []
+    for model in due:
+        was = generated.built.get(model.table.key)
+        is_same = (
+            was is not None
+            and was.fingerprint == model.fingerprint
+            and was.name == model.table.name
+            and was.watermark > 0
+        )
+        rows.append((model.table.name, was.watermark if was and is_same else None))
+    execute_values(cursor, "INSERT INTO _scout_due VALUES %s", rows)
+
+
+def _views(cursor: Cursor) -> set[str]:
+    """Return the views that were there after the last build."""
+    cursor.execute("SELECT to_regclass('_scout_catalog')")
+    if cursor.fetchone() == (None,):
+        return set()
+    cursor.execute(VIEWS)
+    return {name for (name,) in cursor.fetchall()}
+
+
+def finish(
+    cursor: Cursor,
+    build: Build,
+    project: Path,
+    outcomes: Mapping[str, str],
+    *,
+    is_complete: bool,
+) -> None:
+    """Remember what was built, and describe what there is.
+
+    Args:
+        cursor: In the dataset schema.
+        build: What there was to do.
+        project: The dbt project.
+        outcomes: How each model ended, by its name.
+        is_complete: Whether nothing failed and nothing was left out.
+    """
     for model in build.generated.models:
         if outcomes.get(model.table.name) == "success":
             state.save(cursor, model, build.generated.moment.oldest, build.generated.rows(model))
     if is_complete:
         for name, mark in build.marks.items():
             state.mark(cursor, name, mark)
-    catalog.comment(cursor, build.generated.models)
-    catalog.refresh(cursor, build.generated.models)
+    models = build.generated.models
+    catalog.comment(cursor, models)
+    relations = [*joins.of_project(project / "models"), *joins.of_models(models)]
+    catalog.refresh(cursor, models, relations)
 
 
-def outcome(results: Path) -> dict[str, str]:
-    """Return how each model ended."""
-    try:
-        told = json.loads(results.read_text(encoding="utf-8"))["results"]
-    except (OSError, ValueError, KeyError):
-        return {}
-    return {each["unique_id"].rpartition(".")[2]: each["status"] for each in told}
-
-
-def _digest(project: Path, streams: frozenset[str]) -> str:
+def _digest(project: Path, streams: Iterable[str]) -> str:
     """Return what changes when hand-written models, tests or streams change."""
     known = hashlib.sha256("\n".join(sorted(streams)).encode())
     folders = ("models", "macros", "tests", "seeds", "snapshots", "analyses")

@@ -9,39 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from scout_control.modelling import answers, planning, statements
+from scout_control.modelling import answers, statements
+from scout_control.modelling.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
+    from scout_control.modelling.joins import Join
     from scout_control.modelling.shapes import Model
 
-FACTS = {
-    "case_id": "Id of the case",
-    "form_id": "Id of the submission",
-    "domain": "Project space",
-    "case_name": "Name of the case",
-    "external_id": "Id that another system gave it",
-    "owner_id": "User, group or location that it belongs to",
-    "opened_at": "When it was opened on the device",
-    "modified_at": "When it last changed on the device",
-    "server_modified_at": "When the server last received a change",
-    "indexed_at": "When it became visible in the API",
-    "is_closed": "Whether it is closed",
-    "closed_at": "When it was closed",
-    "app_id": "Application that it was filled in with",
-    "build_id": "Version of that application",
-    "user_id": "Who filled it in",
-    "username": "That user's name then",
-    "started_at": "When it was opened on the device",
-    "ended_at": "When it was finished on the device",
-    "received_at": "When the server received it",
-    "edited_at": "When its answers were last edited",
-    "is_archived": "Whether it is archived",
-    statements.UNREADABLE: "Texts that could not be read as the type of their column, by column",
-}
+UNREADABLE = "Texts that could not be read as the type of their column, by column"
 COMMENTS = """
     SELECT c.relname, a.attname, col_description(c.oid, a.attnum),
            obj_description(c.oid, 'pg_class')
@@ -110,7 +89,7 @@ TOUCH = """
                           WHERE stream = catalog.table_name)
      WHERE position = 0 AND kind = 'table'
 """
-REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = ANY (%s)"
+REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = %s"
 READ = """
     SELECT table_name, column_name, kind, data_type, is_nullable, is_key, refers_to, description,
            unreadable, row_count, updated_at
@@ -149,16 +128,19 @@ def _say(cursor: Cursor, kind: str, names: tuple[str, ...], text: str) -> None:
 
 def _words(model: Model) -> Iterator[tuple[str, str]]:
     """Yield what is said of each column."""
-    yield from FACTS.items()
-    for number, path in enumerate(model.table.repeats):
-        yield f"position_{number + 1}", f"Place in the repeat group /data/{'/'.join(path)}, from 1"
-    for column in (*model.table.indices, *model.table.columns):
+    table = model.table
+    for fact in KINDS[table.kind].facts_of(is_lesser=table.is_lesser):
+        yield fact.name, fact.comment
+    for position, path in zip(table.positions, table.repeats, strict=True):
+        yield position, f"Place in the repeat group /data/{'/'.join(path)}, from 1"
+    yield statements.UNREADABLE, UNREADABLE
+    for column in (*table.indices, *table.columns):
         yield column.name, column.comment
         for part, name in zip(answers.PLACE_PARTS, column.parts, strict=False):
             yield name, f"{column.comment}: {part}"
 
 
-def refresh(cursor: Cursor, models: Iterable[Model]) -> None:
+def refresh(cursor: Cursor, models: Iterable[Model], relations: Iterable[Join]) -> None:
     """Make the catalog anew."""
     cursor.execute("SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads')")
     catalog, loads = cursor.fetchone() or (None, None)
@@ -177,14 +159,9 @@ def refresh(cursor: Cursor, models: Iterable[Model]) -> None:
             continue
         if any(answers.ANSWERS[each.answer].sql for each in model.table.columns):
             cursor.execute(sql.SQL(BAD).format(sql.Identifier(name)), [name])
-        cases = [each.name for each in model.table.indices]
-        cursor.execute(REFERS, ["stg_commcare__cases.case_id", name, cases])
-        if model.table.kind == "form":
-            is_lesser = bool(model.table.repeats or model.table.part)
-            main = planning.key_of("form", model.table.scope)
-            form = next((one.table.name for one in models if one.table.key == main), None)
-            if is_lesser and form:
-                cursor.execute(REFERS, [f"{form}.form_id", name, ["form_id"]])
+    for join in relations:
+        if join.to.partition(".")[0] in names:
+            cursor.execute(REFERS, [join.to, join.table, join.column])
 
 
 def touch(cursor: Cursor) -> None:

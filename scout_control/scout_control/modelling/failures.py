@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import psycopg2
 
 FAILED = frozenset({"error", "fail", "runtime error"})
@@ -29,19 +26,10 @@ def of_postgres(error: psycopg2.Error) -> str:
     )
 
 
-def reasons(results: Path) -> list[str]:
-    """Return one line for each model or test that failed."""
-    try:
-        told = json.loads(results.read_text(encoding="utf-8"))["results"]
-    except (OSError, ValueError, KeyError):
-        return []
-    lines = []
-    for each in told:
-        if each["status"] in FAILED:
-            kind, _, name = each["unique_id"].partition(".")
-            name = name.split(".")[1]
-            lines.append(f"Reason of {kind} {name}: {reason(str(each.get('message') or ''))}")
-    return lines
+def of_node(unique_id: str, message: str | None) -> str:
+    """Say in one line why a model or test failed."""
+    kind, _, name = unique_id.partition(".")
+    return f"Reason of {kind} {name.split('.')[1]}: {reason(message or '')}"
 
 
 def reason(message: str) -> str:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from scout_control.modelling import planning, reading, state, statements
-from scout_control.modelling.planning import CaseType, FormType
-from scout_control.modelling.shapes import Question
+from scout_control.modelling import (
+    applications,
+    looking,
+    planning,
+    reading,
+    state,
+    statements,
+)
+from scout_control.modelling.kinds import KINDS
+from scout_control.modelling.reading import Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
-    from scout_control.modelling.reading import Extent, Now
+    from scout_control.modelling.case_tables import CaseType
+    from scout_control.modelling.form_tables import FormType
+    from scout_control.modelling.reading import Now
     from scout_control.modelling.shapes import Model, Path, Seen
     from scout_control.modelling.state import Built
     from scout_control.modelling.statements import Source
 
-CASE_TYPES = "SELECT name, properties FROM case_types ORDER BY name"
-DEFINITIONS = """
-    SELECT app_id, xmlns, app_name, name, case_type, uses FROM form_definitions
-     ORDER BY app_name, app_id, xmlns
-"""
-QUESTIONS = """
-    SELECT xmlns, path, type, tag, label, is_group, repeat, options FROM form_questions
-     ORDER BY app_id, xmlns, position
-"""
-STREAMS = ("cases", "forms")
+Extents = dict[str, dict[str, Extent]]
+NOTHING = Extent(0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,10 @@ class Generated:
 
     models: tuple[Model, ...]
     built: Mapping[str, Built]
-    extents: Mapping[tuple[str, str], Extent]
+    extents: Extents
+    """By kind and scope."""
+    streams: Mapping[str, str]
+    """The tables that were loaded, each with what changes when a row of it does."""
     moment: Now
 
     def is_due(self, model: Model) -> bool:
@@ -46,166 +50,99 @@ class Generated:
         was = self.built.get(model.table.key)
         if was is None or was.fingerprint != model.fingerprint or was.name != model.table.name:
             return True
-        extent = self.extents.get((model.table.kind, model.table.scope))
-        rows, written = (extent.rows, extent.written) if extent else (0, 0)
-        return was.rows != rows or written >= was.watermark
+        extent = self._extent(model)
+        return was.rows != extent.rows or extent.written >= was.watermark
 
     def rows(self, model: Model) -> int:
         """Return how many records a model is made of."""
-        extent = self.extents.get((model.table.kind, model.table.scope))
-        return extent.rows if extent else 0
+        return self._extent(model).rows
+
+    def _extent(self, model: Model) -> Extent:
+        return self.extents.get(model.table.kind, {}).get(model.table.scope, NOTHING)
 
 
-def generate(cursor: Cursor) -> Generated:
-    """Generate the models of the current schema; what data shows is remembered there."""
+def generate(cursor: Cursor, source_type: str) -> Generated:
+    """Generate the models of the current schema; what data shows is remembered there.
+
+    Args:
+        cursor: In the dataset schema.
+        source_type: What the data is of, as models name it: ``commcare`` or ``connect``.
+    """
     moment = reading.now(cursor)
     there = reading.tables(cursor)
     state.create(cursor)
     built = state.built(cursor)
-    extents = {
-        (kind, scope): extent
-        for kind in statements.KINDS
-        if _is_usable(there, kind)
-        for scope, extent in reading.extents(cursor, kind, moment).items()
-    }
-    _look(cursor, there, extents, moment)
-    seen = state.seen(cursor)
-    domain = _domain(cursor, there)
-    questions, by_case_type = _questions(cursor, there)
+    own = {each.name for each in built.values()}
+    streams = reading.written(cursor, reading.streams(cursor, there) - own, moment)
+    extents: Extents = {}
+    for kind, rule in KINDS.items():
+        source = there.get(rule.stream)
+        if rule.source == source_type and source and source.holds(rule):
+            extents[kind] = _extents(cursor, kind, source, streams, moment)
+            _look(cursor, kind, source, extents[kind], moment)
     tables = planning.plan(
-        _case_types(cursor, there, extents, seen, by_case_type),
-        _form_types(cursor, there, extents, seen, questions),
-        domain,
-        state.memory(built),
-        reserved=set(there) - {each.name for each in built.values()},
+        *_known(cursor, there, extents), state.memory(built), reserved=set(there) - own
     )
-    models = tuple(
-        statements.model(table, there[statements.KINDS[table.kind].stream]) for table in tables
-    )
-    return Generated(models=models, built=built, extents=extents, moment=moment)
+    models = tuple(statements.model(table, there[KINDS[table.kind].stream]) for table in tables)
+    return Generated(models=models, built=built, extents=extents, streams=streams, moment=moment)
 
 
-def _is_usable(there: Mapping[str, Source], kind: str) -> bool:
-    """Tell whether a stream was loaded with what models are made of."""
-    source = there.get(statements.KINDS[kind].stream)
-    needed = {statements.KINDS[kind].scope, statements.KINDS[kind].document}
-    return source is not None and bool(source.keys) and needed <= source.columns
+def _extents(
+    cursor: Cursor, kind: str, source: Source, streams: Mapping[str, str], moment: Now
+) -> dict[str, Extent]:
+    """Return the scopes of a stream; those of the last time, if nothing was written since."""
+    name, now = f"extents {kind}", streams.get(source.stream)
+    known = json.loads(state.marks(cursor).get(name, "{}"))
+    if now and known.get("of") == now:
+        return {
+            scope: Extent(each["rows"], each["written"], tuple(each["domains"]))
+            for scope, each in known["scopes"].items()
+        }
+    found = reading.extents(cursor, KINDS[kind], source, moment)
+    scopes = {scope: asdict(each) for scope, each in found.items()}
+    state.mark(cursor, name, json.dumps({"of": now, "scopes": scopes}))
+    return found
 
 
 def _look(
-    cursor: Cursor,
-    there: Mapping[str, Source],
-    extents: Mapping[tuple[str, str], Extent],
-    moment: Now,
+    cursor: Cursor, kind: str, source: Source, extents: Mapping[str, Extent], moment: Now
 ) -> None:
     """See what changed data looks like."""
-    marks = state.marks(cursor)
-    for kind, rule in statements.KINDS.items():
-        written = max(
-            (extent.written for (of, _), extent in extents.items() if of == kind), default=0
-        )
-        since = int(marks.get(f"seen {rule.stream}", "0"))
-        if not _is_usable(there, kind) or written < since:
-            continue
-        if kind == "case":
-            properties, indices = reading.look_at_cases(
-                cursor, since, moment, has_indices="indices" in there["cases"].columns
-            )
-            state.remember(
-                cursor,
-                "cases",
-                (
-                    (scope, (key,), one)
-                    for scope, of in properties.items()
-                    for key, one in of.items()
-                ),
-            )
-            state.remember(
-                cursor,
-                "indices",
-                ((scope, (key,), one) for scope, of in indices.items() for key, one in of.items()),
-            )
-        else:
-            forms = reading.look_at_forms(cursor, since, moment)
-            state.remember(
-                cursor,
-                "forms",
-                ((scope, path, one) for scope, of in forms.items() for path, one in of.items()),
-            )
-        state.mark(cursor, f"seen {rule.stream}", str(moment.oldest))
-
-
-def _domain(cursor: Cursor, there: Mapping[str, Source]) -> str:
-    for stream in ("applications", *STREAMS):
-        if stream in there and "domain" in there[stream].columns:
-            cursor.execute(f"SELECT domain FROM {stream} LIMIT 1")  # noqa: S608 - a fixed name
-            if found := cursor.fetchone():
-                return str(found[0])
-    return "unknown"
-
-
-def _questions(
-    cursor: Cursor, there: Mapping[str, Source]
-) -> tuple[dict[str, list[Question]], dict[str, list[Question]]]:
-    """Return questions by xmlns and by the case types that the forms work on."""
-    by_xmlns: dict[str, list[Question]] = defaultdict(list)
-    for xmlns, *row in reading.rows(cursor, QUESTIONS, there, "form_questions"):
-        by_xmlns[xmlns].append(reading.question(tuple(row)))
-    by_case_type: dict[str, list[Question]] = defaultdict(list)
-    for row in reading.rows(cursor, DEFINITIONS, there, "form_definitions"):
-        xmlns, uses = row[1], row[5]
-        for case_type in {row[4], *(each.get("case_type") for each in uses or [])} - {None}:
-            by_case_type[case_type] += by_xmlns[xmlns]
-    return by_xmlns, by_case_type
-
-
-def _case_types(
-    cursor: Cursor,
-    there: Mapping[str, Source],
-    extents: Mapping[tuple[str, str], Extent],
-    seen: Mapping[str, Mapping[str, Mapping[Path, Seen]]],
-    questions: Mapping[str, list[Question]],
-) -> Iterable[CaseType]:
-    if not _is_usable(there, "case"):
+    name = f"seen {source.stream}"
+    since = int(state.marks(cursor).get(name, "0"))
+    if max((extent.written for extent in extents.values()), default=0) < since:
         return
-    told: dict[str, set[str]] = defaultdict(set)
-    for case_type, properties in reading.rows(cursor, CASE_TYPES, there, "case_types"):
-        told[case_type] |= {str(each) for each in properties or []}
-    names = {*told, *seen["cases"], *(scope for kind, scope in extents if kind == "case")}
-    for name in sorted(names):
-        yield CaseType(
-            name=name,
-            properties=told[name],
-            seen={path[0]: one for path, one in seen["cases"].get(name, {}).items()},
-            indices=[path[0] for path in seen["indices"].get(name, {})],
-            questions=questions.get(name, []),
+    if kind == "case":
+        properties, indices = looking.at_cases(
+            cursor, since, moment, has_indices="indices" in source.columns
         )
+        state.remember(cursor, "cases", _by_path(properties))
+        state.remember(cursor, "indices", _by_path(indices))
+    else:
+        forms = looking.at_forms(cursor, KINDS[kind], since, moment)
+        found = ((scope, path, one) for scope, of in forms.items() for path, one in of.items())
+        state.remember(cursor, source.stream, found)
+    state.mark(cursor, name, str(moment.oldest))
 
 
-def _form_types(
-    cursor: Cursor,
-    there: Mapping[str, Source],
-    extents: Mapping[tuple[str, str], Extent],
-    seen: Mapping[str, Mapping[str, Mapping[Path, Seen]]],
-    questions: Mapping[str, list[Question]],
-) -> Iterable[FormType]:
-    if not _is_usable(there, "form"):
-        return
-    wishes: dict[str, str] = {}
-    titles: dict[str, str] = {}
-    for _, xmlns, app, form, _, uses in reading.rows(
-        cursor, DEFINITIONS, there, "form_definitions"
-    ):
-        module = next((each.get("module_name") for each in uses or []), None)
-        wishes.setdefault(xmlns, planning.wish_of(module, form, xmlns))
-        titles.setdefault(xmlns, " > ".join(word for word in (app, module, form) if word))
-    names = {*wishes, *seen["forms"], *(scope for kind, scope in extents if kind == "form")}
-    own = reading.titles(cursor, sorted(names - set(wishes)))
-    for xmlns in sorted(names):
-        yield FormType(
-            xmlns=xmlns,
-            wish=wishes.get(xmlns) or planning.wish_of(None, own.get(xmlns), xmlns),
-            title=titles.get(xmlns) or own.get(xmlns) or planning.tail_of(xmlns),
-            questions=questions.get(xmlns, []),
-            seen=seen["forms"].get(xmlns, {}),
-        )
+def _by_path(found: Mapping[str, Mapping[str, Seen]]) -> Iterator[tuple[str, Path, Seen]]:
+    for scope, of in found.items():
+        for key, one in of.items():
+            yield scope, (key,), one
+
+
+def _known(
+    cursor: Cursor, there: Mapping[str, Source], extents: Extents
+) -> tuple[list[CaseType], list[FormType]]:
+    """Return what is known of case types and forms."""
+    told = applications.read(cursor, there)
+    seen = state.seen(cursor)
+    cases: list[CaseType] = []
+    forms: list[FormType] = []
+    if (of_kind := extents.get("case")) is not None:
+        cases += applications.case_types(told, of_kind, seen["cases"], seen["indices"])
+    if (of_kind := extents.get("form")) is not None:
+        forms += applications.form_types(cursor, told, of_kind, seen["forms"])
+    if (of_kind := extents.get("visit")) is not None:
+        forms += applications.visit_types(cursor, of_kind, seen["visits"])
+    return cases, forms

@@ -65,7 +65,7 @@ class Table:
 
     name: str
     kind: str
-    """``case`` or ``form``."""
+    """``case``, ``form`` or ``visit``."""
     scope: str
     """The case type or the xmlns."""
     repeats: tuple[Path, ...] = ()
@@ -79,6 +79,21 @@ class Table:
     def key(self) -> str:
         """Return what the table is of, unchanging."""
         return json.dumps([self.kind, self.scope, self.repeats, self.part], ensure_ascii=False)
+
+    @property
+    def main_key(self) -> str:
+        """Return the key of the table that this one is a repeat group or a further part of."""
+        return json.dumps([self.kind, self.scope, [], 0], ensure_ascii=False)
+
+    @property
+    def is_lesser(self) -> bool:
+        """Tell whether it is a repeat group or a further part."""
+        return bool(self.repeats or self.part)
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """Return the columns that number the entries of repeat groups, the outermost first."""
+        return tuple(f"position_{number + 1}" for number in range(len(self.repeats)))
 
 
 @dataclass(frozen=True, kw_only=True)

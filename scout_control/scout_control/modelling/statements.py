@@ -10,44 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scout_control.modelling import answers
+from scout_control.modelling.kinds import KINDS
 from scout_control.modelling.shapes import Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scout_control.modelling.kinds import Fact, Kind
     from scout_control.modelling.shapes import Column, Path, Table
 
 UNREADABLE = "_scout_unreadable"
-KEYS = frozenset({"case_id", "form_id", "domain"})
-# column of the stream, column of the model, type
-CASE_FACTS = (
-    ("case_id", "case_id", "text"),
-    ("domain", "domain", "text"),
-    ("case_name", "case_name", "text"),
-    ("external_id", "external_id", "text"),
-    ("owner_id", "owner_id", "text"),
-    ("date_opened", "opened_at", "timestamptz"),
-    ("last_modified", "modified_at", "timestamptz"),
-    ("server_last_modified", "server_modified_at", "timestamptz"),
-    ("indexed_on", "indexed_at", "timestamptz"),
-    ("closed", "is_closed", "boolean"),
-    ("date_closed", "closed_at", "timestamptz"),
-)
-FORM_FACTS = (
-    ("form_id", "form_id", "text"),
-    ("domain", "domain", "text"),
-    ("app_id", "app_id", "text"),
-    ("build_id", "build_id", "text"),
-    ("user_id", "user_id", "text"),
-    ("username", "username", "text"),
-    ("time_start", "started_at", "timestamptz"),
-    ("time_end", "ended_at", "timestamptz"),
-    ("received_on", "received_at", "timestamptz"),
-    ("server_modified_on", "server_modified_at", "timestamptz"),
-    ("indexed_on", "indexed_at", "timestamptz"),
-    ("edited_on", "edited_at", "timestamptz"),
-    ("archived", "is_archived", "boolean"),
-)
 ENTRIES = """\
 cross join lateral (select {value} as x offset 0) as x{n}
 cross join lateral jsonb_array_elements(
@@ -69,21 +41,10 @@ class Source:
     columns: frozenset[str]
     keys: tuple[str, ...]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """How rows of one kind of table are found."""
-
-    stream: str
-    scope: str
-    document: str
-    facts: tuple[tuple[str, str, str], ...]
-
-
-KINDS = {
-    "case": Kind(stream="cases", scope="case_type", document="properties", facts=CASE_FACTS),
-    "form": Kind(stream="forms", scope="xmlns", document="form_data", facts=FORM_FACTS),
-}
+    def holds(self, kind: Kind) -> bool:
+        """Tell whether tables of a kind can be made of it."""
+        known = {fact.column for fact in kind.facts if fact.step is None}
+        return bool(self.keys) and known.issuperset(self.keys) and kind.needs <= self.columns
 
 
 def name(text: str) -> str:
@@ -101,21 +62,29 @@ def literal(text: str) -> str:
     return f"E'{plain}'"
 
 
+def fact_of(fact: Fact, source: Source, row: str) -> str:
+    """Return the SQL of a fact of a row, or of nothing when the stream has no such column."""
+    if fact.column not in source.columns:
+        return f"null::{fact.type}"
+    value = f"{row}.{name(fact.column)}"
+    return f"nullif({value} ->> {literal(fact.step)}, '')" if fact.step else value
+
+
 def model(table: Table, source: Source) -> Model:
     """Return a table together with the SQL that fills it; the SQL is a template of dbt."""
     kind = KINDS[table.kind]
-    keys = (*source.keys, *(f"position_{number + 1}" for number in range(len(table.repeats))))
-    where = f"coalesce(s.{kind.scope}, '') = {literal(table.scope)}"
-    origin = f"{{{{ source('commcare', '{kind.stream}') }}}}"
+    called = {fact.column: fact.name for fact in kind.facts if fact.step is None}
+    keys = {key: called[key] for key in source.keys}
+    where = f"coalesce({kind.scope}, '') = {literal(table.scope)}"
+    origin = f"{{{{ source('{kind.source}', '{kind.stream}') }}}}"
     body = "\n".join(
         [
-            f"{{% set scope %}}{where}{{% endset -%}}",
-            f"{{{{ config(materialized='scout_table', stream='{kind.stream}', scope=scope, "
-            f"source_keys={list(source.keys)}, keys={list(keys)}) }}}}",
+            f"{{{{ config(materialized='scout_table', stream='{kind.stream}', "
+            f"source_keys={keys}, keys={[*keys.values(), *table.positions]}) }}}}",
             _query(table, kind, source, origin, where),
         ]
     )
-    return Model(table=table, sql=body, keys=keys)
+    return Model(table=table, sql=body, keys=(*keys.values(), *table.positions))
 
 
 def _query(table: Table, kind: Kind, source: Source, origin: str, where: str) -> str:
@@ -140,53 +109,37 @@ def _numbers(table: Table) -> dict[str, int]:
 
 def _rows(table: Table, kind: Kind, source: Source, origin: str, where: str) -> str:
     """Return the layer that takes the texts out of the documents."""
-    facts = _facts(table, kind, source)
     document = f"e{len(table.repeats)}.item" if table.repeats else "s._scout_document"
     numbers = _numbers(table)
-    values = [
+    shown = [
+        f"{fact_of(fact, source, 's')} as {fact.name}"
+        for fact in kind.facts_of(is_lesser=table.is_lesser)
+    ]
+    shown += [f"e{at}.position as {position}" for at, position in enumerate(table.positions, 1)]
+    shown += [
         f"{_text(document, each)} as "
         + (f"_r{numbers[each.key]}" if each.key in numbers else name(each.name))
         for each in table.columns
     ]
-    values += [
+    shown += [
         f"nullif(s.indices #>> {_steps(each.path)}, '') as {name(each.name)}"
         for each in table.indices
     ]
-    positions = [
-        f"e{number + 1}.position as position_{number + 1}" for number in range(len(table.repeats))
-    ]
-    entries = _entries(table.repeats)
-    shown = ",\n            ".join([*facts, *positions, *values])
+    values = ",\n            ".join(shown)
     return "\n".join(
         [
             "        select",
-            f"            {shown}",
+            f"            {values}",
             "        from (",
-            f"            select s.*, s.{kind.document} || '{{}}'::jsonb as _scout_document",
+            f"            select s.*, {kind.document} || '{{}}'::jsonb as _scout_document",
             f"            from {origin} as s",
-            f"            where {where} and {{{{ scout_changed('s') }}}}",
+            f"            where {{{{ scout_changed('s') }}}} and {where}",
             "            offset 0",
             "        ) as s",
-            entries,
+            _entries(table.repeats),
             "        offset 0",
         ]
     )
-
-
-def _facts_of(table: Table, kind: Kind) -> list[tuple[str, str, str]]:
-    """Return the columns that a table has of its stream; a lesser one has the key only."""
-    if not (table.repeats or table.part):
-        return list(kind.facts)
-    return [fact for fact in kind.facts if fact[1] in KEYS]
-
-
-def _facts(table: Table, kind: Kind, source: Source) -> list[str]:
-    return [
-        f"s.{name(there)} as {here}"
-        if there in source.columns
-        else f"null::{column_type} as {here}"
-        for there, here, column_type in _facts_of(table, kind)
-    ]
 
 
 def _entries(repeats: Sequence[Path]) -> str:
@@ -229,9 +182,8 @@ def _text(document: str, column: Column) -> str:
 
 def _shown(table: Table, kind: Kind, numbers: Mapping[str, int]) -> str:
     """Return the columns of the table in their order."""
-    facts = [fact for _, fact, _ in _facts_of(table, kind)]
-    facts += [f"position_{number + 1}" for number in range(len(table.repeats))]
-    shown = [f"s.{fact}" for fact in facts]
+    facts = [fact.name for fact in kind.facts_of(is_lesser=table.is_lesser)]
+    shown = [f"s.{fact}" for fact in (*facts, *table.positions)]
     shown += [f"s.{name(each.name)}" for each in table.indices]
     for column in table.columns:
         number = numbers.get(column.key)

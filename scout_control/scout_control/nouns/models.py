@@ -70,7 +70,7 @@ class Models:
         with self._held(name) as (dataset, place):
             url = place.url(self._site.server_url_of(dataset))
             with building.opened(url, place.schema) as cursor:
-                generated = generating.generate(cursor)
+                generated = generating.generate(cursor, self._source_type(dataset))
             package.write(generated.models, folder)
             return [model.table.name for model in generated.models]
 
@@ -85,7 +85,10 @@ class Models:
             target = self._site.settings.home / "dbt" / place.schema
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             done = subprocess.run(  # noqa: S603 - a fixed program
-                [*_program(), "docs", "generate", "--static", *self._variables(dataset)],
+                [
+                    *(*_program(), "docs", "generate", "--static"),
+                    *("--vars", f"source_type: {self._source_type(dataset)}"),
+                ],
                 env=self._environment(dataset, place, target),
                 capture_output=True,
                 check=False,
@@ -115,10 +118,11 @@ class Models:
                 )
             yield dataset, places.provision(self._site, dataset)
 
-    def _variables(self, dataset: Dataset) -> list[str]:
+    def _source_type(self, dataset: Dataset) -> str:
+        """Return what the data is of, as the models name it."""
         source_type = self._site.plugins.source_type(dataset.project_source.source.source_type)
         is_connect = any(block.endswith("-connect") for block in source_type.blocks)
-        return ["--vars", "source_type: connect"] if is_connect else []
+        return "connect" if is_connect else "commcare"
 
     def _environment(self, dataset: Dataset, place: Place, target: Path) -> dict[str, str]:
         project = str(self._site.settings.project_root / TRANSFORM)

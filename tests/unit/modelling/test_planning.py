@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scout_control.modelling.planning import (
-    CaseType,
-    FormType,
-    Memory,
-    plan,
-    wish_of,
-)
+from scout_control.modelling.case_tables import CaseType
+from scout_control.modelling.form_tables import FormType, wish_of
+from scout_control.modelling.planning import Memory, plan
 from scout_control.modelling.shapes import Question, Seen
 
 SCALAR = Seen(is_scalar=True, widest=3)
 
 
 def tables(*, cases=(), forms=(), memory=None):
-    return {each.name: each for each in plan(cases, forms, "d", memory or Memory())}
+    return {each.name: each for each in plan(cases, forms, memory or Memory())}
 
 
 def form(**known):

@@ -1,3 +1,4 @@
+{{ config(enabled=stream_is_loaded('connect', 'visits')) }}
 -- One row per visit; several may come of one form. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
@@ -12,16 +13,15 @@ select
     status,
     reason,
     location,
-    case
-        when location ~ '^-?[0-9]+([.][0-9]+)? -?[0-9]+([.][0-9]+)?( |$)'
-            then split_part(location, ' ', 1)::double precision
-    end as latitude,
-    case
-        when location ~ '^-?[0-9]+([.][0-9]+)? -?[0-9]+([.][0-9]+)?( |$)'
-            then split_part(location, ' ', 2)::double precision
-    end as longitude,
+    {{ gps_part('location', 0) }} as latitude,
+    {{ gps_part('location', 1) }} as longitude,
+    {{ gps_part('location', 2) }} as altitude,
+    {{ gps_part('location', 3) }} as accuracy,
     flagged as is_flagged,
     flag_reason,
+    form_json ->> 'id' as form_id,
+    form_json ->> 'domain' as form_domain,
+    form_json -> 'form' ->> '@xmlns' as form_xmlns,
     form_json,
     status_modified_date as status_modified_at,
     review_status,
