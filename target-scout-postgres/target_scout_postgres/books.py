@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 
-from target_scout_postgres import statements
+from target_scout_postgres import book_statements, statements
+from target_scout_postgres.book_statements import LOADS, REJECTS, STREAMS
 from target_scout_postgres.catalog import Catalog, Table
-from target_scout_postgres.statements import LOADS, REJECTS, STREAMS
 
 if TYPE_CHECKING:
     from psycopg2.sql import Identifier
@@ -60,13 +60,13 @@ class Books:
         """Mark the loads of runs that died; nobody else loads now."""
         if self.are_there:
             self._session.begin()
-            close = statements.close_dead_loads(self._place(LOADS))
+            close = book_statements.close_dead_loads(self._place(LOADS))
             self._session.execute(close, [self._run_id], doing="reading the books")
 
     def _place(self, name: str) -> Identifier:
         if name not in self._catalog.tables:
             place = self._tables.place(name)
-            create = statements.create_book(place, name)
+            create = book_statements.create_book(place, name)
             self._session.execute(create, doing=f"creating the table {name}")
             if role := self._session.settings.reader_role:
                 self._session.execute(statements.grant_table(place, role), doing="granting")
@@ -87,14 +87,14 @@ class Books:
                 load.status,
             ]
             self._session.execute(
-                statements.keep_load(self._place(LOADS)), values, doing="keeping the books"
+                book_statements.keep_load(self._place(LOADS)), values, doing="keeping the books"
             )
 
     def reject(self, rejects: Sequence[Reject]) -> None:
         """Keep refused records."""
         if not rejects:
             return
-        keep = statements.keep_rejects(self._place(REJECTS))
+        keep = book_statements.keep_rejects(self._place(REJECTS))
         try:
             self._session.attempt(keep, [self._run_id, *_columns(rejects)])
         except psycopg2.DataError:  # a text that is JSON and still is nothing for jsonb
@@ -109,13 +109,13 @@ class Books:
     def versions(self, stream: str, active: int | None, loading: int | None) -> None:
         """Keep which version of a stream is live, and which one is being gathered."""
         self._session.begin()
-        keep = statements.keep_versions(self._place(STREAMS))
+        keep = book_statements.keep_versions(self._place(STREAMS))
         self._session.execute(keep, [stream, active, loading], doing="keeping versions")
         self._catalog.versions[stream] = (active, loading)
 
     def fail(self) -> None:
         """Mark what this run was loading as failed."""
-        fail = statements.fail_loads(self._place(LOADS))
+        fail = book_statements.fail_loads(self._place(LOADS))
         self._session.execute(fail, [self._run_id], doing="keeping the books")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from target_scout_postgres import statements
+from target_scout_postgres import book_statements, statements
 from target_scout_postgres.column_types import CATALOGUE_NAMES
 from target_scout_postgres.errors import DatabaseError, SettingsError
 from target_scout_postgres.identifiers import OWN_PREFIX
@@ -70,9 +70,9 @@ class Catalog:
         for name, index, constraint, columns in keys:
             if name in self.tables:
                 self.tables[name].keys.append(Key(index, constraint, tuple(columns)))
-        if statements.STREAMS in self.tables:
-            place = statements.qualified(schema, statements.STREAMS)
-            rows = session.execute(statements.read_streams(place), doing="reading versions")
+        if book_statements.STREAMS in self.tables:
+            place = statements.qualified(schema, book_statements.STREAMS)
+            rows = session.execute(book_statements.read_streams(place), doing="reading versions")
             self.versions = {stream: (active, loading) for stream, active, loading in rows}
 
     def leftovers(self, kind: str) -> list[str]:

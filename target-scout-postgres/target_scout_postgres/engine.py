@@ -25,6 +25,7 @@ from target_scout_postgres.fields import TooWideError
 from target_scout_postgres.messages import (
     STATE_LINE,
     Message,
+    StreamSchema,
     cleaned,
     decode,
     is_suspect,
@@ -34,6 +35,7 @@ from target_scout_postgres.messages import (
 )
 from target_scout_postgres.pipeline import Pipeline
 from target_scout_postgres.stream import Stream
+from target_scout_postgres.versions import Versions
 
 if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
@@ -48,6 +50,7 @@ class Engine:
         self.settings = settings
         self._pipeline = Pipeline(settings, emit)
         self._streams = self._pipeline.streams
+        self._versions = Versions(settings, self._pipeline)
         self._line = 0  # lines taken so far
         self._current: Stream | None = None
         self._by_prefix: dict[bytes, Stream] = {}
@@ -177,7 +180,7 @@ class Engine:
             if stream.prefix is not None:
                 self._by_prefix[stream.prefix] = stream
         version = version_of(message, self._line)
-        if version != stream.expected and not self._turned(stream, version):
+        if version != stream.expected and not self._versions.turned(stream, version):
             stream.dropped += 1
             return
         encoder = stream.encoder
@@ -242,12 +245,26 @@ class Engine:
         if schema == stream.schema:
             return
         stream.schema = schema
-        whole = {part.name for part in schema.properties if part.type == BIGINT}
-        stream.wider = {name: kind for name, kind in stream.wider.items() if name in whole}
-        self._lay_out(stream)
+        if not self._laid_out_before(stream, schema):
+            whole = {part.name for part in schema.properties if part.type == BIGINT}
+            stream.wider = {name: kind for name, kind in stream.wider.items() if name in whole}
+            self._lay_out(stream)
         if self.settings.load_method == "overwrite" and not stream.is_staged:
             stream.is_staged = True
             self._pipeline.begin_version(stream, None)
+
+    def _laid_out_before(self, stream: Stream, schema: StreamSchema) -> bool:
+        """Go back to the encoder of a schema that came before, unless the table has changed."""
+        known = stream.known.get(schema)
+        if known is None or known.columns != stream.sink.live.columns:
+            return False
+        if known.encoder.layout.key != stream.sink.layout.key:
+            return False
+        self._pipeline.flush(stream)
+        use = partial(self._pipeline.loader.use, stream.sink, known.encoder.layout)
+        self._pipeline.worker.call(use)
+        stream.encoder, stream.wider = known.encoder, dict(known.wider)
+        return True
 
     def _lay_out(self, stream: Stream) -> None:
         """Decide anew which property goes into which column."""
@@ -258,6 +275,7 @@ class Engine:
         follow = partial(self._pipeline.loader.follow, stream.sink, schema, stream.wider)
         self._pipeline.worker.call(follow)
         stream.encoder = Encoder(stream.sink.layout)
+        stream.remember(schema)
         stream.is_changed = self._pipeline.is_dirty = True
 
     def _state_message(self, message: Message, line: bytes) -> None:
@@ -275,101 +293,15 @@ class Engine:
         version = version_of(message, self._line)
         if version is None:
             raise DataError(f"Line {self._line} is an ACTIVATE_VERSION without a version.")
-        if self.settings.load_method != "upsert" or stream.is_done(version):
-            return
-        if stream.is_older(version):
-            logs.warning(f"{stream.name}: an older version was not activated")
-            return
-        if version in stream.loaded_in_run or version == stream.announced:
-            self._pipeline.activate(stream, version)
-            if stream.is_keyed:
-                self._turn_to_live(stream, version)
-                self._pipeline.checkpoint()
-            return
-        if stream.rows and stream.expected is None and not stream.is_staged:
-            logs.warning(
-                f"{stream.name}: its records carry no version, so the version was not activated "
-                "and no row was removed"
-            )
-            return
-        self._settle(stream)
-        stream.announced = version
-        stream.last_epoch = self._pipeline.epoch
-        self._turn_to_stage(stream, version)
-        stream.expected = version
-
-    # -- versions ---------------------------------------------------------------------------------
-
-    def _turned(self, stream: Stream, version: int | None) -> bool:
-        """Turn to the version that a record carries; tell whether the record is wanted."""
-        if self.settings.load_method != "upsert":
-            stream.expected = version
-            return True
-        if version is not None and stream.is_older(version):
-            return False
-        self._settle(stream)
-        if version is None:
-            if stream.announced is None:
-                self._turn_to_live(stream, stream.active)
-            stream.expected = None
-            return True
-        if version == stream.active:
-            self._turn_to_live(stream, version)
-            stream.expected = version
-            return True
-        if not (stream.is_staged and version == stream.loading):
-            self._turn_to_stage(stream, version)
-        stream.expected = version
-        return True
-
-    def _settle(self, stream: Stream) -> None:
-        """Activate what waits for a STATE before the stream turns to something else."""
-        if stream.pending is not None:
-            self._pipeline.checkpoint(settled=stream)
-
-    def _turn_to_stage(self, stream: Stream, version: int) -> None:
-        self._settle(stream)
-        self._pipeline.flush(stream)
-        if stream.announced != version:
-            stream.announced = None
-        stream.is_staged = True
-        stream.loading = version
-        self._pipeline.begin_version(stream, version)
-
-    def _turn_to_live(self, stream: Stream, version: int | None) -> None:
-        self._pipeline.flush(stream)
-        stream.is_staged = False
-        if version is not None and version != stream.active:
-            stream.active = version
-            stream.loading = stream.announced = None
+        self._versions.asked(stream, version)
 
     # -- ends -------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Complete a run whose input has ended cleanly."""
-        for stream in self._streams.values():
-            if self.settings.load_method == "overwrite":
-                self._pipeline.activate(stream, None)
-            elif stream.announced is None or stream.is_done(stream.announced):
-                continue
-            elif self._ended_cleanly(stream):
-                self._pipeline.activate(stream, stream.announced)
+        self._versions.finish()
         self._pipeline.end("completed")
         self._tell()
-
-    def _ended_cleanly(self, stream: Stream) -> bool:
-        """Tell whether a stream that announced its version was read to the end.
-
-        The end of a tap that crashed looks the same, but a tap that prints STATE prints one after
-        the last record.
-        """
-        if not self._pipeline.covered or stream.last_epoch <= self._pipeline.covered:
-            return True
-        logs.warning(
-            f"{stream.name}: no STATE follows its last record, so its tap seems to have been cut "
-            "off; the new version was not activated, and the old rows stay"
-        )
-        return False
 
     def stop(self, status: str) -> None:
         """End early: commit what was received and may be seen, and print the last STATE."""

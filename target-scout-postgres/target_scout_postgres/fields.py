@@ -112,11 +112,12 @@ def _whole(raw: bytes) -> bytes:
 
 # The usual number is digits, a point, digits. Postgres takes groups of four digits and strips zeros
 # itself, so both sides of the point can be looked up apart: whole part to (heads by scale, groups),
-# fraction to (scale, groups). The tables fill as values come, up to a limit.
+# fraction to (scale, groups). The tables fill as values come, up to a limit. A long fraction seldom
+# comes again, and would push the others out.
 _wholes: dict[bytes, tuple[list[bytes], bytes]] = {}
 _fractions: dict[bytes, tuple[int, bytes]] = {}
-REMEMBERED = 20_000
-LONGEST_PART = 32
+REMEMBERED = 10_000
+LONGEST_WHOLE, LONGEST_FRACTION = 32, 6
 
 
 def numeric(raw: bytes) -> bytes:
@@ -133,8 +134,12 @@ def numeric(raw: bytes) -> bytes:
 def _numeric_remembered(raw: bytes, whole: bytes, fraction: bytes) -> bytes:
     digits = whole.removeprefix(b"-")
     is_usual = digits.isdigit() and (fraction.isdigit() or raw == whole)
-    if not is_usual or len(digits) > LONGEST_PART or len(fraction) > LONGEST_PART:
+    if not is_usual or len(digits) > LONGEST_WHOLE:
         return _numeric(raw)
+    if len(fraction) > LONGEST_FRACTION:
+        if len(fraction) > GREATEST_SCALE:
+            raise RefusedError("is a number beyond the range of numeric")
+        return _numeric_field(whole != digits, digits.lstrip(b"0"), fraction)
     for table in (_wholes, _fractions):
         if len(table) > REMEMBERED:
             table.clear()
@@ -157,7 +162,7 @@ def _whole_part(whole: bytes) -> tuple[list[bytes], bytes]:
     count = len(groups) // 2
     sign = 0x4000 if whole != digits else 0
     heads = []
-    for scale in range(LONGEST_PART + 1):
+    for scale in range(LONGEST_FRACTION + 1):
         total = count - (-scale // 4)
         heads.append(struct.pack("!iHhHH", 8 + 2 * total, total, count - 1, sign, scale))
     return heads, groups

@@ -68,11 +68,18 @@ class Loader:
         self.session.commit()
         sink.layout = self.tables.follow(sink.live, schema, wider)
         if sink.stage is not None:
-            sink.stage = self.tables.stage_of(sink.live)
+            sink.stage = self.tables.stage_of(sink.live, sink.layout.key)
         return sink.layout
+
+    def use(self, sink: Sink, layout: Layout) -> None:
+        """Go back to a layout that the stream's tables fit still."""
+        sink.layout = layout
 
     def begin(self, sink: Sink, version: int | None) -> None:
         """Begin to gather a version, or go on with it."""
+        if own("new", sink.live.name) in self.catalog.tables:  # which may have to change first
+            self.seal()
+            self.session.commit()
         _, loading = self.catalog.versions.get(sink.stream, (None, None))
         if sink.stage is not None and (loading != version or version is None):
             self._unkeyed.pop(sink.stage.name, None)
@@ -87,7 +94,7 @@ class Loader:
 
     def _destination(self, sink: Sink, is_staged: bool) -> Table:  # noqa: FBT001 - private
         if is_staged and sink.stage is None:
-            sink.stage = self.tables.stage_of(sink.live)
+            sink.stage = self.tables.stage_of(sink.live, sink.layout.key)
         table = sink.stage if is_staged and sink.stage is not None else sink.live
         self.ensure(sink, table)
         return table
@@ -234,13 +241,12 @@ class Loader:
         self.session.begin()
         for sink, epoch in checkpoint.released:
             self._release(sink, epoch)
+        self.seal()
+        for sink, version in checkpoint.activated:
+            self.refresh.activate(sink, version, is_marked=not self._settings.hard_delete)
         for sink in checkpoint.complete:
             self.ensure(sink, sink.live)
         self.seal()
-        for sink, version in checkpoint.activated:
-            self.ensure(sink, sink.live)
-            self.seal()
-            self.refresh.activate(sink, version, is_marked=not self._settings.hard_delete)
         self.books.keep(checkpoint.loads)
         self.books.reject([*checkpoint.rejects, *self.rejects])
         self.rejects.clear()

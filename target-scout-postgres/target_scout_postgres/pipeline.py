@@ -159,7 +159,7 @@ class Pipeline:
             released=released,
             activated=[(one.sink, version) for one, version, _ in ready],
             rejects=self._take_rejects(self.epoch if is_end else self.covered),
-            complete=[one.sink for one in streams if is_end or one.is_staged],
+            complete=[one.sink for one in streams if is_end],
         )
         for stream in streams:
             stream.is_changed = False

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from psycopg2.sql import SQL
+
 from target_scout_postgres import logs, statements
 from target_scout_postgres.layout import DELETED_AT
 
@@ -39,21 +41,23 @@ class Refresh:
         columns: Sequence[str],
         key: tuple[str, ...],
     ) -> None:
-        """Write the rows of a source over those of a table; raise psycopg2's own errors."""
+        """Write the rows of a batch over those of a table; raise psycopg2's own errors."""
         if table.has_key(key):
-            self._session.attempt(statements.upsert(place, source, columns, key))
+            self._session.run(statements.JOIN_BY_KEY)
+            self._session.run(statements.upsert(place, source, columns, key))
             return
-        self._session.attempt(statements.delete_matching(place, source, key))
-        self._session.attempt(statements.insert_all(place, source, columns))
+        self._session.run(statements.JOIN_FREELY)
+        self._session.run(statements.delete_matching(place, source, key))
+        self._session.run(statements.insert_all(place, source, columns))
 
     def begin(self, sink: Sink, version: int | None) -> None:
         """Begin to gather a version, or go on with it; what was gathered of another is dropped."""
         active, loading = self._catalog.versions.get(sink.stream, (None, None))
-        stage = self._tables.stage_of(sink.live)
+        stage = self._tables.stage_of(sink.live, sink.layout.key)
         if loading != version or version is None:
             if stage.exists:
                 self._tables.forget(stage)
-                stage = self._tables.stage_of(sink.live)
+                stage = self._tables.stage_of(sink.live, sink.layout.key)
             for held in sink.held:
                 if held.is_staged:
                     self._session.execute(
@@ -66,30 +70,42 @@ class Refresh:
 
     def activate(self, sink: Sink, version: int | None, *, is_marked: bool) -> None:
         """Let a gathered version take the live table's place, in the open transaction."""
-        stage = sink.stage or self._tables.stage_of(sink.live)
         key = sink.layout.key
+        stage = sink.stage or self._tables.stage_of(sink.live, key)
         if not stage.exists:
             self._tables.create(stage)
+            if key:
+                self._tables.add_key(stage, key)
             stage.is_new = False
-        live = self._tables.place(sink.live.name)
-        source = self._tables.place(stage.name)
-        self._session.execute(statements.analyze(source), doing="activating a version")
-        if is_marked:
-            mark = statements.mark_missing(live, source, key, DELETED_AT)
-            self._session.execute(mark, doing="activating a version")
+        if sink.live.exists:
+            self._replace(sink, stage, is_marked=is_marked)
+            self._tables.forget(stage)
         else:
-            delete = (
-                statements.delete_missing(live, source, key) if key else statements.delete_all(live)
-            )
-            self._session.execute(delete, doing="activating a version")
-        columns = tuple(stage.columns)
-        if key:
-            self.merge(live, sink.live, source, columns, key)
-        else:
-            insert = statements.insert_all(live, source, columns)
-            self._session.execute(insert, doing="activating a version")
-        self._tables.forget(stage)
+            self._tables.become(stage, sink.live)
         sink.stage = None
         sink.held = [held._replace(is_staged=False) for held in sink.held]
         self._books.versions(sink.stream, version, None)
         logs.info(f"{sink.stream}: version {version} is active")
+
+    def _replace(self, sink: Sink, stage: Table, *, is_marked: bool) -> None:
+        """Turn the rows of the live table into those of a stage, touching only what differs."""
+        key = sink.layout.key
+        live = self._tables.place(sink.live.name)
+        source = self._tables.place(stage.name)
+        columns = tuple(stage.columns)
+        changes: list[Composable] = [SQL(statements.JOIN_FREELY), statements.analyze(source)]
+        if is_marked:
+            changes.append(statements.mark_missing(live, source, key, DELETED_AT))
+        elif key:
+            changes.append(statements.delete_missing(live, source, key))
+        else:
+            changes.append(statements.delete_all(live))
+        if not key:
+            changes.append(statements.insert_all(live, source, columns))
+        elif sink.live.has_key(key):
+            changes.append(statements.upsert(live, source, columns, key))
+        else:
+            changes.append(statements.delete_matching(live, source, key))
+            changes.append(statements.insert_all(live, source, columns))
+        for change in changes:
+            self._session.execute(change, doing=f"activating a version of {sink.live.name}")

@@ -76,7 +76,7 @@ class Session:
         if self.is_open:
             return
         try:
-            self._run(statements.BEGIN, [self.lock.key])
+            self.run(statements.BEGIN, [self.lock.key])
         except psycopg2.Error as error:
             if not (may_reopen and is_lost(error)):
                 raise refusal(error, "beginning a transaction") from None
@@ -91,7 +91,7 @@ class Session:
             try:
                 self._connect()
                 self.lock.check(self.connection)
-                self._run(statements.BEGIN, [self.lock.key])
+                self.run(statements.BEGIN, [self.lock.key])
             except DatabaseError as error:
                 failure = error
             except psycopg2.Error as error:
@@ -113,22 +113,22 @@ class Session:
         if self.is_open and self._connection is not None:
             self.is_open = False
             try:
-                self._run("ROLLBACK")
+                self.run("ROLLBACK")
             except psycopg2.Error:
                 return
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what is inside when it fails, and go on with the transaction."""
-        self._run("SAVEPOINT part")
+        self.run("SAVEPOINT part")
         try:
             yield
         except psycopg2.Error as error:
             if is_lost(error):
                 raise
-            self._run("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+            self.run("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
             raise
-        self._run("RELEASE SAVEPOINT part")
+        self.run("RELEASE SAVEPOINT part")
 
     @contextmanager
     def brief(self) -> Iterator[None]:
@@ -150,7 +150,8 @@ class Session:
 
     # -- statements -------------------------------------------------------------------------------
 
-    def _run(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
+    def run(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
+        """Run a statement; raise psycopg2's own error when it is refused."""
         with self.connection.cursor() as cursor:
             if values is not None and not isinstance(statement, str):
                 statement = _with_values(statement, cursor)
@@ -170,14 +171,14 @@ class Session:
             DatabaseError: Postgres refused it.
         """
         try:
-            return self._run(statement, values)
+            return self.run(statement, values)
         except psycopg2.Error as error:
             raise refusal(error, doing) from None
 
     def attempt(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
         """Run a statement inside a savepoint; raise psycopg2's own error when it is refused."""
         with self.savepoint():
-            return self._run(statement, values)
+            return self.run(statement, values)
 
     def copy(self, statement: Composable, rows: Iterable[bytes]) -> None:
         """Copy rows of binary COPY in; raise psycopg2's own error when they are refused."""

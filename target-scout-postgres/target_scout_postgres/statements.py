@@ -23,6 +23,7 @@ SESSION = """
     SET default_transaction_isolation = 'read committed';
     SET default_transaction_read_only = off;
     SET quote_all_identifiers = off;
+    SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off';
     SELECT pg_backend_pid(), current_database()
@@ -188,6 +189,18 @@ def add_search_index(table: Composable, name: str, key: Sequence[str]) -> Compos
     )
 
 
+def rename_table(table: Composable, name: str) -> Composed:
+    """Give a table of our own another name."""
+    return SQL("ALTER TABLE {} RENAME TO {}").format(table, Identifier(name))
+
+
+def rename_constraint(table: Composable, name: str, wanted: str) -> Composed:
+    """Give a key of our own another name."""
+    return SQL("ALTER TABLE {} RENAME CONSTRAINT {} TO {}").format(
+        table, Identifier(name), Identifier(wanted)
+    )
+
+
 def drop_constraint(table: Composable, name: str) -> Composed:
     """Drop a key of our own that another key replaces."""
     return SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(name))
@@ -219,29 +232,45 @@ def create_like(table: Composable, pattern: Composable, columns: Sequence[str]) 
     )
 
 
+# How the planner may join a source to a table. A batch has few rows beside those of the table,
+# which the planner cannot know of tables just filled: its rows go by the index of the key.
+JOIN_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+JOIN_FREELY = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
+
+
 def upsert(
     table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
 ) -> Composed:
     """Write the rows of a source: new keys are inserted, rows that differ are replaced.
 
-    Rows are compared by their binary image, so that 1.10 replaces 1.1.
+    Rows are compared by their binary image, so that 1.10 replaces 1.1. A row that is the same is
+    not even locked: ON CONFLICT alone would lock each, and write its page to the log.
     """
     changed = [name for name in columns if name not in key]
     action: Composable = SQL("NOTHING")
+    differs: Composable = SQL("")
     if changed:
-        action = SQL(
-            "UPDATE SET {changes} WHERE pg_catalog.record_image_ne(ROW({old}), ROW({new}))"
-        ).format(
-            changes=SQL(", ").join(
-                SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in changed
-            ),
-            old=names(changed, "old"),
-            new=names(changed, "excluded"),
+        differs = SQL("OR pg_catalog.record_image_ne(ROW({old}), ROW({new}))").format(
+            old=names(changed, "old"), new=names(changed, "new")
+        )
+        action = SQL("UPDATE SET {}").format(
+            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in changed)
         )
     return SQL(
-        "INSERT INTO {table} AS old ({columns}) SELECT {columns} FROM {source} "
+        "INSERT INTO {table} ({columns}) SELECT {values} FROM {source} AS new "
+        "LEFT JOIN {table} AS old ON {same} WHERE {missing} IS NULL {differs} "
         "ON CONFLICT ({key}) DO {action}"
-    ).format(table=table, source=source, columns=names(columns), key=names(key), action=action)
+    ).format(
+        table=table,
+        columns=names(columns),
+        values=names(columns, "new"),
+        source=source,
+        same=_same_key(key),
+        missing=Identifier("old", key[0]),
+        differs=differs,
+        key=names(key),
+        action=action,
+    )
 
 
 def delete_matching(table: Composable, source: Composable, key: Sequence[str]) -> Composed:
@@ -305,76 +334,6 @@ def exists_row(table: Composable) -> Composed:
     return SQL("SELECT EXISTS (SELECT FROM {})").format(table)
 
 
-# -- the tables of our own ----------------------------------------------------------------------
-
-LOADS, REJECTS, STREAMS = "_scout_loads", "_scout_rejects", "_scout_streams"
-
-BOOKS = {
-    LOADS: """
-        CREATE TABLE IF NOT EXISTS {} (
-            run_id text NOT NULL, stream text NOT NULL, rows bigint NOT NULL DEFAULT 0,
-            bytes bigint NOT NULL DEFAULT 0, started_at timestamptz NOT NULL,
-            completed_at timestamptz, version bigint, status text NOT NULL,
-            PRIMARY KEY (run_id, stream))
-    """,
-    REJECTS: """
-        CREATE TABLE IF NOT EXISTS {} (
-            run_id text NOT NULL, stream text NOT NULL, line bigint NOT NULL, reason text NOT NULL,
-            record jsonb, rejected_at timestamptz NOT NULL DEFAULT now())
-    """,
-    STREAMS: """
-        CREATE TABLE IF NOT EXISTS {} (
-            stream text PRIMARY KEY, active_version bigint, loading_version bigint)
-    """,
-}
-
-
-def create_book(table: Composable, name: str) -> Composed:
-    """Create one of our own tables."""
-    return SQL(BOOKS[name]).format(table)
-
-
-def read_streams(table: Composable) -> Composed:
-    """Read the versions of all streams."""
-    return SQL("SELECT stream, active_version, loading_version FROM {}").format(table)
-
-
-def keep_versions(table: Composable) -> Composed:
-    """Keep the versions of a stream."""
-    return SQL(
-        "INSERT INTO {} VALUES (%s, %s, %s) ON CONFLICT (stream) DO UPDATE SET "
-        "active_version = EXCLUDED.active_version, loading_version = EXCLUDED.loading_version"
-    ).format(table)
-
-
-def keep_load(table: Composable) -> Composed:
-    """Add to what a run has loaded of a stream."""
-    return SQL(
-        "INSERT INTO {} AS old "
-        "(run_id, stream, rows, bytes, started_at, completed_at, version, status) "
-        "VALUES (%s, %s, %s, %s, %s, CASE WHEN %s THEN clock_timestamp() END, %s, %s) "
-        "ON CONFLICT (run_id, stream) DO UPDATE SET rows = EXCLUDED.rows, bytes = EXCLUDED.bytes, "
-        "completed_at = EXCLUDED.completed_at, version = EXCLUDED.version, status = EXCLUDED.status"
-    ).format(table)
-
-
-def close_dead_loads(table: Composable) -> Composed:
-    """Mark the loads of runs that ended without a word: only one run at a time holds the schema."""
-    return SQL(
-        "UPDATE {} SET status = 'interrupted' WHERE status = 'running' AND run_id <> %s"
-    ).format(table)
-
-
-def keep_rejects(table: Composable) -> Composed:
-    """Keep refused records."""
-    return SQL(
-        "INSERT INTO {} (run_id, stream, line, reason, record) "
-        "SELECT %s, stream, line, reason, record::jsonb FROM "
-        "unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) "
-        "AS refused (stream, line, reason, record)"
-    ).format(table)
-
-
 def up_to_epoch(column: str, epoch: int) -> Composed:
     """Say which held rows a STATE covers."""
     return SQL("WHERE {} <= {}").format(Identifier(column), Literal(epoch))
@@ -383,13 +342,6 @@ def up_to_epoch(column: str, epoch: int) -> Composed:
 def delete_where(table: Composable, condition: Composable) -> Composed:
     """Delete the rows of a condition."""
     return SQL("DELETE FROM {} {}").format(table, condition)
-
-
-def fail_loads(table: Composable) -> Composed:
-    """Mark what a run was loading as failed."""
-    return SQL("UPDATE {} SET status = 'failed' WHERE status = 'running' AND run_id = %s").format(
-        table
-    )
 
 
 def rows_as_json(table: Composable, number: str) -> Composed:

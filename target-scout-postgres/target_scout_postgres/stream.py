@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_scout_postgres.books import Load
 from target_scout_postgres.sink import Batch
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from target_scout_postgres.encoder import Encoder
     from target_scout_postgres.messages import StreamSchema
     from target_scout_postgres.sink import Sink
+
+
+MOST_KNOWN = 8  # schemas of one stream that are remembered
+
+
+class Known(NamedTuple):
+    """What a schema led to, as long as the table has these columns."""
+
+    columns: dict[str, str]
+    encoder: Encoder
+    wider: dict[str, str]
 
 
 class Segment:
@@ -33,6 +44,7 @@ class Stream:
         self.schema: StreamSchema | None = None
         self.wider: dict[str, str] = {}
         self.encoder: Encoder | None = None
+        self.known: dict[StreamSchema, Known] = {}
         self.prefix: bytes | None = None
         self.keyed: dict[Any, bytes] = {}
         self.segments: list[Segment] = []
@@ -62,6 +74,14 @@ class Stream:
     def is_keyed(self) -> bool:
         """Tell whether records are merged by a key."""
         return bool(self.sink.layout.key)
+
+    def remember(self, schema: StreamSchema) -> None:
+        """Remember what a schema led to: some taps let two of them take turns."""
+        if self.encoder is None:
+            return
+        if len(self.known) >= MOST_KNOWN:
+            self.known.clear()
+        self.known[schema] = Known(dict(self.sink.live.columns), self.encoder, dict(self.wider))
 
     def segment(self, epoch: int) -> Segment:
         """Return the segment that rows of this epoch go into."""

@@ -61,7 +61,14 @@ class Tables:
                 f"The stream {stream} cannot be loaded: its name belongs to {KINDS[kind]} in the "
                 "dataset schema. Rename one of them."
             )
-        return self._catalog.tables.setdefault(name, Table(name, {}, {}, 0, []))
+        found = self._catalog.tables.get(name)
+        if found is None:
+            found = self._catalog.tables[name] = Table(name, {}, {}, 0, [])
+            stage = self._catalog.tables.get(own("new", name))
+            if stage is not None:  # a first version that has not been activated
+                found.columns, found.comments = dict(stage.columns), dict(stage.comments)
+                found.attributes = stage.attributes
+        return found
 
     def follow(self, table: Table, schema: StreamSchema, wider: dict[str, str]) -> Layout:
         """Make a table fit a stream's schema; return which property goes into which column.
@@ -283,7 +290,7 @@ class Tables:
         table.keys = [old for old in table.keys if old not in _primary(table)]
         table.keys.append(Key(name, name, key))
 
-    def stage_of(self, table: Table) -> Table:
+    def stage_of(self, table: Table, key: tuple[str, ...]) -> Table:
         """Return the table in which a new version is gathered, with all columns of the live one."""
         name = own("new", table.name)
         found = self._catalog.tables.get(name)
@@ -300,7 +307,25 @@ class Tables:
             comment = table.comments.get(column)
             self._add(found, column, kind, comment)
         self._add_now(found)
+        if found.exists:
+            self._ensure_key(found, key)
         return found
+
+    def become(self, stage: Table, table: Table) -> None:
+        """Make a stage the table itself, which is not there yet, in the open transaction."""
+        place = self.place(table.name)
+        doing = f"creating the table {table.name}"
+        rename = statements.rename_table(self.place(stage.name), table.name)
+        self._session.execute(rename, doing=doing)
+        for key in _primary(stage):
+            name = own("key", table.name)
+            rename = statements.rename_constraint(place, key.constraint or "", name)
+            self._session.execute(rename, doing=doing)
+            table.keys.append(Key(name, name, key.columns))
+        table.columns, table.comments = stage.columns, stage.comments
+        table.attributes, table.is_direct = stage.attributes, stage.is_direct
+        table.exists = True
+        self._catalog.tables.pop(stage.name, None)
 
     def forget(self, table: Table) -> None:
         """Drop a table of our own, in the open transaction."""

@@ -1,0 +1,82 @@
+"""The SQL of the tables of our own that tell of runs, refused records and versions.
+
+Built here, executed by `books`.
+"""
+
+from __future__ import annotations
+
+from psycopg2.sql import SQL, Composable, Composed
+
+LOADS, REJECTS, STREAMS = "_scout_loads", "_scout_rejects", "_scout_streams"
+
+BOOKS = {
+    LOADS: """
+        CREATE TABLE IF NOT EXISTS {} (
+            run_id text NOT NULL, stream text NOT NULL, rows bigint NOT NULL DEFAULT 0,
+            bytes bigint NOT NULL DEFAULT 0, started_at timestamptz NOT NULL,
+            completed_at timestamptz, version bigint, status text NOT NULL,
+            PRIMARY KEY (run_id, stream))
+    """,
+    REJECTS: """
+        CREATE TABLE IF NOT EXISTS {} (
+            run_id text NOT NULL, stream text NOT NULL, line bigint NOT NULL, reason text NOT NULL,
+            record jsonb, rejected_at timestamptz NOT NULL DEFAULT now())
+    """,
+    STREAMS: """
+        CREATE TABLE IF NOT EXISTS {} (
+            stream text PRIMARY KEY, active_version bigint, loading_version bigint)
+    """,
+}
+
+
+def create_book(table: Composable, name: str) -> Composed:
+    """Create one of our own tables."""
+    return SQL(BOOKS[name]).format(table)
+
+
+def read_streams(table: Composable) -> Composed:
+    """Read the versions of all streams."""
+    return SQL("SELECT stream, active_version, loading_version FROM {}").format(table)
+
+
+def keep_versions(table: Composable) -> Composed:
+    """Keep the versions of a stream."""
+    return SQL(
+        "INSERT INTO {} VALUES (%s, %s, %s) ON CONFLICT (stream) DO UPDATE SET "
+        "active_version = EXCLUDED.active_version, loading_version = EXCLUDED.loading_version"
+    ).format(table)
+
+
+def keep_load(table: Composable) -> Composed:
+    """Add to what a run has loaded of a stream."""
+    return SQL(
+        "INSERT INTO {} AS old "
+        "(run_id, stream, rows, bytes, started_at, completed_at, version, status) "
+        "VALUES (%s, %s, %s, %s, %s, CASE WHEN %s THEN clock_timestamp() END, %s, %s) "
+        "ON CONFLICT (run_id, stream) DO UPDATE SET rows = EXCLUDED.rows, bytes = EXCLUDED.bytes, "
+        "completed_at = EXCLUDED.completed_at, version = EXCLUDED.version, status = EXCLUDED.status"
+    ).format(table)
+
+
+def close_dead_loads(table: Composable) -> Composed:
+    """Mark the loads of runs that ended without a word: only one run at a time holds the schema."""
+    return SQL(
+        "UPDATE {} SET status = 'interrupted' WHERE status = 'running' AND run_id <> %s"
+    ).format(table)
+
+
+def keep_rejects(table: Composable) -> Composed:
+    """Keep refused records."""
+    return SQL(
+        "INSERT INTO {} (run_id, stream, line, reason, record) "
+        "SELECT %s, stream, line, reason, record::jsonb FROM "
+        "unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) "
+        "AS refused (stream, line, reason, record)"
+    ).format(table)
+
+
+def fail_loads(table: Composable) -> Composed:
+    """Mark what a run was loading as failed."""
+    return SQL("UPDATE {} SET status = 'failed' WHERE status = 'running' AND run_id = %s").format(
+        table
+    )
