@@ -7,6 +7,7 @@ a source type, how to log in, stands under ``annotations: scout:`` of the entry:
 * ``oauth``: paths at the source's ``base_url``, and the scopes to ask for
 * ``fields``: settings of the tap that are called otherwise than the fields of a login
 * ``metadata_streams``: small streams whose rows describe the source, kept after the data expired
+* ``streams``: all streams, where these are the same for every source
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scout_control.errors import NotFoundError, SettingsError
+from scout_control.rules.kinds import Kind
 from scout_control.rules.logins import ANY_SETTINGS, NO_LOGIN
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ class SourceType:
     oauth: OAuthPaths | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     metadata_streams: tuple[str, ...] = ()
+    streams: frozenset[str] = frozenset()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """What the value of each setting must be; nothing is known of one that is not here."""
     job: str | None = None
     blocks: tuple[str, ...] = ()
 
@@ -120,6 +125,7 @@ class Plugins:
         names = tuple(str(setting["name"]) for setting in settings)
         sensitive = tuple(str(each["name"]) for each in settings if each.get("sensitive"))
         values = {str(setting["name"]): setting.get("value") for setting in settings}
+        kinds = {str(each["name"]): kind for each in settings if (kind := _kind(each))}
         job = next((job for job in self.jobs() if job.provider == entry["name"]), None)
         return SourceType(
             name=str(entry["name"]),
@@ -132,6 +138,8 @@ class Plugins:
             oauth=_oauth(said.get("oauth")),
             fields=said.get("fields") or {},
             metadata_streams=tuple(said.get("metadata_streams") or ()),
+            streams=frozenset(said.get("streams") or ()),
+            kinds=kinds,
             job=job.name if job else None,
             blocks=job.blocks if job else (str(entry["name"]), LOADER),
         )
@@ -147,6 +155,11 @@ class Plugins:
         if blocks[1:2] != (LOADER,):
             return None
         return Job(name=str(entry["name"]), provider=blocks[0], blocks=blocks)
+
+
+def _kind(setting: Mapping[str, Any]) -> Kind | None:
+    options = tuple(str(each["value"]) for each in setting.get("options") or ())
+    return Kind.of(str(setting.get("kind") or ""), options)
 
 
 def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:

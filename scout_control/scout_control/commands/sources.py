@@ -116,7 +116,7 @@ def links(scout: Scout, project: str | None) -> None:
     show_default=True,
     help="Read with one login of the project, or each user with their own.",
 )
-@click.option("--interval-hours", type=click.IntRange(1), default=24, show_default=True)
+@click.option("--interval-hours", type=click.IntRange(1, 8784), default=24, show_default=True)
 @config_option
 @click.option("--stream", "streams", multiple=True, help="Only these streams; all when left out.")
 @with_scout

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import delete, func, select
 
-from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.nouns import views
-from scout_control.store import audit, lookups, models
+from scout_control.nouns.configs import check_config, check_interval, check_url
+from scout_control.store import audit, lookups, metadata, models
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 from scout_control.worker import upkeep
-from scout_control.worker.preparing import SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,14 +63,14 @@ class Sources:
         if not name or "/" in name:
             raise SettingsError("A source's name is not empty and has no slash.", "Choose another.")
         kind = self._site.plugins.source_type(source_type)
-        check_config(kind, config or {})
+        settings = check_config(kind, config or {})
         check_url(base_url)
         with self._site.store.begin() as session:
             found = Source(
                 name=name,
                 source_type=kind.name,
                 base_url=base_url,
-                config=dict(config or {}),
+                config=settings,
                 oauth_client_id=client_id,
                 oauth_client_secret=self._encrypted(client_secret),
                 created_by=audit.actor(),
@@ -95,8 +93,9 @@ class Sources:
         with self._site.store.begin() as session:
             found = lookups.source(session, name)
             if config is not None:
-                check_config(self._site.plugins.source_type(found.source_type), config)
-                found.config = {**found.config, **config}
+                kind = self._site.plugins.source_type(found.source_type)
+                known = metadata.streams_of(session, found.id)
+                found.config = {**found.config, **check_config(kind, config, known)}
             if base_url is not None:
                 check_url(base_url)
                 found.base_url = base_url
@@ -146,14 +145,17 @@ class Sources:
         """Let a project use a source: with its own login, or each user with theirs.
 
         Raises:
-            SettingsError: The mode or a setting is unknown.
+            SettingsError: The mode, a setting or a stream is unknown.
         """
+        check_interval(interval_hours)
         if mode not in MODES:
             raise SettingsError(f"There is no mode {mode!r}.", f"Use one of: {', '.join(MODES)}.")
         with self._site.store.begin() as session:
             of_project = lookups.project(session, project)
             of_source = lookups.source(session, source)
-            check_config(self._site.plugins.source_type(of_source.source_type), config or {})
+            kind = self._site.plugins.source_type(of_source.source_type)
+            known = metadata.streams_of(session, of_source.id)
+            settings = check_config(kind, config or {}, known)
             found = session.scalar(
                 select(ProjectSource).where(
                     ProjectSource.project_id == of_project.id,
@@ -165,7 +167,7 @@ class Sources:
                 session.add(found)
             found.credential_mode, found.is_active = mode, True
             found.refresh_interval_hours = interval_hours
-            found.sync_config = dict(config or {})
+            found.sync_config = settings
             session.flush()
             audit.record(session, "linked", "source", of_source.id, project=project)
             return views.Link.of(found)
@@ -197,42 +199,3 @@ class Sources:
         if client_secret is None:
             return None
         return self._site.keyring.encrypt({"client_secret": client_secret})
-
-
-def check_config(source_type: SourceType, config: Mapping[str, Any]) -> None:
-    """Refuse settings that a source type does not have, and secrets.
-
-    Raises:
-        SettingsError: Naming them, and what there is.
-    """
-    known = {*source_type.settings, SELECTED}
-    if unknown := sorted(set(config) - known):
-        raise SettingsError(
-            f"{source_type.name} has no setting {', '.join(unknown)}.",
-            f"It has: {', '.join(sorted(known))}.",
-        )
-    if secret := sorted(set(config) & set(source_type.sensitive)):
-        raise SettingsError(
-            f"{', '.join(secret)} is a secret, and is not kept among the settings.",
-            "Give it with: scout credentials connect",
-        )
-
-
-def check_url(base_url: str | None) -> None:
-    """Refuse a base URL over which secrets would travel in the clear.
-
-    Raises:
-        SettingsError: It is no URL, or plain http to another machine.
-    """
-    if base_url is None:
-        return
-    try:
-        parts = urlsplit(base_url)
-    except ValueError:
-        raise SettingsError("The base URL is none.", "Write https://host") from None
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not is_safe or not parts.hostname:
-        raise SettingsError(
-            "The base URL is not https (plain http is for this machine only).",
-            "Write https://host",
-        )

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from scout_control.rules import catalogs
 from scout_control.store.models import SourceMetadata
 
 if TYPE_CHECKING:
+    import uuid
+
     from sqlalchemy.orm import Session
 
     from scout_control.store.models import Dataset
@@ -46,4 +49,12 @@ def save(session: Session, dataset: Dataset, found: dict[str, Any], now: datetim
 def streams(session: Session, dataset: Dataset) -> frozenset[str]:
     """Return the streams that a source is known to have; none when it was never asked."""
     known = find(session, dataset)
-    return frozenset((known.document if known else {}).get("streams") or ())
+    return catalogs.ids((known.document if known else {}).get("streams"))
+
+
+def streams_of(session: Session, source_id: uuid.UUID) -> frozenset[str]:
+    """Return the streams that a source is known to have for anybody."""
+    found = session.scalars(
+        select(SourceMetadata.document).where(SourceMetadata.source_id == source_id)
+    )
+    return frozenset().union(*(catalogs.ids(each.get("streams")) for each in found if each))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ class Facts:
     rows_loaded: Mapping[str, int] = field(default_factory=dict)
     row_counts: Mapping[str, int | None] = field(default_factory=dict)
     streams: Mapping[str, str] = field(default_factory=dict)
-    catalog: bytes | None = None
+    catalog: Mapping[str, Any] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
     login: Login | None = None
 
@@ -170,20 +169,9 @@ def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now:
 
 
 def _found(facts: Facts) -> dict[str, Any]:
-    """Return what is worth keeping of a catalog: names and JSON schemas of the streams."""
-    found: dict[str, Any] = {"content": dict(facts.content)} if facts.content else {}
-    try:
-        catalog = json.loads(facts.catalog or b"{}")
-        streams = {
-            str(stream.get("stream") or stream["tap_stream_id"]): {
-                "key": stream.get("key_properties") or [],
-                "schema": stream.get("schema") or {},
-            }
-            for stream in catalog.get("streams", ())
-        }
-    except (ValueError, AttributeError, KeyError, TypeError):
-        streams = {}
-    return {**found, "streams": streams} if streams else found
+    """Return what is worth keeping of what the run found at its source."""
+    found = {"content": dict(facts.content), "streams": dict(facts.catalog)}
+    return {name: value for name, value in found.items() if value}
 
 
 def _moment(text: str | None) -> datetime | None:

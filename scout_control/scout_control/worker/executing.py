@@ -26,6 +26,7 @@ from scout_control.errors import (
 from scout_control.loads import Loads
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
+from scout_control.rules import catalogs
 from scout_control.rules.runs import RunStatus
 from scout_control.store import audit, lookups, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
@@ -203,13 +204,16 @@ def _take_facts(site: Site, run: Run, ended: Ended, watch: Watch, facts: Facts) 
     facts.resume_at = ended.log.resume_at
     facts.streams = ended.log.streams
     facts.is_partial = "completed" in ended.log.streams.values() and facts.error is not None
-    facts.catalog = watch.catalog
+    facts.catalog = catalogs.streams(watch.catalog)
     server_url, schema = site.server_url_of(run.dataset), run.dataset.schema_name
     try:
         facts.rows_loaded = _rows_loaded(server_url, schema, attempts(run))
         facts.row_counts = counting.count_all(server_url, schema)
     except ServerError as error:
         log.warning("rows_not_counted run=%s: %s", run.id, error.cause)
+    if facts.error is None:
+        facts.error = preparing.unknown_streams(run.dataset, catalogs.ids(facts.catalog))
+        facts.is_partial = facts.error is not None and any(facts.rows_loaded.values())
 
 
 def _rows_loaded(server_url: str, schema: str, names: list[str]) -> Counter[str]:

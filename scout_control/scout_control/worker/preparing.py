@@ -17,6 +17,7 @@ from scout_control.store import lookups, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from scout_control.credentials.keeping import Login
@@ -60,7 +61,7 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     with site.store.begin() as session:
         login = keeping.login_for(session, site.keyring, dataset, source_type)
         known = metadata.streams(session, dataset)
-    settings = source_settings(source_type, dataset, known)
+    settings = source_settings(source_type, dataset, source_type.streams or known)
     with ExitStack() as at_the_end:
         directory = None
         if login.rotates:
@@ -102,15 +103,26 @@ def source_settings(
         told["base_url"] = link.source.base_url
     settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
     if streams:
-        if known and (unknown := sorted(set(streams) - known)):
-            raise SettingsError(
-                f"The source {link.source.name} has no stream {', '.join(unknown)}; "
-                f"it has {', '.join(sorted(known))}.",
-                f"Correct {SELECTED} in the link of {link.project_id} to it.",
-            )
+        if error := unknown_streams(dataset, known):
+            raise error
         variable = source_type.variable("_select")
         settings[variable] = json.dumps([f"{stream}.*" for stream in streams])
     return settings
+
+
+def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:
+    """Return the error of a dataset whose settings name streams that its source does not have."""
+    link = dataset.project_source
+    streams = {**link.source.config, **link.sync_config}.get(SELECTED) or ()
+    unknown = sorted(set(streams) - known)
+    if not known or not unknown:
+        return None
+    source = link.source.name
+    return SettingsError(
+        f"The source {source} has no stream {', '.join(unknown)}; "
+        f"it has {', '.join(sorted(known))}.",
+        f"Name its streams: scout sources link {source} --project {link.project_id} --stream ...",
+    )
 
 
 def pipeline(

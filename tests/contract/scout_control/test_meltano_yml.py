@@ -58,3 +58,16 @@ def test_meltano_itself_finds_nothing_wrong_or_deprecated(tmp_path):
 
     assert json.loads(done.stdout)["schedules"]["job"][0]["name"] == "commcare-daily"
     assert "deprecat" not in done.stderr.lower()
+
+
+@pytest.mark.parametrize("program", ["tap-commcare", "tap-commcare-connect"])
+def test_every_stream_of_our_taps_is_declared(program, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"domain": "any", "access_token": "any"}))
+    command = [Path(sys.executable).with_name(program), "--config", config, "--discover"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {stream["tap_stream_id"] for stream in json.loads(done.stdout)["streams"]}
+    told = DECLARED[program]["annotations"]["scout"]
+
+    assert found == set(told["streams"])
+    assert found >= set(told["metadata_streams"])

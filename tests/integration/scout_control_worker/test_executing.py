@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import psycopg2
 import pytest
-from scout_control.errors import ConflictError, NotFoundError, RunPausedError
+from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.rules import expiry
 from scout_control.store.models import Run
 from scout_control.worker import upkeep
@@ -53,6 +53,18 @@ def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
     assert steps[:2] == ["provisioning", "discovering"]
     assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
     assert installation.rows(dataset) == [(3,)]
+
+
+def test_a_stream_that_the_source_turns_out_not_to_have_is_told(installation):
+    dataset, sources = installation.dataset(), installation.scout.sources
+    source = dataset.split("/")[1]
+    sources.link("river", source, mode="project", config={"datasets": ["things", "nope"]})
+    run = installation.scout.run(dataset)
+
+    assert (run.status, run.error_code) == ("partial", "VALIDATION_ERROR")
+    assert "no stream nope; it has things" in run.error_message
+    with pytest.raises(SettingsError, match="no stream nope"):
+        sources.link("river", source, config={"datasets": ["nope"]})
 
 
 def test_any_id_makes_a_dataset_of_its_own(installation):

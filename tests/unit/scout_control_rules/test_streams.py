@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from scout_control.rules import catalogs
 from scout_control.rules.meltano_log import RunLog
 
 LINE = (
@@ -31,3 +32,15 @@ def test_streams_of_several_domains_are_told_apart_by_the_worst():
     )
 
     assert log.streams == {"cases": "failed"}
+
+
+def test_streams_of_a_catalog_are_kept_by_table_and_selected_by_id():
+    catalog = {"streams": [{"tap_stream_id": "public-orders", "stream": "orders"}]}
+    found = catalogs.streams(json.dumps(catalog).encode())
+
+    assert (list(found), catalogs.ids(found)) == (["orders"], {"public-orders"})
+
+
+@pytest.mark.parametrize("broken", [None, b"", b"[", b"[]", b'{"streams": [{}]}', b"\xff"])
+def test_a_catalog_that_is_none_has_no_streams(broken):
+    assert catalogs.streams(broken) == {}
