@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scout_control.credentials import encryption
+from scout_control.credentials import configs
 from scout_control.nouns.datasets import Datasets
 from scout_control.nouns.logins import Credentials
 from scout_control.nouns.overview import Overview, Status
@@ -119,11 +119,11 @@ class Scout:
 
     def encrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration whose secrets are encrypted and marked ``__enc_<field>``."""
-        return encryption.encrypt_credentials(config, self.site.keyring)
+        return configs.encrypt_credentials(config, self.site.keyring)
 
     def decrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration as it was before ``encrypt_credentials``."""
-        return encryption.decrypt_credentials(config, self.site.keyring)
+        return configs.decrypt_credentials(config, self.site.keyring)
 
     def close(self) -> None:
         """Close all connections."""

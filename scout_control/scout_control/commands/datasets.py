@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.commands.frame import Commands, wants_json, with_scout
-from scout_control.commands.showing import answer, facts, said, table
+from scout_control.commands.showing import answer, facts, in_short, said, table
 from scout_control.rules.plain import plain
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
 
-DATASET = ("path", "schema", "status", "row_counts", "last_sync_at", "next_sync_at", "sync_error")
+DATASET = ("path", "schema", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
 
 
 @click.group(cls=Commands)
@@ -31,7 +31,7 @@ def datasets() -> None:
 def list_datasets(scout: Scout, *, project: str | None, user: str | None) -> None:
     """List datasets."""
     found = [each.as_dict() for each in scout.datasets.list(project=project, user=user)]
-    answer(found, lambda: table(found, DATASET))
+    answer(found, lambda: table(map(in_short, found), DATASET))
 
 
 @datasets.command()

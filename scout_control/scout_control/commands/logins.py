@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scout_control.commands.frame import Commands, secret, wants_json, with_scout
-from scout_control.commands.showing import answer, facts, said, table
+from scout_control.commands.showing import advise, answer, facts, said, table
 from scout_control.rules.logins import ANY_SETTINGS, KINDS, OAUTH
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def connect(
         found = scout.credentials.save(source, kind, _fields(kind, given), **owner)
     shown = found.as_dict()
     answer(shown, lambda: facts(shown))
+    _advise_to_run(scout, found)
 
 
 @credentials.command()
@@ -105,6 +107,19 @@ def revoke(scout: Scout, source: str, *, project: str | None, user: str | None) 
     is_confirmed = scout.credentials.revoke(source, project=project, user=user)
     where = "here and at the source" if is_confirmed else "here"
     said(f"Forgotten {where}.", {"revoked_at_source": is_confirmed})
+
+
+def _advise_to_run(scout: Scout, login: Credential) -> None:
+    mine = [
+        each.path
+        for each in scout.datasets.list(project=login.project, user=login.user)
+        if (each.source, each.user) == (login.source, login.user)
+    ]
+    for path in mine[:1]:
+        advise(f"scout run {quote(path)}")
+    if not mine and login.user:
+        user = quote(login.user)
+        advise(f"scout datasets ensure {quote(login.source)} --project PROJECT --user {user}")
 
 
 def _best(scout: Scout, source: str, given: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from scout_control.commands.frame import Commands, json_option, wants_json, with_scout
-from scout_control.commands.showing import answer, said, table
+from scout_control.commands.showing import advise, answer, in_short, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -38,6 +38,8 @@ def init(scout: Scout) -> None:
         where = f"the embedded Postgres in {home}"
     data = {"store_version": version, "home": str(home), "is_embedded": where.startswith("the emb")}
     said(f"Ready in {where} (store version {version}).", data)
+    if not scout.projects.list():
+        advise("scout projects create PROJECT")
 
 
 @click.command()
@@ -55,8 +57,8 @@ def status(scout: Scout, *, project: str | None, user: str | None) -> None:
         columns = ("source", "project", "user", "kind", "status", "token_expires_at")
         table(found.connections, columns)
         click.secho("\nSynced data", bold=True)
-        columns = ("path", "status", "row_counts", "last_sync_at", "next_sync_at", "sync_error")
-        table(found.synced_data, columns)
+        columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
+        table(map(in_short, found.synced_data), columns)
 
     answer(found.as_dict(), show)
 
@@ -126,7 +128,13 @@ def rotate(scout: Scout, *, forget_old: bool) -> None:
 @with_scout
 def encrypt_config(scout: Scout, file: IO[str]) -> None:
     """Print a configuration (JSON) with its secrets encrypted, to keep or to move."""
-    click.echo(json.dumps(scout.encrypt_credentials(json.load(file))))
+    try:
+        config = json.load(file)
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise click.UsageError(f"{file.name} is not a JSON object.")
+    click.echo(json.dumps(scout.encrypt_credentials(config)))
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.commands.frame import Commands, secret, with_scout
-from scout_control.commands.showing import answer, facts, said, table
+from scout_control.commands.showing import advise, answer, facts, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -149,6 +149,8 @@ def create_project(
     made = scout.projects.create(id, name=name, connection=connection, db_schema=schema)
     found = made.as_dict()
     answer(found, lambda: facts(found))
+    if not scout.sources.list():
+        advise("scout sources add NAME --type TYPE; the types: scout sources types")
 
 
 @projects.command("remove")

@@ -70,6 +70,14 @@ def facts(row: Mapping[str, Any]) -> None:
     _print(drawn)
 
 
+def in_short(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dataset as lists show it: with the sum of its rows, and why nothing is due."""
+    counts = [rows for rows in dataset["row_counts"].values() if rows is not None]
+    rows = f"{sum(counts):,} in {len(counts)} streams" if counts else None
+    status = f"{dataset['status']} (paused)" if dataset["is_paused"] else dataset["status"]
+    return {**dataset, "rows": rows, "status": status}
+
+
 def cell(value: Any) -> str:
     """Return a value as people read it."""
     if value is None:

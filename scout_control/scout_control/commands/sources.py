@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scout_control.commands.frame import Commands, secret, settings_of, with_scout
-from scout_control.commands.showing import answer, facts, said, table
+from scout_control.commands.showing import advise, answer, facts, said, table
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -72,6 +73,7 @@ def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
     """Add a source."""
     found = scout.sources.add(name, source_type, **_facts(options)).as_dict()
     answer(found, lambda: facts(found))
+    advise(f"scout sources link {quote(name)} --project PROJECT --mode project")
 
 
 @sources.command()
@@ -138,6 +140,7 @@ def link(
     if mode == "project":
         found["dataset"] = scout.datasets.ensure(project, source).path
     answer(found, lambda: facts(found))
+    _advise_to_connect(scout, found)
 
 
 @sources.command()
@@ -149,6 +152,18 @@ def unlink(scout: Scout, source: str, *, project: str, drop: bool) -> None:
     """Let a project use a source no more."""
     scout.sources.unlink(project, source, drop=drop)
     said(f"Unlinked {source} from {project}.")
+
+
+def _advise_to_connect(scout: Scout, link: dict[str, Any]) -> None:
+    source, project = link["source"], link["project"]
+    owner = f"--project {quote(project)}" if "dataset" in link else "--user USER"
+    known = {each.source for each in scout.credentials.list(project=project)}
+    if "dataset" in link and (
+        source in known or not scout.credentials.source_type(source).needs_login
+    ):
+        advise(f"scout run {quote(link['dataset'])}")
+    else:
+        advise(f"scout credentials connect {quote(source)} {owner}")
 
 
 def _facts(options: dict[str, Any]) -> dict[str, Any]:

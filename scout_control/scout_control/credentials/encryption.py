@@ -19,21 +19,6 @@ from scout_control.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SENSITIVE = frozenset(
-    {
-        "access_token",
-        "api_key",
-        "client_secret",
-        "connection_string",
-        "credentials",
-        "password",
-        "private_key",
-        "refresh_token",
-        "secret_access_key",
-        "token",
-    }
-)
-MARK = "__enc_"
 HOW_TO_MAKE_ONE = "Make one with: scout keys generate; keep it safe, and set it in every process."
 
 
@@ -80,7 +65,9 @@ class Keyring:
                 "A stored secret opens with none of the encryption keys.",
                 "Add the key it was stored under to SCOUT_ENCRYPTION_KEYS, or connect again.",
             )
-        found: dict[str, Any] = json.loads(opened)
+        found = _fields(opened)
+        if found is None:
+            raise SettingsError("A stored secret holds something else.", "Connect again.")
         return found
 
     def rotate(self, ciphertext: bytes) -> bytes | None:
@@ -98,24 +85,12 @@ class Keyring:
             return None
 
 
-def encrypt_credentials(config: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
-    """Return a configuration whose secrets are encrypted and marked ``__enc_<field>``."""
-    encrypted: dict[str, Any] = {}
-    for name, value in config.items():
-        is_secret = name in SENSITIVE and value is not None and not config.get(MARK + name)
-        encrypted[name] = keyring.encrypt({"value": value}).decode() if is_secret else value
-        if is_secret:
-            encrypted[MARK + name] = True
-    return encrypted
-
-
-def decrypt_credentials(config: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
-    """Return a configuration as it was before ``encrypt_credentials``."""
-    plain = {name: value for name, value in config.items() if not name.startswith(MARK)}
-    for name in plain:
-        if config.get(MARK + name):
-            plain[name] = keyring.decrypt(str(config[name]).encode())["value"]
-    return plain
+def _fields(opened: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(opened)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def generate() -> str:

@@ -70,13 +70,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Take the answer if it carries our state; anything else is not for us."""
         parts = urlsplit(self.path)
-        state = parse_qs(parts.query).get("state", [""])[0]
+        said = parse_qs(parts.query)
+        state = said.get("state", [""])[0]
         expected = self.server.state
         if parts.path != PATH or not expected or not hmac.compare_digest(state, expected):
             self._page(404, "This is not the answer that was waited for.")
             return
         self.server.answer = self.server.redirect_uri + "?" + parts.query
-        self._page(200, "Connected. You may close this window and go back to the terminal.")
+        word = "Allowed" if "code" in said else "Not allowed"
+        self._page(200, f"{word}. You may close this window and go back to the terminal.")
         self.server.came.set()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has

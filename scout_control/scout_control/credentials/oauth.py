@@ -155,6 +155,11 @@ class Client:
 
     def _refusal(self, name: str) -> CredentialRefusedError | RunFailedError:
         name = "".join(letter for letter in name if letter.isalnum() or letter in "_- ")[:60]
+        if name == "access_denied":
+            return RunFailedError(
+                f"{self._host} was told no: the login of source {self.source} was not allowed.",
+                "Start again, and allow it on the page of the source.",
+            )
         if is_final(name):
             return CredentialRefusedError(
                 f"{self._host} refused the login of source {self.source} ({name}).",

@@ -6,20 +6,8 @@ import stat
 
 import pytest
 from scout_control.credentials import encryption
-from scout_control.credentials.encryption import (
-    Keyring,
-    decrypt_credentials,
-    encrypt_credentials,
-    generate,
-)
+from scout_control.credentials.encryption import Keyring, generate
 from scout_control.errors import SettingsError
-
-CONFIG = {
-    "domain": "river",
-    "api_key": "canary-1",
-    "credentials": {"private_key": "canary-2"},
-    "password": None,
-}
 
 
 def test_without_a_key_nothing_is_stored_and_the_message_says_how_to_make_one():
@@ -50,19 +38,6 @@ def test_a_lost_key_says_so():
 
     with pytest.raises(SettingsError, match="opens with none"):
         Keyring.of(generate()).decrypt(ciphertext)
-
-
-def test_secrets_of_a_configuration_are_encrypted_marked_and_come_back():
-    keyring = Keyring.of(generate())
-    encrypted = encrypt_credentials(CONFIG, keyring)
-
-    assert "canary" not in str(encrypted)
-    assert encrypted["domain"] == "river"
-    assert encrypted["__enc_api_key"] is True
-    assert encrypted["__enc_credentials"] is True
-    assert "__enc_password" not in encrypted
-    assert encrypt_credentials(encrypted, keyring) == encrypted
-    assert decrypt_credentials(encrypted, keyring) == CONFIG
 
 
 def test_a_key_file_is_made_once_and_is_ours_alone(tmp_path):
