@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,66 +25,71 @@ def streams() -> list[dict]:
 
 
 @pytest.fixture
-def environment(postgres, dataset_schema, tmp_path) -> dict[str, str]:
-    return {
-        "PATH": f"{PROGRAMS}{os.pathsep}{os.defpath}",
-        "HOME": str(tmp_path),
-        "TARGET_SCOUT_POSTGRES_DATABASE_URL": postgres,
-        "TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA": dataset_schema,
-        "DBT_PROJECT_DIR": str(ROOT / "transform"),
-        "DBT_PROFILES_DIR": str(ROOT / "transform"),
-        "DBT_TARGET_PATH": str(tmp_path / "target"),
-        "DBT_LOG_PATH": str(tmp_path / "logs"),
-        "DBT_USE_COLORS": "false",
-    }
-
-
-def test_models_build_on_loaded_tables_and_pass_their_tests(
-    environment, connection, dataset_schema, tmp_path
-):
+def connect(world):
+    """What the sandbox shows, loaded: its visits and payments."""
     with Sandbox(cases=0, forms=0, connect_opportunities=4, connect_visits=80) as sandbox:
         config = {
             "base_url": sandbox.connect.url,
             "access_token": sandbox.connect.logins()["access_token"],
         }
-        (tmp_path / "tap.json").write_text(json.dumps(config))
+        (world.folder / "tap.json").write_text(json.dumps(config))
         printed = subprocess.run(
-            [PROGRAMS / "tap-commcare-connect", "--config", tmp_path / "tap.json"],
+            [PROGRAMS / "tap-commcare-connect", "--config", world.folder / "tap.json"],
             capture_output=True,
             check=True,
         ).stdout
-        payments = list(sandbox.connect.content("payment"))
-    subprocess.run(
-        [PROGRAMS / "target-scout-postgres", "--config", "ENV"],
-        env=environment,
-        input=printed,
-        check=True,
-        capture_output=True,
-    )
+        shown = {
+            kind: [each["row"] for each in sandbox.connect.content(kind)]
+            for kind in ("user_visits", "payment")
+        }
+    world.load(printed)
+    return shown
 
-    done = subprocess.run(
-        [PROGRAMS / "scout-dbt", "build", "--vars", "source_type: connect"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+def test_models_build_on_loaded_tables_and_answers_of_visits_are_in_columns(world, connect):
+    done = world.build("--vars", "source_type: connect")
 
     assert done.returncode == 0, done.stdout
-    assert "WARN=0 ERROR=0 SKIP=0" in done.stdout
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT viewname FROM pg_views WHERE schemaname = %s ORDER BY viewname",
-            [dataset_schema],
-        )
-        assert [name for (name,) in cursor.fetchall()] == sorted(
-            path.stem for path in STAGING.glob("*.sql")
-        )
-        cursor.execute(f'SELECT sum(amount) FROM "{dataset_schema}".stg_connect__payments')
-        (total,) = cursor.fetchone()
-    assert (
-        f"{total}" == f"{sum(round(float(p['row']['amount']) * 100) for p in payments) / 100:.2f}"
+    assert " ERROR=0 SKIP=0" in done.stdout
+    assert world.views == sorted(path.stem for path in STAGING.glob("*.sql"))
+    [(total,)] = world.ask("SELECT sum(amount) FROM stg_connect__payments")
+    paid = sum(round(float(row["amount"]) * 100) for row in connect["payment"]) / 100
+    assert f"{total}" == f"{paid:.2f}"
+    _check_visits(world, connect["user_visits"])
+
+
+def _check_visits(world, visits: list[dict]) -> None:
+    forms = {row["id"]: row["form_json"] for row in visits}
+    rows = world.ask(
+        'SELECT visit_id, form_id, domain, child_name, child_symptoms, "case" FROM visit_visit'
     )
+    assert {visit: (form, name) for visit, form, _, name, *_ in rows} == {
+        number: (form["id"], form["form"]["child"]["name"] or None)
+        for number, form in forms.items()
+    }
+    for visit, _, domain, _, symptoms, case in rows:
+        assert domain == forms[visit]["domain"]
+        assert (symptoms or "") == forms[visit]["form"]["child"].get("symptoms", "")
+        assert case == forms[visit]["form"]["case"]
+    siblings = [
+        (number, position, each["sib_name"])
+        for number, form in forms.items()
+        for position, each in enumerate(_listed(form["form"].get("siblings")), 1)
+    ]
+    assert siblings
+    assert sorted(siblings) == world.ask(
+        "SELECT visit_id, position_1, sib_name FROM visit_visit__siblings_sibling ORDER BY 1, 2"
+    )
+    assert world.ask(
+        "SELECT refers_to FROM _scout_catalog"
+        " WHERE table_name = 'visit_visit' AND column_name = 'visit_id'"
+    ) == [("stg_connect__visits.visit_id",)]
+
+
+def _listed(siblings) -> list[dict]:
+    """Return the entries of the repeat group: none, one object, or a list."""
+    found = siblings.get("sibling", []) if isinstance(siblings, dict) else []
+    return found if isinstance(found, list) else [found]
 
 
 def test_every_stream_is_a_source_and_has_a_staging_model(streams):

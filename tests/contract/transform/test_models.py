@@ -26,61 +26,37 @@ def streams() -> list[dict]:
     return json.loads(done.stdout)["streams"]
 
 
-@pytest.fixture
-def environment(postgres, dataset_schema, tmp_path) -> dict[str, str]:
-    return {
-        "PATH": f"{PROGRAMS}{os.pathsep}{os.defpath}",
-        "HOME": str(tmp_path),
-        "TARGET_SCOUT_POSTGRES_DATABASE_URL": postgres,
-        "TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA": dataset_schema,
-        "DBT_PROJECT_DIR": str(ROOT / "transform"),
-        "DBT_PROFILES_DIR": str(ROOT / "transform"),
-        "DBT_TARGET_PATH": str(tmp_path / "target"),
-        "DBT_LOG_PATH": str(tmp_path / "logs"),
-        "DBT_USE_COLORS": "false",
-    }
+def test_models_build_on_empty_tables_and_pass_their_unit_tests(streams, world):
+    world.load_nothing(streams)
 
-
-def test_models_build_on_empty_tables_and_pass_their_unit_tests(
-    streams, environment, connection, dataset_schema
-):
-    messages = "\n".join(
-        json.dumps(
-            {
-                "type": "SCHEMA",
-                "stream": stream["stream"],
-                "schema": stream["schema"],
-                "key_properties": stream["key_properties"],
-            }
-        )
-        for stream in streams
-    )
-    subprocess.run(
-        [PROGRAMS / "target-scout-postgres", "--config", "ENV"],
-        env=environment,
-        input=messages,
-        text=True,
-        check=True,
-    )
-
-    done = subprocess.run(
-        [PROGRAMS / "scout-dbt", "build"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = world.build()
 
     assert done.returncode == 0, done.stdout
     assert "WARN=0 ERROR=0 SKIP=0" in done.stdout
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT viewname FROM pg_views WHERE schemaname = %s ORDER BY viewname",
-            [dataset_schema],
-        )
-        built = [name for (name,) in cursor.fetchall()]
-    expected = [*STAGING.glob("*.sql"), *RELATIONS.glob("*.sql")]
-    assert built == sorted(path.stem for path in expected)
+    assert world.views == sorted(
+        path.stem for path in [*STAGING.glob("*.sql"), *RELATIONS.glob("*.sql")]
+    )
+
+
+def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_from_being_built(
+    streams, world
+):
+    world.load_nothing(streams)
+    custom = world.project / "models/custom"
+    (custom / "broken.sql").write_text("select {{ nothing( from x")
+    (custom / "lost.sql").write_text("select * from {{ ref('no_such_model') }}")
+    (custom / "notes.yml").write_text("models: [: :")
+    (custom / "fine.sql").write_text("select count(*) as n from {{ ref('stg_commcare__cases') }}")
+
+    done = world.build("--exclude-resource-type", "unit_test")
+
+    assert done.returncode == 1
+    assert "Reason of model broken: " in done.stdout
+    assert "Reason of model lost: Model 'model.scout.lost'" in done.stdout
+    assert "Failure in model notes (models/custom/notes.yml)" in done.stdout
+    assert "Encountered an error" not in done.stdout
+    assert world.ask("SELECT n FROM fine") == [(0,)]
+    assert {"stg_commcare__cases", "commcare_case_links"} <= set(world.views)
 
 
 def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
@@ -101,16 +77,10 @@ def test_every_column_of_a_stream_is_in_its_staging_model_or_renamed_there(strea
             assert columns[name] >= len(stream["schema"]["properties"]), name
 
 
-def test_a_broken_url_ends_with_one_line_that_does_not_show_it(environment):
-    environment["TARGET_SCOUT_POSTGRES_DATABASE_URL"] = "hunter2 is no url"
+def test_a_broken_url_ends_with_one_line_that_does_not_show_it(world):
+    world.environment["TARGET_SCOUT_POSTGRES_DATABASE_URL"] = "hunter2 is no url"
 
-    done = subprocess.run(
-        [PROGRAMS / "scout-dbt", "build"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = world.build()
 
     assert done.returncode == 2
     assert done.stderr.startswith("Error: TARGET_SCOUT_POSTGRES_DATABASE_URL is not a URL")

@@ -27,14 +27,13 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @dataclass
-class Loaded:
-    """One dataset schema, its roles, and what was loaded into it."""
+class World:
+    """One dataset schema, its roles, and a copy of the project that models can be added to."""
 
     url: str
     place: provision.Place
     folder: Path
     project: Path
-    sandbox: Sandbox
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,21 +52,12 @@ class Loaded:
             "DBT_USE_COLORS": "false",
         }
 
-    def load(self) -> None:
-        config = self.folder / "tap.json"
-        told = {"domain": self.sandbox.domain, "base_url": self.sandbox.url}
-        told |= {"username": self.sandbox.username, "api_key": self.sandbox.api_key}
-        config.write_text(json.dumps(told))
-        read = subprocess.run(
-            [PROGRAMS / "tap-commcare", "--config", config],
-            env=self.environment,
-            capture_output=True,
-            check=True,
-        )
+    def pipe(self, messages: bytes) -> None:
+        """Let the target load Singer messages."""
         subprocess.run(
             [PROGRAMS / "target-scout-postgres", "--config", "ENV"],
             env=self.environment,
-            input=read.stdout,
+            input=messages,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=True,
@@ -96,9 +86,29 @@ class Loaded:
             opened.close()
 
 
+@dataclass
+class Loaded(World):
+    """A world that is loaded from a sandbox."""
+
+    sandbox: Sandbox
+
+    def load(self) -> None:
+        config = self.folder / "tap.json"
+        told = {"domain": self.sandbox.domain, "base_url": self.sandbox.url}
+        told |= {"username": self.sandbox.username, "api_key": self.sandbox.api_key}
+        config.write_text(json.dumps(told))
+        read = subprocess.run(
+            [PROGRAMS / "tap-commcare", "--config", config],
+            env=self.environment,
+            capture_output=True,
+            check=True,
+        )
+        self.pipe(read.stdout)
+
+
 @pytest.fixture(scope="module")
-def loaded(postgres: str) -> Iterator[Loaded]:
-    """The default data of the sandbox, loaded and built once a file; its tests go on from there."""
+def world(postgres: str) -> Iterator[World]:
+    """An empty dataset schema."""
     folder = Path(tempfile.mkdtemp(prefix="scout-models-"))
     dataset = Dataset(
         owner_kind=OwnerKind.PROJECT,
@@ -107,13 +117,18 @@ def loaded(postgres: str) -> Iterator[Loaded]:
         source_type="commcare",
         source_id="s",
     )
-    place = provision.provision(postgres, dataset)
     project = folder / "transform"
     shutil.copytree(ROOT / "transform", project, ignore=shutil.ignore_patterns("target", "logs"))
+    yield World(postgres, provision.provision(postgres, dataset), folder, project)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def loaded(world: World) -> Iterator[Loaded]:
+    """The default data of the sandbox, loaded and built once a file; its tests go on from there."""
     with Sandbox(cases=150, forms=120) as sandbox:
-        found = Loaded(postgres, place, folder, project, sandbox)
+        found = Loaded(**vars(world), sandbox=sandbox)
         found.load()
         done = found.build()
         assert done.returncode == 0, done.stdout
         yield found
-    shutil.rmtree(folder, ignore_errors=True)
