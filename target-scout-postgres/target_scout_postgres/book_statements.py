@@ -24,7 +24,8 @@ BOOKS = {
     """,
     STREAMS: """
         CREATE TABLE IF NOT EXISTS {} (
-            stream text PRIMARY KEY, active_version bigint, loading_version bigint)
+            stream text PRIMARY KEY, active_version bigint, loading_version bigint,
+            is_announced boolean NOT NULL DEFAULT false)
     """,
 }
 
@@ -36,14 +37,20 @@ def create_book(table: Composable, name: str) -> Composed:
 
 def read_streams(table: Composable) -> Composed:
     """Read the versions of all streams."""
-    return SQL("SELECT stream, active_version, loading_version FROM {}").format(table)
+    return SQL("SELECT stream, active_version, loading_version, is_announced FROM {}").format(table)
+
+
+def extend_streams(table: Composable) -> Composed:
+    """Add what tables of earlier releases lack."""
+    return SQL("ALTER TABLE {} ADD COLUMN is_announced boolean NOT NULL DEFAULT true").format(table)
 
 
 def keep_versions(table: Composable) -> Composed:
     """Keep the versions of a stream."""
     return SQL(
-        "INSERT INTO {} VALUES (%s, %s, %s) ON CONFLICT (stream) DO UPDATE SET "
-        "active_version = EXCLUDED.active_version, loading_version = EXCLUDED.loading_version"
+        "INSERT INTO {} VALUES (%s, %s, %s, %s) ON CONFLICT (stream) DO UPDATE SET "
+        "active_version = EXCLUDED.active_version, loading_version = EXCLUDED.loading_version, "
+        "is_announced = EXCLUDED.is_announced"
     ).format(table)
 
 

@@ -13,7 +13,7 @@ import psycopg2
 
 from target_scout_postgres import book_statements, statements
 from target_scout_postgres.book_statements import LOADS, REJECTS, STREAMS
-from target_scout_postgres.catalog import Catalog, Table
+from target_scout_postgres.catalog import Catalog, Standing, Table
 
 if TYPE_CHECKING:
     from psycopg2.sql import Identifier
@@ -106,12 +106,12 @@ class Books:
             self.reject(rejects[:middle])
             self.reject(rejects[middle:])
 
-    def versions(self, stream: str, active: int | None, loading: int | None) -> None:
+    def versions(self, stream: str, standing: Standing) -> None:
         """Keep which version of a stream is live, and which one is being gathered."""
         self._session.begin()
         keep = book_statements.keep_versions(self._place(STREAMS))
-        self._session.execute(keep, [stream, active, loading], doing="keeping versions")
-        self._catalog.versions[stream] = (active, loading)
+        self._session.execute(keep, [stream, *standing], doing="keeping versions")
+        self._catalog.versions[stream] = standing
 
     def fail(self) -> None:
         """Mark what this run was loading as failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -42,13 +42,21 @@ class Table(msgspec.Struct):
         return any(sorted(key.columns) == sorted(columns) for key in self.keys)
 
 
+class Standing(NamedTuple):
+    """Which version of a stream is live, and which one is being gathered."""
+
+    active: int | None = None
+    loading: int | None = None
+    is_announced: bool = False  # its ACTIVATE_VERSION came before its records
+
+
 class Catalog:
     """The tables of the dataset schema by name, and the versions of its streams."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Table] = {}
         self.others: dict[str, str] = {}  # name to kind, of what is not a plain table
-        self.versions: dict[str, tuple[int | None, int | None]] = {}  # active, loading
+        self.versions: dict[str, Standing] = {}
 
     def read(self, session: Session) -> None:
         """Read the dataset schema; create it if that is allowed."""
@@ -72,8 +80,10 @@ class Catalog:
                 self.tables[name].keys.append(Key(index, constraint, tuple(columns)))
         if book_statements.STREAMS in self.tables:
             place = statements.qualified(schema, book_statements.STREAMS)
+            if "is_announced" not in self.tables[book_statements.STREAMS].columns:
+                session.execute(book_statements.extend_streams(place), doing="reading versions")
             rows = session.execute(book_statements.read_streams(place), doing="reading versions")
-            self.versions = {stream: (active, loading) for stream, active, loading in rows}
+            self.versions = {stream: Standing(*found) for stream, *found in rows}
 
     def leftovers(self, kind: str) -> list[str]:
         """Return the names of relations of our own that a dead run has left."""

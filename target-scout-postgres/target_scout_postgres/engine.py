@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from target_scout_postgres import logs
 from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
+from target_scout_postgres.catalog import Standing
 from target_scout_postgres.column_types import BIGINT, NUMERIC
 from target_scout_postgres.encoder import Encoder, metadata_suffix
 from target_scout_postgres.errors import (
@@ -134,7 +135,7 @@ class Engine:
         stream.is_changed = True
         stream.last_epoch = self._pipeline.epoch
         if stream.loading is not None and stream.is_staged:
-            stream.loaded_in_run.add(stream.loading)
+            stream.loaded.add(stream.loading)
         self._pipeline.buffer_grew(stream, size)
 
     def _suffix(self, stream: Stream) -> bytes:
@@ -239,8 +240,7 @@ class Engine:
         if stream is None:
             sink = self._pipeline.worker.call(lambda: self._pipeline.loader.sink(name))
             stream = self._streams[name] = Stream(name, sink)
-            versions = self._pipeline.loader.catalog.versions
-            stream.active, stream.loading = versions.get(name, (None, None))
+            stream.resume(self._pipeline.loader.catalog.versions.get(name, Standing()))
         stream.schema_line = line
         if schema == stream.schema:
             return

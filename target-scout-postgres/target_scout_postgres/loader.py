@@ -12,7 +12,7 @@ import psycopg2
 
 from target_scout_postgres import fields, overflow, statements
 from target_scout_postgres.books import Books, Reject
-from target_scout_postgres.catalog import Catalog, Table
+from target_scout_postgres.catalog import Catalog, Standing, Table
 from target_scout_postgres.errors import DataError, TargetError, is_lost, refusal
 from target_scout_postgres.identifiers import own
 from target_scout_postgres.layout import Layout
@@ -75,15 +75,15 @@ class Loader:
         """Go back to a layout that the stream's tables fit still."""
         sink.layout = layout
 
-    def begin(self, sink: Sink, version: int | None) -> None:
+    def begin(self, sink: Sink, version: int | None, *, is_announced: bool) -> None:
         """Begin to gather a version, or go on with it."""
         if own("new", sink.live.name) in self.catalog.tables:  # which may have to change first
             self.seal()
             self.session.commit()
-        _, loading = self.catalog.versions.get(sink.stream, (None, None))
+        loading = self.catalog.versions.get(sink.stream, Standing()).loading
         if sink.stage is not None and (loading != version or version is None):
             self._unkeyed.pop(sink.stage.name, None)
-        self.refresh.begin(sink, version)
+        self.refresh.begin(sink, version, is_announced=is_announced)
 
     # -- rows -------------------------------------------------------------------------------------
 

@@ -95,7 +95,9 @@ class Pipeline:
     def begin_version(self, stream: Stream, version: int | None) -> None:
         """Begin to gather a version, or go on with it."""
         self.is_dirty = True
-        self.worker.submit(partial(self.loader.begin, stream.sink, version))
+        is_announced = version is not None and stream.announced == version
+        begin = partial(self.loader.begin, stream.sink, version, is_announced=is_announced)
+        self.worker.submit(begin)
 
     def flush(self, stream: Stream) -> None:
         """Hand a stream's buffer to the writing thread."""

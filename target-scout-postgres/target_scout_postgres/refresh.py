@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg2.sql import SQL
 
 from target_scout_postgres import logs, statements
+from target_scout_postgres.catalog import Standing
 from target_scout_postgres.layout import DELETED_AT
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class Refresh:
         self._session.run(statements.delete_matching(place, source, key))
         self._session.run(statements.insert_all(place, source, columns))
 
-    def begin(self, sink: Sink, version: int | None) -> None:
+    def begin(self, sink: Sink, version: int | None, *, is_announced: bool) -> None:
         """Begin to gather a version, or go on with it; what was gathered of another is dropped."""
-        active, loading = self._catalog.versions.get(sink.stream, (None, None))
+        active, loading, _ = self._catalog.versions.get(sink.stream, Standing())
         stage = self._tables.stage_of(sink.live, sink.layout.key)
         if loading != version or version is None:
             if stage.exists:
@@ -66,7 +67,7 @@ class Refresh:
                     )
         sink.stage = stage
         if version is not None:
-            self._books.versions(sink.stream, active, version)
+            self._books.versions(sink.stream, Standing(active, version, is_announced))
 
     def activate(self, sink: Sink, version: int | None, *, is_marked: bool) -> None:
         """Let a gathered version take the live table's place, in the open transaction."""
@@ -84,7 +85,7 @@ class Refresh:
             self._tables.become(stage, sink.live)
         sink.stage = None
         sink.held = [held._replace(is_staged=False) for held in sink.held]
-        self._books.versions(sink.stream, version, None)
+        self._books.versions(sink.stream, Standing(version))
         logs.info(f"{sink.stream}: version {version} is active")
 
     def _replace(self, sink: Sink, stage: Table, *, is_marked: bool) -> None:

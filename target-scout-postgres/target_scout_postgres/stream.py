@@ -9,6 +9,7 @@ from target_scout_postgres.books import Load
 from target_scout_postgres.sink import Batch
 
 if TYPE_CHECKING:
+    from target_scout_postgres.catalog import Standing
     from target_scout_postgres.encoder import Encoder
     from target_scout_postgres.messages import StreamSchema
     from target_scout_postgres.sink import Sink
@@ -60,7 +61,7 @@ class Stream:
         self.pending: int | None = None  # without key: activated with the STATE that covers it
         self.is_staged = False
         self.holds = False  # rows without key were handed over before a STATE covered them
-        self.loaded_in_run: set[int] = set()
+        self.loaded: set[int] = set()  # versions whose next ACTIVATE_VERSION is meant
         # books
         self.rows = 0
         self.bytes = 0
@@ -82,6 +83,16 @@ class Stream:
         if len(self.known) >= MOST_KNOWN:
             self.known.clear()
         self.known[schema] = Known(dict(self.sink.live.columns), self.encoder, dict(self.wider))
+
+    def resume(self, standing: Standing) -> None:
+        """Go on where an earlier run has ended.
+
+        A tap that began a version with its records prints ACTIVATE_VERSION behind them, also in a
+        run that resumes at the very end and has no record left.
+        """
+        self.active, self.loading, is_announced = standing
+        if self.loading is not None and not is_announced:
+            self.loaded.add(self.loading)
 
     def segment(self, epoch: int) -> Segment:
         """Return the segment that rows of this epoch go into."""

@@ -29,7 +29,9 @@ class Versions:
         if stream.is_older(version):
             logs.warning(f"{stream.name}: an older version was not activated")
             return
-        if version in stream.loaded_in_run or version == stream.announced:
+        if version in stream.loaded or version == stream.announced:
+            if not (stream.is_staged and version == stream.loading):
+                self._turn_to_stage(stream, version)
             self._pipeline.activate(stream, version)
             if stream.is_keyed:
                 self._turn_to_live(stream, version)
@@ -96,9 +98,17 @@ class Versions:
             if self._settings.load_method == "overwrite":
                 self._pipeline.activate(stream, None)
             elif stream.announced is None or stream.is_done(stream.announced):
-                continue
+                self._tell_what_waits(stream)
             elif self._ended_cleanly(stream):
                 self._pipeline.activate(stream, stream.announced)
+
+    def _tell_what_waits(self, stream: Stream) -> None:
+        """Say that nobody sees the records of a version which was not activated."""
+        if stream.is_staged and stream.pending is None and stream.rows:
+            logs.warning(
+                f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}, so its "
+                "records wait; readers go on seeing the rows of before"
+            )
 
     def _ended_cleanly(self, stream: Stream) -> bool:
         """Tell whether a stream that announced its version was read to the end.

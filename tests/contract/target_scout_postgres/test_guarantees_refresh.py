@@ -71,6 +71,25 @@ def test_an_interrupted_refresh_continues_when_its_version_is_resumed(
     assert names() == [("b", "y"), ("c", "z"), ("d", "z")]
 
 
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_refresh_resumed_behind_its_last_record_is_activated_before_its_state(
+    target, make, query, key
+):
+    begin = make.schema("users", {"id": "string"}, key)
+    target.load(begin, make.record("users", {"id": "a"}, 1), make.activate("users", 1))
+    running = target.start(batch_wait_limit_seconds=0.1)
+    running.send(begin, make.record("users", {"id": "b"}, 2), make.state({"page": "last"}))
+    running.next_state()
+    running.signal(signal.SIGKILL)
+    running.end()
+
+    running = target.start(batch_wait_limit_seconds=0.1)
+    running.send(begin, make.activate("users", 2), make.state({"next": "stream"}))
+    assert running.next_state() == {"next": "stream"}
+    assert query("SELECT id FROM {s}.users") == [("b",)]
+    running.end()
+
+
 def test_a_newer_version_forgets_an_unfinished_one(target, make, users, rows, names):
     target.load(users, *rows(1, ("a", "x")), make.activate("users", 1))
     target.load(users, *rows(2, ("b", "y")), make.state({"v": 2}))

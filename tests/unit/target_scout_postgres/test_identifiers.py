@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_scout_postgres.identifiers import LONGEST_BYTES, identifier, own, shortened
+from target_scout_postgres.identifiers import (
+    LONGEST_BYTES,
+    SYSTEM_COLUMNS,
+    identifier,
+    own,
+    shortened,
+)
 
 NAMES = st.one_of(
     st.text(max_size=80),
@@ -37,7 +43,7 @@ def test_a_name_fits_and_is_valid(name):
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz_ABC中é ", min_size=1, max_size=15))
 def test_a_name_that_fits_is_kept(name):
-    if not name.startswith("_scout_") and name not in {"ctid", "xmin", "tableoid"}:
+    if not name.startswith("_scout_") and name not in SYSTEM_COLUMNS:
         assert identifier(name) == name
 
 
