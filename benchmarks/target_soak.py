@@ -212,8 +212,8 @@ class Soak:
 
     def _interrupt(self, run: Run, number: int) -> None:
         """Send the signal at a random moment: of the start, or of the load."""
-        if self.chance.random() < 0.7:
-            run.first_state.wait(2)
+        if self.chance.random() < 0.85:
+            run.first_state.wait(8)
         time.sleep(self.chance.random() * 0.7)
         began = time.monotonic()
         run.process.send_signal(number)
@@ -280,14 +280,14 @@ class Soak:
     def run(self, kills: int, terms: int) -> None:
         """Go on until so many runs have been ended by each signal."""
         left = Counter({signal.SIGKILL: kills, signal.SIGTERM: terms})
-        ends = {signal.SIGKILL: {-9}, signal.SIGTERM: {143, -15}}
+        ends = {signal.SIGKILL: -9, signal.SIGTERM: 143}
         number = 0
         while left.total():
             name = list(self.loads)[number % len(self.loads)]
             number += 1
             wanted = self.chance.choice(list(left.elements()))
             code = self.cycle(name, wanted)
-            if code in ends[wanted]:
+            if code == ends[wanted]:
                 left[wanted] -= 1
             state = self.loads[name].state
             print(f"{number:4} {name:18} {wanted.name}: {code:4} at {state}", flush=True)
