@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scout_control.modelling.shapes import Column, Table
 
 OWN_COLUMNS = frozenset({"_scout_unreadable", "position", "value"})
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})  # of Postgres
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def plan(
 
 def _named(table: Table, memory: Memory) -> Table:
     """Give every column a name of its own, that of no fact either."""
-    reserved = {*OWN_COLUMNS, *(fact.name for fact in KINDS[table.kind].facts), *table.positions}
+    facts = (fact.name for fact in KINDS[table.kind].facts)
+    reserved = {*OWN_COLUMNS, *SYSTEM_COLUMNS, *facts, *table.positions}
     if table.repeats:
         reserved.remove("value")
     wishes: dict[str, str] = {}
