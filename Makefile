@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help setup demo test check fix bench clean
+.PHONY: help setup demo test check fix bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ fix: $(READY) ## format, and mend what can be mended
 
 bench: $(READY) ## measure beside peers (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-target: $(READY) ## measure the target beside its peers (ARGS="--scale 0.01" for a try)
+	@$(BIN)/python -m benchmarks.target $(ARGS)
 
 clean: ## stop what the demo left running; remove the environment and everything generated
 	@test ! -x $(BIN)/scout || $(BIN)/scout demo --stop

@@ -1,205 +1,213 @@
-"""Measure: `python -m benchmarks.target [--rounds 3] [--scale 1.0] [--large] [--peers scout,dlt]`.
+"""The target beside its peers and beside raw COPY: `make bench-target [ARGS="--scale 0.01"]`.
 
 Tools take turns within each round, on one embedded server; the schema is dropped and a CHECKPOINT
-made before each; the table shows medians. Wall time includes the start of the process.
+made before each. Each load of a new table is followed by one of the same records, 20% of them
+edited. Results are medians; wall time includes the start of the process.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import statistics
-import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 
-from benchmarks.target import data
+from benchmarks.target import data, machine, report
+from benchmarks.target.machine import Run, Server
 from benchmarks.target.peers import CACHE, OURS, PEERS, Peer, Place
-from scout_control import embedded
+from benchmarks.target.report import RAW, START, UPSERT
 
 SCHEMA = "measured"
-SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
+RESULTS = Path(__file__).parent / "RESULTS.md"
+LARGE_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Task:
-    """One row of the table."""
+    """What is loaded: so many records of a kind, several copies of them for a large one."""
 
     title: str
     kind: str
     count: int
-    is_upsert: bool = False
-    only_ours: bool = False
+    copies: int = 1
+    is_compared: bool = True
+    has_upsert: bool = True
 
 
-@dataclass
-class Runs:
-    """What the runs of one tool took."""
+def tasks(scale: float) -> list[Task]:
+    """Return what is measured."""
 
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
-
-
-def tasks(scale: float, *, is_large: bool) -> list[Task]:
     def many(count: int) -> int:
-        return int(count * scale)
+        return max(100, int(count * scale))
 
-    found = [
+    return [
+        Task(START, "cases", 1000, has_upsert=False),
         Task("cases 200k", "cases", many(200_000)),
         Task("forms 50k", "forms", many(50_000)),
         Task("narrow 200k", "narrow", many(200_000)),
-        Task("cases 200k, 20% changed", "cases", many(200_000), is_upsert=True),
-        Task("forms 50k, 20% changed", "forms", many(50_000), is_upsert=True),
-        Task("narrow 200k, 20% changed", "narrow", many(200_000), is_upsert=True),
-        Task("1,000 cases", "cases", 1000),
+        Task("cases 800k", "cases", many(200_000), 4, is_compared=False, has_upsert=False),
+        Task("narrow 1M", "narrow", many(200_000), 5, is_compared=False, has_upsert=False),
     ]
-    large = [
-        Task("cases 800k", "cases", many(800_000), only_ours=True),
-        Task("narrow 1M", "narrow", many(1_000_000), only_ours=True),
-    ]
-    return found + (large if is_large else [])
 
 
 class Bench:
-    """One server, one directory of data."""
+    """The runs of all tools on one server."""
 
-    def __init__(self, url: str, home: Path) -> None:
-        self.url = url
+    def __init__(self, server: Server, home: Path, peers: list[Peer]) -> None:
+        self.server = server
         self.home = home
-        self.data = CACHE / "data"
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.peers = peers
+        self.failed: dict[str, str] = {}
+        self.found: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
 
-    def file(self, task: Task, share: float = 0.0) -> Path:
-        name = f"{task.kind}-{task.count}-{share}.singer"
-        return data.write(self.data / name, task.kind, task.count, share)
+    def source(self, task: Task, share: float = 0.0) -> Path:
+        """Return the file of a task's messages."""
+        folder = CACHE / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        plain = folder / f"{task.kind}-{task.count}-{share}.singer"
+        data.write(plain, data.messages(task.kind, task.count, share))
+        if task.copies == 1:
+            return plain
+        repeated = self.home / f"{task.kind}-{task.count}-{task.copies}.singer"
+        return data.write(repeated, data.repeated(plain, task.kind, task.copies))
 
-    def query(self, *statements: str) -> None:
-        connection = psycopg2.connect(self.url)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
+    def measure(self, task: Task) -> None:
+        """Run a task in all rounds, the tools in turn."""
+        tools = self.peers if task.is_compared else [OURS]
+        rounds = max(peer.rounds for peer in tools) if task.is_compared else LARGE_ROUNDS
+        ready = self.ready(task)
+        for number in range(rounds):
+            self.found[task.title][RAW].append(self.raw(task, ready))
+            for peer in tools:
+                if number < peer.rounds and peer.name not in self.failed:
+                    self.take_turn(task, peer)
+        ready.unlink()
 
-    def load(self, peer: Peer, source: Path) -> tuple[float, float, float]:
-        """Run one load; return wall seconds, processor seconds of the tool, peak megabytes."""
-        place = Place(self.url, SCHEMA, Path(tempfile.mkdtemp(dir=self.home)))
-        command = peer.command(place)
-        with source.open("rb") as lines, (self.home / "log").open("wb") as log:
-            began = time.monotonic()
-            process = subprocess.Popen(command, stdin=lines, stdout=log, stderr=log)
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            tail = (self.home / "log").read_text()[-2000:]
-            raise SystemExit(f"{peer.name} failed: {tail}")
-        return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    def take_turn(self, task: Task, peer: Peer) -> None:
+        """Load with one tool; then once more what has changed. A tool that fails takes no more."""
+        self.server.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        if peer.needs_schema:
+            self.server.query(f"CREATE SCHEMA {SCHEMA}")
+        loads = [(task.title, self.source(task))]
+        if task.has_upsert:
+            loads.append((f"{task.title}, {UPSERT}", self.source(task, 0.2)))
+        for title, source in loads:
+            self.server.query("CHECKPOINT")
+            place = Place(self.server.url, SCHEMA, Path(tempfile.mkdtemp(dir=self.home)))
+            try:
+                run = self.server.timed(peer.command(place), source, self.home / "log")
+            except (OSError, RuntimeError, ValueError) as error:
+                self.failed[peer.name] = title
+                sys.stderr.write(f"{peer.name} failed at {title}: {error}\n")
+                return
+            self.found[title][peer.name].append(run)
+            sys.stderr.write(f"{title}: {peer.name} {run.wall:.2f} s\n")
 
-    def raw(self, task: Task) -> float:
+    def ready(self, task: Task) -> Path:
+        """Make the yardstick's table, and the rows of a task as text that COPY takes."""
+        self.server.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        place = Place(self.server.url, SCHEMA, Path(tempfile.mkdtemp(dir=self.home)))
+        self.server.timed(OURS.command(place), self.source(task), self.home / "log")
+        rows = self.home / "rows"
+        loaded, raw = f"{SCHEMA}.{task.kind}", f"raw.{task.kind}"
+        self.copy(f"COPY {loaded} TO STDOUT", rows, "w")
+        self.server.query(
+            "CREATE SCHEMA IF NOT EXISTS raw",
+            f"DROP TABLE IF EXISTS {raw}",
+            f"CREATE TABLE {raw} (LIKE {loaded} INCLUDING INDEXES)",
+        )
+        return rows
+
+    def raw(self, task: Task, ready: Path) -> Run:
         """Time one text COPY of ready rows into a logged table with its key."""
-        ready = self.home / f"{task.kind}-{task.count}.copy"
-        connection = psycopg2.connect(self.url)
+        self.server.query(f"TRUNCATE raw.{task.kind}", "CHECKPOINT")
+        return Run(self.copy(f"COPY raw.{task.kind} FROM STDIN", ready, "r"))
+
+    def copy(self, statement: str, path: Path, mode: str) -> float:
+        """Copy between a table and a file; return the seconds it took."""
+        connection = psycopg2.connect(self.server.url)
         connection.autocommit = True
-        with connection.cursor() as cursor:
-            if not ready.exists():
-                self.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-                self.load(OURS, self.file(task))
-                with ready.open("w") as file:
-                    cursor.copy_expert(f"COPY {SCHEMA}.{task.kind} TO STDOUT", file)
-                cursor.execute("CREATE SCHEMA IF NOT EXISTS raw")
-                cursor.execute(f"DROP TABLE IF EXISTS raw.{task.kind}")
-                cursor.execute(
-                    f"CREATE TABLE raw.{task.kind} (LIKE {SCHEMA}.{task.kind} INCLUDING INDEXES)"
-                )
-            cursor.execute(f"TRUNCATE raw.{task.kind}")
-            cursor.execute("CHECKPOINT")
+        with connection.cursor() as cursor, path.open(mode) as file:
             began = time.monotonic()
-            with ready.open() as file:
-                cursor.copy_expert(f"COPY raw.{task.kind} FROM STDIN", file, 1 << 16)
-            wall = time.monotonic() - began
+            cursor.copy_expert(statement, file, 1 << 16)
+            taken = time.monotonic() - began
         connection.close()
-        return wall
-
-    def measure(self, task: Task, peers: list[Peer], rounds: int) -> dict[str, Runs]:
-        found: dict[str, Runs] = defaultdict(Runs)
-        changed = self.file(task, 0.2) if task.is_upsert else None
-        first = self.file(task)
-        for _ in range(rounds):
-            found["raw COPY"].wall.append(self.raw(task))
-            for peer in peers:
-                if task.only_ours and peer is not OURS:
-                    continue
-                self.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-                if peer.name == "pipelinewise":
-                    self.query(f"CREATE SCHEMA {SCHEMA}")
-                if changed is not None:
-                    self.load(peer, first)
-                self.query("CHECKPOINT")
-                wall, cpu, megabytes = self.load(peer, changed or first)
-                runs = found[peer.name]
-                runs.wall.append(wall)
-                runs.cpu.append(cpu)
-                runs.megabytes.append(megabytes)
-        return found
+        return taken
 
 
-def row(title: str, count: int, name: str, found: dict[str, Runs]) -> str:
-    runs = found[name]
-    wall = statistics.median(runs.wall)
-    raw = statistics.median(found["raw COPY"].wall)
-    other = found.get("meltanolabs")
-    times = f"{statistics.median(other.wall) / wall:.1f}" if other else "-"
-    cpu = f"{statistics.median(runs.cpu):.2f}" if runs.cpu else "-"
-    megabytes = f"{max(runs.megabytes):.0f}" if runs.megabytes else "-"
-    return (
-        f"| {title} | {name} | {count / wall:,.0f} | {wall:.2f} | {cpu} | {megabytes} | "
-        f"{wall / raw:.2f} | {times} |"
+def counts(chosen: list[Task]) -> dict[str, int]:
+    """Return how many records each row of the table stands for."""
+    found = {task.title: task.count * task.copies for task in chosen}
+    upserts = {f"{task.title}, {UPSERT}": task.count for task in chosen if task.has_upsert}
+    return found | upserts
+
+
+def text(bench: Bench, chosen: list[Task], missing: list[str], began: float, head: str) -> str:
+    """Return the whole page of results."""
+    of = counts(chosen)
+    table = [line for title in bench.found for line in report.rows(title, of[title], bench.found)]
+    absent = [f"{name} could not be installed here" for name in missing]
+    absent += [f"{name} failed at {title}" for name, title in bench.failed.items()]
+    return "\n".join(
+        [
+            "# Measured",
+            "",
+            f"By `make bench-target`, {head}",
+            "Medians; wall time includes the start of the process, except for raw COPY: one text "
+            "COPY of ready rows into a logged table with its key. Start-up amortised: the same "
+            f"ratio, less the wall time of {START} on both sides. sling makes columns of nested "
+            "objects, so that its table is another one.",
+            "",
+            *report.goals(bench.found),
+            "",
+            report.HEAD,
+            *table,
+            "",
+            *(f"Not measured: {one}." for one in absent),
+            f"The whole took {(time.monotonic() - began) / 60:.0f} minutes.",
+            "",
+        ]
     )
 
 
-def main() -> None:
+def main() -> int:
+    """Measure, then write the results."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--scale", type=float, default=1.0)
-    options.add_argument("--large", action="store_true")
+    options.add_argument("--scale", type=float, default=1.0, help="share of the records")
     options.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
     options.add_argument("--only", default="", help="part of the titles to measure")
-    chosen = options.parse_args()
-    peers = [peer for peer in PEERS if peer.name in chosen.peers.split(",")]
+    options.add_argument("--out", type=Path, help=f"default: {RESULTS.name} here at scale 1")
+    wanted = options.parse_args()
+    began = time.monotonic()
+    peers = [peer for peer in PEERS if peer is OURS or peer.name in wanted.peers.split(",")]
     missing = [peer.name for peer in peers if not peer.is_there()]
     peers = [peer for peer in peers if peer.name not in missing]
+    chosen = [task for task in tasks(wanted.scale) if wanted.only in task.title]
     home = Path(tempfile.mkdtemp(prefix="scout-bench-"))
     home.chmod(0o755)
     try:
-        bench = Bench(embedded.start(home / "server"), home)
-        bench.query(*[f"ALTER SYSTEM SET {name} = '{value}'" for name, value in SERVER.items()])
-        embedded.stop(home / "server")
-        embedded.start(home / "server")
-        print(f"{time.strftime('%d %B %Y')}, {os.cpu_count()} cores, {chosen.rounds} rounds\n")
-        print(
-            "| task | tool | records/s | wall s | tool cpu s | peak MB | x raw | faster than ML |"
-        )
-        print("|---|---|--:|--:|--:|--:|--:|--:|")
-        for task in tasks(chosen.scale, is_large=chosen.large):
-            if chosen.only not in task.title:
-                continue
-            found = bench.measure(task, peers, chosen.rounds)
-            for name in found:
-                print(row(task.title, task.count, name, found), flush=True)
-        if missing:
-            print(f"\nNot installable here: {', '.join(missing)}.")
+        with machine.server(home) as server:
+            head = machine.described(server)
+            if wanted.scale != 1:
+                head += f" Only {wanted.scale:g} of the records that the titles say."
+            bench = Bench(server, home, peers)
+            for task in chosen:
+                bench.measure(task)
     finally:
-        embedded.stop(home / "server")
         shutil.rmtree(home, ignore_errors=True)
+    page = text(bench, chosen, missing, began, head)
+    out = wanted.out or (RESULTS if wanted.scale == 1 and not wanted.only else None)
+    if out is not None:
+        out.write_text(page)
+    sys.stdout.write(page)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

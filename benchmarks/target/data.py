@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 STATE_EVERY = 1000
+LINE_END = "\n"
 
 
 def _nullable(kind: str, form: str | None = None) -> dict[str, Any]:
@@ -120,24 +121,46 @@ def record(kind: str, number: int, variant: int = 0) -> dict[str, Any]:
 def messages(kind: str, count: int, changed_share: float = 0.0) -> Iterator[str]:
     """Yield the lines of a stream, a share of the records edited."""
     schema = {"properties": SCHEMAS[kind], "type": "object"}
-    yield json.dumps(
-        {"type": "SCHEMA", "stream": kind, "schema": schema, "key_properties": [KEYS[kind]]}
+    yield (
+        json.dumps(
+            {"type": "SCHEMA", "stream": kind, "schema": schema, "key_properties": [KEYS[kind]]}
+        )
+        + LINE_END
     )
     rng = random.Random(kind)
     for number in range(count):
         variant = 1 if rng.random() < changed_share else 0
         row = json.dumps(record(kind, number, variant), ensure_ascii=False, separators=(",", ":"))
-        yield f'{{"type":"RECORD","stream":"{kind}","record":{row}}}'
+        yield f'{{"type":"RECORD","stream":"{kind}","record":{row}}}\n'
         if number % STATE_EVERY == STATE_EVERY - 1:
-            yield json.dumps({"type": "STATE", "value": {"bookmarks": {kind: number}}})
+            yield json.dumps({"type": "STATE", "value": {"bookmarks": {kind: number}}}) + LINE_END
 
 
-def write(path: Path, kind: str, count: int, changed_share: float = 0.0) -> Path:
-    """Write a stream to a file, unless it is there."""
+def repeated(source: Path, kind: str, copies: int) -> Iterator[str]:
+    """Yield a stream several times over, each time with other keys: quicker than making more."""
+    with source.open(encoding="utf-8") as file:
+        yield next(file)
+    mark = f'"{KEYS[kind]}":'
+    count = sum(1 for _ in source.open(encoding="utf-8"))
+    for copy in range(copies):
+        with source.open(encoding="utf-8") as file:
+            next(file)
+            for line in file:
+                head, found, rest = line.partition(mark)
+                if not found:
+                    yield line
+                elif kind == "narrow":
+                    number, comma, rest = rest.partition(",")
+                    yield f"{head}{found}{int(number) + copy * count}{comma}{rest}"
+                else:
+                    yield f'{head}{found}"{copy}{rest[2:]}'
+
+
+def write(path: Path, lines: Iterable[str]) -> Path:
+    """Write lines to a file, unless it is there."""
     if not path.exists():
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:
-            for line in messages(kind, count, changed_share):
-                file.write(line + "\n")
+            file.writelines(lines)
         part.rename(path)
     return path

@@ -1,7 +1,6 @@
 """What is measured: each peer in an environment of its own, made on first use.
 
-A peer turns a file of Singer messages into rows of a schema. `raw` is the yardstick: one text COPY
-of rows that are ready, into a logged table with its key.
+A peer turns Singer messages on its standard input into rows of a schema.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 CACHE = Path.home() / ".cache" / "scout-benchmarks"
-UV = Path(sys.executable).parent / "uv"
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+INSTALL_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -43,34 +44,49 @@ class Place:
 
 @dataclass(frozen=True)
 class Peer:
-    """A loader: how it is installed, and the command that reads Singer messages from stdin."""
+    """A loader: how it is installed, the command that reads Singer messages, how often it runs."""
 
     name: str
     command: Callable[[Place], list[str]]
+    rounds: int
     package: str | None = None
+    needs_schema: bool = False  # it does not make it
+
+    @property
+    def label(self) -> str:
+        """The name with the version."""
+        return self.name if self.package is None else self.package.replace("==", " ")
 
     def is_there(self) -> bool:
         """Install the peer if it is not yet; tell whether that was possible."""
         if self.package is None:
             return True
         home = CACHE / self.name
-        if (home / "installed").exists():
+        mark = home / "installed"
+        if mark.exists() and mark.read_text() == self.package:
             return True
         CACHE.mkdir(parents=True, exist_ok=True)
-        python = str(home / "bin" / "python")
+        uv, python = str(BIN / "uv"), str(home / "bin" / "python")
         steps = (
-            [UV, "venv", "--quiet", "--python", sys.executable, str(home)],
-            [UV, "pip", "install", "--quiet", "--python", python, self.package],
+            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home)],
+            [uv, "pip", "install", "--quiet", "--python", python, self.package],
         )
-        if any(subprocess.run(step, check=False).returncode for step in steps):
+        if not all(_succeeds(step) for step in steps):
             return False
-        (home / "installed").touch()
+        mark.write_text(self.package)
         return True
+
+
+def _succeeds(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, check=False, timeout=INSTALL_SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _ours(place: Place) -> list[str]:
     config = place.config(database_url=place.url, default_target_schema=place.schema)
-    return [str(Path(sys.executable).parent / "target-scout-postgres"), "--config", config]
+    return [str(BIN / "target-scout-postgres"), "--config", config]
 
 
 def _meltanolabs(place: Place) -> list[str]:
@@ -96,15 +112,28 @@ def _pipelinewise(place: Place) -> list[str]:
 
 
 def _dlt(place: Place) -> list[str]:
-    script = Path(__file__).parent / "dlt_loader.py"
     python = str(CACHE / "dlt" / "bin" / "python")
-    return [python, str(script), place.url, place.schema, str(place.home)]
+    found = urlsplit(place.url)  # dlt wants a host and a password; the query's host counts
+    url = found._replace(netloc=f"{found.username or 'postgres'}:x@localhost").geturl()
+    return [python, str(HERE / "dlt_loader.py"), url, place.schema, str(place.home)]
 
 
-OURS = Peer("scout", _ours)
+def _sling(place: Place) -> list[str]:
+    """The package is nothing but the program: the one named sling downloads it from elsewhere."""
+    (program,) = (CACHE / "sling").glob("lib/*/site-packages/sling_linux_amd64/bin/sling-*")
+    script = str(HERE / "sling_loader.py")
+    return [sys.executable, script, str(program), place.url, place.schema, str(place.home)]
+
+
+OURS = Peer("target-scout-postgres", _ours, rounds=5)
+PIPELINEWISE = "pipelinewise-target-postgres==2.1.2"
+MELTANOLABS = Peer("meltanolabs", _meltanolabs, 3, "meltanolabs-target-postgres==0.8.1")
 PEERS = (
     OURS,
-    Peer("meltanolabs", _meltanolabs, "meltanolabs-target-postgres==0.8.1"),
-    Peer("pipelinewise", _pipelinewise, "pipelinewise-target-postgres==2.1.2"),
-    Peer("dlt", _dlt, "dlt[postgres]==1.31.0"),
+    MELTANOLABS,
+    Peer(
+        "pipelinewise", _pipelinewise, 2, "pipelinewise-target-postgres==2.1.2", needs_schema=True
+    ),
+    Peer("dlt", _dlt, 2, "dlt[postgres]==1.31.0"),
+    Peer("sling", _sling, 2, "sling-linux-amd64==1.4.11"),
 )
