@@ -110,12 +110,12 @@ class Scout:
         """
         return upkeep.tick(self.site, idle)
 
-    def work(self, *, concurrency: int = 2, until_idle: bool = False) -> None:
-        """Be a worker until SIGTERM or SIGINT, or until nothing is left to do."""
+    def work(self, *, concurrency: int = 2, until_idle: bool = False) -> int:
+        """Be a worker until nothing is left to do, or SIGTERM or SIGINT; return which one, or 0."""
         from scout_control.worker import working  # noqa: PLC0415 - takes a moment to load
 
         options = working.Options(concurrency=concurrency, until_idle=until_idle)
-        working.work(self.site, options)
+        return working.work(self.site, options)
 
     def encrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration whose secrets are encrypted and marked ``__enc_<field>``."""

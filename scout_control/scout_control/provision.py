@@ -81,29 +81,48 @@ def provision(server_url: str, dataset: Dataset) -> Place:
     return place
 
 
-def let_read(server_url: str, schema: str, members: Iterable[str]) -> None:
-    """Let exactly these roles read a dataset schema; whoever is not named no longer may."""
-    reader = sql.Identifier(reader_role(schema))
-    wanted = set(members)
+def let_read(
+    server_url: str, schema: str, members: Iterable[str], *, may_lack: bool = False
+) -> list[str]:
+    """Let exactly these roles read a dataset schema; whoever is not named no longer may.
+
+    Args:
+        server_url: Where the schema is.
+        schema: The schema.
+        members: The roles.
+        may_lack: Pass over roles that the database does not have.
+
+    Returns:
+        The roles that the database does not have.
+
+    Raises:
+        NotFoundError: There are such roles, and none may be lacking; nothing was changed.
+        ServerError: The database refused.
+    """
     with closing(connect(server_url)) as connection:
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute(MEMBERS, [reader_role(schema)])
-                present = {name for (name,) in cursor.fetchall()}
-                cursor.execute(ABSENT, [sorted(wanted - present)])
-                if absent := [name for (name,) in cursor.fetchall()]:
+                cursor.execute(ABSENT, [sorted(set(members))])
+                absent = [name for (name,) in cursor.fetchall()]
+                if absent and not may_lack:
                     raise NotFoundError(
                         f"The database has no role {', '.join(map(repr, absent))}.",
                         "Create it, or leave it out: scout datasets share",
                     )
-                for name in present - wanted:
-                    cursor.execute(
-                        sql.SQL("REVOKE {} FROM {}").format(reader, sql.Identifier(name))
-                    )
-                for name in wanted - present:
-                    cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
+                _set_members(cursor, reader_role(schema), set(members) - set(absent))
         except psycopg2.Error as error:
             raise _refusal(error, schema) from None
+    return absent
+
+
+def _set_members(cursor: Cursor, role: str, wanted: set[str]) -> None:
+    cursor.execute(MEMBERS, [role])
+    present = {name for (name,) in cursor.fetchall()}
+    reader = sql.Identifier(role)
+    for name in sorted(present - wanted):
+        cursor.execute(sql.SQL("REVOKE {} FROM {}").format(reader, sql.Identifier(name)))
+    for name in sorted(wanted - present):
+        cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
 
 
 def connect(server_url: str) -> Connection:

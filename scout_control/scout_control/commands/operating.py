@@ -156,7 +156,7 @@ def worker(
     from scout_control.worker import working  # noqa: PLC0415 - takes a moment to load
 
     _log_to_stderr()
-    working.work(
+    told_by = working.work(
         scout.site,
         working.Options(
             concurrency=concurrency,
@@ -165,6 +165,7 @@ def worker(
             until_idle=until_idle,
         ),
     )
+    sys.exit(128 + told_by if told_by else 0)
 
 
 @click.command()
@@ -177,7 +178,9 @@ def tick(scout: Scout, *, is_working: bool, concurrency: int, idle_hours: float)
     done = scout.tick(idle=timedelta(hours=idle_hours))
     if is_working:
         _log_to_stderr()
-        scout.work(concurrency=concurrency, until_idle=True)
+        told_by = scout.work(concurrency=concurrency, until_idle=True)
+        if told_by:
+            sys.exit(128 + told_by)
     said(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in done.items()), done)
 
 

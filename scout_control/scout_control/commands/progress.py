@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from scout_control.commands.showing import counts
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from scout_control.worker.executing import Step
 
@@ -28,17 +30,6 @@ def described(step: Step) -> str:
     """Return what a run is at, in a line."""
     counted = counts(step.progress)
     return f"{step.message} ({counted} records)" if counted else step.message
-
-
-def counts(progress: Mapping[str, Any]) -> str:
-    """Return how many records came, of how many where every source of them told."""
-    fetched = sum(each["fetched"] for each in progress.values())
-    totals = [each.get("total") for each in progress.values()]
-    if not fetched:
-        return ""
-    if None in totals or sum(totals) < fetched:
-        return f"{fetched:,}"
-    return f"{fetched:,} of {sum(totals):,}"
 
 
 def _by_phase() -> Callable[[Step], None]:

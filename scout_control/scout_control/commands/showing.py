@@ -71,11 +71,33 @@ def facts(row: Mapping[str, Any]) -> None:
 
 
 def in_short(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dataset as lists show it: with the sum of its rows, and why nothing is due."""
-    counts = [rows for rows in dataset["row_counts"].values() if rows is not None]
-    rows = f"{sum(counts):,} in {len(counts)} streams" if counts else None
-    status = f"{dataset['status']} (paused)" if dataset["is_paused"] else dataset["status"]
-    return {**dataset, "rows": rows, "status": status}
+    """Return a dataset as lists show it: with the sum of its rows, and what its run is at."""
+    counted = [rows for rows in dataset["row_counts"].values() if rows is not None]
+    rows = f"{sum(counted):,} in {len(counted)} streams" if counted else None
+    return {**dataset, "rows": rows, "status": _situation(dataset)}
+
+
+def _situation(dataset: Mapping[str, Any]) -> str:
+    run = dataset["run"] or {}
+    words = {
+        "queued": "run queued",
+        "paused": f"waits until {cell(run.get('resume_at'))}",
+        "running": " ".join((run.get("phase", ""), counts(run.get("progress", {})))).strip(),
+    }
+    extra = [words[run["status"]]] if run else []
+    extra += ["paused by you"] if dataset["is_paused"] else []
+    return f"{dataset['status']} ({', '.join(extra)})" if extra else dataset["status"]
+
+
+def counts(progress: Mapping[str, Any]) -> str:
+    """Return how many records came, of how many where the source of every stream told."""
+    fetched = sum(each["fetched"] for each in progress.values())
+    totals = [each.get("total") for each in progress.values()]
+    if not fetched:
+        return ""
+    if None in totals or sum(totals) < fetched:
+        return f"{fetched:,}"
+    return f"{fetched:,} of {sum(totals):,}"
 
 
 def cell(value: Any) -> str:

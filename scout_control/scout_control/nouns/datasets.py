@@ -10,7 +10,7 @@ from scout_control.errors import SettingsError
 from scout_control.nouns import views
 from scout_control.provision import let_read
 from scout_control.rules.plain import plain
-from scout_control.store import audit, datasets, lookups, metadata
+from scout_control.store import audit, datasets, lookups, metadata, runs
 from scout_control.worker import reading, upkeep
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ class Datasets:
         """Return all datasets, or what one owner sees."""
         with self._site.store.begin() as session:
             found = datasets.of_owner(session, project, user)
-            return [views.Dataset.of(each) for each in found]
+            alive = runs.all_alive(session, [each.id for each in found])
+            return [views.Dataset.of(each, alive.get(each.id)) for each in found]
 
     def show(self, name: str) -> views.Dataset:
         """Return one dataset: by project/source, project/source/user, schema or id."""
         with self._site.store.begin() as session:
-            return views.Dataset.of(lookups.dataset(session, name))
+            found = lookups.dataset(session, name)
+            return views.Dataset.of(found, runs.alive(session, found.id))
 
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
         """Return the dataset of an owner, made when missing; it is loaded by its first run.

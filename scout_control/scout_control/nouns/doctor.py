@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy import select
 
 from scout_control.errors import ControlError
 from scout_control.nouns import views
-from scout_control.store import migrate
+from scout_control.store import lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
 from scout_control.worker.site import Site
 
@@ -33,6 +34,9 @@ ABILITIES = """
 SCHEMAS = """
     SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)
 """
+
+
+ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +136,24 @@ def _schemas(site: Site) -> Iterator[Finding]:
     )
 
 
+def _readers(site: Site) -> Iterator[Finding]:
+    """Look for roles that data is shared with, and that somebody dropped since."""
+    with site.store.begin() as session:
+        shared = [each for each in session.scalars(select(Dataset)) if each.readers]
+        places = [(site.server_url_of(each), lookups.path(each), each.readers) for each in shared]
+    gone: list[str] = []
+    for url, path, readers in places:
+        with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
+            there = {name for (name,) in connection.execute(ROLES, [readers])}
+            gone += [f"{name} of {path}" for name in readers if name not in there]
+    yield Finding(
+        check="readers",
+        is_well=not gone,
+        finding=f"dropped: {', '.join(gone)}" if gone else f"{len(shared)} datasets are shared",
+        remedy="Create the role again, or: scout datasets share DATASET ROLE..." if gone else "",
+    )
+
+
 def _connections(site: Site) -> Iterator[Finding]:
     with site.store.begin() as session:
         found = session.scalars(select(Connection).where(Connection.host.is_not(None))).all()
@@ -210,6 +232,7 @@ CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
     ("database", _database),
     ("store", _store),
     ("dataset schemas", _schemas),
+    ("readers", _readers),
     ("connections", _connections),
     ("programs", _programs),
     ("sources", _sources),

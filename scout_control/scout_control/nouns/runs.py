@@ -11,7 +11,7 @@ from scout_control.nouns import views
 from scout_control.rules.plain import plain
 from scout_control.rules.runs import RunStatus, Trigger
 from scout_control.store import lookups, models, runs
-from scout_control.worker import executing, queue
+from scout_control.worker import executing, preparing, queue
 from scout_control.worker.executing import Caller, Step, caller_name
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Runs:
 def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
     """Return the living run of a dataset, queued when there is none."""
     found = lookups.dataset(session, dataset)
+    if not found.project_source.is_active:
+        raise preparing.unlinked(found)
     runs.queue(session, [found.id], Trigger.MANUAL, full_refresh=full_refresh)
     run = runs.alive(session, found.id)
     if run is None:

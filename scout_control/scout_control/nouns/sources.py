@@ -12,7 +12,7 @@ from scout_control.nouns import views
 from scout_control.nouns.configs import check_config, check_interval, check_url
 from scout_control.store import audit, lookups, metadata, models
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
-from scout_control.worker import upkeep
+from scout_control.worker import executing, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,15 +175,19 @@ class Sources:
     def unlink(self, project: str, source: str, *, drop: bool = False) -> None:
         """Stop refreshing a source for a project; its data expires, or is dropped now.
 
+        Runs that wait are cancelled; one that is running ends first.
+
         Raises:
             ConflictError: A run is in progress, or something outside depends on the data.
         """
         with self._site.store.begin() as session:
-            found = lookups.link(session, project, source)
+            found = lookups.link(session, project, source, was_enough=drop)
             found.is_active = False
             datasets = session.scalars(
                 select(Dataset).where(Dataset.project_source_id == found.id)
             ).all()
+            for dataset in datasets:
+                executing.cancel_waiting(session, dataset.id)
             audit.record(session, "unlinked", "source", found.source_id, project=project)
         if not drop:
             return

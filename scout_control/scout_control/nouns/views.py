@@ -184,10 +184,12 @@ class Dataset(View):
     next_sync_at: datetime | None
     last_activity_at: datetime
     sync_error: str | None
+    run: dict[str, Any] | None
+    """Its run that has not ended: run_id, status, phase, progress, resume_at."""
 
     @classmethod
-    def of(cls, found: models.Dataset) -> Dataset:
-        """Return how callers see it."""
+    def of(cls, found: models.Dataset, run: models.Run | None = None) -> Dataset:
+        """Return how callers see it, and its run that has not ended."""
         link = found.project_source
         return cls(
             id=str(found.id),
@@ -205,7 +207,13 @@ class Dataset(View):
             next_sync_at=found.next_sync_at,
             last_activity_at=found.last_activity_at,
             sync_error=found.sync_error,
+            run=_alive(run) if run else None,
         )
+
+
+def _alive(run: models.Run) -> dict[str, Any]:
+    names = ("status", "phase", "progress", "resume_at")
+    return {"run_id": str(run.id)} | {name: plain(getattr(run, name)) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)

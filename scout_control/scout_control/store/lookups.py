@@ -53,15 +53,17 @@ def source(session: Session, name: str) -> Source:
     return found or _missing("source", name, "scout sources list")
 
 
-def link(session: Session, project_id: str, source_name: str) -> ProjectSource:
-    """Return how a source is linked to a project.
+def link(
+    session: Session, project_id: str, source_name: str, *, was_enough: bool = False
+) -> ProjectSource:
+    """Return how a source is linked to a project, or was.
 
     Raises:
         NotFoundError: Project or source is unknown, or they are not linked.
     """
     found = session.scalar(
         select(ProjectSource).where(
-            ProjectSource.is_active,
+            ProjectSource.is_active | was_enough,
             ProjectSource.project_id == project(session, project_id).id,
             ProjectSource.source_id == source(session, source_name).id,
         )

@@ -37,6 +37,12 @@ def alive(session: Session, dataset_id: uuid.UUID) -> Run | None:
     return session.scalar(select(Run).where(Run.dataset_id == dataset_id, Run.status.in_(LIVE)))
 
 
+def all_alive(session: Session, dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Run]:
+    """Return the runs of datasets that have not ended, by dataset."""
+    statement = select(Run).where(Run.status.in_(LIVE), Run.dataset_id.in_(dataset_ids))
+    return {run.dataset_id: run for run in session.scalars(statement)}
+
+
 def claim(
     session: Session, run_id: uuid.UUID, worker: str, now: datetime, *, early: bool = False
 ) -> Run | None:

@@ -176,6 +176,7 @@ def _found(facts: Facts) -> dict[str, Any]:
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -27,7 +27,7 @@ from scout_control.loads import Loads
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
 from scout_control.rules import catalogs
-from scout_control.rules.runs import RunStatus
+from scout_control.rules.runs import WAITING, RunStatus
 from scout_control.store import audit, lookups, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
 from scout_control.worker import counting, ending, places, preparing, queue
@@ -37,6 +37,8 @@ from scout_control.worker.watching import Reason, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from sqlalchemy.orm import Session
 
     from scout_control.store.models import Run
     from scout_control.worker.preparing import Preparation
@@ -238,21 +240,36 @@ def cancel(site: Site, run_id: str) -> Run:
     """
     with site.store.begin() as session:
         run = lookups.run(session, run_id)
-        was = run.status
-        moved = runs.move(
-            session,
-            run.id,
-            RunStatus.CANCELLED,
-            completed_at=datetime.now(UTC),
-            resume_at=None,
-            phase="done",
-            result={**run.result, "status": "cancelled", "cancelled": True, "previous_state": was},
-        )
-        if not moved:
+        if not _cancel(session, run):
             raise ConflictError(
                 f"Run {run.id} is not in progress (state: {run.status}).", "Nothing to cancel."
             )
-        ending.settle(session, run.dataset)
-        audit.record(session, "cancelled", "run", run.id, previous=was)
     with site.store.begin() as session:
         return lookups.run(session, run_id)
+
+
+def cancel_waiting(session: Session, dataset_id: uuid.UUID) -> None:
+    """Cancel a dataset's run if it is queued or paused."""
+    run = runs.alive(session, dataset_id)
+    if run is not None and run.status in WAITING:
+        _cancel(session, run)
+
+
+def _cancel(session: Session, run: Run) -> bool:
+    was = run.status
+    result = {name: value for name, value in run.result.items() if name != "error"}
+    moved = runs.move(
+        session,
+        run.id,
+        RunStatus.CANCELLED,
+        completed_at=datetime.now(UTC),
+        resume_at=None,
+        phase="done",
+        error_code=None,
+        error_message=None,
+        result={**result, "status": "cancelled", "cancelled": True, "previous_state": was},
+    )
+    if moved:
+        ending.settle(session, run.dataset)
+        audit.record(session, "cancelled", "run", run.id, previous=was)
+    return moved

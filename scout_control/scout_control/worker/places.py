@@ -6,6 +6,7 @@ from a worker that died or was cut off, and are ended.
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from scout_control.provision import Place
     from scout_control.store.models import Dataset
     from scout_control.worker.site import Site
+
+log = logging.getLogger(__name__)
 
 LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 GRANTING = "SELECT pg_advisory_xact_lock(hashtextextended('scout grants', 0))"
@@ -84,7 +87,9 @@ def provision(site: Site, dataset: Dataset) -> Place:
             "Run again; if it stays so, look into the server's log.",
         ) from None
     members = [*dataset.readers, *([query_role(place.schema)] if is_queried else [])]
-    provisioning.let_read(server_url, place.schema, members)
+    gone = provisioning.let_read(server_url, place.schema, members, may_lack=True)
+    if gone:
+        log.warning("readers_gone schema=%s roles=%s: see scout doctor", place.schema, gone)
     return place
 
 

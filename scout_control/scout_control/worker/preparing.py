@@ -6,11 +6,12 @@ import json
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control import scratch
 from scout_control.credentials import keeping, renewal
-from scout_control.errors import SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano import Pipeline
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import lookups, metadata
@@ -55,6 +56,8 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
         ControlError: A login or a setting is missing.
     """
     dataset = run.dataset
+    if not dataset.project_source.is_active:
+        raise unlinked(dataset)
     source_type = site.plugins.source_type(dataset.project_source.source.source_type)
     if keeping.CREDENTIAL_FILE not in source_type.settings:
         _renew_now(site, dataset)
@@ -76,6 +79,16 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
             secrets={source_type.variable(name): value for name, value in login.fields.items()},
             login_directory=directory,
         )
+
+
+def unlinked(dataset: Dataset) -> ConflictError:
+    """Return the error of a dataset whose source its project no longer uses."""
+    link = dataset.project_source
+    source, project = quote(link.source.name), quote(link.project_id)
+    return ConflictError(
+        f"{lookups.path(dataset)} is not linked any more.",
+        f"Link it again: scout sources link {source} --project {project}",
+    )
 
 
 def _renew_now(site: Site, dataset: Dataset) -> None:

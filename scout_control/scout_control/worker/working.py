@@ -51,15 +51,17 @@ class Options:
     """End when the queue is empty."""
 
 
-def work(site: Site, options: Options) -> None:
-    """Work until SIGTERM or SIGINT, or until nothing is left to do.
+def work(site: Site, options: Options) -> int:
+    """Work until nothing is left to do, or SIGTERM or SIGINT; return which one, or 0.
 
     Raises:
         ControlError: The store is not there.
     """
     with site.store.begin() as session:
         queue.waiting(session)
-    asyncio.run(_Working(site, options).run())
+    working = _Working(site, options)
+    asyncio.run(working.run())
+    return working.told_by
 
 
 class _Working:
@@ -67,15 +69,15 @@ class _Working:
 
     def __init__(self, site: Site, options: Options) -> None:
         self._site, self._options = site, options
-        self._is_told_to_end = False
+        self.told_by = 0
         self._lanes: list[Any] = []  # Procrastinate's Worker has few types
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + 4))
         for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, self._end)
-        while not self._is_told_to_end:
+            loop.add_signal_handler(signum, self._end, signum)
+        while not self.told_by:
             try:
                 await self._work_once()
             except (ConnectorException, OSError) as error:
@@ -91,7 +93,7 @@ class _Working:
         async with app.open_async():
             lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, 1)]
             self._lanes = [self._lane(app, name, concurrency) for name, concurrency in lanes]
-            if self._is_told_to_end:
+            if self.told_by:
                 return
             endings = await asyncio.gather(
                 *(self._run(lane) for lane in self._lanes), return_exceptions=True
@@ -124,8 +126,8 @@ class _Working:
             shutdown_graceful_timeout=self._options.grace_seconds,
         )
 
-    def _end(self) -> None:
-        self._is_told_to_end = True
+    def _end(self, signum: int) -> None:
+        self.told_by = self.told_by or signum
         self._stop_lanes()
 
     def _stop_lanes(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.errors import OwnershipError, ServerError
+from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.provision import let_read, provision
 from scout_control.rules.naming import Dataset, OwnerKind
 
@@ -159,6 +159,15 @@ def test_a_third_role_reads_only_after_it_is_let_in_and_only_reads(postgres, pla
     let_read(postgres, place.schema, [])
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.execute(look)
+
+
+def test_a_role_that_somebody_dropped_keeps_nobody_else_from_reading(postgres, place, reader):
+    with pytest.raises(NotFoundError, match="no role 'dropped'"):
+        let_read(postgres, place.schema, ["analyst", "dropped"])
+
+    assert let_read(postgres, place.schema, ["analyst", "dropped"], may_lack=True) == ["dropped"]
+    reader.execute("SELECT pg_has_role('analyst', %s, 'USAGE')", [place.reader])
+    assert reader.fetchone() == (True,)
 
 
 def test_a_role_that_may_create_roles_but_is_no_superuser_can_provision(
