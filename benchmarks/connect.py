@@ -1,62 +1,149 @@
 """tap-commcare-connect alone: how long, how much processor and memory, for visits of two sizes.
 
-The tap reads the sandbox's Connect into a file that is thrown away. Memory must not grow with the
-number of visits: compare a row with the one above it.
+The sandbox makes its pages in a first run that is not measured, and keeps them, so that the tap is
+what is measured; its output is thrown away. Memory must not grow with the number of visits: compare
+a row with the one above it. The results also go to connect-RESULTS.md beside this file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from commcare_sandbox import Sandbox
 
 TAP = Path(sys.executable).with_name("tap-commcare-connect")
+RESULTS = Path(__file__).with_name("connect-RESULTS.md")
+PAGE_BYTES = 2 << 20
+"""What the tap aims at by itself; set, so that all runs ask for the same pages."""
 CASES = ((5_000, 0), (100_000, 0), (1_000_000, 0), (5_000, 20_000), (50_000, 20_000))
+HEAD = (
+    "| visits | bytes each | wall s | visits/s | cpu s | cpu µs/visit | peak MB | requests"
+    " | sandbox cpu s |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+)
+
+
+@dataclass
+class Figures:
+    """What one run took."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+    requests: int
+    sandbox_cpu: float
+    code: int
 
 
 @click.command()
 @click.option("--opportunities", default=500, show_default=True)
 @click.option("--most", default=1_000_000, show_default=True, help="Leave out larger numbers.")
-def main(opportunities: int, most: int) -> None:
-    """Measure and print a table."""
-    click.echo("| visits | bytes each | wall s | visits/s | cpu s | peak MB | requests |")
-    click.echo("|--:|--:|--:|--:|--:|--:|--:|")
-    for visits, size in CASES:
-        if visits <= most:
-            click.echo(measure(opportunities, visits, size))
+@click.option("--rounds", default=3, show_default=True, help="Of which the medians are shown.")
+@click.option("--write/--no-write", default=True, help=f"Write {RESULTS.name}.")
+def main(opportunities: int, most: int, rounds: int, *, write: bool) -> None:
+    """Measure, print a table, and keep it."""
+    chosen = [case for case in CASES if case[0] <= most]
+    lines = [HEAD]
+    click.echo(HEAD)
+    for visits, size in chosen:
+        line = measure(opportunities, visits, size, rounds)
+        lines.append(line)
+        click.echo(line)
+    if write:
+        RESULTS.write_text(report(opportunities, rounds, lines))
 
 
-def measure(opportunities: int, visits: int, size: int) -> str:
-    """Read so many visits once; return a row of the table."""
+def report(opportunities: int, rounds: int, lines: list[str]) -> str:
+    """Return the page that is kept."""
+    day = datetime.now(UTC).date().isoformat()
+    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    return "\n".join(
+        (
+            "# tap-commcare-connect, measured",
+            "",
+            f"{day}, {where}. Medians of {rounds} runs over {opportunities} opportunities, stream",
+            "`visits`, `concurrency` 4, a fresh process each time (its start is included). The",
+            "sandbox serves on the same cores, from pages that it kept.",
+            "",
+            "    make bench ARGS=connect",
+            "",
+            *lines,
+            "",
+        )
+    )
+
+
+def measure(opportunities: int, visits: int, size: int, rounds: int) -> str:
+    """Read so many visits a few times; return a row of the table."""
     sizes = {"opportunities": opportunities, "visits": visits, "visit_bytes": size}
     named = {f"connect_{name}": value for name, value in sizes.items()}
-    with Sandbox(cases=0, forms=0, **named) as sandbox, tempfile.TemporaryDirectory() as folder:
-        command = [str(TAP), *_files(Path(folder), sandbox)]
-        began = time.monotonic()
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.monotonic() - began
-        requests = sandbox.requests()["total"]
-    cpu = used.ru_utime + used.ru_stime
-    figures = f"{wall:.1f} | {visits / wall:,.0f} | {cpu:.1f} | {used.ru_maxrss / 1024:.0f}"
-    failed = "" if process.returncode == 0 else f" failed with {process.returncode}"
-    return f"| {visits:,} | {size or 'small'} | {figures} | {requests:,} |{failed}"
+    with (
+        Sandbox(cases=0, forms=0, connect_keep_pages=True, **named) as sandbox,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        files = _files(Path(folder), sandbox, min(PAGE_BYTES // (size or 1), 1000))
+        _run(files, sandbox)
+        found = [_run(files, sandbox) for _ in range(rounds)]
+    return _row(visits, size, found)
 
 
-def _files(folder: Path, sandbox: Sandbox) -> list[str]:
-    token = sandbox.connect.logins()["access_token"]
+def _row(visits: int, size: int, found: list[Figures]) -> str:
+    wall = statistics.median(each.wall for each in found)
+    cpu = statistics.median(each.cpu for each in found)
+    peak = max(each.peak_mb for each in found)
+    served = statistics.median(each.sandbox_cpu for each in found)
+    failed = "".join(f" failed with {each.code}" for each in found if each.code)
+    return (
+        f"| {visits:,} | {size or 'small'} | {wall:.1f} | {visits / wall:,.0f} | {cpu:.1f}"
+        f" | {1e6 * cpu / visits:.1f} | {peak:.0f} | {found[0].requests:,} | {served:.1f} |{failed}"
+    )
+
+
+def _run(files: list[str], sandbox: Sandbox) -> Figures:
+    sandbox.forget_requests()
+    served = _cpu_seconds(sandbox.pid)
+    began = time.monotonic()
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([str(TAP), *files], stdout=quiet, stderr=quiet) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Figures(
+        wall=time.monotonic() - began,
+        cpu=used.ru_utime + used.ru_stime,
+        peak_mb=used.ru_maxrss / 1024,
+        requests=sandbox.requests()["total"],
+        sandbox_cpu=_cpu_seconds(sandbox.pid) - served,
+        code=process.returncode,
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process; 0 where /proc does not tell."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _files(folder: Path, sandbox: Sandbox, page_size: int) -> list[str]:
     config = folder / "config.json"
-    config.write_text(json.dumps({"base_url": sandbox.connect.url, "access_token": token}))
+    settings = {
+        "base_url": sandbox.connect.url,
+        "access_token": sandbox.connect.logins()["access_token"],
+        "page_size": page_size,
+    }
+    config.write_text(json.dumps(settings))
     found = subprocess.run([TAP, "--discover"], capture_output=True, check=True).stdout
     catalog = json.loads(found)
     for entry in catalog["streams"]:

@@ -120,7 +120,8 @@ def _response(answer: Answer, body: bytes) -> Response:
 def _compressed(call: Call, answer: Answer) -> bytes:
     body = answer.encoded()
     accepts = "gzip" in call.headers.get("accept-encoding", "")
-    if not accepts or not answer.may_compress or len(body) < _SMALL_BYTES:
+    is_done = "Content-Encoding" in answer.headers
+    if is_done or not accepts or not answer.may_compress or len(body) < _SMALL_BYTES:
         return body
     answer.headers["Content-Encoding"] = "gzip"
     return gzip.compress(body, compresslevel=1)

@@ -190,13 +190,17 @@ class TableReading(PartedReading):
         after = written_to
         if self.stream.identity:
             after = self._recount(source, opportunity, twins, written_to)
-        while True:
+
+        def read(after: int | None) -> int | None:
             page = source.page(after)
             records = self.stream.records(page.rows, opportunity, twins)
             self.write(run, opportunity, [(self.stream, records)], page.last_id)
-            after = page.last_id
-            if after is None:
-                return
+            return page.last_id
+
+        # One page is gone before the next is asked for.
+        after = read(after)
+        while after is not None:
+            after = read(after)
 
     def _recount(
         self, source: KeysetList, opportunity: int, twins: Twins, written_to: int | None

@@ -111,21 +111,15 @@ class VisitsReading:
             raise PartsFailedError(failures, is_all=len(failures) >= len(everything.opportunities))
 
     def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
-        source = self.list_of(opportunity.id)
         known = state.last_id(opportunity.id)
         after = None if known is None else max(known - self.overlap, 0) or None
-        while True:
-            page = source.page(after)
-            after = page.last_id
 
-            def remember(page: Page = page) -> None:
-                state.reach(opportunity.id, _largest(page))
-                if page.last_id is None:
-                    state.finish(opportunity.id, opportunity.facts.visit_count)
+        def remember(page: Page) -> None:
+            state.reach(opportunity.id, _largest(page))
+            if page.last_id is None:
+                state.finish(opportunity.id, opportunity.facts.visit_count)
 
-            self._write(run, opportunity.id, page, remember)
-            if after is None:
-                return
+        self._crawl(run, opportunity.id, after, remember)
 
     # -------------------------------------------------------------------- everything
 
@@ -159,23 +153,17 @@ class VisitsReading:
     def _read_whole(
         self, run: Run, state: VisitState, full: FullRead, opportunity: Opportunity
     ) -> None:
-        source = self.list_of(opportunity.id)
-        after = full.position.after(opportunity.id)
-        while True:
-            page = source.page(after)
-            after = page.last_id
+        def remember(page: Page) -> None:
+            full.position.advance(opportunity.id, page.last_id)
+            before = full.ends.get(str(opportunity.id), [None])[0]
+            found = [last for last in (before, _largest(page)) if last is not None]
+            full.ends[str(opportunity.id)] = [
+                max(found, default=None),
+                opportunity.facts.visit_count,
+            ]
+            state.remember(full.version, full.position, full.ends)
 
-            def remember(page: Page = page) -> None:
-                full.position.advance(opportunity.id, page.last_id)
-                before = full.ends.get(str(opportunity.id), [None])[0]
-                found = [last for last in (before, _largest(page)) if last is not None]
-                count = opportunity.facts.visit_count
-                full.ends[str(opportunity.id)] = [max(found, default=None), count]
-                state.remember(full.version, full.position, full.ends)
-
-            self._write(run, opportunity.id, page, remember)
-            if after is None:
-                return
+        self._crawl(run, opportunity.id, full.position.after(opportunity.id), remember)
 
     # ------------------------------------------------------------------------ both
 
@@ -188,9 +176,21 @@ class VisitsReading:
     ) -> list[Failure]:
         return read_parts(opportunities, read, self.executor, self.width, stops=stops)
 
-    def _write(self, run: Run, opportunity: int, page: Page, remember: Callable[[], None]) -> None:
-        records = self.stream.records(page.rows, opportunity)
-        run.write_page(self, [(self.stream, records)], remember)
+    def _crawl(
+        self, run: Run, opportunity: int, after: int | None, remember: Callable[[Page], None]
+    ) -> None:
+        """Read pages from an id on to the end; one page is gone before the next is asked for."""
+        source = self.list_of(opportunity)
+
+        def read(after: int | None) -> int | None:
+            page = source.page(after)
+            records = self.stream.records(page.rows, opportunity)
+            run.write_page(self, [(self.stream, records)], lambda: remember(page))
+            return page.last_id
+
+        after = read(after)
+        while after is not None:
+            after = read(after)
 
 
 def _largest(page: Page) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from commcare_sandbox.connect.estate.estate import Estate
 from commcare_sandbox.connect.logins import Access, ConnectLogins
@@ -28,6 +29,8 @@ class Connect:
     logins: ConnectLogins
     switches: ConnectSwitches
     base_url: str = ""
+    pages: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
+    """Pages that are kept, compressed."""
 
 
 @dataclass

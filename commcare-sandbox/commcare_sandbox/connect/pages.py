@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,19 @@ def _number(request: Request, name: str) -> int | None:
 
 
 def page(request: Request, table: Table, shown: Callable[[Row], Row]) -> Answer:
-    """Return one page of a table; a row beyond it decides whether there is a next one."""
+    """Return one page of a table, made anew or as it was kept."""
+    accepts = "gzip" in request.call.headers.get("accept-encoding", "")
+    if not (request.switches.connect_keep_pages and accepts):
+        return _made(request, table, shown)
+    kept = request.connect.pages
+    key = request.connect.estate.edition, request.call.path, *request.call.params
+    if key not in kept:
+        kept[key] = gzip.compress(_made(request, table, shown).encoded(), compresslevel=1)
+    return Answer(kept[key], headers={"Content-Encoding": "gzip"})
+
+
+def _made(request: Request, table: Table, shown: Callable[[Row], Row]) -> Answer:
+    """Make one page; a row beyond it decides whether there is a next one."""
     wish = asked(request)
     found = table.page(wish.last_id, wish.size + 1, reverse=wish.is_reverse)
     kept = found[: wish.size]

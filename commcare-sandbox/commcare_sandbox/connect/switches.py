@@ -34,6 +34,9 @@ class ConnectSwitches:
     )
     connect_no_program: bool = switch(default=False, text="No opportunity names a program.")
     connect_new_fields: bool = switch(default=False, text="Rows have a field that is new.")
+    connect_keep_pages: bool = switch(
+        default=False, text="Pages are kept until a row changes, to measure clients by."
+    )
     connect_llo: bool = switch(default=True, text="The user may read llo_entity.")
     connect_page_cap: int = switch(5000, "The largest page_size that is granted.")
     connect_token_seconds: int = switch(1_209_600, "Life of an access token issued from now on.")

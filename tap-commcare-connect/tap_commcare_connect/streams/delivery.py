@@ -16,7 +16,7 @@ class VisitsStream(ConnectStream):
     path = "user_visits"
     key = ("id",)
     replication_key = "id"
-    first_page_rows = 200
+    first_page_rows = 50
     fields = {  # noqa: RUF012 - never changed
         "id": s.key_integer("Identity of the visit; grows with time of receipt."),
         "username": s.text("The worker."),

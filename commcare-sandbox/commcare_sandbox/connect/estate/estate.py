@@ -48,6 +48,8 @@ class Estate:
 
     seed: int
     sizes: Sizes
+    edition: int = 0
+    """How often something was changed."""
     _tables: dict[tuple[str, int], Table] = field(default_factory=dict)
     _counters: dict[str, Counter] = field(default_factory=dict)
 
@@ -113,16 +115,19 @@ class Estate:
         if "id" in row:
             row["id"] = row_id
         table.put(row_id, row | (changes or {}))
+        self.edition += 1
         return row_id
 
     def edit(self, kind: str, opportunity: int, row_id: int, changes: Row) -> None:
         """Change columns of a row, and nothing else: no timestamp moves by itself."""
         table = self.table(kind, opportunity)
         table.put(row_id, _plain(table.get(row_id)) | changes)
+        self.edition += 1
 
     def delete(self, kind: str, opportunity: int, row_id: int) -> None:
         """Remove a row for good."""
         self.table(kind, opportunity).remove(row_id)
+        self.edition += 1
 
     # ------------------------------------------------------------------- inside
 
