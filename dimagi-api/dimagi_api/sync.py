@@ -7,6 +7,7 @@ read, or how.
 from __future__ import annotations
 
 import concurrent.futures
+import enum
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,12 @@ class Outcome:
         return f"{name} {self.status} ({told})"
 
 
+class Expected(enum.StrEnum):
+    """A metric beside those of the SDK."""
+
+    RECORD_TOTAL = "record_total"
+
+
 @dataclass
 class Run:
     """What readings write through, and what is known of them so far."""
@@ -75,6 +82,12 @@ class Run:
             if stream.name not in self.begun:
                 stream.begin(version)
                 self.begun.add(stream.name)
+
+    def expect(self, stream: ApiStream, domain: str, records: int) -> None:
+        """Say in the log how many records are still to come, as the source counts them."""
+        tags = {"stream": stream.name, "domain": domain}
+        point = metrics.Point("gauge", Expected.RECORD_TOTAL, records, tags)  # type: ignore[arg-type]  # one of ours
+        metrics.log(metrics.get_metrics_logger(), point)
 
     def write_page(
         self,

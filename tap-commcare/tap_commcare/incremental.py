@@ -150,6 +150,8 @@ class TimedReading:
 
     def _write(self, run: Run, window: Window, page: TimedPage, started: int) -> None:
         pages = [(member, member.records(page)) for member in self.members]
+        if not self._pages and window.is_open:
+            self._expect(run, page, pages)
         progress = None
         if page.stamps:
             first, last = min(page.stamps), max(page.stamps)
@@ -162,6 +164,15 @@ class TimedReading:
                     self._remember(run, member, started, progress)
 
         run.write_page(self, [(member.stream, records) for member, records in pages], remember)
+
+    def _expect(
+        self, run: Run, page: TimedPage, pages: Sequence[tuple[Member, Sequence[Record]]]
+    ) -> None:
+        """Say how many records are to come of streams that have one for each row."""
+        rows = len(page.rows) if page.more is None else page.total
+        for member, records in pages:
+            if rows is not None and len(member.stream.key) == 1 and len(records) == len(page.rows):
+                run.expect(member.stream, self.domain, rows)
 
     def _remember(self, run: Run, member: Member, started: int, progress: Progress | None) -> None:
         entry = self._entry(member, started)

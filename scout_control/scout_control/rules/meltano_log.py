@@ -19,15 +19,17 @@ FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
 OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
 REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # of scout-dbt, without values
 ERRORS = frozenset({"error", "critical"})
+COUNT, TOTAL = "record_count", "record_total"
 EXTRACTOR, LOADER = "extractors", "loaders"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """So many records of a stream were read since the line before."""
+    """So many records of a stream were read since the line before, of so many if it is told."""
 
     stream: str
     records: int
+    total: int | None = None
 
 
 @dataclass
@@ -35,6 +37,8 @@ class RunLog:
     """What has been learned from the lines so far."""
 
     fetched: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By stream, then by domain."""
     exit_codes: dict[str, int] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     resume_at: str | None = None
@@ -106,13 +110,19 @@ class RunLog:
 
     def _progress(self, event: dict[str, Any]) -> Progress | None:
         metric = event.get("metric_info")
-        if not isinstance(metric, dict) or metric.get("metric") != "record_count":
+        if not isinstance(metric, dict) or metric.get("metric") not in {COUNT, TOTAL}:
             return None
         if not str(event.get("string_id", "tap-")).startswith("tap-"):
             return None
-        stream, value = metric.get("tags", {}).get("stream"), metric.get("value")
-        if not isinstance(stream, str) or not isinstance(value, int):
+        tags, value = metric.get("tags"), metric.get("value")
+        if not isinstance(tags, dict) or not isinstance(value, int):
             return None
+        stream = tags.get("stream")
+        if not isinstance(stream, str):
+            return None
+        if metric["metric"] == TOTAL:
+            self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
+            return Progress(stream, 0, sum(self.totals[stream].values()))
         self.fetched[stream] += value  # the counter starts anew with each line
         return Progress(stream, value)
 

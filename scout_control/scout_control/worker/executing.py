@@ -183,6 +183,8 @@ def _teller(watch: Watch, caller: Caller, preparation: Preparation) -> Callable[
     def tell(progress: Any) -> None:
         counted = watch.progress.setdefault(progress.stream, {"fetched": 0, "total": None})
         counted["fetched"] += progress.records
+        if progress.total is not None:
+            counted["total"] = progress.total
         watch.phase = "loading"
         caller.on_step(
             Step(

@@ -35,6 +35,21 @@ def test_counts_of_a_stream_add_up():
     assert log.fetched == {"cases": 1500}
 
 
+def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
+    log = RunLog()
+
+    def told(domain, records):
+        event = counted("cases", records)
+        event["metric_info"] |= {"metric": "record_total"}
+        event["metric_info"]["tags"]["domain"] = domain
+        return log.take(json.dumps(event))
+
+    assert told("river", 1000) == Progress("cases", 0, 1000)
+    assert told("hill", 20) == Progress("cases", 0, 1020)
+    assert told("hill", 30) == Progress("cases", 0, 1030)
+    assert log.fetched == {}
+
+
 def test_counts_of_the_loader_are_not_progress_of_the_extractor():
     assert a_log(counted("cases", 5, string_id="target-scout-postgres")).fetched == {}
 
