@@ -68,12 +68,14 @@ class Loader:
         self.session.commit()
         sink.layout = self.tables.follow(sink.live, schema, wider)
         if sink.stage is not None:
-            sink.stage = self.tables.stage_of(sink.live, sink.layout.key)
+            sink.stage = self.tables.stage_of(sink.live, sink.layout)
         return sink.layout
 
     def use(self, sink: Sink, layout: Layout) -> None:
-        """Go back to a layout that the stream's tables fit still."""
+        """Go back to a layout that the stream's table still fits."""
         sink.layout = layout
+        if sink.stage is not None:
+            sink.stage = self.tables.stage_of(sink.live, layout)
 
     def begin(self, sink: Sink, version: int | None, *, is_announced: bool) -> None:
         """Begin to gather a version, or go on with it."""
@@ -94,7 +96,7 @@ class Loader:
 
     def _destination(self, sink: Sink, is_staged: bool) -> Table:  # noqa: FBT001 - private
         if is_staged and sink.stage is None:
-            sink.stage = self.tables.stage_of(sink.live, sink.layout.key)
+            sink.stage = self.tables.stage_of(sink.live, sink.layout)
         table = sink.stage if is_staged and sink.stage is not None else sink.live
         self.ensure(sink, table)
         return table
@@ -164,7 +166,7 @@ class Loader:
 
     def _batch_of(self, table: Table, layout: Layout) -> Table:
         """Return a table for the rows of one batch, which no other session ever sees."""
-        name = own("batch", table.name)
+        name = own("batch", f"{table.name} {layout.columns}")
         found = self._batches.get(name)
         if found is None:
             place = self.tables.place(name)

@@ -54,11 +54,11 @@ class Refresh:
     def begin(self, sink: Sink, version: int | None, *, is_announced: bool) -> None:
         """Begin to gather a version, or go on with it; what was gathered of another is dropped."""
         active, loading, _ = self._catalog.versions.get(sink.stream, Standing())
-        stage = self._tables.stage_of(sink.live, sink.layout.key)
+        stage = self._tables.stage_of(sink.live, sink.layout)
         if loading != version or version is None:
             if stage.exists:
                 self._tables.forget(stage)
-                stage = self._tables.stage_of(sink.live, sink.layout.key)
+                stage = self._tables.stage_of(sink.live, sink.layout)
             for held in sink.held:
                 if held.is_staged:
                     self._session.execute(
@@ -72,7 +72,7 @@ class Refresh:
     def activate(self, sink: Sink, version: int | None, *, is_marked: bool) -> None:
         """Let a gathered version take the live table's place, in the open transaction."""
         key = sink.layout.key
-        stage = sink.stage or self._tables.stage_of(sink.live, key)
+        stage = sink.stage or self._tables.stage_of(sink.live, sink.layout)
         if not stage.exists:
             self._tables.create(stage)
             if key:
@@ -93,7 +93,7 @@ class Refresh:
         key = sink.layout.key
         live = self._tables.place(sink.live.name)
         source = self._tables.place(stage.name)
-        columns = tuple(stage.columns)
+        columns = [name for name in stage.columns if name in sink.live.columns]
         changes: list[Composable] = [SQL(statements.JOIN_FREELY), statements.analyze(source)]
         if is_marked:
             changes.append(statements.mark_missing(live, source, key, DELETED_AT))

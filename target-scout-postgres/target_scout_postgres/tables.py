@@ -290,13 +290,14 @@ class Tables:
         table.keys = [old for old in table.keys if old not in _primary(table)]
         table.keys.append(Key(name, name, key))
 
-    def stage_of(self, table: Table, key: tuple[str, ...]) -> Table:
-        """Return the table in which a new version is gathered, with all columns of the live one."""
+    def stage_of(self, table: Table, layout: Layout) -> Table:
+        """Return the table in which a new version is gathered, with the columns that are filled."""
         name = own("new", table.name)
         found = self._catalog.tables.get(name)
         if found is None:
             found = self._catalog.tables[name] = Table(name, {}, {}, 0, [])
-        for column, kind in table.columns.items():
+        for column in layout.columns:
+            kind = table.columns[column]
             present = found.columns.get(column)
             if present is not None and present != kind:
                 if found.exists:
@@ -308,7 +309,7 @@ class Tables:
             self._add(found, column, kind, comment)
         self._add_now(found)
         if found.exists:
-            self._ensure_key(found, key)
+            self._ensure_key(found, layout.key)
         return found
 
     def become(self, stage: Table, table: Table) -> None:
