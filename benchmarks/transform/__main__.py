@@ -1,110 +1,46 @@
-"""the models of a million cases of 60 properties: first build, small change, no change
+"""models: nothing changed, a small change, a million cases of 60 properties, a million forms
 
-Generates the cases with SQL in an embedded Postgres of its own, as the target would have loaded
-them, and runs `scout-dbt build`.
+Generates the data with SQL in an embedded Postgres of its own, as the target would have loaded it,
+and runs `scout-dbt build`. Writes what it found to RESULTS.md beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-import psycopg2
-
+from benchmarks.transform import data
 from scout_control import embedded
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = "data_benchmark"
-KINDS = (
-    *["Text"] * 20,
-    *["Int"] * 15,
-    *["Date"] * 10,
-    *["Double"] * 5,
-    *["MSelect"] * 5,
-    *["Select"] * 5,
-)
-VALUES = {
-    "Text": "'value ' || (i * {n} % 1000)",
-    "Int": "(i * {n} % 97)::text",
-    "Date": "(date '2020-01-01' + (i * {n} % 2000))::text",
-    "Double": "round((i * {n} % 991) / 7.0, 3)::text",
-    "MSelect": "'a b c' || (i * {n} % 7)",
-    "Select": "'choice_' || (i * {n} % 5)",
-}
-CASE_TYPES = ("person", "household", "visit", "pregnancy")
-TABLES = """
-    CREATE SCHEMA {schema};
-    SET search_path TO {schema};
-    CREATE TABLE cases (
-        case_id text PRIMARY KEY, domain text, case_type text, case_name text, external_id text,
-        owner_id text, date_opened timestamptz, last_modified timestamptz,
-        server_last_modified timestamptz, indexed_on timestamptz, closed boolean,
-        date_closed timestamptz, properties jsonb, indices jsonb);
-    CREATE TABLE form_definitions (
-        app_id text, xmlns text, domain text, app_name text, name text, names jsonb,
-        case_type text, uses jsonb, PRIMARY KEY (app_id, xmlns));
-    CREATE TABLE form_questions (
-        app_id text, xmlns text, path text, domain text, position bigint, type text, tag text,
-        label text, translations jsonb, "group" text, repeat text, is_group boolean,
-        is_required boolean, relevant text, "constraint" text, setvalue text, comment text,
-        hashtag text, options jsonb, data_source jsonb, PRIMARY KEY (app_id, xmlns, path));
-"""
-CASES = """
-    INSERT INTO cases
-    SELECT md5(i::text), 'd', (array{types})[1 + i % 4], 'name ' || i, null, md5((i % 100)::text),
-           now(), now(), now(), now(), i % 10 = 0, null, {properties}, '{{}}'
-      FROM generate_series(1, {count}) AS i
-"""
-CHANGE = """
-    UPDATE cases SET properties = properties || '{"property_20": "12"}'
-     WHERE case_id IN (SELECT md5(i::text) FROM generate_series(1, 10) AS i)
-"""
+RESULTS = Path(__file__).with_name("RESULTS.md")
+ROUNDS = 3  # of what takes seconds; what takes minutes is done once
 
 
-def fill(url: str, count: int) -> None:
-    pairs = [f"'property_{at}', {VALUES[kind].format(n=at + 3)}" for at, kind in enumerate(KINDS)]
-    halves = [f"jsonb_build_object({', '.join(pairs[at : at + 30])})" for at in (0, 30)]
-    with closing(psycopg2.connect(url)) as opened, opened, opened.cursor() as cursor:
-        cursor.execute(TABLES.format(schema=SCHEMA))
-        cursor.execute(
-            CASES.format(types=list(CASE_TYPES), properties=" || ".join(halves), count=count)
-        )
-        for name in CASE_TYPES:
-            cursor.execute(
-                "INSERT INTO form_definitions VALUES ('a', %s, 'd', 'A', 'F', '{}', %s, '[]')",
-                [name, name],
-            )
-            cursor.executemany(
-                "INSERT INTO form_questions (app_id, xmlns, path, domain, position, type, tag)"
-                " VALUES ('a', %s, %s, 'd', %s, %s, 'input')",
-                [(name, f"/data/property_{at}", at, kind) for at, kind in enumerate(KINDS)],
-            )
-    with closing(psycopg2.connect(url)) as opened:
-        opened.autocommit = True
-        opened.cursor().execute(f"VACUUM ANALYZE {SCHEMA}.cases")
+class Cost(NamedTuple):
+    """What a build took: seconds, and seconds of CPU of everything but Postgres."""
+
+    wall: float
+    cpu: float
 
 
-def change(url: str) -> None:
-    options = f"-c search_path={SCHEMA}"
-    with closing(psycopg2.connect(url, options=options)) as opened, opened:
-        opened.cursor().execute(CHANGE)
-
-
-def build(url: str, folder: Path) -> tuple[float, float]:
-    """Return wall seconds, and seconds of CPU of everything but Postgres."""
+def build(url: str, folder: Path) -> Cost:
     environment = {
         "PATH": os.defpath,
         "HOME": str(folder),
         "TARGET_SCOUT_POSTGRES_DATABASE_URL": url,
-        "TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA": SCHEMA,
+        "TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA": data.SCHEMA,
         "DBT_PROJECT_DIR": str(ROOT / "transform"),
         "DBT_PROFILES_DIR": str(ROOT / "transform"),
         "DBT_TARGET_PATH": str(folder / "target"),
@@ -123,23 +59,67 @@ def build(url: str, folder: Path) -> tuple[float, float]:
         raise SystemExit(done.stdout + done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - began, cpu
+    return Cost(time.monotonic() - began, cpu)
+
+
+def measured(url: str, folder: Path, stream: str) -> dict[str, Cost]:
+    """Build for the first time, after small changes, and after none."""
+    shutil.rmtree(folder / "target", ignore_errors=True)
+    first = build(url, folder)
+    small, idle = [], []
+    for turn in range(ROUNDS):
+        data.change(url, stream, turn)
+        small.append(build(url, folder))
+        idle.append(build(url, folder))
+    return {
+        "first build": first,
+        "10 records changed": middle(small),
+        "nothing changed": middle(idle),
+    }
+
+
+def middle(costs: list[Cost]) -> Cost:
+    return Cost(*(statistics.median(each) for each in zip(*costs, strict=True)))
+
+
+def report(rows: list[tuple[str, str, Cost]], began: float) -> str:
+    load = os.getloadavg()[0]
+    head = (
+        f"# Measured\n\n`make bench ARGS=transform`, {datetime.now(UTC):%d %B %Y}: "
+        f"{os.cpu_count()} cores, load average {load:.1f} at the end, Python "
+        f"{platform.python_version()}, {time.monotonic() - began:.0f} s in all. Medians of "
+        f"{ROUNDS}, but for first builds. Wall time is of `scout-dbt build` with the data tests, Postgres "
+        "included; CPU is that of everything but Postgres.\n\n"
+        "| dataset | build | wall s | CPU s |\n|---|---|--:|--:|\n"
+    )
+    return head + "".join(
+        f"| {dataset} | {name} | {cost.wall:.1f} | {cost.cpu:.2f} |\n"
+        for dataset, name, cost in rows
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--forms", type=int, default=1_000_000)
     options = parser.parse_args()
+    datasets = (
+        ("small: 500 cases, 400 forms", 500, 400, "forms"),
+        (f"{options.cases:,} cases of {len(data.KINDS)} properties", options.cases, 0, "cases"),
+        (f"{options.forms:,} forms of {len(data.ANSWERS)} answers", 0, options.forms, "forms"),
+    )
     folder = Path(tempfile.mkdtemp(prefix="scout-benchmark-"))
+    began = time.monotonic()
+    rows: list[tuple[str, str, Cost]] = []
     try:
         url = embedded.start(folder / "data", durable=False)
-        fill(url, options.cases)
-        print(f"{options.cases:,} cases of {len(KINDS)} properties, load {os.getloadavg()[0]:.1f}")
-        for name in ("first build", "nothing changed", "10 cases changed"):
-            if name.startswith("10"):
-                change(url)
-            wall, cpu = build(url, folder)
-            print(f"{name:18} {wall:7.1f} s   CPU outside Postgres {cpu:5.2f} s", flush=True)
+        for dataset, cases, forms, stream in datasets:
+            data.fill(url, cases, forms)
+            for name, cost in measured(url, folder, stream).items():
+                rows.append((dataset, name, cost))
+                line = f"{dataset:40} {name:20} {cost.wall:7.1f} s   CPU {cost.cpu:5.2f} s"
+                print(line, flush=True)
+        RESULTS.write_text(report(rows, began), encoding="utf-8")
     finally:
         embedded.stop(folder / "data")
         shutil.rmtree(folder, ignore_errors=True)

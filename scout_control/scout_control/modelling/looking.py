@@ -31,32 +31,39 @@ INDEX_LOOK = """
     SELECT coalesce(case_type, ''), each.key FROM {table}, jsonb_object_keys(indices) AS each (key)
      WHERE {changed} AND jsonb_typeof(indices) = 'object' GROUP BY 1, 2
 """
+# What is in an object or a list, one row each; entries of a list have no key.
+INSIDE = """
+    SELECT key, value, jsonb_typeof(value) AS kind
+      FROM jsonb_each(CASE WHEN jsonb_typeof(box.value) = 'object' THEN box.value ELSE '{}' END)
+     UNION ALL
+    SELECT NULL, value, jsonb_typeof(value)
+      FROM jsonb_array_elements(
+               CASE WHEN jsonb_typeof(box.value) = 'array' THEN box.value ELSE '[]' END)
+"""
+# Only objects and lists are walked through; what they hold is looked at in one go.
 FORM_LOOK = """
-    WITH RECURSIVE walk (xmlns, path, value, is_case) AS (
-        SELECT coalesce({scope}, ''), ARRAY[]::text[], {document} - 'meta', false
+    WITH RECURSIVE box (xmlns, path, value) AS (
+        SELECT coalesce({scope}, ''), ARRAY[]::text[], {document} - 'meta'
           FROM {table} WHERE {changed} AND jsonb_typeof({document}) = 'object'
         UNION ALL
-        SELECT walk.xmlns, path || step.key, step.value,
-               step.key = ARRAY['case']
-               AND (jsonb_typeof(step.value) = 'array' OR step.value ?| {ids})
-          FROM walk
-         CROSS JOIN LATERAL (
-               SELECT ARRAY[key] AS key, value
-                 FROM jsonb_each(CASE WHEN jsonb_typeof(walk.value) = 'object'
-                                      THEN walk.value ELSE '{{}}' END)
-                UNION ALL
-               SELECT ARRAY[]::text[], value
-                 FROM jsonb_array_elements(CASE WHEN jsonb_typeof(walk.value) = 'array'
-                                                THEN walk.value ELSE '[]' END)
-               ) AS step
-         WHERE NOT is_case
+        SELECT box.xmlns, CASE WHEN step.key IS NULL THEN path ELSE path || step.key END, step.value
+          FROM box CROSS JOIN LATERAL ({inside}) AS step
+         WHERE step.kind IN ('object', 'array')
+           AND NOT (step.key IS NOT DISTINCT FROM 'case'
+                    AND (step.kind = 'array' OR step.value ?| {ids}))
     )
-    SELECT xmlns, path, bool_or(jsonb_typeof(value) = 'array'),
-           bool_or(jsonb_typeof(value) = 'object'),
-           bool_or(jsonb_typeof(value) NOT IN ('array', 'object', 'null')
-                   AND value #>> '{{}}' ~ '\\S'),
-           bool_or(is_case), max(octet_length(value #>> '{{}}'))
-      FROM walk GROUP BY xmlns, path
+    SELECT xmlns, CASE WHEN leaf.key IS NULL THEN path ELSE path || leaf.key END,
+           bool_or(kind = 'array'), bool_or(kind = 'object'),
+           bool_or(btrim(text, E' \\t\\r\\n') <> ''),
+           bool_or(leaf.key IS NOT DISTINCT FROM 'case'
+                   AND (kind = 'array' OR (kind = 'object' AND leaf.value ?| {ids}))),
+           max(octet_length(text))
+      FROM box CROSS JOIN LATERAL (
+           SELECT step.*, CASE WHEN kind NOT IN ('object', 'array', 'null')
+                               THEN step.value #>> '{{}}' END AS text
+             FROM ({inside}) AS step
+           ) AS leaf
+     GROUP BY xmlns, path, leaf.key
 """
 
 
@@ -93,6 +100,7 @@ def at_forms(cursor: Cursor, kind: Kind, since: int, moment: Now) -> dict[str, d
             document=sql.SQL(kind.document),
             table=sql.Identifier(kind.stream),
             changed=span,
+            inside=sql.SQL(INSIDE),
             ids=sql.SQL("ARRAY['@case_id', 'case_id']"),
         )
         cursor.execute(statement)
