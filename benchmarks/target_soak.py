@@ -163,12 +163,12 @@ class Run:
 class Soak:
     """The cycles, and what they have come to."""
 
-    def __init__(self, server: Server, home: Path, seed: int) -> None:
+    def __init__(self, server: Server, home: Path, seed: int, only: str) -> None:
         self.server = server
         self.home = home
         self.chance = random.Random(seed)
         self.seed = seed
-        self.loads = workloads(seed)
+        self.loads = {name: one for name, one in workloads(seed).items() if only in name}
         self.rounds = Counter[str]()
         self.counts = Counter[str]()
         self.drains: list[float] = []
@@ -303,13 +303,14 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=30)
     options.add_argument("--terms", type=int, default=10)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--only", default="", help="part of the names of the loads to run")
     chosen = options.parse_args()
     home = Path(tempfile.mkdtemp(prefix="scout-soak-"))
     home.chmod(0o755)
     began = time.monotonic()
     soak = None
     try:
-        soak = Soak(Server(home), home, chosen.seed)
+        soak = Soak(Server(home), home, chosen.seed, chosen.only)
         soak.run(chosen.kills, chosen.terms)
     except WrongError as error:
         print(f"WRONG: {error}")

@@ -87,6 +87,7 @@ class Workload:
     before: Rows = field(default_factory=lambda: {name: Counter() for name in STREAMS})
     lost_acknowledgements: int = 0
     duplicates: int = 0
+    interruptions: int = 0  # since the generation began
 
     def records(self, generation: int, begin: int, end: int) -> list[dict[str, Any]]:
         ids = max(3, self.length // 3)
@@ -271,23 +272,38 @@ class Replacing(Workload):
 
     def judge(self, begin: tuple[int, int], found: Rows, *, is_drained: bool) -> None:
         """Demand the whole old tables or the whole new ones."""
-        del is_drained
         generation = begin[0]
         has_state = self.place()[0] > generation
+        self.interruptions += not is_drained
         for stream in STREAMS:
             old, new = self.whole(stream, generation - 1), self.whole(stream, generation)
-            if found[stream] == new or (found[stream] == old and not has_state):
+            if found[stream] == new or (
+                found[stream] in (old, self.before[stream]) and not has_state
+            ):
                 self.lost_acknowledgements += found[stream] == new and not has_state
-                continue
-            if not self._is_repeated(found[stream], new, self.before[stream]):
-                raise WrongError(f"{self.name}: {stream} is mixed at {begin}, STATE {self.state}")
-            self.duplicates += (found[stream] - new).total()
+            elif self._is_repeated(found[stream], new, self.before[stream]):
+                self.duplicates += (found[stream] - new).total()
+                self.lost_acknowledgements += 1
+            else:
+                lacks, surplus = (new - found[stream]).total(), (found[stream] - new).total()
+                raise WrongError(
+                    f"{self.name}: {stream} is mixed at {begin}, STATE {self.state}: beside the "
+                    f"new table {lacks} rows are missing, {surplus} too many"
+                )
+        if has_state:
+            self.interruptions = 0
         self.before = found
 
     def _is_repeated(self, found: Counter[str], new: Counter[str], before: Counter[str]) -> bool:
-        """Tell whether records of a version that is active already were sent once more."""
+        """Tell whether records were sent once more whose STATE a kill has cut off.
+
+        Without a key such records are there twice: while the version was gathered, or when it was
+        active already.
+        """
         if not self.is_keyed:
-            return not (new - before) and found.keys() == new.keys() and not (before - found)
+            is_active = not (new - before)
+            is_whole = found.keys() == new.keys() and not (new - found)
+            return is_whole and (is_active or self.interruptions > 0)
         ids = [{json.loads(text)["id"] for text in rows} for rows in (found, new, before)]
         return ids[0] == ids[1] == ids[2]
 
