@@ -8,7 +8,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_commcare.windows import Cutter, Window, guesses
+from tap_commcare.windows import Cutter, Sizes, Window, gap_of, guesses
 
 
 def count(stamps: list[int], window: Window) -> int:
@@ -17,10 +17,14 @@ def count(stamps: list[int], window: Window) -> int:
     return last - first
 
 
+def cutter_after(page: list[int], end: int, rows: int) -> Cutter:
+    sizes = Sizes(page_size=len(page), width=4, most_pages=1)
+    return Cutter(page[-1] - 1, end, rows, 0, sizes, gap_of(page))
+
+
 def cut(stamps: list[int], page_size: int) -> list[Window]:
     page = stamps[:page_size]
-    rows = len(stamps) - len(page)
-    cutter = Cutter(page, stamps[-1], rows, page_size)
+    cutter = cutter_after(page, stamps[-1], len(stamps) - len(page))
     windows = []
     for window in cutter:
         windows.append(window)
@@ -49,6 +53,15 @@ def test_even_data_takes_hardly_more_windows_than_pages():
     assert len(cut(stamps, 500)) <= 22
 
 
+def test_windows_grow_with_what_is_left_and_with_what_may_be_held():
+    sizes = Sizes(page_size=100, width=4, most_pages=8)
+
+    assert sizes.full(100_000) == 800
+    assert sizes.full(2_000) == 500
+    assert sizes.full(10) == 200
+    assert 750 < sizes.target(100_000) < 800
+
+
 def test_a_long_gap_is_crossed_in_a_few_steps():
     stamps = list(range(1000)) + list(range(10**9, 10**9 + 1000))
 
@@ -58,7 +71,7 @@ def test_a_long_gap_is_crossed_in_a_few_steps():
 def test_what_is_left_after_all_rows_were_found_is_one_window():
     stamps = [*range(0, 100_000, 100), 10**12]
     page, rows = stamps[:100], 900
-    cutter = Cutter(page, 10**12, rows, 100)
+    cutter = cutter_after(page, 10**12, rows)
 
     windows = []
     for window in cutter:
