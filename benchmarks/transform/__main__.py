@@ -88,8 +88,8 @@ def report(rows: list[tuple[str, str, Cost]], began: float) -> str:
         f"# Measured\n\n`make bench ARGS=transform`, {datetime.now(UTC):%d %B %Y}: "
         f"{os.cpu_count()} cores, load average {load:.1f} at the end, Python "
         f"{platform.python_version()}, {time.monotonic() - began:.0f} s in all. Medians of "
-        f"{ROUNDS}, but for first builds. Wall time is of `scout-dbt build` with the data tests, Postgres "
-        "included; CPU is that of everything but Postgres.\n\n"
+        f"{ROUNDS}, but for first builds. Wall time is of `scout-dbt build` with the data tests, "
+        "Postgres included; CPU is that of everything but Postgres.\n\n"
         "| dataset | build | wall s | CPU s |\n|---|---|--:|--:|\n"
     )
     return head + "".join(

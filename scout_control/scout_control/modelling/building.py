@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import execute_values
 
-from scout_control.modelling import catalog, generating, joins, package, state
+from scout_control.modelling import catalog, documents, generating, package, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -174,9 +174,10 @@ def finish(
         for name, mark in build.marks.items():
             state.mark(cursor, name, mark)
     models = build.generated.models
+    tables, joins = documents.of_project(project / "models")
+    catalog.describe(cursor, {name: tables[name] for name in tables.keys() & build.streams})
     catalog.comment(cursor, models)
-    relations = [*joins.of_project(project / "models"), *joins.of_models(models)]
-    catalog.refresh(cursor, models, relations)
+    catalog.refresh(cursor, models, [*joins, *documents.of_models(models)])
 
 
 def _digest(project: Path, streams: Iterable[str]) -> str:

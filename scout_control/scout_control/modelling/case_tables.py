@@ -31,7 +31,7 @@ class CaseType:
     def about(self) -> str:
         """Return how comments begin."""
         domains = ", ".join(self.domains) or "unknown"
-        return f"External: CommCare, domain {domains}, case type {self.name}"
+        return f"External: CommCare, domain {domains}, case type {self.name or '(none)'}"
 
 
 def draft(case: CaseType) -> Table:

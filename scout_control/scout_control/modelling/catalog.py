@@ -13,11 +13,11 @@ from scout_control.modelling import answers, statements
 from scout_control.modelling.kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
-    from scout_control.modelling.joins import Join
+    from scout_control.modelling.documents import Join
     from scout_control.modelling.shapes import Model
 
 UNREADABLE = "Texts that could not be read as the type of their column, by column"
@@ -27,6 +27,11 @@ COMMENTS = """
       FROM pg_class AS c
       JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+"""
+UNCOMMENTED = """
+    SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+       AND relname = ANY (%s) AND pg_has_role(relowner, 'MEMBER')
+       AND obj_description(oid, 'pg_class') IS NULL
 """
 CREATE = """
     CREATE TABLE IF NOT EXISTS _scout_catalog (
@@ -96,6 +101,13 @@ READ = """
       FROM _scout_catalog ORDER BY table_name, position
 """
 FIELDS = ("type", "is_nullable", "is_key", "refers_to", "description", "unreadable")
+
+
+def describe(cursor: Cursor, tables: Mapping[str, str]) -> None:
+    """Say what loaded tables are, where nobody has said it yet."""
+    cursor.execute(UNCOMMENTED, [list(tables)])
+    for (name,) in cursor.fetchall():
+        _say(cursor, "TABLE", (name,), tables[name])
 
 
 def comment(cursor: Cursor, models: Iterable[Model]) -> None:

@@ -106,12 +106,19 @@ def test_docs_are_one_page(scout, tmp_path):
     assert "stg_commcare__cases" in page
 
 
-def test_a_failing_model_is_named_with_its_reason_and_the_run_is_completed(scout, project):
-    custom = project / "transform/models/custom/wrong.sql"
-    custom.write_text("select no_such_column from {{ ref('stg_commcare__cases') }}")
+def test_models_that_fail_or_cannot_be_read_are_named_with_reasons_and_the_run_is_completed(
+    scout, project
+):
+    custom = project / "transform/models/custom"
+    (custom / "wrong.sql").write_text("select no_such_column from {{ ref('stg_commcare__cases') }}")
+    (custom / "unread.sql").write_text("select * from {{ ref('no_such_model') }}")
+    (custom / "good.sql").write_text("select count(*) as n from {{ ref('case_household') }}")
 
     code, answer = scout("run", "river/hq")
 
     assert (code, answer["status"]) == (1, "completed")
-    assert answer["transform_error"] == 'model wrong: column "no_such_column" does not exist'
-    custom.unlink()
+    wrong, unread = answer["transform_error"].split(", ", 1)
+    assert wrong == 'model wrong: column "no_such_column" does not exist'
+    assert unread.startswith("model unread: Model 'model.scout.unread' (models/custom/unread.sql)")
+    _, answer = scout("describe", "river/hq", "good")
+    assert answer["tables"][0]["rows"] == 1

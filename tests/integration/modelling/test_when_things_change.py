@@ -74,6 +74,7 @@ def test_only_tables_of_what_changed_are_built(loaded, changed):
     assert "case_pregnancy" in changed["said"]
     assert "case_household" not in changed["said"]
     assert "form_mothers_visit" not in changed["said"]
+    assert "stg_commcare__case_types" not in changed["said"]
 
 
 def test_a_broken_answer_becomes_null_is_kept_and_counted(loaded, changed):

@@ -1,4 +1,4 @@
-"""Which column refers to which: as the tests of the project say, and as generated tables do."""
+"""What the project's documents say: what loaded tables are, and which column refers to which."""
 
 from __future__ import annotations
 
@@ -41,13 +41,18 @@ class Join:
     to: str
 
 
-def of_project(models: Path) -> Iterator[Join]:
-    """Yield the joins that the tests of hand-written models check."""
+def of_project(models: Path) -> tuple[dict[str, str], list[Join]]:
+    """Return what loaded tables are, and the joins that tests of hand-written models check."""
+    tables: dict[str, str] = {}
+    joins: list[Join] = []
     for file in sorted(file for name in OURS for file in (models / name).rglob("*.yml")):
         told = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        for source in told.get("sources", ()):
+            tables |= {each["name"]: each["description"] for each in source["tables"]}
         for model in told.get("models", ()):
             for test in model.get("data_tests", ()):
-                yield from _of_test(model["name"], test)
+                joins += _of_test(model["name"], test)
+    return tables, joins
 
 
 def _of_test(table: str, test: Any) -> Iterator[Join]:
