@@ -37,12 +37,12 @@ def checked_base_url(text: str) -> str:
         _ = parts.port
     except ValueError:
         raise SettingsError(
-            "base_url is not a URL.", "Give one such as https://www.commcarehq.org."
+            "base_url is not a URL.", "Give a whole one that begins with https://."
         ) from None
     if parts.scheme not in {"http", "https"} or not host:
         raise SettingsError(
             "base_url is not a URL of http or https.",
-            "Give one such as https://www.commcarehq.org.",
+            "Give a whole one that begins with https://.",
         )
     if parts.username is not None or parts.password is not None:
         raise SettingsError("base_url holds a login.", "Use the settings for logins instead.")

@@ -48,6 +48,49 @@ def test_a_token_that_dies_in_the_middle_is_refreshed_once_for_all(
     assert "lost" not in run.log
 
 
+def test_a_token_that_dies_under_four_requests_in_flight_costs_one_refresh_and_no_row(
+    sandbox: Sandbox, tap, select, oauth, tmp_path
+):
+    # Every answer takes long enough that four are always in flight when the token dies.
+    sandbox.set(latency_ms=200)
+    before = sandbox.connect.logins()["refreshes"]
+    chosen = oauth | {"credential_file": str(tmp_path / "credential"), "concurrency": 4}
+    with tap.start(catalog=select("visits", "users"), page_size=10, **chosen) as process:
+        printed = [process.stdout.readline() for _ in range(60)]
+        # As by a refresh elsewhere: the token is dead at once, whatever its age.
+        sandbox.connect.expire_access_tokens()
+        rest, log = process.stdout.read(), process.stderr.read().decode()
+    messages = [json.loads(line) for line in b"".join([*printed, rest]).splitlines()]
+    records = [m for m in messages if m["type"] == "RECORD"]
+    visits = [m["record"]["id"] for m in records if m["stream"] == "visits"]
+
+    assert process.returncode == 0, log
+    assert len(set(visits)) == len(visits) == 300
+    assert sum(m["stream"] == "users" for m in records) == 48
+    # One to begin with, and one for all four.
+    assert sandbox.connect.logins()["refreshes"] - before == 2
+
+
+def test_two_processes_that_share_a_credential_file_share_each_refresh(
+    sandbox: Sandbox, tap, select, oauth, tmp_path
+):
+    sandbox.set(latency_ms=100)
+    before = sandbox.connect.logins()["refreshes"]
+    chosen = oauth | {"credential_file": str(tmp_path / "credential"), "page_size": 10}
+    started = [tap.start(catalog=select("visits"), **chosen) for _ in range(2)]
+    with started[0], started[1]:
+        printed = [[p.stdout.readline() for _ in range(20)] for p in started]
+        sandbox.connect.expire_access_tokens()
+        rest = [(process.stdout.read(), process.stderr.read()) for process in started]
+
+    for process, first, (last, log) in zip(started, printed, rest, strict=True):
+        lines = b"".join([*first, last]).splitlines()
+        visits = [m["record"]["id"] for m in map(json.loads, lines) if m["type"] == "RECORD"]
+        assert process.returncode == 0, log
+        assert len(set(visits)) == len(visits) == 300
+    assert sandbox.connect.logins()["refreshes"] - before == 2
+
+
 def test_the_next_run_goes_on_with_the_token_of_the_file(
     sandbox: Sandbox, tap, select, oauth, tmp_path
 ):
