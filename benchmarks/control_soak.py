@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,20 +31,22 @@ from scout_control import embedded, scratch
 
 # How often which kind is chosen; "all workers" is what a machine that loses its power does.
 CHANCES = {
-    "worker": 14,
-    "all workers": 2,
-    "leash": 4,
-    "meltano": 18,
-    "tap": 22,
-    "target": 22,
-    "dbt": 14,
+    "worker": 8,
+    "all workers": 1,
+    "leash": 6,
+    "meltano": 20,
+    "tap": 25,
+    "target": 25,
+    "dbt": 25,
     "database": 4,
 }
+ALWAYS_THERE = {"worker", "all workers", "database"}
 ALIVE = {"queued", "running", "paused"}
 LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 STATES = "SELECT state_id, completed_state::text || partial_state::text FROM scout_meltano.state"
 LONGEST_WAIT_SECONDS = 900.0
-PATIENCE_SECONDS = 40.0
+LONGEST_PAUSE_SECONDS = 4.0
+LONGEST_END_SECONDS = 120
 LATENCY_MS = 30
 
 
@@ -97,22 +98,14 @@ class Soak:
 
     def kill(self) -> str:
         """Kill something that is there, at a random moment; return what."""
-        kind = self.chance.choices(list(CHANCES), list(CHANCES.values()))[0]
+        time.sleep(self.chance.uniform(0, LONGEST_PAUSE_SECONDS))
+        found = below(each.pid for each in self.workers)
+        kinds = [kind for kind in CHANCES if kind in ALWAYS_THERE or found[kind]]
+        kind = self.chance.choices(kinds, [CHANCES[each] for each in kinds])[0]
         act = {"database": self._restart, "worker": self._kill_worker, "all workers": self._storm}
-        done = act.get(kind, lambda: self._kill_below(kind))()
+        done = act[kind]() if kind in act else _killed(self.chance.choice(found[kind]))
         self.kills[kind] += int(bool(done))
         return f"{kind}: {done}" if done else ""
-
-    def _kill_below(self, kind: str) -> str:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
-            if below(each.pid for each in self.workers)[kind]:
-                time.sleep(self.chance.uniform(0, 1.5))
-                if found := below(each.pid for each in self.workers)[kind]:
-                    victim = self.chance.choice(found)
-                    return f"pid {victim.pid}" if _killed(victim.kill) else ""
-            time.sleep(0.05)
-        return ""
 
     def _kill_worker(self) -> str:
         worker = self.chance.choice(self.workers)
@@ -146,18 +139,24 @@ class Soak:
             time.sleep(1)
         return time.monotonic() - began
 
+    def end(self) -> list[int]:
+        """Tell the workers to end; return their exit codes."""
+        for worker in self.workers:
+            worker.terminate()
+        return [worker.wait(LONGEST_END_SECONDS) for worker in self.workers]
+
     def alive(self) -> list[str]:
         """Return the runs that have not ended."""
         runs = self.world.scout.runs.list(limit=100_000)
         return [f"{run.dataset} {run.status}" for run in runs if run.status in ALIVE]
 
 
-def _killed(kill: Callable[[], None]) -> bool:
+def _killed(victim: psutil.Process) -> str:
     try:
-        kill()
-    except OSError:
-        return False
-    return True
+        victim.kill()
+    except psutil.NoSuchProcess:
+        return ""
+    return f"pid {victim.pid}"
 
 
 def wait_for_end(pid: int) -> None:
@@ -243,16 +242,18 @@ def run(options: argparse.Namespace) -> bool:
         job.add_datasets(options.datasets)
         overlaps = Overlaps(str(world.settings.home))
         overlaps.start()
-        torment(job, options.kills, options.workers)
+        try:
+            torment(job, options.kills, options.workers)
+        except BaseException:
+            job.end()
+            raise
         say(f"kills: {dict(job.kills)}; now it is quiet")
         world.sandbox.set(latency_ms=0)
         say(f"all runs had ended after {job.wait(options.workers):.0f} s")
         told_of_runs(job)
         job.queue_all()
         say(f"one more run of each took {job.wait(options.workers):.0f} s")
-        for worker in job.workers:
-            worker.terminate()
-        say(f"exit codes of the workers: {[worker.wait(120) for worker in job.workers]}")
+        say(f"exit codes of the workers: {job.end()}")
         overlaps.end()
         wrong = findings(job, overlaps)
         for what, found in wrong.items():

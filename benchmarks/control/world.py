@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from commcare_sandbox import Sandbox
@@ -36,6 +36,8 @@ class World:
     postgres: Path
     """The files of the embedded Postgres."""
     folder: Path
+    tap_settings: Mapping[str, int] = field(default_factory=dict)
+    """More settings of the sources that are made."""
 
     @property
     def url(self) -> str:
@@ -62,14 +64,14 @@ class World:
     def add_commcare(self, domain: str) -> str:
         """Make a dataset of one domain; return its path."""
         login = {"username": self.sandbox.username, "api_key": self.sandbox.api_key}
-        config = {"domain": domain}
+        config = {"domain": domain, **self.tap_settings}
         return self._add(domain, "tap-commcare", self.sandbox.url, config, "api_key", login)
 
     def add_connect(self, opportunity: int) -> str:
         """Make a dataset of one opportunity; return its path."""
         connect = self.sandbox.connect
         login = {"access_token": connect.logins()["access_token"]}
-        config = {"opportunity_ids": [opportunity]}
+        config = {"opportunity_ids": [opportunity], **self.tap_settings}
         name = f"opportunity-{opportunity}"
         return self._add(name, "tap-commcare-connect", connect.url, config, "token", login)
 
