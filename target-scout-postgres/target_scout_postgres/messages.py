@@ -131,8 +131,8 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
     Raises:
         SchemaError: A part is missing, or has another shape than it must.
     """
-    schema = _json(message.schema)
-    key = _json(message.key_properties) or []
+    schema = _json(message.schema, number)
+    key = _json(message.key_properties, number) or []
     if not message.stream or not isinstance(schema, dict):
         raise SchemaError(f"The SCHEMA in line {number} lacks its stream or its schema.")
     properties = schema.get("properties")
@@ -168,7 +168,7 @@ def version_of(message: Message, number: int) -> int | None:
     Raises:
         DataError: It is not a whole number of 64 bits.
     """
-    found = _json(message.version)
+    found = _json(message.version, number)
     if found is None:
         return None
     if isinstance(found, int) and not isinstance(found, bool) and -(1 << 63) <= found < 1 << 63:
@@ -178,5 +178,11 @@ def version_of(message: Message, number: int) -> int | None:
     )
 
 
-def _json(raw: Raw) -> Any:
-    return msgspec.json.decode(raw) if raw else None
+def _json(raw: Raw, number: int) -> Any:
+    try:
+        return msgspec.json.decode(raw) if raw else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise DataError(
+            f"Line {number} holds a number too large, or text that is not UTF-8, where a schema, "
+            "a key or a version should be. Correct the tap."
+        ) from None

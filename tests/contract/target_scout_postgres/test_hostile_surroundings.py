@@ -137,6 +137,16 @@ def test_a_version_of_more_than_64_bits_is_refused_by_its_line(target, make, peo
     assert "line 2" in result.log
 
 
+@pytest.mark.parametrize("part", ["version", "schema", "key_properties"])
+def test_a_number_beyond_reason_in_a_message_is_refused_by_its_line(target, make, people, part):
+    line = json.dumps(people | {"version": 1, part: "@"}).replace('"@"', "9" * 5000)
+    if part == "version":
+        line = line.replace('"SCHEMA"', '"ACTIVATE_VERSION"')
+    result = target.run(people, line)
+    assert result.code == 65
+    assert "ine 2" in result.log
+
+
 def test_a_closed_stderr_does_not_end_a_run(target, make, people):
     command = f"{shlex.join(target.configure())} 2>&-"
     lines = [people, make.record("people", {"id": 1}), make.state(1)]

@@ -241,14 +241,11 @@ def unsent_rows(connection: Any, schema_name: str, lines: list[bytes]) -> list[d
 
 
 @pytest.mark.parametrize("number", range(max(1, LINES // LINES_OF_A_ROUND)))
-def test_spoilt_lines_leave_only_rows_that_were_sent(postgres, connection, number):
+def test_spoilt_lines_leave_only_rows_that_were_sent(postgres, connection, dataset_schema, number):
     chance = random.Random(number)
-    schema_name = "data_fuzz_test"
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP SCHEMA IF EXISTS {schema_name} CASCADE")
     options = {
         "database_url": postgres,
-        "default_target_schema": schema_name,
+        "default_target_schema": dataset_schema,
         "on_invalid_record": "reject",
         "batch_size_rows": chance.choice([1, 50, 100_000]),
     }
@@ -259,12 +256,16 @@ def test_spoilt_lines_leave_only_rows_that_were_sent(postgres, connection, numbe
     for n in range(LINES_OF_A_ROUND):
         line = valid(chance, n)
         lines.append(spoilt(line, chance) if chance.random() < 0.6 else line)
-    counts = fed(engine, lines)
-    engine.finish()
+    try:
+        counts = fed(engine, lines)
+        engine.finish()
+    except BaseException:
+        engine.abandon()
+        raise
 
     assert counts["taken"] > LINES_OF_A_ROUND // 4
     assert counts["refused"] > LINES_OF_A_ROUND // 10
-    assert unsent_rows(connection, schema_name, lines) == []
+    assert unsent_rows(connection, dataset_schema, lines) == []
     assert all(isinstance(json.loads(state), object) for state in states)
 
 

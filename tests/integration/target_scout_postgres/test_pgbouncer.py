@@ -1,0 +1,140 @@
+"""Behind PgBouncer: session pools are fine, pools that lend sessions for less are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+import pytest
+
+COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+ACCOUNT = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to run as root
+START_SECONDS = 20
+
+pytestmark = pytest.mark.skipif(
+    PGBOUNCER is None and "CI" not in os.environ, reason="PgBouncer is not installed"
+)
+
+
+@pytest.fixture
+def pool(postgres: str) -> Iterator[Callable[..., str]]:
+    """Start a pooler of a mode before the server; return the URL that leads through it."""
+    home = Path(tempfile.mkdtemp(prefix="scout-pool-"))
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(mode: str, size: int) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        sockets = parse_qs(urlsplit(postgres).query)["host"][0]
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": port,
+            "unix_socket_dir": "",
+            "auth_type": "any",
+            "auth_file": home / "users",
+            "logfile": home / "log",
+            "pool_mode": mode,
+            "default_pool_size": size,
+        }
+        lines = ["[databases]", f"postgres = host={sockets} user=postgres", "[pgbouncer]"]
+        lines += [f"{name} = {value}" for name, value in settings.items()]
+        file = home / "pgbouncer.ini"
+        file.write_text("\n".join(lines) + "\n")
+        (home / "users").write_text('"postgres" ""\n')
+        if ACCOUNT:
+            for path in (home, *home.iterdir()):
+                os.chown(path, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
+        started.append(
+            subprocess.Popen(
+                [str(PGBOUNCER), str(file)],
+                cwd=home,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                user=ACCOUNT.pw_uid if ACCOUNT else None,
+                group=ACCOUNT.pw_gid if ACCOUNT else None,
+                extra_groups=[] if ACCOUNT else None,
+            )
+        )
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        wait_for(url)
+        return url
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(START_SECONDS)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg2.connect(url).close()
+        except psycopg2.OperationalError:
+            assert time.monotonic() < deadline, "PgBouncer does not answer"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def load(url: str, schema: str, home: Path) -> subprocess.CompletedProcess[bytes]:
+    config = home / "config.json"
+    config.write_text(json.dumps({"database_url": url, "default_target_schema": schema}))
+    messages = [
+        {
+            "type": "SCHEMA",
+            "stream": "t",
+            "schema": {"properties": {"id": {"type": "integer"}}},
+            "key_properties": ["id"],
+        },
+        {"type": "RECORD", "stream": "t", "record": {"id": 1}},
+        {"type": "STATE", "value": {"n": 1}},
+    ]
+    text = "\n".join(map(json.dumps, messages)).encode()
+    command = [*COMMAND, "--config", str(config)]
+    return subprocess.run(command, input=text, capture_output=True, check=False, timeout=60)
+
+
+def test_a_pool_in_session_mode_is_as_good_as_the_server(
+    pool, connection, dataset_schema, tmp_path
+):
+    done = load(pool("session", 5), dataset_schema, tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, b'{"n": 1}\n'), done.stderr
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {dataset_schema}.t")
+        assert cursor.fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"),
+    [("transaction", 1), ("transaction", 2), ("transaction", 20), ("statement", 5)],
+)
+def test_a_pool_that_lends_sessions_for_less_is_refused_at_once_with_the_reason(
+    pool, connection, dataset_schema, tmp_path, mode, size
+):
+    url = pool(mode, size)
+    began = time.monotonic()
+    done = load(url, dataset_schema, tmp_path)
+
+    assert time.monotonic() - began < 30
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"a pooler answers that lends sessions for single transactions" in done.stderr
+    assert b"a pool in session mode" in done.stderr
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [dataset_schema])
+        assert cursor.fetchall() == []
