@@ -21,6 +21,13 @@ name: {NAME}
 version: "0.1.0"
 model-paths: [models]
 """
+# Keys of generated tables are checked by Postgres; this, that every visit that is read is a visit.
+VISIT = {
+    "name": "visit_id",
+    "data_tests": [
+        {"relationships": {"arguments": {"to": "source('connect', 'visits')", "field": "id"}}}
+    ],
+}
 NOT_YAML = re.compile("[^\\t\\n\\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 JINJA = (("{{", "{ {"), ("{%", "{ %"), ("{#", "{ #"))
 
@@ -51,8 +58,11 @@ def _descriptions(models: Iterable[Model]) -> str:
             "name": model.table.name,
             "description": _plain(model.table.comment),
             "columns": [
-                {"name": each.name, "description": _plain(each.comment), "quote": True}
-                for each in (*model.table.indices, *model.table.columns)
+                *([VISIT] if model.table.kind == "visit" and not model.table.is_lesser else []),
+                *(
+                    {"name": each.name, "description": _plain(each.comment), "quote": True}
+                    for each in (*model.table.indices, *model.table.columns)
+                ),
             ],
         }
         for model in models

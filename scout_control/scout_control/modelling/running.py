@@ -112,8 +112,8 @@ def _copy(files: set[Path], home: Path, spare: Path) -> None:
 
 
 def _ended(done: Any, words: list[str]) -> Ended:
-    if done.exception is not None:
-        return Ended(returncode=NOTHING_DONE, words=words)
+    if done.exception is not None:  # which dbt itself has told; what was left out was not to blame
+        return Ended(returncode=NOTHING_DONE)
     results = getattr(done.result, "results", None) or []
     failed = [each for each in results if str(each.status) in failures.FAILED]
     return Ended(
