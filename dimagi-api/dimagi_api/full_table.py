@@ -6,6 +6,7 @@ them is complete. It must not know any API's way of paging.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,17 +15,35 @@ from functools import partial
 from typing import Any, Protocol
 
 from dimagi_api.bookmarks import Bookmarks, Entry
-from dimagi_api.errors import MissingError, RejectedError, ShapeError, UnavailableError
+from dimagi_api.errors import (
+    ApiError,
+    MissingError,
+    RejectedError,
+    ShapeError,
+    UnavailableError,
+    UnreachableError,
+)
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
+
+log = logging.getLogger(__name__)
 
 Position = dict[str, Any]
 Expand = Callable[[Sequence[Any]], Iterable[Record]]
 
 PASSES = 4
-# What a place raises that another release, or another server, has written.
-UNUSABLE = (RejectedError, MissingError, ShapeError, KeyError, IndexError, TypeError, ValueError)
+# What a place raises that has expired, or that another release or server has written.
+UNUSABLE = (
+    RejectedError,
+    MissingError,
+    ShapeError,
+    UnavailableError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+)
 OF_A_VERSION = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
 FRESH_SECONDS = 86400.0
 
@@ -105,6 +124,23 @@ class Versions:
             self._bookmarks.write(stream.name, each, left | {"last_version": version})
 
 
+def gives_up_place(error: Exception, names: str, domain: str) -> bool:
+    """Tell whether a remembered place is of no use any more, and say so in the log.
+
+    Without a connection nothing is known about it.
+    """
+    if isinstance(error, UnreachableError) or not isinstance(error, UNUSABLE):
+        return False
+    log.warning(
+        "%s of %s: the server does not go on where the last run stopped (%s); read again from the"
+        " last place that is sure",
+        names,
+        domain,
+        error.cause if isinstance(error, ApiError) else type(error).__name__,
+    )
+    return True
+
+
 def _number(entry: Entry, name: str) -> int:
     """Return a number of a state that others may have written; 0 if it is none."""
     value = entry.get(name)
@@ -147,7 +183,7 @@ class FullTableReading:
         for stream in self.streams:
             run.begin(stream, self.versions.of(stream))
         if all(was_completed(entry) for entry in entries):
-            self._finish(run)
+            finish_versions(run, self.domain, {s: {} for s in self.streams}, self.versions)
             return
         position = self._resume(entries)
         for _ in range(PASSES):
@@ -156,7 +192,6 @@ class FullTableReading:
             except ListChangedError:
                 position = None
                 continue
-            self._finish(run)
             return
         raise UnavailableError(
             f"The list behind {self._names} changed during each of {PASSES} reads.",
@@ -178,9 +213,8 @@ class FullTableReading:
         while True:
             try:
                 page = self.source.page(position)
-            except UNUSABLE:
-                if is_resumed:
-                    # What was remembered is of no use any more.
+            except UNUSABLE as error:
+                if is_resumed and gives_up_place(error, self._names, self.domain):
                     raise ListChangedError from None
                 raise
             is_resumed, position = False, page.following
@@ -193,7 +227,9 @@ class FullTableReading:
                 return
 
     def _remember(self, run: Run, position: Position | None) -> None:
+        """Remember where the next page is, or that there is none: then a version is complete."""
         if position is None:
+            complete(self.domain, {s: {} for s in self.streams}, self.versions)
             return
         for stream in self.streams:
             entry = {"version": self.versions.of(stream), "position": position}
@@ -201,20 +237,23 @@ class FullTableReading:
                 entry["scope"] = self.scope
             run.bookmarks.write(stream.name, self.domain, entry)
 
-    def _finish(self, run: Run) -> None:
-        finish_versions(run, self.domain, {s: {} for s in self.streams}, self.versions)
-
 
 def finish_versions(
     run: Run, domain: str, streams: Mapping[ApiStream, Entry], versions: Versions
 ) -> None:
+    """Note that a domain's tables are complete, without a page."""
+    with run.output.interruption.held(), run.output.lock:
+        complete(domain, streams, versions)
+        run.output.write_state(run.bookmarks.state)
+
+
+def complete(domain: str, streams: Mapping[ApiStream, Entry], versions: Versions) -> None:
     """Note that a domain's tables are complete; activate those whose other domains are, too.
 
-    What else is to be remembered of a stream, such as a bookmark, comes with it.
+    What else is to be remembered of a stream, such as a bookmark, comes with it. For the last page:
+    so no record stands without a state behind it.
     """
-    with run.output.interruption.held(), run.output.lock:
-        for stream, kept in streams.items():
-            if versions.complete(stream, domain):
-                stream.activate()
-            versions.remember_complete(stream, domain, kept)
-        run.output.write_state(run.bookmarks.state)
+    for stream, kept in streams.items():
+        if versions.complete(stream, domain):
+            stream.activate()
+        versions.remember_complete(stream, domain, kept)

@@ -38,12 +38,13 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._is_held = True
+        was_held, self._is_held = self._is_held, True
         try:
             yield
         finally:
-            self._is_held = False
-        self.check()
+            self._is_held = was_held
+        if not was_held:
+            self.check()
 
     def check(self) -> None:
         """Raise what was held back."""

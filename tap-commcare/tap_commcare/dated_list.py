@@ -17,11 +17,13 @@ from dimagi_api.bookmarks import Entry
 from dimagi_api.errors import UnavailableError
 from dimagi_api.full_table import (
     PASSES,
+    UNUSABLE,
     ListChangedError,
     ListSource,
     Position,
     Versions,
-    finish_versions,
+    complete,
+    gives_up_place,
 )
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
@@ -63,7 +65,8 @@ class DatedListReading:
             entry["version"] = self.versions.of(self.stream)
         run.begin(self.stream, entry.get("version"))
         position = entry.get("position")
-        if position is None:
+        if position is None or not timestamps.normalise(entry.get("read_started_at")):
+            position = None
             entry["since"] = self._since(entry)
             entry["read_started_at"] = timestamps.spell(datetime.now(UTC))
         source = self.source(entry.get("since"))
@@ -73,7 +76,6 @@ class DatedListReading:
             except ListChangedError:
                 position = None
                 continue
-            self._finish(run, entry)
             return
         raise UnavailableError(
             f"The list behind {self.stream.name} changed during each of {PASSES} reads.",
@@ -92,9 +94,15 @@ class DatedListReading:
         return None if start is None else timestamps.spell(timestamps.moment(start))[:-1]
 
     def _pass(self, run: Run, source: ListSource, entry: Entry, position: Position | None) -> None:
+        is_resumed = position is not None
         while True:
-            page = source.page(position)
-            position = page.following
+            try:
+                page = source.page(position)
+            except UNUSABLE as error:
+                if is_resumed and gives_up_place(error, self.stream.name, self.domain):
+                    raise ListChangedError from None
+                raise
+            is_resumed, position = False, page.following
             records = list(self.make(page.rows))
             stamps = [r["last_modified"] for r in records if r["last_modified"] is not None]
             if entry.get("latest"):
@@ -107,7 +115,9 @@ class DatedListReading:
                 return
 
     def _remember(self, run: Run, entry: Entry) -> None:
-        if entry["position"] is not None:
+        if entry["position"] is None:
+            self._finish(run, entry)
+        else:
             run.bookmarks.write(self.stream.name, self.domain, dict(entry))
 
     def _finish(self, run: Run, entry: Entry) -> None:
@@ -118,7 +128,6 @@ class DatedListReading:
             done["replication_key"] = "last_modified"
             done["replication_key_value"] = max(values, key=timestamps.parse)
         if self.stream.reads_in_full:
-            finish_versions(run, self.domain, {self.stream: done}, self.versions)
+            complete(self.domain, {self.stream: done}, self.versions)
         else:
-            write = partial(run.bookmarks.write, self.stream.name, self.domain, done)
-            run.write_page(self, [], write)
+            run.bookmarks.write(self.stream.name, self.domain, done)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dimagi_api import timestamps
-from dimagi_api.errors import MissingError, RejectedError, ShapeError
-from dimagi_api.full_table import Versions, finish_versions
+from dimagi_api.full_table import UNUSABLE, Versions, finish_versions, gives_up_place
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
@@ -97,10 +96,11 @@ class TimedReading:
         start = self._common_start()
         try:
             self._read(run, start)
-        except (RejectedError, MissingError, ShapeError):
-            if start.more is None or self._pages:
+        except UNUSABLE as error:
+            is_resumed = start.more is not None and not self._pages
+            names = " and ".join(stream.name for stream in self.streams)
+            if not is_resumed or not gives_up_place(error, names, self.domain):
                 raise
-            # The place that was remembered is of no use any more.
             self._read(run, self.members[0].start_by_time)
 
     def _read(self, run: Run, start: Start) -> None:

@@ -15,13 +15,15 @@ import msgspec
 from dimagi_api import timestamps
 from dimagi_api.bodies import Body
 from dimagi_api.bookmarks import Entry
-from dimagi_api.errors import RejectedError, ShapeError
+from dimagi_api.errors import ShapeError
 from dimagi_api.full_table import (
+    UNUSABLE,
     ListChangedError,
     ListPage,
     Position,
     Versions,
     finish_versions,
+    gives_up_place,
 )
 from dimagi_api.http import Api, same_origin
 from dimagi_api.messages import Record
@@ -175,11 +177,12 @@ class UcrReading:
         while asked is not None:
             try:
                 rows, following = self._page(asked)
-            except RejectedError:
-                if trail or asked == first:
-                    raise
-                asked = first  # the cursor that was remembered is of no use any more
-                continue
+            except UNUSABLE as error:
+                is_resumed = not trail and asked != first
+                if is_resumed and gives_up_place(error, self.stream.name, self.domain):
+                    asked = first
+                    continue
+                raise
             records = ucr_records(rows, source, self.domain)
             here = asked
             asked = following if rows else None
