@@ -12,7 +12,7 @@ import click
 
 from scout_control.commands.frame import Commands, wants_json, with_scout
 from scout_control.commands.progress import shown_live
-from scout_control.commands.showing import answer, facts, said, table
+from scout_control.commands.showing import answer, cell, facts, said, table
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -158,7 +158,8 @@ def _tell(ended: Run) -> None:
         named = f"(run {ended.run_id}, schema {ended.schema})"
         click.echo(f"\n{ended.dataset}: {ended.status} {named}")
     if ended.resume_at:
-        click.echo(f"Paused until {plain(ended.resume_at)}: run it again then.", err=True)
+        when = cell(plain(ended.resume_at))
+        click.echo(f"Paused until {when}; a worker goes on by itself then.", err=True)
     for text in (ended.error_message, ended.transform_error):
         if text:
             click.echo(f"Error: {text}", err=True)

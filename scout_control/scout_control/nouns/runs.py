@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
-from scout_control.rules.plain import plain
 from scout_control.rules.runs import RunStatus, Trigger
 from scout_control.store import lookups, models, runs
 from scout_control.worker import executing, preparing, queue
@@ -125,7 +124,7 @@ def _check_free(run: models.Run, *, early: bool) -> None:
             f"See: scout runs show {run.id}; or cancel it.",
         )
     if run.resume_at is not None and run.resume_at > datetime.now(UTC) and not early:
-        moment = plain(run.resume_at)
+        moment = run.resume_at.strftime("%Y-%m-%d %H:%M:%SZ")
         raise RunPausedError(
             f"{path} is paused until {moment}, as its source asked.",
             f"Run it again after {moment}, or use --early.",

@@ -18,6 +18,7 @@ MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ 
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
 OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
 REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # of scout-dbt, without values
+SUMMARY = "event=finished "  # what went before says more
 ERRORS = frozenset({"error", "critical"})
 COUNT, TOTAL = "record_count", "record_total"
 EXTRACTOR, LOADER = "extractors", "loaders"
@@ -92,7 +93,8 @@ class RunLog:
         if not text:
             return
         if plugin and str(plugin) != "meltano":
-            self.words[str(plugin)] = text
+            if not text.startswith(SUMMARY) or str(plugin) not in self.words:
+                self.words[str(plugin)] = text
         elif found := DISCOVERY_FAILED.search(str(event)):
             self.exit_codes[EXTRACTOR] = int(found[1])
         else:

@@ -46,6 +46,8 @@ def failure(log: RunLog, returncode: int = 1) -> ControlError:
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
     kind = failed[0] if failed else EXTRACTOR
     error = KINDS.get(log.exit_codes.get(kind, 0), RunFailedError)
+    if error is RunPausedError and log.resume_at:
+        return error(f"The source asks to wait until {log.resume_at}.", KEPT)
     if told := log.said(kind):  # the plugin's words end with what to do, but know no command
         return error(told, REMEDIES[error] if error is CredentialRefusedError else KEPT)
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])

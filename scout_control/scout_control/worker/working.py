@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class _Working:
     def __init__(self, site: Site, options: Options) -> None:
         self._site, self._options = site, options
         self.told_by = 0
+        self._runs_until: float | None = None
         self._lanes: list[Any] = []  # Procrastinate's Worker has few types
 
     async def run(self) -> None:
@@ -89,9 +91,10 @@ class _Working:
 
     async def _work_once(self) -> None:
         app = App(connector=queue.connector(self._site.store, **CONNECTIONS))
-        _add_tasks(app, self._site, self._options)
+        _add_tasks(app, self._site, self._options, self._is_over)
         async with app.open_async():
             lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, 1)]
+            self._runs_until = None
             self._lanes = [self._lane(app, name, concurrency) for name, concurrency in lanes]
             if self.told_by:
                 return
@@ -123,22 +126,33 @@ class _Working:
             listen_notify=False,
             fetch_job_polling_interval=LOOK_FOR_WORK_SECONDS,
             install_signal_handlers=False,
-            shutdown_graceful_timeout=self._options.grace_seconds,
+            # One that ends when it is idle waits for its runs; see ``_is_over``.
+            shutdown_graceful_timeout=None
+            if self._options.until_idle
+            else self._options.grace_seconds,
         )
 
     def _end(self, signum: int) -> None:
         self.told_by = self.told_by or signum
         self._stop_lanes()
 
+    def _is_over(self) -> bool:
+        """Tell whether runs must be handed back: some time after the lanes were told to stop."""
+        return self._runs_until is not None and time.monotonic() > self._runs_until
+
     def _stop_lanes(self) -> None:
+        self._runs_until = time.monotonic() + self._options.grace_seconds
         for lane in self._lanes:
             lane.stop()
 
 
-def _add_tasks(app: App, site: Site, options: Options) -> None:
+def _add_tasks(app: App, site: Site, options: Options, is_over: Callable[[], bool]) -> None:
     @app.task(name=queue.RUN, queue=queue.RUNS, pass_context=True)
     def run(context: JobContext, run_id: str) -> None:
-        caller = Caller(name=caller_name(), should_stop=context.should_abort)
+        def should_stop() -> bool:
+            return context.should_abort() or is_over()
+
+        caller = Caller(name=caller_name(), should_stop=should_stop)
         execute(site, uuid.UUID(run_id), caller)
 
     rounds: tuple[tuple[str, str, Callable[[datetime], object]], ...] = (

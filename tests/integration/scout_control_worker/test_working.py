@@ -68,6 +68,17 @@ def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_o
     assert installation.rows(dataset) == [(4,)]
 
 
+def test_a_worker_that_ends_when_it_is_idle_ends_its_runs_first(installation, worker):
+    dataset = installation.dataset()
+    installation.act(seconds=4)
+    installation.scout.runs.queue(dataset)
+    with worker("--until-idle", "--grace-seconds", "0.5") as last:
+        code = last.wait(120)
+
+    [run] = installation.scout.runs.list()
+    assert (code, run.status, run.attempt) == (0, "completed", 1)
+
+
 def test_a_worker_resumes_a_paused_run_by_itself_at_its_time(installation, worker):
     resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
     dataset = installation.dataset()

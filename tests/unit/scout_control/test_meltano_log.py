@@ -103,7 +103,7 @@ def test_a_pause_names_when_to_run_again():
     log = a_log(said, ended(err="Extractor failed", exit_codes={"extractors": 75}))
 
     assert log.resume_at == "2026-11-20T20:00:00Z"
-    assert "2026-11-20T20:00:00Z" in failure(log).remedy
+    assert "until 2026-11-20T20:00:00Z" in str(failure(log))
 
 
 def test_a_failed_model_is_not_a_failed_load():
