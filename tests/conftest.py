@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -17,7 +18,10 @@ from scout_control import embedded
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of an embedded Postgres that lives as long as the test session."""
+    """URL of an embedded Postgres that lives as long as the test session, or of another server."""
+    if other := os.environ.get("SCOUT_TEST_DATABASE_URL"):
+        yield other
+        return
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     try:
         yield embedded.start(home / "data", durable=False)
