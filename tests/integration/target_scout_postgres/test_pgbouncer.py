@@ -24,7 +24,8 @@ ACCOUNT = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to
 START_SECONDS = 20
 
 pytestmark = pytest.mark.skipif(
-    PGBOUNCER is None and "SCOUT_TEST_NO_SKIPS" not in os.environ, reason="PgBouncer is not installed"
+    PGBOUNCER is None and "SCOUT_TEST_NO_SKIPS" not in os.environ,
+    reason="PgBouncer is not installed",
 )
 
 
