@@ -15,9 +15,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import encrypt_password
+from psycopg2.extensions import encrypt_password, parse_dsn
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
+from scout_control.rules.expiry import LOST_PEER
 from scout_control.rules.naming import Dataset, reader_role, writer_role
 
 if TYPE_CHECKING:
@@ -128,7 +129,11 @@ def _set_members(cursor: Cursor, role: str, wanted: set[str]) -> None:
 def connect(server_url: str) -> Connection:
     """Connect to a server, or say which one does not answer."""
     try:
-        return psycopg2.connect(server_url, connect_timeout=10, application_name="scout")
+        told = parse_dsn(server_url).get("options", "")
+        options = " ".join([told, *(f"-c {name}={value}" for name, value in LOST_PEER)])
+        return psycopg2.connect(
+            server_url, connect_timeout=10, application_name="scout", options=options
+        )
     except psycopg2.OperationalError:
         raise ServerError(
             f"Postgres does not answer at {_address(server_url)}, or refuses the login.",

@@ -14,6 +14,12 @@ DEAD_AFTER = timedelta(seconds=120)
 """A run without a sign of life for so long is taken over; longer than ``ALONE_AFTER``."""
 LONGEST_ATTEMPTS = 5
 """A run whose worker died so often is not tried again before its next turn."""
+LOST_PEER = (
+    ("tcp_keepalives_idle", 15),
+    ("tcp_keepalives_interval", 5),
+    ("tcp_keepalives_count", 6),
+)
+"""Settings by which Postgres notices that a machine vanished, and frees what it had locked."""
 KEEP_HISTORY = timedelta(days=90)
 # Answers of a token endpoint after which only a person can help; anything else may pass.
 FINAL_REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.rules.expiry import LOST_PEER
 from scout_control.store.models import SCHEMA
 
 if TYPE_CHECKING:
@@ -137,4 +138,5 @@ def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET search_path TO {SCHEMA}, pg_catalog")
         cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute("; ".join(f"SET {name} = {value}" for name, value in LOST_PEER).encode())
     connection.commit()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from scout_control.errors import ServerError
+from scout_control.rules.expiry import LOST_PEER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from scout_control.store.database import Store
 
 TRY = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))"
-ON_THE_SERVER = ("tcp_keepalives_idle", 15), ("tcp_keepalives_interval", 5)
 ON_OUR_SIDE: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -89,7 +89,7 @@ class Locks:
             connection = psycopg.connect(
                 self._store.driver_url, autocommit=True, prepare_threshold=None, **ON_OUR_SIDE
             )
-            for name, value in ON_THE_SERVER:
+            for name, value in LOST_PEER:
                 connection.execute(f"SET {name} = {value}".encode())
         except psycopg.OperationalError:
             raise ServerError(
