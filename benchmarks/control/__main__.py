@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,17 +111,28 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
 
 
 def _watch(pid: int, peak: list[int]) -> None:
-    while True:
-        try:
-            process = psutil.Process(pid)
-            leashes = [
-                each for each in process.children() if "leash.py" in " ".join(each.cmdline())
-            ]
-            now = sum(each.memory_info().rss for each in (process, *leashes))
-        except psutil.Error:
-            return
+    """Follow how much memory a process and the leashes below it ever had."""
+    while (now := _peak(pid)) is not None:
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        with suppress(OSError):
+            leashes = [each for each in map(int, children.read_text().split()) if _is_leash(each)]
+            now += sum(_peak(each) or 0 for each in leashes)
         peak[0] = max(peak[0], now)
-        time.sleep(0.02)
+        time.sleep(0.1)
+
+
+def _peak(pid: int) -> int | None:
+    """Return the most memory that a process ever had, or nothing when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM")]
+    return int(found[0]) * 1024 if found else None
+
+
+def _is_leash(pid: int) -> bool:
+    return b"leash.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def bare(world: World, path: str) -> tuple[list[str], dict[str, str]]:
