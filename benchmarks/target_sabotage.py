@@ -41,8 +41,7 @@ TABLE = (
         "        self.loader.checkpoint(checkpoint)\n",
         '        self._emit(state + b"\\n" if state else b"")\n'
         "        self.loader.checkpoint(checkpoint)\n",
-        CONTRACT + "alone.py::test_a_connection_lost_in_a_transaction_ends_the_run_without_a_"
-        "false_state",
+        CONTRACT + "upsert.py::test_no_state_is_printed_before_its_commit",
     ),
     Sabotage(
         "1 SIGTERM commits what was received, exit 143",

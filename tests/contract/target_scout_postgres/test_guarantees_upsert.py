@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 
+import psycopg2
 import pytest
 
 
@@ -116,6 +118,19 @@ def test_a_printed_state_means_that_all_records_before_it_are_committed(target, 
         running.send(*people(make, (f"k{number}", "x", number)), make.state({"n": number}))
         assert running.next_state() == {"n": number}
         assert query("SELECT count(*) FROM {s}.people") == [(number,)]
+    assert running.end().code == 0
+
+
+def test_no_state_is_printed_before_its_commit(target, make, pair, postgres, dataset_schema):
+    running = target.start(batch_wait_limit_seconds=0.1)
+    running.send(pair, *people(make, ("a", "x", 1)), make.state({"n": 1}))
+    assert running.next_state() == {"n": 1}
+    with contextlib.closing(psycopg2.connect(postgres)) as other, other.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {dataset_schema}._scout_loads")  # a commit has to wait for it
+        running.send(*people(make, ("b", "y", 2)), make.state({"n": 2}))
+        with pytest.raises(AssertionError, match="no STATE was printed in time"):
+            running.next_state(seconds=1)
+    assert running.next_state() == {"n": 2}
     assert running.end().code == 0
 
 
