@@ -28,7 +28,7 @@ def wall(runs: Sequence[Run] | None) -> float | None:
 
 def ratio(above: float | None, below: float | None, digits: int = 1) -> str:
     """Return a ratio as text, a dash if a part is missing."""
-    return f"{above / below:.{digits}f}" if above and below and below > 0 else "-"
+    return f"{above / below:.{digits}f}" if above and below and min(above, below) > 0 else "-"
 
 
 def rows(task: str, count: int, found: Measured) -> list[str]:

@@ -176,10 +176,8 @@ class Engine:
         self._current = stream
         if not message.record:
             raise DataError(f"Line {self._line} is a RECORD without a record.")
-        if stream.prefix is None:
-            stream.prefix = prefix(line, stream.name)
-            if stream.prefix is not None:
-                self._by_prefix[stream.prefix] = stream
+        if stream.prefix is None or not line.startswith(stream.prefix):
+            self._learn_prefix(stream, line)
         version = version_of(message, self._line)
         if version != stream.expected and not self._versions.turned(stream, version):
             stream.dropped += 1
@@ -204,6 +202,13 @@ class Engine:
             stream.segment(self._pipeline.epoch).rows.append(row)
         self._line -= 1
         self._counted(stream, 1, len(line))
+
+    def _learn_prefix(self, stream: Stream, line: bytes) -> None:
+        """Learn how a stream's RECORD lines begin now: a version may stand before the record."""
+        self._by_prefix.pop(stream.prefix or b"", None)
+        stream.prefix = prefix(line, stream.name)
+        if stream.prefix is not None:
+            self._by_prefix[stream.prefix] = stream
 
     def _batch(self, message: Message, line: bytes) -> None:
         self._named(message)

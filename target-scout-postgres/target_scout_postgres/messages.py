@@ -52,6 +52,7 @@ DEEPEST = 5_000  # levels of objects and arrays that are read
 sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))
 MESSAGE = msgspec.json.Decoder(Message)
 NULL = Raw(b"null")
+VERSION = {"version": 0}  # may stand before the record: the fast way reads it from the line
 
 # An escape sequence counts when the backslashes before it pair up.
 NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -122,7 +123,8 @@ def prefix(line: bytes, stream: str) -> bytes | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     plain = {"type": "RECORD", "stream": stream}
-    return head + found if found and fields == plain else None
+    is_told = found and isinstance(fields, dict) and fields | VERSION == plain | VERSION
+    return head + found if is_told else None
 
 
 def stream_schema(message: Message, number: int) -> StreamSchema:

@@ -44,11 +44,11 @@ class Refresh:
     ) -> None:
         """Write the rows of a batch over those of a table; raise psycopg2's own errors."""
         if table.has_key(key):
-            self._session.run(statements.JOIN_BY_KEY)
-            self._session.run(statements.upsert(place, source, columns, key))
+            upsert = statements.upsert(place, source, columns, key)
+            self._session.run(SQL(statements.JOIN_BY_KEY) + upsert)
             return
-        self._session.run(statements.JOIN_FREELY)
-        self._session.run(statements.delete_matching(place, source, key))
+        delete = statements.delete_matching(place, source, key)
+        self._session.run(SQL(statements.JOIN_FREELY) + delete)
         self._session.run(statements.insert_all(place, source, columns))
 
     def begin(self, sink: Sink, version: int | None, *, is_announced: bool) -> None:
