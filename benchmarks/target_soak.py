@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 
 import psycopg2
 from psycopg2 import sql
@@ -104,7 +105,8 @@ class Run:
         self.begin = workload.place()
         self.first_state = threading.Event()
         self.failure: WrongError | None = None
-        self.unchecked = 0
+        self.latest: Queue[dict[str, int] | None] = Queue()
+        self.checked = 0
         self.process = subprocess.Popen(
             [COMMAND, "--config", str(config)],
             stdin=subprocess.PIPE,
@@ -112,7 +114,7 @@ class Run:
             stderr=subprocess.PIPE,
         )
         self.log = b""
-        tasks = (self._feed, self._take, self._listen)
+        tasks = (self._feed, self._take, self._check, self._listen)
         self.threads = [threading.Thread(target=task, daemon=True) for task in tasks]
         for thread in self.threads:
             thread.start()
@@ -135,13 +137,24 @@ class Run:
         for line in self.process.stdout:
             if not line.endswith(b"\n"):
                 break
-            state = json.loads(line)
-            self.first_state.set()
             try:
-                self.workload.took(state)
+                self.workload.took(json.loads(line))
+            except WrongError as error:
+                self.failure = error
+            self.first_state.set()
+            self.latest.put(self.workload.state)
+        self.latest.put(None)
+
+    def _check(self) -> None:
+        """Look into the database at once when a STATE is printed; leave out those meanwhile."""
+        while (state := self.latest.get()) is not None:
+            while not self.latest.empty() and self.latest.queue[0] is not None:
+                state = self.latest.get()
+            try:
                 self.workload.judge_state(state, self.server.rows(self.schema))
+                self.checked += 1
             except psycopg2.Error:
-                self.unchecked += 1  # the server is restarting; the check after the run comes
+                continue  # the server is restarting; the check after the run comes
             except WrongError as error:
                 self.failure = error
 
@@ -152,7 +165,7 @@ class Run:
         """Wait for the process; return its code. Nothing of it may be left on the server."""
         code = self.process.wait(PATIENCE_SECONDS * 3)
         for thread in self.threads:
-            thread.join(PATIENCE_SECONDS)
+            thread.join()
         self.process.stdout.close()
         self.process.stderr.close()
         with suppress(BrokenPipeError):
@@ -243,7 +256,7 @@ class Soak:
         is_drained = code in {0, 143} and not was_restarted
         run.workload.judge(run.begin, found, is_drained=is_drained)
         self.counts[f"{'SIGKILL' if code == -9 else f'exit {code}'}"] += 1
-        self.counts["STATE lines during a restart"] += run.unchecked
+        self.counts["STATE lines checked at once"] += run.checked
 
     def complete(self, name: str) -> None:
         """Run until the input has ended, compare each row, and begin anew."""
