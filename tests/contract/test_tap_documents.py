@@ -1,0 +1,74 @@
+"""README and plugin definition of each tap say what it has."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tap_commcare.settings
+import tap_commcare_connect.settings
+import yaml
+from tap_commcare.tap import TapCommCare
+from tap_commcare_connect.tap import TapCommCareConnect
+
+ROOT = Path(__file__).parents[2]
+
+
+class Described:
+    """A tap, and what is written about it."""
+
+    def __init__(self, tap: Any, settings: Any, always: set[str]) -> None:
+        self.tap, self.module, self.always = tap, settings, always
+        self.settings = settings.PROPERTIES.to_dict()["properties"]
+
+    @cached_property
+    def readme(self) -> str:
+        return (ROOT / self.tap.name / "README.md").read_text()
+
+    @cached_property
+    def plugin(self) -> dict[str, Any]:
+        return yaml.safe_load((ROOT / self.tap.name / f"{self.tap.name}.yml").read_text())
+
+
+TAPS = (
+    Described(TapCommCare, tap_commcare.settings, {"base_url", "domain"}),
+    Described(TapCommCareConnect, tap_commcare_connect.settings, {"base_url"}),
+)
+pytestmark = pytest.mark.parametrize("told", TAPS, ids=lambda told: told.tap.name)
+
+
+def test_the_readme_has_every_setting_with_its_default_and_meaning(told):
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", told.readme, re.MULTILINE))
+
+    for name, schema in told.settings.items():
+        default = schema.get("default")
+        assert rows[name].endswith(schema["description"])
+        assert default is None or str(default).lower() in rows[name].lower()
+
+
+def test_the_readme_has_every_stream_with_its_key(told):
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", told.readme, re.MULTILINE))
+    keys = {stream.name: ", ".join(stream.key) for stream in told.tap.stream_types}
+
+    assert keys.items() <= rows.items()
+
+
+def test_the_plugin_definition_has_every_setting_and_marks_secrets(told):
+    described = {setting["name"]: setting for setting in told.plugin["settings"]}
+
+    assert list(described) == list(told.settings)
+    for name, schema in told.settings.items():
+        assert described[name]["label"] == schema["title"]
+        assert described[name]["description"] == schema["description"]
+        assert described[name].get("sensitive", False) == schema.get("secret", False)
+        assert described[name].get("value") == schema.get("default")
+
+
+def test_the_plugin_definition_has_capabilities_and_logins(told):
+    groups = [set(group) for group in told.plugin["settings_group_validation"]]
+
+    assert set(told.plugin["capabilities"]) == {c.value for c in told.tap.capabilities}
+    assert groups == [{*told.always, *needed} for needed in told.module.LOGINS.values()]
