@@ -1,23 +1,15 @@
-"""Side by side on one sandbox: this tap and commcare-export, to /dev/null, medians of some rounds.
+"""What is measured: this tap and commcare-export 1.16, reading the same sandbox to nowhere.
 
-commcare-export is installed apart, for instance:
-
-    python -m venv /tmp/peer && /tmp/peer/bin/pip install commcare-export==1.16.0
-    .venv/bin/python benchmarks/tap/peers.py --peer /tmp/peer/bin/commcare-export
-
-Airbyte's source cannot take part: the address of www.commcarehq.org is written into it. The server
-is one process, so that with large pages its own work, not the client's, is most of the time.
+commcare-export is installed into an environment of its own below ~/.cache, on first use.
+The server is one process: with large pages and no latency its own work is most of the time.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +18,8 @@ from typing import Any
 from commcare_sandbox import Sandbox
 
 TAP = Path(sys.executable).parent / "tap-commcare"
+PACKAGE = "commcare-export==1.16.0"
+CACHE = Path.home() / ".cache" / "scout-benchmarks" / "commcare-export"
 FIELDS = {
     "case": ["id", "properties", "indexed_on", "server_date_modified", "closed", "indices"],
     "form": ["id", "form", "metadata", "indexed_on", "received_on", "archived"],
@@ -98,13 +92,18 @@ def peer_commands(peer: str, server: Sandbox, folder: Path) -> list[list[str]]:
     return commands
 
 
-def tap_command(server: Sandbox, folder: Path, concurrency: int) -> list[str]:
-    """Return the command of the tap, for cases and forms."""
+def tap_command(
+    server: Sandbox,
+    folder: Path,
+    concurrency: int,
+    streams: tuple[str, ...] = ("cases", "forms"),
+) -> list[str]:
+    """Return the command of the tap, for some streams."""
     found = subprocess.run([TAP, "--discover"], capture_output=True, check=True)
     catalog = json.loads(found.stdout)
     for entry in catalog["streams"]:
         root = next(each for each in entry["metadata"] if not each["breadcrumb"])
-        root["metadata"]["selected"] = entry["tap_stream_id"] in {"cases", "forms"}
+        root["metadata"]["selected"] = entry["tap_stream_id"] in streams
     config = {
         "base_url": server.url,
         "domain": server.domain,
@@ -120,38 +119,12 @@ def tap_command(server: Sandbox, folder: Path, concurrency: int) -> list[str]:
     return command
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", default="commcare-export")
-    parser.add_argument("--cases", type=int, default=200_000)
-    parser.add_argument("--forms", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    wanted = parser.parse_args()
-    print(f"{wanted.cases:,} cases, {wanted.forms:,} forms, medians of {wanted.rounds}\n")
-    print("| tool | latency | seconds | CPU seconds | peak MiB |")
-    print("|---|--:|--:|--:|--:|")
-    for latency in (0, 300):
-        with (
-            Sandbox(cases=wanted.cases, forms=wanted.forms, latency_ms=latency) as server,
-            tempfile.TemporaryDirectory() as name,
-        ):
-            folder = Path(name)
-            tools = {
-                "commcare-export": peer_commands(wanted.peer, server, folder),
-                "tap-commcare, one at a time": [tap_command(server, folder, 1)],
-                "tap-commcare": [tap_command(server, folder, 4)],
-            }
-            runs: dict[str, list[Figures]] = {tool: [] for tool in tools}
-            for _ in range(wanted.rounds):
-                for tool, commands in tools.items():
-                    runs[tool].append(add([measure(command) for command in commands]))
-            for tool, found in runs.items():
-                seconds = statistics.median(run.seconds for run in found)
-                cpu = statistics.median(run.cpu_seconds for run in found)
-                peak = statistics.median(run.peak_mib for run in found)
-                print(f"| {tool} | {latency} ms | {seconds:.1f} | {cpu:.1f} | {peak:.0f} |")
-
-
-if __name__ == "__main__":
-    main()
+def installed_peer() -> str:
+    """Return commcare-export, installed apart from the project if it is not there yet."""
+    program = CACHE / "bin" / "commcare-export"
+    if not program.exists():
+        uv = str(Path(sys.executable).parent / "uv")
+        subprocess.run([uv, "venv", "--quiet", str(CACHE)], check=True)
+        python = str(CACHE / "bin" / "python")
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, PACKAGE], check=True)
+    return str(program)

@@ -274,9 +274,10 @@ class Api:
 def _give_up(
     kind: type[UnavailableError], host: str | None, path: str, what: str, tries: int
 ) -> NoReturn:
+    check = "Check base_url and the network. " if kind is UnreachableError else ""
     raise kind(
         f"{host} could not be read at {path}: {what}, {tries} tries.",
-        "Run again later; the run goes on where it stopped. max_retry_seconds says how long"
+        f"{check}Run again later; the run goes on where it stopped. max_retry_seconds says how long"
         " one request is tried.",
     )
 

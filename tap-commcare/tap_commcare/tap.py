@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -36,6 +37,8 @@ from tap_commcare.streams.tables import (
     ReportRowsStream,
     UcrRowsStream,
 )
+
+NOT_IN_DOMAINS = re.compile(r"[\s/\\?#%:@]|^\.+$")
 
 
 class TapCommCare(ApiTap):
@@ -74,6 +77,11 @@ class TapCommCare(ApiTap):
         super().check_settings()
         if not self.domains:
             raise SettingsError("domain is missing.", "Name the project space to read.")
+        if any(NOT_IN_DOMAINS.search(domain) for domain in self.domains):
+            raise SettingsError(
+                "domain is no name of a project space.",
+                "Give the part of its address behind /a/, such as river-health.",
+            )
 
     @cached_property
     @override
