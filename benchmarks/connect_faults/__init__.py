@@ -1,0 +1,1 @@
+"""Every fault of a server, and what tap-commcare-connect does about it."""
