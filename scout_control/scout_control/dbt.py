@@ -108,6 +108,9 @@ def main() -> None:
     except psycopg2.Error as error:
         sys.stderr.write(f"Error: {failures.of_postgres(error)}\n")
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: the loaded data is as it was. Run again.\n")
+        raise SystemExit(130) from None
 
 
 def _with_models(call: Call, schema: str) -> int:
@@ -135,7 +138,7 @@ def _with_models(call: Call, schema: str) -> int:
     spare = call.target / "custom"
     ended = running.run([*call.arguments, *options], call.project, spare, os.environ)
     sys.stdout.writelines(f"{line}\n" for line in ended.words)
-    if build and is_building:
+    if build and is_building and ended.returncode not in running.INTERRUPTED.values():
         is_complete = ended.returncode == 0 and not call.is_selective
         with building.opened(conninfo, schema) as cursor:
             building.finish(cursor, build, call.project, ended.outcomes, is_complete=is_complete)

@@ -67,13 +67,14 @@ def run(
     left = {file for file in home.rglob("*") if file.suffix in {".sql", ".yml", ".yaml"}}
     words: list[str] = []
     while True:
-        with _held() as said, _interruptible() as interrupted:
+        with _held() as said, _interruptible(said) as interrupted:
             done = dbtRunner().invoke(list(arguments))
             was_read = said.is_through
             culprits = set() if was_read else _culprits(done.exception, left, home)
             if not culprits:
                 said.let_through()
         if interrupted:
+            words.append("Interrupted: what was built stays, the rest is as it was. Run again.")
             return Ended(returncode=INTERRUPTED[interrupted[0]], words=words)
         if not culprits:
             return _ended(done, words)
@@ -130,8 +131,11 @@ class _Held(io.TextIOBase):
         self.behind = behind
         self.kept: list[str] = []
         self.is_through = False
+        self.is_silent = False
 
     def write(self, text: str, /) -> int:
+        if self.is_silent:
+            return len(text)
         if self.is_through:
             return int(self.behind.write(text))
         self.kept.append(text)
@@ -160,12 +164,13 @@ def _held() -> Iterator[_Held]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Let dbt cancel what runs in the database when this process is told to end."""
+def _interruptible(said: _Held) -> Iterator[list[int]]:
+    """Let dbt cancel what runs in the database, without a word, when this process is to end."""
     caught: list[int] = []
 
     def end(signum: int, _frame: FrameType | None) -> None:
         caught.append(signum)
+        said.is_silent = True
         raise KeyboardInterrupt
 
     before = {signum: signal.signal(signum, end) for signum in INTERRUPTED}

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,32 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
     assert "Encountered an error" not in done.stdout
     assert world.ask("SELECT n FROM fine") == [(0,)]
     assert {"stg_commcare__cases", "commcare_case_links"} <= set(world.views)
+
+
+def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, world):
+    world.load_nothing(streams)
+    sleepy = "{{ config(materialized='table') }} select pg_sleep(600)::text as x"
+    (world.project / "models/custom/sleepy.sql").write_text(sleepy)
+    running = (
+        "SELECT count(*)::int FROM pg_stat_activity WHERE query ~ 'pg_sleep[(]600[)]'"
+        " AND state = 'active' AND pid <> pg_backend_pid()"
+    )
+    with subprocess.Popen(
+        [PROGRAMS / "scout-dbt", "build", "--exclude-resource-type", "unit_test"],
+        env=world.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as child:
+        while child.poll() is None and world.ask(running) == [(0,)]:
+            time.sleep(0.2)
+        child.terminate()
+        said, _ = child.communicate(timeout=60)
+
+    assert child.returncode == 143
+    assert said.splitlines()[-1].startswith("Interrupted: ")
+    assert "Traceback" not in said
+    assert world.ask(running) == [(0,)]
 
 
 def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
