@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg2
+from psycopg import pq
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
@@ -38,8 +39,9 @@ PLAIN_PATH = re.compile(
     r"[\w/.@+=-]+", re.ASCII
 )  # no comma, quote or blank: it goes into a setting
 SHORT_PLACE = Path("/tmp")  # noqa: S108 - made 0700 and checked to be ours before use
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
+START_SECONDS = 120.0  # of a machine that is busy; one that cannot start ends, and is seen at once
+STOP_SECONDS = 60.0
+LAUNCHES = 4
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -53,7 +55,7 @@ def start(data: Path, *, durable: bool = True) -> str:
     data = data.absolute()
     with _lock(data):
         sockets = _socket_directory(data)
-        if not _answers(sockets):
+        if not _becomes_ready(sockets):
             _make_private(data)
             _make_private(sockets)
             if not (data / "PG_VERSION").exists():
@@ -68,7 +70,7 @@ def stop(data: Path) -> bool:
     if not data.parent.exists():
         return False
     with _lock(data):
-        if not (data / "postmaster.pid").exists() or not _answers(_socket_directory(data)):
+        if not (data / "postmaster.pid").exists() or not _is_there(_socket_directory(data)):
             return False
         pid = int((data / "postmaster.pid").read_text().splitlines()[0])
         for request in (signal.SIGINT, signal.SIGQUIT):  # fast, then immediate shutdown
@@ -216,31 +218,52 @@ def _launch(data: Path, sockets: Path, *, durable: bool) -> None:
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     command = ["postgres", "-D", str(data)]
-    _children[data] = _spawn(
-        data, command + [f"--{name}={value}" for name, value in settings.items()]
+    command += [f"--{name}={value}" for name, value in settings.items()]
+    for attempt in range(LAUNCHES):  # what a killed server left behind ends in a moment
+        if attempt:
+            time.sleep(1.0)
+        if (before := _children.pop(data, None)) is not None:
+            before.poll()
+        _children[data] = _spawn(data, command)
+        if _is_ready(_children[data], sockets):
+            return
+        if _children[data].poll() is None:
+            break
+    raise ServerError(
+        f"The embedded Postgres in {data} did not start.", f"Its last words are in {_log(data)}."
     )
-    _wait_until_ready(data, sockets)
 
 
-def _wait_until_ready(data: Path, sockets: Path) -> None:
+def _is_ready(child: subprocess.Popen[bytes], sockets: Path) -> bool:
+    """Wait until a server takes connections; tell whether it does."""
     until = time.monotonic() + START_SECONDS
-    while not _answers(sockets):
-        if _children[data].poll() is not None or time.monotonic() > until:
-            raise ServerError(
-                f"The embedded Postgres in {data} did not start.",
-                f"Its last words are in {_log(data)}.",
-            )
+    while child.poll() is None and not _answers(sockets) and time.monotonic() < until:
         time.sleep(0.02)
+    return child.poll() is None and _answers(sockets)
+
+
+def _becomes_ready(sockets: Path) -> bool:
+    """Wait for a server that is starting or ending; tell whether one takes connections then."""
+    until = time.monotonic() + START_SECONDS
+    while _is_there(sockets) and not _answers(sockets) and time.monotonic() < until:
+        time.sleep(0.02)
+    return _answers(sockets)
 
 
 def _answers(sockets: Path) -> bool:
+    """Tell whether a server takes connections there, even if it has no free one just now."""
+    return _ping(sockets) == pq.Ping.OK
+
+
+def _is_there(sockets: Path) -> bool:
+    """Tell whether a server runs there: also one that is starting, recovering or ending."""
+    return _ping(sockets) in {pq.Ping.OK, pq.Ping.REJECT}
+
+
+def _ping(sockets: Path) -> int:
     if not (sockets / SOCKET_NAME).exists():
-        return False
-    try:
-        psycopg2.connect(host=str(sockets), user="postgres", dbname="postgres").close()
-    except psycopg2.OperationalError:
-        return False
-    return True
+        return pq.Ping.NO_RESPONSE
+    return pq.PGconn.ping(f"host={sockets} user=postgres dbname=postgres".encode())
 
 
 def _ended(data: Path, pid: int) -> bool:
@@ -248,10 +271,10 @@ def _ended(data: Path, pid: int) -> bool:
     until = time.monotonic() + STOP_SECONDS
     child = _children.get(data)
     while time.monotonic() < until:
-        if child is not None and child.poll() is not None:
+        if child is not None and child.pid == pid and child.poll() is not None:
             del _children[data]
             return True
-        if child is None and not _exists(pid):
+        if (child is None or child.pid != pid) and not _exists(pid):
             return True
         time.sleep(0.02)
     return False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -48,6 +49,33 @@ def test_starting_it_twice_finds_the_one_that_runs(data):
     first = embedded.start(data, durable=False)
 
     assert embedded.start(data, durable=False) == first
+
+
+def test_a_server_without_a_free_connection_is_not_started_anew(folder):
+    data = folder / "data"
+    first = embedded.start(data, durable=False)
+    try:
+        with ExitStack() as opened:
+            with suppress(psycopg2.OperationalError):
+                for _ in range(200):
+                    opened.enter_context(closing(psycopg2.connect(first)))
+            with pytest.raises(psycopg2.OperationalError):
+                psycopg2.connect(first)
+
+            assert embedded.is_running(data)
+            assert embedded.start(data, durable=False) == first
+    finally:
+        assert embedded.stop(data)
+
+
+def test_a_server_that_was_killed_recovers_on_the_next_start(folder):
+    data = folder / "data"
+    url = embedded.start(data, durable=False)
+    pid = int((data / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    assert embedded.start(data, durable=False) == url
+    psycopg2.connect(url).close()
+    assert embedded.stop(data)
 
 
 def test_other_accounts_of_the_machine_cannot_reach_files_or_socket(data):
