@@ -45,13 +45,21 @@ def test_one_run_outlives_many_tokens_without_repeating_a_page(tmp_path, tap_on,
     with Sandbox(cases=400, forms=200, access_token_seconds=1, latency_ms=110) as server:
         chosen = oauth(server, credential_file=str(file))
 
-        run = tap_on(server)(catalog=select("cases", "forms"), page_size=10, **chosen)
+        run = tap_on(server)(
+            catalog=select("cases", "forms"), page_size=10, concurrency=1, **chosen
+        )
 
+        asked = server.requests()
         alive = server.refresh_token
     assert run.code == 0, run.log
     assert len(run.ids("cases")) == len(set(run.ids("cases"))) == 400
     assert len(run.ids("forms")) == len(set(run.ids("forms"))) == 200
-    assert run.log.count("The access token was refreshed") >= 4
+    # The first token, and five that follow it.
+    assert run.log.count("The access token was refreshed") >= 6
+    pages = sum(n for path, n in asked["by_path"].items() if "/api/" in path)
+    refused = asked["by_status"].get("401", 0)
+    # Cases: 40 and an empty one. Forms: each page begins with the row that ended the one before.
+    assert pages - refused <= 41 + 23
     assert json.loads(file.read_text())["refresh_token"] == alive
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for secret in (alive, chosen["refresh_token"], chosen["client_secret"]):
