@@ -7,6 +7,7 @@ only, through a forwarder at each end.
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -162,5 +163,5 @@ def postgres(folder: Path, port: int) -> Iterator[str]:
             time.sleep(0.1)
         yield f"postgresql://postgres@/postgres?host={data}&port={port}"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)
         server.wait()
