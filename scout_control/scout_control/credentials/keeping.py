@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, update
@@ -55,7 +56,8 @@ class Owner:
             )
 
     def __str__(self) -> str:
-        return f"--user {self.user_id}" if self.user_id else f"--project {self.project_id}"
+        kind, name = ("user", self.user_id) if self.user_id else ("project", self.project_id)
+        return f"--{kind} {quote(name or '')}"
 
     @classmethod
     def of(cls, dataset: Dataset) -> Owner:
@@ -120,7 +122,7 @@ def login_for(
     """
     source, owner = dataset.project_source.source, Owner.of(dataset)
     found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
-    how = f"scout credentials connect {source.name} {owner}"
+    how = f"scout credentials connect {quote(source.name)} {owner}"
     if found is None:
         if not source_type.needs_login:
             return Login(credential_id=None, kind="none", fields={})

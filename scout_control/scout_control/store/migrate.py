@@ -8,9 +8,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from scout_control.errors import SettingsError
 from scout_control.store import queue_schema
 from scout_control.store.database import refusal
 from scout_control.store.models import SCHEMA
@@ -39,6 +41,11 @@ def migrate(store: Store, revision: str = "head") -> str:
                 queue_schema.upgrade(connection)
     except DBAPIError as error:
         raise refusal(error) from None
+    except CommandError:
+        raise SettingsError(
+            f"The store's version ({version(store)}) is none that this program knows: it is newer.",
+            "Bring this program to the version of the others that use the store.",
+        ) from None
     return version(store) or ""
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from scout_control import scratch
@@ -71,7 +72,7 @@ def missing(source: str, owner: Owner) -> CredentialMissingError:
     """Return the error of a login that is not there."""
     return CredentialMissingError(
         f"No account is connected for {source} {owner}.",
-        f"Connect one: scout credentials connect {source} {owner}",
+        f"Connect one: scout credentials connect {quote(source)} {owner}",
     )
 
 
@@ -79,7 +80,7 @@ def refused(source: str, owner: Owner) -> CredentialRefusedError:
     """Return the error of a login that the source refuses."""
     return CredentialRefusedError(
         f"{source} refuses the login of {owner}.",
-        f"Connect again: scout credentials connect {source} {owner}",
+        f"Connect again: scout credentials connect {quote(source)} {owner}",
     )
 
 

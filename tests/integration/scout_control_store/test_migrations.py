@@ -74,3 +74,13 @@ def _is_ours(name, kind, _parents):
     if kind == "schema":
         return name == SCHEMA
     return not (kind == "table" and (name.startswith("procrastinate") or name == "queue_version"))
+
+
+def test_a_store_of_a_newer_program_is_left_alone(empty_store):
+    migrate.migrate(empty_store)
+    with empty_store.begin() as session:
+        session.execute(text("UPDATE scout_control.alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(SettingsError, match="it is newer"):
+        migrate.migrate(empty_store)
+    assert migrate.version(empty_store) == "9999"
