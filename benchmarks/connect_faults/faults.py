@@ -182,7 +182,7 @@ FAULTS: tuple[tuple[str, Spoil], ...] = (
     ("no key opportunities in the list of everything", at("opp_org", changed(opportunities=None))),
     ("500 for the list of everything", at("opp_org", status(500, html=True))),
     (
-        "an opportunity is no longer listed",
+        "an opportunity is no longer listed, and so not read",
         at("opp_org", lambda _a, r: Reply(r.body | {"opportunities": r.body["opportunities"][:2]})),
     ),
 )
