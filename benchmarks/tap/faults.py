@@ -26,7 +26,8 @@ HEAD = """# tap-commcare: every fault, and what it does
 Written by `python -m benchmarks.tap.faults`, which plants each fault in the sandbox while {cases}
 cases, {forms} forms and all users are read, 25 to a page. Where a run ended early, a second one
 went on from its last state without the fault. *Lost* is what no run emitted; *repeated* is what
-was emitted more than once.
+was emitted more than once; the 26 users are read in full by every run, so a second run repeats them
+if the first one had them.
 
 | fault | exit code, then that of the next run | what it says | lost | repeated |
 |---|---|---|--:|--:|
