@@ -12,7 +12,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -51,6 +51,57 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
+OPTIONS = st.fixed_dictionaries(
+    {
+        "batch_size_rows": st.integers(1, 5),
+        "batch_size_bytes": st.sampled_from([1, 300, 4_000_000]),
+        "batch_wait_limit_seconds": st.sampled_from([0, 5]),
+        "hard_delete": st.booleans(),
+        "add_record_metadata": st.booleans(),
+    }
+)
+WRITTEN = st.booleans()
+
+
+class Load(NamedTuple):
+    """What is loaded, and how."""
+
+    properties: dict[str, str]
+    is_keyed: bool
+    runs: list[list[Any]]
+    method: str
+    options: dict[str, Any]
+    is_announced: bool  # a refresh prints ACTIVATE_VERSION before its records too
+    is_ascii: bool
+
+    def schema(self) -> dict[str, Any]:
+        properties = {name: KINDS[kind][0] for name, kind in self.properties.items()}
+        return {
+            "type": "SCHEMA",
+            "stream": "t",
+            "schema": {"properties": {"key": {"type": "string"}} | properties},
+            "key_properties": ["key"] if self.is_keyed else [],
+        }
+
+    def messages(self, number: int) -> tuple[list[Any], int]:
+        """The messages of a run, and how many STATE messages are among them."""
+        extra = {"version": number} if self.method == "refresh" else {}
+        activate = [{"type": "ACTIVATE_VERSION", "stream": "t", **extra}] if extra else []
+        found = [self.schema(), *(activate if self.is_announced else [])]
+        states = 0
+        for item in [*self.runs[number - 1], *activate, *(["STATE"] if extra else [])]:
+            if item == "STATE":
+                states += 1
+                found.append({"type": "STATE", "value": {"n": states}})
+            elif item == "SCHEMA":
+                found.append(self.schema())
+            elif item in activate:
+                found.append(item)
+            else:
+                found.append({"type": "RECORD", "stream": "t", "record": item, **extra})
+        return found, states
+
+
 @st.composite
 def loads(draw: Any) -> Any:
     """A stream: its properties, whether it has a key, its runs of records with STATEs between."""
@@ -64,7 +115,8 @@ def loads(draw: Any) -> Any:
     item = st.one_of(record, record, record, st.just("STATE"), st.just("SCHEMA"))
     runs = draw(st.lists(st.lists(item, max_size=12), min_size=1, max_size=3))
     method = draw(st.sampled_from(["upsert", "upsert", "append-only", "overwrite", "refresh"]))
-    return properties, is_keyed, runs, method, draw(st.integers(1, 5)), draw(st.booleans())
+    options = draw(OPTIONS) | {"load_method": "upsert" if method == "refresh" else method}
+    return Load(properties, is_keyed, runs, method, options, draw(st.booleans()), draw(WRITTEN))
 
 
 def plain(value: Any) -> Any:
@@ -147,46 +199,16 @@ def json_or(value: Any, kind: str) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 def test_tables_equal_the_model(postgres, connection, tmp_path_factory, load):
-    properties, is_keyed, runs, method, batch_rows, is_ascii = load
     schema_name = "data_model_test"
     with connection.cursor() as cursor:
         cursor.execute(f"DROP SCHEMA IF EXISTS {schema_name} CASCADE; SET timezone = 'UTC'")
     config = tmp_path_factory.mktemp("model") / "config.json"
-    options = {
-        "database_url": postgres,
-        "default_target_schema": schema_name,
-        "batch_size_rows": batch_rows,
-        "load_method": "upsert" if method == "refresh" else method,
-        "batch_wait_limit_seconds": 0 if batch_rows == 1 else 5,
-    }
+    options = {"database_url": postgres, "default_target_schema": schema_name, **load.options}
     config.write_text(json.dumps(options))
-    schema = {
-        "type": "SCHEMA",
-        "stream": "t",
-        "schema": {
-            "properties": {"key": {"type": "string"}}
-            | {name: KINDS[kind][0] for name, kind in properties.items()}
-        },
-        "key_properties": ["key"] if is_keyed else [],
-    }
-    model = Model(is_keyed=is_keyed, method=method)
-    for number, items in enumerate(runs, start=1):
-        extra = {"version": number} if method == "refresh" else {}
-        messages: list[Any] = [schema]
-        states = 0
-        for item in items:
-            if item == "STATE":
-                states += 1
-                messages.append({"type": "STATE", "value": {"n": states}})
-            elif item == "SCHEMA":
-                messages.append(schema)
-            else:
-                messages.append({"type": "RECORD", "stream": "t", "record": item, **extra})
-        if method == "refresh":
-            messages.append({"type": "ACTIVATE_VERSION", "stream": "t", **extra})
-            messages.append({"type": "STATE", "value": {"n": states + 1}})
-            states += 1
-        text = "\n".join(encoded(message, is_ascii=is_ascii) for message in messages)
+    model = Model(is_keyed=load.is_keyed, method=load.method)
+    for number, items in enumerate(load.runs, start=1):
+        messages, states = load.messages(number)
+        text = "\n".join(encoded(message, is_ascii=load.is_ascii) for message in messages)
         done = subprocess.run(
             [*COMMAND, "--config", str(config)],
             input=text.encode(),
@@ -202,17 +224,17 @@ def test_tables_equal_the_model(postgres, connection, tmp_path_factory, load):
 
     expected = [
         {
-            name: json_or(without_nul(value), properties.get(name, "text"))
+            name: json_or(without_nul(value), load.properties.get(name, "text"))
             for name, value in row.items()
         }
         for row in model.rows
     ]
-    found = stored(connection, schema_name, properties)
+    found = stored(connection, schema_name, load.properties)
     assert sorted(map(comparable, found)) == sorted(map(comparable, expected))
 
 
 def stored(connection: Any, schema: str, properties: dict[str, str]) -> list[dict[str, Any]]:
-    """The table's rows by the properties' own names."""
+    """The rows that are not marked as deleted, by the properties' own names, without metadata."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT attname::text, col_description(attrelid, attnum) FROM pg_attribute "
@@ -228,5 +250,8 @@ def stored(connection: Any, schema: str, properties: dict[str, str]) -> list[dic
             for name, value in zip(columns, row, strict=True):
                 if value is not None:
                     values[name] = json_or(value, properties.get(name, "text"))
-            result.append(values)
+            if "_sdc_deleted_at" not in values:
+                result.append(
+                    {name: value for name, value in values.items() if not name.startswith("_sdc_")}
+                )
         return result
