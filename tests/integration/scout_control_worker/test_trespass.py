@@ -18,7 +18,8 @@ from psycopg2 import errors, sql
 from scout_control.rules.naming import query_role, reader_role, writer_role
 
 READER, PERSON, QUERY, WRITER, MELTANO = "reader", "person", "query", "writer", "meltano"
-REFUSED = (errors.InsufficientPrivilege, errors.InvalidSchemaName, errors.UndefinedTable)
+# A role that may not look into a schema is told that there is nothing.
+REFUSED = (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable)
 # With {other} and {mine} for schemas, {reader} {writer} {query} for the other owner's roles.
 ANYBODY_TRIES = (
     "SELECT * FROM {other}.things",
@@ -83,7 +84,7 @@ ANYBODY_TRIES = (
     "SELECT scout_control.touch('{other}')",
     "CREATE OR REPLACE FUNCTION scout_control.touch(text) RETURNS boolean LANGUAGE sql AS "
     "'SELECT true'",
-    "SELECT scout_control.procrastinate_fetch_job_v2(ARRAY['runs'], 1)",
+    "SET search_path TO scout_control; SELECT procrastinate_fetch_job_v2(ARRAY['runs'], 1)",
 )
 TRIES_ON_MELTANO = (
     "SELECT * FROM scout_meltano.state",
@@ -163,6 +164,7 @@ def as_role(installation, role):
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")  # which anybody may do
             yield cursor
 
 
@@ -253,7 +255,7 @@ def worker(installation):
         process.wait()
 
 
-def wait_until(is_so, seconds=40.0):
+def wait_until(is_so, seconds=120.0):
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until, "it did not happen in time"
