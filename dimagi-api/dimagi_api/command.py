@@ -27,6 +27,7 @@ from dimagi_api.errors import (
     OutputClosedError,
     SettingsError,
 )
+from dimagi_api.memory import give_back_pages
 from dimagi_api.messages import flush
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
         for complaint in error.errors:
             log.error("%s", complaint)  # noqa: TRY400 - no traceback reaches a user
         raise SystemExit(SettingsError.exit_code) from None
+    give_back_pages()
     tap.interruption.listen()
     _act(tap, is_discovery=is_discovery, test=options["test"])
     raise SystemExit(tap.exit_code)
