@@ -58,23 +58,23 @@ def test_a_mark_of_no_tells_that_a_field_is_plain():
     assert "canary" not in str(encrypt_credentials(config, KEYRING))
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "canary",  # plain, and marked
-        "",
-        None,
-        7,
-        {"a": "canary"},
-        "gAAAAA" + "x" * 20,
-        "\ud800",
-        Keyring.of(generate()).encrypt({"value": "canary"}).decode(),
-        KEYRING.encrypt({"value": "canary"}).decode()[:-10],
-        KEYRING.encrypt({"api_key": "canary"}).decode(),  # of a stored login
-        Fernet(KEY).encrypt(b"canary").decode(),  # of another program
-        Fernet(KEY).encrypt(b"[1]").decode(),
-    ],
-)
+UNOPENED = {
+    "plain": "canary",
+    "empty": "",
+    "nothing": None,
+    "number": 7,
+    "object": {"a": "canary"},
+    "no token": "gAAAAA" + "x" * 20,
+    "half a character": "\ud800",
+    "another key": Keyring.of(generate()).encrypt({"value": "canary"}).decode(),
+    "cut short": KEYRING.encrypt({"value": "canary"}).decode()[:-10],
+    "a stored login": KEYRING.encrypt({"api_key": "canary"}).decode(),
+    "another program": Fernet(KEY).encrypt(b"canary").decode(),
+    "a list": Fernet(KEY).encrypt(b"[1]").decode(),
+}
+
+
+@pytest.mark.parametrize("token", UNOPENED.values(), ids=UNOPENED.keys())
 @pytest.mark.parametrize("act", [encrypt_credentials, decrypt_credentials])
 def test_what_is_marked_and_does_not_open_is_refused_without_showing_it(act, token):
     with pytest.raises(SettingsError, match="api_key is marked as encrypted") as refused:
