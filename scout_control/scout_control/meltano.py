@@ -89,7 +89,7 @@ class Ended:
             return RunInterruptedError("The run was ended.", "Run again: it goes on from there.")
         if self.log.transform_error:
             return transform_failure(self.log)
-        return failure(self.log)
+        return failure(self.log, self.returncode)
 
 
 class Run:

@@ -12,8 +12,8 @@ ALONE_AFTER = timedelta(seconds=60)
 """A worker that has not reached the store for so long ends its own run."""
 DEAD_AFTER = timedelta(seconds=120)
 """A run without a sign of life for so long is taken over; longer than ``ALONE_AFTER``."""
-LONGEST_ATTEMPTS = 5
-"""A run whose worker died so often is not tried again before its next turn."""
+MOST_DEATHS = 5
+"""A run whose worker died so often, without a pause between, waits for its next turn."""
 LOST_PEER = (
     ("tcp_keepalives_idle", 15),
     ("tcp_keepalives_interval", 5),

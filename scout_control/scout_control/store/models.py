@@ -273,6 +273,8 @@ class Run(Identified, Base):
     trigger: Mapped[str] = mapped_column(server_default="manual")
     is_full_refresh: Mapped[bool] = mapped_column(server_default=text("false"))
     attempt: Mapped[int] = mapped_column(server_default="0")
+    deaths: Mapped[int] = mapped_column(server_default="0")
+    """How often its worker died since it last paused."""
     worker: Mapped[str | None]
     pid: Mapped[int | None]
     started_at: Mapped[datetime | None]

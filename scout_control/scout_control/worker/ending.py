@@ -99,6 +99,7 @@ def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) 
         RunStatus.PAUSED,
         facts.worker,
         resume_at=resume_at,
+        deaths=0,  # it came as far as its source let it
         **_columns(run, facts, RunStatus.PAUSED),
     )
     if is_ours:

@@ -66,8 +66,9 @@ def take_over(site: Site, now: datetime) -> int:
 
 
 def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
-    if run.attempt < expiry.LONGEST_ATTEMPTS:
-        moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None)
+    deaths = run.deaths + 1
+    if deaths < expiry.MOST_DEATHS:
+        moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
         if moved:
             queue.defer(site.store, session, run.id)
             audit.record(session, "taken over", "run", run.id, attempt=run.attempt)
@@ -78,6 +79,7 @@ def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
         RunStatus.FAILED,
         run.worker,
         completed_at=now,
+        deaths=deaths,
         phase="done",
         error_code="INTERNAL_ERROR",
         error_message=DIED,

@@ -196,3 +196,29 @@ def test_a_person_may_go_on_early_and_the_waiting_job_then_does_nothing(installa
     assert jobs(installation, run) == 1
     assert attend(site, run) is None
     assert living(installation, dataset) == []
+
+
+def test_pauses_do_not_count_as_deaths_of_its_worker(installation, site, paused):
+    dataset, run = paused()
+    asked(installation, "UPDATE runs SET attempt = 7 WHERE id = %s", str(run.id))
+    statuses = []
+    for _ in range(5):
+        let_time_pass(installation, run)
+        with site.store.begin() as session:
+            assert runs.claim(session, run.id, "w", now())
+        upkeep.take_over(site, now() + LONG)
+        statuses.append(installation.scout.runs.show(str(run.id)).status)
+
+    assert statuses == ["queued"] * 4 + ["failed"]
+    assert installation.scout.datasets.show(dataset).status == "error"
+    assert "worker died" in installation.scout.runs.show(str(run.id)).error_message
+
+
+def test_a_pause_forgets_that_its_worker_died(installation, site, paused):
+    _, run = paused()
+    asked(installation, "UPDATE runs SET deaths = 4 WHERE id = %s", str(run.id))
+    let_time_pass(installation, run)
+    installation.act(exit=75, words="event=paused resume_at=2099-01-01T00:00:00Z")
+    assert attend(site, run).status == "paused"
+
+    assert asked(installation, "SELECT deaths FROM runs WHERE id = %s", str(run.id)) == [(0,)]

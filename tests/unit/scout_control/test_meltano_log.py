@@ -124,3 +124,41 @@ def test_a_failed_model_is_not_a_failed_load():
 def test_a_run_that_dies_without_a_word_still_has_an_error():
     assert "without saying why" in failure(RunLog()).cause
     assert failure(RunLog(), -9).cause == "Meltano was killed by signal 9."
+
+
+def test_a_run_whose_meltano_was_killed_below_its_leash_says_so():
+    assert failure(RunLog(), 137).cause == "Meltano was killed by signal 9."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This Session's transaction has been rolled back due to a previous exception during flush. "
+        "To begin a new transaction with this Session, first issue Session.rollback().",
+        '(psycopg2.OperationalError) connection to server on socket "/run/x/.s.PGSQL.5432" failed',
+        "(psycopg2.errors.AdminShutdown) terminating connection due to administrator command",
+        "(psycopg2.InterfaceError) connection already closed",
+        "Can't reconnect until invalid transaction is rolled back.",
+    ],
+)
+def test_a_database_that_was_away_is_told_in_plain_words(said):
+    for log in (
+        a_log({"event": said + "\n(Background on this error at: ...)", "level": "error"}),
+        a_log(ended(err=said)),
+    ):
+        assert str(failure(log)) == (
+            "The database of the store was not reachable, so Meltano could not go on. "
+            "What was committed is kept. Run again: it goes on from there."
+        )
+    log = a_log(ended(block_type="InvokerCommand", err=said))
+    assert transform_failure(log).cause == (
+        "The data is loaded, but dbt failed: "
+        "The database of the store was not reachable, so Meltano could not go on."
+    )
+
+
+def test_a_database_that_refuses_meltano_is_told_by_the_kind_of_refusal_only():
+    said = '(psycopg2.errors.DiskFull) could not extend file "base/1/2"'
+
+    assert "DiskFull" in failure(a_log(ended(err=said))).cause
+    assert "base/1/2" not in str(failure(a_log(ended(err=said))))
