@@ -63,7 +63,10 @@ class Store:
     def driver_url(self) -> str:
         """Return the URL as libpq understands it, with the password."""
         plain = self.engine.url.set(drivername="postgresql")
-        return plain.render_as_string(hide_password=False)
+        # SQLAlchemy writes spaces as " " and "+"; libpq refuses the one, and quotes the password
+        # when it does, and takes the other for what it is.
+        address, mark, options = plain.render_as_string(hide_password=False).partition("?")
+        return address.replace(" ", "%20") + mark + options.replace("+", "%20")
 
     @contextmanager
     def begin(self) -> Iterator[Session]:

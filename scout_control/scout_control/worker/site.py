@@ -94,7 +94,9 @@ class Site:
         place = f"{host}:{connection.port}" if host else ""
         address = ("postgresql", place, "/" + quote(connection.database or "", safe=""))
         return with_login(
-            urlunsplit((*address, urlencode(options), "")), login["user"], login["password"]
+            urlunsplit((*address, urlencode(options, quote_via=quote), "")),
+            login["user"],
+            login["password"],
         )
 
     def server_url_of(self, dataset: Dataset) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from scout_control.errors import ServerError, SettingsError
 from scout_control.store.database import Store
 from scout_control.store.models import Connection
@@ -27,3 +30,15 @@ def test_a_server_that_lets_nobody_write_is_named_as_such(store):
         session.add(Connection(name="default"))
 
     standby.close()
+
+
+@pytest.mark.parametrize("word", ["a b", " ", "a+b", "a%20b", "/?#[]@:&=%", "é\u00a0☃", "a\tb"])
+def test_libpq_reads_the_address_as_it_was_meant_whatever_is_in_it(word):
+    login = f"{quote(word, safe='')}:{quote(word, safe='')}"
+    options = urlencode({"host": "/a b+c", "options": f"-c x={word}"}, quote_via=quote)
+    store = Store(f"postgresql://{login}@/{quote(word, safe='')}?{options}")
+    found = conninfo_to_dict(store.driver_url)
+    store.close()
+
+    assert {found[name] for name in ("user", "password", "dbname")} == {word}
+    assert (found["host"], found["options"]) == ("/a b+c", f"-c x={word}")
