@@ -15,11 +15,13 @@ from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple
 
+from target_scout_postgres import logs
 from target_scout_postgres.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 1 << 30  # Postgres takes no larger value
 WAIT_SECONDS = 0.2  # without input for so long, open transactions end
+DRAIN_SECONDS = 60  # a signal ends the run within these, even if Postgres waits for somebody's lock
 F_SETPIPE_SZ = 1031  # Linux; the larger the pipe, the fewer the switches between tap and target
 
 
@@ -42,11 +44,26 @@ class Signals:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received = self.received or number
+        if not self.received:
+            self.received = number
+            signal.signal(signal.SIGALRM, self._give_up)
+            signal.alarm(DRAIN_SECONDS)
         try:
             os.write(self._write, b"!")
         except BlockingIOError:
             return
+
+    def _give_up(self, number: int, frame: FrameType | None) -> None:
+        """End the process: what it was writing is undone by Postgres, and no STATE tells of it."""
+        del number, frame
+        try:
+            logs.error(
+                f"Asked to end, and what was received could not be committed within "
+                f"{DRAIN_SECONDS} seconds: somebody may hold a lock on a table. What was "
+                "committed before stays. Run again; it resumes at the last STATE."
+            )
+        finally:
+            os._exit(128 + self.received)
 
     def wait(self, source: int, seconds: float) -> bool:
         """Wait for input; tell whether there is some."""

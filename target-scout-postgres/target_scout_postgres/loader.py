@@ -75,6 +75,9 @@ class Loader:
         """Go back to a layout that the stream's table still fits."""
         sink.layout = layout
         if sink.stage is not None:
+            if not sink.stage.columns.keys() >= set(layout.columns):  # it has to change first
+                self.seal()
+                self.session.commit()
             sink.stage = self.tables.stage_of(sink.live, layout)
 
     def begin(self, sink: Sink, version: int | None, *, is_announced: bool) -> None:
@@ -112,7 +115,9 @@ class Loader:
     def _stored(self, sink: Sink, table: Table, batch: Batch) -> None:
         """Store rows; find and refuse the one that Postgres cannot take."""
         layout = sink.layout
-        is_straight = not layout.key or table.is_new or table.is_direct
+        # Only a key refuses what is there already: without one, rows have to be merged.
+        is_direct = table.is_direct and table.has_key(layout.key)
+        is_straight = not layout.key or table.is_new or is_direct
         through = None if is_straight else self._batch_of(table, layout)
         try:
             with self.session.savepoint():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -239,7 +240,7 @@ class Tables:
     def add_key(self, table: Table, key: tuple[str, ...]) -> None:
         """Give a table filled in this transaction its key, keeping the last of duplicates."""
         place = self.place(table.name)
-        name = own("key", table.name)
+        name = self._free("key", table.name)
         add = statements.add_key(place, name, key)
         try:
             self._session.attempt(add)
@@ -264,7 +265,7 @@ class Tables:
             changes.append(statements.drop_constraint(place, old.constraint or ""))
             rest = [name for name in old.columns if name not in key]
             changes += [statements.drop_not_null(place, name) for name in rest]
-        name = own("key", f"{table.name} {key}")
+        name = self._free("key", f"{table.name} {key}")
         if not key:
             self._alter(table, changes)
             logs.info(f"{table.name}: dropped the key, as the stream has none now")
@@ -319,7 +320,7 @@ class Tables:
         rename = statements.rename_table(self.place(stage.name), table.name)
         self._session.execute(rename, doing=doing)
         for key in _primary(stage):
-            name = own("key", table.name)
+            name = self._free("key", table.name)
             rename = statements.rename_constraint(place, key.constraint or "", name)
             self._session.execute(rename, doing=doing)
             table.keys.append(Key(name, name, key.columns))
@@ -327,6 +328,14 @@ class Tables:
         table.attributes, table.is_direct = stage.attributes, stage.is_direct
         table.exists = True
         self._catalog.tables.pop(stage.name, None)
+
+    def _free(self, kind: str, table: str) -> str:
+        """Return a name of our own that nothing had when the run began.
+
+        A table that a user has renamed keeps the name of its key.
+        """
+        names = (own(kind, f"{table}{number or ''}") for number in count())
+        return next(name for name in names if name not in self._catalog.others)
 
     def forget(self, table: Table) -> None:
         """Drop a table of our own, in the open transaction."""

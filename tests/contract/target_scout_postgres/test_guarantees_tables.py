@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import string
+
 import pytest
 
 
@@ -193,3 +196,53 @@ def test_two_schemas_that_take_turns_lose_nothing(target, make, query, version):
     assert query("SELECT count(*), sum(age), count(name) FROM {s}.users") == [
         (50, sum(range(50)), 50)
     ]
+
+
+def test_a_table_that_somebody_renamed_keeps_its_rows_and_another_takes_its_place(
+    target, make, users, refresh, query
+):
+    rows = [make.record("users", {"id": "a", "name": "x"})]
+    target.load(users, *rows)
+    for number in (1, 2):
+        query(f"ALTER TABLE {{s}}.users RENAME TO kept_{number}")
+        assert (target.load(users, *rows) if number == 1 else refresh(7, ("a", "x"))).code == 0
+
+    for table in ("users", "kept_1", "kept_2"):
+        assert query(f"SELECT * FROM {{s}}.{table}") == [("a", "x")]
+    keys = query(
+        "SELECT count(*) FROM pg_constraint WHERE conrelid = '{s}.users'::regclass "
+        "AND contype = 'p'"
+    )
+    assert keys == [(1,)]
+
+
+def test_a_key_too_long_for_an_index_still_has_one_row_through_all_checkpoints(
+    target, make, users, query
+):
+    long = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=9000))
+    running = target.start(batch_wait_limit_seconds=0.1)
+    for number in range(3):
+        rows = [make.record("users", {"id": i, "name": f"{number}"}) for i in (long, "a")]
+        running.send(users, *rows, make.state({"n": number}))
+        assert running.next_state() == {"n": number}
+    assert running.end().code == 0
+
+    assert query("SELECT length(id), name FROM {s}.users ORDER BY 1") == [(1, "2"), (9000, "2")]
+
+
+def test_versions_whose_schemas_take_turns_end_with_their_last_rows(target, make, query):
+    first = make.schema("users", {"id": "string", "name": "string"}, ["id"])
+    second = make.schema("users", {"id": "string", "age": "integer"}, ["id"])
+
+    def of(version, name, age):
+        return make.record("users", {"id": "a", "name": name, "age": age}, version)
+
+    target.load(first, second)
+    messages = [first, of(1, "x", None), second, of(1, None, 1), make.activate("users", 1)]
+    for version in (2, 3):
+        messages += [second, of(version, None, 1), of(version, None, 2)]
+        messages += [first, of(version, "x", None), of(version, "y", None)]
+        messages += [second, of(version, None, version), make.activate("users", version)]
+    target.load(*messages, batch_size_rows=1)
+
+    assert query("SELECT id, name, age FROM {s}.users") == [("a", "y", 3)]

@@ -4,6 +4,8 @@ import json
 import shlex
 import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -155,3 +157,45 @@ def test_a_closed_stderr_does_not_end_a_run(target, make, people):
         command, shell=True, input=given, stdout=subprocess.PIPE, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "1\n")
+
+
+def test_a_signal_ends_a_run_that_waits_for_the_lock_of_somebody(
+    target, make, connection, dataset_schema, query
+):
+    """With a patience of a second instead of sixty, as the test has little time."""
+    stream = make.schema("people", {"id": "string"}, ["id"])
+    target.load(stream, make.record("people", {"id": "a"}))
+    program = (
+        "import sys; from target_scout_postgres import cli, intake; "
+        "intake.DRAIN_SECONDS = 1; sys.exit(cli.main())"
+    )
+    command = [sys.executable, "-c", program, *target.configure()[1:]]
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f'LOCK TABLE "{dataset_schema}".people IN SHARE MODE')
+    running = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        lines = [stream, make.record("people", {"id": "b"}), make.state({"n": 1})]
+        running.stdin.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+        running.stdin.flush()
+        waiting = (
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{s}.people'::regclass"
+        )
+        deadline = time.monotonic() + 30
+        while query(waiting) == [(0,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        out, log = running.communicate(timeout=30)
+    finally:
+        running.kill()
+        running.wait()
+        query("ROLLBACK")
+
+    assert (running.returncode, out) == (143, b"")
+    assert b"could not be committed within 1 seconds" in log
+    again = target.load(stream, make.record("people", {"id": "b"}), make.state({"n": 1}))
+    assert again.states == [{"n": 1}]
+    assert query("SELECT id FROM {s}.people ORDER BY id") == [("a",), ("b",)]
