@@ -202,14 +202,14 @@ TABLE = (
         "pipeline.py",
         "if is_waiting and (self.is_dirty or",
         "if is_waiting and (",
-        CONTRACT + "upsert.py::test_a_state_is_printed_while_the_input_stays_open_but_silent",
+        CONTRACT + "upsert.py::test_no_transaction_stays_open_while_the_input_is_silent",
     ),
     Sabotage(
         "9 a refused record ends with 65",
         "encoder.py",
         "            if source.required:\n",
         "            if False:\n",
-        CONTRACT + "input.py::test_a_record_that_does_not_fit_exits_65_and_names_the_property",
+        CONTRACT + "input.py::test_a_record_that_lacks_a_required_property_exits_65",
     ),
     Sabotage(
         "9 a reader of STATE that is gone ends the run with 1",
@@ -249,8 +249,8 @@ TABLE = (
     Sabotage(
         "corner: a version without records empties the table",
         "refresh.py",
-        "        elif key:\n",
-        "        elif key and stage.attributes < 0:\n",
+        "changes.append(statements.delete_missing(live, source, key))",
+        "pass",
         CONTRACT + "refresh.py::test_activating_a_version_without_records_empties_the_table",
     ),
     Sabotage(

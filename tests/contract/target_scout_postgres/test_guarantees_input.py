@@ -170,6 +170,18 @@ def test_a_record_that_does_not_fit_exits_65_and_names_the_property(
     assert query("SELECT status FROM {s}._scout_loads") == [("failed",)]
 
 
+@pytest.mark.parametrize("values", [{"id": "a"}, {"id": "a", "day": None}])
+def test_a_record_that_lacks_a_required_property_exits_65(target, make, query, values):
+    properties = {"id": {"type": "string"}, "day": {"type": "string"}}
+    stream = make.schema("visits", properties, ["id"], required=["day"])
+    good = make.record("visits", {"id": "good", "day": "1"})
+
+    result = target.run(stream, good, make.state({"n": 1}), make.record("visits", values))
+
+    refused(result, 65, "visits", "day", "Line 4")
+    assert query("SELECT id FROM {s}.visits") == [("good",)]
+
+
 def test_refused_records_can_be_kept_aside(target, make, people, query):
     bad = [{"name": "x"}, {"id": "a", "age": "old"}, {"id": "b", "age": 3}]
     result = target.load(

@@ -147,6 +147,20 @@ def test_a_state_is_printed_while_the_input_stays_open_but_silent(target, make, 
     assert running.end().states == []
 
 
+def test_no_transaction_stays_open_while_the_input_is_silent(target, make, pair, query, eventually):
+    running = target.start(batch_size_rows=1, batch_wait_limit_seconds=600)
+    running.send(pair, *people(make, ("a", "Ana", 1)), make.state({"n": 1}))
+    running.next_state()
+    running.send(*people(make, ("b", "Ben", 2)))
+
+    eventually(lambda: query("SELECT count(*) FROM {s}.people") == [(2,)])
+    assert query(
+        "SELECT count(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL "
+        "AND application_name = 'target-scout-postgres'"
+    ) == [(0,)]
+    assert running.end().states == []
+
+
 def test_an_empty_state_is_never_printed(target, make, pair):
     result = target.load(pair, make.state({}), *people(make, ("a",)), make.state(None))
 
@@ -249,11 +263,17 @@ def test_overwrite_replaces_at_the_clean_end_only(target, make, pair, query):
     assert query("SELECT id FROM {s}.people ORDER BY id") == [("c",), ("d",)]
 
 
-def test_an_interrupted_overwrite_changes_nothing_and_prints_no_state(target, make, pair, query):
+def test_an_interrupted_overwrite_changes_nothing_and_prints_no_state(
+    target, make, pair, query, eventually
+):
     target.load(pair, *people(make, ("a", "old", 1)))
     running = target.start(load_method="overwrite", batch_wait_limit_seconds=0.1)
     running.send(pair, *people(make, ("c", "new", 3)), make.state({"n": 1}))
-    time.sleep(0.6)
+    stages = (
+        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%%scout_new%%' "
+        "AND relnamespace = %s::regnamespace"
+    )
+    eventually(lambda: query(stages, target.schema) == [(1,)])
     running.signal(signal.SIGTERM)
     result = running.end()
 
