@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 
 from dimagi_api import timestamps
-from dimagi_api.errors import ApiError, RejectedError
+from dimagi_api.errors import ApiError, InterruptedRunError, RejectedError
 
 from tap_commcare.line import Cut, EndSearch, Request, only, seen_in, without
 from tap_commcare.positions import Start
@@ -201,6 +201,11 @@ class ReadAhead:
         asked = [self._submit(Request(Window(place, None))) for place in places]
         self._insert(1, [following])
         second = _page_or_none(following.future)
+        failed = [future for future in asked if _page_or_none(future) is None]
+        if failed:
+            # Met in its turn: the page that came before it is not lost.
+            following.future = failed[0]
+            return
         found = [(place, future.result()) for place, future in zip(places, asked, strict=True)]
         empty = [place for place, found_page in found if not found_page.rows]
         following.quiet_after = end = min([end, *empty])
@@ -303,6 +308,8 @@ def _page_or_none(future: Future[TimedPage] | None) -> TimedPage | None:
     """Return the page of an answer, or None for a failure."""
     try:
         return None if future is None else future.result()
+    except InterruptedRunError:
+        raise
     except ApiError:
         return None
 

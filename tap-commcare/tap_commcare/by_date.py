@@ -82,8 +82,7 @@ class ByDateSource(Generic[Row]):
                 raise ShapeError(f"{self.resource} came in another order than {self.date}.")
             is_crowd = stamps[-1] == (stamps[0] if more is None else start)
             following = {"same": stamps[-1]} if is_crowd else {"from": stamps[-1]}
-        total = answer.value.total
-        return self._page(answer, stamps, total, following)
+        return self._page(answer, stamps, _total(answer.value), following)
 
     def _crowd(self, window: Window, stamp: int, second: int | None) -> TimedPage:
         """Return a page of the rows that all bear one stamp, by their second date."""
@@ -114,20 +113,22 @@ class ByDateSource(Generic[Row]):
         counted: set[str] = set()
         total: int | None = None
         for _ in range(PASSES):
-            offset = 0
+            known, offset = len(found), 0
             while True:
                 params = [("order_by", self.second_date), *dates, ("offset", str(offset))]
                 page = self._get(params, self.page_size).value
-                if page.total != total:
+                if _total(page) != total:
                     # A row left or came, and the others moved up: what was seen proves nothing.
-                    counted, total = set(), page.total
+                    counted, total = set(), _total(page)
                 fresh = {self.facts.identity(row): row for row in page.objects}
                 found |= fresh
                 counted |= fresh.keys()
                 offset += len(page.objects)
-                if not page.objects or total is None or offset >= total:
+                is_last = page.meta.next is None if total is None else offset >= total
+                if not page.objects or is_last:
                     break
-            if total is None or len(counted) >= total:
+            # Without a total, a pass that finds nothing new has to do.
+            if len(found) == known if total is None else len(counted) >= total:
                 return list(found.values())
         raise UnavailableError(
             f"{self.resource} of {self.domain} has more equal stamps than can be told apart.",
@@ -150,10 +151,8 @@ class ByDateSource(Generic[Row]):
         allowed = integer(page.meta.limit)
         if limit is None and allowed is not None and 0 < allowed < self.page_size:
             self.page_size = allowed
-        if page.total is None:
-            is_cut = page.meta.next is not None
-        else:
-            is_cut = page.total > len(page.objects)
+        total = _total(page)
+        is_cut = page.meta.next is not None if total is None else total > len(page.objects)
         if is_cut and not page.objects:
             raise ShapeError(
                 f"{self.resource} of {self.domain} counts {page.total} rows and shows none."
@@ -183,6 +182,12 @@ class ByDateSource(Generic[Row]):
             more=more,
             asked_at=answer.asked_at,
         )
+
+
+def _total(page: Envelope[Row]) -> int | None:
+    """Return how many rows a range holds; None if that is less than what the page shows."""
+    total = page.total
+    return None if total is None or total < len(page.objects) else total
 
 
 def _range(field: str, start: int | None, end: int | None) -> Params:

@@ -8,7 +8,7 @@ Source: https://commcare-hq.readthedocs.io/api/cases-v2.html (read November 2026
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +21,7 @@ from dimagi_api.messages import Record
 
 from tap_commcare import hq
 from tap_commcare.source import More, TimedPage
-from tap_commcare.values import NULL, flag, json_object, moment, text
+from tap_commcare.values import NULL, flag, integer, json_object, moment, text
 from tap_commcare.windows import Window
 
 MOST_CASES = 5000
@@ -79,31 +79,38 @@ def case_record(row: CaseRow, domain: str) -> Record:
 
 @dataclass
 class CaseSource:
-    """The list of cases of one domain."""
+    """The list of cases of one domain.
+
+    Args:
+        page_size: What a page is expected to hold: a server may give less than it is asked for.
+    """
 
     api: Api
     domain: str
     page_size: int
     case_types: Sequence[str] = ()
+    most: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.most = self.page_size
 
     def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
         """Return a page of cases."""
         asked = (
-            str(more["next"])
-            if more
-            else self._first(window, min(limit or self.page_size, self.page_size))
+            str(more["next"]) if more else self._first(window, min(limit or self.most, self.most))
         )
         answer = self.api.get(same_origin(asked, self.api.base_url), (), self.domain, BODY)
         page = answer.value
         following = hq.next_path(page.next, asked)
-        total = page.matching_records
-        if following is not None and limit is None and 0 < len(page.cases) < self.page_size:
-            self.page_size = len(page.cases)  # the server gives less than it is asked for
+        total = integer(page.matching_records) if more is None else None
+        is_capped = following is not None and total is not None and total > len(page.cases) > 0
+        if limit is None and (is_capped or len(page.cases) > self.page_size):
+            self.page_size = len(page.cases)
         return TimedPage(
             rows=page.cases,
             ids=[row.case_id for row in page.cases],
             stamps=[self._stamp(row) for row in page.cases],
-            total=total if type(total) is int and more is None else None,
+            total=total,
             more=None if following is None else {"next": following},
             asked_at=answer.asked_at,
         )

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from dimagi_api.http import Api, new_session
 from dimagi_api.logins import bearer_login
 from dimagi_api.patience import Limits
@@ -24,7 +25,7 @@ Answer = Callable[[str, Query], list[dict[str, Any]] | int]
 
 
 @contextmanager
-def server(answer: Answer) -> Iterator[Api]:
+def server(answer: Answer, total: Callable[[int], int | None] = lambda rows: rows) -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
@@ -35,7 +36,8 @@ def server(answer: Answer) -> Iterator[Api]:
             after = (
                 f"?limit={limit}&offset={offset + limit}" if offset + limit < len(rows) else None
             )
-            meta = {"limit": limit, "offset": offset, "total_count": len(rows), "next": after}
+            count = total(len(rows))
+            meta = {"limit": limit, "offset": offset, "total_count": count, "next": after}
             body = json.dumps({"meta": meta, "objects": rows[offset : offset + limit]}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
@@ -91,7 +93,26 @@ def test_no_form_is_missed_when_one_of_many_equal_stamps_leaves_during_the_read(
         starts = [query.get(f"{name}_start", [""])[0] for name in ("indexed_on", "received_on")]
         return left if all(start <= stamp for start in starts) else []
 
-    with server(answer) as api:
+    assert {row["id"] for row in left} <= read_forms(answer)
+
+
+@pytest.mark.parametrize(
+    "total", [lambda _: None, lambda rows: min(rows, 1)], ids=["none", "too small"]
+)
+@pytest.mark.parametrize("gap", [0, 1], ids=["equal stamps", "other stamps"])
+def test_no_form_is_missed_where_the_server_does_not_count(total, gap):
+    stamps = [f"2025-02-01T00:00:{n * gap:02d}.500000Z" for n in range(40)]
+    rows = [{"id": f"f{n}", "indexed_on": at, "received_on": at} for n, at in enumerate(stamps)]
+
+    def answer(_: str, query: Query) -> list[dict[str, Any]]:
+        starts = [query.get(f"{name}_start", [""])[0] for name in ("indexed_on", "received_on")]
+        return [row for row in rows if row["indexed_on"] >= max(starts)]
+
+    assert read_forms(answer, total) == {row["id"] for row in rows}
+
+
+def read_forms(answer: Answer, total: Callable[[int], int | None] = lambda rows: rows) -> set[str]:
+    with server(answer, total) as api:
         source = ByDateSource(
             api, "d", "form/v1", forms.BODY, forms.FACTS, 10, "indexed_on", "received_on"
         )
@@ -100,5 +121,4 @@ def test_no_form_is_missed_when_one_of_many_equal_stamps_leaves_during_the_read(
         while page.more is not None:
             page = source.page(Window(None, None), page.more)
             found |= set(page.ids)
-
-    assert {row["id"] for row in left} <= found
+    return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from dimagi_api.errors import RejectedError, ShapeError
+from dimagi_api.errors import RejectedError, ShapeError, UnavailableError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_commcare.ahead import ReadAhead
@@ -31,6 +31,7 @@ class Endpoint:
     refuses_ends: bool = False
     ignores_ends: bool = False
     goes_in_circles: bool = False
+    fails_at: int = 0
     seconds: float = 0.0
     asked: int = 0
     under_way: int = 0
@@ -40,10 +41,13 @@ class Endpoint:
     def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
         with self.lock:
             self.asked += 1
+            fails = self.asked == self.fails_at
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             time.sleep(self.seconds)
+            if fails:
+                raise UnavailableError("The server answered 500.")
             return self._page(window, more, limit)
         finally:
             with self.lock:
@@ -150,6 +154,22 @@ def test_a_server_without_ends_of_windows_is_read_one_page_after_the_other(execu
     endpoint = Endpoint(crowded(list(range(0, 100_000, 100))), 50, **{habit: True})
 
     assert len(read(endpoint, executor)) == 1000
+
+
+@pytest.mark.parametrize("request_number", range(2, 12))
+def test_a_request_that_fails_loses_no_page_that_came_before_it(executor, request_number):
+    rows = crowded(list(range(0, 100_000, 100)))
+    endpoint = Endpoint(rows, 50, fails_at=request_number)
+    found: list[tuple[int, str]] = []
+
+    try:
+        for _, page in ReadAhead(endpoint, executor, lambda: 4).pages(Start(Window(None, None))):
+            found += page.rows
+    except UnavailableError:
+        assert len(found) >= 50
+    else:
+        assert found == rows
+    assert found == rows[: len(found)]
 
 
 def test_a_circle_of_links_is_an_error(executor):
