@@ -1,0 +1,346 @@
+"""Secrets of every kind are planted; then everything that others could see is searched for them.
+
+Arguments and environments as another account sees them, files, logs with all details, the answers
+of commands, Meltano's database, the store, its queue, the server's log: nothing may be in clear,
+nor in Base64, in hexadecimal digits, or as a URL or JSON spells it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.parse
+import urllib.request
+import uuid
+from base64 import b64encode, urlsafe_b64encode
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psycopg2
+import pytest
+import yaml
+from commcare_sandbox import Sandbox
+from scout_control.api import Scout
+from scout_control.credentials.encryption import generate
+from scout_control.settings import Settings
+from scout_control.store.models import Credential
+from sqlalchemy import select
+
+from scout_control import embedded, scratch
+
+ROOT = Path(__file__).parents[3]
+ANOTHER_ACCOUNT = 12345
+DATABASE_PASSWORD = "canary/of the+database&=%:@"  # with all that an address must spell otherwise
+TABLES = """
+    SELECT format('SELECT t::text FROM %I.%I AS t', schemaname, tablename) FROM pg_tables
+     WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+    UNION ALL SELECT format('SELECT t::text FROM pg_catalog.%I AS t', name)
+      FROM unnest(ARRAY['pg_authid', 'pg_description', 'pg_shdescription', 'pg_db_role_setting',
+                        'pg_stat_activity']) AS name
+"""
+# Reads what another account may of all processes, again and again; told on stdin what to look
+# for. Without root it looks as the same account, at arguments only: its environments are its own.
+LOOK = """
+import json, os, sys, time
+names = ["cmdline"]
+if os.geteuid() == 0:
+    names.append("environ")
+    os.setgroups([])
+    os.setgid(int(sys.argv[2]))
+    os.setuid(int(sys.argv[2]))
+wanted = [bytes.fromhex(word) for word in json.loads(sys.stdin.readline())]
+seen, found = set(), set()
+while not os.path.exists(sys.argv[1]):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for name in names:
+            try:
+                with open(f"/proc/{pid}/{name}", "rb") as file:
+                    text = file.read()
+            except OSError:
+                continue
+            seen.update(word for word in (b"tap-commcare", b"scout-dbt") if word in text)
+            if any(word in text for word in wanted):
+                found.add(f"{name} of {text[:60]!r}")
+    time.sleep(0.05)
+print(json.dumps([sorted(word.decode() for word in seen), sorted(found)]))
+"""
+
+
+def spellings(secret):
+    """Return how a secret may be written: in clear, or only seemingly otherwise."""
+    raw = secret.encode()
+    found = {raw, raw.hex().encode(), json.dumps(secret)[1:-1].encode()}
+    found |= {urllib.parse.quote(secret, safe=safe).encode() for safe in ("", "/", ":@")}
+    found.add(urllib.parse.quote_plus(secret).encode())
+    for encode in (b64encode, urlsafe_b64encode):
+        for shift, first in enumerate((0, 2, 3)):  # letters that hang on what stands before
+            coded = encode(b"\0" * shift + raw)
+            found.add(coded[first : (shift + len(raw)) // 3 * 4])
+    return found
+
+
+class Files:
+    """Searches all files below some places while they come and go."""
+
+    def __init__(self, places, wanted):
+        self.places, self.wanted = places, wanted
+        self.seen, self.found = set(), set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+        self.look()
+
+    def _look(self):
+        while not self._over.wait(0.3):
+            self.look()
+
+    def look(self):
+        for path in self.files():
+            with suppress(OSError):
+                text = path.read_bytes()
+                self.seen.add(path)
+                if any(word in text for word in self.wanted):
+                    self.found.add(str(path))
+
+    def files(self):
+        places = [*self.places, *scratch.IN_MEMORY.glob("scout-run-*")]
+        for place in places:
+            for folder, _, names in os.walk(place):
+                yield from (Path(folder, name) for name in names)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The project as it is, but Meltano says everything, and only Connect is transformed."""
+    document = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    document["cli"]["log_level"] = "debug"
+    for job in document["jobs"]:
+        if job["name"] == "commcare-sync":
+            job["tasks"] = ["tap-commcare target-scout-postgres"]
+    made = tmp_path / "project"
+    made.mkdir()
+    (made / "meltano.yml").write_text(yaml.safe_dump(document))
+    (made / "transform").symlink_to(ROOT / "transform")
+    return made
+
+
+@pytest.fixture
+def settings(postgres, project, tmp_path):
+    """An installation whose role has a password, as on a server that asks for it."""
+    name = f"control_{uuid.uuid4().hex[:10]}"
+    url = embedded.create_database(postgres, name)
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD %s", [DATABASE_PASSWORD])
+        cursor.execute(f"ALTER DATABASE {name} OWNER TO {name}")
+    login = f"{name}:{urllib.parse.quote(DATABASE_PASSWORD, safe='')}@"
+    for folder in ("home", "tmp"):
+        (tmp_path / folder).mkdir()
+    return Settings(
+        project_root=project,
+        home=tmp_path / "scout",
+        database_url=url.replace("postgres@", login, 1),
+        encryption_keys=generate(),
+    )
+
+
+@pytest.fixture
+def environment(settings, tmp_path):
+    return os.environ | {
+        "SCOUT_DATABASE_URL": settings.database_url,
+        "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,
+        "SCOUT_PROJECT_ROOT": str(settings.project_root),
+        "SCOUT_HOME": str(settings.home),
+        "HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+
+
+def plant(scout, sandbox):
+    """Connect an account of each kind; return the secrets by what they are."""
+    connect = sandbox.connect
+    client = connect.logins()
+    logins = {
+        "key": ("api_key", {"username": sandbox.username, "api_key": sandbox.api_key}),
+        "password": (
+            "username_password",
+            {"username": sandbox.username, "password": sandbox.password},
+        ),
+        "token": ("token", {"access_token": sandbox.access_token}),
+        "oauth": ("oauth2", {}),
+    }
+    scout.projects.create("river")
+    for name, (kind, fields) in logins.items():
+        is_connect = kind == "oauth2"
+        scout.sources.add(
+            name,
+            "commcare-connect" if is_connect else "commcare",
+            base_url=connect.url if is_connect else sandbox.url,
+            config={} if is_connect else {"domain": sandbox.domain},
+            **(
+                {each: client[each] for each in ("client_id", "client_secret")}
+                if is_connect
+                else {}
+            ),
+        )
+        scout.sources.link("river", name, mode="project")
+        if is_connect:
+            consent(scout, name)
+        else:
+            scout.credentials.save(name, kind, fields, project="river")
+        scout.datasets.ensure("river", name)
+    return {
+        "api key": sandbox.api_key,
+        "password": sandbox.password,
+        "access token": sandbox.access_token,
+        "client secret": client["client_secret"],
+        "database password": DATABASE_PASSWORD,
+        "encryption key": scout.site.settings.encryption_keys,
+        "Meltano's password": urllib.parse.urlsplit(scout.site.meltano_url).password,
+        **{f"first {name}": value for name, value in tokens(scout).items()},
+    }
+
+
+def consent(scout, source):
+    """Say yes at the source, as a person with a browser does."""
+    request = scout.credentials.ask(source, "http://127.0.0.1:9/callback")
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    form = urllib.parse.urlencode({"allow": "1"}).encode()
+    with pytest.raises(urllib.error.HTTPError) as answered:
+        urllib.request.build_opener(Stay).open(request.url, data=form)
+    with answered.value as answer:
+        scout.credentials.answer(source, request, answer.headers["Location"], project="river")
+
+
+def tokens(scout):
+    """Return the tokens that the store holds of the login by OAuth."""
+    with scout.site.store.begin() as session:
+        found = session.scalars(select(Credential).where(Credential.kind == "oauth2")).one()
+        fields = scout.site.keyring.decrypt(found.secrets)
+    return {name: fields[name] for name in ("access_token", "refresh_token")}
+
+
+def command(environment, *words):
+    """Run a command, which succeeds; return all that it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scout_control", *words],
+        env=environment,
+        capture_output=True,
+        timeout=250,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said.decode()
+    return said
+
+
+def stored(settings, postgres):
+    """Return all that is in the database, and in the server's log."""
+    database = urllib.parse.urlsplit(settings.database_url).path
+    url = urllib.parse.urlunsplit(urllib.parse.urlsplit(postgres)._replace(path=database))
+    found = []
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
+            found += [row for (row,) in cursor.fetchall()]
+        cursor.execute("SHOW data_directory")
+        data = Path(cursor.fetchone()[0])
+    return "\n".join(found).encode() + data.with_name(f"{data.name}.log").read_bytes()
+
+
+@pytest.fixture
+def another_account(tmp_path):
+    """Start to look as another account; the answer is what it saw of runs, and what it found."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        over = Path(place, "over")
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", LOOK, str(over), str(ANOTHER_ACCOUNT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+        def look_for(words):
+            process.stdin.write(json.dumps([word.hex() for word in words]) + "\n")
+            process.stdin.flush()
+
+        def tell():
+            over.touch()
+            return json.loads(process.communicate()[0])
+
+        yield look_for, tell
+        process.kill()
+        if process.stdout and not process.stdout.closed:
+            process.communicate()
+
+
+@pytest.mark.timeout(600)
+def test_no_secret_is_seen_anywhere_whatever_is_run(
+    postgres, settings, environment, another_account, tmp_path
+):
+    look_for, tell = another_account
+    with Sandbox(cases=8, forms=4, connect_visits=10) as sandbox, Scout(settings) as scout:
+        said = command(environment, "init")
+        secrets = plant(scout, sandbox)
+        wanted = {word for secret in secrets.values() for word in spellings(secret)}
+        look_for(wanted)
+        with Files([tmp_path], wanted) as files:
+            log = tmp_path / "run.log"
+            said += command(environment, "run", "river/key", "--log-file", str(log))
+            for name in ("password", "token", "oauth"):
+                scout.runs.queue(f"river/{name}")
+            said += command(environment, "worker", "--until-idle", "--concurrency", "3")
+            for words in ("status", "credentials list", "sources list", "runs list"):
+                said += command(environment, *words.split(), "--json")
+        kinds, seen_by_another = tell()
+        runs = {
+            run.dataset: (run.status, run.error_message, run.transform_error)
+            for run in scout.runs.list()
+        }
+        later = {f"later {name}": value for name, value in tokens(scout).items()}
+        everything = said + stored(settings, postgres) + log.read_bytes()
+
+    assert set(runs.values()) == {("completed", None, None)}, runs
+    assert len(runs) == 4
+    assert later["later refresh_token"] != secrets["first refresh_token"]
+    assert kinds == ["scout-dbt", "tap-commcare"]
+    assert seen_by_another == []
+    assert len(files.seen) > 20
+    assert files.found == set()
+    assert b"debug" in log.read_bytes()
+    found = {
+        what
+        for what, secret in {**secrets, **later}.items()
+        if any(word in everything for word in spellings(secret))
+    }
+    assert found == set()
+
+
+def test_spellings_find_a_secret_inside_of_others():
+    secret = "canary/+&= of 25 letters!"
+    login = f"ann@example.org:{secret}"
+
+    for text in (
+        secret,
+        login.encode().hex(),
+        urllib.parse.quote(login),
+        urllib.parse.urlencode({"key": secret}),
+        *(b64encode(f"{'x' * length}{secret}yy".encode()).decode() for length in range(6)),
+    ):
+        assert any(word in text.encode() for word in spellings(secret)), text
