@@ -25,6 +25,7 @@ from scout_control import embedded
 ROOT = Path(__file__).parents[3]
 TAP = """
     import json, os, sys, time
+    from datetime import UTC, datetime, timedelta
     from pathlib import Path
     act = json.loads(Path(os.environ["TAP_TOY_ACT"]).read_text())
     schema = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
@@ -49,6 +50,9 @@ TAP = """
         say({"type": "RECORD", "stream": "things", "record": record})
     say({"type": "STATE", "value": {"bookmarks": {"things": {"at": act["rows"]}}}})
     print(act.get("words", ""), file=sys.stderr, flush=True)
+    if "resume_in" in act:
+        resume_at = datetime.now(UTC) + timedelta(seconds=act["resume_in"])
+        print(f"event=paused resume_at={resume_at.isoformat()}", file=sys.stderr, flush=True)
     until = time.monotonic() + act.get("seconds", 0)
     while time.monotonic() < until:
         time.sleep(0.1)

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
 
+LONGEST_SECONDS = 180.0  # several times what it takes while the machine is busy with other work
 
-def wait_until(is_so, seconds=40.0):
+
+def wait_until(is_so, seconds=LONGEST_SECONDS):
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until, "it did not happen in time"
@@ -49,17 +50,17 @@ def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_o
     installation, worker
 ):
     dataset = installation.dataset()
-    installation.act(seconds=60)
+    installation.act(seconds=600)
     run = installation.scout.runs.queue(dataset)
     with worker("--grace-seconds", "1") as first:
         wait_until(installation.told)
         first.send_signal(signal.SIGTERM)
-        code = first.wait(30)
+        code = first.wait(LONGEST_SECONDS)
         said = first.stderr.read()
     handed_back = installation.scout.runs.show(run.run_id)
     installation.act(rows=4)
     with worker("--until-idle") as second:
-        second.wait(60)
+        second.wait(LONGEST_SECONDS)
     done = installation.scout.runs.show(run.run_id)
 
     assert (code, handed_back.status) == (143, "queued")
@@ -73,21 +74,21 @@ def test_a_worker_that_ends_when_it_is_idle_ends_its_runs_first(installation, wo
     installation.act(seconds=4)
     installation.scout.runs.queue(dataset)
     with worker("--until-idle", "--grace-seconds", "0.5") as last:
-        code = last.wait(120)
+        code = last.wait(LONGEST_SECONDS)
 
     [run] = installation.scout.runs.list()
     assert (code, run.status, run.attempt) == (0, "completed", 1)
 
 
 def test_a_worker_resumes_a_paused_run_by_itself_at_its_time(installation, worker):
-    resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
     dataset = installation.dataset()
-    installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
+    installation.act(exit=75, resume_in=10)
     run = installation.scout.runs.queue(dataset)
     with worker():
         wait_until(lambda: installation.scout.runs.show(run.run_id).status == "paused")
         installation.act(rows=6)
-        wait_until(lambda: installation.scout.runs.show(run.run_id).status == "completed", 60)
+        resume_at = installation.scout.runs.show(run.run_id).resume_at
+        wait_until(lambda: installation.scout.runs.show(run.run_id).status == "completed")
     done = installation.scout.runs.show(run.run_id)
 
     assert (done.attempt, done.rows_loaded) == (2, {"things": 9})
@@ -106,8 +107,7 @@ def test_two_workers_do_everything_once_though_their_connections_are_cut(install
         wait_until(
             lambda: all(
                 installation.scout.datasets.show(dataset).status == "ready" for dataset in datasets
-            ),
-            90,
+            )
         )
 
     assert {each.status for each in installation.scout.runs.list()} == {"completed"}
