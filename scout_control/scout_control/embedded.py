@@ -41,7 +41,10 @@ PLAIN_PATH = re.compile(
 SHORT_PLACE = Path("/tmp")  # noqa: S108 - made 0700 and checked to be ours before use
 START_SECONDS = 120.0  # of a machine that is busy; one that cannot start ends, and is seen at once
 STOP_SECONDS = 60.0
-LAUNCHES = 4
+LEFTOVERS_SECONDS = (
+    60.0  # what a killed server left behind ends in a moment, or when it gets a turn
+)
+LEFTOVERS = (b"shared memory block", b"lock file")
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -219,19 +222,27 @@ def _launch(data: Path, sockets: Path, *, durable: bool) -> None:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     command = ["postgres", "-D", str(data)]
     command += [f"--{name}={value}" for name, value in settings.items()]
-    for attempt in range(LAUNCHES):  # what a killed server left behind ends in a moment
-        if attempt:
-            time.sleep(1.0)
-        if (before := _children.pop(data, None)) is not None:
-            before.poll()
+    until = time.monotonic() + LEFTOVERS_SECONDS
+    while time.monotonic() < until:
+        if (before := _children.get(data)) is not None:
+            with suppress(subprocess.TimeoutExpired):
+                before.wait(0.5)
+        told = _log(data).stat().st_size if _log(data).exists() else 0
         _children[data] = _spawn(data, command)
         if _is_ready(_children[data], sockets):
             return
-        if _children[data].poll() is None:
+        if _children[data].poll() is None or not _met_leftovers(_log(data), told):
             break
+        time.sleep(0.5)
     raise ServerError(
         f"The embedded Postgres in {data} did not start.", f"Its last words are in {_log(data)}."
     )
+
+
+def _met_leftovers(log: Path, told: int) -> bool:
+    """Tell whether what a server said since then is that another one is not gone yet."""
+    words = log.read_bytes()[told:]
+    return any(each in words for each in LEFTOVERS)
 
 
 def _is_ready(child: subprocess.Popen[bytes], sockets: Path) -> bool:
