@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -180,6 +182,21 @@ def soak(cycles: int, size: int, seed: int, signals: list[str], database_url: st
         shutil.rmtree(folder)
 
 
+@contextmanager
+def database(url: str | None) -> Iterator[str]:
+    """Yield the URL of a server: the one that is given, or an embedded one for as long."""
+    if url is not None:
+        yield url
+        return
+    home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
+    home.chmod(0o755)
+    try:
+        yield embedded.start(home / "data")
+    finally:
+        embedded.stop(home / "data")
+        shutil.rmtree(home, ignore_errors=True)
+
+
 def main() -> int:
     """Read the command line, run, and say how it ended."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -189,15 +206,9 @@ def main() -> int:
     options.add_argument("--signals", default="KILL", help="KILL, TERM, or KILL,TERM")
     options.add_argument("--database-url", help="default: an embedded Postgres")
     chosen = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
-    home.chmod(0o755)
-    try:
-        url = chosen.database_url or embedded.start(home / "data")
-        names = chosen.signals.split(",")
+    names = chosen.signals.split(",")
+    with database(chosen.database_url) as url:
         return 0 if soak(chosen.cycles, chosen.cases, chosen.seed, names, url) else 1
-    finally:
-        embedded.stop(home / "data")
-        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,7 @@ from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 
-from benchmarks.soak import PROGRAMS, SIGNALS, Pipe
-from scout_control import embedded
+from benchmarks.soak import PROGRAMS, SIGNALS, Pipe, database
 
 TAP = "tap-commcare-connect"
 KINDS = {
@@ -315,14 +314,8 @@ def main() -> int:
     options.add_argument("--signals", default="KILL", help="KILL, TERM, or KILL,TERM")
     options.add_argument("--database-url", help="default: an embedded Postgres")
     chosen = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
-    home.chmod(0o755)
-    try:
-        url = chosen.database_url or embedded.start(home / "data")
+    with database(chosen.database_url) as url:
         return 0 if soak(chosen, url) else 1
-    finally:
-        embedded.stop(home / "data")
-        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -35,15 +35,13 @@ if TYPE_CHECKING:
 ACCOUNT_OF_ROOT = "nobody"
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH_BYTES = 100  # Linux allows 107, macOS 103
-PLAIN_PATH = re.compile(
-    r"[\w/.@+=-]+", re.ASCII
-)  # no comma, quote or blank: it goes into a setting
+# No comma, quote or blank: it goes into a setting.
+PLAIN_PATH = re.compile(r"[\w/.@+=-]+", re.ASCII)
 SHORT_PLACE = Path("/tmp")  # noqa: S108 - made 0700 and checked to be ours before use
 START_SECONDS = 120.0  # of a machine that is busy; one that cannot start ends, and is seen at once
 STOP_SECONDS = 60.0
-LEFTOVERS_SECONDS = (
-    60.0  # what a killed server left behind ends in a moment, or when it gets a turn
-)
+# What a killed server left behind ends in a moment, or when it gets a turn.
+LEFTOVERS_SECONDS = 60.0
 LEFTOVERS = (b"shared memory block", b"lock file")
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}

@@ -29,6 +29,7 @@ from scout_control.credentials.encryption import generate
 from scout_control.settings import Settings
 from scout_control.store.models import Credential
 from sqlalchemy import select
+from support.workers import environment_of
 
 from scout_control import embedded, scratch
 
@@ -156,11 +157,7 @@ def settings(postgres, project, tmp_path):
 
 @pytest.fixture
 def environment(settings, tmp_path):
-    return os.environ | {
-        "SCOUT_DATABASE_URL": settings.database_url,
-        "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,
-        "SCOUT_PROJECT_ROOT": str(settings.project_root),
-        "SCOUT_HOME": str(settings.home),
+    return environment_of(settings) | {
         "HOME": str(tmp_path / "home"),
         "TMPDIR": str(tmp_path / "tmp"),
     }

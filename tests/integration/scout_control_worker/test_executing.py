@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +19,7 @@ from scout_control.rules import expiry
 from scout_control.store.models import Run
 from scout_control.worker import upkeep
 from sqlalchemy import update
+from support.workers import environment_of, wait_until
 
 from scout_control import scratch
 
@@ -31,13 +30,6 @@ def installation(shared_installation, tmp_path):
     made = replace(shared_installation, folder=tmp_path)
     made.act()
     return made
-
-
-def wait_until(is_so, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
@@ -205,11 +197,7 @@ def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(install
 def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(installation):
     dataset = installation.dataset()
     installation.act(seconds=60)
-    environment = os.environ | {
-        "SCOUT_DATABASE_URL": installation.settings.database_url,
-        "SCOUT_ENCRYPTION_KEYS": installation.settings.encryption_keys,
-        "SCOUT_PROJECT_ROOT": str(installation.settings.project_root),
-    }
+    environment = environment_of(installation.settings)
     scout = [sys.executable, "-m", "scout_control", "run", dataset]
     with subprocess.Popen(scout, env=environment, stderr=subprocess.DEVNULL) as process:
         wait_until(installation.told)

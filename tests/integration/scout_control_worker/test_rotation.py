@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -15,6 +13,7 @@ from scout_control.credentials.encryption import Keyring, generate
 from scout_control.settings import Settings
 from scout_control.store.models import Credential, ServiceLogin
 from sqlalchemy import select, text
+from support.workers import environment_of, wait_until
 
 WORKERS, LANES, DATASETS = 4, 2, 2
 
@@ -24,12 +23,8 @@ def command(installation):
     """Return the arguments of a process of this installation that has these keys."""
 
     def with_keys(*keys):
-        settings = installation.settings
-        environment = os.environ | {
-            "SCOUT_DATABASE_URL": settings.database_url,
-            "SCOUT_ENCRYPTION_KEYS": ",".join(keys),
-            "SCOUT_PROJECT_ROOT": str(settings.project_root),
-            "SCOUT_HOME": str(settings.home),
+        environment = environment_of(installation.settings) | {
+            "SCOUT_ENCRYPTION_KEYS": ",".join(keys)
         }
         return {"env": environment, "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
 
@@ -99,10 +94,3 @@ def opens(site, key):
 
 def is_alive(scout, path):
     return scout.runs.list(dataset=path, limit=1)[0].status in {"queued", "running", "paused"}
-
-
-def wait_until(is_so, seconds=200.0):  # several times what it takes on a busy machine
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.2)

@@ -6,10 +6,7 @@ Each role tries by itself, with a connection of its own: the database refuses, n
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import time
 from contextlib import closing, contextmanager
 
 import psycopg2
@@ -17,6 +14,7 @@ import pytest
 from psycopg2 import errors, sql
 from scout_control.rules.naming import query_role, reader_role, writer_role
 from scout_control.rules.runs import LIVE
+from support.workers import wait_until, worker
 
 READER, PERSON, QUERY, WRITER, MELTANO = "reader", "person", "query", "writer", "meltano"
 # A role that may not look into a schema is told that there is nothing.
@@ -222,7 +220,10 @@ def test_a_role_that_notifies_the_workers_of_what_it_likes_disturbs_no_run(insta
     installation.act(seconds=3)
     begun = len(installation.told())
     run = installation.scout.runs.queue(path)
-    with worker(installation) as process, as_role(installation, reader_role(schemas[0])) as cursor:
+    with (
+        worker(installation.settings, stderr=subprocess.DEVNULL) as process,
+        as_role(installation, reader_role(schemas[0])) as cursor,
+    ):
         wait_until(lambda: len(installation.told()) > begun)
         for channel in ("procrastinate_any_queue_v1", "procrastinate_queue_v1#runs"):
             cursor.execute("SELECT pg_notify(%s, 'no JSON')", [channel])
@@ -238,28 +239,3 @@ def test_a_role_that_notifies_the_workers_of_what_it_likes_disturbs_no_run(insta
         assert (ended.status, ended.attempt) == ("completed", 1)
         assert installation.scout.runs.show(another.run_id).status == "completed"
         assert process.poll() is None
-
-
-@contextmanager
-def worker(installation):
-    settings = installation.settings
-    environment = os.environ | {
-        "SCOUT_DATABASE_URL": settings.database_url,
-        "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,
-        "SCOUT_PROJECT_ROOT": str(settings.project_root),
-        "SCOUT_HOME": str(settings.home),
-    }
-    command = [sys.executable, "-m", "scout_control", "worker"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until(is_so, seconds=180.0):  # several times what it takes on a busy machine
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)

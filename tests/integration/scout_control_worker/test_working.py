@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
-import time
-from contextlib import contextmanager
+from functools import partial
 
 import psycopg2
 import pytest
-
-LONGEST_SECONDS = 180.0  # several times what it takes while the machine is busy with other work
-
-
-def wait_until(is_so, seconds=LONGEST_SECONDS):
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
+from support import workers
+from support.workers import LONGEST_SECONDS, wait_until
 
 
 @pytest.fixture
 def worker(installation):
     """Start a worker process of the installation."""
-
-    @contextmanager
-    def start(*options):
-        settings = installation.settings
-        environment = os.environ | {
-            "SCOUT_DATABASE_URL": settings.database_url,
-            "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,
-            "SCOUT_PROJECT_ROOT": str(settings.project_root),
-            "SCOUT_HOME": str(settings.home),
-        }
-        command = [sys.executable, "-m", "scout_control", "worker", *options]
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-    return start
+    return partial(workers.worker, installation.settings, stderr=subprocess.PIPE)
 
 
 def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_on(
