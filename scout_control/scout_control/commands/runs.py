@@ -13,16 +13,7 @@ import click
 from scout_control.commands.frame import Commands, wants_json, with_scout
 from scout_control.commands.progress import shown_live
 from scout_control.commands.showing import answer, cell, facts, said, table
-from scout_control.errors import (
-    CredentialMissingError,
-    CredentialRefusedError,
-    DataRefusedError,
-    NotFoundError,
-    RunFailedError,
-    RunInterruptedError,
-    RunPausedError,
-    SettingsError,
-)
+from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.plain import plain
 
 if TYPE_CHECKING:
@@ -32,18 +23,13 @@ if TYPE_CHECKING:
     from scout_control.nouns.views import Run
 
 RUN = ("run_id", "dataset", "status", "phase", "trigger", "started_at", "completed_at", "rows")
-# How a run ended, as an exit code of the contract; the code of the error decides among failures.
+# How a run ended, as an exit code of the contract; the error decides among failures.
 EXIT_CODES = {
     "completed": 0,
     "partial": RunFailedError.exit_code,
     "queued": RunInterruptedError.exit_code,
     "cancelled": RunInterruptedError.exit_code,
     "paused": RunPausedError.exit_code,
-}
-OF_FAILURES = {
-    "NOT_FOUND": NotFoundError.exit_code,
-    "AUTH_TOKEN_MISSING": CredentialMissingError.exit_code,
-    "AUTH_TOKEN_EXPIRED": CredentialRefusedError.exit_code,
 }
 
 
@@ -99,10 +85,7 @@ def exit_code(ended: Run) -> int:
         return RunFailedError.exit_code
     if ended.status in EXIT_CODES:
         return EXIT_CODES[ended.status]
-    if ended.error_code == "VALIDATION_ERROR":
-        kind = SettingsError if not ended.rows_loaded else DataRefusedError
-        return kind.exit_code
-    return OF_FAILURES.get(ended.error_code or "", RunFailedError.exit_code)
+    return int(ended.result.get("error", {}).get("exit_code", RunFailedError.exit_code))
 
 
 @click.group(cls=Commands)

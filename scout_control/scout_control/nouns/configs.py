@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
 from scout_control.rules.kinds import as_typed
+from scout_control.rules.logins import KINDS
 from scout_control.worker.preparing import SELECTED
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from scout_control.plugins import SourceType
 
 BASE_URL = "base_url"
+SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in KINDS.values())))
 LONGEST_INTERVAL_HOURS = 24 * 366
 
 
@@ -36,15 +38,16 @@ def check_config(
         SettingsError: Naming them, and what there is.
     """
     known = {*source_type.settings, SELECTED}
-    if unknown := sorted(set(config) - known):
+    unknown = sorted(set(config) - known)
+    if secret := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
+        raise SettingsError(
+            f"{', '.join(secret)} is a secret, and is not kept among the settings.",
+            "Give it with: scout credentials connect; a client secret: --client-secret-from-env.",
+        )
+    if unknown:
         raise SettingsError(
             f"{source_type.name} has no setting {', '.join(unknown)}.",
             f"It has: {', '.join(sorted(known))}.",
-        )
-    if secret := sorted(set(config) & set(source_type.sensitive)):
-        raise SettingsError(
-            f"{', '.join(secret)} is a secret, and is not kept among the settings.",
-            "Give it with: scout credentials connect",
         )
     if BASE_URL in config:
         check_url(str(config[BASE_URL]))

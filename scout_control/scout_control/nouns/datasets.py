@@ -27,8 +27,14 @@ class Datasets:
     _site: Site
 
     def list(self, *, project: str | None = None, user: str | None = None) -> list[views.Dataset]:
-        """Return all datasets, or what one owner sees."""
+        """Return all datasets, or what one owner sees.
+
+        Raises:
+            NotFoundError: There is no such project.
+        """
         with self._site.store.begin() as session:
+            if project is not None:
+                lookups.project(session, project)
             found = datasets.of_owner(session, project, user)
             alive = runs.all_alive(session, [each.id for each in found])
             return [views.Dataset.of(each, alive.get(each.id)) for each in found]

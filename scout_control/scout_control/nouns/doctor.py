@@ -76,7 +76,7 @@ def _keys(site: Site) -> Iterator[Finding]:
 
 
 def _database(site: Site) -> Iterator[Finding]:
-    with site.store.begin() as session:
+    with site.store.begin_at_any_version() as session:
         connection = session.connection().connection.driver_connection
         server = connection.info.server_version if connection else 0
         able = session.connection().exec_driver_sql(ABILITIES).one()

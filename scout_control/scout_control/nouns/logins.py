@@ -37,7 +37,11 @@ class Credentials:
     def list(
         self, *, project: str | None = None, user: str | None = None
     ) -> list[views.Credential]:
-        """Return all logins, or those of one owner, without their secrets."""
+        """Return all logins, or those of one owner, without their secrets.
+
+        Raises:
+            NotFoundError: There is no such project.
+        """
         statement = select(Credential)
         if project is not None:
             statement = statement.where(Credential.project_id == project)
@@ -45,6 +49,8 @@ class Credentials:
             statement = statement.where(Credential.user_id == user)
         now = datetime.now(UTC)
         with self._site.store.begin() as session:
+            if project is not None:
+                lookups.project(session, project)
             found = session.scalars(statement.order_by(Credential.created_at))
             return [views.Credential.of(each, now) for each in found]
 

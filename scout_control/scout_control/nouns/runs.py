@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
 from scout_control.rules.runs import RunStatus, Trigger
-from scout_control.store import lookups, models, runs
+from scout_control.store import datasets, lookups, models, runs
 from scout_control.worker import executing, preparing, queue
 from scout_control.worker.executing import Caller, Step, caller_name
 
@@ -108,6 +108,7 @@ def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
     if not found.project_source.is_active:
         raise preparing.unlinked(found)
     runs.queue(session, [found.id], Trigger.MANUAL, full_refresh=full_refresh)
+    datasets.touch(session, found.id, datetime.now(UTC))  # whoever asks for data uses it
     run = runs.alive(session, found.id)
     if run is None:
         raise ConflictError("Its run has just ended.", "Try again.")

@@ -125,13 +125,18 @@ class Sources:
             audit.record(session, "removed", "source", found.id, name=name)
 
     def links(self, project: str | None = None) -> Sequence[views.Link]:
-        """Return which sources are linked to which projects."""
+        """Return which sources are linked to which projects.
+
+        Raises:
+            NotFoundError: There is no such project.
+        """
         statement = select(ProjectSource).where(ProjectSource.is_active)
-        if project is not None:
-            statement = statement.where(ProjectSource.project_id == project)
         with self._site.store.begin() as session:
-            found = session.scalars(statement.order_by(ProjectSource.project_id))
-            return [views.Link.of(each) for each in found]
+            if project is not None:
+                found = lookups.project(session, project)
+                statement = statement.where(ProjectSource.project_id == found.id)
+            links = session.scalars(statement.order_by(ProjectSource.project_id))
+            return [views.Link.of(each) for each in links]
 
     def link(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 RENEW_TOKENS_BEFORE = timedelta(hours=1)
@@ -20,29 +19,25 @@ LOST_PEER = (
     ("tcp_keepalives_count", 6),
 )
 """Settings by which Postgres notices that a machine vanished, and frees what it had locked."""
+LONGEST_PAUSE = timedelta(days=7)
+"""A source that asks for a longer wait is asked again after this one."""
 KEEP_HISTORY = timedelta(days=90)
 # Answers of a token endpoint after which only a person can help; anything else may pass.
 FINAL_REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Activity:
-    """What tells whether a dataset is in use."""
-
-    last_activity_at: datetime
-    last_sync_at: datetime | None
-    created_at: datetime
-
-    @property
-    def latest(self) -> datetime:
-        """Return the latest sign of use: made, filled, or read."""
-        moments = (self.created_at, self.last_sync_at, self.last_activity_at)
-        return max(moment for moment in moments if moment is not None)
-
-
-def is_inactive(activity: Activity, idle: timedelta, now: datetime) -> bool:
+def is_inactive(last_activity_at: datetime, idle: timedelta, now: datetime) -> bool:
     """Tell whether nobody used a dataset for ``idle``."""
-    return now - activity.latest >= idle
+    return now - last_activity_at >= idle
+
+
+def is_use(*, was_asked_for: bool, had_data: bool) -> bool:
+    """Tell whether the end of a run counts as use of its dataset.
+
+    Data that came just now must not go at once. But a refresh on schedule is nobody's wish: if it
+    counted, data that is refreshed every day would never go.
+    """
+    return was_asked_for or not had_data
 
 
 def needs_renewal(expires_at: datetime | None, now: datetime) -> bool:

@@ -77,6 +77,21 @@ def failure(log: RunLog, returncode: int = 1) -> ControlError:
     return error(_plain_cause(log, kind), remedy.format(resume_at=log.resume_at or "a later time"))
 
 
+def is_partial(log: RunLog, error: ControlError) -> bool:
+    """Tell whether a run that failed has brought some of its streams home whole.
+
+    Only what the loader ended well is home. A login that was refused needs a person, whatever came
+    before.
+    """
+    is_loaded = not log.exit_codes.get(LOADER)
+    return (
+        is_loaded
+        and bool(log.exit_codes.get(EXTRACTOR))
+        and {"completed", "failed"} <= set(log.streams.values())
+        and not isinstance(error, CredentialRefusedError)
+    )
+
+
 def transform_failure(log: RunLog) -> RunError:
     """Return the error of a run whose data is loaded and whose models failed."""
     return RunFailedError(

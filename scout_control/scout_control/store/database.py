@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from sqlalchemy import create_engine, event, make_url
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
 from scout_control.rules.expiry import LOST_PEER
-from scout_control.store.models import SCHEMA
+from scout_control.store.models import SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 CONNECT_SECONDS = 10
+VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
 # By SQLSTATE, first match wins. What Postgres says is never quoted: it may hold values.
 REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
     ("23001", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
@@ -58,6 +59,7 @@ class Store:
         self.url = url
         self.engine = create_engine(sqlalchemy_url(url), pool_pre_ping=True, pool_size=4)
         event.listen(self.engine, "connect", _prepare)
+        self._is_of_our_version = False
 
     @property
     def driver_url(self) -> str:
@@ -73,6 +75,20 @@ class Store:
         """Open a transaction: committed at the end, rolled back by an error.
 
         Raises:
+            SettingsError: The store is of another version than this program.
+            ControlError: What the database refused, in words.
+        """
+        with self.begin_at_any_version() as session:
+            if not self._is_of_our_version:
+                _check_version(session.scalar(VERSION_OF_STORE))
+                self._is_of_our_version = True
+            yield session
+
+    @contextmanager
+    def begin_at_any_version(self) -> Iterator[Session]:
+        """Open a transaction in which the store's own tables may be other than they should.
+
+        Raises:
             ControlError: What the database refused, in words.
         """
         try:
@@ -86,6 +102,21 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _check_version(found: str | None) -> None:
+    if found is not None and found > VERSION:
+        raise is_newer(found)
+    if found != VERSION:
+        raise SettingsError("The store is older than this program.", "Run: scout init")
+
+
+def is_newer(found: str | None) -> SettingsError:
+    """Return the error of a store that a later program has brought to its version."""
+    return SettingsError(
+        f"The store's version ({found}) is none that this program knows: it is newer.",
+        "Bring this program to the version of the others that use the store.",
+    )
 
 
 def driver_connection(session: Session) -> psycopg.Connection[Any]:

@@ -78,12 +78,10 @@ def due(session: Session, now: datetime) -> Sequence[uuid.UUID]:
 
 def idle(session: Session, untouched_since: datetime) -> Sequence[uuid.UUID]:
     """Return datasets that seem unused; whoever drops one looks again."""
-    latest = func.greatest(Dataset.last_activity_at, Dataset.last_sync_at, Dataset.created_at)
     return session.scalars(
         select(Dataset.id)
         .where(
             Dataset.last_activity_at <= untouched_since,
-            latest <= untouched_since,
             Dataset.status.in_(dataset_before(DatasetStatus.EXPIRED)),
         )
         .order_by(Dataset.last_activity_at)

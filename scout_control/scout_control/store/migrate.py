@@ -12,9 +12,8 @@ from alembic.util.exc import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from scout_control.errors import SettingsError
 from scout_control.store import queue_schema
-from scout_control.store.database import refusal
+from scout_control.store.database import is_newer, refusal
 from scout_control.store.models import SCHEMA
 
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ def migrate(store: Store, revision: str = "head") -> str:
     except DBAPIError as error:
         raise refusal(error) from None
     except CommandError:
-        raise SettingsError(
-            f"The store's version ({version(store)}) is none that this program knows: it is newer.",
-            "Bring this program to the version of the others that use the store.",
-        ) from None
+        raise is_newer(version(store)) from None
     return version(store) or ""
 
 

@@ -17,7 +17,8 @@ from scout_control.errors import (
 )
 from scout_control.rules import runs as rules
 from scout_control.rules import schedule
-from scout_control.rules.runs import DatasetStatus, RunStatus
+from scout_control.rules.expiry import LONGEST_PAUSE, is_use
+from scout_control.rules.runs import DatasetStatus, RunStatus, Trigger
 from scout_control.store import audit, datasets, metadata, runs
 from scout_control.store.models import Dataset, Run
 from scout_control.worker import queue
@@ -49,6 +50,7 @@ class Facts:
     catalog: Mapping[str, Any] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
     login: Login | None = None
+    pipeline: str | None = None
 
 
 def end(site: Site, run: Run, facts: Facts) -> bool:
@@ -92,7 +94,8 @@ def settle(session: Session, dataset: Dataset) -> None:
 
 
 def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:
-    resume_at = max(_moment(facts.resume_at) or now + SHORTEST_PAUSE, now)
+    asked = _moment(facts.resume_at) or now + SHORTEST_PAUSE
+    resume_at = min(max(asked, now), now + LONGEST_PAUSE)
     is_ours = runs.move(
         session,
         run.id,
@@ -120,6 +123,7 @@ def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
         "status": str(then),
         "run_id": str(run.id),
         "schema": run.dataset.schema_name,
+        "pipeline": facts.pipeline,
         "sources": {
             stream: {"state": facts.streams.get(stream, "loaded"), "rows": rows.get(stream, 0)}
             for stream in {**rows, **facts.streams}
@@ -129,7 +133,11 @@ def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
     if facts.transform_error:
         result["transform_error"] = facts.transform_error
     if is_failure and facts.error:
-        result["error"] = {"code": rules.code(facts.error), "message": str(facts.error)}
+        result["error"] = {
+            "code": rules.code(facts.error),
+            "message": str(facts.error),
+            "exit_code": facts.error.exit_code,
+        }
     return {
         "phase": "done",
         "rows_loaded": rows,
@@ -143,6 +151,7 @@ def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
 
 def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now: datetime) -> None:
     dataset = run.dataset
+    _remember_use(session, run, then, now)
     interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
     values: dict[str, Any] = {"sync_error": str(facts.error) if facts.error else None}
     if facts.row_counts:
@@ -167,6 +176,13 @@ def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now:
     datasets.move(
         session, dataset.id, DatasetStatus.READY if is_ready else DatasetStatus.ERROR, **values
     )
+
+
+def _remember_use(session: Session, run: Run, then: RunStatus, now: datetime) -> None:
+    has_data = then in {RunStatus.COMPLETED, RunStatus.PARTIAL}
+    was_asked_for, had_data = run.trigger == Trigger.MANUAL, run.dataset.last_sync_at is not None
+    if has_data and is_use(was_asked_for=was_asked_for, had_data=had_data):
+        datasets.touch(session, run.dataset_id, now)
 
 
 def _found(facts: Facts) -> dict[str, Any]:

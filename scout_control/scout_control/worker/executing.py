@@ -26,7 +26,7 @@ from scout_control.errors import (
 from scout_control.loads import Loads
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
-from scout_control.rules import catalogs
+from scout_control.rules import catalogs, outcomes
 from scout_control.rules.runs import WAITING, RunStatus
 from scout_control.store import audit, lookups, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
@@ -117,7 +117,7 @@ def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
     facts = Facts(worker=caller.name)
     try:
         with preparing.prepared(site, run) as preparation:
-            facts.login = preparation.login
+            facts.login, facts.pipeline = preparation.login, preparation.source_type.job
             if preparation.login.rotates and not locks.take(
                 of_credential(preparation.login.credential_id)
             ):
@@ -207,7 +207,7 @@ def _take_facts(site: Site, run: Run, ended: Ended, watch: Watch, facts: Facts) 
     facts.transform_error = ended.log.transform_error if facts.error else None
     facts.resume_at = ended.log.resume_at
     facts.streams = ended.log.streams
-    facts.is_partial = "completed" in ended.log.streams.values() and facts.error is not None
+    facts.is_partial = facts.error is not None and outcomes.is_partial(ended.log, facts.error)
     facts.catalog = catalogs.streams(watch.catalog)
     server_url, schema = site.server_url_of(run.dataset), run.dataset.schema_name
     try:

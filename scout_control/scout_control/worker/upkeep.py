@@ -134,14 +134,9 @@ def _expire(site: Site, dataset_id: uuid.UUID, now: datetime, idle: timedelta) -
 
 
 def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta) -> bool:
-    activity = expiry.Activity(
-        last_activity_at=dataset.last_activity_at,
-        last_sync_at=dataset.last_sync_at,
-        created_at=dataset.created_at,
-    )
     return (
         dataset.status in dataset_before(DatasetStatus.EXPIRED)
-        and expiry.is_inactive(activity, idle, now)
+        and expiry.is_inactive(dataset.last_activity_at, idle, now)
         and runs.alive(session, dataset.id) is None
     )
 

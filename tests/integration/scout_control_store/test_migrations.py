@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from scout_control.errors import SettingsError
 from scout_control.store import migrate, queue_schema
 from scout_control.store.database import Store
-from scout_control.store.models import SCHEMA, Base, Connection
+from scout_control.store.models import SCHEMA, VERSION, Base, Connection
 from sqlalchemy import text
 
 CONNECTION = "INSERT INTO scout_control.connections (name) VALUES ('kept')"
@@ -19,12 +19,20 @@ CONNECTION = "INSERT INTO scout_control.connections (name) VALUES ('kept')"
 @pytest.mark.parametrize("revision", migrate.versions())
 def test_every_older_version_becomes_the_newest_and_keeps_its_rows(empty_store, revision):
     migrate.migrate(empty_store, revision)
-    with empty_store.begin() as session:
-        session.execute(text(CONNECTION))
+    with empty_store.engine.begin() as connection:
+        connection.execute(text(CONNECTION))
 
-    assert migrate.migrate(empty_store) == migrate.newest()
+    assert migrate.migrate(empty_store) == migrate.newest() == VERSION
     with empty_store.begin() as session:
         assert session.query(Connection).one().name == "kept"
+
+
+@pytest.mark.parametrize("revision", migrate.versions()[:-1])
+def test_an_older_store_is_not_used_before_it_was_brought_to_this_version(empty_store, revision):
+    migrate.migrate(empty_store, revision)
+
+    with pytest.raises(SettingsError, match="older than this program"), empty_store.begin():
+        pass
 
 
 def test_two_migrators_at_once_do_the_work_once(empty_store):
@@ -78,9 +86,11 @@ def _is_ours(name, kind, _parents):
 
 def test_a_store_of_a_newer_program_is_left_alone(empty_store):
     migrate.migrate(empty_store)
-    with empty_store.begin() as session:
-        session.execute(text("UPDATE scout_control.alembic_version SET version_num = '9999'"))
+    with empty_store.engine.begin() as connection:
+        connection.execute(text("UPDATE scout_control.alembic_version SET version_num = '9999'"))
 
     with pytest.raises(SettingsError, match="it is newer"):
         migrate.migrate(empty_store)
+    with pytest.raises(SettingsError, match="it is newer"), empty_store.begin():
+        pass
     assert migrate.version(empty_store) == "9999"

@@ -46,7 +46,7 @@ TAP = """
         print(json.dumps(message), flush=True)
     say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": ["id"]})
     for number in range(act["rows"]):
-        record = {"id": number, "name": act.get("name", "a")}
+        record = {"id": None if "broken" in act else number, "name": act.get("name", "a")}
         say({"type": "RECORD", "stream": "things", "record": record})
     say({"type": "STATE", "value": {"bookmarks": {"things": {"at": act["rows"]}}}})
     print(act.get("words", ""), file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import psycopg2
 import pytest
+from scout_control.commands.runs import exit_code
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.rules import expiry
 from scout_control.store.models import Run
@@ -100,6 +101,45 @@ def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(in
     assert (done.run_id, done.status, done.attempt) == (paused.run_id, "completed", 2)
     assert installation.told()[1]["state"]["bookmarks"] == {"things": {"at": 3}}
     assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
+
+
+def test_no_source_parks_a_dataset_for_years(installation):
+    dataset = installation.dataset()
+    installation.act(exit=75, words="event=paused resume_at=9999-12-31T23:59:59Z")
+    paused = installation.scout.run(dataset)
+    wait = paused.resume_at - datetime.now(UTC)
+
+    assert expiry.LONGEST_PAUSE - timedelta(minutes=5) < wait <= expiry.LONGEST_PAUSE
+    assert installation.scout.runs.cancel(paused.run_id).status == "cancelled"
+
+
+FINISHED = "event=finished exit_code={} streams: things completed (3 records), more {}"
+
+
+@pytest.mark.parametrize(
+    ("code", "of_other", "ends"),
+    [
+        (1, "failed (0 records; 500)", ("partial", "ready", 1)),
+        (77, "failed (0 records; 401)", ("failed", "error", 77)),
+        (2, "skipped (not selected)", ("failed", "error", 2)),
+    ],
+)
+def test_a_run_is_partial_only_where_some_streams_came_home_and_nobody_must_reconnect(
+    installation, code, of_other, ends
+):
+    dataset = installation.dataset()
+    installation.act(exit=code, words=FINISHED.format(code, of_other))
+    run = installation.scout.run(dataset)
+
+    assert (run.status, installation.scout.datasets.show(dataset).status, exit_code(run)) == ends
+
+
+def test_a_run_whose_loader_refused_the_data_is_not_partial_whatever_the_tap_read(installation):
+    dataset = installation.dataset()
+    installation.act(broken=True, words=FINISHED.format(1, "failed (0 records; 500)"))
+    run = installation.scout.run(dataset)
+
+    assert (run.status, run.error_code, exit_code(run)) == ("failed", "VALIDATION_ERROR", 65)
 
 
 def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(installation):

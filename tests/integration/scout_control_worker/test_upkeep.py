@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
@@ -10,6 +11,7 @@ import pytest
 from scout_control.errors import ConflictError
 from scout_control.store.models import Dataset, Run
 from scout_control.worker import queue, upkeep
+from scout_control.worker.executing import Caller, caller_name, execute
 from sqlalchemy import text, update
 
 DAY = timedelta(hours=24)
@@ -75,12 +77,27 @@ def test_a_touch_keeps_data_from_being_dropped(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
     with site.store.begin() as session:
-        old = datetime.now(UTC) - 2 * DAY
-        session.execute(update(Dataset).values(created_at=old, last_sync_at=old))
-        session.execute(update(Dataset).values(last_activity_at=old))
+        session.execute(update(Dataset).values(last_activity_at=datetime.now(UTC) - 2 * DAY))
     installation.scout.datasets.touch(dataset)
 
     assert upkeep.expire(site, datetime.now(UTC), DAY) == 0
+
+
+def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation, site):
+    dataset = installation.dataset()
+    upkeep.start_due(site, datetime.now(UTC))
+    first = installation.scout.run(dataset)  # its first load: what came just now must not go
+    with site.store.begin() as session:
+        old = {"last_activity_at": datetime.now(UTC) - DAY, "next_sync_at": datetime.now(UTC)}
+        session.execute(update(Dataset).values(**old))
+    assert upkeep.start_due(site, datetime.now(UTC)) == 1
+    [queued, _] = installation.scout.runs.list()
+    execute(site, uuid.UUID(queued.run_id), Caller(name=caller_name()))
+    refreshed = installation.scout.runs.show(queued.run_id)
+
+    assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")
+    assert refreshed.status == "completed"
+    assert upkeep.expire(site, datetime.now(UTC), DAY) == 1
 
 
 def test_data_is_not_dropped_while_a_run_is_alive_or_something_outside_hangs_on_it(

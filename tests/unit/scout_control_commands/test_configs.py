@@ -25,6 +25,8 @@ COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
         ({"start_date": "last week"}, "a date, as in"),
         ({"case_api": "v9"}, "one of: v2, v1"),
         ({"base_url": "http://hq.example.org"}, "not https"),
+        ({"api_key": "canary"}, "api_key is a secret"),
+        ({"client_secret": "canary"}, "client_secret is a secret"),
         ({"datasets": "cases"}, "a list of streams"),
         ({"datasets": ["cases", "nope"]}, "no stream nope"),
     ],

@@ -11,13 +11,17 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize("sign", ["created_at", "last_sync_at", "last_activity_at"])
-def test_any_sign_of_use_within_a_day_keeps_the_data(sign):
-    old = {"created_at": NOW - 3 * DAY, "last_sync_at": None, "last_activity_at": NOW - 3 * DAY}
-    used = expiry.Activity(**{**old, sign: NOW - DAY + timedelta(seconds=1)})
+def test_data_is_over_a_day_after_its_last_use():
+    assert expiry.is_inactive(NOW - DAY, DAY, NOW)
+    assert not expiry.is_inactive(NOW - DAY + timedelta(seconds=1), DAY, NOW)
 
-    assert expiry.is_inactive(expiry.Activity(**old), DAY, NOW)
-    assert not expiry.is_inactive(used, DAY, NOW)
+
+@pytest.mark.parametrize(
+    ("was_asked_for", "had_data", "is_use"),
+    [(True, True, True), (True, False, True), (False, False, True), (False, True, False)],
+)
+def test_a_run_is_use_unless_it_only_refreshed_on_schedule(was_asked_for, had_data, is_use):
+    assert expiry.is_use(was_asked_for=was_asked_for, had_data=had_data) is is_use
 
 
 def test_a_token_is_renewed_within_the_hour_before_it_ends_and_after():
