@@ -184,11 +184,12 @@ class Pipeline:
 
     def _committed(self, checkpoint: Checkpoint, state: bytes | None) -> None:
         """Commit, then print (in the writing thread)."""
+        line = None if state is None else state + b"\n"
         self.loader.checkpoint(checkpoint)
+        if line is not None:  # at once: a kill before it sends rows without key once more
+            self._emit(line)
         rows = sum(load.rows for load in checkpoint.loads)
         logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
-        if state is not None:
-            self._emit(state + b"\n")
 
     def keep_time(self, *, is_waiting: bool) -> None:
         """Commit what has waited long enough; all that is written, if no input is there.

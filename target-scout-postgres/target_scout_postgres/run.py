@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
     from target_scout_postgres.translate import Translator
 
+SWITCH_SECONDS = 0.0005  # Python's 5 ms of parsing are long enough for the server to run dry
+
 
 def load(settings: Settings, source: int, translator: Translator | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
@@ -25,6 +27,7 @@ def load(settings: Settings, source: int, translator: Translator | None = None) 
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000)  # records hold no cycles; collecting mostly walks them in vain
+    sys.setswitchinterval(SWITCH_SECONDS)
     signals = intake.Signals()
     engine = Engine(settings, _print)
     try:

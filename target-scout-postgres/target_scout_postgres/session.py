@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REOPEN_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; a server restarts within these
 HEADER = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
 TRAILER = b"\xff\xff"
-COPY_CHUNK_BYTES = 1 << 18
+COPY_CHUNK_BYTES = 1 << 20  # each chunk waits for the parsing thread to let go of Python
 LOCK_WAIT_MILLISECONDS = 500  # a statement that waits for readers makes new readers wait behind it
 LOCK_PATIENCE_SECONDS = 60.0
 
