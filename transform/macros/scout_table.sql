@@ -29,7 +29,10 @@
 {% materialization scout_table, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set is_delta = existing is not none and scout_watermark() is not none -%}
-    {%- set fresh = this.include(identifier=false) ~ '."_scout_new_' ~ local_md5(this.identifier)[:16] ~ '"' -%}
+    {%- set digest = local_md5(this.identifier)[:16] -%}
+    {%- set fresh = this.include(identifier=false) ~ '."_scout_new_' ~ digest ~ '"' -%}
+    {#- No generated table is called pk_something; 63 bytes are the longest name. -#}
+    {%- set key = 'pk_' ~ (this.identifier if this.identifier.encode() | length <= 60 else digest) -%}
     {%- set keys = config.require('keys') | join(', ') -%}
     {%- set origin = this.include(identifier=false) ~ '.' ~ adapter.quote(config.require('stream')) -%}
 
@@ -51,13 +54,14 @@
         {% call statement('main') %}
             drop table if exists {{ fresh }};
             create table {{ fresh }} as ({{ sql }});
-            alter table {{ fresh }} add primary key ({{ keys }});
+            alter table {{ fresh }} add constraint "_scout_key_{{ digest }}" primary key ({{ keys }});
             {%- if existing is not none and not scout_dependents(this) %}
             {{ scout_copy_grants(this, fresh) }}
             drop table {{ this }};
             {%- endif %}
             {%- if existing is none or not scout_dependents(this) %}
             alter table {{ fresh }} rename to {{ adapter.quote(this.identifier) }};
+            alter table {{ this }} rename constraint "_scout_key_{{ digest }}" to {{ adapter.quote(key) }};
             {%- else %}
             {{ scout_align(fresh, this) }}
             drop table {{ fresh }};
@@ -98,35 +102,5 @@
         loop
             execute format('grant %s on {{ to_relation }} to %s', held.privilege_type, held.grantee);
         end loop;
-    end $do$;
-{% endmacro %}
-
-{#- Gives a table the columns and the rows of another one; columns that are no more stay, empty. -#}
-{% macro scout_align(fresh, relation) %}
-    do $do$
-    declare
-        wanted record;
-        columns text;
-    begin
-        for wanted in
-            select a.attname, format_type(a.atttypid, a.atttypmod) as column_type, b.atttypid is null as is_new
-            from pg_attribute as a
-            left join pg_attribute as b
-                on b.attrelid = '{{ relation }}'::regclass and b.attname = a.attname and not b.attisdropped
-            where a.attrelid = '{{ fresh }}'::regclass and a.attnum > 0 and not a.attisdropped
-                and b.atttypid is distinct from a.atttypid
-        loop
-            if wanted.is_new then
-                execute format('alter table {{ relation }} add column %I %s', wanted.attname, wanted.column_type);
-            else
-                execute format(
-                    'alter table {{ relation }} alter column %I type %s using null', wanted.attname, wanted.column_type
-                );
-            end if;
-        end loop;
-        select string_agg(quote_ident(attname), ', ' order by attnum) into columns
-        from pg_attribute where attrelid = '{{ fresh }}'::regclass and attnum > 0 and not attisdropped;
-        delete from {{ relation }};
-        execute format('insert into {{ relation }} (%s) select %s from {{ fresh }}', columns, columns);
     end $do$;
 {% endmacro %}

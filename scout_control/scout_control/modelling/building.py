@@ -101,6 +101,7 @@ def prepare(
     if cursor.fetchone() != (schema,):
         return None
     generated = generating.generate(cursor, source)
+    state.reserve(cursor, generated.models)
     package.write(generated.models, packages)
     cursor.execute(PRESENT)
     present = {name for (name,) in cursor.fetchall()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 from psycopg2 import sql
 
 from scout_control.modelling import answers, statements
@@ -27,6 +28,7 @@ COMMENTS = """
       FROM pg_class AS c
       JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+       AND c.relkind IN ('r', 'p')
 """
 UNCOMMENTED = """
     SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
@@ -164,7 +166,7 @@ def refresh(cursor: Cursor, models: Iterable[Model], relations: Iterable[Join]) 
     loaded = sql.SQL(LOADED if loads else "NULL::timestamptz")
     cursor.execute(sql.SQL(FILL).format(loaded=loaded), [names])
     for name in names:
-        cursor.execute(sql.SQL(COUNT).format(sql.Identifier(name)), [name])
+        _count(cursor, name)
     for model in models:
         name = model.table.name
         if name not in names:
@@ -174,6 +176,16 @@ def refresh(cursor: Cursor, models: Iterable[Model], relations: Iterable[Join]) 
     for join in relations:
         if join.to.partition(".")[0] in names:
             cursor.execute(REFERS, [join.to, join.table, join.column])
+
+
+def _count(cursor: Cursor, name: str) -> None:
+    """Count rows; those of a user's view that may not be read, or fails, stay uncounted."""
+    cursor.execute("SAVEPOINT counting")
+    try:
+        cursor.execute(sql.SQL(COUNT).format(sql.Identifier(name)), [name])
+    except psycopg2.Error:
+        cursor.execute("ROLLBACK TO SAVEPOINT counting")
+    cursor.execute("RELEASE SAVEPOINT counting")
 
 
 def touch(cursor: Cursor) -> None:

@@ -81,7 +81,7 @@ def generate(cursor: Cursor, source_type: str) -> Generated:
             extents[kind] = _extents(cursor, kind, source, streams, moment)
             _look(cursor, kind, source, extents[kind], moment)
     tables = planning.plan(
-        *_known(cursor, there, extents), state.memory(built), reserved=set(there) - own
+        *_known(cursor, there, extents), state.memory(built), reserved=reading.names(cursor) - own
     )
     models = tuple(statements.model(table, there[KINDS[table.kind].stream]) for table in tables)
     return Generated(models=models, built=built, extents=extents, streams=streams, moment=moment)

@@ -29,7 +29,7 @@ VISIT = {
     ],
 }
 NOT_YAML = re.compile("[^\\t\\n\\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-JINJA = (("{{", "{ {"), ("{%", "{ %"), ("{#", "{ #"))
+JINJA = re.compile(r"\{(?=[{%#])")
 
 
 def write(models: Iterable[Model], folder: Path) -> None:
@@ -72,7 +72,4 @@ def _descriptions(models: Iterable[Model]) -> str:
 
 def _plain(text: str) -> str:
     """Return a text that Jinja and YAML take for text."""
-    text = NOT_YAML.sub("", text)
-    for sign, instead in JINJA:
-        text = text.replace(sign, instead)
-    return text
+    return JINJA.sub("{ ", NOT_YAML.sub("", text))

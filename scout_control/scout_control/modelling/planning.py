@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from scout_control.modelling.shapes import Column, Table
 
 OWN_COLUMNS = frozenset({"_scout_unreadable", "position", "value"})
+# Tables that a tap may load at any time, named like generated ones.
+STREAMS = frozenset({"case_types", "form_cases", "form_definitions", "form_questions"})
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})  # of Postgres
 
 
@@ -42,7 +44,7 @@ def plan(
     ]
     tables = [part for draft in drafts for part in parts.cut(draft, memory.columns)]
     wishes = {table.key: table.name for table in tables}
-    names = assigned(wishes, memory.tables, reserved)
+    names = assigned(wishes, memory.tables, STREAMS.union(reserved))
     return [_named(replace(each, name=names[each.key]), memory) for each in tables]
 
 

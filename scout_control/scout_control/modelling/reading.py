@@ -32,6 +32,7 @@ TABLES = """
      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
      GROUP BY c.oid, c.relname
 """
+NAMES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
 MOMENT = """
     SELECT txid_snapshot_xmin(txid_current_snapshot()), txid_snapshot_xmax(txid_current_snapshot())
 """
@@ -98,6 +99,12 @@ def tables(cursor: Cursor) -> dict[str, Source]:
         relation: Source(stream=relation, columns=frozenset(columns), keys=tuple(keys))
         for relation, columns, keys in cursor.fetchall()
     }
+
+
+def names(cursor: Cursor) -> frozenset[str]:
+    """Return the names that are taken in the dataset schema: of tables, views, indexes."""
+    cursor.execute(NAMES)
+    return frozenset(name for (name,) in cursor.fetchall())
 
 
 def streams(cursor: Cursor, there: Iterable[str]) -> frozenset[str]:

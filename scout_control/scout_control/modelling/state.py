@@ -40,6 +40,7 @@ REMEMBER = """
         is_case = was.is_case OR excluded.is_case,
         widest = greatest(was.widest, excluded.widest)
 """
+RESERVE = "INSERT INTO _scout_models (name, key, definition) VALUES %s ON CONFLICT DO NOTHING"
 SAVE = """
     INSERT INTO _scout_models AS was (name, key, definition, fingerprint, watermark, rows, built_at)
     VALUES (%s, %s, %s, %s, %s, %s, now())
@@ -101,6 +102,15 @@ def memory(models: Mapping[str, Built]) -> Memory:
             parts = zip(PLACE_PARTS, each["parts"], strict=False)
             given |= {f"{each['key']}#{part}": name for part, name in parts}
     return Memory(tables={key: model.name for key, model in models.items()}, columns=columns)
+
+
+def reserve(cursor: Cursor, models: Iterable[Model]) -> None:
+    """Remember the names of models before they are built, whatever becomes of the build."""
+    rows = [
+        (model.table.name, model.table.key, json.dumps(model.definition(), ensure_ascii=False))
+        for model in models
+    ]
+    execute_values(cursor, RESERVE, rows)
 
 
 def save(cursor: Cursor, model: Model, watermark: int, rows: int) -> None:

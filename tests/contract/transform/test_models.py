@@ -47,6 +47,9 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
     (custom / "broken.sql").write_text("select {{ nothing( from x")
     (custom / "lost.sql").write_text("select * from {{ ref('no_such_model') }}")
     (custom / "notes.yml").write_text("models: [: :")
+    for name, alias in (("cases", "cases"), ("sly", "_scout_loads")):
+        config = f"config(materialized='table', alias='{alias}')"
+        (custom / f"{name}.sql").write_text(f"{{{{ {config} }}}} select 1 as one")
     (custom / "fine.sql").write_text("select count(*) as n from {{ ref('stg_commcare__cases') }}")
 
     done = world.build("--exclude-resource-type", "unit_test")
@@ -55,6 +58,9 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
     assert "Reason of model broken: " in done.stdout
     assert "Reason of model lost: Model 'model.scout.lost'" in done.stdout
     assert "Failure in model notes (models/custom/notes.yml)" in done.stdout
+    for name in ("cases", "sly"):
+        assert f"Reason of model {name}: {name}.sql: a model cannot be called " in done.stdout
+    assert world.ask("SELECT count(case_id) FROM cases") == [(0,)]
     assert "Encountered an error" not in done.stdout
     assert world.ask("SELECT n FROM fine") == [(0,)]
     assert {"stg_commcare__cases", "commcare_case_links"} <= set(world.views)

@@ -19,6 +19,14 @@ COLUMNS = (
     "SELECT attname::text FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped"
     " AND attrelid = 'form_mothers_register_mother'::regclass"
 )
+BIRTHS = "SELECT form_id, stillbirths::text FROM births ORDER BY 1"
+VIEW_OF_BIRTHS = """
+    CREATE VIEW births AS
+    SELECT form_id, history_previous_stillbirths AS stillbirths FROM form_mothers_register_mother;
+    COMMENT ON COLUMN births.stillbirths IS 'mine';
+    CREATE VIEW births_of_workers AS
+    SELECT username, stillbirths FROM births JOIN forms USING (form_id)
+"""
 ADD_CASE = """
     INSERT INTO cases (case_id, domain, case_type, indexed_on, properties, indices)
     VALUES (%s, 'river-health', %s, now(), '{"n": "1"}', '{}')
@@ -49,16 +57,19 @@ def changed(loaded):
     merge = "UPDATE cases SET properties = properties || %s WHERE case_id = %s"
     broken = {"gravida": "a few", "edd": "2026-02-30", "Brand-new": "yes"}
     loaded.ask("CREATE VIEW mine AS SELECT case_id, gravida FROM case_pregnancy")
-    rows = {"mine": loaded.ask("SELECT count(*) FROM mine")}
+    loaded.ask(VIEW_OF_BIRTHS)
+    loaded.ask("CREATE VIEW case_summary AS SELECT 1 / 0 AS never FROM cases WHERE 1 / 0 = 1")
+    rows = {"mine": loaded.ask("SELECT count(*) FROM mine"), "births": loaded.ask(BIRTHS)}
     rows["referral"] = loaded.ask("SELECT count(*) FROM case_referral")
     rows["columns"] = {name for (name,) in loaded.ask(COLUMNS)}
     [(form_id,)] = loaded.ask("SELECT form_id FROM form_mothers_delivery__babies LIMIT 1")
 
     loaded.ask(merge, json.dumps(broken), case_id)
-    for case_type in ("home visit", "Home-Visit"):
+    for case_type in ("home visit", "Home-Visit", "summary"):
         loaded.ask(ADD_CASE, f"slug {case_type}", case_type)
     loaded.ask("UPDATE cases SET case_type = 'transfer' WHERE case_type = 'referral'")
     loaded.ask("DELETE FROM form_questions WHERE path = '/data/age'")
+    loaded.ask("UPDATE form_questions SET type = 'Text' WHERE path ~ '/stillbirths$'")
     loaded.ask(
         "INSERT INTO form_questions (app_id, xmlns, path, domain, position, type, tag, label)"
         " SELECT app_id, xmlns, '/data/AGE', domain, 0, 'Int', 'input', 'Age {{ again }}'"
@@ -67,7 +78,7 @@ def changed(loaded):
     loaded.ask("DELETE FROM forms WHERE form_id = %s", form_id)
     said = built(loaded)
     yield {**rows, "case_id": case_id, "form_id": form_id, "said": said}
-    loaded.ask("DROP VIEW mine")
+    loaded.ask("DROP VIEW mine, births_of_workers, births, case_summary")
 
 
 def test_only_tables_of_what_changed_are_built(loaded, changed):
@@ -97,6 +108,26 @@ def test_views_and_grants_on_a_generated_table_survive_a_new_column(loaded, chan
     assert loaded.ask("SELECT count(*) FROM mine") == changed["mine"]
     reader = loaded.place.reader
     assert loaded.ask("SELECT count(*) FROM case_pregnancy", role=reader) == changed["mine"]
+
+
+def test_views_on_a_column_whose_type_changed_come_back_with_comments_and_values(loaded, changed):
+    assert [value for _, value in changed["births"] if value]
+    assert loaded.ask(BIRTHS) == changed["births"]
+    assert loaded.ask(
+        "SELECT pg_typeof(stillbirths)::text, col_description('births'::regclass, 2)"
+        " FROM births_of_workers LIMIT 1"
+    ) == [("text", "mine")]
+
+
+def test_a_view_of_a_user_keeps_its_name_and_is_listed_even_if_it_cannot_be_read(loaded, changed):
+    assert loaded.ask(
+        "SELECT kind, row_count FROM _scout_catalog WHERE table_name = 'case_summary'"
+        " AND position = 0"
+    ) == [("view", None)]
+    names = "SELECT name FROM _scout_models WHERE definition ->> 'scope' = 'summary'"
+    [(name,)] = loaded.ask(names)
+    assert name.startswith("case_summary_")
+    assert loaded.ask(f"SELECT case_id FROM {name}") == [("slug summary",)]
 
 
 def test_a_renamed_case_type_moves_its_rows_to_a_table_of_its_new_name(loaded, changed):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import yaml
 from scout_control.modelling.case_tables import CaseType
 from scout_control.modelling.form_tables import FormType, wish_of
-from scout_control.modelling.planning import Memory, plan
+from scout_control.modelling.kinds import KINDS
+from scout_control.modelling.planning import STREAMS, Memory, plan
 from scout_control.modelling.shapes import Question, Seen
 
+SOURCES = Path(__file__).parents[3] / "transform/models/staging"
 SCALAR = Seen(is_scalar=True, widest=3)
 
 
@@ -112,3 +116,14 @@ def test_a_form_that_no_application_knows_is_named_by_the_end_of_its_xmlns():
     assert wish_of(None, None, "http://commcarehq.org/case_api") == "case_api"
     assert wish_of("Mothers", "Delivery", "http://x/a") == "mothers_delivery"
     assert wish_of(None, None, "") == "unknown"
+
+
+def test_no_table_is_called_like_one_that_a_tap_may_load_later():
+    told = [yaml.safe_load(file.read_text()) for file in SOURCES.glob("*/_*__sources.yml")]
+    loaded = {each["name"] for one in told for each in one["sources"][0]["tables"]}
+    starts = tuple(f"{kind}_" for kind in KINDS)
+
+    assert {name for name in loaded if name.startswith(starts)} == STREAMS
+    found = tables(cases=[CaseType(name="types")], forms=[form(wish="questions")])
+    assert not STREAMS & set(found)
+    assert {name.rpartition("_")[0] for name in found} == {"case_types", "form_questions"}
