@@ -221,7 +221,11 @@ def fed(engine: Engine, lines: list[bytes]) -> Counter[str]:
 
 
 def unsent_rows(connection: Any, schema_name: str, lines: list[bytes]) -> list[dict[str, Any]]:
-    """Rows that hold a value, or values together, that no single line has."""
+    """Rows that hold a value, or values together, that no single line has.
+
+    Lines with the same key make one row: where a spoilt SCHEMA no longer names a property, its
+    column keeps what an earlier line of that key has brought.
+    """
     by_value: dict[str, set[int]] = defaultdict(set)
     for number, line in enumerate(lines):
         for value in sent_values(line):
@@ -235,7 +239,10 @@ def unsent_rows(connection: Any, schema_name: str, lines: list[bytes]) -> list[d
         for row in rows:
             values = [comparable(row[name]) for name in COMPARED if row.get(name) is not None]
             lines_of = [by_value.get(value, set()) for value in values]
-            if values and not set.intersection(*lines_of):
+            if not values or set.intersection(*lines_of):
+                continue
+            of_key = by_value.get(comparable(row["id"]), set()) if table == "keyed" else set()
+            if not all(of_key & of_value for of_value in lines_of):
                 found.append(row)
     return found
 
