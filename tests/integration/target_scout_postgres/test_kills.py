@@ -5,6 +5,7 @@ SCOUT_TEST_KILLS sets how many kills there are of each kind; a few by default.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -13,15 +14,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from psycopg2 import sql
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 KILLS = int(os.environ.get("SCOUT_TEST_KILLS", "6"))
 PAGE = 40  # records between two STATE messages
+PATIENCE_SECONDS = 30
 
 
 class Source:
@@ -139,6 +143,62 @@ def test_killed_runs_end_in_exactly_the_input(
 
     assert rows(connection, dataset_schema) == source.result()
     assert leftovers(connection, dataset_schema) == []
+
+
+@pytest.mark.parametrize("kind", ["upsert", "keyless", "refresh", "refresh keyless"])
+def test_a_kill_between_commit_and_state_repeats_that_checkpoint_and_only_without_a_key(
+    postgres, connection, dataset_schema, tmp_path, kind
+):
+    """A reader that takes no STATE holds the run in the very moment, for as long as we like."""
+    source = Source(kind, pages=4, seed=7)
+    config = tmp_path / "config.json"
+    settings = {
+        "database_url": postgres,
+        "default_target_schema": dataset_schema,
+        "batch_wait_limit_seconds": 0,
+    }
+    config.write_text(json.dumps(settings))
+    command = [*COMMAND, "--config", str(config)]
+    printed, full = full_pipe()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=full) as process:
+        process.stdin.write(encoded(source.messages(0)))
+        process.stdin.flush()
+        wait_for_records(connection, dataset_schema, PAGE)
+        process.kill()
+    os.close(full)
+    with os.fdopen(printed, "rb") as out:
+        assert b"page" not in out.read()
+    if source.version is None:
+        assert rows(connection, dataset_schema) == source.result(upto=1)
+
+    attempt(command, encoded(source.messages(0)), random.Random(), None)
+
+    repeated = Counter(rows(connection, dataset_schema)) - Counter(source.result())
+    assert sorted(repeated.elements()) == ([] if source.key else source.result(upto=1))
+
+
+def full_pipe() -> tuple[int, int]:
+    """A pipe that takes no byte more until somebody reads from it."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, b"\n")
+    os.set_blocking(write, True)
+    return read, write
+
+
+def wait_for_records(connection: Any, schema: str, count: int) -> None:
+    """Wait until a commit covers so many records."""
+    asked = sql.SQL("SELECT sum(rows) FROM {}").format(sql.Identifier(schema, "_scout_loads"))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(psycopg2.errors.UndefinedTable), connection.cursor() as cursor:
+            cursor.execute(asked)
+            if (cursor.fetchone()[0] or 0) >= count:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{count} records were not committed in time")
 
 
 def encoded(messages: list[Any]) -> bytes:
