@@ -62,7 +62,7 @@ def run(
         answer(queued, lambda: click.echo(f"Queued as run {queued['run_id']}."))
         return
     told_to_end: list[int] = []
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _remember(told_to_end))
     with shown_live() as show:
         ended = scout.runs.execute(

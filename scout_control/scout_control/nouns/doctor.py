@@ -19,6 +19,7 @@ from scout_control.errors import ControlError
 from scout_control.nouns import views
 from scout_control.store import lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
+from scout_control.worker import rotation
 from scout_control.worker.site import Site
 
 OLDEST_POSTGRES = 140000
@@ -109,6 +110,19 @@ def _store(site: Site) -> Iterator[Finding]:
         is_well=have == need,
         finding=f"version {have or 'none'} of {need}",
         remedy="" if have == need else "Run: scout init",
+    )
+
+
+def _secrets(site: Site) -> Iterator[Finding]:
+    """Try whether the keys open what is stored, and show none of it."""
+    closed = rotation.count_closed(site)
+    yield Finding(
+        check="secrets",
+        is_well=not closed,
+        finding=f"{closed} open with none of the keys" if closed else "all open",
+        remedy="Add the key they were stored under to the keys, or connect again."
+        if closed
+        else "",
     )
 
 
@@ -231,6 +245,7 @@ CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
     ("keys", _keys),
     ("database", _database),
     ("store", _store),
+    ("secrets", _secrets),
     ("dataset schemas", _schemas),
     ("readers", _readers),
     ("connections", _connections),

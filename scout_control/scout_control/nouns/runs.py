@@ -107,7 +107,7 @@ def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
     found = lookups.dataset(session, dataset)
     if not found.project_source.is_active:
         raise preparing.unlinked(found)
-    runs.queue(session, [found.id], Trigger.MANUAL, full_refresh=full_refresh)
+    runs.queue(session, found.id, Trigger.MANUAL, full_refresh=full_refresh)
     datasets.touch(session, found.id, datetime.now(UTC))  # whoever asks for data uses it
     run = runs.alive(session, found.id)
     if run is None:

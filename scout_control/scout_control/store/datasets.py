@@ -11,12 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.naming import Dataset as Names
 from scout_control.rules.naming import OwnerKind
-from scout_control.rules.runs import LIVE, DatasetStatus, dataset_before
-from scout_control.store.models import Dataset, ProjectSource, Run
+from scout_control.rules.runs import DatasetStatus, dataset_before
+from scout_control.store.models import Dataset, ProjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
 REFRESHED = (DatasetStatus.PENDING, DatasetStatus.READY, DatasetStatus.ERROR)
@@ -59,10 +60,9 @@ def names(dataset: Dataset) -> Names:
     )
 
 
-def due(session: Session, now: datetime) -> Sequence[uuid.UUID]:
-    """Return the datasets that should run now and have no run alive, the longest due first."""
-    is_busy = select(Run.id).where(Run.dataset_id == Dataset.id, Run.status.in_(LIVE)).exists()
-    return session.scalars(
+def due(now: datetime) -> Select[tuple[uuid.UUID]]:
+    """Return the statement that finds datasets that should run now, the longest due first."""
+    return (
         select(Dataset.id)
         .join(Dataset.project_source)
         .where(
@@ -70,10 +70,9 @@ def due(session: Session, now: datetime) -> Sequence[uuid.UUID]:
             Dataset.status.in_(REFRESHED),
             ~Dataset.is_paused,
             ProjectSource.is_active,
-            ~is_busy,
         )
         .order_by(Dataset.next_sync_at)
-    ).all()
+    )
 
 
 def idle(session: Session, untouched_since: datetime) -> Sequence[uuid.UUID]:

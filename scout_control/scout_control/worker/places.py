@@ -72,6 +72,7 @@ def provision(site: Site, dataset: Dataset) -> Place:
         ControlError: The server does not answer, does not let us, or the schema is another's.
     """
     server_url = site.server_url_of(dataset)
+    _forget_state_of_nothing(site, server_url, dataset.schema_name)
     place = provisioning.provision(server_url, names(dataset))
     try:
         with _cursor(server_url) as cursor:
@@ -91,6 +92,15 @@ def provision(site: Site, dataset: Dataset) -> Place:
     if gone:
         log.warning("readers_gone schema=%s roles=%s: see scout doctor", place.schema, gone)
     return place
+
+
+def _forget_state_of_nothing(site: Site, server_url: str, schema: str) -> None:
+    """Let a load begin from the start where somebody has dropped the schema past control."""
+    with _cursor(server_url) as cursor:
+        cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema])
+        is_there = cursor.fetchone() is not None
+    if not is_there:
+        forget_state(site, schema)
 
 
 def forget_state(site: Site, schema: str) -> None:

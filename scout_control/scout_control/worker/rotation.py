@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, update
 
 from scout_control.credentials import encryption
+from scout_control.errors import SettingsError
 from scout_control.store import audit
 from scout_control.store.models import Connection, Credential, ServiceLogin, Source
 
@@ -41,6 +42,26 @@ def rotate(site: Site, *, forget_old: bool = False) -> int:
         encryption.forget_old(key_file)
         del site.keyring
     return changed
+
+
+def count_closed(site: Site) -> int:
+    """Return how many stored secrets open with none of the keys."""
+    with site.store.begin() as session:
+        columns = [column for _, column in CIPHERTEXTS]
+        found = [
+            ciphertext
+            for column in columns
+            for ciphertext in session.scalars(select(column).where(column.is_not(None)))
+        ]
+    return sum(not _opens(site, ciphertext) for ciphertext in found)
+
+
+def _opens(site: Site, ciphertext: bytes) -> bool:
+    try:
+        site.keyring.decrypt(ciphertext)
+    except SettingsError:
+        return False
+    return True
 
 
 def _rotate(site: Site, key: Any, column: Any) -> int:

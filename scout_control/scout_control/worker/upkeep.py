@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from scout_control.credentials import renewal
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry, schedule
-from scout_control.rules.runs import DatasetStatus, RunStatus, Trigger, dataset_before
+from scout_control.rules.runs import DatasetStatus, RunStatus, dataset_before
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import holding, of_dataset
 from scout_control.store.models import Dataset, Run
@@ -34,19 +34,14 @@ DIED = "The worker died or was cut off."
 def start_due(site: Site, now: datetime) -> int:
     """Queue a run for each dataset that is due; return how many."""
     with site.store.begin() as session:
-        found = datasets.due(session, now)
-        offsets = dict(zip(found, schedule.start_offsets(len(found)), strict=True))
-        queued = runs.queue(session, found, Trigger.SCHEDULE)
-        queue.defer_all(
-            site.store,
-            session,
-            [
-                (run, now + offsets[dataset] if offsets[dataset] else None)
-                for dataset, run in queued
-            ],
-        )
+        queued = runs.queue_due(session, now)
+        waits = schedule.start_offsets(len(queued))
+        jobs = [
+            (run, now + wait if wait else None) for run, wait in zip(queued, waits, strict=True)
+        ]
+        queue.defer_all(site.store, session, jobs)
     if queued:
-        log.info("runs_queued due=%d queued=%d", len(found), len(queued))
+        log.info("runs_queued queued=%d", len(queued))
     return len(queued)
 
 
@@ -103,9 +98,9 @@ def ask_again(site: Site, now: datetime) -> int:
     with site.store.begin() as session:
         waiting = runs.waiting(session, now, JOB_IS_LOST_AFTER)
         known = queue.waiting(session) if waiting else set()
-        lost = [run for run in waiting if str(run.id) not in known]
+        lost = [run for run in waiting if str(run) not in known]
         for run in lost:
-            queue.defer(site.store, session, run.id)
+            queue.defer(site.store, session, run)
     return len(lost)
 
 

@@ -15,10 +15,12 @@ import psutil
 import psycopg2
 import pytest
 from scout_control.commands.runs import exit_code
+from scout_control.credentials.encryption import generate
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.rules import expiry
 from scout_control.store.models import Run
-from scout_control.worker import upkeep
+from scout_control.worker import rotation, upkeep
+from scout_control.worker.site import Site
 from sqlalchemy import update
 from support.workers import environment_of, wait_until
 
@@ -46,6 +48,16 @@ def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
     assert steps[:2] == ["provisioning", "discovering"]
     assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
     assert installation.rows(dataset) == [(3,)]
+
+
+def test_data_that_somebody_dropped_past_control_comes_back_whole(installation):
+    dataset = installation.dataset()
+    schema = installation.scout.run(dataset).schema
+    installation.rows(dataset, f'DROP SCHEMA "{schema}" CASCADE; SELECT')
+    again = installation.scout.run(dataset)
+
+    assert (again.status, installation.rows(dataset)) == ("completed", [(3,)])
+    assert installation.told()[-1]["state"] == {}
 
 
 def test_a_stream_that_the_source_turns_out_not_to_have_is_told(installation):
@@ -200,6 +212,14 @@ def dump(installation):
     connection.close()
     assert len(found) > 10
     return "\n".join(found)
+
+
+def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
+    installation.dataset()
+    with Site(replace(installation.settings, encryption_keys=generate())) as other:
+        assert rotation.count_closed(other) > 1
+
+    assert rotation.count_closed(installation.scout.site) == 0
 
 
 def test_a_failed_run_is_tried_again_later_and_later(installation):
