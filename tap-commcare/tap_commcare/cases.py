@@ -7,7 +7,7 @@ Source: https://commcare-hq.readthedocs.io/api/cases-v2.html (read November 2026
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -15,8 +15,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from dimagi_api import timestamps
 from dimagi_api.bodies import Body
-from dimagi_api.errors import ShapeError
-from dimagi_api.http import Api, same_origin
+from dimagi_api.errors import RejectedError, ShapeError
+from dimagi_api.http import Answer, Api, same_origin
 from dimagi_api.messages import Record
 
 from tap_commcare import hq
@@ -25,6 +25,8 @@ from tap_commcare.values import NULL, flag, integer, json_object, moment, text
 from tap_commcare.windows import Window
 
 MOST_CASES = 5000
+# What a page is read by, whoever wants it.
+NEEDED = frozenset({"case_id", "domain", "indexed_on"})
 
 
 class CaseRow(msgspec.Struct):
@@ -83,23 +85,30 @@ class CaseSource:
 
     Args:
         page_size: What a page is expected to hold: a server may give less than it is asked for.
+        left_out: Returns the columns that nobody wants, so that the server need not send them.
     """
 
     api: Api
     domain: str
     page_size: int
     case_types: Sequence[str] = ()
+    left_out: Callable[[], Sequence[str]] = tuple
     most: int = field(init=False)
+    _can_leave_out: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self.most = self.page_size
 
     def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
         """Return a page of cases."""
-        asked = (
-            str(more["next"]) if more else self._first(window, min(limit or self.most, self.most))
-        )
-        answer = self.api.get(same_origin(asked, self.api.base_url), (), self.domain, BODY)
+        left_out = list(self.left_out())
+        if more is None:
+            asked, answer = self._first(window, min(limit or self.most, self.most), left_out)
+        elif set(more.get("left_out", ())) <= set(left_out):
+            asked = str(more["next"])
+            answer = self._get(asked)
+        else:
+            raise ShapeError("its place belongs to another selection of columns.")
         page = answer.value
         following = hq.next_path(page.next, asked)
         total = integer(page.matching_records) if more is None else None
@@ -111,7 +120,7 @@ class CaseSource:
             ids=[row.case_id for row in page.cases],
             stamps=[self._stamp(row) for row in page.cases],
             total=total,
-            more=None if following is None else {"next": following},
+            more=_more(following, left_out),
             asked_at=answer.asked_at,
         )
 
@@ -119,7 +128,26 @@ class CaseSource:
         """Return the records of cases."""
         return [case_record(row, self.domain) for row in rows]
 
-    def _first(self, window: Window, limit: int) -> str:
+    def _first(
+        self, window: Window, limit: int, left_out: Sequence[str]
+    ) -> tuple[str, Answer[CasePage]]:
+        """Return the first page of a window, and its address."""
+        address = self._address(window, limit)
+        if not left_out or not self._can_leave_out:
+            return address, self._get(address)
+        lighter = f"{address}&{urlencode({'exclude': ','.join(left_out)})}"
+        try:
+            return lighter, self._get(lighter)
+        except RejectedError:
+            # An older server, or it is something else that it refuses.
+            answer = self._get(address)
+            self._can_leave_out = False
+            return address, answer
+
+    def _get(self, asked: str) -> Answer[CasePage]:
+        return self.api.get(same_origin(asked, self.api.base_url), (), self.domain, BODY)
+
+    def _address(self, window: Window, limit: int) -> str:
         params = [("limit", str(limit))]
         if window.after is not None:
             params.append(("indexed_on.gt", _spelled(window.after)))
@@ -137,6 +165,13 @@ class CaseSource:
             return timestamps.stamp(row.indexed_on)
         except ValueError:
             raise ShapeError("a case has an indexed_on that is no timestamp.") from None
+
+
+def _more(following: str | None, left_out: Sequence[str]) -> More | None:
+    """Return how to go on; a link goes on leaving out what it did."""
+    if following is None:
+        return None
+    return {"next": following} | ({"left_out": list(left_out)} if left_out else {})
 
 
 def _spelled(stamp: int) -> str:

@@ -21,7 +21,7 @@ from dimagi_api.http import Refusal
 
 VERSION = re.compile(r"v\d+(\.\d+)?")
 
-# The server's own words for a 401 that no other credential would change.
+# The server's own words for a 401, in older releases 403, that no other credential would change.
 CLOSED = (
     ("subscription", "The plan of {domain} does not include API access.",
      "Ask the owner of the project space to change the subscription."),
@@ -33,6 +33,8 @@ CLOSED = (
 def explain(refusal: Refusal) -> ApiError:
     """Return the error for an answer of HQ that is neither data nor a passing failure."""
     domain, where = refusal.domain, refusal.where
+    if refusal.status in {401, 403} and (closed := _closed(refusal)) is not None:
+        return closed
     if refusal.status == 401:
         return _explain_401(refusal)
     if refusal.status == 403:
@@ -58,17 +60,21 @@ def explain(refusal: Refusal) -> ApiError:
     )
 
 
-def _explain_401(refusal: Refusal) -> ApiError:
+def _closed(refusal: Refusal) -> ApiError | None:
     said = refusal.error.lower()
-    if "not authorized" in said:
+    for words, cause, remedy in CLOSED:
+        if words in said:
+            return AccessClosedError(cause.format(domain=refusal.domain), remedy)
+    return None
+
+
+def _explain_401(refusal: Refusal) -> ApiError:
+    if "not authorized" in refusal.error.lower():
         return ForbiddenError(
             f"The account may not read {refusal.where} (HTTP 401).",
             f"Check the spelling of the setting domain, now {refusal.domain}, and the account's"
             " membership and permissions there.",
         )
-    for words, cause, remedy in CLOSED:
-        if words in said:
-            return AccessClosedError(cause.format(domain=refusal.domain), remedy)
     return LoginRefusedError(
         f"{urlsplit(refusal.url).hostname} refused the credential for {refusal.domain} (HTTP 401).",
         "A person must connect again: check user name and key, their expiry, the key's domain and"

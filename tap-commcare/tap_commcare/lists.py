@@ -41,8 +41,13 @@ def endpoint(
 ) -> ListEndpoint[dict[str, Any]]:
     """Return a list whose rows are taken as they come."""
     return ListEndpoint(
-        api, domain, resource, BODY, params, page_size, lambda row: row.get("domain")
+        api, domain, resource, BODY, params, page_size, lambda row: row.get("domain"), _identity
     )
+
+
+def _identity(row: Mapping[str, Any]) -> str:
+    # A row without any is refused when it becomes a record.
+    return str(row.get("id", row.get("location_id")))
 
 
 @dataclass

@@ -35,6 +35,7 @@ class LocationsSource:
     page_size: int
     since: str | None = None
     _types: dict[str, Any] | None = field(default=None, init=False)
+    _endpoints: dict[str, Endpoint] = field(default_factory=dict, init=False)
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one."""
@@ -55,8 +56,10 @@ class LocationsSource:
         is_first = version == FIRST
         is_filtered = self.since is not None and version != SECOND_UNFILTERED
         params = [("last_modified__gte", str(self.since))] if is_filtered else []
-        resource = "location/v1" if is_first else "location/v2"
-        page = self._endpoint(resource, params).page(inner, limit)
+        if version not in self._endpoints:
+            resource = "location/v1" if is_first else "location/v2"
+            self._endpoints[version] = self._endpoint(resource, params)
+        page = self._endpoints[version].page(inner, limit)
         rows = page.rows if is_first else [self._as_first(row) for row in page.rows]
         following = page.following
         return ListPage(rows, following and {"api": version, "at": following})
@@ -74,13 +77,13 @@ class LocationsSource:
     def _type_ids(self) -> Mapping[str, Any]:
         """Return the ids of all types by their codes."""
         if self._types is None:
-            self._types = {}
+            found: dict[str, Any] = {}
             endpoint = self._endpoint("location_type/v1")
-            position: Position | None = None
+            page = endpoint.page(None)
             while True:
-                page = endpoint.page(position)
-                self._types |= {str(row.get("code")): row.get("id") for row in page.rows}
-                position = page.following
-                if position is None:
+                found |= {str(row.get("code")): row.get("id") for row in page.rows}
+                if page.following is None:
                     break
+                page = endpoint.page(page.following)
+            self._types = found
         return self._types

@@ -89,7 +89,9 @@ Chosen = Mapping[str, ApiStream]
 def _cases(world: World, domain: str, chosen: Chosen) -> Reading:
     case_types = settings.text_list(world.config, "case_types")
     size = world.page_size(cases.MOST_CASES)
-    source: Any = cases.CaseSource(world.api, domain, size, case_types)
+    source: Any = cases.CaseSource(
+        world.api, domain, size, case_types, left_out=lambda: _not_wanted(chosen["cases"])
+    )
     expand: Callable[[Any], Any] = source.records
     if world.config["case_api"] == "v1":
         wanted = frozenset(case_types)
@@ -107,6 +109,10 @@ def _cases(world: World, domain: str, chosen: Chosen) -> Reading:
         expand = partial(case_v1.case_v1_records, domain=domain, case_types=wanted)
     members = [Member(chosen["cases"], expand)]
     return world.timed(domain, source, members, {"case_types": case_types})
+
+
+def _not_wanted(stream: ApiStream) -> list[str]:
+    return [name for name in stream.columns if name not in cases.NEEDED and not stream.wants(name)]
 
 
 def _forms(world: World, domain: str, chosen: Chosen) -> Reading:

@@ -1,13 +1,14 @@
 """The list envelope of most endpoints of HQ: ``meta`` and ``objects``.
 
 ``meta.next`` is usually a bare query. A total that does not fit the rows is an error, because a
-list that ends too early looks complete.
+list that ends too early looks complete; a total that the different rows do not reach is a
+reason to read the list once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -18,6 +19,7 @@ from dimagi_api.full_table import ListChangedError, ListPage, Position
 from dimagi_api.http import Answer, Api, same_origin
 
 from tap_commcare import hq
+from tap_commcare.tally import Tally
 from tap_commcare.values import integer
 
 Row = TypeVar("Row")
@@ -59,6 +61,7 @@ class ListEndpoint(Generic[Row]):
         params: What is asked of it, besides the page size.
         page_size: Rows per page; None for an endpoint without pages.
         check_domain: Where a row says which domain it belongs to, if it does.
+        identity: What tells one row from another.
     """
 
     api: Api
@@ -68,6 +71,8 @@ class ListEndpoint(Generic[Row]):
     params: Sequence[tuple[str, str]] = ()
     page_size: int | None = None
     check_domain: Callable[[Row], Any] | None = None
+    identity: Callable[[Row], Hashable] | None = None
+    _tally: Tally = field(default_factory=Tally, init=False)
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one."""
@@ -80,7 +85,12 @@ class ListEndpoint(Generic[Row]):
                 hq.check_domain(self.check_domain(row), self.domain)
         seen = (int(position["seen"]) if position else 0) + len(page.objects)
         if position and position.get("total") != page.total:
+            self._tally.forget()
             raise ListChangedError
+        if self.identity is not None:
+            if seen == len(page.objects):
+                self._tally.begin(None if limit else page.total)
+            self._tally.add(self.identity(row) for row in page.objects)
         following = hq.next_path(page.meta.next, asked)
         if following is None:
             if page.total is not None and seen < page.total and limit is None:
@@ -88,7 +98,9 @@ class ListEndpoint(Generic[Row]):
                     f"{self.resource} of {self.domain} ended after {seen} of {page.total} rows.",
                     "Nothing was taken for complete; run again.",
                 )
-            return ListPage(page.objects, None)
+            if self._tally.is_complete:
+                return ListPage(page.objects, None)
+            following, seen = self._first(self.page_size), 0
         if not page.objects:
             raise ShapeError(f"{self.resource} of {self.domain} shows an empty page and a next.")
         return ListPage(page.objects, {"next": following, "seen": seen, "total": page.total})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qs
 
 import pytest
 from commcare_sandbox import Sandbox
@@ -145,6 +146,16 @@ def test_deselected_properties_do_not_go_out(tap, select):
     assert not {"properties", "owner_id"} & set(record)
     assert not {"properties", "owner_id"} & set(run.of("SCHEMA")[0]["schema"]["properties"])
     assert {"case_id", "indexed_on"} <= set(record)
+
+
+def test_the_server_is_asked_to_leave_deselected_properties_out(sandbox, tap, select):
+    sandbox.forget_requests()
+    run = tap(catalog=select("cases", cases=("properties", "indexed_on")), concurrency=1)
+    asked = [parse_qs(each["query"]) for each in sandbox.requests()["latest"]]
+
+    assert len(run.records("cases")) == 400
+    assert asked[0]["exclude"] == ["properties"]
+    assert all("cursor" in query for query in asked[1:])
 
 
 def test_stream_maps_and_flattening_work(tap, select):

@@ -183,3 +183,18 @@ def test_a_place_that_the_server_no_longer_knows_is_given_up_for_the_bookmark(ta
     assert {message["version"] for message in again.of("ACTIVATE_VERSION")} == {5}
     assert sorted(set(again.ids("users"))) == sorted(first.ids("users"))
     assert 0 < len(again.ids("cases")) < 400
+
+
+def test_a_place_in_the_middle_of_a_lighter_read_is_of_no_use_to_a_whole_one(tap_on, select):
+    settings = {"overlap_seconds": 0, "concurrency": 1, "max_rate_limit_wait": 1}
+    with Sandbox(cases=200, forms=1) as server:
+        tap = tap_on(server)
+        server.set(fault="429", fault_every=3, retry_after="int", retry_after_seconds=900)
+        light = tap(catalog=select("cases", cases=("properties",)), **settings)
+        server.set(fault="")
+        whole = tap(catalog=select("cases"), state=light.state, **settings)
+
+    assert (light.code, len(light.records("cases"))) == (75, 100)
+    assert "another selection" in whole.log
+    assert len(set(light.ids("cases")) | set(whole.ids("cases"))) == 200
+    assert all(record["properties"] is not None for record in whole.records("cases"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -16,6 +17,14 @@ def asked_for(server: Sandbox) -> set[str]:
 
 def ids(run):
     return [record["id"] for record in run.records("visits")]
+
+
+def totals(run):
+    return [
+        json.loads(line.partition("METRIC: ")[2])["value"]
+        for line in run.log.splitlines()
+        if "record_total" in line
+    ]
 
 
 @pytest.fixture
@@ -75,6 +84,8 @@ def test_all_visits_are_read_again_when_that_is_due(server, read):
     versions = {message.get("version") for message in due.of("RECORD")}
     assert [message["version"] for message in due.of("ACTIVATE_VERSION")] == list(versions)
     assert ids(after) == []
+    # How many are to come is told where it is known: not where ids before the bookmark come again.
+    assert [totals(run) for run in (first, not_due, due)] == [[300], [], [299]]
     assert (
         due.state["bookmarks"]["visits"]["full_read_at"]
         > first.state["bookmarks"]["visits"]["full_read_at"]

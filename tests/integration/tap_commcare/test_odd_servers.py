@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from dimagi_api.full_table import ListSource
 from dimagi_api.http import Api, new_session
 from dimagi_api.logins import bearer_login
 from dimagi_api.patience import Limits
-from tap_commcare import fields, forms, hq
+from tap_commcare import cases, fields, forms, hq, lists
 from tap_commcare.by_date import ByDateSource
 from tap_commcare.locations import LocationsSource
 from tap_commcare.streams.places import LOCATIONS
@@ -38,7 +40,8 @@ def server(answer: Answer, total: Callable[[int], int | None] = lambda rows: row
             )
             count = total(len(rows))
             meta = {"limit": limit, "offset": offset, "total_count": count, "next": after}
-            body = json.dumps({"meta": meta, "objects": rows[offset : offset + limit]}).encode()
+            part = rows[offset : offset + limit]
+            body = json.dumps({"meta": meta, "objects": part, "cases": part}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -121,4 +124,57 @@ def read_forms(answer: Answer, total: Callable[[int], int | None] = lambda rows:
         while page.more is not None:
             page = source.page(Window(None, None), page.more)
             found |= set(page.ids)
+    return found
+
+
+def test_a_server_that_cannot_leave_columns_out_is_asked_for_all():
+    def answer(_: str, query: Query) -> list[dict[str, Any]] | int:
+        asked.append("exclude" in query)
+        at = "2025-02-01T00:00:00Z"
+        return 400 if asked[-1] else [{"case_id": "c1", "indexed_on": at, "domain": "d"}]
+
+    asked: list[bool] = []
+    with server(answer) as api:
+        source = cases.CaseSource(api, "d", 10, left_out=lambda: ["properties"])
+        pages = [source.page(Window(None, None), None) for _ in range(2)]
+
+    assert [page.ids for page in pages] == [["c1"], ["c1"]]
+    assert asked == [True, False, False]
+
+
+@pytest.mark.parametrize("resource", ["lookup_table_item/v1", "location/v1"])
+def test_no_row_is_missed_in_a_list_whose_order_changes_from_page_to_page(resource):
+    order = random.Random(7)
+    rows = [{"id": n, "location_id": f"l{n}"} for n in range(40)]
+
+    def answer(_: str, query: Query) -> list[dict[str, Any]]:
+        return order.sample(rows, len(rows))
+
+    assert read_list(answer, resource) == set(range(40))
+
+
+def test_a_list_that_holds_rows_twice_is_read_twice_and_taken_for_complete():
+    rows = [{"id": n} for n in (1, 2, 2, 3)]
+    asked = 0
+
+    def answer(_: str, query: Query) -> list[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        return rows
+
+    assert read_list(answer, "lookup_table/v1", size=2) == {1, 2, 3}
+    assert asked == 4
+
+
+def read_list(answer: Answer, resource: str, size: int = 25) -> set[int]:
+    found: set[int] = set()
+    with server(answer) as api:
+        source: ListSource = lists.endpoint(api, "d", resource, size)
+        if resource == "location/v1":
+            source = LocationsSource(api, "d", size)
+        page = source.page(None)
+        found |= {row["id"] for row in page.rows}
+        while page.following is not None:
+            page = source.page(page.following)
+            found |= {row["id"] for row in page.rows}
     return found

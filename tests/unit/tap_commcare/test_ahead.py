@@ -136,16 +136,20 @@ SPREADS = {
 def test_four_requests_at_once_take_a_third_of_the_time_however_rows_are_spread(executor, spread):
     chance = random.Random(5)
     stamps = [int(NOW.timestamp() * 1000 - YEAR + SPREADS[spread](chance)) for _ in range(4840)]
-    endpoint = Endpoint(crowded(sorted(stamps)), 40, seconds=0.03)
-
-    began = time.monotonic()
-    rows = read(endpoint, executor)
-    seconds = time.monotonic() - began
-
-    assert rows == endpoint.rows
+    rows = crowded(sorted(stamps))
+    endpoint = Endpoint(rows, 40, seconds=0.03)
     one_after_the_other = 122 * endpoint.seconds
-    # About 0.31; the rest is left for a machine with other work.
-    assert seconds < 0.45 * one_after_the_other
+
+    # About 0.31; the rest, and two more tries, are left for a machine with other work.
+    quick = False
+    for _ in range(3):
+        endpoint.asked, began = 0, time.monotonic()
+        assert read(endpoint, executor) == rows
+        quick = time.monotonic() - began < 0.45 * one_after_the_other
+        if quick:
+            break
+
+    assert quick
     assert endpoint.asked < 1.3 * 122
 
 

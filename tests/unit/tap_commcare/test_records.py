@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from dimagi_api.errors import ForbiddenError, ShapeError
+from dimagi_api.errors import AccessClosedError, ForbiddenError, ShapeError
 from dimagi_api.http import Refusal
 from dimagi_api.stream import thawed
 from tap_commcare import applications, case_v1, cases, fields, forms, hq, tables, values
@@ -227,3 +227,13 @@ def test_one_part_that_may_not_be_read_does_not_close_the_domain():
     refusal = Refusal(401, "https://hq.example/a/d/api/user/v1/", "d", "not authorized")
 
     assert isinstance(hq.explain(refusal), ForbiddenError)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_expired_subscription_is_told_by_its_words_whatever_the_status(status):
+    said = "Your current subscription does not have access to this feature"
+
+    error = hq.explain(Refusal(status, "https://hq.example/a/d/api/user/v1/", "d", said))
+
+    assert isinstance(error, AccessClosedError)
+    assert "change the subscription" in str(error)
