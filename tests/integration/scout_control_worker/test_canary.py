@@ -7,17 +7,15 @@ nor in Base64, in hexadecimal digits, or as a URL or JSON spells it.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import tempfile
-import threading
 import urllib.parse
 import urllib.request
 import uuid
-from base64 import b64encode, urlsafe_b64encode
-from contextlib import closing, suppress
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -29,12 +27,15 @@ from scout_control.credentials.encryption import generate
 from scout_control.settings import Settings
 from scout_control.store.models import Credential
 from sqlalchemy import select
+from support.canaries import Files, another_account, spellings
 from support.workers import environment_of
 
-from scout_control import embedded, scratch
+from scout_control import embedded
 
 ROOT = Path(__file__).parents[3]
-ANOTHER_ACCOUNT = 12345
+LOG = "run.log"
+COMMANDS = ("worker --until-idle --concurrency 3", f"run river/key --log-file {LOG}")
+ANSWERS = ("status --json", "runs list --json")
 DATABASE_PASSWORD = "canary/of the+database&=%:@"  # with all that an address must spell otherwise
 TABLES = """
     SELECT format('SELECT t::text FROM %I.%I AS t', schemaname, tablename) FROM pg_tables
@@ -43,82 +44,6 @@ TABLES = """
       FROM unnest(ARRAY['pg_authid', 'pg_description', 'pg_shdescription', 'pg_db_role_setting',
                         'pg_stat_activity']) AS name
 """
-# Reads what another account may of all processes, again and again; told on stdin what to look
-# for. Without root it looks as the same account, at arguments only: its environments are its own.
-LOOK = """
-import json, os, sys, time
-names = ["cmdline"]
-if os.geteuid() == 0:
-    names.append("environ")
-    os.setgroups([])
-    os.setgid(int(sys.argv[2]))
-    os.setuid(int(sys.argv[2]))
-wanted = [bytes.fromhex(word) for word in json.loads(sys.stdin.readline())]
-seen, found = set(), set()
-while not os.path.exists(sys.argv[1]):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        for name in names:
-            try:
-                with open(f"/proc/{pid}/{name}", "rb") as file:
-                    text = file.read()
-            except OSError:
-                continue
-            seen.update(word for word in (b"tap-commcare", b"scout-dbt") if word in text)
-            if any(word in text for word in wanted):
-                found.add(f"{name} of {text[:60]!r}")
-    time.sleep(0.05)
-print(json.dumps([sorted(word.decode() for word in seen), sorted(found)]))
-"""
-
-
-def spellings(secret):
-    """Return how a secret may be written: in clear, or only seemingly otherwise."""
-    raw = secret.encode()
-    found = {raw, raw.hex().encode(), json.dumps(secret)[1:-1].encode()}
-    found |= {urllib.parse.quote(secret, safe=safe).encode() for safe in ("", "/", ":@")}
-    found.add(urllib.parse.quote_plus(secret).encode())
-    for encode in (b64encode, urlsafe_b64encode):
-        for shift, first in enumerate((0, 2, 3)):  # letters that hang on what stands before
-            coded = encode(b"\0" * shift + raw)
-            found.add(coded[first : (shift + len(raw)) // 3 * 4])
-    return found
-
-
-class Files:
-    """Searches all files below some places while they come and go."""
-
-    def __init__(self, places, wanted):
-        self.places, self.wanted = places, wanted
-        self.seen, self.found = set(), set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
-        self.look()
-
-    def _look(self):
-        while not self._over.wait(0.3):
-            self.look()
-
-    def look(self):
-        for path in self.files():
-            with suppress(OSError):
-                text = path.read_bytes()
-                self.seen.add(path)
-                if any(word in text for word in self.wanted):
-                    self.found.add(str(path))
-
-    def files(self):
-        places = [*self.places, *scratch.IN_MEMORY.glob("scout-run-*")]
-        for place in places:
-            for folder, _, names in os.walk(place):
-                yield from (Path(folder, name) for name in names)
 
 
 @pytest.fixture
@@ -231,11 +156,12 @@ def tokens(scout):
     return {name: fields[name] for name in ("access_token", "refresh_token")}
 
 
-def command(environment, *words):
+def command(environment, words):
     """Run a command, which succeeds; return all that it says."""
     done = subprocess.run(
-        [sys.executable, "-m", "scout_control", *words],
+        [sys.executable, "-m", "scout_control", *words.split()],
         env=environment,
+        cwd=environment["HOME"],
         capture_output=True,
         timeout=250,
         check=False,
@@ -260,52 +186,20 @@ def stored(settings, postgres):
     return "\n".join(found).encode() + data.with_name(f"{data.name}.log").read_bytes()
 
 
-@pytest.fixture
-def another_account(tmp_path):
-    """Start to look as another account; the answer is what it saw of runs, and what it found."""
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        over = Path(place, "over")
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", LOOK, str(over), str(ANOTHER_ACCOUNT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-        def look_for(words):
-            process.stdin.write(json.dumps([word.hex() for word in words]) + "\n")
-            process.stdin.flush()
-
-        def tell():
-            over.touch()
-            return json.loads(process.communicate()[0])
-
-        yield look_for, tell
-        process.kill()
-        if process.stdout and not process.stdout.closed:
-            process.communicate()
-
-
 @pytest.mark.timeout(600)
-def test_no_secret_is_seen_anywhere_whatever_is_run(
-    postgres, settings, environment, another_account, tmp_path
-):
-    look_for, tell = another_account
+def test_no_secret_is_seen_anywhere_whatever_is_run(postgres, settings, environment, tmp_path):
     with Sandbox(cases=8, forms=4, connect_visits=10) as sandbox, Scout(settings) as scout:
-        said = command(environment, "init")
+        scout.init()
         secrets = plant(scout, sandbox)
         wanted = {word for secret in secrets.values() for word in spellings(secret)}
-        look_for(wanted)
-        with Files([tmp_path], wanted) as files:
-            log = tmp_path / "run.log"
-            said += command(environment, "run", "river/key", "--log-file", str(log))
+        log = tmp_path / "home" / LOG
+        with another_account(wanted) as tell, Files([tmp_path], wanted) as files:
             for name in ("password", "token", "oauth"):
                 scout.runs.queue(f"river/{name}")
-            said += command(environment, "worker", "--until-idle", "--concurrency", "3")
-            for words in ("status", "credentials list", "sources list", "runs list"):
-                said += command(environment, *words.split(), "--json")
-        kinds, seen_by_another = tell()
+            with ThreadPoolExecutor(2) as pool:
+                said = b"".join(pool.map(partial(command, environment), COMMANDS))
+            said += b"".join(command(environment, words) for words in ANSWERS)
+            kinds, seen_by_another = tell()
         runs = {
             run.dataset: (run.status, run.error_message, run.transform_error)
             for run in scout.runs.list()
