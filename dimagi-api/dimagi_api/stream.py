@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from singer_sdk import Stream
+from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
 
+from dimagi_api.errors import ApiError
 from dimagi_api.messages import ENCODER, AnyRecord, Record, RecordLines, as_dict
 from dimagi_api.timestamps import spell
 
@@ -98,9 +100,15 @@ class ApiStream(Stream):
         if self._lines is not None:
             yield from self._lines.of(records)
             return
-        for record in records:
-            for message in self._generate_record_messages(thawed(record)):
-                yield ENCODER.encode(message.to_dict()) + b"\n"
+        try:
+            for record in records:
+                for message in self._generate_record_messages(thawed(record)):
+                    yield ENCODER.encode(message.to_dict()) + b"\n"
+        except MapExpressionError:
+            raise ApiError(
+                f"An expression of stream_maps for {self.name} cannot be evaluated.",
+                "Check its names and functions, and that it allows for what is null.",
+            ) from None
 
     def activate(self) -> None:
         """Say that all records of the version have been written."""

@@ -45,9 +45,10 @@ def explain(refusal: Refusal) -> ApiError:
             " or the setting domain is misspelt.",
         )
     if refusal.status in {404, 410}:
+        older = " For a server without this API set case_api to v1." if "/case/v2" in where else ""
         return MissingError(
             f"{where} does not exist (HTTP {refusal.status}).",
-            f"Check base_url and the domain {domain}.",
+            f"Check base_url and the domain {domain}.{older}",
         )
     if 300 <= refusal.status < 400:
         return MissingError(

@@ -51,11 +51,28 @@ class UcrMeta(msgspec.Struct):
     next: Any = None
 
 
+class UcrTable(msgspec.Struct):
+    """Rows of a data source as releases of 2023 wrote them: names once, and values in order."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
 class UcrPage(msgspec.Struct):
     """A page of a data source."""
 
-    objects: list[dict[str, Any]]
+    objects: list[dict[str, Any]] | UcrTable
     meta: UcrMeta
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return its rows by the names of their columns."""
+        if isinstance(self.objects, list):
+            return self.objects
+        names = self.objects.columns
+        if any(len(row) != len(names) for row in self.objects.rows):
+            raise ShapeError("a row of a data source has not as many values as columns.")
+        return [dict(zip(names, row, strict=True)) for row in self.objects.rows]
 
 
 REPORT = Body(ReportPage, "a list data of objects")
@@ -215,7 +232,7 @@ class UcrReading:
     def _page(self, asked: str) -> tuple[list[dict[str, Any]], str | None]:
         url = same_origin(asked, self.api.base_url)
         page = self.api.get(url, (), self.domain, UCR).value
-        return page.objects, _with_source(hq.next_path(page.meta.next, asked), asked)
+        return page.rows, _with_source(hq.next_path(page.meta.next, asked), asked)
 
     def _first(self, source: str, limit: int) -> str:
         query = urlencode({"data_source_id": source, "limit": limit})

@@ -170,6 +170,13 @@ def test_stream_maps_and_flattening_work(tap, select):
     assert len(run.records("cases")) == 400
 
 
+def test_a_map_that_cannot_be_evaluated_is_told_by_its_stream(tap, select):
+    run = tap(catalog=select("cases"), stream_maps={"cases": {"name": "no_function(case_name)"}})
+
+    assert run.code == 1
+    assert "An expression of stream_maps for cases cannot be evaluated." in run.last_line
+
+
 def test_a_table_may_be_read_in_full_by_the_catalog(tap, select):
     catalog = select("cases")
     for entry in catalog["streams"]:

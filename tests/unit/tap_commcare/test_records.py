@@ -237,3 +237,11 @@ def test_an_expired_subscription_is_told_by_its_words_whatever_the_status(status
 
     assert isinstance(error, AccessClosedError)
     assert "change the subscription" in str(error)
+
+
+def test_a_data_source_of_2023_names_its_columns_once():
+    body = b'{"objects":{"columns":["doc_id","n"],"rows":[["a",1],["b",null]]},"meta":{"next":""}}'
+
+    assert tables.UCR(body).rows == [{"doc_id": "a", "n": 1}, {"doc_id": "b", "n": None}]
+    with pytest.raises(ShapeError, match="as many values"):
+        _ = tables.UCR(body.replace(b'["a",1]', b'["a"]')).rows
