@@ -106,7 +106,8 @@ def main() -> None:
     try:
         raise SystemExit(_with_models(call, schema))
     except psycopg2.Error as error:
-        sys.stderr.write(f"Error: {failures.of_postgres(error)}\n")
+        words = failures.lines("generated models", failures.of_postgres(error))
+        sys.stderr.writelines(f"{line}\n" for line in words)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted: the loaded data is as it was. Run again.\n")

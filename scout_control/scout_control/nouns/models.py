@@ -9,6 +9,7 @@ import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -57,7 +58,7 @@ class Models:
         except NOT_THERE:
             raise NotFoundError(
                 f"{lookups.path(dataset)} has no catalog yet.",
-                f"Load and transform it: scout run {lookups.path(dataset)}",
+                f"Load and transform it: scout run {quote(lookups.path(dataset))}",
             ) from None
         return {"dataset": lookups.path(dataset), "schema": schema, "tables": tables}
 

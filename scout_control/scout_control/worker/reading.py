@@ -11,6 +11,7 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -91,7 +92,7 @@ def query(
         if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
             raise ConflictError(
                 f"{lookups.path(dataset)} holds no data now (status: {dataset.status}).",
-                f"Load it: scout run {lookups.path(dataset)}",
+                f"Load it: scout run {quote(lookups.path(dataset))}",
             )
         datasets.touch(session, dataset.id, datetime.now(UTC))
     with closing(_login(site, dataset)) as connection:
@@ -208,7 +209,7 @@ def _login(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
     except psycopg.errors.UndefinedObject:
         raise SettingsError(
             f"{lookups.path(dataset)} has no reader role.",
-            f"Load it: scout run {lookups.path(dataset)}",
+            f"Load it: scout run {quote(lookups.path(dataset))}",
         ) from None
 
 
