@@ -62,12 +62,12 @@ def build(url: str, folder: Path) -> Cost:
     return Cost(time.monotonic() - began, cpu)
 
 
-def measured(url: str, folder: Path, stream: str) -> dict[str, Cost]:
+def measured(url: str, folder: Path, stream: str, rounds: int) -> dict[str, Cost]:
     """Build for the first time, after small changes, and after none."""
     shutil.rmtree(folder / "target", ignore_errors=True)
     first = build(url, folder)
     small, idle = [], []
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         data.change(url, stream, turn)
         small.append(build(url, folder))
         idle.append(build(url, folder))
@@ -82,13 +82,14 @@ def middle(costs: list[Cost]) -> Cost:
     return Cost(*(statistics.median(each) for each in zip(*costs, strict=True)))
 
 
-def report(rows: list[tuple[str, str, Cost]], began: float) -> str:
+def report(rows: list[tuple[str, str, Cost]], rounds: int, began: float) -> str:
     load = os.getloadavg()[0]
+    words = " ".join(["transform", *sys.argv[1:]])
     head = (
-        f"# Measured\n\n`make bench ARGS=transform`, {datetime.now(UTC):%d %B %Y}: "
+        f"# Measured\n\n`make bench ARGS='{words}'`, {datetime.now(UTC):%d %B %Y}: "
         f"{os.cpu_count()} cores, load average {load:.1f} at the end, Python "
         f"{platform.python_version()}, {time.monotonic() - began:.0f} s in all. Medians of "
-        f"{ROUNDS}, but for first builds. Wall time is of `scout-dbt build` with the data tests, "
+        f"{rounds}, but for first builds. Wall time is of `scout-dbt build` with the data tests, "
         "Postgres included; CPU is that of everything but Postgres.\n\n"
         "| dataset | build | wall s | CPU s |\n|---|---|--:|--:|\n"
     )
@@ -100,8 +101,9 @@ def report(rows: list[tuple[str, str, Cost]], began: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--cases", type=int, default=1_000_000, help="0: leave that part out")
     parser.add_argument("--forms", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
     datasets = (
         ("small: 500 cases, 400 forms", 500, 400, "forms"),
@@ -114,12 +116,14 @@ def main() -> None:
     try:
         url = embedded.start(folder / "data", durable=False)
         for dataset, cases, forms, stream in datasets:
+            if not cases + forms:
+                continue
             data.fill(url, cases, forms)
-            for name, cost in measured(url, folder, stream).items():
+            for name, cost in measured(url, folder, stream, options.rounds).items():
                 rows.append((dataset, name, cost))
                 line = f"{dataset:40} {name:20} {cost.wall:7.1f} s   CPU {cost.cpu:5.2f} s"
                 print(line, flush=True)
-        RESULTS.write_text(report(rows, began), encoding="utf-8")
+            RESULTS.write_text(report(rows, options.rounds, began), encoding="utf-8")
     finally:
         embedded.stop(folder / "data")
         shutil.rmtree(folder, ignore_errors=True)

@@ -54,14 +54,14 @@
         {% call statement('main') %}
             drop table if exists {{ fresh }};
             create table {{ fresh }} as ({{ sql }});
-            alter table {{ fresh }} add constraint "_scout_key_{{ digest }}" primary key ({{ keys }});
+            alter table {{ fresh }} add constraint "_scout_new_key_{{ digest }}" primary key ({{ keys }});
             {%- if existing is not none and not scout_dependents(this) %}
             {{ scout_copy_grants(this, fresh) }}
             drop table {{ this }};
             {%- endif %}
             {%- if existing is none or not scout_dependents(this) %}
             alter table {{ fresh }} rename to {{ adapter.quote(this.identifier) }};
-            alter table {{ this }} rename constraint "_scout_key_{{ digest }}" to {{ adapter.quote(key) }};
+            alter table {{ this }} rename constraint "_scout_new_key_{{ digest }}" to {{ adapter.quote(key) }};
             {%- else %}
             {{ scout_align(fresh, this) }}
             drop table {{ fresh }};

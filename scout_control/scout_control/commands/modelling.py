@@ -9,6 +9,7 @@ import click
 
 from scout_control.commands.frame import Commands, with_scout
 from scout_control.commands.showing import answer, facts, said, table
+from scout_control.errors import NotFoundError
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -43,8 +44,12 @@ def describe(scout: Scout, dataset: str, name: str | None) -> None:
     found = scout.models.describe(dataset)
     if name is not None:
         found["tables"] = [each for each in found["tables"] if each["table"] == name]
-        columns = found["tables"][0]["columns"] if found["tables"] else []
-        answer(found, lambda: table(columns, COLUMN, f"There is no table {name}."))
+        if not found["tables"]:
+            raise NotFoundError(
+                f"{found['dataset']} has no table {name}.",
+                f"Look which it has: scout describe {found['dataset']}",
+            )
+        answer(found, lambda: table(found["tables"][0]["columns"], COLUMN, "It has no columns."))
         return
     rows = [{**each, "columns": len(each["columns"])} for each in found["tables"]]
     answer(found, lambda: table(rows, TABLE, "There are no tables."))

@@ -175,7 +175,7 @@ def finish(
         for name, mark in build.marks.items():
             state.mark(cursor, name, mark)
     models = build.generated.models
-    tables, joins = documents.of_project(project / "models")
+    tables, joins = documents.of_project(project / "models", build.generated.source_type)
     catalog.describe(cursor, {name: tables[name] for name in tables.keys() & build.streams})
     catalog.comment(cursor, models)
     catalog.refresh(cursor, models, [*joins, *documents.of_models(models)])

@@ -76,7 +76,11 @@ FILL = """
            ) AS a
      WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
 """
-LOADED = "(SELECT max(completed_at) FROM _scout_loads WHERE stream = c.relname)"
+# A staging view is as new as the stream that it is of.
+LOADED = """
+    (SELECT max(completed_at) FROM _scout_loads
+      WHERE stream = regexp_replace(c.relname, '^stg_[a-z]+__', ''))
+"""
 COUNT = """
     UPDATE _scout_catalog SET row_count = (SELECT count(*) FROM {})
      WHERE table_name = %s AND position = 0
@@ -93,8 +97,8 @@ BAD = """
 TOUCH = """
     UPDATE _scout_catalog AS catalog
        SET updated_at = (SELECT max(completed_at) FROM _scout_loads
-                          WHERE stream = catalog.table_name)
-     WHERE position = 0 AND kind = 'table'
+                          WHERE stream = regexp_replace(table_name, '^stg_[a-z]+__', ''))
+     WHERE position = 0 AND kind <> 'model'
 """
 REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = %s"
 READ = """

@@ -41,14 +41,15 @@ class Join:
     to: str
 
 
-def of_project(models: Path) -> tuple[dict[str, str], list[Join]]:
-    """Return what loaded tables are, and the joins that tests of hand-written models check."""
+def of_project(models: Path, source_type: str) -> tuple[dict[str, str], list[Join]]:
+    """Return what tables of a source are, and the joins that tests of hand-written models check."""
     tables: dict[str, str] = {}
     joins: list[Join] = []
     for file in sorted(file for name in OURS for file in (models / name).rglob("*.yml")):
         told = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
         for source in told.get("sources", ()):
-            tables |= {each["name"]: each["description"] for each in source["tables"]}
+            if source["name"] == source_type:
+                tables |= {each["name"]: each["description"] for each in source["tables"]}
         for model in told.get("models", ()):
             for test in model.get("data_tests", ()):
                 joins += _of_test(model["name"], test)

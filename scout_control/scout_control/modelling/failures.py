@@ -17,6 +17,11 @@ QUOTED = re.compile(
 )
 
 
+def lines(what: str, why: str, where: str = "") -> list[str]:
+    """Return the lines by which whoever runs us learns what failed and why."""
+    return [f"Failure in {what}{where}", f"Reason of {what}: {why}"]
+
+
 def of_postgres(error: psycopg2.Error) -> str:
     """Say what Postgres refused before dbt was started, without its words."""
     kind = f"{type(error).__name__}, SQLSTATE {error.pgcode or 'none'}"

@@ -44,6 +44,7 @@ class Generated:
     streams: Mapping[str, str]
     """The tables that were loaded, each with what changes when a row of it does."""
     moment: Now
+    source_type: str
 
     def is_due(self, model: Model) -> bool:
         """Tell whether a model's rows or the model itself changed since it was built."""
@@ -84,7 +85,14 @@ def generate(cursor: Cursor, source_type: str) -> Generated:
         *_known(cursor, there, extents), state.memory(built), reserved=reading.names(cursor) - own
     )
     models = tuple(statements.model(table, there[KINDS[table.kind].stream]) for table in tables)
-    return Generated(models=models, built=built, extents=extents, streams=streams, moment=moment)
+    return Generated(
+        models=models,
+        built=built,
+        extents=extents,
+        streams=streams,
+        moment=moment,
+        source_type=source_type,
+    )
 
 
 def _extents(

@@ -99,8 +99,8 @@ def _culprits(error: BaseException | None, files: set[Path], home: Path) -> set[
 
 def _of(culprits: set[Path], home: Path, message: str) -> Iterator[str]:
     for file in sorted(culprits):
-        yield f"Failure in model {file.stem} ({CUSTOM}/{file.relative_to(home).as_posix()})"
-        yield f"Reason of model {file.stem}: {failures.reason(message)}"
+        place = f" ({CUSTOM}/{file.relative_to(home).as_posix()})"
+        yield from failures.lines(f"model {file.stem}", failures.reason(message), place)
 
 
 def _copy(files: set[Path], home: Path, spare: Path) -> None:
@@ -113,8 +113,9 @@ def _copy(files: set[Path], home: Path, spare: Path) -> None:
 
 
 def _ended(done: Any, words: list[str]) -> Ended:
-    if done.exception is not None:  # which dbt itself has told; what was left out was not to blame
-        return Ended(returncode=NOTHING_DONE)
+    if done.exception is not None:  # what was left out was not to blame
+        why = failures.reason(str(done.exception))
+        return Ended(returncode=NOTHING_DONE, words=failures.lines("dbt project", why))
     results = getattr(done.result, "results", None) or []
     failed = [each for each in results if str(each.status) in failures.FAILED]
     return Ended(

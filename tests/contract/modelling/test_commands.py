@@ -85,6 +85,9 @@ def test_describe_says_what_every_table_and_column_is(scout):
     assert columns["how_many"]["type"] == "bigint"
     assert "question /data/how_many" in columns["how_many"]["description"]
     assert {"cases", "stg_commcare__cases", "case_household"} <= set(tables)
+    code, answer = scout("describe", "river/hq", "case_householdd")
+    assert (code, answer["success"]) == (3, False)
+    assert "has no table case_householdd" in str(answer)
 
 
 def test_generate_writes_a_package_of_dbt_and_nothing_into_the_project(scout, tmp_path, project):

@@ -191,6 +191,11 @@ def test_the_catalog_tells_tables_columns_keys_and_rows(loaded):
         "SELECT kind, row_count FROM _scout_catalog"
         " WHERE table_name = 'form_mothers_delivery__babies' AND position = 0"
     ) == [("model", rows)]
+    assert loaded.ask(
+        "SELECT count(*) FROM _scout_catalog AS of_view JOIN _scout_catalog AS of_table"
+        " USING (position, updated_at, row_count) WHERE position = 0"
+        " AND of_view.table_name = 'stg_commcare__cases' AND of_table.table_name = 'cases'"
+    ) == [(1,)]
     keys = loaded.ask(
         "SELECT column_name FROM _scout_catalog"
         " WHERE table_name = 'form_mothers_delivery__babies' AND is_key ORDER BY 1"

@@ -22,7 +22,7 @@ def columns() -> dict[str, set[str]]:
 
 def test_every_join_that_is_checked_is_of_columns_that_are_there():
     known = columns()
-    _, joins = documents.of_project(MODELS)
+    _, joins = documents.of_project(MODELS, "commcare")
 
     assert len(joins) > 30
     for join in joins:
@@ -32,7 +32,7 @@ def test_every_join_that_is_checked_is_of_columns_that_are_there():
 
 
 def test_cases_forms_owners_visits_and_payment_units_are_joined():
-    _, joins = documents.of_project(MODELS)
+    _, joins = documents.of_project(MODELS, "commcare")
 
     told = {(join.table, join.column, join.to) for join in joins}
     assert told >= {
@@ -50,7 +50,11 @@ def test_cases_forms_owners_visits_and_payment_units_are_joined():
 
 
 def test_every_stream_that_is_a_source_is_described():
-    tables, _ = documents.of_project(MODELS)
+    of_hq, _ = documents.of_project(MODELS, "commcare")
+    of_connect, _ = documents.of_project(MODELS, "connect")
 
-    assert {"cases", "forms", "visits", "payment_units"} <= set(tables)
-    assert all(tables.values())
+    assert {"cases", "forms"} <= set(of_hq) - set(of_connect)
+    assert {"visits", "payment_units"} <= set(of_connect) - set(of_hq)
+    assert all((*of_hq.values(), *of_connect.values()))
+    assert of_hq["users"] == "One row per mobile worker."
+    assert of_connect["users"] == "One row per worker of an opportunity."

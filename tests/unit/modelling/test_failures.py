@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import psycopg2
 import pytest
-from scout_control.modelling.failures import reason
+from scout_control.modelling.failures import lines, of_postgres, reason
+from scout_control.rules.meltano_log import RunLog
 
 
 @pytest.mark.parametrize(
@@ -23,3 +27,15 @@ from scout_control.modelling.failures import reason
 )
 def test_a_reason_is_one_line_that_quotes_no_value(message, told):
     assert reason(message) == told
+
+
+def test_a_build_that_could_not_begin_is_told_with_its_reason_where_the_run_is_told():
+    log = RunLog()
+    why = of_postgres(psycopg2.errors.InsufficientPrivilege("permission denied: Asha, HIV+"))
+    for said in lines("generated models", why):
+        log.take(json.dumps({"name": "dbt-postgres", "level": "info", "event": said}))
+    log.take(json.dumps({"event": "Block run completed", "block_type": "InvokerCommand"}))
+
+    assert str(log.transform_error).startswith("generated models: The models could not be ")
+    assert "InsufficientPrivilege" in str(log.transform_error)
+    assert "Asha" not in str(log.transform_error)
