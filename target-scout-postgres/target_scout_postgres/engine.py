@@ -288,6 +288,10 @@ class Engine:
         if not message.value:
             raise DataError(f"Line {self._line} is a STATE without a value.")
         value = bytes(message.value)
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            raise DataError(f"Line {self._line} is a STATE that is not UTF-8.") from None
         if value.strip() in EMPTY_STATES:
             return
         self._pipeline.take_state(value)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
     from target_scout_postgres.translate import Translator
 
-SWITCH_SECONDS = 0.0005  # Python's 5 ms of parsing are long enough for the server to run dry
+SWITCH_SECONDS = 0.0001  # Python's 5 ms of parsing are long enough for the server to run dry
 
 
 def load(settings: Settings, source: int, translator: Translator | None = None) -> int:

@@ -111,6 +111,7 @@ def test_settings_come_from_several_files_and_the_environment(
         '{"type":"ACTIVATE_VERSION","stream":"people"}',
         '{"type":"RECORD","stream":"people","record":{"id":"a"},"version":"x"}',
         b'{"type":"RECORD","stream":"people","record":{"id":"\xff"}}'.decode("latin-1"),
+        b'{"type":"STATE","value":"\xff"}'.decode("latin-1"),
     ],
 )
 def test_a_malformed_line_exits_65_and_is_named_by_its_number(target, make, people, query, line):

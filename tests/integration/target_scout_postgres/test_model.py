@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2 import sql
@@ -191,6 +192,7 @@ def json_or(value: Any, kind: str) -> Any:
     return ["json", value] if kind == "json" and value is not None else value
 
 
+@pytest.mark.timeout(max(300, 10 * EXAMPLES))
 @given(loads())
 @settings(
     max_examples=EXAMPLES,
