@@ -52,7 +52,7 @@ class Generated:
         if was is None or was.fingerprint != model.fingerprint or was.name != model.table.name:
             return True
         extent = self._extent(model)
-        return was.rows != extent.rows or extent.written >= was.watermark
+        return not was.watermark or was.rows != extent.rows or extent.written >= was.watermark
 
     def rows(self, model: Model) -> int:
         """Return how many records a model is made of."""
@@ -72,7 +72,7 @@ def generate(cursor: Cursor, source_type: str) -> Generated:
     moment = reading.now(cursor)
     there = reading.tables(cursor)
     state.create(cursor)
-    built = state.built(cursor)
+    built = state.built(cursor, moment.oldest)
     own = {each.name for each in built.values()}
     streams = reading.written(cursor, reading.streams(cursor, there) - own, moment)
     extents: Extents = {}
@@ -118,6 +118,8 @@ def _look(
     """See what changed data looks like."""
     name = f"seen {source.stream}"
     since = int(state.marks(cursor).get(name, "0"))
+    if since > moment.oldest:  # told on another server
+        since = 0
     if max((extent.written for extent in extents.values()), default=0) < since:
         return
     if kind == "case":

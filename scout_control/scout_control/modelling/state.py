@@ -48,6 +48,11 @@ SAVE = """
         fingerprint = excluded.fingerprint, watermark = excluded.watermark, rows = excluded.rows,
         built_at = excluded.built_at
 """
+BUILT = """
+    SELECT key, name, coalesce(fingerprint, ''),
+           CASE WHEN watermark <= %s THEN watermark ELSE 0 END, coalesce(rows, -1), definition
+      FROM _scout_models
+"""
 MARK = """
     INSERT INTO _scout_marks VALUES (%s, %s)
     ON CONFLICT (name) DO UPDATE SET mark = excluded.mark
@@ -73,12 +78,15 @@ def create(cursor: Cursor) -> None:
         cursor.execute(CREATE)
 
 
-def built(cursor: Cursor) -> dict[str, Built]:
-    """Return the models that were built, by the key of their table."""
-    cursor.execute(
-        "SELECT key, name, coalesce(fingerprint, ''), coalesce(watermark, 0), coalesce(rows, -1), "
-        "definition FROM _scout_models"
-    )
+def built(cursor: Cursor, oldest: int) -> dict[str, Built]:
+    """Return the models that were built, by the key of their table.
+
+    Args:
+        cursor: In the dataset schema.
+        oldest: The present moment; what was built after it was built on another server, whose
+            transactions had other numbers, and counts as not built.
+    """
+    cursor.execute(BUILT, [oldest])
     return {
         key: Built(
             key=key,

@@ -1,6 +1,8 @@
-"""A build that ends before its time costs no name."""
+"""A build that ends before its time costs no name, and one of another server no row."""
 
 from __future__ import annotations
+
+from contextlib import contextmanager
 
 from scout_control.modelling import building
 
@@ -13,14 +15,20 @@ FORMS = """
 """
 
 
+@contextmanager
+def prepared(world):
+    with building.opened(world.place.url(world.url), world.place.schema) as cursor:
+        build = building.prepare(
+            cursor, world.place.schema, world.project, world.folder, "commcare"
+        )
+        yield cursor, build
+
+
 def test_tables_of_a_build_that_was_killed_keep_their_names(world):
     world.ask(FORMS)
     found = []
     for _ in range(2):
-        with building.opened(world.place.url(world.url), world.place.schema) as cursor:
-            build = building.prepare(
-                cursor, world.place.schema, world.project, world.folder, "commcare"
-            )
+        with prepared(world) as (cursor, build):
             names = [model.table.name for model in build.generated.models]
             for name in names:  # as dbt would, before it is killed
                 cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (form_id text)")
@@ -28,3 +36,22 @@ def test_tables_of_a_build_that_was_killed_keep_their_names(world):
         found.append(names)
 
     assert found == [["form_home", "form_home__children"]] * 2
+
+
+def test_a_dataset_that_was_restored_on_another_server_is_built_anew(world):
+    with prepared(world) as (cursor, build):
+        outcomes = dict.fromkeys(build.due, "success")
+        building.finish(cursor, build, world.project, outcomes, is_complete=True)
+    with prepared(world) as (cursor, build):
+        assert build.is_idle
+    # There, transactions had come further than they have here.
+    world.ask("UPDATE _scout_models SET watermark = watermark + 1000000000")
+    world.ask("UPDATE _scout_marks SET mark = '1000000000' WHERE name ~ '^seen '")
+    world.ask('UPDATE forms SET form_data = form_data || \'{"new": "1"}\'')
+
+    with prepared(world) as (cursor, build):
+        [form, _] = build.generated.models
+        assert "new" in {column.name for column in form.table.columns}
+        assert len(build.due) == 2
+        cursor.execute("SELECT watermark FROM _scout_due")
+        assert cursor.fetchall() == [(None,), (None,)]
