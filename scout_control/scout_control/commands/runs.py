@@ -40,7 +40,7 @@ EXIT_CODES = {
 @click.option("--queue", "is_queued", is_flag=True, help="Leave it to a worker.")
 @click.option(
     "--log-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Keep what Meltano and its plugins say, to see why a run fails.",
 )
 @with_scout
@@ -57,6 +57,8 @@ def run(
 
     Exit code 75 when its source asks to wait, 77 when a person must connect an account.
     """
+    if log_file is not None and not log_file.absolute().parent.is_dir():
+        raise click.UsageError(f"There is no folder {log_file.absolute().parent}.")
     if is_queued:
         queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
         answer(queued, lambda: click.echo(f"Queued as run {queued['run_id']}."))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
+from scout_control.rules.expiry import is_dead
 from scout_control.rules.runs import RunStatus, Trigger
 from scout_control.store import datasets, lookups, models, runs
-from scout_control.worker import executing, preparing, queue
+from scout_control.worker import executing, preparing, queue, upkeep
 from scout_control.worker.executing import Caller, Step, caller_name
 
 if TYPE_CHECKING:
@@ -75,9 +76,11 @@ class Runs:
             ConflictError: It is running somewhere already.
             RunPausedError: It is paused, and its time has not come.
         """
-        with self._site.store.begin() as session:
-            run = _alive(session, dataset, full_refresh=full_refresh)
-            _check_free(run, early=early)
+        run = self._asked_for(dataset, full_refresh=full_refresh)
+        if run.status == RunStatus.RUNNING and is_dead(run.heartbeat_at, datetime.now(UTC)):
+            upkeep.take_over(self._site, datetime.now(UTC))  # perhaps there is no worker to do it
+            run = self._asked_for(dataset, full_refresh=full_refresh)
+        _check_free(run, early=early)
         caller = Caller(
             name=caller_name(),
             on_step=on_progress,
@@ -91,6 +94,10 @@ class Runs:
                 f"Its run {run.id} is queued; see: scout runs show {run.id}",
             )
         return self.show(str(run.id))
+
+    def _asked_for(self, dataset: str, *, full_refresh: bool) -> models.Run:
+        with self._site.store.begin() as session:
+            return _alive(session, dataset, full_refresh=full_refresh)
 
     def cancel(self, run_id: str) -> views.Run:
         """Cancel a run; what it committed stays.

@@ -40,6 +40,11 @@ def is_use(*, was_asked_for: bool, had_data: bool) -> bool:
     return was_asked_for or not had_data
 
 
+def is_dead(heartbeat_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a running run has been without a sign of life for too long."""
+    return heartbeat_at is None or now - heartbeat_at > DEAD_AFTER
+
+
 def needs_renewal(expires_at: datetime | None, now: datetime) -> bool:
     """Tell whether a token ends so soon that it should be renewed now."""
     return expires_at is not None and expires_at - now <= RENEW_TOKENS_BEFORE

@@ -19,7 +19,7 @@ from scout_control.credentials.encryption import generate
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.rules import expiry
 from scout_control.store.models import Run
-from scout_control.worker import rotation, upkeep
+from scout_control.worker import rotation
 from scout_control.worker.site import Site
 from sqlalchemy import update
 from support.workers import environment_of, wait_until
@@ -269,9 +269,10 @@ def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(i
         silent = datetime.now(UTC) - expiry.DEAD_AFTER * 2
         is_running = Run.status == "running"
         session.execute(update(Run).where(is_running).values(heartbeat_at=silent))
-    wait_until(lambda: upkeep.take_over(installation.scout.site, datetime.now(UTC)) == 1)
+    [killed] = installation.scout.runs.list(dataset=dataset)
     done = installation.scout.run(dataset)
 
+    assert (done.run_id, killed.status) == (killed.run_id, "running")
     assert (done.status, done.attempt) == ("completed", 2)
     assert installation.rows(dataset) == [(7,)]
 

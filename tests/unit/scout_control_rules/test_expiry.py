@@ -38,5 +38,11 @@ def test_only_a_refusal_for_good_invalidates_a_credential():
     assert not expiry.is_final(None)
 
 
+def test_a_run_is_dead_after_two_minutes_without_a_sign_of_life():
+    assert expiry.is_dead(None, NOW)
+    assert expiry.is_dead(NOW - timedelta(seconds=121), NOW)
+    assert not expiry.is_dead(NOW - timedelta(seconds=120), NOW)
+
+
 def test_a_worker_that_is_cut_off_gives_up_before_its_run_is_taken_over():
     assert expiry.SIGN_OF_LIFE < expiry.ALONE_AFTER < expiry.DEAD_AFTER
