@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 UNOWNED_COMMENTS = (None, "", "standard public schema")
 
+KINDS = {
+    "p": "a partitioned table",
+    "v": "a view",
+    "m": "a materialised view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "i": "an index",
+    "I": "an index",
+}
+
 
 class Key(msgspec.Struct, frozen=True):
     """A unique index: its name, that of the constraint it holds, its columns."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from target_scout_postgres import logs, statements
-from target_scout_postgres.catalog import Catalog, Key, Table
+from target_scout_postgres import logs, siblings, statements
+from target_scout_postgres.catalog import KINDS, Catalog, Key, Table
 from target_scout_postgres.column_types import HOLDS, JSONB, TIMESTAMPTZ, WIDENINGS
 from target_scout_postgres.errors import DataError, SchemaError, refusal
 from target_scout_postgres.identifiers import identifier, own
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS_OF_A_PAGE = 400  # so many values always fit a row, whatever their size
 TOO_LONG = "{}: a value of the key is too long for an index; merging is slower without one"
-VARIANTS = 20  # sibling columns of one type that a property may have before we give up
 
 
 class Tables:
@@ -92,7 +91,9 @@ class Tables:
                 overflow.append(part)
                 continue
             places.append(found)
-            nulls += [name for name in _variants(table, part.name) if name != found.column]
+            nulls += [
+                name for name in siblings.columns_of(table, part.name) if name != found.column
+            ]
         extra = self._extra(table, {place.column for place in places})
         is_wide = len(places) > MOST_COLUMNS_OF_A_PAGE
         if overflow or is_wide or not schema.properties:
@@ -120,13 +121,13 @@ class Tables:
         """Return the column for a property; None when the table has no room for another."""
         column = identifier(part.name)
         present = table.columns.get(column)
-        if present is not None and not _is_variant(table, column, part.name):
+        if present is not None and not siblings.is_one(table, column, part.name):
             if present == wanted or (present, wanted) in HOLDS:
                 return Place(part, column, present)
             if self._widened(table, column, present, wanted):
                 return Place(part, column, wanted)
         if present is not None:
-            column = _sibling(table, part.name, wanted, taken)
+            column = siblings.column_for(table, part.name, wanted, taken)
             if column not in table.columns:
                 logs.warning(
                     f"{table.name}: the property {part.name} is now {wanted}, which its column of "
@@ -346,51 +347,5 @@ class Tables:
         self._catalog.tables.pop(table.name, None)
 
 
-KINDS = {
-    "p": "a partitioned table",
-    "v": "a view",
-    "m": "a materialised view",
-    "f": "a foreign table",
-    "S": "a sequence",
-    "i": "an index",
-    "I": "an index",
-}
-
-
 def _primary(table: Table) -> list[Key]:
     return [key for key in table.keys if key.constraint is not None]
-
-
-def _variant_names(name: str, kind: str) -> list[str]:
-    first = f"{name}__{kind}"
-    return [identifier(first), *(identifier(f"{first}_{n}") for n in range(2, VARIANTS))]
-
-
-def _is_variant(table: Table, column: str, name: str) -> bool:
-    """Tell whether a column is a sibling that holds another property's values."""
-    other = table.comments.get(column)
-    if other is None or other == name:
-        return False
-    return column in _variant_names(other, table.columns[column])
-
-
-def _variants(table: Table, name: str) -> list[str]:
-    """Return all columns that hold values of a property."""
-    found = [
-        column
-        for column, comment in table.comments.items()
-        if comment == name and column in _variant_names(name, table.columns.get(column, ""))
-    ]
-    base = identifier(name)
-    if found and base in table.columns and not _is_variant(table, base, name):
-        found.append(base)
-    return found
-
-
-def _sibling(table: Table, name: str, kind: str, taken: set[str]) -> str:
-    """Return the sibling column of this type for a property."""
-    for column in _variant_names(name, kind):
-        is_ours = table.comments.get(column) == name and table.columns.get(column) == kind
-        if is_ours or (column not in table.columns and column not in taken):
-            return column
-    raise SchemaError(f"{table.name}: the property {name} has changed its type too often.")
