@@ -133,7 +133,6 @@ FINISHED = "event=finished exit_code={} streams: things completed (3 records), m
     [
         (1, "failed (0 records; 500)", ("partial", "ready", 1)),
         (77, "failed (0 records; 401)", ("failed", "error", 77)),
-        (2, "skipped (not selected)", ("failed", "error", 2)),
     ],
 )
 def test_a_run_is_partial_only_where_some_streams_came_home_and_nobody_must_reconnect(
