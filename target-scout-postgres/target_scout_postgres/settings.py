@@ -171,10 +171,10 @@ def _check_files(settings: Settings) -> None:
 def _check_schema_name(name: str) -> None:
     is_too_long = len(name.encode("utf-8", "replace")) > 63
     is_the_servers = name.startswith("pg_") or name == "information_schema"
-    if is_too_long or is_the_servers or "\x00" in name:
+    if is_too_long or is_the_servers or "\x00" in name or name.isspace():
         raise SettingsError(
             "The setting default_target_schema is not a name for a schema of ours: it has 63 bytes "
-            "at most, does not begin with pg_, and is not information_schema."
+            "at most, is not blank, does not begin with pg_, and is not information_schema."
         )
 
 

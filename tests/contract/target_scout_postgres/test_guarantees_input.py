@@ -45,6 +45,7 @@ def refused(result, code, *words):
         (COMPLETE | {"hard_delete": 7}, "hard_delete"),
         (COMPLETE | {"batch_size_bytes": -1}, "batch_size_bytes"),
         (COMPLETE | {"default_target_schema": "x" * 64}, "default_target_schema"),
+        (COMPLETE | {"default_target_schema": " "}, "default_target_schema"),
         ({"default_target_schema": "x", "database_url": "nonsense://"}, "database_url"),
         ({"default_target_schema": "x", "database_url": "postgresql://h/d?nope=1"}, "database_url"),
     ],
