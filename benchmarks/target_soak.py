@@ -26,6 +26,7 @@ from queue import Queue
 
 import psycopg2
 from psycopg2 import sql
+from scout_control.errors import ServerError
 
 from benchmarks.target.workloads import (
     STREAMS,
@@ -37,7 +38,6 @@ from benchmarks.target.workloads import (
     workloads,
 )
 from scout_control import embedded
-from scout_control.errors import ServerError
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
 PATIENCE_SECONDS = 60
