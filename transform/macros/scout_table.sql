@@ -52,6 +52,7 @@
         {% endcall %}
     {% else %}
         {% call statement('main') %}
+            {{ scout_patience() }}
             drop table if exists {{ fresh }};
             create table {{ fresh }} as ({{ sql }});
             alter table {{ fresh }} add constraint "_scout_new_key_{{ digest }}" primary key ({{ keys }});
@@ -74,6 +75,11 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {% endmaterialization %}
+
+{#- How long a table or view that changes its columns waits for who reads it, and others for it. -#}
+{% macro scout_patience() -%}
+    set local lock_timeout = '10s';
+{%- endmacro %}
 
 {#- Whether a record of the stream is the one that a row of the table is of: columns of both by name. -#}
 {% macro scout_same(keys) -%}

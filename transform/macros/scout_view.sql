@@ -1,5 +1,6 @@
-{#- A view that is replaced in place, so that views of others on it stay. Only when its columns changed so
-    that Postgres cannot do that is it made anew, and then never at the price of what depends on it. -#}
+{#- A view that is replaced in place, so that views of others on it stay. One that would come out as it is stays untouched, so that it
+    waits for nobody who reads it. Only when its columns changed so that Postgres cannot replace it is it made anew, and then never at the
+    price of what depends on it. -#}
 {% materialization scout_view, adapter='postgres' %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
@@ -7,8 +8,15 @@
         {{ get_assert_columns_equivalent(sql) }}
     {%- endif -%}
     {% call statement('main') %}
+        {{ scout_patience() }}
         do $scout_view$
         begin
+            create or replace temporary view scout_view as ({{ sql }});
+            if pg_get_viewdef(to_regclass('{{ this }}')) = pg_get_viewdef('pg_temp.scout_view'::regclass) then
+                drop view pg_temp.scout_view;
+                return;
+            end if;
+            drop view pg_temp.scout_view;
             create or replace view {{ this }} as ({{ sql }});
         exception when invalid_table_definition then
             drop view {{ this }};

@@ -72,7 +72,8 @@ class Build:
         if self.is_new:
             names = {model.table.name for model in self.generated.models} - self.due
             return ["--exclude", *sorted(names)] if names else []
-        wanted = {*self.due, *custom, *(f"stg_*__{stream}+" for stream in self.changed)}
+        checked = (f"stg_*__{stream}+,resource_type:test" for stream in self.changed)
+        wanted = {*self.due, *custom, *checked}  # views are as they were: readers wait for none
         return ["--select", *sorted(wanted), "--indirect-selection", "eager"]
 
 
