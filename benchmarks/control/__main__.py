@@ -299,7 +299,7 @@ def project_without_dbt() -> Iterator[Path]:
 def main() -> int:
     """Measure everything, and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--datasets", type=int, default=100, help="500 take ten minutes")
+    options.add_argument("--datasets", type=int, default=100, help="500 take twenty minutes")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--out", type=Path, default=RESULTS)
     chosen = options.parse_args()
