@@ -91,7 +91,8 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> set[tuple[str, str 
     kinds = {(name, form if name == "string" else None) for name in names if isinstance(name, str)}
     if not kinds:
         for word in ("anyOf", "oneOf", "allOf"):
-            for part in schema.get(word) or ():
+            parts = schema.get(word)
+            for part in parts if isinstance(parts, list) else ():
                 kinds |= _kinds(part, root, depth + 1)
     return kinds
 

@@ -144,7 +144,8 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
             f"The SCHEMA of stream {message.stream} in line {number} has properties or required "
             "in another shape than JSON Schema gives them."
         )
-    if not isinstance(key, list) or any(name not in properties for name in key):
+    names = list(properties)  # a key may hold what no dict could be asked for
+    if not isinstance(key, list) or any(name not in names for name in key):
         raise SchemaError(
             f"The SCHEMA of stream {message.stream} in line {number} names a key property that is "
             "not among its properties. Correct the tap."

@@ -109,6 +109,7 @@ def test_settings_come_from_several_files_and_the_environment(
         '{"type":"RECORD","stream":"people"}',
         '{"type":"STATE"}',
         '{"type":"SCHEMA","stream":"people"}',
+        '{"type":"SCHEMA","stream":"p","schema":{"properties":{"a":{}}},"key_properties":[{}]}',
         '{"type":"ACTIVATE_VERSION","stream":"people"}',
         '{"type":"RECORD","stream":"people","record":{"id":"a"},"version":"x"}',
         b'{"type":"RECORD","stream":"people","record":{"id":"\xff"}}'.decode("latin-1"),

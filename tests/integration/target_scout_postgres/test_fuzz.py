@@ -273,7 +273,7 @@ def test_spoilt_lines_leave_only_rows_that_were_sent(postgres, connection, datas
     assert counts["taken"] > LINES_OF_A_ROUND // 4
     assert counts["refused"] > LINES_OF_A_ROUND // 10
     assert unsent_rows(connection, dataset_schema, lines) == []
-    assert all(isinstance(json.loads(state), object) for state in states)
+    assert all(isinstance(json.loads(state, parse_int=str), object) for state in states)
 
 
 @pytest.mark.parametrize("number", range(max(4, LINES // 10_000)))

@@ -20,6 +20,7 @@ from target_scout_postgres.column_types import column_type, is_nullable
         ({"type": "null"}, "jsonb"),
         ({"type": []}, "jsonb"),
         ({"type": 5}, "jsonb"),
+        ({"anyOf": 5, "oneOf": True}, "jsonb"),
         ({"enum": ["a", "b"]}, "jsonb"),
         (True, "jsonb"),
         ({"oneOf": [{"type": "null"}, {"type": "integer"}]}, "bigint"),
