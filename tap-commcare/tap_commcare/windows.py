@@ -100,10 +100,11 @@ class Cutter:
             target = self._sizes.target(left + self._rows_later)
             until = self._at + max(round(self._gap * target), 1)
             is_last = left <= self._sizes.full(left + self._rows_later) + self._sizes.page_size / 2
-            window = Window(self._at, self._end if is_last else min(until, self._end))
+            until = self._end if is_last else min(until, self._end)
+            window = Window(self._at, until)
             self._on_their_way[window] = target
             yield window
-            self._at = window.until or self._end
+            self._at = until
 
     def learn(self, window: Window, rows: int) -> None:
         """Note how many rows a window turned out to hold."""

@@ -6,7 +6,6 @@ The tests go on from one another's data, and from that of test_values: each asks
 from __future__ import annotations
 
 import json
-import resource
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -51,14 +50,10 @@ def reading(loaded) -> Iterator[None]:
         yield
 
 
-def test_an_unchanged_dataset_is_not_built_again_and_costs_less_than_1_5_seconds_of_cpu(loaded):
+def test_an_unchanged_dataset_is_not_built_again(loaded):
     built(loaded)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = built(loaded)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
 
-    assert said.startswith("Nothing changed since the last build")
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    assert built(loaded).startswith("Nothing changed since the last build")
 
 
 @pytest.fixture(scope="module")

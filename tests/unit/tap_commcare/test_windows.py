@@ -6,7 +6,7 @@ import bisect
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tap_commcare.windows import Cutter, Sizes, Window, gap_of, guesses
 
@@ -36,6 +36,7 @@ def cut(stamps: list[int], page_size: int) -> list[Window]:
     st.lists(st.integers(min_value=0, max_value=10**9), min_size=20, max_size=300),
     st.integers(min_value=2, max_value=15),
 )
+@example(stamps=[0] * 19 + [1], page_size=2)
 def test_windows_follow_each_other_to_the_end(stamps, page_size):
     ordered = sorted(stamps)
 

@@ -132,11 +132,11 @@ def test_a_sandbox_that_cannot_start_says_so(capfd):
     assert "No such option" in capfd.readouterr().err
 
 
-def test_a_million_records_need_no_memory_and_a_page_is_quick():
+def test_a_million_records_need_no_memory():
     with Sandbox(cases=1_000_000, forms=1_000_000) as sandbox:
         login = {"Authorization": f"ApiKey {sandbox.username}:{sandbox.api_key}"}
         session = requests.Session()
-        began, spent = memory_mb(sandbox.pid), cpu_seconds(sandbox.pid)
+        began = memory_mb(sandbox.pid)
         for year in (2023, 2024, 2025):
             for path in (
                 f"case/v2/?limit=1000&indexed_on.gt={year}-06-01",
@@ -147,12 +147,6 @@ def test_a_million_records_need_no_memory_and_a_page_is_quick():
         session.close()
 
         assert memory_mb(sandbox.pid) < began + 30
-        assert (cpu_seconds(sandbox.pid) - spent) / 6 < 0.1
-
-
-def cpu_seconds(pid):
-    fields_of_stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields_of_stat[11]) + int(fields_of_stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid):
