@@ -11,12 +11,19 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 OURS = "application_name = 'target-scout-postgres'"
+
+
+def as_role(url: str, role: str) -> str:
+    """Return the address of the same server for another role."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 @pytest.fixture
@@ -178,7 +185,9 @@ def test_a_server_that_does_not_answer_exits_1_and_is_named(target, people):
 
 
 def test_a_database_that_is_not_there_exits_1(target, people):
-    result = target.run(people, database_url=target.url.replace("/postgres?", "/nowhere?"))
+    result = target.run(
+        people, database_url=urlsplit(target.url)._replace(path="/nowhere").geturl()
+    )
 
     assert result.code == 1
     assert "database" in result.log
@@ -255,7 +264,7 @@ def writer(target, query):
 
 
 def test_a_role_without_any_right_outside_its_schema_suffices(target, people, make, query, writer):
-    url = target.url.replace("://postgres@", f"://{writer}@")
+    url = as_role(target.url, writer)
     for n in range(2):
         rows = [make.record("people", {"id": str(k), "name": str(n)}) for k in range(20)]
         result = target.run(people, *rows, database_url=url, batch_size_rows=5)
@@ -268,7 +277,7 @@ def test_a_role_without_any_right_outside_its_schema_suffices(target, people, ma
 def test_a_schema_that_may_not_be_written_is_an_error(target, people, query, writer):
     query("CREATE SCHEMA {s}_not_ours".replace("{s}", target.schema))
     try:
-        url = target.url.replace("://postgres@", f"://{writer}@")
+        url = as_role(target.url, writer)
         result = target.run(
             people, database_url=url, default_target_schema=f"{target.schema}_not_ours"
         )

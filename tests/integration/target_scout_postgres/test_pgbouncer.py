@@ -13,15 +13,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 import pytest
+from psycopg2.extensions import parse_dsn
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 ACCOUNT = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to run as root
 START_SECONDS = 20
+REACHED_BY = ("host", "port", "user", "password")
 
 pytestmark = pytest.mark.skipif(
     PGBOUNCER is None and "SCOUT_TEST_NO_SKIPS" not in os.environ,
@@ -39,7 +40,8 @@ def pool(postgres: str) -> Iterator[Callable[..., str]]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        sockets = parse_qs(urlsplit(postgres).query)["host"][0]
+        server = parse_dsn(postgres)
+        behind = " ".join(f"{name}={server[name]}" for name in REACHED_BY if name in server)
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": port,
@@ -50,7 +52,7 @@ def pool(postgres: str) -> Iterator[Callable[..., str]]:
             "pool_mode": mode,
             "default_pool_size": size,
         }
-        lines = ["[databases]", f"postgres = host={sockets} user=postgres", "[pgbouncer]"]
+        lines = ["[databases]", f"postgres = {behind}", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
         file = home / "pgbouncer.ini"
         file.write_text("\n".join(lines) + "\n")
