@@ -23,9 +23,9 @@ CONNECT_SECONDS = 10
 VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
 # By SQLSTATE, first match wins. What Postgres says is never quoted: it may hold values.
 REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
-    ("23001", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
-    ("23503", ConflictError, "It is still in use ({where}).", "Remove what uses it first."),
-    ("23505", ConflictError, "There is one already ({where}).", "Change that one, or rename."),
+    ("23001", ConflictError, "It is still in use by a {what}.", "Remove what uses it first."),
+    ("23503", ConflictError, "It is still in use by a {what}.", "Remove what uses it first."),
+    ("23505", ConflictError, "There is such a {what} already.", "Change that one, or rename."),
     (
         "22",
         SettingsError,
@@ -50,6 +50,16 @@ REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
         "Free some, try again.",
     ),
 )
+# What a row of a table is called.
+WORDS = {
+    "connections": "connection",
+    "projects": "project",
+    "sources": "source",
+    "project_sources": "link",
+    "credentials": "login",
+    "datasets": "dataset",
+    "runs": "run",
+}
 
 
 class Store:
@@ -152,10 +162,12 @@ def refusal(error: DBAPIError) -> ControlError:
     state = getattr(origin, "sqlstate", None) or ""
     if not state and isinstance(origin, psycopg.DataError):
         state = "22"  # the driver refused it before the server could
-    where = getattr(getattr(origin, "diag", None), "constraint_name", None) or "a constraint"
+    diagnosis = getattr(origin, "diag", None)
+    where = getattr(diagnosis, "constraint_name", None) or "a constraint"
+    what = WORDS.get(getattr(diagnosis, "table_name", None) or "", "row")
     for prefix, kind, cause, remedy in REFUSALS:
         if state.startswith(prefix):
-            return kind(cause.format(where=where), remedy)
+            return kind(cause.format(where=where, what=what), remedy)
     if not state:
         return ServerError(
             "The store's Postgres does not answer, or refuses the login.",
