@@ -170,9 +170,9 @@ TABLE = (
     ),
     Sabotage(
         "6 a second run is refused",
-        "statements.py",
-        '"SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"',
-        '"SELECT pg_try_advisory_lock_shared(hashtextextended(%s, 0))"',
+        "connection.py",
+        "        self.key = statements.LOCK_KEY + settings.default_target_schema\n",
+        "        self.key = statements.LOCK_KEY + str(os.getpid())\n",
         CONTRACT + "alone.py::test_a_second_run_is_refused_at_once_and_told_who_holds_the_schema",
     ),
     Sabotage(
