@@ -8,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import psutil
 import psycopg2
 from psycopg2 import sql
 from scout_control.errors import CredentialRefusedError
+from support.canaries import Files, another_account, spellings
 
 from .content import assert_same
 
@@ -74,14 +74,15 @@ def test_nothing_is_lost_when_meltano_tap_and_target_are_killed_at_random_moment
 
 def kill(victim: str, meltano: int) -> None:
     """Kill a process of a run with SIGKILL, a random moment after its loader has begun."""
-    while psutil.pid_exists(meltano):
-        parent = psutil.Process(meltano)
-        family = {name_of(each): each for each in [*parent.children(recursive=True), parent]}
-        if "target-scout-postgres" in family and "tap-commcare" in family:
-            time.sleep(random.uniform(0, 0.5))
-            family[victim].kill()
-            return
-        time.sleep(0.02)
+    with suppress(psutil.NoSuchProcess):  # the run was over first; its test says so
+        while True:
+            parent = psutil.Process(meltano)
+            family = {name_of(each): each for each in [*parent.children(recursive=True), parent]}
+            if "target-scout-postgres" in family and "tap-commcare" in family:
+                time.sleep(random.uniform(0, 0.5))
+                family[victim].kill()
+                return
+            time.sleep(0.02)
 
 
 def name_of(process: psutil.Process) -> str:
@@ -104,61 +105,32 @@ def test_a_wrong_key_ends_in_a_refused_credential_that_names_the_domain(pipeline
 
 def test_no_secret_is_in_a_file_an_argument_or_a_log_while_a_run_goes_on(pipeline):
     pipeline.sandbox.set(latency_ms=100)
-    seen: list[bytes] = []
+    wanted: set[bytes] = set()
+    looks = []
 
-    def on_start(place, run):
-        watched = {"over": False, "secrets": [pipeline.sandbox.api_key, place.password]}
-        seen.append(watched)
-        threading.Thread(target=watch, args=(run.process, watched), daemon=True).start()
+    with ExitStack() as looking:
 
-    ended = pipeline.run(on_start=on_start, transform=True)
-    watched = seen[0]
+        def on_start(place, run):
+            for secret in (pipeline.sandbox.api_key, place.password):
+                wanted.update(spellings(secret))
+            places = (run.work, ROOT / ".meltano", ROOT / "transform")
+            looks.append(looking.enter_context(Files(places, wanted)))
+            looks.append(looking.enter_context(another_account(wanted)))
+
+        ended = pipeline.run(on_start=on_start, transform=True)
+        files, tell = looks
+        processes_seen, processes_found = tell()
 
     assert ended.error is None
-    assert watched["files"] > 5
-    assert watched["found"] == []
-    secrets = [secret.encode() for secret in watched["secrets"]]
+    assert len(files.seen) > 5
+    assert files.found == set()
+    assert "tap-commcare" in processes_seen
+    assert processes_found == []
     with closing(psycopg2.connect(pipeline.meltano_url)) as opened, opened.cursor() as cursor:
         for table in ("runs", "state"):
             cursor.execute(sql.SQL("SELECT t::text FROM {} AS t").format(sql.Identifier(table)))
             text = "\n".join(row for (row,) in cursor.fetchall()).encode()
-            assert not [secret for secret in secrets if secret in text]
-
-
-def files_below(place: Path) -> Iterator[Path]:
-    """Yield files of a folder from which others take away; ``rglob`` would fail then."""
-    for folder, _, names in os.walk(place):
-        paths = (Path(folder, name) for name in names)
-        yield from (path for path in paths if path.is_file())
-
-
-def watch(process, watched) -> None:
-    """Search the run's files and argument lists for the secrets, again and again until it ends."""
-    secrets = [secret.encode() for secret in watched["secrets"]]
-    found, files = [], set()
-    work = Path(psutil.Process(process.pid).environ()["MELTANO_SYS_DIR_ROOT"]).parent
-    places = (work, ROOT / ".meltano", ROOT / "transform")
-    while process.poll() is None:
-        for place in places:
-            for path in files_below(place):
-                try:
-                    text = path.read_bytes()
-                except OSError:
-                    continue
-                files.add(path)
-                found += [str(path) for secret in secrets if secret in text]
-        try:
-            family = psutil.Process(process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:  # it ended since it was asked
-            family = []
-        for each in family:
-            try:
-                words = " ".join(each.cmdline()).encode()
-            except psutil.NoSuchProcess:
-                continue
-            found += [each.name() for secret in secrets if secret in words]
-        watched |= {"found": found, "files": len(files)}
-        time.sleep(0.05)
+            assert not [secret for secret in wanted if secret in text]
 
 
 def test_a_plain_meltano_run_with_settings_in_the_environment_works_and_writes_no_secret(
