@@ -18,12 +18,13 @@ import pytest
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 OURS = "application_name = 'target-scout-postgres'"
+PASSWORD = "only-here"
 
 
 def as_role(url: str, role: str) -> str:
     """Return the address of the same server for another role."""
     parts = urlsplit(url)
-    return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
+    return parts._replace(netloc=f"{role}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 @pytest.fixture
@@ -254,7 +255,7 @@ def test_a_reader_role_that_is_not_there_is_named(target, people):
 def writer(target, query):
     """A role that owns its schema and nothing else, not even temporary tables."""
     role = f"{target.schema}_rw"
-    query(f"CREATE ROLE {role} LOGIN")
+    query(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     query(f"CREATE SCHEMA {{s}} AUTHORIZATION {role}")
     query("REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
     yield role
