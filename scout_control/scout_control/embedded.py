@@ -22,10 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import psycopg2
-from psycopg import pq
-from psycopg2 import sql
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+import psycopg
+from psycopg import pq, sql
 
 from scout_control.errors import ServerError
 
@@ -104,13 +102,10 @@ def psql() -> Path:
 
 def create_database(server_url: str, name: str) -> str:
     """Create a database if it is missing and return its URL."""
-    connection = psycopg2.connect(server_url)
-    try:
-        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        with connection.cursor() as cursor, suppress(psycopg2.errors.DuplicateDatabase):
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    finally:
-        connection.close()
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    exists = suppress(psycopg.errors.DuplicateDatabase)
+    with psycopg.connect(server_url, autocommit=True) as connection, exists:
+        connection.execute(statement)
     return urlunsplit(urlsplit(server_url)._replace(path="/" + quote(name, safe="")))
 
 

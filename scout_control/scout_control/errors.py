@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ControlError(Exception):
@@ -55,6 +55,14 @@ class NotFoundError(ControlError):
 
 class ServerError(ControlError):
     """A server that is needed does not answer or cannot do what it must."""
+
+    @classmethod
+    def of_postgres(cls, error: Exception, state: str | None) -> Self:
+        """Say that Postgres failed with this SQLSTATE, without its words."""
+        return cls(
+            f"Postgres failed ({type(error).__name__}, SQLSTATE {state or 'none'}).",
+            "Look into its log, then run again.",
+        )
 
 
 class OwnershipError(ControlError):

@@ -5,17 +5,15 @@ Only committed rows are in there, so these numbers are never more than what a re
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import psycopg2
-from psycopg2 import sql
+from psycopg import errors, sql
 
 from scout_control.provision import connect
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
+    from psycopg import Connection
 
 OF_RUN = """
     SELECT stream, rows,
@@ -39,8 +37,7 @@ class Loads:
     """The loads of one dataset schema, read again and again over one connection."""
 
     def __init__(self, server_url: str, schema: str) -> None:
-        self._connection: Connection = connect(server_url)
-        self._connection.autocommit = True
+        self._connection: Connection[Any] = connect(server_url, autocommit=True)
         self._schema = sql.Identifier(schema)
 
     def close(self) -> None:
@@ -52,7 +49,7 @@ class Loads:
         with self._connection.cursor() as cursor:
             try:
                 cursor.execute(sql.SQL(OF_RUN).format(self._schema), [run_id])
-            except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+            except (errors.UndefinedTable, errors.InvalidSchemaName):
                 return []
             return [
                 Load(stream=stream, rows=rows or 0, seconds=seconds or 0.0)
@@ -63,10 +60,10 @@ class Loads:
 def count_rows(server_url: str, schema: str, table: str) -> int:
     """Count the rows that a reader finds in a table; none when it is not there."""
     statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
-    with closing(connect(server_url)) as connection, connection.cursor() as cursor:
+    with connect(server_url, autocommit=True) as connection, connection.cursor() as cursor:
         try:
             cursor.execute(statement)
-        except psycopg2.errors.UndefinedTable:
+        except errors.UndefinedTable:
             return 0
         found = cursor.fetchone()
         return int(found[0]) if found else 0

@@ -8,14 +8,13 @@ whose it is. Everything may be called again. Knows no run and no source.
 from __future__ import annotations
 
 import secrets
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import encrypt_password, parse_dsn
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules.expiry import LOST_PEER
@@ -24,8 +23,7 @@ from scout_control.rules.naming import Dataset, reader_role, writer_role
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
+    from psycopg import Connection, Cursor
 
 # First match wins; what Postgres answers is never quoted, since it may hold names of other owners.
 REMEDIES = (
@@ -68,17 +66,14 @@ def provision(server_url: str, dataset: Dataset) -> Place:
         writer=writer_role(dataset.schema),
         password=secrets.token_urlsafe(32),
     )
-    with closing(connect(server_url)) as connection:
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [place.schema]
-                )
-                _check_owner(cursor, place)
-                _make_roles(connection, cursor, place)
-                _make_schema(cursor, place)
-        except psycopg2.Error as error:
-            raise _refusal(error, place.schema) from None
+    try:
+        with connect(server_url) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [place.schema])
+            _check_owner(cursor, place)
+            _make_roles(cursor, place)
+            _make_schema(cursor, place)
+    except psycopg.Error as error:
+        raise _refusal(error, place.schema) from None
     return place
 
 
@@ -100,23 +95,22 @@ def let_read(
         NotFoundError: There are such roles, and none may be lacking; nothing was changed.
         ServerError: The database refused.
     """
-    with closing(connect(server_url)) as connection:
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(ABSENT, [sorted(set(members))])
-                absent = [name for (name,) in cursor.fetchall()]
-                if absent and not may_lack:
-                    raise NotFoundError(
-                        f"The database has no role {', '.join(map(repr, absent))}.",
-                        "Create it, or leave it out: scout datasets share",
-                    )
-                _set_members(cursor, reader_role(schema), set(members) - set(absent))
-        except psycopg2.Error as error:
-            raise _refusal(error, schema) from None
+    try:
+        with connect(server_url) as connection, connection.cursor() as cursor:
+            cursor.execute(ABSENT, [sorted(set(members))])
+            absent = [name for (name,) in cursor.fetchall()]
+            if absent and not may_lack:
+                raise NotFoundError(
+                    f"The database has no role {', '.join(map(repr, absent))}.",
+                    "Create it, or leave it out: scout datasets share",
+                )
+            _set_members(cursor, reader_role(schema), set(members) - set(absent))
+    except psycopg.Error as error:
+        raise _refusal(error, schema) from None
     return absent
 
 
-def _set_members(cursor: Cursor, role: str, wanted: set[str]) -> None:
+def _set_members(cursor: Cursor[Any], role: str, wanted: set[str]) -> None:
     cursor.execute(MEMBERS, [role])
     present = {name for (name,) in cursor.fetchall()}
     reader = sql.Identifier(role)
@@ -126,20 +120,29 @@ def _set_members(cursor: Cursor, role: str, wanted: set[str]) -> None:
         cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
 
 
-def connect(server_url: str) -> Connection:
-    """Connect to a server, or say which one does not answer."""
+def connect(server_url: str, *, autocommit: bool = False) -> Connection[Any]:
+    """Connect to a server, or say which one does not answer.
+
+    As a context it commits at its end, or rolls back after an error, and closes.
+    """
     try:
-        told = parse_dsn(server_url).get("options", "")
-        options = " ".join([told, *(f"-c {name}={value}" for name, value in LOST_PEER)])
-        return psycopg2.connect(
-            server_url, connect_timeout=10, application_name="scout", options=options
+        told = conninfo_to_dict(server_url).get("options") or ""
+        options = " ".join([str(told), *(f"-c {name}={value}" for name, value in LOST_PEER)])
+        return psycopg.connect(
+            server_url,
+            connect_timeout=10,
+            application_name="scout",
+            options=options,
+            autocommit=autocommit,
+            prepare_threshold=None,  # which a pooler of transactions would not forgive
+            cursor_factory=psycopg.ClientCursor,  # the server takes no parameters in DDL
         )
-    except psycopg2.OperationalError:
+    except psycopg.OperationalError:
         raise ServerError(
             f"Postgres does not answer at {_address(server_url)}, or refuses the login.",
             "Check that it runs, and the URL's user, password and database.",
         ) from None
-    except psycopg2.ProgrammingError:
+    except psycopg.ProgrammingError:
         raise ServerError(
             "The URL of the database cannot be read.",
             "Write postgresql://user:password@host:port/database.",
@@ -159,7 +162,7 @@ ABSENT = """
 """
 
 
-def _check_owner(cursor: Cursor, place: Place) -> None:
+def _check_owner(cursor: Cursor[Any], place: Place) -> None:
     cursor.execute(
         "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
         [place.schema],
@@ -172,7 +175,7 @@ def _check_owner(cursor: Cursor, place: Place) -> None:
         )
 
 
-def _make_roles(connection: Connection, cursor: Cursor, place: Place) -> None:
+def _make_roles(cursor: Cursor[Any], place: Place) -> None:
     cursor.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[place.reader, place.writer]]
     )
@@ -185,9 +188,11 @@ def _make_roles(connection: Connection, cursor: Cursor, place: Place) -> None:
             )
         )
     writer = sql.Identifier(place.writer)
-    scrambled = encrypt_password(place.password, place.writer, connection, "scram-sha-256")
+    scrambled = cursor.connection.pgconn.encrypt_password(
+        place.password.encode(), place.writer.encode(), b"scram-sha-256"
+    )
     cursor.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(writer, sql.Literal(scrambled))
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(writer, sql.Literal(scrambled.decode()))
     )
     cursor.execute(
         sql.SQL("ALTER ROLE {} SET search_path TO {}").format(writer, sql.Identifier(place.schema))
@@ -197,7 +202,7 @@ def _make_roles(connection: Connection, cursor: Cursor, place: Place) -> None:
         cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(writer))
 
 
-def _make_schema(cursor: Cursor, place: Place) -> None:
+def _make_schema(cursor: Cursor[Any], place: Place) -> None:
     names = {
         "schema": sql.Identifier(place.schema),
         "reader": sql.Identifier(place.reader),
@@ -220,9 +225,9 @@ SCHEMA = (
 )
 
 
-def _refusal(error: psycopg2.Error, schema: str) -> ServerError:
+def _refusal(error: psycopg.Error, schema: str) -> ServerError:
     """Say what was refused without quoting Postgres."""
-    state = error.pgcode or ""
+    state = error.sqlstate or ""
     remedy = next(text for prefix, text in REMEDIES if state.startswith(prefix))
     cause = (
         f"Postgres refused to make the place {schema} ({type(error).__name__}, SQLSTATE {state})."

@@ -133,21 +133,11 @@ def told_of_postgres() -> Iterator[None]:
         ServerError: It failed.
     """
     import psycopg  # noqa: PLC0415 - takes a moment to load
-    import psycopg2  # noqa: PLC0415 - the same
 
     try:
         yield
-    except psycopg2.Error as error:
-        raise _failure(error, error.pgcode) from None
     except psycopg.Error as error:
-        raise _failure(error, error.sqlstate) from None
-
-
-def _failure(error: Exception, state: str | None) -> ServerError:
-    return ServerError(
-        f"Postgres failed ({type(error).__name__}, SQLSTATE {state or 'none'}).",
-        "Look into its log, then run again.",
-    )
+        raise ServerError.of_postgres(error, error.sqlstate) from None
 
 
 def settings_of(pairs: Iterable[str]) -> dict[str, Any]:

@@ -12,12 +12,9 @@ import click
 from scout_control.commands.frame import wants_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from rich.table import Table
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
-WIDTH_OF_FILES = 200
 
 
 def answer(data: Any, show: Callable[[], None] | None = None) -> None:
@@ -51,23 +48,14 @@ def table(
     if not found:
         click.echo(empty)
         return
-    drawn = _table(header_style="bold")
-    for title in titles or [column.replace("_", " ") for column in columns]:
-        drawn.add_column(title, overflow="fold")
-    for row in found:
-        drawn.add_row(*(cell(row.get(column)) for column in columns))
-    _print(drawn)
+    head = list(titles or [column.replace("_", " ") for column in columns])
+    _print([head, *([cell(row.get(column)) for column in columns] for row in found)])
 
 
 def facts(row: Mapping[str, Any]) -> None:
     """Print one thing for people."""
-    drawn = _table(show_header=False)
-    drawn.add_column(style="bold")
-    drawn.add_column(overflow="fold")
-    for name, value in row.items():
-        if value not in (None, "", {}, []):
-            drawn.add_row(name.replace("_", " "), cell(value))
-    _print(drawn)
+    told = {name: value for name, value in row.items() if value not in (None, "", {}, [])}
+    _print([[name.replace("_", " "), cell(value)] for name, value in told.items()], titles="column")
 
 
 def in_short(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,18 +102,34 @@ def cell(value: Any) -> str:
     return f"{moment[1]} {moment[2]}Z" if moment else str(value)
 
 
-def _table(**options: Any) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - takes a moment to load
+def _print(rows: list[list[str]], titles: str = "row") -> None:
+    """Print a table; its first row, or column, are titles."""
+    draw = _folded if sys.stdout.isatty() else _in_columns
+    for line in draw(rows, titles):
+        click.echo(line.rstrip())
 
-    return Table(box=None, pad_edge=False, **options)
+
+def _in_columns(rows: list[list[str]], _titles: str) -> Iterator[str]:
+    """Draw for files and programs: a row is a line, however long."""
+    cells = [[" ".join(each.split()) for each in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True))
 
 
-def _print(drawn: Table) -> None:
+def _folded(rows: list[list[str]], titles: str) -> list[str]:
+    """Draw for people: cells are folded to the width of the terminal, titles are bold."""
     from rich.console import Console  # noqa: PLC0415 - takes a moment to load
+    from rich.table import Table  # noqa: PLC0415 - the same
 
-    width = None if sys.stdout.isatty() else WIDTH_OF_FILES
-    console = Console(width=width, markup=False, highlight=False)
+    has_header = titles == "row"
+    drawn = Table(box=None, pad_edge=False, show_header=has_header, header_style="bold")
+    for at, title in enumerate(rows[0]):
+        is_title = not has_header and at == 0
+        drawn.add_column(title, overflow="fold", style="bold" if is_title else None)
+    for row in rows[1:] if has_header else rows:
+        drawn.add_row(*row)
+    console = Console(markup=False, highlight=False)
     with console.capture() as capture:
         console.print(drawn)
-    for line in capture.get().splitlines():
-        click.echo(line.rstrip())
+    return capture.get().splitlines()

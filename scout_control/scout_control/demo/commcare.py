@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import closing
 from typing import TYPE_CHECKING
 
-import psycopg2
-from psycopg2 import sql
+from psycopg import errors, sql
 
 from scout_control.demo.source import Change, Question, Source
 from scout_control.provision import connect
@@ -86,10 +84,10 @@ class CommCare(Source):
     def new_changes(self, server_url: str, schema: str, number: int) -> list[Change]:
         """Return three edits of cases and a form that visits one of them."""
         statement = sql.SQL(SOME_PREGNANCIES).format(sql.Identifier(schema, "cases"))
-        with closing(connect(server_url)) as connection, connection.cursor() as cursor:
+        with connect(server_url) as connection, connection.cursor() as cursor:
             try:
                 cursor.execute(statement, [str(number), EDITED_CASES])
-            except psycopg2.errors.UndefinedTable:
+            except errors.UndefinedTable:
                 return []  # nothing was loaded yet
             ids = [case_id for (case_id,) in cursor.fetchall()]
         edits: list[Change] = [

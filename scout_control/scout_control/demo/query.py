@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
-import psycopg2
-from psycopg2 import sql
+from psycopg import errors, sql
 
 from scout_control.provision import connect
 
 
 def answer(server_url: str, schema: str, reader: str, query: str) -> list[tuple[object, ...]]:
     """Ask as the reader of the dataset would, in a transaction that only reads."""
-    with closing(connect(server_url)) as connection, connection.cursor() as cursor:
-        connection.set_session(readonly=True)
+    with connect(server_url) as connection, connection.cursor() as cursor:
+        connection.read_only = True
         cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(reader)))
         cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         try:
             cursor.execute(query)
-        except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn):
+        except (errors.UndefinedTable, errors.UndefinedColumn):
             return []
         return list(cursor.fetchall())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2 import sql
 
-from scout_control.errors import ConflictError, NotFoundError, RunFailedError
+from scout_control.errors import ConflictError, NotFoundError, RunFailedError, ServerError
 from scout_control.meltano import PASSED_ON
 from scout_control.modelling import building, catalog, generating, package
 from scout_control.rules.naming import reader_role
@@ -26,6 +26,8 @@ from scout_control.worker.preparing import LOADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
     from scout_control.provision import Place
     from scout_control.store.models import Dataset
@@ -51,7 +53,7 @@ class Models:
         dataset = self._dataset(name)
         schema = dataset.schema_name
         try:
-            with building.opened(self._site.server_url_of(dataset), schema) as cursor:
+            with _opened(self._site.server_url_of(dataset), schema) as cursor:
                 reader = sql.Identifier(reader_role(schema))
                 cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(reader))
                 tables = catalog.read(cursor)
@@ -70,7 +72,7 @@ class Models:
         """
         with self._held(name) as (dataset, place):
             url = place.url(self._site.server_url_of(dataset))
-            with building.opened(url, place.schema) as cursor:
+            with _opened(url, place.schema) as cursor:
                 generated = generating.generate(cursor, self._source_type(dataset))
             package.write(generated.models, folder)
             return [model.table.name for model in generated.models]
@@ -139,6 +141,18 @@ class Models:
             f"{LOADER}DATABASE_URL": place.url(self._site.server_url_of(dataset)),
             f"{LOADER}DEFAULT_TARGET_SCHEMA": place.schema,
         }
+
+
+@contextmanager
+def _opened(server_url: str, schema: str) -> Iterator[Cursor]:
+    """Open a transaction in a dataset schema with the driver of dbt, as what makes models does."""
+    try:
+        with building.opened(server_url, schema) as cursor:
+            yield cursor
+    except NOT_THERE:
+        raise
+    except psycopg2.Error as error:
+        raise ServerError.of_postgres(error, error.pgcode) from None
 
 
 def _program() -> list[str]:

@@ -7,11 +7,11 @@ from a worker that died or was cut off, and are ended.
 from __future__ import annotations
 
 import logging
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-import psycopg2
-from psycopg2 import sql
+import psycopg
+from psycopg import sql
 
 from scout_control import provision as provisioning
 from scout_control.errors import ConflictError, OwnershipError, ServerError
@@ -23,7 +23,7 @@ from scout_control.worker.site import MELTANO_SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
+    from psycopg import Cursor
 
     from scout_control.provision import Place
     from scout_control.store.models import Dataset
@@ -81,10 +81,10 @@ def provision(site: Site, dataset: Dataset) -> Place:
                 _let_touch(cursor, place.reader)
             cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [query_role(place.schema)])
             is_queried = cursor.fetchone() is not None
-    except psycopg2.Error as error:
+    except psycopg.Error as error:
         raise ServerError(
             f"Postgres did not prepare {place.schema} "
-            f"({type(error).__name__}, SQLSTATE {error.pgcode}).",
+            f"({type(error).__name__}, SQLSTATE {error.sqlstate}).",
             "Run again; if it stays so, look into the server's log.",
         ) from None
     members = [*dataset.readers, *([query_role(place.schema)] if is_queried else [])]
@@ -122,26 +122,24 @@ def drop(site: Site, dataset: Dataset, *, force: bool = False) -> None:
         OwnershipError: A schema of that name is there and is not this dataset's.
     """
     forget_state(site, dataset.schema_name)
-    server_url = site.server_url_of(dataset)
-    with closing(provisioning.connect(server_url)) as connection:
-        try:
-            with connection, connection.cursor() as cursor:
-                _drop(cursor, dataset, force=force)
-        except psycopg2.Error as error:
-            raise ServerError(
-                f"Postgres did not drop {dataset.schema_name} "
-                f"({type(error).__name__}, SQLSTATE {error.pgcode}).",
-                "It is tried again; see the server's log.",
-            ) from None
+    try:
+        with _cursor(site.server_url_of(dataset)) as cursor:
+            _drop(cursor, dataset, force=force)
+    except psycopg.Error as error:
+        raise ServerError(
+            f"Postgres did not drop {dataset.schema_name} "
+            f"({type(error).__name__}, SQLSTATE {error.sqlstate}).",
+            "It is tried again; see the server's log.",
+        ) from None
 
 
-def dependents(cursor: Cursor, schema: str) -> list[str]:
+def dependents(cursor: Cursor[Any], schema: str) -> list[str]:
     """Return what outside of a schema hangs on it."""
     cursor.execute(DEPENDENTS, {"schema": schema})
     return [name for (name,) in cursor.fetchall()]
 
 
-def _drop(cursor: Cursor, dataset: Dataset, *, force: bool) -> None:
+def _drop(cursor: Cursor[Any], dataset: Dataset, *, force: bool) -> None:
     schema = dataset.schema_name
     cursor.execute(
         "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
@@ -170,17 +168,13 @@ def _drop(cursor: Cursor, dataset: Dataset, *, force: bool) -> None:
 
 
 @contextmanager
-def _cursor(url: str) -> Iterator[Cursor]:
+def _cursor(url: str) -> Iterator[Cursor[Any]]:
     """Open a transaction; committed at the end."""
-    with (
-        closing(provisioning.connect(url)) as connection,
-        connection,
-        connection.cursor() as opened,
-    ):
+    with provisioning.connect(url) as connection, connection.cursor() as opened:
         yield opened
 
 
-def _let_touch(cursor: Cursor, reader: str) -> None:
+def _let_touch(cursor: Cursor[Any], reader: str) -> None:
     """Let readers call the touch function; one grant at a time, for they change the same rows."""
     cursor.execute("SELECT has_schema_privilege(%s, %s, 'USAGE')", [reader, SCHEMA])
     if cursor.fetchone() == (True,):
