@@ -30,7 +30,7 @@ class Bookmarks:
     def read(self, stream: str, domain: str) -> Entry:
         """Return a copy of what is remembered; empty if there is nothing for this domain."""
         known = self.state.get("bookmarks", {}).get(stream) or {}
-        for partition in known.get("partitions") or []:
+        for partition in _partitions(known):
             if _domain_of(partition) == domain:
                 return _copy(partition, without="context")
         # A state that names no domain was written for the only one there was.
@@ -44,7 +44,7 @@ class Bookmarks:
             bookmarks[stream] = entry | ({"domain": domain} if domain else {})
             return
         known = bookmarks.get(stream) or {}
-        others = [p for p in known.get("partitions") or [] if _domain_of(p) != domain]
+        others = [p for p in _partitions(known) if _domain_of(p) != domain]
         # An entry of the time before there were several stays until its domain is written.
         plain = known if known.get("domain") not in {None, domain} else {}
         bookmarks[stream] = plain | {
@@ -52,8 +52,15 @@ class Bookmarks:
         }
 
 
+def _partitions(known: Entry) -> list[Entry]:
+    """Return what is remembered by domain; nothing of a state that holds something else there."""
+    held = known.get("partitions")
+    return [p for p in held if isinstance(p, dict)] if isinstance(held, list) else []
+
+
 def _domain_of(partition: Entry) -> object:
-    return (partition.get("context") or {}).get("domain")
+    context = partition.get("context")
+    return context.get("domain") if isinstance(context, dict) else None
 
 
 def _copy(entry: Entry, without: str) -> Entry:

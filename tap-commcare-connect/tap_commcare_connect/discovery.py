@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -38,6 +39,8 @@ class Document(msgspec.Struct):
 DOCUMENT = Body(Document, "the lists organizations, opportunities and programs")
 FACTS = Body(OpportunityFacts, "opportunities with id, organization, program and visit_count")
 ROW = Body(dict[str, msgspec.Raw], "opportunities that are objects")
+
+_id = attrgetter("id")
 
 
 @dataclass(frozen=True)
@@ -143,9 +146,11 @@ class Discovery:
 
     def _parse(self, body: bytes) -> Everything:
         document = DOCUMENT(body)
-        listed = [Opportunity(FACTS(raw), ROW(raw)) for raw in map(bytes, document.opportunities)]
-        wanted = sorted((o for o in listed if self.filters.wants(o.facts)), key=lambda o: o.id)
-        unseen = self.filters.opportunity_ids - {opportunity.id for opportunity in listed}
+        rows = [Opportunity(FACTS(raw), ROW(raw)) for raw in map(bytes, document.opportunities)]
+        # An opportunity that two memberships show may be listed twice.
+        listed = {opportunity.id: opportunity for opportunity in rows}
+        wanted = sorted((o for o in listed.values() if self.filters.wants(o.facts)), key=_id)
+        unseen = self.filters.opportunity_ids - listed.keys()
         slugs, ids = self.filters.organization_slugs, self.filters.program_ids
         return Everything(
             [row for row in document.organizations if _is_one_of(row, "slug", slugs)],

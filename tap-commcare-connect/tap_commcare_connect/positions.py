@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from dimagi_api.timestamps import parse
 
 Entry = dict[str, Any]
@@ -36,15 +37,11 @@ class Position:
     @classmethod
     def of(cls, held: object, scope: list[Any], now: datetime) -> Position | None:
         """Return a position that a state holds, if it can be continued."""
-        if not isinstance(held, dict):
+        try:
+            found = msgspec.convert(held, cls)
+            is_fresh = now - parse(found.began_at) < RESUMABLE_FOR
+        except (msgspec.ValidationError, ValueError):
             return None
-        found = cls(
-            str(held.get("began_at", "1970-01-01")),
-            list(held.get("scope", [])),
-            list(held.get("done", [])),
-            dict(held.get("open", {})),
-        )
-        is_fresh = now - parse(found.began_at) < RESUMABLE_FOR
         return found if is_fresh and found.scope == scope else None
 
     def entry(self) -> Entry:
@@ -64,3 +61,8 @@ class Position:
         self.open.pop(str(opportunity), None)
         if opportunity not in self.done:
             self.done.append(opportunity)
+
+
+def ids_of(held: object) -> list[int]:
+    """Return the ids in a list that a state holds."""
+    return [each for each in held if type(each) is int] if isinstance(held, list) else []

@@ -25,7 +25,7 @@ from typing_extensions import override
 from tap_commcare_connect.discovery import Discovery, Everything, Opportunity
 from tap_commcare_connect.keyset import KeysetList
 from tap_commcare_connect.parts import Failure, PartsFailedError, lost, read_parts
-from tap_commcare_connect.positions import Entry, Position
+from tap_commcare_connect.positions import Entry, Position, ids_of
 from tap_commcare_connect.record_keys import Twins
 from tap_commcare_connect.stream import ConnectStream
 
@@ -146,7 +146,7 @@ class PartedReading(abc.ABC):
         now = datetime.now(UTC)
         names = [stream.name for stream in self.streams]
         entries = [run.bookmarks.read(name, self.domain) for name in names]
-        self.failed = sorted({id_ for entry in entries for id_ in entry.get("failed", [])})
+        self.failed = sorted({id_ for entry in entries for id_ in ids_of(entry.get("failed"))})
         begun = [entry if "version" in entry else {} for entry in entries]
         self.position = self._shared(begun, "position", now)
         self.partial = self._shared(entries, "partial", now)

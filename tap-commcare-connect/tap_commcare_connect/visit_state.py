@@ -14,23 +14,52 @@ together, or never.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from dimagi_api.timestamps import milliseconds, parse, spell
 
 from tap_commcare_connect.positions import Entry, Position
 
+log = logging.getLogger(__name__)
+
+
+class _FullRead(msgspec.Struct):
+    version: int
+    position: dict[str, Any]
+    ends: dict[str, tuple[int | None, int | None]] = {}
+
+
+class _Entry(msgspec.Struct):
+    """What is ours in an entry; another tool may have written it."""
+
+    opportunities: dict[str, dict[str, int]] = {}
+    failed: list[int] = []
+    scope: list[Any] = []
+    last_version: int = 0
+    full_read: _FullRead | None = None
+    full_read_at: datetime | None = None
+    full_read_failed_at: datetime | None = None
+    first_read_at: datetime | None = None
+
 
 class VisitState:
-    """The entry of the stream ``visits``, changed in place."""
+    """The entry of the stream ``visits``, changed in place.
+
+    An entry that cannot be ours is forgotten: everything is read again.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        held = entry.get("opportunities")
-        self._known: dict[str, dict[str, int]] = held if isinstance(held, dict) else {}
-        entry["opportunities"] = self._known
+        try:
+            msgspec.convert(entry, _Entry)
+        except msgspec.ValidationError:
+            log.warning("visits: the state is not of this tap; all visits are read again")
+            entry.clear()
+        self._known: dict[str, dict[str, int]] = entry.setdefault("opportunities", {})
 
     # ---------------------------------------------------------------- opportunities
 

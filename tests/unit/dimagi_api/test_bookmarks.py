@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from dimagi_api.bookmarks import Bookmarks
 
 
@@ -53,3 +54,12 @@ def test_what_was_read_can_be_changed_without_changing_the_state():
     Bookmarks(state, ["a"]).read("cases", "a")["x"]["y"] = 2
 
     assert state["bookmarks"]["cases"]["x"] == {"y": 1}
+
+
+@pytest.mark.parametrize("partitions", [5, "a", [4], [{"context": 7}], {"context": {}}])
+def test_partitions_of_another_shape_are_taken_for_none(partitions):
+    bookmarks = Bookmarks({"bookmarks": {"cases": {"partitions": partitions}}}, ["a", "b"])
+
+    assert bookmarks.read("cases", "a") == {}
+    bookmarks.write("cases", "a", {"x": 1})
+    assert bookmarks.read("cases", "a") == {"x": 1}

@@ -33,12 +33,33 @@ def test_a_position_knows_what_is_done_and_where_the_others_stand():
     [
         (None, [], NOW),
         ({"at": "of another program"}, [], NOW),
+        ({"began_at": "soon"}, [], NOW),
+        ({"began_at": BEGAN, "done": 5, "open": []}, [], NOW),
         (position().entry(), [[1], [], []], NOW),
         (position().entry(), [], NOW + timedelta(days=4)),
     ],
 )
 def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, now):
     assert Position.of(entry, scope, now) is None
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"opportunities": {"1": 5}},
+        {"opportunities": {"1": {"id": "abc"}}},
+        {"full_read": 5, "opportunities": {"1": {"id": 5}}},
+        {"full_read_at": "soon", "opportunities": {"1": {"id": 5}}},
+        {"failed": 5},
+    ],
+)
+def test_a_state_that_something_else_wrote_is_forgotten(held, caplog):
+    state = VisitState(held)
+
+    assert state.last_id(1) is None
+    assert state.begun([], NOW) is None
+    assert not state.is_due(NOW, 7, [])
+    assert "all visits are read again" in caplog.text
 
 
 def test_an_opportunity_is_unchanged_once_it_was_read_to_its_end():
