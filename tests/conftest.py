@@ -11,9 +11,24 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from psycopg2 import sql
 
 from scout_control import embedded
+
+# The same examples on every machine, however slow it is: what fails here fails everywhere. To look
+# for new ones: pytest --hypothesis-profile=search
+hypothesis_settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
