@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scout_control.errors import ControlError
+    from scout_control.rules.runs import Phase
 
 # All that a run gets from our own environment: where programs, certificates and proxies are.
 PASSED_ON = (
@@ -63,6 +64,8 @@ class Pipeline:
     """Where dbt keeps what it has parsed, to start faster the next time; one place a dataset."""
     log_file: Path | None = None
     """Where all that Meltano says is kept; readable by us only."""
+    is_continued: bool = False
+    """Whether the log of what went before is kept, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +122,14 @@ class Run:
                     self.process.stdout.close()
 
     def follow(
-        self, on_progress: Callable[[Progress], None], timeout: float | None = None
+        self, on_progress: Callable[[Progress | Phase], None], timeout: float | None = None
     ) -> Ended:
         """Read what the run says until it ends; after ``timeout`` seconds it is ended."""
         watchdog = threading.Timer(timeout, self.end) if timeout else None
         if watchdog:
             watchdog.start()
         try:
-            with _log_file(self._pipeline.log_file) as log_file:
+            with _log_file(self._pipeline) as log_file:
                 for line in self.process.stdout or ():
                     log_file.write(line)
                     if progress := self._log.take(line):
@@ -206,8 +209,9 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
     }
 
 
-def _log_file(path: Path | None) -> TextIO:
+def _log_file(pipeline: Pipeline) -> TextIO:
+    path = pipeline.log_file
     if path is None:
         return Path(os.devnull).open("w")
     path.touch(0o600)
-    return path.open("w")
+    return path.open("a" if pipeline.is_continued else "w")

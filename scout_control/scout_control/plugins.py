@@ -64,6 +64,11 @@ class SourceType:
         """Tell whether nothing can be read without a login."""
         return bool(self.logins) and self.logins != (NO_LOGIN,)
 
+    @property
+    def transforms(self) -> tuple[str, ...]:
+        """Return the blocks after the load."""
+        return self.blocks[2:]
+
     def variable(self, setting: str) -> str:
         """Return the environment variable of a setting."""
         name = self.fields.get(setting, setting)

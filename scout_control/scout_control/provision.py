@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
-from scout_control.rules.expiry import LOST_PEER
+from scout_control.rules import sessions
 from scout_control.rules.naming import Dataset, reader_role, writer_role
 
 if TYPE_CHECKING:
@@ -127,12 +127,12 @@ def connect(server_url: str, *, autocommit: bool = False) -> Connection[Any]:
     """
     try:
         told = conninfo_to_dict(server_url).get("options") or ""
-        options = " ".join([str(told), *(f"-c {name}={value}" for name, value in LOST_PEER)])
+        ours = sessions.options((*sessions.PLAIN, *sessions.LOST_PEER))
         return psycopg.connect(
             server_url,
             connect_timeout=10,
             application_name="scout",
-            options=options,
+            options=f"{told} {ours}",
             autocommit=autocommit,
             prepare_threshold=None,  # which a pooler of transactions would not forgive
             cursor_factory=psycopg.ClientCursor,  # the server takes no parameters in DDL
@@ -194,9 +194,12 @@ def _make_roles(cursor: Cursor[Any], place: Place) -> None:
     cursor.execute(
         sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(writer, sql.Literal(scrambled.decode()))
     )
-    cursor.execute(
-        sql.SQL("ALTER ROLE {} SET search_path TO {}").format(writer, sql.Identifier(place.schema))
-    )
+    for name, value in (("search_path", place.schema), *sessions.PLAIN):
+        cursor.execute(
+            sql.SQL("ALTER ROLE {} SET {} TO {}").format(
+                writer, sql.Identifier(name), sql.Literal(value)
+            )
+        )
     cursor.execute("SELECT pg_has_role(%s, 'USAGE')", [place.writer])
     if not cursor.fetchone()[0]:  # type: ignore[index]  # one row, always
         cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(writer))

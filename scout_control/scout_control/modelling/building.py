@@ -182,6 +182,12 @@ def finish(
     catalog.refresh(cursor, models, [*joins, *documents.of_models(models)])
 
 
+def describe(conninfo: str, schema: str) -> None:
+    """Describe what there is in a dataset schema that no models are built in."""
+    with opened(conninfo, schema) as cursor:
+        catalog.refresh(cursor, (), ())
+
+
 def _digest(project: Path, streams: Iterable[str]) -> str:
     """Return what changes when hand-written models, tests or streams change."""
     known = hashlib.sha256("\n".join(sorted(streams)).encode())

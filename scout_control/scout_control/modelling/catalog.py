@@ -5,6 +5,7 @@ The comment of the schema itself is not ours: it says whose the schema is, and g
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -12,6 +13,7 @@ from psycopg2 import sql
 
 from scout_control.modelling import answers, statements
 from scout_control.modelling.kinds import KINDS
+from scout_control.rules.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,7 +66,7 @@ FILL = """
            NULL, NULL,
            CASE WHEN a.attnum IS NULL THEN coalesce(m.built_at, {loaded}) END
       FROM pg_class AS c
-      LEFT JOIN _scout_models AS m ON m.name = c.relname
+      LEFT JOIN {models} AS m ON m.name = c.relname
      CROSS JOIN LATERAL (
            SELECT NULL::name AS attname, NULL::smallint AS attnum, NULL::int AS position,
                   NULL::oid AS atttypid, NULL::int AS atttypmod, NULL::boolean AS attnotnull
@@ -81,6 +83,7 @@ LOADED = """
     (SELECT max(completed_at) FROM _scout_loads
       WHERE stream = regexp_replace(c.relname, '^stg_[a-z]+__', ''))
 """
+NO_MODELS = "(SELECT NULL::text AS name, NULL::timestamptz AS built_at WHERE false)"
 COUNT = """
     UPDATE _scout_catalog SET row_count = (SELECT count(*) FROM {})
      WHERE table_name = %s AND position = 0
@@ -160,15 +163,19 @@ def _words(model: Model) -> Iterator[tuple[str, str]]:
 
 def refresh(cursor: Cursor, models: Iterable[Model], relations: Iterable[Join]) -> None:
     """Make the catalog anew."""
-    cursor.execute("SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads')")
-    catalog, loads = cursor.fetchone() or (None, None)
+    cursor.execute(
+        "SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads'),"
+        " to_regclass('_scout_models')"
+    )
+    catalog, loads, built = cursor.fetchone() or (None, None, None)
     if catalog is None:
         cursor.execute(CREATE)
     cursor.execute(RELATIONS)
     names = [name for (name,) in cursor.fetchall()]
     cursor.execute("DELETE FROM _scout_catalog")
     loaded = sql.SQL(LOADED if loads else "NULL::timestamptz")
-    cursor.execute(sql.SQL(FILL).format(loaded=loaded), [names])
+    known = sql.SQL("_scout_models" if built else NO_MODELS)
+    cursor.execute(sql.SQL(FILL).format(loaded=loaded, models=known), [names])
     for name in names:
         _count(cursor, name)
     for model in models:
@@ -199,8 +206,8 @@ def touch(cursor: Cursor) -> None:
         cursor.execute(TOUCH)
 
 
-def read(cursor: Cursor) -> list[dict[str, Any]]:
-    """Return the catalog as tables with their columns."""
+def read(cursor: Any) -> list[dict[str, Any]]:
+    """Return the catalog as tables with their columns; the cursor may be of either driver."""
     cursor.execute(READ)
     tables: list[dict[str, Any]] = []
     for table, column, kind, *facts, rows, updated_at in cursor.fetchall():
@@ -211,7 +218,7 @@ def read(cursor: Cursor) -> list[dict[str, Any]]:
                     "kind": kind,
                     "description": facts[4],
                     "rows": rows,
-                    "updated_at": updated_at.isoformat() if updated_at else None,
+                    "updated_at": plain(updated_at and updated_at.astimezone(UTC)),
                     "columns": [],
                 }
             )

@@ -12,16 +12,21 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import psycopg2
-from psycopg2 import sql
 
-from scout_control.errors import ConflictError, NotFoundError, RunFailedError, ServerError
+from scout_control.errors import (
+    ConflictError,
+    NotFoundError,
+    RunFailedError,
+    ServerError,
+    SettingsError,
+)
 from scout_control.meltano import PASSED_ON
 from scout_control.modelling import building, catalog, generating, package
-from scout_control.rules.naming import reader_role
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, of_dataset
-from scout_control.worker import places
+from scout_control.worker import places, reading
 from scout_control.worker.preparing import LOADER
 
 if TYPE_CHECKING:
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
 
 PAGE = "static_index.html"
 TRANSFORM = "transform"
-NOT_THERE = (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidParameterValue)  # table, role
 
 
 @dataclass(frozen=True)
@@ -48,21 +52,18 @@ class Models:
         """Return the tables of a dataset with their columns, as its catalog says.
 
         Raises:
-            NotFoundError: There is no such dataset, or it was never transformed.
+            NotFoundError: There is no such dataset, or it was never loaded.
         """
         dataset = self._dataset(name)
-        schema = dataset.schema_name
+        path, schema = lookups.path(dataset), dataset.schema_name
         try:
-            with _opened(self._site.server_url_of(dataset), schema) as cursor:
-                reader = sql.Identifier(reader_role(schema))
-                cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(reader))
-                tables = catalog.read(cursor)
-        except NOT_THERE:
+            with closing(reading.login(self._site, dataset)) as reader:
+                tables = catalog.read(reader.cursor())
+        except (psycopg.errors.UndefinedTable, SettingsError):
             raise NotFoundError(
-                f"{lookups.path(dataset)} has no catalog yet.",
-                f"Load and transform it: scout run {quote(lookups.path(dataset))}",
+                f"{path} has no catalog yet.", f"Load it: scout run {quote(path)}"
             ) from None
-        return {"dataset": lookups.path(dataset), "schema": schema, "tables": tables}
+        return {"dataset": path, "schema": schema, "tables": tables}
 
     def generate(self, name: str, folder: Path) -> list[str]:
         """Write the generated models of a dataset as a dbt package; return their names.
@@ -149,8 +150,6 @@ def _opened(server_url: str, schema: str) -> Iterator[Cursor]:
     try:
         with building.opened(server_url, schema) as cursor:
             yield cursor
-    except NOT_THERE:
-        raise
     except psycopg2.Error as error:
         raise ServerError.of_postgres(error, error.pgcode) from None
 

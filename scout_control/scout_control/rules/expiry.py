@@ -13,12 +13,6 @@ DEAD_AFTER = timedelta(seconds=120)
 """A run without a sign of life for so long is taken over; longer than ``ALONE_AFTER``."""
 MOST_DEATHS = 5
 """A run whose worker died so often, without a pause between, waits for its next turn."""
-LOST_PEER = (
-    ("tcp_keepalives_idle", 15),
-    ("tcp_keepalives_interval", 5),
-    ("tcp_keepalives_count", 6),
-)
-"""Settings by which Postgres notices that a machine vanished, and frees what it had locked."""
 LONGEST_PAUSE = timedelta(days=7)
 """A source that asks for a longer wait is asked again after this one."""
 KEEP_HISTORY = timedelta(days=90)

@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from scout_control.rules.runs import Phase
+
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
 DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
@@ -20,6 +22,7 @@ OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
 REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # of scout-dbt, without values
 SUMMARY = "event=finished "  # what went before says more
 ERRORS = frozenset({"error", "critical"})
+LOADING_BLOCK, STATE_SAVED = "ExtractLoadBlocks", "Incremental state has been updated"
 COUNT, TOTAL = "record_count", "record_total"
 EXTRACTOR, LOADER = "extractors", "loaders"
 
@@ -37,6 +40,7 @@ class Progress:
 class RunLog:
     """What has been learned from the lines so far."""
 
+    phase: Phase = Phase.DISCOVERING
     fetched: Counter[str] = field(default_factory=Counter)
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     """By stream, then by domain."""
@@ -49,8 +53,8 @@ class RunLog:
     streams: dict[str, str] = field(default_factory=dict)
     """What became of each stream, as the tap's last line lists them."""
 
-    def take(self, line: str) -> Progress | None:
-        """Learn from one line; return the progress that it reports."""
+    def take(self, line: str) -> Progress | Phase | None:
+        """Learn from one line; return the progress that it reports, or the phase that begins."""
         if found := PAUSED.search(line):
             self.resume_at = found[1]
         if (found := FINISHED.search(line)) and not self.streams:
@@ -67,7 +71,7 @@ class RunLog:
             self._error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._line_of_dbt(str(event.get("event")))
-        return self._progress(event)
+        return self._progress(event) or self._phase(event)
 
     def said(self, plugin_type: str) -> str | None:
         """Return the last error that the extractor or the loader reported."""
@@ -99,6 +103,17 @@ class RunLog:
             self.exit_codes[EXTRACTOR] = int(found[1])
         else:
             self.complaint = text
+
+    def _phase(self, event: dict[str, Any]) -> Phase | None:
+        """Return the phase that begins; of a silent tap only what the loader saves is heard."""
+        was = self.phase
+        if event.get("block_type") == LOADING_BLOCK and event.get("success"):
+            self.phase = Phase.TRANSFORMING
+        elif was is Phase.DISCOVERING and (
+            event.get("cmd_type") == "elb" or str(event.get("event")).startswith(STATE_SAVED)
+        ):
+            self.phase = Phase.LOADING
+        return None if self.phase is was else self.phase
 
     def _line_of_dbt(self, text: str) -> None:
         """Keep which model or test failed; what Postgres says of it may quote a value."""

@@ -11,6 +11,8 @@ def plain(value: Any) -> Any:
     """Return a value as JSON knows it."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
     if isinstance(value, dict):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

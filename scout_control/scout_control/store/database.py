@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
-from scout_control.rules.expiry import LOST_PEER
+from scout_control.rules import sessions
 from scout_control.store.models import SCHEMA, VERSION
 
 if TYPE_CHECKING:
@@ -183,6 +183,5 @@ def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
     """Let unqualified names mean the store's schema, in which the queue's functions rely."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET search_path TO {SCHEMA}, pg_catalog")
-        cursor.execute("SET TIME ZONE 'UTC'")
-        cursor.execute("; ".join(f"SET {name} = {value}" for name, value in LOST_PEER).encode())
+        cursor.execute(sessions.statements((*sessions.PLAIN, *sessions.LOST_PEER)))
     connection.commit()

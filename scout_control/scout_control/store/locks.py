@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from scout_control.errors import ServerError
-from scout_control.rules.expiry import LOST_PEER
+from scout_control.rules import sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +89,7 @@ class Locks:
             connection = psycopg.connect(
                 self._store.driver_url, autocommit=True, prepare_threshold=None, **ON_OUR_SIDE
             )
-            for name, value in LOST_PEER:
-                connection.execute(f"SET {name} = {value}".encode())
+            connection.execute(sessions.statements((*sessions.PLAIN, *sessions.LOST_PEER)))
         except psycopg.OperationalError:
             raise ServerError(
                 "The store's Postgres does not answer, or refuses the login.",

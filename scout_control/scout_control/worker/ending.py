@@ -111,13 +111,14 @@ def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) 
 
 
 def _status(facts: Facts) -> RunStatus:
-    if facts.error is None or facts.transform_error:
-        return RunStatus.COMPLETED
-    return RunStatus.PARTIAL if facts.is_partial else RunStatus.FAILED
+    if facts.is_partial:
+        return RunStatus.PARTIAL
+    is_loaded = facts.error is None or facts.transform_error
+    return RunStatus.COMPLETED if is_loaded else RunStatus.FAILED
 
 
 def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
-    is_failure = facts.error is not None and not facts.transform_error
+    is_failure = facts.error is not None and (facts.is_partial or not facts.transform_error)
     rows = {**run.rows_loaded, **facts.rows_loaded}  # the latter count all attempts
     result = {
         "status": str(then),

@@ -12,7 +12,7 @@ import socket
 import uuid
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,8 @@ from scout_control.loads import Loads
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
 from scout_control.rules import catalogs, outcomes
-from scout_control.rules.runs import WAITING, RunStatus
+from scout_control.rules.meltano_log import Progress
+from scout_control.rules.runs import WAITING, Phase, RunStatus
 from scout_control.store import audit, lookups, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
 from scout_control.worker import counting, ending, places, preparing, queue
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from scout_control.provision import Place
     from scout_control.store.models import Run
     from scout_control.worker.preparing import Preparation
     from scout_control.worker.site import Site
@@ -48,6 +50,10 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=20)
 LONGEST_RUN_SECONDS = 24 * 3600.0
+MESSAGES = {
+    Phase.LOADING: "Loading from {source}",
+    Phase.TRANSFORMING: "Running dbt transforms",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,27 +153,33 @@ def _work(
 ) -> bool:
     """Do the run; tell whether its end is ours to write down."""
     schema = run.dataset.schema_name
-    caller.on_step(Step(phase="provisioning", message=f"Provisioning {schema}"))
+    caller.on_step(Step(phase=Phase.PROVISIONING, message=f"Provisioning {schema}"))
     place = places.provision(site, run.dataset)
     if run.is_full_refresh and run.attempt == 1:
         places.forget_state(site, schema)  # later attempts go on where this one stops
     pipeline = preparing.pipeline(site, run, preparation, place, caller.log_file)
+    transforms = preparation.source_type.transforms
     meltano = MeltanoRun(pipeline, attempts(run)[-1])
     watch = Watch(site, locks, run.id, meltano, caller.name)
     watch.keep(preparation.login, preparation.credential_file)
-    watch.stop_when(caller.should_stop)
-    with meltano.started():
-        watch.start()
-        try:
-            ended = meltano.follow(_teller(watch, caller, preparation), caller.timeout)
-        finally:
-            watch.finish()
-    if watch.reason in {Reason.MOVED, Reason.ALONE}:
-        return False
-    if watch.reason is Reason.STOPPED:
-        ending.hand_back(site, run, caller.name)
+    told = preparation.source_type.label
+    caller.on_step(Step(phase=Phase.DISCOVERING, message=f"Discovering {told}"))
+    ended = _follow(meltano, watch, caller, told, has_transforms=bool(transforms))
+    if not _is_ours_to_end(site, run, caller, watch):
         return False
     _take_facts(site, run, ended, watch, facts)
+    if transforms and ended.error and facts.is_partial:
+        # Meltano leaves the models out when a stream failed; those of the others are wanted.
+        rest = MeltanoRun(replace(pipeline, blocks=transforms, is_continued=True), meltano.run_id)
+        watch = watch.over(rest)
+        _tell_of(Phase.TRANSFORMING, watch, caller, told)
+        ended = _follow(rest, watch, caller, told, has_transforms=True)
+        if not _is_ours_to_end(site, run, caller, watch):
+            return False
+        if ended.error:
+            facts.transform_error = ended.log.transform_error or ended.error.cause
+    if not transforms:
+        _describe(place, site.server_url_of(run.dataset))
     if preparation.source_type.metadata_streams and not facts.error:
         facts.content = counting.content(
             site.server_url_of(run.dataset), schema, preparation.source_type.metadata_streams
@@ -175,26 +187,67 @@ def _work(
     return True
 
 
-def _teller(watch: Watch, caller: Caller, preparation: Preparation) -> Callable[[Any], None]:
-    caller.on_step(
-        Step(phase="discovering", message=f"Discovering {preparation.source_type.label}")
-    )
+def _follow(
+    meltano: MeltanoRun, watch: Watch, caller: Caller, source: str, *, has_transforms: bool
+) -> Ended:
+    """Watch a run of Meltano to its end."""
+    watch.stop_when(caller.should_stop)
+    with meltano.started():
+        watch.start()
+        try:
+            tell = _teller(watch, caller, source, has_transforms=has_transforms)
+            return meltano.follow(tell, caller.timeout)
+        finally:
+            watch.finish()
 
-    def tell(progress: Any) -> None:
+
+def _is_ours_to_end(site: Site, run: Run, caller: Caller, watch: Watch) -> bool:
+    """Tell whether a run came to its own end; give back one that was stopped."""
+    if watch.reason is Reason.STOPPED:
+        ending.hand_back(site, run, caller.name)
+    return watch.reason is None
+
+
+def _tell_of(phase: Phase, watch: Watch, caller: Caller, source: str) -> None:
+    watch.phase = phase
+    told = {name: dict(counts) for name, counts in watch.progress.items()}
+    caller.on_step(Step(phase=phase, message=MESSAGES[phase].format(source=source), progress=told))
+
+
+def _teller(
+    watch: Watch, caller: Caller, source: str, *, has_transforms: bool
+) -> Callable[[Progress | Phase], None]:
+    def tell(progress: Progress | Phase) -> None:
+        if isinstance(progress, Phase):
+            if progress is not Phase.TRANSFORMING or has_transforms:
+                _tell_of(progress, watch, caller, source)
+            return
         counted = watch.progress.setdefault(progress.stream, {"fetched": 0, "total": None})
         counted["fetched"] += progress.records
         if progress.total is not None:
             counted["total"] = progress.total
-        watch.phase = "loading"
+        watch.phase = Phase.LOADING
         caller.on_step(
             Step(
-                phase="loading",
+                phase=Phase.LOADING,
                 message=f"Loading {progress.stream}",
                 progress={name: dict(counts) for name, counts in watch.progress.items()},
             )
         )
 
     return tell
+
+
+def _describe(place: Place, server_url: str) -> None:
+    """Say what tables there are, for a source that no transform does it for."""
+    import psycopg2  # noqa: PLC0415 - takes a moment to load
+
+    from scout_control.modelling import building  # noqa: PLC0415 - the same
+
+    try:
+        building.describe(place.url(server_url), place.schema)
+    except psycopg2.Error as error:
+        log.warning("not_described schema=%s error=%s", place.schema, type(error).__name__)
 
 
 def attempts(run: Run) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scout_control.meltano import Ended
     from scout_control.rules.meltano_log import Progress
     from scout_control.rules.naming import Dataset
+    from scout_control.rules.runs import Phase
 
 LOAD = ("tap-commcare", "target-scout-postgres")
 LOAD_AND_TRANSFORM = (*LOAD, "dbt-postgres:build")
@@ -49,7 +50,7 @@ class Result:
 def work(
     job: Job,
     on_start: Callable[[Place, Run], None],
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[Progress | Phase], None],
     timeout: float | None = None,
 ) -> Result:
     """Provision the dataset and run its pipeline to the end.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from scout_control.rules.expiry import LOST_PEER
+from scout_control.rules import sessions
 from scout_control.store.database import driver_connection
 from scout_control.store.models import SCHEMA
 
@@ -55,11 +55,10 @@ def connector(store: Store, **pool: Any) -> PsycopgConnector:
     """Return the way to the queue's tables, which are in the store's schema."""
     from procrastinate import PsycopgConnector  # noqa: PLC0415 - takes a moment to load
 
-    settings = (("search_path", SCHEMA), *LOST_PEER)
-    options = " ".join(f"-c {name}={value}" for name, value in settings)
+    settings = (("search_path", SCHEMA), *sessions.PLAIN, *sessions.LOST_PEER)
     return PsycopgConnector(
         conninfo=store.driver_url,
-        kwargs={"options": options, "application_name": "scout queue"},
+        kwargs={"options": sessions.options(settings), "application_name": "scout queue"},
         **pool,
     )
 

@@ -26,6 +26,8 @@ from psycopg.types.datetime import (
 from sqlalchemy import select
 
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.provision import connect
+from scout_control.rules import sessions
 from scout_control.rules.naming import query_role, reader_role
 from scout_control.rules.runs import DatasetStatus
 from scout_control.store import datasets, lookups
@@ -95,7 +97,7 @@ def query(
                 f"Load it: scout run {quote(lookups.path(dataset))}",
             )
         datasets.touch(session, dataset.id, datetime.now(UTC))
-    with closing(_login(site, dataset)) as connection:
+    with closing(login(site, dataset)) as connection:
         timer = threading.Timer(longest_seconds + 1, connection.cancel_safe)
         timer.start()
         try:
@@ -182,25 +184,34 @@ def _or_text(loader: type[Loader]) -> type[Loader]:
             """Return the value, or its text."""
             try:
                 return self._loader.load(data)
-            except (psycopg.DataError, OverflowError):
+            except (psycopg.DataError, OverflowError, NotImplementedError):
                 return bytes(data).decode()
 
     return OrText
 
 
-def _login(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
-    """Log in as the dataset's reader, with a password that is good for this login only."""
+def login(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
+    """Log in as the dataset's reader, with a password that is good for this login only.
+
+    Raises:
+        SettingsError: The dataset was never loaded, or its data is gone.
+        ServerError: The server does not answer, or lets no reader in.
+    """
     server_url = site.server_url_of(dataset)
     role, password = query_role(dataset.schema_name), secrets.token_urlsafe(32)
     try:
-        with psycopg.connect(server_url, autocommit=True, connect_timeout=10) as control:
+        with connect(server_url, autocommit=True) as control:
             control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [role])
-            _make_role(control, dataset.schema_name, role, password)
-            return psycopg.connect(
+            with control.transaction():
+                _make_role(control, dataset.schema_name, role, password)
+            reader = psycopg.connect(
                 with_login(server_url, role, password),
                 connect_timeout=10,
                 application_name="scout query",
             )
+            reader.execute(sessions.statements(sessions.READABLE))
+            reader.commit()
+            return reader
     except psycopg.OperationalError:
         raise ServerError(
             "The dataset's server does not answer, or lets no reader in.",

@@ -20,6 +20,7 @@ from scout_control import scratch
 from scout_control.credentials import keeping
 from scout_control.errors import ControlError
 from scout_control.rules.expiry import ALONE_AFTER, SIGN_OF_LIFE
+from scout_control.rules.runs import Phase
 
 if TYPE_CHECKING:
     import uuid
@@ -56,7 +57,7 @@ class Watch:
         self, site: Site, locks: Locks, run_id: uuid.UUID, run: MeltanoRun, worker: str
     ) -> None:
         self.reason: Reason | None = None
-        self.phase = "discovering"
+        self.phase = Phase.DISCOVERING
         self.progress: dict[str, Any] = {}
         self.catalog: bytes | None = None
         self._site, self._locks, self._run_id = site, locks, run_id
@@ -67,6 +68,12 @@ class Watch:
         self._over = threading.Event()
         self._reached_at = time.monotonic()
         self._thread = threading.Thread(target=self._watch, name="watch")
+
+    def over(self, run: MeltanoRun) -> Watch:
+        """Return a watch over what Meltano runs next of the same run."""
+        following = Watch(self._site, self._locks, self._run_id, run, self._worker)
+        following.progress = self.progress
+        return following
 
     def keep(self, login: keeping.Login, credential_file: Path | None) -> None:
         """Store what the tap makes of this login."""
@@ -117,7 +124,7 @@ class Watch:
 
     def _beat(self) -> bool:
         facts = {
-            "phase": self.phase,
+            "phase": str(self.phase),
             "progress": Jsonb(self.progress),
             "pid": self._run.process.pid,
             "run": self._run_id,

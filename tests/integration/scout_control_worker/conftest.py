@@ -106,19 +106,29 @@ class Installation:
 @pytest.fixture(scope="module")
 def shared_installation(postgres, tmp_path_factory):
     """One for all tests of a module, which only read."""
-    with installed(postgres, tmp_path_factory.mktemp("shared")) as made:
+    with installed(a_database(postgres), tmp_path_factory.mktemp("shared")) as made:
         yield made
 
 
 @pytest.fixture
-def installation(postgres, tmp_path):
-    with installed(postgres, tmp_path) as made:
+def url(postgres):
+    return a_database(postgres)
+
+
+@pytest.fixture
+def installation(url, tmp_path):
+    with installed(url, tmp_path) as made:
         yield made
 
 
+def a_database(postgres):
+    """Return the URL of a database of its own."""
+    return embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}")
+
+
 @contextmanager
-def installed(postgres, folder):
-    """Set an installation up in a folder, its store in a database of its own."""
+def installed(url, folder):
+    """Set an installation up in a folder, its store in an empty database."""
     project = folder / "project"
     project.mkdir()
     program = project / "tap-toy"
@@ -140,7 +150,6 @@ def installed(postgres, folder):
         "plugins": {"extractors": [toy], "loaders": own["plugins"]["loaders"]},
     }
     (project / "meltano.yml").write_text(yaml.safe_dump(document))
-    url = embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}")
     settings = Settings(
         project_root=project,
         home=folder / "home",

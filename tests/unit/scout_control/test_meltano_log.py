@@ -50,6 +50,20 @@ def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
     assert log.fetched == {}
 
 
+def test_the_log_tells_when_the_load_and_the_transform_begin():
+    log = RunLog()
+    heard = [
+        {"event": "Running catalog discovery", "level": "info"},
+        {"event": "words of the tap", "cmd_type": "elb", "level": "info"},
+        {"event": "Incremental state has been updated at 2026-11-20.", "level": "info"},
+        ended(success=True, block_type="ExtractLoadBlocks"),
+        ended(success=True, block_type="InvokerCommand"),
+    ]
+
+    told = [log.take(json.dumps(event)) for event in heard]
+    assert told == [None, "loading", None, "transforming", None]
+
+
 def test_counts_of_the_loader_are_not_progress_of_the_extractor():
     assert a_log(counted("cases", 5, string_id="target-scout-postgres")).fetched == {}
 

@@ -1,0 +1,57 @@
+"""A store that is not as it comes: a role with just the rights it needs, a database with habits."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from scout_control import embedded
+
+HABITS = {
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "sql_standard",
+    "bytea_output": "escape",
+    "standard_conforming_strings": "off",
+    "default_transaction_isolation": "serializable",
+    "timezone": "Asia/Kathmandu",
+    "search_path": "nowhere",
+}
+VALUES = "SELECT date '2026-11-20', interval '1 hour', decode('00', 'hex'), max(id) FROM things"
+
+
+@pytest.fixture
+def url(postgres):
+    """A database with habits of its own, of a role that may make roles and is no superuser."""
+    name = f"odd_{uuid.uuid4().hex[:10]}"
+    made = embedded.create_database(postgres, name)
+    with closing(psycopg2.connect(postgres)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        role = sql.Identifier(name)
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE").format(role))
+        cursor.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(role, role))
+        for setting, value in HABITS.items():
+            statement = sql.SQL("ALTER DATABASE {} SET {} TO {}")
+            cursor.execute(statement.format(role, sql.Identifier(setting), sql.Literal(value)))
+    parts = urlsplit(made)
+    return urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def test_everything_works_for_a_plain_role_whatever_its_database_prefers(installation):
+    scout, dataset = installation.scout, installation.dataset()
+    run = scout.run(dataset)
+    described = scout.models.describe(dataset)
+    answer = scout.datasets.query(dataset, VALUES)
+
+    assert (run.status, run.rows_loaded) == ("completed", {"things": 3})
+    assert [(each["table"], each["rows"]) for each in described["tables"]] == [("things", 3)]
+    assert [str(value) for value in answer.rows[0][:2]] == ["2026-11-20", "1:00:00"]
+    assert scout.runs.list()[0].run_id == run.run_id
+    assert scout.tick()["queued"] == 0
+    scout.datasets.drop(dataset)
+    assert scout.datasets.show(dataset).status == "expired"
