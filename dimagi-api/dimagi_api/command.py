@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from singer_sdk._logging import _setup_console_logging
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.plugin_base import _ConfigInput, _plugin_log_level
 from typing_extensions import override
 
@@ -145,6 +145,8 @@ def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
         for complaint in error.errors:
             log.error("%s", complaint)  # noqa: TRY400 - no traceback reaches a user
         raise SystemExit(SettingsError.exit_code) from None
+    except MappingError as error:
+        raise SettingsError(f"stream_maps cannot be used: {error}") from None
     give_back_pages()
     tap.interruption.listen()
     _act(tap, is_discovery=is_discovery, test=options["test"])

@@ -6,14 +6,19 @@ A message names the setting and what is wrong, never its value: it may be a secr
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from dimagi_api.errors import SettingsError
 from dimagi_api.patience import Limits
 
+YES_NO = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 
@@ -63,6 +68,47 @@ def without_blanks(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in config.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
+
+
+def typed(texts: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of which only the texts are known, as it is in the environment.
+
+    A text that is none of its kind stays as it is, and does not fit the schema then.
+    """
+    return {name: _typed(text, properties[name]) for name, text in texts.items()}
+
+
+def _typed(text: str, schema: Mapping[str, Any]) -> Any:
+    named = schema.get("type", "string")
+    kinds = {named} if isinstance(named, str) else set(named)
+    readers = [read for kind, read in _READERS.items() if kind in kinds]
+    return text if "string" in kinds or not readers else readers[0](text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _list(text: str) -> Any:
+    found = _json(text)
+    return found if isinstance(found, list) else [item.strip() for item in text.split(",")]
+
+
+def _integer(text: str) -> Any:
+    found = _json(text)
+    return int(found) if isinstance(found, float) and found.is_integer() else found
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "array": _list,
+    "boolean": lambda text: YES_NO.get(text.strip().lower(), text),
+    "integer": _integer,
+    "number": _json,
+    "object": _json,
+}
 
 
 def check_values(config: Mapping[str, Any]) -> None:

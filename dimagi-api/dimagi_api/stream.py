@@ -15,6 +15,7 @@ from singer_sdk import Stream
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import Metadata
 from typing_extensions import override
 
 from dimagi_api.errors import ApiError
@@ -60,9 +61,12 @@ class ApiStream(Stream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over the catalog, except that with several domains the key begins with it."""
+        """Take over the catalog; but the key goes out anyway, with the domain of several."""
         super().apply_catalog(catalog)
         self.primary_keys = self._with_domain(self.primary_keys or self.key)
+        for name in self.primary_keys:
+            if held := self.metadata.get(("properties", name)):
+                held.inclusion = Metadata.InclusionType.AUTOMATIC
 
     @override
     def get_records(self, context: types.Context | None) -> Iterable[types.Record]:

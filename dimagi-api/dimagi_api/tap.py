@@ -17,7 +17,9 @@ from typing import Any, ClassVar
 from jsonschema import Draft202012Validator, ValidationError
 from singer_sdk import Tap
 from singer_sdk.cli._decorator import plugin_cli
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -92,6 +94,12 @@ class ApiTap(Tap, abc.ABC):
     def discover_streams(self) -> Sequence[ApiStream]:
         return [stream_type(self) for stream_type in self.stream_types]
 
+    @override
+    def setup_mapper(self) -> None:
+        """Set up the maps of a catalog that the streams have corrected."""
+        _ = self.streams
+        super().setup_mapper()
+
     @property
     def concurrency(self) -> int:
         """Return how many requests may be in flight."""
@@ -162,6 +170,15 @@ class ApiTap(Tap, abc.ABC):
     @property
     def _api_streams(self) -> list[ApiStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, ApiStream)]
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - the SDK's decorator passes the class
+        """Return the settings of the environment, where all are texts."""
+        schema: dict[str, Any] = {"properties": dict(cls.config_jsonschema["properties"])}
+        cls.append_builtin_config(schema)
+        texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
+        found = parse_environment_config(texts, cls._env_var_prefix)
+        return settings.typed(settings.without_blanks(found), schema["properties"])
 
     @override
     def _setup_signal_handlers(self) -> None:

@@ -94,6 +94,20 @@ def test_a_login_may_come_from_the_environment_alone(sandbox: Sandbox, tap, sele
     assert tap(catalog=select("groups"), api_key=None).code == 0
 
 
+def test_every_setting_may_come_from_the_environment(sandbox: Sandbox, tap, select, monkeypatch):
+    found = {"overlap_seconds": "0.5", "max_retry_seconds": "2.5", "page_size": "50"}
+    found |= {"base_url": sandbox.url, "domains": sandbox.domain, "include_archived": "no"}
+    found |= {"username": sandbox.username, "api_key": sandbox.api_key, "start_date": ""}
+    for name, text in found.items():
+        monkeypatch.setenv(f"TAP_COMMCARE_{name.upper()}", text)
+
+    run = tap("--config", "ENV", catalog=select("groups"), domain=None, api_key=None)
+    monkeypatch.setenv("TAP_COMMCARE_PAGE_SIZE", "many")
+
+    assert run.code == 0
+    assert tap("--config", "ENV", domain=None, api_key=None).code == 2
+
+
 def test_the_test_reads_one_record_of_each_stream(sandbox: Sandbox, tap):
     sandbox.forget_requests()
 
@@ -168,6 +182,24 @@ def test_stream_maps_and_flattening_work(tap, select):
     assert record["name"] == (record["case_name"] or "").lower()
     assert "properties" not in record
     assert len(run.records("cases")) == 400
+
+
+def test_a_map_that_takes_the_key_away_is_a_wrong_setting(tap, select):
+    run = tap(catalog=select("cases"), stream_maps={"cases": {"case_id": None}})
+
+    assert run.code == 2
+    assert "stream_maps cannot be used" in run.last_line
+
+
+def test_the_key_goes_out_even_if_a_catalog_deselects_it(tap, select):
+    catalog = select("groups", groups=("id", "name"))
+    for entry in catalog["streams"]:
+        for held in entry["metadata"]:
+            held["metadata"].pop("inclusion", None)
+    run = tap(catalog=catalog)
+
+    assert run.code == 0
+    assert all("id" in record and "name" not in record for record in run.records("groups"))
 
 
 def test_a_map_that_cannot_be_evaluated_is_told_by_its_stream(tap, select):

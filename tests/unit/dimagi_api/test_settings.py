@@ -52,6 +52,28 @@ def test_blank_settings_count_as_absent():
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("number", "0.5", 0.5),
+        ("number", "300", 300),
+        ("number", "soon", "soon"),
+        ("integer", " 50 ", 50),
+        ("integer", "50.0", 50),
+        ("integer", "many", "many"),
+        ("boolean", "off", False),
+        ("boolean", "True", True),
+        ("boolean", "perhaps", "perhaps"),
+        ("array", "a, b", ["a", "b"]),
+        ("array", '["a", "b"]', ["a", "b"]),
+        ("object", '{"a": 1}', {"a": 1}),
+        ("string", "5", "5"),
+    ],
+)
+def test_texts_of_the_environment_become_what_their_settings_are(kind, text, value):
+    assert settings.typed({"x": text}, {"x": {"type": [kind, "null"]}}) == {"x": value}
+
+
 def test_lists_lose_blanks_and_repetitions_and_keep_their_order():
     assert settings.text_list({"x": ["b", " a ", "", "b"]}, "x") == ["b", "a"]
     assert settings.text_list({"x": "one"}, "x") == ["one"]
