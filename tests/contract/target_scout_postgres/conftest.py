@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from psycopg2 import sql
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120  # for what takes a second: a machine may be busy
+SESSIONS = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
 
 
 def schema(stream: str, properties: dict[str, Any], key: list[str] | None = None, **more: Any):
@@ -68,6 +70,7 @@ class Running:
     """A target that is still fed."""
 
     process: subprocess.Popen[bytes]
+    url: str
     out: bytes = b""
 
     def send(self, *messages: Any) -> None:
@@ -98,8 +101,31 @@ class Running:
             self.process.stdin.close()
         self.process.stdin = None
         out, log = self.process.communicate(timeout=PATIENCE_SECONDS)
+        if self.process.returncode == -signal.SIGKILL:
+            wait_for_the_server(self.url)
         states = [json.loads(line) for line in (self.out + out).splitlines()]
         return Result(self.process.returncode, states, log.decode())
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.02)
+
+
+def wait_for_the_server(url: str) -> None:
+    """Wait until the server has noticed that its clients are dead; it needs a turn for that."""
+    with contextlib.closing(psycopg2.connect(url)) as opened:
+        opened.autocommit = True
+        cursor = opened.cursor()
+
+        def is_quiet() -> bool:
+            cursor.execute(SESSIONS)
+            return not cursor.rowcount
+
+        wait_until(is_quiet)
 
 
 class Target:
@@ -125,7 +151,7 @@ class Target:
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
         )
-        running = Running(process)
+        running = Running(process, self.url)
         self.started.append(running)
         return running
 
@@ -136,7 +162,7 @@ class Target:
             self.configure(**settings),
             input=whole,
             capture_output=True,
-            timeout=PATIENCE_SECONDS * 4,
+            timeout=PATIENCE_SECONDS,
             env={**os.environ, **(env or {})},
             check=False,
         )
@@ -157,14 +183,18 @@ def target(postgres: str, dataset_schema: str, tmp_path: Path) -> Iterator[Targe
     """The target, bound to an empty dataset schema."""
     found = Target(postgres, dataset_schema, tmp_path)
     yield found
+    was_killed = False
     for running in found.started:
         if running.process.poll() is None:
             running.process.send_signal(signal.SIGKILL)
             running.process.wait()
+            was_killed = True
         for stream in (running.process.stdin, running.process.stdout, running.process.stderr):
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+    if was_killed:
+        wait_for_the_server(postgres)
 
 
 @pytest.fixture
@@ -199,14 +229,7 @@ def columns(query: Any, dataset_schema: str) -> Callable[[str], dict[str, str]]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], None]:
     """Wait until something is true."""
-
-    def wait(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-        deadline = time.monotonic() + seconds
-        while not is_true():
-            assert time.monotonic() < deadline, "it did not become true in time"
-            time.sleep(0.02)
-
-    return wait
+    return wait_until
 
 
 @pytest.fixture

@@ -317,17 +317,16 @@ def test_a_reader_never_sees_a_mixed_or_empty_table_and_never_waits(target, make
     reader.autocommit = True
     running = target.start(batch_wait_limit_seconds=0.05, batch_size_rows=50)
     running.send(stream)
-    longest, answers = 0.0, set()
+    answers = set()
     with reader.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")  # to wait for a lock any longer is an error
         cursor.execute(
             f"PREPARE look AS SELECT count(*), min(version), max(version) FROM {target.schema}.seen"
         )
         for number in range(2, 22):
             running.send(*version(number))
             while True:
-                began = time.monotonic()
                 cursor.execute("EXECUTE look")
-                longest = max(longest, time.monotonic() - began)
                 count, least, most = cursor.fetchone()
                 assert (count, least) == (300, most)
                 answers.add(most)
@@ -337,4 +336,3 @@ def test_a_reader_never_sees_a_mixed_or_empty_table_and_never_waits(target, make
 
     assert running.end().code == 0
     assert len(answers) >= 20
-    assert longest < 1.0
