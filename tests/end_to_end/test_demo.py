@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -30,12 +31,22 @@ def environment(folder) -> dict[str, str]:
 def demo(environment, *options) -> subprocess.CompletedProcess[str]:
     command = [SCOUT, "demo", "--cases", "300", "--forms", "100", *options]
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
     )
 
 
-def left_over(environment) -> list[str]:
-    """Return what still runs on the demo's folder or for it."""
+def left_over(environment, after_seconds: float = 30.0) -> list[str]:
+    """Return what still runs on the demo's folder or for it, once nothing does or time is over.
+
+    A process that was told to end takes a moment.
+    """
+    until = time.monotonic() + after_seconds
+    while (found := alive(environment)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def alive(environment) -> list[str]:
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
         words = process.info["cmdline"] or []
@@ -100,7 +111,7 @@ def test_a_demo_that_is_told_to_stop_ends_what_it_started(environment):
     ) as process:
         assert "are up" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
 
     assert process.returncode == 143
     assert left_over(environment) == []

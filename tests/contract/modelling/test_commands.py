@@ -55,7 +55,7 @@ def scout(postgres, tmp_path_factory, project):
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=200,
+                timeout=400,
                 check=False,
             )
             assert "Traceback" not in done.stderr

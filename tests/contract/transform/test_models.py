@@ -84,7 +84,7 @@ def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, w
         while child.poll() is None and world.ask(running) == [(0,)]:
             time.sleep(0.2)
         child.terminate()
-        said, _ = child.communicate(timeout=60)
+        said, _ = child.communicate(timeout=200)
 
     assert child.returncode == 143
     assert said.splitlines()[-1].startswith("Interrupted: ")

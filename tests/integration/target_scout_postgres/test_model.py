@@ -194,7 +194,7 @@ def json_or(value: Any, kind: str) -> Any:
     return ["json", value] if kind == "json" and value is not None else value
 
 
-@pytest.mark.timeout(max(300, 10 * EXAMPLES))
+@pytest.mark.timeout(max(900, 10 * EXAMPLES))
 @given(loads())
 @settings(
     max_examples=EXAMPLES,
