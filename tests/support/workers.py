@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
 from scout_control.settings import Settings
 
 LONGEST_SECONDS = 180.0  # several times what it takes while the machine is busy with other work
@@ -34,6 +35,14 @@ def worker(settings: Settings, *options: str, stderr: int) -> Iterator[subproces
     finally:
         process.kill()
         process.communicate()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process still does something; one that only waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(is_so: Callable[[], object], seconds: float = LONGEST_SECONDS) -> None:

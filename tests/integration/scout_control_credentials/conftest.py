@@ -70,7 +70,7 @@ def connect(scout, source):
             callback.state = request.state
             visit = threading.Thread(target=allow, args=[request.url])
             visit.start()
-            answer = callback.wait(20)
+            answer = callback.wait(120)
             visit.join()
         return scout.credentials.answer(source, request, answer, **owner or {"project": "river"})
 

@@ -92,7 +92,7 @@ def test_the_callback_takes_only_the_answer_with_our_state():
             refused.value.close()
         urllib.request.urlopen(callback.redirect_uri + "?code=c&state=ours").close()
 
-        assert callback.wait(1).endswith("?code=c&state=ours")
+        assert callback.wait(60).endswith("?code=c&state=ours")
 
 
 def test_two_owners_have_logins_of_their_own(scout, source, connect):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -74,7 +75,7 @@ def living(installation, dataset):
 
 
 def attend(site, run, **caller):
-    return executing.execute(site, run.id, Caller(name=f"w{now()}", **caller))
+    return executing.execute(site, run.id, Caller(name=f"w{uuid.uuid4()}", **caller))
 
 
 def let_time_pass(installation, run):

@@ -54,11 +54,10 @@ def test_a_worker_that_ends_when_it_is_idle_ends_its_runs_first(installation, wo
 
 def test_a_worker_resumes_a_paused_run_by_itself_at_its_time(installation, worker):
     dataset = installation.dataset()
-    installation.act(exit=75, resume_in=10)
+    installation.act(exit=75, resume_in=15, then={"rows": 6})
     run = installation.scout.runs.queue(dataset)
     with worker():
         wait_until(lambda: installation.scout.runs.show(run.run_id).status == "paused")
-        installation.act(rows=6)
         resume_at = installation.scout.runs.show(run.run_id).resume_at
         wait_until(lambda: installation.scout.runs.show(run.run_id).status == "completed")
     done = installation.scout.runs.show(run.run_id)

@@ -290,7 +290,7 @@ def test_a_spoilt_line_ends_a_run_in_words_or_is_taken(postgres, dataset_schema,
         input=b"\n".join(lines),
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
     log = done.stderr.decode()

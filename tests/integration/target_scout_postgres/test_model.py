@@ -218,7 +218,7 @@ def test_tables_equal_the_model(postgres, connection, tmp_path_factory, load):
             input=text.encode(),
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr.decode()
         printed = [json.loads(line)["n"] for line in done.stdout.splitlines()]
