@@ -56,6 +56,8 @@ class Commands(click.Group):
                 told = {"code": "VALIDATION_ERROR", "message": error.format_message()}
                 click.echo(json.dumps({"success": False, "error": told}))
             raise
+        except BrokenPipeError:
+            raise  # whoever read the answer has seen enough
         except OSError as error:
             where = f" at {error.filename}" if error.filename else ""
             cause = f"{error.strerror or 'The system refused'}{where}."

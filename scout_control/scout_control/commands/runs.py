@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from scout_control.api import Scout
     from scout_control.nouns.views import Run
 
-RUN = ("run_id", "dataset", "status", "phase", "trigger", "started_at", "completed_at", "rows")
+RUN = (
+    "run_id",
+    "dataset",
+    "status",
+    "phase",
+    "trigger",
+    "started_at",
+    "completed_at",
+    "rows_loaded",
+)
 # How a run ended, as an exit code of the contract; the error decides among failures.
 EXIT_CODES = {
     "completed": 0,
@@ -67,14 +76,19 @@ def run(
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _remember(told_to_end))
     with shown_live() as show:
-        ended = scout.runs.execute(
-            dataset,
-            full_refresh=full_refresh,
-            early=early,
-            on_progress=show,
-            should_stop=lambda: bool(told_to_end),
-            log_file=log_file,
-        )
+        try:
+            ended = scout.runs.execute(
+                dataset,
+                full_refresh=full_refresh,
+                early=early,
+                on_progress=show,
+                should_stop=lambda: bool(told_to_end),
+                log_file=log_file,
+            )
+        except RunPausedError:
+            if waiting := scout.datasets.show(dataset).run:
+                _announce_pause(waiting["resume_at"])
+            raise
     if signal.SIGINT in told_to_end and ended.status == "queued":
         ended = scout.runs.cancel(ended.run_id)  # a person ended it; SIGTERM leaves it to a worker
     _tell(ended)
@@ -102,8 +116,7 @@ def runs() -> None:
 def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
     """List the latest runs."""
     found = [each.as_dict() for each in scout.runs.list(dataset=dataset, limit=limit)]
-    shown = [{**each, "rows": sum(each["rows_loaded"].values())} for each in found]
-    answer(found, lambda: table(shown, RUN))
+    answer(found, lambda: table(found, RUN))
 
 
 @runs.command()
@@ -112,7 +125,8 @@ def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
 def show(scout: Scout, run_id: str) -> None:
     """Show one run; exit code 3 when there is none of that id."""
     found = scout.runs.show(run_id).as_dict()
-    answer(found, lambda: facts({k: v for k, v in found.items() if k != "result"}))
+    shown = {name: value for name, value in found.items() if name not in {"result", "error"}}
+    answer(found, lambda: facts(shown))
 
 
 @runs.command()
@@ -131,9 +145,15 @@ def _remember(told: list[int]) -> Any:
     return handler
 
 
+def _announce_pause(resume_at: str) -> None:
+    """Say it as all programs do, for whoever reads logs."""
+    click.echo(f"event=paused resume_at={resume_at}", err=True)
+
+
 def _tell(ended: Run) -> None:
     if wants_json():
-        click.echo(json.dumps({**ended.result, **ended.as_dict()}, default=str))
+        told = {"success": exit_code(ended) == 0, **ended.as_dict()}
+        click.echo(json.dumps(told, default=str))
     else:
         table(
             [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
@@ -143,6 +163,7 @@ def _tell(ended: Run) -> None:
         named = f"(run {ended.run_id}, schema {ended.schema})"
         click.echo(f"\n{ended.dataset}: {ended.status} {named}")
     if ended.resume_at:
+        _announce_pause(plain(ended.resume_at))
         when = cell(plain(ended.resume_at))
         click.echo(f"Paused until {when}; a worker goes on by itself then.", err=True)
     for text in (ended.error_message, ended.transform_error):

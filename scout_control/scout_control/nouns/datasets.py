@@ -105,7 +105,11 @@ class Datasets:
         upkeep.drop(self._site, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
-        """Remember that a dataset is in use."""
+        """Remember that a dataset is in use.
+
+        Raises:
+            ConflictError: Its data is gone already.
+        """
         reading.touch(self._site, name)
         return self.show(name)
 

@@ -238,6 +238,12 @@ class Run(View):
     error_message: str | None
     transform_error: str | None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON knows it: ``rows_loaded`` is the sum, ``sources`` tells the streams."""
+        ended = self.result if self.result.get("status") == self.status else {}
+        total = sum(self.rows_loaded.values())
+        return {"sources": {}, **ended, **super().as_dict(), "rows_loaded": total}
+
     @classmethod
     def of(cls, found: models.Run) -> Run:
         """Return how callers see it."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from scout_control.worker.site import Site
 
 LONGEST_CHECK_SECONDS = 120
-PAUSED, REFUSED = 75, 77
+UNKNOWN_OPTION, PAUSED, REFUSED = 2, 75, 77
+PROGRAMS = Path(sys.executable).parent
 
 
 def check(site: Site, source: str, owner: Owner) -> None:
@@ -99,32 +100,40 @@ def _try(
     base_url: str | None,
     fields: Mapping[str, str],
 ) -> int:
+    """Let the tap read a record; one that knows no ``--test`` lists its streams."""
     told = {**config, **({"base_url": base_url} if base_url else {}), **fields}
     told.pop(preparing.SELECTED, None)
-    programs = Path(sys.executable).parent
     with scratch.directory() as work:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
-            "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
             "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
             "MELTANO_SYS_DIR_ROOT": f"{work}/meltano",
             "MELTANO_DATABASE_URI": site.meltano_url,
             "MELTANO_AUTO_INSTALL": "false",
             **{source_type.variable(name): preparing.as_text(each) for name, each in told.items()},
         }
-        try:
-            done = subprocess.run(  # noqa: S603 - a fixed program; the tap is one of meltano.yml
-                [str(programs / "meltano"), "invoke", source_type.name, "--test"],
-                cwd=site.settings.project_root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=LONGEST_CHECK_SECONDS,
-                check=False,
-                umask=0o077,
-            )
-        except subprocess.TimeoutExpired:
-            raise ServerError(
-                f"{source_type.name} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",
-                "Try again later.",
-            ) from None
+        done = _invoke(site, source_type, "--test", environment)
+        if done.returncode == UNKNOWN_OPTION and b"--test" in done.stderr:
+            done = _invoke(site, source_type, "--discover", environment)
     return done.returncode
+
+
+def _invoke(
+    site: Site, source_type: SourceType, option: str, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(  # noqa: S603 - a fixed program; the tap is one of meltano.yml
+            [str(PROGRAMS / "meltano"), "invoke", source_type.name, option],
+            cwd=site.settings.project_root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=LONGEST_CHECK_SECONDS,
+            check=False,
+            umask=0o077,
+        )
+    except subprocess.TimeoutExpired:
+        raise ServerError(
+            f"{source_type.name} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",
+            "Try again later.",
+        ) from None

@@ -92,10 +92,7 @@ def query(
     with site.store.begin() as session:
         dataset = lookups.dataset(session, name)
         if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
-            raise ConflictError(
-                f"{lookups.path(dataset)} holds no data now (status: {dataset.status}).",
-                f"Load it: scout run {quote(lookups.path(dataset))}",
-            )
+            raise _without_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
     with closing(login(site, dataset)) as connection:
         timer = threading.Timer(longest_seconds + 1, connection.cancel_safe)
@@ -111,11 +108,21 @@ def touch(site: Site, name: str) -> Dataset:
 
     Raises:
         NotFoundError: There is no such dataset.
+        ConflictError: Its data is gone already.
     """
     with site.store.begin() as session:
         dataset = lookups.dataset(session, name)
+        if dataset.status == DatasetStatus.EXPIRED:
+            raise _without_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
     return dataset
+
+
+def _without_data(dataset: Dataset) -> ConflictError:
+    path = lookups.path(dataset)
+    return ConflictError(
+        f"{path} holds no data now (status: {dataset.status}).", f"Load it: scout run {quote(path)}"
+    )
 
 
 def search_path(site: Site, project_id: str, user_id: str | None) -> str:

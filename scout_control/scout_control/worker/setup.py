@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg import sql
 from sqlalchemy import select
 
@@ -51,6 +52,16 @@ def init(site: Site) -> str:
 
 
 def _make_place_for_meltano(session: Session, role: str, password: str) -> None:
+    try:
+        _make_role_and_schema(session, role, password)
+    except psycopg.errors.InsufficientPrivilege:
+        raise ServerError(
+            "The role of SCOUT_DATABASE_URL may not make roles or schemas.",
+            "Give it CREATEROLE, and CREATE on the database; see: scout doctor",
+        ) from None
+
+
+def _make_role_and_schema(session: Session, role: str, password: str) -> None:
     connection = driver_connection(session)
     names = {"role": sql.Identifier(role), "schema": sql.Identifier(MELTANO_SCHEMA)}
     encryption = connection.pgconn.encrypt_password(

@@ -42,7 +42,13 @@ class Site:
         """Return the URL of the store; the embedded Postgres is started when no other is named."""
         if self.settings.database_url:
             return self.settings.database_url
-        self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"The folder {self.settings.home} cannot be made: {error.strerror}.",
+                "Set SCOUT_HOME to one that can, or SCOUT_DATABASE_URL to a server.",
+            ) from None
         return embedded.create_database(embedded.start(self.settings.home / POSTGRES), DATABASE)
 
     @cached_property

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 EVERY_MINUTE, EVERY_5_MINUTES, EVERY_15_MINUTES = "* * * * *", "*/5 * * * *", "*/15 * * * *"
 HOURLY, DAILY = "7 * * * *", "23 3 * * *"
 LOOK_AGAIN_SECONDS = 2.0
+# How long one that has nothing to do says goodbye to a database that may be gone.
+GOODBYE_SECONDS = 3.0
 # Workers look for work instead of listening: any role of the database may notify whatever it likes.
 LOOK_FOR_WORK_SECONDS = 1.0
 CONNECTIONS: dict[str, Any] = {"min_size": 1, "max_size": 6, "timeout": 20.0}
@@ -55,6 +59,8 @@ class Options:
 def work(site: Site, options: Options) -> int:
     """Work until nothing is left to do, or SIGTERM or SIGINT; return which one, or 0.
 
+    Signals are for the main thread: in another one nothing but an empty queue ends it.
+
     Raises:
         ControlError: The store is not there.
     """
@@ -73,12 +79,20 @@ class _Working:
         self.told_by = 0
         self._runs_until: float | None = None
         self._lanes: list[Any] = []  # Procrastinate's Worker has few types
+        self._executing: set[object] = set()
+        self._idle_since: float | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + 4))
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, self._end, signum)
+        working = asyncio.create_task(self._work())
+        is_process = threading.current_thread() is threading.main_thread()
+        for signum in (signal.SIGTERM, signal.SIGINT) if is_process else ():
+            loop.add_signal_handler(signum, self._end, signum, working)
+        with suppress(asyncio.CancelledError):
+            await working
+
+    async def _work(self) -> None:
         while not self.told_by:
             try:
                 await self._work_once()
@@ -91,7 +105,7 @@ class _Working:
 
     async def _work_once(self) -> None:
         app = App(connector=queue.connector(self._site.store, **CONNECTIONS))
-        _add_tasks(app, self._site, self._options, self._is_over)
+        _add_tasks(app, self._site, self._options, self._is_over, self._executing)
         async with app.open_async():
             lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, 1)]
             self._runs_until = None
@@ -132,9 +146,19 @@ class _Working:
             else self._options.grace_seconds,
         )
 
-    def _end(self, signum: int) -> None:
-        self.told_by = self.told_by or signum
+    def _end(self, signum: int, working: asyncio.Task[None]) -> None:
+        if not self.told_by:
+            self.told_by = signum
+            self._leave(working)
         self._stop_lanes()
+
+    def _leave(self, working: asyncio.Task[None]) -> None:
+        """Wait for a database that does not answer no longer than runs do."""
+        now = time.monotonic()
+        self._idle_since = None if self._executing else self._idle_since or now
+        if self._idle_since is not None and now - self._idle_since >= GOODBYE_SECONDS:
+            working.cancel()
+        asyncio.get_running_loop().call_later(LOOK_FOR_WORK_SECONDS, self._leave, working)
 
     def _is_over(self) -> bool:
         """Tell whether runs must be handed back: some time after the lanes were told to stop."""
@@ -146,14 +170,24 @@ class _Working:
             lane.stop()
 
 
-def _add_tasks(app: App, site: Site, options: Options, is_over: Callable[[], bool]) -> None:
+def _add_tasks(
+    app: App,
+    site: Site,
+    options: Options,
+    is_over: Callable[[], bool],
+    executing: set[object],
+) -> None:
     @app.task(name=queue.RUN, queue=queue.RUNS, pass_context=True)
     def run(context: JobContext, run_id: str) -> None:
         def should_stop() -> bool:
             return context.should_abort() or is_over()
 
         caller = Caller(name=caller_name(), should_stop=should_stop)
-        execute(site, uuid.UUID(run_id), caller)
+        executing.add(caller.name)
+        try:
+            execute(site, uuid.UUID(run_id), caller)
+        finally:
+            executing.discard(caller.name)
 
     rounds: tuple[tuple[str, str, Callable[[datetime], object]], ...] = (
         ("take over", EVERY_MINUTE, lambda now: upkeep.take_over(site, now)),

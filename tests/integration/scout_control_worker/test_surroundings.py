@@ -9,6 +9,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 import pytest
 from psycopg2 import sql
+from scout_control.api import Scout
+from scout_control.credentials.encryption import generate
+from scout_control.errors import ConflictError, NotFoundError, ServerError
+from scout_control.settings import Settings
 
 from scout_control import embedded
 
@@ -49,9 +53,37 @@ def test_everything_works_for_a_plain_role_whatever_its_database_prefers(install
     answer = scout.datasets.query(dataset, VALUES)
 
     assert (run.status, run.rows_loaded) == ("completed", {"things": 3})
+    told = run.as_dict()
+    assert (told["rows_loaded"], told["sources"]["things"]["rows"]) == (3, 3)
     assert [(each["table"], each["rows"]) for each in described["tables"]] == [("things", 3)]
     assert [str(value) for value in answer.rows[0][:2]] == ["2026-11-20", "1:00:00"]
     assert scout.runs.list()[0].run_id == run.run_id
     assert scout.tick()["queued"] == 0
     scout.datasets.drop(dataset)
     assert scout.datasets.show(dataset).status == "expired"
+    with pytest.raises(ConflictError, match="holds no data now"):
+        scout.datasets.touch(dataset)
+    with pytest.raises(NotFoundError, match="no catalog"):
+        scout.models.describe(dataset)
+
+
+def test_a_login_is_tried_at_a_tap_that_knows_no_option_to_test_it(installation):
+    source = installation.dataset().split("/")[1]
+    installation.act(test=2, words="error: unrecognized arguments: --test")
+    found = installation.scout.credentials.check(source, project="river")
+
+    assert (found.status, found.last_error) == ("connected", None)
+
+
+def test_a_role_that_may_make_no_roles_is_told_so(url, tmp_path, postgres):
+    name = urlsplit(url).username
+    with closing(psycopg2.connect(postgres)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(
+            sql.SQL("ALTER ROLE {} NOCREATEROLE").format(sql.Identifier(name))
+        )
+    settings = Settings(
+        project_root=tmp_path, home=tmp_path, database_url=url, encryption_keys=generate()
+    )
+    with Scout(settings) as scout, pytest.raises(ServerError, match="CREATEROLE"):
+        scout.init()

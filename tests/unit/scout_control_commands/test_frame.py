@@ -28,6 +28,15 @@ def test_what_the_system_refuses_is_json_for_programs():
     assert json.loads(result.stdout)["error"]["message"] == "Permission denied at /nowhere."
 
 
+def test_a_reader_that_has_seen_enough_is_no_failure_to_tell_of():
+    def act():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    result = CliRunner().invoke(commands(act), ["act"])
+
+    assert (result.exit_code, result.output) == (1, "")
+
+
 def test_numbers_that_json_does_not_have_are_text():
     def act():
         answer(plain([float("nan"), float("-inf"), 1.5]))
