@@ -58,9 +58,11 @@ def sweep() -> int:
 @contextmanager
 def _alive(prefix: str) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix=prefix, dir=_place()))
-    descriptor = os.open(made / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    draft = made / f"{LOCK}.draft"
+    descriptor = os.open(draft, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        draft.rename(made / LOCK)  # it is there from the moment on at which it is locked
         yield made
     finally:
         os.close(descriptor)

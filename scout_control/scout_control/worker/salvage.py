@@ -23,33 +23,39 @@ LETTERS_OF_ID = 36
 
 
 def clean_up(site: Site) -> None:
-    """Remove what killed runs left; a login that a tap had renewed is stored first."""
+    """Remove what killed runs left; a login that a tap had renewed is stored first.
+
+    What a run of another installation had to keep is left to that one.
+    """
     scratch.sweep()
     for directory in scratch.abandoned(LOGIN_DIRECTORY):
         run_id = directory.name.removeprefix(LOGIN_DIRECTORY)[:LETTERS_OF_ID]
         try:
-            _keep(site, run_id, directory / CREDENTIAL)
+            is_ours = _keep(site, run_id, directory / CREDENTIAL)
         except (OSError, ControlError) as error:
             log.warning("login_not_salvaged run=%s: %s", run_id, type(error).__name__)
             continue
-        shutil.rmtree(directory, ignore_errors=True)
+        if is_ours:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-def _keep(site: Site, run_id: str, file: Path) -> None:
+def _keep(site: Site, run_id: str, file: Path) -> bool:
+    """Store the login that a killed run had renewed; tell whether it was a run of ours."""
     if not file.exists():
-        return
+        return True
     written = file.read_bytes()
     with site.store.begin() as session:
         run = session.get(Run, uuid.UUID(run_id))
         if run is None:
-            return
+            return False
         source, owner = run.dataset.project_source.source, keeping.Owner.of(run.dataset)
         found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
         if found is None:
-            return
+            return True
         fields = site.keyring.decrypt(found.secrets)
         login = keeping.Login(
             credential_id=found.id, kind=found.kind, fields={}, known=fields.get("refresh_token")
         )
     if keeping.descends(written, fields):
         keeping.take_back(site.store, site.keyring, login, written)
+    return True

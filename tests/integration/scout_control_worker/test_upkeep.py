@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +10,12 @@ import psycopg2
 import pytest
 from scout_control.errors import ConflictError
 from scout_control.store.models import Dataset, Run
-from scout_control.worker import queue, upkeep
+from scout_control.worker import queue, salvage, upkeep
 from scout_control.worker.executing import Caller, caller_name, execute
+from scout_control.worker.preparing import CREDENTIAL, LOGIN_DIRECTORY
 from sqlalchemy import text, update
+
+from scout_control import scratch
 
 DAY = timedelta(hours=24)
 
@@ -179,3 +183,14 @@ def test_what_is_over_long_ago_is_forgotten(installation, site):
     upkeep.purge(site, datetime.now(UTC))
 
     assert [each.run_id for each in installation.scout.runs.list()] == [queued.run_id]
+
+
+def test_a_login_that_a_killed_run_of_another_installation_renewed_is_left_to_that_one(site):
+    with scratch.directory(f"{LOGIN_DIRECTORY}{uuid.uuid4()}-") as made:
+        (made / CREDENTIAL).write_text("{}")
+        scratch.keep(made)
+    salvage.clean_up(site)
+    is_there = (made / CREDENTIAL).exists()
+    shutil.rmtree(made)
+
+    assert is_there
