@@ -181,6 +181,12 @@ class Run:
         )
 
 
+def folders(work: Path) -> dict[str, str]:
+    """Return where Meltano puts its files: else it keeps logs in a home that may be read only."""
+    homes = {f"XDG_{kind}_HOME": str(work / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
+    return {"MELTANO_SYS_DIR_ROOT": str(work / "meltano"), **homes}
+
+
 def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
     """Build the environment of a run: nothing comes along that is not named here."""
     programs = Path(sys.executable).parent
@@ -189,7 +195,7 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
         **inherited,
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
         "MELTANO_PROJECT_ROOT": str(pipeline.project_root),
-        "MELTANO_SYS_DIR_ROOT": str(work / "meltano"),
+        **folders(work),
         "MELTANO_DATABASE_URI": pipeline.database_uri,
         "MELTANO_ENVIRONMENT": pipeline.environment,
         "MELTANO_RUN_ID": run_id,

@@ -31,6 +31,11 @@ class Commands(click.Group):
         super().__init__(**options)
         self._lazy = dict(lazy or {})
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run, with all that is said to an input or output that is closed said to nobody."""
+        _replace_closed()
+        return super().main(*arguments, **options)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return sorted({*super().list_commands(ctx), *self._lazy})
@@ -70,6 +75,13 @@ class Commands(click.Group):
                 ctx.exit(SettingsError.exit_code)
             click.echo("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
+
+
+def _replace_closed() -> None:
+    for place, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), place)
+            setattr(sys, name, os.fdopen(place, mode))
 
 
 def _show(ctx: click.Context, error: ControlError) -> None:

@@ -18,7 +18,7 @@ from scout_control.errors import (
     RunPausedError,
     ServerError,
 )
-from scout_control.meltano import PASSED_ON
+from scout_control.meltano import PASSED_ON, folders
 from scout_control.rules.logins import OAUTH
 from scout_control.store import lookups
 from scout_control.store.locks import holding, of_credential
@@ -107,7 +107,7 @@ def _try(
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
             "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
             "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
-            "MELTANO_SYS_DIR_ROOT": f"{work}/meltano",
+            **folders(work),
             "MELTANO_DATABASE_URI": site.meltano_url,
             "MELTANO_AUTO_INSTALL": "false",
             **{source_type.variable(name): preparing.as_text(each) for name, each in told.items()},

@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy import select
 
 from scout_control.errors import ServerError
-from scout_control.meltano import PASSED_ON
+from scout_control.meltano import PASSED_ON, folders
 from scout_control.store import audit, migrate
 from scout_control.store.database import driver_connection
 from scout_control.store.models import Connection, ServiceLogin
@@ -91,7 +91,7 @@ def _let_meltano_make_its_tables(site: Site) -> None:
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
         "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
         "MELTANO_DATABASE_URI": site.meltano_url,
-        "MELTANO_SYS_DIR_ROOT": str(site.settings.home / "meltano"),
+        **folders(site.settings.home),
         "MELTANO_AUTO_INSTALL": "false",
         "NO_COLOR": "1",
     }

@@ -46,7 +46,8 @@ def url(postgres):
     return urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
 
 
-def test_everything_works_for_a_plain_role_whatever_its_database_prefers(installation):
+def test_everything_works_for_a_plain_role_whatever_its_database_prefers(installation, monkeypatch):
+    monkeypatch.setenv("HOME", "/proc")  # where nobody can write
     scout, dataset = installation.scout, installation.dataset()
     run = scout.run(dataset)
     described = scout.models.describe(dataset)

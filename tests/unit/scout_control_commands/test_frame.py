@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import click
 import pytest
@@ -35,6 +37,16 @@ def test_a_reader_that_has_seen_enough_is_no_failure_to_tell_of():
     result = CliRunner().invoke(commands(act), ["act"])
 
     assert (result.exit_code, result.output) == (1, "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_inputs_and_outputs_may_be_closed(closed):
+    script = f'"$0" -m scout_control completion bash {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_numbers_that_json_does_not_have_are_text():
