@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = Path(sys.executable).parent
+PIPE_BYTES = 4096
 TEXTS = ("--discover", "--about", "--version")
 """Options whose output is no Singer message."""
 
@@ -98,18 +101,22 @@ class TapCommand:
         """Run to the end."""
         began = time.monotonic()
         command = self.command(state, catalog, args, config)
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
         is_text = any(arg.startswith(TEXTS) for arg in args)
         messages = [] if is_text else parse(done.stdout)
         log = done.stderr.decode() + (done.stdout.decode() if is_text else "")
         return TapRun(done.returncode, log, messages, time.monotonic() - began)
 
     def start(
-        self, state: Json | None = None, catalog: Json | None = None, **config: Any
+        self,
+        state: Json | None = None,
+        catalog: Json | None = None,
+        stdout: int = subprocess.PIPE,
+        **config: Any,
     ) -> subprocess.Popen[bytes]:
         """Start, and leave it running."""
         command = self.command(state, catalog, (), config)
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE)
 
     def stopped_after(
         self,
@@ -119,9 +126,15 @@ class TapCommand:
         catalog: Json | None = None,
         **config: Any,
     ) -> TapRun:
-        """Send a signal once so many lines were printed, and return what was printed."""
-        with self.start(state, catalog, **config) as process:
-            assert process.stdout is not None
+        """Send a signal once so many lines were printed, and return what was printed.
+
+        However late this process gets its turn, a small pipe lets the tap print little more.
+        """
+        read, write = os.pipe()
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        with self.start(state, catalog, stdout=write, **config) as process:
+            os.close(write)
+            process.stdout = os.fdopen(read, "rb")
             assert process.stderr is not None
             printed = [process.stdout.readline() for _ in range(lines)]
             process.send_signal(signum)
@@ -133,7 +146,7 @@ class TapCommand:
 def catalogs_of(program: str) -> Callable[..., Json]:
     """Return what makes a catalog in which only some streams, or columns, are selected."""
     command = [str(PROGRAMS / program), "--discover"]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, timeout=300, check=True)
 
     def make(*streams: str, **without: tuple[str, ...]) -> Json:
         catalog: Json = json.loads(done.stdout)

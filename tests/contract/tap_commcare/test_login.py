@@ -98,7 +98,7 @@ def test_two_processes_share_one_login(sandbox: Sandbox, tmp_path, tap):
     processes = [tap.start(**chosen) for _ in range(3)]
     codes = []
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
         codes.append(process.returncode)
 
     assert codes == [0, 0, 0]

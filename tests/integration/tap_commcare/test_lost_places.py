@@ -85,7 +85,7 @@ def run(server: Server, tmp_path: Path) -> Callable[[str, dict[str, Any]], tuple
         for name, value in files.items():
             (tmp_path / name).write_text(json.dumps(value))
             args += [f"--{name}", str(tmp_path / name)]
-        done = subprocess.run([TAP, *args], capture_output=True, check=False, timeout=60)
+        done = subprocess.run([TAP, *args], capture_output=True, check=False, timeout=200)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return done.returncode, done.stderr.decode(), [x for x in lines if x["type"] == "RECORD"]
 

@@ -13,7 +13,7 @@ def test_kept_pages_are_the_pages_until_a_row_changes():
 
         def rows():
             url = f"{server.connect.url}/export/opportunity/1/user_visits/?page_size=100"
-            answer = requests.get(url, headers=headers, timeout=20)
+            answer = requests.get(url, headers=headers, timeout=120)
             assert answer.headers["Content-Encoding"] == "gzip"
             return answer.json()["results"]
 
@@ -27,6 +27,6 @@ def test_kept_pages_are_the_pages_until_a_row_changes():
         refused = requests.get(
             f"{server.connect.url}/export/opportunity/1/user_visits/?page_size=100",
             headers=headers | {"Authorization": "Bearer dead"},
-            timeout=20,
+            timeout=120,
         )
         assert refused.status_code == 401

@@ -47,12 +47,12 @@ class Browser:
         return self._ask("POST", url, form)
 
     def _ask(self, method, url, form=None):
-        self.page = self.session.request(method, url, data=form, allow_redirects=False, timeout=10)
+        self.page = self.session.request(method, url, data=form, allow_redirects=False, timeout=120)
         while self.page.is_redirect:
             url = urljoin(self.page.url, self.page.headers["Location"])
             if not url.startswith(self.sandbox.url):
                 return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-            self.page = self.session.get(url, allow_redirects=False, timeout=10)
+            self.page = self.session.get(url, allow_redirects=False, timeout=120)
         return self.page
 
 
@@ -70,7 +70,7 @@ def exchange(sandbox, code, **changes):
         "redirect_uri": BACK,
         "code_verifier": VERIFIER,
     }
-    return requests.post(f"{sandbox.url}/oauth/token/", data=form | changes, timeout=10)
+    return requests.post(f"{sandbox.url}/oauth/token/", data=form | changes, timeout=120)
 
 
 def allowed(browser):
@@ -105,14 +105,14 @@ def test_every_login_has_refresh_tokens_of_its_own(hq, browser):
 
     def renew(token):
         form = client | {"grant_type": "refresh_token", "refresh_token": token}
-        return requests.post(f"{sandbox.url}/oauth/token/", data=form, timeout=10)
+        return requests.post(f"{sandbox.url}/oauth/token/", data=form, timeout=120)
 
     third = renew(first["refresh_token"])
     assert third.status_code == 200
     assert renew(first["refresh_token"]).json() == {"error": "invalid_grant"}
     assert renew(second["refresh_token"]).status_code == 200
     form = client | {"token": third.json()["refresh_token"]}
-    assert requests.post(f"{sandbox.url}/oauth/revoke_token/", data=form, timeout=10).ok
+    assert requests.post(f"{sandbox.url}/oauth/revoke_token/", data=form, timeout=120).ok
     assert renew(third.json()["refresh_token"]).json() == {"error": "invalid_grant"}
     assert renew(sandbox.refresh_token).status_code == 200
 

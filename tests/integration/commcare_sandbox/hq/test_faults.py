@@ -79,11 +79,14 @@ def test_a_budget_is_shared_by_all_of_a_domain_but_not_by_locations(hq):
 
 def test_a_budget_of_production_lets_one_call_a_second_without_workers(hq):
     hq.sandbox.set(rate_limit_workers=0)
+    began, answers = time.monotonic(), [hq.ask("case/v2/")]
 
-    first, second = hq.ask("case/v2/"), hq.ask("case/v2/")
+    while answers[-1].status_code == 200:
+        answers.append(hq.ask("case/v2/"))
 
-    assert (first.status_code, second.status_code) == (200, 429)
-    assert 0 < float(second.headers["Retry-After"]) <= 1
+    assert 2 <= len(answers) <= 3 + time.monotonic() - began
+    assert answers[-1].status_code == 429
+    assert 0 < float(answers[-1].headers["Retry-After"]) <= 1
 
 
 def test_a_connection_is_reset_in_mid_answer(hq):
@@ -188,6 +191,6 @@ def test_deep_offsets_fail_where_the_window_ends(hq):
 
 def test_an_unknown_switch_fault_or_value_is_refused(hq):
     for body in ({"nonsense": 1}, {"fault": "418"}, {"fault_every": "often"}, {"cut_off": "maybe"}):
-        answer = requests.post(f"{hq.sandbox.url}/_sandbox/set", json=body, timeout=10)
+        answer = requests.post(f"{hq.sandbox.url}/_sandbox/set", json=body, timeout=120)
         assert answer.status_code == 400
         assert str(next(iter(body.values()))) in answer.text or "nonsense" in answer.text

@@ -15,7 +15,7 @@ def token_answer(sandbox, **changes):
         "client_secret": sandbox.client_secret,
         "refresh_token": sandbox.refresh_token,
     }
-    return requests.post(f"{sandbox.url}/oauth/token/", data=form | changes, timeout=10)
+    return requests.post(f"{sandbox.url}/oauth/token/", data=form | changes, timeout=120)
 
 
 @pytest.mark.parametrize("path", EVERY_KIND)
@@ -46,7 +46,7 @@ def test_a_wrong_login_is_refused_without_a_reason(hq, path, login, status, has_
 
 
 def test_without_a_login_there_is_a_digest_challenge(hq):
-    answer = requests.get(hq.url("case/v2/"), timeout=10)
+    answer = requests.get(hq.url("case/v2/"), timeout=120)
 
     assert answer.status_code == 401
     assert answer.content == b""
@@ -58,9 +58,9 @@ def test_a_password_passes_by_basic_and_by_digest(hq, scheme):
     sandbox = hq.sandbox
 
     right = requests.get(
-        hq.url("case/v2/"), auth=scheme(sandbox.username, sandbox.password), timeout=10
+        hq.url("case/v2/"), auth=scheme(sandbox.username, sandbox.password), timeout=120
     )
-    wrong = requests.get(hq.url("case/v2/"), auth=scheme(sandbox.username, "no"), timeout=10)
+    wrong = requests.get(hq.url("case/v2/"), auth=scheme(sandbox.username, "no"), timeout=120)
 
     assert (right.status_code, wrong.status_code) == (200, 401)
 
@@ -69,8 +69,8 @@ def test_a_key_in_the_query_passes_on_tastypie_and_leaks_into_next(hq):
     sandbox = hq.sandbox
     query = f"?username={sandbox.username}&api_key={sandbox.api_key}&limit=1"
 
-    form = requests.get(hq.url(f"form/v1/{query}"), timeout=10)
-    case = requests.get(hq.url(f"case/v2/{query}"), timeout=10)
+    form = requests.get(hq.url(f"form/v1/{query}"), timeout=120)
+    case = requests.get(hq.url(f"case/v2/{query}"), timeout=120)
 
     assert form.status_code == 200
     assert sandbox.api_key in form.json()["meta"]["next"]
