@@ -5,6 +5,7 @@ The only reader of configuration files and of the environment.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -18,9 +19,19 @@ from target_scout_postgres.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+YES_NO = ("True", "False")
 PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
 IN_THE_ENVIRONMENT = ("database_url", "password")  # taken from there even without ENV
+OF_THE_SDK = (
+    "stream_maps",
+    "stream_map_config",
+    "faker_config",
+    "flattening_enabled",
+    "flattening_max_depth",
+    "flattening_max_key_length",
+    "flattening_separator",
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +131,7 @@ def read(sources: Iterable[str], environment: Mapping[str, str] = os.environ) ->
     for source in sources:
         if source == "ENV":
             merged |= from_environment(FIELDS, environment)
+            merged |= _of_the_sdk(environment)
         else:
             merged |= _file(Path(source))
     known = from_environment(IN_THE_ENVIRONMENT, environment)
@@ -132,6 +144,15 @@ def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> di
     """Return the settings that the environment's variables hold."""
     wanted = {name: PREFIX + name.upper() for name in names}
     return {name: environment[key] for name, key in wanted.items() if environment.get(key)}
+
+
+def _of_the_sdk(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the SDK's own settings; all but texts are JSON there."""
+    found: dict[str, Any] = from_environment(OF_THE_SDK, environment)
+    for name, text in found.items():
+        with contextlib.suppress(msgspec.DecodeError):
+            found[name] = msgspec.json.decode(text.lower() if text in YES_NO else text)
+    return found
 
 
 def validate(config: Mapping[str, Any]) -> Settings:

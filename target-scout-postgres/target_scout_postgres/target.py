@@ -12,7 +12,11 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Target
-from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.io_base import SingerReader
 from singer_sdk.singerlib import SingerMessageType
@@ -96,7 +100,7 @@ class TargetScoutPostgres(Target):
         """Add the SDK's settings of stream maps and flattening, not those that have no use here."""
         ours = set(config_jsonschema["properties"])
         super().append_builtin_config(config_jsonschema)
-        for name in set(config_jsonschema["properties"]) - ours - BUILTIN:
+        for name in set(config_jsonschema["properties"]) - ours - set(settings.OF_THE_SDK):
             config_jsonschema["properties"].pop(name)
 
     def take(self, lines: Iterable[str]) -> int:
@@ -160,20 +164,13 @@ class TargetScoutPostgres(Target):
         found = settings.read([]) | found
         if not isinstance(found.get("stream_maps") or {}, dict):
             raise SettingsError("The setting stream_maps must be an object.")
-        target = cls(config=found)
+        try:
+            target = cls(config=found)
+            translator = target.translator()
+        except ConfigValidationError as error:
+            raise SettingsError(" ".join(error.errors)) from None
         source = file_input.fileno() if file_input else 0
-        sys.exit(load(settings.validate(found), source, target.translator()))
-
-
-BUILTIN = {
-    "stream_maps",
-    "stream_map_config",
-    "faker_config",
-    "flattening_enabled",
-    "flattening_max_depth",
-    "flattening_max_key_length",
-    "flattening_separator",
-}
+        sys.exit(load(settings.validate(found), source, translator))
 
 
 def _print(text: bytes) -> None:
@@ -184,7 +181,7 @@ def _print(text: bytes) -> None:
 def command(arguments: Sequence[str]) -> int:
     """Run the SDK's command; return its exit code. Wrong usage is 2, as click has it."""
     try:
-        TargetScoutPostgres.cli.main(
+        code = TargetScoutPostgres.cli.main(
             args=list(arguments), prog_name="target-scout-postgres", standalone_mode=False
         )
     except click.exceptions.Exit as ended:
@@ -193,5 +190,6 @@ def command(arguments: Sequence[str]) -> int:
         logs.error(error.format_message())
         return error.exit_code
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 1
-    return 0
+        code = ended.code
+        return code if isinstance(code, int) else 1
+    return code if isinstance(code, int) else 0  # click hands over how the SDK wanted to exit

@@ -350,6 +350,26 @@ def test_stream_maps_and_flattening_go_through_the_same_engine(target, make, que
     ]
 
 
+def test_settings_of_the_sdk_come_from_the_environment_too(
+    target, people, make, query, monkeypatch
+):
+    found = {"database_url": target.url, "default_target_schema": target.schema}
+    found |= {"stream_maps": '{"people": {"__alias__": "persons"}}', "flattening_enabled": "True"}
+    found |= {"flattening_max_depth": "1"}
+    for name, text in found.items():
+        monkeypatch.setenv(f"TARGET_SCOUT_POSTGRES_{name.upper()}", text)
+    lines = [json.dumps(people), json.dumps(make.record("people", {"id": "a"}))]
+    done = subprocess.run(
+        [*COMMAND, "--config", "ENV"],
+        input="\n".join(lines).encode(),
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert query("SELECT id FROM {s}.persons") == [("a",)]
+
+
 @pytest.mark.parametrize("argument", ["--about", "--help", "--version", "--about --format=json"])
 def test_the_sdks_options_work(argument):
     done = subprocess.run([*COMMAND, *argument.split()], capture_output=True, check=False)

@@ -53,6 +53,11 @@ def test_a_certificate_that_is_not_there_is_a_wrong_setting(target, people, sett
     assert (result.code, setting in result.log) == (2, True)
 
 
+def test_flattening_without_a_depth_is_a_wrong_setting(target, people):
+    result = target.run(people, flattening_enabled=True)
+    assert (result.code, "flattening_max_depth" in result.log) == (2, True)
+
+
 def test_stream_maps_of_another_shape_are_a_wrong_setting(target, people):
     result = target.run(people, stream_maps="upper")
     assert (result.code, "stream_maps" in result.log) == (2, True)
