@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.worker.site import Site
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Runs:
             dataset: By project/source, project/source/user, schema or id.
             full_refresh: Forget the state and read everything.
             early: Continue a paused run before its time.
-            on_progress: Is told of every step.
+            on_progress: Is told of every step; a run goes on when it fails.
             should_stop: Is asked every two seconds; the run is then handed back to the queue.
             log_file: Where all that Meltano and its plugins say is kept.
 
@@ -83,7 +87,7 @@ class Runs:
         _check_free(run, early=early)
         caller = Caller(
             name=caller_name(),
-            on_step=on_progress,
+            on_step=_heard(on_progress),
             should_stop=should_stop,
             early=early,
             log_file=log_file,
@@ -122,6 +126,18 @@ def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
     if full_refresh and run.status == RunStatus.QUEUED:
         run.is_full_refresh = True
     return run
+
+
+def _heard(on_progress: Callable[[Step], None]) -> Callable[[Step], None]:
+    """Return what tells of steps whatever becomes of the telling."""
+
+    def tell(step: Step) -> None:
+        try:
+            on_progress(step)
+        except Exception as error:  # noqa: BLE001 - whatever the caller's own code may raise
+            log.warning("progress_not_delivered error=%s", type(error).__name__)
+
+    return tell
 
 
 def _check_free(run: models.Run, *, early: bool) -> None:

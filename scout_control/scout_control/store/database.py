@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from weakref import ref
 
 import psycopg
 from sqlalchemy import create_engine, event, make_url, text
@@ -17,7 +21,7 @@ from scout_control.store.models import SCHEMA, VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Engine
 
 CONNECT_SECONDS = 10
 VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
@@ -67,8 +71,12 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(sqlalchemy_url(url), pool_pre_ping=True, pool_size=4)
+        parsed = sqlalchemy_url(url)
+        # SQLAlchemy leaves the database's name as it is spelled in an address; libpq does not.
+        name = {"dbname": unquote(parsed.database)} if parsed.database else {}
+        self.engine = create_engine(parsed, connect_args=name, pool_pre_ping=True, pool_size=4)
         event.listen(self.engine, "connect", _prepare)
+        os.register_at_fork(after_in_child=partial(_leave_to_parent, ref(self.engine)))
         self._is_of_our_version = False
 
     @property
@@ -112,6 +120,12 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _leave_to_parent(known: ref[Engine]) -> None:
+    """Let a process that was forked off connect for itself: a connection serves one only."""
+    if (engine := known()) is not None:
+        engine.dispose(close=False)
 
 
 def _check_version(found: str | None) -> None:

@@ -86,7 +86,13 @@ class Site:
         if found is None:
             raise SettingsError("Meltano has no place for its state yet.", "Run: scout init")
         password = self.keyring.decrypt(found)["password"]
-        return with_login(self.store.driver_url, self.meltano_role, password)
+        url = with_login(self.store.driver_url, self.meltano_role, password)
+        parts = urlsplit(url)
+        if "%" not in parts.path:
+            return url
+        # Meltano leaves the database's name as it is spelled there, but not as an option.
+        options = "&".join(filter(None, [parts.query, f"dbname={parts.path.lstrip('/')}"]))
+        return urlunsplit(parts._replace(query=options))
 
     def server_url(self, connection: Connection) -> str:
         """Return the URL of a database that dataset schemas live in."""

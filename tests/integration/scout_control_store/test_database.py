@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -30,6 +32,31 @@ def test_a_server_that_lets_nobody_write_is_named_as_such(store):
         session.add(Connection(name="default"))
 
     standby.close()
+
+
+FORKED = """
+import os, sys
+from sqlalchemy import text
+from scout_control.store.database import Store
+store = Store(sys.argv[1])
+def ask():
+    with store.begin() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+ask()
+child = os.fork()
+ask()
+if child == 0:
+    os._exit(0)
+ask()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_is_forked_off_has_connections_of_its_own(store):
+    command = [sys.executable, "-c", FORKED, store.driver_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("word", ["a b", " ", "a+b", "a%20b", "/?#[]@:&=%", "é\u00a0☃", "a\tb"])

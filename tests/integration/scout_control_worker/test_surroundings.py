@@ -32,16 +32,16 @@ VALUES = "SELECT date '2026-11-20', interval '1 hour', decode('00', 'hex'), max(
 def url(postgres):
     """A database with habits of its own, of a role that may make roles and is no superuser."""
     name = f"odd_{uuid.uuid4().hex[:10]}"
-    made = embedded.create_database(postgres, name)
+    made = embedded.create_database(postgres, f"{name} %é")
     with closing(psycopg2.connect(postgres)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        role = sql.Identifier(name)
+        role, database = sql.Identifier(name), sql.Identifier(f"{name} %é")
         cursor.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE").format(role))
-        cursor.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(role, role))
+        cursor.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
         for setting, value in HABITS.items():
             statement = sql.SQL("ALTER DATABASE {} SET {} TO {}")
-            cursor.execute(statement.format(role, sql.Identifier(setting), sql.Literal(value)))
+            cursor.execute(statement.format(database, sql.Identifier(setting), sql.Literal(value)))
     parts = urlsplit(made)
     return urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
 
