@@ -44,6 +44,9 @@ class ApiCommand(click.Command):
     @classmethod
     def of(cls, tap: type[ApiTap]) -> ApiCommand:
         """Return the command line of a tap."""
+        for name in (f"{tap.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
+            if os.environ.get(name, "INFO").upper() not in logging.getLevelNamesMapping():
+                del os.environ[name]  # no level: the SDK would fail on it
         _setup_console_logging(log_level=_plugin_log_level(plugin_name=tap.name))
         for library in QUIET_LIBRARIES:
             # Their debug lines quote URLs, whose queries hold cursors.

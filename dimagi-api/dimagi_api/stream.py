@@ -29,6 +29,17 @@ if TYPE_CHECKING:
     from dimagi_api.tap import ApiTap
 
 
+# What evaluating a stream map may raise, beside the SDK's own word for it.
+MISTAKES_OF_MAPS = (
+    MapExpressionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
 class ApiStream(Stream):
     """A stream of an API; a subclass is a fact sheet."""
 
@@ -108,7 +119,7 @@ class ApiStream(Stream):
             for record in records:
                 for message in self._generate_record_messages(thawed(record)):
                     yield ENCODER.encode(message.to_dict()) + b"\n"
-        except MapExpressionError:
+        except MISTAKES_OF_MAPS:
             raise ApiError(
                 f"An expression of stream_maps for {self.name} cannot be evaluated.",
                 "Check its names and functions, and that it allows for what is null.",

@@ -259,6 +259,6 @@ def _complaint(error: ValidationError) -> str:
     name = ".".join(str(part) for part in error.absolute_path) or "A setting"
     wanted = error.validator_value
     if isinstance(wanted, list):
-        wanted = " or ".join(str(each) for each in wanted if each not in {None, "null"})
+        wanted = " or ".join(str(each) for each in wanted if each not in (None, "null"))
     rule = RULES.get(str(error.validator), "does not fit its schema")
     return f"{name} {rule.format(wanted)}."

@@ -82,6 +82,9 @@ def _plain_run(arguments: Sequence[str]) -> list[str] | None:
 
 
 def _sdk(arguments: Sequence[str]) -> int:
+    for name in logs.NAMES:
+        if os.environ.get(name, "info").lower() not in logs.LEVELS:
+            del os.environ[name]  # no level: the SDK would fail on it
     from target_scout_postgres.target import command  # noqa: PLC0415 - half a second of imports
 
     return command(arguments)

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+NAMES = ("TARGET_SCOUT_POSTGRES_LOGLEVEL", "LOGLEVEL")  # in the environment, in this order
 NAME = "target-scout-postgres"
 
 
@@ -32,11 +33,8 @@ def _sdk_configuration() -> str:
 def _threshold() -> int:
     """Return the lowest level to show, from where the SDK takes it."""
     configured = re.search(r"level[\"']?\s*:\s*[\"']?(\w+)", _sdk_configuration())
-    wanted = (
-        os.environ.get("TARGET_SCOUT_POSTGRES_LOGLEVEL")
-        or os.environ.get("LOGLEVEL")
-        or (configured.group(1) if configured else "")
-    )
+    found = [text for name in NAMES if (text := os.environ.get(name))]
+    wanted = found[0] if found else configured.group(1) if configured else ""
     return LEVELS.get(wanted.lower(), LEVELS["info"])
 
 

@@ -184,6 +184,18 @@ def test_stream_maps_and_flattening_work(tap, select):
     assert len(run.records("cases")) == 400
 
 
+def test_maps_of_another_shape_are_a_wrong_setting(tap):
+    run = tap(stream_maps={"cases": 5})
+
+    assert (run.code, "stream_maps.cases" in run.last_line) == (2, True)
+
+
+def test_a_log_level_that_is_none_stops_nothing(tap, select, monkeypatch):
+    monkeypatch.setenv("LOGLEVEL", "loud")
+
+    assert tap(catalog=select("groups")).code == 0
+
+
 def test_a_map_that_takes_the_key_away_is_a_wrong_setting(tap, select):
     run = tap(catalog=select("cases"), stream_maps={"cases": {"case_id": None}})
 
@@ -202,8 +214,9 @@ def test_the_key_goes_out_even_if_a_catalog_deselects_it(tap, select):
     assert all("id" in record and "name" not in record for record in run.records("groups"))
 
 
-def test_a_map_that_cannot_be_evaluated_is_told_by_its_stream(tap, select):
-    run = tap(catalog=select("cases"), stream_maps={"cases": {"name": "no_function(case_name)"}})
+@pytest.mark.parametrize("expression", ["no_function(case_name)", "1/0"])
+def test_a_map_that_cannot_be_evaluated_is_told_by_its_stream(tap, select, expression):
+    run = tap(catalog=select("cases"), stream_maps={"cases": {"name": expression}})
 
     assert run.code == 1
     assert "An expression of stream_maps for cases cannot be evaluated." in run.last_line

@@ -53,6 +53,11 @@ def test_a_certificate_that_is_not_there_is_a_wrong_setting(target, people, sett
     assert (result.code, setting in result.log) == (2, True)
 
 
+def test_a_log_level_that_is_none_stops_nothing(target, people, monkeypatch):
+    monkeypatch.setenv("LOGLEVEL", "loud")
+    assert target.run(people, flattening_enabled=False, stream_maps={"other": None}).code == 0
+
+
 def test_flattening_without_a_depth_is_a_wrong_setting(target, people):
     result = target.run(people, flattening_enabled=True)
     assert (result.code, "flattening_max_depth" in result.log) == (2, True)
