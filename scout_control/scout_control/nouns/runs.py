@@ -81,8 +81,11 @@ class Runs:
             RunPausedError: It is paused, and its time has not come.
         """
         run = self._asked_for(dataset, full_refresh=full_refresh)
-        if run.status == RunStatus.RUNNING and is_dead(run.heartbeat_at, datetime.now(UTC)):
-            upkeep.take_over(self._site, datetime.now(UTC))  # perhaps there is no worker to do it
+        now = datetime.now(UTC)
+        if run.status == RunStatus.RUNNING and (
+            is_dead(run.heartbeat_at, now) or executing.has_died(run.worker)
+        ):
+            upkeep.take_over_one(self._site, run, now)  # perhaps there is no worker to do it
             run = self._asked_for(dataset, full_refresh=full_refresh)
         _check_free(run, early=early)
         caller = Caller(

@@ -94,8 +94,9 @@ def is_partial(log: RunLog, error: ControlError) -> bool:
 
 def transform_failure(log: RunLog) -> RunError:
     """Return the error of a run whose data is loaded and whose models failed."""
+    why = in_plain_words(log.transform_error or "")
     return RunFailedError(
-        f"The data is loaded, but dbt failed: {in_plain_words(log.transform_error or '')}",
+        f"The data is loaded, but dbt failed: {why.rstrip('.')}.",
         "Correct the model that dbt names, then run again.",
     )
 

@@ -84,6 +84,21 @@ def caller_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
+def has_died(worker: str | None) -> bool:
+    """Tell whether the process of an attempt was one of this machine and is no more."""
+    host, _, place = (worker or "").partition(":")
+    pid = place.partition(":")[0]
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 def execute(site: Site, run_id: uuid.UUID, caller: Caller) -> Run | None:
     """Execute a waiting run if its time has come; return it as it ended, or nothing.
 

@@ -50,14 +50,21 @@ def take_over(site: Site, now: datetime) -> int:
     salvage.clean_up(site)
     with site.store.begin() as session:
         silent = runs.dead(session, now - expiry.DEAD_AFTER)
-    taken = 0
-    for run in silent:
-        with holding(site.store, of_dataset(run.dataset_id)) as is_free:
-            if not is_free:
-                continue  # its worker lives after all, or another one has it
-            with site.store.begin() as session:
-                taken += _take_over(session, site, run, now)
-    return taken
+    return sum(_take_over_free(site, run, now) for run in silent)
+
+
+def take_over_one(site: Site, run: Run, now: datetime) -> int:
+    """Put one run whose worker died back into the queue; return how many that were."""
+    salvage.clean_up(site)
+    return _take_over_free(site, run, now)
+
+
+def _take_over_free(site: Site, run: Run, now: datetime) -> int:
+    with holding(site.store, of_dataset(run.dataset_id)) as is_free:
+        if not is_free:
+            return 0  # its worker lives after all, or another one has it
+        with site.store.begin() as session:
+            return _take_over(session, site, run, now)
 
 
 def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:

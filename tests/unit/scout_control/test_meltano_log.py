@@ -131,7 +131,7 @@ def test_a_failed_model_is_not_a_failed_load():
     )
 
     assert transform_failure(log).cause == (
-        "The data is loaded, but dbt failed: model stg_commcare__cases"
+        "The data is loaded, but dbt failed: model stg_commcare__cases."
     )
 
 
