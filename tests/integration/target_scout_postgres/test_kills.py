@@ -9,10 +9,10 @@ import contextlib
 import json
 import os
 import random
-import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -83,35 +83,30 @@ def attempt(command: list[str], text: bytes, rng: random.Random, how: int | None
             out, log = process.communicate(text, timeout=120)
             assert process.returncode == 0, log.decode()
             return out
-        feeder = os.fork()
-        if feeder == 0:
-            feed(process.stdin.fileno(), text, rng)
-        process.stdin.close()
+        over, own = threading.Event(), random.Random(rng.random())
+        feeder = threading.Thread(target=feed, args=(process.stdin.fileno(), text, own, over))
+        feeder.start()
         time.sleep(0.1 + rng.random() * 0.8)
         process.send_signal(how)
         out = process.stdout.read()
         log = process.stderr.read()
-        process.wait(60)
-        os.kill(feeder, signal.SIGKILL)
-        os.waitpid(feeder, 0)
+        process.wait(PATIENCE_SECONDS)
+        over.set()
+        feeder.join()
         assert b"Traceback" not in log
         early = -how  # before the interpreter has reached the target's code
         assert process.returncode in {0, early, 143}
         return out
 
 
-def feed(where: int, text: bytes, rng: random.Random) -> None:
-    """Write with pauses, as a tap does (in a process of its own, so that nothing here blocks)."""
+def feed(where: int, text: bytes, rng: random.Random, over: threading.Event) -> None:
+    """Write with pauses, as a tap does, while somebody reads; then leave the pipe open."""
     at = 0
-    try:
+    with contextlib.suppress(BrokenPipeError):
         while at < len(text):
-            select.select([], [where], [])
             at += os.write(where, text[at : at + rng.randrange(1, 40_000)])
             time.sleep(rng.random() * 0.01)
-        time.sleep(60)
-    except OSError:
-        pass
-    os._exit(0)
+    over.wait()
 
 
 @pytest.mark.parametrize("kind", ["upsert", "keyless", "refresh", "refresh keyless"])
