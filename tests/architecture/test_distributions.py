@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
+PATIENCE = {"UV_HTTP_RETRIES": "8", "UV_HTTP_TIMEOUT": "120"}  # with the package index
 PROGRAMS = ("tap-commcare", "tap-commcare-connect", "target-scout-postgres")
 
 
 def run(*command: object) -> str:
     """Run a command to its end; what it prints."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(c) for c in command],
+        env=os.environ | PATIENCE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
