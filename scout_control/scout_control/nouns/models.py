@@ -69,7 +69,7 @@ class Models:
         """Write the generated models of a dataset as a dbt package; return their names.
 
         Raises:
-            ConflictError: A run of the dataset is in progress.
+            ConflictError: A run of the dataset is in progress, or it holds no data.
         """
         with self._held(name) as (dataset, place):
             url = place.url(self._site.server_url_of(dataset))
@@ -82,7 +82,7 @@ class Models:
         """Write the documentation of a dataset as one static page.
 
         Raises:
-            ConflictError: A run of the dataset is in progress.
+            ConflictError: A run of the dataset is in progress, or it holds no data.
             RunFailedError: dbt could not write it.
         """
         with self._held(name) as (dataset, place):
@@ -113,8 +113,9 @@ class Models:
 
     @contextmanager
     def _held(self, name: str) -> Iterator[tuple[Dataset, Place]]:
-        """Hold a dataset's lock and a login of its writer."""
+        """Hold the lock of a dataset that has data, and a login of its writer."""
         dataset = self._dataset(name)
+        reading.check_data(dataset)
         with closing(Locks(self._site.store)) as locks:
             if not locks.take(of_dataset(dataset.id)):
                 raise ConflictError(

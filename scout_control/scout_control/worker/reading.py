@@ -91,8 +91,7 @@ def query(
         )
     with site.store.begin() as session:
         dataset = lookups.dataset(session, name)
-        if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
-            raise _without_data(dataset)
+        check_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
     with closing(login(site, dataset)) as connection:
         timer = threading.Timer(longest_seconds + 1, connection.cancel_safe)
@@ -116,6 +115,16 @@ def touch(site: Site, name: str) -> Dataset:
             raise _without_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
     return dataset
+
+
+def check_data(dataset: Dataset) -> None:
+    """Make sure that a dataset was loaded, and that its data is there still.
+
+    Raises:
+        ConflictError: It holds no data.
+    """
+    if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
+        raise _without_data(dataset)
 
 
 def _without_data(dataset: Dataset) -> ConflictError:

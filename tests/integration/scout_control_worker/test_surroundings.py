@@ -46,7 +46,9 @@ def url(postgres):
     return urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
 
 
-def test_everything_works_for_a_plain_role_whatever_its_database_prefers(installation, monkeypatch):
+def test_everything_works_for_a_plain_role_whatever_its_database_prefers(
+    installation, monkeypatch, tmp_path
+):
     monkeypatch.setenv("HOME", "/proc")  # where nobody can write
     scout, dataset = installation.scout, installation.dataset()
     run = scout.run(dataset)
@@ -64,6 +66,8 @@ def test_everything_works_for_a_plain_role_whatever_its_database_prefers(install
     assert scout.datasets.show(dataset).status == "expired"
     with pytest.raises(ConflictError, match="holds no data now"):
         scout.datasets.touch(dataset)
+    with pytest.raises(ConflictError, match="holds no data now"):
+        scout.models.generate(dataset, tmp_path)
     with pytest.raises(NotFoundError, match="no catalog"):
         scout.models.describe(dataset)
 
