@@ -6,7 +6,9 @@ CommCare HQ compares them; microseconds are kept in what is emitted.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NORMAL_LENGTHS = (20, 24, 27)  # ...:SSZ, ...:SS.mmmZ, ...:SS.ffffffZ
@@ -55,5 +57,14 @@ def stamp(text: str) -> int:
 
 
 def moment(stamp: int) -> datetime:
-    """Return the moment of a stamp in milliseconds."""
-    return EPOCH + timedelta(milliseconds=stamp)
+    """Return the moment of a stamp in milliseconds, or the nearest that there is."""
+    return EPOCH + timedelta(milliseconds=min(max(stamp, FIRST), LAST))
+
+
+def without_misspelt(entry: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return what a state holds, without what should be a moment and is none."""
+    return {n: held for n, held in entry.items() if n not in names or normalise(held)}
+
+
+FIRST = milliseconds(datetime.min.replace(tzinfo=UTC))
+LAST = milliseconds(datetime.max.replace(tzinfo=UTC))

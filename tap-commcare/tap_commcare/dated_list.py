@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,8 @@ from dimagi_api.full_table import (
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
+
+MOMENTS = ("replication_key_value", "read_started_at", "latest", "since")
 
 
 @dataclass
@@ -63,9 +65,10 @@ class DatedListReading:
         if self.stream.reads_in_full:
             entry = self.versions.entry(self.stream, self.domain)
             entry["version"] = self.versions.of(self.stream)
+        entry = timestamps.without_misspelt(entry, MOMENTS)
         run.begin(self.stream, entry.get("version"))
         position = entry.get("position")
-        if position is None or not timestamps.normalise(entry.get("read_started_at")):
+        if not isinstance(position, dict) or "read_started_at" not in entry:
             position = None
             entry["since"] = self._since(entry)
             entry["read_started_at"] = timestamps.spell(datetime.now(UTC))
@@ -88,8 +91,7 @@ class DatedListReading:
             start = self.start_date
         else:
             begun = entry.get("read_started_at") or known
-            latest = min(timestamps.parse(known), timestamps.parse(begun))
-            since = timestamps.milliseconds(latest - timedelta(milliseconds=self.overlap))
+            since = min(timestamps.stamp(known), timestamps.stamp(begun)) - self.overlap
             start = since if self.start_date is None else max(since, self.start_date)
         return None if start is None else timestamps.spell(timestamps.moment(start))[:-1]
 

@@ -25,6 +25,9 @@ from tap_commcare.windows import Window
 Expand = Callable[[Sequence[Any]], Iterable[Record]]
 
 
+MOMENTS = ("replication_key_value", "read_started_at", "read_to")
+
+
 @dataclass
 class Member:
     """A stream of a read, with what it remembers."""
@@ -120,13 +123,14 @@ class TimedReading:
             entry = self.versions.entry(member.stream, self.domain)
         if entry.get("scope", self.scope) != self.scope:
             entry = {}
-        bookmark = entry.get("replication_key_value")
-        member.bookmark = bookmark if timestamps.normalise(bookmark) else None
-        read_to = entry.get("read_to") or member.bookmark
+        entry = timestamps.without_misspelt(entry, MOMENTS)
+        member.bookmark = entry.get("replication_key_value")
+        read_to = entry.get("read_to", member.bookmark)
         member.read_to = timestamps.stamp(read_to) if read_to else None
         begun = entry.get("read_started_at")
-        started = timestamps.stamp(str(begun)) if timestamps.normalise(begun) else None
-        progress = progress_of(entry)
+        started = timestamps.stamp(begun) if begun else None
+        # What we write of an unfinished read always says when it began.
+        progress = None if started is None else progress_of(entry)
         latest = member.read_to if progress is None else progress.at
         member.start_by_time = begin(latest, started, self.overlap, self.start_date)
         member.start = member.start_by_time

@@ -178,8 +178,9 @@ class UcrReading:
             version = self.versions.of(self.stream)
             entry = self.versions.entry(self.stream, self.domain)
             entry["version"] = version
+        entry = timestamps.without_misspelt(entry, ("replication_key_value",))
         run.begin(self.stream, version)
-        places = entry.setdefault("data_sources", {})
+        places = entry["data_sources"] = _places(entry.get("data_sources"))
         for source in self.data_sources:
             place = places.setdefault(source, {})
             self._read(run, source, place, entry)
@@ -237,6 +238,17 @@ class UcrReading:
     def _first(self, source: str, limit: int) -> str:
         query = urlencode({"data_source_id": source, "limit": limit})
         return f"{urlsplit(self.api.base_url).path}{hq.path(self.domain, 'ucr/v1')}?{query}"
+
+
+def _places(held: object) -> dict[str, Entry]:
+    """Return the places in the data sources that a state holds, without what is no address."""
+    if not isinstance(held, dict):
+        return {}
+    return {
+        source: {name: asked for name, asked in place.items() if isinstance(asked, str)}
+        for source, place in held.items()
+        if isinstance(place, dict)
+    }
 
 
 def _with_source(following: str | None, asked: str) -> str | None:

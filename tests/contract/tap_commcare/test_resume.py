@@ -198,3 +198,16 @@ def test_a_place_in_the_middle_of_a_lighter_read_is_of_no_use_to_a_whole_one(tap
     assert "another selection" in whole.log
     assert len(set(light.ids("cases")) | set(whole.ids("cases"))) == 200
     assert all(record["properties"] is not None for record in whole.records("cases"))
+
+
+def test_a_state_that_something_else_wrote_costs_a_read_and_no_more(sandbox, tap, select):
+    names = ("cases", "forms", "locations", "ucr_rows")
+    sources = {"data_sources": sandbox.data_sources}
+    whole = tap(catalog=select(*names), **sources)
+    odd = {"replication_key_value": 1700000000, "read_started_at": True, "read_to": "soon"}
+    odd |= {"position": {"at": 10**25, "more": {"x": 1}}, "data_sources": {"a": 5}}
+    run = tap(catalog=select(*names), state={"bookmarks": dict.fromkeys(names, odd)}, **sources)
+
+    assert run.code == 0, run.log
+    for name in names:
+        assert len(run.records(name)) == len(whole.records(name)) > 0

@@ -49,3 +49,16 @@ def test_a_stamp_survives_its_moment(stamp):
 def test_milliseconds_are_cut_off_and_never_rounded():
     assert timestamps.stamp("2024-01-01T00:00:00.999999Z") % 1000 == 999
     assert timestamps.stamp("1969-12-31T23:59:59.999999Z") == -1
+
+
+@pytest.mark.parametrize("stamp", [-(10**20), 10**20])
+def test_a_stamp_beyond_all_years_is_the_nearest_moment(stamp):
+    assert timestamps.moment(stamp).year in {1, 9999}
+
+
+def test_what_is_no_moment_is_left_out_of_an_entry():
+    held = {"latest": 5, "since": None, "read_to": "soon", "known": "2025-01-01T00:00:00Z", "x": 5}
+
+    left = timestamps.without_misspelt(held, ("latest", "since", "read_to", "known"))
+
+    assert left == {"known": "2025-01-01T00:00:00Z", "x": 5}
