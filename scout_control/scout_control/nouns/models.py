@@ -86,7 +86,7 @@ class Models:
             RunFailedError: dbt could not write it.
         """
         with self._held(name) as (dataset, place):
-            target = self._site.settings.home / "dbt" / place.schema
+            target = self._site.dbt_folder(place.schema)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             done = subprocess.run(  # noqa: S603 - a fixed program
                 [

@@ -170,6 +170,6 @@ def as_text(value: Any) -> str:
 
 
 def _dbt_target(site: Site, schema: str) -> Path:
-    target = site.settings.home / "dbt" / schema
+    target = site.dbt_folder(schema)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     return target

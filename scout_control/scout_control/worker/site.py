@@ -18,6 +18,7 @@ from scout_control.store.database import Store
 from scout_control.store.models import Connection, Dataset, ServiceLogin
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -114,6 +115,10 @@ class Site:
     def server_url_of(self, dataset: Dataset) -> str:
         """Return the URL of the database that a dataset lives in."""
         return self.server_url(dataset.project_source.project.connection)
+
+    def dbt_folder(self, schema: str) -> Path:
+        """Return where dbt keeps on this machine what it knows of a dataset schema."""
+        return self.settings.home / "dbt" / schema
 
     def is_in_store(self, dataset: Dataset) -> bool:
         """Tell whether a dataset lives in the store's own database."""

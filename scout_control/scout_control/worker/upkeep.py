@@ -7,6 +7,7 @@ statement, by whoever acts on it.
 from __future__ import annotations
 
 import logging
+import shutil
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -161,6 +162,7 @@ def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
 def drop_locked(session: Session, site: Site, dataset: Dataset, *, force: bool = False) -> None:
     """Drop the data of a dataset that is locked, and say so in the same transaction."""
     places.drop(site, dataset, force=force)
+    shutil.rmtree(site.dbt_folder(dataset.schema_name), ignore_errors=True)
     datasets.move(
         session,
         dataset.id,
