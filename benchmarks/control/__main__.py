@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -85,8 +86,10 @@ class Cost:
 
     cpu_seconds: float
     wall_seconds: float
+    bytes: int
+    """Peak memory with all that it started, shared pages counted once (PSS)."""
     own_bytes: int
-    """Peak memory of the command itself and of what stands between it and Meltano."""
+    """Peak memory of the command alone as if it shared nothing (RSS)."""
 
 
 def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
@@ -95,8 +98,8 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    peak = [0]
-    watching = threading.Thread(target=_watch, args=(process.pid, peak))
+    peaks = {"bytes": 0, "own_bytes": 0}
+    watching = threading.Thread(target=_watch, args=(psutil.Process(process.pid), peaks))
     watching.start()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -106,33 +109,25 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
     return Cost(
         cpu_seconds=used.ru_utime + used.ru_stime,
         wall_seconds=time.monotonic() - began,
-        own_bytes=peak[0],
+        **peaks,
     )
 
 
-def _watch(pid: int, peak: list[int]) -> None:
-    """Follow how much memory a process and the leashes below it ever had."""
-    while (now := _peak(pid)) is not None:
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        with suppress(OSError):
-            leashes = [each for each in map(int, children.read_text().split()) if _is_leash(each)]
-            now += sum(_peak(each) or 0 for each in leashes)
-        peak[0] = max(peak[0], now)
-        time.sleep(0.1)
+def _watch(command: psutil.Process, peaks: dict[str, int]) -> None:
+    """Follow how much memory a process and all below it take together, until it ends."""
+    with suppress(psutil.NoSuchProcess):
+        while command.status() != psutil.STATUS_ZOMBIE:
+            own = command.memory_full_info()
+            together = own.pss + sum(map(_pss, command.children(recursive=True)))
+            peaks["bytes"] = max(peaks["bytes"], together)
+            peaks["own_bytes"] = max(peaks["own_bytes"], own.rss)
+            time.sleep(0.05)
 
 
-def _peak(pid: int) -> int | None:
-    """Return the most memory that a process ever had, or nothing when it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("VmHWM")]
-    return int(found[0]) * 1024 if found else None
-
-
-def _is_leash(pid: int) -> bool:
-    return b"leash.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+def _pss(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # the latter of one that ends
+        return int(process.memory_full_info().pss)
+    return 0
 
 
 def bare(world: World, path: str) -> tuple[list[str], dict[str, str]]:
@@ -161,7 +156,8 @@ def measure_cost(world: World, rounds: int) -> Iterator[Row]:
     ]
     cpu = statistics.median(ours.cpu_seconds - bare.cpu_seconds for ours, bare in pairs)
     wall = statistics.median(ours.wall_seconds - bare.wall_seconds for ours, bare in pairs)
-    memory = statistics.median(ours.own_bytes for ours, _ in pairs) / 1e6
+    memory = statistics.median(ours.bytes - bare.bytes for ours, bare in pairs) / 1e6
+    own = statistics.median(ours.own_bytes for ours, _ in pairs) / 1e6
     alone = statistics.median(bare.cpu_seconds for _, bare in pairs)
     yield Row(what="processor of a bare `meltano run`", measured=f"{alone:.2f} s")
     yield Row(
@@ -171,11 +167,12 @@ def measure_cost(world: World, rounds: int) -> Iterator[Row]:
         is_met=cpu < 0.3,
     )
     yield Row(
-        what="`scout run` beyond it: memory",
+        what="`scout run` beyond it: memory, shared pages counted once",
         measured=f"{memory:.0f} MB",
         goal="< 60 MB",
         is_met=memory < 60,
     )
+    yield Row(what="memory of its process as if it shared nothing", measured=f"{own:.0f} MB")
     yield Row(what="`scout run` beyond it: time", measured=f"{wall:.2f} s")
 
 
@@ -187,14 +184,14 @@ def measure_throughput(world: World, count: int) -> Iterator[Row]:
         if not path.path.startswith("due"):
             world.scout.datasets.pause(path.path)
     queued = upkeep.start_due(world.scout.site, datetime.now(UTC))
-    began = time.monotonic()
+    began, used = time.monotonic(), children_cpu_seconds()
     workers = [world.start_worker(1, "--until-idle") for _ in range(CORES)]
     peaks = _peaks(workers)
-    ours = time.monotonic() - began
-    began = time.monotonic()
+    ours, our_cpu = time.monotonic() - began, children_cpu_seconds() - used
+    began, used = time.monotonic(), children_cpu_seconds()
     with ThreadPoolExecutor(CORES) as loops:
-        list(loops.map(lambda each: cost_of(*each), others))
-    theirs = time.monotonic() - began
+        list(loops.map(lambda each: run_quietly(*each), others))
+    theirs, their_cpu = time.monotonic() - began, children_cpu_seconds() - used
     runs = [run for path in due for run in world.scout.runs.list(dataset=path)]
     once = [run for run in runs if run.status == "completed" and run.attempt == 1]
     share = theirs / ours
@@ -210,7 +207,26 @@ def measure_throughput(world: World, count: int) -> Iterator[Row]:
         goal="> 90%",
         is_met=share > 0.9,
     )
+    each = (our_cpu - their_cpu) / count
+    yield Row(
+        what="a run by a worker beyond `meltano run`: processor",
+        measured=f"{each:.2f} s",
+        goal="< 0.3 s",
+        is_met=each < 0.3,
+    )
     yield Row(what="memory of a worker", measured=f"{max(peaks) / 1e6:.0f} MB")
+
+
+def run_quietly(command: list[str], environment: dict[str, str]) -> None:
+    """Run a command to its end, which must be a good one."""
+    nowhere = subprocess.DEVNULL
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=nowhere, stderr=nowhere)
+
+
+def children_cpu_seconds() -> float:
+    """Return the processor time of all processes that have ended below this one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _peaks(workers: list[subprocess.Popen[bytes]]) -> list[int]:
