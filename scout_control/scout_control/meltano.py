@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scout_control.errors import ControlError
     from scout_control.rules.runs import Phase
 
+PROGRAMS = Path(sys.executable).parent
 # All that a run gets from our own environment: where programs, certificates and proxies are.
 PASSED_ON = (
     *(
@@ -166,9 +167,8 @@ class Run:
         # does go on is told by the lock that the target holds on the dataset schema.
         command = ["meltano", "run", "--force"]
         command += ["--full-refresh"] if pipeline.full_refresh else []
-        programs = Path(sys.executable).parent
         return subprocess.Popen(  # noqa: S603 - a fixed program; blocks come from the project
-            [*leash.held_by_us(), str(programs / command[0]), *command[1:], *pipeline.blocks],
+            [*leash.held_by_us(), str(PROGRAMS / command[0]), *command[1:], *pipeline.blocks],
             cwd=pipeline.project_root,
             env=environment(pipeline, self.run_id, work),
             stdin=subprocess.DEVNULL,
@@ -181,32 +181,62 @@ class Run:
         )
 
 
-def folders(work: Path) -> dict[str, str]:
-    """Return where Meltano puts its files: else it keeps logs in a home that may be read only."""
+def ask(
+    *words: str,
+    project_root: Path,
+    database_uri: str,
+    work: Path,
+    longest_seconds: float,
+    settings: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Let Meltano do one small thing and answer.
+
+    Raises:
+        subprocess.TimeoutExpired: It gave no answer in time, and was ended.
+    """
+    return subprocess.run(  # noqa: S603 - a fixed program
+        [str(PROGRAMS / "meltano"), *words],
+        cwd=project_root,
+        env=_surroundings(project_root, database_uri, work) | dict(settings or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=longest_seconds,
+        check=False,
+        umask=0o077,
+    )
+
+
+def _surroundings(project_root: Path, database_uri: str, work: Path) -> dict[str, str]:
+    """Return what Meltano is told whatever it does.
+
+    It puts its files below ``work``: else it keeps logs in a home that may be read only.
+    """
+    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     homes = {f"XDG_{kind}_HOME": str(work / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
-    return {"MELTANO_SYS_DIR_ROOT": str(work / "meltano"), **homes}
+    return {
+        **inherited,
+        **homes,
+        "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
+        "MELTANO_PROJECT_ROOT": str(project_root),
+        "MELTANO_SYS_DIR_ROOT": str(work / "meltano"),
+        "MELTANO_DATABASE_URI": database_uri,
+        "MELTANO_AUTO_INSTALL": "false",
+        "NO_COLOR": "1",
+    }
 
 
 def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
     """Build the environment of a run: nothing comes along that is not named here."""
-    programs = Path(sys.executable).parent
-    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {
-        **inherited,
-        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
-        "MELTANO_PROJECT_ROOT": str(pipeline.project_root),
-        **folders(work),
-        "MELTANO_DATABASE_URI": pipeline.database_uri,
+        **_surroundings(pipeline.project_root, pipeline.database_uri, work),
         "MELTANO_ENVIRONMENT": pipeline.environment,
         "MELTANO_RUN_ID": run_id,
         "MELTANO_RUN_STATE_ID_SUFFIX": pipeline.dataset_schema,
         "MELTANO_CLI_LOG_FORMAT": "json",
-        "MELTANO_AUTO_INSTALL": "false",
         "DBT_TARGET_PATH": str(pipeline.dbt_target or work / "dbt"),
         "DBT_LOG_PATH": str(work / "dbt-log"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_USE_COLORS": "false",
-        "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
         "SCOUT_RUN_ID": run_id,
         "SCOUT_DATASET_SCHEMA": pipeline.dataset_schema,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from scout_control import scratch
+from scout_control import meltano, scratch
 from scout_control.credentials import keeping, renewal
 from scout_control.errors import (
     CredentialMissingError,
@@ -18,7 +15,6 @@ from scout_control.errors import (
     RunPausedError,
     ServerError,
 )
-from scout_control.meltano import PASSED_ON, folders
 from scout_control.rules.logins import OAUTH
 from scout_control.store import lookups
 from scout_control.store.locks import holding, of_credential
@@ -33,7 +29,6 @@ if TYPE_CHECKING:
 
 LONGEST_CHECK_SECONDS = 120
 UNKNOWN_OPTION, PAUSED, REFUSED = 2, 75, 77
-PROGRAMS = Path(sys.executable).parent
 
 
 def check(site: Site, source: str, owner: Owner) -> None:
@@ -103,35 +98,28 @@ def _try(
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
     told = {**config, **({"base_url": base_url} if base_url else {}), **fields}
     told.pop(preparing.SELECTED, None)
-    with scratch.directory() as work:
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
-            "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
-            "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
-            **folders(work),
-            "MELTANO_DATABASE_URI": site.meltano_url,
-            "MELTANO_AUTO_INSTALL": "false",
-            **{source_type.variable(name): preparing.as_text(each) for name, each in told.items()},
-        }
-        done = _invoke(site, source_type, "--test", environment)
-        if done.returncode == UNKNOWN_OPTION and b"--test" in done.stderr:
-            done = _invoke(site, source_type, "--discover", environment)
+    variables = {
+        source_type.variable(name): preparing.as_text(value) for name, value in told.items()
+    }
+    done = _invoke(site, source_type, "--test", variables)
+    if done.returncode == UNKNOWN_OPTION and b"--test" in done.stderr:
+        done = _invoke(site, source_type, "--discover", variables)
     return done.returncode
 
 
 def _invoke(
-    site: Site, source_type: SourceType, option: str, environment: Mapping[str, str]
+    site: Site, source_type: SourceType, option: str, variables: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(  # noqa: S603 - a fixed program; the tap is one of meltano.yml
-            [str(PROGRAMS / "meltano"), "invoke", source_type.name, option],
-            cwd=site.settings.project_root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=LONGEST_CHECK_SECONDS,
-            check=False,
-            umask=0o077,
-        )
+        with scratch.directory() as work:
+            return meltano.ask(
+                *("invoke", source_type.name, option),
+                project_root=site.settings.project_root,
+                database_uri=site.meltano_url,
+                work=work,
+                longest_seconds=LONGEST_CHECK_SECONDS,
+                settings=variables,
+            )
     except subprocess.TimeoutExpired:
         raise ServerError(
             f"{source_type.name} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",

@@ -200,7 +200,7 @@ def _or_text(loader: type[Loader]) -> type[Loader]:
             """Return the value, or its text."""
             try:
                 return self._loader.load(data)
-            except (psycopg.DataError, OverflowError, NotImplementedError):
+            except (psycopg.DataError, OverflowError, NotImplementedError):  # the last: odd styles
                 return bytes(data).decode()
 
     return OrText

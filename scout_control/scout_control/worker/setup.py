@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import select
 
+from scout_control import meltano
 from scout_control.errors import ServerError
-from scout_control.meltano import PASSED_ON, folders
 from scout_control.store import audit, migrate
 from scout_control.store.database import driver_connection
 from scout_control.store.models import Connection, ServiceLogin
@@ -85,24 +81,12 @@ def _make_role_and_schema(session: Session, role: str, password: str) -> None:
 
 def _let_meltano_make_its_tables(site: Site) -> None:
     """Let Meltano migrate its own tables now, so that many first runs at once need not."""
-    programs = Path(sys.executable).parent
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= {
-        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
-        "MELTANO_PROJECT_ROOT": str(site.settings.project_root),
-        "MELTANO_DATABASE_URI": site.meltano_url,
-        **folders(site.settings.home),
-        "MELTANO_AUTO_INSTALL": "false",
-        "NO_COLOR": "1",
-    }
-    done = subprocess.run(  # noqa: S603 - a fixed program
-        [str(programs / "meltano"), "state", "list"],
-        cwd=site.settings.project_root,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=MELTANO_SECONDS,
-        check=False,
+    done = meltano.ask(
+        *("state", "list"),
+        project_root=site.settings.project_root,
+        database_uri=site.meltano_url,
+        work=site.settings.home,
+        longest_seconds=MELTANO_SECONDS,
     )
     if done.returncode:
         raise ServerError(
