@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import BigInteger, LargeBinary, Text
 
 SCHEMA = "scout_control"
-VERSION = "0004"
+VERSION = "0007"
 """The newest of ``migrations``, which makes these tables."""
 NAMES = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
