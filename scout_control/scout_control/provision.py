@@ -2,15 +2,17 @@
 
 Isolation is held by the database: the writer may create nothing outside its dataset schema and read
 no other, the reader only reads. The schema itself belongs to control, so that no run can change
-whose it is. Everything may be called again. Knows no run and no source.
+whose it is. The writer may log in while a run lasts, with a password made for that run. Everything
+may be called again, also by several at once. Knows no run and no source.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -25,8 +27,15 @@ if TYPE_CHECKING:
 
     from psycopg import Connection, Cursor
 
+# What Postgres answers when two sessions make the same thing at once; the next try finds it made.
+AT_ONCE = ("23505", "42710", "42P06", "40P01", "XX000")
+TRIES_AT_ONCE, SECONDS_BETWEEN_TRIES = 10, 0.1
+LONGEST_LOGIN = "3 days"  # several times the longest run: what ends a login is the end of its run
+LOGIN = ("user", "password")  # options of a URL that win over what stands before the host
+LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 # First match wins; what Postgres answers is never quoted, since it may hold names of other owners.
 REMEDIES = (
+    ("55P03", "Another session holds a lock there: end it, or run again after it."),
     ("42501", "Give the role that control connects as CREATEROLE, and CREATE on the database."),
     ("53", "The server is out of disk, memory or connections: free some, then run again."),
     ("", "Look into the server's log, then run again."),
@@ -45,11 +54,16 @@ class Place:
 
     def url(self, server_url: str) -> str:
         """Return the server's URL with the writer's login."""
-        parts = urlsplit(server_url)
-        host = parts.netloc.rpartition("@")[2]
-        login = f"{quote(self.writer, safe='')}:{quote(self.password, safe='')}"
-        rest = [(name, value) for name, value in parse_qsl(parts.query) if name != "password"]
-        return urlunsplit(parts._replace(netloc=f"{login}@{host}", query=urlencode(rest, safe="/")))
+        return with_login(server_url, self.writer, self.password)
+
+
+def with_login(server_url: str, user: str, password: str) -> str:
+    """Return the URL of a server with another login."""
+    parts = urlsplit(server_url)
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    rest = [each for each in parts.query.split("&") if each.partition("=")[0] not in LOGIN]
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}", query="&".join(rest)))
 
 
 def provision(server_url: str, dataset: Dataset) -> Place:
@@ -66,15 +80,40 @@ def provision(server_url: str, dataset: Dataset) -> Place:
         writer=writer_role(dataset.schema),
         password=secrets.token_urlsafe(32),
     )
-    try:
-        with connect(server_url) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [place.schema])
-            _check_owner(cursor, place)
-            _make_roles(cursor, place)
-            _make_schema(cursor, place)
-    except psycopg.Error as error:
-        raise _refusal(error, place.schema) from None
+    for tries in range(1, TRIES_AT_ONCE + 1):
+        try:
+            _provision(server_url, place)
+        except psycopg.Error as error:
+            if error.sqlstate not in AT_ONCE or tries == TRIES_AT_ONCE:
+                raise _refusal(error, place.schema) from None
+            time.sleep(SECONDS_BETWEEN_TRIES * tries)
+        else:
+            break
     return place
+
+
+def _provision(server_url: str, place: Place) -> None:
+    with connect(server_url) as connection, connection.cursor() as cursor:
+        _check_owner(cursor, place)
+        _make_roles(cursor, place)
+        _make_schema(cursor, place)
+
+
+def end_login(server_url: str, writer: str) -> None:
+    """Let a writer log in no longer, and end the sessions that it has left.
+
+    Raises:
+        ServerError: The server does not answer, or does not let us.
+    """
+    try:
+        with connect(server_url, autocommit=True) as connection:
+            if connection.execute(HAS_ROLE, [writer]).fetchone() is None:
+                return
+            statement = sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL")
+            connection.execute(statement.format(sql.Identifier(writer)))
+            connection.execute(LEFT_OVER, [writer])
+    except psycopg.Error as error:
+        raise _refusal(error, writer) from None
 
 
 def let_read(
@@ -120,22 +159,27 @@ def _set_members(cursor: Cursor[Any], role: str, wanted: set[str]) -> None:
         cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
 
 
-def connect(server_url: str, *, autocommit: bool = False) -> Connection[Any]:
+def connect(
+    server_url: str,
+    *,
+    autocommit: bool = False,
+    settings: Iterable[sessions.Setting] = sessions.CONTROL,
+    **keywords: Any,
+) -> Connection[Any]:
     """Connect to a server, or say which one does not answer.
 
     As a context it commits at its end, or rolls back after an error, and closes.
     """
     try:
-        told = conninfo_to_dict(server_url).get("options") or ""
-        ours = sessions.options((*sessions.PLAIN, *sessions.LOST_PEER))
         return psycopg.connect(
             server_url,
             connect_timeout=10,
             application_name="scout",
-            options=f"{told} {ours}",
+            options=options(server_url, settings),
             autocommit=autocommit,
             prepare_threshold=None,  # which a pooler of transactions would not forgive
             cursor_factory=psycopg.ClientCursor,  # the server takes no parameters in DDL
+            **keywords,
         )
     except psycopg.OperationalError:
         raise ServerError(
@@ -149,6 +193,16 @@ def connect(server_url: str, *, autocommit: bool = False) -> Connection[Any]:
         ) from None
 
 
+def options(server_url: str, settings: Iterable[sessions.Setting]) -> str:
+    """Return the options of a connection: those that its URL names, and ours, which win.
+
+    They hold from the first moment: not even a driver looks anything up before.
+    """
+    told = conninfo_to_dict(server_url).get("options") or ""
+    return f"{told} {sessions.options(settings)}"
+
+
+HAS_ROLE = "SELECT FROM pg_roles WHERE rolname = %s"
 MEMBERS = """
     SELECT member.rolname
       FROM pg_auth_members
@@ -191,8 +245,12 @@ def _make_roles(cursor: Cursor[Any], place: Place) -> None:
     scrambled = cursor.connection.pgconn.encrypt_password(
         place.password.encode(), place.writer.encode(), b"scram-sha-256"
     )
+    cursor.execute("SELECT (now() + %s::interval)::text", [LONGEST_LOGIN])
+    [(until,)] = cursor.fetchall()
     cursor.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(writer, sql.Literal(scrambled.decode()))
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {} VALID UNTIL {}").format(
+            writer, sql.Literal(scrambled.decode()), sql.Literal(until)
+        )
     )
     for name, value in (("search_path", place.schema), *sessions.PLAIN):
         cursor.execute(

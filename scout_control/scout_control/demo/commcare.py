@@ -5,17 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from psycopg import errors, sql
-
+from scout_control.demo.query import answer
 from scout_control.demo.source import Change, Question, Source
-from scout_control.provision import connect
 
 if TYPE_CHECKING:
     from scout_control.demo.sandbox import Sandbox, Size
 
 EDITED_CASES = 3
 SOME_PREGNANCIES = """
-    SELECT case_id FROM {} WHERE case_type = 'pregnancy' AND NOT closed
+    SELECT case_id FROM cases WHERE case_type = 'pregnancy' AND NOT closed
      ORDER BY md5(case_id || %s) LIMIT %s
 """
 OPEN_PREGNANCIES = """\
@@ -83,13 +81,10 @@ class CommCare(Source):
 
     def new_changes(self, server_url: str, schema: str, number: int) -> list[Change]:
         """Return three edits of cases and a form that visits one of them."""
-        statement = sql.SQL(SOME_PREGNANCIES).format(sql.Identifier(schema, "cases"))
-        with connect(server_url) as connection, connection.cursor() as cursor:
-            try:
-                cursor.execute(statement, [str(number), EDITED_CASES])
-            except errors.UndefinedTable:
-                return []  # nothing was loaded yet
-            ids = [case_id for (case_id,) in cursor.fetchall()]
+        found = answer(server_url, schema, SOME_PREGNANCIES, [str(number), EDITED_CASES])
+        if not found:
+            return []  # nothing was loaded yet
+        ids = [case_id for (case_id,) in found]
         edits: list[Change] = [
             {"action": "edit-case", "case_id": case_id, "properties": {"risk": "high"}}
             for case_id in ids

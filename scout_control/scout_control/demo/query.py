@@ -1,20 +1,53 @@
-"""A question, and its answer from the demo's data."""
+"""What the demo reads of its data, as the reader of the dataset would."""
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
 from psycopg import errors, sql
 
-from scout_control.provision import connect
+from scout_control.loads import Contents
+from scout_control.readers import login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from psycopg import Connection
 
 
-def answer(server_url: str, schema: str, reader: str, query: str) -> list[tuple[object, ...]]:
-    """Ask as the reader of the dataset would, in a transaction that only reads."""
-    with connect(server_url) as connection, connection.cursor() as cursor:
-        connection.read_only = True
-        cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(reader)))
-        cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
+@contextmanager
+def reading(server_url: str, schema: str) -> Iterator[Connection[Any] | None]:
+    """Log in as the reader of the dataset; there is none before its first load."""
+    try:
+        connection = login(server_url, schema)
+    except errors.UndefinedObject:
+        yield None
+        return
+    with closing(connection):
+        yield connection
+
+
+def answer(
+    server_url: str, schema: str, query: str, parameters: Sequence[object] = ()
+) -> list[tuple[object, ...]]:
+    """Ask one question; there is no answer before everything it asks of was loaded."""
+    with reading(server_url, schema) as connection:
+        if connection is None:
+            return []
+        path = sql.SQL("SET search_path TO {}").format(sql.Identifier(schema))
         try:
-            cursor.execute(query)
+            connection.execute(path)
+            return connection.execute(query.encode(), parameters or None).fetchall()
         except (errors.UndefinedTable, errors.UndefinedColumn):
             return []
-        return list(cursor.fetchall())
+
+
+def counts(server_url: str, schema: str, tables: Iterable[str]) -> dict[str, int]:
+    """Count the rows of tables; none where one is not there."""
+    tables = list(tables)
+    with reading(server_url, schema) as connection:
+        if connection is None:
+            return dict.fromkeys(tables, 0)
+        contents = Contents(connection, schema)
+        return {table: contents.count(table) or 0 for table in tables}

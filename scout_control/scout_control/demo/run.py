@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
 
-from scout_control.loads import Load, Loads
+from scout_control.loads import Contents, Load
+from scout_control.readers import login
 from scout_control.worker import once
 
 if TYPE_CHECKING:
@@ -53,20 +55,18 @@ class Watch:
         self.display.done()
 
     def _look(self, schema: str, run_id: str, meltano: int) -> None:
-        loads = Loads(self.server_url, schema)
-        try:
+        with closing(login(self.server_url, schema)) as reader:
+            contents = Contents(reader, schema)
             is_over = False
             while not is_over:
                 is_over = self._over.wait(LOOK_EVERY_SECONDS)
-                self.found = loads.of_run(run_id)
+                self.found = contents.of_runs([run_id]) or []
                 counts = {load.stream: load.rows for load in self.found}
                 if counts:
                     self.display.rows(counts, self.totals)
                 rows = sum(counts.values())
                 if self.is_killer and self.killed_at is None and rows and not is_over:
                     self._kill(meltano, rows)
-        finally:
-            loads.close()
 
     def _kill(self, meltano: int, rows: int) -> None:
         for process in psutil.Process(meltano).children(recursive=True):

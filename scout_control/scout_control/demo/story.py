@@ -16,7 +16,6 @@ from scout_control.demo.connect import Connect
 from scout_control.demo.run import Done, run
 from scout_control.demo.world import Memory, World, started
 from scout_control.errors import RunFailedError
-from scout_control.loads import count_rows
 
 if TYPE_CHECKING:
     from scout_control.demo.display import Display
@@ -160,12 +159,13 @@ def _facts(world: World, done: Done, *, is_first: bool) -> Json:
 
 
 def _show(world: World, done: Done, facts: Json, display: Display) -> None:
-    schema = done.place.schema
+    streams = [load.stream for load in done.loads]
+    counted = query.counts(world.server_url, done.place.schema, streams)
     rows = [
         (
             load.stream,
             load.rows,
-            count_rows(world.server_url, schema, load.stream),
+            counted[load.stream],
             round(load.seconds, 2),
             round(load.rows / load.seconds) if load.seconds else load.rows,
         )
@@ -183,13 +183,11 @@ def _show(world: World, done: Done, facts: Json, display: Display) -> None:
 
 def _rows(world: World) -> dict[str, int]:
     """Count the rows of the streams that are compared with the sandbox."""
-    schema = world.dataset.schema
-    return {name: count_rows(world.server_url, schema, name) for name in world.source.checked}
+    return query.counts(world.server_url, world.dataset.schema, world.source.checked)
 
 
 def _answer(world: World, done: Done) -> list[tuple[object, ...]]:
-    place, question = done.place, world.source.question
-    return query.answer(world.server_url, place.schema, place.reader, question.query)
+    return query.answer(world.server_url, done.place.schema, world.source.question.query)
 
 
 def _counted(counts: object) -> str:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import parse_dsn
 from psycopg2.extras import execute_values
 
 from scout_control.modelling import catalog, documents, generating, package, state
+from scout_control.rules import sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,9 +80,17 @@ class Build:
 
 
 @contextmanager
-def opened(conninfo: str, schema: str) -> Iterator[Cursor]:
+def opened(
+    conninfo: str, schema: str, settings: Iterable[sessions.Setting] = ()
+) -> Iterator[Cursor]:
     """Open a transaction in a dataset schema."""
-    connection = psycopg2.connect(conninfo, application_name="scout models", connect_timeout=10)
+    told = parse_dsn(conninfo).get("options") or ""
+    connection = psycopg2.connect(
+        conninfo,
+        application_name="scout models",
+        connect_timeout=10,
+        options=f"{told} {sessions.options(settings)}",
+    )
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
@@ -184,7 +194,7 @@ def finish(
 
 def describe(conninfo: str, schema: str) -> None:
     """Describe what there is in a dataset schema that no models are built in."""
-    with opened(conninfo, schema) as cursor:
+    with opened(conninfo, schema, sessions.WRITER) as cursor:
         catalog.refresh(cursor, (), ())
 
 

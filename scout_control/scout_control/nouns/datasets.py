@@ -35,6 +35,7 @@ class Datasets:
         with self._site.store.begin() as session:
             if project is not None:
                 lookups.project(session, project)
+            datasets.collect_touches(session)
             found = datasets.of_owner(session, project, user)
             alive = runs.all_alive(session, [each.id for each in found])
             return [views.Dataset.of(each, alive.get(each.id)) for each in found]
@@ -42,6 +43,7 @@ class Datasets:
     def show(self, name: str) -> views.Dataset:
         """Return one dataset: by project/source, project/source/user, schema or id."""
         with self._site.store.begin() as session:
+            datasets.collect_touches(session)
             found = lookups.dataset(session, name)
             return views.Dataset.of(found, runs.alive(session, found.id))
 

@@ -24,6 +24,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano import PASSED_ON
 from scout_control.modelling import building, catalog, generating, package
+from scout_control.rules import sessions
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, of_dataset
 from scout_control.worker import places, reading
@@ -121,7 +122,8 @@ class Models:
                 raise ConflictError(
                     f"A run of {lookups.path(dataset)} is in progress.", "Try again after it."
                 )
-            yield dataset, places.provision(self._site, dataset)
+            with places.provisioned(self._site, dataset, locks) as place:
+                yield dataset, place
 
     def _source_type(self, dataset: Dataset) -> str:
         """Return what the data is of, as the models name it."""
@@ -149,7 +151,7 @@ class Models:
 def _opened(server_url: str, schema: str) -> Iterator[Cursor]:
     """Open a transaction in a dataset schema with the driver of dbt, as what makes models does."""
     try:
-        with building.opened(server_url, schema) as cursor:
+        with building.opened(server_url, schema, sessions.WRITER) as cursor:
             yield cursor
     except psycopg2.Error as error:
         raise ServerError.of_postgres(error, error.pgcode) from None

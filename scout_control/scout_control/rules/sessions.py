@@ -32,11 +32,44 @@ PLAIN: tuple[Setting, ...] = (
     ("timezone", "UTC"),
 )
 """Statements mean what they mean in a database as it comes."""
-
-
-def statements(settings: Iterable[Setting]) -> bytes:
-    """Return the settings as statements of a session."""
-    return "; ".join(f"SET {name} = '{value}'" for name, value in settings).encode()
+SECONDS_TO_WAIT = 10
+"""How long a statement waits for a lock that another session holds."""
+SECONDS_TO_CHANGE_PLACES = 60
+"""How long one waits for another's grants, or for another's migrations."""
+BOUNDED: tuple[Setting, ...] = (
+    ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
+    ("statement_timeout", "10min"),
+    ("idle_in_transaction_session_timeout", "15min"),
+)
+"""No statement lasts for ever, and no process that stands still keeps what it has locked."""
+CATALOG: tuple[Setting, ...] = (("search_path", "pg_catalog,pg_temp"),)
+"""Unqualified names, functions and operators are those of Postgres, whatever others created."""
+CONTROL: tuple[Setting, ...] = (*CATALOG, *PLAIN, *LOST_PEER, *BOUNDED)
+"""A session of control."""
+STORE: tuple[Setting, ...] = (
+    ("search_path", "scout_control,pg_catalog,pg_temp"),
+    *PLAIN,
+    *LOST_PEER,
+    *BOUNDED,
+)
+"""A session of control in its store, where the functions of the queue rely on its schema."""
+READER: tuple[Setting, ...] = (
+    *READABLE,
+    *LOST_PEER,
+    ("default_transaction_read_only", "on"),
+    ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
+    ("statement_timeout", "60s"),
+    ("idle_in_transaction_session_timeout", "15min"),
+)
+"""A session that reads what lies in a dataset schema."""
+INSPECTOR: tuple[Setting, ...] = (*CATALOG, *PLAIN, *READER, ("row_security", "off"))
+"""The same for control itself: a table whose rows depend on a policy is refused, not evaluated."""
+WRITER: tuple[Setting, ...] = (
+    ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
+    ("statement_timeout", "5min"),
+    ("idle_in_transaction_session_timeout", "15min"),
+)
+"""A session of a dataset's writer in which control describes what there is."""
 
 
 def options(settings: Iterable[Setting]) -> str:

@@ -10,13 +10,13 @@ from urllib.parse import unquote
 from weakref import ref
 
 import psycopg
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
 from scout_control.rules import sessions
-from scout_control.store.models import SCHEMA, VERSION
+from scout_control.store.models import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,12 @@ REFUSALS: tuple[tuple[str, type[ControlError], str, str], ...] = (
         "Point SCOUT_DATABASE_URL at the primary.",
     ),
     ("3F000", SettingsError, "The store is not there.", "Run: scout init"),
+    (
+        "55P03",
+        ConflictError,
+        "Something else is at work there and did not end in time.",
+        "Try again in a moment; if it stays so, look for sessions that wait: pg_stat_activity.",
+    ),
     ("42501", ServerError, "The role of the store's URL may not do this.", "See: scout doctor"),
     (
         "53",
@@ -74,8 +80,16 @@ class Store:
         parsed = sqlalchemy_url(url)
         # SQLAlchemy leaves the database's name as it is spelled in an address; libpq does not.
         name = {"dbname": unquote(parsed.database)} if parsed.database else {}
-        self.engine = create_engine(parsed, connect_args=name, pool_pre_ping=True, pool_size=4)
-        event.listen(self.engine, "connect", _prepare)
+        told = parsed.query.get("options") or ""
+        told = told if isinstance(told, str) else " ".join(told)
+        self.engine = create_engine(
+            parsed,
+            # From the first moment: the driver itself looks types up when it connects.
+            connect_args={**name, "options": f"{told} {sessions.options(sessions.STORE)}"},
+            pool_pre_ping=True,
+            pool_size=4,
+            use_native_hstore=False,
+        )
         os.register_at_fork(after_in_child=partial(_leave_to_parent, ref(self.engine)))
         self._is_of_our_version = False
 
@@ -191,11 +205,3 @@ def refusal(error: DBAPIError) -> ControlError:
         f"The store's Postgres failed ({type(origin).__name__}, SQLSTATE {state}).",
         "Look into the server's log, then try again.",
     )
-
-
-def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
-    """Let unqualified names mean the store's schema, in which the queue's functions rely."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET search_path TO {SCHEMA}, pg_catalog")
-        cursor.execute(sessions.statements((*sessions.PLAIN, *sessions.LOST_PEER)))
-    connection.commit()

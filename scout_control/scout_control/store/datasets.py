@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.naming import Dataset as Names
@@ -20,6 +20,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
+# Waits for nobody: what is locked is left to the next time.
+COLLECT = text("""
+    WITH free AS (
+        SELECT id, schema_name FROM scout_control.datasets
+         WHERE schema_name IN (SELECT schema_name FROM scout_control.touches)
+           FOR NO KEY UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM scout_control.touches AS touch
+         WHERE touch.schema_name IN (SELECT schema_name FROM free)
+            OR touched_at < now() - interval '1 day'
+        RETURNING touch.schema_name, touched_at
+    )
+    UPDATE scout_control.datasets AS dataset
+       SET last_activity_at = greatest(last_activity_at, found.touched_at)
+      FROM (SELECT free.id, max(gone.touched_at) AS touched_at
+              FROM free JOIN gone USING (schema_name) GROUP BY free.id) AS found
+     WHERE dataset.id = found.id
+""")
 REFRESHED = (DatasetStatus.PENDING, DatasetStatus.READY, DatasetStatus.ERROR)
 
 
@@ -115,6 +133,11 @@ def touch(session: Session, dataset_id: uuid.UUID, now: datetime) -> None:
         .where(Dataset.id == dataset_id, Dataset.last_activity_at < now)
         .values(last_activity_at=now)
     )
+
+
+def collect_touches(session: Session) -> None:
+    """Remember which datasets readers said they use."""
+    session.execute(COLLECT)
 
 
 def of_owner(session: Session, project_id: str | None, user_id: str | None) -> Sequence[Dataset]:

@@ -1,8 +1,11 @@
-"""Locks that one session of Postgres holds, and that end with it.
+"""Locks that only control can take: rows of the store's own table.
 
-One for a dataset while it is loaded and transformed, one for a credential whose tokens rotate. The
-connection is told to notice quickly that the network is gone, on both of its ends: a worker that
-was cut off must not hold a dataset for hours.
+Whoever may connect to a database may take any advisory lock there, and keep it; these rows only
+control may write. A lock is held by one session of Postgres and ends with it, as it names the
+session: one that Postgres no longer lists holds nothing. One for a dataset while it is loaded and
+transformed, one for a credential whose tokens rotate. The connection is told to notice quickly that
+the network is gone, on both of its ends: a worker that was cut off must not hold a dataset for
+hours.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from sqlalchemy import text
 
 from scout_control.errors import ServerError
+from scout_control.provision import connect
 from scout_control.rules import sessions
 
 if TYPE_CHECKING:
@@ -20,14 +25,47 @@ if TYPE_CHECKING:
 
     from scout_control.store.database import Store
 
-TRY = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))"
+# Which session this is. Not asked together with TAKE: Postgres lists the sessions once in a
+# transaction, and TAKE must see the list as it is when the row is its own to change.
+SESSION = """
+    SELECT pid, backend_start, usename FROM pg_stat_activity WHERE pid = pg_backend_pid()
+"""
+# A session of another role shows when it began to a superuser only: then its number and its role
+# must do. The role keeps others from seeming to be the session of a worker that died.
+TAKE = """
+    INSERT INTO scout_control.locks AS held (name, pid, backend_start, role)
+    VALUES (%(name)s, %(pid)s, %(start)s, %(role)s)
+    ON CONFLICT (name) DO UPDATE
+       SET pid = excluded.pid, backend_start = excluded.backend_start, role = excluded.role
+     WHERE (held.pid, held.backend_start) = (%(own_pid)s, %(own_start)s)
+        OR NOT EXISTS (
+           SELECT FROM pg_stat_activity AS session
+            WHERE session.pid = held.pid AND session.usename = held.role
+              AND coalesce(session.backend_start = held.backend_start, true)
+           )
+    RETURNING true
+"""
+COUNT = """
+    SELECT count(*) FROM scout_control.locks
+     WHERE name = ANY(%(names)s) AND pid = %(pid)s AND backend_start = %(start)s
+"""
+RELEASE = """
+    DELETE FROM scout_control.locks
+     WHERE name = ANY(%(names)s) AND pid = %(pid)s AND backend_start = %(start)s
+"""
+ENTER = text("""
+    INSERT INTO scout_control.locks (name, pid, backend_start, role)
+    VALUES (:name, pg_backend_pid(), now(), current_user)
+""")
+LEAVE = text("DELETE FROM scout_control.locks WHERE name = :name")
+WAIT = text(f"SET LOCAL lock_timeout TO '{sessions.SECONDS_TO_CHANGE_PLACES}s'")
 ON_OUR_SIDE: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 4,
     "tcp_user_timeout": 35_000,
-    "connect_timeout": 10,
 }
+GRANTS = "scout grants"
 
 
 def of_dataset(dataset: object) -> str:
@@ -40,22 +78,35 @@ def of_credential(credential: object) -> str:
     return f"scout credential {credential}"
 
 
+def of_login(dataset: object) -> str:
+    """Return the name of what keeps two from logging in as the reader of a dataset at once."""
+    return f"scout login {dataset}"
+
+
 class Locks:
-    """Locks held by one connection of their own."""
+    """Locks held by the session of one connection."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._held: list[str] = []
-        self._connection = self._connect()
+        self._names: list[str] = []
+        self._connection, self._session = self._connect()
 
     def take(self, name: str) -> bool:
-        """Take a lock if nobody holds it; tell whether it is ours now."""
-        if name in self._held:
+        """Take a lock if nobody holds it; return whether it is ours now."""
+        if name in self._names:
             return True
-        if self._is_taken(name):
-            self._held.append(name)
+        if self._is_taken(name, self._session):
+            self._names.append(name)
             return True
         return False
+
+    def are_ours(self) -> bool:
+        """Return whether all that was taken is still ours."""
+        try:
+            [(count,)] = self.execute(COUNT, {"names": self._names, **self._session})
+        except psycopg.Error:
+            return False
+        return bool(count == len(self._names))
 
     def execute(self, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Execute a statement over the connection that holds the locks: it proves that they hold.
@@ -68,34 +119,33 @@ class Locks:
             return cursor.fetchall() if cursor.description else []
 
     def regain(self) -> bool:
-        """Connect again and take all locks again; tell whether nobody else has them."""
-        self.close()
+        """Connect again and take all locks again; return whether nobody else has them."""
+        before = self._session
+        with suppress(psycopg.Error):
+            self._connection.close()
         try:
-            self._connection = self._connect()
-            return all(self._is_taken(name) for name in self._held)
+            self._connection, self._session = self._connect()
+            return all(self._is_taken(name, before) for name in self._names)
         except (ServerError, psycopg.Error):
             return False
 
     def close(self) -> None:
         """Release everything."""
         with suppress(psycopg.Error):
+            self.execute(RELEASE, {"names": self._names, **self._session})
+        with suppress(psycopg.Error):
             self._connection.close()
 
-    def _is_taken(self, name: str) -> bool:
-        return bool(self.execute(TRY, {"name": name})[0][0])
+    def _is_taken(self, name: str, before: dict[str, Any]) -> bool:
+        own = {"own_pid": before["pid"], "own_start": before["start"]}
+        return bool(self.execute(TAKE, {"name": name, **self._session, **own}))
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        try:
-            connection = psycopg.connect(
-                self._store.driver_url, autocommit=True, prepare_threshold=None, **ON_OUR_SIDE
-            )
-            connection.execute(sessions.statements((*sessions.PLAIN, *sessions.LOST_PEER)))
-        except psycopg.OperationalError:
-            raise ServerError(
-                "The store's Postgres does not answer, or refuses the login.",
-                "Check that it runs, and the user, password and database of SCOUT_DATABASE_URL.",
-            ) from None
-        return connection
+    def _connect(self) -> tuple[psycopg.Connection[Any], dict[str, Any]]:
+        connection = connect(
+            self._store.driver_url, autocommit=True, settings=sessions.STORE, **ON_OUR_SIDE
+        )
+        [(pid, start, role)] = connection.execute(SESSION).fetchall()
+        return connection, {"pid": pid, "start": start, "role": role}
 
 
 @contextmanager
@@ -106,3 +156,19 @@ def holding(store: Store, *names: str) -> Iterator[bool]:
         yield all(locks.take(name) for name in names)
     finally:
         locks.close()
+
+
+@contextmanager
+def alone(store: Store, name: str) -> Iterator[None]:
+    """Do something short that two must not do at once; the second one waits for the first.
+
+    The row is there for this transaction only, and is seen by no other.
+
+    Raises:
+        ConflictError: The first one took too long.
+    """
+    with store.begin() as session:
+        session.execute(WAIT)
+        session.execute(ENTER, {"name": name})
+        yield
+        session.execute(LEAVE, {"name": name})

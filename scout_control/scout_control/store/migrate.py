@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -12,6 +13,8 @@ from alembic.util.exc import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from scout_control.provision import AT_ONCE, SECONDS_BETWEEN_TRIES, TRIES_AT_ONCE
+from scout_control.rules import sessions
 from scout_control.store import queue_schema
 from scout_control.store.database import is_newer, refusal
 from scout_control.store.models import SCHEMA
@@ -19,7 +22,30 @@ from scout_control.store.models import SCHEMA
 if TYPE_CHECKING:
     from scout_control.store.database import Store
 
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scout_control migrations', 0))"
+# Made before the first migration, as Alembic would make it. Each migration locks it, which no other
+# role may, as none has a right on it. Reading stays possible, so that workers continue.
+TABLE = f"{SCHEMA}.alembic_version"
+PREPARATION = (
+    f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
+    f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC",
+    f"""
+    CREATE TABLE IF NOT EXISTS {TABLE} (
+        version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+    )
+    """,
+)
+LOCK = (
+    f"SET LOCAL lock_timeout TO '{sessions.SECONDS_TO_CHANGE_PLACES}s'",
+    "SET LOCAL statement_timeout TO 0",
+    f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE",
+)
+# PUBLIC may execute what is created, unless it is told otherwise.
+IS_OPEN = text(f"""
+    SELECT FROM pg_proc
+     WHERE pronamespace = '{SCHEMA}'::regnamespace
+       AND has_function_privilege('public', oid, 'EXECUTE') LIMIT 1
+""")
+CLOSE = f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {SCHEMA} FROM PUBLIC"
 
 
 def migrate(store: Store, revision: str = "head") -> str:
@@ -29,20 +55,40 @@ def migrate(store: Store, revision: str = "head") -> str:
         ControlError: What the database refused, in words.
     """
     try:
+        _prepare(store)
         with store.engine.begin() as connection:
-            connection.execute(text(LOCK))
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            connection.execute(text(f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC"))
+            for statement in LOCK:
+                connection.execute(text(statement))
             configuration = _configuration()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, revision)
             if revision == "head":
                 queue_schema.upgrade(connection)
+            if connection.execute(IS_OPEN).first() is not None:
+                connection.execute(text(CLOSE))
     except DBAPIError as error:
         raise refusal(error) from None
     except CommandError:
         raise is_newer(version(store)) from None
     return version(store) or ""
+
+
+def _prepare(store: Store) -> None:
+    """Make what is locked, if it is missing; who comes second finds it made."""
+    with store.engine.connect() as connection:
+        if connection.scalar(text("SELECT to_regclass(:table)"), {"table": TABLE}) is not None:
+            return
+    for tries in range(1, TRIES_AT_ONCE + 1):
+        try:
+            with store.engine.begin() as connection:
+                for statement in PREPARATION:
+                    connection.execute(text(statement))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in AT_ONCE or tries == TRIES_AT_ONCE:
+                raise
+            time.sleep(SECONDS_BETWEEN_TRIES * tries)
+        else:
+            return
 
 
 def version(store: Store) -> str | None:

@@ -345,3 +345,24 @@ class ServiceLogin(Base):
     role: Mapped[str] = mapped_column(primary_key=True)
     secrets: Mapped[bytes]
     """Ciphertext."""
+
+
+class Lock(Base):
+    """A lock, and the session of Postgres that holds it; over when the session is."""
+
+    __tablename__ = "locks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    pid: Mapped[int]
+    backend_start: Mapped[datetime]
+    role: Mapped[str]
+
+
+class Touch(Base):
+    """A dataset that a reader said it uses; soon moved to the dataset itself."""
+
+    __tablename__ = "touches"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    schema_name: Mapped[str]
+    touched_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,59 +1,58 @@
-"""Reads a dataset schema after a run: only what is committed counts."""
+"""Reads a dataset schema after a run, as its query role: only what is committed counts."""
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from psycopg import errors, sql
-
-from scout_control.provision import connect
+from scout_control.errors import ControlError
+from scout_control.loads import LONGEST_READING_SECONDS, Contents
+from scout_control.readers import bounded
+from scout_control.worker import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from psycopg import Cursor
+    from scout_control.store.models import Dataset
+    from scout_control.worker.site import Site
 
-TABLES = """
-    SELECT DISTINCT stream FROM {}._scout_loads
-     WHERE to_regclass(format('%%I.%%I', %s::text, stream)) IS NOT NULL
-     ORDER BY stream
-"""
-LONGEST_COUNT = "60s"
-MOST_ROWS_KEPT = 2000
+log = logging.getLogger(__name__)
 
 
-def count_all(server_url: str, schema: str) -> dict[str, int | None]:
-    """Return how many rows each loaded table holds; nothing for one that takes too long."""
-    with connect(server_url, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout TO %s", [LONGEST_COUNT])
-        try:
-            cursor.execute(sql.SQL(TABLES).format(sql.Identifier(schema)), [schema])
-        except (errors.UndefinedTable, errors.InvalidSchemaName):
-            return {}
-        tables = [table for (table,) in cursor.fetchall()]
-        return {table: _count(cursor, schema, table) for table in tables}
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What a run left; what is unknown is nothing."""
+
+    rows_loaded: Mapping[str, int] | None = None
+    row_counts: Mapping[str, int | None] | None = None
+    documents: Mapping[str, list[Any]] = field(default_factory=dict)
 
 
-def content(server_url: str, schema: str, tables: Iterable[str]) -> dict[str, list[Any]]:
-    """Return the rows of small tables that describe a source."""
-    found: dict[str, list[Any]] = {}
-    with connect(server_url, autocommit=True) as connection, connection.cursor() as cursor:
-        for table in tables:
-            names = sql.Identifier(schema, table)
-            statement = sql.SQL("SELECT to_jsonb(t) FROM {} AS t LIMIT %s").format(names)
-            try:
-                cursor.execute(statement, [MOST_ROWS_KEPT])
-            except errors.UndefinedTable:
-                continue
-            found[table] = [row for (row,) in cursor.fetchall()]
-    return found
-
-
-def _count(cursor: Cursor[Any], schema: str, table: str) -> int | None:
-    statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
+def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str]) -> Committed:
+    """Return what runs have committed, how much there is now, and the rows of some tables."""
     try:
-        cursor.execute(statement)
-    except errors.QueryCanceled:
+        with closing(reading.login_for_control(site, dataset)) as reader:
+            contents = Contents(reader, dataset.schema_name)
+            with bounded(reader, site.server_url_of(dataset), LONGEST_READING_SECONDS):
+                return Committed(
+                    rows_loaded=_rows_loaded(contents, runs),
+                    row_counts=contents.counts(),
+                    documents=contents.documents(tables),
+                )
+    except ControlError as error:
+        log.warning("not_read schema=%s: %s", dataset.schema_name, error.cause)
+        return Committed()
+
+
+def _rows_loaded(contents: Contents, runs: Sequence[str]) -> Mapping[str, int] | None:
+    """Return what all attempts have committed of each stream."""
+    loads = contents.of_runs(runs)
+    if loads is None:
         return None
-    found = cursor.fetchone()
-    return int(found[0]) if found else None
+    rows: Counter[str] = Counter()
+    for load in loads:
+        rows[load.stream] += load.rows
+    return rows

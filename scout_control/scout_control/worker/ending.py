@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from scout_control.worker.site import Site
 
 SHORTEST_PAUSE = timedelta(seconds=30)
+NOT_COUNTED = (
+    "What the run loaded could not be counted: the tables of the dataset schema are not as the "
+    "target makes them, or could not be read. See the log."
+)
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
@@ -44,8 +48,10 @@ class Facts:
     is_partial: bool = False
     transform_error: str | None = None
     resume_at: str | None = None
-    rows_loaded: Mapping[str, int] = field(default_factory=dict)
-    row_counts: Mapping[str, int | None] = field(default_factory=dict)
+    rows_loaded: Mapping[str, int] | None = field(default_factory=dict)
+    """Nothing when it is unknown."""
+    row_counts: Mapping[str, int | None] | None = field(default_factory=dict)
+    """Nothing when it is unknown."""
     streams: Mapping[str, str] = field(default_factory=dict)
     catalog: Mapping[str, Any] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -119,7 +125,7 @@ def _status(facts: Facts) -> RunStatus:
 
 def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
     is_failure = facts.error is not None and (facts.is_partial or not facts.transform_error)
-    rows = {**run.rows_loaded, **facts.rows_loaded}  # the latter count all attempts
+    rows = {**run.rows_loaded, **(facts.rows_loaded or {})}  # the latter count all attempts
     result = {
         "status": str(then),
         "run_id": str(run.id),
@@ -131,6 +137,8 @@ def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
         },
         "rows_loaded": sum(rows.values()),
     }
+    if facts.rows_loaded is None or facts.row_counts is None:
+        result["warning"] = NOT_COUNTED
     if facts.transform_error:
         result["transform_error"] = facts.transform_error
     if is_failure and facts.error:
@@ -155,8 +163,8 @@ def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now:
     _remember_use(session, run, then, now)
     interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
     values: dict[str, Any] = {"sync_error": str(facts.error) if facts.error else None}
-    if facts.row_counts:
-        values["row_counts"] = dict(facts.row_counts)
+    if facts.row_counts or facts.row_counts is None:
+        values["row_counts"] = dict(facts.row_counts or {})
     if then == RunStatus.COMPLETED:
         values |= {
             "failures": 0,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import uuid
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,9 +21,7 @@ from scout_control.errors import (
     ControlError,
     NotFoundError,
     RunFailedError,
-    ServerError,
 )
-from scout_control.loads import Loads
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
 from scout_control.rules import catalogs, outcomes
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from scout_control.plugins import SourceType
     from scout_control.provision import Place
     from scout_control.store.models import Run
     from scout_control.worker.preparing import Preparation
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=20)
+LONGEST_DESCRIBING_SECONDS = 300.0
 LONGEST_RUN_SECONDS = 24 * 3600.0
 MESSAGES = {
     Phase.LOADING: "Loading from {source}",
@@ -169,9 +169,22 @@ def _work(
     """Do the run; tell whether its end is ours to write down."""
     schema = run.dataset.schema_name
     caller.on_step(Step(phase=Phase.PROVISIONING, message=f"Provisioning {schema}"))
-    place = places.provision(site, run.dataset)
-    if run.is_full_refresh and run.attempt == 1:
-        places.forget_state(site, schema)  # later attempts go on where this one stops
+    with places.provisioned(site, run.dataset, locks) as place:
+        if run.is_full_refresh and run.attempt == 1:
+            places.forget_state(site, schema)  # later attempts go on where this one stops
+        return _load(site, run, caller, locks, preparation, place, facts)
+
+
+def _load(
+    site: Site,
+    run: Run,
+    caller: Caller,
+    locks: Locks,
+    preparation: Preparation,
+    place: Place,
+    facts: Facts,
+) -> bool:
+    """Load and transform; return whether the end of the run is ours to write down."""
     pipeline = preparing.pipeline(site, run, preparation, place, caller.log_file)
     transforms = preparation.source_type.transforms
     meltano = MeltanoRun(pipeline, attempts(run)[-1])
@@ -182,7 +195,7 @@ def _work(
     ended = _follow(meltano, watch, caller, told, has_transforms=bool(transforms))
     if not _is_ours_to_end(site, run, caller, watch):
         return False
-    _take_facts(site, run, ended, watch, facts)
+    _take_facts(site, run, preparation.source_type, ended, watch, facts)
     if transforms and ended.error and facts.is_partial:
         # Meltano leaves the models out when a stream failed; those of the others are wanted.
         rest = MeltanoRun(replace(pipeline, blocks=transforms, is_continued=True), meltano.run_id)
@@ -194,11 +207,7 @@ def _work(
         if ended.error:
             facts.transform_error = ended.log.transform_error or ended.error.cause
     if not transforms:
-        _describe(place, site.server_url_of(run.dataset))
-    if preparation.source_type.metadata_streams and not facts.error:
-        facts.content = counting.content(
-            site.server_url_of(run.dataset), schema, preparation.source_type.metadata_streams
-        )
+        _describe(site, run, place)
     return True
 
 
@@ -253,16 +262,23 @@ def _teller(
     return tell
 
 
-def _describe(place: Place, server_url: str) -> None:
-    """Say what tables there are, for a source that no transform does it for."""
+def _describe(site: Site, run: Run, place: Place) -> None:
+    """Say what tables there are, for a source that no transform does it for.
+
+    As the writer, who may have put anything there: after a while its login is ended.
+    """
     import psycopg2  # noqa: PLC0415 - takes a moment to load
 
     from scout_control.modelling import building  # noqa: PLC0415 - the same
 
+    until = threading.Timer(LONGEST_DESCRIBING_SECONDS, places.end_login, (site, run.dataset))
+    until.start()
     try:
-        building.describe(place.url(server_url), place.schema)
+        building.describe(place.url(site.server_url_of(run.dataset)), place.schema)
     except psycopg2.Error as error:
         log.warning("not_described schema=%s error=%s", place.schema, type(error).__name__)
+    finally:
+        until.cancel()
 
 
 def attempts(run: Run) -> list[str]:
@@ -270,35 +286,23 @@ def attempts(run: Run) -> list[str]:
     return [str(uuid.uuid5(run.id, str(number))) for number in range(1, run.attempt + 1)]
 
 
-def _take_facts(site: Site, run: Run, ended: Ended, watch: Watch, facts: Facts) -> None:
+def _take_facts(
+    site: Site, run: Run, source_type: SourceType, ended: Ended, watch: Watch, facts: Facts
+) -> None:
     facts.error = ended.error
     facts.transform_error = ended.log.transform_error if facts.error else None
     facts.resume_at = ended.log.resume_at
     facts.streams = ended.log.streams
     facts.is_partial = facts.error is not None and outcomes.is_partial(ended.log, facts.error)
     facts.catalog = catalogs.streams(watch.catalog)
-    server_url, schema = site.server_url_of(run.dataset), run.dataset.schema_name
-    try:
-        facts.rows_loaded = _rows_loaded(server_url, schema, attempts(run))
-        facts.row_counts = counting.count_all(server_url, schema)
-    except ServerError as error:
-        log.warning("rows_not_counted run=%s: %s", run.id, error.cause)
+    tables = () if facts.error else source_type.metadata_streams
+    committed = counting.read(site, run.dataset, attempts(run), tables)
+    facts.rows_loaded, facts.row_counts = committed.rows_loaded, committed.row_counts
     if facts.error is None:
         facts.error = preparing.unknown_streams(run.dataset, catalogs.ids(facts.catalog))
-        facts.is_partial = facts.error is not None and any(facts.rows_loaded.values())
-
-
-def _rows_loaded(server_url: str, schema: str, names: list[str]) -> Counter[str]:
-    """Return what all attempts have committed of each stream."""
-    rows: Counter[str] = Counter()
-    loads = Loads(server_url, schema)
-    try:
-        for name in names:
-            for load in loads.of_run(name):
-                rows[load.stream] += load.rows
-    finally:
-        loads.close()
-    return rows
+        facts.is_partial = facts.error is not None and any((facts.rows_loaded or {}).values())
+    if facts.error is None:
+        facts.content = committed.documents
 
 
 def cancel(site: Site, run_id: str) -> Run:

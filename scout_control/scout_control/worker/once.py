@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scout_control.meltano import Pipeline, Run
-from scout_control.provision import Place, provision
+from scout_control.provision import Place, end_login, provision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,9 +60,12 @@ def work(
         ServerError: The database does not answer or does not let us; nothing was started.
     """
     place = provision(job.server_url, job.dataset)
-    with Run(_pipeline(job, place)).started() as run:
-        on_start(place, run)
-        ended = run.follow(on_progress, timeout)
+    try:
+        with Run(_pipeline(job, place)).started() as run:
+            on_start(place, run)
+            ended = run.follow(on_progress, timeout)
+    finally:
+        end_login(job.server_url, place.writer)
     return Result(place=place, ended=ended, error=ended.error)
 
 

@@ -7,32 +7,33 @@ from a worker that died or was cut off, and are ended.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
 from scout_control import provision as provisioning
-from scout_control.errors import ConflictError, OwnershipError, ServerError
+from scout_control.errors import ConflictError, ControlError, OwnershipError, ServerError
 from scout_control.rules.naming import query_role, reader_role, writer_role
 from scout_control.store.datasets import names
+from scout_control.store.locks import GRANTS, alone
 from scout_control.store.models import SCHEMA
 from scout_control.worker.site import MELTANO_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from psycopg import Cursor
 
     from scout_control.provision import Place
+    from scout_control.store.locks import Locks
     from scout_control.store.models import Dataset
     from scout_control.worker.site import Site
 
 log = logging.getLogger(__name__)
 
-LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-GRANTING = "SELECT pg_advisory_xact_lock(hashtextextended('scout grants', 0))"
+CAN_LOG_IN = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname = ANY(%s)"
 LET_TOUCH = (
     "GRANT USAGE ON SCHEMA {store} TO {reader}",
     "GRANT EXECUTE ON FUNCTION {store}.touch(text) TO {reader}",
@@ -65,6 +66,44 @@ FORGET_STATE = (
 )
 
 
+@contextmanager
+def provisioned(site: Site, dataset: Dataset, locks: Locks) -> Iterator[Place]:
+    """Give the login of a dataset's writer, and end it when it is no longer needed.
+
+    A worker that lost the dataset's lock meanwhile leaves that to the one that has it.
+
+    Raises:
+        ControlError: The server does not answer, does not let us, or the schema is another's.
+    """
+    try:
+        yield provision(site, dataset)
+    finally:
+        if locks.are_ours():
+            end_login(site, dataset)
+
+
+def end_login(site: Site, dataset: Dataset) -> None:
+    """End the login of a dataset's writer; one that is left is ended by upkeep."""
+    try:
+        provisioning.end_login(site.server_url_of(dataset), writer_role(dataset.schema_name))
+    except ControlError as error:
+        log.warning("login_not_ended schema=%s: %s", dataset.schema_name, error.cause)
+
+
+def open_logins(site: Site, all_datasets: Iterable[Dataset]) -> list[Dataset]:
+    """Return the datasets whose writer may log in now."""
+    by_url: dict[str, dict[str, Dataset]] = {}
+    for dataset in all_datasets:
+        roles = by_url.setdefault(site.server_url_of(dataset), {})
+        roles[writer_role(dataset.schema_name)] = dataset
+    found: list[Dataset] = []
+    for url, roles in by_url.items():
+        with suppress(ControlError, psycopg.Error), _cursor(url) as cursor:
+            cursor.execute(CAN_LOG_IN, [sorted(roles)])
+            found += [roles[name] for (name,) in cursor.fetchall()]
+    return found
+
+
 def provision(site: Site, dataset: Dataset) -> Place:
     """Make sure that the place is there, for exactly its readers, and that nobody else writes.
 
@@ -76,9 +115,9 @@ def provision(site: Site, dataset: Dataset) -> Place:
     place = provisioning.provision(server_url, names(dataset))
     try:
         with _cursor(server_url) as cursor:
-            cursor.execute(LEFT_OVER, [place.writer])
+            cursor.execute(provisioning.LEFT_OVER, [place.writer])
             if site.is_in_store(dataset):
-                _let_touch(cursor, place.reader)
+                _let_touch(site, cursor, place.reader)
             cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [query_role(place.schema)])
             is_queried = cursor.fetchone() is not None
     except psycopg.Error as error:
@@ -123,8 +162,12 @@ def drop(site: Site, dataset: Dataset, *, force: bool = False) -> None:
     """
     forget_state(site, dataset.schema_name)
     try:
-        with _cursor(site.server_url_of(dataset)) as cursor:
-            _drop(cursor, dataset, force=force)
+        with ExitStack() as at_the_end:
+            cursor = at_the_end.enter_context(_cursor(site.server_url_of(dataset)))
+            _drop_schema(cursor, dataset, force=force)
+            at_the_end.enter_context(alone(site.store, GRANTS))
+            _drop_roles(cursor, dataset.schema_name)
+            cursor.connection.commit()
     except psycopg.Error as error:
         raise ServerError(
             f"Postgres did not drop {dataset.schema_name} "
@@ -139,7 +182,7 @@ def dependents(cursor: Cursor[Any], schema: str) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
-def _drop(cursor: Cursor[Any], dataset: Dataset, *, force: bool) -> None:
+def _drop_schema(cursor: Cursor[Any], dataset: Dataset, *, force: bool) -> None:
     schema = dataset.schema_name
     cursor.execute(
         "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
@@ -155,9 +198,12 @@ def _drop(cursor: Cursor[Any], dataset: Dataset, *, force: bool) -> None:
             f"{', '.join(hanging)} would be dropped together with {schema}.",
             "Drop them first, or use --force.",
         )
-    cursor.execute(GRANTING)
-    cursor.execute(LEFT_OVER, [writer_role(schema)])
+    cursor.execute(provisioning.LEFT_OVER, [writer_role(schema)])
     cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+
+
+def _drop_roles(cursor: Cursor[Any], schema: str) -> None:
+    """Drop the roles of a dataset; one at a time, for their grants change the same rows."""
     for role in (writer_role(schema), query_role(schema), reader_role(schema)):
         cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
         if cursor.fetchone() is not None:
@@ -174,12 +220,13 @@ def _cursor(url: str) -> Iterator[Cursor[Any]]:
         yield opened
 
 
-def _let_touch(cursor: Cursor[Any], reader: str) -> None:
+def _let_touch(site: Site, cursor: Cursor[Any], reader: str) -> None:
     """Let readers call the touch function; one grant at a time, for they change the same rows."""
     cursor.execute("SELECT has_schema_privilege(%s, %s, 'USAGE')", [reader, SCHEMA])
     if cursor.fetchone() == (True,):
         return
-    cursor.execute(GRANTING)
     names_of = {"store": sql.Identifier(SCHEMA), "reader": sql.Identifier(reader)}
-    for statement in LET_TOUCH:
-        cursor.execute(sql.SQL(statement).format(**names_of))
+    with alone(site.store, GRANTS):
+        for statement in LET_TOUCH:
+            cursor.execute(sql.SQL(statement).format(**names_of))
+        cursor.connection.commit()

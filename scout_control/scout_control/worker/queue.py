@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from scout_control.provision import options
 from scout_control.rules import sessions
 from scout_control.store.database import driver_connection
-from scout_control.store.models import SCHEMA
 
 if TYPE_CHECKING:
     import uuid
@@ -55,10 +55,10 @@ def connector(store: Store, **pool: Any) -> PsycopgConnector:
     """Return the way to the queue's tables, which are in the store's schema."""
     from procrastinate import PsycopgConnector  # noqa: PLC0415 - takes a moment to load
 
-    settings = (("search_path", SCHEMA), *sessions.PLAIN, *sessions.LOST_PEER)
+    told = options(store.driver_url, sessions.STORE)
     return PsycopgConnector(
         conninfo=store.driver_url,
-        kwargs={"options": sessions.options(settings), "application_name": "scout queue"},
+        kwargs={"options": told, "application_name": "scout queue"},
         **pool,
     )
 

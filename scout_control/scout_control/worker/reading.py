@@ -6,8 +6,6 @@ logged in as somebody else and then changed its role could change it back.
 
 from __future__ import annotations
 
-import secrets
-import threading
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +13,6 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
 from psycopg.adapt import Loader
 from psycopg.types.datetime import (
     DateLoader,
@@ -25,16 +22,17 @@ from psycopg.types.datetime import (
 )
 from sqlalchemy import select
 
+from scout_control import readers
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
-from scout_control.provision import connect
 from scout_control.rules import sessions
-from scout_control.rules.naming import query_role, reader_role
 from scout_control.rules.runs import DatasetStatus
 from scout_control.store import datasets, lookups
+from scout_control.store.locks import alone, of_login
 from scout_control.store.models import Dataset, ProjectSource
-from scout_control.worker.site import with_login
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from psycopg.abc import AdaptContext, Buffer
     from sqlalchemy import ColumnElement
 
@@ -49,10 +47,6 @@ BEYOND_PYTHON = (
     ("timestamp", TimestampLoader),
     ("timestamptz", TimestamptzLoader),
     ("interval", IntervalLoader),
-)
-SETTINGS = (
-    "ALTER ROLE {role} SET default_transaction_read_only TO on",
-    "ALTER ROLE {role} SET search_path TO {schema}",
 )
 
 
@@ -93,13 +87,12 @@ def query(
         dataset = lookups.dataset(session, name)
         check_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
-    with closing(login(site, dataset)) as connection:
-        timer = threading.Timer(longest_seconds + 1, connection.cancel_safe)
-        timer.start()
-        try:
-            return _ask(connection, statement, most_rows, longest_seconds)
-        finally:
-            timer.cancel()
+    server_url = site.server_url_of(dataset)
+    with (
+        closing(login(site, dataset)) as connection,
+        readers.bounded(connection, server_url, longest_seconds + 1),
+    ):
+        return _ask(connection, statement, most_rows, longest_seconds)
 
 
 def touch(site: Site, name: str) -> Dataset:
@@ -175,7 +168,7 @@ def _ask(
             columns = [column.name for column in cursor.description or ()]
     except UnicodeEncodeError:
         raise QueryError("The query is not UTF-8.", "Correct it.") from None
-    except psycopg.errors.QueryCanceled:
+    except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
         raise QueryError(
             f"The query took longer than {longest_seconds:g} seconds.",
             "Narrow it down, or give it more time.",
@@ -213,46 +206,29 @@ def login(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
         SettingsError: The dataset was never loaded, or its data is gone.
         ServerError: The server does not answer, or lets no reader in.
     """
-    server_url = site.server_url_of(dataset)
-    role, password = query_role(dataset.schema_name), secrets.token_urlsafe(32)
+    return _login(site, dataset, sessions.READER)
+
+
+def login_for_control(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
+    """Log in as the dataset's reader for what control itself wants to know of it.
+
+    Raises:
+        SettingsError: The dataset was never loaded, or its data is gone.
+        ServerError: The server does not answer, or lets no reader in.
+    """
+    return _login(site, dataset, sessions.INSPECTOR)
+
+
+def _login(
+    site: Site, dataset: Dataset, settings: Iterable[sessions.Setting]
+) -> psycopg.Connection[Any]:
     try:
-        with connect(server_url, autocommit=True) as control:
-            control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [role])
-            with control.transaction():
-                _make_role(control, dataset.schema_name, role, password)
-            reader = psycopg.connect(
-                with_login(server_url, role, password),
-                connect_timeout=10,
-                application_name="scout query",
-            )
-            reader.execute(sessions.statements(sessions.READABLE))
-            reader.commit()
-            return reader
-    except psycopg.OperationalError:
-        raise ServerError(
-            "The dataset's server does not answer, or lets no reader in.",
-            "Check that it runs, and that pg_hba.conf lets roles log in by password.",
-        ) from None
+        with alone(site.store, of_login(dataset.id)):
+            return readers.login(site.server_url_of(dataset), dataset.schema_name, settings)
     except psycopg.errors.UndefinedObject:
         raise SettingsError(
             f"{lookups.path(dataset)} has no reader role.",
             f"Load it: scout run {quote(lookups.path(dataset))}",
         ) from None
-
-
-def _make_role(control: psycopg.Connection[Any], schema: str, role: str, password: str) -> None:
-    names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
-    if control.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
-        control.execute(sql.SQL("CREATE ROLE {role} NOLOGIN").format(**names))
-        for setting in SETTINGS:
-            control.execute(sql.SQL(setting).format(**names))
-    reader = sql.Identifier(reader_role(schema))
-    control.execute(sql.SQL("GRANT {reader} TO {role}").format(reader=reader, **names))
-    scrambled = control.pgconn.encrypt_password(
-        password.encode(), role.encode(), b"scram-sha-256"
-    ).decode()
-    control.execute(
-        sql.SQL("ALTER ROLE {role} LOGIN PASSWORD {password}").format(
-            password=sql.Literal(scrambled), **names
-        )
-    )
+    except psycopg.Error as error:
+        raise ServerError.of_postgres(error, error.sqlstate) from None

@@ -13,6 +13,7 @@ from scout_control import embedded
 from scout_control.credentials.encryption import Keyring
 from scout_control.errors import SettingsError
 from scout_control.plugins import Plugins
+from scout_control.provision import with_login
 from scout_control.settings import Settings
 from scout_control.store.database import Store
 from scout_control.store.models import Connection, Dataset, ServiceLogin
@@ -139,11 +140,3 @@ class Site:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def with_login(url: str, user: str, password: str) -> str:
-    """Return a URL with another login."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))

@@ -12,6 +12,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from scout_control.credentials import renewal
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry, schedule
@@ -50,6 +52,7 @@ def take_over(site: Site, now: datetime) -> int:
     """Put runs whose worker died back into the queue; return how many."""
     salvage.clean_up(site)
     with site.store.begin() as session:
+        datasets.collect_touches(session)
         silent = runs.dead(session, now - expiry.DEAD_AFTER)
     return sum(_take_over_free(site, run, now) for run in silent)
 
@@ -64,6 +67,7 @@ def _take_over_free(site: Site, run: Run, now: datetime) -> int:
     with holding(site.store, of_dataset(run.dataset_id)) as is_free:
         if not is_free:
             return 0  # its worker lives after all, or another one has it
+        places.end_login(site, run.dataset)
         with site.store.begin() as session:
             return _take_over(session, site, run, now)
 
@@ -115,6 +119,7 @@ def ask_again(site: Site, now: datetime) -> int:
 def expire(site: Site, now: datetime, idle: timedelta) -> int:
     """Drop the data of datasets that nobody used for ``idle``; return how many."""
     with site.store.begin() as session:
+        datasets.collect_touches(session)
         found = datasets.idle(session, now - idle)
     return sum(_expire(site, dataset_id, now, idle) for dataset_id in found)
 
@@ -127,6 +132,7 @@ def _expire(site: Site, dataset_id: uuid.UUID, now: datetime, idle: timedelta) -
         try:
             with site.store.begin() as session:
                 dataset = datasets.lock(session, dataset_id)
+                datasets.collect_touches(session)
                 if dataset is None or not _is_over(session, dataset, now, idle):
                     return False
                 drop_locked(session, site, dataset)
@@ -137,6 +143,7 @@ def _expire(site: Site, dataset_id: uuid.UUID, now: datetime, idle: timedelta) -
 
 
 def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta) -> bool:
+    session.refresh(dataset, ["last_activity_at"])
     return (
         dataset.status in dataset_before(DatasetStatus.EXPIRED)
         and expiry.is_inactive(dataset.last_activity_at, idle, now)
@@ -184,6 +191,20 @@ def renew_tokens(site: Site, now: datetime) -> dict[str, int]:
     return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
 
 
+def end_logins(site: Site) -> int:
+    """End logins of writers that no run needs: what ended their runs could not; return how many."""
+    with site.store.begin() as session:
+        found = session.scalars(select(Dataset)).all()
+    return sum(_end_login(site, dataset) for dataset in places.open_logins(site, found))
+
+
+def _end_login(site: Site, dataset: Dataset) -> bool:
+    with holding(site.store, of_dataset(dataset.id)) as is_free:
+        if is_free:
+            places.end_login(site, dataset)
+    return is_free
+
+
 def purge(site: Site, now: datetime) -> None:
     """Forget old runs, events and jobs."""
     before = now - expiry.KEEP_HISTORY
@@ -204,4 +225,5 @@ def tick(site: Site, idle: timedelta) -> dict[str, int]:
         **{f"tokens_{name}": count for name, count in renew_tokens(site, now).items()},
     }
     purge(site, now)
+    end_logins(site)
     return done

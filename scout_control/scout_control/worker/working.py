@@ -195,6 +195,7 @@ def _add_tasks(
         ("start due", EVERY_5_MINUTES, lambda now: upkeep.start_due(site, now)),
         ("renew tokens", EVERY_15_MINUTES, lambda now: upkeep.renew_tokens(site, now)),
         ("expire", HOURLY, lambda now: upkeep.expire(site, now, options.idle)),
+        ("end logins", HOURLY, lambda _: upkeep.end_logins(site)),
         ("purge", DAILY, lambda now: upkeep.purge(site, now)),
     )
     for name, cron, do in rounds:

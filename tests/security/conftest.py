@@ -1,0 +1,160 @@
+"""Attacks go through control: an installation as people run it, with two owners.
+
+`world` has its store on a server whose superuser it does not know: control's role may make roles
+and owns its database, no more. `world.owner("river")` is an owner with a loaded dataset of its
+own; `world.act_before_reads(path, *statements)` executes statements as the writer of that dataset
+in each later run, after the load and before control reads what came of it; `world.ask(statement)`
+looks as the superuser; `world.fingerprint()` is what no attack may change.
+`@on_each_server` runs the tests of a module on Debian's PostgreSQL 15 too.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+from scout_control.rules.naming import query_role, reader_role, writer_role
+from support.installations import Installation, installed
+
+from scout_control import embedded
+
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+EMBEDDED, OLDER = "embedded", "15"
+SERVERS = [EMBEDDED, *([OLDER] if DEBIAN.is_dir() else [])]
+PASSWORD = "of-controls-role"
+# What stands in the store and of roles, but for moments and what runs write down.
+FINGERPRINTS = (
+    "SELECT name, source_type, base_url, config::text FROM scout_control.sources ORDER BY 1",
+    "SELECT secrets, is_valid FROM scout_control.credentials ORDER BY id",
+    "SELECT schema_name, owner, readers FROM scout_control.datasets ORDER BY 1",
+    "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'scout_control'::regnamespace "
+    "ORDER BY 1, 2",
+    "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'scout_control'::regnamespace "
+    "ORDER BY 1",
+    "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles "
+    "WHERE (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls) ORDER BY 1",
+    "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members "
+    "WHERE member::regrole::text <> '{control}' AND roleid::regrole::text LIKE 'data_%' "
+    "AND member::regrole::text NOT LIKE '%_query' ORDER BY 1, 2",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """An owner with a loaded dataset."""
+
+    path: str
+    schema: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Return its roles and its schema, to format statements with."""
+        of = {"reader": reader_role, "writer": writer_role, "query": query_role}
+        return {"schema": self.schema} | {kind: role(self.schema) for kind, role in of.items()}
+
+
+@dataclass
+class World(Installation):
+    """An installation under attack."""
+
+    superuser: str = ""
+    control: str = ""
+
+    def owner(self, project: str) -> Owner:
+        """Return an owner with a dataset of its own, loaded once."""
+        path = self.dataset(project)
+        run = self.scout.run(path)
+        assert run.status == "completed", run
+        return Owner(path=path, schema=run.schema)
+
+    def ask(self, statement: str, *values: object) -> list[tuple]:
+        """Return what the superuser finds."""
+        with self.session(self.superuser) as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def session(self, url: str):
+        """Open a session whose statements commit at once."""
+        with closing(psycopg2.connect(url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                yield cursor
+
+    @contextmanager
+    def session_of(self, role: str):
+        """Open a session of a role that may log in for its time."""
+        self.ask(f"""ALTER ROLE "{role}" LOGIN PASSWORD '{PASSWORD}'""")
+        try:
+            with self.session(_with_role(self.superuser, role)) as cursor:
+                yield cursor
+        finally:
+            self.ask(f'ALTER ROLE "{role}" NOLOGIN PASSWORD NULL')
+
+    def fingerprint(self) -> list[list[tuple]]:
+        """Return what no attack may change."""
+        return [self.ask(each.replace("{control}", self.control)) for each in FINGERPRINTS]
+
+
+@pytest.fixture(scope="session")
+def older_server():
+    """The superuser's URL of Debian's PostgreSQL 15."""
+    home = Path(tempfile.mkdtemp(prefix="scout-pg15-"))
+    account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    data, log = home / "data", home / "log"
+    os.chown(home, account.pw_uid, account.pw_gid)
+    options = f"-k {home} -c listen_addresses= -c fsync=off"
+    initdb = [DEBIAN / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "utf8"]
+    _as(account, *initdb, "--no-sync")
+    _as(account, DEBIAN / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+    try:
+        yield f"postgresql://postgres@/postgres?host={home}"
+    finally:
+        _as(account, DEBIAN / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_world(request, tmp_path_factory):
+    """The installation of a module, on one of the servers."""
+    server = getattr(request, "param", EMBEDDED)
+    superuser = request.getfixturevalue("postgres" if server == EMBEDDED else "older_server")
+    name = f"world_{uuid.uuid4().hex[:10]}"
+    store = embedded.create_database(superuser, name)
+    with closing(psycopg2.connect(superuser)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+        cursor.execute(f"ALTER DATABASE {name} OWNER TO {name}")
+    url = _with_role(store, name)
+    with installed(url, tmp_path_factory.mktemp("world"), is_loader_wrapped=True) as made:
+        yield World(made.scout, made.settings, made.folder, superuser=store, control=name)
+
+
+@pytest.fixture
+def world(shared_world):
+    """The installation of the module, whose tap does nothing special."""
+    made = replace(shared_world)
+    made.act()
+    return made
+
+
+def _with_role(url: str, role: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{role}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _as(account: pwd.struct_passwd, *command: object) -> None:
+    change = {} if os.geteuid() else {"user": account.pw_uid, "group": account.pw_gid}
+    words = [str(word) for word in command]
+    subprocess.run(words, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120, **change)

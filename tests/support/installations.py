@@ -1,0 +1,183 @@
+"""An installation: a store in a fresh database, and a project with a tap of a few lines.
+
+The tap does as its file says; the target, Meltano and Postgres are the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import yaml
+from scout_control.api import Scout
+from scout_control.credentials.encryption import generate
+from scout_control.settings import Settings
+
+from scout_control import embedded
+
+ROOT = Path(__file__).parents[2]
+TAP = """
+    import json, os, sys, time
+    from datetime import UTC, datetime, timedelta
+    from pathlib import Path
+    act = json.loads(Path(os.environ["TAP_TOY_ACT"]).read_text())
+    if "then" in act and Path(act["told"]).exists():
+        act = act["then"] | {"told": act["told"]}
+    schema = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
+    if "--discover" in sys.argv:
+        stream = {"tap_stream_id": "things", "stream": "things", "schema": schema,
+                  "key_properties": ["id"], "metadata": [{"breadcrumb": [], "metadata":
+                  {"selected": True}}]}
+        print(json.dumps({"streams": [stream]}))
+        sys.exit()
+    if "--test" in sys.argv:
+        print(act.get("words", ""), file=sys.stderr)
+        sys.exit(act.get("test", 0))
+    with open(act["told"], "a") as file:
+        state = sys.argv[sys.argv.index("--state") + 1] if "--state" in sys.argv else None
+        told = {"key": os.environ.get("TAP_TOY_KEY"), "pid": os.getpid(),
+                "state": json.loads(Path(state).read_text() or "{}") if state else {}}
+        file.write(json.dumps(told) + "\\n")
+    def say(message):
+        print(json.dumps(message), flush=True)
+    say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": ["id"]})
+    for number in range(act["rows"]):
+        record = {"id": None if "broken" in act else number, "name": act.get("name", "a")}
+        say({"type": "RECORD", "stream": "things", "record": record})
+    say({"type": "STATE", "value": {"bookmarks": {"things": {"at": act["rows"]}}}})
+    print(act.get("words", ""), file=sys.stderr, flush=True)
+    if "resume_in" in act:
+        resume_at = datetime.now(UTC) + timedelta(seconds=act["resume_in"])
+        print(f"event=paused resume_at={resume_at.isoformat()}", file=sys.stderr, flush=True)
+    until = time.monotonic() + act.get("seconds", 0)
+    while time.monotonic() < until:
+        time.sleep(0.1)
+    sys.exit(act.get("exit", 0))
+"""
+
+# The real loader; afterwards, while its login still holds, what a file of the dataset schema says.
+LOADER = """
+    import json, os, subprocess, sys
+    from pathlib import Path
+    import psycopg2
+    words = sys.argv[1:]
+    done = subprocess.run([str(Path(sys.executable).with_name("target-scout-postgres")), *words])
+    schema = os.environ.get("TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA", "")
+    file = Path(__file__).parents[1] / f"{schema}.sql"
+    if file.is_file() and "--about" not in words and "--version" not in words:
+        connection = psycopg2.connect(os.environ["TARGET_SCOUT_POSTGRES_DATABASE_URL"])
+        connection.autocommit = True
+        for statement in json.loads(file.read_text()):
+            try:
+                connection.cursor().execute(statement)
+            except psycopg2.Error as error:
+                print(f"refused: {error}", file=sys.stderr)
+    sys.exit(done.returncode)
+"""
+
+
+@dataclass
+class Installation:
+    """What a test plays with."""
+
+    scout: Scout
+    settings: Settings
+    folder: Path
+
+    def act(self, **act) -> None:
+        """Say what the tap does from now on."""
+        usual = {"rows": 3, "told": str(self.folder / "told")}
+        (self.folder / "act.json").write_text(json.dumps(usual | act))
+
+    def told(self) -> list[dict]:
+        """Return what each start of the tap was given."""
+        file = self.folder / "told"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def dataset(self, project: str = "river", *, connect: bool = True) -> str:
+        """Return a dataset of a source of its own, connected."""
+        source = f"toy-{uuid.uuid4().hex[:6]}"
+        if project not in [each.id for each in self.scout.projects.list()]:
+            self.scout.projects.create(project)
+        config = {"act": str(self.folder / "act.json")}
+        self.scout.sources.add(source, "tap-toy", config=config)
+        self.scout.sources.link(project, source, mode="project")
+        if connect:
+            self.scout.credentials.save(source, "settings", {"key": "canary"}, project=project)
+        return self.scout.datasets.ensure(project, source).path
+
+    def act_before_reads(self, dataset: str, *statements: str) -> None:
+        """Let the loader of a dataset execute statements as the writer, after its last commit.
+
+        Needs an installation whose loader was wrapped; a statement that is refused is left out.
+        """
+        schema = self.scout.datasets.show(dataset).schema
+        (self.folder / f"{schema}.sql").write_text(json.dumps(statements))
+
+    def rows(self, dataset: str, statement: str = "SELECT count(*) FROM things") -> list[tuple]:
+        """Look into a dataset schema, past all roles."""
+        schema = self.scout.datasets.show(dataset).schema
+        connection = psycopg2.connect(self.settings.database_url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(f'SET search_path TO "{schema}"')
+                cursor.execute(statement)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+
+def a_database(postgres):
+    """Return the URL of a database of its own."""
+    return embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}")
+
+
+@contextmanager
+def installed(url, folder, *, is_loader_wrapped=False):
+    """Set an installation up in a folder, its store in an empty database."""
+    project = folder / "project"
+    project.mkdir()
+    program = _program(project / "tap-toy", TAP)
+    loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
+    if is_loader_wrapped:
+        loaders[0]["executable"] = str(_program(project / "loader", LOADER))
+    toy = {
+        "name": "tap-toy",
+        "namespace": "tap_toy",
+        "executable": str(program),
+        "capabilities": ["discover", "catalog", "state"],
+        "settings": [{"name": "act"}, {"name": "key", "sensitive": True}],
+        "annotations": {"scout": {"metadata_streams": ["things"]}},
+    }
+    document = {
+        "project_id": "toy",
+        "send_anonymous_usage_stats": False,
+        "cli": {"disable_version_check": True},
+        "environments": [{"name": "prod"}],
+        "plugins": {"extractors": [toy], "loaders": loaders},
+    }
+    (project / "meltano.yml").write_text(yaml.safe_dump(document))
+    settings = Settings(
+        project_root=project,
+        home=folder / "home",
+        database_url=url,
+        encryption_keys=generate(),
+    )
+    with Scout(settings) as scout:
+        scout.init()
+        made = Installation(scout, settings, folder)
+        made.act()
+        yield made
+
+
+def _program(path, text):
+    """Write a program of a few lines of Python."""
+    path.write_text(f"#!{sys.executable}\n{textwrap.dedent(text)}")
+    path.chmod(0o755)
+    return path
