@@ -95,9 +95,9 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table that may be read."""
+    """A table that may be read, by the name that stands in statements with parameters."""
 
-    name: sql.Composable
+    name: str
     columns: frozenset[str]
 
 
@@ -128,15 +128,27 @@ class Contents:
         found = {name: self._known(name, partial(self._documents, name)) for name in names}
         return {name: rows for name, rows in found.items() if rows is not None}
 
+    def rows(
+        self, name: str, statement: LiteralString, columns: frozenset[str]
+    ) -> list[tuple[Any, ...]] | None:
+        """Return what a statement finds in a table with such columns, or nothing when unknown.
+
+        Nothing is found in a table that is not there.
+        """
+        return self._known(name, lambda: self._read(statement, self._table_of(name, columns), []))
+
     def _of_runs(self, names: Sequence[str]) -> list[Load]:
         values = [list(names), LONGEST_NAME_BYTES, MOST_TABLES]
         return [
             Load(stream=stream, rows=rows or 0, seconds=seconds or 0.0)
-            for stream, rows, seconds in self._read(OF_RUNS, self._loads(), values)
+            for stream, rows, seconds in self._read(
+                OF_RUNS, self._table_of(LOADS, COLUMNS_OF_LOADS), values
+            )
         ]
 
     def _streams(self) -> list[str]:
-        found = self._read(STREAMS, self._loads(), [self._schema, MOST_TABLES])
+        loads = self._table_of(LOADS, COLUMNS_OF_LOADS)
+        found = self._read(STREAMS, loads, [self._schema, MOST_TABLES])
         return [name for (name,) in found]
 
     def _count(self, name: str) -> int | None:
@@ -159,11 +171,11 @@ class Contents:
             raise _UnknownError("it is nested too deeply")
         return rows
 
-    def _loads(self) -> Table | None:
-        """Return the table of loads, as the target makes it."""
-        table = self._table(LOADS)
-        if table is not None and not table.columns >= COLUMNS_OF_LOADS:
-            raise _UnknownError("it has other columns than the target makes")
+    def _table_of(self, name: str, columns: frozenset[str]) -> Table | None:
+        """Return one of our own tables, as it is made."""
+        table = self._table(name)
+        if table is not None and not table.columns >= columns:
+            raise _UnknownError("it has other columns than it is made with")
         return table
 
     def _table(self, name: str) -> Table | None:
@@ -174,10 +186,10 @@ class Contents:
         is_partitioned, is_ordinary, columns = found
         if not is_ordinary:
             raise _UnknownError("it is no ordinary table")
-        identifier = sql.Identifier(self._schema, name)
         # What inherits from a table may be anything, anywhere.
-        whole = identifier if is_partitioned else sql.SQL("ONLY {}").format(identifier)
-        return Table(name=whole, columns=frozenset(columns))
+        words = "" if is_partitioned else "ONLY "
+        quoted = sql.Identifier(self._schema, name).as_string(self._reader)
+        return Table(name=words + quoted.replace("%", "%%"), columns=frozenset(columns))
 
     def _read(
         self, statement: LiteralString, table: Table | None, values: Sequence[Any]
@@ -190,7 +202,8 @@ class Contents:
             raise _UnknownError("reading takes too long")
         limit = f"{left * 1000 + 1:.0f}"
         self._reader.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
-        return self._reader.execute(sql.SQL(statement).format(table.name), values).fetchall()
+        composed = statement.format(table.name).encode()
+        return self._reader.execute(composed, values).fetchall()
 
     def _known(self, name: str, read: Callable[[], Found]) -> Found | None:
         """Return what is read of a table, or nothing, said once, when it cannot be read."""

@@ -5,32 +5,24 @@ and owns its database, no more. `world.owner("river")` is an owner with a loaded
 own; `world.act_before_reads(path, *statements)` executes statements as the writer of that dataset
 in each later run, after the load and before control reads what came of it; `world.ask(statement)`
 looks as the superuser; `world.fingerprint()` is what no attack may change.
-`@on_each_server` runs the tests of a module on Debian's PostgreSQL 15 too.
+With `pytestmark = EACH_SERVER` of `support.servers` a module runs on Debian's PostgreSQL 15 too.
 """
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 import uuid
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 from scout_control.rules.naming import query_role, reader_role, writer_role
 from support.installations import Installation, installed
+from support.servers import EMBEDDED, older
 
 from scout_control import embedded
 
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
-EMBEDDED, OLDER = "embedded", "15"
-SERVERS = [EMBEDDED, *([OLDER] if DEBIAN.is_dir() else [])]
 PASSWORD = "of-controls-role"
 # What stands in the store and of roles, but for moments and what runs write down.
 FINGERPRINTS = (
@@ -70,12 +62,18 @@ class World(Installation):
     superuser: str = ""
     control: str = ""
 
-    def owner(self, project: str) -> Owner:
+    @property
+    def version(self) -> int:
+        """Return the server's version."""
+        return int(self.ask("SELECT current_setting('server_version_num')")[0][0]) // 10000
+
+    def owner(self, project: str, *, is_loaded: bool = True) -> Owner:
         """Return an owner with a dataset of its own, loaded once."""
         path = self.dataset(project)
-        run = self.scout.run(path)
-        assert run.status == "completed", run
-        return Owner(path=path, schema=run.schema)
+        if is_loaded:
+            run = self.scout.run(path)
+            assert run.status == "completed", run
+        return Owner(path=path, schema=self.scout.datasets.show(path).schema)
 
     def ask(self, statement: str, *values: object) -> list[tuple]:
         """Return what the superuser finds."""
@@ -109,19 +107,8 @@ class World(Installation):
 @pytest.fixture(scope="session")
 def older_server():
     """The superuser's URL of Debian's PostgreSQL 15."""
-    home = Path(tempfile.mkdtemp(prefix="scout-pg15-"))
-    account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    data, log = home / "data", home / "log"
-    os.chown(home, account.pw_uid, account.pw_gid)
-    options = f"-k {home} -c listen_addresses= -c fsync=off"
-    initdb = [DEBIAN / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "utf8"]
-    _as(account, *initdb, "--no-sync")
-    _as(account, DEBIAN / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
-    try:
-        yield f"postgresql://postgres@/postgres?host={home}"
-    finally:
-        _as(account, DEBIAN / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(home, ignore_errors=True)
+    with older() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +139,3 @@ def world(shared_world):
 def _with_role(url: str, role: str) -> str:
     parts = urlsplit(url)
     return parts._replace(netloc=f"{role}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}").geturl()
-
-
-def _as(account: pwd.struct_passwd, *command: object) -> None:
-    change = {} if os.geteuid() else {"user": account.pw_uid, "group": account.pw_gid}
-    words = [str(word) for word in command]
-    subprocess.run(words, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120, **change)

@@ -85,16 +85,16 @@ LOADED = """
 """
 NO_MODELS = "(SELECT NULL::text AS name, NULL::timestamptz AS built_at WHERE false)"
 COUNT = """
-    UPDATE _scout_catalog SET row_count = (SELECT count(*) FROM {})
-     WHERE table_name = %s AND position = 0
+    UPDATE _scout_catalog SET row_count = (SELECT count(*) FROM {table})
+     WHERE table_name = {name} AND position = 0
 """
 BAD = """
     UPDATE _scout_catalog AS catalog SET unreadable = coalesce(found.rows, 0)
       FROM _scout_catalog AS same
       LEFT JOIN (SELECT key, count(*) AS rows
-                   FROM {}, jsonb_object_keys(_scout_unreadable) AS keys (key)
+                   FROM {table}, jsonb_object_keys(_scout_unreadable) AS keys (key)
                   GROUP BY key) AS found ON found.key = same.column_name
-     WHERE catalog.table_name = %s AND same.table_name = catalog.table_name
+     WHERE catalog.table_name = {name} AND same.table_name = catalog.table_name
        AND catalog.position = same.position AND same.position > 0
 """
 TOUCH = """
@@ -104,10 +104,22 @@ TOUCH = """
      WHERE position = 0 AND kind <> 'model'
 """
 REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = %s"
+NAME = "_scout_catalog"
+COLUMNS = frozenset(
+    f"{column} {kind}"
+    for kind, columns in {
+        "text": ("table_name", "column_name", "kind", "data_type", "refers_to", "description"),
+        "int4": ("position",),
+        "bool": ("is_nullable", "is_key"),
+        "int8": ("unreadable", "row_count"),
+        "timestamptz": ("updated_at",),
+    }.items()
+    for column in columns
+)
 READ = """
-    SELECT table_name, column_name, kind, data_type, is_nullable, is_key, refers_to, description,
-           unreadable, row_count, updated_at
-      FROM _scout_catalog ORDER BY table_name, position
+    SELECT table_name, column_name, kind, data_type, is_nullable, is_key, refers_to,
+           left(description, 10000), unreadable, row_count, updated_at
+      FROM {} ORDER BY table_name, position LIMIT 100000
 """
 FIELDS = ("type", "is_nullable", "is_key", "refers_to", "description", "unreadable")
 
@@ -183,17 +195,22 @@ def refresh(cursor: Cursor, models: Iterable[Model], relations: Iterable[Join]) 
         if name not in names:
             continue
         if any(answers.ANSWERS[each.answer].sql for each in model.table.columns):
-            cursor.execute(sql.SQL(BAD).format(sql.Identifier(name)), [name])
+            cursor.execute(_of(BAD, name))
     for join in relations:
         if join.to.partition(".")[0] in names:
             cursor.execute(REFERS, [join.to, join.table, join.column])
+
+
+def _of(statement: str, name: str) -> sql.Composed:
+    """Return a statement of one table: without parameters, since a name may hold their marks."""
+    return sql.SQL(statement).format(table=sql.Identifier(name), name=sql.Literal(name))
 
 
 def _count(cursor: Cursor, name: str) -> None:
     """Count rows; those of a user's view that may not be read, or fails, stay uncounted."""
     cursor.execute("SAVEPOINT counting")
     try:
-        cursor.execute(sql.SQL(COUNT).format(sql.Identifier(name)), [name])
+        cursor.execute(_of(COUNT, name))
     except psycopg2.Error:
         cursor.execute("ROLLBACK TO SAVEPOINT counting")
     cursor.execute("RELEASE SAVEPOINT counting")
@@ -206,11 +223,10 @@ def touch(cursor: Cursor) -> None:
         cursor.execute(TOUCH)
 
 
-def read(cursor: Any) -> list[dict[str, Any]]:
-    """Return the catalog as tables with their columns; the cursor may be of either driver."""
-    cursor.execute(READ)
+def tables(rows_read: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return what was read of the catalog as tables with their columns."""
     tables: list[dict[str, Any]] = []
-    for table, column, kind, *facts, rows, updated_at in cursor.fetchall():
+    for table, column, kind, *facts, rows, updated_at in rows_read:
         if column is None:
             tables.append(
                 {
@@ -222,7 +238,7 @@ def read(cursor: Any) -> list[dict[str, Any]]:
                     "columns": [],
                 }
             )
-        else:
+        elif tables:
             about = dict(zip(FIELDS, facts, strict=True))
             tables[-1]["columns"].append({"name": column, **about})
     return tables

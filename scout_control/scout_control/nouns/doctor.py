@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +15,9 @@ import requests
 from sqlalchemy import select
 
 from scout_control.errors import ControlError
-from scout_control.nouns import views
+from scout_control.nouns import servers
+from scout_control.nouns.views import Finding
+from scout_control.provision import connect
 from scout_control.store import lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
 from scout_control.worker import rotation
@@ -38,16 +39,6 @@ SCHEMAS = """
 
 
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding(views.View):
-    """What a check found."""
-
-    check: str
-    is_well: bool
-    finding: str
-    remedy: str = ""
 
 
 def examine() -> list[Finding]:
@@ -136,9 +127,9 @@ def _schemas(site: Site) -> Iterator[Finding]:
     missing: list[str] = []
     for url, schemas in by_url.items():
         try:
-            with psycopg.connect(url, connect_timeout=TIMEOUT[0]) as connection:
+            with connect(url) as connection:
                 found = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
-        except psycopg.OperationalError:
+        except (ControlError, psycopg.Error):
             missing += schemas
             continue
         missing += sorted(set(schemas) - found)
@@ -157,7 +148,7 @@ def _readers(site: Site) -> Iterator[Finding]:
         places = [(site.server_url_of(each), lookups.path(each), each.readers) for each in shared]
     gone: list[str] = []
     for url, path, readers in places:
-        with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
+        with suppress(ControlError, psycopg.Error), connect(url) as connection:
             there = {name for (name,) in connection.execute(ROLES, [readers])}
             gone += [f"{name} of {path}" for name in readers if name not in there]
     yield Finding(
@@ -174,8 +165,8 @@ def _connections(site: Site) -> Iterator[Finding]:
         urls = {each.name: site.server_url(each) for each in found}
     for name, url in urls.items():
         try:
-            psycopg.connect(url, connect_timeout=TIMEOUT[0]).close()
-        except psycopg.OperationalError:
+            connect(url).close()
+        except ControlError:
             yield Finding(
                 check=f"connection {name}",
                 is_well=False,
@@ -244,6 +235,7 @@ def _version(program: Path) -> str | None:
 CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
     ("keys", _keys),
     ("database", _database),
+    ("servers", servers.check),
     ("store", _store),
     ("secrets", _secrets),
     ("dataset schemas", _schemas),

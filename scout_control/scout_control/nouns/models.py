@@ -12,7 +12,6 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import psycopg2
 
 from scout_control.errors import (
@@ -22,8 +21,10 @@ from scout_control.errors import (
     ServerError,
     SettingsError,
 )
+from scout_control.loads import LONGEST_READING_SECONDS, Contents
 from scout_control.meltano import PASSED_ON
 from scout_control.modelling import building, catalog, generating, package
+from scout_control.readers import bounded
 from scout_control.rules import sessions
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, of_dataset
@@ -58,13 +59,25 @@ class Models:
         dataset = self._dataset(name)
         path, schema = lookups.path(dataset), dataset.schema_name
         try:
-            with closing(reading.login(self._site, dataset)) as reader:
-                tables = catalog.read(reader.cursor())
-        except (psycopg.errors.UndefinedTable, SettingsError):
-            raise NotFoundError(
-                f"{path} has no catalog yet.", f"Load it: scout run {quote(path)}"
-            ) from None
-        return {"dataset": path, "schema": schema, "tables": tables}
+            rows = self._catalog(dataset)
+        except SettingsError:
+            rows = []
+        if rows is None:
+            raise ConflictError(
+                f"The catalog of {path} is not as it is made, or cannot be read.",
+                f"Drop {schema}.{catalog.NAME}, then: scout run {quote(path)}",
+            )
+        if not rows:
+            raise NotFoundError(f"{path} has no catalog yet.", f"Load it: scout run {quote(path)}")
+        return {"dataset": path, "schema": schema, "tables": catalog.tables(rows)}
+
+    def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
+        with (
+            closing(reading.login_for_control(self._site, dataset)) as reader,
+            bounded(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
+        ):
+            contents = Contents(reader, dataset.schema_name)
+            return contents.rows(catalog.NAME, catalog.READ, catalog.COLUMNS)
 
     def generate(self, name: str, folder: Path) -> list[str]:
         """Write the generated models of a dataset as a dbt package; return their names.

@@ -266,3 +266,13 @@ class Run(View):
             error_message=found.error_message,
             transform_error=found.transform_error,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding(View):
+    """What a check found; one that is well may have a remedy nonetheless, which is advice."""
+
+    check: str
+    is_well: bool
+    finding: str
+    remedy: str = ""

@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Committed:
-    """What a run left; what is unknown is nothing."""
+    """What a run left, as far as it is known."""
 
-    rows_loaded: Mapping[str, int] | None = None
-    row_counts: Mapping[str, int | None] | None = None
+    rows_loaded: Mapping[str, int] = field(default_factory=dict)
+    row_counts: Mapping[str, int | None] = field(default_factory=dict)
     documents: Mapping[str, list[Any]] = field(default_factory=dict)
+    is_counted: bool = False
 
 
 def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str]) -> Committed:
@@ -37,10 +38,12 @@ def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str
         with closing(reading.login_for_control(site, dataset)) as reader:
             contents = Contents(reader, dataset.schema_name)
             with bounded(reader, site.server_url_of(dataset), LONGEST_READING_SECONDS):
+                rows, counts = _rows_loaded(contents, runs), contents.counts()
                 return Committed(
-                    rows_loaded=_rows_loaded(contents, runs),
-                    row_counts=contents.counts(),
+                    rows_loaded=rows or {},
+                    row_counts=counts or {},
                     documents=contents.documents(tables),
+                    is_counted=rows is not None and counts is not None,
                 )
     except ControlError as error:
         log.warning("not_read schema=%s: %s", dataset.schema_name, error.cause)

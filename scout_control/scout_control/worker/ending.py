@@ -48,10 +48,11 @@ class Facts:
     is_partial: bool = False
     transform_error: str | None = None
     resume_at: str | None = None
-    rows_loaded: Mapping[str, int] | None = field(default_factory=dict)
-    """Nothing when it is unknown."""
-    row_counts: Mapping[str, int | None] | None = field(default_factory=dict)
-    """Nothing when it is unknown."""
+    rows_loaded: Mapping[str, int] = field(default_factory=dict)
+    row_counts: Mapping[str, int | None] | None = None
+    """Nothing when it was not looked at."""
+    is_counted: bool = True
+    """Whether what can be told of rows is known."""
     streams: Mapping[str, str] = field(default_factory=dict)
     catalog: Mapping[str, Any] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +126,7 @@ def _status(facts: Facts) -> RunStatus:
 
 def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
     is_failure = facts.error is not None and (facts.is_partial or not facts.transform_error)
-    rows = {**run.rows_loaded, **(facts.rows_loaded or {})}  # the latter count all attempts
+    rows = {**run.rows_loaded, **facts.rows_loaded}  # the latter count all attempts
     result = {
         "status": str(then),
         "run_id": str(run.id),
@@ -137,7 +138,7 @@ def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
         },
         "rows_loaded": sum(rows.values()),
     }
-    if facts.rows_loaded is None or facts.row_counts is None:
+    if not facts.is_counted:
         result["warning"] = NOT_COUNTED
     if facts.transform_error:
         result["transform_error"] = facts.transform_error
@@ -163,8 +164,8 @@ def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now:
     _remember_use(session, run, then, now)
     interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
     values: dict[str, Any] = {"sync_error": str(facts.error) if facts.error else None}
-    if facts.row_counts or facts.row_counts is None:
-        values["row_counts"] = dict(facts.row_counts or {})
+    if facts.row_counts is not None:
+        values["row_counts"] = dict(facts.row_counts)
     if then == RunStatus.COMPLETED:
         values |= {
             "failures": 0,

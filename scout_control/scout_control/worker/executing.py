@@ -298,9 +298,10 @@ def _take_facts(
     tables = () if facts.error else source_type.metadata_streams
     committed = counting.read(site, run.dataset, attempts(run), tables)
     facts.rows_loaded, facts.row_counts = committed.rows_loaded, committed.row_counts
+    facts.is_counted = committed.is_counted
     if facts.error is None:
         facts.error = preparing.unknown_streams(run.dataset, catalogs.ids(facts.catalog))
-        facts.is_partial = facts.error is not None and any((facts.rows_loaded or {}).values())
+        facts.is_partial = facts.error is not None and any(facts.rows_loaded.values())
     if facts.error is None:
         facts.content = committed.documents
 

@@ -25,5 +25,7 @@ def test_a_run_that_was_killed_here_goes_on_when_it_is_asked_for_again(installat
     assert installation.rows(dataset) == [(5,)]
 
 
-LOCKED = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (\
-SELECT oid FROM pg_database WHERE datname = current_database())"
+LOCKED = """
+    SELECT pid FROM scout_control.locks
+      JOIN pg_stat_activity AS session USING (pid, backend_start)
+"""

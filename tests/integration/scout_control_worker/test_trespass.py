@@ -139,7 +139,8 @@ def schemas(installation):
         cursor.execute(f'ANALYZE "{found[1]}".things')
         cursor.execute(f"CREATE ROLE person_of_{found[0]} LOGIN")
         cursor.execute(f"GRANT {reader_role(found[0])} TO person_of_{found[0]}")
-        cursor.execute(f"ALTER ROLE {reader_role(found[0])} LOGIN")
+        for role in (reader_role, writer_role, query_role):  # as while a run or a query lasts
+            cursor.execute(f"ALTER ROLE {role(found[0])} LOGIN")
     return found
 
 
