@@ -58,7 +58,7 @@ ENTER = text("""
     VALUES (:name, pg_backend_pid(), now(), current_user)
 """)
 LEAVE = text("DELETE FROM scout_control.locks WHERE name = :name")
-WAIT = text(f"SET LOCAL lock_timeout TO '{sessions.SECONDS_TO_CHANGE_PLACES}s'")
+WAIT = text("SELECT set_config('lock_timeout', :wait, true)")
 ON_OUR_SIDE: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -159,7 +159,9 @@ def holding(store: Store, *names: str) -> Iterator[bool]:
 
 
 @contextmanager
-def alone(store: Store, name: str) -> Iterator[None]:
+def alone(
+    store: Store, name: str, seconds: int = sessions.SECONDS_TO_CHANGE_PLACES
+) -> Iterator[None]:
     """Do something short that two must not do at once; the second one waits for the first.
 
     The row is there for this transaction only, and is seen by no other.
@@ -168,7 +170,7 @@ def alone(store: Store, name: str) -> Iterator[None]:
         ConflictError: The first one took too long.
     """
     with store.begin() as session:
-        session.execute(WAIT)
+        session.execute(WAIT, {"wait": f"{seconds}s"})
         session.execute(ENTER, {"name": name})
         yield
         session.execute(LEAVE, {"name": name})

@@ -13,6 +13,7 @@ from scout_control import meltano
 from scout_control.errors import ServerError
 from scout_control.store import audit, migrate
 from scout_control.store.database import driver_connection
+from scout_control.store.locks import alone
 from scout_control.store.models import Connection, ServiceLogin
 from scout_control.worker.site import MELTANO_SCHEMA, Site
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 DEFAULT_CONNECTION = "default"
+INITIALISING, LONGEST_WAIT_SECONDS = "scout init", 300
 MELTANO_SECONDS = 120
 
 
@@ -29,22 +31,24 @@ def init(site: Site) -> str:
     Raises:
         ControlError: There is no key, or the database does not let us.
     """
-    keyring = site.keyring
+    site.keyring  # noqa: B018 - nothing is made without keys
     version = migrate.migrate(site.store)
+    with alone(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
+        _make_first_rows(site, version)
+        _let_meltano_make_its_tables(site)
+    return version
+
+
+def _make_first_rows(site: Site, version: str) -> None:
     with site.store.begin() as session:
         if session.scalar(select(Connection).where(Connection.host.is_(None))) is None:
             session.add(Connection(name=DEFAULT_CONNECTION, description="The store's own database"))
             audit.record(session, "initialised", "store", version)
         if session.get(ServiceLogin, site.meltano_role) is None:
             password = secrets.token_urlsafe(32)
-            session.add(
-                ServiceLogin(
-                    role=site.meltano_role, secrets=keyring.encrypt({"password": password})
-                )
-            )
+            sealed = site.keyring.encrypt({"password": password})
+            session.add(ServiceLogin(role=site.meltano_role, secrets=sealed))
             _make_place_for_meltano(session, site.meltano_role, password)
-    _let_meltano_make_its_tables(site)
-    return version
 
 
 def _make_place_for_meltano(session: Session, role: str, password: str) -> None:
