@@ -42,7 +42,10 @@ CHANCES = {
 }
 ALWAYS_THERE = {"worker", "all workers", "database"}
 ALIVE = {"queued", "running", "paused"}
-LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+LOCKS = """
+    SELECT count(*) FROM scout_control.locks
+      JOIN pg_stat_activity AS session USING (pid, backend_start)
+"""
 STATES = "SELECT state_id, completed_state::text || partial_state::text FROM scout_meltano.state"
 LONGEST_WAIT_SECONDS = 900.0
 LONGEST_PAUSE_SECONDS = 4.0
@@ -204,7 +207,7 @@ def findings(job: Soak, overlaps: Overlaps) -> dict[str, object]:
             path: run.error_message for path, run in last.items() if run.status != "completed"
         },
         "runs still alive": job.alive(),
-        "advisory locks": locks,
+        "locks held": locks,
         "states that name another dataset's source": mixed,
         "two runs of a dataset at once": overlaps.found,
         "processes left": dict(attempts(str(world.settings.home))),

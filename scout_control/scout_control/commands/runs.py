@@ -166,6 +166,8 @@ def _tell(ended: Run) -> None:
         _announce_pause(plain(ended.resume_at))
         when = cell(plain(ended.resume_at))
         click.echo(f"Paused until {when}; a worker goes on by itself then.", err=True)
+    if warning := ended.result.get("warning"):
+        click.echo(f"Warning: {warning}", err=True)
     for text in (ended.error_message, ended.transform_error):
         if text:
             click.echo(f"Error: {text}", err=True)

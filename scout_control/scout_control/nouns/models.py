@@ -168,6 +168,12 @@ def _opened(server_url: str, schema: str) -> Iterator[Cursor]:
             yield cursor
     except psycopg2.Error as error:
         raise ServerError.of_postgres(error, error.pgcode) from None
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ConflictError(
+            f"The tables of {schema} that remember models are not as they are made "
+            f"({type(error).__name__}).",
+            "Drop the dataset, then load it again: scout datasets drop",
+        ) from None
 
 
 def _program() -> list[str]:
