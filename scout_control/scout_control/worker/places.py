@@ -75,8 +75,9 @@ def provisioned(site: Site, dataset: Dataset, locks: Locks) -> Iterator[Place]:
     Raises:
         ControlError: The server does not answer, does not let us, or the schema is another's.
     """
+    place = provision(site, dataset)
     try:
-        yield provision(site, dataset)
+        yield place
     finally:
         if locks.are_ours():
             end_login(site, dataset)
@@ -114,6 +115,15 @@ def provision(site: Site, dataset: Dataset) -> Place:
     _forget_state_of_nothing(site, server_url, dataset.schema_name)
     place = provisioning.provision(server_url, names(dataset))
     try:
+        _admit_readers(site, server_url, dataset, place)
+    except BaseException:
+        end_login(site, dataset)
+        raise
+    return place
+
+
+def _admit_readers(site: Site, server_url: str, dataset: Dataset, place: Place) -> None:
+    try:
         with _cursor(server_url) as cursor:
             cursor.execute(provisioning.LEFT_OVER, [place.writer])
             if site.is_in_store(dataset):
@@ -130,7 +140,6 @@ def provision(site: Site, dataset: Dataset) -> Place:
     gone = provisioning.let_read(server_url, place.schema, members, may_lack=True)
     if gone:
         log.warning("readers_gone schema=%s roles=%s: see scout doctor", place.schema, gone)
-    return place
 
 
 def _forget_state_of_nothing(site: Site, server_url: str, schema: str) -> None:
