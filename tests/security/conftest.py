@@ -1,9 +1,9 @@
 """Attacks go through control: an installation as people run it, with two owners.
 
 `world` has its store on a server whose superuser it does not know: control's role may make roles
-and owns its database, no more. `world.owner("river")` is an owner with a loaded dataset of its
-own; `world.act_before_reads(path, *statements)` executes statements as the writer of that dataset
-in each later run, after the load and before control reads what came of it; `world.ask(statement)`
+and owns its database, no more. `world.owner("river")` is an owner with a loaded dataset;
+`world.act_before_reads(path, *statements)` executes statements as the writer of that dataset in
+each later run, after the load and before control reads what came of it; `world.ask(statement)`
 looks as the superuser; `world.fingerprint()` is what no attack may change.
 With `pytestmark = EACH_SERVER` of `support.servers` a module runs on Debian's PostgreSQL 15 too.
 """
@@ -68,7 +68,7 @@ class World(Installation):
         return int(self.ask("SELECT current_setting('server_version_num')")[0][0]) // 10000
 
     def owner(self, project: str, *, is_loaded: bool = True) -> Owner:
-        """Return an owner with a dataset of its own, loaded once."""
+        """Return an owner with a new dataset, loaded once unless told otherwise."""
         path = self.dataset(project)
         if is_loaded:
             run = self.scout.run(path)

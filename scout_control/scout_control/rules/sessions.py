@@ -34,14 +34,14 @@ PLAIN: tuple[Setting, ...] = (
 """Statements mean what they mean in a database as it comes."""
 SECONDS_TO_WAIT = 10
 """How long a statement waits for a lock that another session holds."""
-SECONDS_TO_CHANGE_PLACES = 60
-"""How long one waits for another's grants, or for another's migrations."""
+SECONDS_TO_TAKE_TURNS = 60
+"""How long grants wait for others' grants, and migrations for others' migrations."""
 BOUNDED: tuple[Setting, ...] = (
     ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
     ("statement_timeout", "10min"),
     ("idle_in_transaction_session_timeout", "15min"),
 )
-"""No statement lasts for ever, and no process that stands still keeps what it has locked."""
+"""Every statement ends, and a process that stands still loses what it has locked."""
 CATALOG: tuple[Setting, ...] = (("search_path", "pg_catalog,pg_temp"),)
 """Unqualified names, functions and operators are those of Postgres, whatever others created."""
 CONTROL: tuple[Setting, ...] = (*CATALOG, *PLAIN, *LOST_PEER, *BOUNDED)

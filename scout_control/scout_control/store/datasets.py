@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-# Waits for nobody: what is locked is left to the next time.
+# Never waits: what is locked is left to the next time.
 COLLECT = text("""
     WITH free AS (
         SELECT id, schema_name FROM scout_control.datasets

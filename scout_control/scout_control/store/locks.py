@@ -1,7 +1,7 @@
 """Locks that only control can take: rows of the store's own table.
 
-Whoever may connect to a database may take any advisory lock there, and keep it; these rows only
-control may write. A lock is held by one session of Postgres and ends with it, as it names the
+Any role that may connect to a database may take any advisory lock there, and keep it; only control
+may write these rows. A lock is held by one session of Postgres and ends with it, as it names the
 session: one that Postgres no longer lists holds nothing. One for a dataset while it is loaded and
 transformed, one for a credential whose tokens rotate. The connection is told to notice quickly that
 the network is gone, on both of its ends: a worker that was cut off must not hold a dataset for
@@ -92,7 +92,7 @@ class Locks:
         self._connection, self._session = self._connect()
 
     def take(self, name: str) -> bool:
-        """Take a lock if nobody holds it; return whether it is ours now."""
+        """Take a lock if it is free; return whether it is ours now."""
         if name in self._names:
             return True
         if self._is_taken(name, self._session):
@@ -119,7 +119,7 @@ class Locks:
             return cursor.fetchall() if cursor.description else []
 
     def regain(self) -> bool:
-        """Connect again and take all locks again; return whether nobody else has them."""
+        """Connect again and take all locks again; return whether no one else has them."""
         before = self._session
         with suppress(psycopg.Error):
             self._connection.close()
@@ -159,9 +159,7 @@ def holding(store: Store, *names: str) -> Iterator[bool]:
 
 
 @contextmanager
-def alone(
-    store: Store, name: str, seconds: int = sessions.SECONDS_TO_CHANGE_PLACES
-) -> Iterator[None]:
+def alone(store: Store, name: str, seconds: int = sessions.SECONDS_TO_TAKE_TURNS) -> Iterator[None]:
     """Do something short that two must not do at once; the second one waits for the first.
 
     The row is there for this transaction only, and is seen by no other.

@@ -35,7 +35,7 @@ PREPARATION = (
     """,
 )
 LOCK = (
-    f"SET LOCAL lock_timeout TO '{sessions.SECONDS_TO_CHANGE_PLACES}s'",
+    f"SET LOCAL lock_timeout TO '{sessions.SECONDS_TO_TAKE_TURNS}s'",
     "SET LOCAL statement_timeout TO 0",
     f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE",
 )
