@@ -1,9 +1,9 @@
 """Logs in as a dataset's query role: the only one that evaluates what the dataset's writer owns.
 
 A view, a policy, a type or an operator that a writer made may run any function, with the rights of
-the role that reads. A session that logged in as control and then changed its role could change it back,
-so the session is one of the query role from its beginning: it reads this dataset schema and nothing
-else. The role may log in for that one moment only. Everything that is read has a time limit.
+the role that reads. A session that logged in as control and then changed its role could change it
+back, so the session is one of the query role from its beginning: it reads this dataset schema and
+nothing else. The role may log in for that one moment only. All that is read has a time limit.
 """
 
 from __future__ import annotations
