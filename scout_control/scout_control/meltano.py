@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from scout_control import leash, scratch
+from scout_control import leash, scratch, trust
 from scout_control.errors import RunInterruptedError
 from scout_control.rules.meltano_log import Progress, RunLog
 from scout_control.rules.outcomes import failure, transform_failure
@@ -246,8 +246,6 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
 
 
 def _log_file(pipeline: Pipeline) -> TextIO:
-    path = pipeline.log_file
-    if path is None:
+    if pipeline.log_file is None:
         return Path(os.devnull).open("w")
-    path.touch(0o600)
-    return path.open("a" if pipeline.is_continued else "w")
+    return trust.private_file(pipeline.log_file, is_continued=pipeline.is_continued)

@@ -8,6 +8,8 @@ a source type, how to log in, stands under ``annotations: scout:`` of the entry:
 * ``fields``: settings of the tap that are called otherwise than the fields of a login
 * ``metadata_streams``: small streams whose rows describe the source, kept after the data expired
 * ``streams``: all streams, where these are the same for every source
+* ``addresses``: settings that say where data is read from and are not called so; no link sets them
+* ``filters``: settings that choose what is read, whatever they are called or look like
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from scout_control import trust
 from scout_control.errors import NotFoundError, SettingsError
+from scout_control.rules.addresses import Addresses
 from scout_control.rules.kinds import Kind
 from scout_control.rules.logins import ANY_SETTINGS, NO_LOGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 LOADER = "target-scout-postgres"
@@ -56,6 +60,8 @@ class SourceType:
     streams: frozenset[str] = frozenset()
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """What the value of each setting must be; nothing is known of one that is not here."""
+    addresses: Addresses = field(default_factory=Addresses)
+    """Which settings say where data is read from, and how safely: a source's alone."""
     job: str | None = None
     blocks: tuple[str, ...] = ()
 
@@ -130,6 +136,7 @@ class Plugins:
         names = tuple(str(setting["name"]) for setting in settings)
         sensitive = tuple(str(each["name"]) for each in settings if each.get("sensitive"))
         values = {str(setting["name"]): setting.get("value") for setting in settings}
+        values |= entry.get("config") or {}
         kinds = {str(each["name"]): kind for each in settings if (kind := _kind(each))}
         job = next((job for job in self.jobs() if job.provider == entry["name"]), None)
         return SourceType(
@@ -145,6 +152,10 @@ class Plugins:
             metadata_streams=tuple(said.get("metadata_streams") or ()),
             streams=frozenset(said.get("streams") or ()),
             kinds=kinds,
+            addresses=Addresses(
+                told=frozenset(said.get("addresses") or ()) | _files(settings),
+                filters=frozenset(said.get("filters") or ()),
+            ),
             job=job.name if job else None,
             blocks=job.blocks if job else (str(entry["name"]), LOADER),
         )
@@ -167,6 +178,10 @@ def _kind(setting: Mapping[str, Any]) -> Kind | None:
     return Kind.of(str(setting.get("kind") or ""), options)
 
 
+def _files(settings: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(str(each["name"]) for each in settings if each.get("kind") == "file")
+
+
 def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:
     if not said:
         return None
@@ -180,7 +195,7 @@ def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.load(file.read_text(), Loader=QUICKEST)  # noqa: S506 - both are safe loaders
+        document = yaml.load(trust.read_text(file), Loader=QUICKEST)  # noqa: S506 - both are safe loaders
     except OSError as error:
         raise SettingsError(
             f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."

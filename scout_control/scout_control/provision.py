@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules import sessions
-from scout_control.rules.naming import Dataset, reader_role, writer_role
+from scout_control.rules.naming import Names, is_owner, reader_role, writer_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +66,7 @@ def with_login(server_url: str, user: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{login}@{host}", query="&".join(rest)))
 
 
-def provision(server_url: str, dataset: Dataset) -> Place:
+def provision(server_url: str, dataset: Names) -> Place:
     """Make sure that the dataset's schema and roles are there, and mint a login for one run.
 
     Raises:
@@ -222,7 +222,7 @@ def _check_owner(cursor: Cursor[Any], place: Place) -> None:
         [place.schema],
     )
     found = cursor.fetchone()
-    if found and found[0] != place.owner:
+    if found and not is_owner(found[0], place.owner):
         raise OwnershipError(
             f"The schema {place.schema} is there already and belongs to another owner.",
             "Nothing was changed. Rename or drop that schema, then run again.",
@@ -231,11 +231,16 @@ def _check_owner(cursor: Cursor[Any], place: Place) -> None:
 
 def _make_roles(cursor: Cursor[Any], place: Place) -> None:
     cursor.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[place.reader, place.writer]]
+        "SELECT rolname, pg_catalog.shobj_description(oid, 'pg_authid') FROM pg_roles"
+        " WHERE rolname = ANY(%s)",
+        [[place.reader, place.writer]],
     )
-    present = {name for (name,) in cursor.fetchall()}
-    for role in sorted({place.reader, place.writer} - present):
-        cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    present = dict(cursor.fetchall())
+    for role in sorted({place.reader, place.writer}):
+        if role not in present:
+            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+        elif present[role] == place.owner:
+            continue
         cursor.execute(
             sql.SQL("COMMENT ON ROLE {} IS {}").format(
                 sql.Identifier(role), sql.Literal(place.owner)

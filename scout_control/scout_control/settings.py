@@ -9,7 +9,17 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scout_control import trust
 from scout_control.errors import SettingsError
+
+YES_AND_NO = {
+    "": None,
+    "1": True,
+    "true": True,
+    "0": False,
+    "false": False,
+    "no": False,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,9 @@ class Settings:
     encryption_keys: str | None = field(default=None, repr=False)
     """``SCOUT_ENCRYPTION_KEYS``: Fernet keys with commas between; the first one encrypts."""
 
+    opaque_names: bool | None = None
+    """``SCOUT_OPAQUE_NAMES``: read by ``scout init``, which keeps it in the store for all."""
+
     @property
     def key_file(self) -> Path | None:
         """Return where keys are kept beside the embedded Postgres; elsewhere they are not."""
@@ -38,27 +51,42 @@ class Settings:
         """Read the environment.
 
         Raises:
-            SettingsError: No Meltano project is found.
+            SettingsError: No Meltano project is found, or others could have written it.
         """
         told = os.environ.get("SCOUT_PROJECT_ROOT")
         root = Path(told).absolute() if told else _nearest_project()
-        if root is None or not (root / "meltano.yml").is_file():
+        if root is None or not (root / trust.PROJECT_FILE).is_file():
             raise SettingsError(
                 f"There is no meltano.yml in {root or Path.cwd()}"
                 + ("." if told else " or above it."),
                 "Run this in the project's folder, or set SCOUT_PROJECT_ROOT to it.",
             )
+        trust.check_project(root, is_named=bool(told))
         home = os.environ.get("SCOUT_HOME")
         return cls(
             project_root=root,
             home=Path(home).absolute() if home else root / ".scout",
             database_url=os.environ.get("SCOUT_DATABASE_URL") or None,
             encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
+            opaque_names=_yes_or_no("SCOUT_OPAQUE_NAMES"),
         )
+
+
+def _yes_or_no(variable: str) -> bool | None:
+    told = os.environ.get(variable, "").strip().lower()
+    if told not in YES_AND_NO:
+        raise SettingsError(f"{variable} is neither true nor false.", "Correct it.")
+    return YES_AND_NO[told]
 
 
 def _nearest_project() -> Path | None:
     """Return the folder of the nearest meltano.yml: from here upwards, else where this code is."""
     here, code = Path.cwd(), Path(__file__).absolute()
     places = (here, *here.parents, *code.parents)
-    return next((place for place in places if (place / "meltano.yml").is_file()), None)
+    return next((place for place in places if _is_project(place)), None)
+
+
+def _is_project(place: Path) -> bool:
+    """Return whether a meltano.yml is there, also one that leads nowhere: it is not passed over."""
+    file = place / trust.PROJECT_FILE
+    return file.is_file() or file.is_symlink()

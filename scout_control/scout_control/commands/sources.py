@@ -95,8 +95,12 @@ def update(scout: Scout, name: str, **options: Any) -> None:
 @with_scout
 def remove(scout: Scout, name: str) -> None:
     """Forget a source and its logins; no project may be linked to it."""
-    scout.sources.remove(name)
-    said(f"Removed {name}.")
+    left = scout.sources.remove(name)
+    said(
+        f"Removed {name}."
+        + (f" Revoke at the source, which did not confirm: {', '.join(left)}." if left else ""),
+        {"not_revoked": left},
+    )
 
 
 @sources.command()

@@ -1,5 +1,8 @@
 """Secrets at rest: encrypted by the first key, opened by any of them; without a key, refused.
 
+What the store keeps is bound: the ciphertext holds what it is for, and opens for nothing else. So a
+row that was copied to another owner, or a source that was sent to another host, gives nothing away.
+
 Keys come from ``SCOUT_ENCRYPTION_KEYS``, or, beside the embedded Postgres only, from a file of mode
 0600 that is made on first use. A file that somebody rotated meanwhile is read again.
 """
@@ -9,17 +12,79 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from scout_control import trust
 from scout_control.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from scout_control.errors import ControlError
+
+IDENTITY, ADDRESS, FIELDS = "for", "at", "fields"
+UNBOUND = "is not bound to what it is for"
+ANOTHERS = "was stored for something else"
+MOVED = "was stored for another address, which changed since"
 HOW_TO_MAKE_ONE = "Make one with: scout keys generate; keep it safe, and set it in every process."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a ciphertext is for. It opens for exactly this."""
+
+    identity: tuple[str, ...]
+    """The kind of thing, and its ids: a row, its source, its owner."""
+    address: Mapping[str, str] = field(default_factory=dict)
+    """Where the secret is sent to."""
+    refusal: Callable[[str], ControlError]
+    """Makes an error of why it does not open: ``UNBOUND``, ``ANOTHERS`` or ``MOVED``."""
+
+    def check(self, sealed: Sealed) -> None:
+        """Refuse a ciphertext that is for something else.
+
+        Raises:
+            ControlError: As ``refusal`` makes it.
+        """
+        if sealed.identity is None:
+            raise self.refusal(UNBOUND)
+        if sealed.identity != self.identity:
+            raise self.refusal(ANOTHERS)
+        if sealed.address != dict(self.address):
+            raise self.refusal(MOVED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """What is in a ciphertext: secrets, and what they are for; an older one does not say."""
+
+    fields: Mapping[str, Any] = field(repr=False)
+    identity: tuple[str, ...] | None = None
+    address: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, document: Any) -> Sealed | None:
+        """Return what an opened document says, or nothing when it is another program's."""
+        if not isinstance(document, dict):
+            return None
+        if set(document) != {IDENTITY, ADDRESS, FIELDS}:
+            return cls(fields=document)
+        return cls(
+            fields=document[FIELDS],
+            identity=tuple(document[IDENTITY]),
+            address=document[ADDRESS],
+        )
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return it as it is encrypted."""
+        if self.identity is None:
+            return dict(self.fields)
+        return {IDENTITY: self.identity, ADDRESS: dict(self.address), FIELDS: dict(self.fields)}
 
 
 class Keyring:
@@ -46,12 +111,33 @@ class Keyring:
             _make(file)
         return cls(_read(file), file)
 
-    def encrypt(self, fields: Mapping[str, Any]) -> bytes:
-        """Return the ciphertext of named secrets."""
-        return self._fernets[0].encrypt(json.dumps(dict(fields)).encode())
+    def encrypt(self, fields: Mapping[str, Any], context: Context | None = None) -> bytes:
+        """Return the ciphertext of named secrets; without a context it is one to carry about."""
+        sealed = Sealed(fields=fields)
+        if context is not None:
+            sealed = Sealed(fields=fields, identity=context.identity, address=dict(context.address))
+        return self.seal(sealed)
 
-    def decrypt(self, ciphertext: bytes) -> dict[str, Any]:
-        """Return the named secrets of a ciphertext.
+    def decrypt(self, ciphertext: bytes, context: Context | None = None) -> dict[str, Any]:
+        """Return the named secrets of a ciphertext that is for this context.
+
+        Raises:
+            SettingsError: No key opens it.
+            ControlError: It is for something else.
+        """
+        sealed = self.open(ciphertext)
+        if context is not None:
+            context.check(sealed)
+        elif sealed.identity is not None:
+            raise SettingsError("A stored secret is kept for something else.", "Give it anew.")
+        return dict(sealed.fields)
+
+    def seal(self, sealed: Sealed) -> bytes:
+        """Return the ciphertext of secrets and what they are for."""
+        return self._fernets[0].encrypt(json.dumps(sealed.document).encode())
+
+    def open(self, ciphertext: bytes) -> Sealed:
+        """Return what is in a ciphertext, whatever it is for: to keep it, not to use it.
 
         Raises:
             SettingsError: No key opens it.
@@ -62,20 +148,28 @@ class Keyring:
             opened = self._open(ciphertext)
         if opened is None:
             raise SettingsError(
-                "A stored secret opens with none of the encryption keys.",
+                "No configured key decrypts a stored secret.",
                 "Add the key it was stored under to SCOUT_ENCRYPTION_KEYS, or connect again.",
             )
-        found = _fields(opened)
-        if found is None:
+        sealed = _sealed(opened)
+        if sealed is None:
             raise SettingsError("A stored secret holds something else.", "Connect again.")
-        return found
+        return sealed
+
+    def opens(self, ciphertext: bytes) -> bool:
+        """Return whether one of the keys opens a ciphertext."""
+        try:
+            self.open(ciphertext)
+        except SettingsError:
+            return False
+        return True
 
     def rotate(self, ciphertext: bytes) -> bytes | None:
         """Return the same secrets under the first key, or nothing when they are already."""
         try:
             self._fernets[0].decrypt(ciphertext)
         except InvalidToken:
-            return self.encrypt(self.decrypt(ciphertext))
+            return self.seal(self.open(ciphertext))
         return None
 
     def _open(self, ciphertext: bytes) -> bytes | None:
@@ -85,12 +179,11 @@ class Keyring:
             return None
 
 
-def _fields(opened: bytes) -> dict[str, Any] | None:
+def _sealed(opened: bytes) -> Sealed | None:
     try:
-        found = json.loads(opened)
-    except ValueError:
+        return Sealed.of(json.loads(opened))
+    except (ValueError, RecursionError, TypeError):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def generate() -> str:
@@ -116,7 +209,7 @@ def _fernet(key: str) -> Fernet:
 
 
 def _make(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    trust.private_folder(file.parent)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     _write_new(draft, [generate()])
     try:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, update
 
+from scout_control.credentials import binding
 from scout_control.credentials.oauth import Tokens
 from scout_control.errors import (
     CredentialMissingError,
@@ -27,7 +30,6 @@ from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, Source
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
@@ -84,27 +86,40 @@ class Login:
 
 
 def save(
-    session: Session, keyring: Keyring, source: Source, owner: Owner, kind: str, **facts: Any
+    session: Session,
+    keyring: Keyring,
+    source: Source,
+    source_type: SourceType,
+    owner: Owner,
+    kind: str,
+    **facts: Any,
 ) -> Credential:
     """Store the login of an owner, in the place of an older one.
 
     Args:
         session: An open transaction.
         keyring: Encrypts ``fields``.
-        source: Where it is good.
+        source: Where it is good; it opens for this address only.
+        source_type: What the source is.
         owner: Whose it is.
         kind: One of ``KINDS``.
         **facts: ``fields``, the secrets by name; and columns as they are.
     """
-    ciphertext = keyring.encrypt(facts.pop("fields"))
+    fields = facts.pop("fields")
     found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
     if found is None:
-        found = Credential(source_id=source.id, project_id=owner.project_id, user_id=owner.user_id)
+        found = Credential(
+            id=uuid.uuid4(),
+            source_id=source.id,
+            project_id=owner.project_id,
+            user_id=owner.user_id,
+        )
         session.add(found)
     values = {"token_expires_at": None, "scopes": None, "external_user_id": None, **facts}
     for name, value in values.items():
         setattr(found, name, value)
-    found.kind, found.secrets = kind, ciphertext
+    found.kind = kind
+    found.secrets = keyring.encrypt(fields, binding.of_credential(found, source, source_type))
     found.is_valid, found.last_error = True, None
     session.flush()
     audit.record(session, "connected", "credential", found.id, source=source.name, login=kind)
@@ -121,6 +136,7 @@ def login_for(
         CredentialRefusedError: The source has refused it; a person must connect again.
     """
     source, owner = dataset.project_source.source, Owner.of(dataset)
+    check_consent(dataset)
     found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
     how = f"scout credentials connect {quote(source.name)} {owner}"
     if found is None:
@@ -134,7 +150,7 @@ def login_for(
             f"The login for {lookups.path(dataset)} is no longer accepted.", f"Connect again: {how}"
         )
     found.last_used_at = datetime.now(UTC)
-    fields = _for_tap(found, keyring, renews=CREDENTIAL_FILE in source_type.settings)
+    fields = _for_tap(found, source, source_type, keyring)
     return Login(
         credential_id=found.id,
         kind=found.kind,
@@ -143,18 +159,39 @@ def login_for(
     )
 
 
-def _for_tap(found: Credential, keyring: Keyring, *, renews: bool) -> dict[str, str]:
+def check_consent(dataset: Dataset) -> None:
+    """Refuse to read with the login of a user who did not agree to this project and source.
+
+    Raises:
+        CredentialMissingError: The user did not agree, or the source was unlinked since.
+    """
+    if dataset.user_id is None or dataset.agreed_at is not None:
+        return
+    link = dataset.project_source
+    project, source, user = map(quote, (link.project_id, link.source.name, dataset.user_id))
+    raise CredentialMissingError(
+        f"The user has not agreed that {lookups.path(dataset)} is read with their account.",
+        f"They agree by: scout datasets ensure {source} --project {project} --user {user}",
+    )
+
+
+def _for_tap(
+    found: Credential, source: Source, source_type: SourceType, keyring: Keyring
+) -> dict[str, str]:
     """Return the fields that a tap is given; one that can renew gets no token that ends."""
-    fields = {str(name): str(value) for name, value in keyring.decrypt(found.secrets).items()}
+    opened = keyring.decrypt(found.secrets, binding.of_credential(found, source, source_type))
+    fields = {str(name): str(value) for name, value in opened.items()}
+    renews = CREDENTIAL_FILE in source_type.settings
     if found.kind != OAUTH or "refresh_token" not in fields:
         return fields
     if not renews:
         return {"access_token": fields.get("access_token", "")}
     fields.pop("access_token", None)
     fields.pop(ORIGIN, None)
-    fields["client_id"] = found.source.oauth_client_id or ""
-    if found.source.oauth_client_secret:
-        fields |= keyring.decrypt(found.source.oauth_client_secret)
+    fields["client_id"] = source.oauth_client_id or ""
+    if source.oauth_client_secret:
+        context = binding.of_client_secret(source, source_type)
+        fields |= keyring.decrypt(source.oauth_client_secret, context)
     return fields
 
 
@@ -210,20 +247,22 @@ def replace(
     """Put new tokens in the place of those that they descend from; tell whether these were there.
 
     A login that a person connected anew meanwhile, or that somebody else renewed, stays as it is.
+    New tokens are for what the old ones were for: also where the source moved meanwhile.
     """
     found = session.get(Credential, credential_id, with_for_update={"of": Credential})
     if found is None:
         return False
-    fields = keyring.decrypt(found.secrets)
-    if fields.get("refresh_token") != known:
+    sealed = keyring.open(found.secrets)
+    if sealed.fields.get("refresh_token") != known:
         return False
-    fresh = {**fields, "access_token": tokens.access_token, ORIGIN: origin}
+    fresh = {**sealed.fields, "access_token": tokens.access_token, ORIGIN: origin}
     if tokens.refresh_token:
         fresh["refresh_token"] = tokens.refresh_token
-    found.secrets = keyring.encrypt(fresh)
+    found.secrets = keyring.seal(changed(sealed, fields=fresh))
     found.token_expires_at = tokens.expires_at
     found.scopes = tokens.scopes or found.scopes
-    found.is_valid, found.last_error = True, None
+    if found.last_error != binding.ADDRESS_CHANGED:
+        found.is_valid, found.last_error = True, None
     return True
 
 

@@ -7,12 +7,13 @@ with a secret, and sends none in the clear but to this machine.
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from scout_control.errors import (
     CredentialRefusedError,
@@ -21,10 +22,16 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.plugins import OAuthPaths
+from scout_control.rules.addresses import origin
 from scout_control.rules.expiry import is_final
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TIMEOUT = (10, 60)
+LONGEST_SECONDS = 60.0  # of one request in all, however slowly it is answered
+LONGEST_TOKEN_SECONDS = 100 * 366 * 24 * 3600.0
+MOST_PARAMETERS = 20
+# What comes of a token response that is not one: no JSON, too deep or too large, of other types.
+UNEXPECTED = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
 VERIFIER_BYTES = 48
 
 
@@ -58,6 +65,9 @@ class Client:
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
 
+    longest_seconds: float = LONGEST_SECONDS
+    """How long one request may take in all."""
+
     def request(self, redirect_uri: str, scopes: str | None = None) -> Request:
         """Return where to send the person who connects."""
         verifier = secrets.token_urlsafe(VERIFIER_BYTES)
@@ -73,13 +83,12 @@ class Client:
         Raises:
             ControlError: The answer is not to this request, or the source refused.
         """
-        self._check(request, answer)
+        code = self._code(request, answer)
         with self._session(request.redirect_uri, None) as session:
             return self._tokens(
                 lambda: session.fetch_token(
                     self._url(self.paths.token),
-                    authorization_response=answer,
-                    state=request.state,
+                    code=code,
                     code_verifier=request.verifier,
                     grant_type="authorization_code",
                     allow_redirects=False,
@@ -112,46 +121,46 @@ class Client:
                 answer = session.revoke_token(
                     self._url(self.paths.revoke), token=token, allow_redirects=False
                 )
-            except (requests.RequestException, AuthlibBaseError):
+            except (requests.RequestException, AuthlibBaseError, *UNEXPECTED):
                 return False
         return bool(answer.status_code < 300)
 
-    def _check(self, request: Request, answer: str) -> None:
-        said = parse_qs(urlsplit(answer.strip()).query)
-        if not hmac.compare_digest(said.get("state", [""])[0], request.state):
+    def _code(self, request: Request, answer: str) -> str:
+        """Return the code of an answer to this request, asked at the address that it goes to."""
+        said = said_once(answer.strip())
+        if said is None or not is_same(said.get("state", ""), request.state):
             raise SettingsError(
                 "This address is not the answer to this login.",
                 "Start again, and paste the whole address that the browser ends at.",
             )
-        if "code" not in said:
-            raise self._refusal(said.get("error", ["no code"])[0])
+        if not request.url.startswith(self._url(self.paths.authorize)):
+            raise SettingsError(
+                f"The address of the source {self.source} changed while an account was connected.",
+                "Start again.",
+            )
+        if not said.get("code"):
+            raise self._refusal(said.get("error") or "no code")
+        return said["code"]
 
     def _tokens(self, ask: Any) -> Tokens:
         import requests  # noqa: PLC0415 - takes a moment to load
         from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415 - the same
 
         try:
-            answer = ask()
+            return _tokens_of(ask())
+        except _NoTokenError:
+            raise self._refusal("no token") from None
         except AuthlibBaseError as error:
             raise self._refusal(str(error.error)) from None
         except requests.RequestException as error:
             raise ServerError(
                 f"{self._host} did not answer ({type(error).__name__}).", "Try again later."
             ) from None
-        except ValueError:
+        except UNEXPECTED:
             raise RunFailedError(
-                f"{self._host} answered something that is no token.",
+                f"{self._host} returned an invalid token response: an unexpected response.",
                 "Check the base URL of the source; try again later.",
             ) from None
-        if not answer.get("access_token"):
-            raise self._refusal("no token")
-        seconds = answer.get("expires_in")
-        return Tokens(
-            access_token=answer["access_token"],
-            refresh_token=answer.get("refresh_token"),
-            expires_at=datetime.now(UTC) + timedelta(seconds=float(seconds)) if seconds else None,
-            scopes=answer.get("scope"),
-        )
 
     def _refusal(self, name: str) -> CredentialRefusedError | RunFailedError:
         name = "".join(letter for letter in name if letter.isalnum() or letter in "_- ")[:60]
@@ -172,8 +181,12 @@ class Client:
 
     def _session(self, redirect_uri: str | None, scopes: str | None) -> Any:
         method = "client_secret_post" if self.client_secret else "none"
+        from scout_control.credentials.bounded import (  # noqa: PLC0415 - takes a moment to load
+            BoundedAdapter,
+        )
+
         make: Any = import_module("authlib.integrations.requests_client").OAuth2Session  # is slow
-        return make(
+        session = make(
             self.client_id,
             self.client_secret,
             token_endpoint_auth_method=method,
@@ -183,9 +196,17 @@ class Client:
             code_challenge_method="S256",
             default_timeout=TIMEOUT,
         )
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, BoundedAdapter(self.longest_seconds))
+        return session
 
     def _url(self, path: str) -> str:
         url = urljoin(self.base_url.rstrip("/") + "/", path.lstrip("/"))
+        if origin(url) is None or origin(url) != origin(self.base_url):
+            raise SettingsError(
+                f"The base URL of the source {self.source} is invalid.",
+                f"Correct it: scout sources update {self.source} --base-url https://host",
+            )
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise SettingsError(
@@ -197,3 +218,42 @@ class Client:
     @property
     def _host(self) -> str:
         return urlsplit(self.base_url).hostname or self.base_url
+
+
+class _NoTokenError(Exception):
+    """A token response holds no token."""
+
+
+def _tokens_of(answer: Any) -> Tokens:
+    access_token, refresh_token = answer.get("access_token"), answer.get("refresh_token")
+    seconds, scopes = float(answer.get("expires_in") or 0), answer.get("scope")
+    if not access_token:
+        raise _NoTokenError
+    for each in (access_token, refresh_token, scopes):
+        if not isinstance(each, str | None):
+            raise TypeError
+    ends = 0 < seconds < LONGEST_TOKEN_SECONDS
+    if math.isnan(seconds):
+        raise ValueError
+    return Tokens(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_at=datetime.now(UTC) + timedelta(seconds=seconds) if ends else None,
+        scopes=scopes,
+    )
+
+
+def said_once(address: str) -> dict[str, str] | None:
+    """Return the parameters of an address; nothing where it is none, or says one of them twice."""
+    try:
+        query = urlsplit(address).query
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        return None
+    said = dict(pairs)
+    return said if len(said) == len(pairs) else None
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return whether two secrets are the same, in a time that does not tell where they differ."""
+    return hmac.compare_digest(*(text.encode("utf-8", "surrogatepass") for text in (one, other)))

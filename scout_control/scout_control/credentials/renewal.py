@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 
+from scout_control.credentials import binding
 from scout_control.credentials.keeping import Owner, refuse, replace
 from scout_control.credentials.oauth import Client
 from scout_control.errors import (
@@ -14,6 +17,7 @@ from scout_control.errors import (
     CredentialRefusedError,
     SettingsError,
 )
+from scout_control.rules.addresses import BASE_URL
 from scout_control.rules.expiry import RENEW_TOKENS_BEFORE
 from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, locks, lookups
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from scout_control.credentials.encryption import Keyring
     from scout_control.plugins import Plugins
     from scout_control.store.database import Store
+
+LONGEST_REVOCATION_SECONDS = 30.0
 
 
 def expiring(session: Session, now: datetime) -> Sequence[uuid.UUID]:
@@ -56,7 +62,9 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
             if found is None or not found.is_valid:
                 return "refused"
         try:
-            fields = keyring.decrypt(found.secrets)
+            kind = plugins.source_type(found.source.source_type)
+            context = binding.of_credential(found, found.source, kind)
+            fields = keyring.decrypt(found.secrets, context)
             if not fields.get("refresh_token"):
                 return "failed"
             tokens = client_of(found.source, keyring, plugins).refresh(fields["refresh_token"])
@@ -80,7 +88,7 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
         SettingsError: Its type knows no OAuth, or the source has no client id.
     """
     source_type = plugins.source_type(source.source_type)
-    base_url = source.base_url or source_type.base_url
+    base_url = binding.settings_of(source, source_type).get(BASE_URL)
     if source_type.oauth is None or not base_url:
         raise SettingsError(
             f"Sources of type {source_type.name} cannot be connected by OAuth.",
@@ -94,7 +102,8 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
         )
     secret = None
     if source.oauth_client_secret:
-        secret = keyring.decrypt(source.oauth_client_secret)["client_secret"]
+        context = binding.of_client_secret(source, source_type)
+        secret = keyring.decrypt(source.oauth_client_secret, context)["client_secret"]
     return Client(
         source=source.name,
         base_url=base_url,
@@ -118,12 +127,77 @@ def revoke(store: Store, keyring: Keyring, plugins: Plugins, source: Source, own
             raise CredentialMissingError(
                 f"No account is connected for {source.name} {owner}.", "Nothing to revoke."
             )
-        fields = keyring.decrypt(found.secrets) if found.kind == OAUTH else {}
-        session.execute(delete(Credential).where(Credential.id == found.id))
+        grants = forget(session, keyring, plugins, [found])
         _stop_datasets(session, source, owner)
-        audit.record(session, "revoked", "credential", found.id, source=source.name)
-    token = fields.get("refresh_token") or fields.get("access_token")
-    return bool(token) and client_of(source, keyring, plugins).revoke(str(token))
+    return bool(grants) and not end(grants)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What a source granted by OAuth, and is asked to take back: a token, and whom to tell."""
+
+    name: str
+    """Source and owner, for people."""
+    client: Client | None
+    """Nothing where the source cannot be told, for its address changed or it knows no OAuth."""
+    token: str = field(repr=False)
+
+
+def forget(
+    session: Session, keyring: Keyring, plugins: Plugins, credentials: Sequence[Credential]
+) -> list[Grant]:
+    """Delete logins; return what to ``end`` at the sources once this is committed."""
+    grants = [_grant(keyring, plugins, each) for each in credentials if each.kind == OAUTH]
+    for each in credentials:
+        session.execute(delete(Credential).where(Credential.id == each.id))
+        audit.record(session, "revoked", "credential", each.id, source=each.source.name)
+    return grants
+
+
+def end(grants: Sequence[Grant], longest_seconds: float = LONGEST_REVOCATION_SECONDS) -> list[str]:
+    """Ask the sources to take back what they granted; return the names of those that did not."""
+    until = time.monotonic() + longest_seconds
+    return [each.name for each in grants if time.monotonic() > until or not _end(each)]
+
+
+def _end(grant: Grant) -> bool:
+    try:
+        return grant.client is not None and grant.client.revoke(grant.token)
+    except ControlError:
+        return False
+
+
+def _grant(keyring: Keyring, plugins: Plugins, found: Credential) -> Grant:
+    """Return what a login is at its source; a token is never sent but where it came from."""
+    source = found.source
+    owner = Owner(project_id=found.project_id, user_id=found.user_id)
+    name = f"{source.name} {owner}"
+    try:
+        kind = plugins.source_type(source.source_type)
+        fields = keyring.decrypt(found.secrets, binding.of_credential(found, source, kind))
+        client = client_of(source, keyring, plugins)
+    except ControlError:
+        return Grant(name=name, client=None, token="")
+    token = fields.get("refresh_token") or fields.get("access_token") or ""
+    return Grant(name=name, client=client if token else None, token=str(token))
+
+
+def move(session: Session, source: Source) -> int:
+    """Let nobody use the logins of a source whose address changed; return how many there are."""
+    moved = session.execute(
+        update(Credential)
+        .where(Credential.source_id == source.id)
+        .values(is_valid=False, last_error=binding.ADDRESS_CHANGED)
+        .returning(Credential.id)
+    ).all()
+    links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
+    if moved:
+        session.execute(
+            update(Dataset)
+            .where(Dataset.project_source_id.in_(links))
+            .values(next_sync_at=None, sync_error=binding.ADDRESS_CHANGED)
+        )
+    return len(moved)
 
 
 def _stop_datasets(session: Session, source: Source, owner: Owner) -> None:

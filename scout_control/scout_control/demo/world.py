@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scout_control import embedded
+from scout_control import embedded, trust
 from scout_control.demo import sandbox as sandboxes
 from scout_control.demo.source import Change, Source, dataset
 from scout_control.errors import ServerError
@@ -53,7 +53,7 @@ class World:
 @contextmanager
 def started(home: Path, source: Source, size: Size, *, keep_running: bool) -> Iterator[World]:
     """Start what is not running yet; end what was started here, unless it shall go on."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    trust.private_folder(home)
     with _alone(home), ExitStack() as at_the_end:
         found = sandboxes.remembered(home)
         if found and found.size != size:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
+from scout_control.rules.addresses import BASE_URL, origin, texts
 from scout_control.rules.kinds import as_typed
 from scout_control.rules.logins import KINDS
 from scout_control.worker.preparing import SELECTED
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
 
     from scout_control.plugins import SourceType
 
-BASE_URL = "base_url"
 SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in KINDS.values())))
 LONGEST_INTERVAL_HOURS = 24 * 366
+URL_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#]*@", re.IGNORECASE)
 
 
 def check_config(
@@ -51,6 +53,7 @@ def check_config(
         )
     if BASE_URL in config:
         check_url(str(config[BASE_URL]))
+    _check_passwords(config)
     settings = {
         name: as_typed(source_type.kinds.get(name), value) for name, value in config.items()
     }
@@ -88,21 +91,33 @@ def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str
         )
 
 
+def _check_passwords(config: Mapping[str, Any]) -> None:
+    for name, value in config.items():
+        if any(map(URL_WITH_PASSWORD.search, texts(value))):
+            raise SettingsError(
+                f"The URL in {name} holds a password, and is not kept among the settings.",
+                "Leave the password out, or mark the setting as sensitive in meltano.yml and give "
+                "it with: scout credentials connect",
+            )
+
+
 def check_url(base_url: str | None) -> None:
-    """Refuse a base URL over which secrets would travel in the clear.
+    """Refuse a base URL that is none, that holds a login, or that is not safe; none is shown.
 
     Raises:
-        SettingsError: It is no URL, or plain http to another machine.
+        SettingsError: It is not scheme, host, perhaps a port and a path; or it is plain http to
+            another machine.
     """
     if base_url is None:
         return
-    try:
-        parts = urlsplit(base_url)
-    except ValueError:
-        raise SettingsError("The base URL is none.", "Write https://host") from None
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not is_safe or not parts.hostname:
+    remedy = "Write https://host, perhaps with a port and a path."
+    if "@" in base_url:
+        raise SettingsError("The base URL holds a user or password.", remedy)
+    place = origin(base_url)
+    if place is None:
+        raise SettingsError("The base URL is invalid.", remedy)
+    parts = urlsplit(place)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise SettingsError(
-            "The base URL is not https (plain http is for this machine only).",
-            "Write https://host",
+            "The base URL is not https (plain http is for this machine only).", remedy
         )

@@ -50,6 +50,9 @@ class Datasets:
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
         """Return the dataset of an owner, made when missing; it is loaded by its first run.
 
+        With ``user`` this is how a user agrees that the project reads the source with their login;
+        nothing else is. Unlinking the source ends it.
+
         Raises:
             SettingsError: The link is for users and none is named, or the other way round.
         """
@@ -61,7 +64,11 @@ class Datasets:
                     + ("the project." if user else "each user."),
                     "Leave --user out." if user else "Give --user.",
                 )
-            found = datasets.ensure(session, link, user or None, datetime.now(UTC))
+            now = datetime.now(UTC)
+            found = datasets.ensure(session, link, user or None, now)
+            if datasets.agree(found, audit.actor(), now):
+                found.next_sync_at = found.next_sync_at or now
+                audit.record(session, "agreed", "dataset", found.id, user=user, project=project)
             return views.Dataset.of(found)
 
     def describe(self, name: str) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class Credentials:
                 session,
                 self._site.keyring,
                 found,
+                source_type,
                 owner,
                 kind,
                 fields=dict(fields),
@@ -121,6 +122,7 @@ class Credentials:
         with self._site.store.begin() as session:
             _check_owner(session, owner)
             found = lookups.source(session, source)
+            source_type = self._site.plugins.source_type(found.source_type)
             client = renewal.client_of(found, self._site.keyring, self._site.plugins)
         tokens = client.exchange(request, answer)
         fields = {"access_token": tokens.access_token}
@@ -130,7 +132,8 @@ class Credentials:
             saved = keeping.save(
                 session,
                 self._site.keyring,
-                lookups.source(session, source),
+                found,  # as it was asked: what it gave is good there, wherever it is now
+                source_type,
                 owner,
                 OAUTH,
                 fields=fields,
@@ -187,11 +190,20 @@ def _check(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> Non
     known = {"access_token", "refresh_token"} if kind in {OAUTH, "token"} else wanted
     if kind != ANY_SETTINGS and (other := sorted(set(fields) - known)):
         raise SettingsError(f"A login of kind {kind!r} has no {', '.join(other)}.", "Leave it out.")
+    if kind == ANY_SETTINGS and (where := _addresses(source_type, fields)):
+        raise SettingsError(
+            f"{', '.join(where)} says where {source_type.name} reads, and is no part of a login.",
+            "Set it at the source: scout sources update; or mark it as sensitive in meltano.yml.",
+        )
     if kind == ANY_SETTINGS and (unknown := sorted(set(fields) - set(source_type.settings))):
         raise SettingsError(
             f"{source_type.name} has no setting {', '.join(unknown)}.",
             f"It has: {', '.join(source_type.settings)}.",
         )
+
+
+def _addresses(source_type: SourceType, fields: Mapping[str, str]) -> list[str]:
+    return sorted(set(source_type.addresses.among(fields)) - set(source_type.sensitive))
 
 
 def _check_owner(session: Session, owner: Owner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import psycopg
 from sqlalchemy import func, select
 
+from scout_control.credentials import binding
 from scout_control.errors import ConflictError, ServerError, SettingsError
 from scout_control.nouns import views
 from scout_control.store import audit, lookups
@@ -52,13 +54,18 @@ class Connections:
             ServerError: It does not answer, or refuses the login.
         """
         facts = _parse(url)
-        login = self._site.keyring.encrypt(facts.pop("login"))
+        login = facts.pop("login")
         if test:
             _try(url)
         with self._site.store.begin() as session:
             found = Connection(
-                name=name, description=description, login=login, created_by=audit.actor(), **facts
+                id=uuid.uuid4(),
+                name=name,
+                description=description,
+                created_by=audit.actor(),
+                **facts,
             )
+            found.login = self._site.keyring.encrypt(login, binding.of_connection(found))
             session.add(found)
             session.flush()
             audit.record(session, "added", "connection", found.id, name=name)
@@ -84,9 +91,10 @@ class Connections:
                 facts = _parse(url)
                 if test:
                     _try(url)
-                found.login = self._site.keyring.encrypt(facts.pop("login"))
+                login = facts.pop("login")
                 for column, value in facts.items():
                     setattr(found, column, value)
+                found.login = self._site.keyring.encrypt(login, binding.of_connection(found))
             if description is not None:
                 found.description = description
             audit.record(session, "updated", "connection", found.id)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select
 
+from scout_control.credentials import binding, renewal
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.nouns import views
 from scout_control.nouns.configs import check_config, check_interval, check_url
 from scout_control.store import audit, lookups, metadata, models
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
-from scout_control.worker import executing, upkeep
+from scout_control.worker import executing, preparing, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,14 +69,15 @@ class Sources:
         check_url(base_url)
         with self._site.store.begin() as session:
             found = Source(
+                id=uuid.uuid4(),
                 name=name,
                 source_type=kind.name,
                 base_url=base_url,
                 config=settings,
                 oauth_client_id=client_id,
-                oauth_client_secret=self._encrypted(client_secret),
                 created_by=audit.actor(),
             )
+            self._keep_secret(found, kind, client_secret)
             session.add(found)
             session.flush()
             audit.record(session, "added", "source", found.id, name=name, type=kind.name)
@@ -89,11 +92,15 @@ class Sources:
         client_id: str | None = None,
         client_secret: str | None = None,
     ) -> views.Source:
-        """Change a source; what is not named stays, the client secret too."""
+        """Change a source; what is not named stays, the client secret too.
+
+        Another address, or a less safe way there: its logins need to be connected again.
+        """
         with self._site.store.begin() as session:
             found = lookups.source(session, name)
+            kind = self._site.plugins.source_type(found.source_type)
+            before = binding.address_of(found, kind)
             if config is not None:
-                kind = self._site.plugins.source_type(found.source_type)
                 known = metadata.streams_of(session, found.id)
                 found.config = {**found.config, **check_config(kind, config, known)}
             if base_url is not None:
@@ -101,13 +108,18 @@ class Sources:
                 found.base_url = base_url
             if client_id is not None:
                 found.oauth_client_id = client_id
-            if client_secret is not None:
-                found.oauth_client_secret = self._encrypted(client_secret)
+            self._keep_secret(found, kind, client_secret)
             audit.record(session, "updated", "source", found.id)
+            if binding.address_of(found, kind) != before:
+                moved = renewal.move(session, found)
+                audit.record(session, "moved", "source", found.id, logins=moved)
             return views.Source.of(found)
 
-    def remove(self, name: str) -> None:
-        """Forget a source and its logins.
+    def remove(self, name: str) -> Sequence[str]:
+        """Forget a source and its logins, and ask it to take back what it granted by OAuth.
+
+        Returns:
+            The logins that the source did not confirm to have revoked.
 
         Raises:
             ConflictError: A project is linked to it.
@@ -120,9 +132,13 @@ class Sources:
                     f"The source {name} is linked to {links} project(s).",
                     "Unlink it first: scout sources unlink --drop",
                 )
-            session.execute(delete(Credential).where(Credential.source_id == found.id))
+            logins = session.scalars(select(Credential).where(Credential.source_id == found.id))
+            grants = renewal.forget(
+                session, self._site.keyring, self._site.plugins, list(logins.all())
+            )
             session.delete(found)
             audit.record(session, "removed", "source", found.id, name=name)
+        return renewal.end(grants)
 
     def links(self, project: str | None = None) -> Sequence[views.Link]:
         """Return which sources are linked to which projects.
@@ -174,6 +190,7 @@ class Sources:
             found.refresh_interval_hours = interval_hours
             found.sync_config = settings
             session.flush()
+            preparing.check_link(kind, found)
             audit.record(session, "linked", "source", of_source.id, project=project)
             return views.Link.of(found)
 
@@ -193,6 +210,7 @@ class Sources:
             ).all()
             for dataset in datasets:
                 executing.cancel_waiting(session, dataset.id)
+                dataset.agreed_at = dataset.agreed_by = None  # who links again asks again
             audit.record(session, "unlinked", "source", found.source_id, project=project)
         if not drop:
             return
@@ -204,7 +222,8 @@ class Sources:
             session.execute(delete(Dataset).where(Dataset.id.in_(ids)))
             session.execute(delete(models.ProjectSource).where(models.ProjectSource.id == found.id))
 
-    def _encrypted(self, client_secret: str | None) -> bytes | None:
-        if client_secret is None:
-            return None
-        return self._site.keyring.encrypt({"client_secret": client_secret})
+    def _keep_secret(self, found: Source, kind: SourceType, client_secret: str | None) -> None:
+        if client_secret is not None:
+            found.oauth_client_secret = self._site.keyring.encrypt(
+                {"client_secret": client_secret}, binding.of_client_secret(found, kind)
+            )

@@ -183,6 +183,8 @@ class Dataset(View):
     last_sync_at: datetime | None
     next_sync_at: datetime | None
     last_activity_at: datetime
+    agreed_at: datetime | None
+    """Since when a user lets the project read with their login."""
     sync_error: str | None
     run: dict[str, Any] | None
     """Its run that has not ended: run_id, status, phase, progress, resume_at."""
@@ -206,6 +208,7 @@ class Dataset(View):
             last_sync_at=found.last_sync_at,
             next_sync_at=found.next_sync_at,
             last_activity_at=found.last_activity_at,
+            agreed_at=found.agreed_at,
             sync_error=found.sync_error,
             run=_alive(run) if run else None,
         )

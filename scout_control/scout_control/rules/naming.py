@@ -2,7 +2,8 @@
 
 ``data_{owner}_{source_type}_{digest}``: the first two are for people, the digest of everything that
 tells two datasets apart is for the database. So a name can be read, is never cut by Postgres, and
-two datasets never share one however odd or long the ids are that callers bring along.
+two datasets never share one however odd or long the ids are that callers bring along. Where names
+must not tell whose data it is, they are random: ``data_{16 hex}``. A name is kept with its dataset.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 LONGEST_SCHEMA_NAME = 55  # of Postgres' 63 bytes, so that suffixes of roles fit
 LONGEST_READABLE_PART = 18
@@ -28,6 +31,26 @@ class OwnerKind(StrEnum):
 
     PROJECT = "project"
     USER = "user"
+
+
+class Names(Protocol):
+    """What a dataset is called in the database."""
+
+    @property
+    def schema(self) -> str:
+        """Return the name of the dataset schema."""
+
+    @property
+    def owner(self) -> str:
+        """Return the text of its comment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The names that a dataset was given, whatever would be given to it today."""
+
+    schema: str
+    owner: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +74,27 @@ class Dataset:
 
     @property
     def owner(self) -> str:
-        """Return the text that the schema's comment carries: whose data this is, exactly."""
-        return json.dumps(self._identity, ensure_ascii=True)
+        """Return the text of the schema's comment: whose data it is, to those who know already."""
+        return owner_digest(json.dumps(self._identity, ensure_ascii=True))
 
     @property
     def _identity(self) -> tuple[str, str, str, str]:
         return (str(self.owner_kind), self.owner_id, self.project_id, self.source_id)
+
+
+def opaque_schema() -> str:
+    """Return a new name of a dataset schema that tells nothing."""
+    return f"data_{secrets.token_hex(8)}"
+
+
+def owner_digest(identity: str) -> str:
+    """Return what a comment says instead of ids: all roles of a database can read comments."""
+    return f"scout {hashlib.sha256(identity.encode()).hexdigest()}"
+
+
+def is_owner(comment: str | None, owner: str) -> bool:
+    """Return whether a schema's comment names this owner, also as older versions wrote it."""
+    return comment is not None and owner in {comment, owner_digest(comment)}
 
 
 def reader_role(schema: str) -> str:

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.naming import Dataset as Names
-from scout_control.rules.naming import OwnerKind
+from scout_control.rules.naming import Kept, OwnerKind, opaque_schema
 from scout_control.rules.runs import DatasetStatus, dataset_before
-from scout_control.store.models import Dataset, ProjectSource
+from scout_control.store.models import Dataset, Installation, ProjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,12 +50,13 @@ def ensure(session: Session, link: ProjectSource, user_id: str | None, now: date
         source_id=str(link.source_id),
         source_type=link.source.source_type.removeprefix("tap-"),
     )
+    is_opaque = session.scalar(select(Installation.has_opaque_names))
     session.execute(
         insert(Dataset)
         .values(
             project_source_id=link.id,
             user_id=user_id,
-            schema_name=names.schema,
+            schema_name=opaque_schema() if is_opaque else names.schema,
             owner=names.owner,
             next_sync_at=now,
             last_activity_at=now,
@@ -66,16 +67,17 @@ def ensure(session: Session, link: ProjectSource, user_id: str | None, now: date
     return session.scalars(select(Dataset).where(Dataset.project_source_id == link.id, owner)).one()
 
 
-def names(dataset: Dataset) -> Names:
-    """Return what the dataset schema of a dataset is called after."""
-    link = dataset.project_source
-    return Names(
-        owner_kind=OwnerKind.USER if dataset.user_id else OwnerKind.PROJECT,
-        owner_id=dataset.user_id or link.project_id,
-        project_id=link.project_id,
-        source_id=str(link.source_id),
-        source_type=link.source.source_type.removeprefix("tap-"),
-    )
+def names(dataset: Dataset) -> Kept:
+    """Return what a dataset is called in the database: as it was named once."""
+    return Kept(schema=dataset.schema_name, owner=dataset.owner)
+
+
+def agree(dataset: Dataset, by: str, now: datetime) -> bool:
+    """Remember that a user lets the project use their login; tell whether that is new."""
+    if dataset.user_id is None or dataset.agreed_at is not None:
+        return False
+    dataset.agreed_at, dataset.agreed_by = now, by
+    return True
 
 
 def due(now: datetime) -> Select[tuple[uuid.UUID]]:
@@ -87,6 +89,7 @@ def due(now: datetime) -> Select[tuple[uuid.UUID]]:
             Dataset.next_sync_at <= now,
             Dataset.status.in_(REFRESHED),
             ~Dataset.is_paused,
+            Dataset.user_id.is_(None) | Dataset.agreed_at.is_not(None),
             ProjectSource.is_active,
         )
         .order_by(Dataset.next_sync_at)

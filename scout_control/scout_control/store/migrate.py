@@ -20,6 +20,10 @@ from scout_control.store.database import is_newer, refusal
 from scout_control.store.models import SCHEMA
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
     from scout_control.store.database import Store
 
 # Made before the first migration, as Alembic would make it. Each migration locks it, which no other
@@ -48,8 +52,15 @@ IS_OPEN = text(f"""
 CLOSE = f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {SCHEMA} FROM PUBLIC"
 
 
-def migrate(store: Store, revision: str = "head") -> str:
+def migrate(
+    store: Store, revision: str = "head", bind: Callable[[Connection], None] | None = None
+) -> str:
     """Apply what is missing, in one transaction, and return the version reached.
+
+    Args:
+        store: What to bring there.
+        revision: Where to.
+        bind: Binds stored secrets to what they are for, in the version that began to do so.
 
     Raises:
         ControlError: What the database refused, in words.
@@ -60,7 +71,7 @@ def migrate(store: Store, revision: str = "head") -> str:
             for statement in LOCK:
                 connection.execute(text(statement))
             configuration = _configuration()
-            configuration.attributes["connection"] = connection
+            configuration.attributes |= {"connection": connection, "bind": bind}
             command.upgrade(configuration, revision)
             if revision == "head":
                 queue_schema.upgrade(connection)

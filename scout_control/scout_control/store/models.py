@@ -223,7 +223,10 @@ class Dataset(Identified, Base):
     user_id: Mapped[str | None]
     schema_name: Mapped[str] = mapped_column(unique=True)
     owner: Mapped[str]
-    """What the comment of the dataset schema says."""
+    """What the comment of the dataset schema says: a digest, since every role can read it."""
+    agreed_at: Mapped[datetime | None]
+    """Since when the user lets this project read the source with their login."""
+    agreed_by: Mapped[str | None]
     readers: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     """Roles that may read; nobody else may."""
     status: Mapped[str] = mapped_column(server_default="pending")
@@ -335,6 +338,17 @@ class AuditEvent(Base):
     subject_kind: Mapped[str]
     subject_id: Mapped[str]
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class Installation(Base):
+    """What all processes of an installation agree on: one row."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id", name="is_one"),)
+
+    id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    has_opaque_names: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Names of schemas and roles made from now on do not tell whose they are."""
 
 
 class ServiceLogin(Base):

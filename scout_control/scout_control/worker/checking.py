@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from scout_control import meltano, scratch
-from scout_control.credentials import keeping, renewal
+from scout_control.credentials import binding, keeping, renewal
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -44,13 +44,14 @@ def check(site: Site, source: str, owner: Owner) -> None:
         credential = lookups.credential(session, found.id, owner.project_id, owner.user_id)
     if credential is None:
         raise missing(source, owner)
-    fields = site.keyring.decrypt(credential.secrets)
+    source_type = site.plugins.source_type(found.source_type)
+    context = binding.of_credential(credential, found, source_type)
+    fields = site.keyring.decrypt(credential.secrets, context)
     if credential.kind == OAUTH and fields.get("refresh_token"):
         _renew(site, source, owner, credential.id)
         return
-    source_type = site.plugins.source_type(found.source_type)
     with holding(site.store, of_credential(credential.id)):
-        code = _try(site, source_type, found.config, found.base_url, fields)
+        code = _try(site, source_type, binding.settings_of(found, source_type), fields)
     if code == REFUSED:
         with site.store.begin() as session:
             keeping.refuse(session, credential.id, "The source refuses the login.")
@@ -91,12 +92,11 @@ def _renew(site: Site, source: str, owner: Owner, credential_id: object) -> None
 def _try(
     site: Site,
     source_type: SourceType,
-    config: Mapping[str, object],
-    base_url: str | None,
+    settings: Mapping[str, object],
     fields: Mapping[str, str],
 ) -> int:
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
-    told = {**config, **({"base_url": base_url} if base_url else {}), **fields}
+    told = {**settings, **fields}
     told.pop(preparing.SELECTED, None)
     variables = {
         source_type.variable(name): preparing.as_text(value) for name, value in told.items()

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from scout_control import provision as provisioning
 from scout_control.errors import ConflictError, ControlError, OwnershipError, ServerError
-from scout_control.rules.naming import query_role, reader_role, writer_role
+from scout_control.rules.naming import is_owner, query_role, reader_role, writer_role
 from scout_control.store.datasets import names
 from scout_control.store.locks import GRANTS, alone
 from scout_control.store.models import SCHEMA
@@ -198,7 +198,7 @@ def _drop_schema(cursor: Cursor[Any], dataset: Dataset, *, force: bool) -> None:
         [schema],
     )
     found = cursor.fetchone()
-    if found and found[0] != dataset.owner:
+    if found and not is_owner(found[0], dataset.owner):
         raise OwnershipError(
             f"The schema {schema} belongs to another owner.", "Nothing was dropped."
         )

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control import scratch
-from scout_control.credentials import keeping, renewal
+from scout_control.credentials import binding, keeping, renewal
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano import Pipeline
 from scout_control.rules.expiry import needs_renewal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scout_control.credentials.keeping import Login
     from scout_control.plugins import SourceType
     from scout_control.provision import Place
-    from scout_control.store.models import Dataset, Run
+    from scout_control.store.models import Dataset, ProjectSource, Run
     from scout_control.worker.site import Site
 
 SELECTED = "datasets"
@@ -110,10 +110,9 @@ def source_settings(
         SettingsError: A stream is asked for that the source is known not to have.
     """
     link = dataset.project_source
-    told = {**link.source.config, **link.sync_config}
+    check_link(source_type, link)
+    told = {**binding.settings_of(link.source, source_type), **link.sync_config}
     streams = told.pop(SELECTED, None)
-    if link.source.base_url:
-        told["base_url"] = link.source.base_url
     settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
     if streams:
         if error := unknown_streams(dataset, known):
@@ -121,6 +120,25 @@ def source_settings(
         variable = source_type.variable("_select")
         settings[variable] = json.dumps([f"{stream}.*" for stream in streams])
     return settings
+
+
+def check_link(source_type: SourceType, link: ProjectSource) -> None:
+    """Refuse a link that says more than what is read, whoever wrote it: links come from projects.
+
+    Raises:
+        SettingsError: It names an address, a file, or what the source type does not have.
+    """
+    allowed = {*source_type.settings, SELECTED}.difference(
+        source_type.sensitive, source_type.addresses.among(link.sync_config)
+    )
+    if names := sorted(set(link.sync_config) - allowed):
+        source, project = quote(link.source.name), quote(link.project_id)
+        raise SettingsError(
+            f"The link of the project {link.project_id} to the source {link.source.name} sets "
+            f"{', '.join(names)}, and a link says only what is read.",
+            f"Set it at the source (scout sources update {source} --base-url URL or --config "
+            f"NAME=VALUE), and link without it: scout sources link {source} --project {project}",
+        )
 
 
 def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:

@@ -1,21 +1,31 @@
-"""Moves every stored secret under the first encryption key, while everything goes on running."""
+"""Changes every stored secret: under the first encryption key while everything runs, or bound.
+
+Older versions stored secrets that did not say what they are for. The upgrade binds them, once.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, text, update
 
-from scout_control.credentials import encryption
-from scout_control.errors import SettingsError
-from scout_control.store import audit
-from scout_control.store.models import Connection, Credential, ServiceLogin, Source
+from scout_control.credentials import binding, encryption
+from scout_control.credentials.encryption import Context
+from scout_control.errors import NotFoundError
+from scout_control.plugins import SourceType
+from scout_control.store import audit, models
+from scout_control.store.models import SCHEMA, Credential, ServiceLogin, Source
 
 if TYPE_CHECKING:
     from scout_control.worker.site import Site
 
+log = logging.getLogger(__name__)
+
 CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
-    (Connection.id, Connection.login),
+    (models.Connection.id, models.Connection.login),
     (Source.id, Source.oauth_client_secret),
     (Credential.id, Credential.secrets),
     (ServiceLogin.role, ServiceLogin.secrets),
@@ -44,6 +54,59 @@ def rotate(site: Site, *, forget_old: bool = False) -> int:
     return changed
 
 
+def bind_all(site: Site, connection: Connection) -> None:
+    """Bind the secrets of an older version to the rows and addresses that they stand for now.
+
+    One that no key opens stays as it is: it is of no use to anyone, and its owner connects again.
+    """
+    for table, column, context_of in UNBOUND:
+        statement = f"SELECT * FROM {SCHEMA}.{table} WHERE {column} IS NOT NULL"  # noqa: S608 - fixed names
+        for row in connection.execute(text(statement)).mappings().all():
+            context = context_of(site, connection, SimpleNamespace(**row))
+            _bind(site, connection, table, column, row, context)
+
+
+def _bind(
+    site: Site, connection: Connection, table: str, column: str, row: Any, context: Context
+) -> None:
+    ciphertext = bytes(row[column])
+    if not site.keyring.opens(ciphertext):
+        log.warning("not_bound table=%s: no configured key decrypts it", table)
+        return
+    fresh = site.keyring.encrypt(site.keyring.open(ciphertext).fields, context)
+    key = "role" if "role" in row else "id"
+    statement = f"UPDATE {SCHEMA}.{table} SET {column} = :fresh WHERE {key} = :key"  # noqa: S608 - fixed names
+    connection.execute(text(statement), {"fresh": fresh, "key": row[key]})
+
+
+def _kind_of(site: Site, source: Any) -> SourceType:
+    """Return the type of a source, also of one that meltano.yml no longer declares."""
+    try:
+        return site.plugins.source_type(source.source_type)
+    except NotFoundError:
+        name = source.source_type
+        return SourceType(name=name, label=name, executable=name, settings=(), sensitive=())
+
+
+def _of_credential(site: Site, connection: Connection, row: Any) -> Context:
+    statement = text(f"SELECT * FROM {SCHEMA}.sources WHERE id = :id")  # noqa: S608 - fixed names
+    found = connection.execute(statement, {"id": row.source_id}).mappings().one()
+    source = SimpleNamespace(**found)
+    return binding.of_credential(row, source, _kind_of(site, source))
+
+
+UNBOUND: tuple[tuple[str, str, Callable[[Site, Connection, Any], Context]], ...] = (
+    ("connections", "login", lambda _site, _, row: binding.of_connection(row)),
+    (
+        "sources",
+        "oauth_client_secret",
+        lambda site, _, row: binding.of_client_secret(row, _kind_of(site, row)),
+    ),
+    ("credentials", "secrets", _of_credential),
+    ("service_logins", "secrets", lambda _site, _, row: binding.of_service(row.role)),
+)
+
+
 def count_closed(site: Site) -> int:
     """Return how many stored secrets open with none of the keys."""
     with site.store.begin() as session:
@@ -53,15 +116,7 @@ def count_closed(site: Site) -> int:
             for column in columns
             for ciphertext in session.scalars(select(column).where(column.is_not(None)))
         ]
-    return sum(not _opens(site, ciphertext) for ciphertext in found)
-
-
-def _opens(site: Site, ciphertext: bytes) -> bool:
-    try:
-        site.keyring.decrypt(ciphertext)
-    except SettingsError:
-        return False
-    return True
+    return sum(not site.keyring.opens(ciphertext) for ciphertext in found)
 
 
 def _rotate(site: Site, key: Any, column: Any) -> int:

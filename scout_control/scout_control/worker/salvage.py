@@ -52,7 +52,7 @@ def _keep(site: Site, run_id: str, file: Path) -> bool:
         found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
         if found is None:
             return True
-        fields = site.keyring.decrypt(found.secrets)
+        fields = site.keyring.open(found.secrets).fields
         login = keeping.Login(
             credential_id=found.id, kind=found.kind, fields={}, known=fields.get("refresh_token")
         )

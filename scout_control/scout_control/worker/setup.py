@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -10,11 +11,13 @@ from psycopg import sql
 from sqlalchemy import select
 
 from scout_control import meltano
+from scout_control.credentials import binding
 from scout_control.errors import ServerError
 from scout_control.store import audit, migrate
 from scout_control.store.database import driver_connection
 from scout_control.store.locks import alone
-from scout_control.store.models import Connection, ServiceLogin
+from scout_control.store.models import Connection, Installation, ServiceLogin
+from scout_control.worker import rotation
 from scout_control.worker.site import MELTANO_SCHEMA, Site
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def init(site: Site) -> str:
         ControlError: There is no key, or the database does not let us.
     """
     site.keyring  # noqa: B018 - nothing is made without keys
-    version = migrate.migrate(site.store)
+    version = migrate.migrate(site.store, bind=partial(rotation.bind_all, site))
     with alone(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
         _make_first_rows(site, version)
         _let_meltano_make_its_tables(site)
@@ -44,11 +47,22 @@ def _make_first_rows(site: Site, version: str) -> None:
         if session.scalar(select(Connection).where(Connection.host.is_(None))) is None:
             session.add(Connection(name=DEFAULT_CONNECTION, description="The store's own database"))
             audit.record(session, "initialised", "store", version)
+        _remember_choices(session, site)
         if session.get(ServiceLogin, site.meltano_role) is None:
             password = secrets.token_urlsafe(32)
-            sealed = site.keyring.encrypt({"password": password})
+            context = binding.of_service(site.meltano_role)
+            sealed = site.keyring.encrypt({"password": password}, context)
             session.add(ServiceLogin(role=site.meltano_role, secrets=sealed))
             _make_place_for_meltano(session, site.meltano_role, password)
+
+
+def _remember_choices(session: Session, site: Site) -> None:
+    """Keep what all processes must agree on: a variable may be set in one and not in another."""
+    told = site.settings.opaque_names
+    found = session.scalars(select(Installation)).one()
+    if told is not None and told != found.has_opaque_names:
+        found.has_opaque_names = told
+        audit.record(session, "chose", "installation", "names", opaque=told)
 
 
 def _make_place_for_meltano(session: Session, role: str, password: str) -> None:
@@ -89,7 +103,7 @@ def _let_meltano_make_its_tables(site: Site) -> None:
         *("state", "list"),
         project_root=site.settings.project_root,
         database_uri=site.meltano_url,
-        work=site.settings.home,
+        work=site.home,
         longest_seconds=MELTANO_SECONDS,
     )
     if done.returncode:

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import select
 
-from scout_control import embedded
+from scout_control import embedded, trust
+from scout_control.credentials import binding
 from scout_control.credentials.encryption import Keyring
 from scout_control.errors import SettingsError
 from scout_control.plugins import Plugins
@@ -44,14 +45,12 @@ class Site:
         """Return the URL of the store; the embedded Postgres is started when no other is named."""
         if self.settings.database_url:
             return self.settings.database_url
-        try:
-            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(
-                f"The folder {self.settings.home} cannot be made: {error.strerror}.",
-                "Set SCOUT_HOME to one that can, or SCOUT_DATABASE_URL to a server.",
-            ) from None
-        return embedded.create_database(embedded.start(self.settings.home / POSTGRES), DATABASE)
+        return embedded.create_database(embedded.start(self.home / POSTGRES), DATABASE)
+
+    @cached_property
+    def home(self) -> Path:
+        """Return the folder of what is kept on this machine, made when missing: ours alone."""
+        return trust.private_folder(self.settings.home)
 
     @cached_property
     def store(self) -> Store:
@@ -87,7 +86,7 @@ class Site:
             )
         if found is None:
             raise SettingsError("Meltano has no place for its state yet.", "Run: scout init")
-        password = self.keyring.decrypt(found)["password"]
+        password = self.keyring.decrypt(found, binding.of_service(self.meltano_role))["password"]
         url = with_login(self.store.driver_url, self.meltano_role, password)
         parts = urlsplit(url)
         if "%" not in parts.path:
@@ -100,7 +99,7 @@ class Site:
         """Return the URL of a database that dataset schemas live in."""
         if connection.host is None or connection.login is None:
             return self.store.driver_url
-        login = self.keyring.decrypt(connection.login)
+        login = self.keyring.decrypt(connection.login, binding.of_connection(connection))
         options = {"sslmode": connection.sslmode} if connection.sslmode else {}
         host = connection.host
         if host.startswith("/"):
@@ -119,7 +118,7 @@ class Site:
 
     def dbt_folder(self, schema: str) -> Path:
         """Return where dbt keeps on this machine what it knows of a dataset schema."""
-        return self.settings.home / "dbt" / schema
+        return self.home / "dbt" / schema
 
     def is_in_store(self, dataset: Dataset) -> bool:
         """Tell whether a dataset lives in the store's own database."""

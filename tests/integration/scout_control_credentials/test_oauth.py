@@ -26,7 +26,7 @@ from sqlalchemy import select, update
 def secrets_of(scout):
     with scout.site.store.begin() as session:
         found = session.scalars(select(Credential)).one()
-        return scout.site.keyring.decrypt(found.secrets)
+        return scout.site.keyring.open(found.secrets).fields
 
 
 def expire_soon(scout):

@@ -153,7 +153,7 @@ def tokens(scout):
     """Return the tokens that the store holds of the login by OAuth."""
     with scout.site.store.begin() as session:
         found = session.scalars(select(Credential).where(Credential.kind == "oauth2")).one()
-        fields = scout.site.keyring.decrypt(found.secrets)
+        fields = scout.site.keyring.open(found.secrets).fields
     return {name: fields[name] for name in ("access_token", "refresh_token")}
 
 

@@ -89,7 +89,7 @@ def opens(site, key):
         columns = (Credential.secrets, ServiceLogin.secrets)
         found = [text for column in columns for text in session.scalars(select(column))]
     keyring = Keyring([key])
-    return len([keyring.decrypt(text) for text in found])
+    return len([keyring.open(text) for text in found])
 
 
 def is_alive(scout, path):

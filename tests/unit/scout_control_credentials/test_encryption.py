@@ -36,7 +36,7 @@ def test_the_first_key_encrypts_and_every_key_opens():
 def test_a_lost_key_says_so():
     ciphertext = Keyring.of(generate()).encrypt({"api_key": "canary"})
 
-    with pytest.raises(SettingsError, match="opens with none"):
+    with pytest.raises(SettingsError, match="No configured key"):
         Keyring.of(generate()).decrypt(ciphertext)
 
 
