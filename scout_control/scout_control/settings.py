@@ -12,14 +12,7 @@ from pathlib import Path
 from scout_control import trust
 from scout_control.errors import SettingsError
 
-YES_AND_NO = {
-    "": None,
-    "1": True,
-    "true": True,
-    "0": False,
-    "false": False,
-    "no": False,
-}
+YES_AND_NO = {"": None, "1": True, "true": True, "0": False, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +38,14 @@ class Settings:
     def key_file(self) -> Path | None:
         """Return where keys are kept beside the embedded Postgres; elsewhere they are not."""
         return None if self.database_url else self.home / "encryption.keys"
+
+    def make_home(self) -> Path:
+        """Return ``SCOUT_HOME``, made when missing: closed to other accounts from the beginning.
+
+        Raises:
+            SettingsError: It belongs to another account, or cannot be made.
+        """
+        return trust.private_folder(self.home)
 
     @classmethod
     def load(cls) -> Settings:

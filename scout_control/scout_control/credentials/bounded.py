@@ -1,110 +1,150 @@
-"""HTTP to servers that may be slow, endless or hostile: each request has a deadline and a size.
+"""Requests that end: within a time in all, and within a size.
 
-The deadlines of ``requests`` are between two bytes: a server that drips them is never late.
+The time-outs of ``requests`` are between two bytes: a server that sends one now and then is waited
+for without end. Here the connection is cut when the time is over, whatever it is doing.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import RequestException, Timeout
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
-
-if TYPE_CHECKING:
-    from requests import PreparedRequest, Response
 
 LONGEST_SECONDS = 60.0
-LARGEST_BYTES = 1_000_000
-ANY_COMPRESSION = 47  # of zlib: gzip or deflate, by its header
+MOST_BYTES = 1_000_000
+CHUNK_BYTES = 65_536
 
 
-class BoundedAdapter(HTTPAdapter):
-    """Ends each request, from its connection to the last byte of the answer, after a deadline."""
+class _Cut:
+    """Cuts the connections of one request when its time is over."""
 
-    def __init__(self, longest_seconds: float = LONGEST_SECONDS) -> None:
-        self._longest_seconds = longest_seconds
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
         self._sockets: list[socket.socket] = []
-        super().__init__()
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
 
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Make the pools, whose connections can be cut."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._sockets)
+    def watch(self, opened: socket.socket) -> None:
+        """Cut this connection, too; a copy of it, for TLS takes the socket over."""
+        with self._lock:
+            self._sockets.append(opened.dup())
+        if self.is_over:
+            self._cut()
 
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Make the pools of a proxy, whose connections can be cut, too."""
-        manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _pools(self._sockets)
-        return manager
+    def close(self) -> None:
+        """Leave the connections alone from now on."""
+        self._timer.cancel()
+        with self._lock:
+            for watched in self._sockets:
+                watched.close()
+            self._sockets.clear()
 
-    def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
-        """Send a request and read the whole answer.
+    def _cut(self) -> None:
+        self.is_over = True
+        with self._lock:
+            for watched in self._sockets:
+                with suppress(OSError):
+                    watched.shutdown(socket.SHUT_RDWR)
+
+
+_cut: ContextVar[_Cut] = ContextVar("cut")
+
+
+class _Http(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        opened = super()._new_conn()
+        _cut.get().watch(opened)
+        return opened
+
+
+class _Https(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        opened = super()._new_conn()
+        _cut.get().watch(opened)
+        return opened
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class Bounded(HTTPAdapter):
+    """An adapter whose answers are whole when they are given, or are refused."""
+
+    def __init__(self, seconds: float = LONGEST_SECONDS) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1)
+        self._seconds = seconds
+
+    def init_poolmanager(self, *args: Any, **named: Any) -> None:
+        """Let the pool make connections that can be cut."""
+        super().init_poolmanager(*args, **named)
+        _let_cut(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **named: Any) -> Any:
+        """The same through a proxy."""
+        return _let_cut(super().proxy_manager_for(*args, **named))
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> Any:
+        """Send a request, and read its answer.
 
         Raises:
-            requests.RequestException: The server did not answer in time.
-            ValueError: The answer is larger than any that is expected.
+            requests.RequestException: It was not answered whole in time, or at too great a length.
         """
-        late = threading.Event()
-        timer = threading.Timer(self._longest_seconds, self._cut, [late])
-        timer.start()
+        cut = _Cut(self._seconds)
+        token = _cut.set(cut)
         try:
-            response = super().send(request, *arguments, **{**options, "stream": True})
-            response._content = _body(response)  # noqa: SLF001  # as requests does when it reads
-            response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
-        except (HTTPError, OSError) as error:
-            if late.is_set():
-                raise Timeout("The deadline has passed.") from None
-            if isinstance(error, RequestException):
+            answer: Any = super().send(request, *args, **named)
+            answer._content = _read(answer)  # noqa: SLF001 - as requests itself does
+            answer._content_consumed = True  # noqa: SLF001 - the same
+        except requests.RequestException:
+            if not cut.is_over:
                 raise
-            raise NoConnection(type(error).__name__) from error
+            answer = None
         finally:
-            timer.cancel()
-        if late.is_set():
-            raise Timeout("The deadline has passed.")
-        return response
-
-    def _cut(self, late: threading.Event) -> None:
-        late.set()
-        for opened in list(self._sockets):
-            with suppress(OSError):
-                # Past TLS, which must not be touched by two threads; a read in the other one ends.
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+            _cut.reset(token)
+            cut.close()
+            self.close()  # a connection is for one request, since a cut is
+        if cut.is_over:
+            raise requests.ReadTimeout(f"no answer within {self._seconds:g} seconds")
+        return answer
 
 
-def _body(response: Response) -> bytes:
-    body: bytes = response.raw.read(LARGEST_BYTES + 1, decode_content=False)
-    if response.headers.get("Content-Encoding") in {"gzip", "deflate"}:
-        try:
-            body = zlib.decompressobj(ANY_COMPRESSION).decompress(body, LARGEST_BYTES + 1)
-        except zlib.error:
-            raise ValueError("The answer is not what its header says.") from None
-    response.close()
-    if len(body) > LARGEST_BYTES:
-        raise ValueError("The answer is too large.")
-    return body
+def session() -> requests.Session:
+    """Return a session whose requests end."""
+    made = requests.Session()
+    bind(made)
+    return made
 
 
-def _pools(opened: list[socket.socket]) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pools whose connections tell their socket as soon as there is one."""
+def bind(made: requests.Session) -> None:
+    """Let the requests of a session end."""
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, Bounded())
 
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            opened.append(super()._new_conn())
-            return opened[-1]
 
-    class Encrypted(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            opened.append(super()._new_conn())
-            return opened[-1]
+def _read(answer: requests.Response) -> bytes:
+    content = bytearray()
+    for chunk in answer.iter_content(CHUNK_BYTES):
+        content += chunk
+        if len(content) > MOST_BYTES:
+            answer.close()
+            raise requests.exceptions.ContentDecodingError(f"more than {MOST_BYTES} bytes")
+    return bytes(content)
 
-    plain = type("Pool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
-    encrypted = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": Encrypted})
-    return {"http": plain, "https": encrypted}
+
+def _let_cut(manager: Any) -> Any:
+    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return manager

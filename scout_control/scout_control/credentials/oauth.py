@@ -181,9 +181,7 @@ class Client:
 
     def _session(self, redirect_uri: str | None, scopes: str | None) -> Any:
         method = "client_secret_post" if self.client_secret else "none"
-        from scout_control.credentials.bounded import (  # noqa: PLC0415 - takes a moment to load
-            BoundedAdapter,
-        )
+        from scout_control.credentials import bounded  # noqa: PLC0415 - takes a moment to load
 
         make: Any = import_module("authlib.integrations.requests_client").OAuth2Session  # is slow
         session = make(
@@ -197,7 +195,7 @@ class Client:
             default_timeout=TIMEOUT,
         )
         for scheme in ("https://", "http://"):
-            session.mount(scheme, BoundedAdapter(self.longest_seconds))
+            session.mount(scheme, bounded.Bounded(self.longest_seconds))
         return session
 
     def _url(self, path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
@@ -157,12 +158,14 @@ def forget(
 def end(grants: Sequence[Grant], longest_seconds: float = LONGEST_REVOCATION_SECONDS) -> list[str]:
     """Ask the sources to take back what they granted; return the names of those that did not."""
     until = time.monotonic() + longest_seconds
-    return [each.name for each in grants if time.monotonic() > until or not _end(each)]
+    return [each.name for each in grants if not _end(each, until - time.monotonic())]
 
 
-def _end(grant: Grant) -> bool:
+def _end(grant: Grant, seconds: float) -> bool:
+    if grant.client is None or seconds <= 0:
+        return False
     try:
-        return grant.client is not None and grant.client.revoke(grant.token)
+        return replace_fields(grant.client, longest_seconds=seconds).revoke(grant.token)
     except ControlError:
         return False
 

@@ -103,7 +103,7 @@ def _let_meltano_make_its_tables(site: Site) -> None:
         *("state", "list"),
         project_root=site.settings.project_root,
         database_uri=site.meltano_url,
-        work=site.home,
+        work=site.settings.make_home(),
         longest_seconds=MELTANO_SECONDS,
     )
     if done.returncode:

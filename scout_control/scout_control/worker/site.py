@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import select
 
-from scout_control import embedded, trust
+from scout_control import embedded
 from scout_control.credentials import binding
 from scout_control.credentials.encryption import Keyring
 from scout_control.errors import SettingsError
@@ -45,12 +45,8 @@ class Site:
         """Return the URL of the store; the embedded Postgres is started when no other is named."""
         if self.settings.database_url:
             return self.settings.database_url
-        return embedded.create_database(embedded.start(self.home / POSTGRES), DATABASE)
-
-    @cached_property
-    def home(self) -> Path:
-        """Return the folder of what is kept on this machine, made when missing: ours alone."""
-        return trust.private_folder(self.settings.home)
+        data = self.settings.make_home() / POSTGRES
+        return embedded.create_database(embedded.start(data), DATABASE)
 
     @cached_property
     def store(self) -> Store:
@@ -118,7 +114,7 @@ class Site:
 
     def dbt_folder(self, schema: str) -> Path:
         """Return where dbt keeps on this machine what it knows of a dataset schema."""
-        return self.home / "dbt" / schema
+        return self.settings.make_home() / "dbt" / schema
 
     def is_in_store(self, dataset: Dataset) -> bool:
         """Tell whether a dataset lives in the store's own database."""

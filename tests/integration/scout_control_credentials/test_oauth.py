@@ -129,16 +129,16 @@ def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
 ):
     connect()
     expire_soon(scout)
-    scout.sources.update(source, base_url="http://127.0.0.1:9")
+    sandbox.set(fault="500", fault_path="/o/token")
     trouble = upkeep.renew_tokens(scout.site, datetime.now(UTC))
     [still] = scout.credentials.list()
-    scout.sources.update(source, base_url=sandbox.connect.url)
+    sandbox.set(fault="", fault_path="")
     sandbox.connect.kill_refresh_tokens()
     refused = upkeep.renew_tokens(scout.site, datetime.now(UTC))
     [gone] = scout.credentials.list()
 
     assert (trouble, still.status) == ({"failed": 1}, "connected")
-    assert still.last_error == "127.0.0.1 did not answer (ConnectionError)."
+    assert still.last_error == "127.0.0.1 did not answer (HTTPError)."
     assert (refused, gone.status) == ({"refused": 1}, "needs reconnect")
     with pytest.raises(CredentialRefusedError):
         scout.credentials.check(source, project="river")
