@@ -37,6 +37,7 @@ class Callback(ThreadingHTTPServer):
     """Listens on a loopback port until the answer with the right state has come."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)

@@ -1,0 +1,383 @@
+"""A login goes to the address that its owner connected it for, and to no other one, ever."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from scout_control.api import Scout
+from scout_control.credentials.encryption import generate
+from scout_control.errors import (
+    ControlError,
+    CredentialMissingError,
+    CredentialRefusedError,
+    SettingsError,
+)
+from scout_control.settings import Settings
+from scout_control.store.models import Credential, Dataset
+from scout_control.worker import upkeep
+from sqlalchemy import select, text
+from support.senders import sending
+
+
+@pytest.fixture(scope="module")
+def place(postgres, tmp_path_factory):
+    """One installation for all attacks: each uses sources and projects of its own."""
+    with sending(postgres, tmp_path_factory.mktemp("senders")) as made:
+        yield made
+
+
+@pytest.fixture
+def senders(place):
+    """The installation, emptied of what the attack before it made."""
+    yield place
+    with place.scout.site.store.engine.begin() as connection:
+        for table in ("runs", "datasets", "project_sources", "credentials", "sources", "projects"):
+            connection.execute(text(f"DELETE FROM scout_control.{table}"))
+    place.home.caught.clear()
+    place.elsewhere.caught.clear()
+
+
+def refused(senders, path):
+    """Run a dataset; return the run, which a person must reconnect for and which sent nothing."""
+    run = senders.scout.run(path)
+    assert run.status == "failed"
+    assert senders.elsewhere.caught == []
+    assert senders.home.caught == []
+    return run
+
+
+def elsewhere(senders):
+    """Return settings by which a link would send a login to the other server."""
+    url, port = senders.elsewhere.url, senders.elsewhere.server_port
+    return [
+        {"base_url": url},
+        {"base_url": url.replace("http", "HTTP") + "/"},
+        {"host": "127.0.0.1"},
+        {"port": port},
+        {"port": str(port)},
+        {"proxy": url},
+        {"verify_ssl": False},
+        {"ca_file": "/tmp/ca.pem"},
+        {"region_code": "other"},
+        {"options": {"base_url": url}},
+        {"options": {"network": [{"Proxy": "evil"}]}},
+        {"options": json.dumps({"hostName": "evil"})},
+        {"options": url},
+        {"options": "/etc/shadow"},
+        {"options": ["~/.ssh/id_rsa"]},
+        {"domain": "evil.example.org"},
+        {"site_ids": [url]},
+        {"batch_config": {"storage": {"root": "x"}}},
+    ]
+
+
+def test_a_link_says_what_is_read_and_never_where(senders):
+    senders.source()
+    senders.scout.projects.create("river")
+
+    for config in elsewhere(senders):
+        with pytest.raises(SettingsError, match="at the source") as told:
+            senders.scout.sources.link("river", "hq", mode="project", config=config)
+        assert "scout sources update hq" in told.value.remedy
+    what = {
+        "domain": "river-health",
+        "start_date": "2026-01-31",
+        "page_size": 50,
+        "site_ids": ["a", "b"],
+        "xmlns": ["http://openrosa.org/formdesigner/A"],
+        "stream_maps": {"things": {"url": "record['id']"}},
+        "datasets": ["things"],
+    }
+    assert senders.scout.sources.link("river", "hq", config=what).sync_config == what
+
+
+def test_a_link_that_was_written_past_control_carries_no_login_elsewhere(senders):
+    senders.source(base_url=None, config={"host": "127.0.0.1", "port": senders.home.server_port})
+    path = senders.dataset()
+    senders.connect(project="river")
+
+    for config in [*elsewhere(senders)[:6], {"BASE-URL": senders.elsewhere.url}, {"_catalog": "x"}]:
+        senders.sql(
+            "UPDATE scout_control.project_sources SET sync_config = cast(:config AS jsonb)",
+            config=json.dumps(config),
+        )
+        run = refused(senders, path)
+        assert "says only what is read" in run.error_message
+    assert run.error_code == "VALIDATION_ERROR"
+
+
+SPELLINGS = ["{0}/", "{0}/other/path", "HTTP{1}", "{0}"]
+
+
+def test_another_spelling_of_the_address_is_the_same_one(senders):
+    senders.source()
+    path = senders.dataset()
+    key = senders.connect(project="river")
+    url = senders.home.url
+
+    for spelling in SPELLINGS:
+        senders.scout.sources.update("hq", base_url=spelling.format(url, url[4:]))
+        assert [each.status for each in senders.scout.credentials.list()] == ["connected"]
+    assert senders.scout.run(path).status == "completed"
+    assert set(senders.home.caught) == {key}
+
+
+def test_a_source_that_is_updated_to_another_address_needs_its_accounts_again(senders):
+    senders.source(client_id="id", client_secret="canary-secret")
+    path = senders.dataset()
+    senders.connect(project="river")
+    senders.scout.credentials.save("hq", "oauth2", {"refresh_token": "canary"}, user="ann")
+
+    senders.scout.sources.update("hq", base_url=senders.elsewhere.url)
+
+    logins = senders.scout.credentials.list()
+    assert {each.status for each in logins} == {"needs reconnect"}
+    assert {each.last_error for each in logins} == {
+        "The address of the source changed since this credential was connected."
+    }
+    dataset = senders.scout.datasets.show(path)
+    assert (dataset.next_sync_at, dataset.sync_error) == (None, logins[0].last_error)
+    assert refused(senders, path).error_code == "AUTH_TOKEN_EXPIRED"
+    with pytest.raises(SettingsError, match="client secret of the source hq"):
+        senders.scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
+    key = senders.connect(project="river")
+    assert senders.scout.run(path).status == "completed"
+    assert senders.elsewhere.caught == [key]
+
+
+def test_going_back_to_the_old_address_connects_nobody(senders):
+    senders.source()
+    path = senders.dataset()
+    senders.connect(project="river")
+
+    for url in (senders.elsewhere.url, senders.home.url):
+        senders.scout.sources.update("hq", base_url=url)
+
+    assert "no longer accepted" in refused(senders, path).error_message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "base_url = '{0}'",
+        "base_url = 'https://127.0.0.1:{1}'",
+        "base_url = 'http://127.0.0.1:{2}@127.0.0.1:{1}'",
+        "base_url = '{3}?@127.0.0.1:{1}'",
+        'base_url = null, config = \'{{"base_url": "{0}"}}\'',
+        'config = \'{{"proxy": "{0}"}}\'',
+        "config = '{{\"verify_ssl\": false}}'",
+        'config = \'{{"host": "127.0.0.1", "port": {1}}}\'',
+        'config = \'{{"base-url": "{0}"}}\'',
+    ],
+)
+def test_a_source_that_was_rewritten_past_control_gets_no_login(senders, change):
+    senders.source(client_id="id", client_secret="canary-secret")
+    path = senders.dataset()
+    senders.connect(project="river")
+    ports = senders.elsewhere.server_port, senders.home.server_port
+    told = change.format(senders.elsewhere.url, *ports, senders.home.url)
+    senders.sql(f"UPDATE scout_control.sources SET {told.replace(':', chr(92) + ':')}")
+
+    run = refused(senders, path)
+    with pytest.raises(CredentialRefusedError, match="scout credentials connect hq --project"):
+        senders.scout.credentials.check("hq", project="river")
+    with pytest.raises(SettingsError, match="Give it again"):
+        senders.scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
+
+    assert run.error_code == "AUTH_TOKEN_EXPIRED"
+    assert "address of the source changed" in run.error_message
+    assert senders.elsewhere.caught == senders.home.caught == []
+
+
+EXPIRED, MISSING = "AUTH_TOKEN_EXPIRED", "AUTH_TOKEN_MISSING"
+COPY = "UPDATE scout_control.credentials AS mine SET secrets = theirs.secrets FROM "
+# How a ciphertext gets into another row, and what the runs of hill/hq and hill/other end with.
+MOVES = {
+    "to another owner": (
+        [COPY + "scout_control.credentials AS theirs"
+         " WHERE mine.project_id = 'hill' AND theirs.project_id = 'river'"],
+        [EXPIRED, EXPIRED],
+    ),
+    "to a user": (
+        ["UPDATE scout_control.credentials SET project_id = NULL, user_id = 'hill'"
+         " WHERE project_id = 'river'"],
+        [None, None],
+    ),
+    "by renaming its owner": (
+        ["DELETE FROM scout_control.credentials WHERE project_id = 'hill'",
+         "UPDATE scout_control.credentials SET project_id = 'hill' WHERE project_id = 'river'"],
+        [EXPIRED, MISSING],
+    ),
+    "to another source": (
+        [COPY + "scout_control.credentials AS theirs, scout_control.sources"
+         " WHERE sources.id = mine.source_id AND sources.name = 'other'"
+         " AND theirs.project_id = 'river'"],
+        [None, EXPIRED],
+    ),
+    "from the client secret of its source": (
+        [COPY.replace("theirs.secrets", "oauth_client_secret") + "scout_control.sources"
+         " WHERE project_id = 'hill' AND oauth_client_secret IS NOT NULL"],
+        [EXPIRED, EXPIRED],
+    ),
+    "from the login of a service": (
+        [COPY + "scout_control.service_logins AS theirs WHERE project_id = 'hill'"],
+        [EXPIRED, EXPIRED],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("statements", "codes"), MOVES.values(), ids=MOVES.keys())
+def test_a_ciphertext_that_was_moved_in_the_store_opens_for_nobody(senders, statements, codes):
+    senders.source(client_id="id", client_secret="canary-secret")
+    senders.source("other", base_url=senders.elsewhere.url)
+    senders.dataset()
+    stolen = senders.connect(project="river")
+    paths = [senders.dataset("hill"), senders.dataset("hill", "other")]
+    for source in ("hq", "other"):
+        senders.connect(source, project="hill")
+    for statement in statements:
+        senders.sql(statement)
+
+    ended = [senders.scout.run(path) for path in paths]
+    sent = senders.home.caught + senders.elsewhere.caught
+
+    assert [run.error_code for run in ended] == codes
+    assert len(sent) == codes.count(None)
+    assert stolen not in sent
+    if codes == [None, None]:
+        with pytest.raises(CredentialRefusedError):
+            senders.scout.credentials.check("hq", user="hill")
+
+
+def test_a_secret_that_is_bound_to_nothing_is_refused(senders):
+    senders.source()
+    path = senders.dataset()
+    senders.connect(project="river")
+    plain = senders.scout.site.keyring.encrypt({"api_key": "canary"})
+    senders.sql("UPDATE scout_control.credentials SET secrets = :plain", plain=plain)
+
+    senders.scout.init()
+
+    assert "not bound" in refused(senders, path).error_message
+
+
+def test_the_address_of_a_database_cannot_be_changed_under_its_password(senders):
+    scout, url = senders.scout, "postgresql://u:canary@127.0.0.1:1/far?sslmode=require"
+    scout.connections.add("far", url, test=False)
+
+    for change in ("port = 2", "host = '127.0.0.2'", "sslmode = 'disable'", "database = 'x'"):
+        scout.connections.update("far", url=url, test=False)
+        senders.sql(f"UPDATE scout_control.connections SET {change} WHERE name = 'far'")
+        with pytest.raises(SettingsError, match="scout connections update far --url"):
+            scout.connections.test("far")
+    scout.connections.remove("far")
+
+
+def test_keys_are_rotated_and_everything_stays_bound(senders):
+    senders.source()
+    path = senders.dataset()
+    key = senders.connect(project="river")
+    old, new = senders.settings.encryption_keys, generate()
+
+    with with_keys(senders, new, old) as scout:
+        assert scout.rotate_keys() >= 1
+        assert scout.run(path).status == "completed"
+        assert senders.home.caught == [key]
+        senders.home.caught.clear()
+        senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
+        assert "address of the source" in str(scout.run(path).error_message)
+    with with_keys(senders, old, new) as scout:
+        scout.rotate_keys()
+    assert "address of the source" in refused(senders, path).error_message
+
+
+def test_a_token_is_renewed_and_revoked_only_where_it_came_from(senders):
+    senders.source(client_id="id")
+    senders.scout.credentials.save(
+        "hq", "oauth2", {"refresh_token": "canary", "access_token": "canary"}, user="ann"
+    )
+    now = datetime.now(UTC)
+    senders.sql("UPDATE scout_control.credentials SET token_expires_at = :now", now=now)
+    senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
+
+    assert upkeep.renew_tokens(senders.scout.site, now) == {"refused": 1}
+    assert senders.scout.credentials.revoke("hq", user="ann") is False
+    assert senders.elsewhere.caught == []
+
+
+def test_an_account_that_is_being_connected_while_the_address_changes_is_not(senders):
+    senders.source(client_id="id")
+    request = senders.scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
+    senders.scout.sources.update("hq", base_url=senders.elsewhere.url)
+    answer = f"http://127.0.0.1:1/callback?code=canary&state={request.state}"
+
+    with pytest.raises(SettingsError, match="changed while"):
+        senders.scout.credentials.answer("hq", request, answer, user="ann")
+    assert senders.elsewhere.caught == []
+
+
+def test_a_login_of_settings_says_nothing_of_where_it_goes(senders):
+    senders.source()
+
+    for more in ({"base_url": senders.elsewhere.url}, {"ca_file": "/etc/shadow"}):
+        with pytest.raises(SettingsError, match="no part of a login"):
+            senders.scout.credentials.save("hq", "settings", {"api_key": "x", **more}, user="ann")
+
+
+def test_an_account_of_a_user_serves_a_project_only_after_that_user_agreed(senders):
+    scout = senders.scout
+    senders.source()
+    scout.projects.create("river")
+    key = senders.connect(user="ann")
+    scout.sources.link("river", "hq", mode="user")
+    path = scout.datasets.ensure("river", "hq", user="ann").path
+    assert scout.datasets.show(path).agreed_at is not None
+    assert scout.run(path).status == "completed"
+    assert senders.home.caught == [key]
+    senders.home.caught.clear()
+
+    scout.sources.unlink("river", "hq")
+    scout.sources.link("river", "hq", mode="user")
+    scout.sources.link("river", "hq", mode="project")
+    scout.sources.link("river", "hq", mode="user", config={"datasets": ["things"]})
+    senders.sql("UPDATE scout_control.datasets SET next_sync_at = now()")
+    assert scout.tick()["queued"] == 0
+    run = refused(senders, path)
+    assert run.error_code == "AUTH_TOKEN_MISSING"
+    assert "scout datasets ensure hq --project river --user ann" in run.error_message
+
+    scout.datasets.ensure("river", "hq", user="ann")
+    assert scout.run(path).status == "completed"
+    scout.sources.unlink("river", "hq", drop=True)
+    scout.projects.remove("river")
+    scout.projects.create("river")
+    scout.sources.link("river", "hq", mode="user")
+    with pytest.raises(ControlError):
+        scout.run(path)
+    assert len(senders.home.caught) == 1
+    with scout.site.store.begin() as session:
+        actions = session.scalars(
+            text("SELECT action FROM scout_control.audit_events WHERE subject_kind = 'dataset'")
+        ).all()
+        assert session.scalars(select(Dataset)).all() == []
+        assert len(session.scalars(select(Credential)).all()) == 1
+    assert actions.count("agreed") == 2
+
+
+def test_a_dataset_of_a_user_that_was_made_past_control_waits_for_their_consent(senders):
+    scout = senders.scout
+    senders.source()
+    senders.connect(user="ann")
+    path = senders.dataset()
+    senders.sql("UPDATE scout_control.datasets SET user_id = 'ann'")
+
+    assert refused(senders, f"{path}/ann").error_code == "AUTH_TOKEN_MISSING"
+    assert CredentialMissingError.exit_code == 77
+    assert scout.datasets.show(f"{path}/ann").agreed_at is None
+
+
+def with_keys(senders, *keys):
+    """Return the installation as a process with other keys has it."""
+    return Scout(Settings(**{**vars(senders.settings), "encryption_keys": ",".join(keys)}))

@@ -1,0 +1,227 @@
+"""What decides which programs run with the keys is ours: another account cannot have written it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scout_control.errors import SettingsError
+from scout_control.settings import Settings
+
+from scout_control import trust
+
+ANOTHER_ACCOUNT = 65534
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
+DOCUMENT = "plugins: {extractors: [{name: tap-x}]}\n"
+
+
+@pytest.fixture
+def project(folder, monkeypatch):
+    """A project in a folder of ours, in which this process works; nothing is named."""
+    monkeypatch.delenv("SCOUT_PROJECT_ROOT", raising=False)
+    monkeypatch.delenv("SCOUT_HOME", raising=False)
+    made = folder / "project"
+    (made / "transform" / "models" / "custom").mkdir(parents=True)
+    (made / "transform" / "models" / "custom" / "a.sql").write_text("select 1")
+    (made / "meltano.yml").write_text(DOCUMENT)
+    (made / ".env").write_text("A=1\n")
+    for path in (made, *made.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    monkeypatch.chdir(made)
+    return made
+
+
+def test_a_project_of_ours_is_found_from_a_folder_below(project, monkeypatch):
+    monkeypatch.chdir(project / "transform" / "models")
+
+    assert Settings.load().project_root == project
+
+
+MODEL = "transform/models/custom/a.sql"
+PATHS = ["meltano.yml", ".", ".env", "transform", "transform/models", MODEL]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_a_project_that_every_account_may_write_is_refused_found_or_named(
+    project, monkeypatch, path, mode
+):
+    (project / path).chmod(mode)
+
+    with pytest.raises(SettingsError, match="Other accounts may change") as found:
+        Settings.load()
+    monkeypatch.setenv("SCOUT_PROJECT_ROOT", str(project))
+    with pytest.raises(SettingsError, match="Other accounts may change") as named:
+        Settings.load()
+    assert "SCOUT_PROJECT_ROOT" in found.value.remedy
+    assert named.value.remedy == f"Run: chmod o-w {project / path}"
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("path", PATHS)
+def test_a_project_of_another_account_is_refused_unless_it_was_named(project, monkeypatch, path):
+    os.chown(project / path, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
+
+    with pytest.raises(SettingsError, match="belongs to another account") as found:
+        Settings.load()
+    assert found.value.remedy.endswith(f"export SCOUT_PROJECT_ROOT={project}")
+    monkeypatch.setenv("SCOUT_PROJECT_ROOT", str(project))
+    assert Settings.load().project_root == project
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("path", PATHS)
+def test_a_project_that_a_group_of_others_may_write_is_refused(project, path):
+    os.chown(project / path, 0, ANOTHER_ACCOUNT)
+    (project / path).chmod(0o775)
+
+    with pytest.raises(SettingsError, match="chmod go-w"):
+        Settings.load()
+
+
+def test_a_group_of_this_account_alone_may_write(project):
+    for path in (project, *project.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWGRP)
+
+    if trust._is_private(project.stat().st_gid):
+        assert Settings.load().project_root == project
+    else:
+        with pytest.raises(SettingsError, match="Other accounts may change"):
+            Settings.load()
+
+
+@ROOT_ONLY
+def test_a_planted_file_above_is_refused_and_never_read(project, folder, monkeypatch):
+    planted = folder / "shared"
+    (planted / "work").mkdir(parents=True)
+    (planted / "meltano.yml").write_text(DOCUMENT)
+    os.chown(planted / "meltano.yml", ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
+    planted.chmod(0o1777)
+    monkeypatch.chdir(planted / "work")
+    command = [sys.executable, "-m", "scout_control", "sources", "types"]
+    environment = {name: value for name, value in os.environ.items() if "SCOUT" not in name}
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert f"{planted}" in done.stderr
+    assert "tap-x" not in done.stdout
+
+
+@ROOT_ONLY
+def test_a_link_that_another_account_could_turn_is_refused(project, folder):
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    for name in ("meltano.yml", "transform"):
+        shutil.move(project / name, theirs / name)
+        (project / name).symlink_to(theirs / name)
+    assert Settings.load().project_root == project
+
+    os.chown(theirs, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
+    with pytest.raises(SettingsError, match=f"{theirs} belongs to another"):
+        Settings.load()
+    os.chown(theirs, 0, 0)
+    os.chown(project / "meltano.yml", ANOTHER_ACCOUNT, 0, follow_symlinks=False)
+    with pytest.raises(SettingsError, match=r"meltano\.yml belongs to another"):
+        Settings.load()
+
+
+@ROOT_ONLY
+def test_a_folder_above_that_another_account_could_rename_is_refused(project, folder):
+    folder.chmod(0o777)
+    with pytest.raises(SettingsError, match=f"may change {folder},"):
+        Settings.load()
+    folder.chmod(0o1777)  # as /tmp: others cannot rename what is ours in it
+    assert Settings.load().project_root == project
+    os.chown(folder, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
+    with pytest.raises(SettingsError, match=f"{folder} belongs to another"):
+        Settings.load()
+
+
+def test_a_link_in_a_circle_and_one_to_nowhere_end_with_a_message(project):
+    (project / ".env").unlink()
+    (project / ".env").symlink_to(".env")
+    with pytest.raises(SettingsError, match="leads nowhere"):
+        Settings.load()
+    (project / ".env").unlink()
+    (project / "transform" / "again").symlink_to("..")
+    assert Settings.load().project_root == project
+    (project / "meltano.yml").unlink()
+    (project / "meltano.yml").symlink_to("gone")
+    with pytest.raises(SettingsError, match=f"no meltano.yml in {project}"):
+        Settings.load()
+
+
+def test_a_file_that_is_opened_up_after_it_was_looked_at_is_not_read(project):
+    (project / "meltano.yml").chmod(0o666)
+
+    with pytest.raises(SettingsError, match="Other accounts may change"):
+        trust.read_text(project / "meltano.yml")
+
+
+def test_the_home_is_ours_alone_from_the_first_moment(project, folder):
+    settings = Settings(project_root=project, home=folder / "a" / "home")
+    was = os.umask(0)
+    try:
+        home = settings.make_home()
+    finally:
+        os.umask(was)
+
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    home.chmod(0o775)
+    assert stat.S_IMODE(settings.make_home().stat().st_mode) == 0o755
+
+
+@ROOT_ONLY
+def test_a_home_of_another_account_is_refused_also_behind_a_link(project, folder):
+    theirs, link = folder / "theirs", folder / "link"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
+    link.symlink_to(theirs)
+
+    for home in (theirs, link):
+        with pytest.raises(SettingsError, match="belongs to another account"):
+            Settings(project_root=project, home=home).make_home()
+    assert list(theirs.iterdir()) == []
+
+
+def test_a_log_file_is_ours_alone_also_where_it_was_there_before(folder):
+    log = folder / "run.log"
+    log.write_text("before")
+    log.chmod(0o666)
+
+    with trust.private_file(log) as opened:
+        opened.write("now")
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    with trust.private_file(log, is_continued=True) as opened:
+        opened.write(" and then")
+    assert log.read_text() == "now and then"
+
+
+def test_a_log_file_is_no_link_pipe_or_folder_and_what_it_points_to_stays(folder):
+    real, link, pipe, hard = (folder / name for name in ("real", "link", "pipe", "hard"))
+    real.write_text("kept")
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    hard.hardlink_to(real)
+
+    for path in (link, pipe, hard, folder, Path("/dev/null")):
+        with pytest.raises(SettingsError):
+            trust.private_file(path)
+    assert real.read_text() == "kept"
+
+
+@ROOT_ONLY
+def test_a_log_file_of_another_account_is_refused(folder):
+    log = folder / "run.log"
+    log.write_text("theirs")
+    os.chown(log, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
+
+    with pytest.raises(SettingsError, match="not a plain file of this account"):
+        trust.private_file(log)
+    assert log.read_text() == "theirs"
