@@ -27,7 +27,7 @@ $(READY): uv.lock pyproject.toml $(wildcard */pyproject.toml)
 	@touch $@
 
 demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (ARGS="--cases 5000 --fault 429")
-	@$(BIN)/scout demo --source $(SOURCE) $(ARGS)
+	@SCOUT_PROJECT_ROOT='$(CURDIR)' $(BIN)/scout demo --source $(SOURCE) $(ARGS)
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)

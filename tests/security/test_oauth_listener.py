@@ -1,4 +1,4 @@
-"""What comes back from a login is hostile: to the browser's listener, and from the token endpoint."""
+"""What comes back from a login may be hostile: to the listener, and from the token endpoint."""
 
 from __future__ import annotations
 

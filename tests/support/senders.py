@@ -6,9 +6,9 @@ import sys
 import textwrap
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,6 @@ class Senders:
     settings: Settings
     home: Catcher
     elsewhere: Catcher
-    keys: dict[str, str] = field(default_factory=dict)
 
     def source(self, name: str = "hq", **facts: Any) -> str:
         """Add a source at its own server."""
@@ -132,8 +131,10 @@ class Senders:
 
 
 @contextmanager
-def sending(postgres: str, folder: Path) -> Iterator[Senders]:
-    """Set the installation up."""
+def sending(
+    postgres: str, folder: Path, before: Callable[[Senders], None] = lambda _: None, **more: Any
+) -> Iterator[Senders]:
+    """Set the installation up, in a store that something may have been done to before."""
     project = folder / "project"
     project.mkdir()
     program = project / "tap-sender"
@@ -170,7 +171,10 @@ def sending(postgres: str, folder: Path) -> Iterator[Senders]:
         home=folder / "home",
         database_url=embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"),
         encryption_keys=generate(),
+        **more,
     )
     with catching() as home, catching() as elsewhere, Scout(made) as scout:
+        senders = Senders(scout, made, home, elsewhere)
+        before(senders)
         scout.init()
-        yield Senders(scout, made, home, elsewhere)
+        yield senders

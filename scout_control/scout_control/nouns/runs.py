@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from scout_control import trust
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
 from scout_control.rules.expiry import is_dead
@@ -79,7 +80,10 @@ class Runs:
         Raises:
             ConflictError: It is running somewhere already.
             RunPausedError: It is paused, and its time has not come.
+            SettingsError: The log file is a link, or belongs to another account.
         """
+        if log_file is not None:
+            trust.private_file(log_file, is_continued=True).close()
         run = self._asked_for(dataset, full_refresh=full_refresh)
         now = datetime.now(UTC)
         if run.status == RunStatus.RUNNING and (
