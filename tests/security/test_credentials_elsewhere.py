@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 from scout_control.api import Scout
+from scout_control.credentials import renewal
 from scout_control.credentials.encryption import generate
 from scout_control.errors import (
     ControlError,
@@ -19,6 +23,7 @@ from scout_control.store.models import Credential, Dataset
 from scout_control.worker import upkeep
 from sqlalchemy import select, text
 from support.senders import sending
+from support.workers import environment_of
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +150,54 @@ def test_a_source_that_is_updated_to_another_address_needs_its_accounts_again(se
     key = senders.connect(project="river")
     assert senders.scout.run(path).status == "completed"
     assert senders.elsewhere.caught == [key]
+
+
+def test_a_source_that_says_nothing_does_not_keep_its_removal_waiting(senders):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        senders.source("silent", base_url=url, client_id="id")
+        for user in ("ann", "bob"):
+            senders.scout.credentials.save(
+                "silent", "oauth2", {"refresh_token": "canary"}, user=user
+            )
+        with senders.scout.site.store.begin() as session:
+            found = session.scalars(select(Credential)).all()
+            grants = renewal.forget(
+                session, senders.scout.site.keyring, senders.scout.site.plugins, found
+            )
+
+        assert renewal.end(grants, 2.0) == ["silent --user ann", "silent --user bob"]
+        assert "canary" not in repr(grants)
+
+
+def test_a_command_says_with_its_exit_code_who_must_act(senders):
+    senders.source()
+    path = senders.dataset()
+    senders.connect(project="river")
+    senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
+
+    def command(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "scout_control", *words],
+            env=environment_of(senders.settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    code, told = command("run", path)
+    assert code == 77
+    assert "scout credentials connect hq --project river" in told
+    assert command("credentials", "check", "hq", "--project", "river")[0] == 77
+    link = ("sources", "link", "hq", "--project", "river")
+    assert command(*link, "-c", f"base_url={senders.elsewhere.url}")[0] == 2
+    target = senders.settings.home / "target"
+    target.write_text("kept")
+    (senders.settings.home / "link").symlink_to(target)
+    assert command("run", path, "--log-file", str(senders.settings.home / "link"))[0] == 2
+    assert target.read_text() == "kept"
+    assert senders.elsewhere.caught == senders.home.caught == []
 
 
 def test_going_back_to_the_old_address_connects_nobody(senders):

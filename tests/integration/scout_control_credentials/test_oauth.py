@@ -190,6 +190,36 @@ def test_a_revoked_login_is_forgotten_on_both_sides_and_its_data_is_no_longer_re
         scout.credentials.revoke(source, project="river")
 
 
+def test_a_source_that_is_removed_takes_back_what_it_granted(scout, source, connect, sandbox):
+    connect()
+    connect(user="ann")
+    with scout.site.store.begin() as session:
+        tokens = [
+            scout.site.keyring.open(found.secrets).fields["refresh_token"]
+            for found in session.scalars(select(Credential))
+        ]
+    client = renewal.client_of(_source(scout), scout.site.keyring, scout.site.plugins)
+    scout.sources.unlink("river", source, drop=True)
+
+    assert scout.sources.remove(source) == []
+    assert scout.credentials.list() == []
+    for token in tokens:
+        with pytest.raises(CredentialRefusedError, match="invalid_grant"):
+            client.refresh(token)
+
+
+def test_what_could_not_be_revoked_is_named_and_forgotten_all_the_same(
+    scout, source, connect, sandbox
+):
+    connect(user="ann")
+    sandbox.set(fault="500", fault_path="/o/revoke_token")
+    scout.sources.unlink("river", source, drop=True)
+
+    assert scout.sources.remove(source) == ["connect --user ann"]
+    assert scout.credentials.list() == []
+    sandbox.set(fault="", fault_path="")
+
+
 def test_a_secret_is_not_sent_in_the_clear_to_another_machine(scout):
     with pytest.raises(SettingsError, match="not https"):
         scout.sources.add("plain", "commcare-connect", base_url="http://connect.example.org")
