@@ -46,7 +46,7 @@ def older(senders):
         "far": site.keyring.encrypt({"user": "u", "password": "canary"}),
         "secret": site.keyring.encrypt({"client_secret": "canary"}),
         "key": site.keyring.encrypt({"api_key": "canary-key"}),
-        "lost": b"no ciphertext of ours",
+        "lost": b"not a ciphertext",
         "url": senders.home.url,
         "schema": SCHEMA,
         "owner": OWNER,
@@ -93,7 +93,7 @@ def test_a_secret_is_bound_once_and_not_again(senders):
         scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
 
 
-def test_secrets_are_not_left_unbound_by_whoever_only_migrates(postgres):
+def test_secrets_are_not_left_unbound_by_a_program_that_only_migrates(postgres):
     store = Store(embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"))
     migrate.migrate(store, "0005")
     with store.engine.begin() as connection:

@@ -28,7 +28,7 @@ from support.workers import environment_of
 
 @pytest.fixture(scope="module")
 def place(postgres, tmp_path_factory):
-    """One installation for all attacks: each uses sources and projects of its own."""
+    """One installation for all attacks: each makes its sources and projects."""
     with sending(postgres, tmp_path_factory.mktemp("senders")) as made:
         yield made
 
@@ -200,7 +200,7 @@ def test_a_command_says_with_its_exit_code_who_must_act(senders):
     assert senders.elsewhere.caught == senders.home.caught == []
 
 
-def test_going_back_to_the_old_address_connects_nobody(senders):
+def test_going_back_to_the_old_address_reconnects_no_account(senders):
     senders.source()
     path = senders.dataset()
     senders.connect(project="river")
@@ -282,7 +282,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize(("statements", "codes"), MOVES.values(), ids=MOVES.keys())
-def test_a_ciphertext_that_was_moved_in_the_store_opens_for_nobody(senders, statements, codes):
+def test_a_ciphertext_that_was_moved_in_the_store_does_not_open(senders, statements, codes):
     senders.source(client_id="id", client_secret="canary-secret")
     senders.source("other", base_url=senders.elsewhere.url)
     senders.dataset()

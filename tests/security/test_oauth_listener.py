@@ -143,7 +143,7 @@ def test_the_listener_ends_while_clients_still_hold_it():
 
 @contextmanager
 def answering(answer):
-    """Serve one raw answer to whoever connects: bytes, or a function of the connection."""
+    """Serve one raw answer to each client: bytes, or a function of the connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         over = threading.Event()
 
@@ -189,14 +189,14 @@ ODD = {
     "a token that is an object": json.dumps(GOOD | {"access_token": {"a": 1}}).encode(),
     "a refresh token that is a list": json.dumps(GOOD | {"refresh_token": ["a"]}).encode(),
     "an end that is text": json.dumps(GOOD | {"expires_in": "soon"}).encode(),
-    "an end that is none": b'{"access_token": "a", "expires_in": NaN}',
+    "an end that is no number": b'{"access_token": "a", "expires_in": NaN}',
     "an end that is endless": b'{"access_token": "a", "expires_in": 1e999}',
     "a huge number": b'{"access_token": "a", "expires_in": ' + b"9" * 5000 + b"}",
 }
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
-def test_a_token_response_that_is_none_is_an_error_that_shows_nothing_of_it(body):
+def test_an_invalid_token_response_is_an_error_that_shows_nothing_of_it(body):
     with answering(token_answer(body)) as url:
         with pytest.raises(ControlError) as told:
             a_client(url).refresh("canary")
@@ -305,7 +305,7 @@ def scout(postgres, tmp_path_factory):
 
 
 @pytest.mark.parametrize("url", WRONG_URLS)
-def test_a_base_url_that_is_none_or_holds_a_secret_is_refused_and_not_shown(scout, url):
+def test_a_base_url_that_is_invalid_or_holds_a_secret_is_refused_and_not_shown(scout, url):
     for attempt in (
         lambda: scout.sources.add("odd", "commcare", base_url=url),
         lambda: scout.sources.update("hq", base_url=url),

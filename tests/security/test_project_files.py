@@ -22,7 +22,7 @@ DOCUMENT = "plugins: {extractors: [{name: tap-x}]}\n"
 
 @pytest.fixture
 def project(folder, monkeypatch):
-    """A project in a folder of ours, in which this process works; nothing is named."""
+    """A project that belongs to this account, and the working directory; none is named."""
     monkeypatch.delenv("SCOUT_PROJECT_ROOT", raising=False)
     monkeypatch.delenv("SCOUT_HOME", raising=False)
     made = folder / "project"

@@ -99,7 +99,7 @@ def catching() -> Iterator[Catcher]:
 
 @dataclass
 class Senders:
-    """The installation, the source's own server, and one of somebody else."""
+    """The installation, the source's own server, and one that belongs to another."""
 
     scout: Scout
     settings: Settings
@@ -112,7 +112,7 @@ class Senders:
         return name
 
     def connect(self, source: str = "hq", **owner: str) -> str:
-        """Connect an account with a key of its own; return the key."""
+        """Connect an account with a new key; return the key."""
         key = f"key-{uuid.uuid4().hex}"
         self.scout.credentials.save(source, "settings", {"api_key": key}, **owner)
         return key
@@ -125,7 +125,7 @@ class Senders:
         return self.scout.datasets.ensure(project, source).path
 
     def sql(self, statement: str, **values: Any) -> None:
-        """Change the store past control, as someone does who may write it and has no key."""
+        """Change the store past control, as a program does that may write it and has no key."""
         with self.scout.site.store.engine.begin() as connection:
             assert connection.execute(text(statement), values).rowcount
 

@@ -158,7 +158,7 @@ class Client:
             ) from None
         except UNEXPECTED:
             raise RunFailedError(
-                f"{self._host} returned an invalid token response: an unexpected response.",
+                f"{self._host} returned an invalid token response (unexpected response).",
                 "Check the base URL of the source; try again later.",
             ) from None
 
@@ -242,7 +242,7 @@ def _tokens_of(answer: Any) -> Tokens:
 
 
 def said_once(address: str) -> dict[str, str] | None:
-    """Return the parameters of an address; nothing where it is none, or says one of them twice."""
+    """Return the parameters of an address, or nothing if it is invalid or repeats one of them."""
     try:
         query = urlsplit(address).query
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)

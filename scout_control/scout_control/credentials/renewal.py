@@ -115,7 +115,7 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
 
 
 def revoke(store: Store, keyring: Keyring, plugins: Plugins, source: Source, owner: Owner) -> bool:
-    """Forget a login, and ask the source to forget it too; tell whether the source did.
+    """Forget a login, and ask the source to forget it too; return whether the source did.
 
     Datasets that were read with it stop being refreshed.
 
@@ -186,7 +186,7 @@ def _grant(keyring: Keyring, plugins: Plugins, found: Credential) -> Grant:
 
 
 def move(session: Session, source: Source) -> int:
-    """Let nobody use the logins of a source whose address changed; return how many there are."""
+    """Invalidate the logins of a source whose address changed; return how many there are."""
     moved = session.execute(
         update(Credential)
         .where(Credential.source_id == source.id)

@@ -102,7 +102,7 @@ def _check_passwords(config: Mapping[str, Any]) -> None:
 
 
 def check_url(base_url: str | None) -> None:
-    """Refuse a base URL that is none, that holds a login, or that is not safe; none is shown.
+    """Refuse a base URL that is invalid, holds a login, or is not safe, without showing it.
 
     Raises:
         SettingsError: It is not scheme, host, perhaps a port and a path; or it is plain http to

@@ -73,7 +73,7 @@ def names(dataset: Dataset) -> Kept:
 
 
 def agree(dataset: Dataset, by: str, now: datetime) -> bool:
-    """Remember that a user lets the project use their login; tell whether that is new."""
+    """Remember that a user lets the project use their login; return whether that is new."""
     if dataset.user_id is None or dataset.agreed_at is not None:
         return False
     dataset.agreed_at, dataset.agreed_by = now, by

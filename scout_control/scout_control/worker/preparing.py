@@ -123,7 +123,7 @@ def source_settings(
 
 
 def check_link(source_type: SourceType, link: ProjectSource) -> None:
-    """Refuse a link that says more than what is read, whoever wrote it: links come from projects.
+    """Refuse a link that says more than what is read, also one that was written past control.
 
     Raises:
         SettingsError: It names an address, a file, or what the source type does not have.

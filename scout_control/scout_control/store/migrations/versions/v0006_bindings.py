@@ -1,7 +1,7 @@
 """Secrets bound to what they are for, consent of users, owners that comments do not name.
 
 Secrets are bound here and never again, in the transaction that brings the store to this version:
-what is not bound later was put there by someone who could not bind it, and is refused.
+a secret that is not bound later was put there by a program without the keys, and is refused.
 """
 
 from __future__ import annotations
