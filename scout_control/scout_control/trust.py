@@ -160,7 +160,7 @@ def _is_private(group: int) -> bool:
     try:
         members = set(grp.getgrgid(group).gr_mem)
     except KeyError:
-        return False
+        members = set() if group == os.getegid() else {"unknown"}
     members |= {each.pw_name for each in pwd.getpwall() if each.pw_gid == group}
     return members <= {_name(os.geteuid()), _name(ROOT)}
 

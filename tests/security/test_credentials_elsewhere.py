@@ -70,6 +70,7 @@ def elsewhere(senders):
         {"options": {"network": [{"Proxy": "evil"}]}},
         {"options": json.dumps({"hostName": "evil"})},
         {"options": url},
+        {"options": "evil.example.org:443"},
         {"options": "/etc/shadow"},
         {"options": ["~/.ssh/id_rsa"]},
         {"domain": "evil.example.org"},

@@ -18,7 +18,8 @@ BASE_URL = "base_url"
 PORTS = {"http": 80, "https": 443}
 PLACES = frozenset(
     {
-        *("account", "addr", "address", "authority", "bastion", "bootstrap", "broker"),
+        *("account", "addr", "address", "authority", "base", "bastion", "bootstrap"),
+        *("broker", "connection", "dc", "dns", "env"),
         *("callback", "cluster", "datacenter", "dsn", "endpoint", "environment", "gateway", "host"),
         *("hostname", "instance", "ip", "issuer", "netloc", "origin", "port", "proxies", "proxy"),
         *(
@@ -56,6 +57,7 @@ CHOOSES = frozenset({"id", "ids", "slug", "slugs", "xmlns"})
 MAY_BE_HOST = frozenset({"domain", "domains"})
 HARMLESS = frozenset({"stream_maps", "stream_map_config", "faker_config", "user_agent"})
 WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+HOST_AND_PORT = re.compile(r"[\w-]+(\.[\w-]+)+:\d{1,5}(/.*)?")
 PATH = re.compile(r"\.{0,2}/|~|\\\\")
 HOST_LIKE = re.compile(r"[.:/@\\?#%\s]")
 HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")
@@ -130,7 +132,8 @@ def _is_named(words: list[str]) -> bool:
 
 
 def _is_place(text: str) -> bool:
-    return "://" in text or PATH.match(text.lstrip()) is not None
+    text = text.strip()
+    return "://" in text or bool(PATH.match(text) or HOST_AND_PORT.fullmatch(text))
 
 
 def _inside(value: Any) -> Any:
