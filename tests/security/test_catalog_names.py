@@ -17,7 +17,7 @@ from scout_control.worker import places
 from sqlalchemy import select
 from support.senders import sending
 
-USER, PROJECT = "ann.canary@example.org", "canary-clinic"
+USER, PROJECT = "ann.zyzzyva@example.org", "zyzzyva-clinic"
 # All that a role without any right reads: names and comments of everything, and of other sessions.
 CATALOGS = (
     "SELECT nspname FROM pg_namespace",
@@ -66,11 +66,11 @@ def senders(postgres, tmp_path_factory):
 def loaded(senders):
     """A dataset of a user, loaded and asked; its path."""
     scout = senders.scout
-    senders.source("canary-source")
+    senders.source("zyzzyva-source")
     scout.projects.create(PROJECT)
-    senders.connect("canary-source", user=USER)
-    scout.sources.link(PROJECT, "canary-source", mode="user")
-    path = scout.datasets.ensure(PROJECT, "canary-source", user=USER).path
+    senders.connect("zyzzyva-source", user=USER)
+    scout.sources.link(PROJECT, "zyzzyva-source", mode="user")
+    path = scout.datasets.ensure(PROJECT, "zyzzyva-source", user=USER).path
     assert scout.run(path).status == "completed"
     assert scout.datasets.query(path, "SELECT count(*) FROM things").rows == [(1,)]
     return path
@@ -82,7 +82,7 @@ def test_catalogs_name_no_person_project_or_source(senders, loaded):
 
     assert re.fullmatch(r"data_[0-9a-f]{16}", schema)
     assert schema in found
-    assert "canary" not in found.lower()
+    assert "zyzzyva" not in found.lower()
     assert "sender" not in schema
     assert comments(senders, schema) == {owner_of(senders)}
 
@@ -93,9 +93,9 @@ def test_the_choice_is_kept_with_the_installation_whatever_another_process_is_to
         scout.init()
         with scout.site.store.begin() as session:
             assert session.scalars(select(Installation)).one().has_opaque_names
-        senders.connect("canary-source", user="bob")
-        made = scout.datasets.ensure(PROJECT, "canary-source", user="bob")
-        again = scout.datasets.ensure(PROJECT, "canary-source", user="bob")
+        senders.connect("zyzzyva-source", user="bob")
+        made = scout.datasets.ensure(PROJECT, "zyzzyva-source", user="bob")
+        again = scout.datasets.ensure(PROJECT, "zyzzyva-source", user="bob")
 
     assert re.fullmatch(r"data_[0-9a-f]{16}", made.schema)
     assert again.schema == made.schema != senders.scout.datasets.show(loaded).schema
