@@ -57,7 +57,7 @@ def read_text(file: Path) -> str:
     """
     with file.open() as opened:
         if os.fstat(opened.fileno()).st_mode & stat.S_IWOTH:
-            raise _writable(file, file.parent, is_named=True)
+            raise _writable(file)
         return opened.read()
 
 
@@ -137,12 +137,13 @@ def _check(path: Path, found: os.stat_result, root: Path, *, is_named: bool, is_
     # In a folder with the sticky bit, as /tmp, others cannot replace what is ours; they can add.
     is_sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX and not is_end
     if not is_sticky and _others_may_write(found, is_named=is_named):
-        raise _writable(path, root, is_named=is_named)
+        raise _writable(path, None if found.st_mode & stat.S_IWOTH else root)
 
 
-def _writable(path: Path, root: Path, *, is_named: bool) -> SettingsError:
-    remedy = f"Run: chmod {'o' if is_named else 'go'}-w {path}"
-    if not is_named:
+def _writable(path: Path, root: Path | None = None) -> SettingsError:
+    """Return the error of a path that others may write; with a folder that may be named instead."""
+    remedy = f"Run: chmod go-w {path}"
+    if root is not None:
         remedy += f"; or, if you trust it: export SCOUT_PROJECT_ROOT={root}"
     return SettingsError(
         f"Other accounts may change {path}, which decides what runs with your keys.", remedy
