@@ -396,7 +396,8 @@ def test_an_account_of_a_user_serves_a_project_only_after_that_user_agreed(sende
     scout.sources.link("river", "hq", mode="user")
     scout.sources.link("river", "hq", mode="project")
     scout.sources.link("river", "hq", mode="user", config={"datasets": ["things"]})
-    senders.sql("UPDATE scout_control.datasets SET next_sync_at = now()")
+    senders.connect(user="ann")
+    assert scout.datasets.show(path).next_sync_at is None
     assert scout.tick()["queued"] == 0
     run = refused(senders, path)
     assert run.error_code == "AUTH_TOKEN_MISSING"

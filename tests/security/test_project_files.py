@@ -79,7 +79,7 @@ def test_a_project_that_a_group_of_others_may_write_is_refused(project, path):
     os.chown(project / path, 0, ANOTHER_ACCOUNT)
     (project / path).chmod(0o775)
 
-    with pytest.raises(SettingsError, match="chmod go-w .*; or, if you trust it"):
+    with pytest.raises(SettingsError, match=r"chmod go-w .*; or, if you trust it"):
         Settings.load()
 
 

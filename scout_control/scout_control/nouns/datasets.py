@@ -67,7 +67,6 @@ class Datasets:
             now = datetime.now(UTC)
             found = datasets.ensure(session, link, user or None, now)
             if datasets.agree(found, audit.actor(), now):
-                found.next_sync_at = found.next_sync_at or now
                 audit.record(session, "agreed", "dataset", found.id, user=user, project=project)
             return views.Dataset.of(found)
 

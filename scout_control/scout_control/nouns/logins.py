@@ -218,7 +218,7 @@ def _let_run(session: Session, source: Source, owner: Owner) -> None:
         links = links.where(ProjectSource.project_id == owner.project_id)
         mine = Dataset.user_id.is_(None)
     else:
-        mine = Dataset.user_id == owner.user_id  # type: ignore[assignment]  # both are conditions
+        mine = (Dataset.user_id == owner.user_id) & Dataset.agreed_at.is_not(None)  # type: ignore[assignment]  # both are conditions
     session.execute(
         update(Dataset)
         .where(

@@ -13,6 +13,7 @@ from scout_control.errors import ConflictError, SettingsError
 from scout_control.nouns import views
 from scout_control.nouns.configs import check_config, check_interval, check_url
 from scout_control.store import audit, lookups, metadata, models
+from scout_control.store.datasets import withdraw
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 from scout_control.worker import executing, preparing, upkeep
 
@@ -210,7 +211,7 @@ class Sources:
             ).all()
             for dataset in datasets:
                 executing.cancel_waiting(session, dataset.id)
-                dataset.agreed_at = dataset.agreed_by = None  # who links again asks again
+                withdraw(dataset)
             audit.record(session, "unlinked", "source", found.source_id, project=project)
         if not drop:
             return

@@ -77,7 +77,14 @@ def agree(dataset: Dataset, by: str, now: datetime) -> bool:
     if dataset.user_id is None or dataset.agreed_at is not None:
         return False
     dataset.agreed_at, dataset.agreed_by = now, by
+    dataset.next_sync_at = dataset.next_sync_at or now
     return True
+
+
+def withdraw(dataset: Dataset) -> None:
+    """Forget that a user agreed: the project no longer uses the source, and has to ask again."""
+    if dataset.user_id is not None:
+        dataset.agreed_at = dataset.agreed_by = dataset.next_sync_at = None
 
 
 def due(now: datetime) -> Select[tuple[uuid.UUID]]:
@@ -89,7 +96,6 @@ def due(now: datetime) -> Select[tuple[uuid.UUID]]:
             Dataset.next_sync_at <= now,
             Dataset.status.in_(REFRESHED),
             ~Dataset.is_paused,
-            Dataset.user_id.is_(None) | Dataset.agreed_at.is_not(None),
             ProjectSource.is_active,
         )
         .order_by(Dataset.next_sync_at)
