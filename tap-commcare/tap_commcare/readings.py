@@ -19,7 +19,7 @@ from dimagi_api.http import Api
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Reading
 
-from tap_commcare import applications, case_v1, cases, fields, forms, lists, tables
+from tap_commcare import applications, case_v1, cases, fields, forms, lists, tables, ucr
 from tap_commcare.by_date import ByDateSource
 from tap_commcare.dated_list import DatedListReading
 from tap_commcare.incremental import Member, TimedReading
@@ -222,12 +222,12 @@ def _ucr_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
     data_sources = settings.text_list(world.config, "data_sources")
     if not data_sources:
         return None
-    return tables.UcrReading(
+    return ucr.UcrReading(
         api=world.api,
         domain=domain,
         stream=chosen["ucr_rows"],
         data_sources=data_sources,
-        page_size=world.page_size(tables.MOST_UCR_ROWS),
+        page_size=world.page_size(ucr.MAX_LIMIT),
         overlap=world.overlap,
         versions=world.versions,
     )

@@ -7,7 +7,7 @@ import pytest
 from dimagi_api.errors import AccessClosedError, ForbiddenError, ShapeError
 from dimagi_api.http import Refusal
 from dimagi_api.stream import thawed
-from tap_commcare import applications, case_v1, cases, fields, forms, hq, tables, values
+from tap_commcare import applications, case_v1, cases, fields, forms, hq, ucr, values
 from tap_commcare.streams.places import LOCATIONS
 from tap_commcare.tap import TapCommCare
 
@@ -170,9 +170,18 @@ def test_rows_of_one_document_are_told_apart():
         for place in (0, 1)
     ]
 
-    records = tables.ucr_records(rows, "source", "d")
+    records = ucr.ucr_records(ucr.documents_of(rows), "source", "d")
 
     assert [record["repeat_iteration"] for record in records] == [0, 1]
+
+
+@pytest.mark.parametrize("given", [None, 0, "", "x"])
+def test_rows_of_one_document_without_a_number_are_numbered(given):
+    row = {"doc_id": "x", "inserted_at": "2024-01-01T00:00:00", "repeat_iteration": given}
+
+    records = ucr.ucr_records(ucr.documents_of([row, row, row]), "source", "d")
+
+    assert [record["repeat_iteration"] for record in records] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +251,6 @@ def test_an_expired_subscription_is_told_by_its_words_whatever_the_status(status
 def test_a_data_source_of_2023_names_its_columns_once():
     body = b'{"objects":{"columns":["doc_id","n"],"rows":[["a",1],["b",null]]},"meta":{"next":""}}'
 
-    assert tables.UCR(body).rows == [{"doc_id": "a", "n": 1}, {"doc_id": "b", "n": None}]
+    assert ucr.UCR(body).rows == [{"doc_id": "a", "n": 1}, {"doc_id": "b", "n": None}]
     with pytest.raises(ShapeError, match="as many values"):
-        _ = tables.UCR(body.replace(b'["a",1]', b'["a"]')).rows
+        _ = ucr.UCR(body.replace(b'["a",1]', b'["a"]')).rows

@@ -20,7 +20,7 @@ class Tables:
         self._seed = seed
         self._digest = digester(seed, "table")
         self.report_ids = [hex_id(seed, "report", at) for at in range(2)]
-        self.source_ids = [hex_id(seed, "data source", at) for at in range(2)]
+        self.source_ids = [hex_id(seed, "data source", at) for at in range(3)]
         self._lost_table = hex_id(seed, "lost table", 0)
 
     # ------------------------------------------------------------------ lookup tables
@@ -126,8 +126,12 @@ class Tables:
     # ------------------------------------------------------------------ data sources
 
     def source_rows(self, source_id: str) -> list[dict[str, Any]]:
-        """List the rows of a data source by (inserted_at, doc_id); the second repeats doc_id."""
-        repeats = 1 + self.source_ids.index(source_id)
+        """List the rows of a data source by (inserted_at, doc_id).
+
+        The first has one row per document, the second two that are numbered, the third one to seven
+        without a number.
+        """
+        kind = self.source_ids.index(source_id)
         rows = []
         for at in range(SOURCE_ROWS):
             bits = self._digest(20_000 + at)
@@ -142,8 +146,15 @@ class Tables:
                 "closed_9f": str(bool(bits[8] % 2)),
                 "n_77": None if bits[9] % 4 == 0 else bits[9],
             }
-            rows += [row | ({"repeat_iteration": i} if repeats > 1 else {}) for i in range(repeats)]
+            rows += _repeated(row, kind, at)
         return sorted(rows, key=lambda row: (row["inserted_at"], row["doc_id"]))
+
+
+def _repeated(row: dict[str, Any], kind: int, at: int) -> list[dict[str, Any]]:
+    repeats = (1, 2, 1 + at % 7)[kind]
+    if kind == 1:
+        return [row | {"repeat_iteration": i} for i in range(repeats)]
+    return [row | {"visit_5c": i} if kind else row for i in range(repeats)]
 
 
 def _field(*values: tuple[str, str | None]) -> dict[str, Any]:

@@ -322,22 +322,37 @@ def test_a_report_ends_with_an_empty_next_and_changes_its_columns(hq):
     assert hq.get("simplereportconfiguration/v1/")["meta"] == {"total_count": 2}
 
 
-@pytest.mark.parametrize("source", [0, 1])
-def test_a_data_source_is_read_by_cursor_to_an_empty_page(hq, source):
-    params = {"data_source_id": hq.sandbox.data_sources[source], "limit": 40}
-    found, cursor = [], {}
+@pytest.mark.parametrize("style", ["default", "bare"])
+def test_a_data_source_is_read_by_cursor_to_an_empty_page(hq, style):
+    hq.sandbox.set(next_style=style)
+    found, asked = [], {"data_source_id": hq.sandbox.data_sources[0], "limit": 40}
     while True:
-        page = hq.get("ucr/v1/", **params, **cursor)
+        page = hq.get("ucr/v1/", **asked)
         found += page["objects"]
         if not page["meta"]["next"]:
             break
-        cursor = {"cursor": parse_qs(page["meta"]["next"][1:])["cursor"][0]}
+        link = parse_qs(page["meta"]["next"].partition("?")[2])
+        assert ("data_source_id" in link) == (style == "default")
+        asked["cursor"] = link["cursor"][0]
 
-    keys = [(row["inserted_at"], row["doc_id"], row.get("repeat_iteration")) for row in found]
-    assert len(set(keys)) == len(keys) == 130 * (1 + source)
+    keys = [(row["inserted_at"], row["doc_id"]) for row in found]
+    assert len(set(keys)) == len(keys) == 130
     assert page["objects"] == []
     assert page["meta"]["limit"] == "40"
-    assert hq.ask("ucr/v1/").status_code == 400
+    missing = hq.ask("ucr/v1/")
+    assert (missing.status_code, missing.text) == (400, "Missing data_source_id parameter")
+
+
+def test_a_page_of_a_data_source_ends_inside_a_document(hq):
+    params = {"data_source_id": hq.sandbox.data_sources[2]}
+    whole = hq.get("ucr/v1/", **params, limit=1000)["objects"]
+    cut = next(at for at in range(1, 50) if whole[at]["doc_id"] == whole[at - 1]["doc_id"])
+    page = hq.get("ucr/v1/", **params, limit=cut)
+    cursor = parse_qs(page["meta"]["next"].partition("?")[2])["cursor"][0]
+    following = hq.get("ucr/v1/", **params, limit=5, cursor=cursor)["objects"]
+
+    assert page["objects"] == whole[:cut]
+    assert following[0]["doc_id"] != whole[cut]["doc_id"]
 
 
 def test_a_lookup_row_is_flat_only_if_all_its_fields_have_one_value(hq):
