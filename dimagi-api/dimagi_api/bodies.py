@@ -8,15 +8,72 @@ from __future__ import annotations
 
 import codecs
 import json
+import types
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from dimagi_api.errors import ShapeError
+from dimagi_api.left_out import LEFT_OUT
 
 T = TypeVar("T")
+R = TypeVar("R", bound=msgspec.Struct)
 
 CHECK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class KnownRows(Generic[R]):
+    """The rows of a page whose other properties are counted.
+
+    Args:
+        stream: What they are counted under.
+        row: The struct of a row.
+        page_of: Returns the type of a page of such rows.
+        rows_of: Returns the rows of a page.
+        no_column: Properties that say nothing which a record does not say already.
+    """
+
+    stream: str
+    row: type[R]
+    page_of: Callable[[Any], Any]
+    rows_of: Callable[[Any], Iterable[Mapping[str, Any]]]
+    no_column: Collection[str] = ()
+
+    def strict(self) -> msgspec.json.Decoder[Any]:
+        """Return a decoder that refuses a page in which a row has another property."""
+        fields: dict[str, Any] = dict.fromkeys(self.no_column, msgspec.UNSET)
+        fields["__annotations__"] = dict.fromkeys(self.no_column, Any)
+        strict = types.new_class(
+            self.row.__name__,
+            (self.row,),
+            {"forbid_unknown_fields": True},
+            lambda namespace: namespace.update(fields),
+        )
+        return msgspec.json.Decoder(self.page_of(strict))
+
+    def count(self, page: bytes) -> None:
+        """Count the other properties of a page's rows."""
+        known = {*self.row.__struct_encode_fields__, *self.no_column}
+        decode = msgspec.json.Decoder(self.page_of(dict[str, msgspec.Raw])).decode
+        for row in self.rows_of(decode(page)):
+            if unknown := row.keys() - known:
+                LEFT_OUT.properties(self.stream, unknown)
+
+
+def _count_nothing() -> None:
+    """Do nothing: all properties of the rows are known."""
+
+
+@dataclass(frozen=True)
+class ReadBody(Generic[T]):
+    """A body's value, and what counts the properties of its rows that are not known."""
+
+    value: T
+    count: Callable[[], None] = _count_nothing
 
 
 class Body(Generic[T]):
@@ -26,14 +83,31 @@ class Body(Generic[T]):
         shape: A msgspec type for the whole body. Fields typed ``msgspec.Raw`` come out compact,
             on one line.
         shape_text: What the shape needs, in words for a person.
+        known: The rows of which other properties are counted; by default they are passed over.
     """
 
-    def __init__(self, shape: type[T], shape_text: str) -> None:
+    def __init__(
+        self, shape: type[T], shape_text: str, known: KnownRows[Any] | None = None
+    ) -> None:
         self._decoder = msgspec.json.Decoder(shape)
         self._needs = shape_text
+        self._known = known
+        # Nearly every page has no other property, and then costs what it always did.
+        self._strict = known.strict() if known else None
 
     def __call__(self, body: bytes) -> T:
-        """Return the body's value.
+        """Return the body's value, and count the other properties of its rows.
+
+        Raises:
+            ShapeError: It is JSON, but not of this shape.
+            msgspec.DecodeError: It is no JSON.
+        """
+        page = self.read(body)
+        page.count()
+        return page.value
+
+    def read(self, body: bytes) -> ReadBody[T]:
+        """Return the body's value, whose rows' other properties can be counted.
 
         Raises:
             ShapeError: It is JSON, but not of this shape.
@@ -41,22 +115,33 @@ class Body(Generic[T]):
         """
         text = one_line(body)
         try:
-            return self._decoder.decode(text)
+            return self._decoded(text)
         except msgspec.ValidationError:
-            raise ShapeError(f"it needs {self._needs}.") from None
+            raise self._misfit() from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._decode_by_library(text)
 
-    def _decode_by_library(self, text: bytes) -> T:
+    def _decoded(self, text: bytes) -> ReadBody[T]:
+        if self._known is None or self._strict is None:
+            return ReadBody(self._decoder.decode(text))
+        try:
+            return ReadBody(self._strict.decode(text))
+        except msgspec.ValidationError:
+            return ReadBody(self._decoder.decode(text), partial(self._known.count, text))
+
+    def _decode_by_library(self, text: bytes) -> ReadBody[T]:
         """Read what the strict decoder refuses but Python's takes: lone surrogates, NaN."""
         try:
             clean = msgspec.json.encode(_without_surrogates(json.loads(text)))
         except (ValueError, RecursionError):
             raise msgspec.DecodeError("no JSON") from None
         try:
-            return self._decoder.decode(clean)
+            return self._decoded(clean)
         except msgspec.ValidationError:
-            raise ShapeError(f"it needs {self._needs}.") from None
+            raise self._misfit() from None
+
+    def _misfit(self) -> ShapeError:
+        return ShapeError(f"it needs {self._needs}.")
 
 
 def one_line(body: bytes) -> bytes:

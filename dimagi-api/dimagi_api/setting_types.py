@@ -76,4 +76,12 @@ REQUESTING = (
     ),
     seconds("connect_timeout", "Connect time-out", "Seconds to wait for a connection.", 10),
     seconds("read_timeout", "Read time-out", "Seconds to wait for the next bytes.", 120),
+    th.Property(
+        "strict",
+        th.BooleanType,
+        title="Strict",
+        description="Fail (exit code 65) on a value that cannot be read as its column's type; else"
+        " it is null, counted, and named at the end of the run.",
+        default=False,
+    ),
 )

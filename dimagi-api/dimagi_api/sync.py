@@ -17,6 +17,7 @@ from singer_sdk import metrics
 
 from dimagi_api.bookmarks import Bookmarks
 from dimagi_api.errors import ApiError, InternalError, InterruptedRunError, PausedError, Reach
+from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import AnyRecord, Output, write
 from dimagi_api.stream import ApiStream
 from dimagi_api.timestamps import spell
@@ -201,6 +202,7 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
 
 def report(run: Run, not_selected: Sequence[str]) -> int:
     """Log how the run went, the streams in the last line; return its exit code."""
+    LEFT_OUT.tell()
     outcomes = list(run.outcomes.values())
     code = exit_code(outcomes)
     pauses = [o.error for o in outcomes if isinstance(o.error, PausedError)]

@@ -34,6 +34,7 @@ from dimagi_api.credential_file import CredentialFile
 from dimagi_api.errors import InterruptedRunError, SettingsError
 from dimagi_api.http import Api, new_session
 from dimagi_api.interruption import Interruption
+from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.logins import Login, OAuthLogin
 from dimagi_api.messages import AnyRecord, BufferedWriter, Output, flush
 from dimagi_api.stream import ApiStream
@@ -142,6 +143,7 @@ class ApiTap(Tap, abc.ABC):
         output = Output(self.interruption)
         run = Run(output, bookmarks, self.concurrency)
         self.exit_code = 1
+        LEFT_OUT.begin(is_strict=bool(self.config["strict"]))
         try:
             run_all(run, self.readings(selected, bookmarks))
         except InterruptedRunError:
@@ -158,6 +160,7 @@ class ApiTap(Tap, abc.ABC):
         """Read one record of each stream; tell whether all could be read."""
         bookmarks = Bookmarks({}, self.domains)
         run = Run(Output(self.interruption), bookmarks, self.concurrency)
+        LEFT_OUT.begin(is_strict=bool(self.config["strict"]))
         run_all(run, [_Sample(r) for r in self.readings(self._api_streams, run.bookmarks)])
         self.exit_code = report(run, [])
         return self.exit_code == 0

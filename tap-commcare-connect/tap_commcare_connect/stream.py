@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
+from dimagi_api.converters import UnreadableError
 from dimagi_api.errors import ShapeError
+from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import AnyRecord, Record
 from dimagi_api.stream import ApiStream
 from typing_extensions import override
@@ -16,7 +18,7 @@ from tap_commcare_connect import schemas as s
 from tap_commcare_connect.record_keys import Twins
 from tap_commcare_connect.schemas import Column
 from tap_commcare_connect.typed import PageReader, Values, values_of
-from tap_commcare_connect.values import NULL, Raw
+from tap_commcare_connect.values import NULL, Convert, Raw
 
 Row = Mapping[str, Raw]
 """As the API has it, value by value."""
@@ -39,6 +41,9 @@ class ConnectStream(ApiStream):
     identity: ClassVar[tuple[str, ...]] = ()
     """Columns that never change and together identify a row without an id."""
 
+    no_column: ClassVar[tuple[str, ...]] = ()
+    """Properties that say nothing which a record does not say already."""
+
     first_page_rows: ClassVar[int] = 1000
 
     @override
@@ -51,13 +56,22 @@ class ConnectStream(ApiStream):
             added["opportunity_id"] = _OPPORTUNITY
         known = added | {name: c for name, c in cls.fields.items() if name not in added}
         given = {"record_key", "opportunity_id"}
-        cls.page_reader = PageReader(known, [name for name in cls.key if name not in given])
+        needed = [name for name in cls.key if name not in given]
+        cls.page_reader = PageReader(known, needed, cls.name, (*_OWNERS, *cls.no_column))
         cls._owners = [name for name in _OWNERS if name in known]
         cls.identify = values_of(cls.identity)
         cls.columns = {name: column.schema for name, column in known.items()}
+        cls._needed = frozenset((*cls.key, *cls.identity))
+        cls._known = frozenset((*known, *_OWNERS, *cls.no_column))
         cls._converts = [(n, c.convert) for n, c in cls.fields.items() if n not in added]
 
-    _converts: ClassVar[list[tuple[str, Any]]] = []
+    _converts: ClassVar[list[tuple[str, Convert]]] = []
+    _needed: ClassVar[frozenset[str]] = frozenset()
+    """Columns that identify a record, and so cannot be null for being unreadable."""
+
+    _known: ClassVar[frozenset[str]] = frozenset()
+    """Properties of the API that need not be told of at the end of a run."""
+
     _owners: ClassVar[list[str]] = []
     identify: ClassVar[Values]
     """Gets the values of the identity from an object."""
@@ -109,10 +123,9 @@ class ConnectStream(ApiStream):
             self._check_owner(row, opportunity)
             record["opportunity_id"] = opportunity
         for name, convert in self._converts:
-            try:
-                record[name] = convert(row.get(name, NULL))
-            except ShapeError as error:
-                raise self._misfit(name, error) from None
+            record[name] = self._read(name, convert, row.get(name, NULL))
+        if unknown := row.keys() - self._known:
+            LEFT_OUT.properties(self.name, unknown)
         if self.identity and opportunity is not None and twins is not None:
             named = [record[name] for name in self.identity]
             record["record_key"] = self._key_of(named, opportunity, twins)
@@ -137,8 +150,15 @@ class ConnectStream(ApiStream):
             "Nothing was taken from this page.",
         )
 
-    def _misfit(self, column: str, error: ShapeError) -> ShapeError:
-        return ShapeError(
-            f"{self.name}: {column} {error.cause}.",
-            "The API has changed: look for a newer version of this tap.",
-        )
+    def _read(self, column: str, convert: Convert, raw: Raw) -> Any:
+        """Return a value; null for one that cannot be read, unless the record needs it."""
+        try:
+            return convert(raw)
+        except UnreadableError as error:
+            if column not in self._needed:
+                LEFT_OUT.value(self.name, column)
+                return None
+            raise ShapeError(
+                f"{self.name}: {column} {error}.",
+                "The API has changed: look for a newer version of this tap.",
+            ) from None

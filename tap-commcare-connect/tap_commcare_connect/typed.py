@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
-from dimagi_api.bodies import Body
+from dimagi_api.bodies import Body, KnownRows
 from dimagi_api.errors import ShapeError
 
 from tap_commcare_connect.schemas import Column
@@ -43,13 +43,24 @@ class PageReader:
     Args:
         columns: Those of the records, in order.
         key: The columns that are never null.
+        stream: What other properties of the rows are counted under.
+        no_column: Properties that need no column.
     """
 
-    def __init__(self, columns: Mapping[str, Column], key: Iterable[str]) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        key: Iterable[str],
+        stream: str,
+        no_column: Iterable[str] = (),
+    ) -> None:
         self._needed = frozenset(key)
         fields = [_field(n, column, is_needed=n in self._needed) for n, column in columns.items()]
         row = msgspec.defstruct("Row", fields, gc=False, kw_only=True)
-        self._page: Body[Envelope[Any]] = Body(Envelope[row], NEEDS)  # type: ignore[valid-type]
+        others = [name for name in no_column if name not in columns]
+        page_of = cast("Any", Envelope).__class_getitem__
+        known = KnownRows(stream, row, page_of, lambda page: page.results, others)
+        self._page: Body[Envelope[Any]] = Body(page_of(row), NEEDS, known)
         self._names = [name for name, _, _ in fields]
         self._texts = values_of(n for n, c in columns.items() if c.kind is str)
         self._raws = values_of(n for n, c in columns.items() if c.kind is Raw)
@@ -64,10 +75,13 @@ class PageReader:
             msgspec.DecodeError: It is no JSON.
         """
         try:
-            page = self._page(body)
+            page = self._page.read(body)
         except ShapeError:
             return LOOSE(body)
-        return page if self._settle(page.results) else LOOSE(body)
+        if not self._settle(page.value.results):
+            return LOOSE(body)
+        page.count()  # rows that are read loosely are counted when they become records
+        return page.value
 
     def _settle(self, rows: Sequence[Any]) -> bool:
         """Make null of what is empty, and UTC of moments; tell whether nothing odd is left."""

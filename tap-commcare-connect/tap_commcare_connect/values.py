@@ -1,19 +1,19 @@
 """How single values of Connect become values of a record. Pure.
 
 Each comes as the bytes of its JSON, and goes on as such where nothing has to change. What is
-missing or empty is None.
+missing or empty is None; what cannot be read raises ``UnreadableError``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
-from dimagi_api.errors import ShapeError
-from dimagi_api.timestamps import normalise, parse, spell
+from dimagi_api import converters
+from dimagi_api.timestamps import parse, spell
 
 Raw = msgspec.Raw
 Convert = Callable[[Raw], Any]
@@ -38,21 +38,8 @@ def key_text(raw: Raw) -> Any:
 def integer(raw: Raw) -> Any:
     """Return a whole number, also from its spelling as text."""
     data = bytes(raw)
-    if data.isdigit() and len(data) <= _DIGITS_OF_64_BITS:
-        return raw
-    if data in _NOTHING:
-        return None
-    value = msgspec.json.decode(data)
-    if type(value) is int:
-        return value
-    try:
-        number = Decimal(value if type(value) is str else data.decode())
-        whole = int(number)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise ShapeError("is no whole number") from None
-    if type(value) is bool or number != whole:
-        raise ShapeError("is no whole number")
-    return whole
+    is_plain = data.isdigit() and len(data) <= _DIGITS_OF_64_BITS
+    return raw if is_plain else converters.to_integer(_written(data))
 
 
 def key_integer(raw: Raw) -> Any:
@@ -62,50 +49,27 @@ def key_integer(raw: Raw) -> Any:
 
 def amount(raw: Raw) -> Decimal | None:
     """Return a decimal number, exact as written; Connect writes it as text."""
-    data = bytes(raw)
-    if data in _NOTHING:
-        return None
-    try:
-        number = Decimal(data.decode().strip('"'))
-    except InvalidOperation:
-        raise ShapeError("is no number") from None
-    if not number.is_finite():
-        raise ShapeError("is no number")
-    return number
+    return converters.to_number(_written(bytes(raw)))
 
 
 def flag(raw: Raw) -> Any:
-    """Return a yes/no, also from its spelling as text."""
-    data = bytes(raw)
-    if data in _NOTHING:
-        return None
-    try:
-        return {"true": True, "false": False}[data.decode().strip('"').lower()]
-    except KeyError:
-        raise ShapeError("is neither true nor false") from None
+    """Return a boolean, also from its spellings as text."""
+    return converters.to_boolean(msgspec.json.decode(raw))
 
 
 def moment(raw: Raw) -> str | None:
     """Return a moment as RFC 3339 in UTC."""
-    data = bytes(raw)
-    if data in _NOTHING:
-        return None
-    found = normalise(msgspec.json.decode(data))
-    if found is None:
-        raise ShapeError("is no date-time")
-    return found
+    return converters.to_timestamp(msgspec.json.decode(raw))
 
 
 def day(raw: Raw) -> str | None:
     """Return a date; the time of a date-time is cut off."""
-    data = bytes(raw)
-    if data in _NOTHING:
-        return None
-    value = msgspec.json.decode(data)
-    try:
-        return date.fromisoformat(str(value)[:10]).isoformat()
-    except ValueError:
-        raise ShapeError("is no date") from None
+    return converters.to_date(msgspec.json.decode(raw))
+
+
+def _written(data: bytes) -> Any:
+    """Return a value in which a number is the text that it was written as: no digit is lost."""
+    return data.decode() if data[:1] in b"-0123456789" else msgspec.json.decode(data)
 
 
 def anything(raw: Raw) -> Any:
@@ -132,5 +96,5 @@ def same_moment(value: str | datetime | None) -> str | None:
 
 def _required(value: Any) -> Any:
     if value is None:
-        raise ShapeError("is missing")
+        raise converters.UnreadableError("is missing")
     return value

@@ -37,7 +37,7 @@ class AppRow(msgspec.Struct, dict=True):
         return [each for each in _dicts(msgspec.json.decode(self.modules)) if "error" not in each]
 
 
-BODY = body(AppRow)
+BODY = body(AppRow, "applications")
 
 
 def _dicts(value: Any) -> Iterator[dict[str, Any]]:
@@ -65,13 +65,13 @@ def app_records(rows: Iterable[AppRow], domain: str) -> Iterator[Record]:
             "id": row.id,
             "domain": domain,
             "name": text(row.name),
-            "version": integer(row.version),
-            "is_released": flag(row.is_released),
-            "built_on": moment(row.built_on),
+            "version": integer(row.version, ("applications", "version")),
+            "is_released": flag(row.is_released, ("applications", "is_released")),
+            "built_on": moment(row.built_on, ("applications", "built_on")),
             "build_comment": text(row.build_comment),
             "built_from_app_id": text(row.built_from_app_id),
-            "versions": json_array(row.versions),
-            "modules": json_array(row.modules),
+            "versions": json_array(row.versions, ("applications", "versions")),
+            "modules": json_array(row.modules, ("applications", "modules")),
         }
 
 

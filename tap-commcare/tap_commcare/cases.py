@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from dimagi_api import timestamps
-from dimagi_api.bodies import Body
+from dimagi_api.bodies import Body, KnownRows
 from dimagi_api.errors import RejectedError, ShapeError
 from dimagi_api.http import Answer, Api, same_origin
 from dimagi_api.messages import Record
@@ -44,19 +44,31 @@ class CaseRow(msgspec.Struct):
     server_last_modified: Any = None
     closed: Any = None
     date_closed: Any = None
+    is_deprecated: Any = None
     properties: msgspec.Raw = NULL
     indices: msgspec.Raw = NULL
 
 
-class CasePage(msgspec.Struct):
+Row = TypeVar("Row")
+
+
+class CasePage(msgspec.Struct, Generic[Row]):
     """A page of cases."""
 
-    cases: list[CaseRow]
+    cases: list[Row]
     matching_records: Any = None
     next: Any = None
 
 
-BODY = Body(CasePage, "a list cases, whose objects have case_id and indexed_on")
+BODY: Body[CasePage[CaseRow]] = Body(
+    CasePage[CaseRow],
+    "a list cases, whose objects have case_id and indexed_on",
+    KnownRows("cases", CaseRow, cast("Any", CasePage).__class_getitem__, lambda page: page.cases),
+)
+
+
+# API v2 has none of these.
+ONLY_IN_V1 = dict.fromkeys(("opened_by", "closed_by", "user_id", "server_date_opened", "xform_ids"))
 
 
 def case_record(row: CaseRow, domain: str) -> Record:
@@ -68,15 +80,16 @@ def case_record(row: CaseRow, domain: str) -> Record:
         "case_name": text(row.case_name),
         "external_id": text(row.external_id),
         "owner_id": text(row.owner_id),
-        "date_opened": moment(row.date_opened),
-        "last_modified": moment(row.last_modified),
-        "server_last_modified": moment(row.server_last_modified),
-        "indexed_on": moment(row.indexed_on),
-        "closed": flag(row.closed),
-        "date_closed": moment(row.date_closed),
-        "properties": json_object(row.properties),
-        "indices": json_object(row.indices),
-    }
+        "date_opened": moment(row.date_opened, ("cases", "date_opened")),
+        "last_modified": moment(row.last_modified, ("cases", "last_modified")),
+        "server_last_modified": moment(row.server_last_modified, ("cases", "server_last_modified")),
+        "indexed_on": moment(row.indexed_on, ("cases", "indexed_on")),
+        "closed": flag(row.closed, ("cases", "closed")),
+        "date_closed": moment(row.date_closed, ("cases", "date_closed")),
+        "properties": json_object(row.properties, ("cases", "properties")),
+        "indices": json_object(row.indices, ("cases", "indices")),
+        "is_deprecated": flag(row.is_deprecated, ("cases", "is_deprecated")),
+    } | ONLY_IN_V1
 
 
 @dataclass
@@ -130,7 +143,7 @@ class CaseSource:
 
     def _first(
         self, window: Window, limit: int, left_out: Sequence[str]
-    ) -> tuple[str, Answer[CasePage]]:
+    ) -> tuple[str, Answer[CasePage[CaseRow]]]:
         """Return the first page of a window, and its address."""
         address = self._address(window, limit)
         if not left_out or not self._can_leave_out:
@@ -144,7 +157,7 @@ class CaseSource:
             self._can_leave_out = False
             return address, answer
 
-    def _get(self, asked: str) -> Answer[CasePage]:
+    def _get(self, asked: str) -> Answer[CasePage[CaseRow]]:
         return self.api.get(same_origin(asked, self.api.base_url), (), self.domain, BODY)
 
     def _address(self, window: Window, limit: int) -> str:

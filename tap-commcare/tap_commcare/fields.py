@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from dimagi_api.errors import ShapeError
+from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import Record
 
 from tap_commcare import schemas, values
+from tap_commcare.values import At
 
 Row = Mapping[str, Any]
+# What says nothing that a record does not say already.
+NO_COLUMN = frozenset({"domain", "resource_uri"})
 
 SHAPE_REMEDY = "Nothing was taken from this page; look for a newer version of this tap."
 
@@ -25,7 +28,7 @@ class Kind:
     """A kind of column: its schema, and how a value of the API becomes one of a record."""
 
     schema: Callable[[str], schemas.Column]
-    convert: Callable[[Any], Any]
+    convert: Callable[[Any, At | None], Any]
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,19 @@ class Field:
     source: str = ""
 
 
-def _object(value: Any) -> Any:
-    return value if type(value) is dict else None
+def _object(value: Any, at: At | None) -> Any:
+    return _of_type(dict, value, at)
 
 
-def _array(value: Any) -> Any:
-    return value if type(value) is list else None
+def _array(value: Any, at: At | None) -> Any:
+    return _of_type(list, value, at)
 
 
-def _number(value: Any) -> Any:
-    if type(value) is not str:
-        return value if type(value) in {int, float} else None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+def _of_type(wanted: type, value: Any, at: At | None) -> Any:
+    if type(value) is wanted:
+        return value
+    values.unreadable(value, at)
+    return None
 
 
 def last_segment(uri: Any) -> str | None:
@@ -61,8 +61,13 @@ def last_segment(uri: Any) -> str | None:
     return str(uri).rstrip("/").rsplit("/", 1)[-1] or None if uri else None
 
 
-def _id_of(uri: Any) -> int | None:
-    return values.integer(last_segment(uri))
+def _text_of(uri: Any, at: At | None) -> str | None:
+    del at  # any URI has a last segment
+    return last_segment(uri)
+
+
+def _id_of(uri: Any, at: At | None) -> int | None:
+    return values.integer(last_segment(uri), at)
 
 
 KEY = Kind(schemas.key, values.text)
@@ -71,10 +76,10 @@ MOMENT = Kind(schemas.moment, values.moment)
 FLAG = Kind(schemas.flag, values.flag)
 INTEGER = Kind(schemas.integer, values.integer)
 INTEGER_KEY = Kind(schemas.integer_key, values.integer)
-NUMBER = Kind(schemas.number, _number)
+NUMBER = Kind(schemas.number, values.number)
 OBJECT = Kind(schemas.json_object, _object)
 ARRAY = Kind(schemas.json_array, _array)
-REFERENCE = Kind(schemas.text, last_segment)
+REFERENCE = Kind(schemas.text, _text_of)
 INTEGER_REFERENCE = Kind(schemas.integer, _id_of)
 
 
@@ -85,17 +90,23 @@ def columns(fields: Sequence[Field]) -> dict[str, schemas.Column]:
     return found | {field.name: field.kind.schema(field.meaning) for field in others}
 
 
-def records(fields: Sequence[Field], rows: Iterable[Row], domain: str) -> Iterator[Record]:
+def records(
+    fields: Sequence[Field], rows: Iterable[Row], domain: str, stream: str
+) -> Iterator[Record]:
     """Yield the records of rows.
 
     Raises:
         ShapeError: A row has no identity.
     """
     key = fields[0].name
+    known = {field.source or field.name for field in fields} | NO_COLUMN
     for row in rows:
         record = {"domain": domain}
         for field in fields:
-            record[field.name] = field.kind.convert(row.get(field.source or field.name))
+            value = row.get(field.source or field.name)
+            record[field.name] = field.kind.convert(value, (stream, field.name))
         if record[key] is None:
             raise ShapeError(f"The server sent a row without {key}.", SHAPE_REMEDY)
+        if unknown := row.keys() - known:
+            LEFT_OUT.properties(stream, unknown)
         yield record

@@ -32,6 +32,14 @@ class FormRow(msgspec.Struct, dict=True):
     server_modified_on: Any = None
     edited_on: Any = None
     archived: Any = None
+    type: Any = None
+    version: Any = None
+    uiversion: Any = None
+    submit_ip: Any = None
+    problem: Any = None
+    edited_by_user_id: Any = None
+    is_phone_submission: Any = None
+    initial_processing_complete: Any = None
     form: msgspec.Raw = NULL
     metadata: msgspec.Raw = NULL
     attachments: msgspec.Raw = NULL
@@ -68,7 +76,7 @@ class Root(msgspec.Struct, rename={"xmlns": "@xmlns"}):
     xmlns: Any = None
 
 
-BODY = body(FormRow)
+BODY = body(FormRow, "forms")
 METADATA = msgspec.json.Decoder(Metadata)
 ROOT = msgspec.json.Decoder(Root)
 NO_METADATA = Metadata()
@@ -91,18 +99,28 @@ def form_record(row: FormRow, domain: str, *, with_cases: bool = True) -> Record
         "xmlns": row.xmlns(),
         "app_id": text(row.app_id),
         "build_id": text(row.build_id),
-        "received_on": moment(row.received_on),
-        "server_modified_on": moment(row.server_modified_on),
-        "indexed_on": moment(row.indexed_on),
-        "edited_on": moment(row.edited_on),
-        "archived": flag(row.archived),
+        "received_on": moment(row.received_on, ("forms", "received_on")),
+        "server_modified_on": moment(row.server_modified_on, ("forms", "server_modified_on")),
+        "indexed_on": moment(row.indexed_on, ("forms", "indexed_on")),
+        "edited_on": moment(row.edited_on, ("forms", "edited_on")),
+        "archived": flag(row.archived, ("forms", "archived")),
         "user_id": text(known.userID),
         "username": text(known.username),
-        "time_start": moment(known.timeStart),
-        "time_end": moment(known.timeEnd),
-        "form_data": json_object(row.form),
+        "time_start": moment(known.timeStart, ("forms", "time_start")),
+        "time_end": moment(known.timeEnd, ("forms", "time_end")),
+        "form_data": json_object(row.form, ("forms", "form_data")),
         "metadata": metadata,
-        "attachments": json_object(row.attachments) or EMPTY_OBJECT,
+        "attachments": json_object(row.attachments, ("forms", "attachments")) or EMPTY_OBJECT,
+        "form_type": text(row.type),
+        "form_version": text(row.version),
+        "ui_version": text(row.uiversion),
+        "submit_ip": text(row.submit_ip),
+        "problem": text(row.problem),
+        "edited_by_user_id": text(row.edited_by_user_id),
+        "is_phone_submission": flag(row.is_phone_submission, ("forms", "is_phone_submission")),
+        "initial_processing_complete": flag(
+            row.initial_processing_complete, ("forms", "initial_processing_complete")
+        ),
         "case_ids": [touch.case_id for touch in row.touches()] if with_cases else None,
     }
 

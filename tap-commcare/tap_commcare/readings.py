@@ -179,7 +179,7 @@ def _users(world: World, domain: str, chosen: Chosen) -> Reading:
         active=lists.endpoint(world.api, domain, "user/v1", size),
         deactivated=lists.endpoint(world.api, domain, "user/v1", size, [("archived", "true")]),
     )
-    expand = partial(fields.records, USERS, domain=domain)
+    expand = partial(fields.records, USERS, domain=domain, stream="users")
     return FullTableReading(domain, [(chosen["users"], expand)], source, world.versions)
 
 
@@ -188,7 +188,7 @@ def _list(world: World, domain: str, chosen: Chosen) -> Reading:
     facts = lists.LISTS[name]
     size = world.page_size(lists.MOST_ROWS)
     source = lists.endpoint(world.api, domain, facts.resource, size)
-    expand = partial(fields.records, facts.fields, domain=domain)
+    expand = partial(fields.records, facts.fields, domain=domain, stream=name)
     return FullTableReading(domain, [(stream, expand)], source, world.versions)
 
 
@@ -199,7 +199,7 @@ def _locations(world: World, domain: str, chosen: Chosen) -> Reading:
         domain=domain,
         stream=chosen["locations"],
         source=partial(LocationsSource, world.api, domain, size),
-        make=partial(fields.records, LOCATIONS, domain=domain),
+        make=partial(fields.records, LOCATIONS, domain=domain, stream="locations"),
         versions=world.versions,
         overlap=world.overlap,
         start_date=world.start_date,

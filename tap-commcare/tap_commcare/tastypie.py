@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-from dimagi_api.bodies import Body
+from dimagi_api.bodies import Body, KnownRows
 from dimagi_api.errors import ShapeError
 from dimagi_api.full_table import ListChangedError, ListPage, Position
 from dimagi_api.http import Answer, Api, same_origin
@@ -46,10 +46,27 @@ class Envelope(msgspec.Struct, Generic[Row]):
         return integer(self.meta.total_count)
 
 
-def body(row: type[Row]) -> Body[Envelope[Row]]:
-    """Return the reader of a list of such rows."""
+def body(
+    row: type[Row], stream: str | None = None, no_column: Sequence[str] = ("resource_uri",)
+) -> Body[Envelope[Row]]:
+    """Return the reader of a list of such rows.
+
+    Args:
+        row: A row.
+        stream: What other properties of the rows are counted under, for a struct.
+        no_column: Properties that need no column.
+    """
     shape: type[Envelope[Row]] = Envelope[row]  # type: ignore[valid-type]  # a type of run time
-    return Body(shape, "meta and a list objects")
+    known: KnownRows[Any] | None = None
+    if stream is not None:
+        known = KnownRows(
+            stream,
+            cast("Any", row),
+            cast("Any", Envelope).__class_getitem__,
+            lambda page: page.objects,
+            no_column,
+        )
+    return Body(shape, "meta and a list objects", known)
 
 
 @dataclass

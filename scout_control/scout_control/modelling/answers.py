@@ -20,8 +20,10 @@ REAL_DAY = (
     "and (left({v}, 4)::int % 100 <> 0 or left({v}, 4)::int % 400 = 0)))"
 )
 NUMBER = r"[+-]?(?:[0-9]{1,200}(?:\.[0-9]{0,200})?|\.[0-9]{1,200})(?:[eE][+-]?[0-9]{1,2})?"
-DEGREES = r"-?[0-9]{1,3}(?:\.[0-9]{0,30})?"
-PLACE = rf"{DEGREES} {DEGREES}(?: -?[0-9]{{1,9}}(?:\.[0-9]{{0,30}})?){{0,2}}"
+# Java writes a double below 0.001 or from 10,000,000 on with an exponent: -1.97E-4, 1.2E7.
+EXPONENT = r"(?:[eE][+-]?[0-9]{1,2})?"
+DEGREES = rf"[+-]?[0-9]{{1,3}}(?:\.[0-9]{{0,30}})?{EXPONENT}"
+PLACE = rf"{DEGREES} {DEGREES}(?: [+-]?[0-9]{{1,9}}(?:\.[0-9]{{0,30}})?{EXPONENT}){{0,2}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +43,20 @@ ANSWERS = {
     "text": Answer(column_type="text"),
     "json": Answer(column_type="jsonb"),
     "integer": Answer(
-        column_type="bigint", sql=r"case when {v} ~ '^[+-]?[0-9]{1,18}$' then {v}::bigint end"
+        column_type="bigint",
+        # Spreadsheets and calculations write whole numbers as 12.0 or 1.2E7, too.
+        sql=r"case when {v} ~ '^[+-]?[0-9]{1,18}$' then {v}::bigint "
+        f"when {{v}} ~ '^{NUMBER}$' then case when {{v}}::numeric % 1 = 0 "
+        "and abs({v}::numeric) < 9223372036854775807 then {v}::numeric::bigint end end",
     ),
     "number": Answer(
         column_type="numeric", sql=f"case when {{v}} ~ '^{NUMBER}$' then {{v}}::numeric end"
     ),
     "date": Answer(
         column_type="date",
-        sql=f"case when {{v}} ~ '^{DAY}$' and {REAL_DAY} then {{v}}::date end",
+        # A date that went through a spreadsheet comes back with midnight.
+        sql=f"case when {{v}} ~ '^{DAY}(?:[T ]00:00(?::00(?:\\.0*)?)?{ZONE}?)?$' and {REAL_DAY} "
+        "then left({v}, 10)::date end",
     ),
     "moment": Answer(
         column_type="timestamptz",

@@ -32,4 +32,10 @@ class CasesStream(ApiStream):
         "date_closed": s.moment("When the case was closed."),
         "properties": s.json_object("All other properties, as text; an empty one was cleared."),
         "indices": s.json_object("Other cases that the case refers to, by the reference's name."),
+        "is_deprecated": s.flag("Whether the case type is deprecated, where the server says so."),
+        "opened_by": s.text("User who opened the case; case_api v1 only."),
+        "closed_by": s.text("User who closed the case; case_api v1 only."),
+        "user_id": s.text("User who last changed the case; case_api v1 only."),
+        "server_date_opened": s.moment("When the server first saw it; case_api v1 only."),
+        "xform_ids": s.json_array("Forms that changed it; case_api v1 only.", s.key("A form_id.")),
     }

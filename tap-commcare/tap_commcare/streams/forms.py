@@ -31,6 +31,14 @@ class FormsStream(ApiStream):
         "form_data": s.json_object("The answers, as submitted."),
         "metadata": s.json_object("Device, application version, location and the like."),
         "attachments": s.json_object("Attached files: type, length and address of each."),
+        "form_type": s.text("What the root of the form is called, usually data."),
+        "form_version": s.text("Version of the form, as its designer counts."),
+        "ui_version": s.text("Version of the form's layout."),
+        "submit_ip": s.text("Network address that the form was sent from."),
+        "problem": s.text("What the server noticed while it took the form."),
+        "edited_by_user_id": s.text("User who edited the submission, if ever."),
+        "is_phone_submission": s.flag("Whether it came from a phone, not from the web."),
+        "initial_processing_complete": s.flag("Whether the server has taken all of its changes."),
         "case_ids": s.json_array("The cases that the form touches.", s.key("A case_id.")),
     }
 

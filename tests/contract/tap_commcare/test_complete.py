@@ -12,12 +12,15 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 CASE = [
     "case_id", "domain", "case_type", "case_name", "external_id", "owner_id", "date_opened",
     "last_modified", "server_last_modified", "indexed_on", "closed", "date_closed",
-    "properties", "indices",
+    "properties", "indices", "is_deprecated", "opened_by", "closed_by", "user_id",
+    "server_date_opened", "xform_ids",
 ]  # fmt: skip
 FORM = [
     "form_id", "domain", "xmlns", "app_id", "build_id", "received_on", "server_modified_on",
     "indexed_on", "edited_on", "archived", "user_id", "username", "time_start", "time_end",
-    "form_data", "metadata", "attachments", "case_ids",
+    "form_data", "metadata", "attachments", "form_type", "form_version", "ui_version", "submit_ip",
+    "problem", "edited_by_user_id", "is_phone_submission", "initial_processing_complete",
+    "case_ids",
 ]  # fmt: skip
 FULL_TABLES = {
     "users", "web_users", "groups", "location_types", "applications", "case_types",

@@ -14,26 +14,55 @@ from scout_control.modelling.answers import ANSWERS
 GOOD = [
     ("integer", "42", 42),
     ("integer", "-7", -7),
+    ("integer", "12.0", 12),
+    ("integer", "1.2345678E7", 12345678),
+    ("integer", "-5.", -5),
     ("number", "3.10", Decimal("3.10")),
+    ("number", "-1.97E-4", Decimal("-0.000197")),
     ("number", "1e3", Decimal(1000)),
     ("date", "2024-02-29", date(2024, 2, 29)),
+    ("date", "2024-02-29 00:00:00", date(2024, 2, 29)),
+    ("date", "2024-02-29T00:00:00.000Z", date(2024, 2, 29)),
     ("moment", "2026-01-02T03:04:05.000001Z", datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC)),
     ("moment", "2026-01-02T03:04:05+05:30", datetime(2026, 1, 1, 21, 34, 5, tzinfo=UTC)),
     ("moment", "2026-01-02 03:04", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
     ("time", "13:45:00.000+05:30", time(13, 45)),
     ("choices", "a b  c", ["a", "b", "c"]),
     ("place", "12.97 77.59 0.0 10.0", "12.97 77.59 0.0 10.0"),
+    ("place", "5.5502 -1.97E-4 12.0 4.9", "5.5502 -1.97E-4 12.0 4.9"),
+    ("place", "9.9e-05 +36.8 1.2E3 0", "9.9e-05 +36.8 1.2E3 0"),
 ]
 BAD = [
     *(
         ("integer", text)
-        for text in ("", "1.0", "1_000", "0x1F", "9" * 19, "\u0661", "NaN", "12 years")
+        for text in (
+            "",
+            "1.5",
+            "1E-1",
+            "1e19",
+            "1_000",
+            "0x1F",
+            "9" * 19,
+            "\u0661",
+            "NaN",
+            "12 years",
+        )
     ),
     *(("number", text) for text in ("NaN", "Infinity", "1,5", "1e999", ".", "--1")),
-    *(("date", text) for text in ("2023-02-29", "2026-02-30", "0000-01-01", "today", "01/02/2026")),
+    *(
+        ("date", text)
+        for text in (
+            "2023-02-29",
+            "2026-02-30",
+            "2026-02-01T07:30:00",
+            "0000-01-01",
+            "today",
+            "01/02/2026",
+        )
+    ),
     *(("moment", text) for text in ("2026-13-01T00:00:00Z", "now", "2026-01-01T24:00:00Z")),
     *(("time", text) for text in ("25:00", "noon")),
-    *(("place", text) for text in ("somewhere", "12.9", "a b c d")),
+    *(("place", text) for text in ("somewhere", "12.9", "a b c d", "1E 2E", "1e-4")),
 ]
 
 

@@ -76,7 +76,7 @@ def test_locations_come_from_api_v2_where_there_is_no_v1():
         source = LocationsSource(api, "d", 2, since="2024-01-01T00:00:00")
         first = source.page(None)
         rows = [*first.rows, *source.page(first.following).rows]
-        records = list(fields.records(LOCATIONS, rows, "d"))
+        records = list(fields.records(LOCATIONS, rows, "d", "locations"))
 
     assert [record["location_id"] for record in records] == ["l0", "l1", "l2"]
     assert [record["parent_location_id"] for record in records] == [None, "l0", "l1"]

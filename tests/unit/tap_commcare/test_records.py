@@ -150,7 +150,7 @@ def test_a_location_refers_by_ids_whatever_version_its_links_name():
         "last_modified": "2024-03-11T19:29:16",
     }
 
-    (record,) = fields.records(LOCATIONS, [row], "d")
+    (record,) = fields.records(LOCATIONS, [row], "d", "locations")
 
     assert (record["parent_location_id"], record["location_type_id"]) == ("p", 2)
     assert str(record["latitude"]) == "-20.1100000000"
@@ -159,7 +159,9 @@ def test_a_location_refers_by_ids_whatever_version_its_links_name():
 
 @pytest.mark.parametrize("parent", [None, ""])
 def test_a_root_has_no_parent(parent):
-    (record,) = fields.records(LOCATIONS, [{"location_id": "l", "parent": parent}], "d")
+    (record,) = fields.records(
+        LOCATIONS, [{"location_id": "l", "parent": parent}], "d", "locations"
+    )
 
     assert record["parent_location_id"] is None
 
@@ -229,7 +231,7 @@ def test_single_values():
 @pytest.mark.parametrize("row", [{}, {"location_id": None}, {"location_id": ""}])
 def test_a_row_of_a_list_without_its_identity_is_another_shape(row):
     with pytest.raises(ShapeError, match="without location_id"):
-        list(fields.records(LOCATIONS, [row], "d"))
+        list(fields.records(LOCATIONS, [row], "d", "locations"))
 
 
 def test_one_part_that_may_not_be_read_does_not_close_the_domain():

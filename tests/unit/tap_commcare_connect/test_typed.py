@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from commcare_sandbox.connect.estate.estate import Estate, Sizes
 from dimagi_api.errors import ShapeError
+from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import ENCODER
 from tap_commcare_connect.record_keys import Twins
 from tap_commcare_connect.tap import TapCommCareConnect
@@ -80,7 +81,6 @@ def test_a_value_that_is_spelled_otherwise_arrives_all_the_same(column, said, va
         ("visits", VISIT | {"opportunity_id": 2}),
         ("visits", VISIT | {"id": None}),
         ("visits", {"username": "a"}),
-        ("visits", VISIT | {"flagged": 3}),
         ("invoices", {"invoice_number": ""}),
         ("payments", {"amount": "NaN"}),
         ("payments", {"amount": "Infinity"}),
@@ -92,3 +92,29 @@ def test_a_row_that_is_no_row_of_the_stream_is_refused(stream, row):
 
     with pytest.raises(ShapeError):
         shown(chosen, chosen.page_reader(page_of(row)).results)
+
+
+def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
+    stream = next(s for s in LISTED if s.name == "visits")
+    LEFT_OUT.begin(is_strict=False)
+    plain = VISIT | {"new_property": 1}
+    odd = VISIT | {"flagged": 3, "visit_date": "soon", "other\x1b[31m": None}
+
+    for row in (plain, plain, odd):
+        record = shown(stream, stream.page_reader(page_of(row)).results)[0]
+
+    assert (record["flagged"], record["visit_date"]) == (None, None)
+    assert list(LEFT_OUT.lines()) == [
+        "visits: values that could not be read are null: visit_date (1), flagged (1)",
+        "visits: properties that have no column were left out: new_property (2), other?[31m (1)",
+    ]
+
+
+def test_what_cannot_be_read_is_an_error_where_the_settings_say_so():
+    stream = next(s for s in LISTED if s.name == "visits")
+    LEFT_OUT.begin(is_strict=True)
+    try:
+        with pytest.raises(ShapeError, match=r"visits\.flagged cannot be read"):
+            shown(stream, stream.page_reader(page_of(VISIT | {"flagged": 3})).results)
+    finally:
+        LEFT_OUT.begin(is_strict=False)

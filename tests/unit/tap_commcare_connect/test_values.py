@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from dimagi_api.errors import ShapeError
+from dimagi_api.converters import UnreadableError
 from tap_commcare_connect import values
 
 NOTHING = ["null", '""']
@@ -61,7 +61,7 @@ def test_a_value_is_what_the_api_says(convert, json, value):
         (values.integer, "[1]"),
         (values.amount, '"a lot"'),
         (values.amount, '"NaN"'),
-        (values.flag, "1"),
+        (values.flag, "3"),
         (values.moment, '"yesterday"'),
         (values.moment, "5"),
         (values.day, '"soon"'),
@@ -70,7 +70,7 @@ def test_a_value_is_what_the_api_says(convert, json, value):
     ],
 )
 def test_a_value_of_another_kind_is_refused_without_being_shown(convert, json):
-    with pytest.raises(ShapeError) as refused:
+    with pytest.raises(UnreadableError) as refused:
         said(convert, json)
 
     assert json.strip('"') not in str(refused.value) or json == "null"
