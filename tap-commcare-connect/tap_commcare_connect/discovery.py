@@ -26,6 +26,7 @@ class OpportunityFacts(msgspec.Struct):
     organization: str | None = None
     program: int | None = None
     visit_count: int | None = None
+    is_active: bool | None = None
 
 
 class Document(msgspec.Struct):

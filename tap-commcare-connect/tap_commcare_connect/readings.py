@@ -80,6 +80,7 @@ def _visits(world: World, chosen: Chosen) -> Reading:
         world.discovery,
         partial(world.list_of, chosen[0]),
         int(world.config["visit_overlap"]),
+        float(world.config["visit_review_days"]),
         float(world.config["visit_full_refresh_days"]),
         ["images"] if world.config["include_images"] else [],
         world.filters,

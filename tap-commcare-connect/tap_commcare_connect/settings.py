@@ -57,6 +57,13 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType,
     ),
     number(
+        "visit_review_days",
+        "Review of visits",
+        "How long after its receipt a visit is read again in every run until it is reviewed, in"
+        " days: reviews leave no trace in the API.",
+        30,
+    ),
+    number(
         "visit_full_refresh_days",
         "Full read of visits",
         "How often all visits are read again, in days: edits and deletions leave no trace in the"

@@ -2,8 +2,9 @@
 
 The entry in the state, short since it is written after every page, for every opportunity::
 
-    opportunities  by id: the largest visit id that was read, and how many visits the list of
-                   opportunities told when it was read to its end
+    opportunities  by id: ``id``, the largest visit id that was read; ``visits``, how many visits
+                   the list of opportunities told when it was read to its end; ``review``, the
+                   smallest id of a visit that was under review then
     full_read_at   when the last complete full read began
     full_read      a full read under way: its version and position, and what will be remembered
                    of each opportunity once it is complete
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class _FullRead(msgspec.Struct):
     version: int
     position: dict[str, Any]
-    ends: dict[str, tuple[int | None, int | None]] = {}
+    ends: dict[str, list[int | None]] = {}
 
 
 class _Entry(msgspec.Struct):
@@ -67,6 +68,10 @@ class VisitState:
         """Return the largest id that was read in an opportunity."""
         return self._known.get(str(opportunity), {}).get("id")
 
+    def review_id(self, opportunity: int) -> int | None:
+        """Return the smallest id of a visit of an opportunity that was under review."""
+        return self._known.get(str(opportunity), {}).get("review")
+
     def is_unchanged(self, opportunity: int, visit_count: int | None) -> bool:
         """Tell whether an opportunity was read to its end when it had as many visits as now."""
         known = self._known.get(str(opportunity), {})
@@ -79,10 +84,16 @@ class VisitState:
         if last_id is not None:
             known["id"] = max(last_id, known.get("id", 0))
 
-    def finish(self, opportunity: int, visit_count: int | None) -> None:
-        """Note that an opportunity was read to its end."""
+    def finish(
+        self, opportunity: int, visit_count: int | None, review_id: int | None = None
+    ) -> None:
+        """Note that an opportunity was read to its end, and what is under review there."""
+        known = self._known.setdefault(str(opportunity), {})
+        known.pop("review", None)
+        if review_id is not None:
+            known["review"] = review_id
         if visit_count is not None:
-            self._known.setdefault(str(opportunity), {})["visits"] = visit_count
+            known["visits"] = visit_count
 
     # ------------------------------------------------------------------ full reads
 
@@ -140,16 +151,19 @@ class VisitState:
         }
 
     def ends(self) -> dict[str, list[int | None]]:
-        """Return the last id and the count of each opportunity in the full read under way."""
+        """Return what the full read under way has found of each opportunity.
+
+        Its last id, its count of visits, and the smallest id under review.
+        """
         return dict((self.entry.get("full_read") or {}).get("ends", {}))
 
     def complete(self, position: Position, version: int, scope: list[Any]) -> None:
         """Note that a full read is complete: what it found counts from now on, and nothing else."""
         ends = self.ends()
         self._known.clear()
-        for opportunity, (last_id, count) in ends.items():
+        for opportunity, (last_id, count, *review) in ends.items():
             self.reach(int(opportunity), last_id)
-            self.finish(int(opportunity), count)
+            self.finish(int(opportunity), count, *review)
         for name in ("full_read", "full_read_failed_at", "first_read_at", "failed"):
             self.entry.pop(name, None)
         self.entry |= {"full_read_at": position.began_at, "last_version": version, "scope": scope}

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from dimagi_api.messages import AnyRecord
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
-from dimagi_api.timestamps import spell
+from dimagi_api.timestamps import normalise, parse, spell
 
 from tap_commcare_connect.discovery import Discovery, Everything, Opportunity
 from tap_commcare_connect.keyset import KeysetList, Page
@@ -27,6 +27,8 @@ from tap_commcare_connect.tables import SAMPLED
 from tap_commcare_connect.typed import value_of
 from tap_commcare_connect.visit_state import VisitState
 
+PENDING = "pending"
+
 
 @dataclass
 class FullRead:
@@ -35,7 +37,7 @@ class FullRead:
     version: int
     position: Position
     ends: dict[str, list[int | None]]
-    """Last id and count of each opportunity."""
+    """Of each opportunity: last id, count of visits, smallest id under review."""
 
 
 @dataclass
@@ -45,6 +47,7 @@ class VisitsReading:
     Args:
         overlap: How many ids before the bookmark are read again, for rows that became visible
             after rows with larger ids.
+        review_days: How long after its receipt a visit is waited for to be reviewed.
         full_refresh_days: How often all visits are read again.
         scope: The settings that decide what a visit looks like.
         filters: The settings that decide which opportunities a full read covers.
@@ -54,6 +57,7 @@ class VisitsReading:
     discovery: Discovery
     list_of: Callable[[int], KeysetList]
     overlap: int
+    review_days: float
     full_refresh_days: float
     scope: list[Any]
     filters: list[Any]
@@ -102,8 +106,7 @@ class VisitsReading:
         left = [
             opportunity
             for opportunity in everything.opportunities
-            if opportunity.id not in failed
-            and not state.is_unchanged(opportunity.id, opportunity.facts.visit_count)
+            if opportunity.id not in failed and _may_have_news(state, opportunity)
         ]
         if all(state.last_id(opportunity.id) is None for opportunity in left):
             # Elsewhere rows are read again, and nobody knows how many.
@@ -114,15 +117,26 @@ class VisitsReading:
             raise PartsFailedError(failures, is_all=len(failures) >= len(everything.opportunities))
 
     def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
-        known = state.last_id(opportunity.id)
-        after = None if known is None else max(known - self.overlap, 0) or None
+        """Read what is new, the overlap, and everything from the oldest visit under review on."""
+        review = Reviews(self.review_days)
 
         def remember(page: Page) -> None:
+            review.see(page)
             state.reach(opportunity.id, _largest(page))
             if page.last_id is None:
-                state.finish(opportunity.id, opportunity.facts.visit_count)
+                state.finish(opportunity.id, opportunity.facts.visit_count, review.oldest)
 
-        self._crawl(run, opportunity.id, after, remember)
+        self._crawl(run, opportunity.id, self._after(state, opportunity.id), remember)
+
+    def _after(self, state: VisitState, opportunity: int) -> int | None:
+        """Return the id after which an opportunity is read; None from its beginning."""
+        known, under_review = state.last_id(opportunity), state.review_id(opportunity)
+        if known is None:
+            return None
+        after = known - self.overlap
+        if under_review is not None:
+            after = min(after, under_review - 1)
+        return max(after, 0) or None
 
     # -------------------------------------------------------------------- everything
 
@@ -157,13 +171,18 @@ class VisitsReading:
     def _read_whole(
         self, run: Run, state: VisitState, full: FullRead, opportunity: Opportunity
     ) -> None:
+        before = [*full.ends.get(str(opportunity.id), ()), None, None, None]
+        review = Reviews(self.review_days, oldest=before[2])
+
         def remember(page: Page) -> None:
+            review.see(page)
             full.position.advance(opportunity.id, page.last_id)
             before = full.ends.get(str(opportunity.id), [None])[0]
             found = [last for last in (before, _largest(page)) if last is not None]
             full.ends[str(opportunity.id)] = [
                 max(found, default=None),
                 opportunity.facts.visit_count,
+                review.oldest,
             ]
             state.remember(full.version, full.position, full.ends)
 
@@ -204,8 +223,63 @@ class VisitsReading:
             after = read(after)
 
 
+@dataclass
+class Reviews:
+    """Finds the oldest visit that may still be reviewed.
+
+    A review changes a visit without a trace in the API, so the next run has to read on from there.
+
+    Args:
+        days: How long after its receipt a visit is waited for.
+        oldest: What was found before.
+    """
+
+    days: float
+    oldest: int | None = None
+
+    def see(self, page: Page) -> None:
+        """Look at the visits of a page; pages come by rising ids."""
+        if self.oldest is not None:
+            return
+        since = datetime.now(UTC) - timedelta(days=self.days)
+        waiting = (row for row in page.rows if _is_under_review(row) and _is_since(row, since))
+        self.oldest = next(map(_id, waiting), None)
+
+
+def _is_under_review(row: Any) -> bool:
+    return PENDING in (_plain(row, "status"), _plain(row, "review_status"))
+
+
+def _is_since(row: Any, since: datetime) -> bool:
+    """Return whether a visit was received since a moment; one that does not say when, was."""
+    received = _plain(row, "date_created") or _plain(row, "visit_date")
+    if isinstance(received, str):
+        normal = normalise(received)
+        received = parse(normal) if normal else None
+    return not isinstance(received, datetime) or received.astimezone(UTC) >= since
+
+
+def _plain(row: Any, name: str) -> Any:
+    value = value_of(row, name)
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
+def _id(row: Any) -> int:
+    return int(_plain(row, "id"))
+
+
+def _may_have_news(state: VisitState, opportunity: Opportunity) -> bool:
+    """Return whether an opportunity has to be asked.
+
+    A count that did not move says nothing of reviews, nor of rows that became visible late while
+    others were deleted. An opportunity that has ended gets neither, once all is reviewed.
+    """
+    facts = opportunity.facts
+    if not state.is_unchanged(opportunity.id, facts.visit_count):
+        return True
+    is_over = facts.is_active is False and state.review_id(opportunity.id) is None
+    return bool(facts.visit_count) and not is_over
+
+
 def _largest(page: Page) -> int | None:
-    ids = (value_of(row, "id") for row in page.rows)
-    return max(
-        (i if isinstance(i, int) else int(msgspec.json.decode(i)) for i in ids), default=None
-    )
+    return max(map(_id, page.rows), default=None)

@@ -51,19 +51,42 @@ def read_shared(tap, select):
     return reader(tap, select)
 
 
-def test_a_second_run_asks_only_where_the_count_moved(server, read):
+def test_a_second_run_asks_active_opportunities_and_those_whose_count_moved(server, read):
     first = read()
     server.forget_requests()
     unchanged = read(first.state)
-    none_asked = asked_for(server)
+    asked = asked_for(server)
     new = server.connect.insert("user_visits", 3, count=2)
     changed = read(first.state)
 
     assert len(ids(first)) == 300
-    assert (ids(unchanged), none_asked) == ([], set())
-    assert ids(changed) == new
-    assert asked_for(server) == {"/connect/export/opportunity/3/user_visits/"}
+    assert (ids(unchanged), ids(changed)) == ([], new)
+    active = {o["id"] for o in server.connect.content("opportunities") if o["is_active"]}
+    with_visits = {record["opportunity_id"] for record in first.records("visits")}
+    assert asked == {
+        f"/connect/export/opportunity/{each}/user_visits/" for each in active & with_visits
+    }
     assert (first.code, unchanged.code, changed.code) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("change", [{"status": "approved"}, {"review_status": "agree"}])
+def test_a_review_is_seen_by_the_next_run(server, read, change):
+    ((name, _),) = change.items()
+    first = read(visit_review_days=36_500)
+    waiting = [
+        r for r in first.records("visits") if r["opportunity_id"] == 3 and r[name] == "pending"
+    ]
+    server.connect.edit("user_visits", 3, waiting[0]["id"], **change)
+    second = read(first.state, visit_review_days=36_500)
+    third = read(second.state, visit_review_days=0)
+    fourth = read(third.state, visit_review_days=0)
+
+    seen = {r["id"]: r[name] for r in second.records("visits")}
+    assert seen[waiting[0]["id"]] == change[name]
+    assert second.code == 0
+    # What is waited for no longer is read once more, by the run that finds out, and then no more.
+    assert third.records("visits") != []
+    assert fourth.records("visits") == []
 
 
 def test_a_row_that_became_visible_late_is_read_within_the_overlap(server, read):
