@@ -32,6 +32,9 @@ class Reach(enum.IntEnum):
     RUN = 3
 
 
+RECONNECT = "A person must reconnect (with scout: scout credentials connect)."
+
+
 class ApiError(Exception):
     """A failure with its cause and its remedy, both fit to show to people."""
 
@@ -54,10 +57,13 @@ class SettingsError(ApiError):
 
 
 class LoginRefusedError(ApiError):
-    """The credential is refused: a person must connect again."""
+    """The credential is refused: a person must reconnect. The message always says so."""
 
     exit_code = 77
     reach = Reach.DOMAIN
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(cause, f"{RECONNECT} {remedy}".strip())
 
 
 class AccessClosedError(ApiError):

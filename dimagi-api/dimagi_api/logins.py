@@ -153,7 +153,7 @@ class OAuthLogin:
         if not self._is_stored:
             log.warning(
                 "The refresh token was rotated and could not be stored: it is lost now. Set"
-                " credential_file, and connect again before the next run"
+                " credential_file, and reconnect before the next run"
             )
 
     def _refresh(self) -> None:
@@ -230,5 +230,5 @@ def refused_grant(host: str) -> LoginRefusedError:
     """Return the error of a refresh token that the server knows no more."""
     return LoginRefusedError(
         f"{host} no longer accepts the refresh token of this login.",
-        "A person must connect again, and put the new refresh token into the settings.",
+        "Put the new refresh token into the settings.",
     )

@@ -42,12 +42,12 @@ def explain(refusal: Refusal) -> ApiError:
     if refusal.status == 401:
         return LoginRefusedError(
             f"{refusal.domain} refused the access token (HTTP 401).",
-            "A person must connect this account again.",
+            "Give a new token.",
         )
     if refusal.status == 403:
         return ForbiddenError(
             f"The token may not read {where} (HTTP 403).",
-            "Connect again and grant the scope export, as a user and not as a client alone.",
+            "Grant the scope export, as a user and not as a client alone.",
         )
     if refusal.status in {404, 410}:
         return MissingError(

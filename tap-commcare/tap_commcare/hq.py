@@ -78,8 +78,7 @@ def _explain_401(refusal: Refusal) -> ApiError:
         )
     return LoginRefusedError(
         f"{urlsplit(refusal.url).hostname} refused the credential for {refusal.domain} (HTTP 401).",
-        "A person must connect again: check user name and key, their expiry, the key's domain and"
-        " allowed addresses.",
+        "Check the user name and the key, its expiry, its domain and its allowed addresses.",
     )
 
 

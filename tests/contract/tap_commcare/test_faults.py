@@ -63,7 +63,7 @@ def test_a_missing_permission_fails_that_stream_only(sandbox: Sandbox, tap, sele
 @pytest.mark.parametrize(
     ("switches", "settings", "code", "words"),
     [
-        ({}, {"api_key": "wrong"}, 77, "connect again"),
+        ({}, {"api_key": "wrong"}, 77, "must reconnect (with scout: scout credentials connect)"),
         ({}, {"domain": "elsewhere"}, 1, "elsewhere"),
         ({"expired_subscription": True}, {}, 1, "subscription"),
         ({"cut_off": True}, {}, 1, "cut off"),

@@ -37,7 +37,7 @@ def test_an_expired_bearer_token_needs_a_person(sandbox: Sandbox, tap, select):
 
     assert run.code == 77
     assert "river-health" in run.log
-    assert "connect again" in run.log
+    assert "must reconnect (with scout: scout credentials connect)" in run.log
 
 
 def test_one_run_outlives_many_tokens_without_repeating_a_page(tmp_path, tap_on, select):
@@ -116,7 +116,7 @@ def test_a_dead_refresh_token_needs_a_person(sandbox: Sandbox, tap, select):
     run = tap(catalog=select("groups"), **oauth(sandbox, refresh_token="dead"))
 
     assert run.code == 77
-    assert "connect again" in run.log
+    assert "must reconnect (with scout: scout credentials connect)" in run.log
 
 
 def test_a_file_that_cannot_be_written_stops_before_the_token_is_spent(

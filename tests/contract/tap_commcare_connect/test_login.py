@@ -146,7 +146,7 @@ def test_a_dead_access_token_that_nobody_renews_ends_with_77(tap, select):
     run = tap(catalog=select("users"), access_token="dead")
 
     assert run.code == 77
-    assert "connect this account again" in run.log
+    assert "must reconnect (with scout: scout credentials connect)" in run.log
 
 
 def test_a_token_without_the_scope_ends_with_77(sandbox: Sandbox, tap, select):
