@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import configs
+from scout_control.nouns.audit import Audit
 from scout_control.nouns.datasets import Datasets
 from scout_control.nouns.logins import Credentials
 from scout_control.nouns.overview import Overview, Status
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from scout_control.nouns import views
+    from scout_control.nouns.erasure import Erasure
     from scout_control.nouns.models import Models
     from scout_control.plugins import Job
 
@@ -52,6 +54,7 @@ class Scout:
         self.credentials = Credentials(self.site)
         self.datasets = Datasets(self.site)
         self.runs = Runs(self.site)
+        self.audit = Audit(self.site)
 
     @cached_property
     def models(self) -> Models:
@@ -59,6 +62,13 @@ class Scout:
         from scout_control.nouns.models import Models  # noqa: PLC0415 - takes a moment to load
 
         return Models(self.site)
+
+    @cached_property
+    def erasure(self) -> Erasure:
+        """The removal of owners: what it would remove, what it removed, what is left."""
+        from scout_control.nouns.erasure import Erasure  # noqa: PLC0415 - takes a moment to load
+
+        return Erasure(self.site)
 
     def init(self) -> str:
         """Set the installation up, or bring it to this version; return the store's version."""

@@ -33,6 +33,8 @@ COMMANDS = {
         ("search-path", "datasets:search_path"),
         ("doctor", "operating:doctor"),
         ("keys", "operating:keys"),
+        ("audit", "audit:audit"),
+        ("purge", "audit:purge"),
         ("worker", "operating:worker"),
         ("tick", "operating:tick"),
         ("pipelines", "operating:pipelines"),

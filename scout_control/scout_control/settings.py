@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from scout_control import trust
 from scout_control.errors import SettingsError
 
 YES_AND_NO = {"": None, "1": True, "true": True, "0": False, "false": False}
+SHORTEST_AUDIT_DAYS = 30  # the database removes nothing that is younger
+LONGEST_AUDIT_DAYS = 36_500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,9 @@ class Settings:
 
     opaque_names: bool | None = None
     """``SCOUT_OPAQUE_NAMES``: read by ``scout init``, which keeps it in the store for all."""
+
+    audit_keep: timedelta = timedelta(days=400)
+    """``SCOUT_AUDIT_KEEP_DAYS``: for how long the audit trail is kept; 400 by default."""
 
     @property
     def key_file(self) -> Path | None:
@@ -70,6 +76,7 @@ class Settings:
             database_url=os.environ.get("SCOUT_DATABASE_URL") or None,
             encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
             opaque_names=_yes_or_no("SCOUT_OPAQUE_NAMES"),
+            audit_keep=_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
         )
 
 
@@ -78,6 +85,15 @@ def _yes_or_no(variable: str) -> bool | None:
     if told not in YES_AND_NO:
         raise SettingsError(f"{variable} is neither true nor false.", "Correct it.")
     return YES_AND_NO[told]
+
+
+def _audit_keep(told: str) -> timedelta:
+    if not told.isdecimal() or not SHORTEST_AUDIT_DAYS <= int(told) <= LONGEST_AUDIT_DAYS:
+        raise SettingsError(
+            f"SCOUT_AUDIT_KEEP_DAYS is {SHORTEST_AUDIT_DAYS} to {LONGEST_AUDIT_DAYS} whole days.",
+            "Correct it, or leave it out for 400.",
+        )
+    return timedelta(days=int(told))
 
 
 def _nearest_project() -> Path | None:

@@ -121,8 +121,10 @@ def save(
     found.kind = kind
     found.secrets = keyring.encrypt(fields, binding.of_credential(found, source, source_type))
     found.is_valid, found.last_error = True, None
+    told = audit.changes(found)
     session.flush()
-    audit.record(session, "connected", "credential", found.id, source=source.name, login=kind)
+    names = audit.of_owner(source, owner.project_id, owner.user_id)
+    audit.record(session, "connected", "credential", found.id, **names, login=kind, changes=told)
     return found
 
 
@@ -263,6 +265,7 @@ def replace(
     found.scopes = tokens.scopes or found.scopes
     if found.last_error != binding.ADDRESS_CHANGED:
         found.is_valid, found.last_error = True, None
+    audit.record(session, "renewed", "credential", found.id, **_names(found), secrets=audit.CHANGED)
     return True
 
 
@@ -273,4 +276,10 @@ def refuse(session: Session, credential_id: uuid.UUID, reason: str) -> None:
         .where(Credential.id == credential_id)
         .values(is_valid=False, last_error=reason, updated_at=func.now())
     )
-    audit.record(session, "needs reconnect", "credential", credential_id)
+    found = session.get(Credential, credential_id)
+    names = _names(found) if found else {}
+    audit.record(session, "needs reconnect", "credential", credential_id, **names, reason=reason)
+
+
+def _names(found: Credential) -> dict[str, str | None]:
+    return audit.of_owner(found.source, found.project_id, found.user_id)

@@ -76,6 +76,10 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
         except ControlError as error:
             with store.begin() as session:
                 session.get_one(Credential, credential_id).last_error = error.cause
+                names = audit.of_owner(found.source, found.project_id, found.user_id)
+                audit.record(
+                    session, "not renewed", "credential", found.id, **names, reason=error.cause
+                )
             return "failed"
         with store.begin() as session:
             replace(session, keyring, credential_id, fields["refresh_token"], tokens)
@@ -151,7 +155,8 @@ def forget(
     grants = [_grant(keyring, plugins, each) for each in credentials if each.kind == OAUTH]
     for each in credentials:
         session.execute(delete(Credential).where(Credential.id == each.id))
-        audit.record(session, "revoked", "credential", each.id, source=each.source.name)
+        names = audit.of_owner(each.source, each.project_id, each.user_id)
+        audit.record(session, "revoked", "credential", each.id, **names)
     return grants
 
 

@@ -86,10 +86,12 @@ class Datasets:
         with self._site.store.begin() as session:
             dataset = lookups.dataset(session, name)
             dataset.readers = sorted(set(roles))
+            told = audit.changes(dataset)
             if dataset.last_sync_at is not None:
                 server_url = self._site.server_url_of(dataset)
                 let_read(server_url, dataset.schema_name, dataset.readers)
-            audit.record(session, "shared", "dataset", dataset.id, readers=dataset.readers)
+            names = audit.of_dataset(dataset)
+            audit.record(session, "shared", "dataset", dataset.id, **names, changes=told)
             return views.Dataset.of(dataset)
 
     def pause(self, name: str, *, is_paused: bool = True) -> views.Dataset:
@@ -99,7 +101,8 @@ class Datasets:
             dataset.is_paused = is_paused
             if not is_paused and dataset.next_sync_at is None:
                 dataset.next_sync_at = datetime.now(UTC)
-            audit.record(session, "paused" if is_paused else "resumed", "dataset", dataset.id)
+            action, names = "paused" if is_paused else "resumed", audit.of_dataset(dataset)
+            audit.record(session, action, "dataset", dataset.id, **names)
             return views.Dataset.of(dataset)
 
     def drop(self, name: str, *, force: bool = False) -> None:
@@ -110,7 +113,9 @@ class Datasets:
         """
         with self._site.store.begin() as session:
             dataset = lookups.dataset(session, name)
-        upkeep.drop(self._site, dataset.id, force=force)
+        names = audit.of_dataset(dataset)
+        with audit.refusals(self._site.store, "dataset", dataset.id, **names):
+            upkeep.drop(self._site, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
         """Remember that a dataset is in use.

@@ -16,17 +16,19 @@ from sqlalchemy import select
 
 from scout_control.errors import ControlError
 from scout_control.nouns import servers
+from scout_control.nouns.audit import Audit
 from scout_control.nouns.views import Finding
 from scout_control.provision import connect
 from scout_control.store import lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
-from scout_control.worker import rotation
+from scout_control.worker import mixing, rotation
 from scout_control.worker.site import Site
 
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
 TIMEOUT = (5, 10)
 PROGRAM_SECONDS = 60
+AUDIT_EVENTS = 10_000  # of the latest: looking at all takes minutes after years
 ABILITIES = """
     SELECT rolsuper OR rolcreaterole,
            has_database_privilege(current_database(), 'CREATE'),
@@ -232,6 +234,31 @@ def _version(program: Path) -> str | None:
     return next((word.strip(",") for word in words if word[:1].isdigit()), "starts")
 
 
+def _audit(site: Site) -> Iterator[Finding]:
+    """Work the latest part of the audit trail out again."""
+    found = Audit(site).verify(most=AUDIT_EVENTS)
+    flaw = next((each["flaw"] for each in found.flaws), None)
+    yield Finding(
+        check="audit",
+        is_well=found.is_whole,
+        finding=f"not whole: {flaw}" if flaw else f"whole, {found.events} events",
+        remedy="See: scout audit --verify" if flaw else "",
+    )
+
+
+def _mixed_readers(site: Site) -> Iterator[Finding]:
+    """Look for code of a dataset's writer that runs as readers of other datasets."""
+    found = mixing.mixed(site)
+    yield Finding(
+        check="mixed readers",
+        is_well=not found,
+        finding=f"run code of a writer: {', '.join(found)}" if found else "run no writer's code",
+        remedy="Let a role read one dataset, or look at its views and functions: docs/security.md"
+        if found
+        else "",
+    )
+
+
 CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
     ("keys", _keys),
     ("database", _database),
@@ -240,7 +267,9 @@ CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
     ("secrets", _secrets),
     ("dataset schemas", _schemas),
     ("readers", _readers),
+    ("mixed readers", _mixed_readers),
     ("connections", _connections),
     ("programs", _programs),
     ("sources", _sources),
+    ("audit", _audit),
 )

@@ -13,7 +13,7 @@ from scout_control.credentials.keeping import Owner
 from scout_control.errors import SettingsError
 from scout_control.nouns import views
 from scout_control.rules.logins import ANY_SETTINGS, KINDS, OAUTH
-from scout_control.store import lookups
+from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
 from scout_control.worker import checking
 
@@ -124,7 +124,10 @@ class Credentials:
             found = lookups.source(session, source)
             source_type = self._site.plugins.source_type(found.source_type)
             client = renewal.client_of(found, self._site.keyring, self._site.plugins)
-        tokens = client.exchange(request, answer)
+        with audit.refusals(
+            self._site.store, "source", found.id, source=found.name, **_named(owner)
+        ):
+            tokens = client.exchange(request, answer)
         fields = {"access_token": tokens.access_token}
         if tokens.refresh_token:
             fields["refresh_token"] = tokens.refresh_token
@@ -154,7 +157,8 @@ class Credentials:
             ControlError: The source cannot be asked.
         """
         owner = Owner(project_id=project, user_id=user)
-        checking.check(self._site, source, owner)
+        with audit.refusals(self._site.store, "source", source, source=source, **_named(owner)):
+            checking.check(self._site, source, owner)
         with self._site.store.begin() as session:
             found = lookups.source(session, source)
             credential = lookups.credential(session, found.id, project, user)
@@ -174,6 +178,10 @@ class Credentials:
         return renewal.revoke(
             self._site.store, self._site.keyring, self._site.plugins, found, owner
         )
+
+
+def _named(owner: Owner) -> dict[str, str | None]:
+    return {"project": owner.project_id, "user": owner.user_id}
 
 
 def _check(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:

@@ -56,7 +56,7 @@ class Models:
         Raises:
             NotFoundError: There is no such dataset, or it was never loaded.
         """
-        dataset = self._dataset(name)
+        dataset = self._dataset(name, "described")
         path, schema = lookups.path(dataset), dataset.schema_name
         try:
             rows = self._catalog(dataset)
@@ -85,7 +85,7 @@ class Models:
         Raises:
             ConflictError: A run of the dataset is in progress, or it holds no data.
         """
-        with self._held(name) as (dataset, place):
+        with self._held(name, "models generated") as (dataset, place):
             url = place.url(self._site.server_url_of(dataset))
             with _opened(url, place.schema) as cursor:
                 generated = generating.generate(cursor, self._source_type(dataset))
@@ -99,7 +99,7 @@ class Models:
             ConflictError: A run of the dataset is in progress, or it holds no data.
             RunFailedError: dbt could not write it.
         """
-        with self._held(name) as (dataset, place):
+        with self._held(name, "documented") as (dataset, place):
             target = self._site.dbt_folder(place.schema)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             done = subprocess.run(  # noqa: S603 - a fixed program
@@ -119,16 +119,18 @@ class Models:
         shutil.copyfile(target / PAGE, page)
         return page
 
-    def _dataset(self, name: str) -> Dataset:
+    def _dataset(self, name: str, action: str) -> Dataset:
+        """Return a dataset, after it was recorded what is done with it."""
         with self._site.store.begin() as session:
             dataset = lookups.dataset(session, name)
+            reading.record(session, action, dataset)
             lookups.path(dataset)
             return dataset
 
     @contextmanager
-    def _held(self, name: str) -> Iterator[tuple[Dataset, Place]]:
+    def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, Place]]:
         """Hold the lock of a dataset that has data, and a login of its writer."""
-        dataset = self._dataset(name)
+        dataset = self._dataset(name, action)
         reading.check_data(dataset)
         with closing(Locks(self._site.store)) as locks:
             if not locks.take(of_dataset(dataset.id)):

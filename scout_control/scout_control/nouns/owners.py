@@ -67,8 +67,9 @@ class Connections:
             )
             found.login = self._site.keyring.encrypt(login, binding.of_connection(found))
             session.add(found)
+            told = audit.changes(found)
             session.flush()
-            audit.record(session, "added", "connection", found.id, name=name)
+            audit.record(session, "added", "connection", found.id, name=name, changes=told)
         return self.show(name)
 
     def update(
@@ -97,7 +98,8 @@ class Connections:
                 found.login = self._site.keyring.encrypt(login, binding.of_connection(found))
             if description is not None:
                 found.description = description
-            audit.record(session, "updated", "connection", found.id)
+            told = audit.changes(found)
+            audit.record(session, "updated", "connection", found.id, name=name, changes=told)
         return self.show(name)
 
     def test(self, name: str) -> None:
@@ -165,10 +167,10 @@ class Projects:
             raise SettingsError("A project's id is not empty and has no slash.", "Choose another.")
         with self._site.store.begin() as session:
             found = lookups.connection(session, connection)
-            session.add(
-                Project(id=id, name=name or id, connection_id=found.id, db_schema=db_schema)
-            )
-            audit.record(session, "created", "project", id)
+            made = Project(id=id, name=name or id, connection_id=found.id, db_schema=db_schema)
+            session.add(made)
+            told = audit.changes(made)
+            audit.record(session, "created", "project", id, project=id, changes=told)
         return self.show(id)
 
     def remove(self, name: str) -> None:
@@ -186,7 +188,7 @@ class Projects:
                     "Unlink them first: scout sources unlink",
                 )
             session.delete(found)
-            audit.record(session, "removed", "project", name)
+            audit.record(session, "removed", "project", name, project=name)
 
 
 def _projects_of(session: Session, found: Connection) -> int:

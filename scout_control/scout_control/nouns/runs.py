@@ -12,7 +12,7 @@ from scout_control.errors import ConflictError, RunPausedError
 from scout_control.nouns import views
 from scout_control.rules.expiry import is_dead
 from scout_control.rules.runs import RunStatus, Trigger
-from scout_control.store import datasets, lookups, models, runs
+from scout_control.store import audit, datasets, lookups, models, runs
 from scout_control.worker import executing, preparing, queue, upkeep
 from scout_control.worker.executing import Caller, Step, caller_name
 
@@ -125,6 +125,8 @@ def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
     found = lookups.dataset(session, dataset)
     if not found.project_source.is_active:
         raise preparing.unlinked(found)
+    names = audit.of_dataset(found)
+    audit.record(session, "asked for", "dataset", found.id, **names, full_refresh=full_refresh)
     runs.queue(session, found.id, Trigger.MANUAL, full_refresh=full_refresh)
     datasets.touch(session, found.id, datetime.now(UTC))  # whoever asks for data uses it
     run = runs.alive(session, found.id)

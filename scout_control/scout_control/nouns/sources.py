@@ -80,8 +80,9 @@ class Sources:
             )
             self._keep_secret(found, kind, client_secret)
             session.add(found)
+            told = audit.changes(found)
             session.flush()
-            audit.record(session, "added", "source", found.id, name=name, type=kind.name)
+            audit.record(session, "added", "source", found.id, source=name, changes=told)
             return views.Source.of(found)
 
     def update(
@@ -110,10 +111,12 @@ class Sources:
             if client_id is not None:
                 found.oauth_client_id = client_id
             self._keep_secret(found, kind, client_secret)
-            audit.record(session, "updated", "source", found.id)
+            told = audit.changes(found)
+            audit.record(session, "updated", "source", found.id, source=found.name, changes=told)
             if binding.address_of(found, kind) != before:
                 moved = renewal.move(session, found)
-                audit.record(session, "moved", "source", found.id, logins=moved)
+                names = {"source": found.name}
+                audit.record(session, "moved", "source", found.id, **names, logins=moved)
             return views.Source.of(found)
 
     def remove(self, name: str) -> Sequence[str]:
@@ -138,7 +141,7 @@ class Sources:
                 session, self._site.keyring, self._site.plugins, list(logins.all())
             )
             session.delete(found)
-            audit.record(session, "removed", "source", found.id, name=name)
+            audit.record(session, "removed", "source", found.id, source=found.name)
         return renewal.end(grants)
 
     def links(self, project: str | None = None) -> Sequence[views.Link]:
@@ -190,9 +193,11 @@ class Sources:
             found.credential_mode, found.is_active = mode, True
             found.refresh_interval_hours = interval_hours
             found.sync_config = settings
+            told = audit.changes(found)
             session.flush()
             preparing.check_link(kind, found)
-            audit.record(session, "linked", "source", of_source.id, project=project)
+            names = {"project": of_project.id, "source": of_source.name}
+            audit.record(session, "linked", "source", of_source.id, **names, changes=told)
             return views.Link.of(found)
 
     def unlink(self, project: str, source: str, *, drop: bool = False) -> None:
@@ -212,7 +217,8 @@ class Sources:
             for dataset in datasets:
                 executing.cancel_waiting(session, dataset.id)
                 withdraw(dataset)
-            audit.record(session, "unlinked", "source", found.source_id, project=project)
+            names = {"project": found.project_id, "source": found.source.name}
+            audit.record(session, "unlinked", "source", found.source_id, **names, drop=drop)
         if not drop:
             return
         for dataset in datasets:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from scout_control.rules.naming import Dataset as Names
 from scout_control.rules.naming import Kept, OwnerKind, opaque_schema
 from scout_control.rules.runs import DatasetStatus, dataset_before
+from scout_control.store import audit
 from scout_control.store.models import Dataset, Installation, ProjectSource
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def ensure(session: Session, link: ProjectSource, user_id: str | None, now: date
         source_type=link.source.source_type.removeprefix("tap-"),
     )
     is_opaque = session.scalar(select(Installation.has_opaque_names))
-    session.execute(
+    made = session.scalar(
         insert(Dataset)
         .values(
             project_source_id=link.id,
@@ -62,9 +63,14 @@ def ensure(session: Session, link: ProjectSource, user_id: str | None, now: date
             last_activity_at=now,
         )
         .on_conflict_do_nothing()
+        .returning(Dataset.id)
     )
     owner = Dataset.user_id == user_id if user_id else Dataset.user_id.is_(None)
-    return session.scalars(select(Dataset).where(Dataset.project_source_id == link.id, owner)).one()
+    of_link = Dataset.project_source_id == link.id
+    found = session.scalars(select(Dataset).where(of_link, owner)).one()
+    if made is not None:
+        audit.record(session, "made", "dataset", found.id, **audit.of_dataset(found))
+    return found
 
 
 def names(dataset: Dataset) -> Kept:

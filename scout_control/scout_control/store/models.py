@@ -326,18 +326,72 @@ class SourceMetadata(Identified, Base):
 
 
 class AuditEvent(Base):
-    """Who did what to what, and when. Never a secret."""
+    """What happened, and when; never a secret. Who did it to whom is in ``values``.
+
+    Triggers refuse to change or remove a row, and give each one its place in ``AuditLink``.
+    """
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("audit_events_of_subject", "subject_kind", "subject_id", "id"),)
+    __table_args__ = (Index("audit_events_of_action", "action", "id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
-    actor: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"), index=True)
     action: Mapped[str]
     subject_kind: Mapped[str]
-    subject_id: Mapped[str]
-    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """What the trail itself removed, and why; nothing of a person."""
+    digests: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """Salted digests of ``values`` by name: the chain holds when a value is erased."""
+
+    values: Mapped[list[AuditValue]] = relationship(
+        cascade="save-update", passive_deletes="all", lazy="raise"
+    )
+
+
+class AuditValue(Base):
+    """One thing that an event says of a person or owner: can be erased, but not changed unseen."""
+
+    __tablename__ = "audit_values"
+    __table_args__ = (
+        Index(
+            "audit_values_of_name",
+            "name",
+            "value",
+            "event_id",
+            postgresql_where=text("name <> 'details'"),
+        ),
+    )
+
+    event_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("audit_events.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(primary_key=True)
+    salt: Mapped[bytes]
+    value: Mapped[str]
+
+
+class AuditLink(Base):
+    """The position of an event in the chain, and the hash of all up to it; made at commit."""
+
+    __tablename__ = "audit_chain"
+    __table_args__ = (UniqueConstraint("event_id"),)
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("audit_events.id", ondelete="CASCADE")
+    )
+    hash: Mapped[bytes]
+
+
+class AuditHead(Base):
+    """The end of the chain."""
+
+    __tablename__ = "audit_head"
+    __table_args__ = (CheckConstraint("is_only", name="one_row"),)
+
+    is_only: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    position: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes]
 
 
 class Installation(Base):

@@ -16,7 +16,7 @@ from scout_control.errors import (
     ServerError,
 )
 from scout_control.rules.logins import OAUTH
-from scout_control.store import lookups
+from scout_control.store import audit, lookups
 from scout_control.store.locks import holding, of_credential
 from scout_control.worker import preparing
 
@@ -50,6 +50,10 @@ def check(site: Site, source: str, owner: Owner) -> None:
     if credential.kind == OAUTH and fields.get("refresh_token"):
         _renew(site, source, owner, credential.id)
         return
+    with site.store.begin() as session:
+        names = audit.of_owner(found, owner.project_id, owner.user_id)
+        processes = [source_type.name]
+        audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
     with holding(site.store, of_credential(credential.id)):
         code = _try(site, source_type, binding.settings_of(found, source_type), fields)
     if code == REFUSED:

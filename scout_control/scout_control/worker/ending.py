@@ -78,7 +78,7 @@ def end(site: Site, run: Run, facts: Facts) -> bool:
         used = facts.login.credential_id if facts.login else None
         if isinstance(facts.error, CredentialRefusedError) and used:
             keeping.refuse(session, used, facts.error.cause)
-        audit.record(session, str(then), "run", run.id, dataset=run.dataset.schema_name)
+        _record(session, str(then), run, facts.error)
     return True
 
 
@@ -89,6 +89,7 @@ def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) 
         is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None)
         if is_ours:
             queue.defer(site.store, session, run.id, now + wait if wait else None)
+            _record(session, "handed back", run)
     return is_ours
 
 
@@ -114,7 +115,17 @@ def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) 
     )
     if is_ours:
         queue.defer(site.store, session, run.id, resume_at)
+        _record(session, "paused", run, facts.error)
     return is_ours
+
+
+def _record(session: Session, action: str, run: Run, error: ControlError | None = None) -> None:
+    names = audit.of_dataset(run.dataset)
+    details = {"attempt": run.attempt} | ({"error": error.cause} if error else {})
+    audit.record(session, action, "run", run.id, **names, **details)
+    if isinstance(error, audit.REFUSALS):
+        names |= {"run": str(run.id)}
+        audit.record(session, "refused", "dataset", run.dataset_id, **names, reason=error.cause)
 
 
 def _status(facts: Facts) -> RunStatus:

@@ -346,5 +346,6 @@ def _cancel(session: Session, run: Run) -> bool:
     )
     if moved:
         ending.settle(session, run.dataset)
-        audit.record(session, "cancelled", "run", run.id, previous=was)
+        names = audit.of_dataset(run.dataset)
+        audit.record(session, "cancelled", "run", run.id, **names, previous=was)
     return moved

@@ -14,7 +14,7 @@ from scout_control.credentials import binding, keeping, renewal
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano import Pipeline
 from scout_control.rules.expiry import needs_renewal
-from scout_control.store import lookups, metadata
+from scout_control.store import audit, lookups, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,6 +63,10 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
         _renew_now(site, dataset)
     with site.store.begin() as session:
         login = keeping.login_for(session, site.keyring, dataset, source_type)
+        if login.credential_id is not None:
+            names = audit.of_dataset(dataset) | {"run": str(run.id)}
+            given = {"kind": login.kind, "processes": [source_type.name]}
+            audit.record(session, "used", "credential", login.credential_id, **names, **given)
         known = metadata.streams(session, dataset)
     settings = source_settings(source_type, dataset, source_type.streams or known)
     with ExitStack() as at_the_end:

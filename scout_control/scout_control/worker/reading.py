@@ -6,6 +6,7 @@ logged in as somebody else and then changed its role could change it back.
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from scout_control import readers
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
 from scout_control.rules import sessions
 from scout_control.rules.runs import DatasetStatus
-from scout_control.store import datasets, lookups
+from scout_control.store import audit, datasets, lookups
 from scout_control.store.locks import alone, of_login
 from scout_control.store.models import Dataset, ProjectSource
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from psycopg.abc import AdaptContext, Buffer
     from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
 
     from scout_control.worker.site import Site
 
@@ -87,12 +89,24 @@ def query(
         dataset = lookups.dataset(session, name)
         check_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
+        record(session, "queried", dataset, **_digest(statement))
     server_url = site.server_url_of(dataset)
     with (
         closing(login(site, dataset)) as connection,
         readers.bounded(connection, server_url, longest_seconds + 1),
     ):
         return _ask(connection, statement, most_rows, longest_seconds)
+
+
+def record(session: Session, action: str, dataset: Dataset, **details: Any) -> None:
+    """Record that a dataset is about to be read."""
+    audit.record(session, action, "dataset", dataset.id, **audit.of_dataset(dataset), **details)
+
+
+def _digest(statement: str) -> dict[str, Any]:
+    """Return what the audit keeps of a statement, which may hold anything: nothing of its text."""
+    raw = statement.encode(errors="surrogatepass")
+    return {"sha256": hashlib.sha256(raw).hexdigest(), "letters": len(statement)}
 
 
 def touch(site: Site, name: str) -> Dataset:

@@ -47,7 +47,8 @@ def rotate(site: Site, *, forget_old: bool = False) -> int:
     while count := sum(_rotate(site, key, column) for key, column in CIPHERTEXTS):
         changed += count
     with site.store.begin() as session:
-        audit.record(session, "rotated", "keys", "all", changed=changed)
+        details = {"secrets": changed, "forget_old": forget_old}
+        audit.record(session, "rotated", "keys", "all", **details)
     if forget_old and key_file is not None:
         encryption.forget_old(key_file)
         del site.keyring

@@ -35,18 +35,22 @@ def init(site: Site) -> str:
         ControlError: There is no key, or the database does not let us.
     """
     site.keyring  # noqa: B018 - nothing is made without keys
+    before = migrate.version(site.store)
     version = migrate.migrate(site.store, bind=partial(rotation.bind_all, site))
     with alone(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
-        _make_first_rows(site, version)
+        _make_first_rows(site, before, version)
         _let_meltano_make_its_tables(site)
     return version
 
 
-def _make_first_rows(site: Site, version: str) -> None:
+def _make_first_rows(site: Site, before: str | None, version: str) -> None:
     with site.store.begin() as session:
         if session.scalar(select(Connection).where(Connection.host.is_(None))) is None:
             session.add(Connection(name=DEFAULT_CONNECTION, description="The store's own database"))
             audit.record(session, "initialised", "store", version)
+        elif before != version:
+            changes = {"version": [before, version]}
+            audit.record(session, "upgraded", "store", version, changes=changes)
         _remember_choices(session, site)
         if session.get(ServiceLogin, site.meltano_role) is None:
             password = secrets.token_urlsafe(32)

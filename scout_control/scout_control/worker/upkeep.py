@@ -78,7 +78,8 @@ def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
         moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
         if moved:
             queue.defer(site.store, session, run.id)
-            audit.record(session, "taken over", "run", run.id, attempt=run.attempt)
+            names = audit.of_dataset(run.dataset)
+            audit.record(session, "taken over", "run", run.id, **names, attempt=run.attempt)
         return int(moved)
     moved = runs.move(
         session,
@@ -102,6 +103,8 @@ def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
             failures=failures,
             next_sync_at=schedule.retry_at(now, failures, interval),
         )
+        names = audit.of_dataset(run.dataset)
+        audit.record(session, "failed", "run", run.id, **names, error=DIED)
     return int(moved)
 
 
@@ -163,10 +166,17 @@ def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
             raise ConflictError(
                 "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
             )
-        drop_locked(session, site, dataset, force=force)
+        drop_locked(session, site, dataset, force=force, reason="dropped")
 
 
-def drop_locked(session: Session, site: Site, dataset: Dataset, *, force: bool = False) -> None:
+def drop_locked(
+    session: Session,
+    site: Site,
+    dataset: Dataset,
+    *,
+    force: bool = False,
+    reason: str = "expired",
+) -> None:
     """Drop the data of a dataset that is locked, and say so in the same transaction."""
     places.drop(site, dataset, force=force)
     shutil.rmtree(site.dbt_folder(dataset.schema_name), ignore_errors=True)
@@ -180,7 +190,8 @@ def drop_locked(session: Session, site: Site, dataset: Dataset, *, force: bool =
         sync_error=None,
         failures=0,
     )
-    audit.record(session, "expired", "dataset", dataset.id, schema=dataset.schema_name)
+    names = audit.of_dataset(dataset)
+    audit.record(session, reason, "dataset", dataset.id, **names, forced=force)
 
 
 def renew_tokens(site: Site, now: datetime) -> dict[str, int]:
@@ -207,10 +218,9 @@ def _end_login(site: Site, dataset: Dataset) -> bool:
 
 def purge(site: Site, now: datetime) -> None:
     """Forget old runs, events and jobs."""
-    before = now - expiry.KEEP_HISTORY
     with site.store.begin() as session:
-        runs.purge(session, before)
-        audit.purge(session, before)
+        runs.purge(session, now - expiry.KEEP_HISTORY)
+        audit.retain(session, now - site.settings.audit_keep)
         queue.purge(session, now - timedelta(days=1))
 
 

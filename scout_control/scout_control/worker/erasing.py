@@ -1,0 +1,308 @@
+"""Removes all that belongs to an owner, step by step; each step can be repeated.
+
+Runs first, so that nothing writes meanwhile; then logins, data with its state, roles and files;
+then rows, the queue, logs; at last what the audit trail says of the owner. The rows by which data
+is found are removed after the data.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import uuid
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from sqlalchemy import delete, select, text, update
+
+from scout_control import scratch
+from scout_control.credentials import renewal
+from scout_control.credentials.keeping import Owner
+from scout_control.errors import ConflictError, ControlError, CredentialMissingError
+from scout_control.rules.logins import OAUTH
+from scout_control.store import audit, datasets, runs
+from scout_control.store.locks import holding, of_dataset
+from scout_control.store.models import Base, Credential, Dataset, Run
+from scout_control.worker import belongings, executing, places, planning, traces, upkeep
+from scout_control.worker.preparing import LOGIN_DIRECTORY
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.worker.belongings import Names
+    from scout_control.worker.site import Site
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 180.0  # several times what a run takes that is told to end
+LOOK_AGAIN_SECONDS = 0.5
+JOBS = text("""
+    DELETE FROM scout_control.procrastinate_jobs
+     WHERE task_name = 'run' AND args ->> 'run_id' = ANY(:runs) RETURNING id
+""")
+WORKED_ON = text("""
+    SELECT count(*) FROM scout_control.procrastinate_jobs
+     WHERE task_name = 'run' AND status = 'doing' AND args ->> 'run_id' = ANY(:runs)
+""")
+# Lines of a server's log that belong to the one before them.
+CONTINUED = (b"DETAIL:  ", b"HINT:  ", b"CONTEXT:  ", b"STATEMENT:  ", b"QUERY:  ")
+
+
+@dataclass(kw_only=True)
+class Removal:
+    """What was removed, and what could not be."""
+
+    removed: Counter[str] = field(default_factory=Counter)
+    not_removed: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def failed(self, what: str, why: str) -> None:
+        """Remember what could not be removed, once."""
+        if (told := {"what": what, "why": why}) not in self.not_removed:
+            self.not_removed.append(told)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Whose belongings are removed where, and what became of it so far."""
+
+    site: Site
+    owner: Owner
+    names: Names
+    wait_seconds: float
+    removal: Removal
+
+
+def remove(site: Site, owner: Owner, wait_seconds: float = LONGEST_WAIT_SECONDS) -> Removal:
+    """Remove everything of an owner; return what was removed, and what was not."""
+    with site.store.begin() as session:
+        names = belongings.names(session, owner)
+    removal = Removal()
+    task = Task(site=site, owner=owner, names=names, wait_seconds=wait_seconds, removal=removal)
+    for step in STEPS:
+        try:
+            step(task)
+        except ControlError as error:
+            removal.failed(step.__name__.strip("_"), error.cause)
+        except psycopg.Error as error:
+            removal.failed(step.__name__.strip("_"), f"Postgres: SQLSTATE {error.sqlstate}.")
+    return removal
+
+
+def _runs(task: Task) -> None:
+    """Let nothing of theirs start any more, and end what runs."""
+    site = task.site
+    with site.store.begin() as session:
+        for link in belongings.links(session, task.owner):
+            link.is_active = False
+        found = belongings.datasets(session, task.owner)
+        for dataset in found:
+            dataset.is_paused, dataset.next_sync_at = True, None
+            told = audit.of_dataset(dataset) | {"comment": dataset.owner}
+            audit.record(session, belongings.BEGUN, "dataset", dataset.id, **told)
+        alive = runs.all_alive(session, [each.id for each in found])
+    for run in alive.values():
+        with suppress(ConflictError):
+            executing.cancel(site, str(run.id))
+            task.removal.removed["runs_cancelled"] += 1
+    until = time.monotonic() + task.wait_seconds
+    for dataset in found:
+        if not _is_free(site, dataset.id, until):
+            task.removal.failed(dataset.schema_name, "A run of it did not end in time.")
+
+
+def _is_free(site: Site, dataset_id: uuid.UUID, until: float) -> bool:
+    """Wait until no run holds a dataset; return whether it is free."""
+    while True:
+        with holding(site.store, of_dataset(dataset_id)) as is_free:
+            if is_free or time.monotonic() > until:
+                return is_free
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _credentials(task: Task) -> None:
+    """Forget their logins, here and at the source."""
+    removal = task.removal
+    with task.site.store.begin() as session:
+        found = belongings.credentials(session, task.owner)
+    for each in found:
+        removal.removed["credentials"] += 1
+        if _is_revoked(task.site, each, task.owner):
+            removal.removed["credentials_revoked_at_source"] += 1
+        elif each.kind == OAUTH:
+            removal.notes.append(
+                f"{each.source.name} did not confirm that the login was revoked: "
+                "remove the application's access there by hand."
+            )
+
+
+def _is_revoked(site: Site, found: Credential, owner: Owner) -> bool:
+    """Forget a login; return whether the source confirmed it, which one with a key never does."""
+    try:
+        return renewal.revoke(site.store, site.keyring, site.plugins, found.source, owner)
+    except CredentialMissingError:
+        return False
+    except ControlError as error:  # it opens with no key, or the source is not to be asked
+        log.warning("not_revoked credential=%s: %s", found.id, type(error).__name__)
+    with site.store.begin() as session:
+        session.execute(delete(Credential).where(Credential.id == found.id))
+    return False
+
+
+def _data(task: Task) -> None:
+    """Drop their data with its state and roles, one dataset after the other."""
+    with task.site.store.begin() as session:
+        found = belongings.datasets(session, task.owner)
+    for dataset in found:
+        try:
+            _drop(task.site, dataset, task.removal)
+        except ControlError as error:
+            task.removal.failed(dataset.schema_name, error.cause)
+    for schema in task.names.schemas:
+        places.forget_state(task.site, schema)
+
+
+def _drop(site: Site, dataset: Dataset, removal: Removal) -> None:
+    with holding(site.store, of_dataset(dataset.id)) as is_free:
+        if not is_free:
+            raise ConflictError("A run of it is in progress.", "Purge again.")
+        with site.store.begin() as session:
+            ids = [str(run) for run in session.scalars(_runs_of(dataset))]
+        _wait_for_jobs(site, ids)
+        _forget_logins_of_runs(ids)
+        with site.store.begin() as session:
+            locked = datasets.lock(session, dataset.id)
+            if locked is None:
+                return
+            upkeep.drop_locked(session, site, locked, force=True, reason="purged")
+            ids = [str(run) for run in session.scalars(_runs_of(dataset))]
+            jobs = session.execute(JOBS, {"runs": ids}).all()
+            session.execute(delete(Run).where(Run.dataset_id == dataset.id))
+            session.execute(delete(Dataset).where(Dataset.id == dataset.id))
+    removal.removed.update({"datasets": 1, "runs": len(ids), "jobs": len(jobs)})
+
+
+def _runs_of(dataset: Dataset) -> Any:
+    return select(Run.id).where(Run.dataset_id == dataset.id)
+
+
+def _wait_for_jobs(site: Site, ids: list[str]) -> None:
+    """Let a worker say that it has done a job, before the job is removed."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with site.store.begin() as session:
+            if not session.scalar(WORKED_ON, {"runs": ids}):
+                return
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _forget_logins_of_runs(ids: list[str]) -> None:
+    """Remove what killed runs left of a login on this machine."""
+    for directory in scratch.abandoned(LOGIN_DIRECTORY):
+        if any(directory.name.startswith(f"{LOGIN_DIRECTORY}{run}") for run in ids):
+            shutil.rmtree(directory, ignore_errors=True)
+    scratch.sweep()
+
+
+def _rows(task: Task) -> None:
+    """Remove the other rows; a project's own only when nothing of it is left."""
+    owner, removal = task.owner, task.removal
+    with task.site.store.begin() as session:
+        _delete(session, removal, "source_metadata", belongings.metadata(session, owner))
+        if owner.user_id is not None:
+            _forget_makers(session, owner.user_id)
+        is_empty = not belongings.datasets(session, owner)
+        if is_empty:
+            _delete(session, removal, "links", belongings.links(session, owner))
+            session.flush()
+        found = belongings.project(session, owner)
+        if is_empty and found is not None:
+            _delete(session, removal, "projects", [found])
+
+
+def _delete(session: Session, removal: Removal, kind: str, found: Sequence[Any]) -> None:
+    for each in found:
+        session.delete(each)
+    if found:
+        removal.removed[kind] += len(found)
+
+
+def _forget_makers(session: Session, user_id: str) -> None:
+    for table in Base.metadata.tables.values():
+        for name in set(belongings.MAKERS) & set(table.columns.keys()):
+            column = table.columns[name]
+            session.execute(update(table).where(column == user_id).values({name: None}))
+
+
+def _files(task: Task) -> None:
+    """Remove generated files and lines of logs that tell of them, on this machine."""
+    removed = task.removal.removed
+    for schema in task.names.schemas:
+        folder = task.site.dbt_folder(schema)
+        if folder.exists():
+            removed["folders"] += 1
+            shutil.rmtree(folder, ignore_errors=True)
+    wanted = traces.matcher(task.names)
+    for path in traces.files(task.site):
+        try:
+            if path.suffix == ".log" and traces.is_told(path, wanted):
+                removed["log_lines"] += without_lines(path, wanted)
+        except FileNotFoundError:
+            continue  # of a run that has ended meanwhile
+        except OSError as error:
+            task.removal.failed(str(path), error.strerror or "It cannot be written.")
+
+
+def without_lines(path: Path, wanted: re.Pattern[bytes]) -> int:
+    """Remove from a log, where it stands, the entries that match; return how many lines.
+
+    A program may append to it meanwhile.
+    """
+    removed = 0
+    with path.open("rb") as source, path.open("r+b") as target:
+        entry: list[bytes] = []
+        for line in source:
+            if not line.startswith(b"\t") and not any(each in line for each in CONTINUED):
+                removed += _keep_entry(target.write, entry, wanted)
+                entry = []
+            entry.append(line)
+        removed += _keep_entry(target.write, entry, wanted)
+        target.truncate()
+    return removed
+
+
+def _keep_entry(
+    write: Callable[[bytes], int], entry: list[bytes], wanted: re.Pattern[bytes]
+) -> int:
+    """Write the lines of an entry, or none of them; return how many were left out."""
+    if any(wanted.search(line) for line in entry):
+        return len(entry)
+    write(b"".join(entry))
+    return 0
+
+
+def _audit(task: Task) -> None:
+    """Erase what the audit trail says of them; as long as data is left, its names are needed."""
+    with task.site.store.begin() as session:
+        if belongings.datasets(session, task.owner):
+            return
+        kind, identity = belongings.kind_of(task.owner)
+        count = audit.erase(session, kind, identity, task.names.traces)
+    if count:
+        task.removal.removed["audit_values"] += count
+
+
+def _remembered(task: Task) -> None:
+    """Let Postgres forget what its planner remembers of what was removed."""
+    task.removal.notes += planning.forget(task.site, task.names)
+
+
+STEPS = (_runs, _credentials, _data, _rows, _files, _audit, _remembered)
