@@ -26,7 +26,7 @@ from scout_control.errors import ConflictError, ControlError, CredentialMissingE
 from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import holding, of_dataset
-from scout_control.store.models import Base, Credential, Dataset, Run
+from scout_control.store.models import Base, Credential, Dataset, Run, Touch
 from scout_control.worker import belongings, executing, places, planning, traces, upkeep
 from scout_control.worker.preparing import LOGIN_DIRECTORY
 
@@ -216,6 +216,7 @@ def _rows(task: Task) -> None:
     """Remove the other rows; a project's own only when nothing of it is left."""
     owner, removal = task.owner, task.removal
     with task.site.store.begin() as session:
+        session.execute(delete(Touch).where(Touch.schema_name.in_(task.names.schemas)))
         _delete(session, removal, "source_metadata", belongings.metadata(session, owner))
         if owner.user_id is not None:
             _forget_makers(session, owner.user_id)
