@@ -170,14 +170,28 @@ TABLE = (
     ),
     Sabotage(
         "6 a second run is refused",
-        "connection.py",
-        "        self.key = statements.LOCK_KEY + settings.default_target_schema\n",
-        "        self.key = statements.LOCK_KEY + str(os.getpid())\n",
+        "dataset_lock.py",
+        "            if is_alive:\n",
+        "            if False:\n",
         CONTRACT + "alone.py::test_a_second_run_is_refused_at_once_and_told_who_holds_the_schema",
     ),
     Sabotage(
+        "6 a run whose lock went to another one writes nothing beside it",
+        "lock_statements.py",
+        "WHERE name = 'load' AND token = %s FOR UPDATE",
+        "WHERE name = 'load' OR token = %s FOR UPDATE",
+        CONTRACT + "alone.py::test_a_run_whose_lock_went_to_another_run_ends",
+    ),
+    Sabotage(
+        "6 a run waits for the last transaction of one that was killed",
+        "lock_statements.py",
+        " AND token = %s FOR UPDATE",
+        " AND token = %s",
+        CONTRACT + "locks.py::test_a_last_transaction_that_does_not_end_is_named",
+    ),
+    Sabotage(
         "6 a pooler that would lose the lock is refused",
-        "connection.py",
+        "dataset_lock.py",
         "        if connection.info.backend_pid == backend:\n",
         "        if True:\n",
         INTEGRATION + "test_pgbouncer.py::test_a_pool_that_lends_sessions_for_less_is_refused_at_"
@@ -185,9 +199,9 @@ TABLE = (
     ),
     Sabotage(
         "7 a schema of another owner is refused",
-        "catalog.py",
-        "if comment not in UNOWNED_COMMENTS:",
-        "if False:",
+        "dataset_schema.py",
+        "if settings.owner in (None, comment) or comment in UNOWNED_COMMENTS:",
+        "if True:",
         CONTRACT + "alone.py::test_the_owner_is_kept_and_another_owner_is_refused",
     ),
     Sabotage(

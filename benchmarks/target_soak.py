@@ -292,7 +292,7 @@ class Soak:
             "SELECT tablename FROM pg_tables WHERE tablename LIKE '\\_scout\\_%' "
             f"AND schemaname = '{schema}'"
         )
-        left = {name for (name,) in tables} - {"_scout_loads", "_scout_streams"}
+        left = {name for (name,) in tables} - {"_scout_loads", "_scout_lock", "_scout_streams"}
         if left:
             raise WrongError(f"tables of dead runs are left: {left}")
 

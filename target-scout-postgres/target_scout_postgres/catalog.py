@@ -8,13 +8,10 @@ import msgspec
 
 from target_scout_postgres import book_statements, statements
 from target_scout_postgres.column_types import CATALOGUE_NAMES
-from target_scout_postgres.errors import DatabaseError, SettingsError
 from target_scout_postgres.identifiers import OWN_PREFIX
 
 if TYPE_CHECKING:
     from target_scout_postgres.session import Session
-
-UNOWNED_COMMENTS = (None, "", "standard public schema")
 
 KINDS = {
     "p": "a partitioned table",
@@ -69,10 +66,9 @@ class Catalog:
         self.versions: dict[str, Standing] = {}
 
     def read(self, session: Session) -> None:
-        """Read the dataset schema; create it if that is allowed."""
+        """Read the dataset schema."""
         settings = session.settings
         schema = settings.default_target_schema
-        _ensure_schema(session)
         found = session.execute(statements.COLUMNS, [schema], doing="reading the catalogue")
         for name, kind, column, type_, comment, number, is_dropped, is_computed in found:
             if kind != "r":
@@ -98,56 +94,3 @@ class Catalog:
     def leftovers(self, kind: str) -> list[str]:
         """Return the names of relations of our own that a dead run has left."""
         return [name for name in self.tables if name.startswith(f"{OWN_PREFIX}{kind}_")]
-
-
-def _ensure_schema(session: Session) -> None:
-    settings = session.settings
-    schema = settings.default_target_schema
-    facts = session.execute(statements.SCHEMA_FACTS, [schema], doing="reading the catalogue")
-    if not facts:
-        if not settings.create_schema:
-            raise SettingsError(
-                f"The schema {schema} is not there, and the setting create_schema forbids to "
-                "create it. Create it, or allow that."
-            )
-        session.execute(statements.create_schema(schema), doing=f"creating the schema {schema}")
-        facts = [(None, True, True)]
-    ((comment, may_create, may_use),) = facts
-    _check_owner(session, comment)
-    if not (may_create and may_use):
-        raise DatabaseError(
-            f"The role may not write to the schema {schema}. Grant it USAGE and CREATE there, or "
-            "make it the schema's owner."
-        )
-    if settings.reader_role:
-        _let_read(session, settings.reader_role)
-
-
-def _let_read(session: Session, role: str) -> None:
-    schema = session.settings.default_target_schema
-    doing = f"letting the role {role} read (setting reader_role)"
-    if not session.execute(statements.ROLE, [role], doing=doing):
-        raise SettingsError(
-            f"The setting reader_role names {role}, a role that the server does not have. Create "
-            "it, or correct the setting."
-        )
-    session.execute(statements.grant_schema(schema, role), doing=doing)
-    for (name,) in session.execute(statements.UNREAD, [schema, role], doing=doing):
-        place = statements.qualified(schema, name)
-        session.execute(statements.grant_table(place, role), doing=doing)
-
-
-def _check_owner(session: Session, comment: str | None) -> None:
-    settings = session.settings
-    schema = settings.default_target_schema
-    if settings.owner is None or comment == settings.owner:
-        return
-    if comment not in UNOWNED_COMMENTS:
-        raise DatabaseError(
-            f"The schema {schema} belongs to another owner than the setting owner says (its "
-            "comment names the owner). Nothing was written. Choose another schema."
-        )
-    session.execute(
-        statements.comment_schema(schema, settings.owner),
-        doing=f"keeping the owner in the comment of the schema {schema}",
-    )

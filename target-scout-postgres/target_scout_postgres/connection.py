@@ -1,4 +1,4 @@
-"""Connections to Postgres: how they are opened, and the lock that keeps a run alone.
+"""Connections to Postgres: how they are opened, and what messages may say of where they lead.
 
 Knows the settings and the server; knows no streams.
 """
@@ -11,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.sql import Composed, Identifier
 
 from target_scout_postgres import statements
-from target_scout_postgres.errors import BusyError, DatabaseError, SettingsError, refusal, remedy
+from target_scout_postgres.errors import DatabaseError, SettingsError, remedy
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
+    from psycopg2.sql import Composable
 
     from target_scout_postgres.settings import Settings
 
@@ -105,124 +107,23 @@ def address(settings: Settings) -> str:
     return f"{host}{parts.path}" if parts.scheme.startswith("postgres") else "the given address"
 
 
-def prepare(connection: Connection) -> int:
+def prepare(connection: Connection, settings: Settings) -> int:
     """Make the session's settings; return the server process that serves it."""
     if connection.server_version < statements.OLDEST_SERVER:
         raise DatabaseError("The server is older than PostgreSQL 14. Use a newer one.")
     with connection.cursor() as cursor:
-        cursor.execute(statements.SESSION)
+        cursor.execute(statements.SESSION, [max(int(settings.lock_wait_seconds * 1000), 1)])
         return int(cursor.fetchone()[0])  # type: ignore[index]  # one row, always
 
 
-class DatasetLock:
-    """The session lock that keeps a run alone in its dataset schema, on a connection of its own.
-
-    The server releases it when the connection ends, also after SIGKILL.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.key = statements.LOCK_KEY + settings.default_target_schema
-        self._connection: Connection | None = None
-        self._backend = 0
-
-    def connect(self) -> None:
-        """Open the lock's connection."""
-        self.release()
-        self._connection = connect(self._settings)
-        try:
-            self._backend = prepare(self._connection)
-        except psycopg2.Error as error:
-            raise refusal(error, "opening a session") from None
-
-    def acquire(self) -> None:
-        """Take the lock, or say who holds it.
-
-        Raises:
-            BusyError: Another run holds it.
-        """
-        if self._connection is None:
-            self.connect()
-        try:
-            with self._opened().cursor() as cursor:
-                cursor.execute(statements.TRY_LOCK, [self.key])
-                if cursor.fetchone()[0]:  # type: ignore[index]  # one row, always
-                    return
-                cursor.execute(statements.HOLDER, [self.key])
-                holder = cursor.fetchone()
-        except psycopg2.Error as error:
-            raise refusal(error, "taking the lock of the dataset schema") from None
-        raise BusyError(self._held_by(holder))
-
-    def _opened(self) -> Connection:
-        if self._connection is None:
-            raise DatabaseError("The connection of the lock is closed.")
-        return self._connection
-
-    def _held_by(self, holder: tuple[Any, ...] | None) -> str:
-        who = "another session"
-        if holder and holder[0] is not None:
-            pid, program, role, since = holder
-            who = f"process {pid} of the server ({program or 'unnamed'}"
-            who += f", role {role}" if role else ""
-            who += f", connected since {since:%Y-%m-%d %H:%M:%S} UTC)" if since else ")"
-        return (
-            f"The dataset schema {self._settings.default_target_schema} is being loaded by {who}. "
-            "Nothing was written. Wait until that run has ended, then run again."
-        )
-
-    def check(self, connection: Connection) -> None:
-        """Make sure that the lock is still held, asking over another connection of ours.
-
-        Raises:
-            BusyError: It was lost, and another run has it now.
-        """
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statements.HOLDER, [self.key])
-                holder = cursor.fetchone()
-        except psycopg2.Error as error:
-            raise refusal(error, "checking the lock of the dataset schema") from None
-        if holder is None:
-            self.connect()
-            self.acquire()
-        elif holder[0] is not None and holder[0] != self._backend:
-            raise BusyError(self._held_by(holder))
-
-    def refuse_pooler(self, connection: Connection, backend: int) -> None:
-        """Refuse a pooler that lends one server session to several clients in turn.
-
-        Raises:
-            DatabaseError: The connections do not keep their server sessions.
-        """
-        if connection.info.backend_pid == backend:
-            return
-        if backend == self._backend or not self._keeps_sessions(connection, backend):
-            raise DatabaseError(
-                f"At {address(self._settings)} a pooler answers that lends sessions for single "
-                "transactions, so no lock would hold. Give the address of Postgres itself, or of "
-                "a pool in session mode."
-            )
-
-    def _keeps_sessions(self, connection: Connection, backend: int) -> bool:
-        """Tell whether each of our two connections still has its own server session."""
-        try:
-            with connection.cursor() as cursor, self._opened().cursor() as other:
-                cursor.execute("BEGIN")
-                cursor.execute("SELECT pg_backend_pid()")
-                seen = cursor.fetchone()
-                other.execute("SELECT pg_backend_pid()")
-                now = other.fetchone()
-                cursor.execute("ROLLBACK")
-        except psycopg2.Error:
-            return False  # not even a transaction goes through
-        return seen == (backend,) and now == (self._backend,)
-
-    def release(self) -> None:
-        """Let go of the lock."""
-        if self._connection is not None:
-            close(self._connection)
-            self._connection = None
+def with_values(statement: str | Composable, cursor: Any) -> str:
+    """Return a statement that goes with values: a percent sign in a name is not a placeholder."""
+    if isinstance(statement, str):
+        return statement
+    if isinstance(statement, Composed):
+        return "".join(with_values(part, cursor) for part in statement.seq)
+    text = str(statement.as_string(cursor))
+    return text.replace("%", "%%") if isinstance(statement, Identifier) else text
 
 
 def close(connection: Connection) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from target_scout_postgres import fields, overflow, statements
+from target_scout_postgres import dataset_schema, fields, overflow, statements
 from target_scout_postgres.books import Books, Reject
 from target_scout_postgres.catalog import Catalog, Standing, Table
-from target_scout_postgres.errors import DataError, TargetError, is_lost, refusal
+from target_scout_postgres.errors import DataError, TargetError, is_lost
 from target_scout_postgres.identifiers import own
 from target_scout_postgres.layout import Layout
 from target_scout_postgres.refresh import Refresh
@@ -49,8 +49,11 @@ class Loader:
 
     def start(self) -> None:
         """Take the lock, read the dataset schema, clear away what a dead run held back."""
-        self.session.start()
+        self.session.connect()
+        dataset_schema.make(self.session)
+        self.session.take_lock()
         self.session.begin()
+        dataset_schema.claim(self.session)
         self.catalog.read(self.session)
         for kind in ("held", "batch"):
             for name in self.catalog.leftovers(kind):
@@ -130,7 +133,7 @@ class Loader:
         except psycopg2.Error as error:
             state = error.pgcode or ""
             if is_lost(error) or not state.startswith(VALUE_ERRORS):
-                raise refusal(error, f"loading the stream {sink.stream}") from None
+                raise self.session.refusal(error, f"loading the stream {sink.stream}") from None
             self._divide(sink, table, batch, state)
 
     def _divide(self, sink: Sink, table: Table, batch: Batch, state: str) -> None:
@@ -206,7 +209,7 @@ class Loader:
         except psycopg2.Error as error:
             state = error.pgcode or ""
             if is_lost(error) or not state.startswith(VALUE_ERRORS):
-                raise refusal(error, f"loading the stream {sink.stream}") from None
+                raise self.session.refusal(error, f"loading the stream {sink.stream}") from None
             if len(batch.rows) == 1:
                 reason = f"Postgres cannot store it (SQLSTATE {state})"
                 self.refuse(sink.stream, batch.lines, reason)

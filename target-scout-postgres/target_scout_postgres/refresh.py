@@ -64,6 +64,7 @@ class Refresh:
                     self._session.execute(
                         statements.truncate(self._tables.place(held.table.name)),
                         doing="dropping rows of an older version",
+                        table=held.table.name,
                     )
         sink.stage = stage
         if version is not None:

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from psycopg2.sql import Composable, Composed, Identifier
+from psycopg2.sql import Composable
 
 from target_scout_postgres import connection as connections
-from target_scout_postgres import logs, statements
-from target_scout_postgres.connection import DatasetLock
+from target_scout_postgres import logs
+from target_scout_postgres.dataset_lock import DatasetLock
 from target_scout_postgres.errors import DatabaseError, is_lost, refusal
+from target_scout_postgres.lock_statements import LOCK
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
@@ -28,7 +29,6 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
 TRAILER = b"\xff\xff"
 COPY_CHUNK_BYTES = 1 << 20  # each chunk waits for the parsing thread to let go of Python
 LOCK_WAIT_MILLISECONDS = 500  # a statement that waits for readers makes new readers wait behind it
-LOCK_PATIENCE_SECONDS = 60.0
 
 
 class Session:
@@ -40,10 +40,14 @@ class Session:
         self.is_open = False  # a transaction
         self._connection: Connection | None = None
 
-    def start(self) -> None:
-        """Take the lock and connect."""
+    def connect(self) -> None:
+        """Open both connections."""
         self.lock.connect()
         self._connect()
+
+    def take_lock(self) -> None:
+        """Make the lock in the dataset schema, and take it."""
+        self.lock.prepare()
         self.lock.acquire()
 
     def close(self) -> None:
@@ -57,7 +61,7 @@ class Session:
             connections.close(self._connection)
         self._connection = connections.connect(self.settings)
         try:
-            backend = connections.prepare(self._connection)
+            backend = connections.prepare(self._connection, self.settings)
         except psycopg2.Error as error:
             raise refusal(error, "opening a session") from None
         self.lock.refuse_pooler(self._connection, backend)
@@ -76,12 +80,25 @@ class Session:
         if self.is_open:
             return
         try:
-            self.run(statements.BEGIN, [self.lock.key])
+            self._begin()
         except psycopg2.Error as error:
             if not (may_reopen and is_lost(error)):
-                raise refusal(error, "beginning a transaction") from None
+                raise self.refusal(error, "beginning a transaction", LOCK) from None
             self._reopen()
         self.is_open = True
+
+    def _begin(self) -> None:
+        """Open a transaction in which this run is alone, and make sure that it still is later.
+
+        Raises:
+            BusyError: Another run has taken the lock since.
+        """
+        rows = self.run(*self.lock.fence)
+        if not rows:
+            raise self.lock.lost()
+        if not rows[0][0]:
+            logs.warning("the connection of the lock was lost; opening it again")
+            self.run(*self.lock.renew())
 
     def _reopen(self) -> None:
         failure = DatabaseError("The connection to Postgres is closed.")
@@ -89,9 +106,9 @@ class Session:
         for wait in REOPEN_WAITS:
             time.sleep(wait)
             try:
+                self.lock.ensure_open()
                 self._connect()
-                self.lock.check(self.connection)
-                self.run(statements.BEGIN, [self.lock.key])
+                self._begin()
             except DatabaseError as error:
                 failure = error
             except psycopg2.Error as error:
@@ -101,12 +118,10 @@ class Session:
         raise failure from None
 
     def commit(self) -> None:
-        """Commit, after making sure that this run still is alone."""
-        if not self.is_open:
-            return
-        self.lock.check(self.connection)
-        self.execute("COMMIT", doing="committing")
-        self.is_open = False
+        """Commit; the transaction has kept every other run out since it began."""
+        if self.is_open:
+            self.execute("COMMIT", doing="committing")
+            self.is_open = False
 
     def rollback(self) -> None:
         """Undo the open transaction; a lost connection has done so by itself."""
@@ -137,10 +152,8 @@ class Session:
         It waits for a lock only shortly at a time, so that readers never queue behind it for long.
         """
         self.commit()
-        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
         self.begin()
         self.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
-        self._deadline = deadline
         try:
             yield
         except BaseException:
@@ -153,8 +166,8 @@ class Session:
     def run(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
         """Run a statement; raise psycopg2's own error when it is refused."""
         with self.connection.cursor() as cursor:
-            if values is not None and not isinstance(statement, str):
-                statement = _with_values(statement, cursor)
+            if values is not None:
+                statement = connections.with_values(statement, cursor)
             cursor.execute(statement, values)
             return cursor.fetchall() if cursor.description else cursor.rowcount
 
@@ -164,8 +177,15 @@ class Session:
         values: Sequence[Any] | None = None,
         *,
         doing: str = "writing",
+        table: str | None = None,
     ) -> Any:
         """Run a statement; return its rows, or how many it changed.
+
+        Args:
+            statement: What to run.
+            values: What its placeholders stand for.
+            doing: What a message calls it.
+            table: The table that it needs for itself alone, readers included.
 
         Raises:
             DatabaseError: Postgres refused it.
@@ -173,7 +193,18 @@ class Session:
         try:
             return self.run(statement, values)
         except psycopg2.Error as error:
-            raise refusal(error, doing) from None
+            raise self.refusal(error, doing, table) from None
+
+    def refusal(self, error: psycopg2.Error, doing: str, table: str | None = None) -> DatabaseError:
+        """Say what the server refused; of a lock that was waited for in vain, who holds it."""
+        if not isinstance(error, psycopg2.errors.LockNotAvailable) or self._connection is None:
+            return refusal(error, doing)
+        holder = self.lock.blocked_by(table, self._connection.info.backend_pid)
+        return DatabaseError(
+            f"Postgres could not lock what it needed within {self.settings.lock_wait_seconds:g} "
+            f"seconds while {doing}{holder}. What was committed stays. End that session's "
+            "transaction, or raise lock_wait_seconds; then run again, it resumes at the last STATE."
+        )
 
     def attempt(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
         """Run a statement inside a savepoint; raise psycopg2's own error when it is refused."""
@@ -184,14 +215,6 @@ class Session:
         """Copy rows of binary COPY in; raise psycopg2's own error when they are refused."""
         with self.connection.cursor() as cursor:
             cursor.copy_expert(statement, _Rows(rows), COPY_CHUNK_BYTES)
-
-
-def _with_values(statement: Composable, cursor: Any) -> str:
-    """Return a statement that goes with values: a percent sign in a name is not a placeholder."""
-    if isinstance(statement, Composed):
-        return "".join(_with_values(part, cursor) for part in statement.seq)
-    text = str(statement.as_string(cursor))
-    return text.replace("%", "%%") if isinstance(statement, Identifier) else text
 
 
 class _Rows:

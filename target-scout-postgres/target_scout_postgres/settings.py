@@ -98,6 +98,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 3.0
+    lock_wait_seconds: Annotated[
+        float,
+        Meta(
+            description="Longest wait for a lock that another session holds on a table; then the "
+            "run ends with exit code 1 and names that session.",
+            gt=0,
+            le=86_400,
+        ),
+    ] = 60.0
     on_invalid_record: Annotated[
         Literal["fail", "reject"],
         Meta(

@@ -17,7 +17,7 @@ SESSION = """
     SET search_path = pg_catalog;
     SET standard_conforming_strings = on;
     SET statement_timeout = 0;
-    SET lock_timeout = 0;
+    SET lock_timeout = %s;
     SET idle_in_transaction_session_timeout = 0;
     SET idle_session_timeout = 0;
     SET default_transaction_isolation = 'read committed';
@@ -30,24 +30,6 @@ SESSION = """
 """
 
 OLDEST_SERVER = 140_000
-
-TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-
-# Each writing transaction holds a lock too: the last one of a run that was killed may still be
-# finishing on the server when the next run begins, which waits for it here.
-BEGIN = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
-
-LOCK_KEY = "target-scout-postgres:"
-
-# An advisory lock's 64-bit key is kept in two halves, with objsubid 1.
-HOLDER = """
-    SELECT activity.pid, activity.application_name, activity.usename, activity.backend_start
-      FROM pg_locks AS lock
-      LEFT JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
-     WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1
-       AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND (lock.classid::bigint << 32) | lock.objid::bigint = hashtextextended(%s, 0)
-"""
 
 SCHEMA_FACTS = """
     SELECT obj_description(oid, 'pg_namespace'), has_schema_privilege(oid, 'CREATE'),

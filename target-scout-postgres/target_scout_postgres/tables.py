@@ -16,7 +16,7 @@ import psycopg2
 from target_scout_postgres import logs, siblings, statements
 from target_scout_postgres.catalog import KINDS, Catalog, Key, Table
 from target_scout_postgres.column_types import HOLDS, JSONB, TIMESTAMPTZ, WIDENINGS
-from target_scout_postgres.errors import DataError, SchemaError, refusal
+from target_scout_postgres.errors import DataError, SchemaError
 from target_scout_postgres.identifiers import identifier, own
 from target_scout_postgres.layout import (
     DELETED_AT,
@@ -27,7 +27,7 @@ from target_scout_postgres.layout import (
     Layout,
     Place,
 )
-from target_scout_postgres.session import LOCK_PATIENCE_SECONDS, Session
+from target_scout_postgres.session import Session
 
 if TYPE_CHECKING:
     from psycopg2.sql import Composable, Identifier
@@ -206,7 +206,7 @@ class Tables:
         tolerated: tuple[type[psycopg2.Error], ...] = (),
     ) -> None:
         """Change a table in a short transaction; give way to readers and try again."""
-        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        deadline = time.monotonic() + self._settings.lock_wait_seconds
         while True:
             try:
                 with self._session.brief():
@@ -216,9 +216,10 @@ class Tables:
                 raise
             except psycopg2.errors.LockNotAvailable as error:
                 if time.monotonic() > deadline:
-                    raise refusal(error, f"changing the table {table.name}") from None
+                    doing = f"changing the table {table.name}"
+                    raise self._session.refusal(error, doing, table.name) from None
             except psycopg2.Error as error:
-                raise refusal(error, f"changing the table {table.name}") from None
+                raise self._session.refusal(error, f"changing the table {table.name}") from None
             else:
                 return
             time.sleep(0.1)
@@ -253,7 +254,7 @@ class Tables:
             logs.warning(TOO_LONG.format(table.name))
             return
         except psycopg2.Error as error:
-            raise refusal(error, f"building the key of {table.name}") from None
+            raise self._session.refusal(error, f"building the key of {table.name}") from None
         table.keys.append(Key(name, name, key))
 
     def _ensure_key(self, table: Table, key: tuple[str, ...]) -> None:
@@ -319,7 +320,7 @@ class Tables:
         place = self.place(table.name)
         doing = f"creating the table {table.name}"
         rename = statements.rename_table(self.place(stage.name), table.name)
-        self._session.execute(rename, doing=doing)
+        self._session.execute(rename, doing=doing, table=stage.name)
         for key in _primary(stage):
             name = self._free("key", table.name)
             rename = statements.rename_constraint(place, key.constraint or "", name)
@@ -343,7 +344,7 @@ class Tables:
         self._session.begin()
         if table.exists:
             drop = statements.drop_table(self.place(table.name))
-            self._session.execute(drop, doing="dropping a stage")
+            self._session.execute(drop, doing="dropping a stage", table=table.name)
         self._catalog.tables.pop(table.name, None)
 
 

@@ -286,7 +286,7 @@ def test_no_stage_is_left_after_an_activation(target, make, users, rows, query):
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' "
         "ORDER BY 1",
         target.schema,
-    ) == [("_scout_loads",), ("_scout_streams",), ("users",)]
+    ) == [("_scout_loads",), ("_scout_lock",), ("_scout_streams",), ("users",)]
 
 
 def test_a_new_column_in_a_resumed_refresh_reaches_the_table(target, make, users, rows, query):

@@ -257,7 +257,7 @@ def test_any_stream_names_get_their_own_tables(target, make, query):
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'",
         target.schema,
     )
-    assert len(found) == len(streams) + 1
+    assert len(found) == len(streams) + 2  # with the books and the lock
     assert query('SELECT n FROM {s}."public-users"') == [("public-users",)]
     assert query("SELECT count(*) FROM {s}._scout_loads") == [(len(streams),)]
 

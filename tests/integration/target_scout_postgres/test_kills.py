@@ -262,7 +262,7 @@ def leftovers(connection: Any, schema: str) -> list[str]:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' "
             "AND relname LIKE '\\_scout\\_%%' "
-            "AND relname NOT IN ('_scout_loads', '_scout_streams')",
+            "AND relname NOT IN ('_scout_loads', '_scout_lock', '_scout_streams')",
             [schema],
         )
         return [name for (name,) in cursor.fetchall()]
