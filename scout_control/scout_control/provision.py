@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
-from scout_control.rules import sessions
+from scout_control.rules import database_urls, sessions
 from scout_control.rules.naming import Names, is_owner, reader_role, writer_role
 
 if TYPE_CHECKING:
@@ -183,10 +183,10 @@ def connect(
         )
     except psycopg.OperationalError:
         raise ServerError(
-            f"Postgres does not answer at {_address(server_url)}, or refuses the login.",
+            f"Postgres does not answer at {database_urls.shown(server_url)}, or refuses the login.",
             "Check that it runs, and the URL's user, password and database.",
         ) from None
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, ValueError):
         raise ServerError(
             "The URL of the database cannot be read.",
             "Write postgresql://user:password@host:port/database.",
@@ -299,10 +299,3 @@ def _refusal(error: psycopg.Error, schema: str) -> ServerError:
         f"Postgres refused to make the place {schema} ({type(error).__name__}, SQLSTATE {state})."
     )
     return ServerError(cause, remedy)
-
-
-def _address(server_url: str) -> str:
-    parts = urlsplit(server_url)
-    return (
-        dict(parse_qsl(parts.query)).get("host") or parts.netloc.rpartition("@")[2] or "localhost"
-    )

@@ -6,8 +6,8 @@ Knows the settings and the server; knows no streams.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 import psycopg2.extensions
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from psycopg2.sql import Composable
 
     from target_scout_postgres.settings import Settings
+
+DRIVER = re.compile(r"\A(postgres(?:ql)?)\+\w+(?=://)")
+# A URL of which no part can be another one's: nothing is escaped, nothing stands where it need not.
+PLAIN_URL = re.compile(
+    r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s@/?#:]+(?::[^\s@/?#]*)?@)?"
+    r"(?P<host>[\w.-]+)(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
+    r"(?:\?(?:sslmode|connect_timeout|application_name)=[\w.-]*)?",
+    re.ASCII,
+)
 
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
@@ -61,7 +70,7 @@ def connect(settings: Settings) -> Connection:
     """
     try:
         opened: Connection = psycopg2.connect(**_arguments(settings))
-    except psycopg2.ProgrammingError:
+    except (psycopg2.ProgrammingError, ValueError, TypeError):  # of libpq, and of its wrapper
         raise SettingsError(
             "The setting database_url cannot be read: write "
             "postgresql://user:password@host:port/database."
@@ -90,21 +99,33 @@ def _arguments(settings: Settings) -> dict[str, Any]:
 
 def _plain_scheme(url: str) -> str:
     """Return the URL without SQLAlchemy's name of a driver, which libpq does not know."""
-    scheme, found, rest = url.partition("://")
-    return f"{scheme.partition('+')[0]}{found}{rest}"
+    return DRIVER.sub(r"\1", url, count=1)
 
 
 def address(settings: Settings) -> str:
-    """Return host, port and database, without the login."""
+    """Return host, port and database of the server, without anything that may be of a password.
+
+    An unescaped character in a password moves the borders of a URL's parts: only a URL that can be
+    read in one way is shown.
+    """
     if not settings.database_url:
-        return f"{settings.host}:{settings.port}/{settings.database}"
+        shown = f"{settings.host}:{settings.port}/{settings.database}"
+        return shown if shown.isprintable() else "the given server"
+    found = PLAIN_URL.fullmatch(settings.database_url)
+    if found is None or not _is_read_so(settings.database_url, found.groupdict()):
+        return "the server of database_url"
+    host, port, database = found.group("host", "port", "database")
+    return host + (f":{port}" if port else "") + (f"/{database}" if database else "")
+
+
+def _is_read_so(url: str, parts: dict[str, str | None]) -> bool:
+    """Return whether libpq takes the same parts of a URL for host, port and database."""
     try:
-        parts = urlsplit(settings.database_url)
-        host = parts.netloc.rpartition("@")[2]
-        host = host or parse_qs(parts.query).get("host", ["the local socket"])[0]
-    except ValueError:
-        return "the address of database_url"
-    return f"{host}{parts.path}" if parts.scheme.startswith("postgres") else "the given address"
+        found = psycopg2.extensions.parse_dsn(_plain_scheme(url))
+    except psycopg2.Error:
+        return False
+    names = {"host": "host", "port": "port", "database": "dbname"}
+    return all(found.get(theirs) == (parts[ours] or None) for ours, theirs in names.items())
 
 
 def prepare(connection: Connection, settings: Settings) -> int:

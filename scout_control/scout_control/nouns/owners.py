@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from scout_control.credentials import binding
 from scout_control.errors import ConflictError, ServerError, SettingsError
 from scout_control.nouns import views
+from scout_control.rules import database_urls
 from scout_control.store import audit, lookups
 from scout_control.store.models import Connection, Project, ProjectSource
 
@@ -204,10 +205,12 @@ def _parse(url: str) -> dict[str, Any]:
         parts, port = urlsplit(""), 0
     query = parse_qs(parts.query)
     host = parts.hostname or query.get("host", [""])[0]
-    if not parts.scheme.startswith("postgres") or not host or not parts.username:
+    is_unsure = database_urls.is_ambiguous(url)
+    if is_unsure or not parts.scheme.startswith("postgres") or not host or not parts.username:
         raise SettingsError(
             "This is not a URL of Postgres with a host and a user.",
-            "Write postgresql://user:password@host:port/database.",
+            "Write postgresql://user:password@host:port/database; in a password, write @ : / ? # %"
+            " as %40 %3A %2F %3F %23 %25.",
         )
     return {
         "host": host,
@@ -221,9 +224,8 @@ def _parse(url: str) -> dict[str, Any]:
 def _try(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=TEST_SECONDS).close()
-    except psycopg.Error:
-        where = urlsplit(url).hostname or "its socket"
+    except (psycopg.Error, ValueError):
         raise ServerError(
-            f"Postgres does not answer at {where}, or refuses the login.",
+            f"Postgres does not answer at {database_urls.shown(url)}, or refuses the login.",
             "Check that it runs, and the user, password, database and sslmode.",
         ) from None

@@ -1,0 +1,63 @@
+"""What control says of a database's URL: no part of a password, whatever is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scout_control.errors import ControlError
+from scout_control.nouns import owners
+from scout_control.rules import database_urls
+from scout_control.store.database import Store
+
+from scout_control import provision
+from tests.support.urls import leaks, nasty
+
+NASTY = nasty()
+
+
+def told(action: Any) -> str:
+    """Return what a failing action says; any other end is no error fit to show."""
+    with pytest.raises(ControlError) as caught:
+        action()
+    return f"{caught.value} {caught.value.__cause__ or ''}"
+
+
+def open_store(url: str) -> None:
+    store = Store(url)
+    try:
+        with store.begin():
+            pass
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("number", range(len(NASTY)))
+def test_no_part_of_a_password_is_shown_whatever_is_in_it(number):
+    password, url = NASTY[number]
+
+    for action in (open_store, provision.connect, owners._parse, owners._try):
+        if action is owners._parse and not database_urls.is_ambiguous(url):
+            continue  # a connection may be made of it
+        assert leaks(password, told(lambda action=action: action(url))) == set(), action.__name__
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:987@654/x@127.0.0.1:1/db", "postgresql://u:a@b?host=x@127.0.0.1:1/db"],
+)
+def test_a_connection_whose_url_can_be_read_in_two_ways_is_refused(url):
+    assert database_urls.is_ambiguous(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:secret@db.example.org:5433/x", "db.example.org:5433/x"),
+        ("postgresql+psycopg://u@h", "h"),
+        ("postgresql:///x?host=/run/postgresql", "the server of the given URL"),
+        ("host=h password=secret", "the server of the given URL"),
+    ],
+)
+def test_what_is_sure_of_an_address_is_shown(url, shown):
+    assert database_urls.shown(url) == shown
