@@ -23,6 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 
 CHECK_BYTES = 1 << 16
+TOO_DEEP = "it is nested too deeply."
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class Body(Generic[T]):
             return self._decoded(text)
         except msgspec.ValidationError:
             raise self._misfit() from None
+        except RecursionError:
+            raise ShapeError(TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._decode_by_library(text)
 
@@ -133,7 +136,9 @@ class Body(Generic[T]):
         """Read what the strict decoder refuses but Python's takes: lone surrogates, NaN."""
         try:
             clean = msgspec.json.encode(_without_surrogates(json.loads(text)))
-        except (ValueError, RecursionError):
+        except RecursionError:
+            raise ShapeError(TOO_DEEP) from None
+        except ValueError:
             raise msgspec.DecodeError("no JSON") from None
         try:
             return self._decoded(clean)
@@ -154,7 +159,10 @@ def one_line(body: bytes) -> bytes:
             check.decode(text[start : start + CHECK_BYTES])
         check.decode(b"", final=True)
     if b"\n" in text or b"\r" in text:
-        return msgspec.json.format(text, indent=-1)
+        try:
+            return msgspec.json.format(text, indent=-1)
+        except RecursionError:
+            raise ShapeError(TOO_DEEP) from None
     return text
 
 

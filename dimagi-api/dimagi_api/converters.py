@@ -15,7 +15,7 @@ import msgspec
 
 from dimagi_api.timestamps import normalise
 
-LONGEST_NUMBER = 400  # characters; int() and Decimal() take time that grows with their square
+LONGEST_NUMBER = 400  # digits; more are no number of anything, and slow to convert
 BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
@@ -56,9 +56,14 @@ def to_number(value: Any) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         raise UnreadableError("is no number") from None
-    if not number.is_finite():
+    if not is_sane(number):
         raise UnreadableError("is no number")
     return number
+
+
+def is_sane(number: Decimal) -> bool:
+    """Return whether a number has so few digits that it can be written out."""
+    return number.is_finite() and abs(number.adjusted()) <= LONGEST_NUMBER
 
 
 def to_integer(value: Any) -> int | None:
@@ -68,7 +73,7 @@ def to_integer(value: Any) -> int | None:
     number = to_number(value)
     if number is None:
         return None
-    if abs(number.adjusted()) > LONGEST_NUMBER or number != number.to_integral_value():
+    if number != number.to_integral_value():
         raise UnreadableError("is no whole number")
     return int(number)
 

@@ -18,19 +18,28 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from dimagi_api.errors import (
     ApiError,
     LoginRefusedError,
     ShapeError,
-    SilentError,
     UnavailableError,
     UnreachableError,
 )
 from dimagi_api.logins import Login
 from dimagi_api.patience import Backoff, Gate, Limits
 from dimagi_api.retry_after import http_date, retry_after_seconds
+from dimagi_api.transfer import (
+    ENCODINGS,
+    PAGE_BYTES,
+    TOKEN_BYTES,
+    Fetched,
+    TimedAdapter,
+    kind_of,
+    name_of,
+    take,
+    within,
+)
 
 log = logging.getLogger(__name__)
 
@@ -97,11 +106,13 @@ def same_origin(url: str, base_url: str) -> str:
 def new_session(connections: int, user_agent: str) -> requests.Session:
     """Return a session without retries, cookies, or a login of its own."""
     session = requests.Session()
-    session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+    session.headers.update(
+        {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ENCODINGS}
+    )
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # Keeps requests from replacing our header by a login of ~/.netrc.
     session.auth = lambda request: request
-    adapter = HTTPAdapter(pool_maxsize=max(connections, 1), max_retries=0)
+    adapter = TimedAdapter(pool_maxsize=max(connections, 1), max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -172,9 +183,10 @@ class Api:
                 data=dict(form),
                 timeout=(self.limits.connect_timeout, self.limits.read_timeout),
                 allow_redirects=False,
+                stream=True,
             )
 
-        return self._persist("the login", url, send, read).value
+        return self._persist("the login", url, send, read, TOKEN_BYTES).value
 
     def _send(
         self, url: str, params: Params, login: str, headers: Mapping[str, str] | None
@@ -185,6 +197,7 @@ class Api:
             headers={"Authorization": login.encode(), **(headers or {})},
             timeout=(self.limits.connect_timeout, self.limits.read_timeout),
             allow_redirects=False,
+            stream=True,
         )
 
     def _persist(
@@ -193,6 +206,7 @@ class Api:
         url: str,
         send: Callable[[str], requests.Response],
         read: Callable[[bytes], T],
+        limit: int = PAGE_BYTES,
     ) -> Answer[T]:
         gate = self.gate(domain)
         backoff = Backoff(self.limits.max_retry_seconds)
@@ -201,22 +215,24 @@ class Api:
             gate.wait()
             header = self.login.header()
             try:
-                with self._slots:
-                    response = send(header)
-            except requests.RequestException as error:
-                self._retry(backoff, url, _name(error), _kind(error))
+                with self._slots, within(self.limits.request_timeout):
+                    response = take(send(header), limit)
+            except ShapeError as error:
+                raise _misshapen(error, url) from None
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                self._retry(backoff, url, name_of(error), kind_of(error))
                 continue
             if self._is_passing(gate, backoff, response, url):
                 continue
-            if response.status_code == 200:
+            if response.status == 200:
                 self.login.accept(header)
                 try:
                     asked_at = server_time(response) - response.elapsed
-                    return Answer(_read(response, read, url), asked_at)
+                    return Answer(_read(response.body, read, url), asked_at)
                 except DamagedBodyError:
                     self._retry(backoff, url, "an answer that is no JSON", UnavailableError)
                     continue
-            refusal = Refusal(response.status_code, url, domain, _error_text(response))
+            refusal = Refusal(response.status, url, domain, _error_text(response))
             reason = self.explain(refusal)
             is_login = refusal.status == 401 and isinstance(reason, LoginRefusedError)
             if is_login and self._has_another_login(header, tried):
@@ -233,11 +249,9 @@ class Api:
         tried.has_renewed = True
         return self.login.renew(header)
 
-    def _is_passing(
-        self, gate: Gate, backoff: Backoff, response: requests.Response, url: str
-    ) -> bool:
+    def _is_passing(self, gate: Gate, backoff: Backoff, response: Fetched, url: str) -> bool:
         """Wait for what passes; tell whether the request has to be sent again."""
-        status = response.status_code
+        status = response.status
         if status in THROTTLED and self._throttled(gate, response):
             return True
         if status in PASSING:
@@ -246,11 +260,11 @@ class Api:
         gate.answered()
         return False
 
-    def _throttled(self, gate: Gate, response: requests.Response) -> bool:
+    def _throttled(self, gate: Gate, response: Fetched) -> bool:
         """Close the gate if this is throttling; a bare 503 is a failure like 502."""
         now = server_time(response)
         asked = retry_after_seconds(response.headers.get("Retry-After"), now)
-        if response.status_code == 503 and asked is None:
+        if response.status == 503 and asked is None:
             return False
         gate.throttle(asked, _log_throttling)
         return True
@@ -282,57 +296,37 @@ def _give_up(
     )
 
 
-def _read(response: requests.Response, read: Callable[[bytes], T], url: str) -> T:
+def _read(body: bytes, read: Callable[[bytes], T], url: str) -> T:
     try:
-        return read(response.content)
+        return read(body)
     except ShapeError as error:
-        parts = urlsplit(url)
-        raise ShapeError(
-            f"{parts.hostname} {parts.path} answered in another shape: {error.cause}",
-            error.remedy or "Nothing was taken from this page; look for a newer version.",
-        ) from None
+        raise _misshapen(error, url) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DamagedBodyError from None
 
 
-def _error_text(response: requests.Response) -> str:
+def _misshapen(error: ShapeError, url: str) -> ShapeError:
+    """Return the error of an answer that is not what was asked for, with its address."""
+    parts = urlsplit(url)
+    return ShapeError(
+        f"{parts.hostname} {parts.path} answered in another shape: {error.cause}",
+        error.remedy or "Nothing was taken from this page; look for a newer version.",
+    )
+
+
+def _error_text(response: Fetched) -> str:
     """Return the server's own words, if it has any."""
     try:
-        said = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return response.text[:300] if "html" not in response.headers.get("Content-Type", "") else ""
+        said = msgspec.json.decode(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        is_text = "html" not in response.headers.get("Content-Type", "")
+        return response.body[:300].decode("utf-8", "replace") if is_text else ""
     if isinstance(said, dict):
         return str(said.get("error") or said.get("detail") or "")
     return ""
 
 
-def _kind(error: Exception) -> type[UnavailableError]:
-    if isinstance(error, requests.ReadTimeout) or _ended_in_silence(error):
-        return SilentError
-    is_connection = isinstance(error, (requests.Timeout, requests.ConnectionError))
-    is_cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
-    return UnreachableError if is_connection and not is_cut else UnavailableError
-
-
-def _ended_in_silence(error: Exception) -> bool:
-    """Tell whether a body stopped coming, for which requests has no kind of its own."""
-    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError)
-
-
-def _name(error: Exception) -> str:
-    """Return what went wrong on the way, without the URL that the libraries quote."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no secure connection (certificate or TLS refused)"
-    if isinstance(error, requests.Timeout) or _ended_in_silence(error):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer broke off"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
-
-
-def server_time(response: requests.Response) -> datetime:
+def server_time(response: Fetched) -> datetime:
     """Return the server's own clock; ours if it does not say."""
     return http_date(response.headers.get("Date")) or datetime.now(UTC)
 

@@ -31,6 +31,7 @@ class Limits:
     max_retry_seconds: float = 300.0
     connect_timeout: float = 10.0
     read_timeout: float = 120.0
+    request_timeout: float = 600.0
 
 
 @dataclass

@@ -76,6 +76,12 @@ REQUESTING = (
     ),
     seconds("connect_timeout", "Connect time-out", "Seconds to wait for a connection.", 10),
     seconds("read_timeout", "Read time-out", "Seconds to wait for the next bytes.", 120),
+    seconds(
+        "request_timeout",
+        "Request time-out",
+        "Seconds that one request may take as a whole, whatever comes meanwhile.",
+        600,
+    ),
     th.Property(
         "strict",
         th.BooleanType,

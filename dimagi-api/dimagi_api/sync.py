@@ -13,10 +13,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from singer_sdk import metrics
 
 from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.errors import ApiError, InternalError, InterruptedRunError, PausedError, Reach
+from dimagi_api.errors import (
+    ApiError,
+    InternalError,
+    InterruptedRunError,
+    PausedError,
+    Reach,
+    ShapeError,
+)
 from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import AnyRecord, Output, write
 from dimagi_api.stream import ApiStream
@@ -26,6 +34,9 @@ log = logging.getLogger(__name__)
 
 # When several things went wrong: what a person, and then a clock, must act on comes first.
 WORST_FIRST = (77, 75)
+
+# What single values of an answer lead to that no reader of pages refused.
+UNREADABLE = (RecursionError, ArithmeticError, msgspec.DecodeError)
 
 
 class Reading(Protocol):
@@ -155,6 +166,8 @@ def _run_one(run: Run, reading: Reading) -> None:
         raise
     except ApiError as error:
         _fail(run, reading, error)
+    except UNREADABLE as error:
+        _fail(run, reading, _unreadable(error))
     except Exception as error:  # noqa: BLE001 - a mistake in one stream must not stop the others
         _fail(run, reading, InternalError(error))
     else:
@@ -165,7 +178,16 @@ def _run_one(run: Run, reading: Reading) -> None:
             run.counters.pop(place).exit()
 
 
+def _unreadable(error: Exception) -> ShapeError:
+    """Return the error of a value that is JSON and more than can be held."""
+    return ShapeError(
+        f"An answer holds a value that is nested too deeply or too large ({type(error).__name__}).",
+        "Nothing was taken from this page. Tell the server's administrator.",
+    )
+
+
 def _fail(run: Run, reading: Reading, error: ApiError) -> None:
+    error.__context__ = error.__traceback__ = None  # they would keep the answer in memory
     if error.reach is Reach.DOMAIN:
         run.closed.setdefault(reading.domain, error)
     elif error.reach is Reach.RUN:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from dimagi_api.bodies import Body, KnownRows
+from dimagi_api.converters import is_sane
 from dimagi_api.errors import ShapeError
 
 from tap_commcare_connect.schemas import Column
@@ -94,7 +95,7 @@ class PageReader:
             if is_odd and not self._amend(row):
                 return False
             for amount in amounts(row):
-                if amount is not None and not amount.is_finite():
+                if amount is not None and not is_sane(amount):
                     return False
         return True
 

@@ -9,9 +9,9 @@ from scout_control.errors import ControlError
 from scout_control.nouns import owners
 from scout_control.rules import database_urls
 from scout_control.store.database import Store
+from support.urls import leaks, nasty
 
 from scout_control import provision
-from tests.support.urls import leaks, nasty
 
 NASTY = nasty()
 

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-from tests.support.urls import leaks, nasty
+from support.urls import leaks, nasty
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
 START = b'{"type":"SCHEMA","stream":"t","schema":{"properties":{}},"key_properties":[]}\n'
