@@ -5,7 +5,7 @@ Built here, executed by `books`.
 
 from __future__ import annotations
 
-from psycopg2.sql import SQL, Composable, Composed
+from psycopg2.sql import SQL, Composable, Composed, Identifier
 
 LOADS, REJECTS, STREAMS = "_scout_loads", "_scout_rejects", "_scout_streams"
 
@@ -25,7 +25,7 @@ BOOKS = {
     STREAMS: """
         CREATE TABLE IF NOT EXISTS {} (
             stream text PRIMARY KEY, active_version bigint, loading_version bigint,
-            is_announced boolean NOT NULL DEFAULT false)
+            is_announced boolean NOT NULL DEFAULT false, seen bigint[] NOT NULL DEFAULT '{{}}')
     """,
 }
 
@@ -37,20 +37,32 @@ def create_book(table: Composable, name: str) -> Composed:
 
 def read_streams(table: Composable) -> Composed:
     """Read the versions of all streams."""
-    return SQL("SELECT stream, active_version, loading_version, is_announced FROM {}").format(table)
+    return SQL("SELECT stream, active_version, loading_version, is_announced, seen FROM {}").format(
+        table
+    )
 
 
-def extend_streams(table: Composable) -> Composed:
-    """Add what tables of earlier releases lack."""
-    return SQL("ALTER TABLE {} ADD COLUMN is_announced boolean NOT NULL DEFAULT true").format(table)
+# What tables of earlier releases lack.
+LATER_COLUMNS = {
+    "is_announced": "boolean NOT NULL DEFAULT true",
+    "seen": "bigint[] NOT NULL DEFAULT '{{}}'",
+}
+
+
+def extend_streams(table: Composable, column: str) -> Composed:
+    """Add a column that tables of earlier releases lack."""
+    return SQL("ALTER TABLE {} ADD COLUMN {} " + LATER_COLUMNS[column]).format(
+        table, Identifier(column)
+    )
 
 
 def keep_versions(table: Composable) -> Composed:
     """Keep the versions of a stream."""
     return SQL(
-        "INSERT INTO {} VALUES (%s, %s, %s, %s) ON CONFLICT (stream) DO UPDATE SET "
+        "INSERT INTO {} (stream, active_version, loading_version, is_announced, seen) "
+        "VALUES (%s, %s, %s, %s, %s::bigint[]) ON CONFLICT (stream) DO UPDATE SET "
         "active_version = EXCLUDED.active_version, loading_version = EXCLUDED.loading_version, "
-        "is_announced = EXCLUDED.is_announced"
+        "is_announced = EXCLUDED.is_announced, seen = EXCLUDED.seen"
     ).format(table)
 
 

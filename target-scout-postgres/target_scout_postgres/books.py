@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import psycopg2
 
 from target_scout_postgres import book_statements, statements
@@ -34,7 +35,7 @@ class Load(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A refused record; its JSON text is missing when only Postgres could tell."""
+    """A refused record; its line is 0 where an earlier run may have read it."""
 
     stream: str
     line: int
@@ -97,9 +98,9 @@ class Books:
         keep = book_statements.keep_rejects(self._place(REJECTS))
         try:
             self._session.attempt(keep, [self._run_id, *_columns(rejects)])
-        except psycopg2.DataError:  # a text that is JSON and still is nothing for jsonb
-            if len(rejects) == 1:
-                rejects = [rejects[0]._replace(record=None)]
+        except (psycopg2.DataError, psycopg2.errors.ProgramLimitExceeded):
+            if len(rejects) == 1:  # text that is JSON and nothing for jsonb: kept as a string
+                rejects = [rejects[0]._replace(record=_as_string(rejects[0].record))]
                 self._session.execute(keep, [self._run_id, *_columns(rejects)])
                 return
             middle = len(rejects) // 2
@@ -110,13 +111,20 @@ class Books:
         """Keep which version of a stream is live, and which one is being gathered."""
         self._session.begin()
         keep = book_statements.keep_versions(self._place(STREAMS))
-        self._session.execute(keep, [stream, *standing], doing="keeping versions")
+        values = [stream, *standing._replace(seen=list(standing.seen))]
+        self._session.execute(keep, values, doing="keeping versions")
         self._catalog.versions[stream] = standing
 
     def fail(self) -> None:
         """Mark what this run was loading as failed."""
         fail = book_statements.fail_loads(self._place(LOADS))
         self._session.execute(fail, [self._run_id], doing="keeping the books")
+
+
+def _as_string(record: bytes | None) -> bytes | None:
+    if record is None:
+        return None
+    return msgspec.json.encode(record.decode("utf-8", "replace").replace("\x00", ""))
 
 
 def _columns(rejects: Sequence[Reject]) -> list[list[object]]:

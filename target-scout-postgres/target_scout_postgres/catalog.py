@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from target_scout_postgres import book_statements, statements
 from target_scout_postgres.column_types import CATALOGUE_NAMES
-from target_scout_postgres.identifiers import OWN_PREFIX
+from target_scout_postgres.identifiers import is_own
 
 if TYPE_CHECKING:
     from target_scout_postgres.session import Session
 
+COMPUTED = "computed "  # stands before the type of a column that only Postgres fills
 KINDS = {
     "p": "a partitioned table",
     "v": "a view",
@@ -25,7 +27,7 @@ KINDS = {
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A unique index: its name, that of the constraint it holds, its columns."""
+    """A unique index: its name, that of the primary key if it is one, its columns."""
 
     index: str
     constraint: str | None
@@ -43,6 +45,7 @@ class Table(msgspec.Struct):
     exists: bool = False  # committed, or made in the open transaction
     is_new: bool = False  # made in the open transaction: no reader sees it, its key comes last
     is_direct: bool = False  # filled by this run alone: rows are copied straight in
+    asked_key: tuple[str, ...] | None = None  # the key that it was last made to have, if it could
 
     def has_key(self, columns: tuple[str, ...]) -> bool:
         """Tell whether these columns are unique together."""
@@ -55,6 +58,7 @@ class Standing(NamedTuple):
     active: int | None = None
     loading: int | None = None
     is_announced: bool = False  # its ACTIVATE_VERSION came before its records
+    seen: Sequence[int] = ()  # versions that came before, the last ones
 
 
 class Catalog:
@@ -76,8 +80,9 @@ class Catalog:
                 continue
             table = self.tables.setdefault(name, Table(name, {}, {}, 0, [], exists=True))
             table.attributes = max(table.attributes, number or 0)
-            if column is not None and not is_dropped and not is_computed:
-                table.columns[column] = CATALOGUE_NAMES.get(type_, type_)
+            if column is not None and not is_dropped:
+                known = CATALOGUE_NAMES.get(type_, type_)
+                table.columns[column] = COMPUTED + known if is_computed else known
                 if comment is not None:
                     table.comments[column] = comment
         keys = session.execute(statements.KEYS, [schema], doing="reading the catalogue")
@@ -86,11 +91,13 @@ class Catalog:
                 self.tables[name].keys.append(Key(index, constraint, tuple(columns)))
         if book_statements.STREAMS in self.tables:
             place = statements.qualified(schema, book_statements.STREAMS)
-            if "is_announced" not in self.tables[book_statements.STREAMS].columns:
-                session.execute(book_statements.extend_streams(place), doing="reading versions")
+            for column in book_statements.LATER_COLUMNS:
+                if column not in self.tables[book_statements.STREAMS].columns:
+                    extend = book_statements.extend_streams(place, column)
+                    session.execute(extend, doing="reading versions")
             rows = session.execute(book_statements.read_streams(place), doing="reading versions")
             self.versions = {stream: Standing(*found) for stream, *found in rows}
 
     def leftovers(self, kind: str) -> list[str]:
         """Return the names of relations of our own that a dead run has left."""
-        return [name for name in self.tables if name.startswith(f"{OWN_PREFIX}{kind}_")]
+        return [name for name in self.tables if is_own(kind, name)]

@@ -5,7 +5,9 @@ Pure: no database, no records. The README's type table is this table.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import re
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 TIMESTAMPTZ: Final = "timestamptz"
 DATE: Final = "date"
@@ -41,6 +43,38 @@ WIDENINGS = {
 # A column that is wider than the schema asks for stays, and takes the narrower values.
 HOLDS = {(NUMERIC, BIGINT), (TEXT, UUID), (TIMESTAMPTZ, DATE)}
 
+# A key stays one column, or each entity would become two rows: what nothing above widens becomes
+# text, in which equal values are written alike (`fields.as_text` writes them the same way).
+AS_KEY_TEXT = {
+    BIGINT: "{column}::text",
+    NUMERIC: "trim_scale({column})::text",
+    BOOLEAN: "{column}::text",
+    DATE: "{column}::text",
+    TIME: "{column}::text",
+    UUID: "{column}::text",
+    TIMESTAMPTZ: "to_jsonb({column}) #>> '{{}}'",
+}
+HOLDS_ANY_KEY = (TEXT, JSONB)
+
+# Columns that other targets and people have made: what they become without losing anything.
+FOREIGN = {
+    "smallint": (BIGINT, "{column}::bigint"),
+    "integer": (BIGINT, "{column}::bigint"),
+    "real": (NUMERIC, "{column}::text::numeric"),  # shortest digits that give the same number back
+    "double precision": (NUMERIC, "{column}::text::numeric"),
+    "numeric": (NUMERIC, "{column}::numeric"),
+    "character varying": (TEXT, "{column}::text"),
+    "character": (TEXT, "{column}::text"),
+    "bpchar": (TEXT, "{column}::text"),
+    "citext": (TEXT, "{column}::text"),
+    "name": (TEXT, "{column}::text"),
+    "timestamp without time zone": (TIMESTAMPTZ, "{column} AT TIME ZONE 'UTC'"),
+    "timestamp with time zone": (TIMESTAMPTZ, "{column}::timestamptz"),
+    "time without time zone": (TIME, "{column}::time"),
+    "json": (JSONB, "{column}::jsonb"),
+}
+LENGTH = re.compile(r"\(\d+(,-?\d+)?\)")  # of varchar(20), numeric(10,2), timestamp(0)
+
 # What Postgres calls the types above in its catalogue (format_type).
 CATALOGUE_NAMES = {
     "timestamp with time zone": TIMESTAMPTZ,
@@ -55,10 +89,53 @@ CATALOGUE_NAMES = {
 }
 
 
+OWN_TYPES = frozenset(CATALOGUE_NAMES.values())
+
+
+class Fit(NamedTuple):
+    """What a column must become to take the values of a type, and how; None: it may stay."""
+
+    type: str
+    expression: str | None
+
+
+def fit(present: str, wanted: str, *, is_key: bool = False) -> Fit | None:
+    """Return what a column becomes to take values of a type; None when it cannot take them."""
+    native, expression = present, None
+    if present not in OWN_TYPES:
+        found = FOREIGN.get(LENGTH.sub("", present))
+        if found is None:
+            return None
+        native, expression = found
+    if native == wanted or (native, wanted) in HOLDS or (is_key and native in HOLDS_ANY_KEY):
+        return Fit(native, expression)
+    if cast := WIDENINGS.get((native, wanted)):
+        return Fit(wanted, cast if expression is None else _inside(cast, expression))
+    if is_key and (cast := AS_KEY_TEXT.get(native)):
+        return Fit(TEXT, cast if expression is None else _inside(cast, expression))
+    return None
+
+
+def _inside(cast: str, expression: str) -> str:
+    return cast.replace("{column}", f"({expression})")
+
+
+def carried(present: str, wanted: str) -> str | None:
+    """Return the expression that carries values of one column type over to another one's."""
+    if present == wanted:
+        return "{column}"
+    if cast := WIDENINGS.get((present, wanted)):
+        return cast
+    return AS_KEY_TEXT.get(present) if wanted == TEXT else None
+
+
 def column_type(schema: Any, root: dict[str, Any] | None = None) -> str:
     """Return the column type of a property's JSON schema; what is not plain becomes jsonb."""
     found = {kind for kind in _kinds(schema, root or {}, depth=0) if kind[0] != "null"}
-    if len({name for name, _ in found}) != 1:
+    names = {name for name, _ in found}
+    if names == {"integer", "number"}:
+        return NUMERIC
+    if len(names) != 1:
         return JSONB
     types = {_plain(name, form) for name, form in found}
     if len(types) == 1:
@@ -98,7 +175,14 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> set[tuple[str, str 
 
 
 def _referenced(reference: str, root: dict[str, Any]) -> Any:
+    """Return what a JSON pointer in a URL's fragment names (RFC 6901); None for other documents."""
+    if not reference.startswith("#"):
+        return None
     found: Any = root
-    for step in reference.removeprefix("#/").split("/"):
-        found = found.get(step) if isinstance(found, dict) else None
+    for step in unquote(reference[1:]).split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list):
+            found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
     return found

@@ -25,6 +25,8 @@ from target_scout_postgres.generator import (
     Generator,
     may_be_none,
 )
+from target_scout_postgres.layout import DELETED_AT
+from target_scout_postgres.moments import EPOCH_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,18 +36,30 @@ if TYPE_CHECKING:
 UNUSUAL = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 
 
+class Marked(msgspec.Struct):
+    """The property by which a source says that a row is deleted."""
+
+    deleted_at: Raw = msgspec.field(name=DELETED_AT, default=NULL)
+
+
+class UnnamedMarkError(Exception):
+    """A record is marked as deleted by a property that its stream's schema does not name."""
+
+
 class Encoder:
     """Turns RECORD lines of one stream into rows for one layout."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.has_metadata = bool(layout.metadata)
-        self.keeps_extraction = EXTRACTED_AT in layout.metadata
+        self.keeps_extraction = any(name == EXTRACTED_AT for name, _ in layout.metadata)
         self._count = COUNT(len(layout.columns))
         self._nulls = NULL_FIELD * len(layout.nulls)
         self._groups: list[list[int]] = []
         self.consume: Callable[..., int] | None = None
         self._awaits_first = self._is_plain()
+        is_named = any(part.name == DELETED_AT for part in layout.overflow)
+        self._has_no_mark = bool(layout.places) and layout.mark is None and not is_named
 
     def _learn(self, values: dict[str, Raw]) -> None:
         """Generate the fast way, now that a first record shows which columns tend to be null."""
@@ -71,6 +85,7 @@ class Encoder:
 
         Raises:
             RefusedError: The record does not fit; the text names the property.
+            UnnamedMarkError: The layout has no column for the mark of a deleted row.
             fields.TooWideError: An integer needs a wider column; the text is the property's name.
         """
         try:
@@ -79,6 +94,8 @@ class Encoder:
             raise RefusedError(
                 "the record is not a JSON object, or its text is not UTF-8"
             ) from None
+        if self._has_no_mark and values.get(DELETED_AT, NULL) != NULL:
+            raise UnnamedMarkError
         if self._awaits_first:
             self._learn(values)
         parts = [self._count]
@@ -95,6 +112,12 @@ class Encoder:
         if self.layout.has_overflow:
             parts.append(self._overflow(values))
         return self._exact_key(key), b"".join(parts)
+
+    def is_removal(self, record: bytes) -> bool:
+        """Return whether a record says that the row of its key is deleted."""
+        if not self.layout.removes or DELETED_AT.encode() not in record:
+            return False
+        return msgspec.json.decode(record, type=Marked).deleted_at != NULL
 
     def _value(self, place: Place, values: dict[str, Raw]) -> bytes | None:
         source = place.source
@@ -143,14 +166,17 @@ class Encoder:
 
 def _key_part(raw: bytes, place: Place) -> Any:
     if place.type in (NUMERIC, JSONB):
-        return fields.comparable(raw, place.type)
+        try:
+            return fields.comparable(raw, place.type)
+        except RefusedError as error:
+            raise RefusedError(f"the property {place.source.name} {error}") from None
     field = fields.EXACT[place.source.type, place.type](raw)
     if place.type == TEXT:
         return field[4:].decode()
     if place.type in (UUID, TIME):
         return field
     number = int.from_bytes(field[4:], "big", signed=True)
-    return number + fields.EPOCH_DAY if place.type == DATE else number
+    return number + EPOCH_DAY if place.type == DATE else number
 
 
 def _extracted(raw: Raw) -> bytes:
@@ -163,7 +189,7 @@ def _extracted(raw: Raw) -> bytes:
 
 
 def metadata_suffix(
-    names: tuple[str, ...], received: float, version: int | None, started: float
+    metadata: tuple[tuple[str, str], ...], received: float, version: int | None, started: float
 ) -> bytes:
     """Return the fields of the _sdc_ columns that are the same for a run of records."""
     moment = fields.EIGHT(8, int(received * 1_000_000) - UNIX_EPOCH_MICROSECONDS)
@@ -175,4 +201,4 @@ def metadata_suffix(
         "_sdc_table_version": NULL_FIELD if version is None else fields.EIGHT(8, version),
         "_sdc_sync_started_at": fields.EIGHT(8, int(started * 1000)),
     }
-    return b"".join(known[name] for name in names if name != EXTRACTED_AT)
+    return b"".join(known[name] for name, _ in metadata if name != EXTRACTED_AT)

@@ -14,8 +14,8 @@ from target_scout_postgres import logs
 from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
 from target_scout_postgres.catalog import Standing
-from target_scout_postgres.column_types import BIGINT, NUMERIC
-from target_scout_postgres.encoder import Encoder, metadata_suffix
+from target_scout_postgres.column_types import BIGINT, NUMERIC, TIMESTAMPTZ
+from target_scout_postgres.encoder import Encoder, UnnamedMarkError, metadata_suffix
 from target_scout_postgres.errors import (
     DataError,
     MissingKeyError,
@@ -23,9 +23,11 @@ from target_scout_postgres.errors import (
     RefusedError,
 )
 from target_scout_postgres.fields import TooWideError
+from target_scout_postgres.layout import DELETED_AT
 from target_scout_postgres.messages import (
     STATE_LINE,
     Message,
+    Property,
     StreamSchema,
     cleaned,
     decode,
@@ -35,7 +37,7 @@ from target_scout_postgres.messages import (
     version_of,
 )
 from target_scout_postgres.pipeline import Pipeline
-from target_scout_postgres.stream import Stream
+from target_scout_postgres.stream import Part, Stream
 from target_scout_postgres.versions import Versions
 
 if TYPE_CHECKING:
@@ -115,19 +117,18 @@ class Engine:
         if encoder is None or encoder.consume is None:
             return 0
         stop = min(end, at + self._pipeline.room(stream))
-        rows = stream.keyed if stream.is_keyed else stream.segment(self._pipeline.epoch).rows
+        part = stream.part(self._pipeline.epoch)
         reached = encoder.consume(
-            lines, at, stop, stream.prefix, stream.expected, rows, self._suffix(stream)
+            lines, at, stop, stream.prefix, stream.expected, part.rows, self._suffix(stream)
         )
         if reached > at:
-            self._counted(stream, reached - at, sum(map(len, lines[at:reached])))
+            self._counted(stream, part, lines[at:reached])
         return reached - at
 
-    def _counted(self, stream: Stream, rows: int, size: int) -> None:
-        if not stream.first_line:
-            stream.first_line = self._line + 1
+    def _counted(self, stream: Stream, part: Part, lines: Sequence[bytes]) -> None:
+        rows, size = len(lines), sum(map(len, lines))
+        part.add(self._line + 1, lines, size)
         self._line += rows
-        stream.last_line = self._line
         stream.rows += rows
         stream.bytes += size
         stream.buffered_rows += rows
@@ -139,11 +140,11 @@ class Engine:
         self._pipeline.buffer_grew(stream, size)
 
     def _suffix(self, stream: Stream) -> bytes:
-        names = stream.sink.layout.metadata
-        if not names:
+        metadata = stream.sink.layout.metadata
+        if not metadata:
             return b""
         now = time.time()
-        return metadata_suffix(names, now, stream.loading or stream.expected, self._started)
+        return metadata_suffix(metadata, now, stream.loading or stream.expected, self._started)
 
     def _odd(self, line: bytes) -> None:
         """Take one line the exact way."""
@@ -193,15 +194,22 @@ class Engine:
             self._widen(stream, str(error))
             self._record(message, line)
             return
+        except UnnamedMarkError:
+            stream.is_marked = True
+            self._lay_out(stream)
+            self._record(message, line)
+            return
         except RefusedError as error:
             self._refuse(stream, error, bytes(message.record))
             return
-        if stream.is_keyed:
-            stream.keyed[key] = row
+        part = stream.part(self._pipeline.epoch)
+        if part.is_keyed:
+            part.rows[key] = row
+            part.removes |= encoder.is_removal(bytes(message.record))
         else:
-            stream.segment(self._pipeline.epoch).rows.append(row)
+            part.rows.append(row)
         self._line -= 1
-        self._counted(stream, 1, len(line))
+        self._counted(stream, part, [line])
 
     def _learn_prefix(self, stream: Stream, line: bytes) -> None:
         """Learn how a stream's RECORD lines begin now: a version may stand before the record."""
@@ -244,7 +252,8 @@ class Engine:
         schema = stream_schema(message, self._line)
         if stream is None:
             sink = self._pipeline.worker.call(lambda: self._pipeline.loader.sink(name))
-            stream = self._streams[name] = Stream(name, sink)
+            keeps_lines = self.settings.on_invalid_record == "reject"
+            stream = self._streams[name] = Stream(name, sink, keeps_lines=keeps_lines)
             stream.resume(self._pipeline.loader.catalog.versions.get(name, Standing()))
         stream.schema_line = line
         if schema == stream.schema:
@@ -254,9 +263,7 @@ class Engine:
             whole = {part.name for part in schema.properties if part.type == BIGINT}
             stream.wider = {name: kind for name, kind in stream.wider.items() if name in whole}
             self._lay_out(stream)
-        if self.settings.load_method == "overwrite" and not stream.is_staged:
-            stream.is_staged = True
-            self._pipeline.begin_version(stream, None)
+        self._versions.described(stream)
 
     def _laid_out_before(self, stream: Stream, schema: StreamSchema) -> bool:
         """Go back to the encoder of a schema that came before, unless the table has changed."""
@@ -266,6 +273,7 @@ class Engine:
         if known.encoder.layout.key != stream.sink.layout.key:
             return False
         self._pipeline.flush(stream)
+        self._pipeline.print_before_change()
         use = partial(self._pipeline.loader.use, stream.sink, known.encoder.layout)
         self._pipeline.worker.call(use)
         stream.encoder, stream.wider = known.encoder, dict(known.wider)
@@ -274,13 +282,16 @@ class Engine:
     def _lay_out(self, stream: Stream) -> None:
         """Decide anew which property goes into which column."""
         self._pipeline.flush(stream)
+        self._pipeline.print_before_change()
         schema = stream.schema
         if schema is None:
             return
+        if stream.is_marked:
+            schema = schema.with_property(Property(DELETED_AT, TIMESTAMPTZ))
         follow = partial(self._pipeline.loader.follow, stream.sink, schema, stream.wider)
         self._pipeline.worker.call(follow)
         stream.encoder = Encoder(stream.sink.layout)
-        stream.remember(schema)
+        stream.remember()
         stream.is_changed = self._pipeline.is_dirty = True
 
     def _state_message(self, message: Message, line: bytes) -> None:
@@ -298,6 +309,10 @@ class Engine:
 
     def _activate(self, message: Message, line: bytes) -> None:
         del line
+        if message.stream and message.stream not in self._streams:
+            what = f"an ACTIVATE_VERSION of the stream {message.stream} came before its SCHEMA"
+            logs.warning(f"line {self._line}: {what} and was left out")
+            return
         stream = self._named(message)
         version = version_of(message, self._line)
         if version is None:
@@ -324,9 +339,11 @@ class Engine:
     def _tell(self) -> None:
         """Write the summary of the run."""
         for stream in self._streams.values():
-            logs.info(f"{stream.name}: {stream.rows} records, {stream.bytes} bytes")
-            if stream.refused:
-                logs.warning(f"{stream.name}: {stream.refused} records refused")
+            refused = self._pipeline.loader.refused[stream.name]
+            rows = max(0, stream.rows - refused)
+            logs.info(f"{stream.name}: {rows} records, {stream.bytes} bytes")
+            if stream.refused + refused:
+                logs.warning(f"{stream.name}: {stream.refused + refused} records refused")
             if stream.dropped:
                 logs.warning(f"{stream.name}: {stream.dropped} records of older versions left out")
         if self._removed_nuls:

@@ -8,7 +8,6 @@ format is that of the types' ``recv`` functions (PostgreSQL documentation and so
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import struct
 import uuid
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from target_scout_postgres import moments
 from target_scout_postgres.column_types import (
     BIGINT,
     BOOLEAN,
@@ -29,6 +29,7 @@ from target_scout_postgres.column_types import (
     UUID,
 )
 from target_scout_postgres.errors import RefusedError
+from target_scout_postgres.moments import DAY_MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,20 +40,9 @@ EIGHT = struct.Struct("!iq").pack
 FOUR = struct.Struct("!ii").pack
 TRUE, FALSE = b"\0\0\0\x01\x01", b"\0\0\0\x01\x00"
 
-EPOCH_DAY = dt.date(2000, 1, 1).toordinal()
-DAY_MICROSECONDS = 86_400_000_000
 LONGEST_BIGINT = 20  # characters
 LEAST_BIGINT, GREATEST_BIGINT = -(2**63), 2**63 - 1
-# Days from 2000-01-01 to what Postgres can hold: 4713-11-24 BC, and 5874897 (date) or 294276 AD.
-FIRST_DAY = -2_451_545
-LAST_DAY = {DATE: 2_145_031_948, TIMESTAMPTZ: 106_751_982}
-
 NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
-DATE_PART = re.compile(r"([+-]?\d{4,7})-?(\d\d)-?(\d\d)\Z")
-TIME_PART = re.compile(
-    r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?)?"
-    r" ?(Z|z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?\Z"
-)
 GREATEST_WEIGHT = 131_072  # digits before the decimal point that numeric can hold
 GREATEST_SCALE = 16_383  # and behind it
 
@@ -101,9 +91,8 @@ def _whole(raw: bytes) -> bytes:
         return raw
     if not NUMBER.match(raw):
         raise RefusedError("is not an integer")
+    numeric(raw)  # refuses what is beyond the range of numbers
     number = Decimal(raw.decode())
-    if abs(number.adjusted()) > GREATEST_WEIGHT:
-        raise RefusedError("is a number beyond the range of numeric")
     whole, _, fraction = f"{number:f}".partition(".")
     if fraction.strip("0"):
         raise RefusedError("is not an integer")
@@ -199,17 +188,15 @@ def _numeric_field(is_negative: bool, whole: bytes, fraction: bytes) -> bytes:  
 
 def date(raw: bytes) -> bytes:
     """Encode an ISO 8601 date; of a date-time, only midnight loses nothing."""
-    value = _string(raw, "a date")
-    day, _, rest = value.replace("T", " ").partition(" ")
-    days = _days(day, DATE)
-    if rest and _clock(rest)[0] != 0:
+    days, clock = moments.day_and_clock(_string(raw, "a date"), DATE)
+    if clock and clock.microseconds != 0:
         raise RefusedError("is not a date")
     return FOUR(4, days)
 
 
 def time(raw: bytes) -> bytes:
     """Encode an ISO 8601 time of day; an offset from UTC is taken off, as the column has none."""
-    microseconds, offset = _clock(_string(raw, "a time"))
+    microseconds, offset = moments.clock(_string(raw, "a time"))
     if offset is not None:
         microseconds = (microseconds - offset) % DAY_MICROSECONDS
     if microseconds > DAY_MICROSECONDS:
@@ -219,10 +206,8 @@ def time(raw: bytes) -> bytes:
 
 def timestamptz(raw: bytes) -> bytes:
     """Encode an ISO 8601 date-time; without a zone it is UTC, a date alone is its midnight."""
-    value = _string(raw, "a date-time").strip()
-    day, _, clock = value.replace("T", " ").replace("t", " ").partition(" ")
-    days = _days(day, TIMESTAMPTZ)
-    microseconds, offset = _clock(clock) if clock else (0, 0)
+    days, clock = moments.day_and_clock(_string(raw, "a date-time"), TIMESTAMPTZ)
+    microseconds, offset = clock or (0, 0)
     return EIGHT(8, days * DAY_MICROSECONDS + microseconds - (offset or 0))
 
 
@@ -240,48 +225,32 @@ def _string(raw: bytes, wanted: str) -> str:
     return msgspec.json.decode(raw, type=str)
 
 
-def _days(value: str, kind: str) -> int:
-    """Return the days from 2000-01-01 of the proleptic Gregorian calendar, year 0 being 1 BC."""
-    match = DATE_PART.match(value)
-    if not match:
-        raise RefusedError("is not a date" if kind == DATE else "is not a date-time")
-    year, month, day = (int(part) for part in match.groups())
-    if not 1 <= month <= 12 or not 1 <= day <= _month_days(year, month):
-        raise RefusedError("is a date that the calendar does not have")
-    cycles, of_cycle = divmod(year - 1, 400)
-    days = dt.date(of_cycle + 1, month, day).toordinal() + cycles * 146_097 - EPOCH_DAY
-    if not FIRST_DAY < days < LAST_DAY[kind]:
-        raise RefusedError("is a date beyond the range of Postgres")
-    return days
+def as_text(raw: bytes) -> bytes:
+    """Encode any value for a key that became text: what is equal is written alike.
+
+    Numbers are written as Postgres casts them after trim_scale, objects with sorted names.
+    """
+    if raw[:1] == b'"':
+        return text(raw)
+    if raw[:1] in b"{[":
+        encoded = _SORTED.encode(_decoded(raw))
+    elif raw in (b"true", b"false"):
+        encoded = raw
+    else:
+        numeric(raw)  # refuses what is beyond the range of numbers
+        whole, point, fraction = f"{Decimal(raw.decode()):f}".partition(".")
+        written = (whole + point + fraction.rstrip("0")).rstrip(".")
+        encoded = ("0" if written == "-0" else written).encode()
+    return LENGTH(len(encoded)) + encoded
 
 
-def _month_days(year: int, month: int) -> int:
-    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return (31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
-
-
-def _clock(value: str) -> tuple[int, int | None]:
-    """Return the microseconds from midnight and the offset; 24:00 and a leap second are allowed."""
-    match = TIME_PART.match(value.strip().removeprefix("T"))
-    if not match:
-        raise RefusedError("is not a time of day")
-    hour, minute, second, fraction, zone = match.groups(default="")
-    seconds = int(hour) * 3600 + int(minute or 0) * 60 + int(second or 0)
-    whole = int(minute or 0) < 60 and int(second or 0) <= 60
-    microseconds = seconds * 1_000_000 + round(int((fraction or "0").ljust(9, "0")) / 1000)
-    if not whole or microseconds > DAY_MICROSECONDS + 1_000_000:
-        raise RefusedError("is not a time of day")
-    return microseconds, _offset(zone)
-
-
-def _offset(zone: str) -> int | None:
-    if not zone:
-        return None
-    if zone in {"Z", "z", "UTC"}:
-        return 0
-    digits = zone[1:].replace(":", "").ljust(6, "0")
-    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:])
-    return (-seconds if zone[0] == "-" else seconds) * 1_000_000
+def uuid_as_text(raw: bytes) -> bytes:
+    """Encode a UUID for a column that became text: in the spelling that Postgres casts it to."""
+    try:
+        encoded = str(uuid.UUID(_string(raw, "a UUID"))).encode()
+    except ValueError:
+        return text(raw)
+    return LENGTH(len(encoded)) + encoded
 
 
 # Property type, column type: the function for it.
@@ -297,17 +266,37 @@ EXACT: dict[tuple[str, str], Callable[[bytes], bytes]] = {
     (TIME, TIME): time,
     (TIMESTAMPTZ, TIMESTAMPTZ): timestamptz,
     (UUID, UUID): uuid_,
-    (UUID, TEXT): text,
+    (UUID, TEXT): uuid_as_text,
 }
+# A key's column takes any value once it is text or jsonb (`column_types.fit`).
+OTHERS = (BIGINT, NUMERIC, BOOLEAN, DATE, TIME, TIMESTAMPTZ)
+EXACT |= {(kind, TEXT): as_text for kind in (*OTHERS, JSONB)}
+EXACT |= {(kind, JSONB): jsonb for kind in (*OTHERS, TEXT, UUID)}
+
+
+# Numbers in JSON exactly as written: a float would take 0.1 and 0.10000000000000000001 for one.
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
+_SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
+INCOMPARABLE = (ArithmeticError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def _decoded(raw: bytes) -> Any:
+    try:
+        return _JSON.decode(raw)
+    except INCOMPARABLE:
+        raise RefusedError("is a key beyond what can be compared") from None
 
 
 def comparable(raw: bytes, kind: str) -> Any:
-    """Return a key value's stand-in that is equal exactly when Postgres finds the values equal."""
-    if kind == NUMERIC:
-        return Decimal(raw.decode())
-    if kind == JSONB:
-        return _frozen(msgspec.json.decode(raw))
-    return EXACT[kind, kind](raw)
+    """Return a key value's stand-in that is equal exactly when Postgres finds the values equal.
+
+    Raises:
+        RefusedError: It is nothing that Postgres could hold.
+    """
+    try:
+        return Decimal(raw.decode()) if kind == NUMERIC else _frozen(_decoded(raw))
+    except INCOMPARABLE:
+        raise RefusedError("is a key beyond what can be compared") from None
 
 
 def _frozen(value: Any) -> Any:

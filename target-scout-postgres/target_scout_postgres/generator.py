@@ -27,6 +27,8 @@ from target_scout_postgres.column_types import (
 )
 from target_scout_postgres.errors import RefusedError
 from target_scout_postgres.fields import NULL_FIELD
+from target_scout_postgres.layout import DELETED_AT
+from target_scout_postgres.moments import EPOCH, EPOCH_DAY, NAIVE_EPOCH, microseconds, since_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 COUNT = struct.Struct("!H").pack
 LENGTHS = tuple(fields.LENGTH(size) for size in range(4096))
 JSONB_LENGTHS = tuple(fields.LENGTH(size + 1) + b"\x01" for size in range(4096))
-NAIVE_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - a date-time without a zone is UTC
-EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 EXTRACTED_AT = "_sdc_extracted_at"
 UNIX_EPOCH_MICROSECONDS = 946_684_800_000_000
 NULL = Raw(b"null")
@@ -48,6 +48,7 @@ MISFIT = (
     ValueError,
     OverflowError,
     RecursionError,
+    RefusedError,
 )
 
 # How msgspec decodes a property for a column type. What it cannot decode goes the exact way.
@@ -69,7 +70,8 @@ FIXED = {
     TIMESTAMPTZ: (
         "q",
         8,
-        "d = {v} - (NAIVE if {v}.tzinfo is None else EPOCH); "
+        "t = {v}.tzinfo; "
+        "d = {v} - EPOCH if t is UTC else {v} - NAIVE if t is None else SINCE({v}); "
         "{v} = d.days * 86400000000 + d.seconds * 1000000 + d.microseconds",
     ),
     DATE: ("i", 4, "{v} = {v}.toordinal() - DAY"),
@@ -77,6 +79,7 @@ FIXED = {
 }
 
 WHOLE = "whole numeric"  # an integer property in a numeric column
+CONVERTED = "converted"  # a key whose column became text or jsonb: always encoded the exact way
 
 # Types whose field is a head {f} and the value itself, which are joined without a copy between.
 TWO_PARTS = (TEXT, JSONB)
@@ -89,13 +92,8 @@ OTHERS = {
     NUMERIC: "{f} = NUMERIC(bytes({v}))",
     WHOLE: "{f} = WHOLE(bytes({v}))",
     JSONB: "n = len({v}); {f} = JSONB_LENGTHS[n] if n < 4096 else JSONB(n)",
+    CONVERTED: "{f} = EXACT{n}(bytes({v}))",
 }
-
-
-def microseconds(moment: dt.datetime) -> int:
-    """Return the microseconds from 2000-01-01 UTC; without a zone the moment is UTC."""
-    passed = moment - (NAIVE_EPOCH if moment.tzinfo is None else EPOCH)
-    return passed.days * 86_400_000_000 + passed.seconds * 1_000_000 + passed.microseconds
 
 
 def uuid_field(value: str) -> bytes:
@@ -138,8 +136,10 @@ def jsonb_length(size: int) -> bytes:
 
 NAMES = {
     "MICROSECONDS": microseconds,
-    "DAY": fields.EPOCH_DAY,
+    "DAY": EPOCH_DAY,
+    "UTC": dt.UTC,
     "NAIVE": NAIVE_EPOCH,
+    "SINCE": since_epoch,
     "EPOCH": EPOCH,
     "LENGTHS": LENGTHS,
     "LENGTH": fields.LENGTH,
@@ -163,13 +163,24 @@ def may_be_none(place: Place) -> bool:
     return place.source.nullable or not place.source.required
 
 
+def _is_converted(place: Place) -> bool:
+    return place.type == TEXT != place.source.type
+
+
+def _form(place: Place) -> str:
+    """Return which of the statements above makes the field of a place."""
+    if _is_converted(place):
+        return CONVERTED
+    return WHOLE if (place.source.type, place.type) == (BIGINT, NUMERIC) else place.type
+
+
 class Generator:
     """Writes the function of one layout."""
 
     def __init__(self, layout: Layout, groups: list[list[int]]) -> None:
         self.layout = layout
         self._groups = groups
-        self.keeps_extraction = EXTRACTED_AT in layout.metadata
+        self.keeps_extraction = any(name == EXTRACTED_AT for name, _ in layout.metadata)
 
     def function(self) -> Callable[..., int]:
         """Return the function: it takes lines and returns where it stopped."""
@@ -178,17 +189,23 @@ class Generator:
         for group in self._groups:
             codes = ["i" + FIXED[self.layout.places[n].type][0] for n in group]
             names[f"PACK{group[0]}"] = struct.Struct("!" + "".join(codes)).pack
+        for n, place in enumerate(self.layout.places):
+            if _is_converted(place):
+                names[f"EXACT{n}"] = fields.EXACT[place.source.type, place.type]
         exec(source, names)  # noqa: S102 - holds no text of the input
         return names["consume"]  # type: ignore[return-value]  # defined by the source
 
     def _decoder(self) -> msgspec.json.Decoder[Any]:
         members: list[Any] = []
         for number, place in enumerate(self.layout.places):
-            kind = DECODED[place.type]
+            kind = Raw if _is_converted(place) else DECODED[place.type]
             kind = kind | None if may_be_none(place) and kind is not Raw else kind
             name = f"f{number}"
             members.append((name, kind) if place.source.required else (name, kind, None))
         rename = {f"f{n}": place.source.name for n, place in enumerate(self.layout.places)}
+        if self.layout.mark is None:
+            members.append(("deleted", Raw, None))
+            rename["deleted"] = DELETED_AT
         record = msgspec.defstruct("Record", members, rename=rename, kw_only=True, gc=False)
         envelope: list[Any] = [("record", record), ("version", Any, None)]
         if self.keeps_extraction:
@@ -211,9 +228,9 @@ class Generator:
         ]
         body = [f"v{n} = r.f{n}" for n, _ in places]
         for n, place in places:
-            if place.type in (NUMERIC, JSONB):
+            if place.type in (NUMERIC, JSONB) or _is_converted(place):
                 body += self._null_check(n, place)
-        body += self._key_source()
+        body += self._mark_source() + self._key_source()
         grouped = {n for group in self._groups for n in group}
         for group in self._groups:
             body += self._group_source(group)
@@ -232,6 +249,14 @@ class Generator:
             return [f"{is_null} return at"]
         return [f"{is_null} v{n} = None"]
 
+    def _mark_source(self) -> list[str]:
+        """Return the line that leaves a record marked as deleted to the exact way."""
+        mark = self.layout.mark
+        if mark is None:
+            return ["if r.deleted is not None and r.deleted != NULL_JSON: return at"]
+        place = self.layout.places.index(mark)
+        return [f"if v{place} is not None: return at"] if self.layout.removes else []
+
     def _key_source(self) -> list[str]:
         """Return the line that computes the key by which a batch keeps the last record."""
         if not self.layout.key:
@@ -242,6 +267,8 @@ class Generator:
             n = numbers[place.column]
             if place.type in (NUMERIC, JSONB):
                 parts.append(f"COMPARABLE(bytes(v{n}), {place.type!r})")
+            elif _is_converted(place):
+                parts.append(f"EXACT{n}(bytes(v{n}))[4:].decode()")
             else:
                 parts.append(KEY_PARTS.get(place.type, "v{n}").format(n=n))
         return [f"key = {parts[0] if len(parts) == 1 else '(' + ', '.join(parts) + ')'}"]
@@ -270,12 +297,10 @@ class Generator:
             prepare = prepare.format(v=f"v{n}")
             statement = f"{prepare}; {pack}" if prepare else pack
         else:
-            is_whole = (place.source.type, place.type) == (BIGINT, NUMERIC)
-            form = OTHERS[WHOLE if is_whole else place.type]
-            statement = form.format(v=f"v{n}", f=f"f{n}")
+            statement = OTHERS[_form(place)].format(v=f"v{n}", f=f"f{n}", n=n)
         if not may_be_none(place):
             return [statement]
-        empty = f"; v{n} = b''" if place.type in TWO_PARTS else ""
+        empty = f"; v{n} = b''" if _form(place) in TWO_PARTS else ""
         return [f"if v{n} is None: f{n} = NULL{empty}", f"else: {statement}"]
 
     def _store_source(self) -> str:
@@ -283,7 +308,7 @@ class Generator:
         inside = {n for group in self._groups for n in group[1:]}
         for n, place in enumerate(self.layout.places):
             if n not in inside:
-                parts += [f"f{n}", f"v{n}"] if place.type in TWO_PARTS else [f"f{n}"]
+                parts += [f"f{n}", f"v{n}"] if _form(place) in TWO_PARTS else [f"f{n}"]
         if self.layout.nulls:
             parts.append(repr(NULL_FIELD * len(self.layout.nulls)))
         if self.keeps_extraction:

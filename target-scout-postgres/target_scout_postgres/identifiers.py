@@ -66,3 +66,8 @@ def _may_be_shortened(name: str, encoded: bytes) -> bool:
 def own(kind: str, table: str) -> str:
     """Return the name of a relation of our own that serves a table: a stage, an index."""
     return f"{OWN_PREFIX}{kind}_{digest(table, 16)}"
+
+
+def is_own(kind: str, name: str) -> bool:
+    """Return whether a relation is one of our own of a kind, and not of a stream called alike."""
+    return re.fullmatch(rf"{OWN_PREFIX}{kind}_[0-9a-f]{{16}}", name) is not None

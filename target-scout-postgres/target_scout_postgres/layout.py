@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from target_scout_postgres.column_types import BIGINT, BOOLEAN, DATE, TIMESTAMPTZ
+from target_scout_postgres.column_types import BIGINT, BOOLEAN, DATE, JSONB, TIMESTAMPTZ
 
 if TYPE_CHECKING:
     from target_scout_postgres.messages import Property
@@ -30,6 +30,8 @@ METADATA = (
 )
 
 
+METADATA_TYPES = dict(METADATA)
+
 # Columns of a fixed width are copied first, side by side, so that they are packed together.
 FIXED_WIDTH = (BIGINT, TIMESTAMPTZ, DATE, BOOLEAN)
 
@@ -46,22 +48,36 @@ class Layout(msgspec.Struct, frozen=True):
     """The columns that a stream's rows are copied into.
 
     ``places`` come first, then ``nulls``: columns that hold older variants of a property and are
-    emptied when their row is written again. Then ``metadata``; then the overflow column, if any
-    property is in ``overflow``.
+    emptied when their row is written again. Then the columns of ``metadata``, each with the name of
+    what fills it; then the overflow column, if any property is in ``overflow``.
     """
 
     places: tuple[Place, ...]
     key: tuple[str, ...]
     nulls: tuple[str, ...] = ()
-    metadata: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
     overflow: tuple[Property, ...] = ()
+    deleted_at: str | None = None  # the column that marks rows of a soft delete
+    removes: bool = False  # a record whose _sdc_deleted_at is set removes the row of its key
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the names of the copied columns, in order."""
         names = [place.column for place in self.places]
         last = [OVERFLOW] if self.has_overflow else []
-        return (*names, *self.nulls, *self.metadata, *last)
+        return (*names, *self.nulls, *(column for _, column in self.metadata), *last)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Return the types of the copied columns as their values are encoded; of nulls, none."""
+        found = {place.column: place.type for place in self.places}
+        found |= {column: METADATA_TYPES[name] for name, column in self.metadata}
+        return found | ({OVERFLOW: JSONB} if self.has_overflow else {})
+
+    @property
+    def mark(self) -> Place | None:
+        """Return the place of the property by which a source says that a row is deleted."""
+        return next((place for place in self.places if place.source.name == DELETED_AT), None)
 
     @property
     def has_overflow(self) -> bool:

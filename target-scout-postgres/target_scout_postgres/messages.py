@@ -27,6 +27,7 @@ class Message(msgspec.Struct, gc=False):
     value: Raw = ABSENT
     schema: Raw = ABSENT
     key_properties: Raw = ABSENT
+    bookmark_properties: Raw = ABSENT
     version: Raw = ABSENT
     time_extracted: Raw = ABSENT
 
@@ -46,6 +47,11 @@ class StreamSchema(msgspec.Struct, frozen=True):
     stream: str
     properties: tuple[Property, ...]
     key: tuple[str, ...]
+    has_bookmark: bool = False
+
+    def with_property(self, added: Property) -> StreamSchema:
+        """Return the schema with a property more."""
+        return msgspec.structs.replace(self, properties=(*self.properties, added))
 
 
 DEEPEST = 5_000  # levels of objects and arrays that are read
@@ -162,6 +168,7 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
             for name, part in properties.items()
         ),
         key=tuple(dict.fromkeys(key)),
+        has_bookmark=bool(_json(message.bookmark_properties, number)),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw
 
-from target_scout_postgres import fields, logs, statements
+from target_scout_postgres import fields, logs, row_statements, statements
 from target_scout_postgres.column_types import BIGINT, BOOLEAN, DATE, TIME, TIMESTAMPTZ, UUID
 from target_scout_postgres.identifiers import own
 from target_scout_postgres.layout import OVERFLOW, Layout
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROW_BYTES = 6_500  # of 8,160: the estimate knows nothing of alignment
 POINTER_BYTES = 20  # what stays in the row of a value that was moved out
 FIXED_BYTES = {BIGINT: 8, TIMESTAMPTZ: 8, TIME: 8, DATE: 4, BOOLEAN: 1, UUID: 16}
+ROW = "_scout_row"  # which row values are of
+NULL = Raw(b"null")
 CHUNK_COLUMNS = 300  # so many values always fit a page
 
 
@@ -105,19 +107,21 @@ def _as_json(
         part = moved[start : start + CHUNK_COLUMNS]
         place = tables.place(own("batch", f"overflow {start}"))
         columns = [(layout.places[n].column, layout.places[n].type) for n in part]
-        session.execute(
-            statements.create_table(place, [("_scout_row", "integer"), *columns], unlogged=True)
-        )
+        session.execute(statements.create_table(place, [(ROW, "integer"), *columns], unlogged=True))
         count = (len(part) + 1).to_bytes(2, "big")
         session.copy(
-            statements.copy_in(place, ["_scout_row", *(name for name, _ in columns)]),
+            row_statements.copy_in(place, [ROW, *(name for name, _ in columns)]),
             [
                 count + fields.FOUR(4, number) + b"".join(parts[n] for n in part)
                 for number, parts in enumerate(rows)
             ],
         )
-        for number, text in session.execute(statements.rows_as_json(place, "_scout_row")):
+        for number, text in session.execute(row_statements.rows_as_json(place, ROW)):
             values = msgspec.json.decode(text, type=dict[str, Raw])
-            objects[number] |= {names[name]: value for name, value in values.items()}
+            objects[number] |= {
+                names[name]: value
+                for name, value in values.items()
+                if name != ROW and value != NULL
+            }
         session.execute(statements.drop_table(place))
     return objects

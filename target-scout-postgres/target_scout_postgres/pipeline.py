@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from target_scout_postgres import logs
 from target_scout_postgres.books import Reject
 from target_scout_postgres.connection import run_id
 from target_scout_postgres.loader import Loader
-from target_scout_postgres.sink import Batch, Checkpoint, Sink
+from target_scout_postgres.sink import Checkpoint
 from target_scout_postgres.stream import Stream
 from target_scout_postgres.worker import Worker
 
@@ -25,6 +25,15 @@ BUDGET_BATCHES = 3  # buffers of all streams together hold so many batches at mo
 CHECKPOINT_BATCHES = 256  # so much data is committed at once at most, if a STATE allows
 MOST_REJECTS = 2_000  # refused records that wait for a checkpoint
 IDLE_SECONDS = 1.0  # a STATE is printed so soon when no input follows
+
+
+class Activation(NamedTuple):
+    """A version that is to be activated."""
+
+    stream: Stream
+    version: int | None
+    epoch: int
+    waits: bool  # for the STATE that covers its rows
 
 
 class Pipeline:
@@ -38,9 +47,10 @@ class Pipeline:
         self.buffered = 0  # bytes of all buffers
         self.epoch = 1  # rises with each STATE message
         self.covered = 0  # the epoch that the last STATE received covers
-        self.activations: list[tuple[Stream, int | None, int]] = []  # with version and epoch
+        self.activations: list[Activation] = []
         self.rejects: list[tuple[int, Reject]] = []  # with their epoch
         self.is_dirty = False  # something was handed over since the last checkpoint
+        self._has_appended = False  # rows without key were written, and their STATE is not printed
         self._emit = emit
         self._written = 0  # bytes handed over since the last checkpoint
         self._state: bytes | None = None  # the last one received and not printed
@@ -69,13 +79,18 @@ class Pipeline:
     def buffer_grew(self, stream: Stream, size: int) -> None:
         """Hand over what exceeds the limits of a batch, or of all buffers together."""
         self.buffered += size
-        limit = self.settings.batch_size_rows
-        if stream.buffered_bytes >= self.settings.batch_size_bytes or (
-            limit and stream.buffered_rows >= limit
-        ):
-            self.flush(stream)
+        if self._is_full(stream):
+            self._hand_over(stream, self.covered)
+            if self._is_full(stream):
+                self.flush(stream)
         elif self.buffered >= BUDGET_BATCHES * self.settings.batch_size_bytes:
             self._flush_largest()
+
+    def _is_full(self, stream: Stream) -> bool:
+        limit = self.settings.batch_size_rows
+        if stream.buffered_bytes >= self.settings.batch_size_bytes:
+            return True
+        return bool(limit) and stream.buffered_rows >= limit
 
     def room(self, stream: Stream) -> int:
         """Return how many rows more a stream's batch takes."""
@@ -89,56 +104,68 @@ class Pipeline:
         its STATE is printed leaves nothing that the next one would add to.
         """
         self.flush(stream)
-        stream.pending = None if stream.is_keyed else version
-        self.activations.append((stream, version, self.epoch))
+        waits = not stream.is_keyed or bool(stream.held)
+        stream.pending = version if waits else None
+        self.activations.append(Activation(stream, version, self.epoch, waits))
 
     def begin_version(self, stream: Stream, version: int | None) -> None:
         """Begin to gather a version, or go on with it."""
+        self.print_before_change()
         self.is_dirty = True
         is_announced = version is not None and stream.announced == version
-        begin = partial(self.loader.begin, stream.sink, version, is_announced=is_announced)
+        begin = partial(
+            self.loader.begin, stream.sink, version, is_announced=is_announced, seen=stream.seen
+        )
         self.worker.submit(begin)
 
-    def flush(self, stream: Stream) -> None:
-        """Hand a stream's buffer to the writing thread."""
-        self.buffered -= stream.buffered_bytes
-        self._written += stream.buffered_bytes
-        sink = stream.sink
-        if stream.is_keyed:
-            batch = stream.take_keyed()
-            if batch is not None:
-                self._write(sink, batch)
-            return
-        for part, epoch in stream.take_segments():
-            stream.holds = True
-            self.is_dirty = True
-            self.worker.submit(partial(self.loader.hold, sink, part, epoch))
+    def is_empty(self, stream: Stream) -> bool:
+        """Return whether a stream's live table has no row."""
+        return bool(self.worker.call(partial(self.loader.is_empty, stream.sink)))
 
-    def _write(self, sink: Sink, batch: Batch) -> None:
-        self.is_dirty = True
-        self.worker.submit(partial(self.loader.write, sink, batch))
+    def print_before_change(self) -> None:
+        """Have what was appended committed with its STATE, before something commits without one."""
+        if self._has_appended:
+            self.checkpoint()
+
+    def flush(self, stream: Stream) -> None:
+        """Hand all of a stream's buffer to the writing thread."""
+        self._hand_over(stream, None)
+
+    def _hand_over(self, stream: Stream, covered: int | None) -> None:
+        """Hand buffered rows to the writing thread; rows that no STATE covers yet are held there.
+
+        Args:
+            stream: The stream.
+            covered: The epoch up to which rows may be seen; rows that may not stay in the buffer.
+                None: they do not.
+        """
+        upto = self.covered if covered is None else covered
+        if stream.held and stream.held[0] <= upto:
+            stream.held = [epoch for epoch in stream.held if epoch > upto]
+            self._hand(stream, partial(self.loader.release, stream.sink, upto), 0)
+        before = stream.buffered_bytes
+        for part in stream.take(covered):
+            if stream.held or (part.waits and part.epoch > upto):
+                if part.epoch not in stream.held:
+                    stream.held.append(part.epoch)
+                hold = partial(self.loader.holding.hold, stream.sink, part.batch(), part.epoch)
+                self._hand(stream, hold, part.size)
+            else:
+                self._has_appended |= part.waits
+                write = partial(self.loader.write, stream.sink, part.batch())
+                self._hand(stream, write, part.size)
+        self.buffered -= before - stream.buffered_bytes
+
+    def _hand(self, stream: Stream, task: Callable[[], None], size: int) -> None:
+        self._written += size
+        self.is_dirty = stream.is_changed = True
+        self.worker.submit(task)
 
     def _flush_largest(self) -> None:
         for stream in sorted(self.streams.values(), key=lambda found: -found.buffered_bytes):
             if self.buffered < BUDGET_BATCHES * self.settings.batch_size_bytes // 2:
                 return
             self.flush(stream)
-
-    def _flush_covered(self, covers: Callable[[Stream], int]) -> list[tuple[Sink, int]]:
-        """Hand over all rows that may be seen from now on; return what is to be released."""
-        released = []
-        for stream in self.streams.values():
-            if stream.is_keyed:
-                self.flush(stream)
-                continue
-            covered = covers(stream)
-            size = stream.buffered_bytes
-            for part in stream.take_covered(covered):
-                self._write(stream.sink, part)
-            self.buffered -= size - stream.buffered_bytes
-            if stream.holds and covered:
-                released.append((stream.sink, covered))
-        return released
 
     def checkpoint(self, status: str = "running", settled: Stream | None = None) -> None:
         """Have everything received committed, and then the last STATE printed.
@@ -152,29 +179,31 @@ class Pipeline:
         def covers(stream: Stream) -> int:
             return self.epoch if is_end or stream is settled else self.covered
 
-        released = self._flush_covered(covers)
-        ready = [one for one in self.activations if one[0].is_keyed or one[2] <= covers(one[0])]
+        for stream in self.streams.values():
+            self._hand_over(stream, covers(stream))
+        ready = [
+            one for one in self.activations if not one.waits or one.epoch <= covers(one.stream)
+        ]
         self.activations = [one for one in self.activations if one not in ready]
         streams = list(self.streams.values())
         checkpoint = Checkpoint(
             loads=[one.load(status) for one in streams if one.is_changed or status != "running"],
-            released=released,
-            activated=[(one.sink, version) for one, version, _ in ready],
+            activated=[(one.stream.sink, one.version) for one in ready],
             rejects=self._take_rejects(self.epoch if is_end else self.covered),
             complete=[one.sink for one in streams if is_end],
         )
         for stream in streams:
             stream.is_changed = False
-        for stream, version, _ in ready:
-            if not stream.is_keyed:
-                stream.become_live(version)
+        for one in ready:
+            if one.waits:
+                one.stream.become_live(one.version)
         state, self._state = self._state, None
         if self.settings.load_method == "overwrite" and not is_end:
             state, self._state = None, state
         self.worker.submit(partial(self._committed, checkpoint, state))
         self._checked_at = time.monotonic()
         self._written = 0
-        self.is_dirty = False
+        self.is_dirty = self._has_appended = False
 
     def _take_rejects(self, covered: int) -> list[Reject]:
         is_full = len(self.rejects) >= MOST_REJECTS

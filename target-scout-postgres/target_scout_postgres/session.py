@@ -5,6 +5,7 @@ A transaction is open only from the first statement of a checkpoint to its commi
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -215,6 +216,35 @@ class Session:
         """Copy rows of binary COPY in; raise psycopg2's own error when they are refused."""
         with self.connection.cursor() as cursor:
             cursor.copy_expert(statement, _Rows(rows), COPY_CHUNK_BYTES)
+
+    def copy_out(
+        self, statement: Composable, *, doing: str = "reading"
+    ) -> list[list[bytes | None]]:
+        """Copy rows of binary COPY out; return the fields of each.
+
+        Raises:
+            DatabaseError: Postgres failed.
+        """
+        text = io.BytesIO()
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.copy_expert(statement, text, COPY_CHUNK_BYTES)
+        except psycopg2.Error as error:
+            raise self.refusal(error, doing) from None
+        return list(_rows(text.getbuffer()))
+
+
+def _rows(text: memoryview) -> Iterator[list[bytes | None]]:
+    at = len(HEADER)
+    while (count := int.from_bytes(text[at : at + 2], "big", signed=True)) != -1:
+        at += 2
+        fields: list[bytes | None] = []
+        for _ in range(count):
+            size = int.from_bytes(text[at : at + 4], "big", signed=True)
+            at += 4
+            fields.append(None if size < 0 else bytes(text[at : at + size]))
+            at += max(size, 0)
+        yield fields
 
 
 class _Rows:

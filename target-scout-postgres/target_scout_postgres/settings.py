@@ -76,11 +76,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "record. overwrite: the clean end of a run replaces the table."
         ),
     ] = "upsert"
+    keyless_streams: Annotated[
+        Literal["append", "replace"],
+        Meta(
+            description="What a run does to a stream that has neither key nor bookmark: append "
+            "its records, or replace the table at the clean end of the run."
+        ),
+    ] = "append"
     hard_delete: Annotated[
         bool,
         Meta(
-            description="When a version is activated, remove the rows that it lacks; false: mark "
-            "them in _sdc_deleted_at."
+            description="Remove the rows that an activated version lacks, and those whose record "
+            "has _sdc_deleted_at set; false: mark them in _sdc_deleted_at."
         ),
     ] = True
     add_record_metadata: Annotated[bool, Meta(description="Add the _sdc_ columns.")] = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_scout_postgres.catalog import COMPUTED
 from target_scout_postgres.errors import SchemaError
 from target_scout_postgres.identifiers import identifier
 
@@ -40,7 +41,7 @@ def columns_of(table: Table, name: str) -> list[str]:
     base = identifier(name)
     if found and base in table.columns and not is_one(table, base, name):
         found.append(base)
-    return found
+    return [column for column in found if not table.columns[column].startswith(COMPUTED)]
 
 
 def column_for(table: Table, name: str, kind: str, taken: set[str]) -> str:

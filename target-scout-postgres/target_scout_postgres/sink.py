@@ -8,22 +8,18 @@ from typing import NamedTuple
 from target_scout_postgres.books import Load, Reject
 from target_scout_postgres.catalog import Table
 from target_scout_postgres.layout import Layout
+from target_scout_postgres.origin import Origin
 
 
 class Batch(NamedTuple):
-    """Rows of one stream for one place."""
+    """Rows of one stream for one place, encoded for the layout that the stream had then."""
 
     rows: Sequence[bytes]
+    layout: Layout
     is_staged: bool  # for the new version that is being gathered, not for the live table
     lines: tuple[int, int]  # where in the input they came from
-
-
-class Held(NamedTuple):
-    """Rows without key that no STATE covers yet, in a table that readers do not look at."""
-
-    table: Table
-    columns: tuple[str, ...]
-    is_staged: bool
+    removes: bool = False  # some of the rows say that the row of their key is deleted
+    origin: Origin | None = None  # the lines themselves, where refused records are kept
 
 
 class Sink:
@@ -34,14 +30,13 @@ class Sink:
         self.live = live
         self.layout = Layout((), ())
         self.stage: Table | None = None
-        self.held: list[Held] = []
+        self.holds = False  # rows wait for a STATE: the key of its tables changes with them
 
 
 class Checkpoint(NamedTuple):
     """What must be committed together."""
 
     loads: Sequence[Load]
-    released: Sequence[tuple[Sink, int]] = ()  # held rows up to an epoch
     activated: Sequence[tuple[Sink, int | None]] = ()  # and the version
     rejects: Sequence[Reject] = ()
     complete: Sequence[Sink] = ()  # their tables must be there, also without a record

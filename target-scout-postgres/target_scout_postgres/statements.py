@@ -61,7 +61,7 @@ KEYS = """
       JOIN pg_class AS indexed ON indexed.oid = unique_index.indexrelid
       JOIN pg_namespace AS space ON space.oid = class.relnamespace
       LEFT JOIN pg_constraint AS contype
-        ON contype.conindid = unique_index.indexrelid AND contype.contype IN ('p', 'u')
+        ON contype.conindid = unique_index.indexrelid AND contype.contype = 'p'
      WHERE space.nspname = %s AND unique_index.indisunique AND unique_index.indisvalid
        AND unique_index.indimmediate AND unique_index.indpred IS NULL
        AND unique_index.indexprs IS NULL AND unique_index.indnkeyatts = unique_index.indnatts
@@ -137,11 +137,6 @@ def drop_table(table: Composable) -> Composed:
     return SQL("DROP TABLE IF EXISTS {}").format(table)
 
 
-def truncate(table: Composable) -> Composed:
-    """Empty a table of our own."""
-    return SQL("TRUNCATE {}").format(table)
-
-
 def add_column(table: Composable, column: str, kind: str) -> Composed:
     """Add a column, empty in all rows."""
     return SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, Identifier(column), SQL(kind))
@@ -183,6 +178,12 @@ def rename_constraint(table: Composable, name: str, wanted: str) -> Composed:
     )
 
 
+def fill_column(table: Composable, column: str, expression: str, source: str) -> Composed:
+    """Fill a column of all rows from another one."""
+    value = SQL(expression).format(column=Identifier(source))
+    return SQL("UPDATE {} SET {} = {}").format(table, Identifier(column), value)
+
+
 def drop_constraint(table: Composable, name: str) -> Composed:
     """Drop a key of our own that another key replaces."""
     return SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(name))
@@ -191,143 +192,3 @@ def drop_constraint(table: Composable, name: str) -> Composed:
 def drop_not_null(table: Composable, column: str) -> Composed:
     """Allow null in a column that is no longer of the key."""
     return SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL").format(table, Identifier(column))
-
-
-def keep_last(table: Composable, key: Sequence[str]) -> Composed:
-    """Keep the last of the rows with the same key, in a table filled in one transaction."""
-    return SQL(
-        "DELETE FROM {table} AS rows USING ("
-        "SELECT ctid AS place, row_number() OVER (PARTITION BY {key} ORDER BY ctid DESC) AS rank"
-        " FROM {table}) AS ranked WHERE rows.ctid = ranked.place AND ranked.rank > 1"
-    ).format(table=table, key=names(key))
-
-
-def copy_in(table: Composable, columns: Sequence[str]) -> Composed:
-    """Copy rows in."""
-    return SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, names(columns))
-
-
-def create_like(table: Composable, pattern: Composable, columns: Sequence[str]) -> Composed:
-    """Create an unlogged table with some columns of another."""
-    return SQL("CREATE UNLOGGED TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(
-        table, names(columns), pattern
-    )
-
-
-# How the planner may join a source to a table. A batch has few rows beside those of the table,
-# which the planner cannot know of tables just filled: its rows go by the index of the key.
-JOIN_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
-JOIN_FREELY = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
-
-
-def upsert(
-    table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
-) -> Composed:
-    """Write the rows of a source: new keys are inserted, rows that differ are replaced.
-
-    Rows are compared by their binary image, so that 1.10 replaces 1.1. A row that is the same is
-    not even locked: ON CONFLICT alone would lock each, and write its page to the log.
-    """
-    changed = [name for name in columns if name not in key]
-    action: Composable = SQL("NOTHING")
-    differs: Composable = SQL("")
-    if changed:
-        differs = SQL("OR pg_catalog.record_image_ne(ROW({old}), ROW({new}))").format(
-            old=names(changed, "old"), new=names(changed, "new")
-        )
-        action = SQL("UPDATE SET {}").format(
-            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in changed)
-        )
-    return SQL(
-        "INSERT INTO {table} ({columns}) SELECT {values} FROM {source} AS new "
-        "LEFT JOIN {table} AS old ON {same} WHERE {missing} IS NULL {differs} "
-        "ON CONFLICT ({key}) DO {action}"
-    ).format(
-        table=table,
-        columns=names(columns),
-        values=names(columns, "new"),
-        source=source,
-        same=_same_key(key),
-        missing=Identifier("old", key[0]),
-        differs=differs,
-        key=names(key),
-        action=action,
-    )
-
-
-def delete_matching(table: Composable, source: Composable, key: Sequence[str]) -> Composed:
-    """Delete the rows whose key the source has."""
-    return SQL("DELETE FROM {} AS old USING {} AS new WHERE {}").format(
-        table, source, _same_key(key)
-    )
-
-
-def insert_all(
-    table: Composable,
-    source: Composable,
-    columns: Sequence[str],
-    condition: Composable | None = None,
-) -> Composed:
-    """Insert all rows of a source, or those of a condition."""
-    return SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
-        table, names(columns), names(columns), source, condition or SQL("")
-    )
-
-
-def delete_all(table: Composable) -> Composed:
-    """Delete all rows, while readers go on seeing them."""
-    return SQL("DELETE FROM {}").format(table)
-
-
-def delete_missing(table: Composable, source: Composable, key: Sequence[str]) -> Composed:
-    """Delete the rows whose key the source lacks."""
-    return SQL("DELETE FROM {} AS old WHERE NOT EXISTS (SELECT FROM {} AS new WHERE {})").format(
-        table, source, _same_key(key)
-    )
-
-
-def mark_missing(
-    table: Composable, source: Composable, key: Sequence[str], column: str
-) -> Composed:
-    """Mark the rows whose key the source lacks as deleted now; without a key, all rows."""
-    missing = (
-        SQL("AND NOT EXISTS (SELECT FROM {} AS new WHERE {})").format(source, _same_key(key))
-        if key
-        else SQL("")
-    )
-    return SQL("UPDATE {} AS old SET {column} = now() WHERE {column} IS NULL {missing}").format(
-        table, column=Identifier(column), missing=missing
-    )
-
-
-def _same_key(key: Sequence[str]) -> Composed:
-    return SQL(" AND ").join(
-        SQL("{} = {}").format(Identifier("old", name), Identifier("new", name)) for name in key
-    )
-
-
-def analyze(table: Composable) -> Composed:
-    """Tell the planner about a table of our own."""
-    return SQL("ANALYZE {}").format(table)
-
-
-def exists_row(table: Composable) -> Composed:
-    """Ask whether a table has a row."""
-    return SQL("SELECT EXISTS (SELECT FROM {})").format(table)
-
-
-def up_to_epoch(column: str, epoch: int) -> Composed:
-    """Say which held rows a STATE covers."""
-    return SQL("WHERE {} <= {}").format(Identifier(column), Literal(epoch))
-
-
-def delete_where(table: Composable, condition: Composable) -> Composed:
-    """Delete the rows of a condition."""
-    return SQL("DELETE FROM {} {}").format(table, condition)
-
-
-def rows_as_json(table: Composable, number: str) -> Composed:
-    """Read rows as JSON objects without nulls, each with its number."""
-    return SQL("SELECT {0}, jsonb_strip_nulls(to_jsonb(t) - {1})::text FROM {2} AS t").format(
-        Identifier(number), Literal(number), table
-    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_scout_postgres.books import Load
+from target_scout_postgres.origin import Origin
 from target_scout_postgres.sink import Batch
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.sink import Sink
 
 
+MOST_SEEN = 50  # versions of one stream that are remembered
 MOST_KNOWN = 8  # schemas of one stream that are remembered
 
 
@@ -26,19 +29,42 @@ class Known(NamedTuple):
     wider: dict[str, str]
 
 
-class Segment:
-    """Rows without key between two STATE messages."""
+class Part:
+    """Buffered rows of one stream for one place: of one epoch, if they wait for its STATE."""
 
-    def __init__(self, epoch: int, is_staged: bool) -> None:  # noqa: FBT001 - made in one place
-        self.epoch = epoch
-        self.is_staged = is_staged
-        self.rows: list[bytes] = []
+    def __init__(self, stream: Stream, encoder: Encoder, epoch: int) -> None:
+        self.epoch = epoch  # of the first row
+        self.is_staged = stream.is_staged
+        self.encoder = encoder
+        self.is_keyed = bool(encoder.layout.key)
+        # With a key, a record may come again; the next run drops a stage that has no version.
+        self.waits = not (self.is_keyed or (stream.is_staged and stream.loading is None))
+        self.rows: Any = {} if self.is_keyed else []
+        self.origin = Origin(encoder) if stream.keeps_lines else None
+        self.removes = False
+        self.count = 0  # records; rows with the same key are one
+        self.size = 0
+        self.lines = (0, 0)
+
+    def add(self, number: int, lines: Sequence[bytes], size: int) -> None:
+        """Count the lines of rows that were added, from a line's number on."""
+        self.lines = (self.lines[0] or number, number + len(lines) - 1)
+        self.count += len(lines)
+        self.size += size
+        if self.origin is not None:
+            self.origin.add(number, lines)
+
+    def batch(self) -> Batch:
+        """Return the rows as a batch."""
+        rows = list(self.rows.values()) if self.is_keyed else self.rows
+        layout = self.encoder.layout
+        return Batch(rows, layout, self.is_staged, self.lines, self.removes, self.origin)
 
 
 class Stream:
     """A stream between its SCHEMA messages and the writing thread."""
 
-    def __init__(self, name: str, sink: Sink) -> None:
+    def __init__(self, name: str, sink: Sink, *, keeps_lines: bool) -> None:
         self.name = name
         self.sink = sink
         self.schema_line = b""
@@ -47,20 +73,22 @@ class Stream:
         self.encoder: Encoder | None = None
         self.known: dict[StreamSchema, Known] = {}
         self.prefix: bytes | None = None
-        self.keyed: dict[Any, bytes] = {}
-        self.segments: list[Segment] = []
+        self.keeps_lines = keeps_lines  # to keep what Postgres refuses
+        self.parts: list[Part] = []
         self.buffered_bytes = 0
         self.buffered_rows = 0
-        self.first_line = 0
-        self.last_line = 0
+        self.held: list[int] = []  # epochs of batches that wait for a STATE, oldest first
+        self.is_marked = False  # its records have _sdc_deleted_at, which its schema does not name
         # versions: what messages carry, what is live, what is being gathered in this run
         self.expected: int | None = None
         self.active: int | None = None
         self.loading: int | None = None
         self.announced: int | None = None
-        self.pending: int | None = None  # without key: activated with the STATE that covers it
+        self.pending: int | None = None  # waits for the STATE that covers it
+        self.is_begun = False  # this run has come to the version that is being gathered
         self.is_staged = False
-        self.holds = False  # rows without key were handed over before a STATE covered them
+        self.is_replaced = False  # the clean end of a run replaces the table
+        self.seen: list[int] = []  # versions that came before, the last ones
         self.loaded: set[int] = set()  # versions whose next ACTIVATE_VERSION is meant
         # books
         self.rows = 0
@@ -76,13 +104,15 @@ class Stream:
         """Tell whether records are merged by a key."""
         return bool(self.sink.layout.key)
 
-    def remember(self, schema: StreamSchema) -> None:
-        """Remember what a schema led to: some taps let two of them take turns."""
-        if self.encoder is None:
+    def remember(self) -> None:
+        """Remember what the schema led to: some taps let two of them take turns."""
+        if self.encoder is None or self.schema is None:
             return
         if len(self.known) >= MOST_KNOWN:
             self.known.clear()
-        self.known[schema] = Known(dict(self.sink.live.columns), self.encoder, dict(self.wider))
+        self.known[self.schema] = Known(
+            dict(self.sink.live.columns), self.encoder, dict(self.wider)
+        )
 
     def resume(self, standing: Standing) -> None:
         """Go on where an earlier run has ended.
@@ -90,69 +120,68 @@ class Stream:
         A tap that began a version with its records prints ACTIVATE_VERSION behind them, also in a
         run that resumes at the very end and has no record left.
         """
-        self.active, self.loading, is_announced = standing
+        self.active, self.loading, is_announced, seen = standing
+        self.seen = list(seen)
         if self.loading is not None and not is_announced:
             self.loaded.add(self.loading)
 
-    def segment(self, epoch: int) -> Segment:
-        """Return the segment that rows of this epoch go into."""
-        last = self.segments[-1] if self.segments else None
-        if last is None or last.epoch != epoch or last.is_staged != self.is_staged:
-            last = Segment(epoch, self.is_staged)
-            self.segments.append(last)
-        return last
+    def part(self, epoch: int) -> Part:
+        """Return the part of the buffer that rows of this epoch go into."""
+        last = self.parts[-1] if self.parts else None
+        if last and last.is_staged == self.is_staged and not (last.waits and last.epoch != epoch):
+            return last
+        if self.encoder is None:
+            raise RuntimeError("rows before a schema")
+        self.parts.append(Part(self, self.encoder, epoch))
+        return self.parts[-1]
 
     def is_done(self, version: int) -> bool:
         """Tell whether a version is live, or is about to be."""
         return version in (self.active, self.pending)
 
     def is_older(self, version: int) -> bool:
-        """Tell whether a version is older than the one that is live or being loaded.
+        """Return whether a version is older than the one that is live or being loaded.
 
-        A newer version that only an earlier run has loaded does not make the live one old.
+        A lower number alone does not make a version older than the live one: it must have been
+        here before, or a newer one of this run is being loaded. A newer version that only an
+        earlier run has loaded does not make the live one old.
         """
-        if self.active is not None and version < self.active:
+        if self.active is not None and version < self.active and version in self.seen:
             return True
         is_live = version == self.active and not self.is_staged
-        return self.loading is not None and version < self.loading and not is_live
+        is_begun = self.is_begun and self.loading is not None
+        return is_begun and version < (self.loading or 0) and not is_live
+
+    def is_lower(self, version: int) -> bool:
+        """Return whether a version is new, and yet lower than the live one."""
+        return self.active is not None and version < self.active
+
+    def leave(self, version: int | None) -> None:
+        """Remember a version that another one takes the place of."""
+        if version is not None and version not in self.seen:
+            self.seen = [*self.seen, version][-MOST_SEEN:]
 
     def become_live(self, version: int | None) -> None:
         """Take the version that was gathered as the live one; what comes next goes there."""
         self.is_staged = False
+        if version != self.active:
+            self.leave(self.active)
         self.active = version
         self.loading = self.announced = self.pending = None
-        for part in self.segments:
+        for part in self.parts:
             part.is_staged = False
 
-    def take_keyed(self) -> Batch | None:
-        """Hand over the buffered rows of a keyed stream."""
-        if not self.keyed:
-            return None
-        batch = Batch(list(self.keyed.values()), self.is_staged, (self.first_line, self.last_line))
-        self.keyed = {}
-        self._emptied()
-        return batch
-
-    def take_segments(self) -> list[tuple[Batch, int]]:
-        """Hand over the buffered rows of a stream without key, each part with its epoch."""
-        lines = (self.first_line, self.last_line)
-        taken = [(Batch(part.rows, part.is_staged, lines), part.epoch) for part in self.segments]
-        self.segments = []
-        self._emptied()
-        return [(batch, epoch) for batch, epoch in taken if batch.rows]
-
-    def take_covered(self, epoch: int) -> list[Batch]:
-        """Hand over the buffered rows without key that a STATE covers; the others stay."""
-        lines = (self.first_line, self.last_line)
-        covered = [part for part in self.segments if part.epoch <= epoch]
-        self.segments = [part for part in self.segments if part.epoch > epoch]
-        if not self.segments:
-            self._emptied()
-        return [Batch(part.rows, part.is_staged, lines) for part in covered if part.rows]
-
-    def _emptied(self) -> None:
-        self.buffered_bytes = self.buffered_rows = 0
-        self.first_line = 0
+    def take(self, covered: int | None) -> list[Part]:
+        """Take the buffered rows that need not wait: those that a STATE covers; None: all."""
+        if covered is None:
+            taken, self.parts = self.parts, []
+        else:
+            ready = [p for p in self.parts if p.epoch <= covered or not (p.waits or self.held)]
+            self.parts = [p for p in self.parts if p not in ready]
+            taken = ready
+        self.buffered_bytes = sum(part.size for part in self.parts)
+        self.buffered_rows = sum(part.count for part in self.parts)
+        return taken
 
     def load(self, status: str) -> Load:
         """Return the entry for `_scout_loads`."""

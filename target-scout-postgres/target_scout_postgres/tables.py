@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from target_scout_postgres import logs, siblings, statements
-from target_scout_postgres.catalog import KINDS, Catalog, Key, Table
-from target_scout_postgres.column_types import HOLDS, JSONB, TIMESTAMPTZ, WIDENINGS
+from target_scout_postgres.catalog import COMPUTED, KINDS, Catalog, Key, Table
+from target_scout_postgres.column_types import JSONB, TIMESTAMPTZ, Fit, carried, fit
 from target_scout_postgres.errors import DataError, SchemaError
 from target_scout_postgres.identifiers import identifier, own
 from target_scout_postgres.layout import (
@@ -27,6 +27,7 @@ from target_scout_postgres.layout import (
     Layout,
     Place,
 )
+from target_scout_postgres.refusals import UNWIDENED
 from target_scout_postgres.session import Session
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from target_scout_postgres.messages import Property, StreamSchema
 
 MOST_COLUMNS_OF_A_PAGE = 400  # so many values always fit a row, whatever their size
-TOO_LONG = "{}: a value of the key is too long for an index; merging is slower without one"
 
 
 class Tables:
@@ -85,16 +85,18 @@ class Tables:
         overflow: list[Property] = []
         nulls: list[str] = []
         taken = {identifier(part.name) for part in schema.properties}
+        is_keyed = self._settings.load_method != "append-only"
+        keys = schema.key if is_keyed else ()
         for part in schema.properties:
-            found = self._place(table, part, wider.get(part.name, part.type), taken)
+            wanted = wider.get(part.name, part.type)
+            found = self._place(table, part, wanted, taken, is_key=part.name in keys)
             if found is None:
                 overflow.append(part)
                 continue
             places.append(found)
-            nulls += [
-                name for name in siblings.columns_of(table, part.name) if name != found.column
-            ]
-        extra = self._extra(table, {place.column for place in places})
+            others = siblings.columns_of(table, part.name)
+            nulls += [name for name in others if name != found.column]
+        marks, extra = self._extra(table, {place.column for place in places}, taken)
         is_wide = len(places) > MOST_COLUMNS_OF_A_PAGE
         if overflow or is_wide or not schema.properties:
             self._add(table, OVERFLOW, JSONB, None)
@@ -106,27 +108,33 @@ class Tables:
         elif OVERFLOW in table.columns and places:
             nulls.append(OVERFLOW)
         columns = {place.source.name: place.column for place in places}
-        is_keyed = self._settings.load_method != "append-only"
-        key = tuple(columns[name] for name in schema.key if name in columns) if is_keyed else ()
-        if DELETED_AT in table.columns and DELETED_AT not in columns and DELETED_AT not in extra:
-            nulls.append(DELETED_AT)
+        key = tuple(columns[name] for name in keys if name in columns)
+        if marks is not None and not {marks} & {*columns.values(), *(name for _, name in extra)}:
+            nulls.append(marks)
         places.sort(key=lambda place: place.type not in FIXED_WIDTH)
-        layout = Layout(tuple(places), key, tuple(dict.fromkeys(nulls)), extra, tuple(overflow))
         self._add_now(table)
-        if table.exists:
-            self._ensure_key(table, key)
-        return layout
+        return Layout(
+            places=tuple(places),
+            key=key,
+            nulls=tuple(dict.fromkeys(nulls)),
+            metadata=extra,
+            overflow=tuple(overflow),
+            deleted_at=marks,
+            removes=bool(key) and self._settings.hard_delete,
+        )
 
-    def _place(self, table: Table, part: Property, wanted: str, taken: set[str]) -> Place | None:
+    def _place(
+        self, table: Table, part: Property, wanted: str, taken: set[str], *, is_key: bool
+    ) -> Place | None:
         """Return the column for a property; None when the table has no room for another."""
         column = identifier(part.name)
         present = table.columns.get(column)
-        if present is not None and not siblings.is_one(table, column, part.name):
-            if present == wanted or (present, wanted) in HOLDS:
-                return Place(part, column, present)
-            if self._widened(table, column, present, wanted):
-                return Place(part, column, wanted)
+        is_ours = present is not None and not siblings.is_one(table, column, part.name)
+        found = self._fit(table, part, wanted, is_key=is_key) if is_ours else None
+        if found and (found.expression is None or self._widened(table, column, found)):
+            return Place(part, column, found.type)
         if present is not None:
+            wanted = found.type if found and is_key else wanted
             column = siblings.column_for(table, part.name, wanted, taken)
             if column not in table.columns:
                 logs.warning(
@@ -139,18 +147,63 @@ class Tables:
         if table.attributes >= MOST_COLUMNS - reserve:
             return None
         self._add(table, column, wanted, part.name if column != part.name else None)
+        if is_ours and is_key and present:
+            self._fill(table, column, identifier(part.name), wanted)
         return Place(part, column, wanted)
 
-    def _extra(self, table: Table, columns: set[str]) -> tuple[str, ...]:
-        """Make sure of the columns that no property fills; return those that metadata fills."""
-        if not self._settings.hard_delete and DELETED_AT not in columns:
-            self._add(table, DELETED_AT, TIMESTAMPTZ, None)
+    def _fit(self, table: Table, part: Property, wanted: str, *, is_key: bool) -> Fit | None:
+        """Return what the property's own column has to become; a key's becomes text if need be.
+
+        A key that has gone to a sibling before stays there.
+        """
+        present = table.columns[identifier(part.name)]
+        found = fit(present, wanted)
+        if found is None and is_key:
+            found = fit(present, wanted, is_key=True)
+            if found and siblings.column_for(table, part.name, found.type, set()) in table.columns:
+                return None
+        return found
+
+    def _fill(self, table: Table, column: str, source: str, kind: str) -> None:
+        """Fill the new column of a key from the one that it was in, so that rows keep their key."""
+        found = fit(table.columns[source].removeprefix(COMPUTED), kind, is_key=True)
+        if table.exists and found and found.type == kind:
+            place = self.place(table.name)
+            expression = found.expression or "{column}"
+            self._additions.append(statements.fill_column(place, column, expression, source))
+
+    def _extra(
+        self, table: Table, columns: set[str], taken: set[str]
+    ) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+        """Make sure of the columns that no property fills.
+
+        Returns the one that marks rows as deleted, if there is one, and those that metadata fills,
+        each with the name of what fills it.
+        """
+        marks = DELETED_AT if table.columns.get(DELETED_AT) == TIMESTAMPTZ else None
+        if DELETED_AT in columns:
+            marks = DELETED_AT
+        elif not self._settings.hard_delete:
+            marks = self._column_of_ours(table, DELETED_AT, TIMESTAMPTZ, taken)
         if not self._settings.add_record_metadata:
-            return ()
+            return marks, ()
         wanted = [(name, kind) for name, kind in METADATA if name not in columns]
-        for name, kind in wanted:
+        return marks, tuple(
+            (name, self._column_of_ours(table, name, kind, taken)) for name, kind in wanted
+        )
+
+    def _column_of_ours(self, table: Table, name: str, kind: str, taken: set[str]) -> str:
+        """Return the column of this name if its type fits, else a sibling of it."""
+        present = table.columns.get(name)
+        if present is None:
             self._add(table, name, kind, None)
-        return tuple(name for name, _ in wanted)
+            return name
+        found = fit(present, kind)
+        if found and (found.expression is None or self._widened(table, name, found)):
+            return name
+        column = siblings.column_for(table, name, kind, taken)
+        self._add(table, column, kind, name)
+        return column
 
     # -- changing ---------------------------------------------------------------------------------
 
@@ -173,23 +226,23 @@ class Tables:
     def _add_now(self, table: Table) -> None:
         """Add all columns that were asked for, in one transaction."""
         if self._additions:
-            self._alter(table, self._additions)
+            self.alter(table, self._additions)
             self._additions = []
 
-    def _widened(self, table: Table, column: str, present: str, wanted: str) -> bool:
-        """Widen a column in place; tell whether that was possible."""
-        expression = WIDENINGS.get((present, wanted))
-        if expression is None:
-            return False
+    def _widened(self, table: Table, column: str, found: Fit) -> bool:
+        """Widen a column in place; return whether that was possible."""
         if table.exists:
             self._may_change(table, f"a wider column {column}")
-            change = statements.widen_column(self.place(table.name), column, wanted, expression)
+            place = self.place(table.name)
+            expression = found.expression or "{column}"
+            change = statements.widen_column(place, column, found.type, expression)
             try:
-                self._alter(table, [change], tolerated=(psycopg2.errors.FeatureNotSupported,))
-            except psycopg2.errors.FeatureNotSupported:
-                return False  # a view, a rule or a policy holds the column
-            logs.info(f"{table.name}: widened the column {column} from {present} to {wanted}")
-        table.columns[column] = wanted
+                self.alter(table, [change], tolerated=UNWIDENED)
+            except UNWIDENED:
+                return False
+            was = table.columns[column]
+            logs.info(f"{table.name}: widened the column {column} from {was} to {found.type}")
+        table.columns[column] = found.type
         return True
 
     def _may_change(self, table: Table, what: str) -> None:
@@ -199,7 +252,7 @@ class Tables:
                 "schema_evolution is fail. Look at the change, then set it to evolve."
             )
 
-    def _alter(
+    def alter(
         self,
         table: Table,
         changes: Sequence[Composable],
@@ -239,60 +292,6 @@ class Tables:
         table.exists = table.is_new = table.is_direct = True
         table.attributes = len(columns)
 
-    def add_key(self, table: Table, key: tuple[str, ...]) -> None:
-        """Give a table filled in this transaction its key, keeping the last of duplicates."""
-        place = self.place(table.name)
-        name = self._free("key", table.name)
-        add = statements.add_key(place, name, key)
-        try:
-            self._session.attempt(add)
-        except psycopg2.errors.UniqueViolation:
-            self._session.execute(statements.keep_last(place, key), doing="removing duplicates")
-            self._session.execute(add, doing=f"building the key of {table.name}")
-        except psycopg2.errors.ProgramLimitExceeded:  # a value is too long for an index
-            self._session.execute(statements.keep_last(place, key), doing="removing duplicates")
-            logs.warning(TOO_LONG.format(table.name))
-            return
-        except psycopg2.Error as error:
-            raise self._session.refusal(error, f"building the key of {table.name}") from None
-        table.keys.append(Key(name, name, key))
-
-    def _ensure_key(self, table: Table, key: tuple[str, ...]) -> None:
-        """Make the key of a table that is there the one that its stream has now."""
-        if table.is_new or (table.has_key(key) if key else not _primary(table)):
-            return
-        changes: list[Composable] = []
-        place = self.place(table.name)
-        for old in _primary(table):
-            changes.append(statements.drop_constraint(place, old.constraint or ""))
-            rest = [name for name in old.columns if name not in key]
-            changes += [statements.drop_not_null(place, name) for name in rest]
-        name = self._free("key", f"{table.name} {key}")
-        if not key:
-            self._alter(table, changes)
-            logs.info(f"{table.name}: dropped the key, as the stream has none now")
-            table.keys = [old for old in table.keys if old not in _primary(table)]
-            return
-        hopeless = (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation)
-        too_long = psycopg2.errors.ProgramLimitExceeded
-        try:
-            add = statements.add_key(place, name, key)
-            self._alter(table, [*changes, add], tolerated=(*hopeless, too_long))
-        except too_long:
-            logs.warning(TOO_LONG.format(table.name))
-            return
-        except hopeless:
-            logs.warning(
-                f"{table.name}: the rows that are there do not allow the stream's key; they stay, "
-                "and merging is slower"
-            )
-            search = statements.add_search_index(place, own("index", f"{table.name} {key}"), key)
-            self._alter(table, [*changes, search])
-            table.keys = [old for old in table.keys if old not in _primary(table)]
-            return
-        table.keys = [old for old in table.keys if old not in _primary(table)]
-        table.keys.append(Key(name, name, key))
-
     def stage_of(self, table: Table, layout: Layout) -> Table:
         """Return the table in which a new version is gathered, with the columns that are filled."""
         name = own("new", table.name)
@@ -304,15 +303,13 @@ class Tables:
             present = found.columns.get(column)
             if present is not None and present != kind:
                 if found.exists:
-                    expression = WIDENINGS.get((present, kind), "NULL")
+                    expression = carried(present, kind) or "NULL"
                     change = statements.widen_column(self.place(name), column, kind, expression)
-                    self._alter(found, [change])
+                    self.alter(found, [change])
                 found.columns[column] = kind
             comment = table.comments.get(column)
             self._add(found, column, kind, comment)
         self._add_now(found)
-        if found.exists:
-            self._ensure_key(found, layout.key)
         return found
 
     def become(self, stage: Table, table: Table) -> None:
@@ -321,8 +318,8 @@ class Tables:
         doing = f"creating the table {table.name}"
         rename = statements.rename_table(self.place(stage.name), table.name)
         self._session.execute(rename, doing=doing, table=stage.name)
-        for key in _primary(stage):
-            name = self._free("key", table.name)
+        for key in primary(stage):
+            name = self.free_name("key", table.name)
             rename = statements.rename_constraint(place, key.constraint or "", name)
             self._session.execute(rename, doing=doing)
             table.keys.append(Key(name, name, key.columns))
@@ -331,7 +328,7 @@ class Tables:
         table.exists = True
         self._catalog.tables.pop(stage.name, None)
 
-    def _free(self, kind: str, table: str) -> str:
+    def free_name(self, kind: str, table: str) -> str:
         """Return a name of our own that nothing had when the run began.
 
         A table that a user has renamed keeps the name of its key.
@@ -348,5 +345,6 @@ class Tables:
         self._catalog.tables.pop(table.name, None)
 
 
-def _primary(table: Table) -> list[Key]:
+def primary(table: Table) -> list[Key]:
+    """Return the primary key of a table, if it has one."""
     return [key for key in table.keys if key.constraint is not None]

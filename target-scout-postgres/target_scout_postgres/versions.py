@@ -15,12 +15,40 @@ if TYPE_CHECKING:
     from target_scout_postgres.stream import Stream
 
 
+UNDECIDED = 1 << 63  # no version: whether a stream's records have one is not known yet
+
+
 class Versions:
     """The versions of all streams of a run."""
 
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
         self._settings = settings
         self._pipeline = pipeline
+
+    def described(self, stream: Stream) -> None:
+        """Take a SCHEMA: begin the stage of a stream that the clean end of the run replaces."""
+        if self._settings.load_method == "overwrite":
+            if not stream.is_staged:
+                self._begin_replacing(stream)
+            return
+        if stream.rows or stream.announced is not None or stream.expected not in (None, UNDECIDED):
+            return
+        schema = stream.schema
+        has_neither = schema is not None and not (schema.key or schema.has_bookmark)
+        is_asked = self._settings.load_method == "upsert"
+        if not (has_neither and is_asked and self._settings.keyless_streams == "replace"):
+            stream.is_staged = stream.is_staged and not stream.is_replaced
+            stream.is_replaced = False
+        elif stream.loading is not None:  # its records may go on with an unfinished version
+            stream.expected = UNDECIDED
+        elif not stream.is_replaced:
+            stream.is_replaced = True
+            self._begin_replacing(stream)
+
+    def _begin_replacing(self, stream: Stream) -> None:
+        stream.is_staged = True
+        stream.last_epoch = self._pipeline.epoch
+        self._pipeline.begin_version(stream, None)
 
     def asked(self, stream: Stream, version: int) -> None:
         """Take an ACTIVATE_VERSION: activate what was loaded, or expect what is announced."""
@@ -33,11 +61,12 @@ class Versions:
             if not (stream.is_staged and version == stream.loading):
                 self._turn_to_stage(stream, version)
             self._pipeline.activate(stream, version)
-            if stream.is_keyed:
+            if stream.pending is None:
                 self._turn_to_live(stream, version)
                 self._pipeline.checkpoint()
             return
-        if stream.rows and stream.expected is None and not stream.is_staged:
+        is_without = stream.expected is None and stream.loading is None
+        if stream.rows and is_without and (stream.is_replaced or not stream.is_staged):
             logs.warning(
                 f"{stream.name}: its records carry no version, so the version was not activated "
                 "and no row was removed"
@@ -57,6 +86,12 @@ class Versions:
         if version is not None and stream.is_older(version):
             return False
         self._settle(stream)
+        if version is None and stream.expected == UNDECIDED:
+            stream.loading, stream.is_replaced = None, True
+            stream.loaded.clear()
+            self._begin_replacing(stream)
+            stream.expected = None
+            return True
         if version is None:
             if stream.announced is None:
                 self._turn_to_live(stream, stream.active)
@@ -79,9 +114,17 @@ class Versions:
     def _turn_to_stage(self, stream: Stream, version: int) -> None:
         self._settle(stream)
         self._pipeline.flush(stream)
+        if stream.is_lower(version) and stream.loading != version:
+            logs.warning(
+                f"{stream.name}: version {version} is lower than {stream.active}, the live one, "
+                "but has not been here before: it is taken as a new version"
+            )
+        if stream.loading != version:
+            stream.leave(stream.loading)
         if stream.announced != version:
             stream.announced = None
-        stream.is_staged = True
+        stream.is_staged = stream.is_begun = True
+        stream.is_replaced = False
         stream.loading = version
         self._pipeline.begin_version(stream, version)
 
@@ -89,6 +132,7 @@ class Versions:
         self._pipeline.flush(stream)
         stream.is_staged = False
         if version is not None and version != stream.active:
+            stream.leave(stream.active)
             stream.active = version
             stream.loading = stream.announced = None
 
@@ -97,18 +141,44 @@ class Versions:
         for stream in self._pipeline.streams.values():
             if self._settings.load_method == "overwrite":
                 self._pipeline.activate(stream, None)
+            elif stream.is_replaced:
+                self._replace(stream)
             elif stream.announced is None or stream.is_done(stream.announced):
-                self._tell_what_waits(stream)
+                self._finish_waiting(stream)
             elif self._ended_cleanly(stream):
                 self._pipeline.activate(stream, stream.announced)
+            self._tell_of_keyless(stream)
 
-    def _tell_what_waits(self, stream: Stream) -> None:
-        """Say that nobody sees the records of a version which was not activated."""
-        if stream.is_staged and stream.pending is None and stream.rows:
-            logs.warning(
-                f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}, so its "
-                "records wait; readers go on seeing the rows of before"
+    def _replace(self, stream: Stream) -> None:
+        """Replace the table, unless old rows would give way to those of a tap that was cut off."""
+        if self._pipeline.is_empty(stream) or self._ended_cleanly(stream):
+            self._pipeline.activate(stream, None)
+
+    def _tell_of_keyless(self, stream: Stream) -> None:
+        """Say what was done to a stream that has neither key nor versions."""
+        is_plain = self._settings.load_method == "upsert" and stream.expected is None
+        if stream.is_keyed or not is_plain:
+            return
+        how = "replaced the table with" if stream.is_replaced else "appended"
+        why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
+        why = why or f"keyless_streams is {self._settings.keyless_streams}"
+        logs.info(f"{stream.name}: {how} {stream.rows} records, as it has no key and {why}")
+
+    def _finish_waiting(self, stream: Stream) -> None:
+        """Show a first version that no ACTIVATE_VERSION came for; say that any other one waits."""
+        if not stream.is_staged or stream.pending is not None or not stream.rows:
+            return
+        if stream.active is None and self._pipeline.is_empty(stream):
+            logs.info(
+                f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}; it is "
+                "shown, as there are no earlier rows"
             )
+            self._pipeline.activate(stream, stream.loading)
+            return
+        logs.warning(
+            f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}, so its "
+            "records wait; readers go on seeing the rows of before"
+        )
 
     def _ended_cleanly(self, stream: Stream) -> bool:
         """Tell whether a stream that announced its version was read to the end.

@@ -81,6 +81,7 @@ def _pipeline(job: Job, place: Place) -> Pipeline:
             "TARGET_SCOUT_POSTGRES_OWNER": place.owner,
             "TARGET_SCOUT_POSTGRES_READER_ROLE": place.reader,
             "TARGET_SCOUT_POSTGRES_CREATE_SCHEMA": "false",
+            "TARGET_SCOUT_POSTGRES_KEYLESS_STREAMS": "replace",
         },
         secrets={
             **job.secrets,

@@ -176,6 +176,7 @@ def pipeline(
             f"{LOADER}OWNER": place.owner,
             f"{LOADER}READER_ROLE": place.reader,
             f"{LOADER}CREATE_SCHEMA": "false",
+            f"{LOADER}KEYLESS_STREAMS": "replace",  # a dataset is a copy of its source
         },
         secrets={
             **preparation.secrets,

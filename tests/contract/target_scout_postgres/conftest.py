@@ -20,6 +20,7 @@ import pytest
 from psycopg2 import sql
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
+SETTINGS = json.loads(os.environ.get("SCOUT_TEST_TARGET_SETTINGS", "{}"))  # of all targets
 PATIENCE_SECONDS = 120  # for what takes a second: a machine may be busy
 SESSIONS = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
 
@@ -138,7 +139,8 @@ class Target:
         self.started: list[Running] = []
 
     def configure(self, **settings: Any) -> list[str]:
-        given = {"database_url": self.url, "default_target_schema": self.schema, **settings}
+        given = {"database_url": self.url, "default_target_schema": self.schema, **SETTINGS}
+        given |= settings
         path = self.home / f"config-{time.monotonic_ns()}.json"
         path.write_text(json.dumps({k: v for k, v in given.items() if v is not None}))
         return [*COMMAND, "--config", str(path)]

@@ -99,6 +99,7 @@ def test_a_newer_version_forgets_an_unfinished_one(target, make, users, rows, na
 
 
 def test_records_of_an_older_version_are_dropped(target, make, users, rows, names):
+    target.load(users, *rows(4, ("a", "w")), make.activate("users", 4))
     target.load(users, *rows(5, ("a", "x")), make.activate("users", 5))
     result = target.load(
         users, *rows(4, ("old", "o")), *rows(7, ("b", "y")), *rows(6, ("late", "l")),
@@ -107,8 +108,22 @@ def test_records_of_an_older_version_are_dropped(target, make, users, rows, name
 
     assert names() == [("b", "y"), ("c", "y")]
     assert "2 records of older versions" in result.log
-    target.load(users, *rows(3, ("old", "o")), make.activate("users", 3))
+    target.load(users, *rows(4, ("old", "o")), make.activate("users", 4))
     assert names() == [("b", "y"), ("c", "y")]
+
+
+def test_a_lower_version_that_was_not_here_before_is_a_new_one_and_is_told(
+    target, make, users, rows, names
+):
+    target.load(users, *rows(1700000000000, ("a", "x")), make.activate("users", 1700000000000))
+    result = target.load(users, *rows(3, ("b", "y")), make.activate("users", 3), make.state(1))
+    assert "lower" in result.log
+    assert names() == [("b", "y")]
+
+    target.load(users, make.activate("users", 2), *rows(2, ("c", "z")), make.state(2))
+    assert names() == [("c", "z")]
+    target.load(users, *rows(4, ("d", "z")), make.activate("users", 4))
+    assert names() == [("d", "z")]
 
 
 def test_activating_a_version_without_records_empties_the_table(target, make, users, rows, names):

@@ -211,7 +211,7 @@ def test_an_identical_schema_costs_nothing(target, make, query):
     messages = []
     for n in range(2000):
         messages += [again, make.record("t", {"k": str(n)})]
-    target.load(*messages)
+    target.load(*messages, batch_size_rows=100_000)
 
     ((rows, batches),) = query("SELECT count(*), count(DISTINCT xmin::text) FROM {s}.t")
     assert rows == 2000

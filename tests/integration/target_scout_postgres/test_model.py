@@ -49,6 +49,7 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
     "moment": ({"type": ["string", "null"], "format": "date-time"}, MOMENT),
     "day": ({"type": ["string", "null"], "format": "date"}, st.dates()),
     "json": ({}, JSON),
+    "widening": ({"type": ["integer", "null"]}, WHOLE),  # a number from an item WIDEN on
 }
 
 
@@ -75,8 +76,11 @@ class Load(NamedTuple):
     is_announced: bool  # a refresh prints ACTIVATE_VERSION before its records too
     is_ascii: bool
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self, *, is_wide: bool = False) -> dict[str, Any]:
         properties = {name: KINDS[kind][0] for name, kind in self.properties.items()}
+        for name, kind in self.properties.items():
+            if is_wide and kind == "widening":
+                properties[name] = {"type": ["number", "null"]}
         return {
             "type": "SCHEMA",
             "stream": "t",
@@ -94,8 +98,8 @@ class Load(NamedTuple):
             if item == "STATE":
                 states += 1
                 found.append({"type": "STATE", "value": {"n": states}})
-            elif item == "SCHEMA":
-                found.append(self.schema())
+            elif item in ("SCHEMA", "WIDEN"):
+                found.append(self.schema(is_wide=item == "WIDEN"))
             elif item in activate:
                 found.append(item)
             else:
@@ -113,7 +117,8 @@ def loads(draw: Any) -> Any:
         {"key": st.sampled_from(["x", "y", "z", "k\t\\"])},
         optional={name: st.one_of(st.none(), KINDS[kind][1]) for name, kind in properties.items()},
     )
-    item = st.one_of(record, record, record, st.just("STATE"), st.just("SCHEMA"))
+    few = st.sampled_from(["SCHEMA", "WIDEN"])
+    item = st.one_of(record, record, record, few, *draw(st.sampled_from([[], [st.just("STATE")]])))
     runs = draw(st.lists(st.lists(item, max_size=12), min_size=1, max_size=3))
     method = draw(st.sampled_from(["upsert", "upsert", "append-only", "overwrite", "refresh"]))
     options = draw(OPTIONS) | {"load_method": "upsert" if method == "refresh" else method}

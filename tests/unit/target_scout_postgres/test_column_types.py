@@ -17,6 +17,18 @@ from target_scout_postgres.column_types import column_type, is_nullable
         ({"type": "string", "format": "uri"}, "text"),
         ({"type": "integer", "format": "date-time"}, "bigint"),
         ({"type": ["integer", "string"]}, "jsonb"),
+        ({"type": ["integer", "number"]}, "numeric"),
+        ({"type": ["null", "number", "integer"]}, "numeric"),
+        ({"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "null"}]}, "numeric"),
+        ({"type": ["integer", "number", "string"]}, "jsonb"),
+        ({"$ref": "#/$defs/a~1b"}, "boolean"),
+        ({"$ref": "#/$defs/a~0b"}, "date"),
+        ({"$ref": "#/$defs/a%20b"}, "bigint"),
+        ({"$ref": "#/$defs/a~01b"}, "numeric"),
+        ({"$ref": "#/%24defs/list/1"}, "uuid"),
+        ({"$ref": "#/$defs/list/7"}, "jsonb"),
+        ({"$ref": "other.json#/$defs/a%20b"}, "jsonb"),
+        ({"$ref": "#"}, "jsonb"),
         ({"type": "null"}, "jsonb"),
         ({"type": []}, "jsonb"),
         ({"type": 5}, "jsonb"),
@@ -32,7 +44,16 @@ from target_scout_postgres.column_types import column_type, is_nullable
     ],
 )
 def test_the_type_of_a_property_gives_the_type_of_its_column(schema, expected):
-    root = {"$defs": {"x": {"y": {"type": "boolean"}}, "circle": {"$ref": "#/$defs/circle"}}}
+    defs = {
+        "x": {"y": {"type": "boolean"}},
+        "circle": {"$ref": "#/$defs/circle"},
+        "a/b": {"type": "boolean"},
+        "a~b": {"type": "string", "format": "date"},
+        "a b": {"type": "integer"},
+        "a~1b": {"type": "number"},
+        "list": [{}, {"type": "string", "format": "uuid"}],
+    }
+    root = {"$defs": defs}
 
     assert column_type(schema, root) == expected
 
