@@ -28,7 +28,7 @@ def older():
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     os.chown(home, account.pw_uid, account.pw_gid)
     data, log = home / "data", home / "log"
-    options = f"-k {home} -c listen_addresses= -c fsync=off"
+    options = f"-k {home} -c listen_addresses= -c fsync=off -c max_prepared_transactions=8"
     initdb = [DEBIAN / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "utf8"]
     _as(account, *initdb, "--no-sync")
     _as(account, DEBIAN / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")

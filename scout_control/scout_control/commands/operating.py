@@ -146,11 +146,24 @@ def encrypt_config(scout: Scout, file: IO[str]) -> None:
     show_default=True,
     help="How long runs may go on when it is told to end; then they are handed back.",
 )
+@click.option(
+    "--slice-minutes",
+    type=click.FloatRange(0.01),
+    default=5.0,
+    show_default=True,
+    help="How long a run keeps its lane while other owners wait for one.",
+)
 @click.option("--until-idle", is_flag=True, help="End when nothing is left to do.")
 @idle_option
 @with_scout
 def worker(
-    scout: Scout, *, concurrency: int, grace_seconds: float, until_idle: bool, idle_hours: float
+    scout: Scout,
+    *,
+    concurrency: int,
+    grace_seconds: float,
+    slice_minutes: float,
+    until_idle: bool,
+    idle_hours: float,
 ) -> None:
     """Take runs from the queue and keep the schedule; any number, on any number of machines."""
     from scout_control.worker import working  # noqa: PLC0415 - takes a moment to load
@@ -161,6 +174,7 @@ def worker(
         working.Options(
             concurrency=concurrency,
             grace_seconds=grace_seconds,
+            slice_of_time=timedelta(minutes=slice_minutes),
             idle=timedelta(hours=idle_hours),
             until_idle=until_idle,
         ),

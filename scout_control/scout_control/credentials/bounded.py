@@ -84,9 +84,9 @@ class _HttpsPool(HTTPSConnectionPool):
 class Bounded(HTTPAdapter):
     """An adapter whose answers are whole when they are given, or are refused."""
 
-    def __init__(self, seconds: float = LONGEST_SECONDS) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
-        self._seconds = seconds
+        self._seconds = LONGEST_SECONDS if seconds is None else seconds
 
     def init_poolmanager(self, *args: Any, **named: Any) -> None:
         """Let the pool make connections that can be cut."""

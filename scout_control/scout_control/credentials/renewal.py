@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from scout_control.credentials import binding
 from scout_control.credentials.keeping import Owner, refuse, replace
@@ -27,7 +28,6 @@ from scout_control.store.models import Credential, Dataset, ProjectSource, Sourc
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
-    from datetime import datetime
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -40,13 +40,20 @@ LONGEST_REVOCATION_SECONDS = 30.0
 
 
 def expiring(session: Session, now: datetime) -> Sequence[uuid.UUID]:
-    """Return the logins whose token should be renewed now."""
+    """Return the logins whose token should be renewed now, the owners in turn.
+
+    Of an owner's those come first that were not tried for the longest: what failed goes last.
+    """
+    owner = (Credential.user_id, Credential.project_id)
+    turn = func.row_number().over(partition_by=owner, order_by=Credential.updated_at)
     return session.scalars(
-        select(Credential.id).where(
+        select(Credential.id)
+        .where(
             Credential.is_valid,
             Credential.kind == OAUTH,
             Credential.token_expires_at <= now + RENEW_TOKENS_BEFORE,
         )
+        .order_by(turn, Credential.updated_at)
     ).all()
 
 
@@ -75,7 +82,8 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
             return "refused"
         except ControlError as error:
             with store.begin() as session:
-                session.get_one(Credential, credential_id).last_error = error.cause
+                failed = session.get_one(Credential, credential_id)
+                failed.last_error, failed.updated_at = error.cause, datetime.now(UTC)
                 names = audit.of_owner(found.source, found.project_id, found.user_id)
                 audit.record(
                     session, "not renewed", "credential", found.id, **names, reason=error.cause

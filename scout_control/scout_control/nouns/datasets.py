@@ -11,7 +11,7 @@ from scout_control.nouns import views
 from scout_control.provision import let_read
 from scout_control.rules.plain import plain
 from scout_control.store import audit, datasets, lookups, metadata, runs
-from scout_control.worker import reading, upkeep
+from scout_control.worker import deleting, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,7 +115,7 @@ class Datasets:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
         with audit.refusals(self._site.store, "dataset", dataset.id, **names):
-            upkeep.drop(self._site, dataset.id, force=force)
+            deleting.drop(self._site, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
         """Remember that a dataset is in use.

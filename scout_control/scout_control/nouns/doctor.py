@@ -9,19 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
 import psycopg
 import requests
+from psycopg import sql
 from sqlalchemy import select
 
-from scout_control.errors import ControlError
+from scout_control.credentials import bounded
+from scout_control.errors import ControlError, ServerError
 from scout_control.nouns import servers
 from scout_control.nouns.audit import Audit
 from scout_control.nouns.views import Finding
 from scout_control.provision import connect
-from scout_control.store import lookups, migrate
+from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
-from scout_control.worker import mixing, rotation
+from scout_control.worker import dropping, holders, mixing, retiring, rotation
 from scout_control.worker.site import Site
 
 OLDEST_POSTGRES = 140000
@@ -41,6 +45,10 @@ SCHEMAS = """
 
 
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
+MAY_END = """
+    SELECT rolsuper OR pg_has_role('pg_signal_backend', 'USAGE')
+      FROM pg_roles WHERE rolname = current_user
+"""
 
 
 def examine() -> list[Finding]:
@@ -116,6 +124,49 @@ def _secrets(site: Site) -> Iterator[Finding]:
         remedy="Add the key they were stored under to the keys, or connect again."
         if closed
         else "",
+    )
+
+
+def deletions(site: Site) -> Iterator[Finding]:
+    """Look for data and roles that are to be removed and could not be."""
+    with site.store.begin() as session:
+        ids = datasets.unremoved(session)
+        found = session.scalars(select(Dataset).where(Dataset.id.in_(ids))).all()
+    for dataset in found:
+        finding = f"the data of {lookups.path(dataset)} is there still: {dataset.sync_error}"
+        yield Finding(
+            check="deletion",
+            is_well=False,
+            finding=finding,
+            remedy="It is tried again every minute; "
+            f"or at once: scout datasets drop {quote(lookups.path(dataset))}",
+        )
+    for url in sorted(site.server_urls()):
+        with suppress(psycopg.OperationalError, ServerError), holders.connected(url) as connection:
+            yield _ending(connection)
+            yield from map(_left_role, retiring.left(connection))
+
+
+def _ending(connection: psycopg.Connection[Any]) -> Finding:
+    able = connection.execute(MAY_END).fetchone() == (True,)
+    name, role = connection.info.dbname, connection.info.user
+    finding = "may" if able else "may not"
+    return Finding(
+        check="deletion",
+        is_well=True,  # without the right only the data that somebody holds stays
+        finding=f"{finding} end sessions in {name} that hold what is to be dropped",
+        remedy="" if able else f"Run as superuser: {dropping.grant(role)}",
+    )
+
+
+def _left_role(left: retiring.LeftRole) -> Finding:
+    where = ", ".join(left.databases) or "no database that is known"
+    name = sql.Identifier(left.name).as_string(None)
+    return Finding(
+        check="deletion",
+        is_well=False,
+        finding=f"the role {left.name} of data that was removed owns something in {where}",
+        remedy=f"Run there as superuser: DROP OWNED BY {name}; it is tried again every day.",
     )
 
 
@@ -207,7 +258,8 @@ def _sources(site: Site) -> Iterator[Finding]:
         if not url:
             continue
         try:
-            requests.head(url, timeout=TIMEOUT, allow_redirects=False)
+            with bounded.session() as session:
+                session.head(url, timeout=TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
             yield Finding(
                 check=f"source {source.name}",
@@ -266,6 +318,7 @@ CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
     ("store", _store),
     ("secrets", _secrets),
     ("dataset schemas", _schemas),
+    ("deletion", deletions),
     ("readers", _readers),
     ("mixed readers", _mixed_readers),
     ("connections", _connections),

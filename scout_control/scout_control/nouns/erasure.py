@@ -15,7 +15,7 @@ from scout_control.errors import ControlError, SettingsError
 from scout_control.nouns import views
 from scout_control.rules.plain import plain
 from scout_control.store import audit, lookups, runs
-from scout_control.worker import belongings, erasing, places, traces
+from scout_control.worker import belongings, dropping, erasing, traces
 from scout_control.worker.belongings import Names
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ class Erasure:
     def _dependents(self, dataset: Dataset) -> list[str]:
         try:
             url = self._site.server_url_of(dataset)
-            with provision.connect(url) as connection, connection.cursor() as cursor:
-                return places.dependents(cursor, dataset.schema_name)
+            with provision.connect(url) as connection:
+                return dropping.dependents(connection, dataset.schema_name)
         except ControlError:
             return []
 

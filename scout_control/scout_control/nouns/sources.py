@@ -15,7 +15,7 @@ from scout_control.nouns.configs import check_config, check_interval, check_url
 from scout_control.store import audit, lookups, metadata, models
 from scout_control.store.datasets import withdraw
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
-from scout_control.worker import executing, preparing, upkeep
+from scout_control.worker import deleting, executing, preparing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -222,7 +222,7 @@ class Sources:
         if not drop:
             return
         for dataset in datasets:
-            upkeep.drop(self._site, dataset.id)
+            deleting.drop(self._site, dataset.id)
         with self._site.store.begin() as session:
             ids = [dataset.id for dataset in datasets]
             session.execute(delete(Run).where(Run.dataset_id.in_(ids)))

@@ -16,6 +16,13 @@ MOST_DEATHS = 5
 LONGEST_PAUSE = timedelta(days=7)
 """A source that asks for a longer wait is asked again after this one."""
 KEEP_HISTORY = timedelta(days=90)
+GRACE_OF_READERS = timedelta(seconds=60)
+"""How long sessions may hold data that is to be dropped, from when access was taken away."""
+LOCK_WAIT = timedelta(seconds=3)
+"""How long a statement waits for a lock; autovacuum gives way after ``deadlock_timeout``, 1 s."""
+STATEMENT_LIMIT = timedelta(minutes=5)
+ROUND_LIMIT = timedelta(minutes=5)
+"""How long one round of upkeep begins new work; the next one goes on with what it left."""
 # Answers of a token endpoint after which only a person can help; anything else may pass.
 FINAL_REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.naming import Dataset as Names
@@ -18,8 +18,8 @@ from scout_control.store.models import Dataset, Installation, ProjectSource
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Select
-    from sqlalchemy.orm import Session
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.orm import InstrumentedAttribute, Session
 
 # Never waits: what is locked is left to the next time.
 COLLECT = text("""
@@ -39,6 +39,7 @@ COLLECT = text("""
               FROM free JOIN gone USING (schema_name) GROUP BY free.id) AS found
      WHERE dataset.id = found.id
 """)
+UNREMOVED = "Its data is being removed."
 REFRESHED = (DatasetStatus.PENDING, DatasetStatus.READY, DatasetStatus.ERROR)
 
 
@@ -94,7 +95,10 @@ def withdraw(dataset: Dataset) -> None:
 
 
 def due(now: datetime) -> Select[tuple[uuid.UUID]]:
-    """Return the statement that finds datasets that should run now, the longest due first."""
+    """Return the statement that finds datasets that should run now, the owners in turn.
+
+    The dataset of an owner that is due the longest is their first one; and so are those of others.
+    """
     return (
         select(Dataset.id)
         .join(Dataset.project_source)
@@ -104,20 +108,59 @@ def due(now: datetime) -> Select[tuple[uuid.UUID]]:
             ~Dataset.is_paused,
             ProjectSource.is_active,
         )
-        .order_by(Dataset.next_sync_at)
+        .order_by(*_in_turn(Dataset.next_sync_at))
     )
 
 
 def idle(session: Session, untouched_since: datetime) -> Sequence[uuid.UUID]:
-    """Return datasets that seem unused; whoever drops one looks again."""
+    """Return datasets that seem unused, the owners in turn; whoever drops one looks again."""
     return session.scalars(
         select(Dataset.id)
+        .join(Dataset.project_source)
         .where(
             Dataset.last_activity_at <= untouched_since,
             Dataset.status.in_(dataset_before(DatasetStatus.EXPIRED)),
         )
-        .order_by(Dataset.last_activity_at)
+        .order_by(*_in_turn(Dataset.last_activity_at))
     ).all()
+
+
+def unremoved(session: Session) -> Sequence[uuid.UUID]:
+    """Return expired datasets whose data may still be there, those first that waited longest."""
+    return session.scalars(
+        select(Dataset.id)
+        .join(Dataset.project_source)
+        .where(Dataset.status == DatasetStatus.EXPIRED, Dataset.sync_error.is_not(None))
+        .order_by(*_in_turn(Dataset.updated_at))
+    ).all()
+
+
+def expire(session: Session, dataset_id: uuid.UUID) -> bool:
+    """Let a dataset hold no data from now on; tell whether it did before.
+
+    Until ``removed`` says otherwise its data may still be there, and ``sync_error`` says so.
+    """
+    return move(
+        session,
+        dataset_id,
+        DatasetStatus.EXPIRED,
+        next_sync_at=None,
+        last_sync_at=None,
+        row_counts={},
+        sync_error=UNREMOVED,
+        failures=0,
+    )
+
+
+def removed(session: Session, dataset_id: uuid.UUID, trouble: str | None = None) -> bool:
+    """Remember that the data of an expired dataset was removed, or what was in the way."""
+    done = session.scalar(
+        update(Dataset)
+        .where(Dataset.id == dataset_id, Dataset.status == DatasetStatus.EXPIRED)
+        .values(sync_error=trouble, updated_at=func.now())
+        .returning(Dataset.id)
+    )
+    return done is not None
 
 
 def lock(session: Session, dataset_id: uuid.UUID) -> Dataset | None:
@@ -163,3 +206,10 @@ def of_owner(session: Session, project_id: str | None, user_id: str | None) -> S
     if user_id is not None:
         statement = statement.where(Dataset.user_id.is_(None) | (Dataset.user_id == user_id))
     return session.scalars(statement).all()
+
+
+def _in_turn(moment: InstrumentedAttribute[Any]) -> tuple[ColumnElement[Any], ...]:
+    """Order datasets, joined with their link, so that each owner's k-th comes in round k."""
+    owner = (Dataset.user_id, case((Dataset.user_id.is_(None), ProjectSource.project_id)))
+    turn = func.row_number().over(partition_by=owner, order_by=moment)
+    return (turn, moment.expression)

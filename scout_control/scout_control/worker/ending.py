@@ -36,6 +36,8 @@ NOT_COUNTED = (
     "What the run loaded could not be counted: the tables of the dataset schema are not as the "
     "target makes them, or could not be read. See the log."
 )
+WORKED_SECONDS = "worked_seconds"
+"""How long the attempts took that were handed back, in the result of a run that has not ended."""
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
@@ -86,11 +88,18 @@ def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) 
     """Give a run back to the queue; tell whether it was ours to give."""
     now = datetime.now(UTC)
     with site.store.begin() as session:
-        is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None)
+        worked = run.result.get(WORKED_SECONDS, 0) + (now - run.updated_at).total_seconds()
+        result = {**run.result, WORKED_SECONDS: round(worked, 1)}
+        is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None, result=result)
         if is_ours:
             queue.defer(site.store, session, run.id, now + wait if wait else None)
             _record(session, "handed back", run)
     return is_ours
+
+
+def seconds_left(run: Run, timeout: float) -> float:
+    """Return how long an attempt may take, of what all attempts at its run may take together."""
+    return max(timeout - float(run.result.get(WORKED_SECONDS, 0)), 1.0)
 
 
 def settle(session: Session, dataset: Dataset) -> None:

@@ -27,7 +27,7 @@ from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import holding, of_dataset
 from scout_control.store.models import Base, Credential, Dataset, Run, Touch
-from scout_control.worker import belongings, executing, places, planning, traces, upkeep
+from scout_control.worker import belongings, deleting, executing, places, planning, traces
 from scout_control.worker.preparing import LOGIN_DIRECTORY
 
 if TYPE_CHECKING:
@@ -180,9 +180,10 @@ def _drop(site: Site, dataset: Dataset, removal: Removal) -> None:
         _forget_logins_of_runs(ids)
         with site.store.begin() as session:
             locked = datasets.lock(session, dataset.id)
-            if locked is None:
-                return
-            upkeep.drop_locked(session, site, locked, force=True, reason="purged")
+        if locked is None:
+            return
+        deleting.patiently(lambda: deleting.remove(site, locked, force=True, reason="purged"))
+        with site.store.begin() as session:
             ids = [str(run) for run in session.scalars(_runs_of(dataset))]
             jobs = session.execute(JOBS, {"runs": ids}).all()
             session.execute(delete(Run).where(Run.dataset_id == dataset.id))

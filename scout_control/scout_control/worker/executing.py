@@ -31,7 +31,7 @@ from scout_control.store import audit, lookups, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
 from scout_control.worker import counting, ending, places, preparing, queue
 from scout_control.worker.ending import Facts
-from scout_control.worker.watching import Reason, Watch
+from scout_control.worker.watching import HANDED_BACK, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,9 @@ class Caller:
     early: bool = False
     """Take a paused run before its time."""
     timeout: float = LONGEST_RUN_SECONDS
+    """Of all attempts at a run together."""
+    slice_of_time: timedelta | None = None
+    """How long it may keep a lane that other owners wait for."""
     log_file: Path | None = None
     """Where all that Meltano and its plugins say is kept."""
 
@@ -116,6 +119,7 @@ def execute(site: Site, run_id: uuid.UUID, caller: Caller) -> Run | None:
             run = runs.claim(session, run_id, caller.name, datetime.now(UTC), early=caller.early)
         if run is None:
             return None
+        caller = replace(caller, timeout=ending.seconds_left(run, caller.timeout))
         _attempt(site, run, caller, locks)
         with site.store.begin() as session:
             return lookups.run(session, str(run_id))
@@ -190,6 +194,7 @@ def _load(
     meltano = MeltanoRun(pipeline, attempts(run)[-1])
     watch = Watch(site, locks, run.id, meltano, caller.name)
     watch.keep(preparation.login, preparation.credential_file)
+    watch.share(caller.slice_of_time)
     told = preparation.source_type.label
     caller.on_step(Step(phase=Phase.DISCOVERING, message=f"Discovering {told}"))
     ended = _follow(meltano, watch, caller, told, has_transforms=bool(transforms))
@@ -227,7 +232,7 @@ def _follow(
 
 def _is_ours_to_end(site: Site, run: Run, caller: Caller, watch: Watch) -> bool:
     """Tell whether a run came to its own end; give back one that was stopped."""
-    if watch.reason is Reason.STOPPED:
+    if watch.reason in HANDED_BACK:
         ending.hand_back(site, run, caller.name)
     return watch.reason is None
 

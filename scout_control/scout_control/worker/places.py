@@ -1,4 +1,4 @@
-"""The dataset schema of a dataset: made before each run, dropped when nobody uses it.
+"""The dataset schema of a dataset, made before each run; ``dropping`` drops it.
 
 Whoever calls holds the dataset's lock: sessions of its writer that are still there are left over
 from a worker that died or was cut off, and are ended.
@@ -7,18 +7,19 @@ from a worker that died or was cut off, and are ended.
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
 from scout_control import provision as provisioning
-from scout_control.errors import ConflictError, ControlError, OwnershipError, ServerError
-from scout_control.rules.naming import is_owner, query_role, reader_role, writer_role
+from scout_control.errors import ControlError, ServerError
+from scout_control.rules.naming import query_role, writer_role
 from scout_control.store.datasets import names
 from scout_control.store.locks import GRANTS, alone
 from scout_control.store.models import SCHEMA
+from scout_control.worker import retiring
 from scout_control.worker.site import MELTANO_SCHEMA
 
 if TYPE_CHECKING:
@@ -38,28 +39,6 @@ LET_TOUCH = (
     "GRANT USAGE ON SCHEMA {store} TO {reader}",
     "GRANT EXECUTE ON FUNCTION {store}.touch(text) TO {reader}",
 )
-# Relations, functions and types elsewhere that hang on something in this schema.
-DEPENDENTS = """
-    SELECT DISTINCT format('%%I.%%I', outer_space.nspname, dependent.relname)
-      FROM pg_depend
-      JOIN pg_rewrite ON pg_rewrite.oid = pg_depend.objid
-      JOIN pg_class AS dependent ON dependent.oid = pg_rewrite.ev_class
-      JOIN pg_namespace AS outer_space ON outer_space.oid = dependent.relnamespace
-      JOIN pg_class AS inner_one ON inner_one.oid = pg_depend.refobjid
-      JOIN pg_namespace AS inner_space ON inner_space.oid = inner_one.relnamespace
-     WHERE pg_depend.classid = 'pg_rewrite'::regclass
-       AND pg_depend.refclassid = 'pg_class'::regclass
-       AND inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
-    UNION
-    SELECT format('%%I.%%I', outer_space.nspname, dependent.relname)
-      FROM pg_constraint
-      JOIN pg_class AS dependent ON dependent.oid = pg_constraint.conrelid
-      JOIN pg_namespace AS outer_space ON outer_space.oid = dependent.relnamespace
-      JOIN pg_class AS inner_one ON inner_one.oid = pg_constraint.confrelid
-      JOIN pg_namespace AS inner_space ON inner_space.oid = inner_one.relnamespace
-     WHERE inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
-    ORDER BY 1
-"""
 FORGET_STATE = (
     "DELETE FROM {meltano}.state WHERE right(state_id, length(%(end)s)) = %(end)s",
     "DELETE FROM {meltano}.runs WHERE right(job_name, length(%(end)s)) = %(end)s",
@@ -126,6 +105,7 @@ def _admit_readers(site: Site, server_url: str, dataset: Dataset, place: Place) 
     try:
         with _cursor(server_url) as cursor:
             cursor.execute(provisioning.LEFT_OVER, [place.writer])
+            retiring.bring_back(cursor.connection, names(dataset))
             if site.is_in_store(dataset):
                 _let_touch(site, cursor, place.reader)
             cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [query_role(place.schema)])
@@ -155,71 +135,17 @@ def forget_state(site: Site, schema: str) -> None:
     """Let the next load of a dataset begin from the start; committed before anything is dropped.
 
     A place without state is read anew; state without a place would lose rows for good.
-    """
-    with _cursor(site.store.driver_url) as cursor:
-        for statement in FORGET_STATE:
-            composed = sql.SQL(statement).format(meltano=sql.Identifier(MELTANO_SCHEMA))
-            cursor.execute(composed, {"end": f":{schema}"})
-
-
-def drop(site: Site, dataset: Dataset, *, force: bool = False) -> None:
-    """Drop a dataset schema and its roles, and the state that belongs to it.
 
     Raises:
-        ConflictError: Something outside depends on it, and ``force`` is not given.
-        OwnershipError: A schema of that name is there and is not this dataset's.
+        ServerError: The store does not answer, or somebody holds that state.
     """
-    forget_state(site, dataset.schema_name)
     try:
-        with ExitStack() as at_the_end:
-            cursor = at_the_end.enter_context(_cursor(site.server_url_of(dataset)))
-            _drop_schema(cursor, dataset, force=force)
-            at_the_end.enter_context(alone(site.store, GRANTS))
-            _drop_roles(cursor, dataset.schema_name)
-            cursor.connection.commit()
+        with _cursor(site.store.driver_url) as cursor:
+            for statement in FORGET_STATE:
+                composed = sql.SQL(statement).format(meltano=sql.Identifier(MELTANO_SCHEMA))
+                cursor.execute(composed, {"end": f":{schema}"})
     except psycopg.Error as error:
-        raise ServerError(
-            f"Postgres did not drop {dataset.schema_name} "
-            f"({type(error).__name__}, SQLSTATE {error.sqlstate}).",
-            "It is tried again; see the server's log.",
-        ) from None
-
-
-def dependents(cursor: Cursor[Any], schema: str) -> list[str]:
-    """Return what outside of a schema hangs on it."""
-    cursor.execute(DEPENDENTS, {"schema": schema})
-    return [name for (name,) in cursor.fetchall()]
-
-
-def _drop_schema(cursor: Cursor[Any], dataset: Dataset, *, force: bool) -> None:
-    schema = dataset.schema_name
-    cursor.execute(
-        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
-        [schema],
-    )
-    found = cursor.fetchone()
-    if found and not is_owner(found[0], dataset.owner):
-        raise OwnershipError(
-            f"The schema {schema} belongs to another owner.", "Nothing was dropped."
-        )
-    if found and not force and (hanging := dependents(cursor, schema)):
-        raise ConflictError(
-            f"{', '.join(hanging)} would be dropped together with {schema}.",
-            "Drop them first, or use --force.",
-        )
-    cursor.execute(provisioning.LEFT_OVER, [writer_role(schema)])
-    cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
-
-
-def _drop_roles(cursor: Cursor[Any], schema: str) -> None:
-    """Drop the roles of a dataset; one at a time, for their grants change the same rows."""
-    for role in (writer_role(schema), query_role(schema), reader_role(schema)):
-        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
-        if cursor.fetchone() is not None:
-            name = sql.Identifier(role)
-            cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
-            cursor.execute(sql.SQL("DROP OWNED BY {}").format(name))
-            cursor.execute(sql.SQL("DROP ROLE {}").format(name))
+        raise ServerError.of_postgres(error, error.sqlstate) from None
 
 
 @contextmanager

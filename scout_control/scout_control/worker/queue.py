@@ -3,6 +3,9 @@
 A job only says "look at this run": the run's own status decides whether there is anything to do, so
 that a job that comes twice, or late, or to a worker that dies, does no harm. Jobs are queued in the
 transaction that queues their runs.
+
+Owners take turns: the k-th run of an owner that waits comes after the k-th of each other one; see
+``turns``.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from sqlalchemy import text
 from scout_control.provision import options
 from scout_control.rules import sessions
 from scout_control.store.database import driver_connection
+from scout_control.worker import turns
 
 if TYPE_CHECKING:
     import uuid
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 
 RUNS, UPKEEP = "runs", "upkeep"
 RUN = "run"
-URGENT, ORDINARY = 10, 0
 OLD_JOBS = text("""
     DELETE FROM scout_control.procrastinate_jobs
      WHERE status NOT IN ('todo', 'doing')
@@ -64,25 +67,25 @@ def connector(store: Store, **pool: Any) -> PsycopgConnector:
 
 
 def defer(store: Store, session: Session, run_id: uuid.UUID, at: datetime | None = None) -> None:
-    """Ask for a run to be looked at, now or at a moment; once is enough."""
+    """Ask for a run to be looked at, now or at a moment, in its owner's turn; once is enough."""
     from procrastinate.exceptions import AlreadyEnqueued  # noqa: PLC0415 - takes a moment to load
 
     try:
         with session.begin_nested():
-            _manager(store).defer_job(
-                job=_job(run_id, URGENT, at), connection=driver_connection(session)
-            )
+            _manager(store).defer_job(job=_job(run_id, at), connection=driver_connection(session))
     except AlreadyEnqueued:
         return
+    turns.take(session, run_id)
 
 
 def defer_all(
     store: Store, session: Session, runs: Iterable[tuple[uuid.UUID, datetime | None]]
 ) -> None:
-    """Ask for many new runs to be looked at."""
-    jobs = [_job(run_id, ORDINARY, at) for run_id, at in runs]
+    """Ask for many new runs to be looked at, the owners in turn."""
+    jobs = [_job(run_id, at) for run_id, at in runs]
     if jobs:
         _manager(store).batch_defer_jobs(jobs=jobs, connection=driver_connection(session))
+        turns.take(session)
 
 
 def waiting(session: Session) -> set[str]:
@@ -109,7 +112,7 @@ def _manager(store: Store) -> JobManager:
     return JobManager(connector(store))
 
 
-def _job(run_id: uuid.UUID, priority: int, at: datetime | None) -> Job:
+def _job(run_id: uuid.UUID, at: datetime | None) -> Job:
     from procrastinate.jobs import Job  # noqa: PLC0415 - takes a moment to load
 
     return Job(
@@ -118,7 +121,7 @@ def _job(run_id: uuid.UUID, priority: int, at: datetime | None) -> Job:
         task_name=RUN,
         lock=None,
         queueing_lock=f"{RUN} {run_id}",
-        priority=priority,
+        priority=0,
         scheduled_at=at,
         task_kwargs={"run_id": str(run_id)},
     )

@@ -108,6 +108,12 @@ class Site:
             login["password"],
         )
 
+    def server_urls(self) -> set[str]:
+        """Return the URLs of all databases that dataset schemas may live in."""
+        with self.store.begin() as session:
+            found = session.scalars(select(Connection)).all()
+        return {self.store.driver_url, *map(self.server_url, found)}
+
     def server_url_of(self, dataset: Dataset) -> str:
         """Return the URL of the database that a dataset lives in."""
         return self.server_url(dataset.project_source.project.connection)

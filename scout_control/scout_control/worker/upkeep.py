@@ -7,23 +7,27 @@ statement, by whoever acts on it.
 from __future__ import annotations
 
 import logging
-import shutil
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 from sqlalchemy import select
 
 from scout_control.credentials import renewal
-from scout_control.errors import ConflictError, ControlError
+from scout_control.errors import ControlError
 from scout_control.rules import expiry, schedule
 from scout_control.rules.runs import DatasetStatus, RunStatus, dataset_before
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import holding, of_dataset
 from scout_control.store.models import Dataset, Run
-from scout_control.worker import places, queue, salvage
+from scout_control.worker import deleting, places, queue, salvage, turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import Session
 
     from scout_control.worker.site import Site
@@ -32,6 +36,12 @@ log = logging.getLogger(__name__)
 
 JOB_IS_LOST_AFTER = timedelta(seconds=60)
 DIED = "The worker died or was cut off."
+RENEWALS_AT_ONCE = 8
+
+
+def never() -> bool:
+    """Tell that nothing asks to stop."""
+    return False
 
 
 def start_due(site: Site, now: datetime) -> int:
@@ -116,90 +126,80 @@ def ask_again(site: Site, now: datetime) -> int:
         lost = [run for run in waiting if str(run) not in known]
         for run in lost:
             queue.defer(site.store, session, run)
+        turns.take(session)
     return len(lost)
 
 
-def expire(site: Site, now: datetime, idle: timedelta) -> int:
-    """Drop the data of datasets that nobody used for ``idle``; return how many."""
+def expire(
+    site: Site, now: datetime, idle: timedelta, should_stop: Callable[[], bool] = never
+) -> int:
+    """Drop the data of datasets that nobody used for ``idle``; return how many.
+
+    Datasets that expired before and whose data could not be removed are tried again.
+    """
     with site.store.begin() as session:
         datasets.collect_touches(session)
-        found = datasets.idle(session, now - idle)
-    return sum(_expire(site, dataset_id, now, idle) for dataset_id in found)
+        found = [*datasets.idle(session, now - idle), *datasets.unremoved(session)]
+
+    def is_over(session: Session, dataset: Dataset) -> bool:
+        return _is_over(session, dataset, now, idle)
+
+    is_late = _deadline(should_stop)
+    return sum(_expire(site, each, is_over) for each in found if not is_late())
 
 
-def _expire(site: Site, dataset_id: uuid.UUID, now: datetime, idle: timedelta) -> bool:
-    """Drop one dataset's data, if it is still unused now that nobody can touch it."""
-    with holding(site.store, of_dataset(dataset_id)) as is_free:
-        if not is_free:
-            return False
-        try:
-            with site.store.begin() as session:
-                dataset = datasets.lock(session, dataset_id)
-                datasets.collect_touches(session)
-                if dataset is None or not _is_over(session, dataset, now, idle):
-                    return False
-                drop_locked(session, site, dataset)
-        except ControlError as error:
-            log.warning("not_expired dataset=%s: %s", dataset_id, error)
-            return False
-    return True
+_told: dict[uuid.UUID, str] = {}
+"""Why a dataset could not be dropped, as it was logged last: each minute it is tried again."""
+
+
+def _expire(site: Site, dataset_id: uuid.UUID, is_over: Callable[[Session, Dataset], bool]) -> bool:
+    """Drop one dataset's data, if it is still to go now that nobody can touch it."""
+    try:
+        return deleting.attempt(site, dataset_id, is_over, reason="expired")
+    except (ControlError, psycopg.Error) as error:
+        told = str(error) if isinstance(error, ControlError) else type(error).__name__
+        if _told.get(dataset_id) != told:
+            log.warning("not_expired dataset=%s: %s", dataset_id, told)
+        _told[dataset_id] = told
+        return False
 
 
 def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta) -> bool:
+    """Return whether a dataset's data is to go: unused, or left from an earlier attempt."""
+    if runs.alive(session, dataset.id) is not None:
+        return False
+    if dataset.status == DatasetStatus.EXPIRED:
+        return dataset.sync_error is not None
+    datasets.collect_touches(session)
     session.refresh(dataset, ["last_activity_at"])
-    return (
-        dataset.status in dataset_before(DatasetStatus.EXPIRED)
-        and expiry.is_inactive(dataset.last_activity_at, idle, now)
-        and runs.alive(session, dataset.id) is None
+    return dataset.status in dataset_before(DatasetStatus.EXPIRED) and expiry.is_inactive(
+        dataset.last_activity_at, idle, now
     )
 
 
-def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
-    """Drop a dataset's data now.
-
-    Raises:
-        ConflictError: A run is in progress, or something outside depends on the data.
-    """
-    with holding(site.store, of_dataset(dataset_id)) as is_free, site.store.begin() as session:
-        dataset = datasets.lock(session, dataset_id)
-        if not is_free or dataset is None or runs.alive(session, dataset_id) is not None:
-            raise ConflictError(
-                "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
-            )
-        drop_locked(session, site, dataset, force=force, reason="dropped")
-
-
-def drop_locked(
-    session: Session,
-    site: Site,
-    dataset: Dataset,
-    *,
-    force: bool = False,
-    reason: str = "expired",
-) -> None:
-    """Drop the data of a dataset that is locked, and say so in the same transaction."""
-    places.drop(site, dataset, force=force)
-    shutil.rmtree(site.dbt_folder(dataset.schema_name), ignore_errors=True)
-    datasets.move(
-        session,
-        dataset.id,
-        DatasetStatus.EXPIRED,
-        next_sync_at=None,
-        last_sync_at=None,
-        row_counts={},
-        sync_error=None,
-        failures=0,
-    )
-    names = audit.of_dataset(dataset)
-    audit.record(session, reason, "dataset", dataset.id, **names, forced=force)
-
-
-def renew_tokens(site: Site, now: datetime) -> dict[str, int]:
-    """Renew tokens that end within the hour; return how many ended how."""
+def renew_tokens(
+    site: Site, now: datetime, should_stop: Callable[[], bool] = never
+) -> dict[str, int]:
+    """Renew tokens that end within the hour, several at once; return how many ended how."""
     with site.store.begin() as session:
         found = renewal.expiring(session, now)
-    outcomes = [renewal.renew(site.store, site.keyring, site.plugins, each) for each in found]
+
+    is_late = _deadline(should_stop)
+
+    def renew(credential_id: uuid.UUID) -> str:
+        if is_late():
+            return "left"
+        return renewal.renew(site.store, site.keyring, site.plugins, credential_id)
+
+    with ThreadPoolExecutor(RENEWALS_AT_ONCE, "renew") as pool:
+        outcomes = list(pool.map(renew, found))
     return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
+
+
+def _deadline(should_stop: Callable[[], bool]) -> Callable[[], bool]:
+    """Return what tells whether a round must begin nothing new: what it leaves is for the next."""
+    until = time.monotonic() + expiry.ROUND_LIMIT.total_seconds()
+    return lambda: should_stop() or time.monotonic() > until
 
 
 def end_logins(site: Site) -> int:
@@ -236,4 +236,5 @@ def tick(site: Site, idle: timedelta) -> dict[str, int]:
     }
     purge(site, now)
     end_logins(site)
+    deleting.remove_roles(site)
     return done

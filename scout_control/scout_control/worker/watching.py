@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from scout_control import scratch
 from scout_control.credentials import keeping
 from scout_control.errors import ControlError
 from scout_control.rules.expiry import ALONE_AFTER, SIGN_OF_LIFE
+from scout_control.rules.fairness import ASK_AGAIN
 from scout_control.rules.runs import Phase
+from scout_control.worker import turns
 
 if TYPE_CHECKING:
     import uuid
@@ -48,6 +51,11 @@ class Reason(StrEnum):
     MOVED = "somebody cancelled it or took it over"
     ALONE = "the store could not be reached"
     STOPPED = "the worker was told to stop"
+    YIELDED = "it had its slice of time, and other owners wait for a lane"
+
+
+HANDED_BACK = frozenset({Reason.STOPPED, Reason.YIELDED})
+"""What ends a run only for now."""
 
 
 class Watch:
@@ -65,6 +73,8 @@ class Watch:
         self._login: keeping.Login | None = None
         self._credential_file: Path | None = None
         self._should_stop: Callable[[], bool] = lambda: False
+        self._slice: timedelta | None = None
+        self._ask_at = 0.0
         self._over = threading.Event()
         self._reached_at = time.monotonic()
         self._thread = threading.Thread(target=self._watch, name="watch")
@@ -73,6 +83,7 @@ class Watch:
         """Return a watch over what Meltano runs next of the same run."""
         following = Watch(self._site, self._locks, self._run_id, run, self._worker)
         following.progress = self.progress
+        following._slice, following._ask_at = self._slice, self._ask_at
         return following
 
     def keep(self, login: keeping.Login, credential_file: Path | None) -> None:
@@ -82,6 +93,11 @@ class Watch:
     def stop_when(self, should_stop: Callable[[], bool]) -> None:
         """End the run when this says so."""
         self._should_stop = should_stop
+
+    def share(self, slice_of_time: timedelta | None) -> None:
+        """End the run after this time when others wait for its lane; never when it is nothing."""
+        self._slice = slice_of_time
+        self._ask_at = time.monotonic() + (slice_of_time or timedelta()).total_seconds()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -115,6 +131,8 @@ class Watch:
         try:
             if not self._beat():
                 return Reason.MOVED
+            if self._is_wanted():
+                return Reason.YIELDED
         except psycopg.Error:
             if not self._locks.regain():
                 alone = time.monotonic() - self._reached_at
@@ -131,6 +149,14 @@ class Watch:
             "worker": self._worker,
         }
         return bool(self._locks.execute(BEAT, facts))
+
+    def _is_wanted(self) -> bool:
+        """Tell whether others wait for the lane of this run, which has had it for long enough."""
+        if self._slice is None or time.monotonic() < self._ask_at:
+            return False
+        self._ask_at = time.monotonic() + min(self._slice, ASK_AGAIN).total_seconds()
+        question = turns.question(self._run_id, self._slice)
+        return self._locks.execute(turns.IS_WANTED, question) == [(True,)]
 
     def _keep_login(self) -> bool:
         """Store a login that the tap renewed; tell whether nothing remains to be stored."""

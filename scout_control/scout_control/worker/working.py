@@ -1,7 +1,8 @@
 """A worker: takes runs from the queue, does upkeep, and ends when it is told to.
 
-Runs and upkeep have lanes of their own, so that long loads never keep the schedule waiting. A
-worker outlives restarts of the database; a run that it had to drop is taken over.
+Runs and upkeep have separate lanes, and upkeep has one for each of its rounds: neither long loads
+nor one round that waits for something keep the schedule waiting. A worker outlives restarts of the
+database; a run that it had to drop is taken over.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from scout_control.errors import ControlError
-from scout_control.worker import queue, upkeep
+from scout_control.rules import fairness
+from scout_control.store.locks import holding
+from scout_control.worker import deleting, queue, upkeep
 from scout_control.worker.executing import Caller, caller_name, execute
 
 if TYPE_CHECKING:
@@ -51,9 +55,45 @@ class Options:
     concurrency: int = 2
     grace_seconds: float = 60.0
     """How long runs may go on after the worker was told to end; then they are handed back."""
+    slice_of_time: timedelta = fairness.SLICE
+    """How long a run keeps its lane while other owners wait for one."""
     idle: timedelta = timedelta(hours=24)
     until_idle: bool = False
     """End when the queue is empty."""
+
+
+class Round(Protocol):
+    """What is done again and again."""
+
+    def __call__(
+        self, site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+    ) -> object:
+        """Do it once."""
+
+
+def _plainly(do: Callable[[Site, datetime], object]) -> Round:
+    """Return a round of what needs nothing but the time, and takes none."""
+    return lambda site, now, **_: do(site, now)
+
+
+ROUNDS: dict[str, tuple[str, Round]] = {
+    "take over": (EVERY_MINUTE, _plainly(upkeep.take_over)),
+    "ask again": (EVERY_MINUTE, _plainly(upkeep.ask_again)),
+    "start due": (EVERY_5_MINUTES, _plainly(upkeep.start_due)),
+    "renew tokens": (
+        EVERY_15_MINUTES,
+        lambda site, now, *, options, should_stop: upkeep.renew_tokens(site, now, should_stop),  # noqa: ARG005
+    ),
+    "expire": (
+        EVERY_MINUTE,
+        lambda site, now, *, options, should_stop: upkeep.expire(
+            site, now, options.idle, should_stop
+        ),
+    ),
+    "end logins": (HOURLY, _plainly(lambda site, _now: upkeep.end_logins(site))),
+    "purge": (DAILY, _plainly(upkeep.purge)),
+    "remove roles": (DAILY, _plainly(lambda site, _now: deleting.remove_roles(site))),
+}
 
 
 def work(site: Site, options: Options) -> int:
@@ -84,7 +124,7 @@ class _Working:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + 4))
+        loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + len(ROUNDS) + 4))
         working = asyncio.create_task(self._work())
         is_process = threading.current_thread() is threading.main_thread()
         for signum in (signal.SIGTERM, signal.SIGINT) if is_process else ():
@@ -105,9 +145,10 @@ class _Working:
 
     async def _work_once(self) -> None:
         app = App(connector=queue.connector(self._site.store, **CONNECTIONS))
-        _add_tasks(app, self._site, self._options, self._is_over, self._executing)
+        _add_runs(app, self._site, self._options, self._is_over, self._executing)
+        _add_rounds(app, self._site, self._options, lambda: self._runs_until is not None)
         async with app.open_async():
-            lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, 1)]
+            lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, len(ROUNDS))]
             self._runs_until = None
             self._lanes = [self._lane(app, name, concurrency) for name, concurrency in lanes]
             if self.told_by:
@@ -170,7 +211,7 @@ class _Working:
             lane.stop()
 
 
-def _add_tasks(
+def _add_runs(
     app: App,
     site: Site,
     options: Options,
@@ -182,31 +223,34 @@ def _add_tasks(
         def should_stop() -> bool:
             return context.should_abort() or is_over()
 
-        caller = Caller(name=caller_name(), should_stop=should_stop)
+        caller = Caller(
+            name=caller_name(), should_stop=should_stop, slice_of_time=options.slice_of_time
+        )
         executing.add(caller.name)
         try:
             execute(site, uuid.UUID(run_id), caller)
         finally:
             executing.discard(caller.name)
 
-    rounds: tuple[tuple[str, str, Callable[[datetime], object]], ...] = (
-        ("take over", EVERY_MINUTE, lambda now: upkeep.take_over(site, now)),
-        ("ask again", EVERY_MINUTE, lambda now: upkeep.ask_again(site, now)),
-        ("start due", EVERY_5_MINUTES, lambda now: upkeep.start_due(site, now)),
-        ("renew tokens", EVERY_15_MINUTES, lambda now: upkeep.renew_tokens(site, now)),
-        ("expire", HOURLY, lambda now: upkeep.expire(site, now, options.idle)),
-        ("end logins", HOURLY, lambda _: upkeep.end_logins(site)),
-        ("purge", DAILY, lambda now: upkeep.purge(site, now)),
-    )
-    for name, cron, do in rounds:
-        task = app.task(name=name, queue=queue.UPKEEP, queueing_lock=name)(_round(name, do))
-        app.periodic(cron=cron)(task)
+
+def _add_rounds(app: App, site: Site, options: Options, is_stopping: Callable[[], bool]) -> None:
+    for name, (cron, do) in ROUNDS.items():
+        begin = partial(do, site, options=options, should_stop=is_stopping)
+        task = app.task(name=name, queue=queue.UPKEEP, queueing_lock=name)
+        app.periodic(cron=cron)(task(_round(site, name, begin)))
 
 
-def _round(name: str, do: Callable[[datetime], object]) -> Callable[[int], None]:
+def _round(site: Site, name: str, begin: Callable[[datetime], object]) -> Callable[[int], None]:
+    """Return a round that does nothing while an earlier one of its name is still at work.
+
+    The lock of Procrastinate would last when its worker died.
+    """
+
     def once(timestamp: int) -> None:  # noqa: ARG001 - the moment that it was meant for
         try:
-            do(datetime.now(UTC))
+            with holding(site.store, f"scout round {name}") as is_free:
+                if is_free:
+                    begin(datetime.now(UTC))
         except ControlError as error:
             log.warning("round_failed name=%r: %s", name, error)
 

@@ -1,0 +1,95 @@
+"""A token endpoint that never finishes its answer holds up nobody but its own login."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from procrastinate.jobs import Job
+from scout_control.credentials import bounded, keeping
+from scout_control.credentials.keeping import Owner
+from scout_control.store import lookups
+from scout_control.store.models import Credential
+from scout_control.worker import queue, upkeep
+from sqlalchemy import select
+from support.dripping import dripping
+from support.workers import wait_until, worker
+
+SOON = timedelta(minutes=30)
+FIELDS = {"access_token": "old", "refresh_token": "r-1"}
+
+
+def slow_source(scout, base_url, count=1):
+    """Make a source, and logins of users that end soon."""
+    scout.sources.add("slow", "commcare-connect", base_url=base_url, client_id="c")
+    with scout.site.store.begin() as session:
+        source = lookups.source(session, "slow")
+        for number in range(count):
+            owner = Owner(user_id=f"user-{number}")
+            ends = datetime.now(UTC) + SOON
+            fields = {"fields": FIELDS, "token_expires_at": ends}
+            keeping.save(session, scout.site.keyring, source, owner, "oauth2", **fields)
+
+
+def ask_for(scout, name):
+    """Ask for a round of upkeep, as the clock does."""
+    with scout.site.store.begin() as session:
+        job = Job(
+            id=None,
+            queue=queue.UPKEEP,
+            task_name=name,
+            lock=None,
+            queueing_lock=name,
+            priority=0,
+            scheduled_at=None,
+            task_kwargs={"timestamp": 0},
+        )
+        queue._manager(scout.site.store).defer_job(
+            job=job, connection=queue.driver_connection(session)
+        )
+
+
+@pytest.mark.parametrize("in_head", [False, True])
+def test_an_answer_that_never_ends_is_cut_off(scout, source, connect, in_head, monkeypatch):
+    connect()
+    with scout.site.store.begin() as session:
+        session.scalars(select(Credential)).one().token_expires_at = datetime.now(UTC) + SOON
+    monkeypatch.setattr(bounded, "LONGEST_SECONDS", 2.0)
+    with dripping(in_head=in_head) as server:
+        slow_source(scout, server.url, count=20)
+        outcomes = upkeep.renew_tokens(scout.site, datetime.now(UTC))
+
+    assert outcomes == {"failed": 20, "renewed": 1}
+    assert server.requests == 20
+    slow = [each for each in scout.credentials.list() if each.source == "slow"]
+    assert {each.status for each in slow} == {"connected"}
+    assert {"did not answer" in each.last_error for each in slow} == {True}
+
+
+def test_a_round_that_ends_early_is_gone_on_with_where_it_stopped(scout, monkeypatch):
+    monkeypatch.setattr(bounded, "LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr(upkeep, "RENEWALS_AT_ONCE", 2)
+    with dripping() as server:
+        slow_source(scout, server.url, count=6)
+        left = iter([False] * 2 + [True] * 4 + [False] * 2 + [True] * 4)
+        rounds = [
+            upkeep.renew_tokens(scout.site, datetime.now(UTC), lambda: next(left)) for _ in range(2)
+        ]
+
+    assert rounds == [{"failed": 2, "left": 4}] * 2
+    assert [each.last_error is not None for each in scout.credentials.list()].count(True) == 4
+
+
+def test_the_schedule_goes_on_while_logins_are_renewed_from_a_dripping_server(scout, source):
+    dataset = scout.datasets.ensure("river", source)
+    with dripping() as server, worker(scout.site.settings, stderr=subprocess.DEVNULL):
+        slow_source(scout, server.url, count=20)
+        ask_for(scout, "renew tokens")
+        wait_until(lambda: server.requests)
+        ask_for(scout, "start due")
+        wait_until(lambda: scout.runs.list(dataset=dataset.path))
+        is_renewing = server.requests < 20  # 8 at once, each for a minute
+    [run] = scout.runs.list(dataset=dataset.path)
+
+    assert (run.trigger, is_renewing) == ("schedule", True)
