@@ -338,10 +338,10 @@ def test_a_purge_that_is_killed_anywhere_is_begun_again(toys):
     for schema in names[:2]:
         (toys.settings.home / "dbt" / schema).mkdir(parents=True, exist_ok=True)
     words, kills, told = ("purge", "--user", user, "--yes", "--json"), 0, ""
-    while kills < 60:
+    while kills < 25:
         process = program(toys.settings, *words)
         try:
-            told, said = process.communicate(timeout=0.8 + kills * 0.3)
+            told, said = process.communicate(timeout=0.3 * 1.35**kills)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -68,8 +68,9 @@ class Names:
         """Return patterns of names and texts that control made, wherever they stand."""
         found = [re.escape(name) for name in (*self.schemas, *self.datasets, *self.comments)]
         if self.id is not None:
-            comment = json.dumps([self.kind, self.id])[:-1]
-            found += [re.escape(text) for text in (comment, json.dumps(comment)[1:-1])]
+            # As older versions wrote it into comments; texts in rows and in JSON double quotes.
+            comment = re.escape(json.dumps([self.kind, self.id])[:-1])
+            found.append(comment.replace('"', r"[\\\"]+"))
         return tuple(found)
 
     @cached_property
