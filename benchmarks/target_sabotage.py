@@ -85,7 +85,7 @@ TABLE = (
         "pipeline.py",
         "if stream.held or (part.waits and part.epoch > upto):",
         "if part.waits and part.epoch > upto:",
-        CONTRACT + "held.py::test_a_key_that_appears_in_mid_run_keeps_the_rows_of_before",
+        CONTRACT + "held.py::test_rows_behind_others_that_wait_stay_behind_them",
     ),
     Sabotage(
         "3 readers never see a mixed or empty table",
