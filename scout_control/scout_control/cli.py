@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scout_control import leash
 from scout_control.commands.frame import Commands, json_option
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ COMMANDS = {
 @json_option
 def main() -> None:
     """CommCare data in your own Postgres: who, when, with which login, into which schema."""
+    leash.keep_private()  # it may hold the encryption keys
     for signum in UNWIND:
         signal.signal(signum, _terminated)
 

@@ -3,12 +3,16 @@
 The loader may be given a URL or single settings; dbt knows only single settings, so whoever runs a
 pipeline would have to say everything twice. This turns the one into the other, in the environment.
 Before dbt it generates the models of the dataset schema, after it it describes what is there.
+
+Models are written by people who may not know the passwords of the installation: their Jinja finds
+neither a login nor the password of the database in the environment, in dbt or in its connections.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +21,10 @@ import psycopg2
 import yaml
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from scout_control.modelling import building, catalog, failures
+from scout_control import leash, libpq
+from scout_control.modelling import building, catalog, custom, failures
+from scout_control.rules.surroundings import PROJECT, is_of_dbt
+from scout_control.unnamed_files import unnamed_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,21 +34,12 @@ LOADER = "TARGET_SCOUT_POSTGRES_"
 DATASET_SCHEMA = "SCOUT_DATASET_SCHEMA"
 STREAMS = "SCOUT_LOADED_STREAMS"
 PACKAGES = "SCOUT_GENERATED_PACKAGES"
-PASSWORD = "DBT_ENV_SECRET_PGPASSWORD"  # noqa: S105 - a name; dbt keeps such values out of its logs
-# libpq keyword, setting of the loader, variable that the profile or libpq reads
-CONNECTION = (
-    ("host", "HOST", "PGHOST"),
-    ("port", "PORT", "PGPORT"),
-    ("user", "USER", "PGUSER"),
-    ("password", "PASSWORD", PASSWORD),
-    ("dbname", "DATABASE", "PGDATABASE"),
-    ("sslmode", "SSLMODE", "PGSSLMODE"),
-    ("sslrootcert", "SSLROOTCERT", "PGSSLROOTCERT"),
-    ("sslcert", "SSLCERT", "PGSSLCERT"),
-    ("sslkey", "SSLKEY", "PGSSLKEY"),
-)
+PASSWORDS = (f"{LOADER}PASSWORD", "PGPASSWORD", "DBT_ENV_SECRET_PGPASSWORD")
 BUILDING = frozenset({"build", "run"})
-KNOWS_MODELS = BUILDING | {"test", "docs", "compile", "list", "ls", "parse", "show", "source"}
+KNOWS_MODELS = BUILDING | {
+    *("test", "docs", "compile", "list", "ls", "parse", "show", "source"),
+    *("seed", "snapshot", "run-operation", "clone", "retry"),
+}
 SELECTING = frozenset({"--select", "-s", "--exclude", "--selector", "--full-refresh", "-f"})
 
 
@@ -90,19 +88,24 @@ class Call:
 
 def main() -> None:
     """Run dbt with the arguments given."""
+    leash.keep_private()
     arguments = tuple(sys.argv[1:])
     try:
-        environment = os.environ | translated(os.environ)
+        environment = surroundings(os.environ)
     except psycopg2.ProgrammingError:
         sys.stderr.write(
             f"Error: {LOADER}DATABASE_URL is not a URL of Postgres. "
             "Write postgresql://user:password@host:port/database.\n"
         )
         raise SystemExit(2) from None
+    os.environ.clear()  # what is not in it can be read by no model
+    os.environ.update(environment)
     call = Call(arguments=arguments, environment=environment)
     schema = environment.get(DATASET_SCHEMA)
     if call.command not in KNOWS_MODELS or not schema:
-        os.execve(_dbt(), [str(_dbt()), *arguments], environment)  # noqa: S606 - fixed, no shell
+        from scout_control.modelling import running  # noqa: PLC0415 - takes a second to import
+
+        running.plain(arguments)
     try:
         raise SystemExit(_with_models(call, schema))
     except psycopg2.Error as error:
@@ -120,8 +123,11 @@ def _with_models(call: Call, schema: str) -> int:
     conninfo = make_dsn(**_keywords(call.environment))
     is_building = call.command in BUILDING
     is_ours = is_building and not call.is_selective
+    users = custom.collect(call.project, call.environment.get(PROJECT) or None)
     with building.opened(conninfo, schema) as cursor:
-        build = building.prepare(cursor, schema, call.project, packages, call.source_type)
+        build = building.prepare(
+            *(cursor, schema, call.project, packages), call.source_type, users.digest
+        )
         is_idle = build is not None and build.is_idle and is_ours
         if is_idle:
             catalog.touch(cursor)
@@ -130,14 +136,17 @@ def _with_models(call: Call, schema: str) -> int:
         return 0
     from scout_control.modelling import running  # noqa: PLC0415 - dbt takes a second to import
 
-    os.environ.update(call.environment, **{PACKAGES: str(packages)})
+    os.environ.setdefault("DBT_LOG_PATH", str(call.project / "logs"))
+    os.environ[PACKAGES] = str(packages)
     if build:
         os.environ[STREAMS] = ",".join(sorted(build.streams))
     if is_building:
         os.environ.setdefault("DBT_WRITE_JSON", "false")  # nobody reads it, it is written twice
-    options = build.selection(running.names(call.project)) if build and is_ours else []
-    spare = call.target / "custom"
-    ended = running.run([*call.arguments, *options], call.project, spare, os.environ)
+    made = call.target / "project"
+    options = ["--project-dir", str(made), "--target-path", str(call.target)]
+    options += build.selection(users.names) if build and is_ours else []
+    project = running.Project(real=call.project, made=made, custom=users)
+    ended = running.run([*call.arguments, *options], project)
     sys.stdout.writelines(f"{line}\n" for line in ended.words)
     if build and is_building and ended.returncode not in running.INTERRUPTED.values():
         is_complete = ended.returncode == 0 and not call.is_selective
@@ -146,30 +155,40 @@ def _with_models(call: Call, schema: str) -> int:
     return ended.returncode
 
 
-def _dbt() -> Path:
-    return Path(sys.executable).with_name("dbt")
-
-
 def _keywords(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the database of the environment in the words of libpq."""
     return {
         keyword: environment[variable]
-        for keyword, _, variable in CONNECTION
+        for keyword, _, variable in libpq.CONNECTION
         if environment.get(variable)
     }
 
 
-def translated(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the loader's settings say as variables of dbt's profile: a URL or single ones."""
+def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what dbt may see: where the database is, and the password in a file without a name."""
+    found = {name: value for name, value in environment.items() if is_of_dbt(name)}
+    variables, password = translated(environment)
+    if password:
+        otherwise = Path(tempfile.gettempdir(), f"scout-dbt-{os.getpid()}.pgpass")
+        found[libpq.PASSFILE] = unnamed_file(libpq.passfile(password), otherwise)
+    return found | variables
+
+
+def translated(environment: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """Return what the loader's settings say in libpq's variables, and the password.
+
+    The settings are a URL or single ones; without any, libpq's variables are as they are.
+    """
     url = environment.get(f"{LOADER}DATABASE_URL")
     if environment.get(f"{LOADER}HOST"):
         url = None  # as the loader itself decides
-    told = parse_dsn(url) if url else {}
-    found = {}
-    for keyword, setting, variable in CONNECTION:
-        value = told.get(keyword) if url else environment.get(LOADER + setting)
-        if value:
-            found[variable] = value
+    single = {
+        keyword: environment.get(LOADER + setting) for keyword, setting, _ in libpq.CONNECTION
+    }
+    told = parse_dsn(url) if url else single
+    found = libpq.variables(told)
     if schema := environment.get(f"{LOADER}DEFAULT_TARGET_SCHEMA"):
         found[DATASET_SCHEMA] = schema
-    return found
+    if url:
+        return found, told.get("password")
+    return found, next((environment[name] for name in PASSWORDS if environment.get(name)), None)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
-SET_PARENT_DEATH_SIGNAL = 1
+SET_PARENT_DEATH_SIGNAL, SET_DUMPABLE = 1, 4
 GRACE_SECONDS = 10
 
 
@@ -23,8 +24,19 @@ def held_by_us() -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(os.getpid())]
 
 
+def keep_private() -> None:
+    """Close our memory and environment to other processes of this account, and leave no core.
+
+    Root may still look; a plugin of root is kept out by ``plugin_launcher``. Linux only.
+    """
+    _leave_no_core()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_DUMPABLE, 0)
+
+
 def _hold(parent: int, command: list[str]) -> int:
     """Run a command in our process group; return its exit code."""
+    _leave_no_core()  # nor does anything that we start
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     _end_with_parent()
     if os.getppid() != parent:
@@ -48,6 +60,10 @@ def _hold(parent: int, command: list[str]) -> int:
         _end_all()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
+
+
+def _leave_no_core() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _end_with_parent() -> None:

@@ -1,8 +1,8 @@
 """Starts ``meltano run`` and follows it to its end. The only module that starts a pipeline.
 
-Meltano has no supported Python interface, so it is a child process. Each run has a system directory
-of its own, since runs of one plugin that share one read each other's state; secrets travel in the
-environment only, which other accounts cannot list. Knows no store and no schedule.
+Meltano has no supported Python interface, so it is a child process. Each run has a directory of its
+own with a project, a database and a socket: runs of one plugin that share a directory read each
+other's state. Meltano itself is told no secret; see ``run_told``. Knows no store and no schedule.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from scout_control import leash, scratch, trust
+from scout_control import leash, run_project, run_socket, scratch, trust
 from scout_control.errors import RunInterruptedError
 from scout_control.rules.meltano_log import Progress, RunLog
 from scout_control.rules.outcomes import failure, transform_failure
+from scout_control.rules.surroundings import PASSED_ON
+from scout_control.run_server import RunServer
+from scout_control.run_told import told
+from scout_control.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,21 +35,8 @@ if TYPE_CHECKING:
     from scout_control.rules.runs import Phase
 
 PROGRAMS = Path(sys.executable).parent
-# All that a run gets from our own environment: where programs, certificates and proxies are.
-PASSED_ON = (
-    *(
-        "HOME",
-        "LANG",
-        "LC_ALL",
-        "TZ",
-        "TMPDIR",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-    ),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
-)
+MELTANO = Path(__file__).with_name("programs") / "meltano"
+LAUNCHER = PROGRAMS / "scout-plugin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +47,14 @@ class Pipeline:
     blocks: Sequence[str]
     dataset_schema: str
     database_uri: str = field(repr=False)
-    """Where Meltano keeps state."""
+    """Of the database where control keeps state; no process of the run learns it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables of the tap and of the loader: each is told its own."""
+    database_url: str | None = field(default=None, repr=False)
+    """Of the dataset's database, for what comes after the load."""
+    project_id: str | None = None
+    """Whose models are built besides those that are for everybody."""
     environment: str = "prod"
     full_refresh: bool = False
     dbt_target: Path | None = None
@@ -111,10 +107,9 @@ class Run:
     @contextmanager
     def started(self) -> Iterator[Run]:
         """Start the run; end it and all its processes when the context is left."""
-        with scratch.directory() as work:
-            self.work = work
+        with _started(self._pipeline, self._arguments(), self.run_id) as (work, process):
+            self.work, self.process = work, process
             self._began = time.monotonic()
-            self.process = self._spawn(work)
             try:
                 yield self
             finally:
@@ -157,59 +152,70 @@ class Run:
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(self._grace_seconds)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        _kill(self.process)
 
-    def _spawn(self, work: Path) -> subprocess.Popen[str]:
-        pipeline = self._pipeline
+    def _arguments(self) -> list[str]:
         # Meltano takes a run that was killed for one that goes on, for five minutes; whether one
         # does go on is told by the lock that the target holds on the dataset schema.
-        command = ["meltano", "run", "--force"]
-        command += ["--full-refresh"] if pipeline.full_refresh else []
-        return subprocess.Popen(  # noqa: S603 - a fixed program; blocks come from the project
-            [*leash.held_by_us(), str(PROGRAMS / command[0]), *command[1:], *pipeline.blocks],
-            cwd=pipeline.project_root,
-            env=environment(pipeline, self.run_id, work),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            umask=0o077,
-        )
+        options = ["--full-refresh"] if self._pipeline.full_refresh else []
+        return ["run", "--force", *options, *self._pipeline.blocks]
 
 
-def ask(
-    *words: str,
-    project_root: Path,
-    database_uri: str,
-    work: Path,
-    longest_seconds: float,
-    settings: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[bytes]:
-    """Let Meltano do one small thing and answer.
+def invoke(
+    pipeline: Pipeline, *arguments: str, longest_seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Let Meltano start one plugin with arguments of its own, and answer.
 
     Raises:
         subprocess.TimeoutExpired: It gave no answer in time, and was ended.
     """
-    return subprocess.run(  # noqa: S603 - a fixed program
-        [str(PROGRAMS / "meltano"), *words],
-        cwd=project_root,
-        env=_surroundings(project_root, database_uri, work) | dict(settings or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=longest_seconds,
-        check=False,
-        umask=0o077,
-    )
+    words = ["invoke", *pipeline.blocks, *arguments]
+    with _started(pipeline, words, str(uuid.uuid4())) as (_, process):
+        try:
+            output, _ = process.communicate(timeout=longest_seconds)
+        finally:
+            _kill(process)
+    return subprocess.CompletedProcess(words, process.returncode, output, None)
 
 
-def _surroundings(project_root: Path, database_uri: str, work: Path) -> dict[str, str]:
-    """Return what Meltano is told whatever it does.
+@contextmanager
+def _started(
+    pipeline: Pipeline, words: Sequence[str], run_id: str
+) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """Start Meltano in a directory of its own, and answer what its processes ask."""
+    with scratch.directory() as work, closing(States(pipeline.database_uri)) as states:
+        project = run_project.make(
+            pipeline.project_root, work / "project", LAUNCHER, pipeline.blocks
+        )
+        server = RunServer(told(pipeline, project), states, pipeline.dataset_schema)
+        with server.opened(work / run_socket.NAME):
+            holder = leash.held_by_us()
+            process = subprocess.Popen(  # noqa: S603 - a fixed program; words come from the project
+                [*holder, sys.executable, str(MELTANO), *words],
+                cwd=pipeline.project_root,
+                env=project.without_secrets(environment(pipeline, run_id, work)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                umask=0o077,
+            )
+            server.know(process.pid, 1 if holder else 0)
+            yield work, process
 
-    It puts its files below ``work``: else it keeps logs in a home that may be read only.
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
+    """Build the environment of a run: nothing comes along that is not named here, and no secret.
+
+    Meltano puts its files below ``work``: else it keeps logs in a home that may be read only.
     """
     inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     homes = {f"XDG_{kind}_HOME": str(work / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
@@ -217,18 +223,11 @@ def _surroundings(project_root: Path, database_uri: str, work: Path) -> dict[str
         **inherited,
         **homes,
         "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
-        "MELTANO_PROJECT_ROOT": str(project_root),
+        "MELTANO_PROJECT_ROOT": str(work / "project"),
         "MELTANO_SYS_DIR_ROOT": str(work / "meltano"),
-        "MELTANO_DATABASE_URI": database_uri,
+        "MELTANO_DATABASE_URI": f"sqlite:///{work}/meltano.db",
+        "MELTANO_STATE_BACKEND_URI": f"scout-run://{work / run_socket.NAME}",
         "MELTANO_AUTO_INSTALL": "false",
-        "NO_COLOR": "1",
-    }
-
-
-def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
-    """Build the environment of a run: nothing comes along that is not named here."""
-    return {
-        **_surroundings(pipeline.project_root, pipeline.database_uri, work),
         "MELTANO_ENVIRONMENT": pipeline.environment,
         "MELTANO_RUN_ID": run_id,
         "MELTANO_RUN_STATE_ID_SUFFIX": pipeline.dataset_schema,
@@ -237,11 +236,11 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
         "DBT_LOG_PATH": str(work / "dbt-log"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_USE_COLORS": "false",
+        "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
         "SCOUT_RUN_ID": run_id,
         "SCOUT_DATASET_SCHEMA": pipeline.dataset_schema,
         **pipeline.settings,
-        **pipeline.secrets,
     }
 
 

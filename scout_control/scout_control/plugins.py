@@ -100,7 +100,7 @@ class Plugins:
 
     def __init__(self, project_root: Path) -> None:
         self._file = project_root / "meltano.yml"
-        self._document = _read(self._file)
+        self._document = read_project(self._file)
 
     def jobs(self) -> list[Job]:
         """Return the jobs that load into a dataset schema.
@@ -191,6 +191,25 @@ def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:
         revoke=said.get("revoke"),
         scopes=tuple(said.get("scopes") or ()),
     )
+
+
+def read_project(file: Path) -> Mapping[str, Any]:
+    """Return what a meltano.yml says, with the plugins of the files that it includes.
+
+    Raises:
+        SettingsError: It cannot be read.
+    """
+    document = _read(file)
+    included = sorted(
+        found for said in document.get("include_paths") or () for found in file.parent.glob(said)
+    )
+    if not included:
+        return document
+    plugins: dict[str, list[Any]] = {}
+    for each in (document, *(_read(found) for found in included if found != file)):
+        for kind, entries in (each.get("plugins") or {}).items():
+            plugins.setdefault(kind, []).extend(entries or ())
+    return {**document, "plugins": plugins}
 
 
 def _read(file: Path) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ CATALOGS = (
     "SELECT application_name FROM pg_stat_activity",
     "SELECT unnest(setconfig) FROM pg_db_role_setting",
 )
-STATES = "SELECT state_id FROM scout_meltano.state UNION SELECT job_name FROM scout_meltano.runs"
+STATES = "SELECT state_id FROM scout_meltano.state"
 COMMENTS = """
     SELECT obj_description(to_regnamespace(%(schema)s), 'pg_namespace')
      UNION ALL

@@ -16,6 +16,7 @@ from psycopg2.extensions import parse_dsn
 from psycopg2.extras import execute_values
 
 from scout_control.modelling import catalog, documents, generating, package, state
+from scout_control.modelling.custom import FOLDER
 from scout_control.rules import sessions
 
 if TYPE_CHECKING:
@@ -101,9 +102,22 @@ def opened(
 
 
 def prepare(
-    cursor: Cursor, schema: str, project: Path, packages: Path, source: str
+    cursor: Cursor,
+    schema: str,
+    project: Path,
+    packages: Path,
+    source: str,
+    custom: bytes = b"",
 ) -> Build | None:
     """Generate the models into a folder of packages and find out what there is to do.
+
+    Args:
+        cursor: In the dataset schema.
+        schema: The dataset schema.
+        project: The dbt project.
+        packages: The folder.
+        source: What the data is of.
+        custom: What changes when the models of users do.
 
     Returns:
         Nothing when the dataset schema is not there yet.
@@ -123,7 +137,7 @@ def prepare(
     ]
     _announce(cursor, generated, due)
     data = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
-    marks = {PROJECT_MARK: _digest(project, generated.streams), **data}
+    marks = {PROJECT_MARK: _digest(project, generated.streams, custom), **data}
     known = state.marks(cursor)
     return Build(
         schema=schema,
@@ -198,15 +212,16 @@ def describe(conninfo: str, schema: str) -> None:
         catalog.refresh(cursor, (), ())
 
 
-def _digest(project: Path, streams: Iterable[str]) -> str:
+def _digest(project: Path, streams: Iterable[str], custom: bytes) -> str:
     """Return what changes when hand-written models, tests or streams change."""
-    known = hashlib.sha256("\n".join(sorted(streams)).encode())
+    known = hashlib.sha256("\n".join(sorted(streams)).encode() + custom)
     folders = ("models", "macros", "tests", "seeds", "snapshots", "analyses")
     files = [
         project / "dbt_project.yml",
         *(f for name in folders for f in (project / name).rglob("*")),
     ]
     for file in sorted(files):
-        if file.suffix in SOURCE_CODE and file.is_file():
+        is_ours = not file.is_relative_to(project / FOLDER)
+        if is_ours and file.suffix in SOURCE_CODE and file.is_file():
             known.update(str(file.relative_to(project)).encode() + b"\0" + file.read_bytes())
     return known.hexdigest()

@@ -9,23 +9,25 @@ from __future__ import annotations
 import gc
 import io
 import re
-import shutil
 import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from dbt.cli.main import dbtRunner
+import psycopg2
+import psycopg2.extensions
+from dbt.cli.main import cli, dbtRunner
 
-from scout_control.modelling import failures
+from scout_control.modelling import custom, failures
+from scout_control.modelling.custom import Custom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
-CUSTOM, CUSTOM_MODELS = "models/custom", "SCOUT_CUSTOM_MODELS"
 READ_ALL = re.compile(r"Found \d+ ")  # what dbt says when it has read every file
 NOTHING_DONE = 2
 INTERRUPTED: dict[int, int] = {signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -45,32 +47,49 @@ class Ended:
     """What to say of each that failed."""
 
 
-def names(project: Path) -> frozenset[str]:
-    """Return the names of the models of users."""
-    return frozenset(file.stem for file in (project / CUSTOM).rglob("*.sql"))
+class DiscreetConnection(psycopg2.extensions.connection):
+    """A connection that tells its password to no model: their Jinja gets hold of connections."""
+
+    @property
+    def info(self) -> NoReturn:
+        """Tell nothing."""
+        raise AttributeError("info")
 
 
-def run(
-    arguments: Sequence[str], project: Path, spare: Path, environment: MutableMapping[str, str]
-) -> Ended:
-    """Run dbt.
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """The project that dbt is given."""
 
-    Args:
-        arguments: Of dbt.
-        project: The dbt project.
-        spare: A folder for those models of users that can be read, when others cannot.
-        environment: Of this process; dbt is told there where the models of users are.
-    """
+    real: Path
+    """As it was written."""
+    made: Path
+    """As dbt reads it: with the models of users that it can read."""
+    custom: Custom
+
+
+def plain(arguments: Sequence[str]) -> NoReturn:
+    """Be dbt, for what has nothing to do with models."""
+    cli(list(arguments))
+    raise SystemExit(0)
+
+
+def run(arguments: Sequence[str], project: Project) -> Ended:
+    """Run dbt."""
     gc.set_threshold(*LOOK_FOR_GARBAGE)
-    shutil.rmtree(spare, ignore_errors=True)
-    home = project / CUSTOM
-    left = {file for file in home.rglob("*") if file.suffix in {".sql", ".yml", ".yaml"}}
-    words: list[str] = []
+    psycopg2.connect = partial(psycopg2.connect, connection_factory=DiscreetConnection)
+    words = [
+        word
+        for path, why in project.custom.refused.items()
+        for word in failures.lines(f"model {Path(path).stem}", why, _place(path))
+    ]
+    left = set(project.custom.files)
     while True:
+        custom.lay_out(left, project.custom, project.real, project.made)
         with _held() as said, _interruptible(said) as interrupted:
             done = dbtRunner().invoke(list(arguments))
-            was_read = said.is_through
-            culprits = set() if was_read else _culprits(done.exception, left, home)
+            culprits = set() if said.is_through else _culprits(done.exception, left)
+            if culprits is None:
+                culprits = _by_halves(left, _reader(arguments, project, done.exception))
             if not culprits:
                 said.let_through()
         if interrupted:
@@ -78,38 +97,70 @@ def run(
             return Ended(returncode=INTERRUPTED[interrupted[0]], words=words)
         if not culprits:
             return _ended(done, words)
-        words += _of(culprits, home, str(done.exception))
+        words += _of(culprits, str(done.exception))
         left -= culprits
-        _copy(left, home, spare)
-        environment[CUSTOM_MODELS] = str(spare)
 
 
-def _culprits(error: BaseException | None, files: set[Path], home: Path) -> set[Path]:
-    """Return the files that dbt complains of; all of them when it names none."""
-    if not isinstance(error, Exception):
+def _culprits(error: BaseException | None, files: set[str]) -> set[str] | None:
+    """Return the files that dbt complains of; nothing at all when it names none.
+
+    Where it names several, those of a project go first: the operator's are for all datasets.
+    """
+    if not isinstance(error, Exception) or not files:
         return set()
     text = str(error)
     found = set()
-    for file in files:
-        path = re.escape(file.relative_to(home).as_posix())
-        if re.search(rf"(?<![\w.-]){path}(?!\w)|model\.\w+\.{re.escape(file.stem)}(?!\w)", text):
-            found.add(file)
+    for path in files:
+        stem = re.escape(Path(path).stem)
+        if re.search(rf"(?<![\w.-]){re.escape(path)}(?!\w)|model\.\w+\.{stem}(?!\w)", text):
+            found.add(path)
+    return {path for path in found if "/" in path} or found or None
+
+
+def _by_halves(files: set[str], fails: Callable[[set[str]], bool]) -> set[str]:
+    """Return those files that dbt cannot read, found by leaving out halves; it names none."""
+    if fails(set()):
+        return set()
+    suspects, found = [sorted(files)], set[str]()
+    while suspects:
+        some = suspects.pop()
+        if not fails(set(some)):
+            continue
+        if len(some) == 1:
+            found.update(some)
+        middle = len(some) // 2
+        suspects += [half for half in (some[:middle], some[middle:]) if half and len(some) > 1]
     return found or files
 
 
-def _of(culprits: set[Path], home: Path, message: str) -> Iterator[str]:
-    for file in sorted(culprits):
-        place = f" ({CUSTOM}/{file.relative_to(home).as_posix()})"
-        yield from failures.lines(f"model {file.stem}", failures.reason(message), place)
+def _reader(
+    arguments: Sequence[str], project: Project, error: BaseException | None
+) -> Callable[[set[str]], bool]:
+    """Return what tells whether dbt fails in the same way with some files only."""
+    options = [
+        word
+        for option in ("--vars", "--profiles-dir", "--profile", "--project-dir", "--target-path")
+        for at, first in enumerate(arguments)
+        if first.partition("=")[0] == option
+        for word in arguments[at : at + (1 if "=" in first else 2)]
+    ]
+
+    def fails(files: set[str]) -> bool:
+        custom.lay_out(files, project.custom, project.real, project.made)
+        done = dbtRunner().invoke(["parse", "--no-partial-parse", *options])
+        return type(done.exception) is type(error)
+
+    return fails
 
 
-def _copy(files: set[Path], home: Path, spare: Path) -> None:
-    shutil.rmtree(spare, ignore_errors=True)
-    spare.mkdir(parents=True)
-    for file in files:
-        copy = spare / file.relative_to(home)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
+def _of(culprits: set[str], message: str) -> Iterator[str]:
+    for path in sorted(culprits):
+        name = f"model {Path(path).stem}"
+        yield from failures.lines(name, failures.reason(message), _place(path))
+
+
+def _place(path: str) -> str:
+    return f" ({custom.FOLDER}/{path})"
 
 
 def _ended(done: Any, words: list[str]) -> Ended:

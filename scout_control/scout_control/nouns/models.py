@@ -22,10 +22,10 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.loads import LONGEST_READING_SECONDS, Contents
-from scout_control.meltano import PASSED_ON
 from scout_control.modelling import building, catalog, generating, package
 from scout_control.readers import bounded
 from scout_control.rules import sessions
+from scout_control.rules.surroundings import PASSED_ON, PROJECT
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, of_dataset
 from scout_control.worker import places, reading
@@ -159,6 +159,7 @@ class Models:
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             f"{LOADER}DATABASE_URL": place.url(self._site.server_url_of(dataset)),
             f"{LOADER}DEFAULT_TARGET_SCHEMA": place.schema,
+            PROJECT: dataset.project_source.project_id,
         }
 
 

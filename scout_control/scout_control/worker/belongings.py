@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from scout_control.rules.naming import query_role, reader_role, writer_role
+from scout_control.states import MELTANO_SCHEMA
 from scout_control.store import audit
 from scout_control.store.models import (
     SCHEMA,
@@ -22,7 +23,6 @@ from scout_control.store.models import (
     ProjectSource,
     SourceMetadata,
 )
-from scout_control.worker.site import MELTANO_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import subprocess
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from scout_control import meltano, scratch
+from scout_control import meltano
 from scout_control.credentials import binding, keeping, renewal
 from scout_control.errors import (
     CredentialMissingError,
@@ -15,6 +15,7 @@ from scout_control.errors import (
     RunPausedError,
     ServerError,
 )
+from scout_control.meltano import Pipeline
 from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.locks import holding, of_credential
@@ -100,32 +101,29 @@ def _try(
     fields: Mapping[str, str],
 ) -> int:
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
-    told = {**settings, **fields}
+    told = dict(settings)
     told.pop(preparing.SELECTED, None)
-    variables = {
-        source_type.variable(name): preparing.as_text(value) for name, value in told.items()
-    }
-    done = _invoke(site, source_type, "--test", variables)
-    if done.returncode == UNKNOWN_OPTION and b"--test" in done.stderr:
-        done = _invoke(site, source_type, "--discover", variables)
+    pipeline = Pipeline(
+        project_root=site.settings.project_root,
+        blocks=(source_type.name,),
+        dataset_schema="",  # a tap that is tried keeps no state
+        database_uri=site.state_url,
+        settings={
+            source_type.variable(name): preparing.as_text(value) for name, value in told.items()
+        },
+        secrets={source_type.variable(name): value for name, value in fields.items()},
+    )
+    done = _invoke(pipeline, "--test")
+    if done.returncode == UNKNOWN_OPTION and "--test" in done.stdout:
+        done = _invoke(pipeline, "--discover")
     return done.returncode
 
 
-def _invoke(
-    site: Site, source_type: SourceType, option: str, variables: Mapping[str, str]
-) -> subprocess.CompletedProcess[bytes]:
+def _invoke(pipeline: Pipeline, option: str) -> subprocess.CompletedProcess[str]:
     try:
-        with scratch.directory() as work:
-            return meltano.ask(
-                *("invoke", source_type.name, option),
-                project_root=site.settings.project_root,
-                database_uri=site.meltano_url,
-                work=work,
-                longest_seconds=LONGEST_CHECK_SECONDS,
-                settings=variables,
-            )
+        return meltano.invoke(pipeline, option, longest_seconds=LONGEST_CHECK_SECONDS)
     except subprocess.TimeoutExpired:
         raise ServerError(
-            f"{source_type.name} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",
+            f"{pipeline.blocks[0]} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",
             "Try again later.",
         ) from None

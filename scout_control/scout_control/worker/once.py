@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from scout_control import states
 from scout_control.meltano import Pipeline, Run
 from scout_control.provision import Place, end_login, provision
 
@@ -59,6 +60,7 @@ def work(
         OwnershipError: The dataset schema belongs to somebody else; nothing was started.
         ServerError: The database does not answer or does not let us; nothing was started.
     """
+    states.prepare(job.meltano_url)
     place = provision(job.server_url, job.dataset)
     try:
         with Run(_pipeline(job, place)).started() as run:
@@ -70,6 +72,7 @@ def work(
 
 
 def _pipeline(job: Job, place: Place) -> Pipeline:
+    url = place.url(job.server_url)
     return Pipeline(
         project_root=job.project_root,
         blocks=job.blocks,
@@ -85,8 +88,10 @@ def _pipeline(job: Job, place: Place) -> Pipeline:
         },
         secrets={
             **job.secrets,
-            "TARGET_SCOUT_POSTGRES_DATABASE_URL": place.url(job.server_url),
+            "TARGET_SCOUT_POSTGRES_DATABASE_URL": url,
         },
+        database_url=url,
+        project_id=job.dataset.project_id,
         full_refresh=job.full_refresh,
         dbt_target=job.dbt_target,
         log_file=job.log_file,

@@ -14,13 +14,13 @@ import psycopg
 from psycopg import sql
 
 from scout_control import provision as provisioning
+from scout_control import states
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules.naming import query_role, writer_role
 from scout_control.store.datasets import names
 from scout_control.store.locks import GRANTS, alone
 from scout_control.store.models import SCHEMA
 from scout_control.worker import retiring
-from scout_control.worker.site import MELTANO_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,10 +38,6 @@ CAN_LOG_IN = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname = ANY(%
 LET_TOUCH = (
     "GRANT USAGE ON SCHEMA {store} TO {reader}",
     "GRANT EXECUTE ON FUNCTION {store}.touch(text) TO {reader}",
-)
-FORGET_STATE = (
-    "DELETE FROM {meltano}.state WHERE right(state_id, length(%(end)s)) = %(end)s",
-    "DELETE FROM {meltano}.runs WHERE right(job_name, length(%(end)s)) = %(end)s",
 )
 
 
@@ -140,10 +136,7 @@ def forget_state(site: Site, schema: str) -> None:
         ServerError: The store does not answer, or somebody holds that state.
     """
     try:
-        with _cursor(site.store.driver_url) as cursor:
-            for statement in FORGET_STATE:
-                composed = sql.SQL(statement).format(meltano=sql.Identifier(MELTANO_SCHEMA))
-                cursor.execute(composed, {"end": f":{schema}"})
+        states.forget(site.state_url, schema)
     except psycopg.Error as error:
         raise ServerError.of_postgres(error, error.sqlstate) from None
 

@@ -164,12 +164,12 @@ def pipeline(
     site: Site, run: Run, preparation: Preparation, place: Place, log_file: Path | None = None
 ) -> Pipeline:
     """Return what Meltano is to run."""
-    schema = place.schema
+    schema, url = place.schema, place.url(site.server_url_of(run.dataset))
     return Pipeline(
         project_root=site.settings.project_root,
         blocks=preparation.source_type.blocks,
         dataset_schema=schema,
-        database_uri=site.meltano_url,
+        database_uri=site.state_url,
         settings={
             **preparation.settings,
             f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
@@ -180,8 +180,10 @@ def pipeline(
         },
         secrets={
             **preparation.secrets,
-            f"{LOADER}DATABASE_URL": place.url(site.server_url_of(run.dataset)),
+            f"{LOADER}DATABASE_URL": url,
         },
+        database_url=url,
+        project_id=run.dataset.project_source.project_id,
         dbt_target=_dbt_target(site, schema),
         log_file=log_file,
     )

@@ -1,31 +1,31 @@
-"""Sets an installation up: tables, a place for Meltano's state, a first connection. Repeatable."""
+"""Sets an installation up: tables, a place for state, a first connection. Repeatable."""
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from scout_control import meltano
-from scout_control.credentials import binding
+from scout_control import states
 from scout_control.errors import ServerError
+from scout_control.provision import connect
 from scout_control.store import audit, migrate
-from scout_control.store.database import driver_connection
 from scout_control.store.locks import alone
 from scout_control.store.models import Connection, Installation, ServiceLogin
 from scout_control.worker import rotation
-from scout_control.worker.site import MELTANO_SCHEMA, Site
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from scout_control.worker.site import Site
+
 DEFAULT_CONNECTION = "default"
 INITIALISING, LONGEST_WAIT_SECONDS = "scout init", 300
-MELTANO_SECONDS = 120
+MAY_MAKE_ROLES = """
+    SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user
+"""
 
 
 def init(site: Site) -> str:
@@ -39,7 +39,11 @@ def init(site: Site) -> str:
     version = migrate.migrate(site.store, bind=partial(rotation.bind_all, site))
     with alone(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
         _make_first_rows(site, before, version)
-        _let_meltano_make_its_tables(site)
+        with site.store.begin() as session:
+            former = list(session.scalars(select(ServiceLogin.role)))
+        _make_place_for_states(site, former)
+        with site.store.begin() as session:
+            session.execute(delete(ServiceLogin).where(ServiceLogin.role.in_(former)))
     return version
 
 
@@ -52,12 +56,6 @@ def _make_first_rows(site: Site, before: str | None, version: str) -> None:
             changes = {"version": [before, version]}
             audit.record(session, "upgraded", "store", version, changes=changes)
         _remember_choices(session, site)
-        if session.get(ServiceLogin, site.meltano_role) is None:
-            password = secrets.token_urlsafe(32)
-            context = binding.of_service(site.meltano_role)
-            sealed = site.keyring.encrypt({"password": password}, context)
-            session.add(ServiceLogin(role=site.meltano_role, secrets=sealed))
-            _make_place_for_meltano(session, site.meltano_role, password)
 
 
 def _remember_choices(session: Session, site: Site) -> None:
@@ -69,49 +67,17 @@ def _remember_choices(session: Session, site: Site) -> None:
         audit.record(session, "chose", "installation", "names", opaque=told)
 
 
-def _make_place_for_meltano(session: Session, role: str, password: str) -> None:
+def _make_place_for_states(site: Site, former_roles: list[str]) -> None:
+    refused = ServerError(
+        "The role of SCOUT_DATABASE_URL may not make roles or schemas.",
+        "Give it CREATEROLE, and CREATE on the database; see: scout doctor",
+    )
+    with connect(site.state_url) as connection:
+        if connection.execute(MAY_MAKE_ROLES).fetchone() != (True,):  # each dataset needs roles
+            raise refused
     try:
-        _make_role_and_schema(session, role, password)
+        states.prepare(site.state_url, former_roles)
     except psycopg.errors.InsufficientPrivilege:
-        raise ServerError(
-            "The role of SCOUT_DATABASE_URL may not make roles or schemas.",
-            "Give it CREATEROLE, and CREATE on the database; see: scout doctor",
-        ) from None
-
-
-def _make_role_and_schema(session: Session, role: str, password: str) -> None:
-    connection = driver_connection(session)
-    names = {"role": sql.Identifier(role), "schema": sql.Identifier(MELTANO_SCHEMA)}
-    encryption = connection.pgconn.encrypt_password(
-        password.encode(), role.encode(), b"scram-sha-256"
-    )
-    exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    if exists is None:
-        connection.execute(sql.SQL("CREATE ROLE {role}").format(**names))
-    for statement in (
-        sql.SQL("ALTER ROLE {role} LOGIN PASSWORD {password}").format(
-            **names, password=sql.Literal(encryption.decode())
-        ),
-        sql.SQL("ALTER ROLE {role} SET search_path TO {schema}").format(**names),
-        sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema}").format(**names),
-        sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC").format(**names),
-        sql.SQL("GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}").format(**names),
-        sql.SQL("GRANT {role} TO CURRENT_USER").format(**names),
-    ):
-        connection.execute(statement)
-
-
-def _let_meltano_make_its_tables(site: Site) -> None:
-    """Let Meltano migrate its own tables now, so that many first runs at once need not."""
-    done = meltano.ask(
-        *("state", "list"),
-        project_root=site.settings.project_root,
-        database_uri=site.meltano_url,
-        work=site.settings.make_home(),
-        longest_seconds=MELTANO_SECONDS,
-    )
-    if done.returncode:
-        raise ServerError(
-            "Meltano could not make its tables.",
-            f"Try in {site.settings.project_root}: meltano state list",
-        )
+        raise refused from None
+    except psycopg.Error as error:
+        raise ServerError.of_postgres(error, error.sqlstate) from None

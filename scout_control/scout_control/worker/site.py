@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlunsplit
 
 from sqlalchemy import select
 
 from scout_control import embedded
 from scout_control.credentials import binding
 from scout_control.credentials.encryption import Keyring
-from scout_control.errors import SettingsError
 from scout_control.plugins import Plugins
 from scout_control.provision import with_login
 from scout_control.settings import Settings
 from scout_control.store.database import Store
-from scout_control.store.models import Connection, Dataset, ServiceLogin
+from scout_control.store.models import Connection
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
+    from scout_control.store.models import Dataset
+
 POSTGRES = "postgres"
 DATABASE = "control"
-MELTANO_SCHEMA = "scout_meltano"
 
 
 class Site:
@@ -64,32 +63,9 @@ class Site:
         return Plugins(self.settings.project_root)
 
     @property
-    def meltano_role(self) -> str:
-        """Return the role that Meltano keeps state as: one for each store of a server."""
-        name = self.store.engine.url.database or ""
-        return f"{MELTANO_SCHEMA}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-    @cached_property
-    def meltano_url(self) -> str:
-        """Return the URL by which Meltano reaches its own schema and nothing else.
-
-        Raises:
-            SettingsError: The installation was never set up.
-        """
-        with self.store.begin() as session:
-            found = session.scalar(
-                select(ServiceLogin.secrets).where(ServiceLogin.role == self.meltano_role)
-            )
-        if found is None:
-            raise SettingsError("Meltano has no place for its state yet.", "Run: scout init")
-        password = self.keyring.decrypt(found, binding.of_service(self.meltano_role))["password"]
-        url = with_login(self.store.driver_url, self.meltano_role, password)
-        parts = urlsplit(url)
-        if "%" not in parts.path:
-            return url
-        # Meltano leaves the database's name as it is spelled there, but not as an option.
-        options = "&".join(filter(None, [parts.query, f"dbname={parts.path.lstrip('/')}"]))
-        return urlunsplit(parts._replace(query=options))
+    def state_url(self) -> str:
+        """Return the URL of the database where control keeps the state of datasets."""
+        return self.store.driver_url
 
     def server_url(self, connection: Connection) -> str:
         """Return the URL of a database that dataset schemas live in."""

@@ -19,10 +19,11 @@ from sqlalchemy import select
 
 from scout_control import provision, scratch
 from scout_control.errors import ControlError
+from scout_control.states import MELTANO_SCHEMA
 from scout_control.store.models import SCHEMA, Connection
 from scout_control.worker import planning
 from scout_control.worker.preparing import LOGIN_DIRECTORY
-from scout_control.worker.site import MELTANO_SCHEMA, POSTGRES
+from scout_control.worker.site import POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -129,7 +129,6 @@ def plant(scout, sandbox):
         "client secret": client["client_secret"],
         "database password": DATABASE_PASSWORD,
         "encryption key": scout.site.settings.encryption_keys,
-        "Meltano's password": urllib.parse.urlsplit(scout.site.meltano_url).password,
         **{f"first {name}": value for name, value in tokens(scout).items()},
     }
 

@@ -16,7 +16,7 @@ from scout_control.rules.naming import query_role, reader_role, writer_role
 from scout_control.rules.runs import LIVE
 from support.workers import wait_until, worker
 
-READER, PERSON, QUERY, WRITER, MELTANO = "reader", "person", "query", "writer", "meltano"
+READER, PERSON, QUERY, WRITER = "reader", "person", "query", "writer"
 # A role that may not look into a schema is told that there is nothing.
 REFUSED = (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable)
 # With {other} and {mine} for schemas, {reader} {writer} {query} for the other owner's roles.
@@ -85,10 +85,10 @@ ANYBODY_TRIES = (
     "'SELECT true'",
     "SET search_path TO scout_control; SELECT procrastinate_fetch_job_v2(ARRAY['runs'], 1)",
 )
-TRIES_ON_MELTANO = (
+TRIES_ON_STATE = (
     "SELECT * FROM scout_meltano.state",
     "DELETE FROM scout_meltano.state",
-    "UPDATE scout_meltano.runs SET state = 'FAIL'",
+    "UPDATE scout_meltano.state SET completed_state = '{{}}'",
 )
 READER_TRIES = (
     "INSERT INTO {mine}.things VALUES (99)",
@@ -99,11 +99,10 @@ READER_TRIES = (
     "DROP TABLE {mine}.things",
 )
 TRIES = {
-    READER: ANYBODY_TRIES + TRIES_ON_MELTANO + READER_TRIES,
-    PERSON: ANYBODY_TRIES + TRIES_ON_MELTANO + READER_TRIES,
-    QUERY: ANYBODY_TRIES + TRIES_ON_MELTANO + READER_TRIES,
-    WRITER: ANYBODY_TRIES + TRIES_ON_MELTANO,
-    MELTANO: ANYBODY_TRIES,
+    READER: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
+    PERSON: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
+    QUERY: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
+    WRITER: ANYBODY_TRIES + TRIES_ON_STATE,
 }
 SEEN = """
     SELECT table_schema || '.' || table_name FROM information_schema.tables
@@ -146,13 +145,12 @@ def schemas(installation):
 
 @pytest.fixture(params=TRIES)
 def role(request, installation, schemas):
-    """The kind and the name of a role of the first owner, and of Meltano's."""
+    """The kind and the name of a role of the first owner."""
     names = {
         READER: reader_role(schemas[0]),
         PERSON: f"person_of_{schemas[0]}",
         QUERY: query_role(schemas[0]),
         WRITER: writer_role(schemas[0]),
-        MELTANO: installation.scout.site.meltano_role,
     }
     return request.param, names[request.param]
 
@@ -203,7 +201,7 @@ def test_each_role_sees_neither_names_of_columns_nor_values_nor_statements_of_ot
         assert cursor.fetchall() == []
 
 
-@pytest.mark.parametrize("role", [kind for kind in TRIES if kind != MELTANO], indirect=True)
+@pytest.mark.parametrize("role", TRIES, indirect=True)
 def test_a_role_of_an_owner_reads_its_own_data(installation, schemas, role):
     with as_role(installation, role[1]) as cursor:
         cursor.execute(
