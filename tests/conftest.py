@@ -9,11 +9,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import psycopg2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg2 import sql
+from scout_control.embedded import roles
+from support.logins import with_login
 
 from scout_control import embedded
 
@@ -33,25 +36,28 @@ hypothesis_settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of an embedded Postgres that lives as long as the test session, or of another server."""
+    """URL of the superuser of an embedded Postgres of the session's, or of another server."""
     if other := os.environ.get("SCOUT_TEST_DATABASE_URL"):
         yield other
         return
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     try:
-        yield embedded.start(home / "data", durable=False)
+        yield embedded.start(home / "data", durable=False, as_superuser=True)
     finally:
         embedded.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def control_postgres(postgres: str) -> str:
+    """URL of the role that control is on an embedded Postgres, on the same server."""
+    with psycopg.connect(postgres) as connection:
+        return with_login(postgres, roles.SCOUT, roles.make_role(connection))
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder for a server's files.
-
-    Not below pytest's own, which every start of pytest closes to the account that a server of root
-    runs as.
-    """
+    """A folder with a short path, for a server's files."""
     home = Path(tempfile.mkdtemp(prefix="scout-test-"))
     yield home
     shutil.rmtree(home, ignore_errors=True)

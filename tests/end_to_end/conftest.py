@@ -14,6 +14,7 @@ from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 from scout_control.rules.naming import Dataset, OwnerKind
 from scout_control.worker.once import LOAD, Job, Result, work
+from support.logins import at_database_of
 
 from scout_control import embedded
 
@@ -27,6 +28,8 @@ class Pipeline:
     """One dataset of one sandbox, run as often as a test likes."""
 
     server_url: str
+    superuser_url: str
+    """The same database, past all roles."""
     meltano_url: str
     sandbox: Sandbox
     dataset: Dataset
@@ -58,7 +61,7 @@ class Pipeline:
 
     def rows(self, table: str) -> list[dict]:
         """Return a table of the dataset schema, as the sandbox would write it in JSON."""
-        with psycopg2.connect(self.server_url) as opened:
+        with psycopg2.connect(self.superuser_url) as opened:
             cursor = opened.cursor(cursor_factory=RealDictCursor)
             cursor.execute(
                 sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.dataset.schema, table))
@@ -74,12 +77,17 @@ class Pipeline:
 
 
 @pytest.fixture(scope="session")
-def meltano_url(postgres: str) -> str:
-    return embedded.create_database(postgres, "meltano")
+def server_url(control_postgres: str) -> str:
+    return embedded.create_database(control_postgres, "pipeline")
+
+
+@pytest.fixture(scope="session")
+def meltano_url(control_postgres: str) -> str:
+    return embedded.create_database(control_postgres, "meltano")
 
 
 @pytest.fixture
-def pipeline(postgres: str, meltano_url: str) -> Iterator[Pipeline]:
+def pipeline(postgres: str, server_url: str, meltano_url: str) -> Iterator[Pipeline]:
     dataset = Dataset(
         owner_kind=OwnerKind.PROJECT,
         owner_id=uuid.uuid4().hex,
@@ -88,4 +96,5 @@ def pipeline(postgres: str, meltano_url: str) -> Iterator[Pipeline]:
         source_type="commcare",
     )
     with Sandbox(cases=CASES, forms=FORMS, seed=SEED) as sandbox:
-        yield Pipeline(postgres, meltano_url, sandbox, dataset)
+        superuser_url = at_database_of(postgres, server_url)
+        yield Pipeline(server_url, superuser_url, meltano_url, sandbox, dataset)

@@ -26,10 +26,10 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def scout(postgres, tmp_path_factory):
+def scout(control_postgres, tmp_path_factory):
     """Run the command as a program; return its exit code, its answer, and what it said."""
     environment = os.environ | {
-        "SCOUT_DATABASE_URL": embedded.create_database(postgres, "control_end_to_end"),
+        "SCOUT_DATABASE_URL": embedded.create_database(control_postgres, "control_end_to_end"),
         "SCOUT_ENCRYPTION_KEYS": generate(),
         "SCOUT_HOME": str(tmp_path_factory.mktemp("home")),
         "SCOUT_PROJECT_ROOT": str(ROOT),
@@ -110,10 +110,12 @@ def test_the_guide_from_the_first_command_to_the_last(scout, sandbox):
     assert scout("query", "river/hq", "select 1")[0] == 1
 
 
-def test_the_python_example_of_the_guide_works(postgres, sandbox, tmp_path, monkeypatch, capsys):
+def test_the_python_example_of_the_guide_works(
+    control_postgres, sandbox, tmp_path, monkeypatch, capsys
+):
     guide = (ROOT / "docs/guides/embed.md").read_text()
     [example, *_] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    url = embedded.create_database(postgres, "control_of_the_guide")
+    url = embedded.create_database(control_postgres, "control_of_the_guide")
     monkeypatch.setenv("SCOUT_DATABASE_URL", url)
     monkeypatch.setenv("SCOUT_ENCRYPTION_KEYS", generate())
     monkeypatch.setenv("SCOUT_HOME", str(tmp_path))

@@ -32,7 +32,7 @@ def test_all_rows_arrive_typed_and_the_next_run_reads_only_what_changed(pipeline
     assert first.error is None
     assert_same(pipeline)
     assert len(pipeline.rows("stg_commcare__cases")) == len(pipeline.rows("cases"))
-    with psycopg2.connect(pipeline.server_url) as opened, opened.cursor() as cursor:
+    with psycopg2.connect(pipeline.superuser_url) as opened, opened.cursor() as cursor:
         cursor.execute(TYPES, [pipeline.dataset.schema])
         types = dict(cursor.fetchall())
     opened.close()

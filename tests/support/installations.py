@@ -10,7 +10,7 @@ import sys
 import textwrap
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
@@ -89,6 +89,8 @@ class Installation:
     scout: Scout
     settings: Settings
     folder: Path
+    superuser_url: str = field(default="", repr=False)
+    """The store's database, past all roles, where its role may not see everything."""
 
     def act(self, **act) -> None:
         """Say what the tap does from now on."""
@@ -123,7 +125,7 @@ class Installation:
     def rows(self, dataset: str, statement: str = "SELECT count(*) FROM things") -> list[tuple]:
         """Look into a dataset schema, past all roles."""
         schema = self.scout.datasets.show(dataset).schema
-        connection = psycopg2.connect(self.settings.database_url)
+        connection = psycopg2.connect(self.superuser_url or self.settings.database_url)
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(f'SET search_path TO "{schema}"')
@@ -133,13 +135,13 @@ class Installation:
             connection.close()
 
 
-def a_database(postgres):
+def a_database(control_postgres):
     """Return the URL of a database of its own."""
-    return embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}")
+    return embedded.create_database(control_postgres, f"control_{uuid.uuid4().hex[:10]}")
 
 
 @contextmanager
-def installed(url, folder, *, is_loader_wrapped=False):
+def installed(url, folder, *, superuser_url="", is_loader_wrapped=False):
     """Set an installation up in a folder, its store in an empty database."""
     project = folder / "project"
     project.mkdir()
@@ -171,7 +173,7 @@ def installed(url, folder, *, is_loader_wrapped=False):
     )
     with Scout(settings) as scout:
         scout.init()
-        made = Installation(scout, settings, folder)
+        made = Installation(scout, settings, folder, superuser_url)
         made.act()
         yield made
 

@@ -21,7 +21,7 @@ def write(world: World) -> Path:
     folder = world.home / "by-hand"
     folder.mkdir(mode=0o700, exist_ok=True)
     tap = world.source.tap_file(world.sandbox)
-    target = {"database_url": world.server_url, "default_target_schema": SCHEMA}
+    target = {"database_url": world.shown_url, "default_target_schema": SCHEMA}
     for name, config in (("tap.json", tap), ("target.json", target)):
         (folder / name).touch(0o600)
         (folder / name).write_text(json.dumps(config, indent=2) + "\n")

@@ -58,7 +58,7 @@ def tell(settings: Settings, options: Options, display: Display) -> Json:
         ControlError: The run did not end well, or Postgres and the sandbox differ.
     """
     with started(
-        settings.home, options.source, options.size, keep_running=options.keep_running
+        settings.make_home(), options.source, options.size, keep_running=options.keep_running
     ) as world:
         display.step(
             "Postgres and the sandbox are up: "
@@ -208,7 +208,7 @@ def _next(world: World, options: Options, display: Display) -> None:
         display.say(f"  {command:<30}  {meaning}")
     if options.keep_running:
         display.say(f"The API goes on at {world.sandbox.url} until: make demo ARGS=--stop")
-        url = shlex.quote(world.server_url)
+        url = shlex.quote(world.shown_url)
         display.say(f"  PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}")
         display.say("The same pipe by hand:")
         display.say(f"  {by_hand.command(world, programs, folder)}")

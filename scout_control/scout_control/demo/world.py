@@ -35,6 +35,8 @@ class World:
     source: Source
     size: Size
     server_url: str = field(repr=False)
+    shown_url: str
+    """The same without the password, for people."""
     meltano_url: str = field(repr=False)
     sandbox: Sandbox
     is_new_sandbox: bool
@@ -73,6 +75,7 @@ def started(home: Path, source: Source, size: Size, *, keep_running: bool) -> It
             source=source,
             size=size,
             server_url=embedded.create_database(server, DATA_DATABASE),
+            shown_url=embedded.url_to_show(home / POSTGRES, DATA_DATABASE),
             meltano_url=embedded.create_database(server, STATE_DATABASE),
             sandbox=sandbox,
             is_new_sandbox=found is None,
@@ -81,10 +84,14 @@ def started(home: Path, source: Source, size: Size, *, keep_running: bool) -> It
 
 @contextmanager
 def database(home: Path) -> Iterator[str]:
-    """Give the URL of the demo's database; a server that this started is ended again."""
+    """Give the URL of the demo's database, without the password, as an argument may be.
+
+    A server that this started is ended again.
+    """
     with ExitStack() as at_the_end:
         server = _postgres(home, at_the_end, keep_running=False)
-        yield embedded.create_database(server, DATA_DATABASE)
+        embedded.create_database(server, DATA_DATABASE)
+        yield embedded.url_to_show(home / POSTGRES, DATA_DATABASE)
 
 
 def _postgres(home: Path, at_the_end: ExitStack, *, keep_running: bool) -> str:

@@ -38,11 +38,11 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scout(postgres, tmp_path_factory, project):
+def scout(control_postgres, tmp_path_factory, project):
     """Run the command as a program on a dataset that was loaded once; return code and answer."""
     with Sandbox(cases=80, forms=30) as sandbox:
         environment = os.environ | {
-            "SCOUT_DATABASE_URL": embedded.create_database(postgres, "models_by_command"),
+            "SCOUT_DATABASE_URL": embedded.create_database(control_postgres, "models_by_command"),
             "SCOUT_ENCRYPTION_KEYS": generate(),
             "SCOUT_HOME": str(tmp_path_factory.mktemp("home")),
             "SCOUT_PROJECT_ROOT": str(project),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.logins import with_login
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def test_a_percent_sign_in_the_name_of_the_schema_is_a_character(target, make, p
 @pytest.mark.parametrize("setting", ["quote_all_identifiers", "default_transaction_read_only"])
 def test_settings_of_the_role_change_nothing(target, make, people, query, columns, setting):
     role = f"{target.schema}_set"
-    query(f"CREATE ROLE {role} LOGIN SUPERUSER")
+    query(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'known'")
     query(f"ALTER ROLE {role} SET {setting} = on")
-    url = target.url.replace("postgres@", f"{role}@")
+    url = with_login(target.url, role, "known")
     for name in ("Ada", "Eve"):
         target.load(people, make.record("people", {"id": 1, "name": name}), database_url=url)
     assert query("SELECT id, name FROM {s}.people") == [(1, "Eve")]

@@ -53,8 +53,8 @@ def project(tmp_path) -> Path:
 
 
 @pytest.fixture
-def pipeline(postgres, project):
-    database_uri = embedded.create_database(postgres, "meltano")
+def pipeline(control_postgres, project):
+    database_uri = embedded.create_database(control_postgres, "meltano")
 
     def make(**settings) -> Pipeline:
         return Pipeline(

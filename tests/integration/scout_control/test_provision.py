@@ -11,6 +11,7 @@ from psycopg2 import sql
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.provision import let_read, provision
 from scout_control.rules.naming import Dataset, OwnerKind
+from support.logins import with_login
 
 HOSTILE = ['"; DROP SCHEMA public CASCADE; --', "a'b\"c\\d%s{}", "नदी 🌊", "pg_catalog", "x" * 5000]
 
@@ -174,9 +175,9 @@ def test_a_role_that_may_create_roles_but_is_no_superuser_can_provision(
     postgres, connection, cleaned
 ):
     with connection.cursor() as cursor:
-        cursor.execute("CREATE ROLE control LOGIN CREATEROLE")
+        cursor.execute("CREATE ROLE control LOGIN CREATEROLE PASSWORD 'known'")
         cursor.execute("GRANT CREATE ON DATABASE postgres TO control")
-        place = cleaned(provision(postgres.replace("postgres@", "control@"), a_dataset("p3")))
+        place = cleaned(provision(with_login(postgres, "control", "known"), a_dataset("p3")))
         with as_writer(postgres, place) as writer:
             writer.execute("CREATE TABLE cases (case_id text)")
         cursor.execute("REASSIGN OWNED BY control TO postgres")

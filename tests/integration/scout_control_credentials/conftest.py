@@ -28,11 +28,11 @@ def sandbox():
 
 
 @pytest.fixture
-def scout(postgres, tmp_path):
+def scout(control_postgres, tmp_path):
     settings = Settings(
         project_root=ROOT,
         home=tmp_path,
-        database_url=embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"),
+        database_url=embedded.create_database(control_postgres, f"control_{uuid.uuid4().hex[:10]}"),
         encryption_keys=generate(),
     )
     with Scout(settings) as opened:

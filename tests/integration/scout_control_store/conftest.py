@@ -12,10 +12,10 @@ from scout_control import embedded
 
 
 @pytest.fixture
-def empty_store(postgres):
+def empty_store(control_postgres):
     """A store in a fresh database, not made yet."""
     name = f"store_{uuid.uuid4().hex[:12]}"
-    store = Store(embedded.create_database(postgres, name))
+    store = Store(embedded.create_database(control_postgres, name))
     yield store
     store.close()
 

@@ -15,6 +15,7 @@ from scout_control.store.models import (
     Source,
 )
 from sqlalchemy import delete
+from support.logins import with_login
 
 
 @pytest.fixture
@@ -102,8 +103,8 @@ def test_a_paused_run_knows_until_when(store, link):
 def test_the_store_is_closed_to_other_roles(store, link):
     with store.begin() as session:
         session.connection().exec_driver_sql("DROP ROLE IF EXISTS stranger_of_store")
-        session.connection().exec_driver_sql("CREATE ROLE stranger_of_store LOGIN")
-    stranger = psycopg2.connect(store.url.replace("postgres@", "stranger_of_store@"))
+        session.connection().exec_driver_sql("CREATE ROLE stranger_of_store LOGIN PASSWORD 'known'")
+    stranger = psycopg2.connect(with_login(store.url, "stranger_of_store", "known"))
     try:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege), stranger.cursor() as cursor:
             cursor.execute("SELECT 1 FROM scout_control.sources")

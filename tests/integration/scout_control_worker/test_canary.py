@@ -22,12 +22,14 @@ import psycopg2
 import pytest
 import yaml
 from commcare_sandbox import Sandbox
+from psycopg2.extensions import parse_dsn
 from scout_control.api import Scout
 from scout_control.credentials.encryption import generate
 from scout_control.settings import Settings
 from scout_control.store.models import Credential
 from sqlalchemy import select
 from support.canaries import Files, another_account, spellings
+from support.logins import with_login
 from support.workers import environment_of
 
 from scout_control import embedded
@@ -70,13 +72,13 @@ def settings(postgres, project, tmp_path):
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD %s", [DATABASE_PASSWORD])
         cursor.execute(f"ALTER DATABASE {name} OWNER TO {name}")
-    login = f"{name}:{urllib.parse.quote(DATABASE_PASSWORD, safe='')}@"
+    password = urllib.parse.quote(DATABASE_PASSWORD, safe="")
     for folder in ("home", "tmp"):
         (tmp_path / folder).mkdir()
     return Settings(
         project_root=project,
         home=tmp_path / "scout",
-        database_url=url.replace("postgres@", login, 1),
+        database_url=with_login(url, name, password),
         encryption_keys=generate(),
     )
 
@@ -181,8 +183,7 @@ def stored(settings, postgres):
         for (statement,) in cursor.fetchall():
             cursor.execute(statement)
             found += [row for (row,) in cursor.fetchall()]
-        cursor.execute("SHOW data_directory")
-        data = Path(cursor.fetchone()[0])
+    data = Path(parse_dsn(postgres)["host"])  # where the socket is, too
     return "\n".join(found).encode() + data.with_name(f"{data.name}.log").read_bytes()
 
 

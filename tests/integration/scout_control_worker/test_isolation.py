@@ -9,6 +9,7 @@ import pytest
 from psycopg2 import errors
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.worker.reading import QueryError
+from support.logins import with_login
 
 HOSTILE = (
     "SELECT * FROM {other}.things",
@@ -77,10 +78,10 @@ def test_exactly_the_roles_that_are_named_may_read_and_touch(installation, datas
     url = installation.settings.database_url
     control = psycopg2.connect(url)
     control.autocommit = True
-    control.cursor().execute(f"CREATE ROLE {role} LOGIN")
+    control.cursor().execute(f"CREATE ROLE {role} LOGIN PASSWORD 'known'")
     installation.scout.datasets.share(mine, [role])
     installation.scout.run(mine)
-    reader = psycopg2.connect(url.replace("postgres@", f"{role}@"))
+    reader = psycopg2.connect(with_login(url, role, "known"))
     reader.autocommit = True
     try:
         with reader.cursor() as cursor:

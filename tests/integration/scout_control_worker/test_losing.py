@@ -27,6 +27,12 @@ def url(server):
     return embedded.create_database(embedded.start(server), "control")
 
 
+@pytest.fixture
+def superuser_url(url):
+    """Control's own, as long as only the store is looked into: that server has no other login."""
+    return url
+
+
 def test_a_worker_with_nothing_to_do_waits_for_no_database_that_has_gone(installation, server):
     dataset = installation.dataset()
     installation.scout.runs.queue(dataset)

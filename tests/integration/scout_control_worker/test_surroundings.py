@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -13,6 +13,7 @@ from scout_control.api import Scout
 from scout_control.credentials.encryption import generate
 from scout_control.errors import ConflictError, NotFoundError, ServerError
 from scout_control.settings import Settings
+from support.logins import with_login
 
 from scout_control import embedded
 
@@ -37,13 +38,12 @@ def url(postgres):
         connection.autocommit = True
         cursor = connection.cursor()
         role, database = sql.Identifier(name), sql.Identifier(f"{name} %é")
-        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE").format(role))
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD 'known'").format(role))
         cursor.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
         for setting, value in HABITS.items():
             statement = sql.SQL("ALTER DATABASE {} SET {} TO {}")
             cursor.execute(statement.format(database, sql.Identifier(setting), sql.Literal(value)))
-    parts = urlsplit(made)
-    return urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
+    return with_login(made, name, "known")
 
 
 def test_everything_works_for_a_plain_role_whatever_its_database_prefers(

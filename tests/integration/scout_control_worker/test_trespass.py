@@ -14,6 +14,7 @@ import pytest
 from psycopg2 import errors, sql
 from scout_control.rules.naming import query_role, reader_role, writer_role
 from scout_control.rules.runs import LIVE
+from support.logins import login_of
 from support.workers import wait_until, worker
 
 READER, PERSON, QUERY, WRITER = "reader", "person", "query", "writer"
@@ -134,7 +135,9 @@ def schemas(installation):
         installation.scout.run(path)
         installation.scout.datasets.query(path, "SELECT 1")
     found = [installation.scout.datasets.show(path).schema for path in paths]
-    with as_role(installation, "postgres") as cursor:
+    with closing(psycopg2.connect(installation.superuser_url)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
         cursor.execute(f'ANALYZE "{found[1]}".things')
         cursor.execute(f"CREATE ROLE person_of_{found[0]} LOGIN")
         cursor.execute(f"GRANT {reader_role(found[0])} TO person_of_{found[0]}")
@@ -158,8 +161,10 @@ def role(request, installation, schemas):
 @contextmanager
 def as_role(installation, role):
     """Open a connection of a role, as if it knew its password."""
-    url = installation.settings.database_url.replace("postgres@", f"{role}@", 1)
-    with closing(psycopg2.connect(url)) as connection:
+    with (
+        login_of(installation.superuser_url, role) as url,
+        closing(psycopg2.connect(url)) as connection,
+    ):
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SET default_transaction_read_only = off")  # which anybody may do

@@ -92,6 +92,6 @@ def cut_connections(installation):
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND usename = 'postgres'"
+            "AND usename = current_user"
         )
     connection.close()

@@ -37,6 +37,10 @@ def pool(postgres: str) -> Iterator[Callable[..., str]]:
 
     def start(mode: str, size: int) -> str:
         server = parse_dsn(postgres)
+        folders = []
+        if ACCOUNT and server["host"].startswith("/"):  # which only root and the server may enter
+            folders.append(os.open(server["host"], os.O_RDONLY | os.O_DIRECTORY))
+            server["host"] = f"/proc/self/fd/{folders[0]}"
         behind = " ".join(f"{name}={server[name]}" for name in REACHED_BY if name in server)
         settings = {
             "unix_socket_dir": home,  # a port that is free now may be taken a moment later
@@ -61,11 +65,14 @@ def pool(postgres: str) -> Iterator[Callable[..., str]]:
                 cwd=home,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                pass_fds=folders,
                 user=ACCOUNT.pw_uid if ACCOUNT else None,
                 group=ACCOUNT.pw_gid if ACCOUNT else None,
                 extra_groups=[] if ACCOUNT else None,
             )
         )
+        for each in folders:
+            os.close(each)
         url = f"postgresql://postgres@/postgres?host={home}&port=6432"
         wait_for(url)
         return url
