@@ -191,7 +191,7 @@ def database(url: str | None) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     home.chmod(0o755)
     try:
-        yield embedded.start(home / "data")
+        yield embedded.start(home / "data", as_superuser=True)
     finally:
         embedded.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)

@@ -51,7 +51,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.data = home / "data"
-        self.url = embedded.start(self.data)
+        self.url = embedded.start(self.data, as_superuser=True)
 
     def restart(self, how: str) -> None:
         """Stop the server, in order or as if it had crashed, and start it again."""
@@ -64,9 +64,9 @@ class Server:
         embedded.stop(self.data)
         for _ in range(MOST_STARTS - 1):
             with suppress(ServerError):
-                embedded.start(self.data)
+                embedded.start(self.data, as_superuser=True)
                 return
-        embedded.start(self.data)
+        embedded.start(self.data, as_superuser=True)
 
     def query(self, statement: str, *parts: str) -> list[tuple]:
         connection = psycopg2.connect(self.url)

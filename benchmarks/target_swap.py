@@ -182,7 +182,7 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="scout-swap-"))
     home.chmod(0o755)
     try:
-        url = embedded.start(home / "data")
+        url = embedded.start(home / "data", as_superuser=True)
         config = home / "config.json"
         config.write_text(json.dumps({"database_url": url, "default_target_schema": "data_swap"}))
         return 0 if measure(url, config, chosen.rows, chosen.refreshes, chosen.changed) else 1

@@ -76,10 +76,10 @@ def server(home: Path) -> Iterator[Server]:
     """Start a server with the settings above; stop it in the end."""
     data = home / "server"
     try:
-        first = Server(embedded.start(data), data)
+        first = Server(embedded.start(data, as_superuser=True), data)
         first.query(*[f"ALTER SYSTEM SET {name} = '{value}'" for name, value in SETTINGS.items()])
         embedded.stop(data)
-        yield Server(embedded.start(data), data)
+        yield Server(embedded.start(data, as_superuser=True), data)
     finally:
         embedded.stop(data)
 

@@ -33,6 +33,7 @@ class Place:
         return {
             "host": parse_qs(found.query).get("host", [found.hostname or "localhost"])[0],
             "user": found.username or "postgres",
+            "password": found.password or "x",
             "database": found.path.removeprefix("/"),
         }
 
@@ -104,7 +105,7 @@ def _pipelinewise(place: Place) -> list[str]:
         host=parts["host"],
         port=5432,
         user=parts["user"],
-        password="x",
+        password=parts["password"],
         dbname=parts["database"],
         default_target_schema=place.schema,
     )
@@ -114,7 +115,8 @@ def _pipelinewise(place: Place) -> list[str]:
 def _dlt(place: Place) -> list[str]:
     python = str(CACHE / "dlt" / "bin" / "python")
     found = urlsplit(place.url)  # dlt wants a host and a password; the query's host counts
-    url = found._replace(netloc=f"{found.username or 'postgres'}:x@localhost").geturl()
+    parts = place.parts()
+    url = found._replace(netloc=f"{parts['user']}:{parts['password']}@localhost").geturl()
     return [python, str(HERE / "dlt_loader.py"), url, place.schema, str(place.home)]
 
 

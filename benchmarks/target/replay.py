@@ -92,7 +92,7 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="scout-replay-"))
     home.chmod(0o755)
     try:
-        url = embedded.start(home / "server", durable=False)
+        url = embedded.start(home / "server", durable=False, as_superuser=True)
         print("| file | ours: exit, rows | theirs: exit, rows | differs (ours / theirs) |")
         print("|---|---|---|---|")
         files = sorted(chosen.folder.glob("*.singer"))

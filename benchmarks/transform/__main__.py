@@ -114,7 +114,7 @@ def main() -> None:
     began = time.monotonic()
     rows: list[tuple[str, str, Cost]] = []
     try:
-        url = embedded.start(folder / "data", durable=False)
+        url = embedded.start(folder / "data", durable=False, as_superuser=True)
         for dataset, cases, forms, stream in datasets:
             if not cases + forms:
                 continue
