@@ -7,6 +7,10 @@ READY := .venv/.ready
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard */pyproject.toml))
 SOURCE ?= commcare
 ARGS ?=
+# uv as uv.lock has it, for pip: this version, and no other files than those.
+UV := import tomllib; \
+  uv = next(each for each in tomllib.load(open("uv.lock", "rb"))["package"] if each["name"] == "uv"); \
+  print("uv==" + uv["version"], *("--hash=" + file["hash"] for file in [uv["sdist"], *uv["wheels"]]))
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
@@ -21,7 +25,8 @@ setup: $(READY) ## make the environment in .venv
 
 $(READY): uv.lock pyproject.toml $(wildcard */pyproject.toml)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@test -x $(BIN)/uv || $(BIN)/python -c '$(UV)' > .venv/uv.txt
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
 	@$(BIN)/uv sync --quiet --locked --python $(BIN)/python
 	@$(BIN)/python -m compileall -q -j 0 dimagi-api $(MEMBERS)  # which uv leaves out, for they can be edited
 	@touch $@
