@@ -24,6 +24,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from scout_control import leash, libpq
 from scout_control.modelling import building, catalog, custom, failures
 from scout_control.rules.surroundings import PROJECT, is_of_dbt
+from scout_control.rules.terminal import harmless
 from scout_control.unnamed_files import unnamed_file
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def main() -> None:
         raise SystemExit(_with_models(call, schema))
     except psycopg2.Error as error:
         words = failures.lines("generated models", failures.of_postgres(error))
-        sys.stderr.writelines(f"{line}\n" for line in words)
+        sys.stderr.writelines(f"{harmless(line)}\n" for line in words)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted: the loaded data is as it was. Run again.\n")
@@ -138,6 +139,8 @@ def _with_models(call: Call, schema: str) -> int:
 
     os.environ.setdefault("DBT_LOG_PATH", str(call.project / "logs"))
     os.environ[PACKAGES] = str(packages)
+    # Of what dbt says no escape sequence is let through, so that colours would be in the way.
+    os.environ["DBT_USE_COLORS"] = "false"
     if build:
         os.environ[STREAMS] = ",".join(sorted(build.streams))
     if is_building:
@@ -147,7 +150,7 @@ def _with_models(call: Call, schema: str) -> int:
     options += build.selection(users.names) if build and is_ours else []
     project = running.Project(real=call.project, made=made, custom=users)
     ended = running.run([*call.arguments, *options], project)
-    sys.stdout.writelines(f"{line}\n" for line in ended.words)
+    sys.stdout.writelines(f"{harmless(line)}\n" for line in ended.words)
     if build and is_building and ended.returncode not in running.INTERRUPTED.values():
         is_complete = ended.returncode == 0 and not call.is_selective
         with building.opened(conninfo, schema) as cursor:

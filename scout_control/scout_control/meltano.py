@@ -24,6 +24,7 @@ from scout_control.errors import RunInterruptedError
 from scout_control.rules.meltano_log import Progress, RunLog
 from scout_control.rules.outcomes import failure, transform_failure
 from scout_control.rules.surroundings import PASSED_ON
+from scout_control.rules.terminal import harmless
 from scout_control.run_server import RunServer
 from scout_control.run_told import told
 from scout_control.states import States
@@ -127,7 +128,7 @@ class Run:
         try:
             with _log_file(self._pipeline) as log_file:
                 for line in self.process.stdout or ():
-                    log_file.write(line)
+                    log_file.write(harmless(line, keep="\n"))
                     if progress := self._log.take(line):
                         on_progress(progress)
             returncode = self.process.wait()

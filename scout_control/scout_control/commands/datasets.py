@@ -8,7 +8,9 @@ import click
 
 from scout_control.commands.frame import Commands, wants_json, with_scout
 from scout_control.commands.showing import answer, facts, in_short, said, table
+from scout_control.commands.terminal import say
 from scout_control.rules.plain import plain
+from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -109,7 +111,7 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
     if not yes and wants_json():
         raise click.UsageError("Nobody can be asked here: give --yes.")
     if not yes:
-        click.confirm(f"Drop the data of {dataset}?", abort=True, err=True)
+        click.confirm(f"Drop the data of {harmless(dataset)}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
     said(f"Dropped the data of {dataset}.")
 
@@ -118,20 +120,41 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
 @click.argument("dataset")
 @click.argument("statement")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1),
+    default=67_108_864,
+    show_default=True,
+    help="What the answer may weigh as text; it is cut before the row that is too much.",
+)
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True)
 @with_scout
-def query(scout: Scout, dataset: str, statement: str, *, limit: int, timeout: float) -> None:
+def query(
+    scout: Scout, dataset: str, statement: str, *, limit: int, max_bytes: int, timeout: float
+) -> None:
     """Ask DATASET a question in SQL, as a reader that sees nothing else."""
-    found = scout.datasets.query(dataset, statement, most_rows=limit, longest_seconds=timeout)
+    found = scout.datasets.query(
+        dataset, statement, most_rows=limit, most_bytes=max_bytes, longest_seconds=timeout
+    )
     rows = [[plain(value) for value in row] for row in found.rows]
-    data = {"columns": found.columns, "rows": rows, "truncated": found.is_truncated}
+    data = {
+        "columns": found.columns,
+        "rows": rows,
+        "truncated": found.is_truncated,
+        "truncated_by": found.truncated_by,
+    }
 
     def show_rows() -> None:
         places = [str(place) for place in range(len(found.columns))]  # names may repeat
         placed = [dict(zip(places, row, strict=True)) for row in found.rows]
         table(placed, places, "No rows.", titles=found.columns)
-        if found.is_truncated:
-            click.echo(f"There are more than {limit} rows; see --limit.", err=True)
+        if found.truncated_by == "rows":
+            say(f"There are more than {limit} rows; see --limit.", err=True)
+        if found.truncated_by == "bytes":
+            say(
+                f"The answer is larger than {max_bytes} bytes and was cut; see --max-bytes.",
+                err=True,
+            )
 
     answer(data, show_rows)
 
@@ -157,4 +180,4 @@ def search_path(scout: Scout, *, project: str, user: str | None, ensure: bool) -
         for each in scout.datasets.list(project=project, user=user):
             if each.status in {"pending", "expired"}:
                 scout.runs.queue(each.id)
-    answer({"search_path": found}, lambda: click.echo(found))
+    answer({"search_path": found}, lambda: say(found))

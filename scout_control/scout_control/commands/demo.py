@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,10 +11,12 @@ import click
 from rich.console import Console
 
 from scout_control import embedded
+from scout_control.commands.terminal import say
 from scout_control.demo import story, world
 from scout_control.demo.display import display_for
 from scout_control.demo.sandbox import Size
 from scout_control.errors import NotFoundError
+from scout_control.rules.terminal import as_json as to_json
 from scout_control.settings import Settings
 
 
@@ -53,9 +54,7 @@ def demo(  # noqa: PLR0913 - one argument an option
     settings = Settings.load()
     if stop:
         stopped = world.stop(settings.home)
-        click.echo(
-            f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.", err=as_json
-        )
+        say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.", err=as_json)
         return
     options = story.Options(
         source=story.SOURCES[source],
@@ -66,7 +65,7 @@ def demo(  # noqa: PLR0913 - one argument an option
     )
     facts = story.tell(settings, options, display_for(Console(stderr=as_json)))
     if as_json:
-        click.echo(json.dumps(facts))
+        say(to_json(facts))
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -81,5 +80,6 @@ def psql(arguments: tuple[str, ...]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to psql
         command = [str(embedded.psql()), *arguments, url]
         environment = os.environ | {"PGOPTIONS": f"--search_path={schema}"}
+        environment.pop("PGPASSWORD", None)  # which would come before the file of the password
         done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - psql itself
     sys.exit(done.returncode)

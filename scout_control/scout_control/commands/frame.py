@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control.commands.terminal import log_warnings, say
 from scout_control.errors import ControlError, ServerError, SettingsError
+from scout_control.rules.terminal import as_json, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,6 +36,7 @@ class Commands(click.Group):
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run, with all that is said to an input or output that is closed said to nobody."""
         _replace_closed()
+        log_warnings()
         return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -59,8 +62,8 @@ class Commands(click.Group):
         except click.UsageError as error:
             if wants_json(ctx) and ctx.parent is None:
                 told = {"code": "VALIDATION_ERROR", "message": error.format_message()}
-                click.echo(json.dumps({"success": False, "error": told}))
-            raise
+                say(as_json({"success": False, "error": told}))
+            raise click.UsageError(harmless(error.format_message()), error.ctx) from None
         except BrokenPipeError:
             raise  # whoever read the answer has seen enough
         except OSError as error:
@@ -73,7 +76,7 @@ class Commands(click.Group):
             if not asked_to_end:
                 _show(ctx, SettingsError("A question was not answered.", "Give it as an option."))
                 ctx.exit(SettingsError.exit_code)
-            click.echo("Interrupted.", err=True)
+            say("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
 
 
@@ -89,8 +92,8 @@ def _show(ctx: click.Context, error: ControlError) -> None:
         from scout_control.rules.runs import code  # noqa: PLC0415 - errors only
 
         told = {"code": code(error), "message": error.cause, "remedy": error.remedy}
-        click.echo(json.dumps({"success": False, "error": told}))
-    click.echo(f"Error: {error}", err=True)
+        say(as_json({"success": False, "error": told}))
+    say(f"Error: {harmless(str(error))}", err=True)
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:

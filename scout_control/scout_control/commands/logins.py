@@ -11,7 +11,9 @@ import click
 
 from scout_control.commands.frame import Commands, secret, wants_json, with_scout
 from scout_control.commands.showing import advise, answer, facts, said, table
+from scout_control.commands.terminal import say
 from scout_control.rules.logins import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -151,13 +153,16 @@ def _by_browser(
     with listening(way["port"]) as callback:
         request = scout.credentials.ask(source, callback.redirect_uri, way["scopes"])
         callback.state = request.state
-        click.echo(f"Open this address to connect {source}:\n\n  {request.url}\n", err=True)
+        say(
+            f"Open this address to connect {harmless(source)}:\n\n  {harmless(request.url)}\n",
+            err=True,
+        )
         if way["no_browser"]:
-            click.echo("Paste the address that the browser ends at:", err=True)
+            say("Paste the address that the browser ends at:", err=True)
             came_back = sys.stdin.readline().strip()
         else:
             webbrowser.open(request.url)
             if not wants_json():
-                click.echo("Waiting for the browser to come back...", err=True)
+                say("Waiting for the browser to come back...", err=True)
             came_back = callback.wait(WAIT_SECONDS)
     return scout.credentials.answer(source, request, came_back, **owner)

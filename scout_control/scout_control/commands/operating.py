@@ -13,6 +13,8 @@ from click.shell_completion import get_completion_class
 
 from scout_control.commands.frame import Commands, json_option, wants_json, with_scout
 from scout_control.commands.showing import advise, answer, in_short, said, table
+from scout_control.commands.terminal import log_to_stderr, say
+from scout_control.rules.terminal import as_json
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -51,12 +53,12 @@ def status(scout: Scout, *, project: str | None, user: str | None) -> None:
     found = scout.status(project=project, user=user)
 
     def show() -> None:
-        click.secho("Available sources", bold=True)
+        say("Available sources", bold=True)
         table(found.available_sources, ("name", "source_type", "base_url", "projects"))
-        click.secho("\nConnections", bold=True)
+        say("\nConnections", bold=True)
         columns = ("source", "project", "user", "kind", "status", "token_expires_at")
         table(found.connections, columns)
-        click.secho("\nSynced data", bold=True)
+        say("\nSynced data", bold=True)
         columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
         table(map(in_short, found.synced_data), columns)
 
@@ -103,7 +105,7 @@ def generate_key() -> None:
     from scout_control.credentials.encryption import generate  # noqa: PLC0415 - takes a moment
 
     key = generate()
-    answer({"key": key}, lambda: click.echo(key))
+    answer({"key": key}, lambda: say(key))
 
 
 @keys.command()
@@ -134,7 +136,7 @@ def encrypt_config(scout: Scout, file: IO[str]) -> None:
         config = None
     if not isinstance(config, dict):
         raise click.UsageError(f"{file.name} is not a JSON object.")
-    click.echo(json.dumps(scout.encrypt_credentials(config)))
+    say(as_json(scout.encrypt_credentials(config)))
 
 
 @click.command()
@@ -210,25 +212,8 @@ def completion(shell: str) -> None:
         answer({"script": script}, lambda: click.echo(script))
 
 
-class _OneLine(logging.Formatter):
-    """A line for each event; no traces, which may quote what must not be quoted."""
-
-    def formatException(self, ei: object) -> str:  # noqa: ARG002, N802 - the name it has
-        """Leave the trace out."""
-        return ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Name the error, without its trace."""
-        error = record.exc_info[1] if record.exc_info else None
-        record.exc_info = record.exc_text = None
-        line = super().format(record)
-        return f"{line} ({type(error).__name__})" if error else line
-
-
 def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_to_stderr()
     for name in ("alembic", "procrastinate.blueprints", "procrastinate.worker.upkeep"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if wants_json():

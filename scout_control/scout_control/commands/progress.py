@@ -6,9 +6,9 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from scout_control.commands.showing import counts
+from scout_control.commands.terminal import say
+from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +28,9 @@ def shown_live() -> Iterator[Callable[[Step], None]]:
 
 def described(step: Step) -> str:
     """Return what a run is at, in a line."""
+    message = harmless(step.message)
     counted = counts(step.progress)
-    return f"{step.message} ({counted} records)" if counted else step.message
+    return f"{message} ({counted} records)" if counted else message
 
 
 def _by_phase() -> Callable[[Step], None]:
@@ -38,7 +39,7 @@ def _by_phase() -> Callable[[Step], None]:
     def show(step: Step) -> None:
         if step.phase not in phases[-1:]:
             phases.append(step.phase)
-            click.echo(described(step), err=True)
+            say(described(step), err=True)
 
     return show
 
@@ -53,7 +54,7 @@ def _on_terminal() -> Iterator[Callable[[Step], None]]:
         TimeElapsedColumn,
     )
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Starting")
         yield lambda step: progress.update(task, description=described(step))

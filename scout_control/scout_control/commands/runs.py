@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from pathlib import Path
@@ -13,8 +12,10 @@ import click
 from scout_control.commands.frame import Commands, wants_json, with_scout
 from scout_control.commands.progress import shown_live
 from scout_control.commands.showing import answer, cell, facts, said, table
+from scout_control.commands.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.plain import plain
+from scout_control.rules.terminal import as_json, harmless
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -70,7 +71,7 @@ def run(
         raise click.UsageError(f"There is no folder {log_file.absolute().parent}.")
     if is_queued:
         queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
-        answer(queued, lambda: click.echo(f"Queued as run {queued['run_id']}."))
+        answer(queued, lambda: say(f"Queued as run {queued['run_id']}."))
         return
     told_to_end: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -147,13 +148,13 @@ def _remember(told: list[int]) -> Any:
 
 def _announce_pause(resume_at: str) -> None:
     """Say it as all programs do, for whoever reads logs."""
-    click.echo(f"event=paused resume_at={resume_at}", err=True)
+    say(f"event=paused resume_at={resume_at}", err=True)
 
 
 def _tell(ended: Run) -> None:
     if wants_json():
         told = {"success": exit_code(ended) == 0, **ended.as_dict()}
-        click.echo(json.dumps(told, default=str))
+        say(as_json(told))
     else:
         table(
             [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
@@ -161,13 +162,13 @@ def _tell(ended: Run) -> None:
             "No rows were loaded.",
         )
         named = f"(run {ended.run_id}, schema {ended.schema})"
-        click.echo(f"\n{ended.dataset}: {ended.status} {named}")
+        say(f"\n{harmless(ended.dataset)}: {ended.status} {named}")
     if ended.resume_at:
         _announce_pause(plain(ended.resume_at))
         when = cell(plain(ended.resume_at))
-        click.echo(f"Paused until {when}; a worker goes on by itself then.", err=True)
+        say(f"Paused until {when}; a worker goes on by itself then.", err=True)
     if warning := ended.result.get("warning"):
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {harmless(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):
         if text:
-            click.echo(f"Error: {text}", err=True)
+            say(f"Error: {harmless(text)}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scout_control.commands.frame import wants_json
+from scout_control.commands.terminal import say
+from scout_control.rules.terminal import as_json, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,20 +21,20 @@ MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 def answer(data: Any, show: Callable[[], None] | None = None) -> None:
     """Print an answer: as JSON for programs, else as ``show`` does."""
     if wants_json() or show is None:
-        click.echo(json.dumps(data, default=str, ensure_ascii=False))
+        say(as_json(data))
     else:
         show()
 
 
 def said(text: str, data: Any = None) -> None:
     """Say that something was done."""
-    answer({"success": True, **(data or {})}, lambda: click.echo(text))
+    answer({"success": True, **(data or {})}, lambda: say(text))
 
 
 def advise(command: str) -> None:
     """Tell people what to do next; not part of the answer."""
     if not wants_json():
-        click.echo(f"Next: {command}", err=True)
+        say(f"Next: {command}", err=True)
 
 
 def table(
@@ -46,16 +47,19 @@ def table(
     """Print rows for people; the titles are the columns' names when left out."""
     found = list(rows)
     if not found:
-        click.echo(empty)
+        say(empty)
         return
-    head = list(titles or [column.replace("_", " ") for column in columns])
+    head = [harmless(title) for title in titles or [each.replace("_", " ") for each in columns]]
     _print([head, *([cell(row.get(column)) for column in columns] for row in found)])
 
 
 def facts(row: Mapping[str, Any]) -> None:
     """Print one thing for people."""
     told = {name: value for name, value in row.items() if value not in (None, "", {}, [])}
-    _print([[name.replace("_", " "), cell(value)] for name, value in told.items()], titles="column")
+    _print(
+        [[harmless(name).replace("_", " "), cell(value)] for name, value in told.items()],
+        titles="column",
+    )
 
 
 def in_short(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,24 +93,24 @@ def counts(progress: Mapping[str, Any]) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value as people read it."""
+    """Return a value as people read it, in one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {cell(value[name])}" for name in sorted(value)) or "-"
+        return ", ".join(f"{harmless(name)} {cell(value[name])}" for name in sorted(value)) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(cell(each) for each in value) or "-"
     moment = MOMENT.fullmatch(value) if isinstance(value, str) else None
-    return f"{moment[1]} {moment[2]}Z" if moment else str(value)
+    return f"{moment[1]} {moment[2]}Z" if moment else harmless(str(value))
 
 
 def _print(rows: list[list[str]], titles: str = "row") -> None:
     """Print a table; its first row, or column, are titles."""
     draw = _folded if sys.stdout.isatty() else _in_columns
     for line in draw(rows, titles):
-        click.echo(line.rstrip())
+        click.echo(line.rstrip())  # its cells are harmless; the bold titles are ours
 
 
 def _in_columns(rows: list[list[str]], _titles: str) -> Iterator[str]:
@@ -129,7 +133,7 @@ def _folded(rows: list[list[str]], titles: str) -> list[str]:
         drawn.add_column(title, overflow="fold", style="bold" if is_title else None)
     for row in rows[1:] if has_header else rows:
         drawn.add_row(*row)
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as capture:
         console.print(drawn)
     return capture.get().splitlines()

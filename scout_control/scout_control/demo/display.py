@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from scout_control.rules.terminal import harmless
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -28,23 +30,23 @@ class Display(ABC):
     def step(self, text: str) -> None:
         """Say what was done, and how long after the start."""
         seconds = time.monotonic() - self._began
-        self._console.print(Text(f"{seconds:5.1f} s  {text}"), soft_wrap=True)
+        self._console.print(_text(f"{seconds:5.1f} s  {text}"), soft_wrap=True)
 
     def say(self, text: str = "") -> None:
         """Say something that is not a step; commands are never broken into lines."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(_text(text), soft_wrap=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Show a table; numbers stand to the right."""
-        self._console.print(Text(f"\n{title}", style="bold"))
+        self._console.print(_text(f"\n{title}", style="bold"))
         table = Table()
         numeric = [
             all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))
         ]
         for name, is_number in zip(columns, numeric, strict=True):
-            table.add_column(name, justify="right" if is_number else "left")
+            table.add_column(_text(name), justify="right" if is_number else "left")
         for row in rows:
-            table.add_row(*(_shown(value) for value in row))
+            table.add_row(*(_text(_shown(value)) for value in row))
         self._console.print(table)
 
     @abstractmethod
@@ -94,12 +96,13 @@ class TerminalDisplay(Display):
     def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
         """Move the bars; a stream whose end is not known has a bar that only pulses."""
         if self._progress is None:
-            columns = (SpinnerColumn(), TextColumn("{task.description:<16}"), BarColumn())
+            named = TextColumn("{task.description:<16}", markup=False)
+            columns = (SpinnerColumn(), named, BarColumn())
             self._progress = Progress(*columns, MofNCompleteColumn(), console=self._console)
             self._progress.start()
         for name, rows in counts.items():
             if name not in self._bars:
-                self._bars[name] = self._progress.add_task(name, total=totals.get(name))
+                self._bars[name] = self._progress.add_task(harmless(name), total=totals.get(name))
             self._progress.update(self._bars[name], completed=rows)
 
     def done(self) -> None:
@@ -115,6 +118,11 @@ class TerminalDisplay(Display):
 def display_for(console: Console) -> Display:
     """Return the display that suits the console."""
     return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return text that means what it says: no markup, and of controls only the ends of lines."""
+    return Text(harmless(text, keep="\n"), style=style)
 
 
 def _shown(value: object) -> str:

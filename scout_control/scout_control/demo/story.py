@@ -209,7 +209,9 @@ def _next(world: World, options: Options, display: Display) -> None:
     if options.keep_running:
         display.say(f"The API goes on at {world.sandbox.url} until: make demo ARGS=--stop")
         url = shlex.quote(world.shown_url)
-        display.say(f"  PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}")
+        # A password of the environment would come before the file of the password.
+        clean = "env -u PGPASSWORD " if "PGPASSWORD" in os.environ else ""
+        display.say(f"  {clean}PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}")
         display.say("The same pipe by hand:")
         display.say(f"  {by_hand.command(world, programs, folder)}")
 

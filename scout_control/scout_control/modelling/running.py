@@ -23,6 +23,7 @@ from dbt.cli.main import cli, dbtRunner
 
 from scout_control.modelling import custom, failures
 from scout_control.modelling.custom import Custom
+from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -189,7 +190,8 @@ class _Held(io.TextIOBase):
         if self.is_silent:
             return len(text)
         if self.is_through:
-            return int(self.behind.write(text))
+            self.behind.write(harmless(text, keep="\n"))
+            return len(text)
         self.kept.append(text)
         if READ_ALL.search(text):
             self.let_through()
@@ -197,7 +199,7 @@ class _Held(io.TextIOBase):
 
     def let_through(self) -> None:
         self.is_through = True
-        self.behind.write("".join(self.kept))
+        self.behind.write(harmless("".join(self.kept), keep="\n"))
         self.kept.clear()
         self.flush()
 

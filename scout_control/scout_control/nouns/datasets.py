@@ -132,6 +132,7 @@ class Datasets:
         statement: str,
         *,
         most_rows: int = reading.MOST_ROWS,
+        most_bytes: int = reading.MOST_BYTES,
         longest_seconds: float = reading.LONGEST_SECONDS,
     ) -> Answer:
         """Ask a dataset one question as its reader; this touches it, too.
@@ -142,7 +143,12 @@ class Datasets:
             QueryError: The database refused the question.
         """
         return reading.query(
-            self._site, name, statement, most_rows=most_rows, longest_seconds=longest_seconds
+            self._site,
+            name,
+            statement,
+            most_rows=most_rows,
+            most_bytes=most_bytes,
+            longest_seconds=longest_seconds,
         )
 
     def search_path(self, project: str, *, user: str | None = None) -> str:

@@ -25,7 +25,7 @@ from sqlalchemy import select
 
 from scout_control import readers
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
-from scout_control.rules import sessions
+from scout_control.rules import queries, sessions
 from scout_control.rules.runs import DatasetStatus
 from scout_control.store import audit, datasets, lookups
 from scout_control.store.locks import alone, of_login
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from scout_control.worker.site import Site
 
-MOST_ROWS = 1000
+MOST_ROWS, MOST_BYTES = 1000, 64 * 1024 * 1024
+ROWS_AT_ONCE = 100
 LONGEST_SECONDS = 30.0
 A_DAY = 24 * 3600.0
 # Values that Postgres can hold and Python cannot: infinity, years before 1 and after 9999.
@@ -62,7 +63,13 @@ class Answer:
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
-    is_truncated: bool
+    truncated_by: str | None = None
+    """The limit that it met, ``rows`` or ``bytes``, if there is more."""
+
+    @property
+    def is_truncated(self) -> bool:
+        """Return whether there is more."""
+        return self.truncated_by is not None
 
 
 def query(
@@ -71,6 +78,7 @@ def query(
     statement: str,
     *,
     most_rows: int = MOST_ROWS,
+    most_bytes: int = MOST_BYTES,
     longest_seconds: float = LONGEST_SECONDS,
 ) -> Answer:
     """Ask a dataset one question, and remember that it is in use.
@@ -81,9 +89,10 @@ def query(
         SettingsError: A limit is not positive, or is longer than a day.
         QueryError: The database refused the question.
     """
-    if most_rows < 1 or not 0 < longest_seconds <= A_DAY:
+    if min(most_rows, most_bytes) < 1 or not 0 < longest_seconds <= A_DAY:
         raise SettingsError(
-            "A query has at least one row and up to a day.", "Give other limits: --limit, --timeout"
+            "A query has at least one row, one byte, and up to a day.",
+            "Give other limits: --limit, --max-bytes, --timeout",
         )
     with site.store.begin() as session:
         dataset = lookups.dataset(session, name)
@@ -95,7 +104,7 @@ def query(
         closing(login(site, dataset)) as connection,
         readers.bounded(connection, server_url, longest_seconds + 1),
     ):
-        return _ask(connection, statement, most_rows, longest_seconds)
+        return _ask(connection, statement, (most_rows, most_bytes), longest_seconds)
 
 
 def record(session: Session, action: str, dataset: Dataset, **details: Any) -> None:
@@ -168,7 +177,10 @@ def search_path(site: Site, project_id: str, user_id: str | None) -> str:
 
 
 def _ask(
-    connection: psycopg.Connection[Any], statement: str, most_rows: int, longest_seconds: float
+    connection: psycopg.Connection[Any],
+    statement: str,
+    most: tuple[int, int],
+    longest_seconds: float,
 ) -> Answer:
     try:
         connection.execute(f"SET statement_timeout TO {int(longest_seconds * 1000)}".encode())
@@ -176,10 +188,7 @@ def _ask(
         connection.read_only = True
         for name, loader in BEYOND_PYTHON:
             connection.adapters.register_loader(name, _or_text(loader))
-        with connection.cursor(name="answer") as cursor:
-            cursor.execute(statement.encode().rstrip().rstrip(b";"))
-            rows = cursor.fetchmany(most_rows + 1)
-            columns = [column.name for column in cursor.description or ()]
+        return _fetch(connection, statement.encode().rstrip().rstrip(b";"), *most)
     except UnicodeEncodeError:
         raise QueryError("The query is not UTF-8.", "Correct it.") from None
     except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
@@ -192,7 +201,24 @@ def _ask(
         raise QueryError(
             f"Postgres refused the query: {words}.", "Write one SELECT over this dataset."
         ) from None
-    return Answer(columns=columns, rows=rows[:most_rows], is_truncated=len(rows) > most_rows)
+
+
+def _fetch(
+    connection: psycopg.Connection[Any], statement: bytes, most_rows: int, most_bytes: int
+) -> Answer:
+    with connection.cursor(binary=True) as cursor:  # by the protocol that takes one statement only
+        cursor.execute(queries.described(statement))
+        columns = [column.name for column in cursor.description or ()]
+    rows: list[tuple[Any, ...]] = []
+    with connection.cursor(name="answer") as cursor:
+        cursor.execute(queries.bounded(statement, len(columns), most_bytes))
+        while fetched := cursor.fetchmany(min(ROWS_AT_ONCE, most_rows + 1 - len(rows))):
+            rows += [tuple(row) for total, *row in fetched if total <= most_bytes]
+            if fetched[-1][0] > most_bytes:
+                return Answer(columns=columns, rows=rows, truncated_by="bytes")
+            if len(rows) > most_rows:
+                return Answer(columns=columns, rows=rows[:most_rows], truncated_by="rows")
+    return Answer(columns=columns, rows=rows)
 
 
 def _or_text(loader: type[Loader]) -> type[Loader]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
+import scout_control.commands
 from click.testing import CliRunner
 from scout_control.commands.frame import Commands, json_option
 from scout_control.commands.showing import answer, table
@@ -73,3 +76,18 @@ def test_a_question_without_an_answer_and_an_interrupt_have_codes_of_their_own(k
             raise click.Abort from None
 
     assert CliRunner().invoke(commands(act), ["act"]).exit_code == code
+
+
+def test_there_is_one_way_to_the_terminal():
+    """All that commands print goes through ``say``, but for click's script and drawn tables."""
+    folder = Path(scout_control.commands.__file__).parent
+    found = {
+        path.name: len(re.findall(r"click\.s?echo\(|sys\.std\w+\.write", path.read_text()))
+        for path in folder.glob("*.py")
+    }
+
+    assert {name: count for name, count in found.items() if count} == {
+        "operating.py": 1,
+        "showing.py": 1,
+        "terminal.py": 1,
+    }
