@@ -22,7 +22,7 @@ import yaml
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from scout_control import leash, libpq
-from scout_control.modelling import building, catalog, custom, failures
+from scout_control.modelling import building, catalog, custom, failures, page
 from scout_control.rules.surroundings import PROJECT, is_of_dbt
 from scout_control.rules.terminal import harmless
 from scout_control.unnamed_files import unnamed_file
@@ -60,6 +60,11 @@ class Call:
     def is_selective(self) -> bool:
         """Tell whether the caller says what to build."""
         return any(word.partition("=")[0] in SELECTING for word in self.arguments)
+
+    @property
+    def makes_page(self) -> bool:
+        """Return whether dbt is to write its documentation as one page."""
+        return self.command == "docs" and "--static" in self.arguments
 
     @property
     def project(self) -> Path:
@@ -113,6 +118,12 @@ def main() -> None:
         words = failures.lines("generated models", failures.of_postgres(error))
         sys.stderr.writelines(f"{harmless(line)}\n" for line in words)
         raise SystemExit(1) from None
+    except page.PageError:
+        sys.stderr.write(
+            "Error: the documentation of this version of dbt is not known to be safe to show. "
+            "Install the version that scout-control asks for.\n"
+        )
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted: the loaded data is as it was. Run again.\n")
         raise SystemExit(130) from None
@@ -151,6 +162,8 @@ def _with_models(call: Call, schema: str) -> int:
     project = running.Project(real=call.project, made=made, custom=users)
     ended = running.run([*call.arguments, *options], project)
     sys.stdout.writelines(f"{harmless(line)}\n" for line in ended.words)
+    if call.makes_page and ended.returncode == 0:
+        page.write(call.target)
     if build and is_building and ended.returncode not in running.INTERRUPTED.values():
         is_complete = ended.returncode == 0 and not call.is_selective
         with building.opened(conninfo, schema) as cursor:
