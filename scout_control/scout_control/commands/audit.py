@@ -12,6 +12,8 @@ import click
 
 from scout_control.commands.frame import wants_json, with_scout
 from scout_control.commands.showing import answer, cell, facts, table
+from scout_control.commands.terminal import say
+from scout_control.rules.terminal import as_json
 
 if TYPE_CHECKING:
     from scout_control.api import Scout
@@ -74,11 +76,11 @@ def audit(  # noqa: PLR0913 - each is a filter
 def _verify(found: Verdict) -> None:
     def show() -> None:
         if found.is_whole:
-            click.echo(f"Whole: {found.events} events, the last at position {found.last}.")
-            click.echo(f"Keep this hash elsewhere, for --expect: {found.hash}")
+            say(f"Whole: {found.events} events, the last at position {found.last}.")
+            say(f"Keep this hash elsewhere, for --expect: {found.hash}")
         for flaw in found.flaws:
             where = f"Position {flaw['position']}" if flaw["position"] else "The trail"
-            click.echo(f"{where}: {flaw['flaw']}.")
+            say(f"{where}: {flaw['flaw']}.")
 
     answer(found.as_dict(), show)
     if not found.is_whole:
@@ -145,12 +147,12 @@ def _purge(scout: Scout, owner: dict[str, str | None], file: Path | None, *, wit
     if file is not None:  # before anything is removed: it must be there to be told
         file.touch(0o600)
     receipt = scout.erasure.purge(**owner, with_id=with_id, leave_out=[file] if file else [])
-    told = json.dumps(receipt, indent=2, ensure_ascii=False)
+    told = as_json(receipt, indent=2)
     if file is not None:
         file.write_text(f"{told}\n")
-    answer(receipt, lambda: click.echo(told))
+    answer(receipt, lambda: say(told))
     if not receipt["is_complete"]:
-        click.echo("Not all could be removed (see not_removed and left). Purge again.", err=True)
+        say("Not all could be removed (see not_removed and left). Purge again.", err=True)
         sys.exit(1)
 
 
@@ -163,7 +165,7 @@ def _verify_purge(scout: Scout, file: Path, identity: str | None) -> None:
 
     def show() -> None:
         if not found.is_genuine:
-            click.echo("The receipt is not as it was written.")
+            say("The receipt is not as it was written.")
         table(found.left, ("where", "found", "problem"), "Nothing is left.")
 
     answer(found.as_dict(), show)

@@ -24,10 +24,16 @@ def harmless(text: str, keep: str = "") -> str:
     return OBEYED.sub(lambda found: found[0] if found[0] in keep else _spelled(found[0]), text)
 
 
-def as_json(data: Any) -> str:
+def as_json(data: Any, indent: int | None = None) -> str:
     """Return data as JSON that can be read, and that does nothing to a terminal either."""
-    text = json.dumps(data, default=str, ensure_ascii=False)
-    return OBEYED.sub(lambda found: json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f"), text)
+    text = json.dumps(data, default=str, ensure_ascii=False, indent=indent)
+    return OBEYED.sub(lambda found: _as_in_json(found[0]), text)
+
+
+def _as_in_json(character: str) -> str:
+    if character in "\n\x7f":  # the end of a line of ours; and what JSON leaves as it is
+        return character.replace("\x7f", "\\u007f")
+    return json.dumps(character)[1:-1]
 
 
 def _spelled(character: str) -> str:
