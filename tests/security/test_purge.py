@@ -62,7 +62,9 @@ def everything(server_url):
 def found_in(text, wanted):
     """Return where words stand in what was read."""
     lines = text.splitlines()
-    return {line.split()[0] for line in lines if any(word in line for word in wanted)}
+    return {
+        (line.split()[0], word, line[:300]) for line in lines for word in wanted if word in line
+    }
 
 
 def files_below(*places, but):

@@ -26,7 +26,15 @@ from scout_control.errors import ConflictError, ControlError, CredentialMissingE
 from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import holding, of_dataset
-from scout_control.store.models import Base, Credential, Dataset, Run, Touch
+from scout_control.store.models import (
+    Base,
+    Credential,
+    Dataset,
+    ProjectSource,
+    Run,
+    SourceMetadata,
+    Touch,
+)
 from scout_control.worker import belongings, deleting, executing, places, planning, traces
 from scout_control.worker.preparing import LOGIN_DIRECTORY
 
@@ -188,7 +196,23 @@ def _drop(site: Site, dataset: Dataset, removal: Removal) -> None:
             jobs = session.execute(JOBS, {"runs": ids}).all()
             session.execute(delete(Run).where(Run.dataset_id == dataset.id))
             session.execute(delete(Dataset).where(Dataset.id == dataset.id))
+            _forget_metadata(session, dataset, removal)
     removal.removed.update({"datasets": 1, "runs": len(ids), "jobs": len(jobs)})
+
+
+def _forget_metadata(session: Session, dataset: Dataset, removal: Removal) -> None:
+    """Forget what discovery found for a user of a project, unless another project has it too."""
+    source_id = dataset.project_source.source_id
+    others = select(Dataset.id).join(Dataset.project_source)
+    is_same = (Dataset.user_id == dataset.user_id) & (ProjectSource.source_id == source_id)
+    if dataset.user_id is None or session.scalars(others.where(is_same)).first() is not None:
+        return
+    found = session.scalars(
+        select(SourceMetadata).where(
+            SourceMetadata.user_id == dataset.user_id, SourceMetadata.source_id == source_id
+        )
+    ).all()
+    _delete(session, removal, "source_metadata", found)
 
 
 def _runs_of(dataset: Dataset) -> Any:
