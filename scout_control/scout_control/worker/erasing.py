@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import delete, select, text, update
 
-from scout_control import scratch
+from scout_control import provision, scratch
 from scout_control.credentials import renewal
 from scout_control.credentials.keeping import Owner
 from scout_control.errors import ConflictError, ControlError, CredentialMissingError
@@ -237,6 +237,20 @@ def _forget_logins_of_runs(ids: list[str]) -> None:
     scratch.sweep()
 
 
+def _roles(task: Task) -> None:
+    """Try again to drop roles that still owned something, and name those that do."""
+    deleting.remove_roles(task.site)
+    in_use = tuple(each["what"] for each in task.removal.not_removed)
+    for url in task.site.server_urls():
+        with suppress(ControlError), provision.connect(url) as connection:
+            cursor = connection.cursor()
+            for role in traces.roles(cursor, task.names):
+                if role.startswith(in_use):
+                    continue
+                places_of_it = ", ".join(traces.elsewhere(cursor, [role])) or "this database"
+                task.removal.failed(role, f"It still owns something: {places_of_it}.")
+
+
 def _rows(task: Task) -> None:
     """Remove the other rows; a project's own only when nothing of it is left."""
     owner, removal = task.owner, task.removal
@@ -316,10 +330,10 @@ def _keep_entry(
 
 
 def _audit(task: Task) -> None:
-    """Erase what the audit trail says of them; as long as data is left, its names are needed."""
+    """Erase what the audit trail says of them: only after all else, for it holds the names."""
+    if task.removal.not_removed:
+        return
     with task.site.store.begin() as session:
-        if belongings.datasets(session, task.owner):
-            return
         kind, identity = belongings.kind_of(task.owner)
         count = audit.erase(session, kind, identity, task.names.traces)
     if count:
@@ -331,4 +345,4 @@ def _remembered(task: Task) -> None:
     task.removal.notes += planning.forget(task.site, task.names)
 
 
-STEPS = (_runs, _credentials, _data, _rows, _files, _audit, _remembered)
+STEPS = (_runs, _credentials, _data, _roles, _rows, _files, _audit, _remembered)

@@ -148,6 +148,12 @@ def is_told(path: Path, wanted: re.Pattern[bytes]) -> bool:
     return False
 
 
+def roles(cursor: Cursor[Any], names: Names) -> list[str]:
+    """Return which roles of the owner's datasets the server still has."""
+    cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(names.roles)])
+    return sorted(name for (name,) in cursor.fetchall())
+
+
 def elsewhere(cursor: Cursor[Any], roles: Iterable[str]) -> list[str]:
     """Return which roles own or may something in other databases of the server."""
     cursor.execute(ELSEWHERE, [list(roles)])
