@@ -77,6 +77,16 @@ class ReadBody(Generic[T]):
     count: Callable[[], None] = _count_nothing
 
 
+def _as_written(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number.encode())
+
+
+EXACTLY = json.JSONDecoder(
+    parse_int=_as_written, parse_float=_as_written, parse_constant=lambda _: None
+)
+"""Python's decoder, which leaves numbers as they are written; NaN and Infinity are null."""
+
+
 class Body(Generic[T]):
     """Reads bodies of one shape.
 
@@ -135,7 +145,9 @@ class Body(Generic[T]):
     def _decode_by_library(self, text: bytes) -> ReadBody[T]:
         """Read what the strict decoder refuses but Python's takes: lone surrogates, NaN."""
         try:
-            clean = msgspec.json.encode(_without_surrogates(json.loads(text)))
+            clean = msgspec.json.encode(
+                without_surrogates(EXACTLY.decode(text.decode("utf-8-sig")))
+            )
         except RecursionError:
             raise ShapeError(TOO_DEEP) from None
         except ValueError:
@@ -166,14 +178,12 @@ def one_line(body: bytes) -> bytes:
     return text
 
 
-def _without_surrogates(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
     """Return a JSON value in which half characters are replaced, as UTF-8 cannot hold them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
+        return [without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {
-            _without_surrogates(name): _without_surrogates(item) for name, item in value.items()
-        }
+        return {without_surrogates(name): without_surrogates(item) for name, item in value.items()}
     return value

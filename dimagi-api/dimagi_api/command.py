@@ -5,6 +5,7 @@ It must not know any API.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import msgspec
 from singer_sdk._logging import _setup_console_logging
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.plugin_base import _ConfigInput, _plugin_log_level
+from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
+from dimagi_api.bodies import without_surrogates
 from dimagi_api.errors import (
     ApiError,
     InternalError,
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ANY = json.JSONDecoder()
 QUIET_LIBRARIES = ("urllib3", "requests")
 
 
@@ -118,6 +123,25 @@ def _options() -> list[click.Parameter]:
     ]
 
 
+class _Metadata(msgspec.Struct):
+    breadcrumb: list[str]
+    metadata: dict[str, Any]
+
+
+class _Entry(msgspec.Struct):
+    tap_stream_id: str
+    schema: dict[str, Any] = {}
+    metadata: list[_Metadata] | None = None
+    stream: str | None = None
+    key_properties: list[str] | None = None
+
+
+class _Catalog(msgspec.Struct):
+    """What is needed of a Singer catalog; the SDK reads it without a look at its shape."""
+
+    streams: list[_Entry]
+
+
 def _callback(tap: type[ApiTap]) -> Callable[..., None]:
     def run(**options: Any) -> None:
         if options["version"]:
@@ -179,7 +203,7 @@ def _state(path: str | None) -> dict[str, Any] | None:
     """Return the state of a file: bare, inside its message, or none if the file is blank."""
     if path is not None and Path(path).is_file() and not Path(path).read_bytes().strip():
         return None
-    state = _json_file("--state", path)
+    state = _json_file("--state", path, OF_STATES)
     if state is not None and state.get("type") == "STATE":
         state = state.get("value") or {}
     bookmarks = {} if state is None else state.get("bookmarks", {})
@@ -190,18 +214,39 @@ def _state(path: str | None) -> dict[str, Any] | None:
 
 def _catalog(path: str | None) -> dict[str, Any] | None:
     catalog = _json_file("--catalog", path)
-    if catalog is not None and not isinstance(catalog.get("streams"), list):
-        raise SettingsError(f"--catalog: {path} holds no Singer catalog.")
+    if catalog is not None:
+        try:
+            msgspec.convert(catalog, _Catalog)
+            Catalog.from_dict(copy.deepcopy(catalog))
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            raise SettingsError(f"--catalog: {path} holds no Singer catalog.") from None
     return catalog
 
 
-def _json_file(option: str, path: str | None) -> dict[str, Any] | None:
+def _of_64_bits(text: str) -> int | float | None:
+    """Return a number of a state, which is written again; null if that is not possible."""
+    number = float(text)
+    if not -(2.0**63) < number < 2.0**63:
+        return None
+    return int(text) if text.lstrip("-").isdigit() else number
+
+
+OF_STATES = json.JSONDecoder(
+    parse_int=_of_64_bits, parse_float=_of_64_bits, parse_constant=lambda _: None
+)
+
+
+def _json_file(
+    option: str, path: str | None, decoder: json.JSONDecoder = ANY
+) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = without_surrogates(decoder.decode(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(f"{option}: {path} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise SettingsError(f"{option}: {path} is nested too deeply.") from None
     except ValueError:
         raise SettingsError(f"{option}: {path} holds no JSON.") from None
     if not isinstance(value, dict):

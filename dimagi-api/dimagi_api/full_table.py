@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from dimagi_api import timestamps
 from dimagi_api.bookmarks import Bookmarks, Entry
 from dimagi_api.errors import (
     ApiError,
@@ -46,6 +47,8 @@ UNUSABLE = (
 )
 OF_A_VERSION = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
 FRESH_SECONDS = 86400.0
+SKEW_SECONDS = 3600.0
+"""By so much a clock may be wrong: what lies later has been written by something else."""
 
 
 class ListChangedError(Exception):
@@ -91,11 +94,12 @@ class Versions:
         """Return the version of this run: one that was begun before, or a new one."""
         with self._lock:
             if stream.name not in self._chosen:
+                now = int(time.time() * 1000)
                 entries = [self._bookmarks.read(stream.name, domain) for domain in self._domains]
-                begun = [n for entry in entries if (n := _number(entry, "version"))]
-                last = [_number(entry, "last_version") for entry in entries]
-                new = max(int(time.time() * 1000), max(last, default=0) + 1)
-                self._chosen[stream.name] = max(begun, default=new)
+                begun = [_version(entry, "version", now, stream.name) for entry in entries]
+                last = [_version(entry, "last_version", now, stream.name) for entry in entries]
+                new = max(now, max(last, default=0) + 1)
+                self._chosen[stream.name] = max(begun, default=0) or new
                 self._pending[stream.name] = set(self._domains)
             return self._chosen[stream.name]
 
@@ -147,10 +151,33 @@ def _number(entry: Entry, name: str) -> int:
     return value if type(value) is int else 0
 
 
+def _version(entry: Entry, name: str, now: int, stream: str) -> int:
+    """Return a version of a state; 0 if there is none that this tap can have given."""
+    value = _number(entry, name)
+    if 0 <= value <= now + SKEW_SECONDS * 1000 and type(entry.get(name, 0)) is int:
+        return value
+    log.warning("%s: the state's %s is none that this tap gave; it is left out", stream, name)
+    return 0
+
+
 def was_completed(entry: Entry) -> bool:
-    """Tell whether this domain was completed a short while ago, under the same version."""
+    """Return whether this domain was completed a short while ago, under the same version."""
     age = time.time() - _number(entry, "completed_at")
-    return bool(entry.get("is_complete")) and age < FRESH_SECONDS
+    return entry.get("is_complete") is True and -SKEW_SECONDS < age < FRESH_SECONDS
+
+
+def readable(entry: Entry, moments: Collection[str], stream: str, domain: str) -> Entry:
+    """Return an entry of a state without what should be a moment and is none."""
+    found = timestamps.without_misspelt(entry, moments)
+    if len(found) < len(entry):
+        names = ", ".join(sorted(entry.keys() - found.keys()))
+        log.warning(
+            "%s of %s: the state's %s cannot be read; what it says is read again",
+            stream,
+            domain,
+            names,
+        )
+    return found
 
 
 @dataclass

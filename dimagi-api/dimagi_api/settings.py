@@ -19,6 +19,7 @@ YES_NO = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+MOST_SECONDS = 10.0**9  # thirty years: a socket cannot wait for much more
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 
@@ -128,7 +129,7 @@ def limits(config: Mapping[str, Any]) -> Limits:
     """Return what the settings say about waiting."""
     return Limits(
         **{
-            name: float(config[name])
+            name: min(float(config[name]), MOST_SECONDS)
             for name in Limits.__dataclass_fields__
             if config.get(name) is not None
         }

@@ -102,7 +102,7 @@ class ApiStream(Stream):
             and stream_map.stream_alias == self.name
             and not self._selects_inside
         )
-        kept = frozenset(stream_map.transformed_schema["properties"])
+        kept = frozenset(stream_map.transformed_schema.get("properties", ()))
         self._wanted = kept if kept != frozenset(self.columns) else None
         self._lines = RecordLines(self.name, self._wanted, version) if is_plain else None
 

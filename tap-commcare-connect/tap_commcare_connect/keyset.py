@@ -6,6 +6,7 @@ no link can lead the token elsewhere.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from dimagi_api.http import Api
 from tap_commcare_connect import connect
 from tap_commcare_connect.stream import Row
 from tap_commcare_connect.typed import Envelope
+
+log = logging.getLogger(__name__)
 
 TARGET_BYTES = 2 << 20
 
@@ -75,6 +78,17 @@ class KeysetList:
 
         domain = connect.account(self.api.base_url)
         return self.api.get(self.path, params, domain, read, connect.HEADERS).value
+
+    def known_place(self, after: int | None, stream: str) -> int | None:
+        """Return the place that a state names, if rows follow it, as they did when it was noted."""
+        if after is None or self.page(after, 1).rows:
+            return after
+        log.warning(
+            "%s: nothing follows the place of the state in %s; read again from the beginning",
+            stream,
+            self.path,
+        )
+        return None
 
 
 def last_id_of(link: str | None, after: int | None) -> int | None:

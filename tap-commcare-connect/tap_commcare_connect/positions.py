@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from dimagi_api.timestamps import parse
 
 Entry = dict[str, Any]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
+CLOCKS_DIFFER = timedelta(hours=1)
 RESUMABLE_FOR = timedelta(days=3)
 """An interrupted read is not continued after so long: its first parts are out of date."""
 
@@ -25,8 +27,8 @@ class Position:
     began_at: str
     """A moment, as RFC 3339 in UTC."""
     scope: list[Any] = field(default_factory=list)
-    done: list[int] = field(default_factory=list)
-    open: dict[str, int] = field(default_factory=dict)
+    done: list[Id] = field(default_factory=list)
+    open: dict[str, Id] = field(default_factory=dict)
     """The last id that was read, by opportunity."""
 
     @property
@@ -39,8 +41,8 @@ class Position:
         """Return a position that a state holds, if it can be continued."""
         try:
             found = msgspec.convert(held, cls)
-            is_fresh = now - parse(found.began_at) < RESUMABLE_FOR
-        except (msgspec.ValidationError, ValueError):
+            is_fresh = -CLOCKS_DIFFER < now - parse(found.began_at) < RESUMABLE_FOR
+        except (msgspec.ValidationError, ValueError, OverflowError):
             return None
         return found if is_fresh and found.scope == scope else None
 

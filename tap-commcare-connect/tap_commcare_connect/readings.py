@@ -25,6 +25,8 @@ from tap_commcare_connect.streams.workers import UsersStream
 from tap_commcare_connect.tables import TableReading
 from tap_commcare_connect.visits import VisitsReading
 
+MOST_DAYS = 36500.0  # a hundred years: more is no date
+
 
 @dataclass(frozen=True)
 class World:
@@ -81,7 +83,7 @@ def _visits(world: World, chosen: Chosen) -> Reading:
         partial(world.list_of, chosen[0]),
         int(world.config["visit_overlap"]),
         float(world.config["visit_review_days"]),
-        float(world.config["visit_full_refresh_days"]),
+        min(float(world.config["visit_full_refresh_days"]), MOST_DAYS),
         ["images"] if world.config["include_images"] else [],
         world.filters,
         world.executor,

@@ -147,7 +147,10 @@ class PartedReading(abc.ABC):
         names = [stream.name for stream in self.streams]
         entries = [run.bookmarks.read(name, self.domain) for name in names]
         self.failed = sorted({id_ for entry in entries for id_ in ids_of(entry.get("failed"))})
-        begun = [entry if "version" in entry else {} for entry in entries]
+        begun = [
+            entry if entry.get("version") == self.versions.of(stream) else {}
+            for stream, entry in zip(self.streams, entries, strict=True)
+        ]
         self.position = self._shared(begun, "position", now)
         self.partial = self._shared(entries, "partial", now)
         if not self.position.is_continued:
@@ -186,7 +189,7 @@ class TableReading(PartedReading):
 
     def _crawl(self, run: Run, opportunity: int, twins: Twins) -> None:
         source = self.list_of(opportunity)
-        written_to = self.position.after(opportunity)
+        written_to = source.known_place(self.position.after(opportunity), self.stream.name)
         after = written_to
         if self.stream.identity:
             after = self._recount(source, opportunity, twins, written_to)

@@ -23,28 +23,39 @@ from typing import Any
 import msgspec
 from dimagi_api.timestamps import milliseconds, parse, spell
 
-from tap_commcare_connect.positions import Entry, Position
+from tap_commcare_connect.positions import CLOCKS_DIFFER, Entry, Id, Position
 
 log = logging.getLogger(__name__)
 
 
 class _FullRead(msgspec.Struct):
-    version: int
+    version: Id
     position: dict[str, Any]
-    ends: dict[str, list[int | None]] = {}
+    ends: dict[str, list[Id | None]] = {}
 
 
 class _Entry(msgspec.Struct):
     """What is ours in an entry; another tool may have written it."""
 
-    opportunities: dict[str, dict[str, int]] = {}
-    failed: list[int] = []
+    opportunities: dict[str, dict[str, Id]] = {}
+    failed: list[Id] = []
     scope: list[Any] = []
-    last_version: int = 0
+    last_version: Id = 0
     full_read: _FullRead | None = None
     full_read_at: datetime | None = None
     full_read_failed_at: datetime | None = None
     first_read_at: datetime | None = None
+
+
+def _check_past(entry: _Entry, now: datetime) -> None:
+    """Raise ValueError for what cannot have been when this tap wrote it."""
+    latest = now + CLOCKS_DIFFER
+    moments = (entry.full_read_at, entry.full_read_failed_at, entry.first_read_at)
+    if any(moment is not None and parse(spell(moment)) > latest for moment in moments):
+        raise ValueError
+    versions = (entry.last_version, entry.full_read.version if entry.full_read else 0)
+    if max(versions) > milliseconds(latest):
+        raise ValueError
 
 
 class VisitState:
@@ -53,11 +64,11 @@ class VisitState:
     An entry that cannot be ours is forgotten: everything is read again.
     """
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, now: datetime) -> None:
         self.entry = entry
         try:
-            msgspec.convert(entry, _Entry)
-        except msgspec.ValidationError:
+            _check_past(msgspec.convert(entry, _Entry), now)
+        except (msgspec.ValidationError, ValueError, OverflowError):
             log.warning("visits: the state is not of this tap; all visits are read again")
             entry.clear()
         self._known: dict[str, dict[str, int]] = entry.setdefault("opportunities", {})
@@ -71,6 +82,10 @@ class VisitState:
     def review_id(self, opportunity: int) -> int | None:
         """Return the smallest id of a visit of an opportunity that was under review."""
         return self._known.get(str(opportunity), {}).get("review")
+
+    def forget(self, opportunity: int) -> None:
+        """Forget an opportunity, which is then read from its beginning."""
+        self._known.pop(str(opportunity), None)
 
     def is_unchanged(self, opportunity: int, visit_count: int | None) -> bool:
         """Tell whether an opportunity was read to its end when it had as many visits as now."""

@@ -6,13 +6,15 @@ is activated when every opportunity could be read. See docs/decisions/0011-recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from dimagi_api import converters
 from dimagi_api.messages import AnyRecord
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
@@ -28,6 +30,8 @@ from tap_commcare_connect.typed import value_of
 from tap_commcare_connect.visit_state import VisitState
 
 PENDING = "pending"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -81,8 +85,8 @@ class VisitsReading:
     def run(self, run: Run) -> None:
         """Read what is new, or everything when that is due."""
         bookmarks = run.bookmarks.state.setdefault("bookmarks", {})
-        state = VisitState(bookmarks.setdefault(self.stream.name, {}))
         now = datetime.now(UTC)
+        state = VisitState(bookmarks.setdefault(self.stream.name, {}), now)
         covered = [*self.scope, *self.filters]
         begun = state.begun(covered, now)
         if begun is not None:
@@ -118,15 +122,25 @@ class VisitsReading:
 
     def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
         """Read what is new, the overlap, and everything from the oldest visit under review on."""
+        known = state.last_id(opportunity.id)
+        if known is not None and not self.overlap and not self._shows(opportunity.id, known):
+            self._forget(state, opportunity.id)
+            known = None
         review = Reviews(self.review_days)
+        found: list[int] = []
 
         def remember(page: Page) -> None:
             review.see(page)
-            state.reach(opportunity.id, _largest(page))
-            if page.last_id is None:
+            found[:] = [max([*found, *_ids(page)], default=0)]
+            state.reach(opportunity.id, found[0] or None)
+            if page.last_id is None and self._is_plausible(known, found[0]):
                 state.finish(opportunity.id, opportunity.facts.visit_count, review.oldest)
+            elif page.last_id is None:
+                self._forget(state, opportunity.id)
 
         self._crawl(run, opportunity.id, self._after(state, opportunity.id), remember)
+        if known is not None and state.last_id(opportunity.id) is None:
+            self._read_tail(run, state, opportunity)
 
     def _after(self, state: VisitState, opportunity: int) -> int | None:
         """Return the id after which an opportunity is read; None from its beginning."""
@@ -137,6 +151,22 @@ class VisitsReading:
         if under_review is not None:
             after = min(after, under_review - 1)
         return max(after, 0) or None
+
+    def _is_plausible(self, known: int | None, largest: int) -> bool:
+        """Return whether a read from before the last visit of the state has shown it."""
+        return known is None or not self.overlap or largest >= known
+
+    def _shows(self, opportunity: int, known: int) -> bool:
+        """Return whether the last visit of the state is there."""
+        return known in _ids(self.list_of(opportunity).page(known - 1 or None, 1))
+
+    def _forget(self, state: VisitState, opportunity: int) -> None:
+        log.warning(
+            "visits: opportunity %d shows no visit as late as the last one of the state; all of it"
+            " is read again",
+            opportunity,
+        )
+        state.forget(opportunity)
 
     # -------------------------------------------------------------------- everything
 
@@ -178,7 +208,7 @@ class VisitsReading:
             review.see(page)
             full.position.advance(opportunity.id, page.last_id)
             before = full.ends.get(str(opportunity.id), [None])[0]
-            found = [last for last in (before, _largest(page)) if last is not None]
+            found = [last for last in (before, *_ids(page)) if last is not None]
             full.ends[str(opportunity.id)] = [
                 max(found, default=None),
                 opportunity.facts.visit_count,
@@ -186,7 +216,9 @@ class VisitsReading:
             ]
             state.remember(full.version, full.position, full.ends)
 
-        self._crawl(run, opportunity.id, full.position.after(opportunity.id), remember)
+        place = full.position.after(opportunity.id)
+        after = self.list_of(opportunity.id).known_place(place, self.stream.name)
+        self._crawl(run, opportunity.id, after, remember)
 
     # ------------------------------------------------------------------------ both
 
@@ -265,7 +297,11 @@ def _plain(row: Any, name: str) -> Any:
 
 
 def _id(row: Any) -> int:
-    return int(_plain(row, "id"))
+    return converters.to_integer(_plain(row, "id")) or 0
+
+
+def _ids(page: Page) -> Iterator[int]:
+    return map(_id, page.rows)
 
 
 def _may_have_news(state: VisitState, opportunity: Opportunity) -> bool:
@@ -279,7 +315,3 @@ def _may_have_news(state: VisitState, opportunity: Opportunity) -> bool:
         return True
     is_over = facts.is_active is False and state.review_id(opportunity.id) is None
     return bool(facts.visit_count) and not is_over
-
-
-def _largest(page: Page) -> int | None:
-    return max(map(_id, page.rows), default=None)

@@ -118,7 +118,7 @@ class CaseSource:
         if more is None:
             asked, answer = self._first(window, min(limit or self.most, self.most), left_out)
         elif set(more.get("left_out", ())) <= set(left_out):
-            asked = str(more["next"])
+            asked = hq.place(more["next"], self._address(window, self.most))
             answer = self._get(asked)
         else:
             raise ShapeError("its place belongs to another selection of columns.")

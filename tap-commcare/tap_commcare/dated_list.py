@@ -6,6 +6,7 @@ rows. An interrupted read goes on at the next page.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,10 +25,13 @@ from dimagi_api.full_table import (
     Versions,
     complete,
     gives_up_place,
+    readable,
 )
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
+
+log = logging.getLogger(__name__)
 
 MOMENTS = ("replication_key_value", "read_started_at", "latest", "since")
 
@@ -65,7 +69,7 @@ class DatedListReading:
         if self.stream.reads_in_full:
             entry = self.versions.entry(self.stream, self.domain)
             entry["version"] = self.versions.of(self.stream)
-        entry = timestamps.without_misspelt(entry, MOMENTS)
+        entry = self._plausible(entry)
         run.begin(self.stream, entry.get("version"))
         position = entry.get("position")
         if not isinstance(position, dict) or "read_started_at" not in entry:
@@ -84,6 +88,23 @@ class DatedListReading:
             f"The list behind {self.stream.name} changed during each of {PASSES} reads.",
             "Run again at a quieter time.",
         )
+
+    def _plausible(self, entry: Entry) -> Entry:
+        """Return what is remembered, unless it speaks of what has not come yet."""
+        entry = readable(entry, MOMENTS, self.stream.name, self.domain)
+        now = timestamps.milliseconds(datetime.now(UTC)) + self.overlap
+        began = entry.get("read_started_at") or entry.get("replication_key_value")
+        is_ahead = began is not None and timestamps.stamp(began) > now
+        since = timestamps.stamp(entry["since"]) if entry.get("since") else now
+        if not is_ahead and since <= max(now, self.start_date or 0):
+            return entry
+        log.warning(
+            "%s of %s: the state says that it was read at a moment that has not come yet; it is"
+            " read anew",
+            self.stream.name,
+            self.domain,
+        )
+        return {name: value for name, value in entry.items() if name == "version"}
 
     def _since(self, entry: Entry) -> str | None:
         known = entry.get("replication_key_value")

@@ -118,6 +118,20 @@ def next_path(link: object, asked: str) -> str | None:
     return following
 
 
+def place(held: object, first: str) -> str:
+    """Return the address of a page that a state holds, if it is a page of this list.
+
+    The credential may reach other project spaces than the one that the state is of.
+
+    Raises:
+        ShapeError: It is the address of something else.
+    """
+    asked = str(held)
+    if not asked.startswith(urlsplit(first).path + "?"):
+        raise ShapeError("the place is in another list.")
+    return asked
+
+
 def _resource(path: str) -> tuple[str, ...]:
     """Return what a path is about, by whatever address and version of the API it is reached."""
     segments = path.rpartition("/api/")[2].split("/")

@@ -6,13 +6,21 @@ selected at another time. It must not know an endpoint.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
 from dimagi_api import timestamps
-from dimagi_api.full_table import UNUSABLE, Versions, finish_versions, gives_up_place
+from dimagi_api.errors import ShapeError
+from dimagi_api.full_table import (
+    UNUSABLE,
+    Versions,
+    finish_versions,
+    gives_up_place,
+    readable,
+)
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
@@ -25,7 +33,13 @@ from tap_commcare.windows import Window
 Expand = Callable[[Sequence[Any]], Iterable[Record]]
 
 
+log = logging.getLogger(__name__)
+
 MOMENTS = ("replication_key_value", "read_started_at", "read_to")
+
+
+class StateAheadError(Exception):
+    """The state speaks of a moment that has not come."""
 
 
 @dataclass
@@ -98,13 +112,20 @@ class TimedReading:
             run.begin(member.stream, member.version)
         start = self._common_start()
         try:
-            self._read(run, start)
+            self._read_known(run, start)
         except UNUSABLE as error:
             is_resumed = start.more is not None and not self._pages
             names = " and ".join(stream.name for stream in self.streams)
             if not is_resumed or not gives_up_place(error, names, self.domain):
                 raise
-            self._read(run, self.members[0].start_by_time)
+            self._read_known(run, self.members[0].start_by_time)
+
+    def _read_known(self, run: Run, start: Start) -> None:
+        """Read from where the state says, or everything where it speaks of the future."""
+        try:
+            self._read(run, start)
+        except StateAheadError:
+            self._read(run, self._common_start())
 
     def _read(self, run: Run, start: Start) -> None:
         started = 0
@@ -112,9 +133,34 @@ class TimedReading:
         for window, page in ahead.pages(start):
             if not started:
                 started = timestamps.milliseconds(page.asked_at)
+                self._check(start, page, started)
             self._write(run, window, page, started)
             self._pages += 1
         self._finish(run, started)
+
+    def _check(self, start: Start, page: TimedPage, now: int) -> None:
+        """Make sure, before anything is written, that the state can be what this tap wrote.
+
+        Raises:
+            StateAheadError: It says that what is still to come has been read; that is forgotten.
+            ShapeError: It names a place that nothing follows.
+        """
+        if start.more is not None and not page.rows:
+            raise ShapeError("nothing follows the place.")
+        since = -1 if self.start_date is None else self.start_date - 1
+        ahead = [m for m in self.members if m.floor is not None and m.floor > max(now, since)]
+        for member in ahead:
+            log.warning(
+                "%s of %s: the state says that it was read to a moment that has not come yet; it is"
+                " read anew",
+                member.stream.name,
+                self.domain,
+            )
+            member.bookmark = member.read_to = None
+            member.start = member.start_by_time = begin(None, None, self.overlap, self.start_date)
+            member.floor = member.start.floor
+        if ahead:
+            raise StateAheadError
 
     def _recall(self, run: Run, member: Member) -> None:
         entry = run.bookmarks.read(member.stream.name, self.domain)
@@ -123,7 +169,7 @@ class TimedReading:
             entry = self.versions.entry(member.stream, self.domain)
         if entry.get("scope", self.scope) != self.scope:
             entry = {}
-        entry = timestamps.without_misspelt(entry, MOMENTS)
+        entry = readable(entry, MOMENTS, member.stream.name, self.domain)
         member.bookmark = entry.get("replication_key_value")
         read_to = entry.get("read_to", member.bookmark)
         member.read_to = timestamps.stamp(read_to) if read_to else None

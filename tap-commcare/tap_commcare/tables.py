@@ -47,9 +47,8 @@ class ReportsSource:
         """Return a page of the report at a position; rows know their report and place."""
         here = position or {"report": 0, "seen": 0}
         report = self.reports[here["report"]]
-        asked = here.get("next") or self._first(
-            report, min(limit or self.page_size, self.page_size)
-        )
+        first = self._first(report, min(limit or self.page_size, self.page_size))
+        asked = hq.place(here["next"], first) if here.get("next") else first
         url = same_origin(asked, self.api.base_url)
         page = self.api.get(url, (), self.domain, REPORT).value
         total = integer(page.total_records)

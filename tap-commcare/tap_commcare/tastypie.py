@@ -93,7 +93,8 @@ class ListEndpoint(Generic[Row]):
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one."""
-        asked = str(position["next"]) if position else self._first(limit or self.page_size)
+        first = self._first(limit or self.page_size)
+        asked = hq.place(position["next"], first) if position else first
         url = same_origin(asked, self.api.base_url)
         answer: Answer[Envelope[Row]] = self.api.get(url, (), self.domain, self.read)
         page = answer.value

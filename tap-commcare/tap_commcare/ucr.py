@@ -21,7 +21,13 @@ from dimagi_api import timestamps
 from dimagi_api.bodies import Body
 from dimagi_api.bookmarks import Entry
 from dimagi_api.errors import ShapeError
-from dimagi_api.full_table import UNUSABLE, Versions, finish_versions, gives_up_place
+from dimagi_api.full_table import (
+    UNUSABLE,
+    Versions,
+    finish_versions,
+    gives_up_place,
+    readable,
+)
 from dimagi_api.http import Api, same_origin
 from dimagi_api.messages import Record
 from dimagi_api.stream import ApiStream
@@ -297,7 +303,7 @@ class UcrReading:
             version = self.versions.of(self.stream)
             entry = self.versions.entry(self.stream, self.domain)
             entry["version"] = version
-        entry = timestamps.without_misspelt(entry, ("replication_key_value",))
+        entry = readable(entry, ("replication_key_value",), self.stream.name, self.domain)
         run.begin(self.stream, version)
         places = entry["data_sources"] = _places(entry.get("data_sources"))
         for source in self.data_sources:
@@ -317,10 +323,12 @@ class UcrReading:
         asked: str | None = place.get("going_on") or place.get("begin") or first
         trail: list[tuple[int, str]] = []
         while asked is not None:
+            is_resumed = not trail and asked != first
             try:
-                page = pages.page(asked)
+                page = pages.page(_place(asked, first) if is_resumed else asked)
+                if is_resumed and not page.documents:
+                    raise ShapeError("nothing follows the place.")
             except UNUSABLE as error:
-                is_resumed = not trail and asked != first
                 if is_resumed and gives_up_place(error, self.stream.name, self.domain):
                     asked = first
                     continue
@@ -353,6 +361,19 @@ class UcrReading:
         values = [latest, known] if known else [latest]
         entry["replication_key"] = "inserted_at"
         entry["replication_key_value"] = max(values, key=timestamps.parse)
+
+
+def _place(asked: str, first: str) -> str:
+    """Return a place that a state holds in a data source.
+
+    Raises:
+        ShapeError: It is in another data source.
+    """
+    found = hq.place(asked, first)
+    queries = [dict(parse_qsl(urlsplit(each).query)) for each in (found, first)]
+    if len({query.get("data_source_id") for query in queries}) > 1:
+        raise ShapeError("the place is in another data source.")
+    return found
 
 
 def _places(held: object) -> dict[str, Entry]:

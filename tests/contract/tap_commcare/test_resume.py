@@ -211,3 +211,195 @@ def test_a_state_that_something_else_wrote_costs_a_read_and_no_more(sandbox, tap
     assert run.code == 0, run.log
     for name in names:
         assert len(run.records(name)) == len(whole.records(name)) > 0
+
+
+FUTURE = "2999-01-01T00:00:00.000000Z"
+FAR = 32_472_144_000_000  # the same moment, in milliseconds
+AHEAD = {
+    "bookmarks alone": {"replication_key_value": FUTURE},
+    "a complete read": {"replication_key_value": FUTURE, "read_started_at": FUTURE},
+    "what was read to": {"read_to": FUTURE, "read_started_at": FUTURE},
+    "an unfinished read": {
+        "replication_key_value": FUTURE,
+        "read_started_at": FUTURE,
+        "latest": FUTURE,
+        "since": FUTURE[:-1],
+        "position": {"at": FAR, "until": FAR},
+    },
+    "a window that is read": {
+        "replication_key_value": "1970-01-01T00:00:01Z",
+        "read_started_at": FUTURE,
+        "since": FUTURE[:-1],
+        "position": {"at": 1, "until": FAR},
+    },
+    "a place in a window": {
+        "replication_key_value": "1970-01-01T00:00:01Z",
+        "read_started_at": FUTURE,
+        "since": FUTURE[:-1],
+        "position": {"at": 1, "more": {"from": FAR}},
+    },
+}
+
+
+@pytest.mark.parametrize("what", AHEAD)
+def test_a_state_that_speaks_of_the_future_hides_nothing_and_is_told(tap, select, what):
+    names = ("cases", "forms", "form_cases", "locations")
+    catalog = select(*names)
+    whole = tap(catalog=catalog)
+    run = tap(catalog=catalog, state={"bookmarks": dict.fromkeys(names, AHEAD[what])})
+    after = tap(catalog=catalog, state=run.state)
+
+    assert run.code == 0, run.log
+    for name in names:
+        assert set(run.keys(name)) == set(whole.keys(name)), name
+        assert any(name in line for line in run.log.splitlines() if "WARNING" in line), run.log
+        assert len(after.records(name)) < len(whole.records(name)) or name == "locations"
+        assert FUTURE[:4] not in str(run.state)
+
+
+def test_one_stream_that_is_ahead_does_not_hide_what_shares_its_read(tap, select):
+    catalog = select("forms", "form_cases")
+    whole = tap(catalog=catalog)
+    entries = whole.state["bookmarks"]
+    entries["form_cases"] |= AHEAD["a complete read"]
+    run = tap(catalog=catalog, state={"bookmarks": entries})
+
+    assert set(run.keys("form_cases")) == set(whole.keys("form_cases"))
+    assert len(run.records("forms")) < len(whole.records("forms"))
+
+
+def test_a_start_date_that_is_still_to_come_is_no_fault_of_the_state(tap, select):
+    run = tap(catalog=select("cases"), start_date="2999-01-01", state={"bookmarks": {}})
+
+    assert (run.code, run.records("cases")) == (0, [])
+    assert "has not come yet" not in run.log
+
+
+STARTED = {"replication_key_value": "2024-01-01T00:00:00Z", "read_started_at": FUTURE}
+
+
+def test_a_place_in_another_project_space_is_never_asked_for(sandbox, tap, select):
+    """The credential may reach it; the state was written by who may only write this dataset."""
+    names = ("cases", "users", "locations", "lookup_tables", "report_rows", "ucr_rows")
+    elsewhere = "/a/other-space/api/case/v2/?limit=1&domain=other-space"
+    place = {"next": elsewhere, "seen": 0, "total": 1}
+    version = {"version": int(time.time() * 1000)}
+    entries = {
+        "cases": {**STARTED, "position": {"at": 1, "more": {"next": elsewhere}}},
+        "users": {**version, "position": {"is_active": True, "at": place}},
+        "locations": {**STARTED, "position": {"api": "v1", "at": place}},
+        "lookup_tables": {**version, "position": place},
+        "report_rows": {**version, "position": {"report": 0, **place}},
+        "ucr_rows": {"data_sources": {one: {"begin": elsewhere} for one in sandbox.data_sources}},
+    }
+    lists = {"reports": sandbox.reports, "data_sources": sandbox.data_sources}
+    sandbox.forget_requests()
+    run = tap(catalog=select(*names), state={"bookmarks": entries}, **lists)
+    asked = sandbox.requests()["by_path"]
+
+    assert run.code == 0, run.log
+    assert [path for path in asked if "other-space" in path] == []
+    assert all(run.records(name) for name in names)
+
+
+def test_a_place_in_another_data_source_is_never_asked_for(sandbox, tap, select):
+    one, other = sandbox.data_sources[:2]
+    path = f"/a/{sandbox.domain}/api/ucr/v1/?data_source_id={other}&limit=10"
+    state = {"bookmarks": {"ucr_rows": {"data_sources": {one: {"begin": path}}}}}
+    run = tap(catalog=select("ucr_rows"), data_sources=[one], state=state)
+    whole = tap(catalog=select("ucr_rows"), data_sources=[one])
+
+    assert "another data source" in run.log
+    assert [r["data"] for r in run.records("ucr_rows")] == [
+        r["data"] for r in whole.records("ucr_rows")
+    ]
+
+
+def test_a_cursor_behind_the_end_of_a_data_source_hides_nothing(sandbox, tap, select):
+    one = sandbox.data_sources[0]
+    whole = tap(catalog=select("ucr_rows"), data_sources=[one], page_size=20)
+    places = whole.state["bookmarks"]["ucr_rows"]["data_sources"]
+    path = places[one]["begin"].partition("?")[0]
+    end = f"{path}?data_source_id={one}&limit=20&last_inserted_at=2999-01-01T00:00:00"
+    for name in ("begin", "going_on"):
+        places[one] = {name: end}
+        run = tap(catalog=select("ucr_rows"), data_sources=[one], state=whole.state, page_size=20)
+        assert run.code == 0, run.log
+        assert len(run.records("ucr_rows")) == len(whole.records("ucr_rows"))
+
+
+@pytest.mark.parametrize("version", [10**18, 2**63 - 1, -5, True, "7", FAR])
+def test_a_version_that_this_tap_cannot_have_given_is_left_out(tap, select, version):
+    entry = {"version": version, "last_version": version, "is_complete": True, "completed_at": FAR}
+    run = tap(catalog=select("groups"), state={"bookmarks": {"groups": entry}})
+
+    assert run.code == 0, run.log
+    (activated,) = run.of("ACTIVATE_VERSION")
+    assert abs(activated["version"] / 1000 - time.time()) < 600
+    assert run.records("groups")
+
+
+def test_a_completion_in_the_future_does_not_stand_for_reading(tap, select):
+    entry = {"version": int(time.time() * 1000), "is_complete": True, "completed_at": FAR}
+    run = tap(catalog=select("groups"), state={"bookmarks": {"groups": entry}})
+
+    assert run.records("groups")
+
+
+ODD = (5, -1, 1.5, True, "x", "", None, [], [[]], {}, {"a": {"b": []}}, 1e300, 10**30, "\ud800")
+NAMES = (
+    "replication_key_value", "read_started_at", "read_to", "position", "version", "last_version",
+    "is_complete", "completed_at", "scope", "data_sources", "since", "latest", "partitions",
+    "domain", "context", "going_on",
+)  # fmt: skip
+
+
+def test_states_of_any_shape_are_read_or_left_out(sandbox, tap):
+    """Each name in turn holds something odd, in all streams at once."""
+    streams = [m["stream"] for m in tap(data_sources=sandbox.data_sources).of("SCHEMA")]
+    for turn, odd in enumerate(ODD):
+        entry = {name: ODD[(turn + place) % len(ODD)] for place, name in enumerate(NAMES)}
+        entry["position"] = odd if turn % 2 else {"at": odd, "more": {"next": odd, "from": odd}}
+        run = tap(
+            state={"bookmarks": dict.fromkeys(streams, entry)}, data_sources=sandbox.data_sources
+        )
+        assert run.code == 0, (odd, run.log)
+        assert run.records("cases"), odd
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"bookmarks":' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"bookmarks":{"cases":' + '{"a":' * 900 + "1" + "}" * 900 + "}}",
+        '{"bookmarks":{"cases":{"a":' + "7" * 5000 + "}}}",
+        '{"bookmarks":{"cases":{"a":1e999999,"b":NaN,"c":-Infinity,"d":"\\ud800"}}}',
+        '{"a":1,"a":2,"bookmarks":{}}',
+    ],
+)
+@pytest.mark.parametrize("option", ["--state", "--catalog", "--config"])
+def test_a_file_that_holds_odd_json_is_no_internal_error(tap, tmp_path, option, text):
+    file = tmp_path / "odd.json"
+    file.write_text(text)
+    run = tap(option, str(file))
+
+    assert run.code in {0, 2}, run.log
+    assert "Internal error" not in run.log
+
+
+@pytest.mark.parametrize(
+    "streams",
+    [
+        [1], [{}], [{"stream": 5}], [{"tap_stream_id": "cases"}], [None], [[]],
+        [{"tap_stream_id": "cases", "schema": 5, "metadata": []}],
+        [{"tap_stream_id": "cases", "schema": {}, "metadata": [{"breadcrumb": 5}]}],
+        [{"tap_stream_id": "cases", "schema": {}, "metadata": [{"metadata": "x"}]}],
+        [{"tap_stream_id": "cases", "schema": {}, "metadata": {"a": 1}}],
+        [{"tap_stream_id": "cases", "key_properties": 7, "schema": {"properties": []}}],
+    ],
+)  # fmt: skip
+def test_a_catalog_of_another_shape_is_a_wrong_setting(tap, streams):
+    run = tap(catalog={"streams": streams})
+
+    assert run.code in {0, 2}, run.log
+    assert "Internal error" not in run.log

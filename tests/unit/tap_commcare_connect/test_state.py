@@ -54,7 +54,7 @@ def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, 
     ],
 )
 def test_a_state_that_something_else_wrote_is_forgotten(held, caplog):
-    state = VisitState(held)
+    state = VisitState(held, NOW)
 
     assert state.last_id(1) is None
     assert state.begun([], NOW) is None
@@ -63,7 +63,7 @@ def test_a_state_that_something_else_wrote_is_forgotten(held, caplog):
 
 
 def test_an_opportunity_is_unchanged_once_it_was_read_to_its_end():
-    state = VisitState({})
+    state = VisitState({}, NOW)
     state.reach(3, 50)
     in_the_middle = state.is_unchanged(3, 20)
     state.finish(3, 20)
@@ -78,10 +78,10 @@ def test_an_opportunity_is_unchanged_once_it_was_read_to_its_end():
 
 
 def test_the_first_read_counts_as_a_full_read_once_it_is_complete():
-    state = VisitState({})
+    state = VisitState({}, NOW)
     state.begin_first(NOW, [])
     state.reach(1, 5)
-    state = VisitState(state.entry)
+    state = VisitState(state.entry, NOW)
     state.begin_first(NOW + timedelta(days=1), [])
     state.tell([])
 
@@ -93,7 +93,7 @@ def test_the_first_read_counts_as_a_full_read_once_it_is_complete():
 
 
 def test_a_first_read_that_is_never_complete_is_followed_by_a_full_read():
-    state = VisitState({})
+    state = VisitState({}, NOW)
     state.begin_first(NOW, [])
     state.reach(1, 5)
 
@@ -108,12 +108,12 @@ def full_read(state: VisitState, version: int) -> Position:
 
 
 def test_what_a_full_read_found_counts_from_its_completion_on():
-    state = VisitState({})
+    state = VisitState({}, NOW)
     state.reach(1, 50)
     state.reach(9, 60)
     known = full_read(state, 7)
     before = state.last_id(1)
-    resumed = VisitState(state.entry)
+    resumed = VisitState(state.entry, NOW)
     found = resumed.begun([], NOW)
     resumed.complete(known, 7, [])
 
@@ -130,7 +130,7 @@ def test_what_a_full_read_found_counts_from_its_completion_on():
 
 
 def test_an_abandoned_full_read_changes_no_bookmark_and_is_tried_again_after_a_day():
-    state = VisitState({})
+    state = VisitState({}, NOW)
     state.reach(1, 50)
     state.finish(1, 5)
     state.abandon(full_read(state, 7), 7)
