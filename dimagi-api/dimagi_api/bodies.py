@@ -35,7 +35,9 @@ class KnownRows(Generic[R]):
         row: The struct of a row.
         page_of: Returns the type of a page of such rows.
         rows_of: Returns the rows of a page.
-        no_column: Properties that say nothing which a record does not say already.
+        no_column: Properties that say nothing which a record does not say already. Rows that
+            have them are read without a second look, but with a field for each.
+        not_counted: Others that are not worth telling of.
     """
 
     stream: str
@@ -43,6 +45,7 @@ class KnownRows(Generic[R]):
     page_of: Callable[[Any], Any]
     rows_of: Callable[[Any], Iterable[Mapping[str, Any]]]
     no_column: Collection[str] = ()
+    not_counted: Collection[str] = ()
 
     def strict(self) -> msgspec.json.Decoder[Any]:
         """Return a decoder that refuses a page in which a row has another property."""
@@ -58,7 +61,7 @@ class KnownRows(Generic[R]):
 
     def count(self, page: bytes) -> None:
         """Count the other properties of a page's rows."""
-        known = {*self.row.__struct_encode_fields__, *self.no_column}
+        known = {*self.row.__struct_encode_fields__, *self.no_column, *self.not_counted}
         decode = msgspec.json.Decoder(self.page_of(dict[str, msgspec.Raw])).decode
         for row in self.rows_of(decode(page)):
             if unknown := row.keys() - known:

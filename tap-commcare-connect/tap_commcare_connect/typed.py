@@ -58,9 +58,10 @@ class PageReader:
         self._needed = frozenset(key)
         fields = [_field(n, column, is_needed=n in self._needed) for n, column in columns.items()]
         row = msgspec.defstruct("Row", fields, gc=False, kw_only=True)
-        others = [name for name in no_column if name not in columns]
         page_of = cast("Any", Envelope).__class_getitem__
-        known = KnownRows(stream, row, page_of, lambda page: page.results, others)
+        known = KnownRows(
+            stream, row, page_of, lambda page: page.results, not_counted=tuple(no_column)
+        )
         self._page: Body[Envelope[Any]] = Body(page_of(row), NEEDS, known)
         self._names = [name for name, _, _ in fields]
         self._texts = values_of(n for n, c in columns.items() if c.kind is str)
