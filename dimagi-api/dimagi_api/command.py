@@ -9,6 +9,7 @@ import copy
 import json
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -41,6 +42,11 @@ log = logging.getLogger(__name__)
 
 ANY = json.JSONDecoder()
 QUIET_LIBRARIES = ("urllib3", "requests")
+# What a terminal would obey, and what hides or reverses text: names and reasons come from servers.
+OBEYED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 class ApiCommand(click.Command):
@@ -53,6 +59,8 @@ class ApiCommand(click.Command):
             if os.environ.get(name, "INFO").upper() not in logging.getLevelNamesMapping():
                 del os.environ[name]  # no level: the SDK would fail on it
         _setup_console_logging(log_level=_plugin_log_level(plugin_name=tap.name))
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(spelled_out)
         for library in QUIET_LIBRARIES:
             # Their debug lines quote URLs, whose queries hold cursors.
             logging.getLogger(library).setLevel(logging.WARNING)
@@ -74,6 +82,13 @@ class ApiCommand(click.Command):
             sys.stderr.flush()
             os._exit(code)
         sys.exit(code)
+
+
+def spelled_out(record: logging.LogRecord) -> bool:
+    """Let a record pass with what a terminal would obey spelled out."""
+    text = record.getMessage()
+    record.msg, record.args = OBEYED.sub(lambda found: repr(found[0])[1:-1], text), ()
+    return True
 
 
 def _code_of(run: Callable[[], Any]) -> int:

@@ -18,6 +18,11 @@ import msgspec
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 NAMES = ("TARGET_SCOUT_POSTGRES_LOGLEVEL", "LOGLEVEL")  # in the environment, in this order
 NAME = "target-scout-postgres"
+# What a terminal would obey, and what hides or reverses text: names of streams come from elsewhere.
+OBEYED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 @cache
@@ -49,6 +54,7 @@ def log(level: str, message: str) -> None:
     if sys.stderr is None or LEVELS[level] < _threshold():
         return
     now = time.time()
+    message = OBEYED.sub(lambda found: repr(found[0])[1:-1], message)
     if _is_structured():
         line = msgspec.json.encode(
             {

@@ -14,6 +14,7 @@ import pytest
 from scout_control.errors import ConflictError
 from scout_control.store.database import Store
 from scout_control.store.locks import Locks, alone, holding, of_dataset
+from support.logins import with_login
 from support.workers import LONGEST_SECONDS, environment_of, wait_until, worker
 
 from scout_control import embedded
@@ -37,8 +38,8 @@ def dataset_id(world, owner):
 @pytest.fixture
 def stranger(world):
     """A session of a role that may connect and nothing else."""
-    world.ask("CREATE ROLE stranger LOGIN")
-    with closing(psycopg2.connect(world.superuser.replace("postgres@", "stranger@"))) as opened:
+    world.ask("CREATE ROLE stranger LOGIN PASSWORD 'known'")
+    with closing(psycopg2.connect(with_login(world.superuser, "stranger", "known"))) as opened:
         opened.autocommit = True
         yield opened.cursor()
     world.ask("DROP ROLE stranger")

@@ -14,7 +14,7 @@ import pwd
 import shutil
 import stat
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -112,6 +112,8 @@ def forget(log: Path) -> None:
     if account():
         for copy in COPIES.glob(f"{digest(log)}*"):
             shutil.rmtree(copy, ignore_errors=True)
+        with suppress(OSError):  # that of another server is there
+            COPIES.rmdir()
 
 
 def _reachable(

@@ -16,7 +16,6 @@ OBEYED = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def harmless(text: str, keep: str = "") -> str:
@@ -37,6 +36,4 @@ def _as_in_json(character: str) -> str:
 
 
 def _spelled(character: str) -> str:
-    code = ord(character)
-    longer = f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-    return SHORT.get(character) or (f"\\x{code:02x}" if code <= 0xFF else longer)
+    return repr(character)[1:-1]  # none of them is printable

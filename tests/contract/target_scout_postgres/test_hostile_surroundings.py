@@ -206,3 +206,12 @@ def test_a_signal_ends_a_run_that_waits_for_the_lock_of_somebody(
     again = target.load(stream, make.record("people", {"id": "b"}), make.state({"n": 1}))
     assert again.states == [{"n": 1}]
     assert query("SELECT id FROM {s}.people ORDER BY id") == [("a",), ("b",)]
+
+
+def test_a_name_that_a_terminal_would_obey_is_spelled_out_in_the_log(target, make, query):
+    name = "\x1b]52;c;QUJD\x07\x9b2J\u202ex\rforged"
+    stream = make.schema(name, {"id": "integer"}, key=["id"])
+    result = target.load(stream, make.record(name, {"id": 1}))
+
+    assert "\\x1b]52;c;QUJD\\x07\\x9b2J\\u202ex\\rforged: 1 record" in result.log
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(result.log)
