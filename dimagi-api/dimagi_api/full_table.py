@@ -96,8 +96,8 @@ class Versions:
             if stream.name not in self._chosen:
                 now = int(time.time() * 1000)
                 entries = [self._bookmarks.read(stream.name, domain) for domain in self._domains]
-                begun = [_version(entry, "version", now, stream.name) for entry in entries]
-                last = [_version(entry, "last_version", now, stream.name) for entry in entries]
+                begun = [version_in(entry, "version", stream.name) for entry in entries]
+                last = [version_in(entry, "last_version", stream.name) for entry in entries]
                 new = max(now, max(last, default=0) + 1)
                 self._chosen[stream.name] = max(begun, default=0) or new
                 self._pending[stream.name] = set(self._domains)
@@ -151,10 +151,10 @@ def _number(entry: Entry, name: str) -> int:
     return value if type(value) is int else 0
 
 
-def _version(entry: Entry, name: str, now: int, stream: str) -> int:
+def version_in(entry: Entry, name: str, stream: str) -> int:
     """Return a version of a state; 0 if there is none that this tap can have given."""
     value = _number(entry, name)
-    if 0 <= value <= now + SKEW_SECONDS * 1000 and type(entry.get(name, 0)) is int:
+    if 0 <= value <= (time.time() + SKEW_SECONDS) * 1000 and type(entry.get(name, 0)) is int:
         return value
     log.warning("%s: the state's %s is none that this tap gave; it is left out", stream, name)
     return 0

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from dimagi_api.full_table import Versions, finish_versions
+from dimagi_api.full_table import Versions, finish_versions, version_in
 from dimagi_api.messages import AnyRecord
 from dimagi_api.stream import ApiStream
 from dimagi_api.sync import Run
@@ -148,14 +148,14 @@ class PartedReading(abc.ABC):
         entries = [run.bookmarks.read(name, self.domain) for name in names]
         self.failed = sorted({id_ for entry in entries for id_ in ids_of(entry.get("failed"))})
         begun = [
-            entry if entry.get("version") == self.versions.of(stream) else {}
-            for stream, entry in zip(self.streams, entries, strict=True)
+            entry if version_in(entry, "version", name) else {}
+            for name, entry in zip(names, entries, strict=True)
         ]
         self.position = self._shared(begun, "position", now)
         self.partial = self._shared(entries, "partial", now)
         if not self.position.is_continued:
             for name, entry in zip(names, entries, strict=True):
-                last = entry.get("version", entry.get("last_version"))
+                last = version_in(entry, "version", name) or entry.get("last_version")
                 if last:
                     kept = {k: v for k, v in entry.items() if k in {"partial", "failed"}}
                     run.bookmarks.write(name, self.domain, {**kept, "last_version": last})

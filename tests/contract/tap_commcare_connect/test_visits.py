@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime
 
 import pytest
 from commcare_sandbox import Sandbox
@@ -211,3 +212,84 @@ def test_deselected_columns_are_not_written(tap, select):
     run = tap(catalog=select("visits", visits=("form_json", "location")))
 
     assert not {"form_json", "location"} & run.records("visits")[0].keys()
+
+
+FUTURE = "2999-01-01T00:00:00.000000Z"
+FAR = 32_472_144_000_000  # the same moment, in milliseconds
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 1000])
+@pytest.mark.parametrize("ahead", [1, 5000, 2**62])
+def test_a_bookmark_behind_all_visits_hides_nothing_and_is_told(read_shared, overlap, ahead):
+    first = read_shared()
+    known = first.state["bookmarks"]["visits"]["opportunities"]["3"]
+    known |= {"id": known["id"] + ahead, "visits": 0}
+    again = read_shared(first.state, visit_overlap=overlap)
+    after = again.state["bookmarks"]["visits"]["opportunities"]["3"]["id"]
+
+    assert again.code == 0
+    assert "visits: opportunity 3 shows no visit as late" in again.log
+    whole = {r["id"] for r in first.records("visits") if r["opportunity_id"] == 3}
+    assert {r["id"] for r in again.records("visits")} == whole
+    assert after == max(whole)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"full_read_at": FUTURE},
+        {"full_read_failed_at": FUTURE},
+        {"first_read_at": FUTURE},
+        {"last_version": FAR},
+        {"last_version": 2**63},
+        {"full_read_at": "9999-12-31T23:59:59-14:00"},
+        {"full_read": {"version": FAR, "position": {"began_at": FUTURE}, "ends": {}}},
+        {"opportunities": {"3": {"id": -1}}},
+        {"opportunities": {"3": {"id": 2**63}}},
+    ],
+)
+def test_a_state_of_visits_that_this_tap_cannot_have_written_is_forgotten(read_shared, odd):
+    first = read_shared()
+    state = first.state
+    state["bookmarks"]["visits"] |= odd
+    again = read_shared(state)
+
+    assert again.code == 0
+    assert "visits: the state is not of this tap" in again.log
+    assert len(ids(again)) == 300
+
+
+@pytest.mark.parametrize("began_at", [FUTURE, "now"])
+def test_a_full_read_goes_on_only_where_something_follows(read_shared, began_at):
+    now = datetime.now(UTC)
+    is_now = began_at == "now"
+    position = {"began_at": now.isoformat() if is_now else FUTURE, "open": {"3": 10**12}}
+    version = int(now.timestamp() * 1000) - 5
+    full = {"version": version, "position": position, "ends": {}}
+    again = read_shared({"bookmarks": {"visits": {"full_read": full}}})
+
+    assert again.code == 0
+    assert len(ids(again)) == 300
+    assert bool(again.of("ACTIVATE_VERSION")) is is_now
+
+
+def test_tables_go_on_only_where_something_follows(tap, select):
+    catalog = select("payments", "users")
+    whole = tap(catalog=catalog)
+    now = datetime.now(UTC)
+    version = int(now.timestamp() * 1000) - 5
+    place = {"began_at": now.isoformat(), "open": {"1": 10**12, "2": 10**12}}
+    ahead = {"began_at": FUTURE, "done": [1, 2, 3, 4, 5, 6]}
+    state = {
+        "bookmarks": {
+            "payments": {"version": version, "position": place},
+            "users": {"version": FAR, "position": ahead},
+        }
+    }
+    again = tap(catalog=catalog, state=state)
+
+    assert again.code == 0, again.log
+    for name in ("payments", "users"):
+        assert sorted(again.keys(name)) == sorted(whole.keys(name))
+    assert "nothing follows the place" in again.log
+    assert "version is none that this tap gave" in again.log
