@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 MELTANO_SCHEMA = "scout_meltano"
 # As Meltano itself made it in earlier installations, whose bookmarks stay.
 CREATE = (
-    "CREATE MELTANO_SCHEMA IF NOT EXISTS {schema}",
+    "CREATE SCHEMA IF NOT EXISTS {schema}",
     """CREATE TABLE IF NOT EXISTS {schema}.state (
            state_id varchar PRIMARY KEY, partial_state varchar, completed_state varchar,
            updated_at timestamp
        )""",
-    "REVOKE ALL ON MELTANO_SCHEMA {schema} FROM PUBLIC",
+    "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC",
 )
 PRESENT = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
 LEAVE = (
