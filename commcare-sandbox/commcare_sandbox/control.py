@@ -30,6 +30,9 @@ from commcare_sandbox.world import World
 Body = dict[str, Any]
 _CONNECT = "connect/"
 _LINES_AT_ONCE = 500
+# What forms of pages are sent as without asking, and JSON can be put into. That of `curl -d` is not
+# here: in it, a form's JSON would be escaped, and a script's request says where it is from.
+_OF_FORMS = {"text/plain", "multipart/form-data"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -45,8 +48,8 @@ _REFUSED = (
 
 def answer(call: Call, world: World) -> Response:
     """Answer a control request."""
-    if urlsplit(f"//{call.headers.get('host', '')}").hostname not in _LOOPBACK:
-        return _json({"error": "The control endpoint answers on loopback only."}, 403)
+    if reason := _foreign(call):
+        return _json({"error": reason}, 403)
     action = call.path.removeprefix("/_sandbox/").strip("/")
     try:
         if action.startswith("content/") and call.method == "GET":
@@ -61,6 +64,31 @@ def answer(call: Call, world: World) -> Response:
         return _json({"error": str(error)}, 400)
 
 
+def _foreign(call: Call) -> str:
+    """Return why a request may come from a web page; empty if it does not.
+
+    A name of another host may have been made to lead here (DNS rebinding), and a page may send
+    forms to any address; browsers then say where it is from.
+    """
+    origins = [call.headers[name] for name in ("origin", "referer") if name in call.headers]
+    hosts = [f"//{call.headers.get('host', '')}", *origins]
+    if any(_host_of(address) not in _LOOPBACK for address in hosts):
+        return "The control endpoint answers on loopback only, and no web page of another host."
+    if origins and urlsplit(origins[0]).netloc != call.headers.get("host"):
+        return "The control endpoint answers no page of another server."
+    if call.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "The control endpoint answers no page of another site."
+    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return "The control endpoint takes no forms." if kind in _OF_FORMS else ""
+
+
+def _host_of(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
 def _json(body: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, media_type=JSON_TYPE)
 
@@ -68,7 +96,7 @@ def _json(body: Any, status: int = 200) -> Response:
 def _body(call: Call) -> Body:
     try:
         body = msgspec.json.decode(call.body or b"{}")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(f"The body is not JSON: {error}.") from None
     if not isinstance(body, dict):
         raise ControlError("The body is a JSON object.")

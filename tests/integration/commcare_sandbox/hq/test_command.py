@@ -152,3 +152,53 @@ def test_the_readme_names_every_switch_fault_and_mutation():
     missing += [action for _, action in ACTIONS if f"`{action}`" not in text]
 
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "127.0.0.1@evil.example"},
+        {"Host": "[::1"},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "file://"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://localhost"},
+        {"Referer": "https://evil.example/page"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "Text/Plain; charset=utf-8"},
+    ],
+    ids=str,
+)
+def test_the_control_endpoint_refuses_what_a_web_page_could_send(hq, headers):
+    body = b'{"fault": "stall"}'
+    url = f"{hq.sandbox.url}/_sandbox/"
+    refused = requests.post(f"{url}set", data=body, headers=headers, timeout=120)
+    read = requests.get(f"{url}content/cases", headers=headers, timeout=120)
+
+    assert {refused.status_code, read.status_code} <= {400, 403}
+    assert hq.sandbox.status()["switches"]["fault"] == ""
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", None])
+def test_the_control_endpoint_takes_what_programs_send(hq, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+    url = f"{hq.sandbox.url}/_sandbox/set"
+    answer = requests.post(url, data=b"{}", headers=headers, timeout=120)
+    own_page = {"Origin": hq.sandbox.url, "Content-Type": "application/json"}
+
+    assert answer.status_code == 200
+    assert requests.post(url, data=b"{}", headers=own_page, timeout=120).status_code == 200
+
+
+def test_deep_json_is_a_wrong_request(hq):
+    body = b"[" * 100_000
+    answer = requests.post(f"{hq.sandbox.url}/_sandbox/set", data=body, timeout=120)
+
+    assert answer.status_code == 400
