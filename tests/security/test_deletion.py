@@ -95,7 +95,8 @@ def loaded(installation, site):
             )
         now = datetime.now(UTC)
         with site.store.begin() as session:
-            session.execute(update(Dataset).values(status="ready", last_sync_at=now))
+            new = update(Dataset).where(Dataset.status == "pending")
+            session.execute(new.values(status="ready", last_sync_at=now))
         return found
 
     return load
@@ -170,7 +171,8 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
 ):
     held, other = loaded(2)
     schema = schema_of(installation, held)
-    execute(in_database(server, url), f"GRANT pg_signal_backend TO {urlsplit(url).username}")
+    control = urlsplit(url).username
+    execute(server, f"GRANT pg_signal_backend TO {control}")
     installation.scout.datasets.share(held, [analyst])
     with idle_reader(as_role(url, analyst, "ann"), schema) as reader:
         assert upkeep.expire(site, later(), DAY) == 1
@@ -184,6 +186,7 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
         assert upkeep.expire(site, later(), DAY) == 1
         with pytest.raises(psycopg2.OperationalError):
             reader.cursor().execute("SELECT 1")
+    execute(server, f"REVOKE pg_signal_backend FROM {control}")
     assert left_of(server, url, schema) == []
     assert installation.scout.datasets.show(held).sync_error is None
 
@@ -222,6 +225,7 @@ def test_data_that_is_wanted_again_before_it_could_be_removed_comes_back_whole(
     assert execute(as_role(url, analyst, "ann"), f"SELECT count(*) FROM {schema}.things") == [(3,)]
     assert deleting.remove_roles(site) == 0
     assert schema in left_of(server, url, schema)
+    installation.scout.datasets.drop(held)
 
 
 def test_what_the_writer_made_in_another_database_is_removed_with_its_data(
