@@ -275,10 +275,6 @@ MOVES = {
          " WHERE project_id = 'hill' AND oauth_client_secret IS NOT NULL"],
         [EXPIRED, EXPIRED],
     ),
-    "from the login of a service": (
-        [COPY + "scout_control.service_logins AS theirs WHERE project_id = 'hill'"],
-        [EXPIRED, EXPIRED],
-    ),
 }  # fmt: skip
 
 
