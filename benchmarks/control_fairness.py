@@ -116,6 +116,7 @@ def add_slow_logins(world: World, url: str, count: int) -> None:
     """Let logins end soon whose token endpoint drips."""
     scout = world.scout
     scout.sources.add("slow", "tap-commcare-connect", base_url=url, client_id="c")
+    kind = scout.site.plugins.source_type("tap-commcare-connect")
     with scout.site.store.begin() as session:
         source = lookups.source(session, "slow")
         for number in range(count):
@@ -123,7 +124,7 @@ def add_slow_logins(world: World, url: str, count: int) -> None:
             ends = datetime.now(UTC) + timedelta(minutes=30)
             owner = Owner(user_id=f"slow-{number}")
             facts = {"fields": fields, "token_expires_at": ends}
-            keeping.save(session, scout.site.keyring, source, owner, "oauth2", **facts)
+            keeping.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
 
 
 def execute(world: World, statement: str, **values: object) -> None:

@@ -41,11 +41,11 @@ LEFT = """
 def prepared():
     """Start the embedded server so that it knows prepared transactions, and give its URL."""
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
-    url = embedded.start(home / "data", durable=False)
+    url = embedded.start(home / "data", durable=False, as_superuser=True)
     try:
         execute(url, "ALTER SYSTEM SET max_prepared_transactions = 8")
         embedded.stop(home / "data")
-        yield embedded.start(home / "data", durable=False)
+        yield embedded.start(home / "data", durable=False, as_superuser=True)
     finally:
         embedded.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)

@@ -23,13 +23,14 @@ FIELDS = {"access_token": "old", "refresh_token": "r-1"}
 def slow_source(scout, base_url, count=1):
     """Make a source, and logins of users that end soon."""
     scout.sources.add("slow", "commcare-connect", base_url=base_url, client_id="c")
+    kind = scout.site.plugins.source_type("tap-commcare-connect")
     with scout.site.store.begin() as session:
         source = lookups.source(session, "slow")
         for number in range(count):
             owner = Owner(user_id=f"user-{number}")
             ends = datetime.now(UTC) + SOON
             fields = {"fields": FIELDS, "token_expires_at": ends}
-            keeping.save(session, scout.site.keyring, source, owner, "oauth2", **fields)
+            keeping.save(session, scout.site.keyring, source, kind, owner, "oauth2", **fields)
 
 
 def ask_for(scout, name):
