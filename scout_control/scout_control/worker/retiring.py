@@ -152,8 +152,8 @@ def _retire(connection: Connection[Any], schema: str) -> datetime | None:
     found = dict(connection.execute(COMMENTS, [roles(schema)]).fetchall())
     for role in found:
         name = sql.Identifier(role)
-        if connection.execute("SELECT pg_has_role(%s, 'USAGE')", [role]).fetchone() != (True,):
-            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+        # Directly: a membership through the query role ends with that role.
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
         connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(name))
     for (grantee,) in connection.execute(GRANTEES, [schema]).fetchall():
         revoke = f"REVOKE ALL ON SCHEMA {{}} FROM {grantee} CASCADE"  # quoted by the server
