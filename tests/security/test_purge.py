@@ -33,15 +33,14 @@ ROOT = Path(__file__).parents[2]
 ANN = "ann.o'neil-7f3a@example.org"
 DATA = "canary-in-a-name-of-ann"
 LONGEST_SECONDS = 400
-# Every row of every table and catalog, as text.
+# Every row of every table and catalog that the role may read, as text.
 TABLES = """
     SELECT format('SELECT %L || t::text FROM %I.%I AS t', relname || ' ', nspname, relname)
       FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
      WHERE relkind IN ('r', 'm', 'p') AND nspname NOT LIKE 'pg_toast%'
-       AND relname <> 'pg_statistic'
+       AND has_table_privilege(pg_class.oid, 'SELECT')
     UNION ALL
-    SELECT 'SELECT ''statistics_of_'' || starelid::regclass || '' '' || t::text FROM'
-           ' pg_statistic AS t'
+    SELECT 'SELECT ''statistics_of_'' || tablename || '' '' || t::text FROM pg_stats AS t'
 """
 
 
