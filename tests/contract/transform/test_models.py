@@ -101,13 +101,21 @@ def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
     assert sources == models
 
 
+# Columns that some servers have: a staging model that names them would fail where they are not.
+ONLY_LOADED = {
+    *("is_deprecated", "opened_by", "closed_by", "user_id", "server_date_opened", "xform_ids"),
+    *("form_type", "form_version", "ui_version", "submit_ip", "problem", "edited_by_user_id"),
+    *("is_phone_submission", "initial_processing_complete"),
+}
+
+
 def test_every_column_of_a_stream_is_in_its_staging_model_or_renamed_there(streams):
     models = yaml.safe_load((STAGING / "_commcare__models.yml").read_text())["models"]
     columns = {model["name"]: len(model["columns"]) for model in models}
 
     for stream in streams:
         if (name := f"stg_commcare__{stream['stream']}") in columns:
-            assert columns[name] >= len(stream["schema"]["properties"]), name
+            assert columns[name] >= len(stream["schema"]["properties"].keys() - ONLY_LOADED), name
 
 
 def test_a_broken_url_ends_with_one_line_that_does_not_show_it(world):
