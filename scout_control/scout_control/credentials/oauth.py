@@ -27,7 +27,6 @@ from scout_control.rules.expiry import is_final
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TIMEOUT = (10, 60)
-LONGEST_SECONDS = 60.0  # of one request in all, however slowly it is answered
 LONGEST_TOKEN_SECONDS = 100 * 366 * 24 * 3600.0
 MOST_PARAMETERS = 20
 # What comes of a token response that is not one: no JSON, too deep or too large, of other types.
@@ -65,8 +64,8 @@ class Client:
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
 
-    longest_seconds: float = LONGEST_SECONDS
-    """How long one request may take in all."""
+    longest_seconds: float | None = None
+    """How long one request may take in all, when it is not the usual time."""
 
     def request(self, redirect_uri: str, scopes: str | None = None) -> Request:
         """Return where to send the person who connects."""
