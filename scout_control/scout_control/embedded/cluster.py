@@ -116,14 +116,16 @@ def make_private(directory: Path) -> None:
         _give(directory)
 
 
-def check_ours(directory: Path) -> None:
-    """Refuse what is not a directory of the server's account or of ours.
+def check_ours(directory: Path, *, but_the_servers: bool = False) -> None:
+    """Refuse what is not a directory of the server's account or of ours, or only of ours.
 
     Raises:
         ServerError: It is not.
     """
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {programs.owner(), os.geteuid()}:
+    found, owners = directory.lstat(), {os.geteuid()}
+    if not but_the_servers:
+        owners.add(programs.owner())
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
         raise ServerError(
             f"{directory} belongs to another account.",
             "Remove it, choose another place, or run this as that account.",

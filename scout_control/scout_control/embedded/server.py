@@ -130,7 +130,7 @@ def _make_sockets(cluster: Cluster) -> Path:
         outer = cluster.sockets.parent
         with suppress(FileExistsError):
             outer.mkdir(mode=0o700)
-        check_ours(outer)
+        check_ours(outer, but_the_servers=True)
         make_private(cluster.sockets)
     return cluster.sockets
 

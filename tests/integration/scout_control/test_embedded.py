@@ -19,6 +19,7 @@ import pytest
 from psycopg2 import errors
 from scout_control.credentials.encryption import Keyring
 from scout_control.embedded import programs
+from scout_control.embedded.cluster import Cluster
 from scout_control.errors import ServerError
 from support.logins import with_login
 
@@ -329,6 +330,22 @@ def test_a_folder_that_somebody_else_made_is_refused(folder):
 
     with pytest.raises(ServerError, match="belongs to another account"):
         embedded.start(folder / "data")
+
+
+@only_root
+@pytest.mark.parametrize("account", [12345, pwd.getpwnam("nobody").pw_uid])
+def test_a_folder_for_the_socket_that_another_account_made_is_refused(folder, account):
+    """A server of that account would be asked, and given the password."""
+    data = folder / ("x" * 100) / "data"
+    place = Cluster.at(data).sockets.parent
+    place.mkdir(mode=0o700)
+    os.chown(place, account, account)
+    try:
+        with pytest.raises(ServerError, match="belongs to another account"):
+            embedded.start(data)
+    finally:
+        embedded.stop(data)
+        place.rmdir()
 
 
 def test_a_folder_with_other_things_in_it_is_left_as_it_is(folder):
