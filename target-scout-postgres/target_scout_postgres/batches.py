@@ -5,8 +5,8 @@ Only files of this machine: their format is JSON lines, plain or compressed by g
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import unquote, urlsplit
@@ -16,6 +16,8 @@ import msgspec
 from target_scout_postgres.errors import DataError
 
 LINES_AT_ONCE = 2_000
+BYTES_AT_ONCE = 8 << 20
+LONGEST_LINE_BYTES = 256 << 20
 
 
 class Encoding(msgspec.Struct, frozen=True):
@@ -41,7 +43,7 @@ def record_lines(line: bytes, number: int) -> Iterator[list[bytes]]:
     """
     try:
         batch = msgspec.json.decode(line, type=Batch)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise DataError(f"The BATCH in line {number} lacks its stream or manifest.") from None
     if batch.encoding.format != "jsonl" or batch.encoding.compression not in (None, "none", "gzip"):
         raise DataError(
@@ -52,10 +54,11 @@ def record_lines(line: bytes, number: int) -> Iterator[list[bytes]]:
     for address in batch.manifest:
         try:
             yield from _file(_path(address, number), batch.encoding.compression, head)
-        except (OSError, EOFError):
+        except (OSError, EOFError, ValueError, zlib.error):
             raise DataError(
                 f"A file of the BATCH in line {number} cannot be read. See that the tap and this "
-                "target share it, then run again."
+                f"target share it, that it is whole, and that no line exceeds "
+                f"{LONGEST_LINE_BYTES >> 20} MiB, then run again."
             ) from None
 
 
@@ -79,5 +82,20 @@ def _opened(path: Path, compression: str | None) -> IO[bytes]:
 
 def _file(path: Path, compression: str | None, head: bytes) -> Iterator[list[bytes]]:
     with _opened(path, compression) as file:
-        while lines := list(islice(file, LINES_AT_ONCE)):
+        while lines := _next_lines(file):
             yield [head + text.rstrip() + b"}" for text in lines if not text.isspace()]
+
+
+def _next_lines(file: IO[bytes]) -> list[bytes]:
+    """Return the next lines of a file, which may be much larger than it is while compressed."""
+    lines: list[bytes] = []
+    size = 0
+    while size < BYTES_AT_ONCE and len(lines) < LINES_AT_ONCE:
+        line = file.readline(LONGEST_LINE_BYTES + 1)
+        if not line:
+            break
+        if len(line) > LONGEST_LINE_BYTES:
+            raise EOFError
+        lines.append(line)
+        size += len(line)
+    return lines

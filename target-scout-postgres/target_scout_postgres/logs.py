@@ -49,12 +49,17 @@ def _is_structured() -> bool:
     return "StructuredFormatter" in _sdk_configuration()
 
 
+def spelled_out(text: str) -> str:
+    """Return a text with what a terminal would obey spelled out."""
+    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def log(level: str, message: str) -> None:
     """Write one line; a closed stderr is no reason to stop."""
     if sys.stderr is None or LEVELS[level] < _threshold():
         return
     now = time.time()
-    message = OBEYED.sub(lambda found: repr(found[0])[1:-1], message)
+    message = spelled_out(message)
     if _is_structured():
         line = msgspec.json.encode(
             {

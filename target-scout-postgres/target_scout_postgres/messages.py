@@ -126,7 +126,7 @@ def prefix(line: bytes, stream: str) -> bytes | None:
     head, found, _ = line.partition(b'"record"')
     try:
         fields = msgspec.json.decode(head.rstrip().rstrip(b",") + b"}")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     plain = {"type": "RECORD", "stream": stream}
     is_told = found and isinstance(fields, dict) and fields | VERSION == plain | VERSION

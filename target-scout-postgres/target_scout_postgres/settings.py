@@ -166,7 +166,7 @@ def _of_the_sdk(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the SDK's own settings; all but texts are JSON there."""
     found: dict[str, Any] = from_environment(OF_THE_SDK, environment)
     for name, text in found.items():
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
             found[name] = msgspec.json.decode(text.lower() if text in YES_NO else text)
     return found
 
@@ -222,6 +222,8 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"The configuration file {path} cannot be read: {error.strerror}."
         ) from None
+    except RecursionError:
+        raise SettingsError(f"The configuration file {path} is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingsError(f"The configuration file {path} is not JSON.") from None
     if not isinstance(found, dict):

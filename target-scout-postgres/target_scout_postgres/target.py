@@ -6,6 +6,7 @@ Every message still goes through the engine that a plain run uses.
 from __future__ import annotations
 
 import collections
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -173,6 +174,16 @@ class TargetScoutPostgres(Target):
         sys.exit(load(settings.validate(found), source, translator))
 
 
+class SpelledOutRecord(logging.LogRecord):
+    """A log record of the SDK with what a terminal would obey spelled out, whoever formats it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        message = self.getMessage()
+        if logs.OBEYED.search(message):
+            self.msg, self.args = logs.spelled_out(message), ()
+
+
 def _print(text: bytes) -> None:
     sys.stdout.write(text.decode())
     sys.stdout.flush()
@@ -180,6 +191,7 @@ def _print(text: bytes) -> None:
 
 def command(arguments: Sequence[str]) -> int:
     """Run the SDK's command; return its exit code. Wrong usage is 2, as click has it."""
+    logging.setLogRecordFactory(SpelledOutRecord)
     try:
         code = TargetScoutPostgres.cli.main(
             args=list(arguments), prog_name="target-scout-postgres", standalone_mode=False

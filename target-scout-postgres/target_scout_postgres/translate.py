@@ -39,7 +39,7 @@ class Translator:
             return
         try:
             message = json.loads(line, parse_float=Decimal)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield line  # the engine says what is wrong with it
             return
         kind = message.get("type") if isinstance(message, dict) else None

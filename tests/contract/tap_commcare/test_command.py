@@ -265,3 +265,13 @@ def test_one_forbidden_domain_keeps_a_shared_table_from_being_activated(tap_on):
     assert run.code == 1
     assert len(run.records("cases")) == 50
     assert not run.of("ACTIVATE_VERSION")
+
+
+def test_nothing_that_is_logged_gives_orders_to_a_terminal(tap, tmp_path):
+    bad = "\x1b]0;owned\x07\x9b31m\r\u202e"
+    missing = tap("--state", str(tmp_path / bad))
+    odd = tap(state={"bookmarks": {"groups": {"version": -1, f"x{bad}": bad}}}, domain=f"d{bad}")
+
+    for run in (missing, odd):
+        assert run.code == 2
+        assert [c for c in run.log if c != "\n" and not c.isprintable()] == []

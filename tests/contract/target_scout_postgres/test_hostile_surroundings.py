@@ -1,10 +1,13 @@
 """Roles, schemas, settings and inputs that are odd but allowed."""
 
+import gzip
 import json
+import os
 import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.logins import with_login
@@ -215,3 +218,111 @@ def test_a_name_that_a_terminal_would_obey_is_spelled_out_in_the_log(target, mak
 
     assert "\\x1b]52;c;QUJD\\x07\\x9b2J\\u202ex\\rforged: 1 record" in result.log
     assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(result.log)
+
+
+BAD = "\x1b]0;owned\x07\x1b[31m\x9b2J\r\x08\u202e\u2028"
+
+
+@pytest.mark.parametrize("extra", [{}, {"stream_maps": {"other": {}}}])
+@pytest.mark.parametrize("is_structured", [True, False])
+def test_no_name_of_the_data_gives_orders_to_a_terminal(
+    target, make, query, tmp_path, extra, is_structured
+):
+    config = tmp_path / "logging.json"
+    formatter = {"()": "singer_sdk.logging.StructuredFormatter"}
+    config.write_text(json.dumps({"version": 1, "formatters": {"a": formatter}}))
+    env = {"SINGER_SDK_LOG_CONFIG": str(config)} if is_structured else None
+    name = f"t{BAD}"
+    odd = make.schema(name, {f"id{BAD}": "integer"}, [f"id{BAD}"])
+    wide = make.schema(name, {f"id{BAD}": "integer", f"more{BAD}": "string"}, [f"id{BAD}"])
+    runs = [
+        target.run(odd, make.record(name, {f"id{BAD}": 1}), env=env, **extra),
+        target.run(wide, make.record(name, {f"id{BAD}": "no number"}), env=env, **extra),
+        target.run(make.record(name, {f"id{BAD}": 1}), env=env, **extra),
+        target.run({"type": BAD}, odd, make.activate(name, 5), env=env, **extra),
+    ]
+
+    for run in runs:
+        assert run.log
+        assert [c for c in run.log if c != "\n" and not c.isprintable()] == []
+    assert [run.code for run in runs] == [0, 65, 65, 0]
+
+
+def deep(levels: int, before: str = "[", after: str = "]") -> str:
+    return before * levels + "1" + after * levels
+
+
+VALUES = {
+    "deep": deep(100_000),
+    "deep objects": deep(100_000, '{"a":', "}"),
+    "as deep as can be read": deep(960),
+    "a schema of schemas": deep(900, '{"anyOf":[', "]}"),
+    "properties of properties": deep(900, '{"type":"object","properties":{"a":', "}}"),
+    "digits": "7" * 5000,
+    "a large exponent": "1e999999",
+    "a larger exponent": "1e999999999",
+    "NaN": "NaN",
+    "no UTF-8": '"\udcff"',
+    "half a character": '"\\ud800"',
+    "a name twice": '{"a":1,"a":[]}',
+}
+PLACES = {
+    "a record": '{"type":"RECORD","stream":"t","record":{"id":1,"o":%s,"n":%s}}',
+    "a key": '{"type":"RECORD","stream":"t","record":{"id":%s}}',
+    "a version": '{"type":"RECORD","stream":"t","version":%s,"record":{"id":1}}',
+    "an unknown part": '{"type":"RECORD","stream":"t","record":{"id":1},"x":%s}',
+    "a schema": '{"type":"SCHEMA","stream":"u","schema":{"properties":{"a":%s}}}',
+    "a key of a schema": '{"type":"SCHEMA","stream":"u","schema":{"properties":{}},'
+    '"key_properties":%s}',
+    "a state": '{"type":"STATE","value":%s}',
+    "a batch": '{"type":"BATCH","stream":"t","manifest":[%s],"encoding":%s}',
+    "a line": "%s",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_odd_json_is_refused_or_loaded_and_never_a_fault_of_the_target(target, make, place):
+    schema = make.schema("t", {"id": "integer", "o": "object", "n": "number"}, ["id"])
+    plain = json.dumps(schema).encode() + b"\n"
+    for number, (name, value) in enumerate(VALUES.items()):
+        extra = {"stream_maps": {"t": {"__else__": None, "id": "id"}}} if number % 4 == 3 else {}
+        line = PLACES[place].replace("%s", value).encode("utf-8", "surrogateescape")
+        command = target.configure(**extra)
+        text = plain + line + b"\n"
+        done = subprocess.run(command, input=text, capture_output=True, check=False)
+        assert done.returncode in {0, 65}, (name, done.stderr[-600:])
+        assert b"fault" not in done.stderr
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_configuration_of_odd_json_is_a_wrong_setting(tmp_path, name):
+    config = tmp_path / "config.json"
+    text = '{"database_url":%s,"batch_size_rows":%s}'.replace("%s", VALUES[name])
+    config.write_bytes(text.encode("utf-8", "surrogateescape"))
+    command = str(Path(sys.executable).parent / "target-scout-postgres")
+    done = subprocess.run(
+        [command, "--config", str(config)], input=b"", capture_output=True, check=False
+    )
+
+    assert done.returncode == 2, done.stderr
+
+
+def test_a_batch_file_that_is_a_bomb_is_read_within_bounds(target, make, tmp_path):
+    with gzip.open(tmp_path / "bomb.gz", "wb") as file:
+        file.write(b'{"id":1,"o":"')
+        for _ in range(1024):
+            file.write(b" " * (1 << 20))
+    batch = {
+        "type": "BATCH",
+        "stream": "t",
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "manifest": [(tmp_path / "bomb.gz").as_uri()],
+    }
+    running = target.start()
+    running.send(make.schema("t", {"id": "integer"}, ["id"]), batch)
+    running.process.stdin.close()
+    _, status, used = os.wait4(running.process.pid, 0)
+    running.process.returncode = os.waitstatus_to_exitcode(status)
+
+    assert running.process.returncode == 65
+    assert used.ru_maxrss < 700_000
