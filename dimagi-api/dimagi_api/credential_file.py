@@ -78,7 +78,7 @@ class CredentialFile:
             return None
         try:
             return msgspec.json.decode(text, type=StoredToken)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise SettingsError(
                 "credential_file holds something that this program did not write.",
                 "Name another file, or remove this one.",

@@ -37,6 +37,8 @@ def checked_base_url(text: str) -> str:
     Raises:
         SettingsError: It is no URL, holds a login, or would send the login in the clear.
     """
+    if "@" in text:  # wherever it stands: a password may hold what ends a host
+        raise SettingsError("base_url holds a login.", "Use the settings for logins instead.")
     try:
         parts = urlsplit(text.strip())
         host = parts.hostname
@@ -50,8 +52,6 @@ def checked_base_url(text: str) -> str:
             "base_url is not a URL of http or https.",
             "Give a whole one that begins with https://.",
         )
-    if parts.username is not None or parts.password is not None:
-        raise SettingsError("base_url holds a login.", "Use the settings for logins instead.")
     if parts.query or parts.fragment:
         raise SettingsError("base_url holds a query.", "Give only scheme, host and path.")
     if parts.scheme == "http" and not is_loopback(host):

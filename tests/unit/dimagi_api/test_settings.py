@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from dimagi_api import settings
 from dimagi_api.errors import SettingsError
+from support.urls import PASSWORDS, leaks
 
 LOGINS = {"api_key": ("username", "api_key"), "access_token": ("access_token",)}
 
@@ -93,3 +94,12 @@ def test_values_that_no_request_can_bear_are_refused_by_name(value):
         settings.check_values({"that_setting": value})
 
     assert "break" not in str(caught.value).replace("line break", "")
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_base_url_with_a_password_is_refused_and_shows_nothing_of_it(password, scheme):
+    for url in (f"{scheme}://u:{password}@h.example/", f"{scheme}://u:12/{password}@h.example"):
+        with pytest.raises(SettingsError) as caught:
+            settings.checked_base_url(url)
+        assert leaks(password, str(caught.value)) == set()
