@@ -21,7 +21,7 @@ import psycopg2
 import psycopg2.extensions
 from dbt.cli.main import cli, dbtRunner
 
-from scout_control.modelling import custom, failures
+from scout_control.modelling import custom, failures, sandbox
 from scout_control.modelling.custom import Custom
 from scout_control.rules.terminal import harmless
 
@@ -70,6 +70,7 @@ class Project:
 
 def plain(arguments: Sequence[str]) -> NoReturn:
     """Be dbt, for what has nothing to do with models."""
+    sandbox.close()
     cli(list(arguments))
     raise SystemExit(0)
 
@@ -77,6 +78,7 @@ def plain(arguments: Sequence[str]) -> NoReturn:
 def run(arguments: Sequence[str], project: Project) -> Ended:
     """Run dbt."""
     gc.set_threshold(*LOOK_FOR_GARBAGE)
+    sandbox.close()
     psycopg2.connect = partial(psycopg2.connect, connection_factory=DiscreetConnection)
     words = [
         word
