@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CONFIG = ("--config", "-c")
-NO_NEW_PRIVILEGES, DROP_CAPABILITY = 38, 24
+NO_NEW_PRIVILEGES, HAS_NO_NEW_PRIVILEGES, DROP_CAPABILITY = 38, 39, 24
+FILTER_SYSTEM_CALLS, BY_PROGRAM = 22, 2
+ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # one instruction: return "allow"
 LOOKS_INTO_OTHERS = (19, 21, 38)  # CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # Landlock; the same on every machine
 VERSION_ASKED, BENEATH_A_PATH = 1, 1
@@ -90,7 +92,9 @@ def _stay_apart() -> None:
     """Let no code of the plugin look into processes that it did not start, nor signal them.
 
     Landlock keeps even root, once it has lost three capabilities, from the environment and memory
-    of processes outside. Without Landlock (before Linux 5.19, elsewhere) nothing is changed.
+    of processes outside. Without Landlock (before Linux 5.19, elsewhere) nothing is changed. What
+    is made here is inherited and cannot be undone, so control tells by it who was a plugin before
+    (``run_server``), wherever that process stands.
     """
     system = ctypes.CDLL(None)
     is_linux = sys.platform == "linux"
@@ -105,6 +109,10 @@ def _stay_apart() -> None:
     folder = os.open("/", os.O_PATH | os.O_CLOEXEC)
     allowed = struct.pack("=Qi", MOVE_BETWEEN_FOLDERS, folder)
     system.syscall(ADD_RULE, ruleset, BENEATH_A_PATH, allowed, 0)
+    if system.prctl(HAS_NO_NEW_PRIVILEGES, 0, 0, 0, 0) == 1:  # as control itself: no mark then
+        program = ctypes.create_string_buffer(ALLOW_ALL, len(ALLOW_ALL))
+        filters = struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
+        system.prctl(FILTER_SYSTEM_CALLS, BY_PROGRAM, filters, 0, 0)
     system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     system.syscall(RESTRICT_SELF, ruleset, 0)
     os.close(folder)

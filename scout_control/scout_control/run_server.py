@@ -2,7 +2,8 @@
 
 Who asks is told by the kernel, and is believed only by where it stands below the run's own process:
 Meltano may read and write state, what Meltano started may ask which plugin it is to be. Code of a
-plugin has been told already when it runs, and what it starts stands one step too low.
+plugin has been told already when it runs, and what it starts stands one step too low; or beside it
+(``CLONE_PARENT``), but then it is as restricted as plugins are, and Meltano is not.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ MOST_BYTES = 64 * 1024 * 1024  # of a question: a state may be large
 MELTANO, PLUGIN = 0, 1
 IS_LINUX = Path("/proc/self/stat").exists()
 APPLE_LOCAL, APPLE_PEER = 0, 2
+MARKS = ("NoNewPrivs:", "Seccomp_filters:")  # see plugin_launcher
 
 
 class StateKeeper(Protocol):
@@ -106,7 +108,7 @@ class RunServer:
         self._known.wait(LONGEST_WAIT_SECONDS)
         peer = _peer(connection)
         role = _steps_up(peer, self._root) - self._steps
-        if role not in {MELTANO, PLUGIN}:
+        if role not in {MELTANO, PLUGIN} or _marks(peer) != _marks(self._root):
             return
         with connection.makefile("rb") as lines:
             question = json.loads(lines.readline(MOST_BYTES))
@@ -158,6 +160,14 @@ def _steps_up(process: int, root: int) -> int:
             return steps
         process = _facts(process)[0]
     return -1
+
+
+def _marks(process: int) -> list[str]:
+    """Return what a process has given up, which none that descends from it can have back."""
+    if not IS_LINUX:
+        return []
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return [line for line in lines if line.startswith(MARKS)]
 
 
 def _facts(process: int) -> tuple[int, str]:

@@ -25,23 +25,45 @@ VALUES = frozenset(
         *("dbt.adapters.postgres.column", "dbt.adapters.postgres.relation"),
     )
 )
-VALUES_BEGIN = ("pytz.", "agate.data_types.", "dbt.adapters.relation_configs.")
-VALUES_BEGIN += ("dbt.adapters.postgres.relation_configs.", "dbt.adapters.catalogs.")
+VALUES_BEGIN = (
+    *("pytz.", "agate.data_types.", "dbt.adapters.catalogs."),
+    *("dbt.adapters.relation_configs.", "dbt.adapters.postgres.relation_configs."),
+)
 # Records of which the data may be read, and nothing called but what gives it.
 RECORDS_BEGIN = ("dbt.contracts.", "dbt.artifacts.", "dbt.adapters.catalogs")
 OF_RECORDS = frozenset({"get", "to_dict"})
 # Classes with what may be asked of them; None is everything.
 CONFIG = frozenset(
-    ("get", "require", "set", "meta_get", "meta_require")
-    + ("persist_relation_docs", "persist_column_docs")
+    (
+        *("get", "require", "set", "meta_get", "meta_require"),
+        *("persist_relation_docs", "persist_column_docs"),
+    )
 )
 TABLE = frozenset(
-    ("rows", "columns", "column_names", "column_types", "row_names", "select", "exclude", "where")
-    + ("find", "limit", "order_by", "distinct", "rename", "print_table")
+    (
+        *(
+            "rows",
+            "columns",
+            "column_names",
+            "column_types",
+            "row_names",
+            "select",
+            "exclude",
+            "where",
+        ),
+        *("find", "limit", "order_by", "distinct", "rename", "print_table"),
+    )
 )
 ROW = frozenset(
-    ("get", "keys", "values", "items", "dict", "name", "index", "data_type")
-    + ("values_distinct", "values_without_nulls", "values_sorted", "values_without_nulls_sorted")
+    (
+        *("get", "keys", "values", "items", "dict", "name", "index", "data_type"),
+        *(
+            "values_distinct",
+            "values_without_nulls",
+            "values_sorted",
+            "values_without_nulls_sorted",
+        ),
+    )
 )
 NAMED: dict[str, frozenset[str] | None] = {
     "agate.columns.Column": ROW,
@@ -82,7 +104,7 @@ def is_open(thing: Any, name: str, value: Any) -> bool:
 
 def close() -> None:
     """Let Jinja of models see no more than that, in this process."""
-    MacroFuzzEnvironment.is_safe_attribute = _is_safe_attribute
+    MacroFuzzEnvironment.is_safe_attribute = _is_safe_attribute  # type: ignore[method-assign]
 
 
 def _is_safe_attribute(self: SandboxedEnvironment, obj: Any, attr: str, value: Any) -> bool:

@@ -1,0 +1,50 @@
+"""A process that a plugin makes beside itself, not below, is told nothing by control."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from support.hostile_taps import installed
+
+# A child of our own parent, which is Meltano: it stands where plugins stand.
+BESIDE = """
+    import ctypes, signal, socket, time
+
+    work = Path(os.environ["MELTANO_SYS_DIR_ROOT"]).parent
+    CLONE_PARENT, CLONE = 0x00008000, {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.syscall(CLONE, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0) == 0:
+        answers = []
+        for name in ("target-scout-postgres", "dbt-postgres", "tap-spy"):
+            with socket.socket(socket.AF_UNIX) as opened:
+                opened.settimeout(60)
+                opened.connect(str(work / "control"))
+                try:
+                    opened.sendall(json.dumps({"plugin": name}).encode() + b"\\n")
+                    answers.append(opened.makefile().readline())
+                except OSError:
+                    answers.append("")
+        (folder / "draft").write_text(json.dumps(answers))
+        (folder / "draft").rename(folder / "answers.json")
+        os._exit(0)
+    until = time.monotonic() + 30
+    while not (folder / "answers.json").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such processes")
+def test_a_process_beside_a_plugin_is_told_nothing(postgres, tmp_path_factory):
+    with installed(postgres, tmp_path_factory.mktemp("siblings")) as installation:
+        dataset = installation.dataset("river")
+        dataset.does(BESIDE)
+
+        ended = installation.scout.run(dataset.path)
+        answers = json.loads((dataset.folder / "answers.json").read_text())
+
+    assert ended.status == "completed", ended
+    assert len(answers) == 3
+    for told in answers:
+        assert told == "" or set(json.loads(told)) == {"refused"}
