@@ -6,9 +6,11 @@ locked as long as its process lives, so that whoever comes later can tell and re
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory in it is made 0700 by mkdtemp
 RUN = "scout-run-"
 LOCK, KEEP = ".alive", ".keep"
+MOST_BYTES = 64 * 1024 * 1024  # of a file that a process of a run wrote: a catalog may be large
 
 
 @contextmanager
@@ -36,6 +39,22 @@ def directory(prefix: str = RUN) -> Iterator[Path]:
 def keep(made: Path) -> None:
     """Leave a directory where it is, for whoever looks for abandoned ones."""
     (made / KEEP).touch()
+
+
+def read(path: Path) -> bytes:
+    """Return what is in a file that a process of a run wrote, which may have made anything of it.
+
+    Raises:
+        OSError: It is a pipe, a link or a device, it is too large, or it cannot be read.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        found = file.read(MOST_BYTES + 1)
+    if len(found) > MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return found
 
 
 def abandoned(prefix: str = RUN) -> Iterator[Path]:

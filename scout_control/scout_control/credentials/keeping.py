@@ -201,17 +201,14 @@ def take_back(store: Store, keyring: Keyring, login: Login, written: bytes) -> b
     """Store what a tap wrote to its ``credential_file``; tell whether it was news."""
     try:
         stored = json.loads(written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     if not isinstance(stored, dict) or stored.get("refresh_token") in {None, login.known}:
         return False
-    seconds = stored.get("expires_at")
     tokens = Tokens(
         access_token=stored.get("access_token") or "",
         refresh_token=str(stored["refresh_token"]),
-        expires_at=datetime.fromtimestamp(seconds, UTC)
-        if isinstance(seconds, int | float)
-        else None,
+        expires_at=_moment(stored.get("expires_at")),
         scopes=None,
     )
     with store.begin() as session:
@@ -223,11 +220,19 @@ def take_back(store: Store, keyring: Keyring, login: Login, written: bytes) -> b
     return is_ours
 
 
+def _moment(seconds: object) -> datetime | None:
+    """Return the moment that a tap wrote, which may be any value."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def descends(written: bytes, fields: Mapping[str, Any]) -> bool:
     """Tell whether a tap wrote a file in a run that was given the stored token, or its parent."""
     try:
         origin = json.loads(written).get(ORIGIN)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return False
     token = fields.get("refresh_token")
     return bool(token) and origin in {fields.get(ORIGIN), origin_of(str(token))}

@@ -14,7 +14,7 @@ def streams(catalog: bytes | None) -> dict[str, dict[str, Any]]:
     try:
         listed = json.loads(catalog or b"{}").get("streams", ())
         return {str(each.get("stream") or each["tap_stream_id"]): _stream(each) for each in listed}
-    except (ValueError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return {}
 
 

@@ -32,7 +32,7 @@ def clean_up(site: Site) -> None:
         run_id = directory.name.removeprefix(LOGIN_DIRECTORY)[:LETTERS_OF_ID]
         try:
             is_ours = _keep(site, run_id, directory / CREDENTIAL)
-        except (OSError, ControlError) as error:
+        except (OSError, ValueError, ControlError) as error:  # anybody here may make such a folder
             log.warning("login_not_salvaged run=%s: %s", run_id, type(error).__name__)
             continue
         if is_ours:
@@ -43,7 +43,7 @@ def _keep(site: Site, run_id: str, file: Path) -> bool:
     """Store the login that a killed run had renewed; tell whether it was a run of ours."""
     if not file.exists():
         return True
-    written = file.read_bytes()
+    written = scratch.read(file)
     with site.store.begin() as session:
         run = session.get(Run, uuid.UUID(run_id))
         if run is None:

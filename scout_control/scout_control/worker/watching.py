@@ -163,9 +163,12 @@ class Watch:
         if self._login is None or self._credential_file is None:
             return True
         try:
-            written = self._credential_file.read_bytes()
+            written = scratch.read(self._credential_file)
             keeping.take_back(self._site.store, self._site.keyring, self._login, written)
         except FileNotFoundError:
+            return True
+        except OSError as error:  # no file of a tap that renewed a login
+            log.warning("login_not_read run=%s: %s", self._run_id, type(error).__name__)
             return True
         except ControlError as error:
             log.warning("login_not_kept_yet run=%s: %s", self._run_id, error.cause)
@@ -175,4 +178,4 @@ class Watch:
     def _read_catalog(self) -> None:
         for path in (self._run.work / "meltano").glob(CATALOGS):
             with suppress(OSError):
-                self.catalog = path.read_bytes()
+                self.catalog = scratch.read(path)
