@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import zlib
 from pathlib import Path
 
 import pytest
 from support.hostile import Attack, ByPath, bomb, drip, flood, head, says, serving
+from support.measuring import run_measured
 
 PROGRAMS = Path(sys.executable).parent
 HASTY = {"request_timeout": 2, "max_retry_seconds": 0.1, "read_timeout": 60, "concurrency": 1}
@@ -30,10 +29,8 @@ def run(tap: str, attack: Attack | None, folder: Path, by_path: ByPath | None = 
         path.write_text(json.dumps({"base_url": url, **LOGINS[tap], **HASTY, **config}))
         command = [str(PROGRAMS / tap), "--config", str(path)]
         with (folder / "log").open("wb") as log, (folder / "out").open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=log)
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, (folder / "log").read_text(), used.ru_maxrss
+            done, peak = run_measured(command, folder, stdout=out, stderr=log)
+    return done.returncode, (folder / "log").read_text(), peak
 
 
 def of_both(attacks: dict[str, Attack], *shared: str) -> list[tuple[str, str]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 from scout_control.errors import SettingsError
 from scout_control.worker.reading import QueryError
+from support.measuring import run_measured
 from support.workers import environment_of
 
 MANY = "SELECT n, repeat('x', 1000) AS text FROM generate_series(1, 250) AS n ORDER BY n DESC"
@@ -76,18 +76,17 @@ def test_a_query_is_one_select(ask, statement):
         ask(statement)
 
 
-def test_a_value_that_is_too_large_never_comes(shared_installation, ask):
+def test_a_value_that_is_too_large_never_comes(shared_installation, ask, tmp_path):
     command = [sys.executable, "-m", "scout_control", "query", ask.dataset, GIANT, "--json"]
     environment = environment_of(shared_installation.settings)
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
-        said = json.load(process.stdout)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
 
-    assert process.returncode == 0
+    done, peak = run_measured(command, tmp_path, env=environment, stdout=subprocess.PIPE)
+
+    said = json.loads(done.stdout)
+    assert done.returncode == 0
     assert said["rows"] == [[1, "x"], [2, "x"]]
     assert (said["truncated"], said["truncated_by"]) == (True, "bytes")
-    assert used.ru_maxrss < MOST_MIB * 1024
+    assert peak < MOST_MIB * 1024
 
 
 def test_people_are_told_that_an_answer_was_cut(shared_installation, ask):
