@@ -333,7 +333,9 @@ def main() -> int:
                 lines.append(f"{row}\n")
                 sys.stdout.write(lines[-1])
                 sys.stdout.flush()
-    chosen.out.write_text(head + "".join(lines))
+    before = chosen.out.read_text() if chosen.out.exists() else ""
+    others = "".join(before.partition("\n## ")[1:])  # of other measurements
+    chosen.out.write_text(head + "".join(lines) + others)
     return 0
 
 
