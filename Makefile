@@ -35,7 +35,7 @@ demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (
 	@SCOUT_PROJECT_ROOT='$(CURDIR)' $(BIN)/scout demo --source $(SOURCE) $(ARGS)
 
 test: $(READY) ## run all tests
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## format, lint, types, import contracts, lock
 	@$(BIN)/ruff format --check .

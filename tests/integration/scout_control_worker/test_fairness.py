@@ -40,6 +40,7 @@ ADD = (
     """,
 )
 SLICE = ("--slice-minutes", "0.2")
+SHORT_SLICE = ("--slice-minutes", "0.1")
 
 
 @pytest.fixture
@@ -128,9 +129,9 @@ def test_a_run_that_never_ends_gives_its_lane_back_and_goes_on_later(installatio
 
 
 def test_one_owner_alone_is_never_interrupted(installation, worker):
-    installation.act(seconds=16)
+    installation.act(seconds=8)
     runs = [installation.scout.runs.queue(installation.dataset("flood")) for _ in range(2)]
-    with worker("--concurrency", "1", "--until-idle", *SLICE) as alone:
+    with worker("--concurrency", "1", "--until-idle", *SHORT_SLICE) as alone:
         alone.wait(workers.LONGEST_SECONDS)
 
     assert [show(installation, run).attempt for run in runs] == [1, 1]
