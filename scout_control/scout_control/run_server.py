@@ -3,7 +3,7 @@
 Who asks is told by the kernel, and is believed only by where it stands below the run's own process:
 Meltano may read and write state, what Meltano started may ask which plugin it is to be. Code of a
 plugin has been told already when it runs, and what it starts stands one step too low; or beside it
-(``CLONE_PARENT``), but then it is as restricted as plugins are, and Meltano is not.
+(``CLONE_PARENT``), but then it has a mark more than Meltano, as plugins have.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 30.0
 MOST_BYTES = 64 * 1024 * 1024  # of a question: a state may be large
-MELTANO, PLUGIN = 0, 1
+MELTANO, PLUGIN = 0, 1  # steps below Meltano
+MOST_STEPS = 4
 IS_LINUX = Path("/proc/self/stat").exists()
 APPLE_LOCAL, APPLE_PEER = 0, 2
-MARKS = ("NoNewPrivs:", "Seccomp_filters:")  # see plugin_launcher
+MARKS = ("NoNewPrivs:", "Seccomp_filters:")  # see leash.stay_apart
 
 
 class StateKeeper(Protocol):
@@ -107,8 +108,9 @@ class RunServer:
     def _answer(self, connection: socket.socket) -> None:
         self._known.wait(LONGEST_WAIT_SECONDS)
         peer = _peer(connection)
-        role = _steps_up(peer, self._root) - self._steps
-        if role not in {MELTANO, PLUGIN} or _marks(peer) != _marks(self._root):
+        way = _way_up(peer, self._root)
+        role = len(way) - 1 - self._steps
+        if role not in {MELTANO, PLUGIN} or _marks(peer) != _marks(way[role]):
             return
         with connection.makefile("rb") as lines:
             question = json.loads(lines.readline(MOST_BYTES))
@@ -153,13 +155,14 @@ def _peer(connection: socket.socket) -> int:
     return int(struct.unpack("3i", facts)[0])
 
 
-def _steps_up(process: int, root: int) -> int:
-    """Return how many steps a process stands below another one; -1 when it is not near."""
-    for steps in range(4):
-        if process == root:
-            return steps
-        process = _facts(process)[0]
-    return -1
+def _way_up(process: int, root: int) -> list[int]:
+    """Return a process and those above it up to another one; nothing when it is not near."""
+    way = [process]
+    while way[-1] != root:
+        if len(way) == MOST_STEPS:
+            return []
+        way.append(_facts(way[-1])[0])
+    return way
 
 
 def _marks(process: int) -> list[str]:
