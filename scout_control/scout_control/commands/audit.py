@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control import trust
 from scout_control.commands.frame import wants_json, with_scout
 from scout_control.commands.showing import answer, cell, facts, table
 from scout_control.commands.terminal import say
 from scout_control.rules.terminal import as_json
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import TextIO
+
     from scout_control.api import Scout
     from scout_control.nouns.audit import Verdict
 
@@ -144,16 +149,20 @@ def _confirm(scout: Scout, owner: dict[str, str | None], *, is_sure: bool) -> No
 
 
 def _purge(scout: Scout, owner: dict[str, str | None], file: Path | None, *, with_id: bool) -> None:
-    if file is not None:  # before anything is removed: it must be there to be told
-        file.touch(0o600)
-    receipt = scout.erasure.purge(**owner, with_id=with_id, leave_out=[file] if file else [])
-    told = as_json(receipt, indent=2)
-    if file is not None:
-        file.write_text(f"{told}\n")
+    with _receipt(file) as opened:  # before anything is removed
+        receipt = scout.erasure.purge(**owner, with_id=with_id, leave_out=[file] if file else [])
+        told = as_json(receipt, indent=2)
+        if opened:
+            opened.truncate(0)  # what an earlier purge wrote stays until this one has an end
+            opened.write(f"{told}\n")
     answer(receipt, lambda: say(told))
     if not receipt["is_complete"]:
         say("Not all could be removed (see not_removed and left). Purge again.", err=True)
         sys.exit(1)
+
+
+def _receipt(file: Path | None) -> AbstractContextManager[TextIO | None]:
+    return nullcontext() if file is None else trust.private_file(file, is_continued=True)
 
 
 def _verify_purge(scout: Scout, file: Path, identity: str | None) -> None:
