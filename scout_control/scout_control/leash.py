@@ -97,8 +97,11 @@ def _hold(parent: int, command: list[str]) -> int:
     if child == 0:
         _end_with_parent()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        stay_apart()
-        os.execv(command[0], command)  # noqa: S606 - the command that we were given
+        try:
+            stay_apart()
+            os.execv(command[0], command)  # noqa: S606 - the command that we were given
+        except OSError as error:
+            sys.exit(f"{command[0]} was not started apart from us: {error.strerror}.")
 
     def pass_on(signum: int, _frame: object) -> None:
         os.kill(child, signum)
