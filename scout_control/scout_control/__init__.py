@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # without typing, which takes longer to load than a launcher may
 if TYPE_CHECKING:
     from scout_control.api import Scout
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 import socket
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # see plugin_launcher
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
 
 NAME = "control"
 LONGEST_PATH = 100  # of a Unix socket, on any system
@@ -21,7 +24,7 @@ class RefusedError(Exception):
     """Control does not answer this process, or could not do what it asked."""
 
 
-def ask(path: Path, question: dict[str, Any]) -> dict[str, Any]:
+def ask(path: str | PathLike[str], question: dict[str, Any]) -> dict[str, Any]:
     """Ask control one thing.
 
     Raises:
@@ -41,9 +44,10 @@ def ask(path: Path, question: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def address(path: Path) -> str:
+def address(path: str | PathLike[str]) -> str:
     """Return a socket's address, which is short however long its path is."""
     if len(os.fsencode(path)) <= LONGEST_PATH:
-        return str(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)  # kept open as long as we live
-    return f"/proc/self/fd/{folder}/{path.name}"
+        return os.fspath(path)
+    folder, name = os.path.split(path)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # kept open as long as we live
+    return f"/proc/self/fd/{opened}/{name}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+TYPE_CHECKING = False  # see plugin_launcher
+if TYPE_CHECKING:
+    from os import PathLike
 
 
-def unnamed_file(text: str, otherwise: Path) -> str:
+def unnamed_file(text: str, otherwise: str | PathLike[str]) -> str:
     """Return the path of a file that holds a text; elsewhere than on Linux it has a name.
 
     Args:
@@ -18,7 +21,7 @@ def unnamed_file(text: str, otherwise: Path) -> str:
         path = f"/proc/{os.getpid()}/fd/{descriptor}"
     else:
         descriptor = os.open(otherwise, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        path = str(otherwise)
+        path = os.fspath(otherwise)
     os.fchmod(descriptor, 0o600)  # libpq reads no password file that others may read
     with open(descriptor, "w", encoding="utf-8", closefd=False) as file:
         file.write(text)

@@ -189,7 +189,7 @@ class Processes:
     holders: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By secret: the arguments of the processes that had it."""
     environments: dict[str, bytes] = field(default_factory=dict)
-    """By arguments."""
+    """By process and arguments: other runs on this machine may have the same arguments."""
 
     def __post_init__(self) -> None:
         self._spelled = {what: spellings(secret) for what, secret in self.wanted.items()}
@@ -215,7 +215,7 @@ class Processes:
         seen = (process / "environ").read_bytes()
         argv = (process / "cmdline").read_bytes()
         told = argv.replace(b"\0", b" ").decode(errors="replace")
-        self.environments[told] = seen
+        self.environments[f"{process.name} {told}"] = seen
         for what, words in self._spelled.items():
             if any(word in seen or word in argv for word in words):
                 self.holders[what].add(told)
