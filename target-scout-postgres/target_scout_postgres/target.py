@@ -23,7 +23,7 @@ from singer_sdk.io_base import SingerReader
 from singer_sdk.singerlib import SingerMessageType
 
 from target_scout_postgres import logs, settings
-from target_scout_postgres.engine import Engine
+from target_scout_postgres.engine import Engine, Translate
 from target_scout_postgres.errors import (
     DataError,
     MissingKeyError,
@@ -109,25 +109,25 @@ class TargetScoutPostgres(Target):
         count = 0
         engine = self._started()
         try:
-            translator = self.translator()
             waiting: list[bytes] = []
             for line in lines:
                 waiting.append(line.rstrip("\n").encode("utf-8", "surrogatepass"))
                 count += 1
                 if len(waiting) >= FED_LINES:
-                    engine.feed(list(translator.lines(waiting)))
+                    engine.feed(waiting)
                     engine.keep_time(is_waiting=False)
                     waiting = []
-            engine.feed(list(translator.lines(waiting)))
+            engine.feed(waiting)
         except TargetError as error:
             self._engine = None
             engine.abandon()
             raise AS_THE_SDK_SAYS.get(type(error), type(error))(str(error)) from None  # type: ignore[arg-type]  # of DataError only
         return count
 
-    def translator(self) -> Translator:
-        """Return what applies stream maps and flattening."""
-        return Translator(self.mapper)
+    def translate(self) -> Translate | None:
+        """Return what applies stream maps and flattening, if there are any."""
+        translator = Translator(self.mapper)
+        return translator.lines if translator.is_asked else None
 
     def process_endofpipe(self) -> None:
         """End the run cleanly."""
@@ -137,7 +137,7 @@ class TargetScoutPostgres(Target):
 
     def _started(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(settings.validate(self.config), _print)
+            self._engine = Engine(settings.validate(self.config), _print, self.translate())
             try:
                 self._engine.start()
             except TargetError:
@@ -167,11 +167,11 @@ class TargetScoutPostgres(Target):
             raise SettingsError("The setting stream_maps must be an object.")
         try:
             target = cls(config=found)
-            translator = target.translator()
+            translate = target.translate()
         except ConfigValidationError as error:
             raise SettingsError(" ".join(error.errors)) from None
         source = file_input.fileno() if file_input else 0
-        sys.exit(load(settings.validate(found), source, translator))
+        sys.exit(load(settings.validate(found), source, translate))
 
 
 class SpelledOutRecord(logging.LogRecord):
