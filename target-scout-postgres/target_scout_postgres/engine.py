@@ -6,14 +6,13 @@ Both doors, the command line and the SDK's class, run this. It does not read fil
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs, summary
 from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
-from target_scout_postgres.catalog import Standing
 from target_scout_postgres.column_types import BIGINT, NUMERIC, TIMESTAMPTZ
 from target_scout_postgres.encoder import Encoder, UnnamedMarkError
 from target_scout_postgres.errors import (
@@ -28,6 +27,7 @@ from target_scout_postgres.messages import (
     Message,
     Property,
     StreamSchema,
+    Translation,
     Unmapped,
     activated_too_early,
     decode,
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from target_scout_postgres.batches import Lines
     from target_scout_postgres.settings import Settings
 
-# Returns what stream maps make of a line, which has this number.
-Translate = Callable[[bytes, int], Iterable[bytes | Unmapped]]
-
 
 class Engine:
     """One run."""
@@ -57,10 +54,10 @@ class Engine:
         self,
         settings: Settings,
         emit: Callable[[bytes], None],
-        translate: Translate | None = None,
+        translation: Translation | None = None,
     ) -> None:
         self.settings = settings
-        self._translate = translate
+        self._translation = translation
         self._pipeline = Pipeline(settings, emit)
         self._streams = self._pipeline.streams
         self._versions = Versions(settings, self._pipeline)
@@ -87,17 +84,17 @@ class Engine:
     def feed(self, lines: Sequence[bytes]) -> None:
         """Take whole lines, in order."""
         lines = self._cleaner.lines(lines)
-        if self._translate is None:
+        if self._translation is None:
             self._take(lines)
         else:
             for line in lines:
-                self._take_mapped(self._translate, line)
+                self._take_mapped(self._translation, line)
         self._pipeline.worker.check()
 
-    def _take_mapped(self, translate: Translate, line: bytes) -> None:
+    def _take_mapped(self, translation: Translation, line: bytes) -> None:
         """Take what stream maps make of a line; all of it has the number of the line."""
         number = self._line + 1
-        for part in translate(line, number):
+        for part in translation.lines(line, number):
             if isinstance(part, Unmapped):
                 self._line = number
                 self._refuse(self._streams[part.stream], part.reason, None)
@@ -228,7 +225,7 @@ class Engine:
             self._by_prefix[stream.prefix] = stream
 
     def _batch(self, message: Message, line: bytes) -> None:
-        if self._translate is None:  # which knows the streams that it is told of
+        if self._translation is None:  # which knows the streams that it is told of
             self._named(message)
         number = self._line
         for part in record_lines(line, number):
@@ -267,10 +264,8 @@ class Engine:
             return
         schema = stream_schema(message, self._line)
         if stream is None:
-            sink = self._pipeline.worker.call(lambda: self._pipeline.loader.sink(name))
-            keeps_lines = self.settings.on_invalid_record == "reject"
-            stream = self._streams[name] = Stream(name, sink, keeps_lines=keeps_lines)
-            stream.resume(self._pipeline.loader.catalog.versions.get(name, Standing()))
+            source = self._translation.source_of(name) if self._translation else name
+            stream = self._pipeline.open(name, source)
         stream.schema_line = line
         if schema == stream.schema:
             return
@@ -313,6 +308,7 @@ class Engine:
     def _state_message(self, message: Message, line: bytes) -> None:
         del line
         value = state_of(message, self._line)
+        self._pipeline.carried.look_at(value)
         if value is not None:
             self._pipeline.take_state(value)
 
@@ -333,17 +329,13 @@ class Engine:
         """Complete a run whose input has ended cleanly."""
         self._versions.finish()
         self._pipeline.end("completed")
-        self._tell()
+        summary.tell(self._pipeline, self._cleaner.removed_nuls)
 
     def stop(self, status: str) -> None:
         """End early: commit what was received and may be seen, and print the last STATE."""
         self._pipeline.end(status)
-        self._tell()
+        summary.tell(self._pipeline, self._cleaner.removed_nuls)
 
     def abandon(self) -> None:
         """End after a failure of the writing thread: nothing more is committed."""
         self._pipeline.abandon()
-
-    def _tell(self) -> None:
-        refused = self._pipeline.loader.refused
-        summary.tell(self._streams.values(), refused, self._cleaner.removed_nuls)

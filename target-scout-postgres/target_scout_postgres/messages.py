@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -65,6 +65,16 @@ class Unmapped(NamedTuple):
 
     stream: str
     reason: RefusedError
+
+
+class Translation(Protocol):
+    """Stream maps and flattening."""
+
+    def lines(self, line: bytes, number: int) -> Iterator[bytes | Unmapped]:
+        """Yield what they make of a line, and the records that they cannot be applied to."""
+
+    def source_of(self, stream: str) -> str:
+        """Return what the tap calls a stream of the target."""
 
 
 DEEPEST = 5_000  # levels of objects and arrays that are read

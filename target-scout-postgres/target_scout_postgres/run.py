@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from target_scout_postgres import intake, logs
-from target_scout_postgres.engine import Engine, Translate
+from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import DataError, TargetError, refusal
 
 if TYPE_CHECKING:
+    from target_scout_postgres.messages import Translation
     from target_scout_postgres.settings import Settings
 
 SWITCH_SECONDS = 0.0001  # Python's 5 ms of parsing are long enough for the server to run dry
 
 
-def load(settings: Settings, source: int, translate: Translate | None = None) -> int:
+def load(settings: Settings, source: int, translation: Translation | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
     sys.excepthook = sys.unraisablehook = _say_nothing
     gc.collect()
@@ -28,7 +29,7 @@ def load(settings: Settings, source: int, translate: Translate | None = None) ->
     gc.set_threshold(200_000)  # records hold no cycles; collecting mostly walks them in vain
     sys.setswitchinterval(SWITCH_SECONDS)
     signals = intake.Signals()
-    engine = Engine(settings, _print, translate)
+    engine = Engine(settings, _print, translation)
     try:
         engine.start()
         _take(engine, source, signals)

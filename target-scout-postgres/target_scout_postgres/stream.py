@@ -106,6 +106,11 @@ class Stream:
         """Tell whether records are merged by a key."""
         return bool(self.sink.layout.key)
 
+    @property
+    def has_come(self) -> bool:
+        """Return whether a record has come in this run."""
+        return bool(self.rows or self.dropped or self.refused)
+
     def remember(self) -> None:
         """Remember what the schema led to: some taps let two of them take turns."""
         if self.encoder is None or self.schema is None:

@@ -23,7 +23,7 @@ from singer_sdk.io_base import SingerReader
 from singer_sdk.singerlib import SingerMessageType
 
 from target_scout_postgres import logs, settings
-from target_scout_postgres.engine import Engine, Translate
+from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import (
     DataError,
     MissingKeyError,
@@ -36,6 +36,8 @@ from target_scout_postgres.translate import Translator
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from target_scout_postgres.messages import Translation
 
 FED_LINES = 10_000  # so many lines are taken together
 
@@ -124,10 +126,10 @@ class TargetScoutPostgres(Target):
             raise AS_THE_SDK_SAYS.get(type(error), type(error))(str(error)) from None  # type: ignore[arg-type]  # of DataError only
         return count
 
-    def translate(self) -> Translate | None:
+    def translation(self) -> Translation | None:
         """Return what applies stream maps and flattening, if there are any."""
         translator = Translator(self.mapper)
-        return translator.lines if translator.is_asked else None
+        return translator if translator.is_asked else None
 
     def process_endofpipe(self) -> None:
         """End the run cleanly."""
@@ -137,7 +139,7 @@ class TargetScoutPostgres(Target):
 
     def _started(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(settings.validate(self.config), _print, self.translate())
+            self._engine = Engine(settings.validate(self.config), _print, self.translation())
             try:
                 self._engine.start()
             except TargetError:
@@ -167,11 +169,11 @@ class TargetScoutPostgres(Target):
             raise SettingsError("The setting stream_maps must be an object.")
         try:
             target = cls(config=found)
-            translate = target.translate()
+            translation = target.translation()
         except ConfigValidationError as error:
             raise SettingsError(" ".join(error.errors)) from None
         source = file_input.fileno() if file_input else 0
-        sys.exit(load(settings.validate(found), source, translate))
+        sys.exit(load(settings.validate(found), source, translation))
 
 
 class SpelledOutRecord(logging.LogRecord):

@@ -59,6 +59,7 @@ class Translator:
         self._is_flattening = mapper.flattening_options.enabled
         self._sources: dict[str, Source] = {}
         self._described: dict[str, bytes] = {}  # by stream of the target: the last SCHEMA line
+        self._names: dict[str, str] = {}  # of streams of the target: what the tap calls them
         self._handlers = {
             "SCHEMA": self._schema,
             "RECORD": self._record,
@@ -83,6 +84,10 @@ class Translator:
         else:
             yield from handler(message, line, number)
 
+    def source_of(self, stream: str) -> str:
+        """Return what the tap calls a stream of the target."""
+        return self._names.get(stream, stream)
+
     def _source(self, message: Message, number: int) -> Source:
         """Return the stream of a message.
 
@@ -103,6 +108,7 @@ class Translator:
             maps = self._registered(message, stream, number)
             schemas = [ENCODER.encode(_described(message, one)) for one in maps]
             objects = frozenset(self._objects(maps[0].raw_schema, [])) if maps else frozenset()
+            self._names |= {one.stream_alias: stream for one in maps}
             known = self._sources[stream] = Source(line, maps, schemas, objects)
         for mapped, schema in zip(known.maps, known.schemas, strict=True):
             yield from self._describe(mapped.stream_alias, schema)
