@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg2
 import pytest
@@ -25,6 +26,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from scout_control.errors import ServerError
+from scout_control.provision import connect
+from scout_control.store.database import Store
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -229,6 +233,9 @@ def test_each_failure_of_tls_says_which_it_is_and_what_to_do(server, tmp_path):
             for name, text in changes.items()
         }
         assert_told(load(server, tmp_path, **files), port, what, todo)
+        if changes.keys() & {"sslrootcert", "host"} and "loader.key" not in changes.values():
+            assert what in said_by_control(server, **files)
+    assert "without TLS" in said_by_control(server, sslmode="disable")
     admin = f"postgresql://postgres@/postgres?host={home / 'data'}&port={port}"
     for name, what, todo in BY_SERVER:
         try:
@@ -236,10 +243,29 @@ def test_each_failure_of_tls_says_which_it_is_and_what_to_do(server, tmp_path):
             execute(admin, "SELECT pg_reload_conf()")
             wait_until_shown(admin, home, name)
             assert_told(load(server, tmp_path), port, what, todo)
+            assert what in said_by_control(server)
         finally:
             show(home / "data", "server")
             execute(admin, "SELECT pg_reload_conf()")
             wait_until_shown(admin, home, "server")
+
+
+def said_by_control(server, **changes) -> str:
+    """The message of control and that of its store, which are about the same server."""
+    port, home = server
+    given = {"sslmode": "verify-full", "sslrootcert": str(home / "authority.crt")}
+    given |= {"sslcert": str(home / "loader.crt"), "sslkey": str(home / "loader.key")}
+    host = changes.pop("host", "127.0.0.1")
+    options = urlencode({name: text for name, text in (given | changes).items() if text})
+    url = f"postgresql://loader:hidden@{host}:{port}/postgres?{options}"
+    with pytest.raises(ServerError) as ended:
+        connect(url)
+    with pytest.raises(ServerError) as of_store, Store(url).begin() as session:
+        session.connection()
+    texts = str(ended.value), str(of_store.value)
+    assert "hidden" not in "".join(texts)
+    assert texts[0].partition(" shows ")[2] == texts[1].partition(" shows ")[2]
+    return texts[0]
 
 
 def assert_told(done, port, what, todo):
