@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 DECODER = msgspec.json.Decoder(float_hook=Decimal)  # digits as written
 OF_A_SCHEMA = (RecursionError, ValueError)  # deep, or two properties flattened to one name
+TEXTS = ("string", ["string"], ["string", "null"], ["null", "string"])
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 
 
@@ -49,6 +50,7 @@ class Source(NamedTuple):
     maps: Sequence[StreamMap]
     schemas: list[bytes]
     objects: frozenset[str]  # what flattening takes apart
+    texts: frozenset[str]  # what flattening writes as the text of its JSON
 
 
 class Translator:
@@ -56,7 +58,8 @@ class Translator:
 
     def __init__(self, mapper: PluginMapper) -> None:
         self._mapper = mapper
-        self._is_flattening = mapper.flattening_options.enabled
+        options = mapper.flattening_options
+        self._is_flattening = options.enabled and options.max_level > 0
         self._sources: dict[str, Source] = {}
         self._described: dict[str, bytes] = {}  # by stream of the target: the last SCHEMA line
         self._names: dict[str, str] = {}  # of streams of the target: what the tap calls them
@@ -107,9 +110,11 @@ class Translator:
         if known is None or known.line != line:
             maps = self._registered(message, stream, number)
             schemas = [ENCODER.encode(_described(message, one)) for one in maps]
-            objects = frozenset(self._objects(maps[0].raw_schema, [])) if maps else frozenset()
+            parts = list(self._flattened(maps[0].raw_schema, [])) if maps else []
+            objects = frozenset(name for name, is_object in parts if is_object)
+            texts = frozenset(name for name, is_object in parts if not is_object)
             self._names |= {one.stream_alias: stream for one in maps}
-            known = self._sources[stream] = Source(line, maps, schemas, objects)
+            known = self._sources[stream] = Source(line, maps, schemas, objects, texts)
         for mapped, schema in zip(known.maps, known.schemas, strict=True):
             yield from self._describe(mapped.stream_alias, schema)
 
@@ -151,17 +156,22 @@ class Translator:
         maps = self._mapper.stream_maps[stream]
         return [one for one in maps if not isinstance(one, RemoveRecordTransform)]
 
-    def _objects(self, schema: dict[str, Any], parents: list[str]) -> Iterator[str]:
-        """Yield the names that objects have which flattening takes apart."""
+    def _flattened(self, schema: dict[str, Any], parents: list[str]) -> Iterator[tuple[str, bool]]:
+        """Yield the names of what flattening takes apart (True) or writes as text (False)."""
         options = self._mapper.flattening_options
-        if not self._is_flattening or len(parents) >= options.max_level:
+        if not self._is_flattening:
             return
         for name, part in schema["properties"].items():
-            if "object" in (part.get("type") or ()) and "properties" in part:
-                yield flatten_key(
+            kinds = part.get("type") or ()
+            is_object = "object" in kinds and "properties" in part
+            is_object = is_object and len(parents) < options.max_level
+            if is_object or not kinds or "array" in kinds or "object" in kinds:
+                full = flatten_key(
                     name, parents, options.separator, max_key_length=options.max_key_length
                 )
-                yield from self._objects(part, [*parents, name])
+                yield full, is_object
+            if is_object:
+                yield from self._flattened(part, [*parents, name])
 
     def _batch(self, message: Message, line: bytes, number: int) -> Iterator[bytes]:
         """Yield a BATCH as it is: the lines of its records come here afterwards."""
@@ -187,7 +197,7 @@ class Translator:
             try:
                 record = _mapped(mapped, _values(message.record))
                 if record is not None:
-                    _check_objects(record, source.objects, mapped)
+                    _fit(record, source, mapped.transformed_schema["properties"])
                     yield _encoded(message, alias, {"record": record})
             except RefusedError as error:
                 yield Unmapped(alias, error)
@@ -262,11 +272,20 @@ def _mapped(mapped: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
     return found
 
 
-def _check_objects(record: dict[str, Any], objects: frozenset[str], mapped: StreamMap) -> None:
-    """Refuse what is no object although its schema says so: flattening leaves no column for it."""
-    for name in objects:
-        if record.get(name) is not None and name not in mapped.transformed_schema["properties"]:
+def _fit(record: dict[str, Any], source: Source, properties: dict[str, Any]) -> None:
+    """Make a flattened record fit its columns.
+
+    Raises:
+        RefusedError: It has something else where its schema has an object: no column is for that.
+    """
+    for name in source.objects:
+        if record.get(name) is not None and name not in properties:
             raise RefusedError(f"the property {name} is not an object")
+    for name in source.texts:
+        value = record.get(name)
+        is_text = value is None or isinstance(value, str)
+        if not is_text and properties.get(name, {}).get("type") in TEXTS:
+            record[name] = ENCODER.encode(value).decode()
 
 
 def _unmappable(error: Exception) -> RefusedError:

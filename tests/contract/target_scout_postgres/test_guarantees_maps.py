@@ -364,6 +364,26 @@ def test_flattening_leaves_no_property_without_a_column(target, make, query, col
     assert [name for name in types if name.startswith("self")] != []
 
 
+def test_flattening_writes_what_has_no_type_or_several_as_text(target, make, query):
+    properties = {"id": "integer", "v": {}, "w": {"type": ["array", "integer"]}, "e": {"enum": [1]}}
+    properties |= {"o": {"type": "object", "properties": {"v": {}}}}
+    values = [1, 1.50, True, "a", [1], {"a": 2}, None]
+    target.load(
+        make.schema("t", properties, ["id"]),
+        *[
+            make.record("t", {"id": n, "v": v, "w": v, "e": v, "o": {"v": v}})
+            for n, v in enumerate(values)
+        ],
+        make.state({"a": 1}),
+        **FLAT,
+    )
+
+    wanted = ["1", "1.5", "true", "a", "[1]", '{"a":2}', None]
+    rows = query("SELECT v, w, e, o__v FROM {s}.t ORDER BY id")
+    assert rows[:5] + rows[6:] == [(text,) * 4 for text in wanted[:5] + wanted[6:]]
+    assert rows[5][:3] == (wanted[5],) * 3
+
+
 def test_what_is_no_object_where_flattening_takes_one_apart_is_refused(target, make, query):
     name = {"type": ["object", "null"], "properties": {"first": {"type": "string"}}}
     stream = make.schema("t", {"id": "integer", "name": name}, ["id"])
