@@ -193,8 +193,17 @@ TABLE = (
         "5 what cannot be mapped is kept nowhere",
         "engine.py",
         "self._refuse(self._streams[part.stream], part.reason, None)",
-        "self._refuse(self._streams[part.stream], part.reason, decode(line, number).record)",
+        "record = decode(lines[part.number - end - 1], 0).record\n"
+        "                self._refuse(self._streams[part.stream], part.reason, bytes(record))",
         CONTRACT + "maps.py::test_what_cannot_be_mapped_is_refused_and_kept_nowhere",
+    ),
+    Sabotage(
+        "9 a state of another schema is told",
+        "carried.py",
+        "            self.missing.append(stream)\n",
+        "            pass\n",
+        CONTRACT + "carried.py::"
+        "test_a_state_of_another_schema_or_a_dropped_table_is_told_and_what_to_do",
     ),
     Sabotage(
         "2 nothing of a broken batch is loaded",

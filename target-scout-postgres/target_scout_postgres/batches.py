@@ -31,6 +31,7 @@ FILE_URL = re.compile(r"file:(?://(?P<host>[^/]*))?(?P<path>.*)\Z", re.IGNORECAS
 OTHER_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 SPACE = b" \t\r\n"
 VALUE = msgspec.json.Decoder(Raw)
+VALUES = msgspec.json.Decoder(list[Raw])
 
 
 class Encoding(msgspec.Struct, frozen=True):
@@ -166,17 +167,30 @@ def _look_through(path: Path, compression: str | None) -> None:
     """
     number = 0
     for lines in _lines(path, compression):
-        for text in lines:
-            number += 1
-            try:
-                if text:
-                    VALUE.decode(text)
-            except RecursionError:
-                raise BrokenError(
-                    f"its line {number} is nested more than {DEEPEST} levels deep"
-                ) from None
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                raise BrokenError(f"its line {number} is not JSON") from None
+        if not _are_values([text for text in lines if text]):
+            for text in lines:
+                number += 1
+                _check_line(text, number)
+        else:
+            number += len(lines)
+
+
+def _are_values(lines: list[bytes]) -> bool:
+    """Return whether each line is one JSON value, by a look at all of them together."""
+    try:
+        return list(map(bytes, VALUES.decode(b"[" + b",".join(lines) + b"]"))) == lines
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _check_line(text: bytes, number: int) -> None:
+    try:
+        if text:
+            VALUE.decode(text)
+    except RecursionError:
+        raise BrokenError(f"its line {number} is nested more than {DEEPEST} levels deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BrokenError(f"its line {number} is not JSON") from None
 
 
 @contextmanager

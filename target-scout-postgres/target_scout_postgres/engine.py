@@ -87,21 +87,20 @@ class Engine:
         if self._translation is None:
             self._take(lines)
         else:
-            for line in lines:
-                self._take_mapped(self._translation, line)
+            self._take_mapped(self._translation, lines)
         self._pipeline.worker.check()
 
-    def _take_mapped(self, translation: Translation, line: bytes) -> None:
-        """Take what stream maps make of a line; all of it has the number of the line."""
-        number = self._line + 1
-        for part in translation.lines(line, number):
+    def _take_mapped(self, translation: Translation, lines: Sequence[bytes]) -> None:
+        """Take what stream maps make of lines; all that is made of one has its number."""
+        end = self._line + len(lines)
+        for part in translation.parts(lines, self._line + 1):
             if isinstance(part, Unmapped):
-                self._line = number
+                self._line = part.number
                 self._refuse(self._streams[part.stream], part.reason, None)
             else:
-                self._line = number - 1
-                self._take(self._cleaner.lines([part]))
-        self._line = number
+                self._line = part.number - 1
+                self._take(self._cleaner.lines(part.lines))
+        self._line = end
 
     def _take(self, lines: Sequence[bytes]) -> None:
         at, end = 0, len(lines)

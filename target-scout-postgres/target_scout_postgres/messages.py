@@ -63,15 +63,23 @@ class StreamSchema(msgspec.Struct, frozen=True):
 class Unmapped(NamedTuple):
     """A record that stream maps cannot be applied to: what they hide is kept nowhere."""
 
+    number: int  # of its line
     stream: str
     reason: RefusedError
+
+
+class Mapped(NamedTuple):
+    """Lines that stream maps have made of lines which follow each other, one of each."""
+
+    number: int  # of the first
+    lines: list[bytes]
 
 
 class Translation(Protocol):
     """Stream maps and flattening."""
 
-    def lines(self, line: bytes, number: int) -> Iterator[bytes | Unmapped]:
-        """Yield what they make of a line, and the records that they cannot be applied to."""
+    def parts(self, lines: Sequence[bytes], number: int) -> Iterator[Mapped | Unmapped]:
+        """Yield what they make of lines, and the records that they cannot be applied to."""
 
     def source_of(self, stream: str) -> str:
         """Return what the tap calls a stream of the target."""

@@ -22,6 +22,7 @@ from target_scout_postgres import logs
 from target_scout_postgres.column_types import with_plain_types
 from target_scout_postgres.errors import DataError, RefusedError, SchemaError, SettingsError
 from target_scout_postgres.messages import (
+    Mapped,
     Message,
     Unmapped,
     activated_too_early,
@@ -40,6 +41,8 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 DECODER = msgspec.json.Decoder(float_hook=Decimal)  # digits as written
 OF_A_SCHEMA = (RecursionError, ValueError)  # deep, or two properties flattened to one name
 TEXTS = ("string", ["string"], ["string", "null"], ["null", "string"])
+RECORD = b'{"type":"RECORD"'
+NOT_FINITE = (b"null", b"NaN", b"Infinity")
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 
 
@@ -76,8 +79,33 @@ class Translator:
         is_plain = self._mapper.default_mapper_type is SameRecordTransform
         return bool(self._mapper.stream_maps_dict) or not is_plain or self._is_flattening
 
-    def lines(self, line: bytes, number: int) -> Iterator[bytes | Unmapped]:
-        """Yield the lines that stand for a line, and the records that cannot be mapped."""
+    def parts(self, lines: Sequence[bytes], number: int) -> Iterator[Mapped | Unmapped]:
+        """Yield what stands for lines, and the records that cannot be mapped.
+
+        Records of lines that follow each other are yielded together, all else at once: what comes
+        next may depend on it.
+        """
+        run = Mapped(number, [])
+        for here, line in enumerate(lines, start=number):
+            try:
+                for part in self._line(line, here):
+                    if here != run.number + len(run.lines) or isinstance(part, Unmapped):
+                        yield run
+                        run = Mapped(here, [])
+                    if isinstance(part, Unmapped):
+                        yield part
+                        continue
+                    run.lines.append(part)
+                    if not part.startswith(RECORD):
+                        yield run
+                        run = Mapped(here + 1, [])
+            except DataError:
+                yield run
+                raise
+        yield run
+
+    def _line(self, line: bytes, number: int) -> Iterator[bytes | Unmapped]:
+        """Yield what stands for a line."""
         if not line or line.isspace():
             return
         message = decode(line, number)
@@ -198,9 +226,11 @@ class Translator:
                 record = _mapped(mapped, _values(message.record))
                 if record is not None:
                     _fit(record, source, mapped.transformed_schema["properties"])
-                    yield _encoded(message, alias, {"record": record})
+                    encoded = _encoded(message, alias, {"record": record})
+                    _check_numbers(encoded, record)
+                    yield encoded
             except RefusedError as error:
-                yield Unmapped(alias, error)
+                yield Unmapped(number, alias, error)
 
 
 def _encoded(message: Message, alias: str, content: dict[str, Any]) -> bytes:
@@ -267,8 +297,6 @@ def _mapped(mapped: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
             return {} if mapped.get_filter_result(record) else None  # no property is left
     except Exception as error:  # noqa: BLE001 - expressions of stream maps raise anything
         raise _unmappable(error) from None
-    if found is not None and not _is_json(found):
-        raise RefusedError("an expression of stream_maps gives a number that is not finite")
     return found
 
 
@@ -293,8 +321,16 @@ def _unmappable(error: Exception) -> RefusedError:
     return RefusedError(f"stream maps or flattening cannot be applied to it ({kind})")
 
 
-def _is_json(record: dict[str, Any]) -> bool:
-    """Return whether all numbers are finite: others would be written as null, or as no JSON."""
+def _check_numbers(encoded: bytes, record: dict[str, Any]) -> None:
+    """Refuse numbers that are not finite: the encoder writes them as null, or as no JSON.
+
+    Only what looks like them in the line is searched for: most records hold nothing of the kind.
+    """
+    if any(word in encoded for word in NOT_FINITE) and not _is_finite(record):
+        raise RefusedError("an expression of stream_maps gives a number that is not finite")
+
+
+def _is_finite(record: dict[str, Any]) -> bool:
     waiting: list[Any] = [record]
     while waiting:
         value = waiting.pop()

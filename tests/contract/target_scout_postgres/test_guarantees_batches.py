@@ -89,6 +89,11 @@ BROKEN = {
     "two values on a line": (None, b'{"id":1}{"id":2}\n', "line 1 is not JSON"),
     "a line that closes the record": (None, b'{"id":1},"type":"STATE","value":{}\n', "not JSON"),
     "a line that opens another": (None, b'{"id":1},"record":{"id":2}\n', "line 1 is not JSON"),
+    "lines that are whole only together": (
+        None,
+        b'{"id":1\n"id":2}\n{"id":3},{"id":4}\n',
+        "line 1 is not JSON",
+    ),
     "a cut line": (None, rows(1) + b'{"id":', "line 2 is not JSON"),
     "NaN": (None, b"\n\n" + b'{"id":NaN}\n', "line 3 is not JSON"),
     "deep": (None, b'{"id":' + b"[" * 9000 + b"]" * 9000 + b"}\n", "more than 5000 levels"),

@@ -298,6 +298,37 @@ def test_streams_that_share_an_alias_keep_their_own_schemas(target, make, query)
     ]
 
 
+def test_mapped_lines_keep_their_numbers_and_their_order(target, make, query, tmp_path):
+    maps = {"stream_maps": {"t": {"__filter__": "id != 2"}, "u": {"__source__": "t", "w": "v"}}}
+    later = make.schema("t", {"id": "integer", "v": "string"}, ["id"])
+    target.load(
+        make.schema("t", {"id": "integer", "v": "integer"}, ["id"]),
+        make.record("t", {"id": 1, "v": 1}),
+        make.record("t", {"id": 2, "v": 2}),
+        "",
+        make.record("t", {"id": 3, "v": "x"}),
+        file_of(tmp_path / "t.jsonl", {"id": 4, "v": 4}, {"id": 5, "v": "y"}) | {"stream": "t"},
+        later,
+        make.record("t", {"id": 6, "v": "z"}),
+        make.state({"a": 1}),
+        on_invalid_record="reject",
+        **maps,
+    )
+
+    assert query("SELECT id, v, v__text FROM {s}.t ORDER BY id") == [
+        (1, 1, None),
+        (4, 4, None),
+        (6, None, "z"),
+    ]
+    assert query("SELECT count(*) FROM {s}.u") == [(4,)]
+    assert query("SELECT stream, line FROM {s}._scout_rejects ORDER BY 1, 2") == [
+        ("t", 5),
+        ("t", 6),
+        ("u", 5),
+        ("u", 6),
+    ]
+
+
 def test_a_schema_without_properties_goes_through_the_maps_too(target, make, query, everything):
     bare = {"type": "SCHEMA", "stream": "people", "schema": {}, "key_properties": []}
     raw = make.record("people", {"id": 1, "email": ADDRESS})
