@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs, summary
-from target_scout_postgres.batches import record_lines
 from target_scout_postgres.books import Reject
 from target_scout_postgres.column_types import BIGINT, NUMERIC, TIMESTAMPTZ
 from target_scout_postgres.encoder import Encoder, UnnamedMarkError
@@ -224,6 +223,8 @@ class Engine:
             self._by_prefix[stream.prefix] = stream
 
     def _batch(self, message: Message, line: bytes) -> None:
+        from target_scout_postgres.batches import record_lines  # noqa: PLC0415 - start-up: few have it
+
         if self._translation is None:  # which knows the streams that it is told of
             self._named(message)
         number = self._line
