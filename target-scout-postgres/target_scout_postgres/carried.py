@@ -1,7 +1,7 @@
 """State that a run was started with, and that speaks of rows which the dataset schema never had.
 
-A tap goes on where its state ends. With the state of another schema, or after a table was dropped,
-it brings only what is new, and all else would be missing without a word.
+A tap continues where its state ends. With the state of another schema, or after a table was
+dropped, it brings only what is new, and all else would be missing without a word.
 """
 
 from __future__ import annotations

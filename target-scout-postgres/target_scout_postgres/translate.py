@@ -255,7 +255,7 @@ def _described(message: Message, mapped: StreamMap) -> dict[str, Any]:
 
 
 def _values(raw: Raw) -> dict[str, Any]:
-    """Return the values of a record; a second map gets values of its own.
+    """Return the values of a record; each map gets a copy.
 
     Raises:
         RefusedError: It is no object, or cannot be read.

@@ -90,7 +90,7 @@ def server() -> Iterator[tuple[int, Path]]:
     write(home, "other", other)
     write(home, "loader", certificate("loader", authority))
     write(home, "stranger", certificate("loader", other))
-    write(home, "somebody", certificate("somebody", authority))
+    write(home, "another", certificate("another", authority))
     write(home, "late", certificate("loader", authority, (-9, -1)))
     shown = {
         "server": certificate("127.0.0.1", authority),
@@ -208,7 +208,7 @@ BY_CLIENT = [
     ({"sslcert": None, "sslkey": None}, "asks for a client certificate", "sslcert"),
     ({"sslcert": "stranger.crt", "sslkey": "stranger.key"}, "does not trust the client", "sslcert"),
     ({"sslcert": "late.crt", "sslkey": "late.key"}, "which has expired", "renewed"),
-    ({"sslcert": "somebody.crt", "sslkey": "somebody.key"}, "of another role", "user"),
+    ({"sslcert": "another.crt", "sslkey": "another.key"}, "of another role", "user"),
     ({"sslkey": "stranger.key"}, "not the key of sslcert", "sslkey"),
     ({"sslcert": "loader.key"}, "sslcert cannot be read", "sslcert"),
 ]
