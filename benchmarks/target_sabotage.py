@@ -177,10 +177,40 @@ TABLE = (
     ),
     Sabotage(
         "5 NUL characters are counted",
-        "engine.py",
-        "self._removed_nuls += removed",
+        "messages.py",
+        "self.removed_nuls += removed",
         "pass",
         CONTRACT + "schema.py::test_nul_characters_are_removed_and_counted",
+    ),
+    Sabotage(
+        "5 stream maps hold for batch files",
+        "engine.py",
+        "            self.feed(part.lines)\n",
+        "            self._take(part.lines)\n",
+        CONTRACT + "maps.py::test_files_of_a_batch_go_through_maps_filters_aliases_and_flattening",
+    ),
+    Sabotage(
+        "5 what cannot be mapped is kept nowhere",
+        "engine.py",
+        "self._refuse(self._streams[part.stream], part.reason, None)",
+        "record = decode(lines[part.number - end - 1], 0).record\n"
+        "                self._refuse(self._streams[part.stream], part.reason, bytes(record))",
+        CONTRACT + "maps.py::test_what_cannot_be_mapped_is_refused_and_kept_nowhere",
+    ),
+    Sabotage(
+        "9 a state of another schema is told",
+        "carried.py",
+        "            self.missing.append(stream)\n",
+        "            pass\n",
+        CONTRACT + "carried.py::"
+        "test_a_state_of_another_schema_or_a_dropped_table_is_told_and_what_to_do",
+    ),
+    Sabotage(
+        "2 nothing of a broken batch is loaded",
+        "batches.py",
+        "            _look_through(path, compression)\n",
+        "            path.stat()\n",
+        CONTRACT + "batches.py::test_a_broken_file_is_named_and_nothing_of_its_batch_is_loaded",
     ),
     Sabotage(
         "6 a second run is refused",

@@ -144,6 +144,8 @@ class ApiTap(Tap, abc.ABC):
         run = Run(output, bookmarks, self.concurrency)
         self.exit_code = 1
         LEFT_OUT.begin(is_strict=bool(self.config["strict"]))
+        if self.state:  # as in every tap of the SDK: the target sees what was read before
+            output.write_state(self.state)
         try:
             run_all(run, self.readings(selected, bookmarks))
         except InterruptedRunError:

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from scout_control import tls
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules import database_urls, sessions
 from scout_control.rules.naming import Names, is_owner, reader_role, writer_role
@@ -181,16 +182,23 @@ def connect(
             cursor_factory=psycopg.ClientCursor,  # the server takes no parameters in DDL
             **keywords,
         )
-    except psycopg.OperationalError:
-        raise ServerError(
-            f"Postgres does not answer at {database_urls.shown(server_url)}, or refuses the login.",
-            "Check that it runs, and the URL's user, password and database.",
+    except psycopg.OperationalError as error:
+        raise unreachable(
+            error, server_url, "Check that it runs, and the URL's user, password and database."
         ) from None
     except (psycopg.ProgrammingError, ValueError):
         raise ServerError(
             "The URL of the database cannot be read.",
             "Write postgresql://user:password@host:port/database.",
         ) from None
+
+
+def unreachable(error: psycopg.Error | ValueError, server_url: str, remedy: str) -> ServerError:
+    """Say which server lets no one in, and which failure of TLS it is, if it is one."""
+    where = database_urls.shown(server_url)
+    if of_tls := tls.refused_because(error):
+        return ServerError(f"Postgres at {where} {of_tls[0]}.", of_tls[1])
+    return ServerError(f"Postgres does not answer at {where}, or refuses the login.", remedy)
 
 
 def options(server_url: str, settings: Iterable[sessions.Setting]) -> str:

@@ -77,6 +77,14 @@ def keep_load(table: Composable) -> Composed:
     ).format(table)
 
 
+def rows_of_stream(table: Composable) -> Composed:
+    """Add up what earlier runs have brought of a stream, once one of them was completed."""
+    return SQL(
+        "SELECT CASE WHEN bool_or(status = 'completed') THEN sum(rows) END FROM {} "
+        "WHERE stream = %s AND run_id <> %s"
+    ).format(table)
+
+
 def close_dead_loads(table: Composable) -> Composed:
     """Mark the loads of runs that ended without a word: only one run at a time holds the schema."""
     return SQL(

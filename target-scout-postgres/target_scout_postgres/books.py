@@ -91,6 +91,15 @@ class Books:
                 book_statements.keep_load(self._place(LOADS)), values, doing="keeping the books"
             )
 
+    def rows_of(self, stream: str) -> int | None:
+        """Return how many rows earlier runs have brought of a stream; None if none completed."""
+        if not self.are_there:
+            return None
+        self._session.begin()
+        read = book_statements.rows_of_stream(self._place(LOADS))
+        ((rows,),) = self._session.execute(read, [stream, self._run_id], doing="reading the books")
+        return None if rows is None else int(rows)
+
     def reject(self, rejects: Sequence[Reject]) -> None:
         """Keep refused records."""
         if not rejects:

@@ -89,6 +89,7 @@ CATALOGUE_NAMES = {
 }
 
 
+ALTERNATIVES = ("anyOf", "oneOf", "allOf")
 OWN_TYPES = frozenset(CATALOGUE_NAMES.values())
 
 
@@ -167,11 +168,61 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> set[tuple[str, str 
     names = names if isinstance(names, list) else [names]
     kinds = {(name, form if name == "string" else None) for name in names if isinstance(name, str)}
     if not kinds:
-        for word in ("anyOf", "oneOf", "allOf"):
+        for word in ALTERNATIVES:
             parts = schema.get(word)
             for part in parts if isinstance(parts, list) else ():
                 kinds |= _kinds(part, root, depth + 1)
     return kinds
+
+
+def with_plain_types(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with what references and alternatives come to, for the SDK's flattening.
+
+    It looks at `type` alone: an integer or null by `anyOf` would have no column.
+    """
+    return schema | {"properties": _parts_with_plain_types(schema["properties"], schema, ())}
+
+
+def _parts_with_plain_types(
+    properties: dict[str, Any], root: dict[str, Any], inside: tuple[str, ...]
+) -> dict[str, Any]:
+    return {name: _plain_part(part, root, inside) for name, part in properties.items()}
+
+
+def _plain_part(part: Any, root: dict[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
+    """Return a property's schema with a type; inside: references that it is a part of."""
+    if not isinstance(part, dict):
+        return {}
+    if isinstance(reference := part.get("$ref"), str):
+        if reference in inside:
+            return {"type": ["object", "null"]}
+        return _plain_part(_referenced(reference, root), root, (*inside, reference))
+    found = dict(part)
+    if not part.get("type"):
+        listed = [part[word] for word in ALTERNATIVES if isinstance(part.get(word), list)]
+        found = _merged([_plain_part(one, root, inside) for each in listed for one in each])
+    names = found.get("type") or []
+    if set([names] if isinstance(names, str) else names) - {"object", "null"}:
+        found.pop("properties", None)  # what is no object would have no column
+    elif isinstance(properties := found.get("properties"), dict):
+        found["properties"] = _parts_with_plain_types(properties, root, inside)
+    return found
+
+
+def _merged(options: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one schema that allows what any of several allows, as far as columns go."""
+    names: list[str] = []
+    properties: dict[str, Any] = {}
+    for one in options:
+        kinds = one.get("type")
+        if not kinds:
+            return {}
+        names += [kinds] if isinstance(kinds, str) else kinds
+        properties |= one.get("properties") or {}
+    forms = {one.get("format") for one in options if "string" in (one.get("type") or ())}
+    found: dict[str, Any] = {"type": list(dict.fromkeys(names))} if names else {}
+    found |= {"format": forms.pop()} if len(forms) == 1 else {}
+    return found | ({"properties": properties} if properties else {})
 
 
 def _referenced(reference: str, root: dict[str, Any]) -> Any:

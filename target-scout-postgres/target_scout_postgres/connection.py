@@ -43,21 +43,82 @@ KEEPALIVE = {
     "tcp_user_timeout": 120_000,
 }
 
-# What libpq says (it has no code for a refused login before version 17), and what to do.
+LOGIN = "does not answer, or refuses the login"
+TLS_FILES = "Check the settings sslrootcert, sslcert and sslkey."
+VERIFY_FAILED = "certificate verify failed"
+
+# What libpq says (it has no code for a refused login before version 17), what that means, and what
+# to do. First match wins: with sslmode prefer it speaks of two attempts.
 REFUSED = (
-    ("password authentication failed", "Check the settings user and password."),
-    ("no password supplied", "Give the setting password."),
-    ("permission denied for database", "Grant the role CONNECT on the database."),
-    ('role "', "Check the setting user: the server does not know that role."),
-    ('database "', "Check the setting database: the server does not have it."),
-    ("SSL", "Check the settings sslmode, sslrootcert, sslcert and sslkey."),
-    ("certificate", "Check the settings sslmode, sslrootcert, sslcert and sslkey."),
-    ("pg_hba.conf", "Let the server's pg_hba.conf admit this role from this host."),
-    ("could not translate host name", "Check the setting host: no such name is known."),
-    ("too many clients", remedy("53300")),
-    ("remaining connection slots", remedy("53300")),
-    ("starting up", "Wait until the server has started, then run again."),
-    ("", "Check that the server runs there and can be reached from here."),
+    (
+        "does not support SSL",
+        "has no TLS",
+        "Switch it on there (ssl = on), or set sslmode to disable where the network is safe.",
+    ),
+    (
+        "does not match host name",
+        "shows a certificate of another host",
+        "Set host to a name that the certificate holds, or have one issued for this name.",
+    ),
+    (
+        'root certificate file "',
+        "cannot be checked: there is no certificate of an authority in sslrootcert",
+        "Set sslrootcert to the file of the authority that signed it, or to system.",
+    ),
+    (
+        "weak sslmode",
+        "cannot be checked: sslrootcert is system",
+        "Set sslmode to verify-full, which that needs.",
+    ),
+    (
+        "requires a valid client certificate",
+        "asks for a client certificate",
+        "Set sslcert and sslkey; an authority that the server knows must have signed it.",
+    ),
+    (
+        "alert unknown ca",
+        "does not trust the client certificate",
+        "Set sslcert to one that is signed by an authority of the server's ssl_ca_file.",
+    ),
+    (
+        "alert certificate expired",
+        "refuses the client certificate, which has expired",
+        "Have the one of sslcert renewed.",
+    ),
+    (
+        "certificate authentication failed",
+        "refuses the client certificate, which is of another role",
+        "Set user to the role that the one of sslcert names.",
+    ),
+    ("key values mismatch", "was not asked: sslkey is not the key of sslcert", TLS_FILES),
+    (
+        "private key file",
+        "was not asked: sslkey cannot be used",
+        f"{TLS_FILES} Only its owner may read the key.",
+    ),
+    ("certificate file", "was not asked: sslcert cannot be read", TLS_FILES),
+    ("invalid response to SSL negotiation", "is no Postgres", "Check host and port."),
+    (
+        "no encryption",
+        "does not let this role in without TLS",
+        "Set sslmode to verify-full (with sslrootcert) or require, or change pg_hba.conf there.",
+    ),
+    ("pg_hba.conf", LOGIN, "Let the server's pg_hba.conf admit this role from this host."),
+    ("password authentication failed", LOGIN, "Check the settings user and password."),
+    ("no password supplied", LOGIN, "Give the setting password."),
+    ("permission denied for database", LOGIN, "Grant the role CONNECT on the database."),
+    ('role "', LOGIN, "Check the setting user: the server does not know that role."),
+    ('database "', LOGIN, "Check the setting database: the server does not have it."),
+    ("could not translate host name", LOGIN, "Check the setting host: no such name is known."),
+    ("too many clients", LOGIN, remedy("53300")),
+    ("remaining connection slots", LOGIN, remedy("53300")),
+    ("starting up", LOGIN, "Wait until the server has started, then run again."),
+    (
+        "SSL error",
+        "and this machine agree on no TLS connection",
+        f"Check the setting sslmode. {TLS_FILES}",
+    ),
+    ("", LOGIN, "Check that the server runs there and can be reached from here."),
 )
 
 
@@ -76,13 +137,20 @@ def connect(settings: Settings) -> Connection:
             "postgresql://user:password@host:port/database."
         ) from None
     except psycopg2.OperationalError as error:
-        text = str(error)
-        todo = next(todo for words, todo in REFUSED if words in text)
-        raise DatabaseError(
-            f"Postgres at {address(settings)} does not answer, or refuses the login. {todo}"
-        ) from None
+        what, todo = _explained(str(error), settings)
+        raise DatabaseError(f"Postgres at {address(settings)} {what}. {todo}") from None
     opened.autocommit = True
     return opened
+
+
+def _explained(text: str, settings: Settings) -> tuple[str, str]:
+    """Return what libpq's words mean, and what to do."""
+    if VERIFY_FAILED in text:
+        from target_scout_postgres import tls  # noqa: PLC0415 - start-up: only for this message
+
+        given = psycopg2.extensions.make_dsn(**_arguments(settings))
+        return tls.refused_because(psycopg2.extensions.parse_dsn(given))
+    return next((what, todo) for words, what, todo in REFUSED if words in text)
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:

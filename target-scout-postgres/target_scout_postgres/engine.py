@@ -10,29 +10,30 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from target_scout_postgres import logs
-from target_scout_postgres.batches import record_lines
+from target_scout_postgres import logs, summary
 from target_scout_postgres.books import Reject
-from target_scout_postgres.catalog import Standing
 from target_scout_postgres.column_types import BIGINT, NUMERIC, TIMESTAMPTZ
-from target_scout_postgres.encoder import Encoder, UnnamedMarkError, metadata_suffix
+from target_scout_postgres.encoder import Encoder, UnnamedMarkError
 from target_scout_postgres.errors import (
     DataError,
     MissingKeyError,
-    MissingSchemaError,
     RefusedError,
 )
 from target_scout_postgres.fields import TooWideError
 from target_scout_postgres.layout import DELETED_AT
 from target_scout_postgres.messages import (
-    STATE_LINE,
+    Cleaner,
     Message,
     Property,
     StreamSchema,
-    cleaned,
+    Translation,
+    Unmapped,
+    activated_too_early,
     decode,
-    is_suspect,
+    missing_schema,
     prefix,
+    state_of,
+    stream_of,
     stream_schema,
     version_of,
 )
@@ -41,16 +42,21 @@ from target_scout_postgres.stream import Part, Stream
 from target_scout_postgres.versions import Versions
 
 if TYPE_CHECKING:
+    from target_scout_postgres.batches import Lines
     from target_scout_postgres.settings import Settings
-
-EMPTY_STATES = (b"{}", b"null", b"[]", b'""')
 
 
 class Engine:
     """One run."""
 
-    def __init__(self, settings: Settings, emit: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        emit: Callable[[bytes], None],
+        translation: Translation | None = None,
+    ) -> None:
         self.settings = settings
+        self._translation = translation
         self._pipeline = Pipeline(settings, emit)
         self._streams = self._pipeline.streams
         self._versions = Versions(settings, self._pipeline)
@@ -58,7 +64,8 @@ class Engine:
         self._current: Stream | None = None
         self._by_prefix: dict[bytes, Stream] = {}
         self._started = time.time()
-        self._removed_nuls = 0
+        self._cleaner = Cleaner()
+        self._file: Lines | None = None  # of a BATCH
         self._handlers = {
             "RECORD": self._record,
             "SCHEMA": self._schema,
@@ -75,8 +82,26 @@ class Engine:
 
     def feed(self, lines: Sequence[bytes]) -> None:
         """Take whole lines, in order."""
-        if is_suspect(b"".join(lines)):
-            lines = [self._clean(line) if is_suspect(line) else line for line in lines]
+        lines = self._cleaner.lines(lines)
+        if self._translation is None:
+            self._take(lines)
+        else:
+            self._take_mapped(self._translation, lines)
+        self._pipeline.worker.check()
+
+    def _take_mapped(self, translation: Translation, lines: Sequence[bytes]) -> None:
+        """Take what stream maps make of lines; all that is made of one has its number."""
+        end = self._line + len(lines)
+        for part in translation.parts(lines, self._line + 1):
+            if isinstance(part, Unmapped):
+                self._line = part.number
+                self._refuse(self._streams[part.stream], part.reason, None)
+            else:
+                self._line = part.number - 1
+                self._take(self._cleaner.lines(part.lines))
+        self._line = end
+
+    def _take(self, lines: Sequence[bytes]) -> None:
         at, end = 0, len(lines)
         while at < end:
             line = lines[at]
@@ -90,15 +115,6 @@ class Engine:
             at += 1
             if line and not line.isspace():
                 self._odd(line)
-        self._pipeline.worker.check()
-
-    def _clean(self, line: bytes) -> bytes:
-        """Take out what Postgres cannot hold, but leave a STATE as it is."""
-        if STATE_LINE.match(line):
-            return line
-        line, removed = cleaned(line)
-        self._removed_nuls += removed
-        return line
 
     def _owner(self, line: bytes) -> Stream | None:
         """Return the stream whose RECORD the beginning of a line shows, if it does."""
@@ -119,7 +135,7 @@ class Engine:
         stop = min(end, at + self._pipeline.room(stream))
         part = stream.part(self._pipeline.epoch)
         reached = encoder.consume(
-            lines, at, stop, stream.prefix, stream.expected, part.rows, self._suffix(stream)
+            lines, at, stop, stream.prefix, stream.expected, part.rows, stream.suffix(self._started)
         )
         if reached > at:
             self._counted(stream, part, lines[at:reached])
@@ -139,13 +155,6 @@ class Engine:
             stream.loaded.add(stream.loading)
         self._pipeline.buffer_grew(stream, size)
 
-    def _suffix(self, stream: Stream) -> bytes:
-        metadata = stream.sink.layout.metadata
-        if not metadata:
-            return b""
-        now = time.time()
-        return metadata_suffix(metadata, now, stream.loading or stream.expected, self._started)
-
     def _odd(self, line: bytes) -> None:
         """Take one line the exact way."""
         message = decode(line, self._line)
@@ -162,14 +171,9 @@ class Engine:
     # -- messages ---------------------------------------------------------------------------------
 
     def _named(self, message: Message) -> Stream:
-        if not message.stream:
-            raise DataError(f"Line {self._line} is a {message.type} without a stream.")
-        stream = self._streams.get(message.stream)
+        stream = self._streams.get(stream_of(message, self._line))
         if stream is None or stream.encoder is None:
-            raise MissingSchemaError(
-                f"Line {self._line} is a {message.type} of the stream {message.stream}, whose "
-                "SCHEMA has not come before it. Correct the tap."
-            )
+            raise missing_schema(message, self._line)
         return stream
 
     def _record(self, message: Message, line: bytes) -> None:
@@ -188,7 +192,7 @@ class Engine:
             return
         try:
             key, row = encoder.exact_row(
-                message.record, message.time_extracted, self._suffix(stream)
+                message.record, message.time_extracted, stream.suffix(self._started)
             )
         except TooWideError as error:
             self._widen(stream, str(error))
@@ -219,24 +223,33 @@ class Engine:
             self._by_prefix[stream.prefix] = stream
 
     def _batch(self, message: Message, line: bytes) -> None:
-        self._named(message)
+        from target_scout_postgres.batches import record_lines  # noqa: PLC0415 - start-up: few have it
+
+        if self._translation is None:  # which knows the streams that it is told of
+            self._named(message)
         number = self._line
-        for lines in record_lines(line, number):
-            self.feed(lines)
+        for part in record_lines(line, number):
+            self._file = part
+            self.feed(part.lines)
             self._line = number
             self.keep_time(is_waiting=False)
+        self._file = None
 
-    def _refuse(self, stream: Stream, reason: RefusedError, record: bytes) -> None:
+    def _refuse(self, stream: Stream, reason: RefusedError, record: bytes | None) -> None:
         stream.refused += 1
         stream.is_changed = True
+        why, line, place = str(reason), self._line, f"Line {self._line}"
+        if self._file is not None:
+            line, place = self._file.batch, self._file.place(line)
+            why = f"{why} ({place})"
         if self.settings.on_invalid_record == "fail":
             kind = MissingKeyError if reason.is_key else DataError
             raise kind(
-                f"Line {self._line}: the record of the stream {stream.name} is refused: {reason}. "
+                f"{place}: the record of the stream {stream.name} is refused: {reason}. "
                 "Correct the source, or set on_invalid_record to reject to keep such records in "
                 "_scout_rejects."
             )
-        self._pipeline.reject(Reject(stream.name, self._line, str(reason), record))
+        self._pipeline.reject(Reject(stream.name, line, why, record))
 
     def _widen(self, stream: Stream, name: str) -> None:
         """Make room for integers of more than 64 bits in a property."""
@@ -251,10 +264,8 @@ class Engine:
             return
         schema = stream_schema(message, self._line)
         if stream is None:
-            sink = self._pipeline.worker.call(lambda: self._pipeline.loader.sink(name))
-            keeps_lines = self.settings.on_invalid_record == "reject"
-            stream = self._streams[name] = Stream(name, sink, keeps_lines=keeps_lines)
-            stream.resume(self._pipeline.loader.catalog.versions.get(name, Standing()))
+            source = self._translation.source_of(name) if self._translation else name
+            stream = self._pipeline.open(name, source)
         stream.schema_line = line
         if schema == stream.schema:
             return
@@ -296,22 +307,15 @@ class Engine:
 
     def _state_message(self, message: Message, line: bytes) -> None:
         del line
-        if not message.value:
-            raise DataError(f"Line {self._line} is a STATE without a value.")
-        value = bytes(message.value)
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            raise DataError(f"Line {self._line} is a STATE that is not UTF-8.") from None
-        if value.strip() in EMPTY_STATES:
-            return
-        self._pipeline.take_state(value)
+        value = state_of(message, self._line)
+        self._pipeline.carried.look_at(value)
+        if value is not None:
+            self._pipeline.take_state(value)
 
     def _activate(self, message: Message, line: bytes) -> None:
         del line
         if message.stream and message.stream not in self._streams:
-            what = f"an ACTIVATE_VERSION of the stream {message.stream} came before its SCHEMA"
-            logs.warning(f"line {self._line}: {what} and was left out")
+            logs.warning(activated_too_early(message, self._line))
             return
         stream = self._named(message)
         version = version_of(message, self._line)
@@ -325,26 +329,13 @@ class Engine:
         """Complete a run whose input has ended cleanly."""
         self._versions.finish()
         self._pipeline.end("completed")
-        self._tell()
+        summary.tell(self._pipeline, self._cleaner.removed_nuls)
 
     def stop(self, status: str) -> None:
         """End early: commit what was received and may be seen, and print the last STATE."""
         self._pipeline.end(status)
-        self._tell()
+        summary.tell(self._pipeline, self._cleaner.removed_nuls)
 
     def abandon(self) -> None:
         """End after a failure of the writing thread: nothing more is committed."""
         self._pipeline.abandon()
-
-    def _tell(self) -> None:
-        """Write the summary of the run."""
-        for stream in self._streams.values():
-            refused = self._pipeline.loader.refused[stream.name]
-            rows = max(0, stream.rows - refused)
-            logs.info(f"{stream.name}: {rows} records, {stream.bytes} bytes")
-            if stream.refused + refused:
-                logs.warning(f"{stream.name}: {stream.refused + refused} records refused")
-            if stream.dropped:
-                logs.warning(f"{stream.name}: {stream.dropped} records of older versions left out")
-        if self._removed_nuls:
-            logs.warning(f"{self._removed_nuls} NUL characters were removed")

@@ -105,6 +105,10 @@ class Loader:
         ((is_there,),) = self.session.execute(row_statements.exists_row(place))
         return not is_there
 
+    def is_missing(self, sink: Sink) -> bool:
+        """Return whether no row of a stream is there, and none need not be: it never had one."""
+        return self.is_empty(sink) and self.books.rows_of(sink.stream) != 0
+
     def _make_keys(self, sink: Sink) -> None:
         """Make the keys of a stream's tables those of its layout, unless older rows come first."""
         if not sink.holds:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Raw
 
 from target_scout_postgres.column_types import column_type, is_nullable
-from target_scout_postgres.errors import DataError, SchemaError
+from target_scout_postgres.errors import (
+    DataError,
+    MissingSchemaError,
+    RefusedError,
+    SchemaError,
+)
 
 ABSENT = Raw(b"")
 
@@ -54,10 +60,36 @@ class StreamSchema(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, properties=(*self.properties, added))
 
 
+class Unmapped(NamedTuple):
+    """A record that stream maps cannot be applied to: what they hide is kept nowhere."""
+
+    number: int  # of its line
+    stream: str
+    reason: RefusedError
+
+
+class Mapped(NamedTuple):
+    """Lines that stream maps have made of lines which follow each other, one of each."""
+
+    number: int  # of the first
+    lines: list[bytes]
+
+
+class Translation(Protocol):
+    """Stream maps and flattening."""
+
+    def parts(self, lines: Sequence[bytes], number: int) -> Iterator[Mapped | Unmapped]:
+        """Yield what they make of lines, and the records that they cannot be applied to."""
+
+    def source_of(self, stream: str) -> str:
+        """Return what the tap calls a stream of the target."""
+
+
 DEEPEST = 5_000  # levels of objects and arrays that are read
 sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))
 MESSAGE = msgspec.json.Decoder(Message)
 NULL = Raw(b"null")
+EMPTY_STATES = (b"{}", b"null", b"[]", b'""')
 VERSION = {"version": 0}  # may stand before the record: the fast way reads it from the line
 
 # An escape sequence counts when the backslashes before it pair up.
@@ -73,6 +105,26 @@ SUSPECTS = (rb"\u0000", rb"\ud", rb"\uD")
 def is_suspect(text: bytes) -> bool:
     """Tell whether a text may hold what Postgres cannot store; the cheapest search comes first."""
     return b"\\" in text and rb"\u" in text and any(suspect in text for suspect in SUSPECTS)
+
+
+class Cleaner:
+    """Takes out what Postgres cannot hold, but leaves a STATE as it is."""
+
+    def __init__(self) -> None:
+        self.removed_nuls = 0
+
+    def lines(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the lines, clean."""
+        if not is_suspect(b"".join(lines)):
+            return lines
+        return [self._line(line) if is_suspect(line) else line for line in lines]
+
+    def _line(self, line: bytes) -> bytes:
+        if STATE_LINE.match(line):
+            return line
+        line, removed = cleaned(line)
+        self.removed_nuls += removed
+        return line
 
 
 def cleaned(line: bytes) -> tuple[bytes, int]:
@@ -139,8 +191,8 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
     Raises:
         SchemaError: A part is missing, or has another shape than it must.
     """
-    schema = _json(message.schema, number)
-    key = _json(message.key_properties, number) or []
+    schema = json_of(message.schema, number)
+    key = json_of(message.key_properties, number) or []
     if not message.stream or not isinstance(schema, dict):
         raise SchemaError(f"The SCHEMA in line {number} lacks its stream or its schema.")
     properties = schema.get("properties")
@@ -168,8 +220,49 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
             for name, part in properties.items()
         ),
         key=tuple(dict.fromkeys(key)),
-        has_bookmark=bool(_json(message.bookmark_properties, number)),
+        has_bookmark=bool(json_of(message.bookmark_properties, number)),
     )
+
+
+def stream_of(message: Message, number: int) -> str:
+    """Return the stream of a message.
+
+    Raises:
+        DataError: It has none.
+    """
+    if not message.stream:
+        raise DataError(f"Line {number} is a {message.type} without a stream.")
+    return message.stream
+
+
+def missing_schema(message: Message, number: int) -> MissingSchemaError:
+    """Return the error of a message that came before its stream's SCHEMA."""
+    return MissingSchemaError(
+        f"Line {number} is a {message.type} of the stream {message.stream}, whose "
+        "SCHEMA has not come before it. Correct the tap."
+    )
+
+
+def activated_too_early(message: Message, number: int) -> str:
+    """Return the warning about a version that is activated before its stream's SCHEMA."""
+    what = f"an ACTIVATE_VERSION of the stream {message.stream} came before its SCHEMA"
+    return f"line {number}: {what} and was left out"
+
+
+def state_of(message: Message, number: int) -> bytes | None:
+    """Return the value of a STATE; None if it says nothing.
+
+    Raises:
+        DataError: It has none, or is not UTF-8.
+    """
+    if not message.value:
+        raise DataError(f"Line {number} is a STATE without a value.")
+    value = bytes(message.value)
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise DataError(f"Line {number} is a STATE that is not UTF-8.") from None
+    return None if value.strip() in EMPTY_STATES else value
 
 
 def version_of(message: Message, number: int) -> int | None:
@@ -178,7 +271,7 @@ def version_of(message: Message, number: int) -> int | None:
     Raises:
         DataError: It is not a whole number of 64 bits.
     """
-    found = _json(message.version, number)
+    found = json_of(message.version, number)
     if found is None:
         return None
     if isinstance(found, int) and not isinstance(found, bool) and -(1 << 63) <= found < 1 << 63:
@@ -188,7 +281,12 @@ def version_of(message: Message, number: int) -> int | None:
     )
 
 
-def _json(raw: Raw, number: int) -> Any:
+def json_of(raw: Raw, number: int) -> Any:
+    """Return what a part of a message holds; None if it is absent.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
         return msgspec.json.decode(raw) if raw else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

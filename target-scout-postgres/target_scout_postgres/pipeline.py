@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from target_scout_postgres import logs
 from target_scout_postgres.books import Reject
+from target_scout_postgres.carried import Carried
+from target_scout_postgres.catalog import Standing
 from target_scout_postgres.connection import run_id
 from target_scout_postgres.loader import Loader
 from target_scout_postgres.sink import Checkpoint
@@ -44,6 +46,7 @@ class Pipeline:
         self.loader = Loader(settings, run_id())
         self.worker = Worker()
         self.streams: dict[str, Stream] = {}
+        self.carried = Carried(self._is_missing)
         self.buffered = 0  # bytes of all buffers
         self.epoch = 1  # rises with each STATE message
         self.covered = 0  # the epoch that the last STATE received covers
@@ -59,6 +62,18 @@ class Pipeline:
     def start(self) -> None:
         """Connect, take the lock, read the dataset schema."""
         self.worker.call(self.loader.start)
+
+    def open(self, name: str, name_in_state: str) -> Stream:
+        """Make a stream, as an earlier run has left it."""
+        sink = self.worker.call(lambda: self.loader.sink(name))
+        keeps_lines = self.settings.on_invalid_record == "reject"
+        stream = self.streams[name] = Stream(name, sink, keeps_lines=keeps_lines)
+        stream.resume(self.loader.catalog.versions.get(name, Standing()))
+        self.carried.meet(stream, name_in_state)
+        return stream
+
+    def _is_missing(self, stream: Stream) -> bool:
+        return bool(self.worker.call(partial(self.loader.is_missing, stream.sink)))
 
     def take_state(self, value: bytes) -> None:
         """Remember a STATE; it is printed after the commit of all that came before it."""

@@ -15,13 +15,13 @@ from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import DataError, TargetError, refusal
 
 if TYPE_CHECKING:
+    from target_scout_postgres.messages import Translation
     from target_scout_postgres.settings import Settings
-    from target_scout_postgres.translate import Translator
 
 SWITCH_SECONDS = 0.0001  # Python's 5 ms of parsing are long enough for the server to run dry
 
 
-def load(settings: Settings, source: int, translator: Translator | None = None) -> int:
+def load(settings: Settings, source: int, translation: Translation | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
     sys.excepthook = sys.unraisablehook = _say_nothing
     gc.collect()
@@ -29,10 +29,10 @@ def load(settings: Settings, source: int, translator: Translator | None = None) 
     gc.set_threshold(200_000)  # records hold no cycles; collecting mostly walks them in vain
     sys.setswitchinterval(SWITCH_SECONDS)
     signals = intake.Signals()
-    engine = Engine(settings, _print)
+    engine = Engine(settings, _print, translation)
     try:
         engine.start()
-        _take(engine, source, signals, translator)
+        _take(engine, source, signals)
         if signals.received:
             engine.stop("interrupted")
             name = signal.Signals(signals.received).name
@@ -58,13 +58,10 @@ def load(settings: Settings, source: int, translator: Translator | None = None) 
     return 0
 
 
-def _take(
-    engine: Engine, source: int, signals: intake.Signals, translator: Translator | None
-) -> None:
+def _take(engine: Engine, source: int, signals: intake.Signals) -> None:
     for found in intake.lines(source, signals):
         if found.lines:
-            lines = found.lines if translator is None else list(translator.lines(found.lines))
-            engine.feed(lines)
+            engine.feed(found.lines)
         engine.keep_time(is_waiting=found.is_waiting)
 
 

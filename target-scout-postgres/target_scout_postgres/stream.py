@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_scout_postgres.books import Load
+from target_scout_postgres.encoder import metadata_suffix
 from target_scout_postgres.origin import Origin
 from target_scout_postgres.sink import Batch
 
@@ -104,6 +106,11 @@ class Stream:
         """Tell whether records are merged by a key."""
         return bool(self.sink.layout.key)
 
+    @property
+    def has_come(self) -> bool:
+        """Return whether a record has come in this run."""
+        return bool(self.rows or self.dropped or self.refused)
+
     def remember(self) -> None:
         """Remember what the schema led to: some taps let two of them take turns."""
         if self.encoder is None or self.schema is None:
@@ -170,6 +177,13 @@ class Stream:
         self.loading = self.announced = self.pending = None
         for part in self.parts:
             part.is_staged = False
+
+    def suffix(self, started: float) -> bytes:
+        """Return the fields of the _sdc_ columns for records that are received now."""
+        metadata = self.sink.layout.metadata
+        if not metadata:
+            return b""
+        return metadata_suffix(metadata, time.time(), self.loading or self.expected, started)
 
     def take(self, covered: int | None) -> list[Part]:
         """Take the buffered rows that need not wait: those that a STATE covers; None: all."""

@@ -37,6 +37,8 @@ from target_scout_postgres.translate import Translator
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+    from target_scout_postgres.messages import Translation
+
 FED_LINES = 10_000  # so many lines are taken together
 
 # What the SDK's callers expect to catch.
@@ -109,25 +111,25 @@ class TargetScoutPostgres(Target):
         count = 0
         engine = self._started()
         try:
-            translator = self.translator()
             waiting: list[bytes] = []
             for line in lines:
                 waiting.append(line.rstrip("\n").encode("utf-8", "surrogatepass"))
                 count += 1
                 if len(waiting) >= FED_LINES:
-                    engine.feed(list(translator.lines(waiting)))
+                    engine.feed(waiting)
                     engine.keep_time(is_waiting=False)
                     waiting = []
-            engine.feed(list(translator.lines(waiting)))
+            engine.feed(waiting)
         except TargetError as error:
             self._engine = None
             engine.abandon()
             raise AS_THE_SDK_SAYS.get(type(error), type(error))(str(error)) from None  # type: ignore[arg-type]  # of DataError only
         return count
 
-    def translator(self) -> Translator:
-        """Return what applies stream maps and flattening."""
-        return Translator(self.mapper)
+    def translation(self) -> Translation | None:
+        """Return what applies stream maps and flattening, if there are any."""
+        translator = Translator(self.mapper)
+        return translator if translator.is_asked else None
 
     def process_endofpipe(self) -> None:
         """End the run cleanly."""
@@ -137,7 +139,7 @@ class TargetScoutPostgres(Target):
 
     def _started(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(settings.validate(self.config), _print)
+            self._engine = Engine(settings.validate(self.config), _print, self.translation())
             try:
                 self._engine.start()
             except TargetError:
@@ -167,11 +169,11 @@ class TargetScoutPostgres(Target):
             raise SettingsError("The setting stream_maps must be an object.")
         try:
             target = cls(config=found)
-            translator = target.translator()
+            translation = target.translation()
         except ConfigValidationError as error:
             raise SettingsError(" ".join(error.errors)) from None
         source = file_input.fileno() if file_input else 0
-        sys.exit(load(settings.validate(found), source, translator))
+        sys.exit(load(settings.validate(found), source, translation))
 
 
 class SpelledOutRecord(logging.LogRecord):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import psycopg2
+from psycopg2 import sql
 from scout_control.errors import CredentialRefusedError
 from support.canaries import Files, another_account, spellings
 
@@ -167,3 +168,31 @@ def test_a_plain_meltano_run_with_settings_in_the_environment_works_and_writes_n
     assert written
     assert not [path for path in written if secret in path.read_bytes()]
     assert pipeline.sandbox.api_key not in done.stdout + done.stderr
+    assert_each_schema_has_its_state(pipeline, environment)
+
+
+def assert_each_schema_has_its_state(pipeline, environment):
+    """What was read for one schema is read for another one, too; else the target says so."""
+
+    def load(schema, *options, name="SCOUT_DATASET_SCHEMA"):
+        done = subprocess.run(
+            [PROGRAMS / "meltano", "run", *options, "tap-commcare", "target-scout-postgres"],
+            cwd=ROOT,
+            env=environment | {"TAP_COMMCARE__SELECT": '["cases.*"]', name: schema},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        with closing(psycopg2.connect(pipeline.server_url)) as opened, opened.cursor() as cursor:
+            cursor.execute(sql.SQL("SELECT count(*) FROM {}.cases").format(sql.Identifier(schema)))
+            return cursor.fetchone()[0], "INCOMPLETE" in done.stderr
+
+    first = pipeline.dataset.schema
+    count = len(pipeline.rows("cases"))
+    by_setting = "TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA"
+    assert load(f"{first}_b", name=by_setting) == (count, False)
+    rows, is_told = load(f"{first}_c", "--state-id-suffix", first)
+    assert (rows < count, is_told) == (True, True)
+    assert load(f"{first}_c", "--full-refresh") == (count, False)

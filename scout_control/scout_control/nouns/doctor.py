@@ -219,12 +219,12 @@ def _connections(site: Site) -> Iterator[Finding]:
     for name, url in urls.items():
         try:
             connect(url).close()
-        except ControlError:
+        except ControlError as error:
             yield Finding(
                 check=f"connection {name}",
                 is_well=False,
-                finding="does not answer, or refuses the login",
-                remedy=f"Check the server, then: scout connections update {name} --url",
+                finding=error.cause,
+                remedy=f"{error.remedy} To change its URL: scout connections update {name} --url",
             )
         else:
             yield Finding(check=f"connection {name}", is_well=True, finding="answers")

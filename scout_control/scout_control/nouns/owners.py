@@ -11,8 +11,9 @@ import psycopg
 from sqlalchemy import func, select
 
 from scout_control.credentials import binding
-from scout_control.errors import ConflictError, ServerError, SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.nouns import views
+from scout_control.provision import unreachable
 from scout_control.rules import database_urls
 from scout_control.store import audit, lookups
 from scout_control.store.models import Connection, Project, ProjectSource
@@ -224,8 +225,7 @@ def _parse(url: str) -> dict[str, Any]:
 def _try(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=TEST_SECONDS).close()
-    except (psycopg.Error, ValueError):
-        raise ServerError(
-            f"Postgres does not answer at {database_urls.shown(url)}, or refuses the login.",
-            "Check that it runs, and the user, password, database and sslmode.",
+    except (psycopg.Error, ValueError) as error:
+        raise unreachable(
+            error, url, "Check that it runs, and the user, password, database and sslmode."
         ) from None

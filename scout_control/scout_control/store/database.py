@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
+from scout_control import tls
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
 from scout_control.rules import sessions
 from scout_control.store.models import VERSION
@@ -196,6 +197,8 @@ def refusal(error: DBAPIError) -> ControlError:
     for prefix, kind, cause, remedy in REFUSALS:
         if state.startswith(prefix):
             return kind(cause.format(where=where, what=what), remedy)
+    if not state and (of_tls := tls.refused_because(origin)):
+        return ServerError(f"The store's Postgres {of_tls[0]}.", of_tls[1])
     if not state:
         return ServerError(
             "The store's Postgres does not answer, or refuses the login.",

@@ -44,6 +44,19 @@ def test_the_head_of_the_file_names_every_secret():
                 assert f"{prefix}_{name.upper()}" in head
 
 
+def test_the_state_of_a_run_belongs_to_its_schema_in_every_environment():
+    document = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    (schema,) = (
+        setting["value"]
+        for setting in DECLARED["target-scout-postgres"]["settings"]
+        if setting["name"] == "default_target_schema"
+    )
+
+    for each in document["environments"]:
+        assert schema in each["state_id_suffix"]
+        assert "$TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA" in each["state_id_suffix"]
+
+
 def test_meltano_itself_finds_nothing_wrong_or_deprecated(tmp_path):
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",

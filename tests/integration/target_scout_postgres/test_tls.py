@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg2
 import pytest
@@ -24,14 +26,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from scout_control.errors import ServerError
+from scout_control.provision import connect
+from scout_control.store.database import Store
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 ACCOUNT = {"user": "nobody"} if os.geteuid() == 0 else {}
 
 
-def certificate(name: str, signer: tuple | None = None) -> tuple:
-    """A key and a certificate for it, signed by itself or by another."""
+def certificate(name: str, signer: tuple | None = None, days: tuple = (-1, 2)) -> tuple:
+    """A key and a certificate for it, signed by itself or by another, valid on these days."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer_key, issuer = signer or (key, None)
@@ -42,8 +47,8 @@ def certificate(name: str, signer: tuple | None = None) -> tuple:
         .issuer_name(issuer.subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=2))
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
@@ -80,12 +85,23 @@ def server() -> Iterator[tuple[int, Path]]:
     data.mkdir(mode=0o700)
     if ACCOUNT:
         shutil.chown(data, ACCOUNT["user"])
-    authority = certificate("authority")
+    authority, other = certificate("authority"), certificate("other")
     write(home, "authority", authority)
-    write(home, "server", certificate("127.0.0.1", authority))
+    write(home, "other", other)
     write(home, "loader", certificate("loader", authority))
-    if ACCOUNT:
-        shutil.chown(home / "server.key", ACCOUNT["user"])
+    write(home, "stranger", certificate("loader", other))
+    write(home, "another", certificate("another", authority))
+    write(home, "late", certificate("loader", authority, (-9, -1)))
+    shown = {
+        "server": certificate("127.0.0.1", authority),
+        "expired": certificate("127.0.0.1", authority, (-9, -1)),
+        "early": certificate("127.0.0.1", authority, (1, 9)),
+        "own": certificate("127.0.0.1"),
+    }
+    for name, pair in shown.items():
+        write(home, name, pair)
+        if ACCOUNT:
+            shutil.chown(home / f"{name}.key", ACCOUNT["user"])
     run = {"cwd": home, **ACCOUNT}
     subprocess.run(
         [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"],
@@ -103,12 +119,10 @@ def server() -> Iterator[tuple[int, Path]]:
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": data,
-        "ssl": "on",
-        "ssl_cert_file": home / "server.crt",
-        "ssl_key_file": home / "server.key",
         "ssl_ca_file": home / "authority.crt",
         "fsync": "off",
     }
+    show(data, "server")
     arguments = [f"-c{name}={value}" for name, value in options.items()]
     process = subprocess.Popen(
         [binaries / "postgres", "-D", data, *arguments],
@@ -124,6 +138,17 @@ def server() -> Iterator[tuple[int, Path]]:
         process.terminate()
         process.wait(30)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def show(data: Path, name: str) -> None:
+    """Let the server show another certificate from its next reload on; none: it has no TLS."""
+    home = data.parent
+    files = f"ssl_cert_file = '{home / name}.crt'\nssl_key_file = '{home / name}.key'\n"
+    (data / "tls.conf").write_text(f"ssl = {'on' if name else 'off'}\n" + (files if name else ""))
+    included = "include 'tls.conf'\n"
+    main = data / "postgresql.conf"
+    if included not in main.read_text():
+        main.write_text(main.read_text() + included)
 
 
 def execute(url: str, *statements: str) -> None:
@@ -142,11 +167,7 @@ def execute(url: str, *statements: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [({}, 0), ({"sslmode": "disable"}, 1), ({"sslcert": None, "sslkey": None}, 1)],
-)
-def test_a_client_certificate_opens_the_door_and_nothing_else_does(server, tmp_path, changes, code):
+def load(server, tmp_path, **changes) -> subprocess.CompletedProcess:
     port, home = server
     settings = {
         "host": "127.0.0.1",
@@ -163,15 +184,107 @@ def test_a_client_certificate_opens_the_door_and_nothing_else_does(server, tmp_p
     (tmp_path / "config.json").write_text(json.dumps(given))
     schema = {"properties": {"id": {"type": "string"}}}
     line = {"type": "SCHEMA", "stream": "t", "schema": schema, "key_properties": ["id"]}
-    done = subprocess.run(
+    return subprocess.run(
         [*COMMAND, "--config", str(tmp_path / "config.json")],
         input=json.dumps(line).encode(),
         capture_output=True,
         check=False,
+        env={**os.environ, "HOME": str(tmp_path)},
     )
 
+
+# What the server shows, the changed settings (of files in its directory), what the message says.
+NOT_TRUSTED = "certificate that is not trusted"
+BY_CLIENT = [
+    ({"sslrootcert": "other.crt"}, NOT_TRUSTED, "sslrootcert"),
+    ({"sslrootcert": "system"}, NOT_TRUSTED, "sslrootcert"),
+    ({"sslrootcert": "other.crt", "sslmode": "verify-ca"}, NOT_TRUSTED, "sslrootcert"),
+    ({"sslrootcert": "other.crt", "sslmode": "prefer"}, NOT_TRUSTED, "sslrootcert"),
+    ({"sslrootcert": None}, "no certificate of an authority in sslrootcert", "sslrootcert"),
+    ({"sslrootcert": "loader.key"}, "no certificate of an authority in sslrootcert", "authority"),
+    ({"sslrootcert": "system", "sslmode": "require"}, "sslrootcert is system", "verify-full"),
+    ({"host": "localhost"}, "certificate of another host", "Set host"),
+    ({"sslmode": "disable"}, "without TLS", "sslmode"),
+    ({"sslcert": None, "sslkey": None}, "asks for a client certificate", "sslcert"),
+    ({"sslcert": "stranger.crt", "sslkey": "stranger.key"}, "does not trust the client", "sslcert"),
+    ({"sslcert": "late.crt", "sslkey": "late.key"}, "which has expired", "renewed"),
+    ({"sslcert": "another.crt", "sslkey": "another.key"}, "of another role", "user"),
+    ({"sslkey": "stranger.key"}, "not the key of sslcert", "sslkey"),
+    ({"sslcert": "loader.key"}, "sslcert cannot be read", "sslcert"),
+]
+BY_SERVER = [
+    ("expired", "has expired", "Renew"),
+    ("early", "not valid yet", "clocks"),
+    ("own", NOT_TRUSTED, "sslrootcert"),
+    ("", "has no TLS", "ssl = on"),
+]
+
+
+def test_a_client_certificate_opens_the_door(server, tmp_path):
+    done = load(server, tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_each_failure_of_tls_says_which_it_is_and_what_to_do(server, tmp_path):
+    port, home = server
+    for changes, what, todo in BY_CLIENT:
+        files = {
+            name: str(home / text) if text and "." in text else text
+            for name, text in changes.items()
+        }
+        assert_told(load(server, tmp_path, **files), port, what, todo)
+        if changes.keys() & {"sslrootcert", "host"} and "loader.key" not in changes.values():
+            assert what in said_by_control(server, **files)
+    assert "without TLS" in said_by_control(server, sslmode="disable")
+    admin = f"postgresql://postgres@/postgres?host={home / 'data'}&port={port}"
+    for name, what, todo in BY_SERVER:
+        try:
+            show(home / "data", name)
+            execute(admin, "SELECT pg_reload_conf()")
+            wait_until_shown(admin, home, name)
+            assert_told(load(server, tmp_path), port, what, todo)
+            assert what in said_by_control(server)
+        finally:
+            show(home / "data", "server")
+            execute(admin, "SELECT pg_reload_conf()")
+            wait_until_shown(admin, home, "server")
+
+
+def said_by_control(server, **changes) -> str:
+    """The message of control and that of its store, which are about the same server."""
+    port, home = server
+    given = {"sslmode": "verify-full", "sslrootcert": str(home / "authority.crt")}
+    given |= {"sslcert": str(home / "loader.crt"), "sslkey": str(home / "loader.key")}
+    host = changes.pop("host", "127.0.0.1")
+    options = urlencode({name: text for name, text in (given | changes).items() if text})
+    url = f"postgresql://loader:hidden@{host}:{port}/postgres?{options}"
+    with pytest.raises(ServerError) as ended:
+        connect(url)
+    with pytest.raises(ServerError) as of_store, Store(url).begin() as session:
+        session.connection()
+    texts = str(ended.value), str(of_store.value)
+    assert "hidden" not in "".join(texts)
+    assert texts[0].partition(" shows ")[2] == texts[1].partition(" shows ")[2]
+    return texts[0]
+
+
+def assert_told(done, port, what, todo):
     log = done.stderr.decode()
-    assert done.returncode == code, log
+    assert done.returncode == 1, log
     assert "Traceback" not in log
-    if code:
-        assert f"127.0.0.1:{port}" in log
+    assert f"127.0.0.1:{port}/postgres " in log.replace("localhost", "127.0.0.1")
+    assert what in log
+    assert todo in log.partition(what)[2]
+
+
+def wait_until_shown(admin, home, name):
+    """Wait until new sessions have the configuration of the last reload."""
+    wanted = str(home / f"{name}.crt") if name else "off"
+    deadline = time.monotonic() + 60
+    while True:
+        with closing(psycopg2.connect(admin)) as opened, opened.cursor() as cursor:
+            cursor.execute(f"SHOW {'ssl_cert_file' if name else 'ssl'}")
+            if cursor.fetchone()[0] == wanted:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
