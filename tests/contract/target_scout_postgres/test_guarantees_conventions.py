@@ -49,6 +49,25 @@ def test_a_log_based_stream_shows_without_an_activation(target, make, query, ids
     assert ids() == [3]
 
 
+@pytest.mark.parametrize("version_on_records", [5, None])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_first_version_shows_though_no_state_follows_its_records(
+    target, make, ids, key, version_on_records
+):
+    stream = make.schema("users", {"id": "integer"}, key)
+    records = [make.record("users", {"id": n}, version_on_records) for n in (1, 2)]
+    result = target.load(
+        stream, make.state({"l": 0}), make.activate("users", 5), *records, batch_size_rows=1
+    )
+    assert ids() == [1, 2]
+    assert "WARNING" in result.log
+    assert "cut off" in result.log
+
+    later = make.record("users", {"id": 3}, version_on_records)
+    target.load(stream, make.activate("users", 5), later, make.state({"l": 1}))
+    assert ids() == [1, 2, 3]
+
+
 def test_a_first_version_does_not_take_the_place_of_rows_without_version(target, make, users, ids):
     target.load(users, make.record("users", {"id": 1}))
     target.load(users, make.record("users", {"id": 2}, 5), make.state(1))
