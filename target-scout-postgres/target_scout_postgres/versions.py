@@ -25,6 +25,7 @@ class Versions:
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
         self._settings = settings
         self._pipeline = pipeline
+        self._gathers_versions = settings.load_method == "upsert"
 
     def described(self, stream: Stream) -> None:
         """Take a SCHEMA: begin the stage of a stream that the clean end of the run replaces."""
@@ -176,8 +177,18 @@ class Versions:
         return stream.is_staged and stream.pending is None and stream.rows > 0
 
     def _is_first(self, stream: Stream) -> bool:
-        """Return whether the version that waits has no earlier rows to take the place of."""
-        return self._waits(stream) and stream.active is None and self._pipeline.is_empty(stream)
+        """Return whether a version waits that has no earlier rows to take the place of.
+
+        An earlier run may have gathered it, and been ended before it could show it.
+        """
+        version = stream.loading
+        if version is None or stream.active is not None or stream.pending is not None:
+            return False
+        if not self._gathers_versions or not self._pipeline.is_empty(stream):
+            return False
+        if not stream.is_begun:
+            self._turn_to_stage(stream, version)
+        return stream.rows > 0 or self._pipeline.has_staged(stream)
 
     def _show(self, stream: Stream) -> None:
         """Activate a first version at the clean end of a run, as that hides no other rows."""

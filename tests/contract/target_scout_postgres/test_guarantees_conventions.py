@@ -74,13 +74,24 @@ def test_a_first_version_does_not_take_the_place_of_rows_without_version(target,
     assert ids() == [1]
 
 
-def test_a_first_version_is_not_shown_by_a_signal(target, make, users, query):
+@pytest.mark.parametrize("announcements", [[], [5]])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_first_version_is_shown_by_no_signal_but_by_the_next_clean_end(
+    target, make, query, ids, key, announcements
+):
+    stream = make.schema("users", {"id": "integer"}, key)
+    announced = [make.activate("users", version) for version in announcements]
     running = target.start(batch_wait_limit_seconds=0.1)
-    running.send(users, make.record("users", {"id": 1}, 5), make.state(1))
+    running.send(stream, *announced, make.record("users", {"id": 1}, 5), make.state(1))
     running.next_state()
     running.signal(signal.SIGTERM)
     running.end()
     assert query("SELECT to_regclass(%s)", f"{target.schema}.users") == [(None,)]
+
+    target.load(stream, make.state(2))
+    assert ids() == [1]
+    target.load(stream, *announced, make.record("users", {"id": 2}, 5), make.state(3))
+    assert ids() == [1, 2]
 
 
 DELETED = {"_sdc_deleted_at": {"type": ["null", "string"], "format": "date-time"}}
