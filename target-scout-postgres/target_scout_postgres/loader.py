@@ -96,18 +96,22 @@ class Loader:
         self.refresh.begin(sink, standing._replace(is_announced=is_announced, seen=seen), version)
         self._make_keys(sink)
 
-    def is_empty(self, sink: Sink) -> bool:
-        """Return whether the live table of a stream has no row."""
-        if not sink.live.exists:
+    def is_empty(self, table: Table) -> bool:
+        """Return whether a table has no row."""
+        if not table.exists:
             return True
         self.session.begin()
-        place = self.tables.place(sink.live.name)
+        place = self.tables.place(table.name)
         ((is_there,),) = self.session.execute(row_statements.exists_row(place))
         return not is_there
 
     def is_missing(self, sink: Sink) -> bool:
         """Return whether no row of a stream is there, and none need not be: it never had one."""
         return self.is_empty(sink) and self.books.rows_of(sink.stream) != 0
+
+    def has_staged(self, sink: Sink) -> bool:
+        """Return whether the version that is being gathered has a row."""
+        return sink.stage is not None and not self.is_empty(sink.stage)
 
     def _make_keys(self, sink: Sink) -> None:
         """Make the keys of a stream's tables those of its layout, unless older rows come first."""

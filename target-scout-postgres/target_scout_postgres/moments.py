@@ -27,9 +27,13 @@ DAY = re.compile(
     r"\s*([+-]?\d{4,7})(?:([-/])(\d\d?)\2(\d\d?)|(\d\d)(\d\d))(?:(?:[Tt]|\s+)(?=\S)(.*))?\s*\Z",
     re.DOTALL,
 )
+# UTC before another UTC: what adds an offset to a date-time that has one already.
+TWICE = r"(?:(?:Z|\+00:?00)(?=(?:Z|\+00:?00)\s*\Z))?"
 CLOCK = re.compile(
     r"\s*T?(\d\d|\d(?=:))(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?)?\s*([AaPp][Mm])?"
-    r"\s*(?:(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)(?:\s[A-Z]{2,5})?(?:\[[\w/+:-]+\])?)?\s*\Z"
+    r"\s*"
+    + TWICE
+    + r"(?:(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)(?:\s[A-Z]{2,5})?(?:\[[\w/+:-]+\])?)?\s*\Z"
 )
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MONTH = "|".join(MONTHS)

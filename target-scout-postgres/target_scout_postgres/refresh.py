@@ -159,12 +159,9 @@ class Refresh:
         key = sink.layout.key
         live = self._tables.place(sink.live.name)
         columns = [name for name in stage.columns if name in sink.live.columns]
-        if key and sink.live.has_key(key):
-            self._session.run(row_statements.upsert(live, source, columns, key))
-            return
-        if key:
-            self._session.run(row_statements.delete_matching(live, source, key))
-        self._session.run(row_statements.insert_all(live, source, columns))
+        has_index = bool(key) and sink.live.has_key(key)
+        write = row_statements.write_over(live, source, columns, key, has_index=has_index)
+        self._session.run(write)
 
     def _as_records(
         self, sink: Sink, source: Composable, errors: dict[str, psycopg2.Error]

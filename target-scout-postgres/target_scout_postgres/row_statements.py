@@ -12,7 +12,7 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from target_scout_postgres.statements import names
 
-OLD_ALIAS, NEW_ALIAS = "_scout_old", "_scout_new"
+OLD_ALIAS, NEW_ALIAS, SOURCE_ALIAS = "_scout_old", "_scout_new", "_scout_source"
 OLD, NEW = Identifier(OLD_ALIAS), Identifier(NEW_ALIAS)
 
 # The pages of a table of our own.
@@ -23,13 +23,19 @@ PAGES = """
 """
 
 
-def keep_last(table: Composable, key: Sequence[str]) -> Composed:
-    """Keep the last of the rows with the same key, in a table filled in one transaction."""
+def keep_last(table: Composable, key: Sequence[str], source: Composable | None = None) -> Composed:
+    """Keep the last of the rows with the same key; with a source, of the keys that it has."""
+    wanted: Composable = SQL("")
+    if source is not None:
+        same = _same_key(key, NEW_ALIAS, SOURCE_ALIAS)
+        wanted = SQL("WHERE EXISTS (SELECT FROM {} AS {} WHERE {})").format(
+            source, Identifier(SOURCE_ALIAS), same
+        )
     return SQL(
         "DELETE FROM {table} AS {old} USING (SELECT {new}.ctid AS _scout_place, row_number() OVER "
-        "(PARTITION BY {key} ORDER BY {new}.ctid DESC) AS _scout_rank FROM {table} AS {new}) AS "
-        "{new} WHERE {old}.ctid = {new}._scout_place AND {new}._scout_rank > 1"
-    ).format(table=table, key=names(key, NEW_ALIAS), old=OLD, new=NEW)
+        "(PARTITION BY {key} ORDER BY {new}.ctid DESC) AS _scout_rank FROM {table} AS {new} "
+        "{wanted}) AS {new} WHERE {old}.ctid = {new}._scout_place AND {new}._scout_rank > 1"
+    ).format(table=table, key=names(key, NEW_ALIAS), old=OLD, new=NEW, wanted=wanted)
 
 
 def copy_in(table: Composable, columns: Sequence[str]) -> Composed:
@@ -84,6 +90,21 @@ JOIN_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
 JOIN_FREELY = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
 
 
+def write_over(
+    table: Composable,
+    source: Composable,
+    columns: Sequence[str],
+    key: Sequence[str],
+    *,
+    has_index: bool,
+) -> Composed:
+    """Write the rows of a source over those of a table; without a key, beside them."""
+    if not key:
+        return insert_all(table, source, columns)
+    write = upsert if has_index else upsert_without_index
+    return write(table, source, columns, key)
+
+
 def upsert(
     table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
 ) -> Composed:
@@ -96,12 +117,8 @@ def upsert(
     action: Composable = SQL("NOTHING")
     differs: Composable = SQL("")
     if changed:
-        differs = SQL("OR pg_catalog.record_image_ne(ROW({old}), ROW({new}))").format(
-            old=names(changed, OLD_ALIAS), new=names(changed, NEW_ALIAS)
-        )
-        action = SQL("UPDATE SET {}").format(
-            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in changed)
-        )
+        differs = SQL("OR {}").format(_differs(changed))
+        action = SQL("UPDATE SET {}").format(_assignments(changed, "excluded"))
     return SQL(
         "INSERT INTO {table} AS _scout_table ({columns}) SELECT {values} FROM {source} AS {new} "
         "LEFT JOIN {table} AS {old} ON {same} WHERE {missing} IS NULL {differs} "
@@ -118,6 +135,49 @@ def upsert(
         differs=differs,
         key=names(key),
         action=action,
+    )
+
+
+def upsert_without_index(
+    table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
+) -> Composed:
+    """Write the rows of a source as `upsert` does, to a table that cannot have its key.
+
+    Its rows may share a key: of those that the source has, the last one stays, and is updated.
+    """
+    changed = [name for name in columns if name not in key]
+    steps: list[Composable] = [keep_last(table, key, source)]
+    if changed:
+        steps.append(
+            SQL(
+                "UPDATE {table} AS {old} SET {values} FROM {source} AS {new} "
+                "WHERE {same} AND {differs}"
+            ).format(
+                table=table,
+                old=OLD,
+                values=_assignments(changed, NEW_ALIAS),
+                source=source,
+                new=NEW,
+                same=_same_key(key),
+                differs=_differs(changed),
+            )
+        )
+    missing = SQL("WHERE NOT EXISTS (SELECT FROM {} AS {} WHERE {})").format(
+        table, OLD, _same_key(key)
+    )
+    steps.append(SQL("{} {}").format(insert_all(table, source, columns), missing))
+    return SQL("; ").join(steps)
+
+
+def _assignments(columns: Sequence[str], source: str) -> Composed:
+    return SQL(", ").join(
+        SQL("{} = {}").format(Identifier(name), Identifier(source, name)) for name in columns
+    )
+
+
+def _differs(columns: Sequence[str]) -> Composed:
+    return SQL("pg_catalog.record_image_ne(ROW({}), ROW({}))").format(
+        names(columns, OLD_ALIAS), names(columns, NEW_ALIAS)
     )
 
 
@@ -168,10 +228,9 @@ def mark_missing(
     )
 
 
-def _same_key(key: Sequence[str]) -> Composed:
+def _same_key(key: Sequence[str], one: str = OLD_ALIAS, other: str = NEW_ALIAS) -> Composed:
     return SQL(" AND ").join(
-        SQL("{} = {}").format(Identifier(OLD_ALIAS, name), Identifier(NEW_ALIAS, name))
-        for name in key
+        SQL("{} = {}").format(Identifier(one, name), Identifier(other, name)) for name in key
     )
 
 

@@ -92,14 +92,12 @@ class Storing:
 
     def _merge(self, place: Composable, table: Table, source: Composable, layout: Layout) -> None:
         """Write the rows of a batch over those of a table."""
-        if layout.key and table.has_key(layout.key):
-            upsert = row_statements.upsert(place, source, layout.columns, layout.key)
-            self._session.run(SQL(row_statements.JOIN_BY_KEY) + upsert)
-            return
-        if layout.key:
-            delete = row_statements.delete_matching(place, source, layout.key)
-            self._session.run(SQL(row_statements.JOIN_FREELY) + delete)
-        self._session.run(row_statements.insert_all(place, source, layout.columns))
+        has_index = bool(layout.key) and table.has_key(layout.key)
+        join = row_statements.JOIN_BY_KEY if has_index else row_statements.JOIN_FREELY
+        write = row_statements.write_over(
+            place, source, layout.columns, layout.key, has_index=has_index
+        )
+        self._session.run(SQL(join) + write)
 
     def _table_between(self, table: Table, layout: Layout) -> Composable:
         """Return a table for the rows of one batch, which no other session ever sees."""

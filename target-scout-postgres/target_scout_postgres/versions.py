@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.stream import Stream
 
 
+CUT_OFF = "no STATE follows its last record, so its tap seems to have been cut off"
 UNDECIDED = 1 << 63  # no version: whether a stream's records have one is not known yet
 
 
@@ -24,6 +25,7 @@ class Versions:
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
         self._settings = settings
         self._pipeline = pipeline
+        self._gathers_versions = settings.load_method == "upsert"
 
     def described(self, stream: Stream) -> None:
         """Take a SCHEMA: begin the stage of a stream that the clean end of the run replaces."""
@@ -143,10 +145,16 @@ class Versions:
                 self._pipeline.activate(stream, None)
             elif stream.is_replaced:
                 self._replace(stream)
-            elif stream.announced is None or stream.is_done(stream.announced):
-                self._finish_waiting(stream)
-            elif self._ended_cleanly(stream):
-                self._pipeline.activate(stream, stream.announced)
+            elif self._is_first(stream):
+                self._show(stream)
+            elif stream.announced is not None and not stream.is_done(stream.announced):
+                if self._ended_cleanly(stream):
+                    self._pipeline.activate(stream, stream.announced)
+            elif self._waits(stream):
+                logs.warning(
+                    f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}, so its "
+                    "records wait; readers go on seeing the rows of before"
+                )
             self._tell_of_keyless(stream)
 
     def _replace(self, stream: Stream) -> None:
@@ -164,32 +172,47 @@ class Versions:
         why = why or f"keyless_streams is {self._settings.keyless_streams}"
         logs.info(f"{stream.name}: {how} {stream.rows} records, as it has no key and {why}")
 
-    def _finish_waiting(self, stream: Stream) -> None:
-        """Show a first version that no ACTIVATE_VERSION came for; say that any other one waits."""
-        if not stream.is_staged or stream.pending is not None or not stream.rows:
-            return
-        if stream.active is None and self._pipeline.is_empty(stream):
-            logs.info(
-                f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}; it is "
-                "shown, as there are no earlier rows"
-            )
-            self._pipeline.activate(stream, stream.loading)
-            return
-        logs.warning(
-            f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}, so its "
-            "records wait; readers go on seeing the rows of before"
-        )
+    def _waits(self, stream: Stream) -> bool:
+        """Return whether records of this run wait for the activation of their version."""
+        return stream.is_staged and stream.pending is None and stream.rows > 0
+
+    def _is_first(self, stream: Stream) -> bool:
+        """Return whether a version waits that has no earlier rows to take the place of.
+
+        An earlier run may have gathered it, and been ended before it could show it.
+        """
+        version = stream.loading
+        if version is None or stream.active is not None or stream.pending is not None:
+            return False
+        if not self._gathers_versions or not self._pipeline.is_empty(stream):
+            return False
+        if not stream.is_begun:
+            self._turn_to_stage(stream, version)
+        return stream.rows > 0 or self._pipeline.has_staged(stream)
+
+    def _show(self, stream: Stream) -> None:
+        """Activate a first version at the clean end of a run, as that hides no other rows."""
+        shown = "it is shown, as there are no earlier rows"
+        if stream.announced is None:
+            which = f"no ACTIVATE_VERSION came for version {stream.loading}"
+            logs.info(f"{stream.name}: {which}; {shown}")
+        elif self._is_cut_off(stream):
+            logs.warning(f"{stream.name}: {CUT_OFF}; {shown}, but may lack some")
+        self._pipeline.activate(stream, stream.loading)
 
     def _ended_cleanly(self, stream: Stream) -> bool:
-        """Tell whether a stream that announced its version was read to the end.
-
-        The end of a tap that crashed looks the same, but a tap that prints STATE prints one after
-        the last record.
-        """
-        if not self._pipeline.covered or stream.last_epoch <= self._pipeline.covered:
+        """Return whether a stream that announced its version was read to the end; say if not."""
+        if not self._is_cut_off(stream):
             return True
         logs.warning(
-            f"{stream.name}: no STATE follows its last record, so its tap seems to have been cut "
-            "off; the new version was not activated, and the old rows stay"
+            f"{stream.name}: {CUT_OFF}; the new version was not activated, and the old rows stay"
         )
         return False
+
+    def _is_cut_off(self, stream: Stream) -> bool:
+        """Return whether a stream's tap seems to have been cut off.
+
+        The end of a tap that crashed looks like any other, but a tap that prints STATE prints one
+        after the last record.
+        """
+        return 0 < self._pipeline.covered < stream.last_epoch

@@ -49,19 +49,49 @@ def test_a_log_based_stream_shows_without_an_activation(target, make, query, ids
     assert ids() == [3]
 
 
+@pytest.mark.parametrize("version_on_records", [5, None])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_first_version_shows_though_no_state_follows_its_records(
+    target, make, ids, key, version_on_records
+):
+    stream = make.schema("users", {"id": "integer"}, key)
+    records = [make.record("users", {"id": n}, version_on_records) for n in (1, 2)]
+    result = target.load(
+        stream, make.state({"l": 0}), make.activate("users", 5), *records, batch_size_rows=1
+    )
+    assert ids() == [1, 2]
+    assert "WARNING" in result.log
+    assert "cut off" in result.log
+
+    later = make.record("users", {"id": 3}, version_on_records)
+    target.load(stream, make.activate("users", 5), later, make.state({"l": 1}))
+    assert ids() == [1, 2, 3]
+
+
 def test_a_first_version_does_not_take_the_place_of_rows_without_version(target, make, users, ids):
     target.load(users, make.record("users", {"id": 1}))
     target.load(users, make.record("users", {"id": 2}, 5), make.state(1))
     assert ids() == [1]
 
 
-def test_a_first_version_is_not_shown_by_a_signal(target, make, users, query):
+@pytest.mark.parametrize("announcements", [[], [5]])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_first_version_is_shown_by_no_signal_but_by_the_next_clean_end(
+    target, make, query, ids, key, announcements
+):
+    stream = make.schema("users", {"id": "integer"}, key)
+    announced = [make.activate("users", version) for version in announcements]
     running = target.start(batch_wait_limit_seconds=0.1)
-    running.send(users, make.record("users", {"id": 1}, 5), make.state(1))
+    running.send(stream, *announced, make.record("users", {"id": 1}, 5), make.state(1))
     running.next_state()
     running.signal(signal.SIGTERM)
     running.end()
     assert query("SELECT to_regclass(%s)", f"{target.schema}.users") == [(None,)]
+
+    target.load(stream, make.state(2))
+    assert ids() == [1]
+    target.load(stream, *announced, make.record("users", {"id": 2}, 5), make.state(3))
+    assert ids() == [1, 2]
 
 
 DELETED = {"_sdc_deleted_at": {"type": ["null", "string"], "format": "date-time"}}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 
 import pytest
 
@@ -145,3 +147,34 @@ def test_a_key_that_a_view_holds_goes_to_a_filled_sibling_and_stays_one_row(
     assert columns("k") == {"id": "bigint", "v": "bigint", "id__text": "text"}
     found = query("SELECT id__text, v FROM {s}.k ORDER BY 1")
     assert found == [("1", 1), ("2", 0), ("3", 1)]
+
+
+LONG = "".join(random.Random(1).choices(string.ascii_letters, k=9000))
+# Why a table cannot have the key of its stream: the rows that are there, and their key.
+WITHOUT_KEY = {
+    "rows that share a key": ([("a", 1), ("a", 2), ("b", 3)], []),
+    "a key too long for an index": ([(LONG, 1), ("a", 2), ("b", 3)], ["id"]),
+}
+
+
+@pytest.mark.parametrize("is_versioned", [False, True])
+@pytest.mark.parametrize("name", WITHOUT_KEY)
+def test_a_column_that_the_stream_does_not_fill_stays_also_without_the_key(
+    target, make, query, name, is_versioned
+):
+    rows, key = WITHOUT_KEY[name]
+    names = {"id": "string", "v": "integer"}
+    target.load(
+        make.schema("k", names | {"gone": "integer"}, key),
+        *[make.record("k", {"id": i, "v": 0, "gone": gone}) for i, gone in rows],
+    )
+    query("ALTER TABLE {s}.k ADD mine bigint")
+    query("UPDATE {s}.k SET mine = gone")
+    for version in (1, 2):
+        number = version if is_versioned else None
+        records = [make.record("k", {"id": i, "v": version}, number) for i in ("a", "b", "c")]
+        end = [make.activate("k", version)] if is_versioned else []
+        target.load(make.schema("k", names, ["id"]), *records, *end, make.state(version))
+
+    found = query("SELECT id, v, gone, mine FROM {s}.k WHERE length(id) = 1 ORDER BY 1")
+    assert found == [("a", 2, 2, 2), ("b", 2, 3, 3), ("c", 2, None, None)]

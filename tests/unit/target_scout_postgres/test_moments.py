@@ -18,6 +18,13 @@ SPELLINGS = {
     "2026-01-05T10:00Z[UTC]": TEN,  # Java
     "2026-01-05T11:00+01:00[Europe/Paris]": TEN,
     "2026-01-05T10:00:00.000+0000": TEN,
+    "2026-01-05T10:00:00+00:00+00:00": TEN,  # tap-mysql, of rows that were deleted
+    "2026-01-05T10:00:00.000000+00:00Z": TEN,  # Python, where someone adds a Z
+    "2026-01-05T10:00:00.000Z+0000": TEN,
+    "2026-01-05T10:00:00+02:00+00:00": None,
+    "2026-01-05T10:00:00+00:00+02:00": None,
+    "2026-01-05T10:00:00+02:00Z": None,
+    "2026-01-05T10:00:00ZZZ": None,
     "Mon Jan 05 10:00:00 UTC 2026": TEN,
     "Mon Jan  5 10:00:00 2026": TEN,  # C
     "Mon, 05 Jan 2026 10:00:00 GMT": TEN,  # mail, HTTP

@@ -1,0 +1,1 @@
+"""Replays the message files of other targets and compares with a model."""
