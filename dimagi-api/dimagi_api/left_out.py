@@ -1,6 +1,6 @@
-"""What a run left out: values that cannot be read, and properties that no column is for.
+"""What a run left out: values that cannot be read, properties that no column is for, and NUL.
 
-Both are counted where they are met and named once, at the end of the run: names only, never a
+All are counted where they are met and named once, at the end of the run: names only, never a
 value. One object serves the whole process, as the loggers do: a tap is a process per run.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from dimagi_api.errors import ShapeError
 
@@ -28,6 +28,7 @@ class LeftOut:
         self._lock = threading.Lock()
         self._unreadable: Counter[tuple[str, str]] = Counter()
         self._unknown: Counter[tuple[str, str]] = Counter()
+        self._characters: Counter[tuple[str, str]] = Counter()
 
     def value(self, stream: str, column: str) -> None:
         """Count a value that cannot be read as its column's type and becomes null.
@@ -48,18 +49,25 @@ class LeftOut:
         with self._lock:
             self._unknown.update((stream, name) for name in names)
 
+    def characters(self, stream: str, counts: Mapping[str, int]) -> None:
+        """Count the NUL characters that were removed from properties."""
+        with self._lock:
+            self._characters.update({(stream, name): count for name, count in counts.items()})
+
     def begin(self, *, is_strict: bool) -> None:
         """Begin a run."""
         self.is_strict = is_strict
         with self._lock:
             self._unreadable.clear()
             self._unknown.clear()
+            self._characters.clear()
 
     def lines(self) -> Iterator[str]:
         """Yield what to tell at the end of a run, a line per stream and kind."""
         with self._lock:
             yield from _told(self._unreadable, "values that could not be read are null")
             yield from _told(self._unknown, "properties that have no column were left out")
+            yield from _told(self._characters, "NUL characters were removed")
 
     def tell(self) -> None:
         """Log what was left out."""

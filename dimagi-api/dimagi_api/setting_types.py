@@ -90,4 +90,12 @@ REQUESTING = (
         " it is null, counted, and named at the end of the run.",
         default=False,
     ),
+    th.Property(
+        "strip_nul",
+        th.BooleanType,
+        title="Strip NUL",
+        description="Remove NUL characters from values and names of properties, for targets that"
+        " cannot hold them; they are counted and named at the end of the run.",
+        default=False,
+    ),
 )

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from dimagi_api.errors import ApiError
 from dimagi_api.messages import ENCODER, AnyRecord, Record, RecordLines, as_dict
+from dimagi_api.nul import without_nul
 from dimagi_api.timestamps import spell
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class ApiStream(Stream):
         self.primary_keys = self._with_domain(self.key)
         self._wanted: frozenset[str] | None = None
         self._lines: RecordLines | None = None
+        self._strips_nul = bool(self.config.get("strip_nul"))
 
     @property
     @override
@@ -112,6 +114,10 @@ class ApiStream(Stream):
 
     def lines(self, records: Iterable[AnyRecord]) -> Iterator[bytes | bytearray]:
         """Return the lines of records, in pieces."""
+        for piece in self._written(records):
+            yield without_nul(piece, self.name, self.primary_keys) if self._strips_nul else piece
+
+    def _written(self, records: Iterable[AnyRecord]) -> Iterator[bytes | bytearray]:
         if self._lines is not None:
             yield from self._lines.of(records)
             return

@@ -8,7 +8,7 @@
   - OwnershipError ......... nobody: the dataset schema belongs to another owner, and stays theirs
   - CredentialMissingError . the owner of the dataset, by connecting an account (exit 77)
   - RunError ............... sorted again by what happens next
-    - CredentialRefusedError  the owner of the login, by connecting again (exit 77)
+    - CredentialRefusedError  the owner of the login, who must reconnect (exit 77)
     - RunPausedError ........ time: run again after the moment it names (exit 75)
     - DataRefusedError ...... whoever can change the data or its shape (exit 65)
     - RunFailedError ........ nobody yet: the next run goes on where this one stopped
@@ -18,6 +18,11 @@
 from __future__ import annotations
 
 from typing import ClassVar, Self
+
+CONNECT = "scout credentials connect"
+RECONNECT = f"A person must reconnect: {CONNECT}"
+"""How every message of exit code 77 says what to do; the source and its owner follow."""
+FIRST_CONNECT = f"A person must connect one (as to reconnect): {CONNECT}"
 
 
 class ControlError(Exception):

@@ -65,7 +65,7 @@ def app_records(rows: Iterable[AppRow], domain: str) -> Iterator[Record]:
             "id": row.id,
             "domain": domain,
             "name": text(row.name),
-            "version": integer(row.version, ("applications", "version")),
+            "app_version": integer(row.version, ("applications", "app_version")),
             "is_released": flag(row.is_released, ("applications", "is_released")),
             "built_on": moment(row.built_on, ("applications", "built_on")),
             "build_comment": text(row.build_comment),

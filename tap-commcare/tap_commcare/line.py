@@ -1,4 +1,4 @@
-"""What stands in line while a list is read ahead: pages, windows still to be cut, and the end.
+"""What stands in line while a list is read ahead: pages, windows still to be cut, and the budget.
 
 No threads are started here, and no order is decided: that is the reader's part.
 """
@@ -6,7 +6,7 @@ No threads are started here, and no order is decided: that is the reader's part.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,13 @@ from tap_commcare.windows import Cutter, Window
 
 Seen = frozenset[tuple[str, int]]
 
-MOST_SEARCHES = 8
+MOST_EXTRA = 0.05  # of the requests that reading one page after the other takes
+ROUNDING = 1.0  # the last page of either read is full or not
+FIRST_COST = 0.2
+# What is kept for a window under way, which may turn out nearly empty or a little too full.
+RISK = 2.0  # times what windows have cost so far
+MOST_RISK = 0.5
+LEARNED_FROM = 4
 
 
 @dataclass
@@ -34,8 +40,8 @@ class Request:
     """Whether what comes behind this page stands in line already."""
     left: int | None = None
     """How many rows of the window come from this page on, if known."""
-    quiet_after: int | None = None
-    """A stamp behind which there were no rows: a hint where they end."""
+    is_settled: bool = False
+    """Whether rows are known to lie behind its window, so that none can move into it."""
     visited: set[int] = field(default_factory=set)
     """The pages of this window that were asked for: a circle of links would never end."""
 
@@ -57,8 +63,18 @@ class Request:
             rows = page.total if page.total is not None else len(page.rows)
             self.cutter.learn(self.window, rows)
 
+    def without_end(self, page: TimedPage) -> TimedPage:
+        """Return a page that leads on only to rows that are known to exist.
+
+        A full page has a link, also when it is the last. Rows leave a window with an end, and none
+        comes into it; behind an open one may stand what was edited meanwhile.
+        """
+        left = self.left if page.total is None else page.total
+        is_last = left is not None and left <= len(page.rows)
+        return replace(page, more=None) if is_last and not self.window.is_open else page
+
     def holds(self, page: TimedPage) -> bool:
-        """Tell whether the server kept to the end of the window."""
+        """Return whether the server kept to the end of the window."""
         until = self.window.until
         return self.cutter is None or until is None or max(page.stamps, default=until) <= until
 
@@ -84,46 +100,43 @@ class Cut:
 
     cutter: Cutter
     seen: Seen = frozenset()
-    windows: Iterator[Window] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.windows = iter(self.cutter)
-
-    def next_request(self) -> Request | None:
-        """Return the request for the next window, or None after the last."""
-        window = next(self.windows, None)
-        if window is None:
-            return None
+    def next_request(self, *, may_cut: bool) -> tuple[Request | None, bool]:
+        """Return the request that comes next, if any, and whether others may follow it."""
+        window = self.cutter.next_window(may_cut=may_cut)
         seen, self.seen = self.seen, frozenset()
-        return Request(window, seen=seen, cutter=self.cutter)
+        if window is not None:
+            return Request(window, seen=seen, cutter=self.cutter), True
+        if self.cutter.end is None:
+            return Request(Window(self.cutter.at, None), seen=seen), False
+        return None, False
 
 
 @dataclass
-class EndSearch:
-    """Looks for a stamp that has rows after it, but hardly more than a page.
+class Budget:
+    """How many requests more than one after the other a read may cost, in parts of a page.
 
-    Args:
-        low: A stamp that has rows after it.
-        rows: How many.
-        high: A stamp that has none.
+    Sources count requests, not rows. A window wastes what its last page has room for.
     """
 
-    low: int
-    rows: int
-    high: int
-    tries: int = MOST_SEARCHES
-    was_empty: bool = True
-    place: int = 0
-    future: Future[TimedPage] | None = None
+    allowed: float | None = None
+    spent: float = 0.0
+    _of_a_window: float = FIRST_COST
 
-    def next_place(self, page_size: int) -> int | None:
-        """Return where to look next, or None if that is not worth a request."""
-        if self.tries == 0 or self.rows <= page_size or self.high - self.low < 2:
-            return None
-        self.tries -= 1
-        share = 0.5 if self.was_empty else 1 - 0.5 * page_size / self.rows
-        self.place = self.low + max(round((self.high - self.low) * share), 1)
-        return self.place
+    def begin(self, rows: int, page_size: int) -> None:
+        """Begin with what the first page says of the rows that there are."""
+        if self.allowed is None:
+            self.allowed = math.floor(MOST_EXTRA * rows / page_size) - ROUNDING
+
+    def spend(self, part: float) -> None:
+        """Note what a window has wasted."""
+        self.spent += part
+        self._of_a_window += (part - self._of_a_window) / LEARNED_FROM
+
+    def allows(self, under_way: int) -> bool:
+        """Return whether one more window can be afforded, beside those under way."""
+        kept = under_way * min(RISK * self._of_a_window, MOST_RISK)
+        return self.spent + kept + self._of_a_window <= (self.allowed or 0.0)
 
 
 def seen_in(page: TimedPage) -> Seen:

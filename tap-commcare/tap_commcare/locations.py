@@ -55,7 +55,9 @@ class LocationsSource:
     def _page(self, version: str, inner: Position | None, limit: int | None) -> ListPage:
         is_first = version == FIRST
         is_filtered = self.since is not None and version != SECOND_UNFILTERED
-        params = [("last_modified__gte", str(self.since))] if is_filtered else []
+        # Releases spell the filter of v2 in two ways, and ignore the other.
+        names = ("last_modified__gte",) if is_first else ("last_modified.gte", "last_modified__gte")
+        params = [(name, str(self.since)) for name in names] if is_filtered else []
         if version not in self._endpoints:
             resource = "location/v1" if is_first else "location/v2"
             self._endpoints[version] = self._endpoint(resource, params)

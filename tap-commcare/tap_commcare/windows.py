@@ -8,16 +8,18 @@ next ones wider, a full one makes them narrower.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_GROWTH = 8.0
 FEWEST_PAGES = 2
 # The height of the normal curve: where it is as low as what a deviation costs, more room is wasted.
 PEAK = 0.4
-# Where guesses differ less than this, they are spread evenly instead.
-LEAST_SPREAD = 2.0
-CAREFUL = 0.75
+# How many deviations from what was expected are more than chance, and what earlier windows weigh.
+SURPRISE = 4.0
+MEMORY = 0.75
+LEARNED_FROM = 4
+DEVIATION_OF_MEAN = 1.25  # of what comes by chance: the deviation as a multiple of the mean one
 
 
 @dataclass(frozen=True)
@@ -56,55 +58,89 @@ class Sizes:
         pages = max(round(rows / self.page_size / self.width), FEWEST_PAGES)
         return min(pages, self.most_pages) * self.page_size
 
-    def target(self, rows: float) -> float:
+    def target(self, rows: float, noise: float = 1.0) -> float:
         """Return how many rows a window should hold, when so many are left.
 
-        What comes by chance varies by the root of its number. A row too much costs a request, room
-        for it costs a part of one: some deviations are kept free.
+        What comes by chance varies by the root of its number, other rows by a part or a multiple of
+        it: ``noise``. A row too much costs a request, room for it costs a part of one: some
+        deviations are kept free.
         """
         full = self.full(rows)
-        deviation = math.sqrt(full)
+        deviation = max(noise * math.sqrt(full), 1.0)
         share = deviation / self.page_size
         deviations = math.sqrt(2 * math.log(PEAK / share)) if share < PEAK else 0.0
         return max(full - deviations * deviation, full / 2, 1.0)
 
 
 class Cutter:
-    """Cuts a range of time into windows, one at a time.
+    """Cuts what lies behind a stamp into windows, one at a time.
 
     Args:
         after: The range begins behind this stamp.
-        end: Where it ends.
+        end: Where it ends; None if that is not known. Then the last rows are left, and found by a
+            request without an end.
         rows: How many rows it holds, as the server says.
-        rows_later: How many rows come after it.
         gap: The time between two rows at its beginning, if known.
+        outer: What cut the window that this range is the rest of.
+        now: A stamp that hardly a row lies behind, whether or not there is an end.
     """
 
     def __init__(
-        self, after: int, end: int, rows: int, rows_later: int, sizes: Sizes, gap: float = 0.0
+        self,
+        after: int,
+        end: int | None,
+        rows: int,
+        sizes: Sizes,
+        gap: float = 0.0,
+        outer: Cutter | None = None,
+        now: int | None = None,
     ) -> None:
-        self._at = after
-        self._end = end
+        self.at = after
+        self.end = end
         self._sizes = sizes
         self._rows_left = float(rows)
-        self._rows_later = rows_later
+        self._rows_behind = rows
         self._on_their_way: dict[Window, float] = {}
         self._latest = after
-        everywhere = (end - after) / max(rows, 1)
+        everywhere = gap if end is None else (end - after) / max(rows, 1)
         self._gap = min(gap or everywhere, everywhere)
+        self._known_rows = float(sizes.page_size)
+        self._known_time = self._gap * sizes.page_size
+        self._outer = outer
+        self._now = end if now is None else now
+        self._is_lost = False
+        self._noise = 1.0
 
-    def __iter__(self) -> Iterator[Window]:
-        """Yield windows until the end; what should be the last takes all that is left."""
-        while self._at < self._end:
-            left = self._rows_left - sum(self._on_their_way.values())
-            target = self._sizes.target(left + self._rows_later)
-            until = self._at + max(round(self._gap * target), 1)
-            is_last = left <= self._sizes.full(left + self._rows_later) + self._sizes.page_size / 2
-            until = self._end if is_last else min(until, self._end)
-            window = Window(self._at, until)
-            self._on_their_way[window] = target
-            yield window
-            self._at = until
+    def next_window(self, *, may_cut: bool) -> Window | None:
+        """Return the next window, or None when what is left is not to be cut.
+
+        With an end, the last window takes all that is left.
+        """
+        left = self._rows_left - sum(self._on_their_way.values())
+        if self.end is None:
+            spare = left - self._sizes.page_size
+            if not may_cut or self._is_lost or spare < self._sizes.page_size:
+                return None
+            if self._now is not None and self.at >= self._now:
+                return None
+            rows = min(left, spare * self._sizes.width)
+            return self._window(self._sizes.target(rows, self._noise))
+        if self.at >= self.end:
+            return None
+        is_last = left <= self._sizes.full(left) + self._sizes.page_size / 2
+        return self._window(
+            left if is_last or not may_cut else self._sizes.target(left, self._noise),
+            is_last=is_last or not may_cut,
+        )
+
+    def _window(self, target: float, *, is_last: bool = False) -> Window:
+        until = self.at + max(round(self._gap * target), 1)
+        if self._now is not None:
+            until = self._now if is_last else min(until, self._now)
+        window = Window(self.at, until)
+        self._on_their_way[window] = target
+        self.at = until
+        return window
 
     def learn(self, window: Window, rows: int) -> None:
         """Note how many rows a window turned out to hold."""
@@ -113,37 +149,29 @@ class Cutter:
         if window.after is None or window.until is None or window.until <= self._latest:
             return
         self._latest = window.until
-        growth = MOST_GROWTH if rows == 0 else min(target / rows, MOST_GROWTH)
-        self._gap = (window.until - window.after) * growth / max(target, 1.0)
+        # Where nothing is found, more windows would find nothing: a request without an end does.
+        self._is_lost = rows == 0
+        seconds = float(window.until - window.after)
+        off = abs(rows - target) / math.sqrt(max(target, 1.0))
+        self._noise += (min(DEVIATION_OF_MEAN * off, 1.0) - self._noise) / LEARNED_FROM
+        if off > SURPRISE:
+            # Rows come otherwise than before: what was known of them is of no use.
+            self._known_time, self._known_rows = seconds, max(float(rows), target / MOST_GROWTH)
+        else:
+            self._known_time = self._known_time * MEMORY + seconds
+            self._known_rows = self._known_rows * MEMORY + rows
+        self._gap = self._known_time / max(self._known_rows, 1.0)
 
+    def settle(self, rows: int) -> None:
+        """Note the rows of the next window in order."""
+        self._rows_behind -= rows
 
-def guesses(stamps: Sequence[int], end: int, rows: int, page_size: int, count: int) -> list[int]:
-    """Return stamps of which one may lie less than a page before the last row.
-
-    Rows may come as densely as they did at the end of a page, or spread until ``end``: guesses
-    lie between these two, closer together where they are closer to the page.
-
-    Args:
-        stamps: Those of the page, in order.
-        end: After which no row is expected.
-        rows: How many rows come after the page.
-        page_size: How many rows fit into one page.
-        count: How many guesses are wanted.
-    """
-    first = stamps[-1]
-    share = max(rows - page_size / 2, 1.0) / max(rows, 1)
-    far = (end - first) * share
-    near = min(max(gap_of(stamps) * rows * share, 1.0), far)
-    if near <= 0:
-        return []
-    if far / near < LEAST_SPREAD:
-        places = [near * step / (count - 1) for step in range(1, count - 1)] + [near, far]
-    else:
-        # One guess is careful: rows after it are worth more than a place that comes close.
-        steps = max(count - 2, 1)
-        ratio = far / near
-        places = [CAREFUL * near, *(near * ratio ** (step / steps) for step in range(steps + 1))]
-    return sorted({first + round(place) for place in places if 0 < round(place) < end - first})
+    @property
+    def behind(self) -> float:
+        """How many rows lie behind the windows that are settled."""
+        if self._outer is not None:
+            return self._rows_behind + self._outer.behind
+        return self._rows_behind if self.end is None else math.inf
 
 
 def gap_of(stamps: Sequence[int]) -> float:

@@ -66,3 +66,23 @@ def test_every_decision_has_its_five_headings_and_its_own_number():
 
     assert len(set(numbers)) == len(numbers) > 0
     assert incomplete == []
+
+
+def test_every_refusal_of_a_login_says_reconnect_and_the_command():
+    """Exit code 77, in the taps and in control: one wording, whatever refused it."""
+    texts = {
+        path: path.read_text()
+        for program in ("scout_control", "dimagi-api", "tap-commcare", "tap-commcare-connect")
+        for path in (ROOT / program).rglob("*.py")
+    }
+    made = [
+        text[found.end() : found.end() + 300]
+        for text in texts.values()
+        for found in re.finditer(r"CredentialRefusedError\(\n", text)
+    ]
+
+    assert not [
+        path for path, text in texts.items() if re.search(r'(?<!")"[^"\n]*[Cc]onnect again', text)
+    ]
+    assert len(made) >= 3
+    assert all("{RECONNECT}" in each for each in made)

@@ -6,6 +6,7 @@
 
 {#- One number of a GPS text (latitude, longitude, altitude, accuracy from 0); null when it is none. -#}
 {% macro gps_part(text, number) -%}
+    {%- set text = "btrim(" ~ text ~ ")" -%}
     case
         when {{ text }} ~ '^[+-]?[0-9]{1,3}([.][0-9]*)?([eE][+-]?[0-9]{1,2})? [+-]?[0-9]{1,3}([.][0-9]*)?([eE][+-]?[0-9]{1,2})?( [+-]?[0-9]{1,9}([.][0-9]*)?([eE][+-]?[0-9]{1,2})?)*$'
             then nullif(split_part({{ text }}, ' ', {{ number + 1 }}), '')::double precision

@@ -7,6 +7,7 @@ from typing import Any
 
 from commcare_sandbox.connect import guard, pages
 from commcare_sandbox.connect.context import Request
+from commcare_sandbox.connect.estate import apps
 from commcare_sandbox.connect.switches import ids
 from commcare_sandbox.wire import JSON_TYPE, Answer, RefusalError
 
@@ -86,28 +87,19 @@ def app_structure(request: Request) -> Answer:
     if wanted not in {"learn", "deliver", "both"}:
         text = "Invalid app_type. Must be one of: learn, deliver, both"
         raise RefusalError(400, {"error": text})
-    found = _detail(request, number)
+    if number in ids(request.switches.connect_no_hq_key):
+        raise RefusalError(404, {"error": "No HQ API key is configured for this opportunity"})
+    if request.switches.connect_hq_down:
+        raise RefusalError(502, {"error": "Failed to fetch the application from CommCare HQ"})
+    found, estate = _detail(request, number), request.connect.estate
     return Answer(
         {
-            name: _application(found[name]) if wanted in {kind, "both"} else None
+            name: None
+            if wanted not in {kind, "both"} or found[name] is None
+            else apps.application(found[name], kind, estate.sizes.visit_bytes)
             for name, kind in (("learn_app", "learn"), ("deliver_app", "deliver"))
         }
     )
-
-
-def _application(app: dict[str, Any] | None) -> dict[str, Any] | None:
-    if app is None:
-        return None
-    question = {"label": "MUAC (cm)", "tag": "input", "value": "/data/child/muac_cm"}
-    form = {"xmlns": "http://openrosa.org/formdesigner/67D08BE6", "name": {"en": "Visit"}}
-    module = {"name": {"en": "Delivery"}, "case_type": "child"}
-    return {
-        "id": app["cc_app_id"],
-        "name": app["name"],
-        "version": 53,
-        "modules": [module | {"forms": [form | {"questions": [question]}]}],
-        "versions": [],
-    }
 
 
 def llo_entities(request: Request) -> Answer:

@@ -37,6 +37,12 @@ class ConnectSwitches:
     connect_keep_pages: bool = switch(
         default=False, text="Pages are kept until a row changes, to measure clients by."
     )
+    connect_no_hq_key: str = switch(
+        "", "Opportunities without a key of HQ: their app_structure answers 404."
+    )
+    connect_hq_down: bool = switch(
+        default=False, text="HQ fails behind Connect: app_structure answers 502."
+    )
     connect_llo: bool = switch(default=True, text="The user may read llo_entity.")
     connect_page_cap: int = switch(5000, "The largest page_size that is granted.")
     connect_token_seconds: int = switch(1_209_600, "Life of an access token issued from now on.")

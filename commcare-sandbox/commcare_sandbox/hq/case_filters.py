@@ -18,6 +18,7 @@ Test = Callable[[Case], bool]
 _WINDOWS = ("indexed_on", "server_last_modified", "last_modified")
 _TESTED_DATES = ("date_opened", "date_closed")
 _NO_FILTERS = ("limit", "fields", "exclude")
+FALSE = frozenset({"f", "false", "n", "no", "0"})
 
 
 def case_query(context: Context, params: Pairs) -> Query[Case]:
@@ -40,7 +41,7 @@ def _add(filters: Filters[Case], name: str, values: list[str]) -> None:
     if name == "case_type":
         of_type(filters, set(values))
     elif name == "closed":
-        flags = _flags(name, values)
+        flags = _flags(values)
         filters.kind(lambda at: is_closed(at) in flags, lambda case: case.closed in flags)
     elif field in _WINDOWS and rest:
         for value in values:
@@ -91,16 +92,13 @@ def _within(case: Case, window: Window) -> bool:
     return text is not None and window.low <= moments.read(text) // 1000 <= window.high
 
 
-def _flags(name: str, values: list[str]) -> list[bool]:
-    known = {"true": True, "false": False}
-    for value in values:
-        if value.lower() not in known:
-            raise bad_request(f"'{value}' is not a valid value for '{name}'")
-    return [known[value.lower()] for value in values]
+def _flags(values: list[str]) -> list[bool]:
+    """Read yes and no: any text is taken, and what is none of FALSE means yes."""
+    return [value.lower() not in FALSE for value in values]
 
 
 def _include_deprecated(values: list[str]) -> Test:
-    flags = _flags("include_deprecated", values)
+    flags = _flags(values)
     return lambda case: True in flags or not case.is_deprecated
 
 

@@ -116,7 +116,7 @@ def shower(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
         for way in ("fields", "exclude")
     }
     if chosen["fields"] and chosen["exclude"]:
-        raise bad_request("You cannot use both 'fields' and 'exclude'.")
+        raise bad_request("You cannot specify both 'fields' and 'exclude'")
     wanted, unwanted = _paths(params, "fields"), _paths(params, "exclude")
     if chosen["fields"]:
         return lambda case: _kept(shown_v2(case, domain), wanted)
@@ -175,27 +175,29 @@ def case_detail(context: Context) -> Answer:
 
 
 def case_by_external_id(context: Context) -> Answer:
-    """Answer the case with an external id."""
+    """Answer the case with an external id, if it is the only one."""
     wanted = context.call.captured["id"]
-    case = _by_external_id(context, wanted)
-    if case is None:
+    found = _by_external_id(context, wanted)
+    if not found:
         raise RefusalError(404, {"error": f"Case '{wanted}' not found"})
-    return Answer(shower(context, context.call.params)(case))
+    if len(found) > 1:
+        raise bad_request(f"Multiple cases found with external_id '{wanted}'")
+    return Answer(shower(context, context.call.params)(found[0]))
 
 
 def bulk_fetch(context: Context) -> Answer:
     """Answer the cases whose ids, or external ids, are in the body; in that order."""
     try:
-        body = msgspec.json.decode(context.call.body or b"null")
+        body = msgspec.json.decode(context.call.body)
     except msgspec.DecodeError:
-        body = None
+        raise bad_request("Payload must be valid JSON") from None
     if not isinstance(body, dict):
         raise bad_request("Payload must be a single JSON object")
     asked = [body.get("case_ids") or [], body.get("external_ids") or []]
     if not all(isinstance(ids, list) for ids in asked):
         raise bad_request("'case_ids' and 'external_ids' must be lists")
     if not any(asked):
-        raise bad_request("Must specify 'case_ids' or 'external_ids'")
+        raise bad_request("Payload must include 'case_ids' or 'external_ids' fields")
     if sum(map(len, asked)) > MOST:
         raise bad_request(f"You cannot request more than {MOST} cases per request.")
     return _several(context, asked[0], asked[1])
@@ -211,7 +213,7 @@ def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> 
         if name == "case_id":
             case = context.space.cases.get(wanted)
         else:
-            case = _by_external_id(context, wanted)
+            case = next(iter(_by_external_id(context, wanted)), None)
         if case is None or not may_see(context, case):
             missing += 1
             found.append({name: wanted, "error": "not found"})
@@ -221,10 +223,10 @@ def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> 
     return Answer(answer | {"cases": found})
 
 
-def _by_external_id(context: Context, wanted: str) -> Case | None:
+def _by_external_id(context: Context, wanted: str) -> list[Case]:
+    """Return the first cases with an external id, two at most."""
     query = case_query(context, [("external_id", wanted)])
-    found = context.space.cases.following(query, (-FOREVER, ""), 1)
-    return found[0] if found else None
+    return context.space.cases.following(query, (-FOREVER, ""), 2)
 
 
 def may_see(context: Context, case: Case) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+
+from dateutil import parser
 
 from commcare_sandbox.hq.programme.collection import FOREVER, Window
 from commcare_sandbox.hq.programme.moments import micros
@@ -16,6 +19,7 @@ _V1 = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"), "%Y-%m-%dT%H:%MZ"),
 )
 DAY_MS = 86_400_000
+_read: Callable[[str], datetime] = parser.parse
 
 
 def v1_millisecond(text: str) -> int:
@@ -49,10 +53,19 @@ def _span(text: str) -> tuple[int, int]:
             day = date.fromisoformat(text)
             start = micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) // 1000
             return start, start + DAY_MS - 1
-        moment = micros(datetime.fromisoformat(text)) // 1000
+        moment = micros(_moment(text)) // 1000
     except (ValueError, OverflowError):
         raise bad_request(f"Cannot parse datetime '{text}'") from None
     return moment, moment
+
+
+def _moment(text: str) -> datetime:
+    """Read a moment in any spelling that HQ's own reader knows, such as March 5 2024."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = _read(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def joined(windows: list[Window]) -> tuple[Window, ...]:

@@ -32,7 +32,7 @@ def user_detail(context: Context) -> Answer:
     """Answer one mobile worker, active or not."""
     people = context.space.people
     everybody = [*people.workers(archived=False), *people.workers(archived=True)]
-    return Answer(_user(context, _chosen(context, everybody, "id")))
+    return Answer(_user(context, _person(context, everybody)))
 
 
 def _user(context: Context, worker: Facts) -> Facts:
@@ -58,7 +58,7 @@ def web_user_list(context: Context) -> Answer:
 
 def web_user_detail(context: Context) -> Answer:
     """Answer one web user."""
-    user = _chosen(context, context.space.people.web_users(), "id")
+    user = _person(context, context.space.people.web_users())
     return Answer(_web_user(context, user) | {"tableau_groups": []})
 
 
@@ -78,6 +78,15 @@ def group_detail(context: Context) -> Answer:
 
 def _group(context: Context, group: Facts) -> Facts:
     return group | {"resource_uri": context.address("group", group["id"])}
+
+
+def _person(context: Context, found: list[Facts]) -> Facts:
+    """Return the user that was asked for; an unknown one is a bad request, not missing."""
+    try:
+        return _chosen(context, found, "id")
+    except RefusalError:
+        wanted = context.call.captured["id"]
+        raise bad_request(f"User with id '{wanted}' does not exist") from None
 
 
 def _chosen(context: Context, found: list[Facts], key: str) -> Facts:
@@ -128,15 +137,32 @@ def _location(context: Context, place: Facts) -> Facts:
 
 def location_list_v2(context: Context) -> Answer:
     """Answer the locations as version 2 shows them."""
-    found = _filtered(
-        context, context.space.people.places(), ("last_modified", "name", "site_code")
-    )
+    found = _of_v2(context, context.space.people.places())
     order = context.call.get("order_by") or ""
     if order.removeprefix("-") not in ("", "last_modified"):
         raise bad_request(f"No matching '{order.removeprefix('-')}' field for ordering on.")
     if order:
         found = sorted(found, key=_modified, reverse=order.startswith("-"))
     return listed(context, [_location_v2(context, place) for place in found], most=5000)
+
+
+def _of_v2(context: Context, places: list[Facts]) -> list[Facts]:
+    """Return the places that version 2's own filters leave; other parameters are ignored."""
+    for name, value in context.call.params:
+        field, _, comparison = name.replace("__", ".", 1).partition(".")
+        if field in ("last_modified", "name", "site_code"):
+            if (comparison or "exact") not in _COMPARISONS:
+                raise bad_request(f"'{comparison}' is not a valid type of date range.")
+            places = [each for each in places if _fits(each[field], field, comparison, value)]
+        elif name in _PLACED:
+            places = [each for each in places if _PLACED[name](each) == value]
+    return places
+
+
+_PLACED: dict[str, Callable[[Facts], str]] = {
+    "location_type_code": lambda place: LEVELS[place["level"]][1],
+    "parent_location_id": lambda place: place["above"] or "",
+}
 
 
 def _location_v2(context: Context, place: Facts) -> Facts:

@@ -63,8 +63,8 @@ def _add(filters: Filters[Form], name: str, value: str) -> None:
         filters.window(bound)
     elif name == "xmlns":
         filters.kind(
-            lambda at: KINDS[at % len(KINDS)].xmlns.lower() == wanted,
-            lambda form: str(form["form"].get("@xmlns", "")).lower() == wanted,
+            lambda at: KINDS[at % len(KINDS)].xmlns == value,
+            lambda form: str(form["form"].get("@xmlns", "")) == value,
         )
     elif name == "app_id":
         filters.kind(

@@ -20,6 +20,8 @@ _CUT_OFF = (
     "To re-enable, please contact support."
 )
 _NO_PLAN = "Your current subscription does not have access to this feature"
+FORBIDDEN = b"<!doctype html>\n<html><head><title>403 Forbidden</title></head></html>"
+"""What views that are not tastypie's show a member without the permission."""
 _MALFORMED = "Bad HTTP_AUTHORIZATION header. Expected 'ApiKey username:api_key'"
 
 
@@ -76,12 +78,13 @@ def permit(call: Call, hq: HQ, rule: Rule) -> None:
         raise RefusalError(401, {"error": _NO_PLAN})
     if switches.cut_off:
         raise RefusalError(401, {"error": _CUT_OFF})
+    forbidden = RefusalError(403, b"" if rule.tastypie else FORBIDDEN)
     lacking = {each.strip() for each in switches.missing_permission.split(",")}
     needed = {rule.permission, "access_api"}
     if needed & lacking or (rule.needs_locations and switches.no_locations):
-        raise RefusalError(403)
+        raise forbidden
     if switches.location_restricted and not rule.sees_subset:
-        raise RefusalError(403)
+        raise forbidden
 
 
 def slow_down(call: Call, hq: HQ, rule: Rule) -> None:

@@ -6,7 +6,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from commcare_sandbox.hq import case_v1, case_v2, consent, directory, form_v1, oauth, small, tables
+from commcare_sandbox.hq import (
+    attachments,
+    case_v1,
+    case_v2,
+    consent,
+    directory,
+    events,
+    exports,
+    form_v1,
+    oauth,
+    small,
+    tables,
+)
 from commcare_sandbox.hq.context import HQ, Context
 from commcare_sandbox.hq.guard import Rule, authenticate, count, permit, slow_down
 from commcare_sandbox.wire import Answer, Call, RefusalError
@@ -64,6 +76,25 @@ RESOURCES = (
     Resource("simplereportconfiguration", V1, Rule(), tables.report_list),
     Resource("configurablereportdata", V1, Rule("view_reports"), detail=tables.report_data),
     Resource("ucr", V1, _SOURCES, tables.source_data),
+    Resource("ucr_data_source", V1, Rule("edit_ucrs"), tables.source_list, tables.source_detail),
+    Resource("messaging-event", V1, _SOURCES, events.event_list, events.event_detail),
+    Resource(
+        "det_export_instance",
+        ("v1",),
+        Rule("view_reports"),
+        exports.export_list,
+        exports.export_detail,
+    ),
+)
+
+
+_FILES = Rule("edit_data", tastypie=False, throttled=False)
+FILES = (
+    ("/a/{domain}/api/form_attachment/v1/{form}/{name}", attachments.form_attachment),
+    ("/a/{domain}/api/form/attachment/{form}/{name}", attachments.form_attachment),
+    ("/a/{domain}/api/case_attachment/v1/{case}/{name}", attachments.case_attachment),
+    ("/a/{domain}/api/case/attachment/{case}/{name}", attachments.case_attachment),
+    ("/a/{domain}/data/export/custom/{kind}/{id}/det_config.xlsx", exports.export_workbook),
 )
 
 
@@ -105,6 +136,8 @@ def _routes() -> list[Route]:
                 routes.append(_route(home, resource.rule, resource.listing))
             if resource.detail:
                 routes.append(_route(f"{home}{{id}}/", resource.rule, resource.detail))
+    for path, handler in FILES:
+        routes.append(_route(path, _FILES, handler))
     for name, rule, handler in (
         ("identity", _ANYONE, small.identity),
         ("user_domains", _MEMBER, small.user_domains),

@@ -23,14 +23,14 @@ def user_domains(context: Context) -> Answer:
     hidden = context.hq.switches.hidden_domains.split(",")
     if context.call.get("feature_flag"):
         raise RefusalError(400, {"error": f"{context.call.get('feature_flag')!r} is not a flag"})
-    return listed(
-        context,
-        [
-            {"domain_name": name, "project_name": name.replace("-", " ").title()}
-            for name in context.hq.domains
-            if name not in hidden
-        ],
-    )
+    found = [
+        {"domain_name": name, "project_name": name.replace("-", " ").title()}
+        for name in context.hq.domains
+        if name not in hidden
+    ]
+    if context.hq.switches.old_user_domains:
+        return listed(context, found)
+    return whole(found, {"total_count": len(found)})
 
 
 def application_list(_context: Context) -> Answer:

@@ -60,6 +60,9 @@ class HQSwitches:
     two_factor: bool = switch(
         default=False, text="Basic and Digest need a one-time password (401 with a body)."
     )
+    old_user_domains: bool = switch(
+        default=False, text="user_domains comes in pages of 20, as in older releases."
+    )
     hidden_domains: str = switch("", "Domains that user_domains does not list.")
     access_token_seconds: int = switch(900, "Life of an access token issued from now on.")
     redirect_uris: str = switch(

@@ -109,6 +109,17 @@ def _column(slug: str) -> Row:
 # ---------------------------------------------------------------------- data sources
 
 
+def source_list(context: Context) -> Answer:
+    """Answer the definitions of the data sources in one page."""
+    sources = context.space.tables.sources()
+    return whole(sources, {"total_count": len(sources)})
+
+
+def source_detail(context: Context) -> Answer:
+    """Answer the definition of one data source."""
+    return _chosen(context, context.space.tables.sources())
+
+
 def source_data(context: Context) -> Answer:
     """Answer rows of a data source; a cursor says after which row."""
     tables, source_id = context.space.tables, context.call.get("data_source_id")
@@ -127,7 +138,7 @@ def source_data(context: Context) -> Answer:
     ):  # the page may end inside a document, and the cursor skips the rest of it, as HQ's does
         last = {"last_doc_id": part[-1]["doc_id"], "last_inserted_at": part[-1]["inserted_at"]}
         cursor = base64.b64encode(urlencode(last).encode()).decode()
-        kept = {"data_source_id": source_id} | ({} if asked is None else {"limit": asked})
+        kept = {"data_source_id": source_id, "limit": limit if asked is None else asked}
         is_old = context.hq.switches.next_style == "bare"  # releases before 2025 named no source
         query = {"cursor": cursor} if is_old else kept | {"cursor": cursor}
         following = context.link(urlencode(query), "absolute")

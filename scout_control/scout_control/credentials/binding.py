@@ -11,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.credentials.encryption import MOVED, Context
-from scout_control.errors import ControlError, CredentialRefusedError, SettingsError
+from scout_control.errors import RECONNECT, ControlError, CredentialRefusedError, SettingsError
 from scout_control.rules.addresses import BASE_URL, bound
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def address_of(source: Row, source_type: SourceType) -> dict[str, str]:
 def of_credential(found: Row, source: Row, source_type: SourceType) -> Context:
     """Return what the login of an owner is for."""
     kind, owner = ("user", found.user_id) if found.user_id else ("project", found.project_id)
-    how = f"scout credentials connect {quote(source.name)} --{kind} {quote(owner)}"
+    how = f"{quote(source.name)} --{kind} {quote(owner)}"
     return Context(
         identity=("credential", str(found.id), str(found.source_id), kind, owner),
         address=address_of(source, source_type),
@@ -92,4 +92,4 @@ def _refuse(subject: str, remedy: str, why: str) -> ControlError:
 
 def _refuse_credential(source: str, how: str, why: str) -> ControlError:
     cause = ADDRESS_CHANGED if why == MOVED else f"This credential for {source} {why}."
-    return CredentialRefusedError(cause, f"Connect again: {how}")
+    return CredentialRefusedError(cause, f"{RECONNECT} {how}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from scout_control import trust
-from scout_control.errors import SettingsError
+from scout_control.errors import RECONNECT, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -149,11 +149,11 @@ class Keyring:
         if opened is None:
             raise SettingsError(
                 "No configured key decrypts a stored secret.",
-                "Add the key it was stored under to SCOUT_ENCRYPTION_KEYS, or connect again.",
+                f"Add the key it was stored under to SCOUT_ENCRYPTION_KEYS. Otherwise: {RECONNECT}",
             )
         sealed = _sealed(opened)
         if sealed is None:
-            raise SettingsError("A stored secret holds something else.", "Connect again.")
+            raise SettingsError("A stored secret holds something else.", RECONNECT)
         return sealed
 
     def opens(self, ciphertext: bytes) -> bool:

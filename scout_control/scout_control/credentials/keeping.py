@@ -21,6 +21,8 @@ from sqlalchemy import func, update
 from scout_control.credentials import binding
 from scout_control.credentials.oauth import Tokens
 from scout_control.errors import (
+    FIRST_CONNECT,
+    RECONNECT,
     CredentialMissingError,
     CredentialRefusedError,
     SettingsError,
@@ -135,21 +137,21 @@ def login_for(
 
     Raises:
         CredentialMissingError: There is none.
-        CredentialRefusedError: The source has refused it; a person must connect again.
+        CredentialRefusedError: The source has refused it; a person must reconnect.
     """
     source, owner = dataset.project_source.source, Owner.of(dataset)
     check_consent(dataset)
     found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
-    how = f"scout credentials connect {quote(source.name)} {owner}"
+    how = f"{quote(source.name)} {owner}"
     if found is None:
         if not source_type.needs_login:
             return Login(credential_id=None, kind="none", fields={})
         raise CredentialMissingError(
-            f"No account is connected for {lookups.path(dataset)}.", f"Connect one: {how}"
+            f"No account is connected for {lookups.path(dataset)}.", f"{FIRST_CONNECT} {how}"
         )
     if not found.is_valid:
         raise CredentialRefusedError(
-            f"The login for {lookups.path(dataset)} is no longer accepted.", f"Connect again: {how}"
+            f"The login for {lookups.path(dataset)} is no longer accepted.", f"{RECONNECT} {how}"
         )
     found.last_used_at = datetime.now(UTC)
     fields = _for_tap(found, source, source_type, keyring)
@@ -275,7 +277,7 @@ def replace(
 
 
 def refuse(session: Session, credential_id: uuid.UUID, reason: str) -> None:
-    """Remember that a source refused a login for good: a person must connect again."""
+    """Remember that a source refused a login for good: a person must reconnect."""
     session.execute(
         update(Credential)
         .where(Credential.id == credential_id)

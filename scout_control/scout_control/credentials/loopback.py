@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import is_same, said_once
-from scout_control.errors import CredentialMissingError
+from scout_control.errors import RECONNECT, CredentialMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Callback(ThreadingHTTPServer):
         if not self.came.wait(seconds) or self.answer is None:
             raise CredentialMissingError(
                 f"The browser did not come back from the login within {seconds:.0f} seconds.",
-                "Try again; on a machine without a browser use --no-browser.",
+                f"{RECONNECT} (with --no-browser where there is no browser).",
             )
         return self.answer
 

@@ -12,10 +12,12 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from shlex import quote
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from scout_control.errors import (
+    RECONNECT,
     CredentialRefusedError,
     RunFailedError,
     ServerError,
@@ -171,7 +173,7 @@ class Client:
         if is_final(name):
             return CredentialRefusedError(
                 f"{self._host} refused the login of source {self.source} ({name}).",
-                f"Connect again: scout credentials connect {self.source}",
+                f"{RECONNECT} {quote(self.source)}",
             )
         return RunFailedError(
             f"{self._host} gave no token for source {self.source} ({name}).",

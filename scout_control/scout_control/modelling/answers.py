@@ -25,6 +25,20 @@ EXPONENT = r"(?:[eE][+-]?[0-9]{1,2})?"
 DEGREES = rf"[+-]?[0-9]{{1,3}}(?:\.[0-9]{{0,30}})?{EXPONENT}"
 PLACE = rf"{DEGREES} {DEGREES}(?: [+-]?[0-9]{{1,9}}(?:\.[0-9]{{0,30}})?{EXPONENT}){{0,2}}"
 
+# Keyboards and spreadsheets write blanks that are no space, marks that are not seen, digits of
+# other scripts and wide ones, and a minus sign that is no hyphen. Escapes of Postgres' E'' texts.
+BLANKS = r"\t\r\n\u00a0\u2007\u2009\u202f\u3000"
+MARKS = r"\u200b\u200e\u200f\u2060\ufeff"
+SCRIPTS = (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0AE6, 0x0E50, 0x1040, 0x17E0, 0xFF10)
+SIGNS = {0x2212: "-", 0xFF0D: "-", 0xFF0B: "+", 0xFF0E: ".", 0x066B: ".", 0xFF1A: ":", 0xFF0F: "/"}
+DIGITS = "".join(rf"\u{zero + digit:04x}" for zero in SCRIPTS for digit in range(10))
+ODD = DIGITS + "".join(rf"\u{sign:04x}" for sign in SIGNS)
+PLAIN = "0123456789" * len(SCRIPTS) + "".join(SIGNS.values())
+TIDY = (
+    f"btrim(regexp_replace(translate({{v}}, E'{ODD}{BLANKS}{MARKS}', '{PLAIN}{' ' * 8}'), "
+    "' +', ' ', 'g'))"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -33,10 +47,19 @@ class Answer:
     column_type: str
     sql: str | None = None
     """None: the text itself, of which nothing is unreadable."""
+    is_tidied: bool = True
+    """Whether what cannot be read is read once more with plain digits and blanks."""
 
     def read(self, value: str) -> str:
         """Return the SQL that reads a value."""
-        return self.sql.replace("{v}", value) if self.sql else value
+        if self.sql is None:
+            return value
+        read = self.sql.replace("{v}", value)
+        if not self.is_tidied:
+            return read
+        tidy, again = TIDY.replace("{v}", value), self.sql.replace("{v}", "tidied.v")
+        once_more = f"select {again} from (select {tidy} as v offset 0) as tidied"  # noqa: S608 - from constants
+        return f"coalesce({read}, case when {value} ~ '[^ -~]|  ' then ({once_more}) end)"
 
 
 ANSWERS = {
@@ -68,7 +91,11 @@ ANSWERS = {
         column_type="time",
         sql=f"case when {{v}} ~ '^{CLOCK}{ZONE}?$' then substring({{v}} from '^{CLOCK}')::time end",
     ),
-    "choices": Answer(column_type="text[]", sql=r"regexp_split_to_array({v}, '\s+')"),
+    "choices": Answer(
+        column_type="text[]",
+        sql=rf"array_remove(regexp_split_to_array({{v}}, E'[ {BLANKS}]+'), '')",
+        is_tidied=False,
+    ),
     "place": Answer(column_type="text", sql=f"case when {{v}} ~ '^{PLACE}$' then {{v}} end"),
 }
 PLACE_PARTS = ("latitude", "longitude", "altitude", "accuracy")

@@ -176,7 +176,7 @@ def _text(document: str, column: Column) -> str:
     else:
         text = f"{document} #>> {_steps(path)}"
     if answers.ANSWERS[column.answer].sql:
-        text = rf"btrim({text}, E' \t\r\n')"
+        text = f"btrim({text}, E' {answers.BLANKS}{answers.MARKS}')"
     return f"nullif({text}, '')"
 
 

@@ -18,7 +18,7 @@ from psycopg import sql
 from sqlalchemy import select
 
 from scout_control.credentials import bounded
-from scout_control.errors import ControlError, ServerError
+from scout_control.errors import RECONNECT, ControlError, ServerError
 from scout_control.nouns import servers
 from scout_control.nouns.audit import Audit
 from scout_control.nouns.views import Finding
@@ -121,7 +121,7 @@ def _secrets(site: Site) -> Iterator[Finding]:
         check="secrets",
         is_well=not closed,
         finding=f"{closed} open with none of the keys" if closed else "all open",
-        remedy="Add the key they were stored under to the keys, or connect again."
+        remedy=f"Add the key they were stored under to the keys. Otherwise: {RECONNECT}"
         if closed
         else "",
     )

@@ -52,5 +52,5 @@ def needs_renewal(expires_at: datetime | None, now: datetime) -> bool:
 
 
 def is_final(refusal: str | None) -> bool:
-    """Tell whether a token endpoint's error means that a person must connect again."""
+    """Tell whether a token endpoint's error means that a person must reconnect."""
     return refusal in FINAL_REFUSALS

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scout_control.errors import (
+    RECONNECT,
     CredentialRefusedError,
     DataRefusedError,
     RunError,
@@ -50,10 +51,7 @@ REMEDIES: dict[type[ControlError], str] = {
     SettingsError: "Nothing was loaded. Correct the setting, then run again.",
     DataRefusedError: "Correct the data, or set on_invalid_record to reject; then run again.",
     RunPausedError: "What was committed is kept. Run again at {resume_at}: it goes on from there.",
-    CredentialRefusedError: (
-        "What was committed is kept. "
-        "A person must reconnect: scout credentials connect; then run again."
-    ),
+    CredentialRefusedError: f"What was committed is kept. {RECONNECT}; then run again.",
     RunFailedError: "What was committed is kept. Run again: it goes on from there.",
 }
 

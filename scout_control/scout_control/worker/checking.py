@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from scout_control import meltano
 from scout_control.credentials import binding, keeping, renewal
 from scout_control.errors import (
+    FIRST_CONNECT,
+    RECONNECT,
     CredentialMissingError,
     CredentialRefusedError,
     RunFailedError,
@@ -74,7 +76,7 @@ def missing(source: str, owner: Owner) -> CredentialMissingError:
     """Return the error of a login that is not there."""
     return CredentialMissingError(
         f"No account is connected for {source} {owner}.",
-        f"Connect one: scout credentials connect {quote(source)} {owner}",
+        f"{FIRST_CONNECT} {quote(source)} {owner}",
     )
 
 
@@ -82,7 +84,7 @@ def refused(source: str, owner: Owner) -> CredentialRefusedError:
     """Return the error of a login that the source refuses."""
     return CredentialRefusedError(
         f"{source} refuses the login of {owner}.",
-        f"Connect again: scout credentials connect {quote(source)} {owner}",
+        f"{RECONNECT} {quote(source)} {owner}",
     )
 
 

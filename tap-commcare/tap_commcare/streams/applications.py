@@ -16,7 +16,8 @@ class ApplicationsStream(ApiStream):
         "id": s.key("Identity of the application."),
         "domain": s.DOMAIN,
         "name": s.text("Name."),
-        "version": s.integer("Number of the version being edited."),
+        # Not `version`: SQLAlchemy keeps that name in the soft delete of SDK targets for itself.
+        "app_version": s.integer("Number of the version being edited."),
         "is_released": s.flag("Whether it is released."),
         "built_on": s.moment("When it was built; null for the working copy."),
         "build_comment": s.text("Comment of the build."),

@@ -20,9 +20,17 @@ FORM = {
     "form": {"@xmlns": "x", "secret": "hush"},
     "brand_new": "hush",
 }
+NUL = {
+    "id": "n\0",
+    "indexed_on": "2026-01-02T03:04:05Z",
+    "received_on": "2026-01-02T03:04:05Z",
+    "problem": "\0",
+    "form": {"@xmlns": "x", "na\0me": "Ann\0", "name": "Bo", "group": [{"q\0": {"#text": "\0"}}]},
+}
 LISTS = {
     "user/v1": [USER, USER | {"id": "u2", "user_data": "text", "shoe_size": 43}],
     "form/v1": [FORM],
+    "group/v1": [{"id": "g1", "name": "A\0B", "metadata": {"\0": "x"}}],
 }
 
 
@@ -73,6 +81,36 @@ def test_names_and_counts_are_told_once_and_no_value_is(url, tap, select):
         assert run.log.count(line) == 1, run.log
     assert "hush" not in run.log
     assert "31/01" not in run.log
+
+
+@pytest.mark.parametrize("maps", [{}, {"forms": {"problem": "problem"}, "__else__": None}])
+def test_strip_nul_leaves_no_nul_in_values_and_names(url, tap, select, monkeypatch, maps):
+    monkeypatch.setitem(LISTS, "form/v1", [NUL])
+    run = tap(
+        catalog=select("forms", "groups"),
+        base_url=url,
+        strip_nul=True,
+        **({"stream_maps": maps} if maps else {}),
+    )
+
+    assert run.code == 0, run.log
+    (form,) = run.records("forms")
+    assert form["form_id"] == "n"
+    assert form["problem"] is None
+    assert "\\u0000" not in json.dumps([run.records("forms"), run.records("groups")])
+    assert form["form_data"] == {
+        "@xmlns": "x", "na\ufffdme": "Ann", "name": "Bo", "group": [{"q": {"#text": ""}}],
+    }  # fmt: skip
+    assert run.log.count("forms: NUL characters were removed: ") == 1
+    assert "form_data.group.q (1), form_data.group.q.#text (1)" in run.log
+    if not maps:
+        assert "groups: NUL characters were removed: name (1), metadata. (1)" in run.log
+
+
+def test_without_strip_nul_nul_stays(url, tap, select):
+    (group,) = tap(catalog=select("groups"), base_url=url).records("groups")
+
+    assert group["name"] == "A\0B"
 
 
 def test_strict_ends_with_65(url, tap, select):

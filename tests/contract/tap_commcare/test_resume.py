@@ -84,7 +84,7 @@ def test_a_crowd_of_equal_stamps_is_read_through_and_resumed_within(tap_on, sele
 
 
 def test_rows_that_become_visible_late_are_read_by_the_next_run(tap_on, select):
-    with Sandbox(cases=300, forms=300, late_every=9, late_requests=25) as server:
+    with Sandbox(cases=300, forms=300, late_every=9, late_requests=20) as server:
         tap, catalog = tap_on(server), select("cases", "forms")
         everything = {"overlap_seconds": 10**9}
         early = tap(catalog=catalog, **everything)

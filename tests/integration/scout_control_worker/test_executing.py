@@ -166,6 +166,11 @@ def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(ins
     assert (run.status, run.error_code) == ("failed", "AUTH_TOKEN_EXPIRED")
     assert login.status == "needs reconnect"
     assert (again.error_code, len(installation.told())) == ("AUTH_TOKEN_EXPIRED", 1)
+    assert "A person must reconnect: scout credentials connect" in run.error_message
+    assert (
+        f"A person must reconnect: scout credentials connect {source} --project"
+        in again.error_message
+    )
     assert (refused.status, refused.next_sync_at) == ("error", None)
 
     installation.act()

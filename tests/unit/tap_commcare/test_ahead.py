@@ -28,8 +28,9 @@ class Rounds:
     How many rounds a read takes says how long it lasts, however busy the machine is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet_seconds: float = QUIET_SECONDS) -> None:
         self.count = 0
+        self._quiet_seconds = quiet_seconds
         self._waiting = 0
         self._changed = threading.Condition()
 
@@ -39,7 +40,7 @@ class Rounds:
             mine = self.count
             self._waiting += 1
             if self._waiting == 4 or not self._changed.wait_for(
-                lambda: self.count != mine, QUIET_SECONDS
+                lambda: self.count != mine, self._quiet_seconds
             ):
                 self.count += 1
                 self._waiting = 0
@@ -136,18 +137,10 @@ def test_every_row_comes_once_and_in_order(executor, stamps, page_size, in_paral
     assert endpoint.most_under_way <= (4 if in_parallel else 1)
 
 
-def test_even_rows_take_hardly_more_requests_than_one_after_the_other(executor):
-    rows = crowded(list(range(0, 1_000_000_000, 100_000)))
-    alone, ahead = Endpoint(rows, 100), Endpoint(rows, 100)
-
-    read(alone, None)
-    read(ahead, executor)
-
-    assert ahead.asked <= 1.2 * alone.asked
-
-
 YEAR = 365 * 86_400_000
 SPREADS = {
+    "evenly": lambda _: 0.0,
+    "in bursts": lambda chance: (chance.randrange(12) + chance.random() / 700) * YEAR / 12,
     "by chance": lambda chance: chance.random() * YEAR,
     "more and more": lambda chance: YEAR - min(chance.expovariate(5.0), 1.0) * YEAR,
     "half on one day": lambda chance: YEAR * (1 - chance.random() / chance.choice([1, 365])),
@@ -157,16 +150,30 @@ SPREADS = {
 }
 
 
-@pytest.mark.parametrize("spread", SPREADS)
-def test_four_requests_at_once_take_a_third_of_the_time_however_rows_are_spread(executor, spread):
+def spread_rows(spread: str, count: int) -> list[tuple[int, str]]:
     chance = random.Random(5)
-    stamps = [int(NOW.timestamp() * 1000 - YEAR + SPREADS[spread](chance)) for _ in range(4840)]
-    rows = crowded(sorted(stamps))
+    stamps = [int(NOW.timestamp() * 1000 - YEAR + SPREADS[spread](chance)) for _ in range(count)]
+    return crowded(sorted(stamps) if spread != "evenly" else [s * 6_000_000 for s in range(count)])
+
+
+@pytest.mark.parametrize("count", [0, 40, 41, 119, 120, 600, 1640, 4840])
+@pytest.mark.parametrize("spread", SPREADS)
+def test_reading_ahead_costs_five_percent_more_requests_at_most(executor, spread, count):
+    rows = spread_rows(spread, count)
+    alone, ahead = Endpoint(rows, 40), Endpoint(rows, 40, rounds=Rounds(0.01))
+
+    assert read(alone, None) == rows
+    assert read(ahead, executor) == rows
+    assert ahead.asked <= 1.05 * alone.asked
+
+
+@pytest.mark.parametrize("spread", ["evenly", "in office hours"])
+def test_four_requests_at_once_take_half_of_the_time_where_rows_come_regularly(executor, spread):
+    rows = spread_rows(spread, 4840)
     endpoint = Endpoint(rows, 40, rounds=Rounds())
 
     assert read(endpoint, executor) == rows
-    assert endpoint.rounds.count < 0.4 * 122
-    assert endpoint.asked < 1.3 * 122
+    assert endpoint.rounds.count < 0.5 * 122
 
 
 @pytest.mark.parametrize("habit", ["refuses_ends", "ignores_ends"])

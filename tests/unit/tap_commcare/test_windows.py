@@ -5,10 +5,9 @@ from __future__ import annotations
 import bisect
 import itertools
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tap_commcare.windows import Cutter, Sizes, Window, gap_of, guesses
+from tap_commcare.windows import Cutter, Sizes, Window, gap_of
 
 
 def count(stamps: list[int], window: Window) -> int:
@@ -19,16 +18,21 @@ def count(stamps: list[int], window: Window) -> int:
 
 def cutter_after(page: list[int], end: int, rows: int) -> Cutter:
     sizes = Sizes(page_size=len(page), width=4, most_pages=1)
-    return Cutter(page[-1] - 1, end, rows, 0, sizes, gap_of(page))
+    return Cutter(page[-1] - 1, end, rows, sizes, gap_of(page))
 
 
 def cut(stamps: list[int], page_size: int) -> list[Window]:
     page = stamps[:page_size]
     cutter = cutter_after(page, stamps[-1], len(stamps) - len(page))
+    return walk(cutter, stamps)
+
+
+def walk(cutter: Cutter, stamps: list[int]) -> list[Window]:
     windows = []
-    for window in cutter:
+    while window := cutter.next_window(may_cut=True):
         windows.append(window)
         cutter.learn(window, count(stamps, window))
+        cutter.settle(count(stamps, window))
     return windows
 
 
@@ -74,37 +78,33 @@ def test_what_is_left_after_all_rows_were_found_is_one_window():
     page, rows = stamps[:100], 900
     cutter = cutter_after(page, 10**12, rows)
 
-    windows = []
-    for window in cutter:
-        windows.append(window)
-        cutter.learn(window, count(stamps[:-1], window))
+    windows = walk(cutter, stamps[:-1])
 
     assert windows[-1].until == 10**12
     assert len(windows) < 14
 
 
-@pytest.mark.parametrize("gap", [0.1, 1, 30])
-def test_one_guess_lies_in_the_last_page(gap):
-    stamps = [round(1000 * gap * place) for place in range(10_000)]
-    end = 30 * 1000 * 10_000
+def test_without_an_end_the_last_pages_are_left_and_rows_are_known_to_lie_behind():
+    stamps = list(range(0, 10_000_000, 1000))
+    page, sizes = stamps[:500], Sizes(page_size=500, width=4, most_pages=1)
+    cutter = Cutter(page[-1] - 1, None, len(stamps) - 499, sizes, gap_of(page), now=20_000_000)
 
-    found = [place for place in guesses(stamps[:100], end, 9_900, 100, 4) if place < stamps[-1]]
+    windows = walk(cutter, stamps)
 
-    assert stamps[-110] <= found[-1]
+    assert 17 <= len(windows) <= 19
+    assert 500 <= cutter.behind <= 1000
+    assert cutter.behind == count(stamps, Window(windows[-1].until, None))
 
 
-@given(
-    st.lists(st.integers(0, 1000), min_size=1, max_size=20),
-    st.integers(1, 10**9),
-    st.integers(1, 10**6),
-    st.integers(1, 5000),
-    st.integers(3, 16),
-)
-def test_guesses_lie_after_the_page_and_before_the_end(stamps, ahead, rows, page_size, count):
-    ordered = sorted(stamps)
-    end = ordered[-1] + ahead
+def test_no_window_begins_where_none_was_found_or_beyond_the_servers_clock():
+    sizes = Sizes(page_size=100, width=4, most_pages=1)
+    lost = Cutter(0, None, 5000, sizes, 10.0, now=10**9)
+    late = Cutter(0, None, 5000, sizes, 10.0, now=500)
+    first = lost.next_window(may_cut=True)
+    assert first is not None
+    lost.learn(first, 0)
 
-    found = guesses(ordered, end, rows, page_size, count)
-
-    assert len(found) <= count
-    assert all(ordered[-1] < place < end for place in found)
+    assert lost.next_window(may_cut=True) is None
+    assert late.next_window(may_cut=True) == Window(0, 500)
+    assert late.next_window(may_cut=True) is None
+    assert Cutter(0, 900, 5000, sizes).next_window(may_cut=False) == Window(0, 900)

@@ -12,6 +12,8 @@ import msgspec
 
 from commcare_sandbox.connect.estate.spelling import jsonb
 
+XMLNS = "http://openrosa.org/formdesigner/67D08BE6-BBEE-452D-AE73-34DCC3A742C1"
+FORM_NAME = "Visit"
 _GAP = re.compile(rb"\{\{(\w+)\}\}")
 _ENVELOPE_BYTES = 1900
 _ANSWER_BYTES = 78
@@ -47,8 +49,13 @@ def templates(domain: str, app_id: str, visit_bytes: int) -> tuple[FormTemplate,
     return tuple(FormTemplate(_form(domain, app_id, shape | filler)) for shape in shapes)
 
 
+def answer_count(visit_bytes: int) -> int:
+    """Return how many answers fill a form up to a size."""
+    return max(visit_bytes - _ENVELOPE_BYTES, 0) // _ANSWER_BYTES
+
+
 def _survey(visit_bytes: int) -> dict[str, Any]:
-    answers = max(visit_bytes - _ENVELOPE_BYTES, 0) // _ANSWER_BYTES
+    answers = answer_count(visit_bytes)
     if not answers:
         return {}
     questions = {f"question_{at:04d}": f"answer {at} 'to' {'x' * 47}" for at in range(answers)}
@@ -67,8 +74,8 @@ def _form(domain: str, app_id: str, answers: dict[str, Any]) -> dict[str, Any]:
         "drift": "0",
     }
     form = {
-        "@name": "Visit",
-        "@xmlns": "http://openrosa.org/formdesigner/67D08BE6-BBEE-452D-AE73-34DCC3A742C1",
+        "@name": FORM_NAME,
+        "@xmlns": XMLNS,
         "@version": "53",
         "#type": "data",
         "case": {"@case_id": "{{case}}", "update": {"muac_cm": "12.4"}},

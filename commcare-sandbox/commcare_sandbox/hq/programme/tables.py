@@ -125,6 +125,32 @@ class Tables:
 
     # ------------------------------------------------------------------ data sources
 
+    def sources(self) -> list[dict[str, Any]]:
+        """List what defines the data sources: their indicators with names and kinds."""
+        columns = (("name_1a2b", "string"), ("closed_9f", "string"), ("n_77", "integer"))
+        return [
+            {
+                "id": source_id,
+                "display_name": ("Cases", "Cases, two rows each", "Cases, many rows")[at],
+                "table_id": f"source_{at}",
+                "referenced_doc_type": "CommCareCase",
+                "is_deactivated": False,
+                "configured_filter": {},
+                "configured_indicators": [
+                    {
+                        "column_id": name,
+                        "display_name": name,
+                        "type": "expression",
+                        "datatype": kind,
+                        "expression": {"type": "property_name", "property_name": name},
+                    }
+                    for name, kind in columns
+                ],
+                "resource_uri": "",
+            }
+            for at, source_id in enumerate(self.source_ids)
+        ]
+
     def source_rows(self, source_id: str) -> list[dict[str, Any]]:
         """List the rows of a data source by (inserted_at, doc_id).
 

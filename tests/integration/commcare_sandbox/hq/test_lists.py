@@ -78,12 +78,6 @@ def test_next_is_a_bare_query_that_keeps_what_was_asked(hq, name):
     assert meta["previous"] is None
 
 
-def test_user_domains_links_by_path(hq):
-    meta = hq.get("/api/user_domains/v1/", limit=1)["meta"]
-
-    assert meta["next"] == "/api/user_domains/v1/?limit=1&offset=1"
-
-
 @pytest.mark.parametrize(
     ("path", "asked", "granted"),
     [

@@ -88,7 +88,7 @@ def test_user_domains_tells_strangers_in_words(hq):
 @pytest.mark.parametrize(
     ("switches", "path", "status", "body"),
     [
-        ({"missing_permission": "edit_data"}, "case/v2/", 403, ""),
+        ({"missing_permission": "edit_data"}, "case/v2/", 403, "403 Forbidden"),
         ({"missing_permission": "edit_data"}, "form/v1/", 403, ""),
         ({"missing_permission": "edit_data"}, "application/v1/", 200, None),
         ({"missing_permission": "access_api"}, "application/v1/", 403, ""),

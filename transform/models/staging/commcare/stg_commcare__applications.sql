@@ -5,7 +5,7 @@ select
     id as app_id,
     domain,
     name as app_name,
-    version,
+    app_version,
     is_released,
     built_on as built_at,
     build_comment,
