@@ -107,7 +107,7 @@ class Loader:
 
     def is_missing(self, sink: Sink) -> bool:
         """Return whether no row of a stream is there, and none need not be: it never had one."""
-        return self.is_empty(sink) and self.books.rows_of(sink.stream) != 0
+        return self.is_empty(sink.live) and self.books.rows_of(sink.stream) != 0
 
     def has_staged(self, sink: Sink) -> bool:
         """Return whether the version that is being gathered has a row."""
