@@ -96,18 +96,15 @@ class Loader:
         self.refresh.begin(sink, standing._replace(is_announced=is_announced, seen=seen), version)
         self._make_keys(sink)
 
-    def is_empty(self, table: Table) -> bool:
-        """Return whether a table has no row."""
-        if not table.exists:
+    def is_empty(self, sink: Sink, *, is_staged: bool = False) -> bool:
+        """Return whether a stream's live table has no row, or the version that is gathered."""
+        table = sink.stage if is_staged else sink.live
+        if table is None or not table.exists:
             return True
         self.session.begin()
         place = self.tables.place(table.name)
         ((is_there,),) = self.session.execute(row_statements.exists_row(place))
         return not is_there
-
-    def has_staged(self, sink: Sink) -> bool:
-        """Return whether the version that is being gathered has a row."""
-        return sink.stage is not None and not self.is_empty(sink.stage)
 
     def _make_keys(self, sink: Sink) -> None:
         """Make the keys of a stream's tables those of its layout, unless older rows come first."""
