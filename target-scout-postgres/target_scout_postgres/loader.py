@@ -96,9 +96,10 @@ class Loader:
         self.refresh.begin(sink, standing._replace(is_announced=is_announced, seen=seen), version)
         self._make_keys(sink)
 
-    def is_empty(self, table: Table) -> bool:
-        """Return whether a table has no row."""
-        if not table.exists:
+    def is_empty(self, sink: Sink, *, is_staged: bool = False) -> bool:
+        """Return whether a stream's live table has no row, or the version that is gathered."""
+        table = sink.stage if is_staged else sink.live
+        if table is None or not table.exists:
             return True
         self.session.begin()
         place = self.tables.place(table.name)
@@ -107,11 +108,7 @@ class Loader:
 
     def is_missing(self, sink: Sink) -> bool:
         """Return whether no row of a stream is there, and none need not be: it never had one."""
-        return self.is_empty(sink.live) and self.books.rows_of(sink.stream) != 0
-
-    def has_staged(self, sink: Sink) -> bool:
-        """Return whether the version that is being gathered has a row."""
-        return sink.stage is not None and not self.is_empty(sink.stage)
+        return self.is_empty(sink) and self.books.rows_of(sink.stream) != 0
 
     def _make_keys(self, sink: Sink) -> None:
         """Make the keys of a stream's tables those of its layout, unless older rows come first."""

@@ -135,11 +135,12 @@ class Pipeline:
 
     def is_empty(self, stream: Stream) -> bool:
         """Return whether a stream's live table has no row."""
-        return bool(self.worker.call(lambda: self.loader.is_empty(stream.sink.live)))
+        return bool(self.worker.call(partial(self.loader.is_empty, stream.sink)))
 
     def has_staged(self, stream: Stream) -> bool:
         """Return whether rows of the version that is being gathered were written."""
-        return bool(self.worker.call(lambda: self.loader.has_staged(stream.sink)))
+        is_empty = partial(self.loader.is_empty, stream.sink, is_staged=True)
+        return not self.worker.call(is_empty)
 
     def print_before_change(self) -> None:
         """Have what was appended committed with its STATE, before something commits without one."""
