@@ -36,6 +36,20 @@ LEFT = """
     UNION ALL SELECT rolname FROM pg_roles WHERE starts_with(rolname, %(schema)s)
 """
 
+# What the server calls otherwise than DROP does, or what goes only with what it belongs to.
+ODD = {
+    "statistics": (
+        "CREATE TABLE SCHEMA.pairs (a int, b int)",
+        "CREATE STATISTICS SCHEMA.s%s ON a, b FROM SCHEMA.pairs",
+    ),
+    "aggregates": (
+        "CREATE FUNCTION SCHEMA.same(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE AGGREGATE SCHEMA.a%s(*) (sfunc = SCHEMA.same, stype = int)",
+    ),
+    "ranges": ("SELECT 1", "CREATE TYPE SCHEMA.r%s AS RANGE (subtype = int)"),
+    "composites": ("SELECT 1", "CREATE TYPE SCHEMA.c%s AS (a int)"),
+}
+
 
 @contextmanager
 def prepared():
@@ -325,6 +339,18 @@ def test_a_writer_that_is_still_there_and_thousands_of_its_objects_hold_nothing_
         connection.cursor().execute("CREATE TEMP TABLE mine (i int)")
         connection.cursor().execute(f"LOCK TABLE {schema}.things")
         installation.scout.datasets.drop(dataset)
+
+    assert left_of(server, url, schema) == []
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_many_objects_of_any_kind_are_dropped(installation, site, loaded, server, url, kind):
+    [dataset] = loaded()
+    schema = schema_of(installation, dataset)
+    before, one = (text.replace("SCHEMA", schema) for text in ODD[kind])
+    made = "; ".join(one % number for number in range(dropping.ONE_BITE + 10))
+    execute(writer_url(site, installation, dataset), f"{before}; {made}")
+    installation.scout.datasets.drop(dataset)
 
     assert left_of(server, url, schema) == []
 

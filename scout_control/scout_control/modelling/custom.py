@@ -8,6 +8,7 @@ checked, so that nothing is another file when it reads it.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import stat
@@ -211,7 +212,24 @@ def _parsed(content: bytes) -> dict[Any, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def _weight(value: Any, known: dict[int, float]) -> float:
+    """Return how long a value is in which each alias is written out; one in itself never ends."""
+    if not isinstance(value, dict | list):
+        return 1 + len(value) if isinstance(value, str) else 1
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_weight(each, known) for each in parts)
+    return known[id(value)]
+
+
 def _check_yaml(content: bytes) -> None:
+    try:
+        weight = _weight(_parsed(content), {})
+    except RecursionError:
+        raise UnusableError("it is nested too deeply") from None
+    if weight > MOST_BYTES:
+        raise UnusableError(f"its aliases make more than {MOST_BYTES:,} bytes of it")
     if others := {str(each) for each in _parsed(content)} - DESCRIBED:
         raise UnusableError(
             f"it declares {', '.join(sorted(others))}; here are "

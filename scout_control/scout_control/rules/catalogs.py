@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from scout_control.rules.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 def streams(catalog: bytes | None) -> dict[str, dict[str, Any]]:
     """Return the streams of a catalog by the names of their tables; none when it is none."""
     try:
-        listed = json.loads(catalog or b"{}").get("streams", ())
+        listed = plain(json.loads(catalog or b"{}")).get("streams", ())
         return {str(each.get("stream") or each["tap_stream_id"]): _stream(each) for each in listed}
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return {}

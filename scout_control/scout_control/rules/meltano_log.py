@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from scout_control.rules.plain import storable
 from scout_control.rules.runs import Phase
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
@@ -70,7 +71,7 @@ class RunLog:
         elif event.get("level") in ERRORS:
             self._error(event)
         elif str(event.get("name")).startswith("dbt"):
-            self._line_of_dbt(str(event.get("event")))
+            self._line_of_dbt(storable(str(event.get("event"))))
         return self._progress(event) or self._phase(event)
 
     def said(self, plugin_type: str) -> str | None:
@@ -137,6 +138,7 @@ class RunLog:
         stream = tags.get("stream")
         if not isinstance(stream, str):
             return None
+        stream = storable(stream)
         if metric["metric"] == TOTAL:
             self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
             return Progress(stream, 0, sum(self.totals[stream].values()))
@@ -149,11 +151,11 @@ def _parse(line: str) -> dict[str, Any] | None:
         return None
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 
 
 def _first_line(text: object) -> str:
     lines = str(text or "").strip().splitlines()
-    return lines[0] if lines else ""
+    return storable(lines[0]) if lines else ""

@@ -53,15 +53,24 @@ DEPENDENTS = """
      WHERE inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
     ORDER BY 1
 """
-# What lies in a schema, tables first and parts of them before the whole.
+# What lies in a schema, tables first and parts of them before the whole; each as DROP calls it.
+# What belongs to another object, as its functions to a range, goes with it and in no other way.
 CONTENT = """
-    SELECT found.type, found.identity
+    SELECT CASE WHEN classid = 'pg_proc'::regclass THEN 'routine'
+                WHEN classid = 'pg_statistic_ext'::regclass THEN 'statistics'
+                ELSE found.type END,
+           found.identity
       FROM pg_depend
       LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid,
            LATERAL pg_identify_object(classid, objid, 0) AS found
      WHERE refclassid = 'pg_namespace'::regclass
        AND refobjid = (SELECT oid FROM pg_namespace WHERE nspname = %s)
        AND classid <> 'pg_default_acl'::regclass
+       AND NOT EXISTS (
+           SELECT FROM pg_depend AS part
+            WHERE part.classid = pg_depend.classid AND part.objid = pg_depend.objid
+              AND part.deptype = 'i'
+       )
      ORDER BY relkind IS NULL, relispartition DESC, objid DESC
      LIMIT %s
 """

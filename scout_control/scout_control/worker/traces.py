@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,12 +126,19 @@ def files(site: Site) -> Iterator[Path]:
     places = [site.settings.home]
     for place in {scratch.IN_MEMORY, Path(tempfile.gettempdir())}:
         for prefix in (scratch.RUN, LOGIN_DIRECTORY):
-            places += place.glob(f"{prefix}*")
+            places += filter(_is_ours, place.glob(f"{prefix}*"))
     for place in places:
         for folder, folders, names in os.walk(place):
             if Path(folder) == site.settings.home and POSTGRES in folders:
                 folders.remove(POSTGRES)
             yield from (Path(folder, name) for name in (*folders, *names))
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a directory is of this account: others may make, or link, what they like."""
+    with suppress(OSError):
+        return path.lstat().st_uid == os.geteuid() and not path.is_symlink()
+    return False
 
 
 def is_told(path: Path, wanted: re.Pattern[bytes]) -> bool:

@@ -149,6 +149,17 @@ def test_a_project_says_nothing_of_models_of_others(project):
     assert {"river/own.yml", "all.yml"} <= set(found.files)
 
 
+def test_a_file_that_aliases_make_long_is_named(project):
+    folds = [f"- &f{at + 1} {{a: [{', '.join([f'*f{at}'] * 10)}]}}" for at in range(9)]
+    lines = ["groups:", "- &f0 {a: b}", *folds, "models:", "- name: *f9"]
+    (project / FOLDER / "river/folded.yml").write_text("\n".join(lines))
+    (project / FOLDER / "river/in_itself.yml").write_text("models: &all [*all]")
+    (project / FOLDER / "river/deep.yml").write_text("models: " + "[" * 900 + "]" * 900)
+    found = collect(project, "river")
+
+    assert set(found.refused) == {f"river/{name}.yml" for name in ("folded", "in_itself", "deep")}
+
+
 def test_what_a_dataset_gets_tells_itself_from_any_other(project):
     before = collect(project, "river").digest
     (project / FOLDER / "hill/other.sql").write_text("select 2 as one")
