@@ -135,7 +135,7 @@ def files(site: Site) -> Iterator[Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell whether a directory is of this account: others may make, or link, what they like."""
+    """Return whether a directory belongs to this account: others may make or link directories."""
     with suppress(OSError):
         return path.lstat().st_uid == os.geteuid() and not path.is_symlink()
     return False
