@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from scout_control.credentials.keeping import Owner
 
 BEGUN = "purge begun"
-# An id that is no ordinary word: what holds it anywhere holds it because of this owner.
-DISTINCT = re.compile(r"@|\d{4}|[0-9a-f]{8}-[0-9a-f]{4}-")
+# An address or a UUID is found wherever it stands. Any other id may be another owner's too, of the
+# other kind, or an ordinary number: it is found only where something says that it is an owner's id.
+DISTINCT = re.compile(r"@|[0-9a-f]{8}-[0-9a-f]{4}-")
 PLACES = (SCHEMA, MELTANO_SCHEMA)
 """The schemas of the store and of Meltano's state."""
 MAKERS = ("created_by", "agreed_by")
