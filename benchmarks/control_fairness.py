@@ -226,7 +226,7 @@ def main() -> int:
     """Measure both, and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--lanes", type=int, default=2)
-    options.add_argument("--slice-minutes", type=float, default=5.0)
+    options.add_argument("--slice-minutes", type=float, default=1.0)
     options.add_argument("--limit", type=float, default=1800.0, help="seconds to wait at most")
     chosen = options.parse_args()
     with project_without_dbt() as project, installed(project, cases=4, forms=2) as world:

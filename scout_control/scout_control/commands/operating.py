@@ -151,7 +151,7 @@ def encrypt_config(scout: Scout, file: IO[str]) -> None:
 @click.option(
     "--slice-minutes",
     type=click.FloatRange(0.01),
-    default=5.0,
+    default=1.0,
     show_default=True,
     help="How long a run keeps its lane while other owners wait for one.",
 )

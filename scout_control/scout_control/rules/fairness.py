@@ -10,9 +10,9 @@ MOST_WISHES = 5
 """Of the runs that an owner asked for by hand, so many at once come before what is only due."""
 LONGEST_WAIT = timedelta(minutes=10)
 """What has waited for so long comes before what is only due, too."""
-SLICE = timedelta(minutes=5)
+SLICE = timedelta(minutes=1)
 """How long a run keeps its lane while other owners wait for one."""
-LONGEST_SLICES = 12
+LONGEST_SLICES = 60
 """Each attempt at a run gets twice the slice of the one before, up to so many: some plugins give
 no STATE before their end, and would never reach it."""
 PATIENCE = timedelta(seconds=30)
