@@ -28,6 +28,7 @@ READ = YAML | {SQL, WORDS}
 NOT_BUILT = ".py"  # of dbt, but of no use in Postgres
 DESCRIBED = frozenset({"version", "models", "sources", "unit_tests", "exposures", "groups"})
 MOST_BYTES = 1_000_000
+MOST_LEVELS = 200  # of YAML; what reads it calls itself for each
 
 
 class UnusableError(Exception):
@@ -212,14 +213,16 @@ def _parsed(content: bytes) -> dict[Any, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _weight(value: Any, known: dict[int, float]) -> float:
+def _weight(value: Any, known: dict[int, float], levels: int = MOST_LEVELS) -> float:
     """Return how long a value is in which each alias is written out; one in itself never ends."""
     if not isinstance(value, dict | list):
         return 1 + len(value) if isinstance(value, str) else 1
+    if not levels:
+        raise RecursionError
     if id(value) not in known:
         known[id(value)] = math.inf
         parts = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_weight(each, known) for each in parts)
+        known[id(value)] = 1 + sum(_weight(each, known, levels - 1) for each in parts)
     return known[id(value)]
 
 
