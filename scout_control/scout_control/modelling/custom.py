@@ -28,7 +28,8 @@ READ = YAML | {SQL, WORDS}
 NOT_BUILT = ".py"  # of dbt, but of no use in Postgres
 DESCRIBED = frozenset({"version", "models", "sources", "unit_tests", "exposures", "groups"})
 MOST_BYTES = 1_000_000
-MOST_LEVELS = 200  # of YAML; what reads it calls itself for each
+MOST_LEVELS = 200  # of YAML
+TOO_DEEP = f"it is nested more than {MOST_LEVELS} levels deep"
 
 
 class UnusableError(Exception):
@@ -207,10 +208,21 @@ def _described(content: bytes) -> set[str]:
 
 def _parsed(content: bytes) -> dict[Any, Any]:
     try:
+        _check_levels(content)
         told = yaml.load(content, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}  # dbt says better why
     return told if isinstance(told, dict) else {}
+
+
+def _check_levels(content: bytes) -> None:
+    """Refuse what is nested so deeply that the loader, which calls itself, would crash."""
+    levels = 0
+    for event in yaml.parse(content, yaml.CSafeLoader):
+        levels += isinstance(event, yaml.CollectionStartEvent)
+        levels -= isinstance(event, yaml.CollectionEndEvent)
+        if levels > MOST_LEVELS:
+            raise UnusableError(TOO_DEEP)
 
 
 def _weight(value: Any, known: dict[int, float], levels: int = MOST_LEVELS) -> float:
@@ -230,7 +242,7 @@ def _check_yaml(content: bytes) -> None:
     try:
         weight = _weight(_parsed(content), {})
     except RecursionError:
-        raise UnusableError("it is nested too deeply") from None
+        raise UnusableError(TOO_DEEP) from None
     if weight > MOST_BYTES:
         raise UnusableError(f"its aliases make more than {MOST_BYTES:,} bytes of it")
     if others := {str(each) for each in _parsed(content)} - DESCRIBED:

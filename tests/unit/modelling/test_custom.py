@@ -154,7 +154,7 @@ def test_a_file_that_aliases_make_long_is_named(project):
     lines = ["groups:", "- &f0 {a: b}", *folds, "models:", "- name: *f9"]
     (project / FOLDER / "river/folded.yml").write_text("\n".join(lines))
     (project / FOLDER / "river/in_itself.yml").write_text("models: &all [*all]")
-    (project / FOLDER / "river/deep.yml").write_text("models: " + "[" * 300 + "]" * 300)
+    (project / FOLDER / "river/deep.yml").write_text("models: " + "[" * 300_000)
     found = collect(project, "river")
 
     assert set(found.refused) == {f"river/{name}.yml" for name in ("folded", "in_itself", "deep")}
