@@ -1,8 +1,8 @@
-"""Replay the message files of other targets; compare each table with a model of its own.
+"""Replay the message files of other targets; compare each table with a reference model.
 
 Run it with `python -m benchmarks.target_replay --files DIRECTORY`, a directory that holds checkouts
 of other targets, each as OWNER+NAME. Every file below it whose lines are Singer messages is loaded
-with the default settings into a dataset schema of its own, then once more into the same. Then the
+with the default settings into a new dataset schema, then once more into the same one. Then the
 files of each folder are loaded into one dataset schema, one after another. Each time the tables,
 columns, rows, STATE and exit code are compared with what `model.py` says. A difference that
 `notes.toml` does not explain ends it with 1.

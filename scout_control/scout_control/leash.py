@@ -1,9 +1,9 @@
 """Holds a run: it ends when its worker is killed, and cannot look into its worker.
 
-Run as a program, it stands between the two. A worker that dies without a word must not leave a load
-behind that nobody watches. Meltano alone would not do: it ends at once when nobody reads its log,
-and leaves its plugins. Linux only; elsewhere plugins end when they next write to a pipe that nobody
-reads. It needs the standard library only, and finds nothing else.
+Run as a program, it stands between the two. A worker that is killed must not leave an unwatched
+load behind. Meltano alone is not enough: it exits when its log is no longer read, and leaves its
+plugins running. Linux only; elsewhere plugins end at their next write to a closed pipe. It needs
+only the standard library, and cannot import anything else.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def stay_apart() -> None:
     folder = os.open("/", os.O_PATH | os.O_CLOEXEC)
     allowed = struct.pack("=Qi", MOVE_BETWEEN_FOLDERS, folder)
     _done(system.syscall(ADD_RULE, ruleset, BENEATH_A_PATH, allowed, 0))
-    if system.prctl(HAS_NO_NEW_PRIVILEGES, 0, 0, 0, 0) == 1:  # so that is no mark of ours
+    if system.prctl(HAS_NO_NEW_PRIVILEGES, 0, 0, 0, 0) == 1:  # so it cannot serve as the mark
         program = ctypes.create_string_buffer(ALLOW_ALL, len(ALLOW_ALL))
         filters = struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
         _done(system.prctl(FILTER_SYSTEM_CALLS, BY_PROGRAM, filters, 0, 0))

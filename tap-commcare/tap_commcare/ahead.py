@@ -198,7 +198,7 @@ class ReadAhead:
         return max(width, min(ROWS_HELD // self.source.page_size, PAGES_HELD * width))
 
     def _cut(self, request: Request, page: TimedPage, rows: int) -> Cut:
-        """Cut what follows a page of a window, which is so many rows."""
+        """Split the rest of a window, given the number of rows on the page before it."""
         width = self.width()
         sizes = Sizes(self.source.page_size, width, max(self._most_held() // width, 1))
         after, end, gap = page.stamps[-1] - 1, request.window.until, gap_of(page.stamps)

@@ -177,7 +177,7 @@ class TargetScoutPostgres(Target):
 
 
 class SpelledOutRecord(logging.LogRecord):
-    """A log record of the SDK with what a terminal would obey spelled out, whoever formats it."""
+    """A log record of the SDK with terminal control characters escaped, for every formatter."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -97,17 +97,8 @@ def looked(installation):
         "keys": str(installation.settings.encryption_keys),
     }
     written = {word for secret in secrets.values() for word in spellings(secret)}
-    command = [sys.executable, "-m", "scout_control", "run", dataset.path, "--log-file", LOG]
     with Processes(secrets) as processes, Files([installation.folder], written) as files:
-        done = subprocess.run(
-            command,
-            env=installation.environment,
-            cwd=installation.folder,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        done = installation.run(dataset, "--log-file", LOG)
     (run,) = installation.scout.runs.list()
     return {
         "dataset": dataset,

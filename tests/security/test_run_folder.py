@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import textwrap
 from urllib.parse import quote
@@ -85,15 +84,7 @@ def test_a_program_that_a_tap_puts_in_a_plugins_place_reads_nothing_of_control(
         instead = dataset.folder / "instead"
         instead.write_text(f"#!{sys.executable}\n{textwrap.dedent(INSTEAD)}")
         instead.chmod(0o755)
-        done = subprocess.run(
-            [sys.executable, "-m", "scout_control", "run", dataset.path],
-            env=installation.environment,
-            cwd=installation.folder,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        done = installation.run(dataset)
         seen = json.loads((dataset.folder / "seen.json").read_text())
     loot = json.dumps(seen["loot"])
     keys = str(installation.settings.encryption_keys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -47,15 +46,7 @@ def test_a_process_beside_a_plugin_is_told_nothing(postgres, tmp_path_factory, c
         dataset = installation.dataset("river")
         dataset.does(BESIDE)
 
-        done = subprocess.run(
-            [*control, sys.executable, "-m", "scout_control", "run", dataset.path],
-            env=installation.environment,
-            cwd=installation.folder,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        done = installation.run(dataset, before=control)
         answers = json.loads((dataset.folder / "answers.json").read_text())
 
     assert done.returncode == 0, done.stderr

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import textwrap
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +104,21 @@ class Installation:
         made = Dataset(path=found.path, schema=found.schema, folder=folder, key=key)
         made.does("")
         return made
+
+    def run(
+        self, dataset: Dataset, *options: str, before: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a dataset by the command line, with another program's words before it."""
+        command = [sys.executable, "-m", "scout_control", "run", dataset.path, *options]
+        return subprocess.run(
+            [*before, *command],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
 
     def ask(self, statement: str) -> list[tuple]:
         """Look into the store's database, past all roles."""

@@ -93,7 +93,7 @@ def _within(case: Case, window: Window) -> bool:
 
 
 def _flags(values: list[str]) -> list[bool]:
-    """Read yes and no: any text is taken, and what is none of FALSE means yes."""
+    """Read a boolean as HQ does: any text that is not in FALSE is true."""
     return [value.lower() not in FALSE for value in values]
 
 

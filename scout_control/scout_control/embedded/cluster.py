@@ -117,7 +117,7 @@ def make_private(directory: Path) -> None:
 
 
 def check_ours(directory: Path, *, but_the_servers: bool = False) -> None:
-    """Refuse what is not a directory of the server's account or of ours, or only of ours.
+    """Refuse a directory unless it is ours or, without `but_the_servers`, the server account's.
 
     Raises:
         ServerError: It is not.

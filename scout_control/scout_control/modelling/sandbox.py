@@ -103,7 +103,7 @@ def is_open(thing: Any, name: str, value: Any) -> bool:
 
 
 def close() -> None:
-    """Let Jinja of models see no more than that, in this process."""
+    """Restrict the Jinja of models to these classes, in this process."""
     MacroFuzzEnvironment.is_safe_attribute = _is_safe_attribute  # type: ignore[method-assign]
 
 

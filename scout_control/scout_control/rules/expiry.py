@@ -47,10 +47,10 @@ def is_dead(heartbeat_at: datetime | None, now: datetime) -> bool:
 
 
 def needs_renewal(expires_at: datetime | None, now: datetime) -> bool:
-    """Tell whether a token ends so soon that it should be renewed now."""
+    """Return whether a token expires so soon that it should be renewed now."""
     return expires_at is not None and expires_at - now <= RENEW_TOKENS_BEFORE
 
 
 def is_final(refusal: str | None) -> bool:
-    """Tell whether a token endpoint's error means that a person must reconnect."""
+    """Return whether a token endpoint's error means that a person must reconnect."""
     return refusal in FINAL_REFUSALS
