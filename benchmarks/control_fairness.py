@@ -27,7 +27,7 @@ from scout_control.worker import upkeep
 from sqlalchemy import text
 
 from benchmarks.control.__main__ import RESULTS, add, project_without_dbt
-from benchmarks.control.world import World, installed
+from benchmarks.control.installation import World, installed
 
 QUIET, FLOOD = 18, 50
 TITLE = "## Owners beside owners that hold, drip and flood\n"

@@ -27,9 +27,9 @@ from scout_control.credentials.encryption import generate
 from scout_control.settings import Settings
 
 from benchmarks.control.equality import Domain
-from benchmarks.control.machines import Machine, machines, postgres
-from benchmarks.control.victims import attempts
-from benchmarks.control.world import DATABASE, ROOT, World
+from benchmarks.control.installation import DATABASE, ROOT, World
+from benchmarks.control.network_namespaces import Machine, machines, postgres
+from benchmarks.control.run_processes import attempts
 from scout_control import embedded
 
 PORT = 54329

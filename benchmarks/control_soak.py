@@ -25,8 +25,8 @@ from scout_control.errors import ControlError
 
 from benchmarks import soak
 from benchmarks.control.equality import Domain, Opportunity
-from benchmarks.control.victims import Overlaps, attempts, below
-from benchmarks.control.world import World, installed
+from benchmarks.control.installation import World, installed
+from benchmarks.control.run_processes import Overlaps, attempts, below
 from scout_control import embedded, scratch
 
 # How often which kind is chosen; "all workers" is what a machine that loses its power does.

@@ -30,7 +30,7 @@ from scout_control.store import lookups
 from scout_control.worker import places, preparing, upkeep
 from sqlalchemy import text
 
-from benchmarks.control.world import ROOT, World, installed
+from benchmarks.control.installation import ROOT, World, installed
 from scout_control import meltano
 
 RESULTS = Path(__file__).with_name("RESULTS.md")

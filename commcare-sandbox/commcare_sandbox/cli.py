@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from commcare_sandbox.connect.context import PREFIX
-from commcare_sandbox.connect.estate.estate import Sizes
+from commcare_sandbox.connect.data.store import Sizes
 from commcare_sandbox.faults import check
 from commcare_sandbox.hq.control import apply_late
 from commcare_sandbox.sandbox import Control, SandboxError
 from commcare_sandbox.server import listen, serve
+from commcare_sandbox.state import World, make_world
 from commcare_sandbox.switches import SwitchError, Switches
-from commcare_sandbox.world import World, make_world
 
 
 class Commands(click.Group):

@@ -13,19 +13,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response as ASGIResponse
+from starlette.responses import StreamingResponse
 
 from commcare_sandbox import faults
 from commcare_sandbox.connect import control as connect_control
 from commcare_sandbox.connect.context import Connect
-from commcare_sandbox.connect.estate.tables import UnknownRowError
+from commcare_sandbox.connect.data.tables import UnknownRowError
 from commcare_sandbox.hq import control as hq_control
 from commcare_sandbox.hq.context import HQ
 from commcare_sandbox.hq.control import UnknownDomainError
-from commcare_sandbox.hq.programme.domain import UnknownRecordError
+from commcare_sandbox.hq.data.domain import UnknownRecordError
+from commcare_sandbox.http_types import JSON_TYPE, Request
+from commcare_sandbox.state import World
 from commcare_sandbox.switches import SwitchError
-from commcare_sandbox.wire import JSON_TYPE, Call
-from commcare_sandbox.world import World
 
 Body = dict[str, Any]
 _CONNECT = "connect/"
@@ -46,39 +47,39 @@ _REFUSED = (
 )
 
 
-def answer(call: Call, world: World) -> Response:
+def handle(request: Request, world: World) -> ASGIResponse:
     """Answer a control request."""
-    if reason := _foreign(call):
+    if reason := _foreign(request):
         return _json({"error": reason}, 403)
-    action = call.path.removeprefix("/_sandbox/").strip("/")
+    action = request.path.removeprefix("/_sandbox/").strip("/")
     try:
-        if action.startswith("content/") and call.method == "GET":
-            lines = _content(action.removeprefix("content/"), call, world)
+        if action.startswith("content/") and request.method == "GET":
+            lines = _content(action.removeprefix("content/"), request, world)
             return StreamingResponse(_in_chunks(lines), media_type="application/x-ndjson")
-        handler = _ACTIONS.get((call.method, action))
+        handler = _ACTIONS.get((request.method, action))
         if handler is None:
             known = ", ".join(f"{method} /_sandbox/{name}" for method, name in _ACTIONS)
             return _json({"error": f"Known are {known}."}, 404)
-        return _json(handler(_body(call), world))
+        return _json(handler(_body(request), world))
     except _REFUSED as error:
         return _json({"error": str(error)}, 400)
 
 
-def _foreign(call: Call) -> str:
+def _foreign(request: Request) -> str:
     """Return why a request may come from a web page; empty if it does not.
 
     A name of another host may have been made to lead here (DNS rebinding), and a page may send
     forms to any address; browsers then say where it is from.
     """
-    origins = [call.headers[name] for name in ("origin", "referer") if name in call.headers]
-    hosts = [f"//{call.headers.get('host', '')}", *origins]
+    origins = [request.headers[name] for name in ("origin", "referer") if name in request.headers]
+    hosts = [f"//{request.headers.get('host', '')}", *origins]
     if any(_host_of(address) not in _LOOPBACK for address in hosts):
         return "The control endpoint answers on loopback only, and no web page of another host."
-    if origins and urlsplit(origins[0]).netloc != call.headers.get("host"):
+    if origins and urlsplit(origins[0]).netloc != request.headers.get("host"):
         return "The control endpoint answers no page of another server."
-    if call.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return "The control endpoint answers no page of another site."
-    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return "The control endpoint takes no forms." if kind in _OF_FORMS else ""
 
 
@@ -89,13 +90,13 @@ def _host_of(address: str) -> str | None:
         return None
 
 
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, media_type=JSON_TYPE)
+def _json(body: Any, status: int = 200) -> ASGIResponse:
+    return ASGIResponse(msgspec.json.encode(body), status, media_type=JSON_TYPE)
 
 
-def _body(call: Call) -> Body:
+def _body(request: Request) -> Body:
     try:
-        body = msgspec.json.decode(call.body or b"{}")
+        body = msgspec.json.decode(request.body or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(f"The body is not JSON: {error}.") from None
     if not isinstance(body, dict):
@@ -137,12 +138,12 @@ async def _in_chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _content(kind: str, call: Call, world: World) -> Iterator[bytes]:
+def _content(kind: str, request: Request, world: World) -> Iterator[bytes]:
     if kind.startswith(_CONNECT):
         return connect_control.content(kind.removeprefix(_CONNECT), world.connect)
     if kind not in ("cases", "forms"):
         raise ControlError("There is content/cases, content/forms and content/connect/...")
-    return hq_control.content(kind, call, world.hq)
+    return hq_control.content(kind, request, world.hq)
 
 
 def _of_hq(act: Callable[[Body, HQ], Body]) -> Callable[[Body, World], Body]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from commcare_sandbox.hq.throttle import retry_after
+from commcare_sandbox.hq.throttling import retry_after
+from commcare_sandbox.http_types import HTML_TYPE, Request, Response
 from commcare_sandbox.switches import SwitchError, Switches
-from commcare_sandbox.wire import HTML_TYPE, Answer, Call
 
 _GATEWAY = (
     "<html>\r\n<head><title>{0} {1}</title></head>\r\n<body>\r\n<center><h1>{0} {1}</h1></center>"
@@ -20,36 +20,36 @@ _VIEWS = ("/case/v2", "/v0.6/case", "/ucr/")
 COLLECTION_KEYS = ("cases", "objects", "data", "results")
 
 
-def _gateway(status: int) -> Answer:
+def _gateway(status: int) -> Response:
     body = _GATEWAY.format(status, _REASONS[status]).encode()
-    return Answer(body, status, content_type=HTML_TYPE)
+    return Response(body, status, content_type=HTML_TYPE)
 
 
-def _server_error(_call: Call, _switches: Switches) -> Answer:
+def _server_error(_call: Request, _switches: Switches) -> Response:
     message = "Sorry, this request could not be processed. Please try again later."
-    return Answer({"error_message": message}, 500)
+    return Response({"error_message": message}, 500)
 
 
-def _too_many(call: Call, switches: Switches) -> Answer:
-    tastypie = not any(part in call.path for part in _VIEWS)
+def _too_many(request: Request, switches: Switches) -> Response:
+    tastypie = not any(part in request.path for part in _VIEWS)
     headers = retry_after(switches, switches.retry_after_seconds, tastypie=tastypie)
-    return Answer(b"", 429, headers, HTML_TYPE)
+    return Response(b"", 429, headers, HTML_TYPE)
 
 
-def _unavailable(_call: Call, switches: Switches) -> Answer:
-    answer = _gateway(503)
-    answer.headers = retry_after(switches, switches.retry_after_seconds, tastypie=False)
-    return answer
+def _unavailable(_call: Request, switches: Switches) -> Response:
+    response = _gateway(503)
+    response.headers = retry_after(switches, switches.retry_after_seconds, tastypie=False)
+    return response
 
 
-INSTEAD: dict[str, Callable[[Call, Switches], Answer]] = {
+INSTEAD: dict[str, Callable[[Request, Switches], Response]] = {
     "429": _too_many,
     "500": _server_error,
     "502": lambda _call, _switches: _gateway(502),
     "503": _unavailable,
     "504": lambda _call, _switches: _gateway(504),
-    "401": lambda _call, _switches: Answer(b"", 401, content_type=HTML_TYPE),
-    "403": lambda _call, _switches: Answer(b"", 403, content_type=HTML_TYPE),
+    "401": lambda _call, _switches: Response(b"", 401, content_type=HTML_TYPE),
+    "403": lambda _call, _switches: Response(b"", 403, content_type=HTML_TYPE),
 }
 """Faults that replace the answer; the request is not handled."""
 
@@ -88,11 +88,11 @@ class Faults:
         return wanted[(self.met - 1) % len(wanted)]
 
 
-def without_collection(answer: Answer) -> Answer:
+def without_collection(response: Response) -> Response:
     """Return a list's answer without its list."""
-    if isinstance(answer.body, dict):
-        answer.body = {k: v for k, v in answer.body.items() if k not in COLLECTION_KEYS}
-    return answer
+    if isinstance(response.body, dict):
+        response.body = {k: v for k, v in response.body.items() if k not in COLLECTION_KEYS}
+    return response
 
 
 def first_half(body: bytes) -> bytes:

@@ -46,13 +46,13 @@ class Control:
 
     def lines(self, action: str) -> Iterator[dict[str, Any]]:
         """Read an answer that has one JSON object a line."""
-        with self._opened(f"{self.url}/_sandbox/{action}") as answer:
-            for line in answer:
+        with self._opened(f"{self.url}/_sandbox/{action}") as response:
+            for line in response:
                 yield json.loads(line)
 
     def _read(self, request: Request) -> dict[str, Any]:
-        with self._opened(request) as answer:
-            body: dict[str, Any] = json.load(answer)
+        with self._opened(request) as response:
+            body: dict[str, Any] = json.load(response)
         return body
 
     def _opened(self, request: Request | str) -> Any:

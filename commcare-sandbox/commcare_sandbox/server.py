@@ -17,16 +17,18 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as ASGIRequest
+from starlette.responses import Response as ASGIResponse
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from commcare_sandbox import control, faults
 from commcare_sandbox.connect import routes as connect
 from commcare_sandbox.hq import routes
-from commcare_sandbox.wire import HTML_TYPE, Answer, Call
-from commcare_sandbox.world import World
+from commcare_sandbox.http_types import HTML_TYPE, Request, Response
+from commcare_sandbox.state import World
 
 _SMALL_BYTES = 500
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -61,76 +63,76 @@ class Application:
         if scope["type"] != "http":
             return
         try:
-            call = await _read(Request(scope, receive))
+            request = await _read(ASGIRequest(scope, receive))
         except ClientDisconnect:
             return
-        if call.path.startswith("/_sandbox/"):
-            response = control.answer(call, self._world)
-            await response(scope, receive, send)
+        if request.path.startswith("/_sandbox/"):
+            await control.handle(request, self._world)(scope, receive, send)
         else:
-            await self._api(call, scope, receive, send)
+            await self._api(request, scope, receive, send)
 
-    async def _api(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _api(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         world, switches = self._world, self._world.switches
         began = time.perf_counter()
-        fault = self._faults.choose(call.path, switches)
+        fault = self._faults.choose(request.path, switches)
         if fault in faults.INSTEAD:
-            answer = faults.INSTEAD[fault](call, switches)
-        elif routes.belongs_here(call.path):
-            answer = routes.answer(call, world.hq)
-        elif connect.belongs_here(call.path):
-            answer = connect.answer(call, world.connect)
+            response = faults.INSTEAD[fault](request, switches)
+        elif routes.belongs_here(request.path):
+            response = routes.handle(request, world.hq)
+        elif connect.belongs_here(request.path):
+            response = connect.handle(request, world.connect)
         else:
-            answer = Answer(b"<h1>Not Found</h1>", 404, content_type=HTML_TYPE)
+            response = Response(b"<h1>Not Found</h1>", 404, content_type=HTML_TYPE)
         if fault == "missing-key":
-            answer = faults.without_collection(answer)
-        body = _compressed(call, answer)
+            response = faults.without_collection(response)
+        body = _compressed(request, response)
         spent = time.perf_counter() - began
-        world.journal.note(call.method, call.path, call.params, answer.status, spent)
-        if wait := switches.latency_ms / 1000 + answer.seconds:
+        world.journal.note(request.method, request.path, request.params, response.status, spent)
+        if wait := switches.latency_ms / 1000 + response.seconds:
             await asyncio.sleep(wait)
         if fault == "stall":
             await faults.stall(switches)
         if fault == "reset":
-            await _reset(answer, body, scope, send)
+            await _reset(response, body, scope, send)
             return
         if fault == "truncate":
             body = faults.first_half(body)
-        response = _response(answer, body)
-        await response(scope, receive, send)
+        await _to_asgi(response, body)(scope, receive, send)
 
 
-async def _read(request: Request) -> Call:
-    return Call(
-        method=request.method,
-        path=request.url.path,
-        params=request.query_params.multi_items(),
-        headers=request.headers,
-        body=await request.body(),
+async def _read(asgi_request: ASGIRequest) -> Request:
+    return Request(
+        method=asgi_request.method,
+        path=asgi_request.url.path,
+        params=asgi_request.query_params.multi_items(),
+        headers=asgi_request.headers,
+        body=await asgi_request.body(),
     )
 
 
-def _response(answer: Answer, body: bytes) -> Response:
-    headers = answer.headers | {"Content-Type": answer.content_type}
-    if answer.chunks is not None:
-        return StreamingResponse(answer.chunks, answer.status, headers)
-    return Response(body, answer.status, headers)
+def _to_asgi(response: Response, body: bytes) -> ASGIResponse:
+    headers = response.headers | {"Content-Type": response.content_type}
+    if response.chunks is not None:
+        return StreamingResponse(response.chunks, response.status, headers)
+    return ASGIResponse(body, response.status, headers)
 
 
-def _compressed(call: Call, answer: Answer) -> bytes:
-    body = answer.encoded()
-    accepts = "gzip" in call.headers.get("accept-encoding", "")
-    is_done = "Content-Encoding" in answer.headers
-    if is_done or not accepts or not answer.may_compress or len(body) < _SMALL_BYTES:
+def _compressed(request: Request, response: Response) -> bytes:
+    body = response.encoded()
+    accepts = "gzip" in request.headers.get("accept-encoding", "")
+    is_done = "Content-Encoding" in response.headers
+    if is_done or not accepts or not response.may_compress or len(body) < _SMALL_BYTES:
         return body
-    answer.headers["Content-Encoding"] = "gzip"
+    response.headers["Content-Encoding"] = "gzip"
     return gzip.compress(body, compresslevel=1)
 
 
-async def _reset(answer: Answer, body: bytes, scope: Scope, send: Send) -> None:
+async def _reset(response: Response, body: bytes, scope: Scope, send: Send) -> None:
     length = (b"content-length", str(len(body)).encode())
-    kind = (b"content-type", answer.content_type.encode())
-    await send({"type": "http.response.start", "status": answer.status, "headers": [length, kind]})
+    kind = (b"content-type", response.content_type.encode())
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": [length, kind]}
+    )
     half = faults.first_half(body)
     await send({"type": "http.response.body", "body": half, "more_body": True})
     await asyncio.sleep(0.05)

@@ -71,8 +71,8 @@ class ConnectSandbox:
     ) -> list[int]:
         """Add rows and return their ids; ``before`` takes ids below one that exists."""
         body = {"kind": kind, "opportunity": opportunity, "changes": changes, "count": count}
-        answer = self._control.post("connect/insert", body | {"before": before})
-        return [int(row_id) for row_id in answer["row_ids"]]
+        response = self._control.post("connect/insert", body | {"before": before})
+        return [int(row_id) for row_id in response["row_ids"]]
 
     def edit(self, kind: str, opportunity: int, row_id: int, **changes: Any) -> None:
         """Change columns of a row; no timestamp moves by itself."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from commcare_sandbox.connect.estate.estate import Estate
-from commcare_sandbox.connect.logins import Access, ConnectLogins
+from commcare_sandbox.connect.credentials import Access, ConnectLogins
+from commcare_sandbox.connect.data.store import Estate
 from commcare_sandbox.connect.switches import ConnectSwitches
-from commcare_sandbox.wire import HTML_TYPE, Answer, Call, RefusalError
+from commcare_sandbox.http_types import HTML_TYPE, HTTPError, Request, Response
 
 PREFIX = "/connect"
 _HTML = "<!doctype html>\n<html lang=en>\n<head><title>{0}</title></head><body><h1>{0}</h1></body>"
@@ -34,10 +34,10 @@ class Connect:
 
 
 @dataclass
-class Request:
+class Context:
     """A request to Connect."""
 
-    call: Call
+    request: Request
     connect: Connect
     path: str
     """Below the prefix."""
@@ -50,13 +50,13 @@ class Request:
         """How Connect behaves."""
         return self.connect.switches
 
-    def refuse(self, status: int, text: str, **headers: str) -> RefusalError:
+    def refuse(self, status: int, text: str, **headers: str) -> HTTPError:
         """Refuse in the caller's language, so that nobody matches on words."""
-        is_french = self.call.headers.get("accept-language", "").startswith("fr")
+        is_french = self.request.headers.get("accept-language", "").startswith("fr")
         detail = _FRENCH.get(text, text) if is_french else text
-        return RefusalError(status, {"detail": detail}, **headers)
+        return HTTPError(status, {"detail": detail}, **headers)
 
 
-def page_of_html(status: int, title: str) -> Answer:
+def page_of_html(status: int, title: str) -> Response:
     """Return one of Django's HTML pages."""
-    return Answer(_HTML.format(title).encode(), status, content_type=HTML_TYPE)
+    return Response(_HTML.format(title).encode(), status, content_type=HTML_TYPE)

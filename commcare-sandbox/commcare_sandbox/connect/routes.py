@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from commcare_sandbox.connect import documents, export, guard, oauth
-from commcare_sandbox.connect.context import PREFIX, Connect, Request, page_of_html
-from commcare_sandbox.connect.logins import UnsignedTokenError
-from commcare_sandbox.wire import JSON_TYPE, Answer, Call, RefusalError
+from commcare_sandbox.connect import auth, oauth, opportunities, row_lists
+from commcare_sandbox.connect.context import PREFIX, Connect, Context, page_of_html
+from commcare_sandbox.connect.credentials import UnsignedTokenError
+from commcare_sandbox.http_types import JSON_TYPE, HTTPError, Request, Response
 
-Handler = Callable[[Request], Answer]
-_FAILURES = (documents.BrokenDetailError, export.MissingBlobError, UnsignedTokenError)
+Handler = Callable[[Context], Response]
+_FAILURES = (opportunities.BrokenDetailError, row_lists.MissingBlobError, UnsignedTokenError)
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ def _open(path: str, handler: Handler, *methods: str) -> Route:
 
 _OF = "opportunity/{opportunity}"
 ROUTES = (
-    *(_export(f"{_OF}/{kind}", export.rows_of(kind)) for kind in export.LISTS),
-    *(_export(f"{_OF}/{kind}", export.rows_of(kind), ("2.0",)) for kind in export.NEW_LISTS),
-    _export("opp_org_program_list", documents.everything),
-    _export(_OF, documents.detail),
-    _export(f"{_OF}/app_structure", documents.app_structure),
-    _export(f"{_OF}/image", export.blob),
-    _export(f"{_OF}/attachment_signed_url", documents.signed_url),
-    _export("organization/{slug}/program", documents.programs_of_organization),
-    _export("program/{program}/opportunity", documents.opportunities_of_program),
-    _export("llo_entity", documents.llo_entities, ("2.0",)),
-    _export("labs_record", documents.labs_records),
+    *(_export(f"{_OF}/{kind}", row_lists.rows_of(kind)) for kind in row_lists.LISTS),
+    *(_export(f"{_OF}/{kind}", row_lists.rows_of(kind), ("2.0",)) for kind in row_lists.NEW_LISTS),
+    _export("opp_org_program_list", opportunities.everything),
+    _export(_OF, opportunities.detail),
+    _export(f"{_OF}/app_structure", opportunities.app_structure),
+    _export(f"{_OF}/image", row_lists.blob),
+    _export(f"{_OF}/attachment_signed_url", opportunities.signed_url),
+    _export("organization/{slug}/program", opportunities.programs_of_organization),
+    _export("program/{program}/opportunity", opportunities.opportunities_of_program),
+    _export("llo_entity", opportunities.llo_entities, ("2.0",)),
+    _export("labs_record", opportunities.labs_records),
     _open("/o/token/", oauth.token, "POST"),
     _open("/o/authorize/", oauth.authorize, "GET", "POST"),
     _open("/o/revoke_token/", oauth.revoke, "POST"),
@@ -69,55 +69,55 @@ def belongs_here(path: str) -> bool:
     return path.startswith(f"{PREFIX}/")
 
 
-def answer(call: Call, connect: Connect) -> Answer:
+def handle(request: Request, connect: Connect) -> Response:
     """Answer a request as Connect does."""
-    request = Request(call, connect, call.path.removeprefix(PREFIX))
+    context = Context(request, connect, request.path.removeprefix(PREFIX))
     if connect.switches.connect_redirect:
-        return _moved(f"https://{call.headers.get('host', '')}{call.path}")
+        return _moved(f"https://{request.headers.get('host', '')}{request.path}")
     try:
-        return _found(request)
-    except RefusalError as refusal:
-        return _dressed(refusal.answer, ("GET",))
+        return _found(context)
+    except HTTPError as error:
+        return _dressed(error.response, ("GET",))
     except _FAILURES:
         return page_of_html(500, "Server Error (500)")
 
 
-def _found(request: Request) -> Answer:
+def _found(context: Context) -> Response:
     for route in ROUTES:
-        match = route.pattern.fullmatch(request.path)
+        match = route.pattern.fullmatch(context.path)
         if match:
-            request.captured = match.groupdict()
-            return _guarded(route, request)
-        if route.pattern.fullmatch(request.path + "/"):
-            return _moved(request.call.path + "/")
+            context.captured = match.groupdict()
+            return _guarded(route, context)
+        if route.pattern.fullmatch(context.path + "/"):
+            return _moved(context.request.path + "/")
     return page_of_html(404, "Not Found")
 
 
-def _guarded(route: Route, request: Request) -> Answer:
+def _guarded(route: Route, context: Context) -> Response:
     if route.is_export:
-        guard.negotiate(request)
-        if request.version not in route.versions:
-            raise request.refuse(406, 'Invalid version in "Accept" header.')
-        guard.authenticate(request, "export")
-    method = "GET" if request.call.method == "HEAD" else request.call.method
+        auth.negotiate(context)
+        if context.version not in route.versions:
+            raise context.refuse(406, 'Invalid version in "Accept" header.')
+        auth.authenticate(context, "export")
+    method = "GET" if context.request.method == "HEAD" else context.request.method
     if method not in route.methods:
-        raise request.refuse(405, f'Method "{request.call.method}" not allowed.')
-    return _dressed(route.handler(request), route.methods)
+        raise context.refuse(405, f'Method "{context.request.method}" not allowed.')
+    return _dressed(route.handler(context), route.methods)
 
 
-def _dressed(answer: Answer, methods: tuple[str, ...]) -> Answer:
-    answer.may_compress = True
-    if answer.content_type == JSON_TYPE:
-        answer.content_type = "application/json"
-    answer.headers |= {
+def _dressed(response: Response, methods: tuple[str, ...]) -> Response:
+    response.may_compress = True
+    if response.content_type == JSON_TYPE:
+        response.content_type = "application/json"
+    response.headers |= {
         "Vary": "Accept, Accept-Language, Cookie",
         "Allow": ", ".join((*methods, "HEAD", "OPTIONS")),
         "X-API-Current-Version": "1.0",
     }
-    return answer
+    return response
 
 
-def _moved(location: str) -> Answer:
+def _moved(location: str) -> Response:
     moved = page_of_html(301, "Moved Permanently")
     moved.headers = {"Location": location}
     return moved

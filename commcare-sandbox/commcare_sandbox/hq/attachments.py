@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.wire import Answer, RefusalError
+from commcare_sandbox.http_types import HTTPError, Response
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"
 PHOTO = "photo.jpg"
 PHOTO_BYTES = 20_000
 
 
-def form_attachment(context: Context) -> Answer:
+def form_attachment(context: Context) -> Response:
     """Answer a file of a form, as long and of the kind that the form says."""
-    found = context.call.captured
+    found = context.request.captured
     form = context.space.forms.get(found["form"])
     facts = None if form is None else form["attachments"].get(found["name"])
     if facts is None:
-        raise RefusalError(404, b"<h1>Not Found</h1>")
-    return Answer(
+        raise HTTPError(404, b"<h1>Not Found</h1>")
+    return Response(
         _bytes(facts["content_type"], facts["length"], found["form"]),
         content_type=facts["content_type"],
     )
 
 
-def case_attachment(context: Context) -> Answer:
+def case_attachment(context: Context) -> Response:
     """Answer the photo of a case; there is no other file."""
-    found = context.call.captured
+    found = context.request.captured
     if context.space.cases.get(found["case"]) is None or found["name"] != PHOTO:
-        raise RefusalError(404, b"<h1>Not Found</h1>")
-    return Answer(_bytes("image/jpeg", PHOTO_BYTES, found["case"]), content_type="image/jpeg")
+        raise HTTPError(404, b"<h1>Not Found</h1>")
+    return Response(_bytes("image/jpeg", PHOTO_BYTES, found["case"]), content_type="image/jpeg")
 
 
 def _bytes(content_type: str, length: int, owner: str) -> bytes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.dates import v2_window
+from commcare_sandbox.hq.data import timestamps
+from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, PERIOD, Case, is_closed
+from commcare_sandbox.hq.data.collection import Query, Window
+from commcare_sandbox.hq.date_filters import v2_window
 from commcare_sandbox.hq.filters import Filters
-from commcare_sandbox.hq.programme import moments
-from commcare_sandbox.hq.programme.cases import FAMILIES, FAMILY, PERIOD, Case, is_closed
-from commcare_sandbox.hq.programme.collection import Query, Window
-from commcare_sandbox.seeds import mix
-from commcare_sandbox.wire import Pairs, bad_request
+from commcare_sandbox.http_types import Pairs, bad_request
+from commcare_sandbox.seeded import mix
 
 Test = Callable[[Case], bool]
 
@@ -89,7 +89,7 @@ def _test(name: str, values: list[str]) -> Test:
 
 def _within(case: Case, window: Window) -> bool:
     text = getattr(case, window.field)
-    return text is not None and window.low <= moments.read(text) // 1000 <= window.high
+    return text is not None and window.low <= timestamps.read(text) // 1000 <= window.high
 
 
 def _flags(values: list[str]) -> list[bool]:

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from commcare_sandbox.hq.case_filters import of_type, only_in_location
 from commcare_sandbox.hq.case_v2 import may_see
 from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.data.cases import FAMILIES, PERIOD, Case, is_closed, shown_v1
+from commcare_sandbox.hq.data.collection import Collection, Query
 from commcare_sandbox.hq.filters import V1_RESERVED, Filters, nothing, v1_bound
-from commcare_sandbox.hq.programme.cases import FAMILIES, PERIOD, Case, is_closed, shown_v1
-from commcare_sandbox.hq.programme.collection import Collection, Query
 from commcare_sandbox.hq.tastypie import page
-from commcare_sandbox.wire import Answer, RefusalError, bad_request
+from commcare_sandbox.http_types import HTTPError, Response, bad_request
 
 MOST = 5000
 R = TypeVar("R")
@@ -34,7 +34,7 @@ _TESTS: dict[str, Callable[[str], Test]] = {
 
 def _query(context: Context) -> Query[Case]:
     filters: Filters[Case] = Filters(PERIOD)
-    for name, value in dict(context.call.params).items():
+    for name, value in dict(context.request.params).items():
         if name not in V1_RESERVED and not name.endswith("__full"):
             _add(filters, name, value)
     only_in_location(context, filters)
@@ -56,7 +56,7 @@ def _add(filters: Filters[Case], name: str, value: str) -> None:
         filters.test(f"{name}={value}", test(value.lower()) if test else nothing)
 
 
-def case_list_v1(context: Context) -> Answer:
+def case_list_v1(context: Context) -> Response:
     """Answer a page of cases."""
     query = _query(context)
     field, descending = order(context, DATES, "server_date_modified")
@@ -70,17 +70,17 @@ def case_list_v1(context: Context) -> Answer:
     return page(context, total, fetch, most=MOST)
 
 
-def case_detail_v1(context: Context) -> Answer:
+def case_detail_v1(context: Context) -> Response:
     """Answer one case."""
-    case = context.space.cases.get(context.call.captured["id"])
+    case = context.space.cases.get(context.request.captured["id"])
     if case is None or not may_see(context, case):
-        raise RefusalError(404)
-    return Answer(_full(context, case))
+        raise HTTPError(404)
+    return Response(_full(context, case))
 
 
 def order(context: Context, fields: dict[str, str], usual: str) -> tuple[str, bool]:
     """Return by which of the collection's dates a list is ordered, and whether descending."""
-    wish = context.call.get("order_by", usual) or usual
+    wish = context.request.get("order_by", usual) or usual
     name = wish.removeprefix("-")
     if name not in fields:
         raise bad_request(f"No matching '{name}' field for ordering on.")
@@ -99,7 +99,7 @@ def ordered(
     switches = context.hq.switches
     if offset + limit > switches.search_window and offset:
         message = "Result window is too large, from + size must be less than or equal to: "
-        raise RefusalError(500, {"error_message": f"{message}[{switches.search_window}]"})
+        raise HTTPError(500, {"error_message": f"{message}[{switches.search_window}]"})
     turn = context.hq.journal.total if switches.unstable_ties else 0
     if not descending:
         return collection.slice(query, field, offset, limit, turn)
@@ -111,12 +111,12 @@ def ordered(
 def _full(context: Context, case: Case) -> dict[str, Any]:
     domain, cases = context.space.name, context.space.cases
     shown = shown_v1(case, domain)
-    if context.call.get("parent_cases__full") == "true":
+    if context.request.get("parent_cases__full") == "true":
         parents = {name: cases.get(link["case_id"]) for name, link in case.indices.items()}
         shown["parent_cases"] = {
             name: shown_v1(parent, domain) for name, parent in parents.items() if parent
         }
     for name in ("child_cases", "xforms_by_name", "xforms_by_xmlns"):
-        if context.call.get(f"{name}__full") == "true":
+        if context.request.get(f"{name}__full") == "true":
             shown[name] = {}
     return shown

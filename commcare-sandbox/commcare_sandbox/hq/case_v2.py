@@ -13,18 +13,18 @@ import msgspec
 
 from commcare_sandbox.hq.case_filters import case_query, in_location
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.dates import joined
-from commcare_sandbox.hq.programme import moments
-from commcare_sandbox.hq.programme.cases import Case, shown_v2
-from commcare_sandbox.hq.programme.collection import FOREVER, Key, Query, Window
-from commcare_sandbox.wire import Answer, Pairs, RefusalError, bad_request
+from commcare_sandbox.hq.data import timestamps
+from commcare_sandbox.hq.data.cases import Case, shown_v2
+from commcare_sandbox.hq.data.collection import FOREVER, Key, Query, Window
+from commcare_sandbox.hq.date_filters import joined
+from commcare_sandbox.http_types import HTTPError, Pairs, Response, bad_request
 
 MOST = 5000
 _LAST = "last_case_id"
 _FROM = "indexed_on.gte"
 
 
-def case_list(context: Context) -> Answer:
+def case_list(context: Context) -> Response:
     """Answer a page of cases, oldest indexing first."""
     for case_id in context.space.some_cases(context.hq.switches.churn):
         context.space.edit_case(case_id, {"properties": {"churned": "yes"}})
@@ -39,7 +39,7 @@ def case_list(context: Context) -> Answer:
     body: dict[str, Any] = {"matching_records": total, "cases": [show(case) for case in cases]}
     if _goes_on(context, len(cases), limit, total):
         body["next"] = _next(context, params, cases[-1])
-    return Answer(body)
+    return Response(body)
 
 
 def _goes_on(context: Context, found: int, limit: int, total: int) -> bool:
@@ -66,8 +66,8 @@ def _opened(context: Context) -> tuple[Pairs, Key]:
 
     What stands beside a cursor is ignored.
     """
-    params = context.call.params
-    cursor = context.call.get("cursor")
+    params = context.request.params
+    cursor = context.request.get("cursor")
     if cursor is None:
         return params, (-FOREVER, "")
     try:
@@ -86,9 +86,9 @@ def _opened(context: Context) -> tuple[Pairs, Key]:
 
 
 def _next(context: Context, params: Pairs, last: Case) -> str:
-    stamp = moments.read(last.indexed_on) // 1000
+    stamp = timestamps.read(last.indexed_on) // 1000
     kept = params
-    if context.call.get("cursor") is not None and context.hq.switches.gte_duplicate_page:
+    if context.request.get("cursor") is not None and context.hq.switches.gte_duplicate_page:
         kept = [pair for pair in params if pair[0] != _FROM]
     inside = urlencode([*kept, (_FROM, stamp), (_LAST, last.case_id)])
     query = urlencode({"cursor": base64.b64encode(inside.encode()).decode()})
@@ -160,35 +160,35 @@ def _stripped(shown: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, 
 # ---------------------------------------------------------------------- by id
 
 
-def case_detail(context: Context) -> Answer:
+def case_detail(context: Context) -> Response:
     """Answer one case, or several whose ids are joined by commas."""
-    wanted = context.call.captured["id"]
-    show = shower(context, context.call.params)
+    wanted = context.request.captured["id"]
+    show = shower(context, context.request.params)
     if "," in wanted:
         return _several(context, [each for each in wanted.split(",") if each], [])
     case = context.space.cases.get(wanted)
     if case is None:
-        raise RefusalError(404, {"error": f"Case '{wanted}' not found"})
+        raise HTTPError(404, {"error": f"Case '{wanted}' not found"})
     if not may_see(context, case):
-        raise RefusalError(403, {"error": f"Insufficient permission for Case '{wanted}'"})
-    return Answer(show(case))
+        raise HTTPError(403, {"error": f"Insufficient permission for Case '{wanted}'"})
+    return Response(show(case))
 
 
-def case_by_external_id(context: Context) -> Answer:
+def case_by_external_id(context: Context) -> Response:
     """Answer the case with an external id, if it is the only one."""
-    wanted = context.call.captured["id"]
+    wanted = context.request.captured["id"]
     found = _by_external_id(context, wanted)
     if not found:
-        raise RefusalError(404, {"error": f"Case '{wanted}' not found"})
+        raise HTTPError(404, {"error": f"Case '{wanted}' not found"})
     if len(found) > 1:
         raise bad_request(f"Multiple cases found with external_id '{wanted}'")
-    return Answer(shower(context, context.call.params)(found[0]))
+    return Response(shower(context, context.request.params)(found[0]))
 
 
-def bulk_fetch(context: Context) -> Answer:
+def bulk_fetch(context: Context) -> Response:
     """Answer the cases whose ids, or external ids, are in the body; in that order."""
     try:
-        body = msgspec.json.decode(context.call.body)
+        body = msgspec.json.decode(context.request.body)
     except msgspec.DecodeError:
         raise bad_request("Payload must be valid JSON") from None
     if not isinstance(body, dict):
@@ -203,8 +203,8 @@ def bulk_fetch(context: Context) -> Answer:
     return _several(context, asked[0], asked[1])
 
 
-def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> Answer:
-    show = shower(context, context.call.params)
+def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> Response:
+    show = shower(context, context.request.params)
     found: list[dict[str, Any]] = []
     missing = 0
     asked = [("case_id", str(each)) for each in case_ids]
@@ -219,8 +219,8 @@ def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> 
             found.append({name: wanted, "error": "not found"})
         else:
             found.append(show(case))
-    answer = {"matching_records": len(found) - missing, "missing_records": missing}
-    return Answer(answer | {"cases": found})
+    response = {"matching_records": len(found) - missing, "missing_records": missing}
+    return Response(response | {"cases": found})
 
 
 def _by_external_id(context: Context, wanted: str) -> list[Case]:

@@ -9,8 +9,8 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from commcare_sandbox.hq.context import HQ
-from commcare_sandbox.hq.logins import SCOPE, SCOPES
-from commcare_sandbox.wire import HTML_TYPE, Answer, Call
+from commcare_sandbox.hq.credentials import SCOPE, SCOPES
+from commcare_sandbox.http_types import HTML_TYPE, Request, Response
 
 LOGIN, AUTHORIZE = "/accounts/login/", "/oauth/authorize/"
 _SESSION, _MARK = "sessionid", "csrfmiddlewaretoken"
@@ -54,32 +54,32 @@ _KEPT = (
 )
 
 
-def log_in(call: Call, hq: HQ) -> Answer:
+def log_in(request: Request, hq: HQ) -> Response:
     """Show the login page, or let somebody in who knows the password."""
-    after = call.get("next") or AUTHORIZE
-    if call.method != "POST":
+    after = request.get("next") or AUTHORIZE
+    if request.method != "POST":
         return _login_page(hq, after)
-    form = form_of(call)
+    form = form_of(request)
     if not hq.logins.accepts_password(form.get("username", ""), form.get("password", "")):
         return _login_page(hq, after, "Your username or password was incorrect.")
     if not after.startswith("/") or after.startswith("//"):
         after = AUTHORIZE
     cookie = f"{_SESSION}={hq.visitors.enter()}; Path=/; HttpOnly; SameSite=Lax"
-    return Answer(b"", 302, {"Location": after, "Set-Cookie": cookie}, HTML_TYPE)
+    return Response(b"", 302, {"Location": after, "Set-Cookie": cookie}, HTML_TYPE)
 
 
-def authorize(call: Call, hq: HQ) -> Answer:
+def authorize(request: Request, hq: HQ) -> Response:
     """Ask the person who is logged in, and send them back with what they said."""
-    mark = hq.visitors.mark(_session(call))
+    mark = hq.visitors.mark(_session(request))
     if mark is None:
-        query = urlencode({"next": f"{call.path}?{urlencode(call.params)}"})
-        return Answer(b"", 302, {"Location": f"{LOGIN}?{query}"}, HTML_TYPE)
-    asked = form_of(call) if call.method == "POST" else dict(call.params)
+        query = urlencode({"next": f"{request.path}?{urlencode(request.params)}"})
+        return Response(b"", 302, {"Location": f"{LOGIN}?{query}"}, HTML_TYPE)
+    asked = form_of(request) if request.method == "POST" else dict(request.params)
     if wrong := _nowhere_to_go(asked, hq):
         return _page("Error: invalid_request", f"<p>{wrong}</p>", 400)
     if refused := _what_is_wrong(asked, needs_challenge=hq.switches.pkce_required):
         return _go(asked, refused)
-    if call.method != "POST":
+    if request.method != "POST":
         return _question(asked, mark, hq)
     if not compare_digest(asked.get(_MARK, "").encode(), mark.encode()):
         return _page("Forbidden", "<p>CSRF verification failed.</p>", 403)
@@ -106,9 +106,9 @@ def _decision(asked: Mapping[str, str], hq: HQ) -> dict[str, str]:
     return {"code": code}
 
 
-def form_of(call: Call) -> dict[str, str]:
+def form_of(request: Request) -> dict[str, str]:
     """Return the fields of a form that was posted."""
-    return dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
+    return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def is_registered(uri: str, registered: list[str]) -> bool:
@@ -142,15 +142,15 @@ def _what_is_wrong(asked: Mapping[str, str], *, needs_challenge: bool) -> dict[s
     return {}
 
 
-def _session(call: Call) -> str:
+def _session(request: Request) -> str:
     try:
-        found = SimpleCookie(call.headers.get("cookie", "")).get(_SESSION)
+        found = SimpleCookie(request.headers.get("cookie", "")).get(_SESSION)
     except CookieError:
         return ""
     return found.value if found else ""
 
 
-def _login_page(hq: HQ, after: str, told: str = "Log in to CommCare HQ.") -> Answer:
+def _login_page(hq: HQ, after: str, told: str = "Log in to CommCare HQ.") -> Response:
     account = hq.logins.account
     body = _LOGIN.format(
         told=told,
@@ -161,7 +161,7 @@ def _login_page(hq: HQ, after: str, told: str = "Log in to CommCare HQ.") -> Ans
     return _page("Log In", body)
 
 
-def _question(asked: Mapping[str, str], mark: str, hq: HQ) -> Answer:
+def _question(asked: Mapping[str, str], mark: str, hq: HQ) -> Response:
     fields = {_MARK: mark} | {name: asked[name] for name in _KEPT if name in asked}
     body = _QUESTION.format(
         username=hq.logins.account.username,
@@ -175,14 +175,14 @@ def _question(asked: Mapping[str, str], mark: str, hq: HQ) -> Answer:
     return _page("Authorize access", body)
 
 
-def _page(title: str, body: str, status: int = 200) -> Answer:
+def _page(title: str, body: str, status: int = 200) -> Response:
     headers = {"Cache-Control": "no-store", "X-Frame-Options": "DENY"}
     page = _PAGE.format(title=title, body=body).encode()
-    return Answer(page, status, headers, HTML_TYPE)
+    return Response(page, status, headers, HTML_TYPE)
 
 
-def _go(asked: Mapping[str, str], answer: Mapping[str, str]) -> Answer:
+def _go(asked: Mapping[str, str], response: Mapping[str, str]) -> Response:
     back = asked["redirect_uri"]
-    said = {**answer, "state": asked["state"]} if "state" in asked else answer
+    said = {**response, "state": asked["state"]} if "state" in asked else response
     joint = "&" if urlsplit(back).query else "?"
-    return Answer(b"", 302, {"Location": f"{back}{joint}{urlencode(said)}"}, HTML_TYPE)
+    return Response(b"", 302, {"Location": f"{back}{joint}{urlencode(said)}"}, HTML_TYPE)

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from commcare_sandbox.hq.codes import Visitors
-from commcare_sandbox.hq.logins import Logins
-from commcare_sandbox.hq.programme.domain import Domain
+from commcare_sandbox.hq.credentials import Logins
+from commcare_sandbox.hq.data.domain import Domain
+from commcare_sandbox.hq.sessions import Visitors
 from commcare_sandbox.hq.switches import HQSwitches
-from commcare_sandbox.hq.throttle import Throttle
-from commcare_sandbox.journal import Journal
-from commcare_sandbox.wire import Call
+from commcare_sandbox.hq.throttling import Throttle
+from commcare_sandbox.http_types import Request
+from commcare_sandbox.request_log import Journal
 
 FOREIGN = "https://hq.invalid"
 
@@ -39,7 +39,7 @@ class HQ:
 class Context:
     """A request that has passed authentication, permission and throttle."""
 
-    call: Call
+    request: Request
     hq: HQ
     domain: Domain | None = None
 
@@ -52,8 +52,8 @@ class Context:
 
     def address(self, resource: str, identifier: str, *, whole: bool = False) -> str:
         """Return where a record is, in the version and the spelling that was asked for."""
-        old = re.search(r"/api/(v0\.\d)/", self.call.path)
-        new = re.search(r"/api/[\w-]+/(v\d)/", self.call.path)
+        old = re.search(r"/api/(v0\.\d)/", self.request.path)
+        new = re.search(r"/api/[\w-]+/(v\d)/", self.request.path)
         part = f"{old[1]}/{resource}" if old else f"{resource}/{new[1] if new else 'v1'}"
         path = f"/a/{self.space.name}/api/{part}/{identifier}/"
         return f"{self.hq.base_url}{path}" if whole else path
@@ -62,7 +62,7 @@ class Context:
         """Write a link to another page of this list, in the style that is switched on."""
         style = self.hq.switches.next_style
         chosen = usual if style == "default" else style
-        path = f"{self.call.path}?{query}"
+        path = f"{self.request.path}?{query}"
         host = urlsplit(self.hq.base_url).netloc
         return {
             "bare": f"?{query}",

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from commcare_sandbox.hq.context import HQ, Context
+from commcare_sandbox.hq.data.cases import shown_v2
+from commcare_sandbox.hq.data.collection import Query
+from commcare_sandbox.hq.data.domain import Domain
 from commcare_sandbox.hq.form_v1 import shown
-from commcare_sandbox.hq.programme.cases import shown_v2
-from commcare_sandbox.hq.programme.collection import Query
-from commcare_sandbox.hq.programme.domain import Domain
-from commcare_sandbox.wire import Call
+from commcare_sandbox.http_types import Request
 
 Body = dict[str, Any]
 
@@ -39,11 +39,11 @@ def status(hq: HQ) -> Body:
     }
 
 
-def content(kind: str, call: Call, hq: HQ) -> Iterator[bytes]:
+def content(kind: str, request: Request, hq: HQ) -> Iterator[bytes]:
     """Return every case, or form, as the API shows it: one JSON object a line."""
-    domain = _domain(call.get("domain"), hq)
+    domain = _domain(request.get("domain"), hq)
     domain.settle(hq.journal.total)
-    context = Context(call, hq, domain)
+    context = Context(request, hq, domain)
     records: Iterator[Any]
     if kind == "cases":
         records = (shown_v2(case, domain.name) for case in domain.cases.all(Query()))

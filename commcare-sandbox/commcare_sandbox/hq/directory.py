@@ -7,20 +7,20 @@ from datetime import datetime
 from typing import Any
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.programme import moments
-from commcare_sandbox.hq.programme.people import LEVELS
+from commcare_sandbox.hq.data import timestamps
+from commcare_sandbox.hq.data.directory import LEVELS
 from commcare_sandbox.hq.tastypie import listed
-from commcare_sandbox.wire import Answer, RefusalError, bad_request
+from commcare_sandbox.http_types import HTTPError, Response, bad_request
 
 Facts = dict[str, Any]
 
 
-def user_list(context: Context) -> Answer:
+def user_list(context: Context) -> Response:
     """Answer the mobile workers that are active; or, asked so, those that are not."""
     people = context.space.people
-    archived = (context.call.get("archived") or "").lower() == "true"
+    archived = (context.request.get("archived") or "").lower() == "true"
     found = people.workers(archived=archived)
-    group = context.call.get("group")
+    group = context.request.get("group")
     if group is not None:
         if group not in people.group_ids:
             raise bad_request(f"Project {people.domain} has no group with id={group}")
@@ -28,16 +28,16 @@ def user_list(context: Context) -> Answer:
     return listed(context, [_user(context, worker) for worker in found])
 
 
-def user_detail(context: Context) -> Answer:
+def user_detail(context: Context) -> Response:
     """Answer one mobile worker, active or not."""
     people = context.space.people
     everybody = [*people.workers(archived=False), *people.workers(archived=True)]
-    return Answer(_user(context, _person(context, everybody)))
+    return Response(_user(context, _person(context, everybody)))
 
 
 def _user(context: Context, worker: Facts) -> Facts:
     shown = worker | {"resource_uri": context.address("user", worker["id"])}
-    if context.call.get("extras") == "true":
+    if context.request.get("extras") == "true":
         counted = len(worker["first_name"])
         shown["extras"] = {
             "submitted_last_30": counted,
@@ -48,32 +48,32 @@ def _user(context: Context, worker: Facts) -> Facts:
     return shown
 
 
-def web_user_list(context: Context) -> Answer:
+def web_user_list(context: Context) -> Response:
     """Answer the web users."""
-    wanted = context.call.get("web_username")
+    wanted = context.request.get("web_username")
     found = context.space.people.web_users()
     kept = [user for user in found if wanted is None or user["username"] == wanted]
     return listed(context, [_web_user(context, user) for user in kept])
 
 
-def web_user_detail(context: Context) -> Answer:
+def web_user_detail(context: Context) -> Response:
     """Answer one web user."""
     user = _person(context, context.space.people.web_users())
-    return Answer(_web_user(context, user) | {"tableau_groups": []})
+    return Response(_web_user(context, user) | {"tableau_groups": []})
 
 
 def _web_user(context: Context, user: Facts) -> Facts:
     return user | {"resource_uri": context.address("web-user", user["id"])}
 
 
-def group_list(context: Context) -> Answer:
+def group_list(context: Context) -> Response:
     """Answer the groups."""
     return listed(context, [_group(context, each) for each in context.space.people.groups()])
 
 
-def group_detail(context: Context) -> Answer:
+def group_detail(context: Context) -> Response:
     """Answer one group."""
-    return Answer(_group(context, _chosen(context, context.space.people.groups(), "id")))
+    return Response(_group(context, _chosen(context, context.space.people.groups(), "id")))
 
 
 def _group(context: Context, group: Facts) -> Facts:
@@ -84,23 +84,23 @@ def _person(context: Context, found: list[Facts]) -> Facts:
     """Return the user that was asked for; an unknown one is a bad request, not missing."""
     try:
         return _chosen(context, found, "id")
-    except RefusalError:
-        wanted = context.call.captured["id"]
+    except HTTPError:
+        wanted = context.request.captured["id"]
         raise bad_request(f"User with id '{wanted}' does not exist") from None
 
 
 def _chosen(context: Context, found: list[Facts], key: str) -> Facts:
-    wanted = context.call.captured["id"]
+    wanted = context.request.captured["id"]
     for each in found:
         if str(each[key]) == wanted:
             return each
-    raise RefusalError(404)
+    raise HTTPError(404)
 
 
 # ---------------------------------------------------------------------- locations
 
 
-def location_list(context: Context) -> Answer:
+def location_list(context: Context) -> Response:
     """Answer the locations as version 1 shows them, filtered as Django does."""
     filterable = (
         "site_code",
@@ -114,9 +114,9 @@ def location_list(context: Context) -> Answer:
     return listed(context, [_location(context, place) for place in found])
 
 
-def location_detail(context: Context) -> Answer:
+def location_detail(context: Context) -> Response:
     """Answer one location as version 1 shows it."""
-    return Answer(
+    return Response(
         _location(context, _chosen(context, context.space.people.places(), "location_id"))
     )
 
@@ -135,10 +135,10 @@ def _location(context: Context, place: Facts) -> Facts:
     }
 
 
-def location_list_v2(context: Context) -> Answer:
+def location_list_v2(context: Context) -> Response:
     """Answer the locations as version 2 shows them."""
     found = _of_v2(context, context.space.people.places())
-    order = context.call.get("order_by") or ""
+    order = context.request.get("order_by") or ""
     if order.removeprefix("-") not in ("", "last_modified"):
         raise bad_request(f"No matching '{order.removeprefix('-')}' field for ordering on.")
     if order:
@@ -148,7 +148,7 @@ def location_list_v2(context: Context) -> Answer:
 
 def _of_v2(context: Context, places: list[Facts]) -> list[Facts]:
     """Return the places that version 2's own filters leave; other parameters are ignored."""
-    for name, value in context.call.params:
+    for name, value in context.request.params:
         field, _, comparison = name.replace("__", ".", 1).partition(".")
         if field in ("last_modified", "name", "site_code"):
             if (comparison or "exact") not in _COMPARISONS:
@@ -180,14 +180,14 @@ def _location_v2(context: Context, place: Facts) -> Facts:
     )
 
 
-def location_type_list(context: Context) -> Answer:
+def location_type_list(context: Context) -> Response:
     """Answer the types of locations."""
     return listed(context, _location_types(context))
 
 
-def location_type_detail(context: Context) -> Answer:
+def location_type_detail(context: Context) -> Response:
     """Answer one type of location."""
-    return Answer(_chosen(context, _location_types(context), "id"))
+    return Response(_chosen(context, _location_types(context), "id"))
 
 
 def _location_types(context: Context) -> list[Facts]:
@@ -208,7 +208,7 @@ def _location_types(context: Context) -> list[Facts]:
 
 
 def _modified(place: Facts) -> int:
-    return moments.read(place["last_modified"])
+    return timestamps.read(place["last_modified"])
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -225,15 +225,15 @@ _FIELDS = (
     *("latitude", "longitude", "location_data", "location_type", "parent"),
 )
 _READERS: dict[str, Callable[[str], Any]] = {
-    "created_at": lambda text: moments.micros(datetime.fromisoformat(text)),
-    "last_modified": lambda text: moments.micros(datetime.fromisoformat(text)),
+    "created_at": lambda text: timestamps.micros(datetime.fromisoformat(text)),
+    "last_modified": lambda text: timestamps.micros(datetime.fromisoformat(text)),
     "latitude": float,
     "longitude": float,
 }
 
 
 def _filtered(context: Context, places: list[Facts], filterable: tuple[str, ...]) -> list[Facts]:
-    for name, value in context.call.params:
+    for name, value in context.request.params:
         field, _, comparison = name.partition("__")
         if field not in _FIELDS:
             continue

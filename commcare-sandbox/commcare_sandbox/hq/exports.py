@@ -9,11 +9,11 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.programme.cases import FAMILIES
-from commcare_sandbox.hq.programme.kinds import KINDS
+from commcare_sandbox.hq.data.cases import FAMILIES
+from commcare_sandbox.hq.data.form_types import KINDS
 from commcare_sandbox.hq.tastypie import listed
-from commcare_sandbox.seeds import hex_id
-from commcare_sandbox.wire import Answer, RefusalError
+from commcare_sandbox.http_types import HTTPError, Response
+from commcare_sandbox.seeded import hex_id
 
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -27,17 +27,17 @@ _FIELDS = {
 }
 
 
-def export_list(context: Context) -> Answer:
+def export_list(context: Context) -> Response:
     """Answer the saved exports: of forms, then of cases."""
     return listed(context, _exports(context))
 
 
-def export_detail(context: Context) -> Answer:
+def export_detail(context: Context) -> Response:
     """Answer one saved export."""
-    return Answer(_chosen(context))
+    return Response(_chosen(context))
 
 
-def export_workbook(context: Context) -> Answer:
+def export_workbook(context: Context) -> Response:
     """Answer the workbook that the Data Export Tool reads."""
     export = _chosen(context)
     name, value = ("xmlns.exact", export["xmlns"])
@@ -48,14 +48,14 @@ def export_workbook(context: Context) -> Answer:
     for at, (field, source) in enumerate(_FIELDS[export["type"]]):
         head = (export["type"] if at == 0 else "", *filters.get(at, ("", "")))
         rows.append((*head, field, source, ""))
-    return Answer(_workbook(export["name"], rows), content_type=XLSX_TYPE)
+    return Response(_workbook(export["name"], rows), content_type=XLSX_TYPE)
 
 
 def _chosen(context: Context) -> dict[str, Any]:
     for export in _exports(context):
-        if export["id"] == context.call.captured["id"]:
+        if export["id"] == context.request.captured["id"]:
             return export
-    raise RefusalError(404)
+    raise HTTPError(404)
 
 
 def _exports(context: Context) -> list[dict[str, Any]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from commcare_sandbox.hq.dates import joined, v1_millisecond
-from commcare_sandbox.hq.programme.collection import Query, Test, Window
+from commcare_sandbox.hq.data.collection import Query, Test, Window
+from commcare_sandbox.hq.date_filters import joined, v1_millisecond
 
 R = TypeVar("R")
 

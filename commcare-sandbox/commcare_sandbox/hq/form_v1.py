@@ -6,14 +6,14 @@ from typing import Any
 
 from commcare_sandbox.hq.case_v1 import order, ordered
 from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.data.cases import shown_v1
+from commcare_sandbox.hq.data.collection import Query
+from commcare_sandbox.hq.data.form_types import KINDS
+from commcare_sandbox.hq.data.forms import PERIOD, Form, is_archived
+from commcare_sandbox.hq.data.submission import case_blocks
 from commcare_sandbox.hq.filters import V1_RESERVED, Filters, nothing, v1_bound
-from commcare_sandbox.hq.programme.cases import shown_v1
-from commcare_sandbox.hq.programme.collection import Query
-from commcare_sandbox.hq.programme.forms import PERIOD, Form, is_archived
-from commcare_sandbox.hq.programme.kinds import KINDS
-from commcare_sandbox.hq.programme.submission import case_blocks
 from commcare_sandbox.hq.tastypie import page
-from commcare_sandbox.wire import Answer, RefusalError
+from commcare_sandbox.http_types import HTTPError, Response
 
 DATES = {
     "received_on": "received_on",
@@ -24,7 +24,7 @@ DATES = {
 _NO_FILTERS = (*V1_RESERVED, "include_archived", "_search")
 
 
-def form_list(context: Context) -> Answer:
+def form_list(context: Context) -> Response:
     """Answer a page of forms."""
     query = _query(context)
     by = order(context, DATES, "-received_on")
@@ -38,16 +38,16 @@ def form_list(context: Context) -> Answer:
     return page(context, total, fetch)
 
 
-def form_detail(context: Context) -> Answer:
+def form_detail(context: Context) -> Response:
     """Answer one form, archived or not."""
-    form = context.space.forms.get(context.call.captured["id"])
+    form = context.space.forms.get(context.request.captured["id"])
     if form is None:
-        raise RefusalError(404)
-    return Answer(shown(context, form))
+        raise HTTPError(404)
+    return Response(shown(context, form))
 
 
 def _query(context: Context) -> Query[Form]:
-    params = dict(context.call.params)
+    params = dict(context.request.params)
     filters: Filters[Form] = Filters(PERIOD)
     for name, value in params.items():
         if name not in _NO_FILTERS and not name.endswith("__full"):
@@ -88,8 +88,8 @@ def shown(context: Context, form: Form) -> dict[str, Any]:
     attachments = {
         name: {**facts, "url": f"{home}/{name}"} for name, facts in form["attachments"].items()
     }
-    answer = {**form, "attachments": attachments}
-    if context.call.get("cases__full") == "true":
+    response = {**form, "attachments": attachments}
+    if context.request.get("cases__full") == "true":
         cases = [context.space.cases.get(case_id) for case_id in _touched(form)]
-        answer["cases"] = [shown_v1(case, context.space.name) for case in cases if case]
-    return answer
+        response["cases"] = [shown_v1(case, context.space.name) for case in cases if case]
+    return response

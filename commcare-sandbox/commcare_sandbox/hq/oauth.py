@@ -9,31 +9,31 @@ from typing import Any
 
 from commcare_sandbox.hq.consent import form_of
 from commcare_sandbox.hq.context import HQ
-from commcare_sandbox.wire import Answer, Call, RefusalError
+from commcare_sandbox.http_types import HTTPError, Request, Response
 
 Form = Mapping[str, str]
 _NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-def token(call: Call, hq: HQ) -> Answer:
+def token(request: Request, hq: HQ) -> Response:
     """Exchange a code, or a refresh token, for an access token and the next refresh token."""
-    form = form_of(call)
-    _check_client(call, hq, form)
+    form = form_of(request)
+    _check_client(request, hq, form)
     grant = _GRANTS.get(form.get("grant_type", ""))
     if grant is None:
-        raise RefusalError(400, {"error": "unsupported_grant_type"})
+        raise HTTPError(400, {"error": "unsupported_grant_type"})
     found = grant(form, hq)
     if found is None:
-        raise RefusalError(400, {"error": "invalid_grant"})
-    return Answer(found, headers=dict(_NOT_KEPT))
+        raise HTTPError(400, {"error": "invalid_grant"})
+    return Response(found, headers=dict(_NOT_KEPT))
 
 
-def revoke(call: Call, hq: HQ) -> Answer:
+def revoke(request: Request, hq: HQ) -> Response:
     """Let a token die."""
-    form = form_of(call)
-    _check_client(call, hq, form)
+    form = form_of(request)
+    _check_client(request, hq, form)
     hq.logins.revoke(form.get("token", ""))
-    return Answer()
+    return Response()
 
 
 def _by_code(form: Form, hq: HQ) -> dict[str, Any] | None:
@@ -68,13 +68,13 @@ def _tokens(access: str, refresh: str, seconds: int, scope: str) -> dict[str, An
     }
 
 
-def _check_client(call: Call, hq: HQ, form: Form) -> None:
-    if not hq.logins.accepts_client(*_client(call, form)):
-        raise RefusalError(401, {"error": "invalid_client"})
+def _check_client(request: Request, hq: HQ, form: Form) -> None:
+    if not hq.logins.accepts_client(*_client(request, form)):
+        raise HTTPError(401, {"error": "invalid_client"})
 
 
-def _client(call: Call, form: Form) -> tuple[str, str]:
-    scheme, _, rest = call.headers.get("authorization", "").partition(" ")
+def _client(request: Request, form: Form) -> tuple[str, str]:
+    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
             name, _, secret = base64.b64decode(rest).decode().partition(":")

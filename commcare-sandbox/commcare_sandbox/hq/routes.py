@@ -12,18 +12,18 @@ from commcare_sandbox.hq import (
     case_v2,
     consent,
     directory,
-    events,
     exports,
     form_v1,
+    identity_and_apps,
+    messaging_events,
     oauth,
-    small,
     tables,
 )
+from commcare_sandbox.hq.auth import Rule, authenticate, count, permit, slow_down
 from commcare_sandbox.hq.context import HQ, Context
-from commcare_sandbox.hq.guard import Rule, authenticate, count, permit, slow_down
-from commcare_sandbox.wire import Answer, Call, RefusalError
+from commcare_sandbox.http_types import HTTPError, Request, Response
 
-Handler = Callable[[Context], Answer]
+Handler = Callable[[Context], Response]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,13 @@ _MEMBER = Rule(
 RESOURCES = (
     Resource("case", V1, _DATA, case_v1.case_list_v1, case_v1.case_detail_v1),
     Resource("form", V1, _DATA, form_v1.form_list, form_v1.form_detail),
-    Resource("application", V1, Rule(), small.application_list, small.application_detail),
+    Resource(
+        "application",
+        V1,
+        Rule(),
+        identity_and_apps.application_list,
+        identity_and_apps.application_detail,
+    ),
     Resource("user", V1, _WORKERS, directory.user_list, directory.user_detail),
     Resource(
         "web-user", V1, Rule("edit_web_users"), directory.web_user_list, directory.web_user_detail
@@ -77,7 +83,9 @@ RESOURCES = (
     Resource("configurablereportdata", V1, Rule("view_reports"), detail=tables.report_data),
     Resource("ucr", V1, _SOURCES, tables.source_data),
     Resource("ucr_data_source", V1, Rule("edit_ucrs"), tables.source_list, tables.source_detail),
-    Resource("messaging-event", V1, _SOURCES, events.event_list, events.event_detail),
+    Resource(
+        "messaging-event", V1, _SOURCES, messaging_events.event_list, messaging_events.event_detail
+    ),
     Resource(
         "det_export_instance",
         ("v1",),
@@ -139,8 +147,8 @@ def _routes() -> list[Route]:
     for path, handler in FILES:
         routes.append(_route(path, _FILES, handler))
     for name, rule, handler in (
-        ("identity", _ANYONE, small.identity),
-        ("user_domains", _MEMBER, small.user_domains),
+        ("identity", _ANYONE, identity_and_apps.identity),
+        ("user_domains", _MEMBER, identity_and_apps.user_domains),
     ):
         routes += [
             _route(f"/api/{name}/v1/", rule, handler),
@@ -163,42 +171,42 @@ def belongs_here(path: str) -> bool:
     return path.startswith(("/a/", "/api/", "/oauth/", "/accounts/"))
 
 
-def answer(call: Call, hq: HQ) -> Answer:
+def handle(request: Request, hq: HQ) -> Response:
     """Answer a request as HQ does."""
     try:
-        return _oauth(call, hq) if call.path in _OAUTH else _found(call, hq)
-    except RefusalError as refusal:
-        return refusal.answer
+        return _oauth(request, hq) if request.path in _OAUTH else _found(request, hq)
+    except HTTPError as error:
+        return error.response
 
 
-def _oauth(call: Call, hq: HQ) -> Answer:
-    methods, handler = _OAUTH[call.path]
-    if call.method not in methods:
-        raise RefusalError(405, b"", Allow=", ".join(methods))
-    return handler(call, hq)
+def _oauth(request: Request, hq: HQ) -> Response:
+    methods, handler = _OAUTH[request.path]
+    if request.method not in methods:
+        raise HTTPError(405, b"", Allow=", ".join(methods))
+    return handler(request, hq)
 
 
-def _found(call: Call, hq: HQ) -> Answer:
+def _found(request: Request, hq: HQ) -> Response:
     for route in ROUTES:
-        match = route.pattern.fullmatch(call.path)
+        match = route.pattern.fullmatch(request.path)
         if match:
-            call.captured = match.groupdict()
-            return _guarded(route, call, hq)
-    raise RefusalError(404, b"<h1>Not Found</h1>")
+            request.captured = match.groupdict()
+            return _guarded(route, request, hq)
+    raise HTTPError(404, b"<h1>Not Found</h1>")
 
 
-def _guarded(route: Route, call: Call, hq: HQ) -> Answer:
-    if call.method != route.method and (call.method, route.method) != ("HEAD", "GET"):
+def _guarded(route: Route, request: Request, hq: HQ) -> Response:
+    if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
         body = b"" if route.rule.tastypie else {"error": "Request method not allowed"}
-        raise RefusalError(405, body, Allow=route.method)
-    authenticate(call, hq, route.rule)
-    context = Context(call, hq)
-    if "domain" not in call.captured:
+        raise HTTPError(405, body, Allow=route.method)
+    authenticate(request, hq, route.rule)
+    context = Context(request, hq)
+    if "domain" not in request.captured:
         return route.handler(context)
-    permit(call, hq, route.rule)
-    slow_down(call, hq, route.rule)
-    context.domain = hq.domains[call.captured["domain"]]
+    permit(request, hq, route.rule)
+    slow_down(request, hq, route.rule)
+    context.domain = hq.domains[request.captured["domain"]]
     context.domain.settle(hq.journal.total)
     found = route.handler(context)
-    count(call, hq, route.rule)
+    count(request, hq, route.rule)
     return found

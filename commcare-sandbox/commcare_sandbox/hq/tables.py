@@ -9,71 +9,71 @@ from urllib.parse import parse_qsl, urlencode
 
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.tastypie import listed, numbered, whole
-from commcare_sandbox.wire import Answer, RefusalError, bad_request
+from commcare_sandbox.http_types import HTTPError, Response, bad_request
 
 REPORT_MOST = 50
 SOURCE_USUAL, SOURCE_MOST = 1000, 10_000
 Row = dict[str, Any]
 
 
-def lookup_table_list(context: Context) -> Answer:
+def lookup_table_list(context: Context) -> Response:
     """Answer the lookup tables."""
     return listed(context, context.space.tables.lookup_tables())
 
 
-def lookup_table_detail(context: Context) -> Answer:
+def lookup_table_detail(context: Context) -> Response:
     """Answer one lookup table."""
     return _chosen(context, context.space.tables.lookup_tables())
 
 
-def lookup_row_list(context: Context) -> Answer:
+def lookup_row_list(context: Context) -> Response:
     """Answer the rows of all lookup tables."""
     return listed(context, context.space.tables.lookup_rows())
 
 
-def lookup_row_detail(context: Context) -> Answer:
+def lookup_row_detail(context: Context) -> Response:
     """Answer one row of a lookup table."""
     return _chosen(context, context.space.tables.lookup_rows())
 
 
-def fixture_list(context: Context) -> Answer:
+def fixture_list(context: Context) -> Response:
     """Answer the rows of lookup tables, flattened where every field has one value."""
     rows = context.space.tables.fixtures()
     tables = {table["id"]: table["tag"] for table in context.space.tables.lookup_tables()}
-    wanted = context.call.get("fixture_type") or tables.get(
-        context.call.get("fixture_type_id") or "", context.call.get("fixture_type_id")
+    wanted = context.request.get("fixture_type") or tables.get(
+        context.request.get("fixture_type_id") or "", context.request.get("fixture_type_id")
     )
     if wanted:
         rows = [row for row in rows if row["fixture_type"] == wanted]
     return listed(context, rows, default=1000)
 
 
-def fixture_detail(context: Context) -> Answer:
+def fixture_detail(context: Context) -> Response:
     """Answer one flattened row."""
     return _chosen(context, context.space.tables.fixtures())
 
 
-def _chosen(context: Context, rows: list[Row]) -> Answer:
+def _chosen(context: Context, rows: list[Row]) -> Response:
     for row in rows:
-        if row["id"] == context.call.captured["id"]:
-            return Answer(row)
-    raise RefusalError(404)
+        if row["id"] == context.request.captured["id"]:
+            return Response(row)
+    raise HTTPError(404)
 
 
 # ---------------------------------------------------------------------- reports
 
 
-def report_list(context: Context) -> Answer:
+def report_list(context: Context) -> Response:
     """Answer the reports in one page."""
     reports = context.space.tables.reports()
     return whole(reports, {"total_count": len(reports)})
 
 
-def report_data(context: Context) -> Answer:
+def report_data(context: Context) -> Response:
     """Answer a part of a report; its expanded columns depend on the rows of the part."""
-    tables, report_id = context.space.tables, context.call.captured["id"]
+    tables, report_id = context.space.tables, context.request.captured["id"]
     if report_id not in tables.report_ids:
-        raise RefusalError(404)
+        raise HTTPError(404)
     limit = numbered(context, "limit", REPORT_MOST)
     offset = numbered(context, "offset", 0)
     if limit > REPORT_MOST:
@@ -82,10 +82,10 @@ def report_data(context: Context) -> Answer:
     part = rows[offset : offset + limit]
     following = ""
     if limit and offset + limit < len(rows):
-        kept = [(k, v) for k, v in context.call.params if k not in ("limit", "offset")]
+        kept = [(k, v) for k, v in context.request.params if k not in ("limit", "offset")]
         query = urlencode([*kept, ("offset", offset + limit), ("limit", limit)])
         following = context.link(query, "path")
-    return Answer(
+    return Response(
         {
             "columns": [_column(slug) for slug in dict.fromkeys(s for row in part for s in row)],
             "data": part,
@@ -109,25 +109,25 @@ def _column(slug: str) -> Row:
 # ---------------------------------------------------------------------- data sources
 
 
-def source_list(context: Context) -> Answer:
+def source_list(context: Context) -> Response:
     """Answer the definitions of the data sources in one page."""
     sources = context.space.tables.sources()
     return whole(sources, {"total_count": len(sources)})
 
 
-def source_detail(context: Context) -> Answer:
+def source_detail(context: Context) -> Response:
     """Answer the definition of one data source."""
     return _chosen(context, context.space.tables.sources())
 
 
-def source_data(context: Context) -> Answer:
+def source_data(context: Context) -> Response:
     """Answer rows of a data source; a cursor says after which row."""
-    tables, source_id = context.space.tables, context.call.get("data_source_id")
+    tables, source_id = context.space.tables, context.request.get("data_source_id")
     if not source_id:
-        raise RefusalError(400, b"Missing data_source_id parameter")
+        raise HTTPError(400, b"Missing data_source_id parameter")
     if source_id not in tables.source_ids:
-        raise RefusalError(404)
-    asked = context.call.get("limit")
+        raise HTTPError(404)
+    asked = context.request.get("limit")
     limit = numbered(context, "limit", SOURCE_USUAL)
     after = _after(context)
     rows = [row for row in tables.source_rows(source_id) if _place(row) > after]
@@ -143,7 +143,7 @@ def source_data(context: Context) -> Answer:
         query = {"cursor": cursor} if is_old else kept | {"cursor": cursor}
         following = context.link(urlencode(query), "absolute")
     meta = {"next": following, "limit": limit if asked is None else asked}
-    return Answer({"objects": part, "meta": meta})
+    return Response({"objects": part, "meta": meta})
 
 
 def _place(row: Row) -> tuple[str, str]:
@@ -151,7 +151,7 @@ def _place(row: Row) -> tuple[str, str]:
 
 
 def _after(context: Context) -> tuple[str, str]:
-    cursor = context.call.get("cursor")
+    cursor = context.request.get("cursor")
     if cursor is None:
         return "", ""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.wire import Answer, bad_request
+from commcare_sandbox.http_types import Response, bad_request
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
 Fetch = Callable[[int, int], list[Any]]
@@ -32,7 +32,7 @@ def numbered(context: Context, name: str, default: int) -> int:
     Raises:
         RefusalError: It is not.
     """
-    text = context.call.get(name)
+    text = context.request.get(name)
     if text is None:
         return default
     wish = f"Invalid {name} '{_escaped(text)}' provided. Please provide "
@@ -56,7 +56,7 @@ def page(
     fetch: Fetch,
     default: int = DEFAULT_LIMIT,
     most: int = MAX_LIMIT,
-) -> Answer:
+) -> Response:
     """Return one page of a list; ``fetch`` gets offset and limit."""
     limit, offset = bounds(context, default, most)
     following = offset + limit if limit and offset + limit < total else None
@@ -68,25 +68,25 @@ def page(
         "previous": _link(context, limit, before),
         "total_count": total,
     }
-    return Answer({"meta": meta, "objects": fetch(offset, limit)})
+    return Response({"meta": meta, "objects": fetch(offset, limit)})
 
 
 def listed(
     context: Context, objects: list[Any], default: int = DEFAULT_LIMIT, most: int = MAX_LIMIT
-) -> Answer:
+) -> Response:
     """Return one page of a list that is in memory."""
     return page(context, len(objects), lambda at, limit: objects[at : at + limit], default, most)
 
 
-def whole(objects: list[Any], meta: dict[str, Any]) -> Answer:
+def whole(objects: list[Any], meta: dict[str, Any]) -> Response:
     """Return a list that is never paged."""
-    return Answer({"meta": meta, "objects": objects})
+    return Response({"meta": meta, "objects": objects})
 
 
 def _link(context: Context, limit: int, offset: int | None) -> str | None:
     if offset is None:
         return None
-    kept = [(name, value) for name, value in context.call.params if name not in _PAGING]
+    kept = [(name, value) for name, value in context.request.params if name not in _PAGING]
     query = urlencode([*kept, ("limit", limit), ("offset", offset)])
     return context.link(query, "path" if context.domain is None else "bare")
 

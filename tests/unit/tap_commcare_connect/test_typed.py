@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from commcare_sandbox.connect.estate.estate import Estate, Sizes
+from commcare_sandbox.connect.data.store import Estate, Sizes
 from dimagi_api.errors import ShapeError
 from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import ENCODER

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from commcare_sandbox.connect.estate.estate import Estate, Sizes
-from commcare_sandbox.connect.estate.tables import Ids, Table, UnknownRowError
+from commcare_sandbox.connect.data.store import Estate, Sizes
+from commcare_sandbox.connect.data.tables import Ids, Table, UnknownRowError
 
 
 @pytest.fixture

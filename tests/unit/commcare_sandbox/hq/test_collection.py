@@ -1,10 +1,10 @@
 """A collection whose base is never held in memory, against a plain list of the same records."""
 
 import pytest
-from commcare_sandbox.hq.programme.cases import FAMILIES, FAMILY, PERIOD
-from commcare_sandbox.hq.programme.collection import FOREVER, Query, Window
-from commcare_sandbox.hq.programme.domain import Domain
-from commcare_sandbox.hq.programme.moments import read
+from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, PERIOD
+from commcare_sandbox.hq.data.collection import FOREVER, Query, Window
+from commcare_sandbox.hq.data.domain import Domain
+from commcare_sandbox.hq.data.timestamps import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,0 +1,121 @@
+"""The streams of the export API: every list of rows, as JSON pages or as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from commcare_sandbox.connect import auth, csv_stream, pagination
+from commcare_sandbox.connect.context import Context
+from commcare_sandbox.connect.data.tables import Row, Table
+from commcare_sandbox.http_types import HTTPError, Response
+
+_CSV_TYPE = "text/csv"
+LISTS = (
+    *("user_data", "user_visits", "completed_works", "payment", "invoice"),
+    *("assessment", "completed_module"),
+)
+"""Lists that version 1 sends as CSV, and version 2 as pages."""
+NEW_LISTS = (
+    *("task_types", "assigned_tasks", "work_area_groups", "work_areas"),
+    *("audit_reports", "audit_report_entries"),
+)
+"""Lists that only version 2 knows."""
+_NOT_YET = {"user_visits": ("user_id", "user_visit_id")}
+Shown = Callable[[Row], Row]
+
+
+def rows_of(kind: str) -> Callable[[Context], Response]:
+    """Return the handler of one list."""
+
+    def handle(context: Context) -> Response:
+        opportunity = auth.opportunity(context)
+        table = context.connect.estate.table(kind, opportunity)
+        shown, keeps = _shown(context, kind), _filter(context, kind)
+        if context.version == "1.0":
+            return _sheet(context, table, shown, keeps)
+        return pagination.page(context, _Kept(table, keeps), shown)
+
+    return handle
+
+
+class _Kept(Table):
+    """A table of which a filter keeps some rows."""
+
+    def __init__(self, table: Table, keeps: Callable[[Row], bool] | None) -> None:
+        self._table, self._keeps = table, keeps
+
+    def page(
+        self, after: int | None, limit: int, *, reverse: bool = False
+    ) -> list[tuple[int, Row]]:
+        """Return ids and rows that follow an id and pass the filter."""
+        if self._keeps is None:
+            return self._table.page(after, limit, reverse=reverse)
+        kept: list[tuple[int, Row]] = []
+        while len(kept) < limit:
+            found = self._table.page(after, limit, reverse=reverse)
+            kept += [(row_id, row) for row_id, row in found if self._keeps(row)]
+            if len(found) < limit:
+                break
+            after = found[-1][0]
+        return kept[:limit]
+
+
+def _sheet(
+    context: Context, table: Table, shown: Shown, keeps: Callable[[Row], bool] | None
+) -> Response:
+    rows = (shown(row) for _, row in table.everything() if keeps is None or keeps(row))
+    names = list(shown(table.fresh(2)))
+    breaks_after = context.switches.connect_csv_rows
+    return Response(chunks=csv_stream.stream(rows, names, breaks_after), content_type=_CSV_TYPE)
+
+
+def _filter(context: Context, kind: str) -> Callable[[Row], bool] | None:
+    username = context.request.get("username")
+    if kind == "completed_module" and username is not None:
+        return lambda row: bool(row["username"] == username)
+    report = context.request.get("audit_report_id")
+    if kind == "audit_report_entries" and report is not None:
+        try:
+            wanted = str(UUID(report))
+        except ValueError:
+            raise HTTPError(400, {"audit_report_id": "Must be a valid UUID."}) from None
+        return lambda row: bool(row["audit_report_uuid"] == wanted)
+    return None
+
+
+def _shown(context: Context, kind: str) -> Shown:
+    """Return what a row looks like to this caller."""
+    missing = _NOT_YET.get(kind, ()) if context.switches.connect_old_fields else ()
+    with_images = kind == "user_visits" and (context.request.get("images") or "").lower() == "true"
+    with_new = context.switches.connect_new_fields
+
+    def show(row: Row) -> Row:
+        seen = {name: value for name, value in row.items() if name not in missing}
+        if with_images:
+            seen["images"] = _images(row)
+        if with_new:
+            seen["is_test"] = False
+        return seen
+
+    return show
+
+
+def _images(row: Row) -> list[dict[str, str]]:
+    if row["id"] % 3 == 0:
+        return []
+    blob = {"blob_id": f"blob-{row['id']}", "name": "170.jpg", "parent_id": f"{row['id']:032x}"}
+    return [blob]
+
+
+def blob(context: Context) -> Response:
+    """Return the bytes of an image."""
+    auth.opportunity(context)
+    name = context.request.get("blob_id") or ""
+    if not name.startswith("blob-"):
+        raise MissingBlobError
+    return Response(b"\xff\xd8\xff\xe0JFIF" + name.encode(), content_type="image/jpeg")
+
+
+class MissingBlobError(Exception):
+    """There is no such file: the real server fails with 500."""

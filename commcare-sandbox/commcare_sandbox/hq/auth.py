@@ -1,0 +1,172 @@
+"""Who may pass: authentication, then permission, then throttle, with HQ's own words for no."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from hashlib import md5
+from urllib.request import parse_http_list, parse_keqv_list
+
+from commcare_sandbox.hq import throttling
+from commcare_sandbox.hq.context import HQ
+from commcare_sandbox.hq.credentials import Logins
+from commcare_sandbox.hq.switches import HQSwitches
+from commcare_sandbox.http_types import HTTPError, Request
+
+REALM = "CommCareHQ"
+_CUT_OFF = (
+    "API access has been temporarily cut off due to too many requests.  "
+    "To re-enable, please contact support."
+)
+_NO_PLAN = "Your current subscription does not have access to this feature"
+FORBIDDEN = b"<!doctype html>\n<html><head><title>403 Forbidden</title></head></html>"
+"""What views that are not tastypie's show a member without the permission."""
+_MALFORMED = "Bad HTTP_AUTHORIZATION header. Expected 'ApiKey username:api_key'"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a resource asks of its callers."""
+
+    permission: str | None = "access_api"
+    throttled: bool = True
+    tastypie: bool = True
+    needs_locations: bool = False
+    sees_subset: bool = False
+    """A location-restricted login gets a part of the list, instead of 403."""
+    stranger: str = ""
+    """What a caller with a wrong key is told; usually nothing."""
+
+
+def authenticate(request: Request, hq: HQ, rule: Rule) -> None:
+    """Let a caller pass whose login is right.
+
+    Raises:
+        RefusalError: 401 with HQ's body, or 400 for a header that cannot be read.
+    """
+    header = request.headers.get("authorization", "")
+    scheme, _, rest = header.partition(" ")
+    if not header and rule.tastypie and request.get("api_key"):
+        scheme, rest = "apikey", f"{request.get('username') or ''}:{request.get('api_key')}"
+    if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), request, hq.logins):
+        raise _stranger(rule)
+    one_time = request.headers.get("x-commcarehq-otp") or request.get("otp")
+    if scheme.lower() in ("basic", "digest") and hq.switches.two_factor and not one_time:
+        raise HTTPError(401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"})
+
+
+def _stranger(rule: Rule) -> HTTPError:
+    error = HTTPError(401, rule.stranger.encode())
+    if rule.stranger:
+        error.response.content_type = "text/plain; charset=utf-8"
+    return error
+
+
+def permit(request: Request, hq: HQ, rule: Rule) -> None:
+    """Let a caller pass who may use a resource of a domain.
+
+    Raises:
+        RefusalError: 401 or 403 with HQ's body.
+    """
+    switches = hq.switches
+    if request.captured["domain"] not in hq.domains:
+        raise HTTPError(403)
+    if switches.expired_subscription:
+        raise HTTPError(401, {"error": _NO_PLAN})
+    if switches.cut_off:
+        raise HTTPError(401, {"error": _CUT_OFF})
+    forbidden = HTTPError(403, b"" if rule.tastypie else FORBIDDEN)
+    lacking = {each.strip() for each in switches.missing_permission.split(",")}
+    needed = {rule.permission, "access_api"}
+    if needed & lacking or (rule.needs_locations and switches.no_locations):
+        raise forbidden
+    if switches.location_restricted and not rule.sees_subset:
+        raise forbidden
+
+
+def slow_down(request: Request, hq: HQ, rule: Rule) -> None:
+    """Let a caller pass whose domain has calls left.
+
+    Raises:
+        RefusalError: 429 with an empty body.
+    """
+    if not rule.throttled:
+        return
+    domain = request.captured["domain"]
+    seconds = hq.throttle.wait(domain, hq.switches)
+    if seconds > 0:
+        raise too_many(hq.switches, seconds, tastypie=rule.tastypie)
+    if not rule.tastypie:
+        hq.throttle.count(domain, hq.switches)
+
+
+def count(request: Request, hq: HQ, rule: Rule) -> None:
+    """Count a call that was answered; the views that are not tastypie's count before work."""
+    if rule.throttled and rule.tastypie:
+        hq.throttle.count(request.captured["domain"], hq.switches)
+
+
+def too_many(switches: HQSwitches, seconds: float, *, tastypie: bool) -> HTTPError:
+    """Refuse with 429, and Retry-After as switched."""
+    error = HTTPError(429)
+    error.response.headers |= throttling.retry_after(switches, seconds, tastypie=tastypie)
+    return error
+
+
+# ---------------------------------------------------------------------- schemes
+
+
+def _api_key(rest: str, _call: Request, logins: Logins) -> bool:
+    username, colon, api_key = rest.partition(":")
+    if not colon:
+        raise HTTPError(400, _MALFORMED.encode())
+    return logins.accepts_key(username, api_key)
+
+
+def _basic(rest: str, _call: Request, logins: Logins) -> bool:
+    try:
+        username, colon, password = base64.b64decode(rest).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise HTTPError(400, b"Bad HTTP_AUTHORIZATION header") from None
+    if not colon:
+        raise HTTPError(400, b"Bad HTTP_AUTHORIZATION header")
+    return logins.accepts_password(username, password)
+
+
+def _bearer(rest: str, _call: Request, logins: Logins) -> bool:
+    return logins.accepts_token(rest)
+
+
+def _challenge(_rest: str, _call: Request, logins: Logins) -> bool:
+    fields = f'realm="{REALM}", nonce="{_nonce(logins)}", algorithm="MD5", qop="auth"'
+    raise HTTPError(401, b"", WWW_Authenticate=f"Digest {fields}")
+
+
+def _nonce(logins: Logins) -> str:
+    return _md5(logins.account.client_secret)
+
+
+def _digest(rest: str, request: Request, logins: Logins) -> bool:
+    try:
+        given = parse_keqv_list(parse_http_list(rest))
+        username, nonce, uri = given["username"], given["nonce"], given["uri"]
+        response = given["response"]
+    except (KeyError, ValueError, IndexError):
+        raise HTTPError(400, b"Bad HTTP_AUTHORIZATION header") from None
+    account = logins.account
+    if username.lower() != account.username or nonce != _nonce(logins):
+        return _challenge(rest, request, logins)
+    secret = _md5(f"{username}:{REALM}:{account.password}")
+    asked = _md5(f"{request.method}:{uri}")
+    middle = nonce
+    if "qop" in given:
+        middle = f"{nonce}:{given.get('nc')}:{given.get('cnonce')}:{given['qop']}"
+    return _md5(f"{secret}:{middle}:{asked}") == response
+
+
+def _md5(text: str) -> str:
+    return md5(text.encode()).hexdigest()  # noqa: S324 - HTTP Digest is defined with MD5
+
+
+_SCHEMES = {"apikey": _api_key, "basic": _basic, "bearer": _bearer, "digest": _digest}

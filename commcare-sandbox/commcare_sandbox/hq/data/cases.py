@@ -1,0 +1,309 @@
+"""Cases of the health programme: households, mothers, children, visits, referrals, workers.
+
+Twenty consecutive cases make two or three families; a child case refers to an earlier case of its
+twenty. So the case type, and the parent, follow from the number of a case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from commcare_sandbox.hq.data import names, timestamps
+from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.sequence import Spine
+from commcare_sandbox.seeded import pick
+
+HOUSEHOLD, PREGNANCY, CHILD = "household", "pregnancy", "child"
+VISIT, REFERRAL, WORKER = "visit", "referral", "commcare-user"
+
+# The type of each of twenty cases, and the place of its parent among them.
+FAMILIES: tuple[tuple[str, int | None], ...] = (
+    (HOUSEHOLD, None),
+    (PREGNANCY, 0),
+    (VISIT, 1),
+    (VISIT, 1),
+    (CHILD, 1),
+    (HOUSEHOLD, None),
+    (PREGNANCY, 5),
+    (CHILD, 6),
+    (CHILD, 6),
+    (VISIT, 6),
+    (VISIT, 6),
+    (REFERRAL, 7),
+    (HOUSEHOLD, None),
+    (PREGNANCY, 12),
+    (VISIT, 13),
+    (VISIT, 13),
+    (VISIT, 13),
+    (CHILD, 13),
+    (WORKER, None),
+    (VISIT, 13),
+)
+FAMILY = len(FAMILIES)
+PERIOD = 7 * FAMILY
+"""Case type and ``closed`` of a case follow from its number's rest by this."""
+TYPES = tuple(dict.fromkeys(case_type for case_type, _ in FAMILIES))
+
+
+class Case(msgspec.Struct):
+    """A case as HQ keeps it; each version of the API shows its own part."""
+
+    case_id: str
+    case_type: str
+    case_name: str
+    external_id: str | None
+    owner_id: str
+    date_opened: str
+    last_modified: str
+    server_last_modified: str
+    indexed_on: str
+    closed: bool
+    date_closed: str | None
+    properties: dict[str, str]
+    indices: dict[str, dict[str, str]]
+    user_id: str | None = None
+    opened_by: str | None = None
+    closed_by: str | None = None
+    server_date_opened: str = "1900-01-01"
+    xform_ids: list[str] = []
+    is_deprecated: bool | None = None
+
+
+class Cases:
+    """Makes case number i of a domain."""
+
+    period = PERIOD
+
+    def __init__(self, spine: Spine, people: People, forms: Spine) -> None:
+        self.spine, self._people, self._forms = spine, people, forms
+
+    def make(self, number: int) -> Case:
+        """Return case ``number`` as it was before anything was changed."""
+        spine, bits = self.spine, self.spine.digest(number)
+        case_type, parent = FAMILIES[number % FAMILY]
+        stamp, style = spine.indexed_on(number), spine.spelling(number)
+        received, modified = self._received(number), self._modified(number)
+        opened = modified - (bits[14] % 90) * timestamps.DAY - bits[15] * 997_331
+        closed = is_closed(number)
+        user = pick(self._people.worker_ids, bits[17])
+        first_seen = timestamps.spell(opened + 41 * timestamps.SECOND)
+        return Case(
+            case_id=spine.identifier(number),
+            case_type=case_type,
+            case_name="" if bits[18] == 3 else _name(case_type, bits),
+            external_id=_external_id(number, bits),
+            owner_id="" if bits[19] == 7 else pick(self._people.owner_ids, bits[19]),
+            date_opened=timestamps.spell(opened, style),
+            last_modified=timestamps.spell(modified),
+            server_last_modified=timestamps.spell(received),
+            indexed_on=timestamps.spell(stamp, style),
+            closed=closed,
+            date_closed=timestamps.spell(modified) if closed else None,
+            properties=PROPERTIES[case_type](bits, opened),
+            indices={} if parent is None else self._index(number, parent),
+            user_id=None if bits[20] == 9 else user,
+            opened_by=None if bits[20] == 9 else user,
+            closed_by=user if closed else None,
+            server_date_opened="1900-01-01" if bits[21] % 50 == 1 else first_seen,
+            xform_ids=self._touched_by(bits),
+        )
+
+    def base_moment(self, field: str) -> Callable[[int], int]:
+        """Return what tells a moment of case ``number`` without making it."""
+        return {
+            "indexed_on": self.spine.indexed_on,
+            "server_last_modified": self._received,
+            "last_modified": self._modified,
+        }[field]
+
+    def _received(self, number: int) -> int:
+        return self.spine.indexed_on(number) - self.spine.lag(number, 9 * timestamps.SECOND)
+
+    def _modified(self, number: int) -> int:
+        return self._received(number) - self.spine.lag(number, 3600 * timestamps.SECOND)
+
+    def restamp(self, record: Case, moment: int) -> None:
+        """Write a new indexed_on into a case."""
+        record.indexed_on = timestamps.spell(moment)
+
+    def moment(self, record: Case, field: str) -> int:
+        """Return a case's moment in microseconds."""
+        return timestamps.read(getattr(record, field))
+
+    def identifier(self, record: Case) -> str:
+        """Return a case's id."""
+        return record.case_id
+
+    def _index(self, number: int, parent: int) -> dict[str, dict[str, str]]:
+        above = number - number % FAMILY + parent
+        extends = FAMILIES[number % FAMILY][0] == REFERRAL
+        return {
+            "host" if extends else "parent": {
+                "case_id": self.spine.identifier(above),
+                "case_type": FAMILIES[parent][0],
+                "relationship": "extension" if extends else "child",
+            }
+        }
+
+    def _touched_by(self, bits: bytes) -> list[str]:
+        if not self._forms.size:
+            return []
+        first = int.from_bytes(bits[22:26], "big")
+        return [
+            self._forms.identifier((first + at) % self._forms.size) for at in range(bits[26] % 3)
+        ]
+
+
+def is_closed(number: int) -> bool:
+    """Tell whether case ``number`` is closed; its rest by PERIOD says the same."""
+    return number // FAMILY % 7 == 3
+
+
+def _name(case_type: str, bits: bytes) -> str:
+    if case_type == VISIT:
+        return f"visit {1 + bits[8] % 9}"
+    if case_type == HOUSEHOLD:
+        return f"{pick(names.VILLAGES, bits[1])} {bits[2]}"
+    return names.person(bits)
+
+
+def _external_id(number: int, bits: bytes) -> str | None:
+    if number % FAMILY == 0:
+        return f"HH-{number // FAMILY:06d}"
+    return None if bits[9] % 4 == 0 else ""
+
+
+def gps(bits: bytes) -> str:
+    """Write a place as CommCare does: latitude, longitude, altitude, accuracy."""
+    return f"{12 + bits[4] / 100:.2f} {77 + bits[5] / 100:.2f} {bits[6]}.0 {5 + bits[7] % 20}.0"
+
+
+def _household(bits: bytes, _opened: int) -> dict[str, str]:
+    properties = {
+        "village": pick(names.VILLAGES, bits[1]),
+        "members": str(1 + bits[3] % 9),
+        "gps": gps(bits),
+        "has_toilet": pick(("yes", "no", ""), bits[8]),
+        "water_source": pick(("well", "river", "tap", "well river"), bits[10]),
+        "भाषा": pick(names.LANGUAGES, bits[0]),
+    }
+    if bits[11] % 3 == 0:
+        del properties["has_toilet"]
+    return properties
+
+
+def _pregnancy(bits: bytes, opened: int) -> dict[str, str]:
+    return {
+        "edd": timestamps.day(opened + (100 + bits[3]) * timestamps.DAY),
+        "risk": pick(names.RISKS, bits[4]),
+        "gravida": str(1 + bits[5] % 7),
+        "visits": str(bits[6] % 5),
+        "danger_signs": " ".join(s for at, s in enumerate(names.DANGER_SIGNS) if bits[7] >> at & 1),
+        "phone-number": "" if bits[8] % 3 == 0 else f"+9198{bits[8]:03d}{bits[9]:03d}00",
+        "language": pick(names.LANGUAGES, bits[0]),
+        "haemoglobin": f"{7 + bits[10] / 40:.1f}",
+        "remark": pick(names.REMARKS, bits[11]),
+    }
+
+
+def _child(bits: bytes, opened: int) -> dict[str, str]:
+    return {
+        "dob": timestamps.day(opened),
+        "DOB": "" if bits[3] % 2 else timestamps.day(opened),
+        "sex": pick(("f", "m"), bits[4]),
+        "weight.birth": f"{1.8 + bits[5] / 100:.2f}",
+        "vaccines": " ".join(v for at, v in enumerate(names.VACCINES) if bits[6] >> at & 1),
+        "mother.name": names.person(bits[7:]),
+    }
+
+
+def _visit(bits: bytes, opened: int) -> dict[str, str]:
+    properties = {
+        "visit_date": timestamps.day(opened),
+        "bp": f"{100 + bits[3] % 60}/{60 + bits[4] % 40}",
+        "weight": f"{40 + bits[5] / 6:.1f}",
+        "next_visit": "" if bits[6] % 4 == 0 else timestamps.day(opened + 28 * timestamps.DAY),
+    }
+    return {} if bits[7] % 29 == 0 else properties
+
+
+def _referral(bits: bytes, opened: int) -> dict[str, str]:
+    return {
+        "reason": pick(names.DANGER_SIGNS, bits[3]),
+        "facility": pick(names.VILLAGES, bits[4]),
+        "referred_on": timestamps.day(opened),
+        "outcome": pick(names.REMARKS, bits[5]),
+    }
+
+
+def _worker(bits: bytes, _opened: int) -> dict[str, str]:
+    return {
+        "username": f"chw{bits[3]:03d}",
+        "language": pick(names.LANGUAGES, bits[0]),
+        "hq_user_id": bits[:16].hex(),
+    }
+
+
+PROPERTIES: dict[str, Callable[[bytes, int], dict[str, str]]] = {
+    HOUSEHOLD: _household,
+    PREGNANCY: _pregnancy,
+    CHILD: _child,
+    VISIT: _visit,
+    REFERRAL: _referral,
+    WORKER: _worker,
+}
+
+
+def shown_v2(case: Case, domain: str) -> dict[str, Any]:
+    """Show a case as version 2 of the API does."""
+    shown = {
+        "domain": domain,
+        "case_id": case.case_id,
+        "case_type": case.case_type,
+        "case_name": case.case_name,
+        "external_id": case.external_id,
+        "owner_id": case.owner_id,
+        "date_opened": case.date_opened,
+        "last_modified": case.last_modified,
+        "server_last_modified": case.server_last_modified,
+        "indexed_on": case.indexed_on,
+        "closed": case.closed,
+        "date_closed": case.date_closed,
+        "properties": case.properties,
+        "indices": case.indices,
+    }
+    if case.is_deprecated is not None:
+        shown["is_deprecated"] = case.is_deprecated
+    return shown
+
+
+def shown_v1(case: Case, domain: str) -> dict[str, Any]:
+    """Show a case as version 1 of the API does."""
+    return {
+        "id": case.case_id,
+        "case_id": case.case_id,
+        "domain": domain,
+        "user_id": case.user_id,
+        "opened_by": case.opened_by,
+        "closed_by": case.closed_by,
+        "closed": case.closed,
+        "date_closed": case.date_closed,
+        "date_modified": case.last_modified,
+        "server_date_modified": case.server_last_modified,
+        "server_date_opened": case.server_date_opened,
+        "indexed_on": case.indexed_on,
+        "xform_ids": case.xform_ids,
+        "properties": case.properties
+        | {
+            "case_name": case.case_name,
+            "case_type": case.case_type,
+            "date_opened": case.date_opened,
+            "external_id": case.external_id,
+            "owner_id": case.owner_id or case.user_id,
+        },
+        "indices": case.indices,
+        "resource_uri": "",
+    }

@@ -1,0 +1,291 @@
+"""Cases, or forms, of a domain: a generated base of any size, and a small overlay of changes.
+
+Record i of the base is made when it is asked for. What was changed, added or is odd by design
+lives in the overlay; a changed base record leaves the base. It knows no URL and no wire format.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
+
+from commcare_sandbox.hq.data.number_sets import Listed, Stride, View, Without, walk
+from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, Spine
+from commcare_sandbox.seeded import mix
+
+R = TypeVar("R")
+Key = tuple[int, str]
+Test = Callable[[R], bool]
+
+FOREVER = 1 << 60
+_LISTS_KEPT = 4
+
+
+class Maker(Protocol[R]):
+    """What makes the base's records, and tells the facts that every record has."""
+
+    spine: Spine
+    period: int
+
+    def base_moment(self, field: str) -> Callable[[int], int]:
+        """Return what tells the moment of record ``number`` without making it."""
+        ...
+
+    def make(self, number: int) -> R:
+        """Return record ``number``."""
+        ...
+
+    def restamp(self, record: R, moment: int) -> None:
+        """Write a new indexed_on into a record."""
+        ...
+
+    def moment(self, record: R, field: str) -> int:
+        """Return a record's moment in microseconds."""
+        ...
+
+    def identifier(self, record: R) -> str:
+        """Return a record's id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Window:
+    """Milliseconds, both ends inclusive, of a field that orders the base."""
+
+    field: str
+    low: int = -FOREVER
+    high: int = FOREVER
+
+
+@dataclass(frozen=True)
+class Query(Generic[R]):
+    """Which records: those in all windows, of the kinds, that pass all tests.
+
+    ``kinds`` are rests of a number by the maker's period, None for all; ``of_kind`` says the same
+    of a record. ``name`` tells two different lists of tests apart.
+    """
+
+    windows: tuple[Window, ...] = ()
+    kinds: frozenset[int] | None = None
+    of_kind: Test[R] | None = None
+    tests: tuple[Test[R], ...] = ()
+    name: str = ""
+
+
+class Collection(Generic[R]):
+    """All cases, or all forms, of a domain."""
+
+    def __init__(self, maker: Maker[R]) -> None:
+        self._maker = maker
+        self._spine = maker.spine
+        self._overlay: dict[str, R] = {}
+        self._gone: set[int] = set()
+        self._hidden: set[int] = set()
+        self._reindexed: int | None = None
+        self._lists: dict[tuple[str, frozenset[int] | None], array[int]] = {}
+
+    # ------------------------------------------------------------------ reading
+
+    def count(self, query: Query[R]) -> int:
+        """Return how many records there are."""
+        return self._base(query).size + len(self._changed(query, "indexed_on"))
+
+    def get(self, identifier: str) -> R | None:
+        """Return the record with an id, if there is one."""
+        if identifier in self._overlay:
+            return self._overlay[identifier]
+        number = self._spine.number(identifier) if self._spine.size else None
+        if number is None or number in self._gone or number in self._hidden:
+            return None
+        return self._make(number)
+
+    def following(self, query: Query[R], key: Key, limit: int) -> list[R]:
+        """Return the records after (millisecond of indexed_on, id), in that order."""
+        base = self._base(query)
+        numbers = (
+            self._in_order(base, key)
+            if self._reindexed is None
+            else self._in_reindexed_order(base, key)
+        )
+        made = ((stamp, name, self._make(number)) for stamp, name, number in numbers)
+        changed = (entry for entry in self._changed(query, "indexed_on") if entry[:2] > key)
+        merged = heapq.merge(made, changed, key=_first_two)
+        return [record for _, _, record in islice(merged, limit)]
+
+    def slice(self, query: Query[R], field: str, offset: int, limit: int, turn: int = 0) -> list[R]:
+        """Return ``limit`` records from ``offset`` on, ordered by a field alone.
+
+        With another ``turn``, records of one millisecond come in another order.
+        """
+        base = self._base(query)
+        if turn and base.size:
+            everything = field == "indexed_on" and self._reindexed is not None
+            base = Shuffled(base, turn, everything=everything)
+        changed = self._changed(query, field)
+        starts = [base.before(self._find(field, entry[0])) for entry in changed]
+        used = bisect_left([start + at for at, start in enumerate(starts)], offset)
+        page: list[R] = []
+        place = offset - used
+        while len(page) < limit:
+            if used < len(changed) and starts[used] <= place:
+                page.append(changed[used][2])
+                used += 1
+            elif place < base.size:
+                page.append(self._make(base.select(place)))
+                place += 1
+            else:
+                break
+        return page
+
+    def all(self, query: Query[R]) -> Iterator[R]:
+        """Return every record in the order of (millisecond of indexed_on, id)."""
+        key: Key = (-FOREVER, "")
+        while page := self.following(query, key, 500):
+            yield from page
+            last = page[-1]
+            key = self._maker.moment(last, "indexed_on") // 1000, self._maker.identifier(last)
+
+    # ----------------------------------------------------------------- changing
+
+    def put(self, record: R) -> None:
+        """Add a record, or replace the one with its id."""
+        identifier = self._maker.identifier(record)
+        self.remove(identifier)
+        self._overlay[identifier] = record
+
+    def remove(self, identifier: str) -> None:
+        """Forget a record."""
+        self._overlay.pop(identifier, None)
+        number = self._spine.number(identifier) if self._spine.size else None
+        if number is not None:
+            self._gone.add(number)
+
+    def hide(self, every: int) -> set[int]:
+        """Make every Nth record of the base invisible; return their numbers."""
+        numbers = set(range(every - 1, self._spine.size, every)) - self._hidden
+        self._hidden |= numbers
+        return numbers
+
+    def show(self, numbers: set[int]) -> None:
+        """Make hidden records of the base visible."""
+        self._hidden -= numbers
+
+    def reindex(self, moment: int) -> None:
+        """Stamp every record anew, all within one millisecond."""
+        self._reindexed = moment
+        for record in self._overlay.values():
+            self._maker.restamp(record, moment)
+
+    # ------------------------------------------------------------------ inside
+
+    def _make(self, number: int) -> R:
+        record = self._maker.make(number)
+        if self._reindexed is not None:
+            self._maker.restamp(record, self._reindexed + mix(number) % 1000)
+        return record
+
+    def _find(self, field: str, millisecond: int) -> int:
+        if field == "indexed_on" and self._reindexed is not None:
+            return 0 if millisecond <= self._reindexed // 1000 else self._spine.size
+        return self._spine.find(millisecond, self._maker.base_moment(field))
+
+    def _base(self, query: Query[R]) -> View:
+        first, last = 0, self._spine.size
+        for window in query.windows:
+            first = max(first, self._find(window.field, window.low))
+            last = min(last, self._find(window.field, window.high + 1))
+        kinds = frozenset(range(self._maker.period)) if query.kinds is None else query.kinds
+        view: View
+        if query.tests:
+            view = Listed(self._list(query, kinds), first, last)
+        else:
+            view = Stride(first, last, self._maker.period, kinds)
+        away = self._gone | self._hidden
+        return Without(view, away) if away else view
+
+    def _list(self, query: Query[R], kinds: frozenset[int]) -> array[int]:
+        key = (query.name, kinds)
+        if key not in self._lists:
+            numbers = walk(Stride(0, self._spine.size, self._maker.period, kinds), 0)
+            found = array("I", (n for n in numbers if _passes(query.tests, self._maker.make(n))))
+            while len(self._lists) >= _LISTS_KEPT:
+                del self._lists[next(iter(self._lists))]
+            self._lists[key] = found
+        return self._lists[key]
+
+    def _changed(self, query: Query[R], field: str) -> list[tuple[int, str, R]]:
+        moment = self._maker.moment
+        found = [
+            (moment(record, field) // 1000, identifier, record)
+            for identifier, record in self._overlay.items()
+            if (query.of_kind is None or query.of_kind(record))
+            and _passes(query.tests, record)
+            and all(
+                window.low <= moment(record, window.field) // 1000 <= window.high
+                for window in query.windows
+            )
+        ]
+        return sorted(found, key=_first_two)
+
+    def _in_order(self, base: View, key: Key) -> Iterator[tuple[int, str, int]]:
+        spine = self._spine
+        first = spine.find(key[0], spine.indexed_on)
+        run: list[tuple[int, str, int]] = []
+        for number in walk(base, first):
+            entry = (spine.indexed_on(number) // 1000, spine.identifier(number), number)
+            if run and entry[0] != run[0][0]:
+                yield from sorted(run)
+                run.clear()
+            if entry[:2] > key:
+                run.append(entry)
+        yield from sorted(run)
+
+    def _in_reindexed_order(self, base: View, key: Key) -> Iterator[tuple[int, str, int]]:
+        spine = self._spine
+        millisecond = (self._reindexed or 0) // 1000
+        if key[0] > millisecond:
+            return
+        first = spine.first_rank_after(key[1]) if key[0] == millisecond else 0
+        for rank in range(first, spine.size):
+            number = spine.at_rank(rank)
+            if number in base:
+                yield millisecond, spine.identifier(number), number
+
+
+class Shuffled:
+    """A view whose ties change places: what a search engine without a tie-breaker may do."""
+
+    def __init__(self, view: View, turn: int, *, everything: bool) -> None:
+        self._view, self._turn, self._everything = view, turn, everything
+        self.size = view.size
+
+    def before(self, number: int) -> int:
+        """Return how many are less than ``number``."""
+        return self._view.before(number)
+
+    def select(self, place: int) -> int:
+        """Return the one at a place, this time."""
+        if self._everything:
+            return self._view.select((place + self._turn * 7919) % self.size)
+        number = self._view.select(place)
+        rest = number % TIE_EVERY
+        tie = range(number - rest, number - rest + TIE_SIZE)
+        if rest >= TIE_SIZE or not all(other in self._view for other in tie):
+            return number
+        return tie[(rest + self._turn) % TIE_SIZE]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._view
+
+
+def _first_two(entry: tuple[int, str, object]) -> Key:
+    return entry[0], entry[1]
+
+
+def _passes(tests: tuple[Test[R], ...], record: R) -> bool:
+    return all(test(record) for test in tests)

@@ -1,0 +1,287 @@
+"""One project space: its cases, forms and people, and what can happen to them while it is served.
+
+It knows no URL and no wire format.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from commcare_sandbox.hq.data import timestamps
+from commcare_sandbox.hq.data.cases import Case, Cases
+from commcare_sandbox.hq.data.collection import Collection, Query
+from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.form_types import KINDS, VISIT_FORM
+from commcare_sandbox.hq.data.forms import Form, Forms, cleaned, envelope
+from commcare_sandbox.hq.data.odd_cases import odd_cases
+from commcare_sandbox.hq.data.odd_forms import odd_forms
+from commcare_sandbox.hq.data.sequence import Spine
+from commcare_sandbox.hq.data.submission import case_blocks, touch
+from commcare_sandbox.hq.data.tables import Tables
+from commcare_sandbox.seeded import hex_id, mix
+
+
+class UnknownRecordError(Exception):
+    """A change was asked of a record that is not there."""
+
+
+@dataclass
+class Waiting:
+    """Something that becomes visible later."""
+
+    at: float
+    """Moment of time.monotonic()."""
+    request: int
+    """Number of API requests after which it is visible, whatever the time."""
+    appear: Callable[[], None]
+
+
+class Domain:
+    """A project space."""
+
+    def __init__(self, name: str, seed: int, cases: int, forms: int) -> None:
+        self.name, self.seed = name, seed
+        self.people, self.tables = People(seed, name), Tables(seed)
+        strange_cases = odd_cases(self.people)[: cases // 8]
+        strange_forms = odd_forms(name, self.people)[: forms // 8]
+        case_spine = Spine(seed, "case", cases - len(strange_cases))
+        form_spine = Spine(seed, "form", forms - len(strange_forms))
+        self.cases = Collection(Cases(case_spine, self.people, form_spine))
+        self.forms = Collection(Forms(form_spine, name, self.people, case_spine))
+        for case in strange_cases:
+            self.cases.put(case)
+        for form in strange_forms:
+            self.forms.put(form)
+        self._case_spine, self._form_spine = case_spine, form_spine
+        self._changes = 0
+        self._last = 0
+        self._waiting: list[Waiting] = []
+
+    # ------------------------------------------------------------------ time
+
+    def now(self) -> int:
+        """Return the present in microseconds; never the same twice."""
+        self._last = max(timestamps.micros(datetime.now(UTC)), self._last + 1)
+        return self._last
+
+    def settle(self, requests: int) -> None:
+        """Let appear whatever has waited long enough."""
+        now = time.monotonic()
+        due = [each for each in self._waiting if each.at <= now or each.request <= requests]
+        if due:
+            self._waiting = [each for each in self._waiting if each not in due]
+        for each in due:
+            each.appear()
+
+    def hide(self, every: int, seconds: float, until_request: int) -> None:
+        """Make every Nth case and form invisible for a while."""
+        cases, forms = self.cases.hide(every), self.forms.hide(every)
+
+        def appear() -> None:
+            self.cases.show(cases)
+            self.forms.show(forms)
+
+        self._wait(appear, seconds, until_request)
+
+    def _wait(self, appear: Callable[[], None], seconds: float, until_request: int) -> None:
+        at = time.monotonic() + seconds if seconds else float("inf")
+        self._waiting.append(Waiting(at, until_request or 1 << 60, appear))
+
+    # ------------------------------------------------------------------ cases
+
+    def case_number(self, case_id: str) -> int | None:
+        """Return the number of a case of the base."""
+        return self._case_spine.number(case_id) if self._case_spine.size else None
+
+    def some_cases(self, count: int) -> list[str]:
+        """Return the ids of a few cases, others each time."""
+        return list(islice(self._some(self._case_spine, self.cases), count))
+
+    def some_forms(self, count: int) -> list[str]:
+        """Return the ids of a few forms, others each time."""
+        return list(islice(self._some(self._form_spine, self.forms), count))
+
+    def _some(self, spine: Spine, collection: Collection[Any]) -> Iterable[str]:
+        self._changes += 1
+        first = mix(self._changes, self.seed)
+        for at in range(spine.size):
+            identifier = spine.identifier(spine.at_rank((first + at) % spine.size))
+            if collection.get(identifier) is not None:
+                yield identifier
+
+    def edit_case(self, case_id: str, changes: dict[str, Any]) -> Case:
+        """Change a case: properties, case_name, owner_id, external_id, case_type, closed."""
+        case = self._case(case_id)
+        edited = touch(case, changes, self.now())
+        self._put_case(edited, changes)
+        return edited
+
+    def delete_case(self, case_id: str) -> None:
+        """Remove a case for good: no trace remains."""
+        self._case(case_id)
+        self.cases.remove(case_id)
+
+    def _case(self, case_id: str) -> Case:
+        case = self.cases.get(case_id)
+        if case is None:
+            raise UnknownRecordError(f"{self.name} has no case {case_id!r}.")
+        return case
+
+    def _put_case(self, case: Case, timing: dict[str, Any]) -> None:
+        self._put(lambda: self.cases.put(case), timing)
+
+    def _put(self, appear: Callable[[], None], timing: dict[str, Any]) -> None:
+        seconds = float(timing.get("delay_seconds") or 0)
+        request = int(timing.get("until_request") or 0)
+        if seconds or request:
+            self._wait(appear, seconds, request)
+        else:
+            appear()
+
+    # ------------------------------------------------------------------ forms
+
+    def submit_form(self, submission: dict[str, Any]) -> Form:
+        """Receive a form and apply its case blocks.
+
+        Args:
+            submission: ``form`` (the form's JSON; without it, a visit to a random case),
+                ``form_id``, ``xmlns``, ``app_id``, ``username``, ``delay_seconds``.
+        """
+        now = self.now()
+        form = self._received(submission, now)
+        self._put(lambda: self.forms.put(form), submission)
+        for block in case_blocks(form["form"]):
+            self._apply(block, form["id"], submission)
+        return form
+
+    def _received(self, submission: dict[str, Any], now: int) -> Form:
+        kind = next((k for k in KINDS if k.xmlns == submission.get("xmlns")), VISIT_FORM)
+        number = self._changes = self._changes + 1
+        form_id = submission.get("form_id") or hex_id(self.seed, f"submitted {now}", number)
+        answers = submission.get("form") or self._visit(now)
+        user = self.people.worker_ids[number % len(self.people.worker_ids)]
+        form = envelope(self.name, form_id, kind, answers)
+        if "xmlns" in submission:
+            form["form"]["@xmlns"] = submission["xmlns"]
+        form["app_id"] = submission.get("app_id", kind.app_id)
+        meta = {
+            "deviceID": "Formplayer",
+            "instanceID": form_id,
+            "timeStart": timestamps.spell(now - 90 * timestamps.SECOND),
+            "timeEnd": timestamps.spell(now - timestamps.SECOND),
+            "userID": user,
+            "username": submission.get("username") or self.people.username(user),
+        }
+        form["form"].setdefault("meta", meta)
+        form["metadata"] = cleaned(form["form"]["meta"])
+        for field in ("received_on", "server_modified_on", "indexed_on"):
+            form[field] = timestamps.spell(now)
+        return form
+
+    def _visit(self, now: int) -> dict[str, Any]:
+        answers: dict[str, Any] = {"measurements": {"weight": str(50 + self._changes % 30)}}
+        for case_id in self.some_cases(1):
+            answers["case"] = {
+                "@case_id": case_id,
+                "@date_modified": timestamps.spell(now),
+                "@user_id": self.people.worker_ids[0],
+                "update": {"last_visit": timestamps.day(now), "visits": str(self._changes)},
+            }
+        return answers
+
+    def _apply(self, block: dict[str, Any], form_id: str, timing: dict[str, Any]) -> None:
+        case_id = str(block.get("@case_id") or block.get("case_id") or "")
+        if not case_id:
+            return
+        now = self.now()
+        known = self.cases.get(case_id) or Case(
+            case_id=case_id,
+            case_type="",
+            case_name="",
+            external_id="",
+            owner_id="",
+            date_opened=timestamps.spell(now),
+            last_modified="",
+            server_last_modified="",
+            indexed_on="",
+            closed=False,
+            date_closed=None,
+            properties={},
+            indices={},
+        )
+        changes = _changes_of(block)
+        edited = touch(known, changes, now)
+        edited.xform_ids = [*edited.xform_ids, form_id]
+        self._put_case(edited, timing)
+
+    def edit_form(self, form_id: str, changes: dict[str, Any]) -> Form:
+        """Replace answers of a form; its id stays."""
+        form = self._form(form_id)
+        now = timestamps.spell(self.now())
+        form["form"] = form["form"] | (changes.get("form") or {"edited": "yes"})
+        form |= {"edited_on": now, "server_modified_on": now, "indexed_on": now}
+        form["edited_by_user_id"] = self.people.worker_ids[0]
+        self._put(lambda: self.forms.put(form), changes)
+        return form
+
+    def archive_form(self, form_id: str, *, archived: bool = True) -> Form:
+        """Archive a form, or take it back."""
+        form = self._form(form_id)
+        now = timestamps.spell(self.now())
+        form |= {"archived": archived, "server_modified_on": now, "indexed_on": now}
+        form["problem"] = "Archived by admin" if archived else None
+        self.forms.put(form)
+        return form
+
+    def delete_form(self, form_id: str) -> None:
+        """Remove a form for good: no trace remains."""
+        self._form(form_id)
+        self.forms.remove(form_id)
+
+    def _form(self, form_id: str) -> Form:
+        form = self.forms.get(form_id)
+        if form is None:
+            raise UnknownRecordError(f"{self.name} has no form {form_id!r}.")
+        return dict(form)
+
+    # ------------------------------------------------------------------ all
+
+    def reindex(self) -> None:
+        """Give every case and form a new indexed_on, all in the same millisecond."""
+        now = self.now() // 1000 * 1000
+        self._last = now + 1000
+        self.cases.reindex(now)
+        self.forms.reindex(now)
+
+    def total(self) -> dict[str, int]:
+        """Count the cases and forms."""
+        return {"cases": self.cases.count(Query()), "forms": self.forms.count(Query())}
+
+
+def _changes_of(block: dict[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {"properties": {}}
+    for part in ("create", "update"):
+        for name, value in (block.get(part) or {}).items():
+            text = value.get("#text", "") if isinstance(value, dict) else str(value)
+            if name in ("case_name", "case_type", "owner_id", "external_id"):
+                changes[name] = text
+            else:
+                changes["properties"][name] = text
+    if block.get("index"):
+        changes["indices"] = {
+            name: {
+                "case_id": link["#text"],
+                "case_type": link.get("@case_type", ""),
+                "relationship": link.get("@relationship", "child"),
+            }
+            for name, link in block["index"].items()
+            if link.get("#text")
+        }
+    if "close" in block:
+        changes["closed"] = True
+    return changes

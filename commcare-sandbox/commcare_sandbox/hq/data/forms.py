@@ -1,0 +1,203 @@
+"""Forms of the health programme: registrations, visits, deliveries with repeats, surveys.
+
+The type of a form follows from its number; so do the cases that it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from commcare_sandbox.hq.data import timestamps
+from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, gps
+from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.form_answers import ANSWERS, Visit
+from commcare_sandbox.hq.data.form_types import BUILD, KINDS, SYSTEM_FORM, Kind
+from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, Spine
+from commcare_sandbox.seeded import pick
+
+Form = dict[str, Any]
+"""A form as the API shows it; attachments are ``name -> {content_type, length}``."""
+
+META_XMLNS = "http://openrosa.org/jr/xforms"
+PERIOD = 4 * len(KINDS)
+"""Type and ``archived`` of a form follow from its number's rest by this."""
+
+
+# The places of the cases of a type whose parent has a place, among twenty cases.
+_BORN = {
+    (parent, case_type): tuple(
+        at for at, family in enumerate(FAMILIES) if family == (case_type, parent)
+    )
+    for case_type, parent in FAMILIES
+    if parent is not None
+}
+
+
+class Forms:
+    """Makes form number i of a domain."""
+
+    period = PERIOD
+
+    def __init__(self, spine: Spine, domain: str, people: People, cases: Spine) -> None:
+        self.spine, self._domain, self._people, self._cases = spine, domain, people, cases
+
+    def make(self, number: int) -> Form:
+        """Return form ``number`` as it was before anything was changed."""
+        spine, bits, kind = self.spine, self.spine.digest(number), KINDS[number % len(KINDS)]
+        edited = _is_edited(number)
+        stored = self._modified(number)
+        received = self._received(number) if edited else stored
+        modified = timestamps.spell(stored)
+        user = pick(self._people.worker_ids, bits[1])
+        form = envelope(
+            self._domain,
+            spine.identifier(number),
+            kind,
+            self._answers(kind, bits, received, user),
+        )
+        form |= {
+            "received_on": timestamps.spell(received),
+            "server_modified_on": modified,
+            "indexed_on": timestamps.spell(spine.indexed_on(number), spine.spelling(number)),
+            "edited_on": modified if edited else None,
+            "edited_by_user_id": self._people.worker_ids[0] if edited else None,
+            "archived": is_archived(number),
+        }
+        if form["archived"]:
+            form["problem"] = "Archived by admin"
+        if kind is not SYSTEM_FORM:
+            self._sign(form, bits, received, user)
+        return form
+
+    def base_moment(self, field: str) -> Callable[[int], int]:
+        """Return what tells a moment of form ``number`` without making it."""
+        return {
+            "indexed_on": self.spine.indexed_on,
+            "server_modified_on": self._modified,
+            "received_on": self._received,
+        }[field]
+
+    def _modified(self, number: int) -> int:
+        return self.spine.indexed_on(number) - self.spine.lag(number, 9 * timestamps.SECOND)
+
+    def _received(self, number: int) -> int:
+        delay = self.spine.lag(number, 30 * timestamps.DAY) if _is_edited(number) else 0
+        return self._modified(number) - delay
+
+    def restamp(self, record: Form, moment: int) -> None:
+        """Write a new indexed_on into a form."""
+        record["indexed_on"] = timestamps.spell(moment)
+
+    def moment(self, record: Form, field: str) -> int:
+        """Return a form's moment in microseconds."""
+        return timestamps.read(record[field])
+
+    def identifier(self, record: Form) -> str:
+        """Return a form's id."""
+        identifier: str = record["id"]
+        return identifier
+
+    def _answers(self, kind: Kind, bits: bytes, received: int, user: str) -> dict[str, Any]:
+        slot = pick(kind.slots, bits[3])
+
+        def made(case_type: str, at: int) -> str:
+            born = _BORN.get((slot, case_type), ())
+            if at < len(born):
+                return self._case_id(bits, born[at])
+            return bits[8 + at : 24 + at].hex()
+
+        return ANSWERS[kind.xmlns](
+            Visit(
+                bits=bits,
+                moment=received - bits[4] * timestamps.SECOND,
+                user_id=user,
+                case_id=self._case_id(bits, slot),
+                case_type=FAMILIES[slot][0],
+                made=made,
+            )
+        )
+
+    def _case_id(self, bits: bytes, slot: int) -> str:
+        families = self._cases.size // FAMILY
+        if not families:
+            return bits[:16].hex()
+        return self._cases.identifier(int.from_bytes(bits[5:9], "big") % families * FAMILY + slot)
+
+    def _sign(self, form: Form, bits: bytes, received: int, user: str) -> None:
+        form["form"]["meta"] = meta = {
+            "@xmlns": META_XMLNS,
+            "appVersion": "CommCare Android 2.53",
+            "app_build_version": 50 + bits[9] % 2,
+            "commcare_version": "2.53.0" if bits[9] % 5 else None,
+            "deviceID": f"35800{bits[10]:03d}{bits[11]:03d}",
+            "drift": "0",
+            "geo_point": None,
+            "instanceID": form["id"],
+            "timeEnd": timestamps.spell(received - timestamps.SECOND),
+            "timeStart": timestamps.spell(received - (60 + bits[12]) * timestamps.SECOND),
+            "userID": user,
+            "username": self._people.username(user),
+        }
+        if bits[13] % 4 == 0:
+            meta["location"] = gps(bits)
+            meta["geo_point"] = {"lat": 12 + bits[4] / 100, "lon": 77 + bits[5] / 100}
+        form["metadata"] = cleaned(meta)
+        if bits[14] % 6 == 0:
+            form["form"]["photo"] = picture = f"{received // 1000}.jpg"
+            form["attachments"][picture] = {"content_type": "image/jpeg", "length": 20000 + bits[5]}
+
+
+def _is_edited(number: int) -> bool:
+    return number % 31 == 8 and number % TIE_EVERY >= TIE_SIZE
+
+
+def is_archived(number: int) -> bool:
+    """Tell whether form ``number`` is archived; its rest by PERIOD says the same."""
+    return number % PERIOD == 23
+
+
+def envelope(domain: str, form_id: str, kind: Kind, answers: dict[str, Any]) -> Form:
+    """Return a form with everything but its moments and its signature."""
+    system = kind.app_id is None
+    root = {"#type": "system" if system else "data"}
+    if not system:
+        root |= {"@name": kind.name, "@uiVersion": "1", "@version": "50"}
+    return {
+        "id": form_id,
+        "domain": domain,
+        "type": root["#type"],
+        "version": "" if system else "50",
+        "uiversion": "" if system else "1",
+        "app_id": kind.app_id,
+        "build_id": None if system else BUILD,
+        "received_on": "",
+        "server_modified_on": "",
+        "indexed_on": "",
+        "edited_on": None,
+        "edited_by_user_id": None,
+        "archived": False,
+        "is_phone_submission": not system,
+        "initial_processing_complete": True,
+        "problem": None,
+        "submit_ip": None if system else "10.1.2.3",
+        "resource_uri": "",
+        "attachments": {}
+        if system
+        else {"form.xml": {"content_type": "text/xml", "length": 1500 + 40 * len(answers)}},
+        "metadata": None,
+        "form": {**root, "@xmlns": kind.xmlns, **answers},
+    }
+
+
+def cleaned(meta: dict[str, Any]) -> dict[str, Any]:
+    """Return what HQ shows as ``metadata``: the form's ``meta`` block, tidied."""
+    shown = {name: value for name, value in meta.items() if not name.startswith(("@", "drift"))}
+    for name in ("timeStart", "timeEnd"):
+        shown[name] = shown[name].removesuffix("Z") if shown.get(name) else None
+    version = shown.get("appVersion")
+    if isinstance(version, dict):
+        shown["appVersion"] = version["#text"]
+    place = shown.get("location")
+    shown["location"] = place["#text"] if isinstance(place, dict) else place
+    return shown | {"deprecatedID": None, "doc_type": "Metadata"}

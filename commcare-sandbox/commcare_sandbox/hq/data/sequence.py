@@ -1,0 +1,124 @@
+"""Where record number i stands in time and by id, and back, by arithmetic alone.
+
+Record i is stamped later than record i - 1 (or in the same millisecond), and ids are spread by a
+permutation that can be inverted. So ranges of time, order by id, and a look-up by id need neither
+an index nor memory, whatever the number of records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import gcd
+
+from commcare_sandbox.hq.data import timestamps
+from commcare_sandbox.seeded import digester, mix
+
+START = timestamps.read("2023-02-01T05:30:00")
+END = timestamps.read("2026-03-01T00:00:00")
+TIE_EVERY, TIE_SIZE = 97, 5
+"""Of every 97 records, the first five share one millisecond."""
+
+_NEAR = 8  # a record stands at most so many places from where its stamp says
+_COMPACT_EVERY, _COMPACT = 25, 11
+_NO_FRACTION_EVERY, _NO_FRACTION = 41, 7
+_NO_ZONE_EVERY, _NO_ZONE = 43, 9
+
+
+class Spine:
+    """The numbers, ids and stamps of one kind of record."""
+
+    def __init__(self, seed: int, kind: str, size: int) -> None:
+        self.size = size
+        self._salt = mix(seed, sum(kind.encode()))
+        self.digest = digester(seed, kind)
+        self._step = (END - START) // max(size, 1)
+        self._factor = _coprime(size)
+        self._inverse = pow(self._factor, -1, size) if size > 1 else 0
+
+    def indexed_on(self, number: int) -> int:
+        """Return when record ``number`` was indexed: never before record ``number - 1``."""
+        anchor = number - place if (place := number % TIE_EVERY) < TIE_SIZE else number
+        stamp = START + anchor * self._step + mix(anchor, self._salt) % (self._step // 2)
+        if anchor != number or place == 0:
+            return stamp - stamp % 1000 + mix(number, 5) % 1000
+        if number % _NO_FRACTION_EVERY == _NO_FRACTION:
+            return stamp - stamp % timestamps.SECOND
+        return stamp
+
+    def spelling(self, number: int) -> int:
+        """Return how the stamps of a record are spelled."""
+        if number % TIE_EVERY < TIE_SIZE:
+            return timestamps.NORMAL
+        if number % _NO_FRACTION_EVERY == _NO_FRACTION:
+            return timestamps.NO_FRACTION
+        if number % _NO_ZONE_EVERY == _NO_ZONE:
+            return timestamps.NO_ZONE
+        return timestamps.NORMAL
+
+    def lag(self, number: int, longest: int) -> int:
+        """Return by how many microseconds another moment of a record is earlier.
+
+        They are whole milliseconds, and the same for ties: so ties remain ties.
+        """
+        anchor = number - place if (place := number % TIE_EVERY) < TIE_SIZE else number
+        most = min(longest, self._step // 8) // 1000
+        return 1000 * (1 + mix(anchor, self._salt + longest) % most)
+
+    def find(self, millisecond: int, moment: Callable[[int], int]) -> int:
+        """Return the first number whose ``moment`` is at or after a millisecond.
+
+        Args:
+            millisecond: Since 1970.
+            moment: ``indexed_on``, or that less at most two lags.
+        """
+        guess = (millisecond * 1000 - START) // self._step
+        number = min(max(guess - _NEAR, 0), self.size)
+        while number < self.size and moment(number) // 1000 < millisecond:
+            number += 1
+        return number
+
+    def rank(self, number: int) -> int:
+        """Return the place of a record when all are ordered by id."""
+        return number * self._factor % self.size
+
+    def at_rank(self, rank: int) -> int:
+        """Return the number of the record at a place in the order by id."""
+        return rank * self._inverse % self.size
+
+    def identifier(self, number: int) -> str:
+        """Return the id of a record: a UUID, with or without dashes."""
+        head = (self.rank(number) << 32) // self.size
+        tail = self.digest(number)[:12].hex()
+        if number % _COMPACT_EVERY == _COMPACT:
+            return f"{head:08x}{tail}"
+        return f"{head:08x}-{tail[:4]}-4{tail[5:8]}-a{tail[9:12]}-{tail[12:]}"
+
+    def number(self, identifier: str) -> int | None:
+        """Return the number of the record with an id, if there is one."""
+        try:
+            head = int(identifier[:8], 16)
+        except ValueError:
+            return None
+        rank = -(-head * self.size >> 32)
+        if not 0 <= rank < self.size:
+            return None
+        number = self.at_rank(rank)
+        return number if self.identifier(number) == identifier else None
+
+    def first_rank_after(self, identifier: str) -> int:
+        """Return the first place in the order by id that comes after an id."""
+        low, high = 0, self.size
+        while low < high:
+            middle = (low + high) // 2
+            if self.identifier(self.at_rank(middle)) <= identifier:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+def _coprime(size: int) -> int:
+    factor = max(int(size * 0.6180339887), 1)
+    while gcd(factor, size) > 1:
+        factor += 1
+    return factor

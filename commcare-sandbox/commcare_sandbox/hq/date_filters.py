@@ -1,0 +1,81 @@
+"""How the two generations of list endpoints read a date in a query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from dateutil import parser
+
+from commcare_sandbox.hq.data.collection import FOREVER, Window
+from commcare_sandbox.hq.data.timestamps import micros
+from commcare_sandbox.http_types import bad_request
+
+_V1 = (
+    (re.compile(r"\d{4}-\d\d-\d\d"), "%Y-%m-%d"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"), "%Y-%m-%dT%H:%M:%S"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}"), "%Y-%m-%dT%H:%M:%S.%f"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"), "%Y-%m-%dT%H:%MZ"),
+)
+DAY_MS = 86_400_000
+_read: Callable[[str], datetime] = parser.parse
+
+
+def v1_millisecond(text: str) -> int:
+    """Read a bound of a v1 list: only four spellings are known, none with seconds and a zone."""
+    for pattern, spelling in _V1:
+        if pattern.fullmatch(text):
+            try:
+                return micros(datetime.strptime(text, spelling).replace(tzinfo=UTC)) // 1000
+            except ValueError:
+                break
+    raise bad_request(f"Bad query parameter: Unknown date format: {text}")
+
+
+def v2_window(field: str, comparison: str, text: str) -> Window:
+    """Read a bound of case v2: a date is a whole day, a date-time may have an offset."""
+    comparisons = ("gt", "gte", "lt", "lte")
+    if comparison not in comparisons:
+        raise bad_request(f"'{comparison}' is not a valid type of date range.")
+    start, end = _span(text)
+    return {
+        "gt": Window(field, low=end + 1),
+        "gte": Window(field, low=start),
+        "lt": Window(field, high=start - 1),
+        "lte": Window(field, high=end),
+    }[comparison]
+
+
+def _span(text: str) -> tuple[int, int]:
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            day = date.fromisoformat(text)
+            start = micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) // 1000
+            return start, start + DAY_MS - 1
+        moment = micros(_moment(text)) // 1000
+    except (ValueError, OverflowError):
+        raise bad_request(f"Cannot parse datetime '{text}'") from None
+    return moment, moment
+
+
+def _moment(text: str) -> datetime:
+    """Read a moment in any spelling that HQ's own reader knows, such as March 5 2024."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = _read(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def joined(windows: list[Window]) -> tuple[Window, ...]:
+    """Return one window per field: all of its bounds hold."""
+    fields = dict.fromkeys(window.field for window in windows)
+    return tuple(
+        Window(
+            field,
+            max((w.low for w in windows if w.field == field), default=-FOREVER),
+            min((w.high for w in windows if w.field == field), default=FOREVER),
+        )
+        for field in fields
+    )

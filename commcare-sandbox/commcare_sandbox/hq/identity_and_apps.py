@@ -1,0 +1,49 @@
+"""The lists that are small: who am I, my domains, applications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from commcare_sandbox.hq.context import Context
+from commcare_sandbox.hq.data import apps
+from commcare_sandbox.hq.tastypie import listed, whole
+from commcare_sandbox.http_types import HTTPError, Response
+
+
+def identity(context: Context) -> Response:
+    """Answer who calls: a bare object."""
+    me = context.hq.first_domain.people.web_users()[0]
+    return Response(
+        {name: me[name] for name in ("id", "username", "first_name", "last_name", "email")}
+    )
+
+
+def user_domains(context: Context) -> Response:
+    """Answer the domains of the login."""
+    hidden = context.hq.switches.hidden_domains.split(",")
+    if context.request.get("feature_flag"):
+        raise HTTPError(400, {"error": f"{context.request.get('feature_flag')!r} is not a flag"})
+    found = [
+        {"domain_name": name, "project_name": name.replace("-", " ").title()}
+        for name in context.hq.domains
+        if name not in hidden
+    ]
+    if context.hq.switches.old_user_domains:
+        return listed(context, found)
+    return whole(found, {"total_count": len(found)})
+
+
+def application_list(_context: Context) -> Response:
+    """Answer all applications in one page."""
+    meta: dict[str, Any] = {"limit": None, "next": None, "offset": 0, "previous": None}
+    found = apps.applications()
+    return whole(found, meta | {"total_count": len(found)})
+
+
+def application_detail(context: Context) -> Response:
+    """Answer one application, or a build of one."""
+    wanted = context.request.captured["id"]
+    for application in [*apps.applications(), apps.build()]:
+        if application["id"] == wanted:
+            return Response(application)
+    raise HTTPError(404)
