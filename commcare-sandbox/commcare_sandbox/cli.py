@@ -15,7 +15,7 @@ from commcare_sandbox.faults import check
 from commcare_sandbox.hq.control import apply_late
 from commcare_sandbox.sandbox import Control, SandboxError
 from commcare_sandbox.server import listen, serve
-from commcare_sandbox.state import World, make_world
+from commcare_sandbox.state import SandboxState, create_state
 from commcare_sandbox.switches import SwitchError, Switches
 
 
@@ -102,17 +102,17 @@ def serve_command(
         listening = listen(host, port)
     except (SwitchError, OSError) as error:
         raise click.UsageError(str(error)) from None
-    world = make_world(seed, cases, forms, domains, chosen, sizes)
-    world.settle_at(f"http://{host}:{listening.getsockname()[1]}")
-    apply_late(world.hq)
-    facts = _facts(world)
-    serve(world, listening, lambda: click.echo(json.dumps(facts)), until_eof=until_eof)
+    state = create_state(seed, cases, forms, domains, chosen, sizes)
+    state.set_base_url(f"http://{host}:{listening.getsockname()[1]}")
+    apply_late(state.hq)
+    facts = _facts(state)
+    serve(state, listening, lambda: click.echo(json.dumps(facts)), until_eof=until_eof)
 
 
-def _facts(world: World) -> dict[str, Any]:
-    hq, account = world.hq, world.hq.logins.account
+def _facts(state: SandboxState) -> dict[str, Any]:
+    hq, account = state.hq, state.hq.logins.account
     return {
-        "url": world.base_url,
+        "url": state.base_url,
         "domain": hq.first_domain.name,
         "domains": list(hq.domains),
         "username": account.username,
@@ -120,18 +120,18 @@ def _facts(world: World) -> dict[str, Any]:
         "api_key": account.api_key,
         "client_id": account.client_id,
         "client_secret": account.client_secret,
-        "access_token": hq.logins.first_access_token(world.switches.access_token_seconds),
+        "access_token": hq.logins.first_access_token(state.switches.access_token_seconds),
         "refresh_token": hq.logins.refresh_token,
         "reports": hq.first_domain.tables.report_ids,
         "data_sources": hq.first_domain.tables.source_ids,
-        "connect": _connect_facts(world),
+        "connect": _connect_facts(state),
     }
 
 
-def _connect_facts(world: World) -> dict[str, Any]:
-    logins = world.connect.logins
+def _connect_facts(state: SandboxState) -> dict[str, Any]:
+    logins = state.connect.logins
     return {
-        "url": world.base_url + PREFIX,
+        "url": state.base_url + PREFIX,
         "client_id": logins.client_id,
         "client_secret": logins.client_secret,
         "access_token": logins.access_token,

@@ -25,7 +25,7 @@ from commcare_sandbox.hq.context import HQ
 from commcare_sandbox.hq.control import UnknownDomainError
 from commcare_sandbox.hq.data.domain import UnknownRecordError
 from commcare_sandbox.http_types import JSON_TYPE, Request
-from commcare_sandbox.state import World
+from commcare_sandbox.state import SandboxState
 from commcare_sandbox.switches import SwitchError
 
 Body = dict[str, Any]
@@ -47,20 +47,20 @@ _REFUSED = (
 )
 
 
-def handle(request: Request, world: World) -> ASGIResponse:
+def handle(request: Request, state: SandboxState) -> ASGIResponse:
     """Answer a control request."""
     if reason := _foreign(request):
         return _json({"error": reason}, 403)
     action = request.path.removeprefix("/_sandbox/").strip("/")
     try:
         if action.startswith("content/") and request.method == "GET":
-            lines = _content(action.removeprefix("content/"), request, world)
+            lines = _content(action.removeprefix("content/"), request, state)
             return StreamingResponse(_in_chunks(lines), media_type="application/x-ndjson")
         handler = _ACTIONS.get((request.method, action))
         if handler is None:
             known = ", ".join(f"{method} /_sandbox/{name}" for method, name in _ACTIONS)
             return _json({"error": f"Known are {known}."}, 404)
-        return _json(handler(_body(request), world))
+        return _json(handler(_body(request), state))
     except _REFUSED as error:
         return _json({"error": str(error)}, 400)
 
@@ -107,30 +107,30 @@ def _body(request: Request) -> Body:
 # ---------------------------------------------------------------------- both halves
 
 
-def _status(_body: Body, world: World) -> Body:
+def _status(_body: Body, state: SandboxState) -> Body:
     about = {
-        "url": world.base_url,
-        "switches": asdict(world.switches),
-        "requests": world.journal.total,
+        "url": state.base_url,
+        "switches": asdict(state.switches),
+        "requests": state.request_log.total,
     }
-    return about | hq_control.status(world.hq)
+    return about | hq_control.status(state.hq)
 
 
-def _requests(_body: Body, world: World) -> Body:
-    return world.journal.shown()
+def _requests(_body: Body, state: SandboxState) -> Body:
+    return state.request_log.shown()
 
 
-def _forget(_body: Body, world: World) -> Body:
-    world.journal.clear()
-    world.hq.throttle.clear()
+def _forget(_body: Body, state: SandboxState) -> Body:
+    state.request_log.clear()
+    state.hq.throttle.clear()
     return {}
 
 
-def _set(body: Body, world: World) -> Body:
+def _set(body: Body, state: SandboxState) -> Body:
     faults.check(body)
-    world.switches.set(body)
-    hq_control.apply_late(world.hq)
-    return _status(body, world)
+    state.switches.set(body)
+    hq_control.apply_late(state.hq)
+    return _status(body, state)
 
 
 async def _in_chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -138,23 +138,23 @@ async def _in_chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _content(kind: str, request: Request, world: World) -> Iterator[bytes]:
+def _content(kind: str, request: Request, state: SandboxState) -> Iterator[bytes]:
     if kind.startswith(_CONNECT):
-        return connect_control.content(kind.removeprefix(_CONNECT), world.connect)
+        return connect_control.content(kind.removeprefix(_CONNECT), state.connect)
     if kind not in ("cases", "forms"):
         raise ControlError("There is content/cases, content/forms and content/connect/...")
-    return hq_control.content(kind, request, world.hq)
+    return hq_control.content(kind, request, state.hq)
 
 
-def _of_hq(act: Callable[[Body, HQ], Body]) -> Callable[[Body, World], Body]:
-    return lambda body, world: act(body, world.hq)
+def _of_hq(act: Callable[[Body, HQ], Body]) -> Callable[[Body, SandboxState], Body]:
+    return lambda body, state: act(body, state.hq)
 
 
-def _of_connect(act: Callable[[Body, Connect], Body]) -> Callable[[Body, World], Body]:
-    return lambda body, world: act(body, world.connect)
+def _of_connect(act: Callable[[Body, Connect], Body]) -> Callable[[Body, SandboxState], Body]:
+    return lambda body, state: act(body, state.connect)
 
 
-_ACTIONS: dict[tuple[str, str], Callable[[Body, World], Body]] = {
+_ACTIONS: dict[tuple[str, str], Callable[[Body, SandboxState], Body]] = {
     ("GET", "status"): _status,
     ("GET", "requests"): _requests,
     ("POST", "forget-requests"): _forget,

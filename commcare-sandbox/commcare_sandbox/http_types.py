@@ -23,7 +23,7 @@ class Request:
     params: Pairs
     headers: Mapping[str, str]
     body: bytes = b""
-    captured: dict[str, str] = field(default_factory=dict)
+    path_params: dict[str, str] = field(default_factory=dict)
     """Parts of the path: domain, id ..."""
 
     def get(self, name: str, default: str | None = None) -> str | None:

@@ -17,7 +17,7 @@ _PATHS_KEPT = 5000
 _SECRET = {"api_key", "username", "access_token"}
 
 
-class Journal:
+class RequestLog:
     """The API requests that were answered."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ from commcare_sandbox import control, faults
 from commcare_sandbox.connect import routes as connect
 from commcare_sandbox.hq import routes
 from commcare_sandbox.http_types import HTML_TYPE, Request, Response
-from commcare_sandbox.state import World
+from commcare_sandbox.state import SandboxState
 
 _SMALL_BYTES = 500
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,8 +54,8 @@ class Protocol(H11Protocol):
 class Application:
     """The sandbox as an ASGI application."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: SandboxState) -> None:
+        self._world = state
         self._faults = faults.Faults()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,22 +72,22 @@ class Application:
             await self._api(request, scope, receive, send)
 
     async def _api(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        world, switches = self._world, self._world.switches
+        state, switches = self._world, self._world.switches
         began = time.perf_counter()
         fault = self._faults.choose(request.path, switches)
         if fault in faults.INSTEAD:
             response = faults.INSTEAD[fault](request, switches)
-        elif routes.belongs_here(request.path):
-            response = routes.handle(request, world.hq)
-        elif connect.belongs_here(request.path):
-            response = connect.handle(request, world.connect)
+        elif routes.handles_path(request.path):
+            response = routes.handle(request, state.hq)
+        elif connect.handles_path(request.path):
+            response = connect.handle(request, state.connect)
         else:
             response = Response(b"<h1>Not Found</h1>", 404, content_type=HTML_TYPE)
         if fault == "missing-key":
             response = faults.without_collection(response)
         body = _compressed(request, response)
         spent = time.perf_counter() - began
-        world.journal.note(request.method, request.path, request.params, response.status, spent)
+        state.request_log.note(request.method, request.path, request.params, response.status, spent)
         if wait := switches.latency_ms / 1000 + response.seconds:
             await asyncio.sleep(wait)
         if fault == "stall":
@@ -188,7 +188,11 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 def serve(
-    world: World, listening: socket.socket, ready: Callable[[], None], *, until_eof: bool = False
+    state: SandboxState,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    *,
+    until_eof: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then exit with 130 or 143; or until standard input ends.
 
@@ -197,7 +201,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
     config = uvicorn.Config(
-        Application(world),
+        Application(state),
         http=Protocol,
         ws="none",
         lifespan="off",

@@ -5,42 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commcare_sandbox.connect.context import Connect
-from commcare_sandbox.connect.credentials import ConnectLogins
-from commcare_sandbox.connect.data.store import Estate, Sizes
+from commcare_sandbox.connect.credentials import ConnectCredentials
+from commcare_sandbox.connect.data.store import ConnectStore, Sizes
 from commcare_sandbox.hq.context import HQ
-from commcare_sandbox.hq.credentials import Logins
+from commcare_sandbox.hq.credentials import Credentials
 from commcare_sandbox.hq.data.domain import Domain
-from commcare_sandbox.request_log import Journal
+from commcare_sandbox.request_log import RequestLog
 from commcare_sandbox.switches import Switches
 
 DOMAIN_NAMES = ("river-health", "hill-clinic", "delta-nutrition", "coast-tb")
 
 
 @dataclass
-class World:
+class SandboxState:
     """One running sandbox."""
 
     switches: Switches
     hq: HQ
     connect: Connect
-    journal: Journal
+    request_log: RequestLog
     base_url: str = ""
 
-    def settle_at(self, base_url: str) -> None:
+    def set_base_url(self, base_url: str) -> None:
         """Say where all of it is served."""
         self.base_url = self.hq.base_url = self.connect.base_url = base_url
 
 
-def make_world(
+def create_state(
     seed: int, cases: int, forms: int, domains: int, switches: Switches, sizes: Sizes
-) -> World:
+) -> SandboxState:
     """Make everything that is served from a seed."""
     names = [
         DOMAIN_NAMES[at] if at < len(DOMAIN_NAMES) else f"programme-{at + 1:02d}"
         for at in range(max(domains, 1))
     ]
     made = {name: Domain(name, seed + at, cases, forms) for at, name in enumerate(names)}
-    journal = Journal()
-    hq = HQ(switches, Logins(seed), made, journal)
-    connect = Connect(Estate(seed, sizes), ConnectLogins(seed, switches), switches)
-    return World(switches, hq, connect, journal)
+    request_log = RequestLog()
+    hq = HQ(switches, Credentials(seed), made, request_log)
+    connect = Connect(ConnectStore(seed, sizes), ConnectCredentials(seed, switches), switches)
+    return SandboxState(switches, hq, connect, request_log)

@@ -54,11 +54,11 @@ def opportunity(context: Context) -> int:
     Raises:
         RefusalError: 404: it does not exist, or the user is no member any more.
     """
-    number = int(context.captured["opportunity"])
+    number = int(context.path_params["opportunity"])
     switches = context.switches
     gone = ids(switches.connect_hidden) | ids(switches.connect_unlisted)
     try:
-        context.connect.estate.table("user_data", number)
+        context.connect.store.table("user_data", number)
     except UnknownRowError:
         gone |= {number}
     if number in gone:

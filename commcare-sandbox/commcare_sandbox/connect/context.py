@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from commcare_sandbox.connect.credentials import Access, ConnectLogins
-from commcare_sandbox.connect.data.store import Estate
+from commcare_sandbox.connect.credentials import Access, ConnectCredentials
+from commcare_sandbox.connect.data.store import ConnectStore
 from commcare_sandbox.connect.switches import ConnectSwitches
 from commcare_sandbox.http_types import HTML_TYPE, HTTPError, Request, Response
 
@@ -25,8 +25,8 @@ _FRENCH = {
 class Connect:
     """Data, logins and switches of one running Connect."""
 
-    estate: Estate
-    logins: ConnectLogins
+    store: ConnectStore
+    logins: ConnectCredentials
     switches: ConnectSwitches
     base_url: str = ""
     pages: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Context:
     """Below the prefix."""
     version: str = "1.0"
     access: Access | None = None
-    captured: dict[str, str] = field(default_factory=dict)
+    path_params: dict[str, str] = field(default_factory=dict)
 
     @property
     def switches(self) -> ConnectSwitches:

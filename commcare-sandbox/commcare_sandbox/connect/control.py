@@ -14,7 +14,7 @@ Body = dict[str, Any]
 
 def _insert(body: Body, connect: Connect) -> Body:
     row_ids = [
-        connect.estate.insert(
+        connect.store.insert(
             body["kind"], int(body["opportunity"]), body.get("changes"), body.get("before")
         )
         for _ in range(int(body.get("count", 1)))
@@ -24,12 +24,12 @@ def _insert(body: Body, connect: Connect) -> Body:
 
 def _edit(body: Body, connect: Connect) -> Body:
     place = body["kind"], int(body["opportunity"]), int(body["row_id"])
-    connect.estate.edit(*place, body["changes"])
+    connect.store.edit(*place, body["changes"])
     return {}
 
 
 def _delete(body: Body, connect: Connect) -> Body:
-    connect.estate.delete(body["kind"], int(body["opportunity"]), int(body["row_id"]))
+    connect.store.delete(body["kind"], int(body["opportunity"]), int(body["row_id"]))
     return {}
 
 
@@ -78,6 +78,6 @@ ACTIONS: dict[tuple[str, str], Callable[[Body, Connect], Body]] = {
 
 def content(kind: str, connect: Connect) -> Iterator[bytes]:
     """Return every row of a kind as lines of JSON, with the id that the API may hide."""
-    rows = connect.estate.opportunities() if kind == "opportunities" else None
-    for row in rows if rows is not None else connect.estate.content(kind):
+    rows = connect.store.opportunities() if kind == "opportunities" else None
+    for row in rows if rows is not None else connect.store.content(kind):
         yield msgspec.json.encode(row) + b"\n"

@@ -61,7 +61,7 @@ class Refresh:
     client_id: str
 
 
-class ConnectLogins:
+class ConnectCredentials:
     """Everything that can be logged in with."""
 
     username = "demo@example.org"

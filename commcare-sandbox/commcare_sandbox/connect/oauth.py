@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from commcare_sandbox.connect import auth
 from commcare_sandbox.connect.context import Context, page_of_html
-from commcare_sandbox.connect.credentials import SCOPES, ConnectLogins, GrantError
+from commcare_sandbox.connect.credentials import SCOPES, ConnectCredentials, GrantError
 from commcare_sandbox.http_types import HTML_TYPE, Response
 
 _CONSENT = b'<form method="post"><button name="allow" value="Authorize">Authorize</button></form>'
@@ -128,7 +128,7 @@ def introspect(context: Context) -> Response:
             "active": True,
             "scope": access.scope,
             "client_id": access.client_id,
-            "username": ConnectLogins.username,
+            "username": ConnectCredentials.username,
         }
     )
 
@@ -137,4 +137,4 @@ def me(context: Context) -> Response:
     """Tell who the user is; any token will do."""
     auth.authenticate(context, "")
     url = f"{context.connect.base_url}/connect/api/users/17/"
-    return Response({"email": ConnectLogins.username, "name": "Demo", "url": url})
+    return Response({"email": ConnectCredentials.username, "name": "Demo", "url": url})

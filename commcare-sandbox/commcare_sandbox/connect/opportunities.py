@@ -22,17 +22,17 @@ class BrokenDetailError(Exception):
 
 def everything(context: Context) -> Response:
     """List organizations, opportunities and programs; Django's JSON, not the API's."""
-    estate, switches = context.connect.estate, context.switches
+    store, switches = context.connect.store, context.switches
     unlisted = ids(switches.connect_unlisted)
     opportunities = [
         item | ({"program": None} if switches.connect_no_program else {})
-        for item in estate.opportunities()
+        for item in store.opportunities()
         if item["id"] not in unlisted
     ]
     body = {
-        "organizations": _as_of(context, estate.offers.organizations),
+        "organizations": _as_of(context, store.directory.organizations),
         "opportunities": _as_of(context, opportunities),
-        "programs": _as_of(context, estate.offers.programs),
+        "programs": _as_of(context, store.directory.programs),
     }
     delay = switches.connect_list_ms / 1000
     return Response(json.dumps(body).encode(), content_type=JSON_TYPE, seconds=delay)
@@ -56,24 +56,26 @@ def detail(context: Context) -> Response:
 
 
 def _detail(context: Context, number: int) -> dict[str, Any]:
-    return context.connect.estate.detail(number, filled=context.switches.connect_payment_units)
+    return context.connect.store.detail(number, filled=context.switches.connect_payment_units)
 
 
 def programs_of_organization(context: Context) -> Response:
     """Return the programs of one organization; an unknown one has none."""
-    offers = context.connect.estate.offers
-    return pagination.listed(context, _as_of(context, offers.programs_of(context.captured["slug"])))
+    directory = context.connect.store.directory
+    return pagination.listed(
+        context, _as_of(context, directory.programs_of(context.path_params["slug"]))
+    )
 
 
 def opportunities_of_program(context: Context) -> Response:
     """Return the details of a program's opportunities; one broken detail breaks the page."""
-    estate, program = context.connect.estate, int(context.captured["program"])
-    if program not in {item["id"] for item in estate.offers.programs}:
+    store, program = context.connect.store, int(context.path_params["program"])
+    if program not in {item["id"] for item in store.directory.programs}:
         return pagination.listed(context, [])
     numbers = [
         number
-        for number in range(1, estate.sizes.opportunities + 1)
-        if estate.offers.program_of(number) == program
+        for number in range(1, store.sizes.opportunities + 1)
+        if store.directory.program_of(number) == program
     ]
     if ids(context.switches.connect_broken) & set(numbers):
         raise BrokenDetailError
@@ -93,7 +95,7 @@ def app_structure(context: Context) -> Response:
         raise HTTPError(502, {"error": "Failed to fetch the application from CommCare HQ"})
     detail = _detail(context, number)
     learn, deliver = detail["learn_app"], detail["deliver_app"]
-    visit_bytes = context.connect.estate.sizes.visit_bytes
+    visit_bytes = context.connect.store.sizes.visit_bytes
     has_learn = learn is not None and wanted != "deliver"
     has_deliver = deliver is not None and wanted != "learn"
     return Response(
@@ -134,7 +136,7 @@ def labs_records(context: Context) -> Response:
         "public": scope is None,
     }
     if scope == "opportunity_id":
-        context.captured["opportunity"] = context.request.get(scope) or "0"
+        context.path_params["opportunity"] = context.request.get(scope) or "0"
         auth.opportunity(context)
     if scope:
         record[scope] = int(context.request.get(scope) or 0)

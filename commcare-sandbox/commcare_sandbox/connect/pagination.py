@@ -58,7 +58,7 @@ def page(context: Context, table: Table, shown: Callable[[Row], Row]) -> Respons
     if not (context.switches.connect_keep_pages and accepts):
         return _made(context, table, shown)
     kept = context.connect.pages
-    key = context.connect.estate.edition, context.request.path, *context.request.params
+    key = context.connect.store.edition, context.request.path, *context.request.params
     if key not in kept:
         kept[key] = gzip.compress(_made(context, table, shown).encoded(), compresslevel=1)
     return Response(kept[key], headers={"Content-Encoding": "gzip"})

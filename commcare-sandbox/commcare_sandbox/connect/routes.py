@@ -64,7 +64,7 @@ ROUTES = (
 )
 
 
-def belongs_here(path: str) -> bool:
+def handles_path(path: str) -> bool:
     """Tell whether a path is one of Connect's."""
     return path.startswith(f"{PREFIX}/")
 
@@ -86,7 +86,7 @@ def _found(context: Context) -> Response:
     for route in ROUTES:
         match = route.pattern.fullmatch(context.path)
         if match:
-            context.captured = match.groupdict()
+            context.path_params = match.groupdict()
             return _guarded(route, context)
         if route.pattern.fullmatch(context.path + "/"):
             return _moved(context.request.path + "/")

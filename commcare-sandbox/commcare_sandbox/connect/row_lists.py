@@ -30,7 +30,7 @@ def rows_of(kind: str) -> Callable[[Context], Response]:
 
     def handle(context: Context) -> Response:
         opportunity = auth.opportunity(context)
-        table = context.connect.estate.table(kind, opportunity)
+        table = context.connect.store.table(kind, opportunity)
         shown, keeps = _shown(context, kind), _filter(context, kind)
         if context.version == "1.0":
             return _sheet(context, table, shown, keeps)

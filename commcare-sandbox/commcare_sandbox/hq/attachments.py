@@ -12,8 +12,8 @@ PHOTO_BYTES = 20_000
 
 def form_attachment(context: Context) -> Response:
     """Answer a file of a form, as long and of the kind that the form says."""
-    found = context.request.captured
-    form = context.space.forms.get(found["form"])
+    found = context.request.path_params
+    form = context.domain.forms.get(found["form"])
     facts = None if form is None else form["attachments"].get(found["name"])
     if facts is None:
         raise HTTPError(404, b"<h1>Not Found</h1>")
@@ -25,8 +25,8 @@ def form_attachment(context: Context) -> Response:
 
 def case_attachment(context: Context) -> Response:
     """Answer the photo of a case; there is no other file."""
-    found = context.request.captured
-    if context.space.cases.get(found["case"]) is None or found["name"] != PHOTO:
+    found = context.request.path_params
+    if context.domain.cases.get(found["case"]) is None or found["name"] != PHOTO:
         raise HTTPError(404, b"<h1>Not Found</h1>")
     return Response(_bytes("image/jpeg", PHOTO_BYTES, found["case"]), content_type="image/jpeg")
 

@@ -10,7 +10,7 @@ from urllib.request import parse_http_list, parse_keqv_list
 
 from commcare_sandbox.hq import throttling
 from commcare_sandbox.hq.context import HQ
-from commcare_sandbox.hq.credentials import Logins
+from commcare_sandbox.hq.credentials import Credentials
 from commcare_sandbox.hq.switches import HQSwitches
 from commcare_sandbox.http_types import HTTPError, Request
 
@@ -26,7 +26,7 @@ _MALFORMED = "Bad HTTP_AUTHORIZATION header. Expected 'ApiKey username:api_key'"
 
 
 @dataclass(frozen=True)
-class Rule:
+class Access:
     """What a resource asks of its callers."""
 
     permission: str | None = "access_api"
@@ -39,7 +39,7 @@ class Rule:
     """What a caller with a wrong key is told; usually nothing."""
 
 
-def authenticate(request: Request, hq: HQ, rule: Rule) -> None:
+def authenticate(request: Request, hq: HQ, rule: Access) -> None:
     """Let a caller pass whose login is right.
 
     Raises:
@@ -56,21 +56,21 @@ def authenticate(request: Request, hq: HQ, rule: Rule) -> None:
         raise HTTPError(401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"})
 
 
-def _stranger(rule: Rule) -> HTTPError:
+def _stranger(rule: Access) -> HTTPError:
     error = HTTPError(401, rule.stranger.encode())
     if rule.stranger:
         error.response.content_type = "text/plain; charset=utf-8"
     return error
 
 
-def permit(request: Request, hq: HQ, rule: Rule) -> None:
+def check_permission(request: Request, hq: HQ, rule: Access) -> None:
     """Let a caller pass who may use a resource of a domain.
 
     Raises:
         RefusalError: 401 or 403 with HQ's body.
     """
     switches = hq.switches
-    if request.captured["domain"] not in hq.domains:
+    if request.path_params["domain"] not in hq.domains:
         raise HTTPError(403)
     if switches.expired_subscription:
         raise HTTPError(401, {"error": _NO_PLAN})
@@ -85,7 +85,7 @@ def permit(request: Request, hq: HQ, rule: Rule) -> None:
         raise forbidden
 
 
-def slow_down(request: Request, hq: HQ, rule: Rule) -> None:
+def check_rate_limit(request: Request, hq: HQ, rule: Access) -> None:
     """Let a caller pass whose domain has calls left.
 
     Raises:
@@ -93,7 +93,7 @@ def slow_down(request: Request, hq: HQ, rule: Rule) -> None:
     """
     if not rule.throttled:
         return
-    domain = request.captured["domain"]
+    domain = request.path_params["domain"]
     seconds = hq.throttle.wait(domain, hq.switches)
     if seconds > 0:
         raise too_many(hq.switches, seconds, tastypie=rule.tastypie)
@@ -101,10 +101,10 @@ def slow_down(request: Request, hq: HQ, rule: Rule) -> None:
         hq.throttle.count(domain, hq.switches)
 
 
-def count(request: Request, hq: HQ, rule: Rule) -> None:
+def count(request: Request, hq: HQ, rule: Access) -> None:
     """Count a call that was answered; the views that are not tastypie's count before work."""
     if rule.throttled and rule.tastypie:
-        hq.throttle.count(request.captured["domain"], hq.switches)
+        hq.throttle.count(request.path_params["domain"], hq.switches)
 
 
 def too_many(switches: HQSwitches, seconds: float, *, tastypie: bool) -> HTTPError:
@@ -117,14 +117,14 @@ def too_many(switches: HQSwitches, seconds: float, *, tastypie: bool) -> HTTPErr
 # ---------------------------------------------------------------------- schemes
 
 
-def _api_key(rest: str, _call: Request, logins: Logins) -> bool:
+def _api_key(rest: str, _call: Request, logins: Credentials) -> bool:
     username, colon, api_key = rest.partition(":")
     if not colon:
         raise HTTPError(400, _MALFORMED.encode())
     return logins.accepts_key(username, api_key)
 
 
-def _basic(rest: str, _call: Request, logins: Logins) -> bool:
+def _basic(rest: str, _call: Request, logins: Credentials) -> bool:
     try:
         username, colon, password = base64.b64decode(rest).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
@@ -134,20 +134,20 @@ def _basic(rest: str, _call: Request, logins: Logins) -> bool:
     return logins.accepts_password(username, password)
 
 
-def _bearer(rest: str, _call: Request, logins: Logins) -> bool:
+def _bearer(rest: str, _call: Request, logins: Credentials) -> bool:
     return logins.accepts_token(rest)
 
 
-def _challenge(_rest: str, _call: Request, logins: Logins) -> bool:
+def _challenge(_rest: str, _call: Request, logins: Credentials) -> bool:
     fields = f'realm="{REALM}", nonce="{_nonce(logins)}", algorithm="MD5", qop="auth"'
     raise HTTPError(401, b"", WWW_Authenticate=f"Digest {fields}")
 
 
-def _nonce(logins: Logins) -> str:
+def _nonce(logins: Credentials) -> str:
     return _md5(logins.account.client_secret)
 
 
-def _digest(rest: str, request: Request, logins: Logins) -> bool:
+def _digest(rest: str, request: Request, logins: Credentials) -> bool:
     try:
         given = parse_keqv_list(parse_http_list(rest))
         username, nonce, uri = given["username"], given["nonce"], given["uri"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, PERIOD, Case, is_closed
-from commcare_sandbox.hq.data.collection import Query, Window
-from commcare_sandbox.hq.date_filters import v2_window
+from commcare_sandbox.hq.data.collection import DateRange, Query
+from commcare_sandbox.hq.date_filters import v2_date_range
 from commcare_sandbox.hq.filters import Filters
 from commcare_sandbox.http_types import Pairs, bad_request
 from commcare_sandbox.seeded import mix
@@ -45,7 +45,7 @@ def _add(filters: Filters[Case], name: str, values: list[str]) -> None:
         filters.kind(lambda at: is_closed(at) in flags, lambda case: case.closed in flags)
     elif field in _WINDOWS and rest:
         for value in values:
-            filters.window(v2_window(field, rest, value))
+            filters.date_range(v2_date_range(field, rest, value))
     else:
         filters.test(f"{name}={sorted(values)}", _test(name, values))
 
@@ -63,7 +63,7 @@ def only_in_location(context: Context, filters: Filters[Case]) -> None:
 
 def in_location(context: Context, case: Case) -> bool:
     """Tell whether a location-restricted login sees a case."""
-    number = context.space.case_number(case.case_id)
+    number = context.domain.case_number(case.case_id)
     return _in_location(mix(sum(case.case_id.encode())) if number is None else number)
 
 
@@ -76,8 +76,8 @@ def _test(name: str, values: list[str]) -> Test:
     if name in _EXACT:
         return _EXACT[name](values)
     if field in _TESTED_DATES and rest:
-        windows = [v2_window(field, rest, value) for value in values]
-        return lambda case: all(_within(case, window) for window in windows)
+        date_ranges = [v2_date_range(field, rest, value) for value in values]
+        return lambda case: all(_within(case, date_range) for date_range in date_ranges)
     if field == "properties" and rest:
         return lambda case: (case.properties.get(rest) or "") in values
     if field == "indices" and rest:
@@ -87,9 +87,9 @@ def _test(name: str, values: list[str]) -> Test:
     raise bad_request(f"'{name}' is not a valid parameter.")
 
 
-def _within(case: Case, window: Window) -> bool:
-    text = getattr(case, window.field)
-    return text is not None and window.low <= timestamps.read(text) // 1000 <= window.high
+def _within(case: Case, date_range: DateRange) -> bool:
+    text = getattr(case, date_range.field)
+    return text is not None and date_range.low <= timestamps.read(text) // 1000 <= date_range.high
 
 
 def _flags(values: list[str]) -> list[bool]:

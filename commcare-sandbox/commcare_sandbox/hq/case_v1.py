@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from commcare_sandbox.hq.case_filters import of_type, only_in_location
 from commcare_sandbox.hq.case_v2 import may_see
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.data.cases import FAMILIES, PERIOD, Case, is_closed, shown_v1
+from commcare_sandbox.hq.data.cases import FAMILIES, PERIOD, Case, is_closed, to_v1
 from commcare_sandbox.hq.data.collection import Collection, Query
 from commcare_sandbox.hq.filters import V1_RESERVED, Filters, nothing, v1_bound
 from commcare_sandbox.hq.tastypie import page
@@ -44,7 +44,7 @@ def _query(context: Context) -> Query[Case]:
 def _add(filters: Filters[Case], name: str, value: str) -> None:
     plain = name.removesuffix(".exact")
     if bound := v1_bound(name, value, DATES):
-        filters.window(bound)
+        filters.date_range(bound)
     elif plain in ("type", "case_type"):
         known = {case_type for case_type, _ in FAMILIES if case_type == value.lower()}
         of_type(filters, known or {value.lower()})
@@ -60,7 +60,7 @@ def case_list_v1(context: Context) -> Response:
     """Answer a page of cases."""
     query = _query(context)
     field, descending = order(context, DATES, "server_date_modified")
-    cases = context.space.cases
+    cases = context.domain.cases
     total = cases.count(query)
 
     def fetch(offset: int, limit: int) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def case_list_v1(context: Context) -> Response:
 
 def case_detail_v1(context: Context) -> Response:
     """Answer one case."""
-    case = context.space.cases.get(context.request.captured["id"])
+    case = context.domain.cases.get(context.request.path_params["id"])
     if case is None or not may_see(context, case):
         raise HTTPError(404)
     return Response(_full(context, case))
@@ -100,7 +100,7 @@ def ordered(
     if offset + limit > switches.search_window and offset:
         message = "Result window is too large, from + size must be less than or equal to: "
         raise HTTPError(500, {"error_message": f"{message}[{switches.search_window}]"})
-    turn = context.hq.journal.total if switches.unstable_ties else 0
+    turn = context.hq.request_log.total if switches.unstable_ties else 0
     if not descending:
         return collection.slice(query, field, offset, limit, turn)
     first = max(total - offset - limit, 0)
@@ -109,12 +109,12 @@ def ordered(
 
 
 def _full(context: Context, case: Case) -> dict[str, Any]:
-    domain, cases = context.space.name, context.space.cases
-    shown = shown_v1(case, domain)
+    domain, cases = context.domain.name, context.domain.cases
+    shown = to_v1(case, domain)
     if context.request.get("parent_cases__full") == "true":
         parents = {name: cases.get(link["case_id"]) for name, link in case.indices.items()}
         shown["parent_cases"] = {
-            name: shown_v1(parent, domain) for name, parent in parents.items() if parent
+            name: to_v1(parent, domain) for name, parent in parents.items() if parent
         }
     for name in ("child_cases", "xforms_by_name", "xforms_by_xmlns"):
         if context.request.get(f"{name}__full") == "true":

@@ -14,9 +14,9 @@ import msgspec
 from commcare_sandbox.hq.case_filters import case_query, in_location
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data import timestamps
-from commcare_sandbox.hq.data.cases import Case, shown_v2
-from commcare_sandbox.hq.data.collection import FOREVER, Key, Query, Window
-from commcare_sandbox.hq.date_filters import joined
+from commcare_sandbox.hq.data.cases import Case, to_v2
+from commcare_sandbox.hq.data.collection import FOREVER, DateRange, Key, Query
+from commcare_sandbox.hq.date_filters import intersect
 from commcare_sandbox.http_types import HTTPError, Pairs, Response, bad_request
 
 MOST = 5000
@@ -26,15 +26,15 @@ _FROM = "indexed_on.gte"
 
 def case_list(context: Context) -> Response:
     """Answer a page of cases, oldest indexing first."""
-    for case_id in context.space.some_cases(context.hq.switches.churn):
-        context.space.edit_case(case_id, {"properties": {"churned": "yes"}})
+    for case_id in context.domain.some_cases(context.hq.switches.churn):
+        context.domain.edit_case(case_id, {"properties": {"churned": "yes"}})
     params, key = _opened(context)
     limit = _limit(params)
     query = case_query(context, params)
     cap = context.hq.switches.page_cap
     limit = min(limit, cap) if cap else limit
-    cases = context.space.cases.following(query, key, limit)
-    total = context.space.cases.count(query) - _passed(context, query, key)
+    cases = context.domain.cases.page_after(query, key, limit)
+    total = context.domain.cases.count(query) - _passed(context, query, key)
     show = shower(context, params)
     body: dict[str, Any] = {"matching_records": total, "cases": [show(case) for case in cases]}
     if _goes_on(context, len(cases), limit, total):
@@ -52,12 +52,14 @@ def _passed(context: Context, query: Query[Case], key: Key) -> int:
     """Return how many cases the older list no longer counts: those on earlier pages."""
     if not context.hq.switches.old_case_list or key[0] == -FOREVER:
         return 0
-    cases = context.space.cases
+    cases = context.domain.cases
     earlier = replace(
-        query, windows=joined([*query.windows, Window("indexed_on", high=key[0] - 1)])
+        query, date_ranges=intersect([*query.date_ranges, DateRange("indexed_on", high=key[0] - 1)])
     )
-    same = replace(query, windows=joined([*query.windows, Window("indexed_on", *(key[0],) * 2)]))
-    tied = cases.following(same, (-FOREVER, ""), cases.count(same))
+    same = replace(
+        query, date_ranges=intersect([*query.date_ranges, DateRange("indexed_on", *(key[0],) * 2)])
+    )
+    tied = cases.page_after(same, (-FOREVER, ""), cases.count(same))
     return cases.count(earlier) + sum(case.case_id <= key[1] for case in tied)
 
 
@@ -110,7 +112,7 @@ def _limit(params: Pairs) -> int:
 
 def shower(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
     """Return what shows a case, with the fields that ``fields`` or ``exclude`` leave."""
-    domain = context.space.name
+    domain = context.domain.name
     chosen = {
         way: [value for name, value in params if name == way or name.startswith(f"{way}.")]
         for way in ("fields", "exclude")
@@ -119,10 +121,10 @@ def shower(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
         raise bad_request("You cannot specify both 'fields' and 'exclude'")
     wanted, unwanted = _paths(params, "fields"), _paths(params, "exclude")
     if chosen["fields"]:
-        return lambda case: _kept(shown_v2(case, domain), wanted)
+        return lambda case: _kept(to_v2(case, domain), wanted)
     if chosen["exclude"]:
-        return lambda case: _stripped(shown_v2(case, domain), unwanted)
-    return lambda case: shown_v2(case, domain)
+        return lambda case: _stripped(to_v2(case, domain), unwanted)
+    return lambda case: to_v2(case, domain)
 
 
 def _paths(params: Pairs, way: str) -> list[tuple[str, ...]]:
@@ -162,11 +164,11 @@ def _stripped(shown: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, 
 
 def case_detail(context: Context) -> Response:
     """Answer one case, or several whose ids are joined by commas."""
-    wanted = context.request.captured["id"]
+    wanted = context.request.path_params["id"]
     show = shower(context, context.request.params)
     if "," in wanted:
         return _several(context, [each for each in wanted.split(",") if each], [])
-    case = context.space.cases.get(wanted)
+    case = context.domain.cases.get(wanted)
     if case is None:
         raise HTTPError(404, {"error": f"Case '{wanted}' not found"})
     if not may_see(context, case):
@@ -176,7 +178,7 @@ def case_detail(context: Context) -> Response:
 
 def case_by_external_id(context: Context) -> Response:
     """Answer the case with an external id, if it is the only one."""
-    wanted = context.request.captured["id"]
+    wanted = context.request.path_params["id"]
     found = _by_external_id(context, wanted)
     if not found:
         raise HTTPError(404, {"error": f"Case '{wanted}' not found"})
@@ -211,7 +213,7 @@ def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> 
     asked += [("external_id", str(each)) for each in external_ids]
     for name, wanted in asked:
         if name == "case_id":
-            case = context.space.cases.get(wanted)
+            case = context.domain.cases.get(wanted)
         else:
             case = next(iter(_by_external_id(context, wanted)), None)
         if case is None or not may_see(context, case):
@@ -226,7 +228,7 @@ def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> 
 def _by_external_id(context: Context, wanted: str) -> list[Case]:
     """Return the first cases with an external id, two at most."""
     query = case_query(context, [("external_id", wanted)])
-    return context.space.cases.following(query, (-FOREVER, ""), 2)
+    return context.domain.cases.page_after(query, (-FOREVER, ""), 2)
 
 
 def may_see(context: Context, case: Case) -> bool:

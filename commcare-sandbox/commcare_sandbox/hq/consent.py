@@ -64,13 +64,13 @@ def log_in(request: Request, hq: HQ) -> Response:
         return _login_page(hq, after, "Your username or password was incorrect.")
     if not after.startswith("/") or after.startswith("//"):
         after = AUTHORIZE
-    cookie = f"{_SESSION}={hq.visitors.enter()}; Path=/; HttpOnly; SameSite=Lax"
+    cookie = f"{_SESSION}={hq.sessions.enter()}; Path=/; HttpOnly; SameSite=Lax"
     return Response(b"", 302, {"Location": after, "Set-Cookie": cookie}, HTML_TYPE)
 
 
 def authorize(request: Request, hq: HQ) -> Response:
     """Ask the person who is logged in, and send them back with what they said."""
-    mark = hq.visitors.mark(_session(request))
+    mark = hq.sessions.mark(_session(request))
     if mark is None:
         query = urlencode({"next": f"{request.path}?{urlencode(request.params)}"})
         return Response(b"", 302, {"Location": f"{LOGIN}?{query}"}, HTML_TYPE)
@@ -97,7 +97,7 @@ def _nowhere_to_go(asked: Mapping[str, str], hq: HQ) -> str:
 def _decision(asked: Mapping[str, str], hq: HQ) -> dict[str, str]:
     if not asked.get("allow"):
         return {"error": "access_denied"}
-    code = hq.visitors.allow(
+    code = hq.sessions.allow(
         asked["redirect_uri"],
         asked.get("scope") or SCOPE,
         asked.get("code_challenge", ""),

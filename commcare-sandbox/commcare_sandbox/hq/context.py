@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from commcare_sandbox.hq.credentials import Logins
+from commcare_sandbox.hq.credentials import Credentials
 from commcare_sandbox.hq.data.domain import Domain
-from commcare_sandbox.hq.sessions import Visitors
+from commcare_sandbox.hq.sessions import BrowserSessions
 from commcare_sandbox.hq.switches import HQSwitches
 from commcare_sandbox.hq.throttling import Throttle
 from commcare_sandbox.http_types import Request
-from commcare_sandbox.request_log import Journal
+from commcare_sandbox.request_log import RequestLog
 
 FOREIGN = "https://hq.invalid"
 
@@ -22,12 +22,12 @@ class HQ:
     """Domains, logins, switches and memory of one running HQ."""
 
     switches: HQSwitches
-    logins: Logins
+    logins: Credentials
     domains: dict[str, Domain]
-    journal: Journal
+    request_log: RequestLog
     base_url: str = ""
     throttle: Throttle = field(default_factory=Throttle)
-    visitors: Visitors = field(default_factory=Visitors)
+    sessions: BrowserSessions = field(default_factory=BrowserSessions)
 
     @property
     def first_domain(self) -> Domain:
@@ -41,22 +41,22 @@ class Context:
 
     request: Request
     hq: HQ
-    domain: Domain | None = None
+    optional_domain: Domain | None = None
 
     @property
-    def space(self) -> Domain:
+    def domain(self) -> Domain:
         """The domain of a domain-scoped request."""
-        if self.domain is None:
+        if self.optional_domain is None:
             raise LookupError("This resource belongs to no domain.")
-        return self.domain
+        return self.optional_domain
 
-    def address(self, resource: str, identifier: str, *, whole: bool = False) -> str:
+    def address(self, resource: str, identifier: str, *, absolute: bool = False) -> str:
         """Return where a record is, in the version and the spelling that was asked for."""
         old = re.search(r"/api/(v0\.\d)/", self.request.path)
         new = re.search(r"/api/[\w-]+/(v\d)/", self.request.path)
         part = f"{old[1]}/{resource}" if old else f"{resource}/{new[1] if new else 'v1'}"
-        path = f"/a/{self.space.name}/api/{part}/{identifier}/"
-        return f"{self.hq.base_url}{path}" if whole else path
+        path = f"/a/{self.domain.name}/api/{part}/{identifier}/"
+        return f"{self.hq.base_url}{path}" if absolute else path
 
     def link(self, query: str, usual: str) -> str:
         """Write a link to another page of this list, in the style that is switched on."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from commcare_sandbox.hq.context import HQ, Context
-from commcare_sandbox.hq.data.cases import shown_v2
+from commcare_sandbox.hq.data.cases import to_v2
 from commcare_sandbox.hq.data.collection import Query
 from commcare_sandbox.hq.data.domain import Domain
 from commcare_sandbox.hq.form_v1 import shown
@@ -32,7 +32,7 @@ def _domain(name: str | None, hq: HQ) -> Domain:
 def status(hq: HQ) -> Body:
     """Return how many records each domain shows, and the refresh token that is alive."""
     for domain in hq.domains.values():
-        domain.settle(hq.journal.total)
+        domain.reveal_due(hq.request_log.total)
     return {
         "domains": {name: domain.total() for name, domain in hq.domains.items()},
         "refresh_token": hq.logins.refresh_token,
@@ -42,11 +42,11 @@ def status(hq: HQ) -> Body:
 def content(kind: str, request: Request, hq: HQ) -> Iterator[bytes]:
     """Return every case, or form, as the API shows it: one JSON object a line."""
     domain = _domain(request.get("domain"), hq)
-    domain.settle(hq.journal.total)
+    domain.reveal_due(hq.request_log.total)
     context = Context(request, hq, domain)
     records: Iterator[Any]
     if kind == "cases":
-        records = (shown_v2(case, domain.name) for case in domain.cases.all(Query()))
+        records = (to_v2(case, domain.name) for case in domain.cases.all(Query()))
     else:
         records = (shown(context, form) for form in domain.forms.all(Query()))
     return (msgspec.json.encode(record) + b"\n" for record in records)
@@ -57,7 +57,7 @@ def apply_late(hq: HQ) -> None:
     switches = hq.switches
     if not switches.late_every:
         return
-    until = switches.late_requests and hq.journal.total + switches.late_requests
+    until = switches.late_requests and hq.request_log.total + switches.late_requests
     for domain in hq.domains.values():
         domain.hide(switches.late_every, switches.late_seconds, until)
     switches.late_every = 0

@@ -23,7 +23,7 @@ class Account:
     client_secret: str
 
 
-class Logins:
+class Credentials:
     """The account and the tokens that are alive."""
 
     def __init__(self, seed: int) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 
 from dateutil import parser
 
-from commcare_sandbox.hq.data.collection import FOREVER, Window
-from commcare_sandbox.hq.data.timestamps import micros
+from commcare_sandbox.hq.data.collection import FOREVER, DateRange
+from commcare_sandbox.hq.data.timestamps import to_micros
 from commcare_sandbox.http_types import bad_request
 
 _V1 = (
@@ -24,26 +24,26 @@ _read: Callable[[str], datetime] = parser.parse
 
 def v1_millisecond(text: str) -> int:
     """Read a bound of a v1 list: only four spellings are known, none with seconds and a zone."""
-    for pattern, spelling in _V1:
-        if pattern.fullmatch(text):
+    for regex, pattern in _V1:
+        if regex.fullmatch(text):
             try:
-                return micros(datetime.strptime(text, spelling).replace(tzinfo=UTC)) // 1000
+                return to_micros(datetime.strptime(text, pattern).replace(tzinfo=UTC)) // 1000
             except ValueError:
                 break
     raise bad_request(f"Bad query parameter: Unknown date format: {text}")
 
 
-def v2_window(field: str, comparison: str, text: str) -> Window:
+def v2_date_range(field: str, comparison: str, text: str) -> DateRange:
     """Read a bound of case v2: a date is a whole day, a date-time may have an offset."""
     comparisons = ("gt", "gte", "lt", "lte")
     if comparison not in comparisons:
         raise bad_request(f"'{comparison}' is not a valid type of date range.")
     start, end = _span(text)
     return {
-        "gt": Window(field, low=end + 1),
-        "gte": Window(field, low=start),
-        "lt": Window(field, high=start - 1),
-        "lte": Window(field, high=end),
+        "gt": DateRange(field, low=end + 1),
+        "gte": DateRange(field, low=start),
+        "lt": DateRange(field, high=start - 1),
+        "lte": DateRange(field, high=end),
     }[comparison]
 
 
@@ -51,9 +51,9 @@ def _span(text: str) -> tuple[int, int]:
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             day = date.fromisoformat(text)
-            start = micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) // 1000
+            start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) // 1000
             return start, start + DAY_MS - 1
-        moment = micros(_moment(text)) // 1000
+        moment = to_micros(_moment(text)) // 1000
     except (ValueError, OverflowError):
         raise bad_request(f"Cannot parse datetime '{text}'") from None
     return moment, moment
@@ -68,14 +68,14 @@ def _moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def joined(windows: list[Window]) -> tuple[Window, ...]:
+def intersect(date_ranges: list[DateRange]) -> tuple[DateRange, ...]:
     """Return one window per field: all of its bounds hold."""
-    fields = dict.fromkeys(window.field for window in windows)
+    fields = dict.fromkeys(date_range.field for date_range in date_ranges)
     return tuple(
-        Window(
+        DateRange(
             field,
-            max((w.low for w in windows if w.field == field), default=-FOREVER),
-            min((w.high for w in windows if w.field == field), default=FOREVER),
+            max((w.low for w in date_ranges if w.field == field), default=-FOREVER),
+            min((w.high for w in date_ranges if w.field == field), default=FOREVER),
         )
         for field in fields
     )

@@ -17,7 +17,7 @@ Facts = dict[str, Any]
 
 def user_list(context: Context) -> Response:
     """Answer the mobile workers that are active; or, asked so, those that are not."""
-    people = context.space.people
+    people = context.domain.people
     archived = (context.request.get("archived") or "").lower() == "true"
     found = people.workers(archived=archived)
     group = context.request.get("group")
@@ -30,7 +30,7 @@ def user_list(context: Context) -> Response:
 
 def user_detail(context: Context) -> Response:
     """Answer one mobile worker, active or not."""
-    people = context.space.people
+    people = context.domain.people
     everybody = [*people.workers(archived=False), *people.workers(archived=True)]
     return Response(_user(context, _person(context, everybody)))
 
@@ -51,14 +51,14 @@ def _user(context: Context, worker: Facts) -> Facts:
 def web_user_list(context: Context) -> Response:
     """Answer the web users."""
     wanted = context.request.get("web_username")
-    found = context.space.people.web_users()
+    found = context.domain.people.web_users()
     kept = [user for user in found if wanted is None or user["username"] == wanted]
     return listed(context, [_web_user(context, user) for user in kept])
 
 
 def web_user_detail(context: Context) -> Response:
     """Answer one web user."""
-    user = _person(context, context.space.people.web_users())
+    user = _person(context, context.domain.people.web_users())
     return Response(_web_user(context, user) | {"tableau_groups": []})
 
 
@@ -68,12 +68,12 @@ def _web_user(context: Context, user: Facts) -> Facts:
 
 def group_list(context: Context) -> Response:
     """Answer the groups."""
-    return listed(context, [_group(context, each) for each in context.space.people.groups()])
+    return listed(context, [_group(context, each) for each in context.domain.people.groups()])
 
 
 def group_detail(context: Context) -> Response:
     """Answer one group."""
-    return Response(_group(context, _chosen(context, context.space.people.groups(), "id")))
+    return Response(_group(context, _chosen(context, context.domain.people.groups(), "id")))
 
 
 def _group(context: Context, group: Facts) -> Facts:
@@ -85,12 +85,12 @@ def _person(context: Context, found: list[Facts]) -> Facts:
     try:
         return _chosen(context, found, "id")
     except HTTPError:
-        wanted = context.request.captured["id"]
+        wanted = context.request.path_params["id"]
         raise bad_request(f"User with id '{wanted}' does not exist") from None
 
 
 def _chosen(context: Context, found: list[Facts], key: str) -> Facts:
-    wanted = context.request.captured["id"]
+    wanted = context.request.path_params["id"]
     for each in found:
         if str(each[key]) == wanted:
             return each
@@ -110,72 +110,74 @@ def location_list(context: Context) -> Response:
         "latitude",
         "longitude",
     )
-    found = _filtered(context, context.space.people.places(), filterable)
-    return listed(context, [_location(context, place) for place in found])
+    found = _filtered(context, context.domain.people.locations(), filterable)
+    return listed(context, [_location(context, location) for location in found])
 
 
 def location_detail(context: Context) -> Response:
     """Answer one location as version 1 shows it."""
     return Response(
-        _location(context, _chosen(context, context.space.people.places(), "location_id"))
+        _location(context, _chosen(context, context.domain.people.locations(), "location_id"))
     )
 
 
-def _location(context: Context, place: Facts) -> Facts:
-    above = place["above"]
+def _location(context: Context, location: Facts) -> Facts:
+    above = location["above"]
     shown = {
-        name: value for name, value in place.items() if name not in ("level", "above", "number")
+        name: value for name, value in location.items() if name not in ("level", "above", "number")
     }
     return shown | {
-        "id": place["number"],
-        "domain": context.space.name,
-        "location_type": context.address("location_type", str(place["level"] + 1), whole=True),
-        "parent": None if above is None else context.address("location", above, whole=True),
-        "resource_uri": context.address("location", place["location_id"], whole=True),
+        "id": location["number"],
+        "domain": context.domain.name,
+        "location_type": context.address(
+            "location_type", str(location["level"] + 1), absolute=True
+        ),
+        "parent": None if above is None else context.address("location", above, absolute=True),
+        "resource_uri": context.address("location", location["location_id"], absolute=True),
     }
 
 
 def location_list_v2(context: Context) -> Response:
     """Answer the locations as version 2 shows them."""
-    found = _of_v2(context, context.space.people.places())
+    found = _of_v2(context, context.domain.people.locations())
     order = context.request.get("order_by") or ""
     if order.removeprefix("-") not in ("", "last_modified"):
         raise bad_request(f"No matching '{order.removeprefix('-')}' field for ordering on.")
     if order:
         found = sorted(found, key=_modified, reverse=order.startswith("-"))
-    return listed(context, [_location_v2(context, place) for place in found], most=5000)
+    return listed(context, [_location_v2(context, location) for location in found], most=5000)
 
 
-def _of_v2(context: Context, places: list[Facts]) -> list[Facts]:
+def _of_v2(context: Context, locations: list[Facts]) -> list[Facts]:
     """Return the places that version 2's own filters leave; other parameters are ignored."""
     for name, value in context.request.params:
         field, _, comparison = name.replace("__", ".", 1).partition(".")
         if field in ("last_modified", "name", "site_code"):
             if (comparison or "exact") not in _COMPARISONS:
                 raise bad_request(f"'{comparison}' is not a valid type of date range.")
-            places = [each for each in places if _fits(each[field], field, comparison, value)]
+            locations = [each for each in locations if _fits(each[field], field, comparison, value)]
         elif name in _PLACED:
-            places = [each for each in places if _PLACED[name](each) == value]
-    return places
+            locations = [each for each in locations if _PLACED[name](each) == value]
+    return locations
 
 
 _PLACED: dict[str, Callable[[Facts], str]] = {
-    "location_type_code": lambda place: LEVELS[place["level"]][1],
-    "parent_location_id": lambda place: place["above"] or "",
+    "location_type_code": lambda location: LEVELS[location["level"]][1],
+    "parent_location_id": lambda location: location["above"] or "",
 }
 
 
-def _location_v2(context: Context, place: Facts) -> Facts:
-    name, code = LEVELS[place["level"]]
+def _location_v2(context: Context, location: Facts) -> Facts:
+    name, code = LEVELS[location["level"]]
     same = ("location_id", "name", "site_code", "last_modified", "latitude", "longitude")
     return (
-        {"domain": context.space.name}
-        | {key: place[key] for key in same}
+        {"domain": context.domain.name}
+        | {key: location[key] for key in same}
         | {
-            "location_data": place["location_data"],
+            "location_data": location["location_data"],
             "location_type_code": code,
             "location_type_name": name,
-            "parent_location_id": place["above"] or "",
+            "parent_location_id": location["above"] or "",
         }
     )
 
@@ -194,21 +196,21 @@ def _location_types(context: Context) -> list[Facts]:
     return [
         {
             "id": at + 1,
-            "domain": context.space.name,
+            "domain": context.domain.name,
             "name": name,
             "code": code,
-            "parent": context.address("location_type", str(at), whole=True) if at else None,
+            "parent": context.address("location_type", str(at), absolute=True) if at else None,
             "administrative": at < len(LEVELS) - 1,
             "shares_cases": at == len(LEVELS) - 1,
             "view_descendants": at > 1,
-            "resource_uri": context.address("location_type", str(at + 1), whole=True),
+            "resource_uri": context.address("location_type", str(at + 1), absolute=True),
         }
         for at, (name, code) in enumerate(LEVELS)
     ]
 
 
-def _modified(place: Facts) -> int:
-    return timestamps.read(place["last_modified"])
+def _modified(location: Facts) -> int:
+    return timestamps.read(location["last_modified"])
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -225,14 +227,14 @@ _FIELDS = (
     *("latitude", "longitude", "location_data", "location_type", "parent"),
 )
 _READERS: dict[str, Callable[[str], Any]] = {
-    "created_at": lambda text: timestamps.micros(datetime.fromisoformat(text)),
-    "last_modified": lambda text: timestamps.micros(datetime.fromisoformat(text)),
+    "created_at": lambda text: timestamps.to_micros(datetime.fromisoformat(text)),
+    "last_modified": lambda text: timestamps.to_micros(datetime.fromisoformat(text)),
     "latitude": float,
     "longitude": float,
 }
 
 
-def _filtered(context: Context, places: list[Facts], filterable: tuple[str, ...]) -> list[Facts]:
+def _filtered(context: Context, locations: list[Facts], filterable: tuple[str, ...]) -> list[Facts]:
     for name, value in context.request.params:
         field, _, comparison = name.partition("__")
         if field not in _FIELDS:
@@ -241,8 +243,8 @@ def _filtered(context: Context, places: list[Facts], filterable: tuple[str, ...]
             raise bad_request(f"The '{field}' field does not allow filtering.")
         if (comparison or "exact") not in _COMPARISONS:
             raise bad_request(f"'{comparison}' is not an allowed filter on the '{field}' field.")
-        places = [each for each in places if _fits(each[field], field, comparison, value)]
-    return places
+        locations = [each for each in locations if _fits(each[field], field, comparison, value)]
+    return locations
 
 
 def _fits(own: Any, field: str, comparison: str, value: str) -> bool:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data.cases import FAMILIES
-from commcare_sandbox.hq.data.form_types import KINDS
+from commcare_sandbox.hq.data.form_types import FORM_TYPES
 from commcare_sandbox.hq.tastypie import listed
 from commcare_sandbox.http_types import HTTPError, Response
 from commcare_sandbox.seeded import hex_id
@@ -53,14 +53,14 @@ def export_workbook(context: Context) -> Response:
 
 def _chosen(context: Context) -> dict[str, Any]:
     for export in _exports(context):
-        if export["id"] == context.request.captured["id"]:
+        if export["id"] == context.request.path_params["id"]:
             return export
     raise HTTPError(404)
 
 
 def _exports(context: Context) -> list[dict[str, Any]]:
     forms = [
-        ("form", kind.name, {"xmlns": kind.xmlns}) for kind in KINDS if kind.app_id is not None
+        ("form", kind.name, {"xmlns": kind.xmlns}) for kind in FORM_TYPES if kind.app_id is not None
     ]
     types = dict.fromkeys(case_type for case_type, _ in FAMILIES)
     cases = [("case", each.title(), {"case_type": each}) for each in types]
@@ -73,8 +73,8 @@ def _exports(context: Context) -> list[dict[str, Any]]:
 def _export(
     context: Context, at: int, kind: str, name: str, which: dict[str, str]
 ) -> dict[str, Any]:
-    export_id = hex_id(context.space.seed, "export", at)
-    path = f"/a/{context.space.name}/data/export/custom/{kind}/{export_id}/det_config.xlsx"
+    export_id = hex_id(context.domain.seed, "export", at)
+    path = f"/a/{context.domain.name}/data/export/custom/{kind}/{export_id}/det_config.xlsx"
     return {
         "id": export_id,
         "name": f"{name} export",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from commcare_sandbox.hq.data.collection import Query, Test, Window
-from commcare_sandbox.hq.date_filters import joined, v1_millisecond
+from commcare_sandbox.hq.data.collection import DateRange, Query, Test
+from commcare_sandbox.hq.date_filters import intersect, v1_millisecond
 
 R = TypeVar("R")
 
@@ -18,7 +18,7 @@ class Filters(Generic[R]):
 
     def __init__(self, period: int) -> None:
         self._period = period
-        self._windows: list[Window] = []
+        self._windows: list[DateRange] = []
         self._kinds: frozenset[int] | None = None
         self._of_kind: list[Test[R]] = []
         self._tests: list[tuple[str, Test[R]]] = []
@@ -29,9 +29,9 @@ class Filters(Generic[R]):
         self._kinds = kept if self._kinds is None else self._kinds & kept
         self._of_kind.append(test)
 
-    def window(self, window: Window) -> None:
+    def date_range(self, date_range: DateRange) -> None:
         """Keep the records within bounds of a date that orders the base: this costs nothing."""
-        self._windows.append(window)
+        self._windows.append(date_range)
 
     def test(self, name: str, test: Test[R]) -> None:
         """Keep the records that pass a test: every record is made once to see."""
@@ -41,7 +41,7 @@ class Filters(Generic[R]):
         """Return the query: all filters hold."""
         of_kind = tuple(self._of_kind)
         return Query(
-            joined(self._windows),
+            intersect(self._windows),
             self._kinds,
             (lambda record: all(test(record) for test in of_kind)) if of_kind else None,
             tuple(test for _, test in self._tests),
@@ -54,12 +54,12 @@ def nothing(_record: Any) -> bool:
     return False
 
 
-def v1_bound(name: str, value: str, dates: dict[str, str]) -> Window | None:
+def v1_bound(name: str, value: str, dates: dict[str, str]) -> DateRange | None:
     """Return the inclusive bound that a v1 parameter stands for, if it is one."""
     for suffix in ("_start", "_end"):
         field = dates.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
         if field and suffix == "_start":
-            return Window(field, low=v1_millisecond(value))
+            return DateRange(field, low=v1_millisecond(value))
         if field:
-            return Window(field, high=v1_millisecond(value))
+            return DateRange(field, high=v1_millisecond(value))
     return None

@@ -6,9 +6,9 @@ from typing import Any
 
 from commcare_sandbox.hq.case_v1 import order, ordered
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.data.cases import shown_v1
+from commcare_sandbox.hq.data.cases import to_v1
 from commcare_sandbox.hq.data.collection import Query
-from commcare_sandbox.hq.data.form_types import KINDS
+from commcare_sandbox.hq.data.form_types import FORM_TYPES
 from commcare_sandbox.hq.data.forms import PERIOD, Form, is_archived
 from commcare_sandbox.hq.data.submission import case_blocks
 from commcare_sandbox.hq.filters import V1_RESERVED, Filters, nothing, v1_bound
@@ -28,7 +28,7 @@ def form_list(context: Context) -> Response:
     """Answer a page of forms."""
     query = _query(context)
     by = order(context, DATES, "-received_on")
-    forms = context.space.forms
+    forms = context.domain.forms
     total = forms.count(query)
 
     def fetch(offset: int, limit: int) -> list[Form]:
@@ -40,7 +40,7 @@ def form_list(context: Context) -> Response:
 
 def form_detail(context: Context) -> Response:
     """Answer one form, archived or not."""
-    form = context.space.forms.get(context.request.captured["id"])
+    form = context.domain.forms.get(context.request.path_params["id"])
     if form is None:
         raise HTTPError(404)
     return Response(shown(context, form))
@@ -60,15 +60,15 @@ def _query(context: Context) -> Query[Form]:
 def _add(filters: Filters[Form], name: str, value: str) -> None:
     wanted = value.lower()
     if bound := v1_bound(name, value, DATES):
-        filters.window(bound)
+        filters.date_range(bound)
     elif name == "xmlns":
         filters.kind(
-            lambda at: KINDS[at % len(KINDS)].xmlns == value,
+            lambda at: FORM_TYPES[at % len(FORM_TYPES)].xmlns == value,
             lambda form: str(form["form"].get("@xmlns", "")) == value,
         )
     elif name == "app_id":
         filters.kind(
-            lambda at: (KINDS[at % len(KINDS)].app_id or "").lower() == wanted,
+            lambda at: (FORM_TYPES[at % len(FORM_TYPES)].app_id or "").lower() == wanted,
             lambda form: (form["app_id"] or "").lower() == wanted,
         )
     elif name == "case_id":
@@ -90,6 +90,6 @@ def shown(context: Context, form: Form) -> dict[str, Any]:
     }
     response = {**form, "attachments": attachments}
     if context.request.get("cases__full") == "true":
-        cases = [context.space.cases.get(case_id) for case_id in _touched(form)]
-        response["cases"] = [shown_v1(case, context.space.name) for case in cases if case]
+        cases = [context.domain.cases.get(case_id) for case_id in _touched(form)]
+        response["cases"] = [to_v1(case, context.domain.name) for case in cases if case]
     return response

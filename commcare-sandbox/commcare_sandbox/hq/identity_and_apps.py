@@ -6,7 +6,7 @@ from typing import Any
 
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data import apps
-from commcare_sandbox.hq.tastypie import listed, whole
+from commcare_sandbox.hq.tastypie import listed, unpaginated
 from commcare_sandbox.http_types import HTTPError, Response
 
 
@@ -30,19 +30,19 @@ def user_domains(context: Context) -> Response:
     ]
     if context.hq.switches.old_user_domains:
         return listed(context, found)
-    return whole(found, {"total_count": len(found)})
+    return unpaginated(found, {"total_count": len(found)})
 
 
 def application_list(_context: Context) -> Response:
     """Answer all applications in one page."""
     meta: dict[str, Any] = {"limit": None, "next": None, "offset": 0, "previous": None}
     found = apps.applications()
-    return whole(found, meta | {"total_count": len(found)})
+    return unpaginated(found, meta | {"total_count": len(found)})
 
 
 def application_detail(context: Context) -> Response:
     """Answer one application, or a build of one."""
-    wanted = context.request.captured["id"]
+    wanted = context.request.path_params["id"]
     for application in [*apps.applications(), apps.build()]:
         if application["id"] == wanted:
             return Response(application)

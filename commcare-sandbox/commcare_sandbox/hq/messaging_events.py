@@ -16,7 +16,7 @@ from commcare_sandbox.hq.data.messaging_events import (
     Event,
     messaging_events,
 )
-from commcare_sandbox.hq.date_filters import v2_window
+from commcare_sandbox.hq.date_filters import v2_date_range
 from commcare_sandbox.http_types import HTTPError, Pairs, Response, bad_request
 
 USUAL, MOST = 20, 5000
@@ -36,33 +36,33 @@ def event_list(context: Context) -> Response:
     if field not in DATES:
         raise bad_request(f"'{wish}' is not a valid value for 'order_by'")
     events = [each for each in _events(context) if _passes(each, params)]
-    events.sort(key=lambda event: _place(event, field), reverse=is_descending)
+    events.sort(key=lambda event: _location(event, field), reverse=is_descending)
     if after is not None:
         behind: Callable[[Any], bool] = after.__gt__ if is_descending else after.__lt__
-        events = [event for event in events if behind(_place(event, field))]
+        events = [event for event in events if behind(_location(event, field))]
     page = events[:limit]
-    following = None
+    page_after = None
     if page and len(page) == limit:
-        at, last = _place(page[-1], field)
+        at, last = _location(page[-1], field)
         inside = urlencode([*params, (_AT, at), (_LAST, last)])
         cursor = base64.b64encode(inside.encode()).decode()
-        following = context.link(urlencode({"cursor": cursor}), "absolute")
-    return Response({"objects": page, "meta": {"limit": limit, "next": following}})
+        page_after = context.link(urlencode({"cursor": cursor}), "absolute")
+    return Response({"objects": page, "meta": {"limit": limit, "next": page_after}})
 
 
 def event_detail(context: Context) -> Response:
     """Answer one event."""
     for event in _events(context):
-        if str(event["id"]) == context.request.captured["id"]:
+        if str(event["id"]) == context.request.path_params["id"]:
             return Response(event)
     raise HTTPError(404, {"error": "Not found"})
 
 
 def _events(context: Context) -> list[Event]:
-    return messaging_events(context.space.name, context.space.seed)
+    return messaging_events(context.domain.name, context.domain.seed)
 
 
-def _place(event: Event, field: str) -> tuple[int, int]:
+def _location(event: Event, field: str) -> tuple[int, int]:
     return timestamps.read(event[field]), event["id"]
 
 
@@ -96,8 +96,8 @@ def _fits(event: Event, name: str, params: Pairs) -> bool:
     field, _, comparison = name.partition(".")
     if field in DATES and comparison:
         at = timestamps.read(event[field]) // 1000
-        windows = [v2_window(field, comparison, value) for value in values]
-        return all(window.low <= at <= window.high for window in windows)
+        date_ranges = [v2_date_range(field, comparison, value) for value in values]
+        return all(date_range.low <= at <= date_range.high for date_range in date_ranges)
     if name in _CHOICES and not set(",".join(values).split(",")) <= {*_CHOICES[name]}:
         raise HTTPError(500, {"error_message": "Sorry, this request could not be processed."})
     if name not in _VALUES:

@@ -38,7 +38,7 @@ def revoke(request: Request, hq: HQ) -> Response:
 
 def _by_code(form: Form, hq: HQ) -> dict[str, Any] | None:
     verifier = form.get("code_verifier", "")
-    scope = hq.visitors.spend(form.get("code", ""), form.get("redirect_uri", ""), verifier)
+    scope = hq.sessions.spend(form.get("code", ""), form.get("redirect_uri", ""), verifier)
     if scope is None:
         return None
     seconds = hq.switches.access_token_seconds

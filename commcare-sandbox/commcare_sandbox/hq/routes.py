@@ -19,7 +19,13 @@ from commcare_sandbox.hq import (
     oauth,
     tables,
 )
-from commcare_sandbox.hq.auth import Rule, authenticate, count, permit, slow_down
+from commcare_sandbox.hq.auth import (
+    Access,
+    authenticate,
+    check_permission,
+    check_rate_limit,
+    count,
+)
 from commcare_sandbox.hq.context import HQ, Context
 from commcare_sandbox.http_types import HTTPError, Request, Response
 
@@ -32,19 +38,19 @@ class Resource:
 
     name: str
     versions: tuple[str, ...]
-    rule: Rule
+    rule: Access
     listing: Handler | None = None
     detail: Handler | None = None
 
 
 V1, V2 = ("v1", "v0.5"), ("v2", "v0.6")
-_DATA = Rule("edit_data")
-_CASES = Rule("edit_data", tastypie=False, sees_subset=True)
-_SOURCES = Rule("edit_data", tastypie=False)
-_WORKERS = Rule("edit_commcare_users")
-_PLACES = Rule("edit_locations", throttled=False, needs_locations=True)
-_ANYONE = Rule(None, throttled=False)
-_MEMBER = Rule(
+_DATA = Access("edit_data")
+_CASES = Access("edit_data", tastypie=False, sees_subset=True)
+_SOURCES = Access("edit_data", tastypie=False)
+_WORKERS = Access("edit_commcare_users")
+_PLACES = Access("edit_locations", throttled=False, needs_locations=True)
+_ANYONE = Access(None, throttled=False)
+_MEMBER = Access(
     None,
     throttled=False,
     stranger="Username or API Key is incorrect, expired or deactivated",
@@ -56,13 +62,17 @@ RESOURCES = (
     Resource(
         "application",
         V1,
-        Rule(),
+        Access(),
         identity_and_apps.application_list,
         identity_and_apps.application_detail,
     ),
     Resource("user", V1, _WORKERS, directory.user_list, directory.user_detail),
     Resource(
-        "web-user", V1, Rule("edit_web_users"), directory.web_user_list, directory.web_user_detail
+        "web-user",
+        V1,
+        Access("edit_web_users"),
+        directory.web_user_list,
+        directory.web_user_detail,
     ),
     Resource("group", V1, _WORKERS, directory.group_list, directory.group_detail),
     Resource("location", V1, _PLACES, directory.location_list, directory.location_detail),
@@ -74,29 +84,33 @@ RESOURCES = (
         directory.location_type_list,
         directory.location_type_detail,
     ),
-    Resource("lookup_table", V1, Rule(), tables.lookup_table_list, tables.lookup_table_detail),
+    Resource("lookup_table", V1, Access(), tables.lookup_table_list, tables.lookup_table_detail),
     Resource(
-        "lookup_table_item", (*V1, *V2), Rule(), tables.lookup_row_list, tables.lookup_row_detail
+        "lookup_table_item",
+        (*V1, *V2),
+        Access(),
+        tables.lookup_row_list,
+        tables.lookup_row_detail,
     ),
-    Resource("fixture", V1, Rule("edit_apps"), tables.fixture_list, tables.fixture_detail),
-    Resource("simplereportconfiguration", V1, Rule(), tables.report_list),
-    Resource("configurablereportdata", V1, Rule("view_reports"), detail=tables.report_data),
+    Resource("fixture", V1, Access("edit_apps"), tables.fixture_list, tables.fixture_detail),
+    Resource("simplereportconfiguration", V1, Access(), tables.report_list),
+    Resource("configurablereportdata", V1, Access("view_reports"), detail=tables.report_data),
     Resource("ucr", V1, _SOURCES, tables.source_data),
-    Resource("ucr_data_source", V1, Rule("edit_ucrs"), tables.source_list, tables.source_detail),
+    Resource("ucr_data_source", V1, Access("edit_ucrs"), tables.source_list, tables.source_detail),
     Resource(
         "messaging-event", V1, _SOURCES, messaging_events.event_list, messaging_events.event_detail
     ),
     Resource(
         "det_export_instance",
         ("v1",),
-        Rule("view_reports"),
+        Access("view_reports"),
         exports.export_list,
         exports.export_detail,
     ),
 )
 
 
-_FILES = Rule("edit_data", tastypie=False, throttled=False)
+_FILES = Access("edit_data", tastypie=False, throttled=False)
 FILES = (
     ("/a/{domain}/api/form_attachment/v1/{form}/{name}", attachments.form_attachment),
     ("/a/{domain}/api/form/attachment/{form}/{name}", attachments.form_attachment),
@@ -112,11 +126,11 @@ class Route:
 
     pattern: re.Pattern[str]
     method: str
-    rule: Rule
+    rule: Access
     handler: Handler
 
 
-def _route(path: str, rule: Rule, handler: Handler, method: str = "GET") -> Route:
+def _route(path: str, rule: Access, handler: Handler, method: str = "GET") -> Route:
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\."))
     return Route(re.compile(pattern), method, rule, handler)
 
@@ -166,7 +180,7 @@ _OAUTH = {
 }
 
 
-def belongs_here(path: str) -> bool:
+def handles_path(path: str) -> bool:
     """Tell whether a path is one of HQ's."""
     return path.startswith(("/a/", "/api/", "/oauth/", "/accounts/"))
 
@@ -190,7 +204,7 @@ def _found(request: Request, hq: HQ) -> Response:
     for route in ROUTES:
         match = route.pattern.fullmatch(request.path)
         if match:
-            request.captured = match.groupdict()
+            request.path_params = match.groupdict()
             return _guarded(route, request, hq)
     raise HTTPError(404, b"<h1>Not Found</h1>")
 
@@ -201,12 +215,12 @@ def _guarded(route: Route, request: Request, hq: HQ) -> Response:
         raise HTTPError(405, body, Allow=route.method)
     authenticate(request, hq, route.rule)
     context = Context(request, hq)
-    if "domain" not in request.captured:
+    if "domain" not in request.path_params:
         return route.handler(context)
-    permit(request, hq, route.rule)
-    slow_down(request, hq, route.rule)
-    context.domain = hq.domains[request.captured["domain"]]
-    context.domain.settle(hq.journal.total)
+    check_permission(request, hq, route.rule)
+    check_rate_limit(request, hq, route.rule)
+    context.optional_domain = hq.domains[request.path_params["domain"]]
+    context.domain.reveal_due(hq.request_log.total)
     found = route.handler(context)
     count(request, hq, route.rule)
     return found

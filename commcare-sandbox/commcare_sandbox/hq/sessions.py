@@ -23,7 +23,7 @@ class Code:
     ends: float
 
 
-class Visitors:
+class BrowserSessions:
     """People with a browser: who is logged in, and the codes that they allowed."""
 
     def __init__(self) -> None:

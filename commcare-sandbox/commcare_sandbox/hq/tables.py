@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.tastypie import listed, numbered, whole
+from commcare_sandbox.hq.tastypie import int_param, listed, unpaginated
 from commcare_sandbox.http_types import HTTPError, Response, bad_request
 
 REPORT_MOST = 50
@@ -18,28 +18,28 @@ Row = dict[str, Any]
 
 def lookup_table_list(context: Context) -> Response:
     """Answer the lookup tables."""
-    return listed(context, context.space.tables.lookup_tables())
+    return listed(context, context.domain.tables.lookup_tables())
 
 
 def lookup_table_detail(context: Context) -> Response:
     """Answer one lookup table."""
-    return _chosen(context, context.space.tables.lookup_tables())
+    return _chosen(context, context.domain.tables.lookup_tables())
 
 
 def lookup_row_list(context: Context) -> Response:
     """Answer the rows of all lookup tables."""
-    return listed(context, context.space.tables.lookup_rows())
+    return listed(context, context.domain.tables.lookup_rows())
 
 
 def lookup_row_detail(context: Context) -> Response:
     """Answer one row of a lookup table."""
-    return _chosen(context, context.space.tables.lookup_rows())
+    return _chosen(context, context.domain.tables.lookup_rows())
 
 
 def fixture_list(context: Context) -> Response:
     """Answer the rows of lookup tables, flattened where every field has one value."""
-    rows = context.space.tables.fixtures()
-    tables = {table["id"]: table["tag"] for table in context.space.tables.lookup_tables()}
+    rows = context.domain.tables.fixtures()
+    tables = {table["id"]: table["tag"] for table in context.domain.tables.lookup_tables()}
     wanted = context.request.get("fixture_type") or tables.get(
         context.request.get("fixture_type_id") or "", context.request.get("fixture_type_id")
     )
@@ -50,12 +50,12 @@ def fixture_list(context: Context) -> Response:
 
 def fixture_detail(context: Context) -> Response:
     """Answer one flattened row."""
-    return _chosen(context, context.space.tables.fixtures())
+    return _chosen(context, context.domain.tables.fixtures())
 
 
 def _chosen(context: Context, rows: list[Row]) -> Response:
     for row in rows:
-        if row["id"] == context.request.captured["id"]:
+        if row["id"] == context.request.path_params["id"]:
             return Response(row)
     raise HTTPError(404)
 
@@ -65,31 +65,31 @@ def _chosen(context: Context, rows: list[Row]) -> Response:
 
 def report_list(context: Context) -> Response:
     """Answer the reports in one page."""
-    reports = context.space.tables.reports()
-    return whole(reports, {"total_count": len(reports)})
+    reports = context.domain.tables.reports()
+    return unpaginated(reports, {"total_count": len(reports)})
 
 
 def report_data(context: Context) -> Response:
     """Answer a part of a report; its expanded columns depend on the rows of the part."""
-    tables, report_id = context.space.tables, context.request.captured["id"]
+    tables, report_id = context.domain.tables, context.request.path_params["id"]
     if report_id not in tables.report_ids:
         raise HTTPError(404)
-    limit = numbered(context, "limit", REPORT_MOST)
-    offset = numbered(context, "offset", 0)
+    limit = int_param(context, "limit", REPORT_MOST)
+    offset = int_param(context, "offset", 0)
     if limit > REPORT_MOST:
         raise bad_request(f"Limit may not exceed {REPORT_MOST}.")
     rows = tables.report_rows(report_id)
     part = rows[offset : offset + limit]
-    following = ""
+    page_after = ""
     if limit and offset + limit < len(rows):
         kept = [(k, v) for k, v in context.request.params if k not in ("limit", "offset")]
         query = urlencode([*kept, ("offset", offset + limit), ("limit", limit)])
-        following = context.link(query, "path")
+        page_after = context.link(query, "path")
     return Response(
         {
             "columns": [_column(slug) for slug in dict.fromkeys(s for row in part for s in row)],
             "data": part,
-            "next_page": following,
+            "next_page": page_after,
             "total_records": len(rows),
             "resource_uri": "",
         }
@@ -111,28 +111,28 @@ def _column(slug: str) -> Row:
 
 def source_list(context: Context) -> Response:
     """Answer the definitions of the data sources in one page."""
-    sources = context.space.tables.sources()
-    return whole(sources, {"total_count": len(sources)})
+    sources = context.domain.tables.sources()
+    return unpaginated(sources, {"total_count": len(sources)})
 
 
 def source_detail(context: Context) -> Response:
     """Answer the definition of one data source."""
-    return _chosen(context, context.space.tables.sources())
+    return _chosen(context, context.domain.tables.sources())
 
 
 def source_data(context: Context) -> Response:
     """Answer rows of a data source; a cursor says after which row."""
-    tables, source_id = context.space.tables, context.request.get("data_source_id")
+    tables, source_id = context.domain.tables, context.request.get("data_source_id")
     if not source_id:
         raise HTTPError(400, b"Missing data_source_id parameter")
     if source_id not in tables.source_ids:
         raise HTTPError(404)
     asked = context.request.get("limit")
-    limit = numbered(context, "limit", SOURCE_USUAL)
+    limit = int_param(context, "limit", SOURCE_USUAL)
     after = _after(context)
-    rows = [row for row in tables.source_rows(source_id) if _place(row) > after]
+    rows = [row for row in tables.source_rows(source_id) if _location(row) > after]
     part = rows[: min(limit or SOURCE_MOST, SOURCE_MOST)]
-    following = None
+    page_after = None
     if (
         part
     ):  # the page may end inside a document, and the cursor skips the rest of it, as HQ's does
@@ -141,12 +141,12 @@ def source_data(context: Context) -> Response:
         kept = {"data_source_id": source_id, "limit": limit if asked is None else asked}
         is_old = context.hq.switches.next_style == "bare"  # releases before 2025 named no source
         query = {"cursor": cursor} if is_old else kept | {"cursor": cursor}
-        following = context.link(urlencode(query), "absolute")
-    meta = {"next": following, "limit": limit if asked is None else asked}
+        page_after = context.link(urlencode(query), "absolute")
+    meta = {"next": page_after, "limit": limit if asked is None else asked}
     return Response({"objects": part, "meta": meta})
 
 
-def _place(row: Row) -> tuple[str, str]:
+def _location(row: Row) -> tuple[str, str]:
     return row["inserted_at"], row["doc_id"]
 
 

@@ -13,20 +13,20 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
 Fetch = Callable[[int, int], list[Any]]
 
 
-def bounds(context: Context, default: int, most: int) -> tuple[int, int]:
+def page_bounds(context: Context, default: int, most: int) -> tuple[int, int]:
     """Return the effective limit and the offset of a request.
 
     Raises:
         RefusalError: One of them is not a number from 0 on.
     """
-    limit = numbered(context, "limit", default)
-    offset = numbered(context, "offset", 0)
+    limit = int_param(context, "limit", default)
+    offset = int_param(context, "offset", 0)
     limit = min(limit or most, most)
     cap = context.hq.switches.page_cap
     return (min(limit, cap) if cap else limit), offset
 
 
-def numbered(context: Context, name: str, default: int) -> int:
+def int_param(context: Context, name: str, default: int) -> int:
     """Return a parameter that is a number from 0 on.
 
     Raises:
@@ -58,14 +58,14 @@ def page(
     most: int = MAX_LIMIT,
 ) -> Response:
     """Return one page of a list; ``fetch`` gets offset and limit."""
-    limit, offset = bounds(context, default, most)
-    following = offset + limit if limit and offset + limit < total else None
-    before = offset - limit if limit and offset - limit >= 0 else None
+    limit, offset = page_bounds(context, default, most)
+    page_after = offset + limit if limit and offset + limit < total else None
+    count_below = offset - limit if limit and offset - limit >= 0 else None
     meta = {
         "limit": limit,
-        "next": _link(context, limit, following),
+        "next": _link(context, limit, page_after),
         "offset": offset,
-        "previous": _link(context, limit, before),
+        "previous": _link(context, limit, count_below),
         "total_count": total,
     }
     return Response({"meta": meta, "objects": fetch(offset, limit)})
@@ -78,7 +78,7 @@ def listed(
     return page(context, len(objects), lambda at, limit: objects[at : at + limit], default, most)
 
 
-def whole(objects: list[Any], meta: dict[str, Any]) -> Response:
+def unpaginated(objects: list[Any], meta: dict[str, Any]) -> Response:
     """Return a list that is never paged."""
     return Response({"meta": meta, "objects": objects})
 
@@ -88,7 +88,7 @@ def _link(context: Context, limit: int, offset: int | None) -> str | None:
         return None
     kept = [(name, value) for name, value in context.request.params if name not in _PAGING]
     query = urlencode([*kept, ("limit", limit), ("offset", offset)])
-    return context.link(query, "path" if context.domain is None else "bare")
+    return context.link(query, "path" if context.optional_domain is None else "bare")
 
 
 _PAGING = ("limit", "offset")

@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from commcare_sandbox.connect.data.store import Estate, Sizes
+from commcare_sandbox.connect.data.store import ConnectStore, Sizes
 from dimagi_api.errors import ShapeError
 from dimagi_api.left_out import LEFT_OUT
 from dimagi_api.messages import ENCODER
@@ -15,7 +15,7 @@ from tap_commcare_connect.tap import TapCommCareConnect
 from tap_commcare_connect.typed import LOOSE
 
 LISTED = [stream for stream in TapCommCareConnect.stream_types if stream.path]
-ESTATE = Estate(3, Sizes(opportunities=1, visits=120))
+ESTATE = ConnectStore(3, Sizes(opportunities=1, visits=120))
 VISIT = {"id": 7, "opportunity_id": 1, "visit_date": "2026-05-05T10:06:43Z", "form_json": {"a": 1}}
 
 

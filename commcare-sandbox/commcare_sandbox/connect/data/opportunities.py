@@ -18,7 +18,7 @@ _PROGRAMS_OF_AN_ORGANIZATION = 2
 
 
 @dataclass(frozen=True)
-class Offers:
+class OpportunityDirectory:
     """What is offered to whom; every answer follows from the number of opportunities."""
 
     opportunities: int

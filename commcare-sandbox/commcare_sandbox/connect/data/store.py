@@ -15,7 +15,7 @@ import msgspec
 from commcare_sandbox.connect.data.areas_and_audits import Field
 from commcare_sandbox.connect.data.delivery import VISITS_OF_A_WORK, Delivery
 from commcare_sandbox.connect.data.learning import MODULES, TASK_TYPES, Learning
-from commcare_sandbox.connect.data.opportunities import Offers
+from commcare_sandbox.connect.data.opportunities import OpportunityDirectory
 from commcare_sandbox.connect.data.tables import (
     FIRST_ID,
     ID_GAP,
@@ -43,7 +43,7 @@ class Sizes:
 
 
 @dataclass
-class Estate:
+class ConnectStore:
     """All data of a Connect."""
 
     seed: int
@@ -55,7 +55,7 @@ class Estate:
 
     def __post_init__(self) -> None:
         """Set up what makes the rows."""
-        self.offers = Offers(self.sizes.opportunities)
+        self.directory = OpportunityDirectory(self.sizes.opportunities)
         self.people = People(self.seed, self.sizes.workers)
         self._delivery = Delivery(self.seed, self.people, self.sizes.visit_bytes)
         self._learning = Learning(self.seed, self.people)
@@ -87,14 +87,14 @@ class Estate:
     def opportunities(self) -> Iterator[dict[str, Any]]:
         """Return every opportunity as the list shows it."""
         for number in range(1, self.sizes.opportunities + 1):
-            yield self.offers.opportunity(number, self.table("user_visits", number).count)
+            yield self.directory.opportunity(number, self.table("user_visits", number).count)
 
     def detail(self, opportunity: int, *, filled: bool) -> dict[str, Any]:
         """Return an opportunity by itself."""
         units = (2 * opportunity, 2 * opportunity + 1)
         first, second = (self.people.payment_unit_uuid(unit) for unit in units)
-        described = self.offers.units(opportunity, (first, second))
-        return self.offers.detail(opportunity, described, filled=filled)
+        described = self.directory.units(opportunity, (first, second))
+        return self.directory.detail(opportunity, described, filled=filled)
 
     def content(self, kind: str) -> Iterator[dict[str, Any]]:
         """Return every row of a kind with its opportunity and its hidden id, for comparisons."""

@@ -13,7 +13,7 @@ import msgspec
 
 from commcare_sandbox.hq.data import names, timestamps
 from commcare_sandbox.hq.data.directory import People
-from commcare_sandbox.hq.data.sequence import Spine
+from commcare_sandbox.hq.data.sequence import RecordSequence
 from commcare_sandbox.seeded import pick
 
 HOUSEHOLD, PREGNANCY, CHILD = "household", "pregnancy", "child"
@@ -77,31 +77,31 @@ class Cases:
 
     period = PERIOD
 
-    def __init__(self, spine: Spine, people: People, forms: Spine) -> None:
-        self.spine, self._people, self._forms = spine, people, forms
+    def __init__(self, sequence: RecordSequence, people: People, forms: RecordSequence) -> None:
+        self.sequence, self._people, self._forms = sequence, people, forms
 
     def make(self, number: int) -> Case:
         """Return case ``number`` as it was before anything was changed."""
-        spine, bits = self.spine, self.spine.digest(number)
+        sequence, bits = self.sequence, self.sequence.digest(number)
         case_type, parent = FAMILIES[number % FAMILY]
-        stamp, style = spine.indexed_on(number), spine.spelling(number)
+        stamp, style = sequence.indexed_on(number), sequence.timestamp_style(number)
         received, modified = self._received(number), self._modified(number)
         opened = modified - (bits[14] % 90) * timestamps.DAY - bits[15] * 997_331
         closed = is_closed(number)
         user = pick(self._people.worker_ids, bits[17])
-        first_seen = timestamps.spell(opened + 41 * timestamps.SECOND)
+        first_seen = timestamps.render(opened + 41 * timestamps.SECOND)
         return Case(
-            case_id=spine.identifier(number),
+            case_id=sequence.identifier(number),
             case_type=case_type,
             case_name="" if bits[18] == 3 else _name(case_type, bits),
             external_id=_external_id(number, bits),
             owner_id="" if bits[19] == 7 else pick(self._people.owner_ids, bits[19]),
-            date_opened=timestamps.spell(opened, style),
-            last_modified=timestamps.spell(modified),
-            server_last_modified=timestamps.spell(received),
-            indexed_on=timestamps.spell(stamp, style),
+            date_opened=timestamps.render(opened, style),
+            last_modified=timestamps.render(modified),
+            server_last_modified=timestamps.render(received),
+            indexed_on=timestamps.render(stamp, style),
             closed=closed,
-            date_closed=timestamps.spell(modified) if closed else None,
+            date_closed=timestamps.render(modified) if closed else None,
             properties=PROPERTIES[case_type](bits, opened),
             indices={} if parent is None else self._index(number, parent),
             user_id=None if bits[20] == 9 else user,
@@ -111,23 +111,23 @@ class Cases:
             xform_ids=self._touched_by(bits),
         )
 
-    def base_moment(self, field: str) -> Callable[[int], int]:
+    def generated_timestamp(self, field: str) -> Callable[[int], int]:
         """Return what tells a moment of case ``number`` without making it."""
         return {
-            "indexed_on": self.spine.indexed_on,
+            "indexed_on": self.sequence.indexed_on,
             "server_last_modified": self._received,
             "last_modified": self._modified,
         }[field]
 
     def _received(self, number: int) -> int:
-        return self.spine.indexed_on(number) - self.spine.lag(number, 9 * timestamps.SECOND)
+        return self.sequence.indexed_on(number) - self.sequence.lag(number, 9 * timestamps.SECOND)
 
     def _modified(self, number: int) -> int:
-        return self._received(number) - self.spine.lag(number, 3600 * timestamps.SECOND)
+        return self._received(number) - self.sequence.lag(number, 3600 * timestamps.SECOND)
 
-    def restamp(self, record: Case, moment: int) -> None:
+    def set_indexed_on(self, record: Case, moment: int) -> None:
         """Write a new indexed_on into a case."""
-        record.indexed_on = timestamps.spell(moment)
+        record.indexed_on = timestamps.render(moment)
 
     def moment(self, record: Case, field: str) -> int:
         """Return a case's moment in microseconds."""
@@ -142,7 +142,7 @@ class Cases:
         extends = FAMILIES[number % FAMILY][0] == REFERRAL
         return {
             "host" if extends else "parent": {
-                "case_id": self.spine.identifier(above),
+                "case_id": self.sequence.identifier(above),
                 "case_type": FAMILIES[parent][0],
                 "relationship": "extension" if extends else "child",
             }
@@ -257,7 +257,7 @@ PROPERTIES: dict[str, Callable[[bytes, int], dict[str, str]]] = {
 }
 
 
-def shown_v2(case: Case, domain: str) -> dict[str, Any]:
+def to_v2(case: Case, domain: str) -> dict[str, Any]:
     """Show a case as version 2 of the API does."""
     shown = {
         "domain": domain,
@@ -280,7 +280,7 @@ def shown_v2(case: Case, domain: str) -> dict[str, Any]:
     return shown
 
 
-def shown_v1(case: Case, domain: str) -> dict[str, Any]:
+def to_v1(case: Case, domain: str) -> dict[str, Any]:
     """Show a case as version 1 of the API does."""
     return {
         "id": case.case_id,

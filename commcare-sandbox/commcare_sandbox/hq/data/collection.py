@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from commcare_sandbox.hq.data.number_sets import Listed, Stride, View, Without, walk
-from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, Spine
+from commcare_sandbox.hq.data.number_sets import Difference, NumberList, NumberSet, ResidueSet, walk
+from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
 from commcare_sandbox.seeded import mix
 
 R = TypeVar("R")
@@ -26,13 +26,13 @@ FOREVER = 1 << 60
 _LISTS_KEPT = 4
 
 
-class Maker(Protocol[R]):
+class RecordFactory(Protocol[R]):
     """What makes the base's records, and tells the facts that every record has."""
 
-    spine: Spine
+    sequence: RecordSequence
     period: int
 
-    def base_moment(self, field: str) -> Callable[[int], int]:
+    def generated_timestamp(self, field: str) -> Callable[[int], int]:
         """Return what tells the moment of record ``number`` without making it."""
         ...
 
@@ -40,7 +40,7 @@ class Maker(Protocol[R]):
         """Return record ``number``."""
         ...
 
-    def restamp(self, record: R, moment: int) -> None:
+    def set_indexed_on(self, record: R, moment: int) -> None:
         """Write a new indexed_on into a record."""
         ...
 
@@ -54,7 +54,7 @@ class Maker(Protocol[R]):
 
 
 @dataclass(frozen=True)
-class Window:
+class DateRange:
     """Milliseconds, both ends inclusive, of a field that orders the base."""
 
     field: str
@@ -70,7 +70,7 @@ class Query(Generic[R]):
     of a record. ``name`` tells two different lists of tests apart.
     """
 
-    windows: tuple[Window, ...] = ()
+    date_ranges: tuple[DateRange, ...] = ()
     kinds: frozenset[int] | None = None
     of_kind: Test[R] | None = None
     tests: tuple[Test[R], ...] = ()
@@ -80,9 +80,9 @@ class Query(Generic[R]):
 class Collection(Generic[R]):
     """All cases, or all forms, of a domain."""
 
-    def __init__(self, maker: Maker[R]) -> None:
+    def __init__(self, maker: RecordFactory[R]) -> None:
         self._maker = maker
-        self._spine = maker.spine
+        self._spine = maker.sequence
         self._overlay: dict[str, R] = {}
         self._gone: set[int] = set()
         self._hidden: set[int] = set()
@@ -104,7 +104,7 @@ class Collection(Generic[R]):
             return None
         return self._make(number)
 
-    def following(self, query: Query[R], key: Key, limit: int) -> list[R]:
+    def page_after(self, query: Query[R], key: Key, limit: int) -> list[R]:
         """Return the records after (millisecond of indexed_on, id), in that order."""
         base = self._base(query)
         numbers = (
@@ -125,19 +125,19 @@ class Collection(Generic[R]):
         base = self._base(query)
         if turn and base.size:
             everything = field == "indexed_on" and self._reindexed is not None
-            base = Shuffled(base, turn, everything=everything)
+            base = ShuffledTies(base, turn, everything=everything)
         changed = self._changed(query, field)
-        starts = [base.before(self._find(field, entry[0])) for entry in changed]
+        starts = [base.count_below(self._find(field, entry[0])) for entry in changed]
         used = bisect_left([start + at for at, start in enumerate(starts)], offset)
         page: list[R] = []
-        place = offset - used
+        location = offset - used
         while len(page) < limit:
-            if used < len(changed) and starts[used] <= place:
+            if used < len(changed) and starts[used] <= location:
                 page.append(changed[used][2])
                 used += 1
-            elif place < base.size:
-                page.append(self._make(base.select(place)))
-                place += 1
+            elif location < base.size:
+                page.append(self._make(base.nth(location)))
+                location += 1
             else:
                 break
         return page
@@ -145,7 +145,7 @@ class Collection(Generic[R]):
     def all(self, query: Query[R]) -> Iterator[R]:
         """Return every record in the order of (millisecond of indexed_on, id)."""
         key: Key = (-FOREVER, "")
-        while page := self.following(query, key, 500):
+        while page := self.page_after(query, key, 500):
             yield from page
             last = page[-1]
             key = self._maker.moment(last, "indexed_on") // 1000, self._maker.identifier(last)
@@ -179,39 +179,39 @@ class Collection(Generic[R]):
         """Stamp every record anew, all within one millisecond."""
         self._reindexed = moment
         for record in self._overlay.values():
-            self._maker.restamp(record, moment)
+            self._maker.set_indexed_on(record, moment)
 
     # ------------------------------------------------------------------ inside
 
     def _make(self, number: int) -> R:
         record = self._maker.make(number)
         if self._reindexed is not None:
-            self._maker.restamp(record, self._reindexed + mix(number) % 1000)
+            self._maker.set_indexed_on(record, self._reindexed + mix(number) % 1000)
         return record
 
     def _find(self, field: str, millisecond: int) -> int:
         if field == "indexed_on" and self._reindexed is not None:
             return 0 if millisecond <= self._reindexed // 1000 else self._spine.size
-        return self._spine.find(millisecond, self._maker.base_moment(field))
+        return self._spine.find(millisecond, self._maker.generated_timestamp(field))
 
-    def _base(self, query: Query[R]) -> View:
+    def _base(self, query: Query[R]) -> NumberSet:
         first, last = 0, self._spine.size
-        for window in query.windows:
-            first = max(first, self._find(window.field, window.low))
-            last = min(last, self._find(window.field, window.high + 1))
+        for date_range in query.date_ranges:
+            first = max(first, self._find(date_range.field, date_range.low))
+            last = min(last, self._find(date_range.field, date_range.high + 1))
         kinds = frozenset(range(self._maker.period)) if query.kinds is None else query.kinds
-        view: View
+        numbers: NumberSet
         if query.tests:
-            view = Listed(self._list(query, kinds), first, last)
+            numbers = NumberList(self._list(query, kinds), first, last)
         else:
-            view = Stride(first, last, self._maker.period, kinds)
+            numbers = ResidueSet(first, last, self._maker.period, kinds)
         away = self._gone | self._hidden
-        return Without(view, away) if away else view
+        return Difference(numbers, away) if away else numbers
 
     def _list(self, query: Query[R], kinds: frozenset[int]) -> array[int]:
         key = (query.name, kinds)
         if key not in self._lists:
-            numbers = walk(Stride(0, self._spine.size, self._maker.period, kinds), 0)
+            numbers = walk(ResidueSet(0, self._spine.size, self._maker.period, kinds), 0)
             found = array("I", (n for n in numbers if _passes(query.tests, self._maker.make(n))))
             while len(self._lists) >= _LISTS_KEPT:
                 del self._lists[next(iter(self._lists))]
@@ -226,18 +226,18 @@ class Collection(Generic[R]):
             if (query.of_kind is None or query.of_kind(record))
             and _passes(query.tests, record)
             and all(
-                window.low <= moment(record, window.field) // 1000 <= window.high
-                for window in query.windows
+                date_range.low <= moment(record, date_range.field) // 1000 <= date_range.high
+                for date_range in query.date_ranges
             )
         ]
         return sorted(found, key=_first_two)
 
-    def _in_order(self, base: View, key: Key) -> Iterator[tuple[int, str, int]]:
-        spine = self._spine
-        first = spine.find(key[0], spine.indexed_on)
+    def _in_order(self, base: NumberSet, key: Key) -> Iterator[tuple[int, str, int]]:
+        sequence = self._spine
+        first = sequence.find(key[0], sequence.indexed_on)
         run: list[tuple[int, str, int]] = []
         for number in walk(base, first):
-            entry = (spine.indexed_on(number) // 1000, spine.identifier(number), number)
+            entry = (sequence.indexed_on(number) // 1000, sequence.identifier(number), number)
             if run and entry[0] != run[0][0]:
                 yield from sorted(run)
                 run.clear()
@@ -245,34 +245,34 @@ class Collection(Generic[R]):
                 run.append(entry)
         yield from sorted(run)
 
-    def _in_reindexed_order(self, base: View, key: Key) -> Iterator[tuple[int, str, int]]:
-        spine = self._spine
+    def _in_reindexed_order(self, base: NumberSet, key: Key) -> Iterator[tuple[int, str, int]]:
+        sequence = self._spine
         millisecond = (self._reindexed or 0) // 1000
         if key[0] > millisecond:
             return
-        first = spine.first_rank_after(key[1]) if key[0] == millisecond else 0
-        for rank in range(first, spine.size):
-            number = spine.at_rank(rank)
+        first = sequence.first_rank_after(key[1]) if key[0] == millisecond else 0
+        for rank in range(first, sequence.size):
+            number = sequence.at_rank(rank)
             if number in base:
-                yield millisecond, spine.identifier(number), number
+                yield millisecond, sequence.identifier(number), number
 
 
-class Shuffled:
+class ShuffledTies:
     """A view whose ties change places: what a search engine without a tie-breaker may do."""
 
-    def __init__(self, view: View, turn: int, *, everything: bool) -> None:
-        self._view, self._turn, self._everything = view, turn, everything
-        self.size = view.size
+    def __init__(self, numbers: NumberSet, turn: int, *, everything: bool) -> None:
+        self._view, self._turn, self._everything = numbers, turn, everything
+        self.size = numbers.size
 
-    def before(self, number: int) -> int:
+    def count_below(self, number: int) -> int:
         """Return how many are less than ``number``."""
-        return self._view.before(number)
+        return self._view.count_below(number)
 
-    def select(self, place: int) -> int:
+    def nth(self, location: int) -> int:
         """Return the one at a place, this time."""
         if self._everything:
-            return self._view.select((place + self._turn * 7919) % self.size)
-        number = self._view.select(place)
+            return self._view.nth((location + self._turn * 7919) % self.size)
+        number = self._view.nth(location)
         rest = number % TIE_EVERY
         tie = range(number - rest, number - rest + TIE_SIZE)
         if rest >= TIE_SIZE or not all(other in self._view for other in tie):

@@ -46,15 +46,15 @@ class People:
     def _worker(self, at: int, worker_id: str) -> dict[str, Any]:
         bits = self._bits[at]
         given, _, family = names.person(bits).partition(" ")
-        place = self.location_ids[13 + at % 21]
+        location = self.location_ids[13 + at % 21]
         data: dict[str, Any] = {
             "commcare_project": self.domain,
             "commcare_profile": "",
             "chw_id": f"{bits[3]}/{bits[4]}/{bits[5]:02X}",
         }
         if at % 3 == 0:
-            data["commcare_location_id"] = place
-            data["commcare_location_ids"] = [place] if at % 2 else place
+            data["commcare_location_id"] = location
+            data["commcare_location_ids"] = [location] if at % 2 else location
         phones = [f"254{bits[6]:03d}{bits[7]:03d}", f"254{bits[8]:03d}{bits[9]:03d}"][: at % 3]
         return {
             "id": worker_id,
@@ -66,8 +66,8 @@ class People:
             "default_phone_number": phones[0] if phones else None,
             "phone_numbers": phones,
             "groups": [self.group_ids[at % 5]] if at % 4 else [],
-            "locations": [place] if at % 3 == 0 else [],
-            "primary_location": place if at % 3 == 0 else None,
+            "locations": [location] if at % 3 == 0 else [],
+            "primary_location": location if at % 3 == 0 else None,
             "eulas": "[]",
             "role": pick(("Field Implementer", None, "Mobile Worker Default"), bits[10]),
             "user_data": data,
@@ -129,15 +129,15 @@ class People:
             for at, (group_id, name) in enumerate(zip(self.group_ids, _GROUPS, strict=True))
         ]
 
-    def places(self) -> list[dict[str, Any]]:
+    def locations(self) -> list[dict[str, Any]]:
         """List the locations that are not archived: facts from which both versions are made."""
         return [
-            self._place(at, location_id)
+            self._location(at, location_id)
             for at, location_id in enumerate(self.location_ids)
             if location_id not in self.archived_locations
         ]
 
-    def _place(self, at: int, location_id: str) -> dict[str, Any]:
+    def _location(self, at: int, location_id: str) -> dict[str, Any]:
         level = 0 if at == 0 else 1 if at < 4 else 2 if at < 13 else 3
         above = (None, 0, 1 + (at - 4) // 3, 4 + (at - 13) // 3)[level]
         bits = self._bits[at % len(self._bits)]
@@ -161,7 +161,7 @@ class People:
 
 def naive(moment: int) -> str:
     """Spell a moment without a zone; without a fraction when it is nought."""
-    return timestamps.spell(moment, timestamps.NO_ZONE).removesuffix(".000000")
+    return timestamps.render(moment, timestamps.NO_ZONE).removesuffix(".000000")
 
 
 _PERMISSIONS: dict[str, Any] = {

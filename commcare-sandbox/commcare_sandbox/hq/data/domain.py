@@ -16,12 +16,12 @@ from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.cases import Case, Cases
 from commcare_sandbox.hq.data.collection import Collection, Query
 from commcare_sandbox.hq.data.directory import People
-from commcare_sandbox.hq.data.form_types import KINDS, VISIT_FORM
+from commcare_sandbox.hq.data.form_types import FORM_TYPES, VISIT_FORM
 from commcare_sandbox.hq.data.forms import Form, Forms, cleaned, envelope
 from commcare_sandbox.hq.data.odd_cases import odd_cases
 from commcare_sandbox.hq.data.odd_forms import odd_forms
-from commcare_sandbox.hq.data.sequence import Spine
-from commcare_sandbox.hq.data.submission import case_blocks, touch
+from commcare_sandbox.hq.data.sequence import RecordSequence
+from commcare_sandbox.hq.data.submission import apply_changes, case_blocks
 from commcare_sandbox.hq.data.tables import Tables
 from commcare_sandbox.seeded import hex_id, mix
 
@@ -31,14 +31,14 @@ class UnknownRecordError(Exception):
 
 
 @dataclass
-class Waiting:
+class PendingChange:
     """Something that becomes visible later."""
 
     at: float
     """Moment of time.monotonic()."""
     request: int
     """Number of API requests after which it is visible, whatever the time."""
-    appear: Callable[[], None]
+    reveal: Callable[[], None]
 
 
 class Domain:
@@ -49,75 +49,75 @@ class Domain:
         self.people, self.tables = People(seed, name), Tables(seed)
         strange_cases = odd_cases(self.people)[: cases // 8]
         strange_forms = odd_forms(name, self.people)[: forms // 8]
-        case_spine = Spine(seed, "case", cases - len(strange_cases))
-        form_spine = Spine(seed, "form", forms - len(strange_forms))
-        self.cases = Collection(Cases(case_spine, self.people, form_spine))
-        self.forms = Collection(Forms(form_spine, name, self.people, case_spine))
+        case_sequence = RecordSequence(seed, "case", cases - len(strange_cases))
+        form_sequence = RecordSequence(seed, "form", forms - len(strange_forms))
+        self.cases = Collection(Cases(case_sequence, self.people, form_sequence))
+        self.forms = Collection(Forms(form_sequence, name, self.people, case_sequence))
         for case in strange_cases:
             self.cases.put(case)
         for form in strange_forms:
             self.forms.put(form)
-        self._case_spine, self._form_spine = case_spine, form_spine
+        self._case_sequence, self._form_sequence = case_sequence, form_sequence
         self._changes = 0
         self._last = 0
-        self._waiting: list[Waiting] = []
+        self._pending: list[PendingChange] = []
 
     # ------------------------------------------------------------------ time
 
     def now(self) -> int:
         """Return the present in microseconds; never the same twice."""
-        self._last = max(timestamps.micros(datetime.now(UTC)), self._last + 1)
+        self._last = max(timestamps.to_micros(datetime.now(UTC)), self._last + 1)
         return self._last
 
-    def settle(self, requests: int) -> None:
+    def reveal_due(self, requests: int) -> None:
         """Let appear whatever has waited long enough."""
         now = time.monotonic()
-        due = [each for each in self._waiting if each.at <= now or each.request <= requests]
+        due = [each for each in self._pending if each.at <= now or each.request <= requests]
         if due:
-            self._waiting = [each for each in self._waiting if each not in due]
+            self._pending = [each for each in self._pending if each not in due]
         for each in due:
-            each.appear()
+            each.reveal()
 
     def hide(self, every: int, seconds: float, until_request: int) -> None:
         """Make every Nth case and form invisible for a while."""
         cases, forms = self.cases.hide(every), self.forms.hide(every)
 
-        def appear() -> None:
+        def reveal() -> None:
             self.cases.show(cases)
             self.forms.show(forms)
 
-        self._wait(appear, seconds, until_request)
+        self._wait(reveal, seconds, until_request)
 
-    def _wait(self, appear: Callable[[], None], seconds: float, until_request: int) -> None:
+    def _wait(self, reveal: Callable[[], None], seconds: float, until_request: int) -> None:
         at = time.monotonic() + seconds if seconds else float("inf")
-        self._waiting.append(Waiting(at, until_request or 1 << 60, appear))
+        self._pending.append(PendingChange(at, until_request or 1 << 60, reveal))
 
     # ------------------------------------------------------------------ cases
 
     def case_number(self, case_id: str) -> int | None:
         """Return the number of a case of the base."""
-        return self._case_spine.number(case_id) if self._case_spine.size else None
+        return self._case_sequence.number(case_id) if self._case_sequence.size else None
 
     def some_cases(self, count: int) -> list[str]:
         """Return the ids of a few cases, others each time."""
-        return list(islice(self._some(self._case_spine, self.cases), count))
+        return list(islice(self._some(self._case_sequence, self.cases), count))
 
     def some_forms(self, count: int) -> list[str]:
         """Return the ids of a few forms, others each time."""
-        return list(islice(self._some(self._form_spine, self.forms), count))
+        return list(islice(self._some(self._form_sequence, self.forms), count))
 
-    def _some(self, spine: Spine, collection: Collection[Any]) -> Iterable[str]:
+    def _some(self, sequence: RecordSequence, collection: Collection[Any]) -> Iterable[str]:
         self._changes += 1
         first = mix(self._changes, self.seed)
-        for at in range(spine.size):
-            identifier = spine.identifier(spine.at_rank((first + at) % spine.size))
+        for at in range(sequence.size):
+            identifier = sequence.identifier(sequence.at_rank((first + at) % sequence.size))
             if collection.get(identifier) is not None:
                 yield identifier
 
     def edit_case(self, case_id: str, changes: dict[str, Any]) -> Case:
         """Change a case: properties, case_name, owner_id, external_id, case_type, closed."""
         case = self._case(case_id)
-        edited = touch(case, changes, self.now())
+        edited = apply_changes(case, changes, self.now())
         self._put_case(edited, changes)
         return edited
 
@@ -135,13 +135,13 @@ class Domain:
     def _put_case(self, case: Case, timing: dict[str, Any]) -> None:
         self._put(lambda: self.cases.put(case), timing)
 
-    def _put(self, appear: Callable[[], None], timing: dict[str, Any]) -> None:
+    def _put(self, reveal: Callable[[], None], timing: dict[str, Any]) -> None:
         seconds = float(timing.get("delay_seconds") or 0)
         request = int(timing.get("until_request") or 0)
         if seconds or request:
-            self._wait(appear, seconds, request)
+            self._wait(reveal, seconds, request)
         else:
-            appear()
+            reveal()
 
     # ------------------------------------------------------------------ forms
 
@@ -160,7 +160,7 @@ class Domain:
         return form
 
     def _received(self, submission: dict[str, Any], now: int) -> Form:
-        kind = next((k for k in KINDS if k.xmlns == submission.get("xmlns")), VISIT_FORM)
+        kind = next((k for k in FORM_TYPES if k.xmlns == submission.get("xmlns")), VISIT_FORM)
         number = self._changes = self._changes + 1
         form_id = submission.get("form_id") or hex_id(self.seed, f"submitted {now}", number)
         answers = submission.get("form") or self._visit(now)
@@ -172,15 +172,15 @@ class Domain:
         meta = {
             "deviceID": "Formplayer",
             "instanceID": form_id,
-            "timeStart": timestamps.spell(now - 90 * timestamps.SECOND),
-            "timeEnd": timestamps.spell(now - timestamps.SECOND),
+            "timeStart": timestamps.render(now - 90 * timestamps.SECOND),
+            "timeEnd": timestamps.render(now - timestamps.SECOND),
             "userID": user,
             "username": submission.get("username") or self.people.username(user),
         }
         form["form"].setdefault("meta", meta)
         form["metadata"] = cleaned(form["form"]["meta"])
         for field in ("received_on", "server_modified_on", "indexed_on"):
-            form[field] = timestamps.spell(now)
+            form[field] = timestamps.render(now)
         return form
 
     def _visit(self, now: int) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Domain:
         for case_id in self.some_cases(1):
             answers["case"] = {
                 "@case_id": case_id,
-                "@date_modified": timestamps.spell(now),
+                "@date_modified": timestamps.render(now),
                 "@user_id": self.people.worker_ids[0],
                 "update": {"last_visit": timestamps.day(now), "visits": str(self._changes)},
             }
@@ -205,7 +205,7 @@ class Domain:
             case_name="",
             external_id="",
             owner_id="",
-            date_opened=timestamps.spell(now),
+            date_opened=timestamps.render(now),
             last_modified="",
             server_last_modified="",
             indexed_on="",
@@ -215,14 +215,14 @@ class Domain:
             indices={},
         )
         changes = _changes_of(block)
-        edited = touch(known, changes, now)
+        edited = apply_changes(known, changes, now)
         edited.xform_ids = [*edited.xform_ids, form_id]
         self._put_case(edited, timing)
 
     def edit_form(self, form_id: str, changes: dict[str, Any]) -> Form:
         """Replace answers of a form; its id stays."""
         form = self._form(form_id)
-        now = timestamps.spell(self.now())
+        now = timestamps.render(self.now())
         form["form"] = form["form"] | (changes.get("form") or {"edited": "yes"})
         form |= {"edited_on": now, "server_modified_on": now, "indexed_on": now}
         form["edited_by_user_id"] = self.people.worker_ids[0]
@@ -232,7 +232,7 @@ class Domain:
     def archive_form(self, form_id: str, *, archived: bool = True) -> Form:
         """Archive a form, or take it back."""
         form = self._form(form_id)
-        now = timestamps.spell(self.now())
+        now = timestamps.render(self.now())
         form |= {"archived": archived, "server_modified_on": now, "indexed_on": now}
         form["problem"] = "Archived by admin" if archived else None
         self.forms.put(form)

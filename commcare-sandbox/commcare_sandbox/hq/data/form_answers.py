@@ -38,7 +38,7 @@ def case_block(visit: Visit, case_id: str | None = None, **parts: Any) -> dict[s
     """Return a case block: ``create``, ``update``, ``index``, ``close`` as given."""
     return {
         "@case_id": case_id or visit.case_id,
-        "@date_modified": timestamps.spell(visit.moment),
+        "@date_modified": timestamps.render(visit.moment),
         "@user_id": visit.user_id,
         "@xmlns": CASE_XMLNS,
         **parts,

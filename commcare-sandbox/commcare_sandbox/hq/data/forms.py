@@ -12,15 +12,15 @@ from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, gps
 from commcare_sandbox.hq.data.directory import People
 from commcare_sandbox.hq.data.form_answers import ANSWERS, Visit
-from commcare_sandbox.hq.data.form_types import BUILD, KINDS, SYSTEM_FORM, Kind
-from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, Spine
+from commcare_sandbox.hq.data.form_types import BUILD, FORM_TYPES, SYSTEM_FORM, FormType
+from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
 from commcare_sandbox.seeded import pick
 
 Form = dict[str, Any]
 """A form as the API shows it; attachments are ``name -> {content_type, length}``."""
 
 META_XMLNS = "http://openrosa.org/jr/xforms"
-PERIOD = 4 * len(KINDS)
+PERIOD = 4 * len(FORM_TYPES)
 """Type and ``archived`` of a form follow from its number's rest by this."""
 
 
@@ -39,27 +39,35 @@ class Forms:
 
     period = PERIOD
 
-    def __init__(self, spine: Spine, domain: str, people: People, cases: Spine) -> None:
-        self.spine, self._domain, self._people, self._cases = spine, domain, people, cases
+    def __init__(
+        self, sequence: RecordSequence, domain: str, people: People, cases: RecordSequence
+    ) -> None:
+        self.sequence, self._domain, self._people, self._cases = sequence, domain, people, cases
 
     def make(self, number: int) -> Form:
         """Return form ``number`` as it was before anything was changed."""
-        spine, bits, kind = self.spine, self.spine.digest(number), KINDS[number % len(KINDS)]
+        sequence, bits, kind = (
+            self.sequence,
+            self.sequence.digest(number),
+            FORM_TYPES[number % len(FORM_TYPES)],
+        )
         edited = _is_edited(number)
         stored = self._modified(number)
         received = self._received(number) if edited else stored
-        modified = timestamps.spell(stored)
+        modified = timestamps.render(stored)
         user = pick(self._people.worker_ids, bits[1])
         form = envelope(
             self._domain,
-            spine.identifier(number),
+            sequence.identifier(number),
             kind,
             self._answers(kind, bits, received, user),
         )
         form |= {
-            "received_on": timestamps.spell(received),
+            "received_on": timestamps.render(received),
             "server_modified_on": modified,
-            "indexed_on": timestamps.spell(spine.indexed_on(number), spine.spelling(number)),
+            "indexed_on": timestamps.render(
+                sequence.indexed_on(number), sequence.timestamp_style(number)
+            ),
             "edited_on": modified if edited else None,
             "edited_by_user_id": self._people.worker_ids[0] if edited else None,
             "archived": is_archived(number),
@@ -70,24 +78,24 @@ class Forms:
             self._sign(form, bits, received, user)
         return form
 
-    def base_moment(self, field: str) -> Callable[[int], int]:
+    def generated_timestamp(self, field: str) -> Callable[[int], int]:
         """Return what tells a moment of form ``number`` without making it."""
         return {
-            "indexed_on": self.spine.indexed_on,
+            "indexed_on": self.sequence.indexed_on,
             "server_modified_on": self._modified,
             "received_on": self._received,
         }[field]
 
     def _modified(self, number: int) -> int:
-        return self.spine.indexed_on(number) - self.spine.lag(number, 9 * timestamps.SECOND)
+        return self.sequence.indexed_on(number) - self.sequence.lag(number, 9 * timestamps.SECOND)
 
     def _received(self, number: int) -> int:
-        delay = self.spine.lag(number, 30 * timestamps.DAY) if _is_edited(number) else 0
+        delay = self.sequence.lag(number, 30 * timestamps.DAY) if _is_edited(number) else 0
         return self._modified(number) - delay
 
-    def restamp(self, record: Form, moment: int) -> None:
+    def set_indexed_on(self, record: Form, moment: int) -> None:
         """Write a new indexed_on into a form."""
-        record["indexed_on"] = timestamps.spell(moment)
+        record["indexed_on"] = timestamps.render(moment)
 
     def moment(self, record: Form, field: str) -> int:
         """Return a form's moment in microseconds."""
@@ -98,7 +106,7 @@ class Forms:
         identifier: str = record["id"]
         return identifier
 
-    def _answers(self, kind: Kind, bits: bytes, received: int, user: str) -> dict[str, Any]:
+    def _answers(self, kind: FormType, bits: bytes, received: int, user: str) -> dict[str, Any]:
         slot = pick(kind.slots, bits[3])
 
         def made(case_type: str, at: int) -> str:
@@ -134,8 +142,8 @@ class Forms:
             "drift": "0",
             "geo_point": None,
             "instanceID": form["id"],
-            "timeEnd": timestamps.spell(received - timestamps.SECOND),
-            "timeStart": timestamps.spell(received - (60 + bits[12]) * timestamps.SECOND),
+            "timeEnd": timestamps.render(received - timestamps.SECOND),
+            "timeStart": timestamps.render(received - (60 + bits[12]) * timestamps.SECOND),
             "userID": user,
             "username": self._people.username(user),
         }
@@ -157,7 +165,7 @@ def is_archived(number: int) -> bool:
     return number % PERIOD == 23
 
 
-def envelope(domain: str, form_id: str, kind: Kind, answers: dict[str, Any]) -> Form:
+def envelope(domain: str, form_id: str, kind: FormType, answers: dict[str, Any]) -> Form:
     """Return a form with everything but its moments and its signature."""
     system = kind.app_id is None
     root = {"#type": "system" if system else "data"}
@@ -198,6 +206,6 @@ def cleaned(meta: dict[str, Any]) -> dict[str, Any]:
     version = shown.get("appVersion")
     if isinstance(version, dict):
         shown["appVersion"] = version["#text"]
-    place = shown.get("location")
-    shown["location"] = place["#text"] if isinstance(place, dict) else place
+    location = shown.get("location")
+    shown["location"] = location["#text"] if isinstance(location, dict) else location
     return shown | {"deprecatedID": None, "doc_type": "Metadata"}

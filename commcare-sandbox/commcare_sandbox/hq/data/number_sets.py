@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 
-class View(Protocol):
+class NumberSet(Protocol):
     """Some of the numbers, ascending."""
 
     @property
@@ -16,18 +16,18 @@ class View(Protocol):
         """How many there are."""
         ...
 
-    def before(self, number: int) -> int:
+    def count_below(self, number: int) -> int:
         """Return how many are less than ``number``."""
         ...
 
-    def select(self, place: int) -> int:
+    def nth(self, location: int) -> int:
         """Return the one at a place."""
         ...
 
     def __contains__(self, number: int) -> bool: ...
 
 
-class Stride:
+class ResidueSet:
     """The numbers from ``first`` up to ``last`` whose rest by ``period`` is one of some."""
 
     def __init__(self, first: int, last: int, period: int, rests: Iterable[int]) -> None:
@@ -37,24 +37,24 @@ class Stride:
         self._skipped = self._count(first)
         self.size = self._count(self._last) - self._skipped
 
-    def before(self, number: int) -> int:
+    def count_below(self, number: int) -> int:
         """Return how many are less than ``number``."""
         return self._count(min(max(number, self._first), self._last)) - self._skipped
 
-    def select(self, place: int) -> int:
+    def nth(self, location: int) -> int:
         """Return the one at a place."""
-        whole, rest = divmod(self._skipped + place, len(self._rests))
-        return whole * self._period + self._rests[rest]
+        unpaginated, rest = divmod(self._skipped + location, len(self._rests))
+        return unpaginated * self._period + self._rests[rest]
 
     def __contains__(self, number: int) -> bool:
         return self._first <= number < self._last and number % self._period in self._kept
 
     def _count(self, number: int) -> int:
-        whole, rest = divmod(number, self._period)
-        return whole * len(self._rests) + bisect_left(self._rests, rest)
+        unpaginated, rest = divmod(number, self._period)
+        return unpaginated * len(self._rests) + bisect_left(self._rests, rest)
 
 
-class Listed:
+class NumberList:
     """Numbers found by looking at every record, within bounds; four bytes each."""
 
     def __init__(self, numbers: array[int], first: int, last: int) -> None:
@@ -63,49 +63,49 @@ class Listed:
         self._high = max(bisect_left(numbers, last), self._low)
         self.size = self._high - self._low
 
-    def before(self, number: int) -> int:
+    def count_below(self, number: int) -> int:
         """Return how many are less than ``number``."""
         return bisect_left(self._numbers, number, self._low, self._high) - self._low
 
-    def select(self, place: int) -> int:
+    def nth(self, location: int) -> int:
         """Return the one at a place."""
-        return self._numbers[self._low + place]
+        return self._numbers[self._low + location]
 
     def __contains__(self, number: int) -> bool:
         at = bisect_left(self._numbers, number, self._low, self._high)
         return at < self._high and self._numbers[at] == number
 
 
-class Without:
+class Difference:
     """A view less a few of its numbers."""
 
-    def __init__(self, view: View, gone: Iterable[int]) -> None:
-        self._view = view
-        self._gone = sorted(number for number in gone if number in view)
+    def __init__(self, numbers: NumberSet, gone: Iterable[int]) -> None:
+        self._view = numbers
+        self._gone = sorted(number for number in gone if number in numbers)
         self._missing = frozenset(self._gone)
-        self.size = view.size - len(self._gone)
+        self.size = numbers.size - len(self._gone)
 
-    def before(self, number: int) -> int:
+    def count_below(self, number: int) -> int:
         """Return how many are less than ``number``."""
-        return self._view.before(number) - bisect_left(self._gone, number)
+        return self._view.count_below(number) - bisect_left(self._gone, number)
 
-    def select(self, place: int) -> int:
+    def nth(self, location: int) -> int:
         """Return the one at a place."""
         for number in self._gone:
-            if self._view.before(number) > place:
+            if self._view.count_below(number) > location:
                 break
-            place += 1
-        return self._view.select(place)
+            location += 1
+        return self._view.nth(location)
 
     def __contains__(self, number: int) -> bool:
         return number in self._view and number not in self._missing
 
 
-def walk(view: View, first: int) -> Iterator[int]:
+def walk(numbers: NumberSet, first: int) -> Iterator[int]:
     """Return the members from ``first`` on."""
-    return (view.select(place) for place in range(view.before(first), view.size))
+    return (numbers.nth(location) for location in range(numbers.count_below(first), numbers.size))
 
 
-def walk_by_place(view: View, first: int, last: int) -> Iterator[int]:
+def walk_by_place(numbers: NumberSet, first: int, last: int) -> Iterator[int]:
     """Return the members at the places from ``first`` to ``last`` (exclusive)."""
-    return (view.select(place) for place in range(first, min(last, view.size)))
+    return (numbers.nth(location) for location in range(first, min(last, numbers.size)))

@@ -14,14 +14,14 @@ from commcare_sandbox.hq.data.form_types import (
     SURVEY_APP,
     SYSTEM_FORM,
     VISIT_FORM,
-    Kind,
+    FormType,
 )
 from commcare_sandbox.hq.data.forms import META_XMLNS, Form, cleaned, envelope
 from commcare_sandbox.hq.data.odd_cases import LEGACY_ID
 
-LONG = Kind("Long survey", LONG_XMLNS, SURVEY_APP, ())
-SHARED = Kind("Accouchement", DELIVERY_FORM.xmlns, SURVEY_APP, ())
-FOREIGN = Kind("Old form", "http://openrosa.org/formdesigner/REMOVED-FROM-ALL-APPS", None, ())
+LONG = FormType("Long survey", LONG_XMLNS, SURVEY_APP, ())
+SHARED = FormType("Accouchement", DELIVERY_FORM.xmlns, SURVEY_APP, ())
+FOREIGN = FormType("Old form", "http://openrosa.org/formdesigner/REMOVED-FROM-ALL-APPS", None, ())
 
 
 def odd_forms(domain: str, people: People) -> list[Form]:
@@ -32,7 +32,7 @@ def odd_forms(domain: str, people: People) -> list[Form]:
 def _form(
     domain: str,
     form_id: str,
-    kind: Kind,
+    kind: FormType,
     stamp: str,
     answers: dict[str, Any],
     meta: dict[str, Any] | None = None,

@@ -24,7 +24,7 @@ _NO_FRACTION_EVERY, _NO_FRACTION = 41, 7
 _NO_ZONE_EVERY, _NO_ZONE = 43, 9
 
 
-class Spine:
+class RecordSequence:
     """The numbers, ids and stamps of one kind of record."""
 
     def __init__(self, seed: int, kind: str, size: int) -> None:
@@ -37,15 +37,15 @@ class Spine:
 
     def indexed_on(self, number: int) -> int:
         """Return when record ``number`` was indexed: never before record ``number - 1``."""
-        anchor = number - place if (place := number % TIE_EVERY) < TIE_SIZE else number
+        anchor = number - location if (location := number % TIE_EVERY) < TIE_SIZE else number
         stamp = START + anchor * self._step + mix(anchor, self._salt) % (self._step // 2)
-        if anchor != number or place == 0:
+        if anchor != number or location == 0:
             return stamp - stamp % 1000 + mix(number, 5) % 1000
         if number % _NO_FRACTION_EVERY == _NO_FRACTION:
             return stamp - stamp % timestamps.SECOND
         return stamp
 
-    def spelling(self, number: int) -> int:
+    def timestamp_style(self, number: int) -> int:
         """Return how the stamps of a record are spelled."""
         if number % TIE_EVERY < TIE_SIZE:
             return timestamps.NORMAL
@@ -60,7 +60,7 @@ class Spine:
 
         They are whole milliseconds, and the same for ties: so ties remain ties.
         """
-        anchor = number - place if (place := number % TIE_EVERY) < TIE_SIZE else number
+        anchor = number - location if (location := number % TIE_EVERY) < TIE_SIZE else number
         most = min(longest, self._step // 8) // 1000
         return 1000 * (1 + mix(anchor, self._salt + longest) % most)
 

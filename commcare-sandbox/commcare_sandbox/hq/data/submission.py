@@ -30,13 +30,13 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def touch(case: Case, changes: dict[str, Any], now: int) -> Case:
+def apply_changes(case: Case, changes: dict[str, Any], now: int) -> Case:
     """Return a case as it is after a change made now."""
-    stamp = timestamps.spell(now)
+    stamp = timestamps.render(now)
     plain = {name: changes[name] for name in _PLAIN if changes.get(name) is not None}
     edited = msgspec.structs.replace(
         case,
-        last_modified=timestamps.spell(now - 3 * timestamps.SECOND),
+        last_modified=timestamps.render(now - 3 * timestamps.SECOND),
         server_last_modified=stamp,
         indexed_on=stamp,
         properties=case.properties | (changes.get("properties") or {}),

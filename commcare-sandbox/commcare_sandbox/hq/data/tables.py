@@ -167,7 +167,7 @@ class Tables:
             row: dict[str, Any] = {
                 "id": doc_id,
                 "doc_id": doc_id,
-                "inserted_at": timestamps.spell(inserted, timestamps.NO_ZONE),
+                "inserted_at": timestamps.render(inserted, timestamps.NO_ZONE),
                 "name_1a2b": names.person(bits),
                 "closed_9f": str(bool(bits[8] % 2)),
                 "n_77": None if bits[9] % 4 == 0 else bits[9],

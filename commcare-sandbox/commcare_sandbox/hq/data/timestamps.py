@@ -15,7 +15,7 @@ _EPOCH = date(1970, 1, 1)
 NORMAL, NO_FRACTION, NO_ZONE = range(3)
 
 
-def micros(moment: datetime) -> int:
+def to_micros(moment: datetime) -> int:
     """Return the microseconds since 1970 of a moment; without a zone it is UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
@@ -23,18 +23,18 @@ def micros(moment: datetime) -> int:
 
 def read(text: str) -> int:
     """Return the microseconds since 1970 of a moment in any spelling of CommCare."""
-    return micros(datetime.fromisoformat(text))
+    return to_micros(datetime.fromisoformat(text))
 
 
-def spell(moment: int, style: int = NORMAL) -> str:
+def render(moment: int, style: int = NORMAL) -> str:
     """Write a moment: with zone, without a fraction of a second, or without a zone."""
     seconds, fraction = divmod(moment, SECOND)
     number, rest = divmod(seconds, 86_400)
     minute, second = divmod(rest, 60)
-    whole = f"{_date(number)}{_MINUTES[minute]}{second:02d}"
+    unpaginated = f"{_date(number)}{_MINUTES[minute]}{second:02d}"
     if style == NO_FRACTION:
-        return f"{whole}Z"
-    return f"{whole}.{fraction:06d}{'Z' if style == NORMAL else ''}"
+        return f"{unpaginated}Z"
+    return f"{unpaginated}.{fraction:06d}{'Z' if style == NORMAL else ''}"
 
 
 def day(moment: int) -> str:

@@ -44,8 +44,8 @@ class HQ:
             answer.raise_for_status()
             body, params = answer.json(), {}
             yield body[key]
-            following = body.get("next") or body.get("meta", {}).get("next")
-            url = urljoin(answer.url, following) if following else ""
+            page_after = body.get("next") or body.get("meta", {}).get("next")
+            url = urljoin(answer.url, page_after) if page_after else ""
 
     def walk(self, path: str, key: str = "objects", **params: Any) -> list[dict[str, Any]]:
         return [record for page in self.pages(path, key, **params) for record in page]

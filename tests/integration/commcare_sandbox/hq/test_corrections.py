@@ -86,10 +86,10 @@ def test_yes_and_no_are_any_text(hq, name):
 
 
 def test_location_v2_filters_by_date_type_and_parent(hq):
-    places = hq.walk("location/v2/")
-    dates = sorted(place["last_modified"] for place in places)
+    locations = hq.walk("location/v2/")
+    dates = sorted(location["last_modified"] for location in locations)
     middle = dates[len(dates) // 2]
-    child = next(place for place in places if place["parent_location_id"])
+    child = next(location for location in locations if location["parent_location_id"])
     code, parent = child["location_type_code"], child["parent_location_id"]
 
     for name in ("last_modified.gte", "last_modified__gte"):
@@ -101,7 +101,7 @@ def test_location_v2_filters_by_date_type_and_parent(hq):
     children = hq.walk("location/v2/", parent_location_id=parent)
     assert child in children
     assert {p["parent_location_id"] for p in children} == {parent}
-    assert hq.walk("location/v2/", unknown="x") == places
+    assert hq.walk("location/v2/", unknown="x") == locations
 
 
 @pytest.mark.parametrize("path", ["case/v2/", "ucr/v1/", "messaging-event/v1/"])

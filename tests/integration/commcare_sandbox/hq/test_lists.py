@@ -192,11 +192,11 @@ def test_a_full_page_has_a_next_even_when_nothing_follows(hq):
 
 
 def test_the_cursor_holds_every_parameter_and_is_absolute(hq):
-    following = hq.get("case/v2/", limit=5, case_type="visit")["next"]
+    page_after = hq.get("case/v2/", limit=5, case_type="visit")["next"]
 
-    query = parse_qs(urlsplit(following).query)
+    query = parse_qs(urlsplit(page_after).query)
     inside = parse_qs(base64.b64decode(query["cursor"][0]).decode())
-    assert following.startswith(f"{hq.sandbox.url}/a/river-health/api/case/v2/?cursor=")
+    assert page_after.startswith(f"{hq.sandbox.url}/a/river-health/api/case/v2/?cursor=")
     assert set(query) == {"cursor"}
     assert inside["case_type"] == ["visit"]
     assert inside["indexed_on.gte"][0].isdecimal()
@@ -286,24 +286,26 @@ def test_workers_are_listed_active_or_else_deactivated(own):
 
 
 def test_archived_locations_vanish_and_roots_have_an_empty_parent(own):
-    places = own.walk("location/v1/")
+    locations = own.walk("location/v1/")
     second = {p["location_id"]: p for p in own.walk("location/v2/")}
 
-    own.sandbox.archive_location(places[-1]["location_id"])
+    own.sandbox.archive_location(locations[-1]["location_id"])
 
-    assert len(own.walk("location/v1/")) == len(own.walk("location/v2/")) == len(places) - 1
-    assert second[places[0]["location_id"]]["parent_location_id"] == ""
-    assert places[0]["parent"] is None
-    assert places[1]["parent"] == places[0]["resource_uri"]
-    assert second[places[1]["location_id"]]["parent_location_id"] == places[0]["location_id"]
+    assert len(own.walk("location/v1/")) == len(own.walk("location/v2/")) == len(locations) - 1
+    assert second[locations[0]["location_id"]]["parent_location_id"] == ""
+    assert locations[0]["parent"] is None
+    assert locations[1]["parent"] == locations[0]["resource_uri"]
+    assert second[locations[1]["location_id"]]["parent_location_id"] == locations[0]["location_id"]
 
 
 def test_locations_are_filtered_by_when_they_changed(hq):
-    places = sorted(hq.walk("location/v1/"), key=lambda place: place["last_modified"])
+    locations = sorted(hq.walk("location/v1/"), key=lambda location: location["last_modified"])
 
-    late = hq.walk("location/v1/", last_modified__gte=places[10]["last_modified"])
+    late = hq.walk("location/v1/", last_modified__gte=locations[10]["last_modified"])
 
-    assert sorted(p["location_id"] for p in late) == sorted(p["location_id"] for p in places[10:])
+    assert sorted(p["location_id"] for p in late) == sorted(
+        p["location_id"] for p in locations[10:]
+    )
 
 
 def test_a_report_ends_with_an_empty_next_and_changes_its_columns(hq):
@@ -343,10 +345,10 @@ def test_a_page_of_a_data_source_ends_inside_a_document(hq):
     cut = next(at for at in range(1, 50) if whole[at]["doc_id"] == whole[at - 1]["doc_id"])
     page = hq.get("ucr/v1/", **params, limit=cut)
     cursor = parse_qs(page["meta"]["next"].partition("?")[2])["cursor"][0]
-    following = hq.get("ucr/v1/", **params, limit=5, cursor=cursor)["objects"]
+    page_after = hq.get("ucr/v1/", **params, limit=5, cursor=cursor)["objects"]
 
     assert page["objects"] == whole[:cut]
-    assert following[0]["doc_id"] != whole[cut]["doc_id"]
+    assert page_after[0]["doc_id"] != whole[cut]["doc_id"]
 
 
 def test_a_lookup_row_is_flat_only_if_all_its_fields_have_one_value(hq):

@@ -147,15 +147,15 @@ def test_a_refresh_token_works_once_and_is_replaced(hq):
 
     first = token_answer(hq.sandbox, refresh_token=used)
     again = token_answer(hq.sandbox, refresh_token=used)
-    following = token_answer(hq.sandbox, refresh_token=first.json()["refresh_token"])
+    page_after = token_answer(hq.sandbox, refresh_token=first.json()["refresh_token"])
 
     assert first.json().keys() == {
         *("access_token", "expires_in", "token_type", "scope", "refresh_token")
     }
     assert first.json()["expires_in"] == 900
     assert (again.status_code, again.json()) == (400, {"error": "invalid_grant"})
-    assert following.status_code == 200
-    login = {"Authorization": f"Bearer {following.json()['access_token']}"}
+    assert page_after.status_code == 200
+    login = {"Authorization": f"Bearer {page_after.json()['access_token']}"}
     assert hq.ask("case/v2/", headers=login).status_code == 200
 
 
@@ -174,11 +174,11 @@ def test_access_tokens_expire_by_time_and_on_command(hq):
     hq.sandbox.set(access_token_seconds=900)
     long = {"Authorization": f"Bearer {token_answer(hq.sandbox).json()['access_token']}"}
 
-    before = [hq.ask("form/v1/", headers=login) for login in (short, long)]
+    count_below = [hq.ask("form/v1/", headers=login) for login in (short, long)]
     hq.sandbox.expire_access_tokens()
     after = hq.ask("form/v1/", headers=long)
 
-    assert [answer.status_code for answer in before] == [401, 200]
+    assert [answer.status_code for answer in count_below] == [401, 200]
     assert (after.status_code, after.content) == (401, b"")
 
 

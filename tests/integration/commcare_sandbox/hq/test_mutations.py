@@ -52,13 +52,13 @@ def test_churn_moves_cases_while_they_are_read_and_none_is_lost(own):
 
 
 def test_an_edited_form_keeps_id_and_received_on_and_says_who_edited(own):
-    before = own.get("form/v1/", limit=30)["objects"][29]
+    count_below = own.get("form/v1/", limit=30)["objects"][29]
 
-    own.sandbox.edit_form(before["id"], form={"note": "corrected"})
+    own.sandbox.edit_form(count_below["id"], form={"note": "corrected"})
 
-    after = own.get(f"form/v1/{before['id']}/")
-    assert after["received_on"] == before["received_on"]
-    assert after["form"] == before["form"] | {"note": "corrected"}
+    after = own.get(f"form/v1/{count_below['id']}/")
+    assert after["received_on"] == count_below["received_on"]
+    assert after["form"] == count_below["form"] | {"note": "corrected"}
     assert after["edited_on"] == after["server_modified_on"] == after["indexed_on"]
     assert after["edited_by_user_id"]
 
@@ -116,12 +116,12 @@ def test_a_record_can_appear_after_others_that_are_stamped_later(own):
     )
     soon = own.sandbox.submit_form(form={"a": "2"})
 
-    before = own.get("form/v1/", order_by="-indexed_on", limit=2)["objects"]
+    count_below = own.get("form/v1/", order_by="-indexed_on", limit=2)["objects"]
     own.get("form/v1/")
     after = own.get("form/v1/", order_by="-indexed_on", limit=2)["objects"]
 
-    assert before[0]["id"] == soon
-    assert late not in {form["id"] for form in before}
+    assert count_below[0]["id"] == soon
+    assert late not in {form["id"] for form in count_below}
     stamps = {form["id"]: form["indexed_on"] for form in after}
     assert stamps.keys() == {soon, late}
     assert stamps[late] <= stamps[soon]
@@ -171,13 +171,13 @@ def test_ties_of_v1_can_be_ordered_anew_on_every_request(own):
 
 
 def test_any_number_of_records_can_be_changed_at_once_in_any_domain(hq):
-    before = hq.sandbox.status()["domains"]
+    count_below = hq.sandbox.status()["domains"]
 
     hq.sandbox.submit_form(count=4, domain="hill-clinic")
 
     after = hq.sandbox.status()["domains"]
-    assert after["hill-clinic"]["forms"] == before["hill-clinic"]["forms"] + 4
-    assert after["river-health"] == before["river-health"]
+    assert after["hill-clinic"]["forms"] == count_below["hill-clinic"]["forms"] + 4
+    assert after["river-health"] == count_below["river-health"]
 
 
 @pytest.mark.parametrize(

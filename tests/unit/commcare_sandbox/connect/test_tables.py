@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from commcare_sandbox.connect.data.store import Estate, Sizes
+from commcare_sandbox.connect.data.store import ConnectStore, Sizes
 from commcare_sandbox.connect.data.tables import Ids, Table, UnknownRowError
 
 
 @pytest.fixture
 def table() -> Table:
-    return Table(Ids(place=1, of=3, size=5), lambda number: {"number": number})
+    return Table(Ids(location=1, of=3, size=5), lambda number: {"number": number})
 
 
 def ids(page):
@@ -52,15 +52,17 @@ def test_a_removed_row_cannot_be_had(table):
 def test_the_same_seed_makes_the_same_estate():
     sizes = Sizes(opportunities=4, visits=60)
 
-    assert list(Estate(7, sizes).content("user_visits")) == list(
-        Estate(7, sizes).content("user_visits")
+    assert list(ConnectStore(7, sizes).content("user_visits")) == list(
+        ConnectStore(7, sizes).content("user_visits")
     )
-    assert list(Estate(7, sizes).content("payment")) != list(Estate(8, sizes).content("payment"))
+    assert list(ConnectStore(7, sizes).content("payment")) != list(
+        ConnectStore(8, sizes).content("payment")
+    )
 
 
 def test_visits_are_shared_out_completely_and_unevenly():
-    estate = Estate(1, Sizes(opportunities=9, visits=1001))
-    counts = [item["visit_count"] for item in estate.opportunities()]
+    store = ConnectStore(1, Sizes(opportunities=9, visits=1001))
+    counts = [item["visit_count"] for item in store.opportunities()]
 
     assert sum(counts) == 1001
     assert min(counts) == 0
@@ -68,24 +70,24 @@ def test_visits_are_shared_out_completely_and_unevenly():
 
 
 def test_a_late_row_gets_an_id_below_one_that_exists():
-    estate = Estate(1, Sizes(opportunities=2, visits=20))
+    store = ConnectStore(1, Sizes(opportunities=2, visits=20))
 
-    first = estate.insert("user_visits", 1, before=30)
-    second = estate.insert("user_visits", 1, before=30)
+    first = store.insert("user_visits", 1, count_below=30)
+    second = store.insert("user_visits", 1, count_below=30)
 
     assert second < first < 30
-    assert estate.table("user_visits", 1).get(first)["id"] == first
+    assert store.table("user_visits", 1).get(first)["id"] == first
 
 
 def test_a_late_row_may_come_before_all_others():
-    estate = Estate(1, Sizes(opportunities=3, visits=20))
+    store = ConnectStore(1, Sizes(opportunities=3, visits=20))
 
-    assert estate.insert("payment", 3, before=2) == 1
-    assert [row_id for row_id, _ in estate.table("payment", 3).page(None, 2)] == [1, 6]
+    assert store.insert("payment", 3, count_below=2) == 1
+    assert [row_id for row_id, _ in store.table("payment", 3).page(None, 2)] == [1, 6]
 
 
 def test_a_visit_is_as_large_as_asked():
-    estate = Estate(1, Sizes(opportunities=1, visits=5, visit_bytes=20_000))
-    sizes = [len(row["row"]["form_json"]) for row in estate.content("user_visits")]
+    store = ConnectStore(1, Sizes(opportunities=1, visits=5, visit_bytes=20_000))
+    sizes = [len(row["row"]["form_json"]) for row in store.content("user_visits")]
 
     assert all(18_000 < size < 23_000 for size in sizes)

@@ -2,7 +2,7 @@
 
 import pytest
 from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, PERIOD
-from commcare_sandbox.hq.data.collection import FOREVER, Query, Window
+from commcare_sandbox.hq.data.collection import FOREVER, DateRange, Query
 from commcare_sandbox.hq.data.domain import Domain
 from commcare_sandbox.hq.data.timestamps import read
 from hypothesis import given, settings
@@ -45,7 +45,7 @@ def stamp(case):
 
 def walked(domain, query, limit):
     key, found = (-FOREVER, ""), []
-    while page := domain.cases.following(query, key, limit):
+    while page := domain.cases.page_after(query, key, limit):
         found += page
         key = stamp(page[-1]), page[-1].case_id
     return found
@@ -85,7 +85,7 @@ def test_a_window_of_time_holds_what_lies_in_it(plan, field, ends):
     everything = walked(domain, EVERYTHING, 50)
     moments = sorted(read(getattr(case, field)) // 1000 for case in everything)
     low, high = sorted(moments[min(end, len(moments) - 1)] for end in ends)
-    query = Query((Window(field, low, high),))
+    query = Query((DateRange(field, low, high),))
 
     found = walked(domain, query, 50)
 
@@ -119,7 +119,7 @@ def test_an_empty_domain_answers_nothing(kind):
     collection = getattr(Domain("d", 1, 0, 0), kind)
 
     assert collection.count(EVERYTHING) == 0
-    assert collection.following(EVERYTHING, (-FOREVER, ""), 10) == []
+    assert collection.page_after(EVERYTHING, (-FOREVER, ""), 10) == []
     assert collection.slice(EVERYTHING, "indexed_on", 0, 10) == []
     assert collection.get("nothing") is None
 

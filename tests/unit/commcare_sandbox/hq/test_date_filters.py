@@ -1,7 +1,7 @@
 """How both generations of lists read dates."""
 
 import pytest
-from commcare_sandbox.hq.date_filters import v1_millisecond, v2_window
+from commcare_sandbox.hq.date_filters import v1_millisecond, v2_date_range
 from commcare_sandbox.http_types import HTTPError
 
 NOON = 1_708_344_000_000  # 2024-02-19T12:00:00Z
@@ -31,14 +31,14 @@ def test_v1_refuses_a_moment_with_seconds_and_a_zone(text):
 def test_v2_takes_a_date_as_a_whole_day():
     day = 86_400_000
 
-    assert v2_window("f", "lte", "2024-02-19").high == MIDNIGHT + day - 1
-    assert v2_window("f", "gt", "2024-02-18").low == MIDNIGHT
-    assert v2_window("f", "lte", "2024-02-19T00:00:00").high == MIDNIGHT
+    assert v2_date_range("f", "lte", "2024-02-19").high == MIDNIGHT + day - 1
+    assert v2_date_range("f", "gt", "2024-02-18").low == MIDNIGHT
+    assert v2_date_range("f", "lte", "2024-02-19T00:00:00").high == MIDNIGHT
 
 
 def test_v2_honours_an_offset():
-    assert v2_window("f", "gte", "2024-02-19T13:00:00+01:00").low == NOON
-    assert v2_window("f", "gte", "2024-02-19T12:00:00Z").low == NOON
+    assert v2_date_range("f", "gte", "2024-02-19T13:00:00+01:00").low == NOON
+    assert v2_date_range("f", "gte", "2024-02-19T12:00:00Z").low == NOON
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_v2_honours_an_offset():
 )
 def test_v2_refuses_what_it_cannot_read(comparison, text, words):
     with pytest.raises(HTTPError) as refused:
-        v2_window("f", comparison, text)
+        v2_date_range("f", comparison, text)
 
     assert refused.value.response.body == {"error": words}
