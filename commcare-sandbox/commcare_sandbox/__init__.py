@@ -1,4 +1,4 @@
-"""CommCare HQ look-alike server on loopback, for demonstrations, tests and client authors."""
+"""CommCare HQ look-alike server on loopback, for demos, tests and client development."""
 
 from commcare_sandbox.sandbox import Control, Sandbox, SandboxError
 

@@ -1,4 +1,4 @@
-"""The command line: serve, and tell a sandbox that is serving what to do."""
+"""Command line: start the server, and control a running one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from commcare_sandbox.switches import SwitchError, Switches
 
 
 class Commands(click.Group):
-    """Shows what went wrong as one line."""
+    """Command group that prints a SandboxError as one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
+        """Run a command; exit with 1 on a SandboxError."""
         try:
             return super().invoke(ctx)
         except SandboxError as error:
@@ -34,7 +34,7 @@ class Commands(click.Group):
 @click.group(cls=Commands)
 @click.version_option(package_name="commcare-sandbox")
 def main() -> None:
-    """Serve a CommCare HQ look-alike on loopback, and steer it while it runs."""
+    """Run a CommCare HQ look-alike on loopback, and control it."""
 
 
 def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,34 +52,34 @@ def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _CONNECT_SIZES = {
-    "opportunities": "How many opportunities Connect has.",
-    "visits": "How many visits all opportunities have together.",
-    "visit_bytes": "Size of a visit's form; 0 for small ones.",
-    "workers": "How many workers an opportunity has.",
-    "areas": "How many work areas an opportunity has.",
+    "opportunities": "Number of opportunities.",
+    "visits": "Number of visits across all opportunities.",
+    "visit_bytes": "Bytes of a visit's form; 0 for a small one.",
+    "workers": "Workers per opportunity.",
+    "areas": "Work areas per opportunity.",
 }
 
 
 def _connect_options(command: Callable[..., None]) -> Callable[..., None]:
-    for name, text in reversed(_CONNECT_SIZES.items()):
+    for name, help_text in reversed(_CONNECT_SIZES.items()):
         command = click.option(
             f"--connect-{name.replace('_', '-')}",
             type=click.IntRange(0),
             default=getattr(Sizes, name),
             show_default=True,
-            help=text,
+            help=help_text,
         )(command)
     return command
 
 
 @main.command(name="serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--port", default=8642, show_default=True, help="0 chooses a free one.")
+@click.option("--port", default=8642, show_default=True, help="0 picks a free port.")
 @click.option("--cases", type=click.IntRange(0), default=1000, show_default=True)
 @click.option("--forms", type=click.IntRange(0), default=400, show_default=True)
 @click.option("--domains", type=click.IntRange(1, 100), default=1, help="How many domains.")
-@click.option("--seed", default=1, show_default=True, help="Another seed, other data.")
-@click.option("--until-eof", is_flag=True, help="End also when standard input is closed.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
+@click.option("--until-eof", is_flag=True, help="Also stop when standard input is closed.")
 @_connect_options
 @_switch_options
 def serve_command(
@@ -93,7 +93,7 @@ def serve_command(
     until_eof: bool,
     **switches: Any,
 ) -> None:
-    """Serve until interrupted; the first line of output is JSON with the address and logins."""
+    """Serve until interrupted. Prints one line of JSON with the URL and credentials when ready."""
     sizes = Sizes(**{name: switches.pop(f"connect_{name}") for name in _CONNECT_SIZES})
     chosen = Switches()
     try:
@@ -105,12 +105,12 @@ def serve_command(
     state = create_state(seed, cases, forms, domains, chosen, sizes)
     state.set_base_url(f"http://{host}:{listening.getsockname()[1]}")
     apply_late(state.hq)
-    facts = _facts(state)
-    serve(state, listening, lambda: click.echo(json.dumps(facts)), until_eof=until_eof)
+    info = _startup_info(state)
+    serve(state, listening, lambda: click.echo(json.dumps(info)), until_eof=until_eof)
 
 
-def _facts(state: SandboxState) -> dict[str, Any]:
-    hq, account = state.hq, state.hq.logins.account
+def _startup_info(state: SandboxState) -> dict[str, Any]:
+    hq, account = state.hq, state.hq.credentials.account
     return {
         "url": state.base_url,
         "domain": hq.first_domain.name,
@@ -120,33 +120,33 @@ def _facts(state: SandboxState) -> dict[str, Any]:
         "api_key": account.api_key,
         "client_id": account.client_id,
         "client_secret": account.client_secret,
-        "access_token": hq.logins.first_access_token(state.switches.access_token_seconds),
-        "refresh_token": hq.logins.refresh_token,
+        "access_token": hq.credentials.first_access_token(state.switches.access_token_seconds),
+        "refresh_token": hq.credentials.refresh_token,
         "reports": hq.first_domain.tables.report_ids,
         "data_sources": hq.first_domain.tables.source_ids,
-        "connect": _connect_facts(state),
+        "connect": _connect_info(state),
     }
 
 
-def _connect_facts(state: SandboxState) -> dict[str, Any]:
-    logins = state.connect.logins
+def _connect_info(state: SandboxState) -> dict[str, Any]:
+    credentials = state.connect.credentials
     return {
         "url": state.base_url + PREFIX,
-        "client_id": logins.client_id,
-        "client_secret": logins.client_secret,
-        "access_token": logins.access_token,
-        "refresh_token": logins.refresh_token,
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "access_token": credentials.access_token,
+        "refresh_token": credentials.refresh_token,
     }
 
 
-def _object(name: str, text: str) -> Any:
+def _object(name: str, help_text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(help_text)
     except json.JSONDecodeError as error:
         raise click.UsageError(f"--{name} is not JSON: {error}.") from None
 
 
-def _tell(action: str, text: str, *options: Any) -> None:
+def _add_action(action: str, help_text: str, *options: Any) -> None:
     def command(url: str, **body: Any) -> None:
         given = {name: value for name, value in body.items() if value is not None}
         for name in ("form", "properties"):
@@ -156,43 +156,45 @@ def _tell(action: str, text: str, *options: Any) -> None:
 
     for option in (*options, _DOMAIN, _URL):
         command = option(command)
-    main.command(name=action, help=text)(command)
+    main.command(name=action, help=help_text)(command)
 
 
-_URL = click.option("--url", required=True, help="Where the sandbox serves.")
-_DOMAIN = click.option("--domain", help="Which domain; the first if not said.")
-_COUNT = click.option("--count", type=int, help="How many, when none is named.")
-_FORM = click.option("--form-id", help="Which form; any if not said.")
-_CASE = click.option("--case-id", help="Which case; any if not said.")
+_URL = click.option("--url", required=True, help="URL of the sandbox.")
+_DOMAIN = click.option("--domain", help="Domain; default: the first one.")
+_COUNT = click.option("--count", type=int, help="How many, if no id is given.")
+_FORM = click.option("--form-id", help="Form id; default: any.")
+_CASE = click.option("--case-id", help="Case id; default: any.")
 
-_tell(
+_add_action(
     "submit-form",
-    "Submit forms; their case blocks are applied.",
-    click.option("--form", help="The form as JSON; a visit if not said."),
+    "Submit forms and apply their case blocks.",
+    click.option("--form", help="The form as JSON; default: a visit."),
     click.option("--xmlns", help="The form type."),
     _COUNT,
 )
-_tell("edit-form", "Edit forms.", click.option("--form", help="Answers as JSON."), _FORM, _COUNT)
-_tell("archive-form", "Archive forms.", _FORM, _COUNT)
-_tell("delete-form", "Delete forms for good.", _FORM, _COUNT)
-_tell(
+_add_action(
+    "edit-form", "Edit forms.", click.option("--form", help="Answers as JSON."), _FORM, _COUNT
+)
+_add_action("archive-form", "Archive forms.", _FORM, _COUNT)
+_add_action("delete-form", "Delete forms permanently.", _FORM, _COUNT)
+_add_action(
     "edit-case",
     "Edit cases.",
     click.option("--properties", help="Properties as JSON."),
-    click.option("--closed", type=bool, help="Close or open it."),
+    click.option("--closed", type=bool, help="Close or reopen the case."),
     _CASE,
     _COUNT,
 )
-_tell("delete-case", "Delete cases for good.", _CASE, _COUNT)
-_tell("reindex", "Give every record a new indexed_on, all in the same millisecond.")
-_tell("expire-access-tokens", "Let every access token expire now.")
+_add_action("delete-case", "Delete cases permanently.", _CASE, _COUNT)
+_add_action("reindex", "Give every record a new indexed_on, all within one millisecond.")
+_add_action("expire-access-tokens", "Expire every access token.")
 
 
 @main.command(name="set")
 @click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE...")
 @_URL
 def set_command(changes: tuple[str, ...], url: str) -> None:
-    """Change switches of a sandbox that is serving."""
+    """Change switches of a running sandbox."""
     pairs = (change.partition("=") for change in changes)
     body = {name.replace("-", "_"): value for name, _, value in pairs}
     click.echo(json.dumps(Control(url).post("set", body)["switches"]))
@@ -201,5 +203,5 @@ def set_command(changes: tuple[str, ...], url: str) -> None:
 @main.command(name="requests")
 @_URL
 def requests_command(url: str) -> None:
-    """Show what was asked of a sandbox."""
+    """Show the requests that a sandbox received."""
     click.echo(json.dumps(Control(url).get("requests")))

@@ -1,7 +1,7 @@
-"""The control endpoint under /_sandbox/: switches, mutations, content, what was asked.
+"""The control endpoint /_sandbox/: switches, changes to the data, content, request log.
 
-Only loopback reaches it, because the server listens on nothing else, and it refuses requests
-that name another host, as a web page could send.
+It is reachable from loopback only, where the server listens, and it rejects requests that name
+another host, as a web page could send.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from commcare_sandbox.switches import SwitchError
 Body = dict[str, Any]
 _CONNECT = "connect/"
 _LINES_AT_ONCE = 500
-# What forms of pages are sent as without asking, and JSON can be put into. That of `curl -d` is not
-# here: in it, a form's JSON would be escaped, and a script's request says where it is from.
-_OF_FORMS = {"text/plain", "multipart/form-data"}
+# Content types that an HTML form can send across origins without preflight, with JSON inside.
+# That of `curl -d` is allowed: it would escape the JSON, and a script's request has an Origin.
+_HTML_FORM_TYPES = {"text/plain", "multipart/form-data"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class ControlError(Exception):
-    """A control request that cannot be done; the message says why."""
+    """An invalid control request."""
 
 
-_REFUSED = (
+_CLIENT_ERRORS = (
     *(ControlError, SwitchError, UnknownDomainError, UnknownRecordError, UnknownRowError),
     *(KeyError, ValueError, TypeError),
 )
 
 
 def handle(request: Request, state: SandboxState) -> ASGIResponse:
-    """Answer a control request."""
-    if reason := _foreign(request):
+    """Handle a control request."""
+    if reason := _rejection(request):
         return _json({"error": reason}, 403)
     action = request.path.removeprefix("/_sandbox/").strip("/")
     try:
@@ -59,28 +59,28 @@ def handle(request: Request, state: SandboxState) -> ASGIResponse:
         handler = _ACTIONS.get((request.method, action))
         if handler is None:
             known = ", ".join(f"{method} /_sandbox/{name}" for method, name in _ACTIONS)
-            return _json({"error": f"Known are {known}."}, 404)
+            return _json({"error": f"Unknown action. Known: {known}."}, 404)
         return _json(handler(_body(request), state))
-    except _REFUSED as error:
+    except _CLIENT_ERRORS as error:
         return _json({"error": str(error)}, 400)
 
 
-def _foreign(request: Request) -> str:
-    """Return why a request may come from a web page; empty if it does not.
+def _rejection(request: Request) -> str:
+    """Return why a request is rejected: it may come from a web page. Empty if accepted.
 
-    A name of another host may have been made to lead here (DNS rebinding), and a page may send
-    forms to any address; browsers then say where it is from.
+    Another host's name may resolve to this address (DNS rebinding), and a page can submit forms to
+    any address; browsers then send its origin.
     """
     origins = [request.headers[name] for name in ("origin", "referer") if name in request.headers]
     hosts = [f"//{request.headers.get('host', '')}", *origins]
     if any(_host_of(address) not in _LOOPBACK for address in hosts):
-        return "The control endpoint answers on loopback only, and no web page of another host."
+        return "The control endpoint rejects other hosts' names and web pages: use loopback."
     if origins and urlsplit(origins[0]).netloc != request.headers.get("host"):
-        return "The control endpoint answers no page of another server."
+        return "The control endpoint accepts no request from another server's web page."
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return "The control endpoint answers no page of another site."
+        return "The control endpoint accepts no cross-site request."
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return "The control endpoint takes no forms." if kind in _OF_FORMS else ""
+    return "The control endpoint accepts no HTML forms." if kind in _HTML_FORM_TYPES else ""
 
 
 def _host_of(address: str) -> str | None:
@@ -98,13 +98,10 @@ def _body(request: Request) -> Body:
     try:
         body = msgspec.json.decode(request.body or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ControlError(f"The body is not JSON: {error}.") from None
+        raise ControlError(f"The body is not valid JSON: {error}.") from None
     if not isinstance(body, dict):
-        raise ControlError("The body is a JSON object.")
+        raise ControlError("The body must be a JSON object.")
     return body
-
-
-# ---------------------------------------------------------------------- both halves
 
 
 def _status(_body: Body, state: SandboxState) -> Body:
@@ -117,7 +114,7 @@ def _status(_body: Body, state: SandboxState) -> Body:
 
 
 def _requests(_body: Body, state: SandboxState) -> Body:
-    return state.request_log.shown()
+    return state.request_log.to_json()
 
 
 def _forget(_body: Body, state: SandboxState) -> Body:
@@ -142,15 +139,17 @@ def _content(kind: str, request: Request, state: SandboxState) -> Iterator[bytes
     if kind.startswith(_CONNECT):
         return connect_control.content(kind.removeprefix(_CONNECT), state.connect)
     if kind not in ("cases", "forms"):
-        raise ControlError("There is content/cases, content/forms and content/connect/...")
+        raise ControlError(
+            "Content is available at content/cases, content/forms and content/connect/..."
+        )
     return hq_control.content(kind, request, state.hq)
 
 
-def _of_hq(act: Callable[[Body, HQ], Body]) -> Callable[[Body, SandboxState], Body]:
+def _hq_action(act: Callable[[Body, HQ], Body]) -> Callable[[Body, SandboxState], Body]:
     return lambda body, state: act(body, state.hq)
 
 
-def _of_connect(act: Callable[[Body, Connect], Body]) -> Callable[[Body, SandboxState], Body]:
+def _connect_action(act: Callable[[Body, Connect], Body]) -> Callable[[Body, SandboxState], Body]:
     return lambda body, state: act(body, state.connect)
 
 
@@ -159,9 +158,9 @@ _ACTIONS: dict[tuple[str, str], Callable[[Body, SandboxState], Body]] = {
     ("GET", "requests"): _requests,
     ("POST", "forget-requests"): _forget,
     ("POST", "set"): _set,
-    **{address: _of_hq(act) for address, act in hq_control.ACTIONS.items()},
+    **{address: _hq_action(act) for address, act in hq_control.ACTIONS.items()},
     **{
-        (method, f"{_CONNECT}{name}"): _of_connect(act)
+        (method, f"{_CONNECT}{name}"): _connect_action(act)
         for (method, name), act in connect_control.ACTIONS.items()
     },
 }

@@ -1,4 +1,4 @@
-"""Faults: answers that a healthy server would not give, planted as the switches say."""
+"""Fault injection: the switches decide which requests get which faulty response."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _unavailable(_call: Request, switches: Switches) -> Response:
     return response
 
 
-INSTEAD: dict[str, Callable[[Request, Switches], Response]] = {
+REPLACING: dict[str, Callable[[Request, Switches], Response]] = {
     "429": _too_many,
     "500": _server_error,
     "502": lambda _call, _switches: _gateway(502),
@@ -51,66 +51,66 @@ INSTEAD: dict[str, Callable[[Request, Switches], Response]] = {
     "401": lambda _call, _switches: Response(b"", 401, content_type=HTML_TYPE),
     "403": lambda _call, _switches: Response(b"", 403, content_type=HTML_TYPE),
 }
-"""Faults that replace the answer; the request is not handled."""
+"""Faults that replace the response; the request is not handled."""
 
-SPOILED = ("missing-key", "truncate", "reset", "stall")
-"""Faults that spoil the right answer."""
+DAMAGING = ("missing-key", "truncate", "reset", "stall")
+"""Faults that damage or delay the correct response."""
 
-FAULTS = (*INSTEAD, *SPOILED)
+FAULTS = (*REPLACING, *DAMAGING)
 
 
 @dataclass
 class Faults:
-    """Decides which requests meet a fault."""
+    """Decides which requests get a fault."""
 
-    seen: int = 0
-    met: int = 0
-    plan: tuple[str, int, str] = ("", 0, "")
+    matched: int = 0
+    injected: int = 0
+    configuration: tuple[str, int, str] = ("", 0, "")
 
     def choose(self, path: str, switches: Switches) -> str | None:
-        """Return the fault that this request meets, if any."""
-        plan = switches.fault, switches.fault_every, switches.fault_path
-        if plan != self.plan:
-            self.plan, self.seen, self.met = plan, 0, 0
+        """Return the fault for this request, if any."""
+        configuration = switches.fault, switches.fault_every, switches.fault_path
+        if configuration != self.configuration:
+            self.configuration, self.matched, self.injected = configuration, 0, 0
         wanted = [name.strip() for name in switches.fault.split(",") if name.strip()]
         if not wanted or switches.fault_path not in path:
             return None
         if not switches.fault_path and path.startswith(("/oauth/", "/connect/o/")):
             return None
-        self.seen += 1
-        if switches.fault_every and self.seen % switches.fault_every:
+        self.matched += 1
+        if switches.fault_every and self.matched % switches.fault_every:
             return None
         if switches.fault_next:
             switches.fault_next -= 1
             if not switches.fault_next:
                 switches.fault = ""
-        self.met += 1
-        return wanted[(self.met - 1) % len(wanted)]
+        self.injected += 1
+        return wanted[(self.injected - 1) % len(wanted)]
 
 
 def without_collection(response: Response) -> Response:
-    """Return a list's answer without its list."""
+    """Remove the list of records from a response."""
     if isinstance(response.body, dict):
         response.body = {k: v for k, v in response.body.items() if k not in COLLECTION_KEYS}
     return response
 
 
 def first_half(body: bytes) -> bytes:
-    """Return the first half of a body: JSON that ends too early."""
+    """Return the first half of a body, so that its JSON is truncated."""
     return body[: max(len(body) // 2, 1)]
 
 
 async def stall(switches: Switches) -> None:
-    """Say nothing for a while."""
+    """Wait for ``stall_seconds``."""
     await asyncio.sleep(switches.stall_seconds)
 
 
 def check(changes: dict[str, Any]) -> None:
-    """Refuse a change of switches that names a fault which does not exist.
+    """Validate the fault names in a change of switches.
 
     Raises:
-        SwitchError: It does.
+        SwitchError: A fault name is unknown.
     """
     for name in str(changes.get("fault") or "").split(","):
         if name.strip() and name.strip() not in FAULTS:
-            raise SwitchError(f"There is no fault {name.strip()!r}. Known: {', '.join(FAULTS)}.")
+            raise SwitchError(f"Unknown fault {name.strip()!r}. Known: {', '.join(FAULTS)}.")

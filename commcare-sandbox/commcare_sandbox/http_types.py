@@ -1,4 +1,4 @@
-"""What a handler is given and gives back, without any web framework."""
+"""Request and Response of the handlers, independent of the web framework."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HTML_TYPE = "text/html; charset=utf-8"
 
 @dataclass
 class Request:
-    """One request, read completely."""
+    """An HTTP request with its complete body."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     path_params: dict[str, str] = field(default_factory=dict)
-    """Parts of the path: domain, id ..."""
+    """Path parameters by name, such as domain and id."""
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the last value of a query parameter, as Django does."""
@@ -37,17 +37,17 @@ class Request:
 
 @dataclass
 class Response:
-    """What is sent back; ``body`` is JSON unless it is bytes."""
+    """An HTTP response; ``body`` is encoded as JSON unless it is bytes."""
 
     body: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = JSON_TYPE
     chunks: Iterator[bytes] | None = None
-    """A body that is sent piece by piece, in place of ``body``."""
+    """Streamed instead of ``body``."""
     may_compress: bool = False
     seconds: float = 0.0
-    """How long the answer takes."""
+    """Delay before the response is sent."""
 
     def encoded(self) -> bytes:
         """Return the body as bytes."""
@@ -55,7 +55,7 @@ class Response:
 
 
 class HTTPError(Exception):
-    """An answer that ends the handling of a request."""
+    """Ends the handling of a request with an error response."""
 
     def __init__(self, status: int, body: Any = b"", **headers: str) -> None:
         super().__init__(status)
@@ -65,5 +65,5 @@ class HTTPError(Exception):
 
 
 def bad_request(message: str) -> HTTPError:
-    """Refuse with 400 and HQ's usual body."""
+    """Return HQ's usual 400 error."""
     return HTTPError(400, {"error": message})

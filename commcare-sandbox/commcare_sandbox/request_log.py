@@ -1,6 +1,6 @@
-"""What was asked of the sandbox: counts since the start, and the latest requests.
+"""Log of the API requests: counts since the start, and the latest requests.
 
-Secrets in a query are not kept.
+Secrets in query strings are masked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECRET = {"api_key", "username", "access_token"}
 
 
 class RequestLog:
-    """The API requests that were answered."""
+    """Counts and latest entries of the handled API requests."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -26,8 +26,8 @@ class RequestLog:
         self._by_status: Counter[int] = Counter()
         self._latest: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
-    def note(self, method: str, path: str, params: Pairs, status: int, seconds: float) -> None:
-        """Remember one request."""
+    def add(self, method: str, path: str, params: Pairs, status: int, seconds: float) -> None:
+        """Log one request."""
         self.total += 1
         self._by_path[path if len(self._by_path) < _PATHS_KEPT else "(others)"] += 1
         self._by_status[status] += 1
@@ -43,7 +43,7 @@ class RequestLog:
             }
         )
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return counts and the latest requests, oldest first."""
         return {
             "total": self.total,

@@ -1,6 +1,6 @@
-"""A running sandbox as a Python object, for tests and demonstrations.
+"""Starts a sandbox and controls it from Python.
 
-The server is a child process that ends with its parent, even if that is killed: it watches a pipe.
+The server is a child process that exits when its stdin closes, so also when the parent is killed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _STOP_SECONDS = 10
 
 
 class SandboxError(Exception):
-    """The sandbox did not start, or refused what it was told."""
+    """The sandbox did not start, or rejected a control request."""
 
 
 class Control:
-    """Speaks with the control endpoint of a sandbox, wherever it was started."""
+    """Client of a sandbox's control endpoint."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._opener = build_opener(ProxyHandler({}))
 
     def post(self, action: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Tell the sandbox to do something."""
+        """POST an action and return its JSON response."""
         request = Request(  # noqa: S310 - the address is the sandbox's own
             f"{self.url}/_sandbox/{action}",
             data=json.dumps(body or {}).encode(),
@@ -41,11 +41,11 @@ class Control:
         return self._read(request)
 
     def get(self, action: str) -> dict[str, Any]:
-        """Ask the sandbox something."""
+        """GET an action's JSON response."""
         return self._read(Request(f"{self.url}/_sandbox/{action}"))  # noqa: S310 - as above
 
     def lines(self, action: str) -> Iterator[dict[str, Any]]:
-        """Read an answer that has one JSON object a line."""
+        """GET a response with one JSON object per line."""
         with self._opened(f"{self.url}/_sandbox/{action}") as response:
             for line in response:
                 yield json.loads(line)
@@ -62,11 +62,11 @@ class Control:
             with error:
                 raise SandboxError(json.load(error)["error"]) from None
         except OSError as error:
-            raise SandboxError(f"No sandbox answers at {self.url}: {error}.") from None
+            raise SandboxError(f"No sandbox responds at {self.url}: {error}.") from None
 
 
 class Sandbox:
-    """A sandbox that lives as long as a ``with`` block."""
+    """A sandbox that runs for the duration of a ``with`` block."""
 
     def __init__(
         self, *, cases: int = 1000, forms: int = 400, seed: int = 1, port: int = 0, **switches: Any
@@ -77,7 +77,7 @@ class Sandbox:
             written = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             self._command.append(f"--{name.replace('_', '-')}={written}")
         self._process: subprocess.Popen[str] | None = None
-        self._facts: dict[str, Any] = {}
+        self._info: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         """Start the sandbox."""
@@ -87,14 +87,14 @@ class Sandbox:
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
             self.stop()
-            raise SandboxError("The sandbox did not start; its message is on stderr.")
-        self._facts = json.loads(line)
+            raise SandboxError("The sandbox did not start; see stderr.")
+        self._info = json.loads(line)
         self._control = Control(self.url)
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        record_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -102,7 +102,7 @@ class Sandbox:
         self.stop()
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         if self._process is None:
             return
         self._process.terminate()
@@ -116,66 +116,64 @@ class Sandbox:
                 pipe.close()
         self._process = None
 
-    # ------------------------------------------------------------------ facts
-
     @property
     def pid(self) -> int:
         """Process id of the server."""
         return self._process.pid if self._process else 0
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What the server said when it was ready."""
-        return dict(self._facts)
+    def info(self) -> dict[str, Any]:
+        """What the server printed when it was ready."""
+        return dict(self._info)
 
     @property
     def url(self) -> str:
         """Base URL."""
-        return str(self._facts["url"])
+        return str(self._info["url"])
 
     @property
     def domain(self) -> str:
         """Name of the first domain."""
-        return str(self._facts["domain"])
+        return str(self._info["domain"])
 
     @property
     def domains(self) -> list[str]:
         """Names of all domains."""
-        return list(self._facts["domains"])
+        return list(self._info["domains"])
 
     @property
     def username(self) -> str:
-        """Username of the login."""
-        return str(self._facts["username"])
+        """Username of the account."""
+        return str(self._info["username"])
 
     @property
     def password(self) -> str:
-        """Password of the login, for Basic and Digest."""
-        return str(self._facts["password"])
+        """Password of the account, for Basic and Digest."""
+        return str(self._info["password"])
 
     @property
     def api_key(self) -> str:
-        """API key of the login."""
-        return str(self._facts["api_key"])
+        """API key of the account."""
+        return str(self._info["api_key"])
 
     @property
     def client_id(self) -> str:
         """Id of the OAuth client."""
-        return str(self._facts["client_id"])
+        return str(self._info["client_id"])
 
     @property
     def client_secret(self) -> str:
         """Secret of the OAuth client."""
-        return str(self._facts["client_secret"])
+        return str(self._info["client_secret"])
 
     @property
     def access_token(self) -> str:
-        """The access token that was issued at the start."""
-        return str(self._facts["access_token"])
+        """The access token issued at start."""
+        return str(self._info["access_token"])
 
     @property
     def refresh_token(self) -> str:
-        """The refresh token that is alive now."""
+        """The currently valid refresh token."""
         return str(self.status()["refresh_token"])
 
     @property
@@ -186,66 +184,64 @@ class Sandbox:
     @property
     def reports(self) -> list[str]:
         """Ids of the reports of the first domain."""
-        return list(self._facts["reports"])
+        return list(self._info["reports"])
 
     @property
     def data_sources(self) -> list[str]:
         """Ids of the data sources of the first domain."""
-        return list(self._facts["data_sources"])
+        return list(self._info["data_sources"])
 
     def status(self) -> dict[str, Any]:
-        """Return switches, counts, and the refresh token that is alive."""
+        """Return switches, counts, and the valid refresh token."""
         return self._control.get("status")
 
     def requests(self) -> dict[str, Any]:
-        """Return counts of API requests by path and status, and the latest of them."""
+        """Return counts of API requests by path and status, and the latest requests."""
         return self._control.get("requests")
 
     def forget_requests(self) -> None:
-        """Begin to count requests anew."""
+        """Clear the request log."""
         self._control.post("forget-requests")
 
-    def content(self, kind: str, domain: str | None = None) -> Iterator[dict[str, Any]]:
-        """Return every record of ``cases`` or ``forms`` as the API shows it, archived too."""
+    def content(self, record_type: str, domain: str | None = None) -> Iterator[dict[str, Any]]:
+        """Return every record of ``cases`` or ``forms`` as the API shows it, with archived ones."""
         query = f"?{urlencode({'domain': domain})}" if domain else ""
-        return self._control.lines(f"content/{kind}{query}")
-
-    # ------------------------------------------------------------------ changes
+        return self._control.lines(f"content/{record_type}{query}")
 
     def set(self, **switches: Any) -> None:
         """Change switches while the server runs."""
         self._control.post("set", switches)
 
     def submit_form(self, **submission: Any) -> str:
-        """Submit a form; its case blocks are applied. Return its id."""
+        """Submit a form and apply its case blocks; return its id."""
         return str(self._control.post("submit-form", submission)["form_ids"][-1])
 
     def edit_form(self, form_id: str | None = None, **changes: Any) -> str:
-        """Edit a form, or any; return its id."""
+        """Edit a form, by default any; return its id."""
         return self._one("edit-form", "form", form_id, changes)
 
     def archive_form(self, form_id: str | None = None, **where: Any) -> str:
-        """Archive a form, or any; return its id."""
+        """Archive a form, by default any; return its id."""
         return self._one("archive-form", "form", form_id, where)
 
     def unarchive_form(self, form_id: str, **where: Any) -> str:
-        """Take a form back from the archive; return its id."""
+        """Unarchive a form; return its id."""
         return self._one("unarchive-form", "form", form_id, where)
 
     def delete_form(self, form_id: str | None = None, **where: Any) -> str:
-        """Delete a form for good, or any; return its id."""
+        """Delete a form permanently, by default any; return its id."""
         return self._one("delete-form", "form", form_id, where)
 
     def edit_case(self, case_id: str | None = None, **changes: Any) -> str:
-        """Edit a case, or any; return its id."""
+        """Edit a case, by default any; return its id."""
         return self._one("edit-case", "case", case_id, changes)
 
     def delete_case(self, case_id: str | None = None, **where: Any) -> str:
-        """Delete a case for good, or any; return its id."""
+        """Delete a case permanently, by default any; return its id."""
         return self._one("delete-case", "case", case_id, where)
 
     def reindex(self, **where: Any) -> None:
-        """Give every record a new indexed_on, all in the same millisecond."""
+        """Give every record a new indexed_on, all within one millisecond."""
         self._control.post("reindex", where)
 
     def deactivate_user(self, user_id: str, **where: Any) -> None:
@@ -253,17 +249,19 @@ class Sandbox:
         self._control.post("deactivate-user", {"user_id": user_id, **where})
 
     def archive_location(self, location_id: str, **where: Any) -> None:
-        """Archive a location: it vanishes from every list."""
+        """Archive a location: no list shows it."""
         self._control.post("archive-location", {"location_id": location_id, **where})
 
     def expire_access_tokens(self) -> None:
-        """Let every access token expire now."""
+        """Expire every access token."""
         self._control.post("expire-access-tokens")
 
     def kill_refresh_token(self) -> None:
-        """Let the refresh token die."""
+        """Revoke the refresh token."""
         self._control.post("kill-refresh-token")
 
-    def _one(self, action: str, kind: str, wanted: str | None, more: dict[str, Any]) -> str:
-        named = {f"{kind}_id": wanted} if wanted else {}
-        return str(self._control.post(action, named | more)[f"{kind}_ids"][-1])
+    def _one(
+        self, action: str, record_type: str, record_id: str | None, more: dict[str, Any]
+    ) -> str:
+        named = {f"{record_type}_id": record_id} if record_id else {}
+        return str(self._control.post(action, named | more)[f"{record_type}_ids"][-1])

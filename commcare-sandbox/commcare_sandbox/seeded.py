@@ -1,6 +1,6 @@
-"""Numbers that look random and are not: every value is a pure function of a seed and a number.
+"""Pseudo-random values, each a pure function of a seed and a number.
 
-Nothing here knows what the numbers are used for.
+Independent of what the values are used for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def digester(seed: int, kind: str) -> Callable[[int], bytes]:
-    """Return a function from a record's number to 32 bytes that belong to it alone."""
+    """Return a function that maps a record's number to 32 pseudo-random bytes."""
     keyed = blake2b(f"{seed}:{kind}:".encode(), digest_size=32)
 
     def digest(number: int) -> bytes:
@@ -28,17 +28,17 @@ def digester(seed: int, kind: str) -> Callable[[int], bytes]:
 
 
 def mix(number: int, salt: int = 0) -> int:
-    """Scatter a number over 32 bits, quickly."""
+    """Hash a number to 32 bits, fast."""
     mixed = ((number + salt) * _GOLDEN) & _MASK
     mixed = ((mixed ^ (mixed >> 29)) * _GOLDEN) & _MASK
     return mixed >> 32
 
 
 def pick(choices: Sequence[T], byte: int) -> T:
-    """Choose by a byte."""
+    """Choose an item by a byte."""
     return choices[byte % len(choices)]
 
 
 def hex_id(seed: int, kind: str, number: int) -> str:
-    """Return the 32 hexadecimal digits that name one of a few things (a user, a place)."""
+    """Return an id of 32 hexadecimal digits for number ``number`` of a kind."""
     return digester(seed, kind)(number)[:16].hex()

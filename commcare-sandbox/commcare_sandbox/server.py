@@ -1,6 +1,6 @@
-"""The HTTP server: reads a request, lets HQ or the control endpoint answer, plants faults.
+"""The HTTP server: dispatches requests to HQ, Connect or the control endpoint, and injects faults.
 
-Starlette's request and response are used without its router: HQ's addresses are a table.
+Starlette's router is not used: the routes of both halves are tables of their own.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _open: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that remembers its connections, so that one can be reset in mid-answer."""
+    """HTTP/1.1 protocol that tracks its connections, so that one can be reset mid-response."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Remember a connection."""
+        """Track a connection."""
         super().connection_made(transport)
         if self.client:
             _open[self.client] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Stop tracking a connection."""
         super().connection_lost(exc)
         if self.client:
             _open.pop(self.client, None)
@@ -59,7 +59,7 @@ class Application:
         self._faults = faults.Faults()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             return
         try:
@@ -75,8 +75,8 @@ class Application:
         state, switches = self._world, self._world.switches
         began = time.perf_counter()
         fault = self._faults.choose(request.path, switches)
-        if fault in faults.INSTEAD:
-            response = faults.INSTEAD[fault](request, switches)
+        if fault in faults.REPLACING:
+            response = faults.REPLACING[fault](request, switches)
         elif routes.handles_path(request.path):
             response = routes.handle(request, state.hq)
         elif connect.handles_path(request.path):
@@ -87,7 +87,7 @@ class Application:
             response = faults.without_collection(response)
         body = _compressed(request, response)
         spent = time.perf_counter() - began
-        state.request_log.note(request.method, request.path, request.params, response.status, spent)
+        state.request_log.add(request.method, request.path, request.params, response.status, spent)
         if wait := switches.latency_ms / 1000 + response.seconds:
             await asyncio.sleep(wait)
         if fault == "stall":
@@ -146,7 +146,7 @@ async def _reset(response: Response, body: bytes, scope: Scope, send: Send) -> N
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that says when it serves, and may end with the process that started it."""
+    """Uvicorn server that reports when it is ready, and can stop when stdin closes."""
 
     def __init__(
         self, config: uvicorn.Config, ready: Callable[[], None], *, until_eof: bool
@@ -155,7 +155,7 @@ class Server(uvicorn.Server):
         self._ready, self._until_eof = ready, until_eof
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then report readiness."""
         await super().startup(sockets)
         if self._until_eof:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._end_at_eof)
@@ -168,15 +168,15 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket of a loopback address.
+    """Return a socket that listens on a loopback address.
 
     Raises:
-        OSError: The address is not a loopback one, or taken.
+        OSError: The address is not loopback, or is in use.
     """
     if host not in LOOPBACK:
-        raise OSError(f"The sandbox serves on loopback only ({', '.join(LOOPBACK)}), not {host}.")
+        raise OSError(f"The sandbox listens on loopback only ({', '.join(LOOPBACK)}), not {host}.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Without the protocol spelled out, asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    # Unless the protocol is given, asyncio leaves Nagle's algorithm on: 40 ms per response.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((host, port))
@@ -194,9 +194,9 @@ def serve(
     *,
     until_eof: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then exit with 130 or 143; or until standard input ends.
+    """Serve until SIGINT or SIGTERM, then exit with 130 or 143; or until stdin closes.
 
-    Uvicorn raises the signal that ended it once more, for the handlers that are set here.
+    Uvicorn re-raises the signal that stopped it, for the handlers set here.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)

@@ -1,4 +1,4 @@
-"""All that the server serves and remembers: both halves, and what was asked of them."""
+"""State of a sandbox: both halves and the request log."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class SandboxState:
     base_url: str = ""
 
     def set_base_url(self, base_url: str) -> None:
-        """Say where all of it is served."""
+        """Set the URL that generated links start with."""
         self.base_url = self.hq.base_url = self.connect.base_url = base_url
 
 
 def create_state(
     seed: int, cases: int, forms: int, domains: int, switches: Switches, sizes: Sizes
 ) -> SandboxState:
-    """Make everything that is served from a seed."""
+    """Generate the data of a sandbox from a seed."""
     names = [
         DOMAIN_NAMES[at] if at < len(DOMAIN_NAMES) else f"programme-{at + 1:02d}"
         for at in range(max(domains, 1))

@@ -1,4 +1,4 @@
-"""How a switch is declared, so that both halves can declare their own."""
+"""The field type of a switch, used by both halves."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 
 
 def switch(default: Any, text: str) -> Any:
-    """Declare a switch with its default and its help."""
+    """Return a dataclass field with a default and a help text."""
     return field(default=default, metadata={"help": text})

@@ -1,7 +1,7 @@
-"""Everything about the sandbox that can be switched, at start and while it runs.
+"""Switches: everything that can be changed at start and while the sandbox runs.
 
-The command line and the control endpoint are made from it, the README is checked against it. What
-only one half has is declared there. It knows nothing of HTTP.
+The options of the command line and of the control endpoint are generated from them, and a test
+checks that the README lists them. Each half declares its own. Independent of HTTP.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from commcare_sandbox.switch_fields import switch
 
 
 class SwitchError(Exception):
-    """A switch that does not exist, or a value that does not fit it."""
+    """An unknown switch, or an invalid value."""
 
 
 @dataclass
 class Switches(HQSwitches, ConnectSwitches):
-    """How the server behaves; the defaults are what production does."""
+    """Behaviour of the server; the defaults match production."""
 
-    fault: str = switch("", "Faults to answer with, in turn, comma-separated (see faults).")
-    fault_every: int = switch(0, "Only every Nth API request meets the fault.")
-    fault_next: int = switch(0, "Only the next N API requests meet the fault.")
-    fault_path: str = switch("", "Only requests whose path contains this meet the fault.")
-    stall_seconds: float = switch(65.0, "How long the fault 'stall' stays silent.")
-    latency_ms: float = switch(0.0, "Every API answer waits so long before it is sent.")
+    fault: str = switch("", "Faults to inject, in turn, comma-separated.")
+    fault_every: int = switch(0, "Only every Nth API request gets the fault.")
+    fault_next: int = switch(0, "Only the next N API requests get the fault.")
+    fault_path: str = switch("", "Only requests whose path contains this get the fault.")
+    stall_seconds: float = switch(65.0, "How long the fault 'stall' waits before it responds.")
+    latency_ms: float = switch(0.0, "Delay of every API response.")
 
     def set(self, changes: dict[str, Any]) -> None:
-        """Change several switches at once, or none of them.
+        """Change several switches; if one is invalid, none is changed.
 
         Raises:
-            SwitchError: A name is unknown or a value cannot be read as its switch's type.
+            SwitchError: A name is unknown, or a value has the wrong type.
         """
         kinds = {each.name: type(each.default) for each in fields(self)}
         converted = {}
         for name, value in changes.items():
             if name not in kinds:
-                raise SwitchError(f"There is no switch {name!r}. Known: {', '.join(kinds)}.")
+                raise SwitchError(f"Unknown switch {name!r}. Known: {', '.join(kinds)}.")
             converted[name] = _convert(name, value, kinds[name])
         for name, value in converted.items():
             setattr(self, name, value)

@@ -1,4 +1,4 @@
-"""Who may pass, in Connect's order: version, then token, then scope, then the opportunity."""
+"""Authentication and authorization in Connect's order: version, token, scope, opportunity."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _REALM = 'Bearer realm="api"'
 _DEAD = f'{_REALM},error="invalid_token",error_description="The access token is invalid."'
 
 
-def negotiate(context: Context) -> None:
-    """Find the version that the caller asks for.
+def negotiate_version(context: Context) -> None:
+    """Set the API version from the Accept header.
 
     Raises:
-        RefusalError: 406.
+        HTTPError: 406, no supported media type or version.
     """
-    for wish in context.request.headers.get("accept", "*/*").split(","):
-        kind, *parameters = (part.strip() for part in wish.split(";"))
+    for wanted in context.request.headers.get("accept", "*/*").split(","):
+        kind, *parameters = (part.strip() for part in wanted.split(";"))
         if kind.lower() not in _KNOWN_TYPES:
             continue
         named = dict(part.split("=", 1) for part in parameters if "=" in part)
@@ -31,15 +31,15 @@ def negotiate(context: Context) -> None:
 
 
 def authenticate(context: Context, scope: str) -> None:
-    """Let a caller pass whose token is alive and has a scope.
+    """Check the access token and its scope.
 
     Raises:
-        RefusalError: 401 or 403.
+        HTTPError: 401, no valid token; 403, the scope or the user is missing.
     """
     kind, _, token = context.request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":
         token = context.request.get("access_token") or ""
-    context.access = context.connect.logins.use(token.strip())
+    context.access = context.connect.credentials.use(token.strip())
     if context.access is None:
         text = "Authentication credentials were not provided."
         raise context.refuse(401, text, WWW_Authenticate=_DEAD if token else _REALM)
@@ -49,18 +49,18 @@ def authenticate(context: Context, scope: str) -> None:
 
 
 def opportunity(context: Context) -> int:
-    """Return the opportunity of the path.
+    """Return the id of the opportunity in the path.
 
     Raises:
-        RefusalError: 404: it does not exist, or the user is no member any more.
+        HTTPError: 404, it does not exist, or the user is not a member.
     """
     number = int(context.path_params["opportunity"])
     switches = context.switches
-    gone = ids(switches.connect_hidden) | ids(switches.connect_unlisted)
+    hidden = ids(switches.connect_hidden) | ids(switches.connect_unlisted)
     try:
         context.connect.store.table("user_data", number)
     except UnknownRowError:
-        gone |= {number}
-    if number in gone:
+        hidden |= {number}
+    if number in hidden:
         raise context.refuse(404, "Not found.")
     return number

@@ -1,4 +1,4 @@
-"""The Connect half of a running sandbox as a Python object, for tests and demonstrations."""
+"""Python client for the Connect half of a running sandbox."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from commcare_sandbox.connect.context import PREFIX
 
 
 class Controls(Protocol):
-    """Speaks with the control endpoint."""
+    """What the client needs from a control connection."""
 
     url: str
 
     def post(self, action: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Tell the sandbox to do something."""
+        """POST an action and return its JSON response."""
 
     def get(self, action: str) -> dict[str, Any]:
-        """Ask the sandbox something."""
+        """GET an action's JSON response."""
 
     def lines(self, action: str) -> Iterator[dict[str, Any]]:
-        """Read an answer that has one JSON object a line."""
+        """GET a response with one JSON object per line."""
 
 
 class ConnectSandbox:
-    """What a client needs to know of the sandbox's Connect, and what can be done to it.
+    """URL, credentials and data of the sandbox's Connect.
 
     A kind of rows is named by its path, such as ``user_visits`` or ``payment``.
     """
@@ -38,25 +38,25 @@ class ConnectSandbox:
         return self._control.url + PREFIX
 
     def logins(self) -> dict[str, Any]:
-        """Return clients and living tokens, and how often tokens were refreshed."""
+        """Return OAuth clients, valid tokens, and the number of refreshes."""
         return self._control.get("connect/logins")
 
-    def issue_tokens(self, **wish: str) -> dict[str, Any]:
+    def issue_tokens(self, **wanted: str) -> dict[str, Any]:
         """Return a new pair of tokens; ``scope`` and ``client_id`` may be given."""
-        return self._control.post("connect/issue-tokens", wish)
+        return self._control.post("connect/issue-tokens", wanted)
 
     def expire_access_tokens(self) -> None:
-        """Let every access token expire now."""
+        """Expire every access token."""
         self._control.post("connect/expire-access-tokens")
 
     def kill_refresh_tokens(self) -> None:
-        """Let every refresh token die."""
+        """Revoke every refresh token."""
         self._control.post("connect/kill-refresh-tokens")
 
     def content(self, kind: str) -> Iterator[dict[str, Any]]:
         """Return all rows of a kind, each with ``opportunity``, ``row_id`` and ``row``.
 
-        ``opportunities`` come as they are listed.
+        For ``opportunities``, return the list that the API shows.
         """
         return self._control.lines(f"content/connect/{kind}")
 
@@ -69,17 +69,17 @@ class ConnectSandbox:
         before: int | None = None,
         count: int = 1,
     ) -> list[int]:
-        """Add rows and return their ids; ``before`` takes ids below one that exists."""
+        """Insert rows and return their ids; ``before`` allocates ids below an existing one."""
         body = {"kind": kind, "opportunity": opportunity, "changes": changes, "count": count}
         response = self._control.post("connect/insert", body | {"before": before})
         return [int(row_id) for row_id in response["row_ids"]]
 
     def edit(self, kind: str, opportunity: int, row_id: int, **changes: Any) -> None:
-        """Change columns of a row; no timestamp moves by itself."""
+        """Change columns of a row. No timestamp is updated."""
         where = {"kind": kind, "opportunity": opportunity, "row_id": row_id}
         self._control.post("connect/edit", where | {"changes": changes})
 
     def delete(self, kind: str, opportunity: int, row_id: int) -> None:
-        """Remove a row for good."""
+        """Delete a row permanently."""
         where = {"kind": kind, "opportunity": opportunity, "row_id": row_id}
         self._control.post("connect/delete", where)

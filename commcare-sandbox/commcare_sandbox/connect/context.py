@@ -1,11 +1,11 @@
-"""What every handler of Connect is given, and Connect's own words for no."""
+"""The request context of Connect's handlers, and its error responses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from commcare_sandbox.connect.credentials import Access, ConnectCredentials
+from commcare_sandbox.connect.credentials import AccessToken, ConnectCredentials
 from commcare_sandbox.connect.data.store import ConnectStore
 from commcare_sandbox.connect.switches import ConnectSwitches
 from commcare_sandbox.http_types import HTML_TYPE, HTTPError, Request, Response
@@ -23,40 +23,40 @@ _FRENCH = {
 
 @dataclass
 class Connect:
-    """Data, logins and switches of one running Connect."""
+    """State of one Connect server."""
 
     store: ConnectStore
-    logins: ConnectCredentials
+    credentials: ConnectCredentials
     switches: ConnectSwitches
     base_url: str = ""
     pages: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
-    """Pages that are kept, compressed."""
+    """Cached pages, gzip-compressed."""
 
 
 @dataclass
 class Context:
-    """A request to Connect."""
+    """A request to Connect and what is known about it."""
 
     request: Request
     connect: Connect
     path: str
-    """Below the prefix."""
+    """Path below the prefix."""
     version: str = "1.0"
-    access: Access | None = None
+    access: AccessToken | None = None
     path_params: dict[str, str] = field(default_factory=dict)
 
     @property
     def switches(self) -> ConnectSwitches:
-        """How Connect behaves."""
+        """The switches of Connect."""
         return self.connect.switches
 
     def refuse(self, status: int, text: str, **headers: str) -> HTTPError:
-        """Refuse in the caller's language, so that nobody matches on words."""
+        """Return an error in the request's language, as production does: texts are no contract."""
         is_french = self.request.headers.get("accept-language", "").startswith("fr")
         detail = _FRENCH.get(text, text) if is_french else text
         return HTTPError(status, {"detail": detail}, **headers)
 
 
-def page_of_html(status: int, title: str) -> Response:
-    """Return one of Django's HTML pages."""
+def html_page(status: int, title: str) -> Response:
+    """Return an HTML page like Django's default error pages."""
     return Response(_HTML.format(title).encode(), status, content_type=HTML_TYPE)

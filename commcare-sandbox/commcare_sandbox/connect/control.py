@@ -1,4 +1,4 @@
-"""What the control endpoint can do with Connect: change rows, end tokens, show everything."""
+"""Control actions of Connect: change rows, revoke tokens, dump the data."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _insert(body: Body, connect: Connect) -> Body:
 
 
 def _edit(body: Body, connect: Connect) -> Body:
-    place = body["kind"], int(body["opportunity"]), int(body["row_id"])
-    connect.store.edit(*place, body["changes"])
+    index = body["kind"], int(body["opportunity"]), int(body["row_id"])
+    connect.store.edit(*index, body["changes"])
     return {}
 
 
@@ -34,34 +34,34 @@ def _delete(body: Body, connect: Connect) -> Body:
 
 
 def _end_access_tokens(_body: Body, connect: Connect) -> Body:
-    connect.logins.end_access_tokens()
+    connect.credentials.end_access_tokens()
     return {}
 
 
 def _end_refresh_tokens(_body: Body, connect: Connect) -> Body:
-    connect.logins.end_refresh_tokens()
+    connect.credentials.end_refresh_tokens()
     return {}
 
 
-def _logins(_body: Body, connect: Connect) -> Body:
-    """Return every login, as they stand now, and how often tokens were refreshed."""
-    logins = connect.logins
+def _credentials(_body: Body, connect: Connect) -> Body:
+    """Return clients, users and valid tokens, and the number of refreshes."""
+    credentials = connect.credentials
     return {
-        "client_id": logins.client_id,
-        "client_secret": logins.client_secret,
-        "public_client_id": logins.public_client_id,
-        "username": logins.username,
-        "password": logins.password,
-        "access_token": logins.access_token,
-        "refresh_token": logins.refresh_token,
-        "refreshes": logins.refreshes,
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "public_client_id": credentials.public_client_id,
+        "username": credentials.username,
+        "password": credentials.password,
+        "access_token": credentials.access_token,
+        "refresh_token": credentials.refresh_token,
+        "refreshes": credentials.refreshes,
     }
 
 
 def _issue(body: Body, connect: Connect) -> Body:
-    """Hand out a new pair of tokens."""
-    client_id = body.get("client_id", connect.logins.client_id)
-    return connect.logins.issue(body.get("scope", "read export"), client_id)
+    """Issue an access and a refresh token."""
+    client_id = body.get("client_id", connect.credentials.client_id)
+    return connect.credentials.issue(body.get("scope", "read export"), client_id)
 
 
 ACTIONS: dict[tuple[str, str], Callable[[Body, Connect], Body]] = {
@@ -71,9 +71,9 @@ ACTIONS: dict[tuple[str, str], Callable[[Body, Connect], Body]] = {
     ("POST", "issue-tokens"): _issue,
     ("POST", "expire-access-tokens"): _end_access_tokens,
     ("POST", "kill-refresh-tokens"): _end_refresh_tokens,
-    ("GET", "logins"): _logins,
+    ("GET", "logins"): _credentials,
 }
-"""Methods and names of actions, below ``/_sandbox/connect/``."""
+"""Method and path of each action, below ``/_sandbox/connect/``."""
 
 
 def content(kind: str, connect: Connect) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Connect's OAuth: clients, codes, and tokens of which the old ones die at every refresh."""
+"""Connect's OAuth clients, authorization codes and rotating tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CODE_SECONDS = 60
 
 
 class GrantError(Exception):
-    """A token request that is refused; the text is OAuth's word for why."""
+    """The token endpoint refuses a grant; ``error`` is the OAuth error code."""
 
     def __init__(self, error: str, status: int = 400, text: str = "") -> None:
         super().__init__(error)
@@ -26,22 +26,22 @@ class GrantError(Exception):
 
 
 class UnsignedTokenError(Exception):
-    """A token with scope ``openid`` that cannot be signed: the real server fails with 500."""
+    """Scope ``openid`` was requested and no signing key exists; production responds with 500."""
 
 
 @dataclass
-class Access:
+class AccessToken:
     """An access token."""
 
     scope: str
-    ends: float
+    expires_at: float
     client_id: str
     has_user: bool = True
-    uses: int = 0
+    use_count: int = 0
 
 
 @dataclass(frozen=True)
-class Code:
+class AuthorizationCode:
     """An authorization code."""
 
     client_id: str
@@ -49,12 +49,12 @@ class Code:
     scope: str
     challenge: str
     method: str
-    ends: float
+    expires_at: float
 
 
 @dataclass(frozen=True)
-class Refresh:
-    """A refresh token, and the access token that it came with."""
+class RefreshToken:
+    """A refresh token and the access token issued with it."""
 
     access: str
     scope: str
@@ -62,7 +62,7 @@ class Refresh:
 
 
 class ConnectCredentials:
-    """Everything that can be logged in with."""
+    """All clients, users, codes and tokens of Connect."""
 
     username = "demo@example.org"
 
@@ -75,34 +75,32 @@ class ConnectCredentials:
         self.password = self._digest(3).hex()[:16]
         self._issued = 10
         self.refreshes = 0
-        self._access: dict[str, Access] = {}
-        self._refresh: dict[str, Refresh] = {}
-        self._codes: dict[str, Code] = {}
+        self._access: dict[str, AccessToken] = {}
+        self._refresh: dict[str, RefreshToken] = {}
+        self._codes: dict[str, AuthorizationCode] = {}
         first = self.issue("read export", self.client_id)
         self.access_token = str(first["access_token"])
         self.refresh_token = str(first["refresh_token"])
 
-    # ------------------------------------------------------------------ checking
-
-    def use(self, token: str) -> Access | None:
-        """Count a use of an access token; None if it is dead."""
+    def use(self, token: str) -> AccessToken | None:
+        """Count a use of an access token. None if it is expired or unknown."""
         access = self.find(token)
         if access is None:
             return None
         most = self._switches.connect_token_requests
-        if most and access.uses >= most:
+        if most and access.use_count >= most:
             del self._access[token]
             return None
-        access.uses += 1
+        access.use_count += 1
         return access
 
-    def find(self, token: str) -> Access | None:
-        """Return a living access token."""
+    def find(self, token: str) -> AccessToken | None:
+        """Return an access token that has not expired."""
         access = self._access.get(token)
-        return access if access and access.ends > time.monotonic() else None
+        return access if access and access.expires_at > time.monotonic() else None
 
     def check_client(self, client_id: str, secret: str) -> None:
-        """Let a client pass that is known; a public one has no secret.
+        """Authenticate an OAuth client; the public one has no secret.
 
         Raises:
             GrantError: 401 invalid_client.
@@ -114,21 +112,19 @@ class ConnectCredentials:
         if not right:
             raise GrantError("invalid_client", 401)
 
-    # ------------------------------------------------------------------- issuing
-
     def issue(
         self, scope: str, client_id: str, *, has_user: bool = True, refreshable: bool = True
     ) -> dict[str, Any]:
-        """Return the answer of the token endpoint.
+        """Issue tokens and return the response body of the token endpoint.
 
         Raises:
-            UnsignedTokenError: ``openid`` was granted, and no key signs its token.
+            UnsignedTokenError: The scope has ``openid`` and no signing key exists.
         """
         if "openid" in scope.split() and not self._switches.connect_signing:
             raise UnsignedTokenError
         seconds = self._switches.connect_token_seconds
         access = self._new()
-        self._access[access] = Access(scope, time.monotonic() + seconds, client_id, has_user)
+        self._access[access] = AccessToken(scope, time.monotonic() + seconds, client_id, has_user)
         response: dict[str, Any] = {
             "access_token": access,
             "expires_in": seconds,
@@ -137,24 +133,24 @@ class ConnectCredentials:
         }
         if refreshable:
             response["refresh_token"] = self.refresh_token = self._new()
-            self._refresh[self.refresh_token] = Refresh(access, scope, client_id)
+            self._refresh[self.refresh_token] = RefreshToken(access, scope, client_id)
         return response
 
     def authorize(self, request: dict[str, str]) -> str:
-        """Return a code for a client, as if the user had agreed."""
+        """Return an authorization code, as if the user had consented."""
         code = self._new()
-        self._codes[code] = Code(
+        self._codes[code] = AuthorizationCode(
             client_id=request["client_id"],
             redirect_uri=request["redirect_uri"],
             scope=request.get("scope") or " ".join(SCOPES),
             challenge=request["code_challenge"],
             method=request.get("code_challenge_method", "plain"),
-            ends=time.monotonic() + _CODE_SECONDS,
+            expires_at=time.monotonic() + _CODE_SECONDS,
         )
         return code
 
     def by_code(self, form: dict[str, str], client_id: str) -> dict[str, Any]:
-        """Exchange an authorization code, once.
+        """Exchange an authorization code; it works once.
 
         Raises:
             GrantError: The code or its verifier is wrong.
@@ -165,7 +161,7 @@ class ConnectCredentials:
         code = self._codes.pop(form.get("code", ""), None)
         fits = (
             code is not None
-            and code.ends > time.monotonic()
+            and code.expires_at > time.monotonic()
             and (code.client_id, code.redirect_uri) == (client_id, form.get("redirect_uri"))
             and _challenge(verifier, code.method) == code.challenge
         )
@@ -174,10 +170,10 @@ class ConnectCredentials:
         return self.issue(code.scope, client_id)
 
     def by_refresh(self, form: dict[str, str], client_id: str) -> dict[str, Any]:
-        """Exchange a refresh token; it and its access token die at once.
+        """Exchange a refresh token; it and its access token are revoked.
 
         Raises:
-            GrantError: It is dead, or more scope is asked for than it has.
+            GrantError: It is unknown, or a wider scope is requested.
         """
         old = self._refresh.get(form.get("refresh_token", ""))
         if old is None or old.client_id != client_id:
@@ -194,36 +190,34 @@ class ConnectCredentials:
         """Exchange username and password.
 
         Raises:
-            GrantError: They are wrong.
+            GrantError: The credentials are wrong.
         """
         if (form.get("username"), form.get("password")) != (self.username, self.password):
             raise GrantError("invalid_grant", text="Invalid credentials given.")
         return self.issue(form.get("scope") or "read export", client_id)
 
     def by_client(self, form: dict[str, str], client_id: str) -> dict[str, Any]:
-        """Give a client a token of its own, which belongs to no user."""
+        """Issue a token for the client itself, without a user or a refresh token."""
         scope = form.get("scope") or "read export"
         return self.issue(scope, client_id, has_user=False, refreshable=False)
 
-    # -------------------------------------------------------------------- ending
-
     def revoke(self, token: str) -> None:
-        """Let a token die."""
+        """Revoke a token."""
         self._access.pop(token, None)
-        gone = self._refresh.pop(token, None)
-        if gone:
-            self._access.pop(gone.access, None)
+        refresh_token = self._refresh.pop(token, None)
+        if refresh_token:
+            self._access.pop(refresh_token.access, None)
         for name, refresh in self._refresh.items():
             if refresh.access == token:
-                self._refresh[name] = Refresh("", refresh.scope, refresh.client_id)
+                self._refresh[name] = RefreshToken("", refresh.scope, refresh.client_id)
 
     def end_access_tokens(self) -> None:
-        """Let every access token expire now."""
+        """Expire every access token."""
         for access in self._access.values():
-            access.ends = 0.0
+            access.expires_at = 0.0
 
     def end_refresh_tokens(self) -> None:
-        """Let every refresh token die."""
+        """Revoke every refresh token."""
         self._refresh.clear()
 
     def _new(self) -> str:

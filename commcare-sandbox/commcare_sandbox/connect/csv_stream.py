@@ -1,4 +1,4 @@
-"""CSV as Connect's first version sends it: Python's own spelling of values, no order promised."""
+"""CSV as version 1 of the API sends it: values formatted by Python's ``str``, rows unordered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CHUNK_ROWS = 200
 
 
 class BrokenStreamError(Exception):
-    """The stream fails in the middle, as switched: the body ends without its last chunk."""
+    """Ends the body without its last chunk, as the switch ``connect_csv_rows`` asks."""
 
 
 def stream(rows: Iterator[Row], names: list[str], breaks_after: int) -> Iterator[bytes]:
-    """Write rows as CSV, piece by piece."""
+    """Return rows as chunks of CSV."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, names)
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""Connect's OAuth server: authorize with PKCE, token, revoke, introspect, who am I."""
+"""Connect's OAuth endpoints: authorize (PKCE), token, revoke, introspect, and users/me."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from commcare_sandbox.connect import auth
-from commcare_sandbox.connect.context import Context, page_of_html
+from commcare_sandbox.connect.context import Context, html_page
 from commcare_sandbox.connect.credentials import SCOPES, ConnectCredentials, GrantError
 from commcare_sandbox.http_types import HTML_TYPE, Response
 
@@ -23,7 +23,7 @@ def _form(context: Context) -> dict[str, str]:
 
 
 def _client(context: Context, form: dict[str, str]) -> str:
-    """Return the client that asks; raises GrantError for one that is unknown."""
+    """Return the authenticated client id; raises GrantError if it is unknown."""
     client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
     scheme, _, rest = context.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -31,18 +31,18 @@ def _client(context: Context, form: dict[str, str]) -> str:
             client_id, _, secret = base64.b64decode(rest).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             client_id = ""
-    context.connect.logins.check_client(client_id, secret)
+    context.connect.credentials.check_client(client_id, secret)
     return client_id
 
 
 def token(context: Context) -> Response:
-    """Answer at the token endpoint."""
-    form, logins = _form(context), context.connect.logins
+    """Handle the token endpoint."""
+    form, credentials = _form(context), context.connect.credentials
     grants: dict[str, Grant] = {
-        "authorization_code": logins.by_code,
-        "refresh_token": logins.by_refresh,
-        "password": logins.by_password,
-        "client_credentials": logins.by_client,
+        "authorization_code": credentials.by_code,
+        "refresh_token": credentials.by_refresh,
+        "password": credentials.by_password,
+        "client_credentials": credentials.by_client,
     }
     try:
         client_id = _client(context, form)
@@ -65,54 +65,57 @@ def _refused(error: GrantError) -> Response:
 
 
 def authorize(context: Context) -> Response:
-    """Show the question of consent, or go back with a code when it is posted.
+    """Show the consent page, or redirect with a code once it is submitted.
 
-    The visitor counts as logged in.
+    The user is always logged in.
     """
-    request, logins = context.request, context.connect.logins
-    asked = dict(request.params) | (_form(context) if request.method == "POST" else {})
-    if asked.get("client_id") not in {logins.client_id, logins.public_client_id}:
-        return page_of_html(400, "Error: invalid_request")
-    back = asked.get("redirect_uri", "")
-    if urlsplit(back).hostname not in _LOOPBACK:
-        return page_of_html(400, "Error: invalid_request Mismatching redirect URI.")
-    kept = {"state": asked["state"]} if "state" in asked else {}
-    if wrong := _what_is_wrong(asked):
-        return _go(back, wrong | kept)
+    request, credentials = context.request, context.connect.credentials
+    params = dict(request.params) | (_form(context) if request.method == "POST" else {})
+    if params.get("client_id") not in {
+        credentials.client_id,
+        credentials.public_client_id,
+    }:
+        return html_page(400, "Error: invalid_request")
+    redirect_uri = params.get("redirect_uri", "")
+    if urlsplit(redirect_uri).hostname not in _LOOPBACK:
+        return html_page(400, "Error: invalid_request Mismatching redirect URI.")
+    kept = {"state": params["state"]} if "state" in params else {}
+    if wrong := _error_of(params):
+        return _redirect(redirect_uri, wrong | kept)
     if request.method == "GET":
         return Response(_CONSENT, content_type=HTML_TYPE)
-    if not asked.get("allow"):
-        return _go(back, {"error": "access_denied"} | kept)
-    return _go(back, {"code": logins.authorize(asked)} | kept)
+    if not params.get("allow"):
+        return _redirect(redirect_uri, {"error": "access_denied"} | kept)
+    return _redirect(redirect_uri, {"code": credentials.authorize(params)} | kept)
 
 
-def _what_is_wrong(asked: dict[str, str]) -> dict[str, str]:
-    if not asked.get("code_challenge"):
+def _error_of(params: dict[str, str]) -> dict[str, str]:
+    if not params.get("code_challenge"):
         text = "Code challenge required."
         return {"error": "invalid_request", "error_description": text}
-    if set(asked.get("scope", "").split()) - set(SCOPES):
+    if set(params.get("scope", "").split()) - set(SCOPES):
         return {"error": "invalid_scope"}
     return {}
 
 
-def _go(back: str, response: dict[str, str]) -> Response:
-    mark = "&" if urlsplit(back).query else "?"
-    return Response(b"", 302, {"Location": f"{back}{mark}{urlencode(response)}"}, HTML_TYPE)
+def _redirect(redirect_uri: str, response: dict[str, str]) -> Response:
+    mark = "&" if urlsplit(redirect_uri).query else "?"
+    return Response(b"", 302, {"Location": f"{redirect_uri}{mark}{urlencode(response)}"}, HTML_TYPE)
 
 
 def revoke(context: Context) -> Response:
-    """Let a token die."""
+    """Revoke a token."""
     form = _form(context)
     try:
         _client(context, form)
     except GrantError as error:
         return _refused(error)
-    context.connect.logins.revoke(form.get("token", ""))
+    context.connect.credentials.revoke(form.get("token", ""))
     return Response(b"")
 
 
 def introspect(context: Context) -> Response:
-    """Tell a client about a token."""
+    """Return the status of a token."""
     form = _form(context)
     if not context.request.headers.get("authorization", "").lower().startswith("basic "):
         return Response(b"", 403, content_type=HTML_TYPE)
@@ -120,7 +123,7 @@ def introspect(context: Context) -> Response:
         _client(context, form)
     except GrantError:
         return Response(b"", 403, content_type=HTML_TYPE)
-    access = context.connect.logins.find(form.get("token", ""))
+    access = context.connect.credentials.find(form.get("token", ""))
     if access is None:
         return Response({"active": False})
     return Response(
@@ -134,7 +137,7 @@ def introspect(context: Context) -> Response:
 
 
 def me(context: Context) -> Response:
-    """Tell who the user is; any token will do."""
+    """Return the current user; any valid token will do."""
     auth.authenticate(context, "")
     url = f"{context.connect.base_url}/connect/api/users/17/"
     return Response({"email": ConnectCredentials.username, "name": "Demo", "url": url})

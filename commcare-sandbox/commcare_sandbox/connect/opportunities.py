@@ -1,4 +1,4 @@
-"""What is answered in one document: the list of everything, details, apps, Labs records."""
+"""Endpoints that return one document: opportunity list and details, apps, Labs records."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LABS_SCOPES = ("opportunity_id", "program_id", "organization_id")
 
 
 class BrokenDetailError(Exception):
-    """A detail that the serializer cannot write: the real server fails with 500."""
+    """The serializer fails on this opportunity; production responds with 500."""
 
 
-def everything(context: Context) -> Response:
-    """List organizations, opportunities and programs; Django's JSON, not the API's."""
+def all_rows(context: Context) -> Response:
+    """Return organizations, opportunities and programs, formatted by Django's ``json.dumps``."""
     store, switches = context.connect.store, context.switches
     unlisted = ids(switches.connect_unlisted)
     opportunities = [
@@ -30,15 +30,15 @@ def everything(context: Context) -> Response:
         if item["id"] not in unlisted
     ]
     body = {
-        "organizations": _as_of(context, store.directory.organizations),
-        "opportunities": _as_of(context, opportunities),
-        "programs": _as_of(context, store.directory.programs),
+        "organizations": _with_switches(context, store.directory.organizations),
+        "opportunities": _with_switches(context, opportunities),
+        "programs": _with_switches(context, store.directory.programs),
     }
     delay = switches.connect_list_ms / 1000
     return Response(json.dumps(body).encode(), content_type=JSON_TYPE, seconds=delay)
 
 
-def _as_of(context: Context, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_switches(context: Context, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     missing = _NEW_IN_JULY if context.switches.connect_old_fields else ()
     extra = {"is_test": False} if context.switches.connect_new_fields else {}
     return [
@@ -60,18 +60,18 @@ def _detail(context: Context, number: int) -> dict[str, Any]:
 
 
 def programs_of_organization(context: Context) -> Response:
-    """Return the programs of one organization; an unknown one has none."""
+    """Return the programs of an organization; none if it is unknown."""
     directory = context.connect.store.directory
-    return pagination.listed(
-        context, _as_of(context, directory.programs_of(context.path_params["slug"]))
+    return pagination.paginated(
+        context, _with_switches(context, directory.programs_of(context.path_params["slug"]))
     )
 
 
 def opportunities_of_program(context: Context) -> Response:
-    """Return the details of a program's opportunities; one broken detail breaks the page."""
+    """Return the details of a program's opportunities. One broken detail fails the page."""
     store, program = context.connect.store, int(context.path_params["program"])
     if program not in {item["id"] for item in store.directory.programs}:
-        return pagination.listed(context, [])
+        return pagination.paginated(context, [])
     numbers = [
         number
         for number in range(1, store.sizes.opportunities + 1)
@@ -79,11 +79,11 @@ def opportunities_of_program(context: Context) -> Response:
     ]
     if ids(context.switches.connect_broken) & set(numbers):
         raise BrokenDetailError
-    return pagination.listed(context, [_detail(context, number) for number in numbers])
+    return pagination.paginated(context, [_detail(context, number) for number in numbers])
 
 
 def app_structure(context: Context) -> Response:
-    """Return the learn and deliver apps as HQ describes them."""
+    """Return the learn and deliver applications in HQ's format."""
     number = auth.opportunity(context)
     wanted = context.request.get("app_type", "both")
     if wanted not in {"learn", "deliver", "both"}:
@@ -107,18 +107,18 @@ def app_structure(context: Context) -> Response:
 
 
 def llo_entities(context: Context) -> Response:
-    """Return the entities of local organizations."""
+    """Return the local organizations' entities."""
     if not context.switches.connect_llo:
         raise context.refuse(404, "Not found.")
     names = (("Acme Entity", "ACM"), ("Blue Entity", None))
-    return pagination.listed(
+    return pagination.paginated(
         context,
         [{"id": at, "name": name, "short_name": s} for at, (name, s) in enumerate(names, 1)],
     )
 
 
 def labs_records(context: Context) -> Response:
-    """Return records of Connect Labs: a bare list, and 500 for any other parameter."""
+    """Return Connect Labs records; an unknown parameter gives 500, as in production."""
     for name, _ in context.request.params:
         if name not in (*_LABS_FILTERS, *_LABS_SCOPES) and not name.startswith("data__"):
             raise BrokenDetailError
@@ -144,6 +144,6 @@ def labs_records(context: Context) -> Response:
 
 
 def signed_url(context: Context) -> Response:
-    """Refuse: there is no S3 behind the sandbox."""
+    """Return 501: the sandbox has no S3."""
     auth.opportunity(context)
     return Response(b"", 501)

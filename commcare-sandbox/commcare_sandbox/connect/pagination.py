@@ -1,4 +1,4 @@
-"""Keyset pages over ids that may be hidden, and the link to the next one."""
+"""Keyset pagination over ids that the rows may not show."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _FOREIGN = "https://connect.invalid"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which page."""
+class PageRequest:
+    """Parameters of a page request."""
 
     last_id: int | None
     size: int
     is_reverse: bool
 
 
-def asked(context: Context) -> Asked:
-    """Read the parameters of a page.
+def read_page_request(context: Context) -> PageRequest:
+    """Read the pagination parameters.
 
     Raises:
-        RefusalError: 400 with the field's errors.
+        HTTPError: 400 with the errors of the field.
     """
     order = context.request.get("cursor_order", "forward")
     if order not in {"forward", "reverse"}:
         raise HTTPError(400, {"cursor_order": [f'"{order}" is not a valid choice.']})
     last_id = _number(context, "last_id")
     size = _number(context, "page_size") or _DEFAULT_SIZE
-    return Asked(last_id, min(size, context.switches.connect_page_cap), order == "reverse")
+    return PageRequest(last_id, min(size, context.switches.connect_page_cap), order == "reverse")
 
 
 def _number(context: Context, name: str) -> int | None:
@@ -52,45 +52,47 @@ def _number(context: Context, name: str) -> int | None:
     return number
 
 
-def page(context: Context, table: Table, shown: Callable[[Row], Row]) -> Response:
-    """Return one page of a table, made anew or as it was kept."""
+def page(context: Context, table: Table, format_row: Callable[[Row], Row]) -> Response:
+    """Return one page of a table, from the cache if it is enabled."""
     accepts = "gzip" in context.request.headers.get("accept-encoding", "")
     if not (context.switches.connect_keep_pages and accepts):
-        return _made(context, table, shown)
+        return _build(context, table, format_row)
     kept = context.connect.pages
     key = context.connect.store.edition, context.request.path, *context.request.params
     if key not in kept:
-        kept[key] = gzip.compress(_made(context, table, shown).encoded(), compresslevel=1)
+        kept[key] = gzip.compress(_build(context, table, format_row).encoded(), compresslevel=1)
     return Response(kept[key], headers={"Content-Encoding": "gzip"})
 
 
-def _made(context: Context, table: Table, shown: Callable[[Row], Row]) -> Response:
-    """Make one page; a row beyond it decides whether there is a next one."""
-    wish = asked(context)
-    found = table.page(wish.last_id, wish.size + 1, reverse=wish.is_reverse)
-    kept = found[: wish.size]
-    following = _link(context, kept[-1][0], wish) if len(found) > wish.size else None
-    return Response({"next": following, "results": [shown(row) for _, row in kept]})
+def _build(context: Context, table: Table, format_row: Callable[[Row], Row]) -> Response:
+    """Build one page. One extra row is read to know whether there is a next page."""
+    wanted = read_page_request(context)
+    found = table.page(wanted.last_id, wanted.size + 1, reverse=wanted.is_reverse)
+    kept = found[: wanted.size]
+    following = _link(context, kept[-1][0], wanted) if len(found) > wanted.size else None
+    return Response({"next": following, "results": [format_row(row) for _, row in kept]})
 
 
-def listed(context: Context, rows: list[dict[str, Any]]) -> Response:
-    """Return one page of a list that shows its ids."""
-    wish = asked(context)
-    after = wish.last_id
-    ordered = sorted(rows, key=lambda row: row["id"], reverse=wish.is_reverse)
+def paginated(context: Context, rows: list[dict[str, Any]]) -> Response:
+    """Return one page of a list whose items have an ``id``."""
+    wanted = read_page_request(context)
+    after = wanted.last_id
+    ordered = sorted(rows, key=lambda row: row["id"], reverse=wanted.is_reverse)
     if after is not None:
-        ordered = [r for r in ordered if (r["id"] < after if wish.is_reverse else r["id"] > after)]
-    kept = ordered[: wish.size]
-    following = _link(context, kept[-1]["id"], wish) if len(ordered) > wish.size else None
+        ordered = [
+            r for r in ordered if (r["id"] < after if wanted.is_reverse else r["id"] > after)
+        ]
+    kept = ordered[: wanted.size]
+    following = _link(context, kept[-1]["id"], wanted) if len(ordered) > wanted.size else None
     return Response({"next": following, "results": kept})
 
 
-def _link(context: Context, last_id: int, wish: Asked) -> str:
-    """Write the link: the query as it came, the cursor's parameters replaced or appended."""
+def _link(context: Context, last_id: int, wanted: PageRequest) -> str:
+    """Return the URL of the next page: the request's query with the cursor replaced or appended."""
     new = {
         "last_id": str(last_id),
-        "page_size": str(wish.size),
-        "cursor_order": "reverse" if wish.is_reverse else "forward",
+        "page_size": str(wanted.size),
+        "cursor_order": "reverse" if wanted.is_reverse else "forward",
     }
     pairs: Pairs = []
     for name, value in context.request.params:

@@ -1,4 +1,4 @@
-"""Every address of Connect, and the headers that all its answers have."""
+"""Routes of Connect, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from commcare_sandbox.connect import auth, oauth, opportunities, row_lists
-from commcare_sandbox.connect.context import PREFIX, Connect, Context, page_of_html
+from commcare_sandbox.connect.context import PREFIX, Connect, Context, html_page
 from commcare_sandbox.connect.credentials import UnsignedTokenError
 from commcare_sandbox.http_types import JSON_TYPE, HTTPError, Request, Response
 
@@ -17,7 +17,7 @@ _FAILURES = (opportunities.BrokenDetailError, row_lists.MissingBlobError, Unsign
 
 @dataclass(frozen=True)
 class Route:
-    """An address, and what happens there."""
+    """A URL pattern and its handler."""
 
     pattern: re.Pattern[str]
     handler: Handler
@@ -47,7 +47,7 @@ _OF = "opportunity/{opportunity}"
 ROUTES = (
     *(_export(f"{_OF}/{kind}", row_lists.rows_of(kind)) for kind in row_lists.LISTS),
     *(_export(f"{_OF}/{kind}", row_lists.rows_of(kind), ("2.0",)) for kind in row_lists.NEW_LISTS),
-    _export("opp_org_program_list", opportunities.everything),
+    _export("opp_org_program_list", opportunities.all_rows),
     _export(_OF, opportunities.detail),
     _export(f"{_OF}/app_structure", opportunities.app_structure),
     _export(f"{_OF}/image", row_lists.blob),
@@ -65,47 +65,47 @@ ROUTES = (
 
 
 def handles_path(path: str) -> bool:
-    """Tell whether a path is one of Connect's."""
+    """Return whether Connect serves a path."""
     return path.startswith(f"{PREFIX}/")
 
 
 def handle(request: Request, connect: Connect) -> Response:
-    """Answer a request as Connect does."""
+    """Handle a request as Connect does."""
     context = Context(request, connect, request.path.removeprefix(PREFIX))
     if connect.switches.connect_redirect:
-        return _moved(f"https://{request.headers.get('host', '')}{request.path}")
+        return _redirected(f"https://{request.headers.get('host', '')}{request.path}")
     try:
-        return _found(context)
+        return _dispatch(context)
     except HTTPError as error:
-        return _dressed(error.response, ("GET",))
+        return _with_headers(error.response, ("GET",))
     except _FAILURES:
-        return page_of_html(500, "Server Error (500)")
+        return html_page(500, "Server Error (500)")
 
 
-def _found(context: Context) -> Response:
+def _dispatch(context: Context) -> Response:
     for route in ROUTES:
         match = route.pattern.fullmatch(context.path)
         if match:
             context.path_params = match.groupdict()
-            return _guarded(route, context)
+            return _authorized(route, context)
         if route.pattern.fullmatch(context.path + "/"):
-            return _moved(context.request.path + "/")
-    return page_of_html(404, "Not Found")
+            return _redirected(context.request.path + "/")
+    return html_page(404, "Not Found")
 
 
-def _guarded(route: Route, context: Context) -> Response:
+def _authorized(route: Route, context: Context) -> Response:
     if route.is_export:
-        auth.negotiate(context)
+        auth.negotiate_version(context)
         if context.version not in route.versions:
             raise context.refuse(406, 'Invalid version in "Accept" header.')
         auth.authenticate(context, "export")
     method = "GET" if context.request.method == "HEAD" else context.request.method
     if method not in route.methods:
         raise context.refuse(405, f'Method "{context.request.method}" not allowed.')
-    return _dressed(route.handler(context), route.methods)
+    return _with_headers(route.handler(context), route.methods)
 
 
-def _dressed(response: Response, methods: tuple[str, ...]) -> Response:
+def _with_headers(response: Response, methods: tuple[str, ...]) -> Response:
     response.may_compress = True
     if response.content_type == JSON_TYPE:
         response.content_type = "application/json"
@@ -117,7 +117,7 @@ def _dressed(response: Response, methods: tuple[str, ...]) -> Response:
     return response
 
 
-def _moved(location: str) -> Response:
-    moved = page_of_html(301, "Moved Permanently")
+def _redirected(location: str) -> Response:
+    moved = html_page(301, "Moved Permanently")
     moved.headers = {"Location": location}
     return moved

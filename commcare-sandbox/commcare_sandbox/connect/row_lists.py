@@ -1,4 +1,4 @@
-"""The streams of the export API: every list of rows, as JSON pages or as CSV."""
+"""Row lists of the export API: CSV in version 1, JSON pages in version 2."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LISTS = (
     *("user_data", "user_visits", "completed_works", "payment", "invoice"),
     *("assessment", "completed_module"),
 )
-"""Lists that version 1 sends as CSV, and version 2 as pages."""
+"""Lists of both versions: CSV in version 1, pages in version 2."""
 NEW_LISTS = (
     *("task_types", "assigned_tasks", "work_area_groups", "work_areas"),
     *("audit_reports", "audit_report_entries"),
 )
-"""Lists that only version 2 knows."""
+"""Lists that exist in version 2 only."""
 _NOT_YET = {"user_visits": ("user_id", "user_visit_id")}
 Shown = Callable[[Row], Row]
 
@@ -31,24 +31,24 @@ def rows_of(kind: str) -> Callable[[Context], Response]:
     def handle(context: Context) -> Response:
         opportunity = auth.opportunity(context)
         table = context.connect.store.table(kind, opportunity)
-        shown, keeps = _shown(context, kind), _filter(context, kind)
+        format_row, accepts = _row_format(context, kind), _filter(context, kind)
         if context.version == "1.0":
-            return _sheet(context, table, shown, keeps)
-        return pagination.page(context, _Kept(table, keeps), shown)
+            return _sheet(context, table, format_row, accepts)
+        return pagination.page(context, _FilteredTable(table, accepts), format_row)
 
     return handle
 
 
-class _Kept(Table):
-    """A table of which a filter keeps some rows."""
+class _FilteredTable(Table):
+    """A table with a row filter."""
 
-    def __init__(self, table: Table, keeps: Callable[[Row], bool] | None) -> None:
-        self._table, self._keeps = table, keeps
+    def __init__(self, table: Table, accepts: Callable[[Row], bool] | None) -> None:
+        self._table, self._keeps = table, accepts
 
     def page(
         self, after: int | None, limit: int, *, reverse: bool = False
     ) -> list[tuple[int, Row]]:
-        """Return ids and rows that follow an id and pass the filter."""
+        """Return the ids and rows after an id that pass the filter."""
         if self._keeps is None:
             return self._table.page(after, limit, reverse=reverse)
         kept: list[tuple[int, Row]] = []
@@ -62,10 +62,10 @@ class _Kept(Table):
 
 
 def _sheet(
-    context: Context, table: Table, shown: Shown, keeps: Callable[[Row], bool] | None
+    context: Context, table: Table, format_row: Shown, accepts: Callable[[Row], bool] | None
 ) -> Response:
-    rows = (shown(row) for _, row in table.everything() if keeps is None or keeps(row))
-    names = list(shown(table.fresh(2)))
+    rows = (format_row(row) for _, row in table.all_rows() if accepts is None or accepts(row))
+    names = list(format_row(table.generate(2)))
     breaks_after = context.switches.connect_csv_rows
     return Response(chunks=csv_stream.stream(rows, names, breaks_after), content_type=_CSV_TYPE)
 
@@ -84,8 +84,8 @@ def _filter(context: Context, kind: str) -> Callable[[Row], bool] | None:
     return None
 
 
-def _shown(context: Context, kind: str) -> Shown:
-    """Return what a row looks like to this caller."""
+def _row_format(context: Context, kind: str) -> Shown:
+    """Return the function that formats a row for this request."""
     missing = _NOT_YET.get(kind, ()) if context.switches.connect_old_fields else ()
     with_images = kind == "user_visits" and (context.request.get("images") or "").lower() == "true"
     with_new = context.switches.connect_new_fields
@@ -118,4 +118,4 @@ def blob(context: Context) -> Response:
 
 
 class MissingBlobError(Exception):
-    """There is no such file: the real server fails with 500."""
+    """The file does not exist; production responds with 500."""

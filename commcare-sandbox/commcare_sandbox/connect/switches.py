@@ -1,6 +1,6 @@
-"""Everything about the Connect half that can be switched, at start and while it runs.
+"""Switches of the Connect half.
 
-Opportunities are named by their ids, comma-separated. It knows nothing of HTTP.
+Lists of opportunities are comma-separated ids. Independent of HTTP.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from commcare_sandbox.switch_fields import switch
 
 @dataclass
 class ConnectSwitches:
-    """How Connect behaves; the defaults are what production does."""
+    """Behaviour of Connect; the defaults match production."""
 
     connect_next: str = switch(
-        "request", "Scheme and host of Connect's next: request, http, https, foreign, path."
+        "request", "Scheme and host of Connect's next link: request, http, https, foreign, path."
     )
     connect_redirect: bool = switch(
-        default=False, text="Connect answers 301 to https, as its edge does to http."
+        default=False, text="Connect redirects to https (301), as its load balancer does."
     )
     connect_payment_units: bool = switch(
         default=False, text="Details list payment units, as before August 2026."
     )
-    connect_broken: str = switch("", "Opportunities whose detail answers 500.")
-    connect_hidden: str = switch("", "Opportunities that are listed and answer 404.")
-    connect_unlisted: str = switch("", "Opportunities that are neither listed nor shown.")
+    connect_broken: str = switch("", "Opportunities whose details return 500.")
+    connect_hidden: str = switch("", "Opportunities that are listed and return 404.")
+    connect_unlisted: str = switch("", "Opportunities that are not listed and return 404.")
     connect_forbidden: bool = switch(default=False, text="The token lacks the scope (403).")
-    connect_list_ms: float = switch(0.0, "How long the list of everything takes.")
-    connect_csv_rows: int = switch(0, "A CSV stream breaks off after so many rows.")
+    connect_list_ms: float = switch(0.0, "Response time of the opportunity list.")
+    connect_csv_rows: int = switch(0, "A CSV stream aborts after this many rows; 0: never.")
     connect_old_fields: bool = switch(
         default=False, text="Fields as of June 2026: no user_visit_id, funder, watchers ..."
     )
-    connect_no_program: bool = switch(default=False, text="No opportunity names a program.")
-    connect_new_fields: bool = switch(default=False, text="Rows have a field that is new.")
+    connect_no_program: bool = switch(default=False, text="No opportunity has a program.")
+    connect_new_fields: bool = switch(default=False, text="Rows have an additional field.")
     connect_keep_pages: bool = switch(
-        default=False, text="Pages are kept until a row changes, to measure clients by."
+        default=False, text="Cache pages until a row changes, for benchmarks of clients."
     )
     connect_no_hq_key: str = switch(
-        "", "Opportunities without a key of HQ: their app_structure answers 404."
+        "", "Opportunities without an HQ API key: app_structure returns 404."
     )
-    connect_hq_down: bool = switch(
-        default=False, text="HQ fails behind Connect: app_structure answers 502."
+    connect_hq_down: bool = switch(default=False, text="HQ is down: app_structure returns 502.")
+    connect_llo: bool = switch(default=True, text="The user has access to llo_entity.")
+    connect_page_cap: int = switch(5000, "Maximum page_size.")
+    connect_token_seconds: int = switch(1_209_600, "Lifetime of new access tokens, in seconds.")
+    connect_token_requests: int = switch(
+        0, "An access token expires after this many requests; 0: never."
     )
-    connect_llo: bool = switch(default=True, text="The user may read llo_entity.")
-    connect_page_cap: int = switch(5000, "The largest page_size that is granted.")
-    connect_token_seconds: int = switch(1_209_600, "Life of an access token issued from now on.")
-    connect_token_requests: int = switch(0, "An access token dies after so many requests.")
     connect_signing: bool = switch(
-        default=False, text="Tokens with scope openid can be signed; without, 500."
+        default=False, text="Tokens with scope openid can be signed; otherwise 500."
     )
 
 
 def ids(text: str) -> frozenset[int]:
-    """Return the opportunities that a switch names."""
+    """Return the opportunity ids in a switch's value."""
     return frozenset(int(part) for part in text.split(",") if part.strip())

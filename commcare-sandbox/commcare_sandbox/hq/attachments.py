@@ -1,4 +1,4 @@
-"""Files of forms and cases: the bytes behind the addresses that their records show."""
+"""Attachments of forms and cases."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ PHOTO_BYTES = 20_000
 
 
 def form_attachment(context: Context) -> Response:
-    """Answer a file of a form, as long and of the kind that the form says."""
+    """Return an attachment of a form, with the size and content type that the form states."""
     found = context.request.path_params
     form = context.domain.forms.get(found["form"])
-    facts = None if form is None else form["attachments"].get(found["name"])
-    if facts is None:
+    attachment = None if form is None else form["attachments"].get(found["name"])
+    if attachment is None:
         raise HTTPError(404, b"<h1>Not Found</h1>")
     return Response(
-        _bytes(facts["content_type"], facts["length"], found["form"]),
-        content_type=facts["content_type"],
+        _bytes(attachment["content_type"], attachment["length"], found["form"]),
+        content_type=attachment["content_type"],
     )
 
 
 def case_attachment(context: Context) -> Response:
-    """Answer the photo of a case; there is no other file."""
+    """Return the photo of a case, its only attachment."""
     found = context.request.path_params
     if context.domain.cases.get(found["case"]) is None or found["name"] != PHOTO:
         raise HTTPError(404, b"<h1>Not Found</h1>")
@@ -32,7 +32,7 @@ def case_attachment(context: Context) -> Response:
 
 
 def _bytes(content_type: str, length: int, owner: str) -> bytes:
-    """Return the bytes of a file: XML that can be read, or the beginning of a picture."""
+    """Return ``length`` bytes: well-formed XML, or data with the signature of a JPEG."""
     if "xml" not in content_type:
         return (JPEG + owner.encode()).ljust(length, b"\x00")[:length]
     begin, end = f'<?xml version="1.0"?><data instanceID="{owner}">'.encode(), b"</data>"

@@ -1,4 +1,4 @@
-"""Who may pass: authentication, then permission, then throttle, with HQ's own words for no."""
+"""Authentication, permissions and rate limits, in HQ's order and with its error responses."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ _CUT_OFF = (
 )
 _NO_PLAN = "Your current subscription does not have access to this feature"
 FORBIDDEN = b"<!doctype html>\n<html><head><title>403 Forbidden</title></head></html>"
-"""What views that are not tastypie's show a member without the permission."""
+"""What views outside tastypie return to a member who lacks the permission."""
 _MALFORMED = "Bad HTTP_AUTHORIZATION header. Expected 'ApiKey username:api_key'"
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a resource asks of its callers."""
+    """Access rules of a resource."""
 
     permission: str | None = "access_api"
     throttled: bool = True
     tastypie: bool = True
     needs_locations: bool = False
     sees_subset: bool = False
-    """A location-restricted login gets a part of the list, instead of 403."""
-    stranger: str = ""
-    """What a caller with a wrong key is told; usually nothing."""
+    """A location-restricted user gets a partial list instead of 403."""
+    unauthorized_body: str = ""
+    """Body of the 401 for wrong credentials; usually empty."""
 
 
 def authenticate(request: Request, hq: HQ, rule: Access) -> None:
-    """Let a caller pass whose login is right.
+    """Check the credentials of a request.
 
     Raises:
-        RefusalError: 401 with HQ's body, or 400 for a header that cannot be read.
+        HTTPError: 401 as HQ returns it, or 400 for a malformed header.
     """
     header = request.headers.get("authorization", "")
     scheme, _, rest = header.partition(" ")
     if not header and rule.tastypie and request.get("api_key"):
         scheme, rest = "apikey", f"{request.get('username') or ''}:{request.get('api_key')}"
-    if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), request, hq.logins):
-        raise _stranger(rule)
+    if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), request, hq.credentials):
+        raise _unauthorized(rule)
     one_time = request.headers.get("x-commcarehq-otp") or request.get("otp")
     if scheme.lower() in ("basic", "digest") and hq.switches.two_factor and not one_time:
         raise HTTPError(401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"})
 
 
-def _stranger(rule: Access) -> HTTPError:
-    error = HTTPError(401, rule.stranger.encode())
-    if rule.stranger:
+def _unauthorized(rule: Access) -> HTTPError:
+    error = HTTPError(401, rule.unauthorized_body.encode())
+    if rule.unauthorized_body:
         error.response.content_type = "text/plain; charset=utf-8"
     return error
 
 
 def check_permission(request: Request, hq: HQ, rule: Access) -> None:
-    """Let a caller pass who may use a resource of a domain.
+    """Check the permission to use a resource of a domain.
 
     Raises:
-        RefusalError: 401 or 403 with HQ's body.
+        HTTPError: 401 or 403, as HQ returns it.
     """
     switches = hq.switches
     if request.path_params["domain"] not in hq.domains:
@@ -77,19 +77,19 @@ def check_permission(request: Request, hq: HQ, rule: Access) -> None:
     if switches.cut_off:
         raise HTTPError(401, {"error": _CUT_OFF})
     forbidden = HTTPError(403, b"" if rule.tastypie else FORBIDDEN)
-    lacking = {each.strip() for each in switches.missing_permission.split(",")}
+    missing = {each.strip() for each in switches.missing_permission.split(",")}
     needed = {rule.permission, "access_api"}
-    if needed & lacking or (rule.needs_locations and switches.no_locations):
+    if needed & missing or (rule.needs_locations and switches.no_locations):
         raise forbidden
     if switches.location_restricted and not rule.sees_subset:
         raise forbidden
 
 
 def check_rate_limit(request: Request, hq: HQ, rule: Access) -> None:
-    """Let a caller pass whose domain has calls left.
+    """Check the rate limit of the domain.
 
     Raises:
-        RefusalError: 429 with an empty body.
+        HTTPError: 429 with an empty body.
     """
     if not rule.throttled:
         return
@@ -102,67 +102,64 @@ def check_rate_limit(request: Request, hq: HQ, rule: Access) -> None:
 
 
 def count(request: Request, hq: HQ, rule: Access) -> None:
-    """Count a call that was answered; the views that are not tastypie's count before work."""
+    """Count a successful request. Views outside tastypie are counted before they run."""
     if rule.throttled and rule.tastypie:
         hq.throttle.count(request.path_params["domain"], hq.switches)
 
 
 def too_many(switches: HQSwitches, seconds: float, *, tastypie: bool) -> HTTPError:
-    """Refuse with 429, and Retry-After as switched."""
+    """Return a 429 with the configured Retry-After."""
     error = HTTPError(429)
     error.response.headers |= throttling.retry_after(switches, seconds, tastypie=tastypie)
     return error
 
 
-# ---------------------------------------------------------------------- schemes
-
-
-def _api_key(rest: str, _call: Request, logins: Credentials) -> bool:
+def _api_key(rest: str, _call: Request, credentials: Credentials) -> bool:
     username, colon, api_key = rest.partition(":")
     if not colon:
         raise HTTPError(400, _MALFORMED.encode())
-    return logins.accepts_key(username, api_key)
+    return credentials.accepts_key(username, api_key)
 
 
-def _basic(rest: str, _call: Request, logins: Credentials) -> bool:
+def _basic(rest: str, _call: Request, credentials: Credentials) -> bool:
     try:
         username, colon, password = base64.b64decode(rest).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         raise HTTPError(400, b"Bad HTTP_AUTHORIZATION header") from None
     if not colon:
         raise HTTPError(400, b"Bad HTTP_AUTHORIZATION header")
-    return logins.accepts_password(username, password)
+    return credentials.accepts_password(username, password)
 
 
-def _bearer(rest: str, _call: Request, logins: Credentials) -> bool:
-    return logins.accepts_token(rest)
+def _bearer(rest: str, _call: Request, credentials: Credentials) -> bool:
+    return credentials.accepts_token(rest)
 
 
-def _challenge(_rest: str, _call: Request, logins: Credentials) -> bool:
-    fields = f'realm="{REALM}", nonce="{_nonce(logins)}", algorithm="MD5", qop="auth"'
+def _challenge(_rest: str, _call: Request, credentials: Credentials) -> bool:
+    fields = f'realm="{REALM}", nonce="{_nonce(credentials)}", algorithm="MD5", qop="auth"'
     raise HTTPError(401, b"", WWW_Authenticate=f"Digest {fields}")
 
 
-def _nonce(logins: Credentials) -> str:
-    return _md5(logins.account.client_secret)
+def _nonce(credentials: Credentials) -> str:
+    return _md5(credentials.account.client_secret)
 
 
-def _digest(rest: str, request: Request, logins: Credentials) -> bool:
+def _digest(rest: str, request: Request, credentials: Credentials) -> bool:
     try:
         given = parse_keqv_list(parse_http_list(rest))
         username, nonce, uri = given["username"], given["nonce"], given["uri"]
         response = given["response"]
     except (KeyError, ValueError, IndexError):
         raise HTTPError(400, b"Bad HTTP_AUTHORIZATION header") from None
-    account = logins.account
-    if username.lower() != account.username or nonce != _nonce(logins):
-        return _challenge(rest, request, logins)
+    account = credentials.account
+    if username.lower() != account.username or nonce != _nonce(credentials):
+        return _challenge(rest, request, credentials)
     secret = _md5(f"{username}:{REALM}:{account.password}")
-    asked = _md5(f"{request.method}:{uri}")
+    params = _md5(f"{request.method}:{uri}")
     middle = nonce
     if "qop" in given:
         middle = f"{nonce}:{given.get('nc')}:{given.get('cnonce')}:{given['qop']}"
-    return _md5(f"{secret}:{middle}:{asked}") == response
+    return _md5(f"{secret}:{middle}:{params}") == response
 
 
 def _md5(text: str) -> str:

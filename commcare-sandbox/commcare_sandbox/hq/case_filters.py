@@ -1,4 +1,4 @@
-"""The filters of case v2 as a query: an unknown parameter is refused."""
+"""Filters of case v2; an unknown parameter is an error."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FALSE = frozenset({"f", "false", "n", "no", "0"})
 
 
 def case_query(context: Context, params: Pairs) -> Query[Case]:
-    """Read the filters of case v2: one key's values are alternatives, all keys must hold.
+    """Read the filters: values of one parameter are alternatives, all parameters must hold.
 
     Raises:
-        RefusalError: A parameter is unknown, or a value cannot be read.
+        HTTPError: A parameter is unknown, or a value cannot be read.
     """
     filters: Filters[Case] = Filters(PERIOD)
     for name in dict.fromkeys(name for name, _ in params):
@@ -51,18 +51,18 @@ def _add(filters: Filters[Case], name: str, values: list[str]) -> None:
 
 
 def of_type(filters: Filters[Case], types: set[str]) -> None:
-    """Keep the cases of some types."""
+    """Filter by case type."""
     filters.kind(lambda at: FAMILIES[at % FAMILY][0] in types, lambda case: case.case_type in types)
 
 
 def only_in_location(context: Context, filters: Filters[Case]) -> None:
-    """Keep what a location-restricted login sees, if it is one."""
+    """Filter by location if the user is location-restricted."""
     if context.hq.switches.location_restricted:
         filters.kind(_in_location, lambda case: in_location(context, case))
 
 
 def in_location(context: Context, case: Case) -> bool:
-    """Tell whether a location-restricted login sees a case."""
+    """Return whether a location-restricted user sees a case."""
     number = context.domain.case_number(case.case_id)
     return _in_location(mix(sum(case.case_id.encode())) if number is None else number)
 
@@ -93,7 +93,7 @@ def _within(case: Case, date_range: DateRange) -> bool:
 
 
 def _flags(values: list[str]) -> list[bool]:
-    """Read a boolean as HQ does: any text that is not in FALSE is true."""
+    """Parse booleans as HQ does: any text that is not in FALSE is true."""
     return [value.lower() not in FALSE for value in values]
 
 

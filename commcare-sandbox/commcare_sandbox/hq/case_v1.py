@@ -1,4 +1,4 @@
-"""Case API v1: limit and offset, ordered by one date; an unknown filter matches nothing."""
+"""Case API v1: limit and offset, ordered by one date. An unknown filter matches nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from commcare_sandbox.hq.case_filters import of_type, only_in_location
-from commcare_sandbox.hq.case_v2 import may_see
+from commcare_sandbox.hq.case_v2 import is_visible
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data.cases import FAMILIES, PERIOD, Case, is_closed, to_v1
 from commcare_sandbox.hq.data.collection import Collection, Query
@@ -57,7 +57,7 @@ def _add(filters: Filters[Case], name: str, value: str) -> None:
 
 
 def case_list_v1(context: Context) -> Response:
-    """Answer a page of cases."""
+    """Return a page of cases."""
     query = _query(context)
     field, descending = order(context, DATES, "server_date_modified")
     cases = context.domain.cases
@@ -71,20 +71,20 @@ def case_list_v1(context: Context) -> Response:
 
 
 def case_detail_v1(context: Context) -> Response:
-    """Answer one case."""
+    """Return one case."""
     case = context.domain.cases.get(context.request.path_params["id"])
-    if case is None or not may_see(context, case):
+    if case is None or not is_visible(context, case):
         raise HTTPError(404)
     return Response(_full(context, case))
 
 
 def order(context: Context, fields: dict[str, str], usual: str) -> tuple[str, bool]:
-    """Return by which of the collection's dates a list is ordered, and whether descending."""
-    wish = context.request.get("order_by", usual) or usual
-    name = wish.removeprefix("-")
+    """Return the date field that orders the list, and whether descending."""
+    requested = context.request.get("order_by", usual) or usual
+    name = requested.removeprefix("-")
     if name not in fields:
         raise bad_request(f"No matching '{name}' field for ordering on.")
-    return fields[name], wish.startswith("-")
+    return fields[name], requested.startswith("-")
 
 
 def ordered(
@@ -94,7 +94,7 @@ def ordered(
     by: tuple[str, bool],
     part: tuple[int, int, int],
 ) -> list[R]:
-    """Return a part (offset, limit, total) of a collection in an order (field, descending)."""
+    """Return a slice (offset, limit, total) of a collection in an order (field, descending)."""
     (field, descending), (offset, limit, total) = by, part
     switches = context.hq.switches
     if offset + limit > switches.search_window and offset:
@@ -110,13 +110,13 @@ def ordered(
 
 def _full(context: Context, case: Case) -> dict[str, Any]:
     domain, cases = context.domain.name, context.domain.cases
-    shown = to_v1(case, domain)
+    body = to_v1(case, domain)
     if context.request.get("parent_cases__full") == "true":
         parents = {name: cases.get(link["case_id"]) for name, link in case.indices.items()}
-        shown["parent_cases"] = {
+        body["parent_cases"] = {
             name: to_v1(parent, domain) for name, parent in parents.items() if parent
         }
     for name in ("child_cases", "xforms_by_name", "xforms_by_xmlns"):
         if context.request.get(f"{name}__full") == "true":
-            shown[name] = {}
-    return shown
+            body[name] = {}
+    return body

@@ -1,4 +1,4 @@
-"""Case API v2: the list with its cursor, one case, several, by external id, and bulk-fetch."""
+"""Case API v2: cursor list, one case, several cases, by external id, and bulk-fetch."""
 
 from __future__ import annotations
 
@@ -25,31 +25,34 @@ _FROM = "indexed_on.gte"
 
 
 def case_list(context: Context) -> Response:
-    """Answer a page of cases, oldest indexing first."""
+    """Return a page of cases in the order of indexed_on."""
     for case_id in context.domain.some_cases(context.hq.switches.churn):
         context.domain.edit_case(case_id, {"properties": {"churned": "yes"}})
-    params, key = _opened(context)
+    params, key = _read_cursor(context)
     limit = _limit(params)
     query = case_query(context, params)
     cap = context.hq.switches.page_cap
     limit = min(limit, cap) if cap else limit
     cases = context.domain.cases.page_after(query, key, limit)
-    total = context.domain.cases.count(query) - _passed(context, query, key)
-    show = shower(context, params)
-    body: dict[str, Any] = {"matching_records": total, "cases": [show(case) for case in cases]}
-    if _goes_on(context, len(cases), limit, total):
+    total = context.domain.cases.count(query) - _already_returned(context, query, key)
+    format_case = formatter(context, params)
+    body: dict[str, Any] = {
+        "matching_records": total,
+        "cases": [format_case(case) for case in cases],
+    }
+    if _has_next(context, len(cases), limit, total):
         body["next"] = _next(context, params, cases[-1])
     return Response(body)
 
 
-def _goes_on(context: Context, found: int, limit: int, total: int) -> bool:
+def _has_next(context: Context, found: int, limit: int, total: int) -> bool:
     if context.hq.switches.old_case_list:
         return total > found > 0
     return found == limit > 0
 
 
-def _passed(context: Context, query: Query[Case], key: Key) -> int:
-    """Return how many cases the older list no longer counts: those on earlier pages."""
+def _already_returned(context: Context, query: Query[Case], key: Key) -> int:
+    """Return how many cases the old list no longer counts: those on earlier pages."""
     if not context.hq.switches.old_case_list or key[0] == -FOREVER:
         return 0
     cases = context.domain.cases
@@ -63,10 +66,10 @@ def _passed(context: Context, query: Query[Case], key: Key) -> int:
     return cases.count(earlier) + sum(case.case_id <= key[1] for case in tied)
 
 
-def _opened(context: Context) -> tuple[Pairs, Key]:
-    """Return the list's own parameters, and after which case this page begins.
+def _read_cursor(context: Context) -> tuple[Pairs, Key]:
+    """Return the list's parameters, and the key of the case that the page starts after.
 
-    What stands beside a cursor is ignored.
+    Parameters next to a cursor are ignored.
     """
     params = context.request.params
     cursor = context.request.get("cursor")
@@ -110,8 +113,8 @@ def _limit(params: Pairs) -> int:
     return limit
 
 
-def shower(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
-    """Return what shows a case, with the fields that ``fields`` or ``exclude`` leave."""
+def formatter(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
+    """Return the function that formats a case, limited to ``fields`` or without ``exclude``."""
     domain = context.domain.name
     chosen = {
         way: [value for name, value in params if name == way or name.startswith(f"{way}.")]
@@ -121,9 +124,9 @@ def shower(context: Context, params: Pairs) -> Callable[[Case], dict[str, Any]]:
         raise bad_request("You cannot specify both 'fields' and 'exclude'")
     wanted, unwanted = _paths(params, "fields"), _paths(params, "exclude")
     if chosen["fields"]:
-        return lambda case: _kept(to_v2(case, domain), wanted)
+        return lambda case: _only(to_v2(case, domain), wanted)
     if chosen["exclude"]:
-        return lambda case: _stripped(to_v2(case, domain), unwanted)
+        return lambda case: _without(to_v2(case, domain), unwanted)
     return lambda case: to_v2(case, domain)
 
 
@@ -131,96 +134,93 @@ def _paths(params: Pairs, way: str) -> list[tuple[str, ...]]:
     paths = []
     for name, value in params:
         if name == way or name.startswith(f"{way}."):
-            above = tuple(name.split(".")[1:])
-            paths += [(*above, *part.split(".")) for part in value.split(",") if part]
+            parent_id = tuple(name.split(".")[1:])
+            paths += [(*parent_id, *part.split(".")) for part in value.split(",") if part]
     return paths
 
 
-def _kept(shown: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
+def _only(body: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for head in dict.fromkeys(path[0] for path in paths):
         deeper = [path[1:] for path in paths if path[0] == head]
-        if head not in shown:
+        if head not in body:
             continue
-        inside = shown[head]
+        inside = body[head]
         if () in deeper or not isinstance(inside, dict):
             kept[head] = inside
         else:
-            kept[head] = _kept(inside, deeper)
+            kept[head] = _only(inside, deeper)
     return kept
 
 
-def _stripped(shown: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
-    left = {name: value for name, value in shown.items() if (name,) not in paths}
+def _without(body: dict[str, Any], paths: list[tuple[str, ...]]) -> dict[str, Any]:
+    left = {name: value for name, value in body.items() if (name,) not in paths}
     for name, value in left.items():
         deeper = [path[1:] for path in paths if path[0] == name and len(path) > 1]
         if deeper and isinstance(value, dict):
-            left[name] = _stripped(value, deeper)
+            left[name] = _without(value, deeper)
     return left
 
 
-# ---------------------------------------------------------------------- by id
-
-
 def case_detail(context: Context) -> Response:
-    """Answer one case, or several whose ids are joined by commas."""
+    """Return one case, or several if the path has comma-separated ids."""
     wanted = context.request.path_params["id"]
-    show = shower(context, context.request.params)
+    format_case = formatter(context, context.request.params)
     if "," in wanted:
-        return _several(context, [each for each in wanted.split(",") if each], [])
+        return _many(context, [each for each in wanted.split(",") if each], [])
     case = context.domain.cases.get(wanted)
     if case is None:
         raise HTTPError(404, {"error": f"Case '{wanted}' not found"})
-    if not may_see(context, case):
+    if not is_visible(context, case):
         raise HTTPError(403, {"error": f"Insufficient permission for Case '{wanted}'"})
-    return Response(show(case))
+    return Response(format_case(case))
 
 
 def case_by_external_id(context: Context) -> Response:
-    """Answer the case with an external id, if it is the only one."""
+    """Return the case with an external id, which must be unique."""
     wanted = context.request.path_params["id"]
     found = _by_external_id(context, wanted)
     if not found:
         raise HTTPError(404, {"error": f"Case '{wanted}' not found"})
     if len(found) > 1:
         raise bad_request(f"Multiple cases found with external_id '{wanted}'")
-    return Response(shower(context, context.request.params)(found[0]))
+    return Response(formatter(context, context.request.params)(found[0]))
 
 
 def bulk_fetch(context: Context) -> Response:
-    """Answer the cases whose ids, or external ids, are in the body; in that order."""
+    """Return the cases with the ids or external ids in the body, in that order."""
     try:
         body = msgspec.json.decode(context.request.body)
     except msgspec.DecodeError:
         raise bad_request("Payload must be valid JSON") from None
     if not isinstance(body, dict):
         raise bad_request("Payload must be a single JSON object")
-    asked = [body.get("case_ids") or [], body.get("external_ids") or []]
-    if not all(isinstance(ids, list) for ids in asked):
+    params = [body.get("case_ids") or [], body.get("external_ids") or []]
+    if not all(isinstance(ids, list) for ids in params):
         raise bad_request("'case_ids' and 'external_ids' must be lists")
-    if not any(asked):
+    if not any(params):
         raise bad_request("Payload must include 'case_ids' or 'external_ids' fields")
-    if sum(map(len, asked)) > MOST:
+    if sum(map(len, params)) > MOST:
         raise bad_request(f"You cannot request more than {MOST} cases per request.")
-    return _several(context, asked[0], asked[1])
+    return _many(context, params[0], params[1])
 
 
-def _several(context: Context, case_ids: list[Any], external_ids: list[Any]) -> Response:
-    show = shower(context, context.request.params)
+def _many(context: Context, case_ids: list[Any], external_ids: list[Any]) -> Response:
+    format_case = formatter(context, context.request.params)
     found: list[dict[str, Any]] = []
     missing = 0
-    asked = [("case_id", str(each)) for each in case_ids]
-    asked += [("external_id", str(each)) for each in external_ids]
-    for name, wanted in asked:
+    params = [("case_id", str(each)) for each in case_ids]
+    params += [("external_id", str(each)) for each in external_ids]
+    for name, wanted in params:
         if name == "case_id":
             case = context.domain.cases.get(wanted)
         else:
             case = next(iter(_by_external_id(context, wanted)), None)
-        if case is None or not may_see(context, case):
+        if case is None or not is_visible(context, case):
             missing += 1
             found.append({name: wanted, "error": "not found"})
         else:
-            found.append(show(case))
+            found.append(format_case(case))
     response = {"matching_records": len(found) - missing, "missing_records": missing}
     return Response(response | {"cases": found})
 
@@ -231,6 +231,6 @@ def _by_external_id(context: Context, wanted: str) -> list[Case]:
     return context.domain.cases.page_after(query, (-FOREVER, ""), 2)
 
 
-def may_see(context: Context, case: Case) -> bool:
-    """Tell whether the login's locations include a case."""
+def is_visible(context: Context, case: Case) -> bool:
+    """Return whether the user's locations include a case."""
     return not context.hq.switches.location_restricted or in_location(context, case)

@@ -1,4 +1,4 @@
-"""What a person sees who connects a program to HQ: the login page, then the question of consent."""
+"""The pages of HQ's OAuth flow: login, then consent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from commcare_sandbox.hq.credentials import SCOPE, SCOPES
 from commcare_sandbox.http_types import HTML_TYPE, Request, Response
 
 LOGIN, AUTHORIZE = "/accounts/login/", "/oauth/authorize/"
-_SESSION, _MARK = "sessionid", "csrfmiddlewaretoken"
+_SESSION, _CSRF_FIELD = "sessionid", "csrfmiddlewaretoken"
 _ANY_PORT = ("127.0.0.1", "::1")
 _CHALLENGES = ("S256", "plain")
 _PAGE = """<!doctype html>
@@ -29,14 +29,15 @@ input, button{{font: inherit}}
 </body>
 </html>
 """
-_LOGIN = """<p>{told}</p>
+_LOGIN = """<p>{message}</p>
 <form method="post" action="{action}">
 <p><label>Username <input name="username" value="{username}"></label></p>
 <p><label>Password <input name="password" type="password" value="{password}"></label></p>
 <button type="submit" name="login" value="Log In">Log In</button>
 </form>
-<p>This is the sandbox: its one account is filled in.</p>"""
-_QUESTION = """<p>A program asks to read what {username} can see, with the scope: {scope}.</p>
+<p>This is the sandbox; its only account is filled in.</p>"""
+_QUESTION = """<p>An application requests access to the data of {username},
+with the scope: {scope}.</p>
 <p>You will be sent back to {back}.</p>
 <form method="post" id="authorizationForm">
 {hidden}
@@ -55,66 +56,66 @@ _KEPT = (
 
 
 def log_in(request: Request, hq: HQ) -> Response:
-    """Show the login page, or let somebody in who knows the password."""
+    """Show the login page, or start a session if the password is correct."""
     after = request.get("next") or AUTHORIZE
     if request.method != "POST":
         return _login_page(hq, after)
     form = form_of(request)
-    if not hq.logins.accepts_password(form.get("username", ""), form.get("password", "")):
+    if not hq.credentials.accepts_password(form.get("username", ""), form.get("password", "")):
         return _login_page(hq, after, "Your username or password was incorrect.")
     if not after.startswith("/") or after.startswith("//"):
         after = AUTHORIZE
-    cookie = f"{_SESSION}={hq.sessions.enter()}; Path=/; HttpOnly; SameSite=Lax"
+    cookie = f"{_SESSION}={hq.sessions.start_session()}; Path=/; HttpOnly; SameSite=Lax"
     return Response(b"", 302, {"Location": after, "Set-Cookie": cookie}, HTML_TYPE)
 
 
 def authorize(request: Request, hq: HQ) -> Response:
-    """Ask the person who is logged in, and send them back with what they said."""
-    mark = hq.sessions.mark(_session(request))
-    if mark is None:
+    """Show the consent page, or redirect back with the user's decision."""
+    csrf_token = hq.sessions.csrf_token(_session(request))
+    if csrf_token is None:
         query = urlencode({"next": f"{request.path}?{urlencode(request.params)}"})
         return Response(b"", 302, {"Location": f"{LOGIN}?{query}"}, HTML_TYPE)
-    asked = form_of(request) if request.method == "POST" else dict(request.params)
-    if wrong := _nowhere_to_go(asked, hq):
+    params = form_of(request) if request.method == "POST" else dict(request.params)
+    if wrong := _invalid_client(params, hq):
         return _page("Error: invalid_request", f"<p>{wrong}</p>", 400)
-    if refused := _what_is_wrong(asked, needs_challenge=hq.switches.pkce_required):
-        return _go(asked, refused)
+    if refused := _error_of(params, needs_challenge=hq.switches.pkce_required):
+        return _redirect(params, refused)
     if request.method != "POST":
-        return _question(asked, mark, hq)
-    if not compare_digest(asked.get(_MARK, "").encode(), mark.encode()):
+        return _question(params, csrf_token, hq)
+    if not compare_digest(params.get(_CSRF_FIELD, "").encode(), csrf_token.encode()):
         return _page("Forbidden", "<p>CSRF verification failed.</p>", 403)
-    return _go(asked, _decision(asked, hq))
+    return _redirect(params, _decision(params, hq))
 
 
-def _nowhere_to_go(asked: Mapping[str, str], hq: HQ) -> str:
-    if asked.get("client_id") != hq.logins.account.client_id:
+def _invalid_client(params: Mapping[str, str], hq: HQ) -> str:
+    if params.get("client_id") != hq.credentials.account.client_id:
         return "Invalid client_id parameter value."
-    if not is_registered(asked.get("redirect_uri", ""), hq.switches.redirect_uris.split()):
+    if not is_registered(params.get("redirect_uri", ""), hq.switches.redirect_uris.split()):
         return "Mismatching redirect URI."
     return ""
 
 
-def _decision(asked: Mapping[str, str], hq: HQ) -> dict[str, str]:
-    if not asked.get("allow"):
+def _decision(params: Mapping[str, str], hq: HQ) -> dict[str, str]:
+    if not params.get("allow"):
         return {"error": "access_denied"}
-    code = hq.sessions.allow(
-        asked["redirect_uri"],
-        asked.get("scope") or SCOPE,
-        asked.get("code_challenge", ""),
-        asked.get("code_challenge_method") or "plain",
+    code = hq.sessions.issue_code(
+        params["redirect_uri"],
+        params.get("scope") or SCOPE,
+        params.get("code_challenge", ""),
+        params.get("code_challenge_method") or "plain",
     )
     return {"code": code}
 
 
 def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form that was posted."""
+    """Return the fields of a submitted HTML form."""
     return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def is_registered(uri: str, registered: list[str]) -> bool:
-    """Tell whether an address is one of the registered ones, letter by letter.
+    """Return whether a redirect URI is registered; the match is exact.
 
-    One on a loopback address that is registered without a port may have any.
+    A loopback URI registered without a port matches any port.
     """
     return uri in registered or _without_port(uri) in registered
 
@@ -129,14 +130,14 @@ def _without_port(uri: str) -> str:
     return parts._replace(netloc=parts.netloc.removesuffix(f":{parts.port}")).geturl()
 
 
-def _what_is_wrong(asked: Mapping[str, str], *, needs_challenge: bool) -> dict[str, str]:
-    if asked.get("response_type") != "code":
+def _error_of(params: Mapping[str, str], *, needs_challenge: bool) -> dict[str, str]:
+    if params.get("response_type") != "code":
         return {"error": "unsupported_response_type"}
-    if set(asked.get("scope", "").split()) - SCOPES:
+    if set(params.get("scope", "").split()) - SCOPES:
         return {"error": "invalid_scope"}
-    if needs_challenge and not asked.get("code_challenge"):
+    if needs_challenge and not params.get("code_challenge"):
         return {"error": "invalid_request", "error_description": "Code challenge required."}
-    if (asked.get("code_challenge_method") or "plain") not in _CHALLENGES:
+    if (params.get("code_challenge_method") or "plain") not in _CHALLENGES:
         text = "Transform algorithm not supported."
         return {"error": "invalid_request", "error_description": text}
     return {}
@@ -150,10 +151,10 @@ def _session(request: Request) -> str:
     return found.value if found else ""
 
 
-def _login_page(hq: HQ, after: str, told: str = "Log in to CommCare HQ.") -> Response:
-    account = hq.logins.account
+def _login_page(hq: HQ, after: str, message: str = "Log in to CommCare HQ.") -> Response:
+    account = hq.credentials.account
     body = _LOGIN.format(
-        told=told,
+        message=message,
         action=html.escape(f"{LOGIN}?{urlencode({'next': after})}"),
         username=account.username,
         password=account.password,
@@ -161,12 +162,12 @@ def _login_page(hq: HQ, after: str, told: str = "Log in to CommCare HQ.") -> Res
     return _page("Log In", body)
 
 
-def _question(asked: Mapping[str, str], mark: str, hq: HQ) -> Response:
-    fields = {_MARK: mark} | {name: asked[name] for name in _KEPT if name in asked}
+def _question(params: Mapping[str, str], csrf_token: str, hq: HQ) -> Response:
+    fields = {_CSRF_FIELD: csrf_token} | {name: params[name] for name in _KEPT if name in params}
     body = _QUESTION.format(
-        username=hq.logins.account.username,
-        scope=html.escape(asked.get("scope") or SCOPE),
-        back=html.escape(asked["redirect_uri"]),
+        username=hq.credentials.account.username,
+        scope=html.escape(params.get("scope") or SCOPE),
+        back=html.escape(params["redirect_uri"]),
         hidden="\n".join(
             f'<input type="hidden" name="{name}" value="{html.escape(value)}">'
             for name, value in fields.items()
@@ -181,8 +182,8 @@ def _page(title: str, body: str, status: int = 200) -> Response:
     return Response(page, status, headers, HTML_TYPE)
 
 
-def _go(asked: Mapping[str, str], response: Mapping[str, str]) -> Response:
-    back = asked["redirect_uri"]
-    said = {**response, "state": asked["state"]} if "state" in asked else response
+def _redirect(params: Mapping[str, str], response: Mapping[str, str]) -> Response:
+    back = params["redirect_uri"]
+    said = {**response, "state": params["state"]} if "state" in params else response
     joint = "&" if urlsplit(back).query else "?"
     return Response(b"", 302, {"Location": f"{back}{joint}{urlencode(said)}"}, HTML_TYPE)

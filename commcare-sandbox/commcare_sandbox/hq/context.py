@@ -1,4 +1,4 @@
-"""What every handler of HQ is given: the request, HQ itself, and how to write a link."""
+"""The request context of HQ's handlers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FOREIGN = "https://hq.invalid"
 
 @dataclass
 class HQ:
-    """Domains, logins, switches and memory of one running HQ."""
+    """State of one HQ server."""
 
     switches: HQSwitches
-    logins: Credentials
+    credentials: Credentials
     domains: dict[str, Domain]
     request_log: RequestLog
     base_url: str = ""
@@ -31,13 +31,13 @@ class HQ:
 
     @property
     def first_domain(self) -> Domain:
-        """The domain that is meant when none is named."""
+        """The default domain."""
         return next(iter(self.domains.values()))
 
 
 @dataclass
 class Context:
-    """A request that has passed authentication, permission and throttle."""
+    """A request that passed authentication, permissions and rate limits."""
 
     request: Request
     hq: HQ
@@ -45,13 +45,13 @@ class Context:
 
     @property
     def domain(self) -> Domain:
-        """The domain of a domain-scoped request."""
+        """The domain of the request; LookupError if it has none."""
         if self.optional_domain is None:
-            raise LookupError("This resource belongs to no domain.")
+            raise LookupError("The request has no domain.")
         return self.optional_domain
 
     def address(self, resource: str, identifier: str, *, absolute: bool = False) -> str:
-        """Return where a record is, in the version and the spelling that was asked for."""
+        """Return the URL of a record, in the API version of the request."""
         old = re.search(r"/api/(v0\.\d)/", self.request.path)
         new = re.search(r"/api/[\w-]+/(v\d)/", self.request.path)
         part = f"{old[1]}/{resource}" if old else f"{resource}/{new[1] if new else 'v1'}"
@@ -59,7 +59,7 @@ class Context:
         return f"{self.hq.base_url}{path}" if absolute else path
 
     def link(self, query: str, usual: str) -> str:
-        """Write a link to another page of this list, in the style that is switched on."""
+        """Return a link to another page of this list, in the configured style."""
         style = self.hq.switches.next_style
         chosen = usual if style == "default" else style
         path = f"{self.request.path}?{query}"

@@ -1,4 +1,4 @@
-"""What the control endpoint can do with HQ: change records, end tokens, show everything."""
+"""Control actions of HQ: change records, revoke tokens, dump the data."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from commcare_sandbox.hq.context import HQ, Context
 from commcare_sandbox.hq.data.cases import to_v2
 from commcare_sandbox.hq.data.collection import Query
 from commcare_sandbox.hq.data.domain import Domain
-from commcare_sandbox.hq.form_v1 import shown
+from commcare_sandbox.hq.form_v1 import to_json
 from commcare_sandbox.http_types import Request
 
 Body = dict[str, Any]
 
 
 class UnknownDomainError(Exception):
-    """There is no such domain."""
+    """The domain does not exist."""
 
 
 def _domain(name: str | None, hq: HQ) -> Domain:
     if not name:
         return hq.first_domain
     if name not in hq.domains:
-        raise UnknownDomainError(f"There is no domain {name!r}. Known: {', '.join(hq.domains)}.")
+        raise UnknownDomainError(f"Unknown domain {name!r}. Known: {', '.join(hq.domains)}.")
     return hq.domains[name]
 
 
 def status(hq: HQ) -> Body:
-    """Return how many records each domain shows, and the refresh token that is alive."""
+    """Return the number of records of each domain, and the valid refresh token."""
     for domain in hq.domains.values():
         domain.reveal_due(hq.request_log.total)
     return {
         "domains": {name: domain.total() for name, domain in hq.domains.items()},
-        "refresh_token": hq.logins.refresh_token,
+        "refresh_token": hq.credentials.refresh_token,
     }
 
 
 def content(kind: str, request: Request, hq: HQ) -> Iterator[bytes]:
-    """Return every case, or form, as the API shows it: one JSON object a line."""
+    """Return every case or form as the API shows it, one JSON object per line."""
     domain = _domain(request.get("domain"), hq)
     domain.reveal_due(hq.request_log.total)
     context = Context(request, hq, domain)
@@ -48,12 +48,12 @@ def content(kind: str, request: Request, hq: HQ) -> Iterator[bytes]:
     if kind == "cases":
         records = (to_v2(case, domain.name) for case in domain.cases.all(Query()))
     else:
-        records = (shown(context, form) for form in domain.forms.all(Query()))
+        records = (to_json(context, form) for form in domain.forms.all(Query()))
     return (msgspec.json.encode(record) + b"\n" for record in records)
 
 
 def apply_late(hq: HQ) -> None:
-    """Hide what the switches of late visibility say, once."""
+    """Hide records as the ``late_*`` switches ask, once."""
     switches = hq.switches
     if not switches.late_every:
         return
@@ -61,9 +61,6 @@ def apply_late(hq: HQ) -> None:
     for domain in hq.domains.values():
         domain.hide(switches.late_every, switches.late_seconds, until)
     switches.late_every = 0
-
-
-# ---------------------------------------------------------------------- mutating
 
 
 def _submit_form(body: Body, hq: HQ) -> Body:
@@ -114,12 +111,12 @@ def _people(act: Callable[[Domain, str], object], kind: str) -> Callable[[Body, 
 
 
 def _end_access_tokens(_body: Body, hq: HQ) -> Body:
-    hq.logins.end_access_tokens()
+    hq.credentials.end_access_tokens()
     return {}
 
 
 def _end_refresh_token(_body: Body, hq: HQ) -> Body:
-    hq.logins.end_refresh_token()
+    hq.credentials.end_refresh_token()
     return {}
 
 
@@ -135,10 +132,10 @@ ACTIONS: dict[tuple[str, str], Callable[[Body, HQ], Body]] = {
     ("POST", "delete-case"): _each_case(lambda domain, each, _: domain.delete_case(each)),
     ("POST", "reindex"): _reindex,
     ("POST", "deactivate-user"): _people(
-        lambda domain, each: domain.people.deactivate(each), "user_id"
+        lambda domain, each: domain.directory.deactivate(each), "user_id"
     ),
     ("POST", "archive-location"): _people(
-        lambda domain, each: domain.people.archive_location(each), "location_id"
+        lambda domain, each: domain.directory.archive_location(each), "location_id"
     ),
     ("POST", "expire-access-tokens"): _end_access_tokens,
     ("POST", "kill-refresh-token"): _end_refresh_token,

@@ -1,4 +1,4 @@
-"""Who may call, and with what: one account, its key, its OAuth client and its rotating tokens."""
+"""Credentials of HQ: one account, its API key, its OAuth client and its rotating tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCOPES = frozenset({SCOPE, "reports:view", "mobile_access", "sync"})
 
 @dataclass(frozen=True)
 class Account:
-    """The login that the sandbox hands out."""
+    """The account of the sandbox."""
 
     username: str
     password: str
@@ -24,7 +24,7 @@ class Account:
 
 
 class Credentials:
-    """The account and the tokens that are alive."""
+    """The account and its valid tokens."""
 
     def __init__(self, seed: int) -> None:
         self._digest = digester(seed, "login")
@@ -40,14 +40,14 @@ class Credentials:
         self._access: dict[str, float] = {}
         self._refresh: dict[str, str] = {}
         self.refresh_token = self._new_refresh_token(SCOPE)
-        """The living end of the chain that the sandbox hands out at its start."""
+        """The current refresh token of the chain that starts with the server."""
 
     def issue(self, seconds: float, scope: str) -> tuple[str, str]:
-        """Return a new access token, and the refresh token that belongs to it."""
+        """Return a new access token and its refresh token."""
         return self._new_access_token(seconds, scope), self._new_refresh_token(scope)
 
     def renew(self, refresh_token: str, seconds: float) -> tuple[str, str, str] | None:
-        """Spend a refresh token: return access token, next refresh token, and their scope."""
+        """Exchange a refresh token; return access token, next refresh token and scope."""
         scope = self._refresh.pop(refresh_token, None)
         if scope is None:
             return None
@@ -57,38 +57,38 @@ class Credentials:
         return access, refresh, scope
 
     def first_access_token(self, seconds: float) -> str:
-        """Return an access token without touching the refresh token."""
+        """Return a new access token; the refresh token stays valid."""
         return self._new_access_token(seconds, SCOPE)
 
     def accepts_token(self, token: str) -> bool:
-        """Tell whether an access token is alive."""
+        """Return whether an access token is valid."""
         return self._access.get(token, 0.0) > time.monotonic()
 
     def accepts_key(self, username: str, api_key: str) -> bool:
-        """Tell whether username and key are right."""
+        """Return whether username and API key are correct."""
         return username == self.account.username and _same(api_key, self.account.api_key)
 
     def accepts_password(self, username: str, password: str) -> bool:
-        """Tell whether username and password are right."""
+        """Return whether username and password are correct."""
         known = username.lower() == self.account.username
         return known and _same(password, self.account.password)
 
     def accepts_client(self, client_id: str, client_secret: str) -> bool:
-        """Tell whether an OAuth client is right."""
+        """Return whether an OAuth client's id and secret are correct."""
         known = client_id == self.account.client_id
         return known and _same(client_secret, self.account.client_secret)
 
     def end_access_tokens(self) -> None:
-        """Let every access token expire now."""
+        """Expire every access token."""
         self._access.clear()
 
     def end_refresh_token(self) -> None:
-        """Let every refresh token die, and begin the chain anew."""
+        """Revoke every refresh token and start a new chain."""
         self._refresh.clear()
         self.refresh_token = self._new_refresh_token(SCOPE)
 
     def revoke(self, token: str) -> None:
-        """Let one token die, of either kind."""
+        """Revoke an access or refresh token."""
         self._access.pop(token, None)
         if self._refresh.pop(token, None) is not None and token == self.refresh_token:
             self.refresh_token = self._new_refresh_token(SCOPE)

@@ -1,4 +1,4 @@
-"""How the two generations of list endpoints read a date in a query."""
+"""Date parameters of v1 and v2 lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _read: Callable[[str], datetime] = parser.parse
 
 
 def v1_millisecond(text: str) -> int:
-    """Read a bound of a v1 list: only four spellings are known, none with seconds and a zone."""
+    """Parse a date bound of a v1 list; HQ accepts four formats, none with seconds and a zone."""
     for regex, pattern in _V1:
         if regex.fullmatch(text):
             try:
@@ -34,7 +34,7 @@ def v1_millisecond(text: str) -> int:
 
 
 def v2_date_range(field: str, comparison: str, text: str) -> DateRange:
-    """Read a bound of case v2: a date is a whole day, a date-time may have an offset."""
+    """Parse a date bound of case v2: a date is a whole day, a timestamp may have an offset."""
     comparisons = ("gt", "gte", "lt", "lte")
     if comparison not in comparisons:
         raise bad_request(f"'{comparison}' is not a valid type of date range.")
@@ -53,14 +53,14 @@ def _span(text: str) -> tuple[int, int]:
             day = date.fromisoformat(text)
             start = to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) // 1000
             return start, start + DAY_MS - 1
-        moment = to_micros(_moment(text)) // 1000
+        timestamp = to_micros(_moment(text)) // 1000
     except (ValueError, OverflowError):
         raise bad_request(f"Cannot parse datetime '{text}'") from None
-    return moment, moment
+    return timestamp, timestamp
 
 
 def _moment(text: str) -> datetime:
-    """Read a moment in any spelling that HQ's own reader knows, such as March 5 2024."""
+    """Parse a timestamp in any format that HQ accepts, such as March 5 2024."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -69,7 +69,7 @@ def _moment(text: str) -> datetime:
 
 
 def intersect(date_ranges: list[DateRange]) -> tuple[DateRange, ...]:
-    """Return one window per field: all of its bounds hold."""
+    """Return one date range per field, the intersection of all its ranges."""
     fields = dict.fromkeys(date_range.field for date_range in date_ranges)
     return tuple(
         DateRange(

@@ -1,4 +1,4 @@
-"""Who and where: mobile workers, web users, groups, locations and their types."""
+"""Mobile workers, web users, groups, locations and location types."""
 
 from __future__ import annotations
 
@@ -9,87 +9,87 @@ from typing import Any
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.directory import LEVELS
-from commcare_sandbox.hq.tastypie import listed
+from commcare_sandbox.hq.tastypie import paginated
 from commcare_sandbox.http_types import HTTPError, Response, bad_request
 
-Facts = dict[str, Any]
+Record = dict[str, Any]
 
 
 def user_list(context: Context) -> Response:
-    """Answer the mobile workers that are active; or, asked so, those that are not."""
-    people = context.domain.people
+    """Return the active mobile workers, or with ``archived=true`` the deactivated ones."""
+    directory = context.domain.directory
     archived = (context.request.get("archived") or "").lower() == "true"
-    found = people.workers(archived=archived)
+    found = directory.workers(archived=archived)
     group = context.request.get("group")
     if group is not None:
-        if group not in people.group_ids:
-            raise bad_request(f"Project {people.domain} has no group with id={group}")
+        if group not in directory.group_ids:
+            raise bad_request(f"Project {directory.domain} has no group with id={group}")
         found = [worker for worker in found if group in worker["groups"]]
-    return listed(context, [_user(context, worker) for worker in found])
+    return paginated(context, [_user(context, worker) for worker in found])
 
 
 def user_detail(context: Context) -> Response:
-    """Answer one mobile worker, active or not."""
-    people = context.domain.people
-    everybody = [*people.workers(archived=False), *people.workers(archived=True)]
-    return Response(_user(context, _person(context, everybody)))
+    """Return one mobile worker, active or not."""
+    directory = context.domain.directory
+    everybody = [*directory.workers(archived=False), *directory.workers(archived=True)]
+    return Response(_user(context, _requested_user(context, everybody)))
 
 
-def _user(context: Context, worker: Facts) -> Facts:
-    shown = worker | {"resource_uri": context.address("user", worker["id"])}
+def _user(context: Context, worker: Record) -> Record:
+    body = worker | {"resource_uri": context.address("user", worker["id"])}
     if context.request.get("extras") == "true":
         counted = len(worker["first_name"])
-        shown["extras"] = {
+        body["extras"] = {
             "submitted_last_30": counted,
             "completed_last_30": 0,
             "submitted_last_month": counted,
             "completed_last_month": 0,
         }
-    return shown
+    return body
 
 
 def web_user_list(context: Context) -> Response:
-    """Answer the web users."""
+    """Return the web users."""
     wanted = context.request.get("web_username")
-    found = context.domain.people.web_users()
+    found = context.domain.directory.web_users()
     kept = [user for user in found if wanted is None or user["username"] == wanted]
-    return listed(context, [_web_user(context, user) for user in kept])
+    return paginated(context, [_web_user(context, user) for user in kept])
 
 
 def web_user_detail(context: Context) -> Response:
-    """Answer one web user."""
-    user = _person(context, context.domain.people.web_users())
+    """Return one web user."""
+    user = _requested_user(context, context.domain.directory.web_users())
     return Response(_web_user(context, user) | {"tableau_groups": []})
 
 
-def _web_user(context: Context, user: Facts) -> Facts:
+def _web_user(context: Context, user: Record) -> Record:
     return user | {"resource_uri": context.address("web-user", user["id"])}
 
 
 def group_list(context: Context) -> Response:
-    """Answer the groups."""
-    return listed(context, [_group(context, each) for each in context.domain.people.groups()])
+    """Return the groups."""
+    return paginated(context, [_group(context, each) for each in context.domain.directory.groups()])
 
 
 def group_detail(context: Context) -> Response:
-    """Answer one group."""
-    return Response(_group(context, _chosen(context, context.domain.people.groups(), "id")))
+    """Return one group."""
+    return Response(_group(context, _requested(context, context.domain.directory.groups(), "id")))
 
 
-def _group(context: Context, group: Facts) -> Facts:
+def _group(context: Context, group: Record) -> Record:
     return group | {"resource_uri": context.address("group", group["id"])}
 
 
-def _person(context: Context, found: list[Facts]) -> Facts:
-    """Return the user that was asked for; an unknown one is a bad request, not missing."""
+def _requested_user(context: Context, found: list[Record]) -> Record:
+    """Return the requested user. For an unknown one HQ returns 400, not 404."""
     try:
-        return _chosen(context, found, "id")
+        return _requested(context, found, "id")
     except HTTPError:
         wanted = context.request.path_params["id"]
         raise bad_request(f"User with id '{wanted}' does not exist") from None
 
 
-def _chosen(context: Context, found: list[Facts], key: str) -> Facts:
+def _requested(context: Context, found: list[Record], key: str) -> Record:
     wanted = context.request.path_params["id"]
     for each in found:
         if str(each[key]) == wanted:
@@ -97,11 +97,8 @@ def _chosen(context: Context, found: list[Facts], key: str) -> Facts:
     raise HTTPError(404)
 
 
-# ---------------------------------------------------------------------- locations
-
-
 def location_list(context: Context) -> Response:
-    """Answer the locations as version 1 shows them, filtered as Django does."""
+    """Return the locations in the format of version 1, with Django's filters."""
     filterable = (
         "site_code",
         "external_id",
@@ -110,46 +107,50 @@ def location_list(context: Context) -> Response:
         "latitude",
         "longitude",
     )
-    found = _filtered(context, context.domain.people.locations(), filterable)
-    return listed(context, [_location(context, location) for location in found])
+    found = _filtered(context, context.domain.directory.locations(), filterable)
+    return paginated(context, [_location(context, location) for location in found])
 
 
 def location_detail(context: Context) -> Response:
-    """Answer one location as version 1 shows it."""
+    """Return one location in the format of version 1."""
     return Response(
-        _location(context, _chosen(context, context.domain.people.locations(), "location_id"))
+        _location(context, _requested(context, context.domain.directory.locations(), "location_id"))
     )
 
 
-def _location(context: Context, location: Facts) -> Facts:
-    above = location["above"]
-    shown = {
-        name: value for name, value in location.items() if name not in ("level", "above", "number")
+def _location(context: Context, location: Record) -> Record:
+    parent_id = location["parent_id"]
+    body = {
+        name: value
+        for name, value in location.items()
+        if name not in ("level", "parent_id", "number")
     }
-    return shown | {
+    return body | {
         "id": location["number"],
         "domain": context.domain.name,
         "location_type": context.address(
             "location_type", str(location["level"] + 1), absolute=True
         ),
-        "parent": None if above is None else context.address("location", above, absolute=True),
+        "parent": None
+        if parent_id is None
+        else context.address("location", parent_id, absolute=True),
         "resource_uri": context.address("location", location["location_id"], absolute=True),
     }
 
 
 def location_list_v2(context: Context) -> Response:
-    """Answer the locations as version 2 shows them."""
-    found = _of_v2(context, context.domain.people.locations())
+    """Return the locations in the format of version 2."""
+    found = _of_v2(context, context.domain.directory.locations())
     order = context.request.get("order_by") or ""
     if order.removeprefix("-") not in ("", "last_modified"):
         raise bad_request(f"No matching '{order.removeprefix('-')}' field for ordering on.")
     if order:
         found = sorted(found, key=_modified, reverse=order.startswith("-"))
-    return listed(context, [_location_v2(context, location) for location in found], most=5000)
+    return paginated(context, [_location_v2(context, location) for location in found], most=5000)
 
 
-def _of_v2(context: Context, locations: list[Facts]) -> list[Facts]:
-    """Return the places that version 2's own filters leave; other parameters are ignored."""
+def _of_v2(context: Context, locations: list[Record]) -> list[Record]:
+    """Apply the filters of version 2; other parameters are ignored."""
     for name, value in context.request.params:
         field, _, comparison = name.replace("__", ".", 1).partition(".")
         if field in ("last_modified", "name", "site_code"):
@@ -161,13 +162,13 @@ def _of_v2(context: Context, locations: list[Facts]) -> list[Facts]:
     return locations
 
 
-_PLACED: dict[str, Callable[[Facts], str]] = {
+_PLACED: dict[str, Callable[[Record], str]] = {
     "location_type_code": lambda location: LEVELS[location["level"]][1],
-    "parent_location_id": lambda location: location["above"] or "",
+    "parent_location_id": lambda location: location["parent_id"] or "",
 }
 
 
-def _location_v2(context: Context, location: Facts) -> Facts:
+def _location_v2(context: Context, location: Record) -> Record:
     name, code = LEVELS[location["level"]]
     same = ("location_id", "name", "site_code", "last_modified", "latitude", "longitude")
     return (
@@ -177,22 +178,22 @@ def _location_v2(context: Context, location: Facts) -> Facts:
             "location_data": location["location_data"],
             "location_type_code": code,
             "location_type_name": name,
-            "parent_location_id": location["above"] or "",
+            "parent_location_id": location["parent_id"] or "",
         }
     )
 
 
 def location_type_list(context: Context) -> Response:
-    """Answer the types of locations."""
-    return listed(context, _location_types(context))
+    """Return the types of locations."""
+    return paginated(context, _location_types(context))
 
 
 def location_type_detail(context: Context) -> Response:
-    """Answer one type of location."""
-    return Response(_chosen(context, _location_types(context), "id"))
+    """Return one type of location."""
+    return Response(_requested(context, _location_types(context), "id"))
 
 
-def _location_types(context: Context) -> list[Facts]:
+def _location_types(context: Context) -> list[Record]:
     return [
         {
             "id": at + 1,
@@ -209,7 +210,7 @@ def _location_types(context: Context) -> list[Facts]:
     ]
 
 
-def _modified(location: Facts) -> int:
+def _modified(location: Record) -> int:
     return timestamps.read(location["last_modified"])
 
 
@@ -234,7 +235,9 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _filtered(context: Context, locations: list[Facts], filterable: tuple[str, ...]) -> list[Facts]:
+def _filtered(
+    context: Context, locations: list[Record], filterable: tuple[str, ...]
+) -> list[Record]:
     for name, value in context.request.params:
         field, _, comparison = name.partition("__")
         if field not in _FIELDS:

@@ -1,4 +1,4 @@
-"""Saved exports as configurations of the Data Export Tool: a list, and a workbook for each."""
+"""Saved exports as Data Export Tool configurations: a list, and a workbook for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data.cases import FAMILIES
 from commcare_sandbox.hq.data.form_types import FORM_TYPES
-from commcare_sandbox.hq.tastypie import listed
+from commcare_sandbox.hq.tastypie import paginated
 from commcare_sandbox.http_types import HTTPError, Response
 from commcare_sandbox.seeded import hex_id
 
@@ -28,18 +28,18 @@ _FIELDS = {
 
 
 def export_list(context: Context) -> Response:
-    """Answer the saved exports: of forms, then of cases."""
-    return listed(context, _exports(context))
+    """Return the saved exports: forms first, then cases."""
+    return paginated(context, _exports(context))
 
 
 def export_detail(context: Context) -> Response:
-    """Answer one saved export."""
-    return Response(_chosen(context))
+    """Return one saved export."""
+    return Response(_requested(context))
 
 
 def export_workbook(context: Context) -> Response:
-    """Answer the workbook that the Data Export Tool reads."""
-    export = _chosen(context)
+    """Return the Excel workbook that configures the Data Export Tool."""
+    export = _requested(context)
     name, value = ("xmlns.exact", export["xmlns"])
     if export["type"] == "case":
         name, value = ("type", export["case_type"])
@@ -51,7 +51,7 @@ def export_workbook(context: Context) -> Response:
     return Response(_workbook(export["name"], rows), content_type=XLSX_TYPE)
 
 
-def _chosen(context: Context) -> dict[str, Any]:
+def _requested(context: Context) -> dict[str, Any]:
     for export in _exports(context):
         if export["id"] == context.request.path_params["id"]:
             return export

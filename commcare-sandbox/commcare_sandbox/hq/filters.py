@@ -1,4 +1,4 @@
-"""What list filters have in common: they narrow a query by kind, by window, or by a test."""
+"""Collects the filters of a list request into a Query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ V1_RESERVED = ("limit", "offset", "order_by", "q", "api_key", "username", "forma
 
 
 class Filters(Generic[R]):
-    """Filters that are collected one by one, and make a query together."""
+    """Collects filters that must all hold."""
 
     def __init__(self, period: int) -> None:
         self._period = period
@@ -24,38 +24,38 @@ class Filters(Generic[R]):
         self._tests: list[tuple[str, Test[R]]] = []
 
     def kind(self, is_kind: Callable[[int], bool], test: Test[R]) -> None:
-        """Keep the records whose number, or itself, is of a kind: this costs nothing."""
+        """Filter by something that follows from a record's number. Needs no scan."""
         kept = frozenset(filter(is_kind, range(self._period)))
         self._kinds = kept if self._kinds is None else self._kinds & kept
         self._of_kind.append(test)
 
     def date_range(self, date_range: DateRange) -> None:
-        """Keep the records within bounds of a date that orders the base: this costs nothing."""
+        """Filter by a date that the generated records are ordered by. Needs no scan."""
         self._windows.append(date_range)
 
     def test(self, name: str, test: Test[R]) -> None:
-        """Keep the records that pass a test: every record is made once to see."""
+        """Filter by any predicate. Generates every record once."""
         self._tests.append((name, test))
 
     def query(self) -> Query[R]:
-        """Return the query: all filters hold."""
-        of_kind = tuple(self._of_kind)
+        """Return the combined query."""
+        residue_test = tuple(self._of_kind)
         return Query(
             intersect(self._windows),
             self._kinds,
-            (lambda record: all(test(record) for test in of_kind)) if of_kind else None,
+            (lambda record: all(test(record) for test in residue_test)) if residue_test else None,
             tuple(test for _, test in self._tests),
             "&".join(sorted(name for name, _ in self._tests)),
         )
 
 
 def nothing(_record: Any) -> bool:
-    """Pass no record: what an unknown filter of a v1 list does."""
+    """Match no record, as an unknown filter of a v1 list does."""
     return False
 
 
 def v1_bound(name: str, value: str, dates: dict[str, str]) -> DateRange | None:
-    """Return the inclusive bound that a v1 parameter stands for, if it is one."""
+    """Return the inclusive date bound of a v1 parameter, if it is one."""
     for suffix in ("_start", "_end"):
         field = dates.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
         if field and suffix == "_start":

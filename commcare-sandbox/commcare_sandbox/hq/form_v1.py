@@ -1,4 +1,4 @@
-"""Form API v1: newest first by received_on unless ordered otherwise; archived ones hidden."""
+"""Form API v1: ordered by received_on, newest first, by default; archived forms are hidden."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_FILTERS = (*V1_RESERVED, "include_archived", "_search")
 
 
 def form_list(context: Context) -> Response:
-    """Answer a page of forms."""
+    """Return a page of forms."""
     query = _query(context)
     by = order(context, DATES, "-received_on")
     forms = context.domain.forms
@@ -33,17 +33,17 @@ def form_list(context: Context) -> Response:
 
     def fetch(offset: int, limit: int) -> list[Form]:
         found = ordered(context, forms, query, by, (offset, limit, total))
-        return [shown(context, form) for form in found]
+        return [to_json(context, form) for form in found]
 
     return page(context, total, fetch)
 
 
 def form_detail(context: Context) -> Response:
-    """Answer one form, archived or not."""
+    """Return one form, archived or not."""
     form = context.domain.forms.get(context.request.path_params["id"])
     if form is None:
         raise HTTPError(404)
-    return Response(shown(context, form))
+    return Response(to_json(context, form))
 
 
 def _query(context: Context) -> Query[Form]:
@@ -82,11 +82,12 @@ def _touched(form: Form) -> list[str]:
     return sorted({str(block.get("@case_id") or block.get("case_id")) for block in blocks})
 
 
-def shown(context: Context, form: Form) -> dict[str, Any]:
-    """Show a form, its attachments with their addresses."""
+def to_json(context: Context, form: Form) -> dict[str, Any]:
+    """Return a form as the API shows it, with URLs of its attachments."""
     home = f"{context.hq.base_url}/a/{form['domain']}/api/form_attachment/v1/{form['id']}"
     attachments = {
-        name: {**facts, "url": f"{home}/{name}"} for name, facts in form["attachments"].items()
+        name: {**attachment, "url": f"{home}/{name}"}
+        for name, attachment in form["attachments"].items()
     }
     response = {**form, "attachments": attachments}
     if context.request.get("cases__full") == "true":

@@ -1,4 +1,4 @@
-"""Messaging events: by date or last activity, with a cursor, in absolute links."""
+"""Messaging events, ordered by date or last activity, with cursor pagination."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _CHOICES = {"content_type": CONTENT_TYPES, "source": SOURCES}
 
 
 def event_list(context: Context) -> Response:
-    """Answer a page of events."""
-    params, after = _opened(context)
+    """Return a page of events."""
+    params, after = _read_cursor(context)
     limit = _limit(params)
-    wish = next((value for name, value in params if name == "order_by"), DATES[0])
-    field, is_descending = wish.removeprefix("-"), wish.startswith("-")
+    requested = next((value for name, value in params if name == "order_by"), DATES[0])
+    field, is_descending = requested.removeprefix("-"), requested.startswith("-")
     if field not in DATES:
-        raise bad_request(f"'{wish}' is not a valid value for 'order_by'")
-    events = [each for each in _events(context) if _passes(each, params)]
+        raise bad_request(f"'{requested}' is not a valid value for 'order_by'")
+    events = [each for each in _all_events(context) if _passes(each, params)]
     events.sort(key=lambda event: _location(event, field), reverse=is_descending)
     if after is not None:
         behind: Callable[[Any], bool] = after.__gt__ if is_descending else after.__lt__
@@ -51,14 +51,14 @@ def event_list(context: Context) -> Response:
 
 
 def event_detail(context: Context) -> Response:
-    """Answer one event."""
-    for event in _events(context):
+    """Return one event."""
+    for event in _all_events(context):
         if str(event["id"]) == context.request.path_params["id"]:
             return Response(event)
     raise HTTPError(404, {"error": "Not found"})
 
 
-def _events(context: Context) -> list[Event]:
+def _all_events(context: Context) -> list[Event]:
     return messaging_events(context.domain.name, context.domain.seed)
 
 
@@ -66,8 +66,8 @@ def _location(event: Event, field: str) -> tuple[int, int]:
     return timestamps.read(event[field]), event["id"]
 
 
-def _opened(context: Context) -> tuple[Pairs, tuple[int, int] | None]:
-    """Return the list's parameters, and behind which event this page begins."""
+def _read_cursor(context: Context) -> tuple[Pairs, tuple[int, int] | None]:
+    """Return the list's parameters, and the key of the event that the page starts after."""
     cursor = context.request.get("cursor")
     if cursor is None:
         return context.request.params, None

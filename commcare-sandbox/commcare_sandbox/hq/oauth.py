@@ -1,4 +1,4 @@
-"""OAuth of HQ: codes become tokens, refresh tokens rotate, access tokens live 15 minutes."""
+"""HQ's OAuth token endpoints: rotating refresh tokens, access tokens of 15 minutes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def token(request: Request, hq: HQ) -> Response:
-    """Exchange a code, or a refresh token, for an access token and the next refresh token."""
+    """Exchange a code or a refresh token for an access token and the next refresh token."""
     form = form_of(request)
     _check_client(request, hq, form)
     grant = _GRANTS.get(form.get("grant_type", ""))
@@ -29,26 +29,26 @@ def token(request: Request, hq: HQ) -> Response:
 
 
 def revoke(request: Request, hq: HQ) -> Response:
-    """Let a token die."""
+    """Revoke a token."""
     form = form_of(request)
     _check_client(request, hq, form)
-    hq.logins.revoke(form.get("token", ""))
+    hq.credentials.revoke(form.get("token", ""))
     return Response()
 
 
 def _by_code(form: Form, hq: HQ) -> dict[str, Any] | None:
     verifier = form.get("code_verifier", "")
-    scope = hq.sessions.spend(form.get("code", ""), form.get("redirect_uri", ""), verifier)
+    scope = hq.sessions.redeem_code(form.get("code", ""), form.get("redirect_uri", ""), verifier)
     if scope is None:
         return None
     seconds = hq.switches.access_token_seconds
-    access, refresh = hq.logins.issue(seconds, scope)
+    access, refresh = hq.credentials.issue(seconds, scope)
     return _tokens(access, refresh, seconds, scope)
 
 
 def _by_refresh(form: Form, hq: HQ) -> dict[str, Any] | None:
     seconds = hq.switches.access_token_seconds
-    renewed = hq.logins.renew(form.get("refresh_token", ""), seconds)
+    renewed = hq.credentials.renew(form.get("refresh_token", ""), seconds)
     return None if renewed is None else _tokens(renewed[0], renewed[1], seconds, renewed[2])
 
 
@@ -69,7 +69,7 @@ def _tokens(access: str, refresh: str, seconds: int, scope: str) -> dict[str, An
 
 
 def _check_client(request: Request, hq: HQ, form: Form) -> None:
-    if not hq.logins.accepts_client(*_client(request, form)):
+    if not hq.credentials.accepts_client(*_client(request, form)):
         raise HTTPError(401, {"error": "invalid_client"})
 
 

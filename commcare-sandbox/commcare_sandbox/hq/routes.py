@@ -1,4 +1,4 @@
-"""Every address of HQ: each resource at its new and its old one."""
+"""Routes of HQ: each resource at its new and its old URL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Handler = Callable[[Context], Response]
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource: where it is, who may read it, what answers."""
+    """A resource: its versions, access rules and handlers."""
 
     name: str
     versions: tuple[str, ...]
@@ -53,7 +53,7 @@ _ANYONE = Access(None, throttled=False)
 _MEMBER = Access(
     None,
     throttled=False,
-    stranger="Username or API Key is incorrect, expired or deactivated",
+    unauthorized_body="Username or API Key is incorrect, expired or deactivated",
 )
 
 RESOURCES = (
@@ -122,7 +122,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class Route:
-    """An address, and what happens there."""
+    """A URL pattern and its handler."""
 
     pattern: re.Pattern[str]
     method: str
@@ -136,7 +136,7 @@ def _route(path: str, rule: Access, handler: Handler, method: str = "GET") -> Ro
 
 
 def _addresses(name: str, version: str) -> str:
-    """Return where a version of a resource is: new ones end in it, old ones begin with it."""
+    """Return the URL of a version of a resource: name/v1 since 2025, v0.5/name before."""
     tail = f"{version}/{name}" if "." in version else f"{name}/{version}"
     return f"/a/{{domain}}/api/{tail}/"
 
@@ -181,14 +181,14 @@ _OAUTH = {
 
 
 def handles_path(path: str) -> bool:
-    """Tell whether a path is one of HQ's."""
+    """Return whether HQ serves a path."""
     return path.startswith(("/a/", "/api/", "/oauth/", "/accounts/"))
 
 
 def handle(request: Request, hq: HQ) -> Response:
-    """Answer a request as HQ does."""
+    """Handle a request as HQ does."""
     try:
-        return _oauth(request, hq) if request.path in _OAUTH else _found(request, hq)
+        return _oauth(request, hq) if request.path in _OAUTH else _dispatch(request, hq)
     except HTTPError as error:
         return error.response
 
@@ -200,16 +200,16 @@ def _oauth(request: Request, hq: HQ) -> Response:
     return handler(request, hq)
 
 
-def _found(request: Request, hq: HQ) -> Response:
+def _dispatch(request: Request, hq: HQ) -> Response:
     for route in ROUTES:
         match = route.pattern.fullmatch(request.path)
         if match:
             request.path_params = match.groupdict()
-            return _guarded(route, request, hq)
+            return _authorized(route, request, hq)
     raise HTTPError(404, b"<h1>Not Found</h1>")
 
 
-def _guarded(route: Route, request: Request, hq: HQ) -> Response:
+def _authorized(route: Route, request: Request, hq: HQ) -> Response:
     if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
         body = b"" if route.rule.tastypie else {"error": "Request method not allowed"}
         raise HTTPError(405, body, Allow=route.method)

@@ -1,4 +1,4 @@
-"""Authorization codes, and the visitors who gave them. It knows nothing of HTTP."""
+"""Browser sessions and the authorization codes granted in them. Independent of HTTP."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ _CODE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Code:
-    """What an authorization code was given for."""
+    """An authorization code."""
 
     redirect_uri: str
     scope: str
     challenge: str
     method: str
-    ends: float
+    expires_at: float
 
 
 class BrowserSessions:
-    """People with a browser: who is logged in, and the codes that they allowed."""
+    """Logged-in browser sessions and the authorization codes they granted."""
 
     def __init__(self) -> None:
-        self._marks: dict[str, str] = {}
+        self._csrf_tokens: dict[str, str] = {}
         self._codes: dict[str, Code] = {}
 
-    def enter(self) -> str:
-        """Return the session of a visitor who has logged in."""
+    def start_session(self) -> str:
+        """Start a session and return its id."""
         session = secrets.token_hex(16)
-        self._marks[session] = secrets.token_hex(16)
+        self._csrf_tokens[session] = secrets.token_hex(16)
         return session
 
-    def mark(self, session: str) -> str | None:
-        """Return what forms of a session carry, so that no other page can post them."""
-        return self._marks.get(session)
+    def csrf_token(self, session: str) -> str | None:
+        """Return the CSRF token of a session; None if there is no such session."""
+        return self._csrf_tokens.get(session)
 
-    def allow(self, redirect_uri: str, scope: str, challenge: str, method: str) -> str:
-        """Return a code that is good once, for a minute."""
+    def issue_code(self, redirect_uri: str, scope: str, challenge: str, method: str) -> str:
+        """Return an authorization code that works once, within a minute."""
         code = secrets.token_urlsafe(22)
-        ends = time.monotonic() + _CODE_SECONDS
-        self._codes[code] = Code(redirect_uri, scope, challenge, method, ends)
+        expires_at = time.monotonic() + _CODE_SECONDS
+        self._codes[code] = Code(redirect_uri, scope, challenge, method, expires_at)
         return code
 
-    def spend(self, code: str, redirect_uri: str, verifier: str) -> str | None:
-        """Return the scope of a code, if it is alive and everything fits; it is dead after."""
+    def redeem_code(self, code: str, redirect_uri: str, verifier: str) -> str | None:
+        """Redeem a code and return its scope; None if it is invalid, expired or does not match."""
         found = self._codes.pop(code, None)
-        if found is None or found.ends < time.monotonic() or found.redirect_uri != redirect_uri:
+        if (
+            found is None
+            or found.expires_at < time.monotonic()
+            or found.redirect_uri != redirect_uri
+        ):
             return None
         given = _challenge(verifier, found.method) if verifier else ""
         return found.scope if compare_digest(given, found.challenge) else None

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from commcare_sandbox.hq.context import Context
-from commcare_sandbox.hq.tastypie import int_param, listed, unpaginated
+from commcare_sandbox.hq.tastypie import int_param, paginated, unpaginated
 from commcare_sandbox.http_types import HTTPError, Response, bad_request
 
 REPORT_MOST = 50
@@ -17,27 +17,27 @@ Row = dict[str, Any]
 
 
 def lookup_table_list(context: Context) -> Response:
-    """Answer the lookup tables."""
-    return listed(context, context.domain.tables.lookup_tables())
+    """Return the lookup tables."""
+    return paginated(context, context.domain.tables.lookup_tables())
 
 
 def lookup_table_detail(context: Context) -> Response:
-    """Answer one lookup table."""
-    return _chosen(context, context.domain.tables.lookup_tables())
+    """Return one lookup table."""
+    return _requested(context, context.domain.tables.lookup_tables())
 
 
 def lookup_row_list(context: Context) -> Response:
-    """Answer the rows of all lookup tables."""
-    return listed(context, context.domain.tables.lookup_rows())
+    """Return the rows of all lookup tables."""
+    return paginated(context, context.domain.tables.lookup_rows())
 
 
 def lookup_row_detail(context: Context) -> Response:
-    """Answer one row of a lookup table."""
-    return _chosen(context, context.domain.tables.lookup_rows())
+    """Return one row of a lookup table."""
+    return _requested(context, context.domain.tables.lookup_rows())
 
 
 def fixture_list(context: Context) -> Response:
-    """Answer the rows of lookup tables, flattened where every field has one value."""
+    """Return the rows of lookup tables, flattened where every field has one value."""
     rows = context.domain.tables.fixtures()
     tables = {table["id"]: table["tag"] for table in context.domain.tables.lookup_tables()}
     wanted = context.request.get("fixture_type") or tables.get(
@@ -45,32 +45,29 @@ def fixture_list(context: Context) -> Response:
     )
     if wanted:
         rows = [row for row in rows if row["fixture_type"] == wanted]
-    return listed(context, rows, default=1000)
+    return paginated(context, rows, default=1000)
 
 
 def fixture_detail(context: Context) -> Response:
-    """Answer one flattened row."""
-    return _chosen(context, context.domain.tables.fixtures())
+    """Return one flattened row."""
+    return _requested(context, context.domain.tables.fixtures())
 
 
-def _chosen(context: Context, rows: list[Row]) -> Response:
+def _requested(context: Context, rows: list[Row]) -> Response:
     for row in rows:
         if row["id"] == context.request.path_params["id"]:
             return Response(row)
     raise HTTPError(404)
 
 
-# ---------------------------------------------------------------------- reports
-
-
 def report_list(context: Context) -> Response:
-    """Answer the reports in one page."""
+    """Return the reports in one page."""
     reports = context.domain.tables.reports()
     return unpaginated(reports, {"total_count": len(reports)})
 
 
 def report_data(context: Context) -> Response:
-    """Answer a part of a report; its expanded columns depend on the rows of the part."""
+    """Return a page of a report; its expanded columns depend on the rows of the page."""
     tables, report_id = context.domain.tables, context.request.path_params["id"]
     if report_id not in tables.report_ids:
         raise HTTPError(404)
@@ -106,30 +103,27 @@ def _column(slug: str) -> Row:
     return {"header": f"Gender-{value}", "slug": slug, "expand_column_value": value}
 
 
-# ---------------------------------------------------------------------- data sources
-
-
 def source_list(context: Context) -> Response:
-    """Answer the definitions of the data sources in one page."""
+    """Return the definitions of the data sources in one page."""
     sources = context.domain.tables.sources()
     return unpaginated(sources, {"total_count": len(sources)})
 
 
 def source_detail(context: Context) -> Response:
-    """Answer the definition of one data source."""
-    return _chosen(context, context.domain.tables.sources())
+    """Return the definition of one data source."""
+    return _requested(context, context.domain.tables.sources())
 
 
 def source_data(context: Context) -> Response:
-    """Answer rows of a data source; a cursor says after which row."""
+    """Return rows of a data source, after the row in the cursor."""
     tables, source_id = context.domain.tables, context.request.get("data_source_id")
     if not source_id:
         raise HTTPError(400, b"Missing data_source_id parameter")
     if source_id not in tables.source_ids:
         raise HTTPError(404)
-    asked = context.request.get("limit")
+    params = context.request.get("limit")
     limit = int_param(context, "limit", SOURCE_USUAL)
-    after = _after(context)
+    after = _cursor_key(context)
     rows = [row for row in tables.source_rows(source_id) if _location(row) > after]
     part = rows[: min(limit or SOURCE_MOST, SOURCE_MOST)]
     page_after = None
@@ -138,11 +132,11 @@ def source_data(context: Context) -> Response:
     ):  # the page may end inside a document, and the cursor skips the rest of it, as HQ's does
         last = {"last_doc_id": part[-1]["doc_id"], "last_inserted_at": part[-1]["inserted_at"]}
         cursor = base64.b64encode(urlencode(last).encode()).decode()
-        kept = {"data_source_id": source_id, "limit": limit if asked is None else asked}
+        kept = {"data_source_id": source_id, "limit": limit if params is None else params}
         is_old = context.hq.switches.next_style == "bare"  # releases before 2025 named no source
         query = {"cursor": cursor} if is_old else kept | {"cursor": cursor}
         page_after = context.link(urlencode(query), "absolute")
-    meta = {"next": page_after, "limit": limit if asked is None else asked}
+    meta = {"next": page_after, "limit": limit if params is None else params}
     return Response({"objects": part, "meta": meta})
 
 
@@ -150,7 +144,7 @@ def _location(row: Row) -> tuple[str, str]:
     return row["inserted_at"], row["doc_id"]
 
 
-def _after(context: Context) -> tuple[str, str]:
+def _cursor_key(context: Context) -> tuple[str, str]:
     cursor = context.request.get("cursor")
     if cursor is None:
         return "", ""

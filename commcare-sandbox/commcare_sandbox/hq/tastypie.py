@@ -1,4 +1,4 @@
-"""The envelope of HQ's older resources: meta and objects, limit and offset."""
+"""HQ's tastypie envelope: meta and objects, limit and offset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def page_bounds(context: Context, default: int, most: int) -> tuple[int, int]:
     """Return the effective limit and the offset of a request.
 
     Raises:
-        RefusalError: One of them is not a number from 0 on.
+        HTTPError: One of them is not a number from 0 on.
     """
     limit = int_param(context, "limit", default)
     offset = int_param(context, "offset", 0)
@@ -27,22 +27,22 @@ def page_bounds(context: Context, default: int, most: int) -> tuple[int, int]:
 
 
 def int_param(context: Context, name: str, default: int) -> int:
-    """Return a parameter that is a number from 0 on.
+    """Return a parameter that is an integer >= 0.
 
     Raises:
-        RefusalError: It is not.
+        HTTPError: It is not.
     """
     text = context.request.get(name)
     if text is None:
         return default
-    wish = f"Invalid {name} '{_escaped(text)}' provided. Please provide "
+    requested = f"Invalid {name} '{_escaped(text)}' provided. Please provide "
     try:
         number = int(text)
     except ValueError:
         kind = "a positive integer." if name == "limit" else "an integer."
-        raise bad_request(wish + kind) from None
+        raise bad_request(requested + kind) from None
     if number < 0:
-        raise bad_request(wish + "a positive integer >= 0.")
+        raise bad_request(requested + "a positive integer >= 0.")
     return number
 
 
@@ -57,7 +57,7 @@ def page(
     default: int = DEFAULT_LIMIT,
     most: int = MAX_LIMIT,
 ) -> Response:
-    """Return one page of a list; ``fetch`` gets offset and limit."""
+    """Return one page of a list; ``fetch`` is called with offset and limit."""
     limit, offset = page_bounds(context, default, most)
     page_after = offset + limit if limit and offset + limit < total else None
     count_below = offset - limit if limit and offset - limit >= 0 else None
@@ -71,15 +71,15 @@ def page(
     return Response({"meta": meta, "objects": fetch(offset, limit)})
 
 
-def listed(
+def paginated(
     context: Context, objects: list[Any], default: int = DEFAULT_LIMIT, most: int = MAX_LIMIT
 ) -> Response:
-    """Return one page of a list that is in memory."""
+    """Return one page of a list in memory."""
     return page(context, len(objects), lambda at, limit: objects[at : at + limit], default, most)
 
 
 def unpaginated(objects: list[Any], meta: dict[str, Any]) -> Response:
-    """Return a list that is never paged."""
+    """Return a complete list in one page."""
     return Response({"meta": meta, "objects": objects})
 
 

@@ -1,4 +1,4 @@
-"""How many calls a domain may make: HQ's sliding windows over fixed grains."""
+"""Rate limits of a domain: HQ's sliding windows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from email.utils import formatdate
 from commcare_sandbox.hq.switches import HQSwitches
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-# Per active mobile worker, and for everybody (HQ's limiter of API calls).
+# Requests per active mobile worker, plus a constant (HQ's API rate limiter).
 _PRODUCTION = {
     "second": (0.005 / 23 * 1000, 1),
     "minute": (0.07 / 23 * 1000, 10),
@@ -19,13 +19,13 @@ _PRODUCTION = {
 
 
 class Throttle:
-    """The calls of each domain that still count."""
+    """The requests of each domain within the longest window."""
 
     def __init__(self) -> None:
         self._calls: dict[str, deque[float]] = defaultdict(deque)
 
     def wait(self, domain: str, switches: HQSwitches) -> float:
-        """Return how many seconds until the domain may call again; 0 means now."""
+        """Return the seconds until the domain may send a request; 0 means now."""
         budget = budgets(switches)
         if not budget:
             return 0.0
@@ -36,12 +36,12 @@ class Throttle:
         return max((_wait(calls, SECONDS[name], limit, now) for name, limit in budget.items()))
 
     def count(self, domain: str, switches: HQSwitches) -> None:
-        """Count a call."""
+        """Count a request."""
         if budgets(switches):
             self._calls[domain].append(time.monotonic())
 
     def clear(self) -> None:
-        """Forget all calls."""
+        """Forget all requests."""
         self._calls.clear()
 
 
@@ -52,7 +52,7 @@ def _wait(calls: deque[float], seconds: int, limit: float, now: float) -> float:
 
 
 def budgets(switches: HQSwitches) -> dict[str, float]:
-    """Return the calls allowed per window; empty when there is no limit."""
+    """Return the requests allowed per window; empty without a limit."""
     if switches.rate_limit:
         parts = (part.partition("=") for part in switches.rate_limit.split(",") if part.strip())
         return {name.strip(): float(value) for name, _, value in parts}
@@ -63,7 +63,7 @@ def budgets(switches: HQSwitches) -> dict[str, float]:
 
 
 def retry_after(switches: HQSwitches, seconds: float, *, tastypie: bool) -> dict[str, str]:
-    """Return the Retry-After header as switched; tastypie resources have none by themselves."""
+    """Return the configured Retry-After header; by default, tastypie resources have none."""
     style = switches.retry_after
     if style == "auto":
         style = "absent" if tastypie else "float"

@@ -1,1 +1,1 @@
-"""What a made-up Connect holds: organizations, opportunities, and the rows of each opportunity."""
+"""Generated data of Connect: organizations, opportunities, and the rows of each opportunity."""

@@ -1,6 +1,6 @@
-"""The ``form_json`` of visits: CommCare forms as HQ forwards them, of any size, made fast.
+"""The ``form_json`` of visits: CommCare forms of any size as HQ forwards them.
 
-A form is a template whose gaps are filled with bytes, so that a million of them cost little.
+Forms are byte templates with placeholders: encoding JSON for each of a million visits is too slow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from commcare_sandbox.connect.data.formats import jsonb
+from commcare_sandbox.connect.data.formats import in_jsonb_order
 
 XMLNS = "http://openrosa.org/formdesigner/67D08BE6-BBEE-452D-AE73-34DCC3A742C1"
 FORM_NAME = "Visit"
@@ -20,10 +20,10 @@ _ANSWER_BYTES = 78
 
 
 class FormTemplate:
-    """One shape of a form, with gaps for what differs from visit to visit."""
+    """An encoded form with ``{{placeholders}}`` for the values that differ between visits."""
 
     def __init__(self, form: dict[str, Any]) -> None:
-        self._parts = _GAP.split(msgspec.json.encode(jsonb(form)))
+        self._parts = _GAP.split(msgspec.json.encode(in_jsonb_order(form)))
 
     def fill(self, values: dict[bytes, str]) -> msgspec.Raw:
         """Return the form as JSON."""
@@ -34,10 +34,10 @@ class FormTemplate:
 
 
 def templates(domain: str, app_id: str, visit_bytes: int) -> tuple[FormTemplate, ...]:
-    """Return the shapes of an opportunity's forms.
+    """Return the form variants of an opportunity.
 
-    They differ where HQ's own forms do: a repeat group with one instance is an object, with
-    several a list, and an unanswered question is empty or missing.
+    They differ as real forms do: a repeat group is an object if it has one instance and a list if
+    it has several; an unanswered question is empty or missing.
     """
     sibling = {"sib_age": "4", "sib_name": "A"}
     shapes: tuple[dict[str, Any], ...] = (
@@ -50,7 +50,7 @@ def templates(domain: str, app_id: str, visit_bytes: int) -> tuple[FormTemplate,
 
 
 def answer_count(visit_bytes: int) -> int:
-    """Return how many answers fill a form up to a size."""
+    """Return how many answers a form of that size has."""
     return max(visit_bytes - _ENVELOPE_BYTES, 0) // _ANSWER_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Organizations, programs and opportunities: the few things that are listed in one document."""
+"""Organizations, programs and opportunities: the contents of ``opp_org_program_list``."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from commcare_sandbox.connect.data.formats import day, moment
+from commcare_sandbox.connect.data.formats import iso_date, timestamp
 from commcare_sandbox.connect.data.learning import MODULES
 from commcare_sandbox.connect.data.users import DAY
 
 _WORDS = ("acme", "care", "delta", "east", "green", "hope", "isle", "joint")
 FOREIGN = "blue-network"
-"""Owns programs, and the user is no member of it."""
+"""An organization that owns programs and does not include the user."""
 _OPPORTUNITIES_OF_AN_ORGANIZATION = 4
 _PROGRAMS_OF_AN_ORGANIZATION = 2
 
 
 @dataclass(frozen=True)
 class OpportunityDirectory:
-    """What is offered to whom; every answer follows from the number of opportunities."""
+    """Organizations, programs and opportunities, all derived from the number of opportunities."""
 
     opportunities: int
 
     @property
     def organizations(self) -> list[dict[str, Any]]:
-        """The organizations of which the user is a member."""
+        """The organizations that include the user."""
         count = max(self.opportunities // _OPPORTUNITIES_OF_AN_ORGANIZATION, 1)
         return [
             {"id": at + 1, "slug": self._slug(at), "name": self._name(at), "funder": at % 3 == 2}
@@ -47,7 +47,7 @@ class OpportunityDirectory:
 
     @staticmethod
     def program(number: int, slug: str) -> dict[str, Any]:
-        """Describe a program."""
+        """Return one program."""
         return {
             "id": number,
             "name": f"Programme {number}, “nutrición”",
@@ -59,12 +59,12 @@ class OpportunityDirectory:
         }
 
     def opportunity(self, number: int, visit_count: int) -> dict[str, Any]:
-        """Describe an opportunity as the list does."""
+        """Return an opportunity as ``opp_org_program_list`` shows it."""
         end = self._end(number)
         return {
             "id": number,
             "name": f"Opportunité {number}, Kano",
-            "date_created": moment(number * 60 + 0.406894),
+            "date_created": timestamp(number * 60 + 0.406894),
             "organization": self._slug(self._owner(number)),
             "supervising_organization": FOREIGN,
             "end_date": end,
@@ -74,19 +74,19 @@ class OpportunityDirectory:
         }
 
     def program_of(self, number: int) -> int:
-        """Return the id of an opportunity's program: every fourth is somebody else's."""
+        """Return the program id of an opportunity; every fourth belongs to another organization."""
         if number % _OPPORTUNITIES_OF_AN_ORGANIZATION == 1:
             return 1
         first = 2 + self._owner(number) * _PROGRAMS_OF_AN_ORGANIZATION
         return first + number % _PROGRAMS_OF_AN_ORGANIZATION
 
     def detail(self, number: int, units: list[dict[str, Any]], *, filled: bool) -> dict[str, Any]:
-        """Describe an opportunity by itself.
+        """Return the details of an opportunity.
 
         Args:
             number: The opportunity.
             units: Its payment units.
-            filled: Whether the serializer shows them, as it did before August 2026.
+            filled: Whether the payment units are listed, as before August 2026.
         """
         end = self._end(number)
         slug = self._slug(self._owner(number))
@@ -95,12 +95,12 @@ class OpportunityDirectory:
             "name": f"Opportunité {number}, Kano",
             "description": "A long description\nin two lines",
             "short_description": "Short" if number % 3 else None,
-            "date_created": moment(number * 60 + 0.406894),
-            "date_modified": moment(number * 60 + 0.406903),
+            "date_created": timestamp(number * 60 + 0.406894),
+            "date_modified": timestamp(number * 60 + 0.406903),
             "organization": slug,
             "learn_app": None if number % 6 == 4 else self._app(number, slug, is_learn=True),
             "deliver_app": None if number % 6 == 4 else self._app(number, slug, is_learn=False),
-            "start_date": day(number * 60),
+            "start_date": iso_date(number * 60),
             "end_date": end,
             "max_visits_per_user": sum(unit["max_total"] for unit in units),
             "daily_max_visits_per_user": sum(unit["max_daily"] or 0 for unit in units),
@@ -119,7 +119,7 @@ class OpportunityDirectory:
         }
 
     def units(self, number: int, uuids: tuple[str, str]) -> list[dict[str, Any]]:
-        """Describe an opportunity's payment units."""
+        """Return the payment units of an opportunity."""
         return [
             {
                 "id": 2 * number + at,
@@ -165,7 +165,7 @@ class OpportunityDirectory:
 
     @staticmethod
     def _end(number: int) -> str | None:
-        return {0: None, 1: day(60 * DAY)}.get(number % 5, "2035-12-31")
+        return {0: None, 1: iso_date(60 * DAY)}.get(number % 5, "2035-12-31")
 
     @staticmethod
     def _slug(at: int) -> str:

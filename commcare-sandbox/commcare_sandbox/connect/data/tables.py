@@ -1,7 +1,7 @@
-"""Rows of one kind in one opportunity: a generated base of any size, and an overlay of changes.
+"""Rows of one kind in one opportunity: generated rows of any number, overlaid with changes.
 
-Row number k of the base is made when it is asked for. Every row has an id, shown or not, that
-grows with the order of insertion. It knows no URL and no wire format.
+Row number k is generated when it is read. Every row has an id that grows in insertion order,
+whether or not the API shows it. Independent of URLs and response formats.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from typing import Any
 
 Row = dict[str, Any]
 Make = Callable[[int], Row]
-"""Make the row that has a number in the base."""
+"""Generates the row with a number."""
 
 FIRST_ID = 2
 ID_GAP = 2
-"""Ids of the base are even, so that a late row finds a free id between two others."""
+"""Generated ids are even, so that a row committed late can take a free id between two others."""
 
 
 @dataclass(frozen=True)
 class Ids:
-    """The ids of a base: those of one opportunity among several, as one database sequence."""
+    """The generated ids of one opportunity; all opportunities share one database sequence."""
 
-    place: int
-    """Which of the opportunities, from 0."""
+    index: int
+    """Index of the opportunity, from 0."""
     of: int
-    """How many opportunities there are."""
+    """Number of opportunities."""
     size: int
 
     @property
     def every(self) -> range:
         """All ids, ascending."""
-        first = FIRST_ID + ID_GAP * self.place
+        first = FIRST_ID + ID_GAP * self.index
         step = ID_GAP * self.of
         return range(first, first + step * self.size, step)
 
     def number(self, row_id: int) -> int:
-        """Return the number of the row with an id; new rows get numbers beyond the base."""
+        """Return the row number of an id; inserted rows get numbers beyond the generated ones."""
         return max((row_id - FIRST_ID) // (ID_GAP * self.of), 0)
 
 
 class UnknownRowError(Exception):
-    """There is no row with such an id."""
+    """No row has this id."""
 
 
 class Table:
@@ -56,26 +56,26 @@ class Table:
         self._number = ids.number
         self._make = make
         self._changed: dict[int, Row | None] = {}
-        self._added: list[int] = []
-        self._gone = 0
+        self._inserted: list[int] = []
+        self._deleted_count = 0
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
-        return len(self._ids) + len(self._added) - self._gone
+        """Number of rows."""
+        return len(self._ids) + len(self._inserted) - self._deleted_count
 
     def page(
         self, after: int | None, limit: int, *, reverse: bool = False
     ) -> list[tuple[int, Row]]:
-        """Return ids and rows that follow an id, in ascending or descending order."""
-        base = (at for at in self._base(after, reverse=reverse) if self._is_shown(at))
-        added = (at for at in self._later(after, reverse=reverse) if self._is_shown(at))
+        """Return the ids and rows after an id, in ascending or descending order."""
+        base = (at for at in self._generated_ids(after, reverse=reverse) if self._is_shown(at))
+        added = (at for at in self._inserted_ids(after, reverse=reverse) if self._is_shown(at))
         merged: Iterable[int] = base
-        if self._added:
+        if self._inserted:
             merged = heapq.merge(base, added, reverse=reverse)
         return [(at, self._row(at)) for at in islice(merged, limit)]
 
-    def everything(self) -> Iterator[tuple[int, Row]]:
+    def all_rows(self) -> Iterator[tuple[int, Row]]:
         """Return all ids and rows, ascending."""
         after: int | None = None
         while page := self.page(after, 500):
@@ -86,29 +86,29 @@ class Table:
         """Return a row.
 
         Raises:
-            UnknownRowError: There is none with this id.
+            UnknownRowError: No row has this id.
         """
         known = row_id in self._ids or row_id in self._changed
         if not known or not self._is_shown(row_id):
             raise UnknownRowError(f"There is no row with id {row_id}.")
         return self._row(row_id)
 
-    def fresh(self, row_id: int) -> Row:
-        """Make the row that belongs to a new id."""
+    def generate(self, row_id: int) -> Row:
+        """Generate a row for a new id."""
         return self._make_row(row_id)
 
     def put(self, row_id: int, row: Row) -> None:
-        """Add a row, or replace the one with its id."""
+        """Insert or replace a row."""
         is_new = row_id not in self._ids and row_id not in self._changed
         if is_new:
-            insort(self._added, row_id)
+            insort(self._inserted, row_id)
         self._changed[row_id] = row
 
     def remove(self, row_id: int) -> None:
-        """Remove a row for good."""
+        """Delete a row permanently."""
         self.get(row_id)
         self._changed[row_id] = None
-        self._gone += 1
+        self._deleted_count += 1
 
     def _is_shown(self, row_id: int) -> bool:
         return row_id not in self._changed or self._changed[row_id] is not None
@@ -119,36 +119,36 @@ class Table:
     def _make_row(self, row_id: int) -> Row:
         return self._make(self._number(row_id))
 
-    def _base(self, after: int | None, *, reverse: bool) -> range:
+    def _generated_ids(self, after: int | None, *, reverse: bool) -> range:
         ids = self._ids
         if not reverse:
             return ids if after is None else ids[bisect_right(ids, after) :]
         return (ids if after is None else ids[: bisect_left(ids, after)])[::-1]
 
-    def _later(self, after: int | None, *, reverse: bool) -> list[int]:
-        ids = self._added
+    def _inserted_ids(self, after: int | None, *, reverse: bool) -> list[int]:
+        ids = self._inserted
         if not reverse:
             return ids if after is None else ids[bisect_right(ids, after) :]
         return (ids if after is None else ids[: bisect_left(ids, after)])[::-1]
 
 
-class Counter:
-    """The database sequence of one kind of row."""
+class IdSequence:
+    """The id sequence of one kind of row."""
 
     def __init__(self, first_free: int) -> None:
         self._next = first_free
         self._late: set[int] = set()
 
-    def take(self) -> int:
+    def next_id(self) -> int:
         """Return the next id."""
         self._next += ID_GAP
         return self._next - ID_GAP
 
-    def take_before(self, row_id: int) -> int:
-        """Return a free id below another: that of a row whose transaction ended late.
+    def next_id_before(self, row_id: int) -> int:
+        """Return a free id below another one, as a transaction that committed late has.
 
         Raises:
-            UnknownRowError: There is none.
+            UnknownRowError: No id below it is free.
         """
         late = row_id - 1
         while late in self._late or late % ID_GAP == 0:

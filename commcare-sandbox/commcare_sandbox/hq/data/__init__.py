@@ -1,1 +1,1 @@
-"""The health programme whose data the sandbox serves: a pure function of a seed, of any size."""
+"""Generated data of HQ: a health programme of any size, a pure function of a seed."""

@@ -1,4 +1,4 @@
-"""The applications of the programme: what forms ask, in which languages, of which case types."""
+"""Generated applications: modules, forms and questions in several languages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cases of the health programme: households, mothers, children, visits, referrals, workers.
 
-Twenty consecutive cases make two or three families; a child case refers to an earlier case of its
-twenty. So the case type, and the parent, follow from the number of a case.
+Twenty consecutive cases form two or three families; a child case refers to an earlier case of its
+twenty. So case type and parent follow from the number of a case.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 
 from commcare_sandbox.hq.data import names, timestamps
-from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.directory import Directory
 from commcare_sandbox.hq.data.sequence import RecordSequence
 from commcare_sandbox.seeded import pick
 
 HOUSEHOLD, PREGNANCY, CHILD = "household", "pregnancy", "child"
 VISIT, REFERRAL, WORKER = "visit", "referral", "commcare-user"
 
-# The type of each of twenty cases, and the place of its parent among them.
+# Case type, and index of the parent, of each of twenty cases.
 FAMILIES: tuple[tuple[str, int | None], ...] = (
     (HOUSEHOLD, None),
     (PREGNANCY, 0),
@@ -44,12 +44,12 @@ FAMILIES: tuple[tuple[str, int | None], ...] = (
 )
 FAMILY = len(FAMILIES)
 PERIOD = 7 * FAMILY
-"""Case type and ``closed`` of a case follow from its number's rest by this."""
+"""Case type and ``closed`` follow from a case's number modulo this."""
 TYPES = tuple(dict.fromkeys(case_type for case_type, _ in FAMILIES))
 
 
 class Case(msgspec.Struct):
-    """A case as HQ keeps it; each version of the API shows its own part."""
+    """A case as HQ stores it; each API version shows a part of it."""
 
     case_id: str
     case_type: str
@@ -73,46 +73,48 @@ class Case(msgspec.Struct):
 
 
 class Cases:
-    """Makes case number i of a domain."""
+    """Generates cases."""
 
     period = PERIOD
 
-    def __init__(self, sequence: RecordSequence, people: People, forms: RecordSequence) -> None:
-        self.sequence, self._people, self._forms = sequence, people, forms
+    def __init__(
+        self, sequence: RecordSequence, directory: Directory, forms: RecordSequence
+    ) -> None:
+        self.sequence, self._people, self._forms = sequence, directory, forms
 
     def make(self, number: int) -> Case:
-        """Return case ``number`` as it was before anything was changed."""
-        sequence, bits = self.sequence, self.sequence.digest(number)
+        """Return case ``number`` before any change."""
+        sequence, digest = self.sequence, self.sequence.digest(number)
         case_type, parent = FAMILIES[number % FAMILY]
         stamp, style = sequence.indexed_on(number), sequence.timestamp_style(number)
         received, modified = self._received(number), self._modified(number)
-        opened = modified - (bits[14] % 90) * timestamps.DAY - bits[15] * 997_331
+        opened = modified - (digest[14] % 90) * timestamps.DAY - digest[15] * 997_331
         closed = is_closed(number)
-        user = pick(self._people.worker_ids, bits[17])
+        user = pick(self._people.worker_ids, digest[17])
         first_seen = timestamps.render(opened + 41 * timestamps.SECOND)
         return Case(
             case_id=sequence.identifier(number),
             case_type=case_type,
-            case_name="" if bits[18] == 3 else _name(case_type, bits),
-            external_id=_external_id(number, bits),
-            owner_id="" if bits[19] == 7 else pick(self._people.owner_ids, bits[19]),
+            case_name="" if digest[18] == 3 else _name(case_type, digest),
+            external_id=_external_id(number, digest),
+            owner_id="" if digest[19] == 7 else pick(self._people.owner_ids, digest[19]),
             date_opened=timestamps.render(opened, style),
             last_modified=timestamps.render(modified),
             server_last_modified=timestamps.render(received),
             indexed_on=timestamps.render(stamp, style),
             closed=closed,
             date_closed=timestamps.render(modified) if closed else None,
-            properties=PROPERTIES[case_type](bits, opened),
+            properties=PROPERTIES[case_type](digest, opened),
             indices={} if parent is None else self._index(number, parent),
-            user_id=None if bits[20] == 9 else user,
-            opened_by=None if bits[20] == 9 else user,
+            user_id=None if digest[20] == 9 else user,
+            opened_by=None if digest[20] == 9 else user,
             closed_by=user if closed else None,
-            server_date_opened="1900-01-01" if bits[21] % 50 == 1 else first_seen,
-            xform_ids=self._touched_by(bits),
+            server_date_opened="1900-01-01" if digest[21] % 50 == 1 else first_seen,
+            xform_ids=self._touched_by(digest),
         )
 
     def generated_timestamp(self, field: str) -> Callable[[int], int]:
-        """Return what tells a moment of case ``number`` without making it."""
+        """Return the function that computes a timestamp without generating the case."""
         return {
             "indexed_on": self.sequence.indexed_on,
             "server_last_modified": self._received,
@@ -125,12 +127,12 @@ class Cases:
     def _modified(self, number: int) -> int:
         return self._received(number) - self.sequence.lag(number, 3600 * timestamps.SECOND)
 
-    def set_indexed_on(self, record: Case, moment: int) -> None:
-        """Write a new indexed_on into a case."""
-        record.indexed_on = timestamps.render(moment)
+    def set_indexed_on(self, record: Case, timestamp: int) -> None:
+        """Set indexed_on of a case."""
+        record.indexed_on = timestamps.render(timestamp)
 
-    def moment(self, record: Case, field: str) -> int:
-        """Return a case's moment in microseconds."""
+    def timestamp(self, record: Case, field: str) -> int:
+        """Return a timestamp of a case in microseconds."""
         return timestamps.read(getattr(record, field))
 
     def identifier(self, record: Case) -> str:
@@ -138,112 +140,115 @@ class Cases:
         return record.case_id
 
     def _index(self, number: int, parent: int) -> dict[str, dict[str, str]]:
-        above = number - number % FAMILY + parent
+        parent_id = number - number % FAMILY + parent
         extends = FAMILIES[number % FAMILY][0] == REFERRAL
         return {
             "host" if extends else "parent": {
-                "case_id": self.sequence.identifier(above),
+                "case_id": self.sequence.identifier(parent_id),
                 "case_type": FAMILIES[parent][0],
                 "relationship": "extension" if extends else "child",
             }
         }
 
-    def _touched_by(self, bits: bytes) -> list[str]:
+    def _touched_by(self, digest: bytes) -> list[str]:
         if not self._forms.size:
             return []
-        first = int.from_bytes(bits[22:26], "big")
+        first = int.from_bytes(digest[22:26], "big")
         return [
-            self._forms.identifier((first + at) % self._forms.size) for at in range(bits[26] % 3)
+            self._forms.identifier((first + at) % self._forms.size) for at in range(digest[26] % 3)
         ]
 
 
 def is_closed(number: int) -> bool:
-    """Tell whether case ``number`` is closed; its rest by PERIOD says the same."""
+    """Return whether case ``number`` is closed; depends on ``number % PERIOD`` only."""
     return number // FAMILY % 7 == 3
 
 
-def _name(case_type: str, bits: bytes) -> str:
+def _name(case_type: str, digest: bytes) -> str:
     if case_type == VISIT:
-        return f"visit {1 + bits[8] % 9}"
+        return f"visit {1 + digest[8] % 9}"
     if case_type == HOUSEHOLD:
-        return f"{pick(names.VILLAGES, bits[1])} {bits[2]}"
-    return names.person(bits)
+        return f"{pick(names.VILLAGES, digest[1])} {digest[2]}"
+    return names.person(digest)
 
 
-def _external_id(number: int, bits: bytes) -> str | None:
+def _external_id(number: int, digest: bytes) -> str | None:
     if number % FAMILY == 0:
         return f"HH-{number // FAMILY:06d}"
-    return None if bits[9] % 4 == 0 else ""
+    return None if digest[9] % 4 == 0 else ""
 
 
-def gps(bits: bytes) -> str:
-    """Write a place as CommCare does: latitude, longitude, altitude, accuracy."""
-    return f"{12 + bits[4] / 100:.2f} {77 + bits[5] / 100:.2f} {bits[6]}.0 {5 + bits[7] % 20}.0"
+def gps(digest: bytes) -> str:
+    """Format a GPS location as CommCare does: latitude, longitude, altitude, accuracy."""
+    latitude, longitude = 12 + digest[4] / 100, 77 + digest[5] / 100
+    return f"{latitude:.2f} {longitude:.2f} {digest[6]}.0 {5 + digest[7] % 20}.0"
 
 
-def _household(bits: bytes, _opened: int) -> dict[str, str]:
+def _household(digest: bytes, _read_cursor: int) -> dict[str, str]:
     properties = {
-        "village": pick(names.VILLAGES, bits[1]),
-        "members": str(1 + bits[3] % 9),
-        "gps": gps(bits),
-        "has_toilet": pick(("yes", "no", ""), bits[8]),
-        "water_source": pick(("well", "river", "tap", "well river"), bits[10]),
-        "भाषा": pick(names.LANGUAGES, bits[0]),
+        "village": pick(names.VILLAGES, digest[1]),
+        "members": str(1 + digest[3] % 9),
+        "gps": gps(digest),
+        "has_toilet": pick(("yes", "no", ""), digest[8]),
+        "water_source": pick(("well", "river", "tap", "well river"), digest[10]),
+        "भाषा": pick(names.LANGUAGES, digest[0]),
     }
-    if bits[11] % 3 == 0:
+    if digest[11] % 3 == 0:
         del properties["has_toilet"]
     return properties
 
 
-def _pregnancy(bits: bytes, opened: int) -> dict[str, str]:
+def _pregnancy(digest: bytes, opened: int) -> dict[str, str]:
     return {
-        "edd": timestamps.day(opened + (100 + bits[3]) * timestamps.DAY),
-        "risk": pick(names.RISKS, bits[4]),
-        "gravida": str(1 + bits[5] % 7),
-        "visits": str(bits[6] % 5),
-        "danger_signs": " ".join(s for at, s in enumerate(names.DANGER_SIGNS) if bits[7] >> at & 1),
-        "phone-number": "" if bits[8] % 3 == 0 else f"+9198{bits[8]:03d}{bits[9]:03d}00",
-        "language": pick(names.LANGUAGES, bits[0]),
-        "haemoglobin": f"{7 + bits[10] / 40:.1f}",
-        "remark": pick(names.REMARKS, bits[11]),
+        "edd": timestamps.day(opened + (100 + digest[3]) * timestamps.DAY),
+        "risk": pick(names.RISKS, digest[4]),
+        "gravida": str(1 + digest[5] % 7),
+        "visits": str(digest[6] % 5),
+        "danger_signs": " ".join(
+            s for at, s in enumerate(names.DANGER_SIGNS) if digest[7] >> at & 1
+        ),
+        "phone-number": "" if digest[8] % 3 == 0 else f"+9198{digest[8]:03d}{digest[9]:03d}00",
+        "language": pick(names.LANGUAGES, digest[0]),
+        "haemoglobin": f"{7 + digest[10] / 40:.1f}",
+        "remark": pick(names.REMARKS, digest[11]),
     }
 
 
-def _child(bits: bytes, opened: int) -> dict[str, str]:
+def _child(digest: bytes, opened: int) -> dict[str, str]:
     return {
         "dob": timestamps.day(opened),
-        "DOB": "" if bits[3] % 2 else timestamps.day(opened),
-        "sex": pick(("f", "m"), bits[4]),
-        "weight.birth": f"{1.8 + bits[5] / 100:.2f}",
-        "vaccines": " ".join(v for at, v in enumerate(names.VACCINES) if bits[6] >> at & 1),
-        "mother.name": names.person(bits[7:]),
+        "DOB": "" if digest[3] % 2 else timestamps.day(opened),
+        "sex": pick(("f", "m"), digest[4]),
+        "weight.birth": f"{1.8 + digest[5] / 100:.2f}",
+        "vaccines": " ".join(v for at, v in enumerate(names.VACCINES) if digest[6] >> at & 1),
+        "mother.name": names.person(digest[7:]),
     }
 
 
-def _visit(bits: bytes, opened: int) -> dict[str, str]:
+def _visit(digest: bytes, opened: int) -> dict[str, str]:
     properties = {
         "visit_date": timestamps.day(opened),
-        "bp": f"{100 + bits[3] % 60}/{60 + bits[4] % 40}",
-        "weight": f"{40 + bits[5] / 6:.1f}",
-        "next_visit": "" if bits[6] % 4 == 0 else timestamps.day(opened + 28 * timestamps.DAY),
+        "bp": f"{100 + digest[3] % 60}/{60 + digest[4] % 40}",
+        "weight": f"{40 + digest[5] / 6:.1f}",
+        "next_visit": "" if digest[6] % 4 == 0 else timestamps.day(opened + 28 * timestamps.DAY),
     }
-    return {} if bits[7] % 29 == 0 else properties
+    return {} if digest[7] % 29 == 0 else properties
 
 
-def _referral(bits: bytes, opened: int) -> dict[str, str]:
+def _referral(digest: bytes, opened: int) -> dict[str, str]:
     return {
-        "reason": pick(names.DANGER_SIGNS, bits[3]),
-        "facility": pick(names.VILLAGES, bits[4]),
+        "reason": pick(names.DANGER_SIGNS, digest[3]),
+        "facility": pick(names.VILLAGES, digest[4]),
         "referred_on": timestamps.day(opened),
-        "outcome": pick(names.REMARKS, bits[5]),
+        "outcome": pick(names.REMARKS, digest[5]),
     }
 
 
-def _worker(bits: bytes, _opened: int) -> dict[str, str]:
+def _worker(digest: bytes, _read_cursor: int) -> dict[str, str]:
     return {
-        "username": f"chw{bits[3]:03d}",
-        "language": pick(names.LANGUAGES, bits[0]),
-        "hq_user_id": bits[:16].hex(),
+        "username": f"chw{digest[3]:03d}",
+        "language": pick(names.LANGUAGES, digest[0]),
+        "hq_user_id": digest[:16].hex(),
     }
 
 
@@ -258,8 +263,8 @@ PROPERTIES: dict[str, Callable[[bytes, int], dict[str, str]]] = {
 
 
 def to_v2(case: Case, domain: str) -> dict[str, Any]:
-    """Show a case as version 2 of the API does."""
-    shown = {
+    """Return a case in the format of API version 2."""
+    body = {
         "domain": domain,
         "case_id": case.case_id,
         "case_type": case.case_type,
@@ -276,12 +281,12 @@ def to_v2(case: Case, domain: str) -> dict[str, Any]:
         "indices": case.indices,
     }
     if case.is_deprecated is not None:
-        shown["is_deprecated"] = case.is_deprecated
-    return shown
+        body["is_deprecated"] = case.is_deprecated
+    return body
 
 
 def to_v1(case: Case, domain: str) -> dict[str, Any]:
-    """Show a case as version 1 of the API does."""
+    """Return a case in the format of API version 1."""
     return {
         "id": case.case_id,
         "case_id": case.case_id,

@@ -1,7 +1,7 @@
-"""Cases, or forms, of a domain: a generated base of any size, and a small overlay of changes.
+"""Cases or forms of a domain: generated records of any number, overlaid with changes.
 
-Record i of the base is made when it is asked for. What was changed, added or is odd by design
-lives in the overlay; a changed base record leaves the base. It knows no URL and no wire format.
+Record i is generated when it is read. Changed, added and odd records live in the overlay; a
+changed record is removed from the generated ones. Independent of URLs and response formats.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from commcare_sandbox.hq.data.number_sets import Difference, NumberList, NumberSet, ResidueSet, walk
+from commcare_sandbox.hq.data.number_sets import (
+    Difference,
+    NumberList,
+    NumberSet,
+    ResidueSet,
+    iterate_from,
+)
 from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
 from commcare_sandbox.seeded import mix
 
@@ -27,25 +33,25 @@ _LISTS_KEPT = 4
 
 
 class RecordFactory(Protocol[R]):
-    """What makes the base's records, and tells the facts that every record has."""
+    """Generates records, and reads and writes the fields that every record has."""
 
     sequence: RecordSequence
     period: int
 
     def generated_timestamp(self, field: str) -> Callable[[int], int]:
-        """Return what tells the moment of record ``number`` without making it."""
+        """Return the function that computes a timestamp without generating the record."""
         ...
 
     def make(self, number: int) -> R:
         """Return record ``number``."""
         ...
 
-    def set_indexed_on(self, record: R, moment: int) -> None:
-        """Write a new indexed_on into a record."""
+    def set_indexed_on(self, record: R, timestamp: int) -> None:
+        """Set a record's indexed_on."""
         ...
 
-    def moment(self, record: R, field: str) -> int:
-        """Return a record's moment in microseconds."""
+    def timestamp(self, record: R, field: str) -> int:
+        """Return a timestamp of a record in microseconds."""
         ...
 
     def identifier(self, record: R) -> str:
@@ -55,7 +61,7 @@ class RecordFactory(Protocol[R]):
 
 @dataclass(frozen=True)
 class DateRange:
-    """Milliseconds, both ends inclusive, of a field that orders the base."""
+    """A range of milliseconds, both ends inclusive, of a date that orders the generated records."""
 
     field: str
     low: int = -FOREVER
@@ -64,15 +70,15 @@ class DateRange:
 
 @dataclass(frozen=True)
 class Query(Generic[R]):
-    """Which records: those in all windows, of the kinds, that pass all tests.
+    """Selects the records in all date ranges, with one of the residues, that pass all tests.
 
     ``kinds`` are rests of a number by the maker's period, None for all; ``of_kind`` says the same
     of a record. ``name`` tells two different lists of tests apart.
     """
 
     date_ranges: tuple[DateRange, ...] = ()
-    kinds: frozenset[int] | None = None
-    of_kind: Test[R] | None = None
+    residues: frozenset[int] | None = None
+    residue_test: Test[R] | None = None
     tests: tuple[Test[R], ...] = ()
     name: str = ""
 
@@ -84,28 +90,26 @@ class Collection(Generic[R]):
         self._maker = maker
         self._spine = maker.sequence
         self._overlay: dict[str, R] = {}
-        self._gone: set[int] = set()
+        self._removed: set[int] = set()
         self._hidden: set[int] = set()
         self._reindexed: int | None = None
         self._lists: dict[tuple[str, frozenset[int] | None], array[int]] = {}
 
-    # ------------------------------------------------------------------ reading
-
     def count(self, query: Query[R]) -> int:
-        """Return how many records there are."""
+        """Return the number of records."""
         return self._base(query).size + len(self._changed(query, "indexed_on"))
 
     def get(self, identifier: str) -> R | None:
-        """Return the record with an id, if there is one."""
+        """Return the record with an id, if it exists."""
         if identifier in self._overlay:
             return self._overlay[identifier]
         number = self._spine.number(identifier) if self._spine.size else None
-        if number is None or number in self._gone or number in self._hidden:
+        if number is None or number in self._removed or number in self._hidden:
             return None
         return self._make(number)
 
     def page_after(self, query: Query[R], key: Key, limit: int) -> list[R]:
-        """Return the records after (millisecond of indexed_on, id), in that order."""
+        """Return the records after a key (millisecond of indexed_on, id), in that order."""
         base = self._base(query)
         numbers = (
             self._in_order(base, key)
@@ -118,9 +122,9 @@ class Collection(Generic[R]):
         return [record for _, _, record in islice(merged, limit)]
 
     def slice(self, query: Query[R], field: str, offset: int, limit: int, turn: int = 0) -> list[R]:
-        """Return ``limit`` records from ``offset`` on, ordered by a field alone.
+        """Return ``limit`` records from ``offset`` on, ordered by one field.
 
-        With another ``turn``, records of one millisecond come in another order.
+        With a different ``turn``, records of the same millisecond come in a different order.
         """
         base = self._base(query)
         if turn and base.size:
@@ -130,14 +134,14 @@ class Collection(Generic[R]):
         starts = [base.count_below(self._find(field, entry[0])) for entry in changed]
         used = bisect_left([start + at for at, start in enumerate(starts)], offset)
         page: list[R] = []
-        location = offset - used
+        index = offset - used
         while len(page) < limit:
-            if used < len(changed) and starts[used] <= location:
+            if used < len(changed) and starts[used] <= index:
                 page.append(changed[used][2])
                 used += 1
-            elif location < base.size:
-                page.append(self._make(base.nth(location)))
-                location += 1
+            elif index < base.size:
+                page.append(self._make(base.nth(index)))
+                index += 1
             else:
                 break
         return page
@@ -148,40 +152,36 @@ class Collection(Generic[R]):
         while page := self.page_after(query, key, 500):
             yield from page
             last = page[-1]
-            key = self._maker.moment(last, "indexed_on") // 1000, self._maker.identifier(last)
-
-    # ----------------------------------------------------------------- changing
+            key = self._maker.timestamp(last, "indexed_on") // 1000, self._maker.identifier(last)
 
     def put(self, record: R) -> None:
-        """Add a record, or replace the one with its id."""
+        """Insert or replace a record."""
         identifier = self._maker.identifier(record)
         self.remove(identifier)
         self._overlay[identifier] = record
 
     def remove(self, identifier: str) -> None:
-        """Forget a record."""
+        """Delete a record."""
         self._overlay.pop(identifier, None)
         number = self._spine.number(identifier) if self._spine.size else None
         if number is not None:
-            self._gone.add(number)
+            self._removed.add(number)
 
     def hide(self, every: int) -> set[int]:
-        """Make every Nth record of the base invisible; return their numbers."""
+        """Hide every Nth generated record; return their numbers."""
         numbers = set(range(every - 1, self._spine.size, every)) - self._hidden
         self._hidden |= numbers
         return numbers
 
-    def show(self, numbers: set[int]) -> None:
-        """Make hidden records of the base visible."""
+    def format_case(self, numbers: set[int]) -> None:
+        """Show hidden generated records again."""
         self._hidden -= numbers
 
-    def reindex(self, moment: int) -> None:
-        """Stamp every record anew, all within one millisecond."""
-        self._reindexed = moment
+    def reindex(self, timestamp: int) -> None:
+        """Set indexed_on of every record, all within one millisecond."""
+        self._reindexed = timestamp
         for record in self._overlay.values():
-            self._maker.set_indexed_on(record, moment)
-
-    # ------------------------------------------------------------------ inside
+            self._maker.set_indexed_on(record, timestamp)
 
     def _make(self, number: int) -> R:
         record = self._maker.make(number)
@@ -199,19 +199,21 @@ class Collection(Generic[R]):
         for date_range in query.date_ranges:
             first = max(first, self._find(date_range.field, date_range.low))
             last = min(last, self._find(date_range.field, date_range.high + 1))
-        kinds = frozenset(range(self._maker.period)) if query.kinds is None else query.kinds
+        residues = (
+            frozenset(range(self._maker.period)) if query.residues is None else query.residues
+        )
         numbers: NumberSet
         if query.tests:
-            numbers = NumberList(self._list(query, kinds), first, last)
+            numbers = NumberList(self._list(query, residues), first, last)
         else:
-            numbers = ResidueSet(first, last, self._maker.period, kinds)
-        away = self._gone | self._hidden
+            numbers = ResidueSet(first, last, self._maker.period, residues)
+        away = self._removed | self._hidden
         return Difference(numbers, away) if away else numbers
 
-    def _list(self, query: Query[R], kinds: frozenset[int]) -> array[int]:
-        key = (query.name, kinds)
+    def _list(self, query: Query[R], residues: frozenset[int]) -> array[int]:
+        key = (query.name, residues)
         if key not in self._lists:
-            numbers = walk(ResidueSet(0, self._spine.size, self._maker.period, kinds), 0)
+            numbers = iterate_from(ResidueSet(0, self._spine.size, self._maker.period, residues), 0)
             found = array("I", (n for n in numbers if _passes(query.tests, self._maker.make(n))))
             while len(self._lists) >= _LISTS_KEPT:
                 del self._lists[next(iter(self._lists))]
@@ -219,14 +221,14 @@ class Collection(Generic[R]):
         return self._lists[key]
 
     def _changed(self, query: Query[R], field: str) -> list[tuple[int, str, R]]:
-        moment = self._maker.moment
+        timestamp = self._maker.timestamp
         found = [
-            (moment(record, field) // 1000, identifier, record)
+            (timestamp(record, field) // 1000, identifier, record)
             for identifier, record in self._overlay.items()
-            if (query.of_kind is None or query.of_kind(record))
+            if (query.residue_test is None or query.residue_test(record))
             and _passes(query.tests, record)
             and all(
-                date_range.low <= moment(record, date_range.field) // 1000 <= date_range.high
+                date_range.low <= timestamp(record, date_range.field) // 1000 <= date_range.high
                 for date_range in query.date_ranges
             )
         ]
@@ -236,7 +238,7 @@ class Collection(Generic[R]):
         sequence = self._spine
         first = sequence.find(key[0], sequence.indexed_on)
         run: list[tuple[int, str, int]] = []
-        for number in walk(base, first):
+        for number in iterate_from(base, first):
             entry = (sequence.indexed_on(number) // 1000, sequence.identifier(number), number)
             if run and entry[0] != run[0][0]:
                 yield from sorted(run)
@@ -258,29 +260,29 @@ class Collection(Generic[R]):
 
 
 class ShuffledTies:
-    """A view whose ties change places: what a search engine without a tie-breaker may do."""
+    """A set whose ties change order, as in a search engine without a tie-breaker."""
 
     def __init__(self, numbers: NumberSet, turn: int, *, everything: bool) -> None:
-        self._view, self._turn, self._everything = numbers, turn, everything
+        self._numbers, self._turn, self._everything = numbers, turn, everything
         self.size = numbers.size
 
     def count_below(self, number: int) -> int:
-        """Return how many are less than ``number``."""
-        return self._view.count_below(number)
+        """Return how many members are less than ``number``."""
+        return self._numbers.count_below(number)
 
-    def nth(self, location: int) -> int:
-        """Return the one at a place, this time."""
+    def nth(self, index: int) -> int:
+        """Return the member at an index, with ties shuffled."""
         if self._everything:
-            return self._view.nth((location + self._turn * 7919) % self.size)
-        number = self._view.nth(location)
+            return self._numbers.nth((index + self._turn * 7919) % self.size)
+        number = self._numbers.nth(index)
         rest = number % TIE_EVERY
         tie = range(number - rest, number - rest + TIE_SIZE)
-        if rest >= TIE_SIZE or not all(other in self._view for other in tie):
+        if rest >= TIE_SIZE or not all(other in self._numbers for other in tie):
             return number
         return tie[(rest + self._turn) % TIE_SIZE]
 
     def __contains__(self, number: int) -> bool:
-        return number in self._view
+        return number in self._numbers
 
 
 def _first_two(entry: tuple[int, str, object]) -> Key:

@@ -1,4 +1,4 @@
-"""Who works in the programme, and where: mobile workers, web users, groups, locations."""
+"""Generated mobile workers, web users, groups and locations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LEVELS = (
     ("District", "district"),
     ("Village unit", "village-unit"),
 )
-"""Name and code of the types of locations, from the top."""
+"""Name and code of the location types, from the top."""
 
 
-class People:
-    """The mobile workers, groups and locations of a domain; a few dozen, kept in memory."""
+class Directory:
+    """Mobile workers, web users, groups and locations of a domain; a few dozen of each."""
 
     def __init__(self, seed: int, domain: str, workers: int = 26) -> None:
         self._seed, self.domain = seed, domain
@@ -36,7 +36,7 @@ class People:
         return f"chw{self.worker_ids.index(worker_id) + 1:03d}"
 
     def workers(self, *, archived: bool) -> list[dict[str, Any]]:
-        """List the active, or the deactivated, mobile workers by username."""
+        """List the active or the deactivated mobile workers, by username."""
         return [
             self._worker(at, worker_id)
             for at, worker_id in enumerate(self.worker_ids)
@@ -44,49 +44,51 @@ class People:
         ]
 
     def _worker(self, at: int, worker_id: str) -> dict[str, Any]:
-        bits = self._bits[at]
-        given, _, family = names.person(bits).partition(" ")
+        digest = self._bits[at]
+        given, _, family = names.person(digest).partition(" ")
         location = self.location_ids[13 + at % 21]
         data: dict[str, Any] = {
             "commcare_project": self.domain,
             "commcare_profile": "",
-            "chw_id": f"{bits[3]}/{bits[4]}/{bits[5]:02X}",
+            "chw_id": f"{digest[3]}/{digest[4]}/{digest[5]:02X}",
         }
         if at % 3 == 0:
             data["commcare_location_id"] = location
             data["commcare_location_ids"] = [location] if at % 2 else location
-        phones = [f"254{bits[6]:03d}{bits[7]:03d}", f"254{bits[8]:03d}{bits[9]:03d}"][: at % 3]
+        phones = [f"254{digest[6]:03d}{digest[7]:03d}", f"254{digest[8]:03d}{digest[9]:03d}"][
+            : at % 3
+        ]
         return {
             "id": worker_id,
             "username": f"chw{at + 1:03d}@{self.domain}.commcarehq.org",
             "first_name": given,
             "last_name": None if at % 11 == 4 else family,
             "email": "",
-            "language": None if at % 5 == 2 else pick(names.LANGUAGES, bits[0]),
+            "language": None if at % 5 == 2 else pick(names.LANGUAGES, digest[0]),
             "default_phone_number": phones[0] if phones else None,
             "phone_numbers": phones,
             "groups": [self.group_ids[at % 5]] if at % 4 else [],
             "locations": [location] if at % 3 == 0 else [],
             "primary_location": location if at % 3 == 0 else None,
             "eulas": "[]",
-            "role": pick(("Field Implementer", None, "Mobile Worker Default"), bits[10]),
+            "role": pick(("Field Implementer", None, "Mobile Worker Default"), digest[10]),
             "user_data": data,
         }
 
     def deactivate(self, worker_id: str) -> None:
-        """Move a mobile worker to the deactivated ones."""
+        """Deactivate a mobile worker."""
         if worker_id not in self.worker_ids:
             raise ValueError(f"{self.domain} has no mobile worker {worker_id!r}.")
         self.deactivated.add(worker_id)
 
     def archive_location(self, location_id: str) -> None:
-        """Let a location vanish from every list."""
+        """Archive a location: no list shows it."""
         if location_id not in self.location_ids:
             raise ValueError(f"{self.domain} has no location {location_id!r}.")
         self.archived_locations.add(location_id)
 
     def web_users(self) -> list[dict[str, Any]]:
-        """List the web users; the first is the one whose login is handed out."""
+        """List the web users; the first one owns the sandbox's credentials."""
         return [
             {
                 "id": hex_id(self._seed, "web", at),
@@ -130,7 +132,7 @@ class People:
         ]
 
     def locations(self) -> list[dict[str, Any]]:
-        """List the locations that are not archived: facts from which both versions are made."""
+        """List the locations that are not archived, with the fields of both API versions."""
         return [
             self._location(at, location_id)
             for at, location_id in enumerate(self.location_ids)
@@ -139,9 +141,9 @@ class People:
 
     def _location(self, at: int, location_id: str) -> dict[str, Any]:
         level = 0 if at == 0 else 1 if at < 4 else 2 if at < 13 else 3
-        above = (None, 0, 1 + (at - 4) // 3, 4 + (at - 13) // 3)[level]
-        bits = self._bits[at % len(self._bits)]
-        changed = START + at * 11 * timestamps.DAY + bits[1] * 1_000_003
+        parent_id = (None, 0, 1 + (at - 4) // 3, 4 + (at - 13) // 3)[level]
+        digest = self._bits[at % len(self._bits)]
+        changed = START + at * 11 * timestamps.DAY + digest[1] * 1_000_003
         name = "River Health" if at == 0 else f"{names.VILLAGES[at % len(names.VILLAGES)]} {at}"
         return {
             "number": at + 7,
@@ -153,15 +155,15 @@ class People:
             "last_modified": naive(changed),
             "latitude": f"{-20 - at / 10:.10f}" if at % 3 else None,
             "longitude": f"{16 + at / 10:.10f}" if at % 3 else None,
-            "location_data": {"pop": str(1000 + bits[2])} if at % 2 else {},
+            "location_data": {"pop": str(1000 + digest[2])} if at % 2 else {},
             "level": level,
-            "above": None if above is None else self.location_ids[above],
+            "parent_id": None if parent_id is None else self.location_ids[parent_id],
         }
 
 
-def naive(moment: int) -> str:
-    """Spell a moment without a zone; without a fraction when it is nought."""
-    return timestamps.render(moment, timestamps.NO_ZONE).removesuffix(".000000")
+def naive(timestamp: int) -> str:
+    """Format a timestamp without zone; a zero fraction is omitted."""
+    return timestamps.render(timestamp, timestamps.NO_ZONE).removesuffix(".000000")
 
 
 _PERMISSIONS: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""One project space: its cases, forms and people, and what can happen to them while it is served.
+"""One domain: its cases, forms and users, and the changes made to them.
 
-It knows no URL and no wire format.
+Independent of URLs and response formats.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.cases import Case, Cases
 from commcare_sandbox.hq.data.collection import Collection, Query
-from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.directory import Directory
 from commcare_sandbox.hq.data.form_types import FORM_TYPES, VISIT_FORM
 from commcare_sandbox.hq.data.forms import Form, Forms, cleaned, envelope
 from commcare_sandbox.hq.data.odd_cases import odd_cases
@@ -27,32 +27,32 @@ from commcare_sandbox.seeded import hex_id, mix
 
 
 class UnknownRecordError(Exception):
-    """A change was asked of a record that is not there."""
+    """The record to change does not exist."""
 
 
 @dataclass
 class PendingChange:
-    """Something that becomes visible later."""
+    """A change that becomes visible later."""
 
     at: float
-    """Moment of time.monotonic()."""
+    """Time of time.monotonic() at which it becomes visible."""
     request: int
-    """Number of API requests after which it is visible, whatever the time."""
+    """Number of API requests after which it becomes visible, whatever the time."""
     reveal: Callable[[], None]
 
 
 class Domain:
-    """A project space."""
+    """A CommCare domain (project space)."""
 
     def __init__(self, name: str, seed: int, cases: int, forms: int) -> None:
         self.name, self.seed = name, seed
-        self.people, self.tables = People(seed, name), Tables(seed)
-        strange_cases = odd_cases(self.people)[: cases // 8]
-        strange_forms = odd_forms(name, self.people)[: forms // 8]
+        self.directory, self.tables = Directory(seed, name), Tables(seed)
+        strange_cases = odd_cases(self.directory)[: cases // 8]
+        strange_forms = odd_forms(name, self.directory)[: forms // 8]
         case_sequence = RecordSequence(seed, "case", cases - len(strange_cases))
         form_sequence = RecordSequence(seed, "form", forms - len(strange_forms))
-        self.cases = Collection(Cases(case_sequence, self.people, form_sequence))
-        self.forms = Collection(Forms(form_sequence, name, self.people, case_sequence))
+        self.cases = Collection(Cases(case_sequence, self.directory, form_sequence))
+        self.forms = Collection(Forms(form_sequence, name, self.directory, case_sequence))
         for case in strange_cases:
             self.cases.put(case)
         for form in strange_forms:
@@ -62,15 +62,13 @@ class Domain:
         self._last = 0
         self._pending: list[PendingChange] = []
 
-    # ------------------------------------------------------------------ time
-
     def now(self) -> int:
-        """Return the present in microseconds; never the same twice."""
+        """Return the current time in microseconds; strictly increasing."""
         self._last = max(timestamps.to_micros(datetime.now(UTC)), self._last + 1)
         return self._last
 
     def reveal_due(self, requests: int) -> None:
-        """Let appear whatever has waited long enough."""
+        """Apply the pending changes that are due."""
         now = time.monotonic()
         due = [each for each in self._pending if each.at <= now or each.request <= requests]
         if due:
@@ -79,12 +77,12 @@ class Domain:
             each.reveal()
 
     def hide(self, every: int, seconds: float, until_request: int) -> None:
-        """Make every Nth case and form invisible for a while."""
+        """Hide every Nth case and form for a while."""
         cases, forms = self.cases.hide(every), self.forms.hide(every)
 
         def reveal() -> None:
-            self.cases.show(cases)
-            self.forms.show(forms)
+            self.cases.format_case(cases)
+            self.forms.format_case(forms)
 
         self._wait(reveal, seconds, until_request)
 
@@ -92,18 +90,16 @@ class Domain:
         at = time.monotonic() + seconds if seconds else float("inf")
         self._pending.append(PendingChange(at, until_request or 1 << 60, reveal))
 
-    # ------------------------------------------------------------------ cases
-
     def case_number(self, case_id: str) -> int | None:
-        """Return the number of a case of the base."""
+        """Return the number of a generated case."""
         return self._case_sequence.number(case_id) if self._case_sequence.size else None
 
     def some_cases(self, count: int) -> list[str]:
-        """Return the ids of a few cases, others each time."""
+        """Return the ids of some cases, different ones each time."""
         return list(islice(self._some(self._case_sequence, self.cases), count))
 
     def some_forms(self, count: int) -> list[str]:
-        """Return the ids of a few forms, others each time."""
+        """Return the ids of some forms, different ones each time."""
         return list(islice(self._some(self._form_sequence, self.forms), count))
 
     def _some(self, sequence: RecordSequence, collection: Collection[Any]) -> Iterable[str]:
@@ -122,7 +118,7 @@ class Domain:
         return edited
 
     def delete_case(self, case_id: str) -> None:
-        """Remove a case for good: no trace remains."""
+        """Delete a case permanently, without a trace in the API."""
         self._case(case_id)
         self.cases.remove(case_id)
 
@@ -143,10 +139,8 @@ class Domain:
         else:
             reveal()
 
-    # ------------------------------------------------------------------ forms
-
     def submit_form(self, submission: dict[str, Any]) -> Form:
-        """Receive a form and apply its case blocks.
+        """Store a form and apply its case blocks.
 
         Args:
             submission: ``form`` (the form's JSON; without it, a visit to a random case),
@@ -164,7 +158,7 @@ class Domain:
         number = self._changes = self._changes + 1
         form_id = submission.get("form_id") or hex_id(self.seed, f"submitted {now}", number)
         answers = submission.get("form") or self._visit(now)
-        user = self.people.worker_ids[number % len(self.people.worker_ids)]
+        user = self.directory.worker_ids[number % len(self.directory.worker_ids)]
         form = envelope(self.name, form_id, kind, answers)
         if "xmlns" in submission:
             form["form"]["@xmlns"] = submission["xmlns"]
@@ -175,7 +169,7 @@ class Domain:
             "timeStart": timestamps.render(now - 90 * timestamps.SECOND),
             "timeEnd": timestamps.render(now - timestamps.SECOND),
             "userID": user,
-            "username": submission.get("username") or self.people.username(user),
+            "username": submission.get("username") or self.directory.username(user),
         }
         form["form"].setdefault("meta", meta)
         form["metadata"] = cleaned(form["form"]["meta"])
@@ -189,7 +183,7 @@ class Domain:
             answers["case"] = {
                 "@case_id": case_id,
                 "@date_modified": timestamps.render(now),
-                "@user_id": self.people.worker_ids[0],
+                "@user_id": self.directory.worker_ids[0],
                 "update": {"last_visit": timestamps.day(now), "visits": str(self._changes)},
             }
         return answers
@@ -220,17 +214,17 @@ class Domain:
         self._put_case(edited, timing)
 
     def edit_form(self, form_id: str, changes: dict[str, Any]) -> Form:
-        """Replace answers of a form; its id stays."""
+        """Replace answers of a form; its id does not change."""
         form = self._form(form_id)
         now = timestamps.render(self.now())
         form["form"] = form["form"] | (changes.get("form") or {"edited": "yes"})
         form |= {"edited_on": now, "server_modified_on": now, "indexed_on": now}
-        form["edited_by_user_id"] = self.people.worker_ids[0]
+        form["edited_by_user_id"] = self.directory.worker_ids[0]
         self._put(lambda: self.forms.put(form), changes)
         return form
 
     def archive_form(self, form_id: str, *, archived: bool = True) -> Form:
-        """Archive a form, or take it back."""
+        """Archive or unarchive a form."""
         form = self._form(form_id)
         now = timestamps.render(self.now())
         form |= {"archived": archived, "server_modified_on": now, "indexed_on": now}
@@ -239,7 +233,7 @@ class Domain:
         return form
 
     def delete_form(self, form_id: str) -> None:
-        """Remove a form for good: no trace remains."""
+        """Delete a form permanently, without a trace in the API."""
         self._form(form_id)
         self.forms.remove(form_id)
 
@@ -248,8 +242,6 @@ class Domain:
         if form is None:
             raise UnknownRecordError(f"{self.name} has no form {form_id!r}.")
         return dict(form)
-
-    # ------------------------------------------------------------------ all
 
     def reindex(self) -> None:
         """Give every case and form a new indexed_on, all in the same millisecond."""

@@ -1,4 +1,4 @@
-"""The form types of the programme and the applications that they belong to."""
+"""Form types and the applications they belong to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FormType:
     xmlns: str
     app_id: str | None
     slots: tuple[int, ...]
-    """Places, among twenty cases, of those that such a form touches."""
+    """Indexes, within a family of twenty cases, of the cases such a form updates."""
 
 
 HOUSEHOLD_FORM = FormType("Register Household", f"{_DESIGNER}0C6F1A52-HOUSEHOLD", APP, (0, 5, 12))

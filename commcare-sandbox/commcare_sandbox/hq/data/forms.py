@@ -1,6 +1,6 @@
 """Forms of the health programme: registrations, visits, deliveries with repeats, surveys.
 
-The type of a form follows from its number; so do the cases that it touches.
+Type and updated cases of a form follow from its number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, gps
-from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.directory import Directory
 from commcare_sandbox.hq.data.form_answers import ANSWERS, Visit
 from commcare_sandbox.hq.data.form_types import BUILD, FORM_TYPES, SYSTEM_FORM, FormType
 from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
@@ -21,10 +21,10 @@ Form = dict[str, Any]
 
 META_XMLNS = "http://openrosa.org/jr/xforms"
 PERIOD = 4 * len(FORM_TYPES)
-"""Type and ``archived`` of a form follow from its number's rest by this."""
+"""Type and ``archived`` follow from a form's number modulo this."""
 
 
-# The places of the cases of a type whose parent has a place, among twenty cases.
+# Indexes, within a family, of the cases of a type below a parent at an index.
 _BORN = {
     (parent, case_type): tuple(
         at for at, family in enumerate(FAMILIES) if family == (case_type, parent)
@@ -35,18 +35,18 @@ _BORN = {
 
 
 class Forms:
-    """Makes form number i of a domain."""
+    """Generates forms."""
 
     period = PERIOD
 
     def __init__(
-        self, sequence: RecordSequence, domain: str, people: People, cases: RecordSequence
+        self, sequence: RecordSequence, domain: str, directory: Directory, cases: RecordSequence
     ) -> None:
-        self.sequence, self._domain, self._people, self._cases = sequence, domain, people, cases
+        self.sequence, self._domain, self._people, self._cases = sequence, domain, directory, cases
 
     def make(self, number: int) -> Form:
-        """Return form ``number`` as it was before anything was changed."""
-        sequence, bits, kind = (
+        """Return form ``number`` before any change."""
+        sequence, digest, kind = (
             self.sequence,
             self.sequence.digest(number),
             FORM_TYPES[number % len(FORM_TYPES)],
@@ -55,12 +55,12 @@ class Forms:
         stored = self._modified(number)
         received = self._received(number) if edited else stored
         modified = timestamps.render(stored)
-        user = pick(self._people.worker_ids, bits[1])
+        user = pick(self._people.worker_ids, digest[1])
         form = envelope(
             self._domain,
             sequence.identifier(number),
             kind,
-            self._answers(kind, bits, received, user),
+            self._answers(kind, digest, received, user),
         )
         form |= {
             "received_on": timestamps.render(received),
@@ -75,11 +75,11 @@ class Forms:
         if form["archived"]:
             form["problem"] = "Archived by admin"
         if kind is not SYSTEM_FORM:
-            self._sign(form, bits, received, user)
+            self._sign(form, digest, received, user)
         return form
 
     def generated_timestamp(self, field: str) -> Callable[[int], int]:
-        """Return what tells a moment of form ``number`` without making it."""
+        """Return the function that computes a timestamp without generating the form."""
         return {
             "indexed_on": self.sequence.indexed_on,
             "server_modified_on": self._modified,
@@ -93,12 +93,12 @@ class Forms:
         delay = self.sequence.lag(number, 30 * timestamps.DAY) if _is_edited(number) else 0
         return self._modified(number) - delay
 
-    def set_indexed_on(self, record: Form, moment: int) -> None:
-        """Write a new indexed_on into a form."""
-        record["indexed_on"] = timestamps.render(moment)
+    def set_indexed_on(self, record: Form, timestamp: int) -> None:
+        """Set indexed_on of a form."""
+        record["indexed_on"] = timestamps.render(timestamp)
 
-    def moment(self, record: Form, field: str) -> int:
-        """Return a form's moment in microseconds."""
+    def timestamp(self, record: Form, field: str) -> int:
+        """Return a timestamp of a form in microseconds."""
         return timestamps.read(record[field])
 
     def identifier(self, record: Form) -> str:
@@ -106,54 +106,57 @@ class Forms:
         identifier: str = record["id"]
         return identifier
 
-    def _answers(self, kind: FormType, bits: bytes, received: int, user: str) -> dict[str, Any]:
-        slot = pick(kind.slots, bits[3])
+    def _answers(self, kind: FormType, digest: bytes, received: int, user: str) -> dict[str, Any]:
+        slot = pick(kind.slots, digest[3])
 
         def made(case_type: str, at: int) -> str:
             born = _BORN.get((slot, case_type), ())
             if at < len(born):
-                return self._case_id(bits, born[at])
-            return bits[8 + at : 24 + at].hex()
+                return self._case_id(digest, born[at])
+            return digest[8 + at : 24 + at].hex()
 
         return ANSWERS[kind.xmlns](
             Visit(
-                bits=bits,
-                moment=received - bits[4] * timestamps.SECOND,
+                digest=digest,
+                timestamp=received - digest[4] * timestamps.SECOND,
                 user_id=user,
-                case_id=self._case_id(bits, slot),
+                case_id=self._case_id(digest, slot),
                 case_type=FAMILIES[slot][0],
                 made=made,
             )
         )
 
-    def _case_id(self, bits: bytes, slot: int) -> str:
+    def _case_id(self, digest: bytes, slot: int) -> str:
         families = self._cases.size // FAMILY
         if not families:
-            return bits[:16].hex()
-        return self._cases.identifier(int.from_bytes(bits[5:9], "big") % families * FAMILY + slot)
+            return digest[:16].hex()
+        return self._cases.identifier(int.from_bytes(digest[5:9], "big") % families * FAMILY + slot)
 
-    def _sign(self, form: Form, bits: bytes, received: int, user: str) -> None:
+    def _sign(self, form: Form, digest: bytes, received: int, user: str) -> None:
         form["form"]["meta"] = meta = {
             "@xmlns": META_XMLNS,
             "appVersion": "CommCare Android 2.53",
-            "app_build_version": 50 + bits[9] % 2,
-            "commcare_version": "2.53.0" if bits[9] % 5 else None,
-            "deviceID": f"35800{bits[10]:03d}{bits[11]:03d}",
+            "app_build_version": 50 + digest[9] % 2,
+            "commcare_version": "2.53.0" if digest[9] % 5 else None,
+            "deviceID": f"35800{digest[10]:03d}{digest[11]:03d}",
             "drift": "0",
             "geo_point": None,
             "instanceID": form["id"],
             "timeEnd": timestamps.render(received - timestamps.SECOND),
-            "timeStart": timestamps.render(received - (60 + bits[12]) * timestamps.SECOND),
+            "timeStart": timestamps.render(received - (60 + digest[12]) * timestamps.SECOND),
             "userID": user,
             "username": self._people.username(user),
         }
-        if bits[13] % 4 == 0:
-            meta["location"] = gps(bits)
-            meta["geo_point"] = {"lat": 12 + bits[4] / 100, "lon": 77 + bits[5] / 100}
+        if digest[13] % 4 == 0:
+            meta["location"] = gps(digest)
+            meta["geo_point"] = {"lat": 12 + digest[4] / 100, "lon": 77 + digest[5] / 100}
         form["metadata"] = cleaned(meta)
-        if bits[14] % 6 == 0:
+        if digest[14] % 6 == 0:
             form["form"]["photo"] = picture = f"{received // 1000}.jpg"
-            form["attachments"][picture] = {"content_type": "image/jpeg", "length": 20000 + bits[5]}
+            form["attachments"][picture] = {
+                "content_type": "image/jpeg",
+                "length": 20000 + digest[5],
+            }
 
 
 def _is_edited(number: int) -> bool:
@@ -161,12 +164,12 @@ def _is_edited(number: int) -> bool:
 
 
 def is_archived(number: int) -> bool:
-    """Tell whether form ``number`` is archived; its rest by PERIOD says the same."""
+    """Return whether form ``number`` is archived; depends on ``number % PERIOD`` only."""
     return number % PERIOD == 23
 
 
 def envelope(domain: str, form_id: str, kind: FormType, answers: dict[str, Any]) -> Form:
-    """Return a form with everything but its moments and its signature."""
+    """Return a form without its timestamps and its ``meta`` block."""
     system = kind.app_id is None
     root = {"#type": "system" if system else "data"}
     if not system:
@@ -199,13 +202,13 @@ def envelope(domain: str, form_id: str, kind: FormType, answers: dict[str, Any])
 
 
 def cleaned(meta: dict[str, Any]) -> dict[str, Any]:
-    """Return what HQ shows as ``metadata``: the form's ``meta`` block, tidied."""
-    shown = {name: value for name, value in meta.items() if not name.startswith(("@", "drift"))}
+    """Return what HQ shows as ``metadata``: the normalised ``meta`` block."""
+    body = {name: value for name, value in meta.items() if not name.startswith(("@", "drift"))}
     for name in ("timeStart", "timeEnd"):
-        shown[name] = shown[name].removesuffix("Z") if shown.get(name) else None
-    version = shown.get("appVersion")
+        body[name] = body[name].removesuffix("Z") if body.get(name) else None
+    version = body.get("appVersion")
     if isinstance(version, dict):
-        shown["appVersion"] = version["#text"]
-    location = shown.get("location")
-    shown["location"] = location["#text"] if isinstance(location, dict) else location
-    return shown | {"deprecatedID": None, "doc_type": "Metadata"}
+        body["appVersion"] = version["#text"]
+    location = body.get("location")
+    body["location"] = location["#text"] if isinstance(location, dict) else location
+    return body | {"deprecatedID": None, "doc_type": "Metadata"}

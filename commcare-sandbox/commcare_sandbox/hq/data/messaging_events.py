@@ -1,4 +1,4 @@
-"""The messages that a programme sent, by SMS, e-mail and survey, and what became of them."""
+"""Generated messaging events: SMS, e-mails, surveys and callbacks, with their outcomes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def messaging_events(domain: str, seed: int) -> list[Event]:
     return [_event(domain, seed, at, digest(at)) for at in range(EVENTS)]
 
 
-def _event(domain: str, seed: int, at: int, bits: bytes) -> Event:
-    # Three events share each moment, so that only moment and id order them.
+def _event(domain: str, seed: int, at: int, digest: bytes) -> Event:
+    # Three events share each timestamp, so that only timestamp and id define an order.
     date = START + at // 3 * timestamps.DAY + 417_001
-    last = date + bits[0] % 3 * 3600 * timestamps.SECOND
-    kind, status = CONTENT_TYPES[at % 4], STATUSES[bits[1] % 4]
-    person = names.person(bits)
+    last = date + digest[0] % 3 * 3600 * timestamps.SECOND
+    kind, status = CONTENT_TYPES[at % 4], STATUSES[digest[1] % 4]
+    person = names.person(digest)
     is_mail = kind == "email"
     phone, mail = f"+9180000{at:05d}", f"worker{at}@example.org"
     failed = status == "error"
@@ -41,7 +41,7 @@ def _event(domain: str, seed: int, at: int, bits: bytes) -> Event:
         "error": {"code": "INVALID_NUMBER", "message": "The number is invalid"} if failed else None,
         "source": {
             "source_id": str(at % 7),
-            "type": SOURCES[bits[2] % 4],
+            "type": SOURCES[digest[2] % 4],
             "display": f"Reminder {at % 7}",
         },
         "recipient": {

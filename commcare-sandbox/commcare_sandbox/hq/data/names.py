@@ -1,4 +1,4 @@
-"""Words of the programme: names of people and places in the languages of the region."""
+"""Names of people and places in several languages and scripts."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ REMARKS = (
 )
 
 
-def person(bits: bytes) -> str:
-    """Name a person by three bytes."""
-    language = bits[0] % len(GIVEN_NAMES)
+def person(digest: bytes) -> str:
+    """Return a person's name, chosen by three bytes."""
+    language = digest[0] % len(GIVEN_NAMES)
     given, family = GIVEN_NAMES[language], FAMILY_NAMES[language]
-    return f"{given[bits[1] % len(given)]} {family[bits[2] % len(family)]}"
+    return f"{given[digest[1] % len(given)]} {family[digest[2] % len(family)]}"

@@ -1,4 +1,4 @@
-"""Subsets of the numbers 0, 1, 2 ... that can be counted and indexed without being walked."""
+"""Sets of record numbers that can be counted and indexed without iteration."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from typing import Protocol
 
 
 class NumberSet(Protocol):
-    """Some of the numbers, ascending."""
+    """A set of numbers, in ascending order."""
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of members."""
         ...
 
     def count_below(self, number: int) -> int:
-        """Return how many are less than ``number``."""
+        """Return how many members are less than ``number``."""
         ...
 
-    def nth(self, location: int) -> int:
-        """Return the one at a place."""
+    def nth(self, index: int) -> int:
+        """Return the member at an index."""
         ...
 
     def __contains__(self, number: int) -> bool: ...
 
 
 class ResidueSet:
-    """The numbers from ``first`` up to ``last`` whose rest by ``period`` is one of some."""
+    """The numbers in [first, last) with one of some residues modulo ``period``."""
 
     def __init__(self, first: int, last: int, period: int, rests: Iterable[int]) -> None:
         self._first, self._last = first, max(first, last)
         self._period, self._rests = period, sorted(rests)
-        self._kept = frozenset(self._rests)
+        self._only = frozenset(self._rests)
         self._skipped = self._count(first)
         self.size = self._count(self._last) - self._skipped
 
     def count_below(self, number: int) -> int:
-        """Return how many are less than ``number``."""
+        """Return how many members are less than ``number``."""
         return self._count(min(max(number, self._first), self._last)) - self._skipped
 
-    def nth(self, location: int) -> int:
-        """Return the one at a place."""
-        unpaginated, rest = divmod(self._skipped + location, len(self._rests))
-        return unpaginated * self._period + self._rests[rest]
+    def nth(self, index: int) -> int:
+        """Return the member at an index."""
+        quotient, rest = divmod(self._skipped + index, len(self._rests))
+        return quotient * self._period + self._rests[rest]
 
     def __contains__(self, number: int) -> bool:
-        return self._first <= number < self._last and number % self._period in self._kept
+        return self._first <= number < self._last and number % self._period in self._only
 
     def _count(self, number: int) -> int:
-        unpaginated, rest = divmod(number, self._period)
-        return unpaginated * len(self._rests) + bisect_left(self._rests, rest)
+        quotient, rest = divmod(number, self._period)
+        return quotient * len(self._rests) + bisect_left(self._rests, rest)
 
 
 class NumberList:
-    """Numbers found by looking at every record, within bounds; four bytes each."""
+    """A slice of a sorted array of numbers; four bytes per number."""
 
     def __init__(self, numbers: array[int], first: int, last: int) -> None:
         self._numbers = numbers
@@ -64,12 +64,12 @@ class NumberList:
         self.size = self._high - self._low
 
     def count_below(self, number: int) -> int:
-        """Return how many are less than ``number``."""
+        """Return how many members are less than ``number``."""
         return bisect_left(self._numbers, number, self._low, self._high) - self._low
 
-    def nth(self, location: int) -> int:
-        """Return the one at a place."""
-        return self._numbers[self._low + location]
+    def nth(self, index: int) -> int:
+        """Return the member at an index."""
+        return self._numbers[self._low + index]
 
     def __contains__(self, number: int) -> bool:
         at = bisect_left(self._numbers, number, self._low, self._high)
@@ -77,35 +77,30 @@ class NumberList:
 
 
 class Difference:
-    """A view less a few of its numbers."""
+    """A set without a few of its members."""
 
-    def __init__(self, numbers: NumberSet, gone: Iterable[int]) -> None:
-        self._view = numbers
-        self._gone = sorted(number for number in gone if number in numbers)
-        self._missing = frozenset(self._gone)
-        self.size = numbers.size - len(self._gone)
+    def __init__(self, numbers: NumberSet, removed: Iterable[int]) -> None:
+        self._numbers = numbers
+        self._removed = sorted(number for number in removed if number in numbers)
+        self._missing = frozenset(self._removed)
+        self.size = numbers.size - len(self._removed)
 
     def count_below(self, number: int) -> int:
-        """Return how many are less than ``number``."""
-        return self._view.count_below(number) - bisect_left(self._gone, number)
+        """Return how many members are less than ``number``."""
+        return self._numbers.count_below(number) - bisect_left(self._removed, number)
 
-    def nth(self, location: int) -> int:
-        """Return the one at a place."""
-        for number in self._gone:
-            if self._view.count_below(number) > location:
+    def nth(self, index: int) -> int:
+        """Return the member at an index."""
+        for number in self._removed:
+            if self._numbers.count_below(number) > index:
                 break
-            location += 1
-        return self._view.nth(location)
+            index += 1
+        return self._numbers.nth(index)
 
     def __contains__(self, number: int) -> bool:
-        return number in self._view and number not in self._missing
+        return number in self._numbers and number not in self._missing
 
 
-def walk(numbers: NumberSet, first: int) -> Iterator[int]:
-    """Return the members from ``first`` on."""
-    return (numbers.nth(location) for location in range(numbers.count_below(first), numbers.size))
-
-
-def walk_by_place(numbers: NumberSet, first: int, last: int) -> Iterator[int]:
-    """Return the members at the places from ``first`` to ``last`` (exclusive)."""
-    return (numbers.nth(location) for location in range(first, min(last, numbers.size)))
+def iterate_from(numbers: NumberSet, first: int) -> Iterator[int]:
+    """Return the members from ``first`` on, in order."""
+    return (numbers.nth(index) for index in range(numbers.count_below(first), numbers.size))

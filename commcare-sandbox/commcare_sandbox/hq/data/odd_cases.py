@@ -1,16 +1,16 @@
-"""Cases of every odd shape that CommCare is known to send; each domain has each of them once."""
+"""Cases of every unusual shape that CommCare is known to send; each domain has one of each."""
 
 from __future__ import annotations
 
 from commcare_sandbox.hq.data.cases import Case
-from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.directory import Directory
 
 LEGACY_ID = "45WKYXQRFFU3AT4Y022EX7HF2"
 
 
-def odd_cases(people: People) -> list[Case]:
+def odd_cases(directory: Directory) -> list[Case]:
     """Return the odd cases."""
-    worker = people.worker_ids[0]
+    worker = directory.worker_ids[0]
     return [
         _case("8e6f2a40b1c34e9b8a7d6c5b4a392817", "2024-11-20T02:00:13.707193Z"),
         _case(
@@ -111,7 +111,7 @@ def odd_cases(people: People) -> list[Case]:
     ]
 
 
-def _case(case_id: str, indexed_on: str, **facts: object) -> Case:
+def _case(case_id: str, indexed_on: str, **overrides: object) -> Case:
     plain: dict[str, object] = {
         "case_id": case_id,
         "case_type": "household",
@@ -127,4 +127,4 @@ def _case(case_id: str, indexed_on: str, **facts: object) -> Case:
         "properties": {},
         "indices": {},
     }
-    return Case(**{**plain, **facts})  # type: ignore[arg-type]
+    return Case(**{**plain, **overrides})  # type: ignore[arg-type]

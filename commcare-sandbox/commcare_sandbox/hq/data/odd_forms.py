@@ -1,4 +1,4 @@
-"""Forms of every odd shape that CommCare is known to send; each domain has each of them once."""
+"""Forms of every unusual shape that CommCare is known to send; each domain has one of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from commcare_sandbox.hq.data.apps import LONG_QUESTIONS, LONG_XMLNS
-from commcare_sandbox.hq.data.directory import People
+from commcare_sandbox.hq.data.directory import Directory
 from commcare_sandbox.hq.data.form_answers import CASE_XMLNS
 from commcare_sandbox.hq.data.form_types import (
     DELIVERY_FORM,
@@ -24,9 +24,9 @@ SHARED = FormType("Accouchement", DELIVERY_FORM.xmlns, SURVEY_APP, ())
 FOREIGN = FormType("Old form", "http://openrosa.org/formdesigner/REMOVED-FROM-ALL-APPS", None, ())
 
 
-def odd_forms(domain: str, people: People) -> list[Form]:
+def odd_forms(domain: str, directory: Directory) -> list[Form]:
     """Return the odd forms."""
-    return [make(domain, people.worker_ids[0]) for make in _MAKERS]
+    return [make(domain, directory.worker_ids[0]) for make in _MAKERS]
 
 
 def _form(
@@ -36,14 +36,14 @@ def _form(
     stamp: str,
     answers: dict[str, Any],
     meta: dict[str, Any] | None = None,
-    **facts: Any,
+    **overrides: Any,
 ) -> Form:
     form = envelope(domain, form_id, kind, answers)
     form |= {"received_on": stamp, "server_modified_on": stamp, "indexed_on": stamp}
     if meta is not None:
         form["form"]["meta"] = {"@xmlns": META_XMLNS, "instanceID": form_id, **meta}
         form["metadata"] = cleaned(form["form"]["meta"])
-    return form | facts
+    return form | overrides
 
 
 def _block(case_id: str, **parts: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _block(case_id: str, **parts: Any) -> dict[str, Any]:
 
 
 def _one_baby(domain: str, worker: str) -> Form:
-    """Edited on the web; one baby is an object; places as text and as an object."""
+    """Edited on the web; a repeat of one instance; locations as text and as an object."""
     meta = {
         "timeStart": None,
         "timeEnd": "2025-09-01T07:59:58.000000Z",
@@ -136,7 +136,7 @@ def _cases_everywhere(domain: str, worker: str) -> Form:
 
 
 def _old_blocks(domain: str, _worker: str) -> Form:
-    """A case block of version 1, a date-time without a zone, an id of the first years."""
+    """A version 1 case block, a timestamp without a zone, and a legacy id."""
     block = {
         "case_id": LEGACY_ID,
         "date_modified": "2013-09-21T04:06:18Z",
@@ -162,7 +162,7 @@ def _old_blocks(domain: str, _worker: str) -> Form:
 
 
 def _names_that_collide(domain: str, worker: str) -> Form:
-    """Names that differ by case or script only; one name in two groups; a very long path."""
+    """Names that differ only by case or script; one name in two groups; a very long path."""
     deep: dict[str, Any] = {"answer_at_the_end_of_a_path": "reached"}
     for at in reversed(range(9)):
         deep = {f"group_number_{at}_with_a_long_name": deep}
@@ -189,7 +189,7 @@ def _names_that_collide(domain: str, worker: str) -> Form:
 
 
 def _two_thousand_questions(domain: str, worker: str) -> Form:
-    """A form as long as they get."""
+    """The longest form in practice: 2000 questions."""
     answers: dict[str, Any] = {}
     for at in range(LONG_QUESTIONS):
         answers.setdefault(f"part_{at // 100}", {})[f"question_{at}"] = str(at % 7)
@@ -199,7 +199,7 @@ def _two_thousand_questions(domain: str, worker: str) -> Form:
 
 
 def _text_or_object(domain: str, worker: str) -> Form:
-    """The question that is text elsewhere is an object here; an object version of the app."""
+    """A question that is text in other forms is an object here; so is the app version."""
     meta = {
         "userID": worker,
         "username": "chw001",

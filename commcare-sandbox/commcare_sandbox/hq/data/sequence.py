@@ -1,8 +1,8 @@
-"""Where record number i stands in time and by id, and back, by arithmetic alone.
+"""Maps record numbers to timestamps and ids, and back, by arithmetic alone.
 
-Record i is stamped later than record i - 1 (or in the same millisecond), and ids are spread by a
-permutation that can be inverted. So ranges of time, order by id, and a look-up by id need neither
-an index nor memory, whatever the number of records.
+Timestamps never decrease with the number, and ids are spread by an invertible permutation. So
+ranges of time, order by id and look-up by id need neither an index nor memory, whatever the
+number of records.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ END = timestamps.read("2026-03-01T00:00:00")
 TIE_EVERY, TIE_SIZE = 97, 5
 """Of every 97 records, the first five share one millisecond."""
 
-_NEAR = 8  # a record stands at most so many places from where its stamp says
+_NEAR = 8  # largest distance of a record from the position its timestamp implies
 _COMPACT_EVERY, _COMPACT = 25, 11
 _NO_FRACTION_EVERY, _NO_FRACTION = 41, 7
 _NO_ZONE_EVERY, _NO_ZONE = 43, 9
 
 
 class RecordSequence:
-    """The numbers, ids and stamps of one kind of record."""
+    """Numbers, ids and timestamps of one kind of record."""
 
     def __init__(self, seed: int, kind: str, size: int) -> None:
         self.size = size
@@ -36,17 +36,18 @@ class RecordSequence:
         self._inverse = pow(self._factor, -1, size) if size > 1 else 0
 
     def indexed_on(self, number: int) -> int:
-        """Return when record ``number`` was indexed: never before record ``number - 1``."""
-        anchor = number - location if (location := number % TIE_EVERY) < TIE_SIZE else number
+        """Return indexed_on in microseconds; never less than the previous record's."""
+        rest = number % TIE_EVERY
+        anchor = number - rest if rest < TIE_SIZE else number
         stamp = START + anchor * self._step + mix(anchor, self._salt) % (self._step // 2)
-        if anchor != number or location == 0:
+        if anchor != number or rest == 0:
             return stamp - stamp % 1000 + mix(number, 5) % 1000
         if number % _NO_FRACTION_EVERY == _NO_FRACTION:
             return stamp - stamp % timestamps.SECOND
         return stamp
 
     def timestamp_style(self, number: int) -> int:
-        """Return how the stamps of a record are spelled."""
+        """Return the timestamp style of a record."""
         if number % TIE_EVERY < TIE_SIZE:
             return timestamps.NORMAL
         if number % _NO_FRACTION_EVERY == _NO_FRACTION:
@@ -56,33 +57,34 @@ class RecordSequence:
         return timestamps.NORMAL
 
     def lag(self, number: int, longest: int) -> int:
-        """Return by how many microseconds another moment of a record is earlier.
+        """Return by how many microseconds another timestamp of a record is earlier.
 
-        They are whole milliseconds, and the same for ties: so ties remain ties.
+        Whole milliseconds, and the same for all records of a tie: so ties remain ties.
         """
-        anchor = number - location if (location := number % TIE_EVERY) < TIE_SIZE else number
+        rest = number % TIE_EVERY
+        anchor = number - rest if rest < TIE_SIZE else number
         most = min(longest, self._step // 8) // 1000
         return 1000 * (1 + mix(anchor, self._salt + longest) % most)
 
-    def find(self, millisecond: int, moment: Callable[[int], int]) -> int:
-        """Return the first number whose ``moment`` is at or after a millisecond.
+    def find(self, millisecond: int, timestamp: Callable[[int], int]) -> int:
+        """Return the first number whose timestamp is at or after a millisecond.
 
         Args:
             millisecond: Since 1970.
-            moment: ``indexed_on``, or that less at most two lags.
+            timestamp: Computes ``indexed_on`` in microseconds, or that less at most two lags.
         """
         guess = (millisecond * 1000 - START) // self._step
         number = min(max(guess - _NEAR, 0), self.size)
-        while number < self.size and moment(number) // 1000 < millisecond:
+        while number < self.size and timestamp(number) // 1000 < millisecond:
             number += 1
         return number
 
     def rank(self, number: int) -> int:
-        """Return the place of a record when all are ordered by id."""
+        """Return the position of a record in the order by id."""
         return number * self._factor % self.size
 
     def at_rank(self, rank: int) -> int:
-        """Return the number of the record at a place in the order by id."""
+        """Return the number of the record at a position in the order by id."""
         return rank * self._inverse % self.size
 
     def identifier(self, number: int) -> str:
@@ -94,7 +96,7 @@ class RecordSequence:
         return f"{head:08x}-{tail[:4]}-4{tail[5:8]}-a{tail[9:12]}-{tail[12:]}"
 
     def number(self, identifier: str) -> int | None:
-        """Return the number of the record with an id, if there is one."""
+        """Return the number of the record with an id, if it exists."""
         try:
             head = int(identifier[:8], 16)
         except ValueError:
@@ -106,7 +108,7 @@ class RecordSequence:
         return number if self.identifier(number) == identifier else None
 
     def first_rank_after(self, identifier: str) -> int:
-        """Return the first place in the order by id that comes after an id."""
+        """Return the first position in the order by id after an id."""
         low, high = 0, self.size
         while low < high:
             middle = (low + high) // 2

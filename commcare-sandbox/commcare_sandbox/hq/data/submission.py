@@ -1,4 +1,4 @@
-"""What a submitted form does to cases."""
+"""Case changes made by a submitted form."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def apply_changes(case: Case, changes: dict[str, Any], now: int) -> Case:
-    """Return a case as it is after a change made now."""
+    """Return a case with changes applied at ``now``."""
     stamp = timestamps.render(now)
     plain = {name: changes[name] for name in _PLAIN if changes.get(name) is not None}
     edited = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Lookup tables, reports and data sources of the programme: small, and odd where CommCare is."""
+"""Lookup tables, reports and data sources, with CommCare's irregularities."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ class Tables:
         self.source_ids = [hex_id(seed, "data source", at) for at in range(3)]
         self._lost_table = hex_id(seed, "lost table", 0)
 
-    # ------------------------------------------------------------------ lookup tables
-
     def lookup_tables(self) -> list[dict[str, Any]]:
         """List the lookup tables."""
         return [
@@ -32,7 +30,9 @@ class Tables:
                 "id": self._table_id(tag),
                 "tag": tag,
                 "is_global": is_global,
-                "fields": [{"field_name": name, "properties": kinds} for name, kinds in fields],
+                "fields": [
+                    {"field_name": name, "properties": residues} for name, residues in fields
+                ],
                 "item_attributes": attributes,
                 "resource_uri": "",
             }
@@ -40,7 +40,7 @@ class Tables:
         ]
 
     def lookup_rows(self) -> list[dict[str, Any]]:
-        """List the rows of all lookup tables; one belongs to a table that is gone."""
+        """List the rows of all lookup tables; one belongs to a deleted table."""
         return [
             {
                 "id": hex_id(self._seed, "row", at),
@@ -77,13 +77,11 @@ class Tables:
             (None, {"orphan": _field(("of a deleted table", None))}),
         ]
         for at in range(len(rows), ROWS):
-            bits = self._digest(at)
-            village = pick(names.VILLAGES, bits[0])
+            digest = self._digest(at)
+            village = pick(names.VILLAGES, digest[0])
             fields = {"city": _field((f"{village} {at}", None)), "state": _field(("", None))}
             rows.append(("city", fields))
         return rows
-
-    # ------------------------------------------------------------------ reports
 
     def reports(self) -> list[dict[str, Any]]:
         """List the reports."""
@@ -112,21 +110,19 @@ class Tables:
         return [self._report_row(at) for at in range(REPORT_ROWS)]
 
     def _report_row(self, at: int) -> dict[str, Any]:
-        bits = self._digest(10_000 + at)
+        digest = self._digest(10_000 + at)
         row: dict[str, Any] = {
-            "district": None if at % 13 == 12 else f"{pick(names.VILLAGES, bits[0])} {at}",
-            "gender-0": bits[1] % 50,
-            "gender-1": bits[2] % 50,
-            "women": str(bits[3]) if at % 5 else bits[3] / 2,
+            "district": None if at % 13 == 12 else f"{pick(names.VILLAGES, digest[0])} {at}",
+            "gender-0": digest[1] % 50,
+            "gender-1": digest[2] % 50,
+            "women": str(digest[3]) if at % 5 else digest[3] / 2,
         }
         if at >= 50:
-            row["gender-2"] = bits[4] % 3
+            row["gender-2"] = digest[4] % 3
         return row
 
-    # ------------------------------------------------------------------ data sources
-
     def sources(self) -> list[dict[str, Any]]:
-        """List what defines the data sources: their indicators with names and kinds."""
+        """List the definitions of the data sources, with their indicators."""
         columns = (("name_1a2b", "string"), ("closed_9f", "string"), ("n_77", "integer"))
         return [
             {
@@ -154,23 +150,25 @@ class Tables:
     def source_rows(self, source_id: str) -> list[dict[str, Any]]:
         """List the rows of a data source by (inserted_at, doc_id).
 
-        The first has one row per document, the second two that are numbered, the third one to seven
+        The first has one row per document, the second two numbered rows, the third one to seven
         without a number.
         """
         kind = self.source_ids.index(source_id)
         rows = []
         for at in range(SOURCE_ROWS):
-            bits = self._digest(20_000 + at)
-            doc_id = f"{bits[:4].hex()}-{bits[4:6].hex()}-4{bits[6:8].hex()[1:]}-a000-{at:012d}"
-            # Three rows share each moment, so that only the pair orders them.
+            digest = self._digest(20_000 + at)
+            doc_id = (
+                f"{digest[:4].hex()}-{digest[4:6].hex()}-4{digest[6:8].hex()[1:]}-a000-{at:012d}"
+            )
+            # Three rows share each timestamp, so that only the pair defines an order.
             inserted = START + at // 3 * timestamps.DAY + 915_246
             row: dict[str, Any] = {
                 "id": doc_id,
                 "doc_id": doc_id,
                 "inserted_at": timestamps.render(inserted, timestamps.NO_ZONE),
-                "name_1a2b": names.person(bits),
-                "closed_9f": str(bool(bits[8] % 2)),
-                "n_77": None if bits[9] % 4 == 0 else bits[9],
+                "name_1a2b": names.person(digest),
+                "closed_9f": str(bool(digest[8] % 2)),
+                "n_77": None if digest[9] % 4 == 0 else digest[9],
             }
             rows += _repeated(row, kind, at)
         return sorted(rows, key=lambda row: (row["inserted_at"], row["doc_id"]))

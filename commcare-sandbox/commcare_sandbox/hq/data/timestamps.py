@@ -1,4 +1,4 @@
-"""Moments as whole microseconds since 1970, and the ways CommCare spells them.
+"""Timestamps as microseconds since 1970, and CommCare's formats of them.
 
 The search engine behind CommCare compares milliseconds, so records are ordered by those.
 """
@@ -15,31 +15,31 @@ _EPOCH = date(1970, 1, 1)
 NORMAL, NO_FRACTION, NO_ZONE = range(3)
 
 
-def to_micros(moment: datetime) -> int:
-    """Return the microseconds since 1970 of a moment; without a zone it is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def to_micros(timestamp: datetime) -> int:
+    """Return microseconds since 1970; a naive datetime is UTC."""
+    aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def read(text: str) -> int:
-    """Return the microseconds since 1970 of a moment in any spelling of CommCare."""
+    """Parse a timestamp in any of CommCare's formats; microseconds since 1970."""
     return to_micros(datetime.fromisoformat(text))
 
 
-def render(moment: int, style: int = NORMAL) -> str:
-    """Write a moment: with zone, without a fraction of a second, or without a zone."""
-    seconds, fraction = divmod(moment, SECOND)
+def render(timestamp: int, style: int = NORMAL) -> str:
+    """Format a timestamp: with zone, without fraction, or without zone."""
+    seconds, fraction = divmod(timestamp, SECOND)
     number, rest = divmod(seconds, 86_400)
     minute, second = divmod(rest, 60)
-    unpaginated = f"{_date(number)}{_MINUTES[minute]}{second:02d}"
+    whole = f"{_date(number)}{_MINUTES[minute]}{second:02d}"
     if style == NO_FRACTION:
-        return f"{unpaginated}Z"
-    return f"{unpaginated}.{fraction:06d}{'Z' if style == NORMAL else ''}"
+        return f"{whole}Z"
+    return f"{whole}.{fraction:06d}{'Z' if style == NORMAL else ''}"
 
 
-def day(moment: int) -> str:
-    """Write the date of a moment."""
-    return _date(moment // DAY)
+def day(timestamp: int) -> str:
+    """Format the date of a timestamp."""
+    return _date(timestamp // DAY)
 
 
 @lru_cache(4096)

@@ -196,7 +196,7 @@ def test_rows_change_while_the_server_runs(client):
     client.connect.edit("payment", 5, rows[1]["row_id"], confirmed="edited")
     client.connect.delete("payment", 5, rows[0]["row_id"])
     client.connect.insert("payment", 5, {"amount": "1.00"}, count=2)
-    late = client.connect.insert("payment", 5, count_below=rows[2]["row_id"])
+    late = client.connect.insert("payment", 5, before=rows[2]["row_id"])
 
     after = client.rows("payment", 5, page_size="3")
     assert len(after) == len(rows) + 2

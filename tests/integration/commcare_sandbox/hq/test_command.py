@@ -64,9 +64,9 @@ def test_mistakes_are_told_in_one_line():
     text = run("edit-case", "--url=http://127.0.0.1:9", "--properties={")
 
     assert wrong.returncode == 2
-    assert "There is no fault '418'" in wrong.stderr
+    assert "Unknown fault '418'" in wrong.stderr
     assert (away.returncode, away.stderr.count("\n")) == (1, 1)
-    assert "No sandbox answers at http://127.0.0.1:9" in away.stderr
+    assert "No sandbox responds at http://127.0.0.1:9" in away.stderr
     assert text.returncode == 2
     assert "Traceback" not in wrong.stderr + away.stderr + text.stderr
 

@@ -185,7 +185,7 @@ def test_any_number_of_records_can_be_changed_at_once_in_any_domain(hq):
     [
         (lambda s: s.edit_case("gone"), "river-health has no case 'gone'."),
         (lambda s: s.archive_form("gone"), "river-health has no form 'gone'."),
-        (lambda s: s.reindex(domain="gone"), "There is no domain 'gone'."),
+        (lambda s: s.reindex(domain="gone"), "Unknown domain 'gone'."),
         (lambda s: s.deactivate_user("gone"), "river-health has no mobile worker 'gone'."),
     ],
 )

@@ -9,7 +9,7 @@ from commcare_sandbox.connect.data.tables import Ids, Table, UnknownRowError
 
 @pytest.fixture
 def table() -> Table:
-    return Table(Ids(location=1, of=3, size=5), lambda number: {"number": number})
+    return Table(Ids(index=1, of=3, size=5), lambda number: {"number": number})
 
 
 def ids(page):
@@ -17,8 +17,8 @@ def ids(page):
 
 
 def test_ids_of_several_opportunities_come_from_one_sequence(table):
-    assert ids(table.everything()) == [4, 10, 16, 22, 28]
-    assert [row["number"] for _, row in table.everything()] == [0, 1, 2, 3, 4]
+    assert ids(table.all_rows()) == [4, 10, 16, 22, 28]
+    assert [row["number"] for _, row in table.all_rows()] == [0, 1, 2, 3, 4]
 
 
 def test_a_page_follows_an_id_in_either_direction(table):
@@ -34,7 +34,7 @@ def test_changes_show_in_every_page(table):
     table.put(16, {"number": "edited"})
     table.put(31, {"number": "new"})
 
-    assert ids(table.everything()) == [4, 15, 16, 22, 28, 31]
+    assert ids(table.all_rows()) == [4, 15, 16, 22, 28, 31]
     assert ids(table.page(None, 3, reverse=True)) == [31, 28, 22]
     assert table.get(16) == {"number": "edited"}
     assert table.count == 6
@@ -72,8 +72,8 @@ def test_visits_are_shared_out_completely_and_unevenly():
 def test_a_late_row_gets_an_id_below_one_that_exists():
     store = ConnectStore(1, Sizes(opportunities=2, visits=20))
 
-    first = store.insert("user_visits", 1, count_below=30)
-    second = store.insert("user_visits", 1, count_below=30)
+    first = store.insert("user_visits", 1, before=30)
+    second = store.insert("user_visits", 1, before=30)
 
     assert second < first < 30
     assert store.table("user_visits", 1).get(first)["id"] == first
@@ -82,7 +82,7 @@ def test_a_late_row_gets_an_id_below_one_that_exists():
 def test_a_late_row_may_come_before_all_others():
     store = ConnectStore(1, Sizes(opportunities=3, visits=20))
 
-    assert store.insert("payment", 3, count_below=2) == 1
+    assert store.insert("payment", 3, before=2) == 1
     assert [row_id for row_id, _ in store.table("payment", 3).page(None, 2)] == [1, 6]
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 EVERYTHING = Query()
 VISITS = Query(
-    kinds=frozenset(at for at in range(PERIOD) if FAMILIES[at % FAMILY][0] == "visit"),
-    of_kind=lambda case: case.case_type == "visit",
+    residues=frozenset(at for at in range(PERIOD) if FAMILIES[at % FAMILY][0] == "visit"),
+    residue_test=lambda case: case.case_type == "visit",
 )
 OWNED = Query(tests=(lambda case: case.owner_id < "8",), name="owned")
 QUERIES = [EVERYTHING, VISITS, OWNED]
