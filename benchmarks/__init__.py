@@ -1,1 +1,1 @@
-"""Measurements and endurance runs; see README.md."""
+"""Benchmarks and soak tests; see README.md."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [options]`: run one of the measurements, or list them."""
+"""`python -m benchmarks NAME [options]`: run a benchmark, or list them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import runpy
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+MAIN = Path(__file__)
+FOLDER = MAIN.parent
+STARTS = '\nif __name__ == "__main__":\n'
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(FOLDER).with_suffix("").parts).removesuffix(".__main__")
 
 
 def measurements() -> dict[str, str]:
-    """Return the measurements by name, with the first line of what they say of themselves."""
-    found = {path.stem: path for path in FOLDER.glob("*.py") if not path.stem.startswith("_")}
-    found |= {path.parent.name: path for path in FOLDER.glob("*/__main__.py")}
+    """Return the benchmarks by name, with the first line of their docstrings."""
+    programs = (path for path in FOLDER.rglob("*.py") if path != MAIN)
+    found = {_name(path): path for path in programs if STARTS in path.read_text()}
     return {name: path.read_text().split('"""')[1].split("\n")[0] for name, path in found.items()}
 
 
 def main() -> int:
-    """Run the measurement that was named."""
+    """Run the named benchmark."""
     known = measurements()
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in known:

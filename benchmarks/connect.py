@@ -1,8 +1,8 @@
-"""tap-commcare-connect alone: how long, how much processor and memory, for visits of two sizes.
+"""Time, CPU and memory of tap-commcare-connect for visits of two sizes.
 
-The sandbox makes its pages in a first run that is not measured, and keeps them, so that the tap is
-what is measured; its output is thrown away. Memory must not grow with the number of visits: compare
-a row with the one above it. The results also go to connect-RESULTS.md beside this file.
+An unmeasured first run fills the sandbox's page cache, so that the tap is what is measured; its
+output is discarded. Memory must not grow with the number of visits: compare each row with the
+previous one. The results are also written to connect-RESULTS.md in this folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from commcare_sandbox import Sandbox
 TAP = Path(sys.executable).with_name("tap-commcare-connect")
 RESULTS = Path(__file__).with_name("connect-RESULTS.md")
 PAGE_BYTES = 2 << 20
-"""What the tap aims at by itself; set, so that all runs ask for the same pages."""
+"""The tap's default; set explicitly so that all runs request the same pages."""
 CASES = ((5_000, 0), (100_000, 0), (1_000_000, 0), (5_000, 20_000), (50_000, 20_000))
 HEAD = (
     "| visits | bytes each | wall s | visits/s | cpu s | cpu µs/visit | peak MB | requests"
@@ -35,7 +35,7 @@ HEAD = (
 
 @dataclass
 class Figures:
-    """What one run took."""
+    """Resources of one run."""
 
     wall: float
     cpu: float
@@ -51,7 +51,7 @@ class Figures:
 @click.option("--rounds", default=3, show_default=True, help="Of which the medians are shown.")
 @click.option("--write/--no-write", default=True, help=f"Write {RESULTS.name}.")
 def main(opportunities: int, most: int, rounds: int, *, write: bool) -> None:
-    """Measure, print a table, and keep it."""
+    """Measure, print a table, and write it to the results."""
     chosen = [case for case in CASES if case[0] <= most]
     lines = [HEAD]
     click.echo(HEAD)
@@ -64,16 +64,16 @@ def main(opportunities: int, most: int, rounds: int, *, write: bool) -> None:
 
 
 def report(opportunities: int, rounds: int, lines: list[str]) -> str:
-    """Return the page that is kept."""
+    """Return the results page."""
     day = datetime.now(UTC).date().isoformat()
     where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     return "\n".join(
         (
-            "# tap-commcare-connect, measured",
+            "# Benchmarks of tap-commcare-connect",
             "",
             f"{day}, {where}. Medians of {rounds} runs over {opportunities} opportunities, stream",
-            "`visits`, `concurrency` 4, a fresh process each time (its start is included). The",
-            "sandbox serves on the same cores, from pages that it kept.",
+            "`visits`, `concurrency` 4, a new process for each run, start included. The",
+            "sandbox runs on the same cores and serves cached pages.",
             "",
             "    make bench ARGS=connect",
             "",
@@ -84,7 +84,7 @@ def report(opportunities: int, rounds: int, lines: list[str]) -> str:
 
 
 def measure(opportunities: int, visits: int, size: int, rounds: int) -> str:
-    """Read so many visits a few times; return a row of the table."""
+    """Read a number of visits several times; return a row of the table."""
     sizes = {"opportunities": opportunities, "visits": visits, "visit_bytes": size}
     named = {f"connect_{name}": value for name, value in sizes.items()}
     with (
@@ -128,7 +128,7 @@ def _run(files: list[str], sandbox: Sandbox) -> Figures:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process; 0 where /proc does not tell."""
+    """Return the CPU time of a process; 0 without /proc."""
     try:
         told = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:

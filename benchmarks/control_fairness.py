@@ -1,7 +1,7 @@
-"""How long 18 owners wait while one holds locks, one drips and one floods; and without the three.
+"""Fairness: waiting time of 18 owners with and without three that hold locks, drip and flood.
 
-One worker with two lanes. Real runs of Meltano against HTTP servers: the sandbox, one that sends a
-byte a second, one whose pages never end. Adds its table to control/RESULTS.md.
+One worker with two lanes runs Meltano against the sandbox, a server that sends a byte per second
+(drips), and one whose pages never end (floods). Adds its table to control/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from scout_control.worker import upkeep
 from sqlalchemy import text
 
 from benchmarks.control.__main__ import RESULTS, add, project_without_dbt
-from benchmarks.control.installation import World, installed
+from benchmarks.control.installation import Installation, installed
 
 QUIET, FLOOD = 18, 50
-TITLE = "## Owners beside owners that hold, drip and flood\n"
+TITLE = "## Fairness between owners\n"
 HEAD = """{title}
 {when} UTC. One command: `make bench ARGS=control_fairness`. One worker, {lanes} lanes, slices of
-{minutes:g} minutes. The three are due first: "drips" is a source of one byte a second (and
-{logins} logins at a token endpoint like it), "floods" is an owner with {flood} datasets and one
-whose pages never end, "holds" is an idle transaction over a dataset that is to be dropped.
+{minutes:g} minutes. Three disturbing owners are due first: "drips" has a source that sends one
+byte per second (and {logins} credentials at a token endpoint like it), "floods" has {flood}
+datasets and one whose pages never end, "holds" has an idle transaction on a dataset to be dropped.
 
-| what | without the three | with them |
+| what | without them | with them |
 |---|--:|--:|
 """
 
 
 class Endless(BaseHTTPRequestHandler):
-    """A list of groups that never ends."""
+    """Serves an endless list of groups."""
 
     def do_GET(self) -> None:
         at = int(parse_qs(urlsplit(self.path).query).get("offset", ["0"])[0])
@@ -60,7 +60,7 @@ class Endless(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def endless() -> Iterator[str]:
 
 @contextmanager
 def dripping() -> Iterator[str]:
-    """Serve answers of one byte a second, that never end."""
+    """Serve endless responses, one byte per second."""
     is_over = threading.Event()
 
     def drip(client: socket.socket) -> None:
@@ -95,16 +95,18 @@ def dripping() -> Iterator[str]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def add_sources(world: World, project: str, count: int, url: str, **settings: object) -> list[str]:
-    """Make datasets of one project, each of another source; return their paths."""
-    scout = world.scout
+def add_sources(
+    installation: Installation, project: str, count: int, url: str, **settings: object
+) -> list[str]:
+    """Create datasets of one project, each with a different source; return their paths."""
+    scout = installation.scout
     if project not in [each.id for each in scout.projects.list()]:
         scout.projects.create(project)
-    login = {"username": world.sandbox.username, "api_key": world.sandbox.api_key}
+    login = {"username": installation.sandbox.username, "api_key": installation.sandbox.api_key}
     paths = []
     for _ in range(count):
         name = f"{project}-{len(scout.sources.list())}"
-        config = {"domain": world.sandbox.domain, "datasets": ["groups"], **settings}
+        config = {"domain": installation.sandbox.domain, "datasets": ["groups"], **settings}
         scout.sources.add(name, "tap-commcare", base_url=url, config=config)
         scout.sources.link(project, name, mode="project")
         scout.credentials.save(name, "api_key", login, project=project)
@@ -112,9 +114,9 @@ def add_sources(world: World, project: str, count: int, url: str, **settings: ob
     return paths
 
 
-def add_slow_logins(world: World, url: str, count: int) -> None:
-    """Let logins end soon whose token endpoint drips."""
-    scout = world.scout
+def add_slow_logins(installation: Installation, url: str, count: int) -> None:
+    """Let credentials expire soon whose token endpoint drips."""
+    scout = installation.scout
     scout.sources.add("slow", "tap-commcare-connect", base_url=url, client_id="c")
     kind = scout.site.plugins.source_type("tap-commcare-connect")
     with scout.site.store.begin() as session:
@@ -127,32 +129,32 @@ def add_slow_logins(world: World, url: str, count: int) -> None:
             keeping.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
 
 
-def execute(world: World, statement: str, **values: object) -> None:
-    with world.scout.site.store.begin() as session:
+def execute(installation: Installation, statement: str, **values: object) -> None:
+    with installation.scout.site.store.begin() as session:
         session.execute(text(statement), values)
 
 
-def let_go(world: World, path: str) -> None:
-    """Let a dataset be unused for long, and due never."""
+def let_go(installation: Installation, path: str) -> None:
+    """Make a dataset long unused and never due."""
     execute(
-        world,
+        installation,
         "UPDATE scout_control.datasets SET next_sync_at = NULL,"
         " last_activity_at = now() - interval '3 days' WHERE id = :id",
-        id=world.scout.datasets.show(path).id,
+        id=installation.scout.datasets.show(path).id,
     )
 
 
-def is_loaded(world: World, path: str) -> bool:
-    return bool(world.scout.datasets.show(path).last_sync_at)
+def is_loaded(installation: Installation, path: str) -> bool:
+    return bool(installation.scout.datasets.show(path).last_sync_at)
 
 
-def is_dropped(world: World, path: str) -> bool:
-    shown = world.scout.datasets.show(path)
+def is_dropped(installation: Installation, path: str) -> bool:
+    shown = installation.scout.datasets.show(path)
     return shown.status == "expired" and shown.sync_error is None
 
 
 def seconds_until(watched: dict[str, Callable[[], bool]], limit: float) -> dict[str, float]:
-    """Return when each of these became so."""
+    """Return when each condition became true."""
     began, times = time.monotonic(), {}
     while len(times) < len(watched) and time.monotonic() - began < limit:
         for name, is_so in watched.items():
@@ -162,29 +164,31 @@ def seconds_until(watched: dict[str, Callable[[], bool]], limit: float) -> dict[
     return times
 
 
-def measure(world: World, lanes: int, minutes: float, limit: float, *, with_three: bool) -> dict:
-    """Let a worker do everything that is due; return when what was done."""
+def measure(
+    installation: Installation, lanes: int, minutes: float, limit: float, *, with_three: bool
+) -> dict:
+    """Run a worker until nothing is due; return when each thing was done."""
     prefix = "beside" if with_three else "alone"
-    quiet = add(world, QUIET, prefix)
-    execute(world, "UPDATE scout_control.datasets SET is_paused = true")
+    quiet = add(installation, QUIET, prefix)
+    execute(installation, "UPDATE scout_control.datasets SET is_paused = true")
     for path in quiet:
-        world.scout.datasets.pause(path, is_paused=False)
-    [gone] = add(world, 1, f"{prefix}-gone")
-    world.scout.run(gone)
+        installation.scout.datasets.pause(path, is_paused=False)
+    [gone] = add(installation, 1, f"{prefix}-gone")
+    installation.scout.run(gone)
     watched = {
-        "the first": lambda: any(is_loaded(world, path) for path in quiet),
-        "half": lambda: sum(is_loaded(world, path) for path in quiet) * 2 >= QUIET,
-        "all": lambda: all(is_loaded(world, path) for path in quiet),
-        "gone": lambda: is_dropped(world, gone),
+        "the first": lambda: any(is_loaded(installation, path) for path in quiet),
+        "half": lambda: sum(is_loaded(installation, path) for path in quiet) * 2 >= QUIET,
+        "all": lambda: all(is_loaded(installation, path) for path in quiet),
+        "gone": lambda: is_dropped(installation, gone),
     }
-    with three(world) if with_three else nothing() as held:
-        let_go(world, gone)
+    with three(installation) if with_three else nothing() as held:
+        let_go(installation, gone)
         if held:
             path, flood = held
-            watched["held"] = lambda: is_dropped(world, path)
-            watched["flood"] = lambda: all(is_loaded(world, each) for each in flood)
-        upkeep.start_due(world.scout.site, datetime.now(UTC))
-        worker = world.start_worker(lanes, "--slice-minutes", str(minutes))
+            watched["held"] = lambda: is_dropped(installation, path)
+            watched["flood"] = lambda: all(is_loaded(installation, each) for each in flood)
+        upkeep.start_due(installation.scout.site, datetime.now(UTC))
+        worker = installation.start_worker(lanes, "--slice-minutes", str(minutes))
         try:
             return seconds_until(watched, limit)
         finally:
@@ -200,47 +204,47 @@ def nothing() -> Iterator[None]:
 
 
 @contextmanager
-def three(world: World) -> Iterator[tuple[str, list[str]]]:
-    """Make the three owners that disturb, due before all others."""
+def three(installation: Installation) -> Iterator[tuple[str, list[str]]]:
+    """Create the three disturbing owners, due before all others."""
     with dripping() as slow, endless() as long:
-        drips = add_sources(world, "drips", 1, slow)
-        pages = add_sources(world, "floods", 1, long, page_size=1)
-        flood = add_sources(world, "floods", FLOOD, world.sandbox.url)
-        add_slow_logins(world, slow, 40)
+        drips = add_sources(installation, "drips", 1, slow)
+        pages = add_sources(installation, "floods", 1, long, page_size=1)
+        flood = add_sources(installation, "floods", FLOOD, installation.sandbox.url)
+        add_slow_logins(installation, slow, 40)
         for path in (*drips, *pages, *flood):
             execute(
-                world,
+                installation,
                 "UPDATE scout_control.datasets SET next_sync_at = now() - interval '1 day'"
                 " WHERE id = :id",
-                id=world.scout.datasets.show(path).id,
+                id=installation.scout.datasets.show(path).id,
             )
-        [held] = add_sources(world, "holds", 1, world.sandbox.url)
-        schema = world.scout.run(held).schema
-        with closing(psycopg2.connect(world.url)) as idle:
+        [held] = add_sources(installation, "holds", 1, installation.sandbox.url)
+        schema = installation.scout.run(held).schema
+        with closing(psycopg2.connect(installation.url)) as idle:
             idle.cursor().execute(f'SELECT count(*) FROM "{schema}".groups')
-            let_go(world, held)
+            let_go(installation, held)
             yield held, flood
 
 
 def main() -> int:
-    """Measure both, and write the table."""
+    """Measure both and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--lanes", type=int, default=2)
     options.add_argument("--slice-minutes", type=float, default=1.0)
     options.add_argument("--limit", type=float, default=1800.0, help="seconds to wait at most")
     chosen = options.parse_args()
-    with project_without_dbt() as project, installed(project, cases=4, forms=2) as world:
+    with project_without_dbt() as project, installed(project, cases=4, forms=2) as installation:
         ways = [
-            measure(world, chosen.lanes, chosen.slice_minutes, chosen.limit, with_three=each)
+            measure(installation, chosen.lanes, chosen.slice_minutes, chosen.limit, with_three=each)
             for each in (False, True)
         ]
     rows = {
-        "the first of the 18 served after": "the first",
-        "half of the 18": "half",
-        "all 18": "all",
+        "first of the 18 done after": "the first",
+        "half of the 18 done after": "half",
+        "all 18 done after": "all",
         "unused data of another owner dropped after": "gone",
         "held data dropped after (its readers have 60 s)": "held",
-        f"all {FLOOD} datasets of the owner that floods, except the endless one": "flood",
+        f'the {FLOOD} datasets of "floods" done after, except the endless one': "flood",
     }
     told = [
         f"| {what} | " + " | ".join(_shown(each, name) for each in ways) + " |\n"

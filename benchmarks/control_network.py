@@ -1,8 +1,8 @@
-"""Cut one machine off in the middle of its run: another takes over, and the first stays out.
+"""Disconnect a machine during its run: another one reclaims the run, the first stays out.
 
-Run it as root with `python -m benchmarks.control_network`. Two workers live in network namespaces
-with addresses of their own, one Postgres is between them. It takes six minutes: the intervals
-are those of production.
+Run it as root with `make bench ARGS=control_network`. Two workers run in separate network
+namespaces with one Postgres between them. Takes six minutes: the intervals are those of
+production.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from scout_control.credentials.encryption import generate
 from scout_control.settings import Settings
 
 from benchmarks.control.equality import Domain
-from benchmarks.control.installation import DATABASE, ROOT, World
-from benchmarks.control.network_namespaces import Machine, machines, postgres
+from benchmarks.control.installation import DATABASE, ROOT, Installation
+from benchmarks.control.network_namespaces import Machine, create_namespaces, postgres
 from benchmarks.control.run_processes import attempts
 from scout_control import embedded
 
@@ -41,20 +41,20 @@ SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = %s"
 
 @dataclass
 class Proof:
-    """The two machines, the dataset, and when it began."""
+    """The two machines, the dataset, and the start time."""
 
-    world: World
+    installation: Installation
     path: str
     schema: str
     began: float
 
     def say(self, text: str) -> None:
-        """Print a line with the seconds since the cut."""
+        """Print a line with the seconds since the disconnection."""
         sys.stdout.write(f"{time.monotonic() - self.began:6.1f} s  {text}\n")
         sys.stdout.flush()
 
     def wait(self, what: str, is_so: Callable[[], object]) -> None:
-        """Wait for something, and say when it came."""
+        """Wait for a condition and print when it became true."""
         until = time.monotonic() + LONGEST_SECONDS
         while not is_so():
             if time.monotonic() > until:
@@ -63,8 +63,11 @@ class Proof:
         self.say(what)
 
     def rows(self) -> int:
-        """Return how many cases are committed."""
-        with closing(psycopg2.connect(self.world.url)) as connection, connection.cursor() as cursor:
+        """Return the number of committed cases."""
+        with (
+            closing(psycopg2.connect(self.installation.url)) as connection,
+            connection.cursor() as cursor,
+        ):
             table = sql.Identifier(self.schema, "cases")
             try:
                 cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(table))
@@ -73,37 +76,40 @@ class Proof:
             return int(cursor.fetchall()[0][0])
 
     def sessions(self, address: str) -> int:
-        """Return how many sessions the server believes to have from an address."""
-        with closing(psycopg2.connect(self.world.url)) as connection, connection.cursor() as cursor:
+        """Return the number of sessions from an address, as the server sees it."""
+        with (
+            closing(psycopg2.connect(self.installation.url)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(SESSIONS, [address])
             return int(cursor.fetchall()[0][0])
 
 
-def start_worker(world: World, machine: Machine) -> subprocess.Popen[bytes]:
+def start_worker(installation: Installation, machine: Machine) -> subprocess.Popen[bytes]:
     """Start a worker on a machine."""
     url = f"postgresql://postgres@{machine.our_address}:{PORT}/{DATABASE}"
-    environment = world.environment | {
+    environment = installation.environment | {
         "SCOUT_DATABASE_URL": url,
-        "SCOUT_HOME": str(world.folder / machine.name),
+        "SCOUT_HOME": str(installation.folder / machine.name),
     }
-    machine.forward(urlsplit(world.sandbox.url).port or 0)
-    log = (world.folder / f"{machine.name}.log").open("wb")
+    machine.forward(urlsplit(installation.sandbox.url).port or 0)
+    log = (installation.folder / f"{machine.name}.log").open("wb")
     command = [sys.executable, "-m", "scout_control", "worker", "--concurrency", "1"]
     return machine.start(command, env=environment, stderr=log)
 
 
-def prove(world: World, first: Machine, second: Machine) -> bool:
-    """Cut the first machine off; tell whether everything went right."""
-    path = world.add_commcare(world.sandbox.domain)
-    schema = world.scout.datasets.show(path).schema
-    proof = Proof(world, path, schema, time.monotonic())
-    runs = world.scout.runs
+def prove(installation: Installation, first: Machine, second: Machine) -> bool:
+    """Disconnect the first machine; return whether everything went right."""
+    path = installation.add_commcare(installation.sandbox.domain)
+    schema = installation.scout.datasets.show(path).schema
+    proof = Proof(installation, path, schema, time.monotonic())
+    runs = installation.scout.runs
     run_id = runs.queue(path).run_id
-    cut_worker = start_worker(world, first)
+    cut_worker = start_worker(installation, first)
     proof.wait("the first machine has committed rows", lambda: proof.rows() > ROWS_BEFORE_THE_CUT)
-    start_worker(world, second)
+    start_worker(installation, second)
     holder = runs.show(run_id)
-    its_attempt = str(world.folder / first.name)
+    its_attempt = str(installation.folder / first.name)
     first.pull()
     proof.began = time.monotonic()
     proof.say(f"cut off with {proof.rows()} rows, attempt {holder.attempt}")
@@ -116,12 +122,14 @@ def prove(world: World, first: Machine, second: Machine) -> bool:
     proof.say("the first machine is back")
     proof.wait("the run has ended", lambda: runs.show(run_id).status not in {"queued", "running"})
     ended = runs.show(run_id)
-    found = Domain(world.sandbox, world.sandbox.domain).differences(world.url, schema)
+    found = Domain(installation.sandbox, installation.sandbox.domain).differences(
+        installation.url, schema
+    )
     proof.say(f"{ended.status}, attempt {ended.attempt}, {dict(found)}")
     is_right = ended.status == "completed" and ended.attempt == holder.attempt + 1
     is_right &= not any(found[what] for what in ("missing", "extra", "different", "foreign"))
     second.pull()
-    world.sandbox.set(latency_ms=0)
+    installation.sandbox.set(latency_ms=0)
     again = runs.queue(path).run_id
     proof.wait(
         "the first machine does the next run",
@@ -132,13 +140,13 @@ def prove(world: World, first: Machine, second: Machine) -> bool:
 
 
 def main() -> int:
-    """Set everything up, prove, and say how it ended."""
+    """Set everything up and run the test; return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="scout-bench-"))
     folder.chmod(0o755)
     sizes = {"cases": CASES, "forms": 100, "latency_ms": LATENCY_MS}
     try:
         with (
-            machines("scout-a", "scout-b") as (first, second),
+            create_namespaces("scout-a", "scout-b") as (first, second),
             postgres(folder, PORT) as server,
             Sandbox(**sizes) as sandbox,
         ):
@@ -150,7 +158,7 @@ def main() -> int:
             )
             with Scout(settings) as scout:
                 scout.init()
-                world = World(
+                installation = Installation(
                     scout=scout,
                     settings=settings,
                     sandbox=sandbox,
@@ -158,7 +166,7 @@ def main() -> int:
                     folder=folder,
                     tap_settings={"page_size": PAGE_SIZE, "concurrency": 1},
                 )
-                is_right = prove(world, first, second)
+                is_right = prove(installation, first, second)
         sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {'right' if is_right else 'WRONG'}\n")
         return 0 if is_right else 1
     finally:

@@ -1,6 +1,6 @@
-"""Kill workers, Meltano, tap, target, dbt and the database while datasets are loaded; then compare.
+"""Kill workers, Meltano, tap, target, dbt and the database during loads, then compare.
 
-Run it with `python -m benchmarks.control_soak --kills 200 --datasets 20 --workers 3`. Two thirds of
+Run it with `make bench ARGS="control_soak --kills 200 --datasets 20 --workers 3"`. Two thirds of
 the datasets are domains of CommCare, the others opportunities of Connect; their data changes all
 the time. In the end, after one last run of each, every dataset must equal its source.
 """
@@ -23,13 +23,13 @@ import psutil
 import psycopg2
 from scout_control.errors import ControlError
 
-from benchmarks import soak
+from benchmarks import commcare_soak
 from benchmarks.control.equality import Domain, Opportunity
-from benchmarks.control.installation import World, installed
+from benchmarks.control.installation import Installation, installed
 from benchmarks.control.run_processes import Overlaps, attempts, below
 from scout_control import embedded, scratch
 
-# How often which kind is chosen; "all workers" is what a machine that loses its power does.
+# Relative frequency of each kill; "all workers" simulates a power failure.
 CHANCES = {
     "worker": 8,
     "all workers": 1,
@@ -55,9 +55,9 @@ LATENCY_MS = 30
 
 @dataclass
 class Soak:
-    """One soak: its world, its workers, and what was done to them."""
+    """One soak test: the installation, its workers, and the kills."""
 
-    world: World
+    installation: Installation
     chance: random.Random
     concurrency: int
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -66,26 +66,26 @@ class Soak:
     kills: Counter[str] = field(default_factory=Counter)
 
     def add_datasets(self, count: int) -> None:
-        """Make the datasets."""
-        sandbox = self.world.sandbox
+        """Create the datasets."""
+        sandbox = self.installation.sandbox
         for domain in sandbox.domains:
-            self.sources[self.world.add_commcare(domain)] = Domain(sandbox, domain)
+            self.sources[self.installation.add_commcare(domain)] = Domain(sandbox, domain)
         for number in range(1, count - len(sandbox.domains) + 1):
-            self.sources[self.world.add_connect(number)] = Opportunity(sandbox, number)
+            self.sources[self.installation.add_connect(number)] = Opportunity(sandbox, number)
         for path in self.sources:
-            self.schemas[path] = self.world.scout.datasets.show(path).schema
+            self.schemas[path] = self.installation.scout.datasets.show(path).schema
 
     def keep_workers(self, count: int) -> None:
-        """Start workers for those that are not there."""
+        """Start the missing workers."""
         self.workers = [each for each in self.workers if each.poll() is None]
         while len(self.workers) < count:
-            self.workers.append(self.world.start_worker(self.concurrency))
+            self.workers.append(self.installation.start_worker(self.concurrency))
 
     def queue_all(self) -> None:
-        """Ask for a run of each dataset that has none."""
+        """Queue a run for each dataset that has none."""
         for path in self.sources:
             try:
-                self.world.scout.runs.queue(path)
+                self.installation.scout.runs.queue(path)
             except ControlError:
                 continue  # it has one, or the database is away
 
@@ -95,12 +95,12 @@ class Soak:
             if isinstance(source, Opportunity):
                 source.insert()
                 continue
-            soak.disturb(source, self.chance)
+            commcare_soak.disturb(source, self.chance)
             if self.chance.random() < 0.01:
                 source.reindex()
 
     def kill(self) -> str:
-        """Kill something that is there, at a random moment; return what."""
+        """Kill a random existing process at a random time; return what was killed."""
         time.sleep(self.chance.uniform(0, LONGEST_PAUSE_SECONDS))
         found = below(each.pid for each in self.workers)
         kinds = [kind for kind in CHANCES if kind in ALWAYS_THERE or found[kind]]
@@ -122,18 +122,18 @@ class Soak:
         return f"{len(self.workers)} of them"
 
     def _restart(self) -> str:
-        """Restart the database, in order or as if it had crashed."""
+        """Restart the database, cleanly or as after a crash."""
         how = self.chance.choice((signal.SIGINT, signal.SIGQUIT))
-        pid = int((self.world.postgres / "postmaster.pid").read_text().split("\n")[0])
+        pid = int((self.installation.postgres / "postmaster.pid").read_text().split("\n")[0])
         os.kill(pid, how)
         wait_for_end(pid)
         seconds = self.chance.uniform(0, 8)
         time.sleep(seconds)
-        embedded.start(self.world.postgres)
+        embedded.start(self.installation.postgres)
         return f"away for {seconds:.1f} s after {how.name}"
 
     def wait(self, workers: int) -> float:
-        """Wait until no run is alive; return for how long."""
+        """Wait until no run is alive; return the seconds waited."""
         began = time.monotonic()
         while self.alive():
             if time.monotonic() - began > LONGEST_WAIT_SECONDS:
@@ -143,14 +143,14 @@ class Soak:
         return time.monotonic() - began
 
     def end(self) -> list[int]:
-        """Tell the workers to end; return their exit codes."""
+        """Stop the workers; return their exit codes."""
         for worker in self.workers:
             worker.terminate()
         return [worker.wait(LONGEST_END_SECONDS) for worker in self.workers]
 
     def alive(self) -> list[str]:
-        """Return the runs that have not ended."""
-        runs = self.world.scout.runs.list(limit=100_000)
+        """Return the unfinished runs."""
+        runs = self.installation.scout.runs.list(limit=100_000)
         return [f"{run.dataset} {run.status}" for run in runs if run.status in ALIVE]
 
 
@@ -163,7 +163,7 @@ def _killed(victim: psutil.Process) -> str:
 
 
 def wait_for_end(pid: int) -> None:
-    """Wait until a process has ended; its exit code is for whoever started it."""
+    """Wait until a process has ended, without reaping it."""
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.05)
 
@@ -175,7 +175,7 @@ def say(text: str) -> None:
 
 
 def torment(job: Soak, kills: int, workers: int) -> None:
-    """Kill so often, with all datasets always due and all sources always changing."""
+    """Kill ``kills`` times while all datasets are due and all sources change."""
     job.keep_workers(workers)
     done = 0
     while done < kills:
@@ -188,15 +188,15 @@ def torment(job: Soak, kills: int, workers: int) -> None:
 
 
 def findings(job: Soak, overlaps: Overlaps) -> dict[str, object]:
-    """Return what is wrong in the end, by what it is; empty is right."""
-    world = job.world
-    last = {path: world.scout.runs.list(dataset=path, limit=1)[0] for path in job.sources}
+    """Return the differences at the end by kind; empty if everything is correct."""
+    installation = job.installation
+    last = {path: installation.scout.runs.list(dataset=path, limit=1)[0] for path in job.sources}
     differing = {}
     for path, source in job.sources.items():
-        found = source.differences(world.url, job.schemas[path])
+        found = source.differences(installation.url, job.schemas[path])
         if any(found[what] for what in ("missing", "extra", "different", "foreign")):
             differing[path] = dict(found)
-    with closing(psycopg2.connect(world.url)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(installation.url)) as connection, connection.cursor() as cursor:
         cursor.execute(LOCKS)
         [(locks,)] = cursor.fetchall()
         cursor.execute(STATES)
@@ -210,7 +210,7 @@ def findings(job: Soak, overlaps: Overlaps) -> dict[str, object]:
         "locks held": locks,
         "states that name another dataset's source": mixed,
         "two runs of a dataset at once": overlaps.found,
-        "processes left": dict(attempts(str(world.settings.home))),
+        "processes left": dict(attempts(str(installation.settings.home))),
         "directories left": [str(path) for path in scratch.abandoned()],
     }
 
@@ -224,8 +224,8 @@ def _is_mixed(job: Soak, state_id: str, state: str) -> bool:
 
 
 def told_of_runs(job: Soak) -> None:
-    """Print how the runs ended."""
-    runs = job.world.scout.runs.list(limit=100_000)
+    """Print the outcomes of the runs."""
+    runs = job.installation.scout.runs.list(limit=100_000)
     say(f"runs: {dict(Counter(run.status for run in runs))}")
     say(f"attempts: {dict(sorted(Counter(run.attempt for run in runs).items()))}")
     reasons = Counter(run.error_message or run.transform_error for run in runs)
@@ -235,15 +235,15 @@ def told_of_runs(job: Soak) -> None:
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Run the soak; tell whether everything was right in the end."""
+    """Run the soak test; return whether everything is correct at the end."""
     domains = max(1, options.datasets * 2 // 3)
     size = {"cases": options.cases, "forms": options.cases // 3, "domains": domains}
     size |= {"connect_opportunities": options.datasets - domains, "connect_visits": 200}
     size |= {"latency_ms": LATENCY_MS, "seed": options.seed}
-    with installed(**size) as world:
-        job = Soak(world, random.Random(options.seed), options.concurrency)
+    with installed(**size) as installation:
+        job = Soak(installation, random.Random(options.seed), options.concurrency)
         job.add_datasets(options.datasets)
-        overlaps = Overlaps(str(world.settings.home))
+        overlaps = Overlaps(str(installation.settings.home))
         overlaps.start()
         try:
             torment(job, options.kills, options.workers)
@@ -251,7 +251,7 @@ def run(options: argparse.Namespace) -> bool:
             job.end()
             raise
         say(f"kills: {dict(job.kills)}; now it is quiet")
-        world.sandbox.set(latency_ms=0)
+        installation.sandbox.set(latency_ms=0)
         say(f"all runs had ended after {job.wait(options.workers):.0f} s")
         told_of_runs(job)
         job.queue_all()
@@ -262,12 +262,12 @@ def run(options: argparse.Namespace) -> bool:
         for what, found in wrong.items():
             say(f"{what}: {found or 'none'}")
         if options.log:
-            options.log.write((world.folder / "workers.log").read_text(errors="replace"))
+            options.log.write((installation.folder / "workers.log").read_text(errors="replace"))
         return not any(wrong.values())
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run from the command line; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=200)
     options.add_argument("--datasets", type=int, default=20)

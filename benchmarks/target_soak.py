@@ -1,6 +1,6 @@
-"""Kill the target hundreds of times while the server restarts; every row must be right in the end.
+"""Kill the target hundreds of times while the server restarts, then compare every row.
 
-Run it with `python -m benchmarks.target_soak --kills 300 --terms 100`. A driver acts as a tap that
+Run it with `make bench ARGS="target_soak --kills 300 --terms 100"`. A driver acts as a tap that
 resumes from the last STATE which the target has printed. After each STATE, each kill and each round
 the tables are read and compared with the input. It starts and stops its own embedded Postgres.
 """
@@ -40,21 +40,21 @@ from benchmarks.target.workloads import (
 from scout_control import embedded
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 DRAIN_SECONDS = 10.0  # SIGTERM must have ended the run within these
 RESTARTS = ("in order", "crash")
 MOST_STARTS = 3  # a busy machine may not have cleared away what a crash has left
 
 
 class Server:
-    """An embedded Postgres that restarts when it is asked to."""
+    """An embedded Postgres that can be restarted."""
 
     def __init__(self, home: Path) -> None:
         self.data = home / "data"
         self.url = embedded.start(self.data, as_superuser=True)
 
     def restart(self, how: str) -> None:
-        """Stop the server, in order or as if it had crashed, and start it again."""
+        """Stop the server, cleanly or as in a crash, and start it again."""
         running = self.data / "postmaster.pid"
         if how == "crash":
             os.kill(int(running.read_text().split()[0]), signal.SIGQUIT)
@@ -80,12 +80,12 @@ class Server:
             connection.close()
 
     def is_busy(self) -> bool:
-        """Tell whether a session of the target is still there, also a killed one's."""
+        """Return whether the server still has a session of the target, also of a killed one."""
         asked = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
         return bool(self.query(asked))
 
     def rows(self, schema: str) -> Rows:
-        """What readers see: the rows that are not marked as deleted."""
+        """Return the rows that readers see: those not marked as deleted."""
         found: Rows = {}
         for stream in STREAMS:
             try:
@@ -102,7 +102,7 @@ class Server:
 
 
 class Run:
-    """One start of the target, fed by a thread; another thread takes its STATE lines."""
+    """One run of the target: one thread feeds it, another reads its STATE lines."""
 
     def __init__(self, workload: Workload, schema: str, server: Server, config: Path) -> None:
         self.workload = workload
@@ -152,7 +152,7 @@ class Run:
         self.latest.put(None)
 
     def _check(self) -> None:
-        """Look into the database at once when a STATE is printed; leave out those meanwhile."""
+        """Check the database when a STATE is printed; skip the ones printed meanwhile."""
         while (state := self.latest.get()) is not None:
             while not self.latest.empty() and self.latest.queue[0] is not None:
                 state = self.latest.get()
@@ -168,8 +168,8 @@ class Run:
         self.log = self.process.stderr.read()
 
     def end(self) -> int:
-        """Wait for the process; return its code. Nothing of it may be left on the server."""
-        code = self.process.wait(PATIENCE_SECONDS * 3)
+        """Wait for the process; return its exit code. The server must have no session of it."""
+        code = self.process.wait(TIMEOUT_SECONDS * 3)
         for thread in self.threads:
             thread.join()
         self.process.stdout.close()
@@ -180,7 +180,7 @@ class Run:
 
 
 class Soak:
-    """The cycles, and what they have come to."""
+    """The cycles and their counts."""
 
     def __init__(self, server: Server, home: Path, seed: int, only: str) -> None:
         self.server = server
@@ -230,7 +230,7 @@ class Soak:
         self.counts["server restarts"] += 1
 
     def _interrupt(self, run: Run, number: int) -> None:
-        """Send the signal at a random moment: of the start, or of the load."""
+        """Send the signal at a random time, during start-up or during the load."""
         if self.chance.random() < 0.85:
             run.first_state.wait(8)
         time.sleep(self.chance.random() * 0.7)
@@ -238,14 +238,14 @@ class Soak:
         run.process.send_signal(number)
         if number == signal.SIGTERM:
             try:
-                run.process.wait(PATIENCE_SECONDS)
+                run.process.wait(TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 raise WrongError("SIGTERM did not end the run") from None
             self.drains.append(time.monotonic() - began)
 
     def _settled(self) -> None:
-        """Wait until the server has done with the sessions of a run that was killed."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Wait until the server has ended the sessions of a killed run."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.server.is_busy():
             if time.monotonic() > deadline:
                 raise WrongError("a session of a run that has ended stays on the server")
@@ -265,7 +265,7 @@ class Soak:
         self.counts["STATE lines checked at once"] += run.checked
 
     def complete(self, name: str) -> None:
-        """Run until the input has ended, compare each row, and begin anew."""
+        """Run until the input ends, compare each row, and start over."""
         workload = self.loads[name]
         schema = self.schema(name)
         for _ in range(3):
@@ -273,7 +273,7 @@ class Soak:
                 break
         found = self.server.rows(schema)
         workload.judge_end(found)
-        self._judge_books(schema)
+        self._judge_load_log(schema)
         rows = sum(part.total() for part in found.values())
         self.counts["rounds compared"] += 1
         self.counts["rows compared"] += rows
@@ -283,11 +283,11 @@ class Soak:
         self.rounds[name] += 1
         self.loads[name] = workloads(self.seed + self.rounds.total())[name]
 
-    def _judge_books(self, schema: str) -> None:
-        """Demand that no run looks alive, and that no table of a dead one is left."""
+    def _judge_load_log(self, schema: str) -> None:
+        """Assert that no run looks alive and no table of a dead run is left."""
         running = "SELECT run_id FROM {}._scout_loads WHERE status = 'running'"
         if found := self.server.query(running, schema):
-            raise WrongError(f"_scout_loads says that {len(found)} runs go on")
+            raise WrongError(f"_scout_loads says that {len(found)} runs are running")
         tables = self.server.query(
             "SELECT tablename FROM pg_tables WHERE tablename LIKE '\\_scout\\_%' "
             f"AND schemaname = '{schema}'"
@@ -297,7 +297,7 @@ class Soak:
             raise WrongError(f"tables of dead runs are left: {left}")
 
     def run(self, kills: int, terms: int) -> None:
-        """Go on until so many runs have been ended by each signal."""
+        """Run until each signal has ended its number of runs."""
         left = Counter({signal.SIGKILL: kills, signal.SIGTERM: terms})
         ends = {signal.SIGKILL: -9, signal.SIGTERM: 143}
         number = 0
@@ -317,7 +317,7 @@ class Soak:
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run from the command line; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=30)
     options.add_argument("--terms", type=int, default=10)

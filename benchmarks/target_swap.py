@@ -1,9 +1,9 @@
-"""Refresh a table again and again while others read it; show how long they waited.
+"""Refresh a table repeatedly while others read it; show how long readers waited.
 
-Run it with `python -m benchmarks.target_swap --rows 10000000 --refreshes 1`, or with fewer rows and
+Run it with `make bench ARGS="target_swap --rows 10000000 --refreshes 1"`, or with fewer rows and
 50 refreshes. One reader counts the whole table through a view and a granted role with a prepared
-statement; another looks up single rows and measures its waits. Rows of two versions seen together,
-a count that is wrong, or an error end it with 1.
+statement; another looks up single rows and measures its waits. Exits with 1 if a reader sees
+rows of two versions together, a wrong count, or an error.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SCHEMA = {
 
 
 def messages(rows: int, version: int, changed: int) -> Iterator[bytes]:
-    """A whole table of a version; each row whose number the share divides tells the version."""
+    """Yield a complete table of a version; some rows hold the version number."""
     yield json.dumps(SCHEMA).encode() + b"\n"
     head = f'{{"type":"RECORD","stream":"t","version":{version},"record":{{"id":'
     for first in range(0, rows, LINES_AT_ONCE):
@@ -58,7 +58,7 @@ def messages(rows: int, version: int, changed: int) -> Iterator[bytes]:
 
 
 class Reader:
-    """A session that asks the same question over and over."""
+    """A session that repeats one query."""
 
     def __init__(self, url: str, prepare: list[str], ask: Callable[[Any], str | None]) -> None:
         self.longest = 0.0
@@ -137,7 +137,7 @@ def execute(url: str, *statements: str) -> None:
 
 
 def measure(url: str, config: Path, rows: int, refreshes: int, changed: int) -> bool:
-    """Load, read, refresh; print what the readers saw and tell whether it was right."""
+    """Load, read, refresh; print what the readers saw and return whether it was correct."""
     print(f"first load of {rows:,} rows: {load(config, rows, 1, changed):.1f} s", flush=True)
     execute(
         url,
@@ -173,7 +173,7 @@ def measure(url: str, config: Path, rows: int, refreshes: int, changed: int) -> 
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run from the command line; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=20_000)
     options.add_argument("--refreshes", type=int, default=50)

@@ -1,1 +1,1 @@
-"""Every fault of a server, and what tap-commcare-connect does about it."""
+"""Behaviour of tap-commcare-connect under every server fault."""

@@ -1,7 +1,7 @@
-"""Plant every fault on a look-alike of Connect, and write down what the tap does about it.
+"""Inject every fault into a look-alike of Connect and document how the tap reacts.
 
-Each fault is run once with it and once after it is gone; the table goes to
-docs/faults/tap-commcare-connect.md. With words, only the faults whose names hold them are run.
+Each fault gets a run with it and a run after it; the table is written to
+docs/faults/tap-commcare-connect.md. Arguments limit the faults to those whose names contain them.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ ENDS = re.compile(
 
 
 def told(seen: Seen) -> str:
-    """Return what became of the streams, as the last line of the log tells it."""
+    """Return the result of each stream from the last log line."""
     parts = [p for p in ENDS.findall(seen.last_line.partition("streams: ")[2]) if p[0] in STREAMS]
     if "event=paused resume_at=" in seen.log:
-        return "`event=paused resume_at=...`; the next run goes on there"
+        return "`event=paused resume_at=...`; the next run resumes there"
     odd = [part for part in parts if part[1] != "completed"]
     if not odd:
         return "all completed"
@@ -102,7 +102,7 @@ def told(seen: Seen) -> str:
 
 
 def row(name: str, spoil: Spoil, server: Lookalike, folder: Path, whole: set[tuple]) -> str:
-    """Run once with a fault and once without; return a row of the table."""
+    """Run once with a fault and once without it; return a row of the table."""
     server.reset(spoil)
     began = time.monotonic()
     first = run_tap(server.url, folder, None)
@@ -124,7 +124,7 @@ def row(name: str, spoil: Spoil, server: Lookalike, folder: Path, whole: set[tup
 
 
 def token_row(server: Lookalike, folder: Path, whole: set[tuple]) -> str:
-    """Let the access token die in the middle of pages; return a row of the table."""
+    """Revoke the access token between pages; return a row of the table."""
 
     def kill(asked: Asked, reply: Reply) -> Reply:
         if asked.path == "/export/opportunity/1/user_visits/" and asked.count == 2:
@@ -152,7 +152,7 @@ def token_row(server: Lookalike, folder: Path, whole: set[tuple]) -> str:
 
 
 def main() -> int:
-    """Run all faults and write the page; with words, only the faults whose names hold them."""
+    """Run all faults, or those named in the arguments, and write the page."""
     wanted = sys.argv[1:]
     server = Lookalike()
     with tempfile.TemporaryDirectory() as name:
@@ -172,18 +172,18 @@ def main() -> int:
     return 0
 
 
-HEAD = """# tap-commcare-connect: every fault, and what it does about it
+HEAD = """# Behaviour of tap-commcare-connect under faults
 
-Made by `make bench ARGS=connect_faults`: a server that looks like Connect (and is not the sandbox)
-plants one fault after the other, over 3 opportunities with {rows} rows in `users`, `visits` and
+Made by `make bench ARGS=connect_faults`: a look-alike of Connect (not the sandbox)
+injects one fault after another, over 3 opportunities with {rows} rows in `users`, `visits` and
 `payments`, 5 rows a page, `max_retry_seconds` 3, `max_rate_limit_wait` 10.
 
-- *Missing*: rows that the run with the fault did not bring.
-- *Lost*: rows that the next run, on a healthy server, did not bring either.
-- *Repeated*: rows that came twice in the run with the fault. When one opportunity fails for good,
-  the others are read once more without a version, so that they are seen and nothing is removed.
+- *Missing*: rows that the run with the fault did not emit.
+- *Lost*: rows that the next run, on a healthy server, did not emit either.
+- *Repeated*: rows that the run with the fault emitted twice. When one opportunity fails permanently,
+  the others are read again without a version, so that their rows are loaded and none is deleted.
 
-A stream that failed or was skipped removes nothing, whatever it brought.
+A stream that failed or was skipped deletes nothing, whatever it emitted.
 
 | fault | what the tap does | exit | missing | lost | repeated | exit of the next run |
 |---|---|--:|--:|--:|--:|--:|

@@ -1,4 +1,4 @@
-"""The faults: what each makes of an answer that was right."""
+"""The faults: each changes a correct response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = "/opportunity/2/"
 
 
 def at(part: str, spoil: Callable[[Asked, Reply], Reply], *, first: int | None = None) -> Spoil:
-    """Spoil the answers to paths that hold a part: always, or only the first so many."""
+    """Apply a fault to paths that contain a text: always, or only the first ``count`` times."""
 
     def spoiled(asked: Asked, reply: Reply) -> Reply:
         is_hit = part in asked.path and (first is None or asked.count <= first)
@@ -26,7 +26,7 @@ def at(part: str, spoil: Callable[[Asked, Reply], Reply], *, first: int | None =
 
 
 def status(code: int, retry_after: str | None = None, *, html: bool = False) -> Spoil:
-    """Return what answers with a status instead."""
+    """Return a fault that responds with a status."""
     headers = {"Retry-After": retry_after} if retry_after else {}
     body = b"<html><h1>Sorry</h1></html>" if html else {"detail": "No."}
     kind = "text/html" if html else "application/json"
@@ -34,17 +34,17 @@ def status(code: int, retry_after: str | None = None, *, html: bool = False) -> 
 
 
 def throttled_until(seconds: int) -> Spoil:
-    """Return a 429 whose Retry-After is a date."""
+    """Return a fault: 429 with a date in Retry-After."""
 
     def spoil(_asked: Asked, _reply: Reply) -> Reply:
-        moment = datetime.now(UTC) + timedelta(seconds=seconds)
-        return Reply({}, 429, {"Retry-After": format_datetime(moment, usegmt=True)})
+        timestamp = datetime.now(UTC) + timedelta(seconds=seconds)
+        return Reply({}, 429, {"Retry-After": format_datetime(timestamp, usegmt=True)})
 
     return spoil
 
 
 def changed(**values: Any) -> Spoil:
-    """Return what changes keys of the body; None takes one away."""
+    """Return a fault that changes keys of the body; None removes a key."""
 
     def spoil(_asked: Asked, reply: Reply) -> Reply:
         body = reply.body | {k: v for k, v in values.items() if v is not None}
@@ -54,12 +54,12 @@ def changed(**values: Any) -> Spoil:
 
 
 def rows(make: Callable[[list[dict]], list]) -> Spoil:
-    """Return what changes the rows of a page."""
+    """Return a fault that changes the rows of a page."""
     return lambda _asked, reply: Reply(reply.body | {"results": make(reply.body["results"])})
 
 
 def link(make: Callable[[str], str | None]) -> Spoil:
-    """Return what changes the link to the next page."""
+    """Return a fault that changes the link to the next page."""
 
     def spoil(_asked: Asked, reply: Reply) -> Reply:
         following = reply.body.get("next")
@@ -69,13 +69,13 @@ def link(make: Callable[[str], str | None]) -> Spoil:
 
 
 def truncated(_asked: Asked, reply: Reply) -> Reply:
-    """Send half a body of the whole length."""
+    """Send half a body with the full Content-Length."""
     body = json.dumps(reply.body).encode()
     return Reply(body[: len(body) // 2], length=len(body))
 
 
 def half_json(_asked: Asked, reply: Reply) -> Reply:
-    """Send half a body as if it were whole."""
+    """Send half a body with a matching Content-Length."""
     body = json.dumps(reply.body).encode()
     return Reply(body[: len(body) // 2])
 
@@ -86,7 +86,7 @@ def compressed(_asked: Asked, reply: Reply) -> Reply:
 
 
 def csv(_asked: Asked, _reply: Reply) -> Reply:
-    """Send what version 1 of the API sends."""
+    """Send the CSV of API version 1."""
     body = b"id,username,form_json\r\n13,a,\"{'form': {'a': None}}\"\r\n"
     return Reply(body, kind="text/csv")
 
@@ -111,14 +111,14 @@ FAULTS: tuple[tuple[str, Spoil], ...] = (
     ("half a JSON with status 200, then well", at("/user_visits/", half_json, first=1)),
     ("200 with HTML, then well", at("/user_visits/", status(200, html=True), first=1)),
     ("gzip", at("/export/", compressed)),
-    ("500 for good, one opportunity", at(SECOND, status(500, html=True))),
+    ("500 permanently, one opportunity", at(SECOND, status(500, html=True))),
     ("404, one opportunity: the membership has ended", at(SECOND, status(404))),
     ("404 HTML, one list of one opportunity", at(USERS, status(404, html=True))),
     ("403, one opportunity", at(SECOND, status(403))),
     ("403 for all lists", at("/opportunity/", status(403))),
-    ("401 for good", lambda _a, _r: Reply({"detail": "No."}, 401)),
-    ("body cut short for good, one opportunity", at(SECOND, truncated)),
-    ("200 with HTML for good, one opportunity", at(SECOND, status(200, html=True))),
+    ("401 permanently", lambda _a, _r: Reply({"detail": "No."}, 401)),
+    ("body cut short permanently, one opportunity", at(SECOND, truncated)),
+    ("200 with HTML permanently, one opportunity", at(SECOND, status(200, html=True))),
     ("CSV of version 1 instead of JSON", at(USERS, csv)),
     ("redirect to another host", at(USERS, moved)),
     (

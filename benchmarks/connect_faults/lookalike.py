@@ -1,6 +1,6 @@
-"""A plain HTTP server that looks like Connect, small and with one place to spoil its answers.
+"""A small HTTP server that looks like Connect and can inject one fault.
 
-It is not the sandbox: what both get wrong would not be seen.
+Independent of the sandbox: a mistake made in both would go unnoticed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOMENT = "2026-05-05T10:06:43.185000Z"
 
 
 def rows_of(kind: str, opportunity: int) -> list[tuple[int, dict]]:
-    """Return the rows of a list with their ids, which only visits show."""
+    """Return the rows of a list with their ids, which the API shows for visits only."""
     found = []
     for number in range(ROWS.get(kind, 0)):
         row_id = 10 * (number + 1) + opportunity
@@ -46,19 +46,19 @@ def rows_of(kind: str, opportunity: int) -> list[tuple[int, dict]]:
 
 @dataclass
 class Reply:
-    """An answer before it is sent; a fault may spoil it."""
+    """A response before it is sent; a fault can change it."""
 
     body: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "application/json"
     length: int | None = None
-    """Another length than the body's is a body that is cut short."""
+    """Content-Length; if it differs from the body's length, the body is truncated."""
 
 
 @dataclass
 class Asked:
-    """A request, and which one it is of its path."""
+    """A request, and its sequence number for its path."""
 
     path: str
     query: dict[str, str]
@@ -71,12 +71,12 @@ Spoil = Callable[[Asked, Reply], Reply]
 
 
 def healthy(_asked: Asked, reply: Reply) -> Reply:
-    """Spoil nothing."""
+    """Change nothing."""
     return reply
 
 
 class Lookalike(ThreadingHTTPServer):
-    """Answers as Connect does, and then as the fault says."""
+    """Responds as Connect does, changed by the fault."""
 
     daemon_threads = True
 
@@ -96,7 +96,7 @@ class Lookalike(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that leave are part of it."""
+        """Ignore errors: clients disconnect on purpose."""
 
     def reset(self, spoil: Spoil) -> None:
         self.spoil = spoil
@@ -104,7 +104,7 @@ class Lookalike(ThreadingHTTPServer):
         self.counts.clear()
 
     def refresh(self, form: dict[str, str]) -> Reply:
-        """Rotate both tokens; the old ones die at once."""
+        """Rotate both tokens; the old ones are revoked at once."""
         with self.lock:
             if form.get("refresh_token") != self.refresh_token:
                 return Reply({"error": "invalid_grant"}, 400)
@@ -140,7 +140,7 @@ def listed() -> list[dict]:
 
 
 def page(asked: Asked, opportunity: int, kind: str) -> Reply:
-    """Return a page of a list, by the id that it follows."""
+    """Return the page of a list after an id."""
     after, size = int(asked.query.get("last_id", 0)), int(asked.query.get("page_size", 1000))
     left = [(row_id, row) for row_id, row in rows_of(kind, opportunity) if row_id > after]
     kept, following = left[:size], None
@@ -151,7 +151,7 @@ def page(asked: Asked, opportunity: int, kind: str) -> Reply:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request, and sends what the look-alike makes of it."""
+    """Reads a request and sends the response."""
 
     server: Lookalike
     protocol_version = "HTTP/1.1"
@@ -185,4 +185,4 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,1 +1,1 @@
-"""Measurements of the control package."""
+"""Benchmarks of scout_control."""

@@ -1,7 +1,7 @@
-"""What control costs beside bare `meltano run`: processor, memory, throughput, scheduling.
+"""Overhead of control over bare `meltano run`: CPU, memory, throughput, scheduling.
 
 Writes benchmarks/control/RESULTS.md. The project is the real one without dbt, whose start would
-hide what is measured; the datasets are tiny, so that starting is all there is to do.
+hide the overhead; the datasets are tiny, so that start-up dominates.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from scout_control.store import lookups
 from scout_control.worker import places, preparing, upkeep
 from sqlalchemy import text
 
-from benchmarks.control.installation import ROOT, World, installed
+from benchmarks.control.installation import ROOT, Installation, installed
 from scout_control import meltano
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -56,10 +56,10 @@ LET_SOME_BE_DUE = """
     UPDATE scout_control.datasets SET next_sync_at = now()
      WHERE schema_name LIKE 'data\\_77%' AND owner = 'o'
 """
-HEAD = """# What control costs
+HEAD = """# Overhead of control
 
 {when} UTC, {cores} cores, Python {python}. One command: `make bench ARGS=control`.
-Figures of different runs or machines are not to be compared.
+Do not compare figures of different runs or machines.
 
 | what | measured | goal | |
 |---|--:|--:|---|
@@ -82,18 +82,18 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a command cost."""
+    """Resources used by a command."""
 
     cpu_seconds: float
     wall_seconds: float
     bytes: int
-    """Peak memory with all that it started, shared pages counted once (PSS)."""
+    """Peak memory of the process tree, shared pages counted once (PSS)."""
     own_bytes: int
-    """Peak memory of the command alone as if it shared nothing (RSS)."""
+    """Peak memory of the command alone, shared pages included (RSS)."""
 
 
 def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
-    """Run a command and measure it with all that it starts."""
+    """Run a command and measure its process tree."""
     began = time.monotonic()
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -114,7 +114,7 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
 
 
 def _watch(command: psutil.Process, peaks: dict[str, int]) -> None:
-    """Follow how much memory a process and all below it take together, until it ends."""
+    """Track the peak memory of a process tree until the process ends."""
     with suppress(psutil.NoSuchProcess):
         while command.status() != psutil.STATUS_ZOMBIE:
             own = command.memory_full_info()
@@ -130,86 +130,87 @@ def _pss(process: psutil.Process) -> int:
     return 0
 
 
-def bare(world: World, path: str) -> tuple[list[str], dict[str, str]]:
-    """Return `meltano run` of a dataset as control would start it, its place made beforehand."""
-    site = world.scout.site
-    run_id = uuid.UUID(world.scout.runs.queue(path).run_id)
+def bare(installation: Installation, path: str) -> tuple[list[str], dict[str, str]]:
+    """Return the `meltano run` command that control would start for a provisioned dataset."""
+    site = installation.scout.site
+    run_id = uuid.UUID(installation.scout.runs.queue(path).run_id)
     with site.store.begin() as session:
         run = lookups.run(session, str(run_id))
         run.dataset  # noqa: B018 - loaded while the transaction is open
-    world.scout.runs.cancel(str(run_id))
+    installation.scout.runs.cancel(str(run_id))
     place = places.provision(site, run.dataset)
     with preparing.prepared(site, run) as preparation:
         pipeline = preparing.pipeline(site, run, preparation, place)
-    work = Path(tempfile.mkdtemp(prefix="bare-", dir=world.folder))
+    work = Path(tempfile.mkdtemp(prefix="bare-", dir=installation.folder))
     environment = meltano.environment(pipeline, str(uuid.uuid4()), work)
     return [str(PROGRAMS / "meltano"), "run", "--force", *pipeline.blocks], environment
 
 
-def measure_cost(world: World, rounds: int) -> Iterator[Row]:
-    """Compare one `scout run` with one `meltano run`, in turns."""
-    path = add(world, 1, "cost")[0]
+def measure_cost(installation: Installation, rounds: int) -> Iterator[Row]:
+    """Compare `scout run` with `meltano run`, alternating."""
+    path = add(installation, 1, "cost")[0]
     controlled = [sys.executable, "-m", "scout_control", "run", path]
-    cost_of(controlled, world.environment)
+    cost_of(controlled, installation.environment)
     pairs = [
-        (cost_of(controlled, world.environment), cost_of(*bare(world, path))) for _ in range(rounds)
+        (cost_of(controlled, installation.environment), cost_of(*bare(installation, path)))
+        for _ in range(rounds)
     ]
     cpu = statistics.median(ours.cpu_seconds - bare.cpu_seconds for ours, bare in pairs)
     wall = statistics.median(ours.wall_seconds - bare.wall_seconds for ours, bare in pairs)
     memory = statistics.median(ours.bytes - bare.bytes for ours, bare in pairs) / 1e6
     own = statistics.median(ours.own_bytes for ours, _ in pairs) / 1e6
     alone = statistics.median(bare.cpu_seconds for _, bare in pairs)
-    yield Row(what="processor of a bare `meltano run`", measured=f"{alone:.2f} s")
+    yield Row(what="CPU of a bare `meltano run`", measured=f"{alone:.2f} s")
     yield Row(
-        what="`scout run` beyond it: processor",
+        what="overhead of `scout run`: CPU",
         measured=f"{cpu:.2f} s",
         goal="< 0.3 s",
         is_met=cpu < 0.3,
     )
     yield Row(
-        what="`scout run` beyond it: memory, shared pages counted once",
+        what="overhead of `scout run`: memory, shared pages counted once",
         measured=f"{memory:.0f} MB",
         goal="< 60 MB",
         is_met=memory < 60,
     )
-    yield Row(what="memory of its process as if it shared nothing", measured=f"{own:.0f} MB")
-    yield Row(what="`scout run` beyond it: time", measured=f"{wall:.2f} s")
+    yield Row(what="memory of its process, shared pages included", measured=f"{own:.0f} MB")
+    yield Row(what="overhead of `scout run`: time", measured=f"{wall:.2f} s")
 
 
-def measure_throughput(world: World, count: int) -> Iterator[Row]:
-    """Let two workers do many datasets that are due; then two loops of bare `meltano run`."""
-    due = add(world, count, "due")
-    others = [bare(world, path) for path in add(world, count, "bare")]
-    for path in world.scout.datasets.list():
+def measure_throughput(installation: Installation, count: int) -> Iterator[Row]:
+    """Run many due datasets with two workers, then with two loops of bare `meltano run`."""
+    due = add(installation, count, "due")
+    others = [bare(installation, path) for path in add(installation, count, "bare")]
+    for path in installation.scout.datasets.list():
         if not path.path.startswith("due"):
-            world.scout.datasets.pause(path.path)
-    queued = upkeep.start_due(world.scout.site, datetime.now(UTC))
+            installation.scout.datasets.pause(path.path)
+    queued = upkeep.start_due(installation.scout.site, datetime.now(UTC))
     began, used = time.monotonic(), children_cpu_seconds()
-    workers = [world.start_worker(1, "--until-idle") for _ in range(CORES)]
+    workers = [installation.start_worker(1, "--until-idle") for _ in range(CORES)]
     peaks = _peaks(workers)
     ours, our_cpu = time.monotonic() - began, children_cpu_seconds() - used
     began, used = time.monotonic(), children_cpu_seconds()
     with ThreadPoolExecutor(CORES) as loops:
         list(loops.map(lambda each: run_quietly(*each), others))
     theirs, their_cpu = time.monotonic() - began, children_cpu_seconds() - used
-    runs = [run for path in due for run in world.scout.runs.list(dataset=path)]
+    runs = [run for path in due for run in installation.scout.runs.list(dataset=path)]
     once = [run for run in runs if run.status == "completed" and run.attempt == 1]
     share = theirs / ours
     yield Row(
-        what=f"{queued} datasets due, {CORES} workers: done once and well",
+        what=f"{queued} due datasets, {CORES} workers: completed exactly once",
         measured=f"{len(once)} of {len(runs)}",
         goal="all",
         is_met=len(once) == len(runs) == queued == count,
     )
     yield Row(
-        what=f"throughput of {CORES} workers beside {CORES} loops of `meltano run`",
+        what=f"throughput of {CORES} workers and of {CORES} loops of `meltano run`",
         measured=f"{count / ours * 60:.0f} and {count / theirs * 60:.0f} a minute, {share:.0%}",
         goal="> 90%",
         is_met=share > 0.9,
     )
     each = (our_cpu - their_cpu) / count
     yield Row(
-        what="a run by a worker beyond `meltano run`: processor",
+        what="overhead of a worker's run over `meltano run`: CPU",
         measured=f"{each:.2f} s",
         goal="< 0.3 s",
         is_met=each < 0.3,
@@ -218,19 +219,19 @@ def measure_throughput(world: World, count: int) -> Iterator[Row]:
 
 
 def run_quietly(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command to its end, which must be a good one."""
+    """Run a command, which must succeed."""
     nowhere = subprocess.DEVNULL
     subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=nowhere, stderr=nowhere)
 
 
 def children_cpu_seconds() -> float:
-    """Return the processor time of all processes that have ended below this one."""
+    """Return the CPU time of all ended child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def _peaks(workers: list[subprocess.Popen[bytes]]) -> list[int]:
-    """Wait for workers to end; return how much memory each had at most."""
+    """Wait for workers to end; return the peak memory of each."""
     peaks = [0] * len(workers)
     while any(worker.poll() is None for worker in workers):
         for at, worker in enumerate(workers):
@@ -240,9 +241,9 @@ def _peaks(workers: list[subprocess.Popen[bytes]]) -> list[int]:
     return peaks
 
 
-def measure_rounds(world: World) -> Iterator[Row]:
-    """Fill the store, and do rounds over it."""
-    site = world.scout.site
+def measure_rounds(installation: Installation) -> Iterator[Row]:
+    """Fill the store and measure scheduling rounds over it."""
+    site = installation.scout.site
     with site.store.begin() as session:
         for statement in FILL:
             session.execute(text(statement), {"count": MANY} if ":count" in statement else {})
@@ -259,15 +260,15 @@ def measure_rounds(world: World) -> Iterator[Row]:
         session.execute(text("UPDATE scout_control.datasets SET is_paused = false"))
     due()
     for what, setting, do in (
-        ("nothing is due", "SELECT 1", due),
-        ("a hundredth is due", LET_SOME_BE_DUE, due),
-        ("all upkeep, nothing is due", "SELECT 1", tick),
+        ("nothing due", "SELECT 1", due),
+        ("1 % due", LET_SOME_BE_DUE, due),
+        ("all maintenance, nothing due", "SELECT 1", tick),
     ):
         with site.store.begin() as session:
             session.execute(text(setting))
         seconds, done = timed(do)
         yield Row(
-            what=f"a round over {MANY:,} datasets: {what} ({done} queued)",
+            what=f"scheduling round over {MANY:,} datasets: {what} ({done} queued)",
             measured=f"{seconds:.2f} s",
             goal="< 1 s",
             is_met=seconds < 1,
@@ -275,15 +276,15 @@ def measure_rounds(world: World) -> Iterator[Row]:
 
 
 def timed(do: Callable[[], int]) -> tuple[float, int]:
-    """Return how long something took, and its answer."""
+    """Return the duration of a call and its result."""
     began = time.monotonic()
     answer = do()
     return time.monotonic() - began, answer
 
 
-def add(world: World, count: int, prefix: str) -> list[str]:
-    """Make datasets of projects of their own, all of one source; return their paths."""
-    scout, sandbox = world.scout, world.sandbox
+def add(installation: Installation, count: int, prefix: str) -> list[str]:
+    """Create datasets of separate projects, all of one source; return their paths."""
+    scout, sandbox = installation.scout, installation.sandbox
     if not scout.sources.list():
         config = {"domain": sandbox.domain, "datasets": ["groups"]}
         scout.sources.add("hq", "tap-commcare", base_url=sandbox.url, config=config)
@@ -300,7 +301,7 @@ def add(world: World, count: int, prefix: str) -> list[str]:
 
 @contextmanager
 def project_without_dbt() -> Iterator[Path]:
-    """Make the project as it is, but without transforms."""
+    """Copy the project without its transforms."""
     document = yaml.safe_load((ROOT / "meltano.yml").read_text())
     for job in document["jobs"]:
         job["tasks"] = [" ".join(task.split()[:2]) for task in job["tasks"]]
@@ -313,7 +314,7 @@ def project_without_dbt() -> Iterator[Path]:
 
 
 def main() -> int:
-    """Measure everything, and write the table."""
+    """Measure everything and write the results."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--datasets", type=int, default=100, help="500 take twenty minutes")
     options.add_argument("--rounds", type=int, default=5)
@@ -323,11 +324,11 @@ def main() -> int:
     head = HEAD.format(when=when, cores=os.cpu_count(), python=sys.version.split()[0])
     sys.stdout.write(head)
     lines = []
-    with project_without_dbt() as project, installed(project, cases=4, forms=2) as world:
+    with project_without_dbt() as project, installed(project, cases=4, forms=2) as installation:
         for measure in (
-            lambda: measure_cost(world, chosen.rounds),
-            lambda: measure_throughput(world, chosen.datasets),
-            lambda: measure_rounds(world),
+            lambda: measure_cost(installation, chosen.rounds),
+            lambda: measure_throughput(installation, chosen.datasets),
+            lambda: measure_rounds(installation),
         ):
             for row in measure():
                 lines.append(f"{row}\n")

@@ -1,4 +1,4 @@
-"""Tells how datasets differ from what the sandbox shows of their domain or opportunity."""
+"""Compares datasets with the sandbox's data of their domain or opportunity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 
-from benchmarks import soak
+from benchmarks import commcare_soak
 
 OTHERS = "SELECT DISTINCT {column}::text FROM {table}"
 CONNECT = {"visits": "user_visits", "payments": "payment"}
@@ -23,7 +23,7 @@ FILLED_IN = "opportunity_id"  # by the tap, where the server leaves it out
 
 
 class Domain:
-    """One domain of the sandbox, changed and shown as a sandbox of its own would be."""
+    """One domain of the sandbox, with the interface of a Sandbox."""
 
     def __init__(self, sandbox: Sandbox, name: str) -> None:
         self._sandbox, self.name = sandbox, name
@@ -49,10 +49,10 @@ class Domain:
         self._sandbox.reindex(domain=self.name)
 
     def differences(self, url: str, schema: str) -> Counter[str]:
-        """Count what is missing, too much or different, and what belongs to another domain."""
+        """Count missing, surplus and different rows, and rows of another domain."""
         total: Counter[str] = Counter()
-        for stream in soak.TEXTS:
-            total.update(soak.differences(self, url, schema, stream))
+        for stream in commcare_soak.TEXTS:
+            total.update(commcare_soak.differences(self, url, schema, stream))
             total["foreign"] += len(_values(url, schema, stream, "domain") - {self.name})
         return total
 
@@ -64,12 +64,12 @@ class Opportunity:
         self._connect, self.number = sandbox.connect, number
 
     def insert(self) -> None:
-        """Add a visit and a payment."""
+        """Insert a visit and a payment."""
         self._connect.insert("user_visits", self.number)
         self._connect.insert("payment", self.number)
 
     def differences(self, url: str, schema: str) -> Counter[str]:
-        """Count what is missing, too much or different, and what is of another opportunity."""
+        """Count missing, surplus and different rows, and rows of another opportunity."""
         total: Counter[str] = Counter()
         for stream, kind in CONNECT.items():
             shown = [each["row"] for each in self._connect.content(kind) if self._is_ours(each)]
@@ -88,7 +88,7 @@ class Opportunity:
 
 
 def _plain(row: dict[str, Any], names: set[str]) -> str:
-    """Return the columns of a row in one spelling, whoever wrote it."""
+    """Return the columns of a row in a canonical form."""
     return json.dumps({name: _spelled(row[name]) for name in sorted(names)}, sort_keys=True)
 
 
@@ -99,7 +99,7 @@ def _spelled(value: Any) -> Any:
         return float(value)
     if not isinstance(value, str):
         return value
-    for read in (float, lambda text: soak.moment(text).timestamp()):
+    for read in (float, lambda text: commcare_soak.moment(text).timestamp()):
         try:
             return read(value)
         except ValueError:

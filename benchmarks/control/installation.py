@@ -1,6 +1,6 @@
-"""An installation to measure and to torment: embedded Postgres, sandbox, datasets, workers.
+"""An installation for benchmarks and soak tests: embedded Postgres, sandbox, datasets, workers.
 
-Nothing of the programs is changed: the same commands, intervals and limits as in production.
+Commands, intervals and limits are those of production.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ DATABASE = "control"
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """One installation, and the sandbox that it reads."""
+class Installation:
+    """An installation and the sandbox it reads."""
 
     scout: Scout
     settings: Settings
     sandbox: Sandbox
     postgres: Path
-    """The files of the embedded Postgres."""
+    """Data directory of the embedded Postgres."""
     folder: Path
     tap_settings: Mapping[str, int] = field(default_factory=dict)
-    """More settings of the sources that are made."""
+    """Additional settings of the created sources."""
 
     @property
     def url(self) -> str:
@@ -55,20 +55,20 @@ class World:
         }
 
     def start_worker(self, concurrency: int, *options: str) -> subprocess.Popen[bytes]:
-        """Start a worker process; what it says is appended to ``workers.log``."""
+        """Start a worker process; its stderr is appended to ``workers.log``."""
         command = [sys.executable, "-m", "scout_control", "worker"]
         command += ["--concurrency", str(concurrency), *options]
         with (self.folder / "workers.log").open("ab") as log:
             return subprocess.Popen(command, env=self.environment, stderr=log)
 
     def add_commcare(self, domain: str) -> str:
-        """Make a dataset of one domain; return its path."""
+        """Create a dataset of one domain; return its path."""
         login = {"username": self.sandbox.username, "api_key": self.sandbox.api_key}
         config = {"domain": domain, **self.tap_settings}
         return self._add(domain, "tap-commcare", self.sandbox.url, config, "api_key", login)
 
     def add_connect(self, opportunity: int) -> str:
-        """Make a dataset of one opportunity; return its path."""
+        """Create a dataset of one opportunity; return its path."""
         connect = self.sandbox.connect
         login = {"access_token": connect.logins()["access_token"]}
         config = {"opportunity_ids": [opportunity], **self.tap_settings}
@@ -78,7 +78,7 @@ class World:
     def _add(
         self, name: str, kind: str, url: str, config: dict, login_kind: str, login: dict[str, str]
     ) -> str:
-        """Make a project of its own with one source."""
+        """Create a project with one source."""
         self.scout.projects.create(name)
         self.scout.sources.add(name, kind, base_url=url, config=config)
         self.scout.sources.link(name, name, mode="project")
@@ -87,8 +87,8 @@ class World:
 
 
 @contextmanager
-def installed(project_root: Path = ROOT, **sandbox: int) -> Iterator[World]:
-    """Start Postgres and the sandbox, and set an installation up; end everything afterwards."""
+def installed(project_root: Path = ROOT, **sandbox: int) -> Iterator[Installation]:
+    """Start Postgres and the sandbox and set up an installation; stop everything at exit."""
     folder = Path(tempfile.mkdtemp(prefix="scout-bench-"))
     folder.chmod(0o755)
     postgres = folder / "data"
@@ -103,7 +103,7 @@ def installed(project_root: Path = ROOT, **sandbox: int) -> Iterator[World]:
             )
             with Scout(settings) as scout:
                 scout.init()
-                yield World(
+                yield Installation(
                     scout=scout,
                     settings=settings,
                     sandbox=started,

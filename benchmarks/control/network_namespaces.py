@@ -1,7 +1,7 @@
-"""Machines inside of this one: network namespaces with their own addresses, and cables to pull.
+"""Simulated machines: network namespaces with their own addresses and removable links.
 
-Needs root and Linux. Each machine reaches Postgres by TCP, and the sandbox, which is on loopback
-only, through a forwarder at each end.
+Needs root and Linux. Each machine reaches Postgres over TCP, and the sandbox, which listens on
+loopback only, through a forwarder at each end.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ asyncio.run(main())
 
 @dataclass
 class Machine:
-    """One namespace."""
+    """A network namespace that simulates a machine."""
 
     name: str
     number: int
@@ -56,16 +56,16 @@ class Machine:
 
     @property
     def cable(self) -> str:
-        """Return the name of our end of its cable."""
+        """Return the name of the host's end of its link."""
         return f"cable-{self.name}"
 
     @property
     def our_address(self) -> str:
-        """Return the address by which it reaches us."""
+        """Return the host's address on its link."""
         return f"10.213.{self.number}.1"
 
     def set_up(self) -> None:
-        """Make the namespace, its cable and its address."""
+        """Create the namespace, its link and its address."""
         far = f"far-{self.name}"
         ip("netns", "add", self.name)
         ip("link", "add", self.cable, "type", "veth", "peer", "name", far)
@@ -80,28 +80,28 @@ class Machine:
             ip("-n", self.name, *words)
 
     def start(self, command: list[str], **options: object) -> subprocess.Popen[bytes]:
-        """Start a program on it."""
+        """Start a program in the namespace."""
         process = subprocess.Popen(["ip", "netns", "exec", self.name, *command], **options)  # type: ignore[call-overload]  # passed on
         self.processes.append(process)
         return process
 
     def forward(self, port: int) -> None:
-        """Let its loopback reach a port of ours."""
+        """Forward a port of its loopback to the host."""
         ours = [sys.executable, "-c", FORWARD, self.our_address, str(port), "127.0.0.1", str(port)]
         its = [sys.executable, "-c", FORWARD, "127.0.0.1", str(port), self.our_address, str(port)]
         self.processes.append(subprocess.Popen(ours))
         self.start(its)
 
     def pull(self) -> None:
-        """Pull its cable: packets vanish, nobody is told."""
+        """Cut the link: packets are dropped silently."""
         ip("link", "set", self.cable, "down")
 
     def plug(self) -> None:
-        """Plug its cable in again."""
+        """Restore the link."""
         ip("link", "set", self.cable, "up")
 
     def tear_down(self) -> None:
-        """End what runs on it, and remove it."""
+        """Kill its processes and remove it."""
         for process in self.processes:
             process.terminate()
         for process in self.processes:
@@ -117,8 +117,8 @@ def ip(*words: str) -> None:
 
 
 @contextmanager
-def machines(*names: str) -> Iterator[list[Machine]]:
-    """Set machines up; remove them afterwards."""
+def create_namespaces(*names: str) -> Iterator[list[Machine]]:
+    """Create machines; remove them at exit."""
     made = [Machine(name, number) for number, name in enumerate(names, 1)]
     try:
         for machine in made:
@@ -131,7 +131,7 @@ def machines(*names: str) -> Iterator[list[Machine]]:
 
 @contextmanager
 def postgres(folder: Path, port: int) -> Iterator[str]:
-    """Start a server that listens on all addresses; return the URL of its socket."""
+    """Start a Postgres that listens on all addresses; return its socket URL."""
     data = folder / "data"
     data.mkdir(mode=0o700)
     subprocess.run(["chown", ACCOUNT, data], check=True)

@@ -1,4 +1,4 @@
-"""Finds the processes of runs below workers, and tells when one dataset has two runs at once."""
+"""Finds the processes of runs below workers, and detects two simultaneous runs of one dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def kind_of(process: psutil.Process) -> str | None:
-    """Return what a process is in a run, or nothing when it is gone or something else."""
+    """Return the role of a process in a run; None if it has ended or is something else."""
     try:
         words = process.cmdline()[:WORDS_TO_LOOK_AT]
     except psutil.Error:
@@ -60,7 +60,7 @@ def attempts(home: str) -> dict[str, set[str]]:
 
 
 class Overlaps(threading.Thread):
-    """Looks again and again whether a dataset has processes of two attempts."""
+    """Polls for datasets that have processes of two attempts."""
 
     def __init__(self, home: str) -> None:
         super().__init__(name="overlaps", daemon=True)
@@ -70,7 +70,7 @@ class Overlaps(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until told to end."""
+        """Poll until stopped."""
         while not self._over.wait(SECONDS_BETWEEN_LOOKS):
             self.looks += 1
             for schema, runs in attempts(self._home).items():
@@ -78,6 +78,6 @@ class Overlaps(threading.Thread):
                     self.found.append(f"{schema}: {', '.join(sorted(runs))}")
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         self._over.set()
         self.join()

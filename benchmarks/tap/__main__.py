@@ -1,8 +1,8 @@
-"""tap-commcare beside commcare-export, at 0 and 300 ms latency; and its memory by size.
+"""tap-commcare against commcare-export at 0 and 300 ms latency, and its memory by data size.
 
-Run `python -m benchmarks tap peers` and `python -m benchmarks tap memory`. Each prints a table, and
-puts it into RESULTS.md beside this file. Airbyte's source cannot take part: no
-setting names a server; url_base in source_commcare/source.py, line 28, is https://www.commcarehq.org.
+Run it with `make bench ARGS="tap peers"` and `make bench ARGS="tap memory"`. Each prints a table
+and writes it to RESULTS.md in this folder. Airbyte's source cannot be compared: it has no setting
+for the server; url_base in source_commcare/source.py, line 28, is https://www.commcarehq.org.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.tap.peers import (
 RESULTS = Path(__file__).with_name("RESULTS.md")
 LATENCIES_MS = (0, 300)
 SIZES = (20_000, 1_000_000)
-ALONE = "tap-commcare, one at a time"
+ALONE = "tap-commcare, one request at a time"
 
 
 def middle(runs: list[Figures]) -> Figures:
@@ -43,7 +43,7 @@ def middle(runs: list[Figures]) -> Figures:
 
 
 def compare(cases: int, forms: int, rounds: int, alone_rounds: int) -> list[str]:
-    """Let the tools take turns, and return a table."""
+    """Measure the tools in turn and return a table."""
     peer = installed_peer()
     lines = [
         f"{cases:,} cases and {forms:,} forms; medians of {rounds} rounds,"
@@ -78,7 +78,7 @@ def compare(cases: int, forms: int, rounds: int, alone_rounds: int) -> list[str]
 
 
 def memory(rounds: int) -> list[str]:
-    """Measure the peak memory for few and for many cases, and return a table."""
+    """Measure the peak memory for few and many cases; return a table."""
     lines = ["| cases | wall s | CPU s | peak MiB | peak / first |", "|--:|--:|--:|--:|--:|"]
     first = 0.0
     for size in SIZES:
@@ -94,9 +94,11 @@ def memory(rounds: int) -> list[str]:
 
 
 def keep(title: str, lines: list[str]) -> None:
-    """Put a table into the results instead of the one of the same title."""
+    """Replace the table with the same title in the results."""
     known = (
-        RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# tap-commcare, measured\n"]
+        RESULTS.read_text().split("\n## ")
+        if RESULTS.exists()
+        else ["# Benchmarks of tap-commcare\n"]
     )
     others = [part for part in known[1:] if not part.startswith(title)]
     place = (
@@ -108,7 +110,7 @@ def keep(title: str, lines: list[str]) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for, print it, and keep it."""
+    """Run the chosen benchmark, print it, and write it to the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["peers", "memory"])
     parser.add_argument("--cases", type=int, default=200_000)
@@ -121,7 +123,7 @@ def main() -> None:
         lines = compare(wanted.cases, wanted.forms, wanted.rounds, wanted.alone_rounds)
     else:
         lines = memory(min(wanted.rounds, 3))
-    keep({"peers": "Beside commcare-export", "memory": "Memory"}[wanted.what], lines)
+    keep({"peers": "Against commcare-export", "memory": "Memory"}[wanted.what], lines)
     print("\n".join(lines), f"\n\nmeasured in {time.monotonic() - began:.0f} s")
 
 

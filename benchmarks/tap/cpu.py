@@ -1,6 +1,6 @@
-"""Records a second of CPU time: this tap's way against the SDK's own, on the same pages.
+"""Records per CPU second: this tap against the SDK's own implementation, on the same pages.
 
-Both read the same bodies, made by the sandbox, and write the same messages to /dev/null:
+Both read the same response bodies from the sandbox and write the same messages to /dev/null:
 
     .venv/bin/python benchmarks/tap/cpu.py
 """
@@ -28,7 +28,7 @@ DOMAIN = "river-health"
 
 
 def bodies(case_count: int, form_count: int) -> dict[str, bytes]:
-    """Fetch one page of each kind."""
+    """Fetch one page of each stream."""
     with Sandbox(cases=case_count, forms=form_count) as server:
         headers = {"Authorization": f"ApiKey {server.username}:{server.api_key}"}
         base = f"{server.url}/a/{server.domain}/api"
@@ -43,7 +43,7 @@ def bodies(case_count: int, form_count: int) -> dict[str, bytes]:
 
 
 class Stock(RESTStream[Any]):
-    """A stream as the SDK's template makes it: all fields mapped by the schema."""
+    """A stream as in the SDK's template: all fields mapped by the schema."""
 
     url_base = "http://127.0.0.1"
     path = "/"
@@ -92,7 +92,7 @@ class StockTap(Tap):
 
 
 def stock(name: str, body: bytes) -> Callable[[], None]:
-    """Return a run of the SDK's own way."""
+    """Return a function that runs the SDK's implementation."""
     tap = StockTap(config={})
     stream = tap.streams[name]
     stream.body = body
@@ -100,7 +100,7 @@ def stock(name: str, body: bytes) -> Callable[[], None]:
 
 
 def own(name: str, body: bytes) -> Callable[[], None]:
-    """Return a run of this tap's way; forms include the walk for case ids."""
+    """Return a function that runs this tap's implementation, with the case ids of forms."""
     lines = RecordLines(name, None, None)
 
     def run() -> None:
@@ -115,7 +115,7 @@ def own(name: str, body: bytes) -> Callable[[], None]:
 
 
 def best_seconds(run: Callable[[], None], rounds: int) -> float:
-    """Return the CPU seconds of the best of some rounds."""
+    """Return the lowest CPU seconds of some rounds."""
     found = []
     with io.TextIOWrapper(open(os.devnull, "wb")) as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 - closed by its wrapper
         for _ in range(rounds):

@@ -1,7 +1,7 @@
-"""What tap-commcare does with every fault of the sandbox: writes docs/faults/tap-commcare.md.
+"""Behaviour of tap-commcare under every fault of the sandbox; writes docs/faults/tap-commcare.md.
 
-Run `python -m benchmarks.tap.faults`. Each fault is planted for real while cases, forms and users
-are read; a run that ends early is followed by one without the fault, from its last state.
+Run `python -m benchmarks.tap.faults`. Each fault is injected while cases, forms and
+users are read; a run that ends early is followed by one without the fault, from its last state.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if the first one had them.
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: the sandbox's switches, and settings that keep the wait for it short."""
+    """A fault: the sandbox's switches, and tap settings that keep waits short."""
 
     name: str
     switches: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ FAULTS = (
     Fault("next as a bare query", {"next_style": "bare"}),
     Fault("next as a path", {"next_style": "path"}),
     Fault("next on another host", {"next_style": "foreign"}),
-    Fault("fewer rows on a page than asked for", {"page_cap": 10}),
+    Fault("fewer rows on a page than requested", {"page_cap": 10}),
     Fault("case list as before June 2025", {"old_case_list": True}),
     Fault("equal stamps in another order each time", {"unstable_ties": True}),
     Fault("cases edited before each page", {"churn": 2}),
@@ -77,7 +77,7 @@ FAULTS = (
 
 @dataclass
 class Runs:
-    """The tap on one server, and everything that its runs emitted up to their last states."""
+    """The tap on one server, and everything its runs emitted up to their last states."""
 
     server: Sandbox
     folder: Path
@@ -85,7 +85,7 @@ class Runs:
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __call__(self, settings: dict[str, Any]) -> tuple[int, str]:
-        """Run once; return the exit code and what the log says last before its summary."""
+        """Run once; return the exit code and the last log message before the summary."""
         login = ("domain", "username", "api_key")
         config = {name: getattr(self.server, name) for name in login}
         config |= {"base_url": self.server.url, "page_size": 25, "overlap_seconds": 0}
@@ -107,7 +107,7 @@ class Runs:
 
 
 def _said(log: str, server: Sandbox) -> str:
-    """Return the last complaint of a log, without what differs from run to run."""
+    """Return the last warning of a log, without values that differ between runs."""
     lines = [line.split("|")[-1].strip() for line in log.splitlines() if "| ERROR" in line]
     told = [line for line in lines if not line.startswith("event=")]
     host = server.url.removeprefix("http://").rpartition(":")[0]
@@ -127,7 +127,7 @@ CATALOG = _catalog()
 
 
 def row(fault: Fault) -> str:
-    """Plant a fault, run until nothing is left, and return its row of the table."""
+    """Inject a fault, run until everything is read, and return its row of the table."""
     with Sandbox(**SIZE) as server, tempfile.TemporaryDirectory() as name:
         runs = Runs(server, Path(name))
         healthy = server.status()["switches"]

@@ -1,7 +1,7 @@
-"""What is measured: this tap and commcare-export 1.16, reading the same sandbox to nowhere.
+"""The measured tools: this tap and commcare-export 1.16, reading the same sandbox.
 
-commcare-export is installed into an environment of its own below ~/.cache, on first use.
-The server is one process: with large pages and no latency its own work is most of the time.
+commcare-export is installed into a separate environment below ~/.cache on first use. Output is
+discarded. The sandbox is one process: with large pages and no latency it is the bottleneck.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PEER_PAGES = {"case": 5000, "form": 1000}
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run took."""
+    """Resources of a run."""
 
     seconds: float
     cpu_seconds: float
@@ -38,9 +38,9 @@ class Figures:
 
 
 def measure(command: list[str]) -> Figures:
-    """Run a command to its end."""
+    """Run a command and measure it."""
     began = time.monotonic()
-    # commcare-export leaves a log where it is started.
+    # commcare-export writes a log into its working directory.
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -55,7 +55,7 @@ def measure(command: list[str]) -> Figures:
 
 
 def add(runs: list[Figures]) -> Figures:
-    """Return what runs took that follow each other."""
+    """Return the sum of consecutive runs."""
     return Figures(
         sum(run.seconds for run in runs),
         sum(run.cpu_seconds for run in runs),
@@ -127,7 +127,7 @@ def tap_command(
 
 
 def installed_peer() -> str:
-    """Return commcare-export, installed apart from the project if it is not there yet."""
+    """Return the path of commcare-export; install it outside the project if needed."""
     program = CACHE / "bin" / "commcare-export"
     if not program.exists():
         uv = str(Path(sys.executable).parent / "uv")

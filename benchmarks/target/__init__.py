@@ -1,1 +1,1 @@
-"""How fast target-scout-postgres loads, beside its peers, in one run on one server."""
+"""Load speed of target-scout-postgres and its peers on one server."""

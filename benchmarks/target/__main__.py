@@ -1,8 +1,9 @@
-"""The target beside its peers and beside raw COPY: `make bench-target [ARGS="--scale 0.01"]`.
+"""Compare the target with its peers and with raw COPY.
 
-Tools take turns within each round, on one embedded server; the schema is dropped and a CHECKPOINT
-made before each. Each load of a new table is followed by one of the same records, 20% of them
-edited. Results are medians; wall time includes the start of the process.
+Run it with `make bench ARGS=target`, or `ARGS="target --scale 0.01"` for a quick try. Tools take
+turns within each round on one embedded server; before each load the schema is dropped and a
+CHECKPOINT made. Each load of a new table is followed by one of the same records with 20% of
+them edited. Results are medians; wall time includes process start.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LARGE_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Task:
-    """What is loaded: so many records of a kind, several copies of them for a large one."""
+    """What is loaded: a number of records of a kind; large ones are several copies."""
 
     title: str
     kind: str
@@ -41,7 +42,7 @@ class Task:
 
 
 def tasks(scale: float) -> list[Task]:
-    """Return what is measured."""
+    """Return the tasks."""
 
     def many(count: int) -> int:
         return max(100, int(count * scale))
@@ -90,7 +91,7 @@ class Bench:
         ready.unlink()
 
     def take_turn(self, task: Task, peer: Peer) -> None:
-        """Load with one tool; then once more what has changed. A tool that fails takes no more."""
+        """Load with one tool, then load the changes. A tool that fails is skipped from then on."""
         self.server.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         if peer.needs_schema:
             self.server.query(f"CREATE SCHEMA {SCHEMA}")
@@ -110,7 +111,7 @@ class Bench:
             sys.stderr.write(f"{title}: {peer.name} {run.wall:.2f} s\n")
 
     def ready(self, task: Task) -> Path:
-        """Make the yardstick's table, and the rows of a task as text that COPY takes."""
+        """Create the table for raw COPY, and a task's rows as a COPY text file."""
         self.server.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         place = Place(self.server.url, SCHEMA, Path(tempfile.mkdtemp(dir=self.home)))
         self.server.timed(OURS.command(place), self.source(task), self.home / "log")
@@ -156,13 +157,13 @@ def text(bench: Bench, chosen: list[Task], missing: list[str], began: float, hea
     absent += [f"{name} failed at {title}" for name, title in bench.failed.items()]
     return "\n".join(
         [
-            "# Measured",
+            "# target-scout-postgres against its peers",
             "",
-            f"By `make bench-target`, {head}",
-            "Medians; wall time includes the start of the process, except for raw COPY: one text "
-            "COPY of ready rows into a logged table with its key. Start-up amortised: the same "
-            f"ratio, less the wall time of {START} on both sides. sling makes columns of nested "
-            "objects, so that its table is another one.",
+            f"`make bench ARGS=target`, {head}",
+            "Medians; wall time includes process start, except for raw COPY: one text COPY of "
+            "prepared rows into a logged table with its key. Start-up amortised: the same ratio "
+            f"after subtracting the wall time of {START} from both sides. sling flattens nested "
+            "objects into columns, so its table differs.",
             "",
             *report.goals(bench.found),
             "",
@@ -170,7 +171,7 @@ def text(bench: Bench, chosen: list[Task], missing: list[str], began: float, hea
             *table,
             "",
             *(f"Not measured: {one}." for one in absent),
-            f"The whole took {(time.monotonic() - began) / 60:.0f} minutes.",
+            f"Total: {(time.monotonic() - began) / 60:.0f} minutes.",
             "",
         ]
     )

@@ -1,4 +1,4 @@
-"""The measured data: made up, the same in every run for the same size.
+"""Generated benchmark data, deterministic for a size.
 
 cases: 13 columns, about 1.1 kB a line; forms: 7 columns, about 1.9 kB; narrow: 6 scalars, 0.2 kB.
 """
@@ -119,7 +119,7 @@ def record(kind: str, number: int, variant: int = 0) -> dict[str, Any]:
 
 
 def messages(kind: str, count: int, changed_share: float = 0.0) -> Iterator[str]:
-    """Yield the lines of a stream, a share of the records edited."""
+    """Yield the messages of a stream, with a share of the records edited."""
     schema = {"properties": SCHEMAS[kind], "type": "object"}
     yield (
         json.dumps(
@@ -137,7 +137,7 @@ def messages(kind: str, count: int, changed_share: float = 0.0) -> Iterator[str]
 
 
 def repeated(source: Path, kind: str, copies: int) -> Iterator[str]:
-    """Yield a stream several times over, each time with other keys: quicker than making more."""
+    """Yield a stream several times with different keys: faster than generating more records."""
     with source.open(encoding="utf-8") as file:
         yield next(file)
     mark = f'"{KEYS[kind]}":'
@@ -157,7 +157,7 @@ def repeated(source: Path, kind: str, copies: int) -> Iterator[str]:
 
 
 def write(path: Path, lines: Iterable[str]) -> Path:
-    """Write lines to a file, unless it is there."""
+    """Write lines to a file unless it exists."""
     if not path.exists():
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:

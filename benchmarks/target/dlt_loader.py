@@ -1,4 +1,4 @@
-"""Load Singer messages from stdin with dlt, as its documentation shows; runs where dlt is."""
+"""Load Singer messages from stdin with dlt, as in its documentation; runs in dlt's environment."""
 
 from __future__ import annotations
 

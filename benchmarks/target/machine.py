@@ -1,4 +1,4 @@
-"""The server that is loaded, and what a run of a tool takes of the machine."""
+"""The Postgres server, and the resources used by one run of a tool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Run(NamedTuple):
-    """What one run took; the yardstick runs inside this process, hence has no peak."""
+    """Resources of one run; raw COPY runs in this process, so it has no peak memory."""
 
     wall: float
     tool_cpu: float = 0.0
@@ -29,14 +29,14 @@ class Run(NamedTuple):
 
 
 class Server:
-    """One embedded Postgres."""
+    """An embedded Postgres."""
 
     def __init__(self, url: str, data: Path) -> None:
         self.url = url
         self._pid = int((data / "postmaster.pid").read_text().split()[0])
 
     def query(self, *statements: str) -> list[tuple[object, ...]]:
-        """Run statements, each on its own; return the rows of the last."""
+        """Run statements in autocommit mode; return the rows of the last one."""
         connection = psycopg2.connect(self.url)
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -47,7 +47,7 @@ class Server:
         return rows
 
     def cpu(self) -> float:
-        """Return the processor seconds of all sessions that have ended."""
+        """Return the CPU seconds of all ended sessions."""
         stat = Path(f"/proc/{self._pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(stat[13]) + int(stat[14])) / TICKS
 
@@ -73,7 +73,7 @@ class Server:
 
 @contextmanager
 def server(home: Path) -> Iterator[Server]:
-    """Start a server with the settings above; stop it in the end."""
+    """Start a server with the settings above; stop it at exit."""
     data = home / "server"
     try:
         first = Server(embedded.start(data, as_superuser=True), data)
@@ -85,7 +85,7 @@ def server(home: Path) -> Iterator[Server]:
 
 
 def described(found: Server) -> str:
-    """Say on what was measured."""
+    """Return a description of the machine."""
     cpu = next(
         (
             line.partition(":")[2].strip()

@@ -1,6 +1,6 @@
-"""What is measured: each peer in an environment of its own, made on first use.
+"""The measured targets, each in a separate environment that is created on first use.
 
-A peer turns Singer messages on its standard input into rows of a schema.
+A peer loads Singer messages from stdin into a schema.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ INSTALL_SECONDS = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where to load: a server, a schema, and a directory for files of the run."""
+    """Destination of a load: server, schema, and a directory for temporary files."""
 
     url: str
     schema: str
     home: Path
 
     def parts(self) -> dict[str, str]:
-        """The address in pieces, for peers that take no URL with a socket directory."""
+        """The URL's parts, for peers that accept no URL with a socket directory."""
         found = urlsplit(self.url)
         return {
             "host": parse_qs(found.query).get("host", [found.hostname or "localhost"])[0],
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Peer:
-    """A loader: how it is installed, the command that reads Singer messages, how often it runs."""
+    """A loader: its requirements, its command, and its number of runs."""
 
     name: str
     command: Callable[[Place], list[str]]
@@ -59,7 +59,7 @@ class Peer:
         return self.name if self.package is None else self.package.replace("==", " ")
 
     def is_there(self) -> bool:
-        """Install the peer if it is not yet; tell whether that was possible."""
+        """Install the peer if needed; return whether it is installed."""
         if self.package is None:
             return True
         home = CACHE / self.name
@@ -121,7 +121,7 @@ def _dlt(place: Place) -> list[str]:
 
 
 def _sling(place: Place) -> list[str]:
-    """The package is nothing but the program: the one named sling downloads it from elsewhere."""
+    """This package has the binary; the one named sling downloads it from elsewhere."""
     (program,) = (CACHE / "sling").glob("lib/*/site-packages/sling_linux_amd64/bin/sling-*")
     script = str(HERE / "sling_loader.py")
     return [sys.executable, script, str(program), place.url, place.schema, str(place.home)]

@@ -1,4 +1,4 @@
-"""The tables of the results, in Markdown. Pure."""
+"""Tables of the results in Markdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wall(runs: Sequence[Run] | None) -> float | None:
 
 
 def ratio(above: float | None, below: float | None, digits: int = 1) -> str:
-    """Return a ratio as text, a dash if a part is missing."""
+    """Format a ratio; a dash if a part is missing."""
     return f"{above / below:.{digits}f}" if above and below and min(above, below) > 0 else "-"
 
 
@@ -58,13 +58,13 @@ def _row(task: str, count: int, tool: str, found: Measured) -> str:
 
 
 def _steady(task: str, tool: str, found: Measured) -> float | None:
-    """Return the wall time without that of a run that is all start-up."""
+    """Return the wall time minus the start-up time."""
     whole, start = (wall(found.get(name, {}).get(tool)) for name in (task, START))
     return whole - start if whole and start and task != START else None
 
 
 def goals(found: Measured) -> list[str]:
-    """Return the table of goals, as far as they were measured."""
+    """Return the table of the measured goals."""
     lines = ["| goal | must | aim | measured |", "|---|--:|--:|--:|"]
     for kind, must, aim in (("cases 200k", 12, 20), ("forms 50k", 8, 12), ("narrow 200k", 12, 25)):
         lines.append(_times(kind, must, aim, found))

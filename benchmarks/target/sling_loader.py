@@ -1,6 +1,6 @@
-"""Load Singer messages from stdin with sling: hand it the records as JSON lines.
+"""Load Singer messages from stdin with sling, as JSON lines.
 
-sling takes no column types for JSON, so that objects become columns of their own.
+sling accepts no column types for JSON, so it flattens objects into columns.
 """
 
 from __future__ import annotations

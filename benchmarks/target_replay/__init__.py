@@ -1,1 +1,1 @@
-"""Replays the message files of other targets and compares with a model."""
+"""Replays message files of other targets and compares the result with a model."""

@@ -1,11 +1,11 @@
 """Replay the message files of other targets; compare each table with a reference model.
 
-Run it with `python -m benchmarks.target_replay --files DIRECTORY`, a directory that holds checkouts
+Run it with `make bench ARGS="target_replay --files DIRECTORY"`, a directory that holds checkouts
 of other targets, each as OWNER+NAME. Every file below it whose lines are Singer messages is loaded
 with the default settings into a new dataset schema, then once more into the same one. Then the
 files of each folder are loaded into one dataset schema, one after another. Each time the tables,
-columns, rows, STATE and exit code are compared with what `model.py` says. A difference that
-`notes.toml` does not explain ends it with 1.
+columns, rows, STATE and exit code are compared with those of `model.py`. Exits with 1 if there is
+a difference that `notes.toml` does not explain.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from benchmarks.target_replay.seen import Database, difference
 from scout_control import embedded
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 REFUSED = 65
 
 
 class Result(NamedTuple):
-    """What one run was compared to."""
+    """Result of comparing one run with the model."""
 
     found: Found
     mode: str  # once, again, chain
@@ -45,7 +45,7 @@ class Result(NamedTuple):
 
 
 class Replay:
-    """Runs the target on files, and compares."""
+    """Runs the target on files and compares with the model."""
 
     def __init__(self, root: Path, settings: dict[str, Any], home: Path, notes: Notes) -> None:
         self._root = root
@@ -94,7 +94,7 @@ class Replay:
             capture_output=True,
             check=False,
             cwd=self._root / found.repository,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
         log = done.stderr.decode(errors="replace")
         expected = REFUSED if refusal else 0
@@ -106,7 +106,7 @@ class Replay:
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run from the command line; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--files", type=Path, required=True, help="directory of checkouts")
     options.add_argument("--only", default="", help="part of the paths of the files to load")

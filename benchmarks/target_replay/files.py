@@ -1,4 +1,4 @@
-"""Which files below a directory hold Singer messages, and what is known of their differences."""
+"""Finds files with Singer messages below a directory, and known differences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEFT_OUT = {".git", ".venv", "node_modules"}
 
 
 class Found(NamedTuple):
-    """A file of messages; equal ones of one directory's repositories are replayed once."""
+    """A file of messages; identical files are replayed once."""
 
     path: str  # below the directory given
     repository: str  # its first part
@@ -57,7 +57,7 @@ def _type(line: bytes) -> str | None:
 
 
 class Notes:
-    """What is known of differences and refusals, each in one line (`notes.toml`)."""
+    """Known differences and rejected inputs, one line each (`notes.toml`)."""
 
     def __init__(self) -> None:
         notes: dict[str, list[dict[str, Any]]] = tomllib.loads(NOTES.read_text())
@@ -65,12 +65,12 @@ class Notes:
         self._refusals = notes.get("refusal", [])
 
     def refusal(self, reason: str) -> str:
-        """Return why input is refused that the model refuses for this reason."""
+        """Return the explanation of a rejected input, by the model's reason."""
         found = (note["why"] for note in self._refusals if note["says"] in reason)
         return str(next(found, reason.partition(": ")[2]))
 
     def explanation(self, path: str, mode: str, difference: str) -> str | None:
-        """Return why a file's difference is right; None when it is not explained."""
+        """Return the explanation of a file's difference; None if it is unknown."""
         for note in self._differences:
             is_meant = mode in note.get("modes", ("once", "again", "chain"))
             if is_meant and fnmatch.fnmatch(path, note["path"]) and note["says"] in difference:

@@ -1,8 +1,8 @@
-"""What must be in the tables after messages have been loaded, told from the messages alone.
+"""Reference model: the expected tables after a load, derived from the messages alone.
 
-A reference for the default settings of the target: upsert, hard delete, failing on what does not
-fit. It holds everything in memory, does nothing but what the README promises, and shares no code
-with the target. It can take several runs into one dataset schema, one after another.
+For the default settings of the target: upsert, hard delete, fail on invalid records. It keeps
+everything in memory, implements only what the README promises, and shares no code with the target.
+It can process several runs into one dataset schema, one after another.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EMPTY_STATES = ({}, [], None, "")
 
 
 class Model:
-    """A dataset schema, as runs make it."""
+    """A dataset schema over several runs."""
 
     def __init__(self, home: Path) -> None:
         self.home = home  # where relative names of batch files begin
@@ -38,7 +38,7 @@ class Model:
         }
 
     def run(self, lines: list[bytes]) -> str | None:
-        """Take the lines of one run; return why it must be refused, if it must."""
+        """Process the lines of one run; return why it must be rejected, if it must."""
         self.state, self._epoch, self._covered = None, 1, 0
         self._described.clear()
         for stream in self.streams.values():
@@ -177,8 +177,6 @@ class Model:
         stream.last_epoch = self._epoch
         stream.begin_version(version)
 
-    # -- ends -------------------------------------------------------------------------------------
-
     def _finish(self) -> None:
         for name in self._described:
             stream = self.streams[name]
@@ -199,7 +197,7 @@ class Model:
         return stream.announced is not None and is_covered
 
     def _stop(self) -> None:
-        """End a refused run: what came before stays, but of rows without key what STATE covers."""
+        """End a rejected run: earlier rows stay, without a key only if a STATE covers them."""
         for stream in self.streams.values():
             for part in stream.parts():
                 part.forget_after(self._covered)

@@ -1,4 +1,4 @@
-"""What a replay says: a line per run, totals, and the tables of results."""
+"""Output of a replay: a line per run, totals, and tables of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.target_replay.files import Found, Notes
 
 VERDICTS = ("right", "refused", "explained", "DIFFERENT")
-HEADS = ("right", "refused rightly", "explained", "different")
+HEADS = ("correct", "correctly rejected", "explained", "different")
 MODES = {
     "once": "each distinct file, alone",
     "again": "the same file once more",
@@ -29,14 +29,14 @@ def show(result: Result) -> None:
 
 
 def verdict(result: Result) -> str:
-    """Return in one word how a run compares with the model."""
+    """Return the verdict on a run."""
     if result.difference:
         return "explained" if result.explanation else "DIFFERENT"
     return "refused" if result.refusal else "right"
 
 
 def summary(files: list[Found], results: list[Result], notes: Notes, to: Path | None) -> int:
-    """Print the totals; write them to a file if asked to. Return the exit code."""
+    """Print the totals and optionally write them to a file; return the exit code."""
     alone = {result.found.digest: result for result in results if result.mode == "once"}
     runs: dict[str, Counter[str]] = {name: Counter() for name in MODES.values()}
     for result in results:

@@ -1,4 +1,4 @@
-"""What is in Postgres and on standard output, and how it differs from the model."""
+"""Reads the tables and compares them and the STATE with the model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TYPES = {
 
 
 class Table(NamedTuple):
-    """A table: the types of its columns, and its rows as texts."""
+    """A table: column types, and rows as texts."""
 
     types: dict[str, str]
     rows: Counter[str]
@@ -52,7 +52,7 @@ class Database:
         self._query(drop)
 
     def read(self, schema: str) -> dict[str, Table]:
-        """Return the tables of streams; columns by the full names that their comments hold."""
+        """Return the tables of streams; columns by the full names in their comments."""
         columns: dict[str, dict[str, tuple[str, str]]] = {}
         for table, column, kind, comment in self._query(COLUMNS, (schema,)):
             is_shortened = comment and not column.startswith(f"{comment}__")
@@ -82,7 +82,7 @@ def _image(row: dict[str, Any]) -> str:
 def difference(
     seen: dict[str, Table], model: Model, output: bytes, *, is_refused: bool
 ) -> str | None:
-    """Return the first difference between what is there and what the model says; None: right."""
+    """Return the first difference from the model; None if they are equal."""
     left = dict(seen)
     for stream in model.streams.values():
         name = _table_name(stream.name, left)
@@ -95,7 +95,7 @@ def difference(
 
 
 def _table_name(stream: str, seen: dict[str, Table]) -> str:
-    """Return the table of a stream; a name too long is cut, with a digest behind it."""
+    """Return the table name of a stream; a long name is truncated, with a digest at its end."""
     encoded = stream.encode()
     if len(encoded) <= LONGEST_NAME_BYTES:
         return stream

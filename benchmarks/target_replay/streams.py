@@ -1,4 +1,4 @@
-"""A stream of the model: its columns, its live rows, and the version gathered beside them.
+"""A stream of the model: its columns, its live rows, and the staged version.
 
 Knows records, but no messages.
 """
@@ -21,7 +21,7 @@ class RefusedError(Exception):
 
 
 class Schema(NamedTuple):
-    """What a SCHEMA message says."""
+    """The contents of a SCHEMA message."""
 
     types: dict[str, str]
     required: frozenset[str]
@@ -31,7 +31,7 @@ class Schema(NamedTuple):
 
 @dataclass
 class Stream:
-    """A stream: its table, and the version that is being gathered beside it."""
+    """A stream: its table, and the version being staged."""
 
     name: str
     columns: Columns = field(default_factory=Columns)
@@ -61,8 +61,6 @@ class Stream:
     def parts(self) -> list[Rows]:
         return [self.live, *([self.stage] if self.stage else [])]
 
-    # -- schema -----------------------------------------------------------------------------------
-
     def follow(self, schema: Schema) -> None:
         self.schema = schema
         self.wide = {name for name in self.wide if schema.types.get(name) == "bigint"}
@@ -89,10 +87,8 @@ class Stream:
     def key_columns(self) -> tuple[str, ...]:
         return tuple(self.column(name) for name in self.schema.key)
 
-    # -- records ----------------------------------------------------------------------------------
-
     def row(self, record: dict[str, Any]) -> tuple[Row, set[str]]:
-        """Return the row of a record, and which columns it fills, be it with null."""
+        """Return the row of a record, and the columns it fills, also with null."""
         schema = self.schema
         if record.get(DELETED_AT) is not None and DELETED_AT not in schema.types and schema.types:
             types = schema.types | {DELETED_AT: "timestamptz"}
@@ -126,10 +122,8 @@ class Stream:
         else:
             rows.put(row, filled, epoch)
 
-    # -- versions ---------------------------------------------------------------------------------
-
     def is_older(self, version: int) -> bool:
-        """Return whether a version was here before a newer one that is live or being loaded."""
+        """Return whether a version is older than the one that is live or being loaded."""
         if self.active is not None and version < self.active and version in self.seen:
             return True
         is_live = version == self.active and self.stage is None
@@ -147,7 +141,7 @@ class Stream:
             self.announced = None
 
     def activate(self) -> None:
-        """Let the rows of the stage take the place of those before; what only others fill stays."""
+        """Replace the live rows by the staged ones; columns filled only by others stay."""
         stage = self.stage
         filled = {c for name in self.schema.types for c in self.columns.of[name]}
         if stage.key:

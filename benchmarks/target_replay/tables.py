@@ -1,4 +1,4 @@
-"""The tables of the model: columns that follow a stream's schemas, and rows. Knows no messages."""
+"""Tables of the model: columns that follow a stream's schemas, and rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Columns:
     of: dict[str, list[str]] = field(default_factory=dict)
 
     def column_for(self, name: str, kind: str, *, is_key: bool) -> tuple[str, str | None]:
-        """Return the column for values of a type, and which type it was widened from.
+        """Return the column for values of a type, and the type it was widened from.
 
         Columns that cannot take the values stay, and a sibling is added; but a key stays in one.
         """
@@ -52,18 +52,18 @@ class Rows:
     _next: int = 0
 
     def use_key(self, columns: tuple[str, ...]) -> None:
-        """Look rows up by these columns from now on."""
+        """Index the rows by these columns."""
         self.key = columns
         self.index = {}
         for number, row in self.all.items():
             self.index.setdefault(self.key_of(row), []).append(number)
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
-        """Return what a row is looked up by: numbers by what they are, not by their digits."""
+        """Return the key of a row: numbers compare by value, not by their digits."""
         return tuple(_comparable(row.get(column)) for column in self.key)
 
     def put(self, row: Row, filled: set[str], epoch: int) -> None:
-        """Upsert a row, or append it where there is no key; columns not filled stay."""
+        """Upsert a row, or append it without a key; columns that are not filled stay."""
         before = self.remove(row) if self.key else {}
         number = self._next = self._next + 1
         if self.key:
@@ -73,7 +73,7 @@ class Rows:
         self.all[number] = {n: v for n, v in before.items() if n not in filled} | row
 
     def remove(self, row: Row) -> Row:
-        """Remove the rows of a key, of which a table made without key may have several.
+        """Delete the rows with a key; a table created without a key can have several.
 
         Returns the last of them.
         """
@@ -83,7 +83,7 @@ class Rows:
         return last
 
     def widen(self, column: str, was: str, now: str) -> None:
-        """Carry the values of a column over to its wider type."""
+        """Convert the values of a column to its wider type."""
         change = values.WIDENED.get((was, now), values.as_text)
         for row in self.all.values():
             if column in row:
@@ -91,7 +91,7 @@ class Rows:
         self.use_key(self.key)
 
     def forget_after(self, epoch: int) -> None:
-        """Remove rows without key that no STATE covers."""
+        """Remove rows without a key that no STATE covers."""
         late = [number for number, of in self.epochs.items() if of > epoch]
         for number in late:
             del self.all[number]
@@ -99,7 +99,7 @@ class Rows:
 
 
 def _comparable(value: Any) -> Any:
-    """Return a value's stand-in that is equal where Postgres finds the values equal."""
+    """Return a value that is equal where Postgres considers the originals equal."""
     if isinstance(value, str) and value[0] == "#":
         return Decimal(value[1:])  # 1.0 equals 1, and hashes as it does
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a JSON value becomes in a column, told from the README of the target and from JSON alone.
+"""Conversion of JSON values to columns, derived from the target's README alone.
 
 Shares no code with the target. A value in its canonical form is a text that begins with ``'`` for a
 string and with ``#`` for a number (with its digits as written), a bool, a list or a dict of them.
@@ -50,7 +50,7 @@ def _not_json(_: str) -> None:
 
 
 def cleaned(value: Any) -> Any:
-    """Return a JSON value as Postgres can hold it: without NUL and lone surrogates."""
+    """Return a JSON value that Postgres can store: without NUL and lone surrogates."""
     if isinstance(value, str):
         return LONE_SURROGATE.sub("\ufffd", value.replace("\0", ""))
     if isinstance(value, dict):
@@ -122,7 +122,7 @@ def _referenced(pointer: str, root: Any) -> Any:
 
 
 def stored(value: Any, kind: str, column: str) -> Any:
-    """Return what a column holds of a property's value, both of these types.
+    """Return the column's value for a property's value, both of these types.
 
     Raises:
         UnfitError: The value does not fit; the text tells why.
@@ -140,7 +140,7 @@ def _midnight(found: str) -> str:
 
 
 def as_text(found: Any) -> str:
-    """Return a value of a key whose column has become text."""
+    """Return a key value whose column was widened to text."""
     if isinstance(found, bool):
         return "'true" if found else "'false"
     if not isinstance(found, str):
@@ -151,7 +151,7 @@ def as_text(found: Any) -> str:
     return f"'{whole}.{fraction.rstrip('0')}".rstrip(".")
 
 
-# How a column that becomes wider carries its values over.
+# Conversions of existing values when a column is widened.
 WIDENED = {
     ("bigint", "numeric"): lambda found: found,
     ("uuid", "text"): lambda found: found,
@@ -191,15 +191,15 @@ def _uuid(value: Any) -> str:
 
 
 def _date_time(value: Any) -> str:
-    moment = _moment(value, "is not a date-time")
-    return _trimmed(moment.isoformat())
+    timestamp = _moment(value, "is not a date-time")
+    return _trimmed(timestamp.isoformat())
 
 
 def _date(value: Any) -> str:
-    moment = _moment(value, "is not a date")
-    if moment.time() != dt.time(0):
+    timestamp = _moment(value, "is not a date")
+    if timestamp.time() != dt.time(0):
         raise UnfitError("is not a date")
-    return f"'{moment.date()}"
+    return f"'{timestamp.date()}"
 
 
 def _time(value: Any) -> str:
@@ -209,8 +209,8 @@ def _time(value: Any) -> str:
     passed = _passed(match)
     if match["H"] == "24" and passed == dt.timedelta(days=1):
         return "'24:00:00"
-    moment = dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + passed
-    return _trimmed(f"{moment.time().isoformat()}")
+    timestamp = dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + passed
+    return _trimmed(f"{timestamp.time().isoformat()}")
 
 
 def _moment(value: Any, complaint: str) -> dt.datetime:
@@ -245,7 +245,7 @@ def _passed(match: re.Match[str]) -> dt.timedelta:
 
 
 def _trimmed(text: str) -> str:
-    """Write a fraction of a second as Postgres does: without zeros at its end."""
+    """Format a fraction of a second as Postgres does: without trailing zeros."""
     return "'" + re.sub(r"(\.\d*?)0+(?=\+|\Z)", r"\1", text)
 
 

@@ -1,7 +1,7 @@
-"""models: nothing changed, a small change, a million cases of 60 properties, a million forms
+"""Build time of the models: first build, small change, no change; up to a million cases and forms.
 
-Generates the data with SQL in an embedded Postgres of its own, as the target would have loaded it,
-and runs `scout-dbt build`. Writes what it found to RESULTS.md beside this file.
+Generates the data with SQL in its own embedded Postgres, as the target would have loaded it, and
+runs `scout-dbt build`. Writes the results to RESULTS.md in this folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUNDS = 3  # of what takes seconds; what takes minutes is done once
 
 
 class Cost(NamedTuple):
-    """What a build took: seconds, and seconds of CPU of everything but Postgres."""
+    """A build's wall seconds, and CPU seconds without Postgres."""
 
     wall: float
     cpu: float
@@ -63,7 +63,7 @@ def build(url: str, folder: Path) -> Cost:
 
 
 def measured(url: str, folder: Path, stream: str, rounds: int) -> dict[str, Cost]:
-    """Build for the first time, after small changes, and after none."""
+    """Measure a first build, one after small changes, and one without changes."""
     shutil.rmtree(folder / "target", ignore_errors=True)
     first = build(url, folder)
     small, idle = [], []
@@ -86,11 +86,11 @@ def report(rows: list[tuple[str, str, Cost]], rounds: int, began: float) -> str:
     load = os.getloadavg()[0]
     words = " ".join(["transform", *sys.argv[1:]])
     head = (
-        f"# Measured\n\n`make bench ARGS='{words}'`, {datetime.now(UTC):%d %B %Y}: "
+        f"# Build time of the models\n\n`make bench ARGS='{words}'`, {datetime.now(UTC):%d %B %Y}: "
         f"{os.cpu_count()} cores, load average {load:.1f} at the end, Python "
-        f"{platform.python_version()}, {time.monotonic() - began:.0f} s in all. Medians of "
-        f"{rounds}, but for first builds. Wall time is of `scout-dbt build` with the data tests, "
-        "Postgres included; CPU is that of everything but Postgres.\n\n"
+        f"{platform.python_version()}, {time.monotonic() - began:.0f} s in total. Medians of "
+        f"{rounds}, except first builds. Wall time of `scout-dbt build` with data tests, including "
+        "Postgres; CPU time without Postgres.\n\n"
         "| dataset | build | wall s | CPU s |\n|---|---|--:|--:|\n"
     )
     return head + "".join(

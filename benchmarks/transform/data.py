@@ -1,4 +1,4 @@
-"""Datasets as the target would have loaded them, made with SQL."""
+"""Generates datasets with SQL, as the target would have loaded them."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ CHANGES = {
 
 
 def _answers(kinds: tuple[str, ...]) -> str:
-    """Return the SQL of an object with a value for each property, in pieces that Postgres takes."""
+    """Return the SQL of a JSON object with all properties, within Postgres' argument limit."""
     pairs = [f"'property_{at}', {VALUES[kind].format(n=at + 3)}" for at, kind in enumerate(kinds)]
     pieces = [pairs[at : at + 30] for at in range(0, len(pairs), 30)]
     return " || ".join(f"jsonb_build_object({', '.join(piece)})" for piece in pieces)
 
 
 def fill(url: str, cases: int, forms: int) -> None:
-    """Make the schema anew, with as many cases and forms."""
+    """Recreate the schema with these numbers of cases and forms."""
     with closing(psycopg2.connect(url)) as opened, opened, opened.cursor() as cursor:
         cursor.execute(TABLES.format(schema=SCHEMA))
         cursor.execute(CASES.format(names=list(NAMES), answers=_answers(KINDS), count=cases))

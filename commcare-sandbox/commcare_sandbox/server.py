@@ -1,6 +1,6 @@
 """The HTTP server: dispatches requests to HQ, Connect or the control endpoint, and injects faults.
 
-Starlette's router is not used: the routes of both halves are tables of their own.
+Starlette's router is not used: the routes of both halves are plain tables.
 """
 
 from __future__ import annotations

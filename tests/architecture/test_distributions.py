@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-PATIENCE = {"UV_HTTP_RETRIES": "8", "UV_HTTP_TIMEOUT": "120"}  # with the package index
+TIMEOUT = {"UV_HTTP_RETRIES": "8", "UV_HTTP_TIMEOUT": "120"}  # with the package index
 PROGRAMS = ("tap-commcare", "tap-commcare-connect", "target-scout-postgres")
 
 
@@ -19,7 +19,7 @@ def run(*command: object) -> str:
     """Run a command to its end; what it prints."""
     done = subprocess.run(
         [str(c) for c in command],
-        env=os.environ | PATIENCE,
+        env=os.environ | TIMEOUT,
         capture_output=True,
         text=True,
         check=False,

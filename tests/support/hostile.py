@@ -72,7 +72,7 @@ def bomb(encoding: str, bits: int, *, status: str = "200 OK") -> Attack:
 
 
 def drip(before: bytes, piece: bytes = b" ", pause: float = 0.1) -> Attack:
-    """Return an attack that says something and then goes on, a little at a time, for ever."""
+    """Return an attack that sends something and then a little at a time, forever."""
 
     def attack(write: Write) -> None:
         write(before)
@@ -84,5 +84,5 @@ def drip(before: bytes, piece: bytes = b" ", pause: float = 0.1) -> Attack:
 
 
 def flood(before: bytes, piece: bytes) -> Attack:
-    """Return an attack that goes on for ever as fast as it can."""
+    """Return an attack that sends forever, as fast as it can."""
     return drip(before, piece, 0)

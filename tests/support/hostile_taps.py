@@ -1,7 +1,7 @@
-"""An installation with a tap that runs any code, as one that somebody installed might.
+"""An installation with a tap that runs arbitrary code, as a malicious plugin would.
 
-The tap is a foreign one: Python of a few lines, whose code stands in a file that a test writes. The
-target, Meltano, dbt and Postgres are the real ones.
+The tap is a few lines of Python that execute a file written by the test. The target, Meltano, dbt
+and Postgres are the real ones.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Installation:
     superuser: str
 
     def dataset(self, project: str) -> Dataset:
-        """Return a dataset of a source of its own, whose key no other has."""
+        """Return a dataset of a new source with a unique key."""
         source, key = f"spy-{uuid.uuid4().hex[:6]}", f"canary-{uuid.uuid4().hex}"
         folder = self.folder / source
         folder.mkdir()

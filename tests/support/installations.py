@@ -70,7 +70,7 @@ LOADER = """
     done = subprocess.run([str(Path(sys.executable).with_name("target-scout-postgres")), *words])
     schema = os.environ.get("TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA", "")
     file = Path(__file__).parents[1] / f"{schema}.sql"
-    if file.is_file() and "--about" not in words and "--version" not in words:
+    if file.is_file() and not {"--about", "--version"} & {*words}:
         connection = psycopg2.connect(os.environ["TARGET_SCOUT_POSTGRES_DATABASE_URL"])
         connection.autocommit = True
         for statement in json.loads(file.read_text()):
@@ -103,7 +103,7 @@ class Installation:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def dataset(self, project: str = "river", *, connect: bool = True) -> str:
-        """Return a dataset of a source of its own, connected."""
+        """Return a dataset of a new source, by default with credentials."""
         source = f"toy-{uuid.uuid4().hex[:6]}"
         if project not in [each.id for each in self.scout.projects.list()]:
             self.scout.projects.create(project)
@@ -136,7 +136,7 @@ class Installation:
 
 
 def a_database(control_postgres):
-    """Return the URL of a database of its own."""
+    """Create a database and return its URL."""
     return embedded.create_database(control_postgres, f"control_{uuid.uuid4().hex[:10]}")
 
 

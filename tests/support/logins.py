@@ -1,4 +1,4 @@
-"""Logins on the server of the tests: of a role whose password nobody has told, past its owner."""
+"""Logs in to the test server as any role, without knowing its password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tap as a process of its own, and what it printed."""
+"""Runs a tap as a process and reads its output."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def parse(text: bytes) -> list[Json]:
 
 @dataclass
 class TapCommand:
-    """Starts a tap with a config of its own; a setting of None is left out."""
+    """Starts a tap with its own config; settings of None are omitted."""
 
     program: str
     folder: Path
@@ -126,7 +126,7 @@ class TapCommand:
         catalog: Json | None = None,
         **config: Any,
     ) -> TapRun:
-        """Send a signal once so many lines were printed, and return what was printed.
+        """Send a signal after a number of printed lines, and return the output.
 
         However late this process gets its turn, a small pipe lets the tap print little more.
         """

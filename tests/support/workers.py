@@ -38,7 +38,7 @@ def worker(settings: Settings, *options: str, stderr: int) -> Iterator[subproces
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process still does something; one that only waits to be reaped does not."""
+    """Return whether a process is alive; a zombie is not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -23,9 +23,9 @@ def test_random_requests_yield_every_case_and_form_exactly_once(hq):
         assert found == cases
         by = chosen.choice(["indexed_on", "-indexed_on", "received_on", "-server_modified_on"])
         found = hq.walk("form/v1/", limit=limit, order_by=by, include_archived="false")
-        moments = [form[by.removeprefix("-")].rstrip("Z")[:23] for form in found]
+        timestamps = [form[by.removeprefix("-")].rstrip("Z")[:23] for form in found]
         assert sorted(form["id"] for form in found) == sorted(forms)
-        assert moments == sorted(moments, reverse=by.startswith("-"))
+        assert timestamps == sorted(timestamps, reverse=by.startswith("-"))
         by = chosen.choice(["server_date_modified", "-date_modified", "indexed_on"])
         found = [case["id"] for case in hq.walk("v0.5/case/", limit=limit, order_by=by)]
         assert sorted(found) == sorted(cases)
@@ -141,8 +141,8 @@ def test_forms_come_newest_first_and_archived_ones_only_when_asked(hq):
     everything = hq.walk("form/v1/", limit=100, include_archived="false")
     usual = hq.walk("form/v1/", limit=100)
 
-    moments = [form["received_on"].rstrip("Z")[:23] for form in usual]
-    assert moments == sorted(moments, reverse=True)
+    timestamps = [form["received_on"].rstrip("Z")[:23] for form in usual]
+    assert timestamps == sorted(timestamps, reverse=True)
     assert {form["id"] for form in everything} - {form["id"] for form in usual} == {
         form["id"] for form in everything if form["archived"]
     }

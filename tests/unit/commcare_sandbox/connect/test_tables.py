@@ -1,4 +1,4 @@
-"""Rows that are made when asked for, and what is changed in them."""
+"""Generated rows, and changes to them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_removed_row_cannot_be_had(table):
         table.remove(11)
 
 
-def test_the_same_seed_makes_the_same_estate():
+def test_the_same_seed_makes_the_same_data():
     sizes = Sizes(opportunities=4, visits=60)
 
     assert list(ConnectStore(7, sizes).content("user_visits")) == list(

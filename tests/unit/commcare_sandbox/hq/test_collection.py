@@ -83,8 +83,8 @@ def test_cursor_and_offset_yield_every_record_once_whatever_happened(size, plan,
 def test_a_window_of_time_holds_what_lies_in_it(plan, field, ends):
     domain = changed_domain(220, plan)
     everything = walked(domain, EVERYTHING, 50)
-    moments = sorted(read(getattr(case, field)) // 1000 for case in everything)
-    low, high = sorted(moments[min(end, len(moments) - 1)] for end in ends)
+    timestamps = sorted(read(getattr(case, field)) // 1000 for case in everything)
+    low, high = sorted(timestamps[min(end, len(timestamps) - 1)] for end in ends)
     query = Query((DateRange(field, low, high),))
 
     found = walked(domain, query, 50)

@@ -20,13 +20,13 @@ def test_records_are_stamped_in_the_order_of_their_numbers(size, seed):
 def test_the_first_record_from_a_moment_on_is_found_without_looking(size, seed, data):
     sequence = RecordSequence(seed, "case", size)
 
-    def moment(number):
+    def timestamp(number):
         return sequence.indexed_on(number) - sequence.lag(number, 9_000_000)
 
-    stamps = [moment(number) // 1000 for number in range(size)]
+    stamps = [timestamp(number) // 1000 for number in range(size)]
     around = data.draw(st.sampled_from(stamps)) + data.draw(st.integers(-2, 2))
 
-    found = sequence.find(around, moment)
+    found = sequence.find(around, timestamp)
 
     assert found == sum(stamp < around for stamp in stamps)
 

@@ -1,7 +1,7 @@
-"""Kill the Connect tap and the target while people edit and delete; every table must be right.
+"""Kill the Connect tap and the target while data changes, then compare every table.
 
-Run it with `python -m benchmarks.soak_connect --cycles 100`. Thirty opportunities, every stream.
-The keys of rows without an id are watched from cycle to cycle.
+Run it with `make bench ARGS="connect_soak --cycles 100"`. Thirty opportunities, every stream.
+The record keys of rows without an id must stay the same over all cycles.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 
-from benchmarks.soak import PROGRAMS, SIGNALS, Pipe, database
+from benchmarks.commcare_soak import PROGRAMS, SIGNALS, Pipe, database
 
 TAP = "tap-commcare-connect"
 KINDS = {
@@ -46,7 +46,7 @@ KINDS = {
     "audit_reports": "audit_reports",
     "audit_report_entries": "audit_report_entries",
 }
-"""The sandbox's kinds of rows by stream."""
+"""The sandbox's row kinds by stream."""
 
 NEVER_CHANGED = {
     "completed_works": ("username", "entity_id", "payment_unit_id", "date_created"),
@@ -54,7 +54,7 @@ NEVER_CHANGED = {
     "assessments": ("username", "app", "date"),
     "completed_modules": ("username", "module", "date"),
 }
-"""What identifies a row without an id; such a row has a column record_key."""
+"""What identifies a row without an id; such tables have a column record_key."""
 
 Edit = Callable[[random.Random], Any]
 EDITS: dict[str, tuple[str, Edit]] = {
@@ -72,15 +72,15 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "audit_reports": ("date_modified", lambda c: f"2026-09-01T00:00:{c.randrange(60):02d}.5Z"),
     "audit_report_entries": ("reviewed", lambda chance: chance.random() < 0.5),
 }
-"""A column of each kind that people edit, and what they write."""
+"""An editable column of each kind, and the values written to it."""
 
 ROOM_FOR_LATE_IDS = 100
 UNIQUE = {"user_data": "username", "invoice": "invoice_number"}
-"""Columns that the real server keeps unique in an opportunity."""
+"""Columns that production keeps unique per opportunity."""
 
 
 def disturb(sandbox: Sandbox, chance: random.Random, opportunities: int) -> None:
-    """Insert, edit and delete rows of some kinds, as people would; some rows come late."""
+    """Insert, edit and delete rows of some kinds; some rows are committed late."""
     for kind in chance.sample(list(EDITS), 4):
         rows = list(sandbox.connect.content(kind))
         edited, deleted = chance.sample(rows, 2)
@@ -88,16 +88,13 @@ def disturb(sandbox: Sandbox, chance: random.Random, opportunities: int) -> None
         place = edited["opportunity"], edited["row_id"]
         sandbox.connect.edit(kind, *place, **{column: make(chance)})
         sandbox.connect.delete(kind, deleted["opportunity"], deleted["row_id"])
-        # A row that is inserted before another belongs to a transaction that ended late.
+        # A row with a lower id than an existing one belongs to a transaction that committed late.
         late = edited["row_id"] if edited["row_id"] > ROOM_FOR_LATE_IDS else None
         for before in (None, late):
             name = UNIQUE.get(kind)
             own = {name: f"new-{chance.getrandbits(64):x}"} if name else None
             where = edited["opportunity"] if before else chance.randrange(1, opportunities + 1)
             sandbox.connect.insert(kind, where, own, before=before)
-
-
-# ------------------------------------------------------------------- what should be there
 
 
 def ask(sandbox: Sandbox, path: str) -> Any:
@@ -110,7 +107,7 @@ def ask(sandbox: Sandbox, path: str) -> Any:
 
 
 def shown(sandbox: Sandbox) -> dict[str, list[dict]]:
-    """Return the rows of every stream as the server shows them."""
+    """Return the rows of every stream as the API shows them."""
     rows: dict[str, list[dict]] = {
         stream: [
             item["row"] | {"opportunity_id": item["opportunity"]}
@@ -137,7 +134,7 @@ def shown(sandbox: Sandbox) -> dict[str, list[dict]]:
 
 
 def converter(schema: dict) -> Callable[[Any], Any]:
-    """Return what makes a value of the API one that Postgres returns."""
+    """Return the converter from API values to the values that Postgres returns."""
     kinds = {
         "date-time": lambda v: datetime.fromisoformat(v).astimezone(UTC),
         "date": date.fromisoformat,
@@ -149,12 +146,12 @@ def converter(schema: dict) -> Callable[[Any], Any]:
 
 
 def comparable(row: dict) -> str:
-    """Return a row as text that is equal for equal rows, whatever their columns' order."""
+    """Return a canonical text of a row, independent of column order."""
     return json.dumps(row, sort_keys=True, default=str, ensure_ascii=False)
 
 
 def differences(rows: list[dict], schema: dict, table: list[dict]) -> dict[str, int]:
-    """Count what is missing in a table and what is too much, all columns compared."""
+    """Count missing and surplus rows of a table, comparing all columns."""
     columns = {n: converter(s) for n, s in schema["properties"].items() if n != "record_key"}
     wanted = Counter(
         comparable({n: make(row.get(n)) for n, make in columns.items()}) for row in rows
@@ -170,11 +167,8 @@ def differences(rows: list[dict], schema: dict, table: list[dict]) -> dict[str, 
     }
 
 
-# ------------------------------------------------------------------------------- looking
-
-
 class Database:
-    """Looks at what was loaded."""
+    """Reads the loaded tables."""
 
     def __init__(self, url: str, schema: str) -> None:
         self.schema = schema
@@ -182,7 +176,7 @@ class Database:
         self.connection.autocommit = True
 
     def rows(self, table: str) -> list[dict]:
-        """Return all rows of a table; none while it does not exist."""
+        """Return all rows of a table; empty if it does not exist."""
         with self.connection.cursor(cursor_factory=RealDictCursor) as cursor:
             cursor.execute("SELECT to_regclass(%s) AS name", (f'"{self.schema}"."{table}"',))
             if cursor.fetchone()["name"] is None:
@@ -193,7 +187,7 @@ class Database:
 
 
 class Keys:
-    """Watches record_key: for ever the same for the same row, whatever is edited in it."""
+    """Checks that record_key stays the same for the same row, whatever is edited."""
 
     def __init__(self) -> None:
         self._row_of: dict[str, str] = {}
@@ -202,7 +196,7 @@ class Keys:
         self.changed = 0
 
     def look(self, stream: str, table: list[dict]) -> None:
-        """Compare the keys of a table with all that were seen before."""
+        """Compare the keys of a table with all keys seen before."""
         names = ("opportunity_id", *NEVER_CHANGED[stream])
         here: Counter[str] = Counter()
         for row in table:
@@ -214,11 +208,8 @@ class Keys:
 
     @property
     def unstable(self) -> int:
-        """How many rows had more keys than there ever were equal rows at a time."""
+        """Number of rows with more keys than there were equal rows at any time."""
         return sum(len(keys) > self._most[row] for row, keys in self._keys_of.items())
-
-
-# ------------------------------------------------------------------------------- running
 
 
 def catalog() -> dict[str, dict]:
@@ -238,7 +229,7 @@ def settings_of(sandbox: Sandbox, full_refresh_days: float) -> dict:
 
 
 class Soak:
-    """Thirty opportunities that change while they are read, and what was loaded of them."""
+    """Thirty opportunities that change while they are read, and the loaded tables."""
 
     def __init__(
         self, sandbox: Sandbox, pipe: Pipe, database: Database, seed: int, opportunities: int
@@ -249,7 +240,7 @@ class Soak:
         self.keys = Keys()
 
     def cycle(self, number: int, signals: list[str]) -> None:
-        """Change something, run, end one of the two programs in the middle, look at the keys."""
+        """Change data, run, kill one of the two programs, check the keys."""
         disturb(self.sandbox, self.chance, self.opportunities)
         days = self.chance.choice((0, 7, 7))
         self.pipe.configure("tap", settings_of(self.sandbox, days))
@@ -261,7 +252,7 @@ class Soak:
         tell(f"{number:4} SIG{name} {victim:6} at {after:.2f} s, visits every {days} d: {codes}")
 
     def finish(self) -> bool:
-        """Run to the end, read all again, and tell whether every table is what it should be."""
+        """Run to the end, read everything again; return whether every table is correct."""
         self.sandbox.set(latency_ms=0, connect_payment_units=True)
         self.pipe.configure("tap", settings_of(self.sandbox, 0))
         codes = [self.pipe.run(None, 0, 0) for _ in range(2)]
@@ -278,13 +269,13 @@ class Soak:
 
 
 def tell(line: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def soak(options: argparse.Namespace, database_url: str) -> bool:
-    """Run the cycles, print one line each, and tell whether everything was right in the end."""
+    """Run the cycles, print a line for each; return whether everything is correct at the end."""
     schema = f"data_soak_{uuid.uuid4().hex[:8]}"
     folder = Path(tempfile.mkdtemp(prefix="scout-soak-"))
     sizes = {"connect_opportunities": options.opportunities, "connect_visits": options.visits}
@@ -305,7 +296,7 @@ def soak(options: argparse.Namespace, database_url: str) -> bool:
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run from the command line; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--cycles", type=int, default=20)
     options.add_argument("--opportunities", type=int, default=30)

@@ -1,8 +1,9 @@
-"""Replay files of Singer messages through two targets: `python -m benchmarks.target.replay FOLDER`.
+"""Load Singer files with this target and with MeltanoLabs' target, and compare the tables.
 
-Each *.singer file is loaded by this target and by MeltanoLabs' into a schema of its own. Shown are
-exit code, tables with their rows, and the columns whose type or content differs. Their own test
-messages are in github.com/MeltanoLabs/target-postgres, target_postgres/tests/data_files.
+Run it with `make bench ARGS="target.compare_meltanolabs FOLDER"`. Each *.singer file is loaded by
+both targets into separate schemas. Shows exit codes, tables with their row counts, and columns
+whose type or content differs. MeltanoLabs' own test messages are in
+github.com/MeltanoLabs/target-postgres, target_postgres/tests/data_files.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MOST_CELLS = 400
 
 
 class Tables:
-    """What a load has made: columns with types and rows by table."""
+    """Result of a load: column types and rows by table."""
 
     def __init__(self, url: str, schema: str) -> None:
         self.columns: dict[str, dict[str, str]] = {}

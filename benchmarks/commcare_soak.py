@@ -1,7 +1,7 @@
-"""Kill tap and target again and again while the server changes; then every row must be right.
+"""Kill tap-commcare and the target while the server's data changes, then compare every row.
 
-Run it with `python -m benchmarks.soak --cycles 100`. It starts, and stops, an embedded Postgres and
-the sandbox.
+Run it with `make bench ARGS="commcare_soak --cycles 100"`. It starts and stops its own
+embedded Postgres and sandbox.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ API_NAMES = {"form_id": "id", "form_data": "form"}
 
 
 class Pipe:
-    """`tap | target-scout-postgres` with the state that the target printed last."""
+    """`tap | target-scout-postgres` with the last state printed by the target."""
 
     def __init__(
         self, program: str, settings: dict, database_url: str, schema: str, folder: Path
@@ -60,11 +60,11 @@ class Pipe:
         self.configure("target", target)
 
     def configure(self, name: str, settings: dict) -> None:
-        """Give the tap or the target other settings from the next run on."""
+        """Change settings of the tap or the target for the next runs."""
         (self.folder / f"{name}.json").write_text(json.dumps(settings))
 
     def run(self, victim: str | None, after_seconds: float, number: int) -> tuple[int, int]:
-        """Run once, send a signal to one of the two if asked, and return both exit codes."""
+        """Run once, optionally send a signal to one of the two; return both exit codes."""
         state = self.folder / "state.json"
         command = [PROGRAMS / self.program, "--config", self.folder / "tap.json"]
         if self.state:
@@ -84,7 +84,7 @@ class Pipe:
                 {"tap": tap, "target": target}[victim].send_signal(number)
             codes = tap.wait(300), target.wait(300)
             states.seek(0)
-            # A killed target may leave half a line behind.
+            # A killed target can leave half a line.
             whole = [
                 line for line in states.read().splitlines(keepends=True) if line.endswith("\n")
             ]
@@ -105,8 +105,8 @@ def settings_of(sandbox: Sandbox) -> dict:
     }
 
 
-def moment(text: str | None) -> datetime | None:
-    """Return a moment of the API, which is UTC if it does not say."""
+def timestamp(text: str | None) -> datetime | None:
+    """Parse a timestamp of the API; UTC if it has no zone."""
     if not text:
         return None
     read = datetime.fromisoformat(text)
@@ -114,20 +114,20 @@ def moment(text: str | None) -> datetime | None:
 
 
 def wanted(sandbox: Sandbox, stream: str) -> dict[str, dict]:
-    """Return what the server shows, as rows by their key."""
+    """Return the server's records as rows by key."""
     rows = {}
     for record in sandbox.content(stream):
-        # Postgres holds no NUL; the target promises to remove it.
+        # Postgres cannot store NUL; the target removes it.
         shown = json.loads(json.dumps(record).replace(r"\u0000", ""))
         row = {name: shown[API_NAMES.get(name, name)] or None for name in TEXTS[stream]}
-        row |= {name: moment(shown.get(name)) for name in MOMENTS[stream]}
+        row |= {name: timestamp(shown.get(name)) for name in MOMENTS[stream]}
         row |= {name: shown[API_NAMES.get(name, name)] for name in PLAIN[stream]}
         rows[row[TEXTS[stream][0]]] = row
     return rows
 
 
 def differences(sandbox: Sandbox, database_url: str, schema: str, stream: str) -> dict[str, int]:
-    """Count what is missing in the table, what is too much, and what differs."""
+    """Count missing, surplus and different rows of the table."""
     expected = wanted(sandbox, stream)
     key = TEXTS[stream][0]
     names = next(iter(expected.values())).keys()
@@ -146,13 +146,13 @@ def differences(sandbox: Sandbox, database_url: str, schema: str, stream: str) -
 
 
 def disturb(sandbox: Sandbox, chance: random.Random) -> None:
-    """Change the server a little, as its users would."""
+    """Make a few changes on the server."""
     for _ in range(chance.randrange(1, 6)):
         chance.choice((sandbox.edit_case, sandbox.submit_form, sandbox.archive_form))()
 
 
 def soak(cycles: int, size: int, seed: int, signals: list[str], database_url: str) -> bool:
-    """Run the cycles, print one line each, and tell whether everything was right in the end."""
+    """Run the cycles, print a line for each; return whether everything is correct at the end."""
     chance = random.Random(seed)
     schema = f"data_soak_{uuid.uuid4().hex[:8]}"
     folder = Path(tempfile.mkdtemp(prefix="scout-soak-"))
@@ -184,7 +184,7 @@ def soak(cycles: int, size: int, seed: int, signals: list[str], database_url: st
 
 @contextmanager
 def database(url: str | None) -> Iterator[str]:
-    """Yield the URL of a server: the one that is given, or an embedded one for as long."""
+    """Yield the URL of the given server, or of a temporary embedded one."""
     if url is not None:
         yield url
         return
@@ -198,7 +198,7 @@ def database(url: str | None) -> Iterator[str]:
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run from the command line; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--cycles", type=int, default=20)
     options.add_argument("--cases", type=int, default=6000, help="forms: a third of it")
