@@ -180,7 +180,7 @@ injects one fault after another, over 3 opportunities with {rows} rows in `users
 
 - *Missing*: rows that the run with the fault did not emit.
 - *Lost*: rows that the next run, on a healthy server, did not emit either.
-- *Repeated*: rows that the run with the fault emitted twice. When one opportunity fails permanently,
+- *Repeated*: rows that the run with the fault emitted twice. If one opportunity fails permanently,
   the others are read again without a version, so that their rows are loaded and none is deleted.
 
 A stream that failed or was skipped deletes nothing, whatever it emitted.
