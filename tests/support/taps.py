@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support import preloaded
+
 PROGRAMS = Path(sys.executable).parent
 PIPE_BYTES = 4096
 TEXTS = ("--discover", "--about", "--version")
@@ -101,7 +103,7 @@ class TapCommand:
         """Run to the end."""
         began = time.monotonic()
         command = self.command(state, catalog, args, config)
-        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+        done = preloaded.run(command)
         is_text = any(arg.startswith(TEXTS) for arg in args)
         messages = [] if is_text else parse(done.stdout)
         log = done.stderr.decode() + (done.stdout.decode() if is_text else "")

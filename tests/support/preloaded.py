@@ -1,0 +1,130 @@
+"""Runs console scripts by forking a process that has imported them already.
+
+Half of the CPU time of the contract tests was Python importing the same modules for each of a
+thousand runs. A run is still a process of its own with its command line, environment, standard
+streams, exit code and interpreter shutdown; only the imports are shared. What a test does to a
+process (signals, memory limits, a look into /proc) needs a real start: use subprocess there.
+`SCOUT_TEST_REAL_STARTS=1` starts every run for real.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+REAL_STARTS = bool(os.environ.get("SCOUT_TEST_REAL_STARTS"))
+# The server: stops when its stdin closes. Each request is answered by a process in between, which
+# waits for the run and sends its return code; SIGCHLD is ignored so that those need no waiting.
+SERVER = """
+import importlib.metadata, json, os, random, select, signal, socket, sys, time
+
+(script,) = importlib.metadata.entry_points(group="console_scripts", name=sys.argv[1])
+entry = script.load()
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[2])
+listening.listen(64)
+print("ready", flush=True)
+
+
+def requested():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        readable, _, _ = select.select([listening, sys.stdin], [], [])
+        if sys.stdin in readable:
+            os._exit(0)
+        connection, _ = listening.accept()
+        if os.fork() == 0:
+            break
+        connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    size = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "big")
+    body, fds, _, _ = socket.recv_fds(connection, 1, 3)
+    body += connection.recv(size - 1, socket.MSG_WAITALL)
+    child = os.fork()
+    if child:
+        connection.sendall(child.to_bytes(8, "big", signed=True))
+        _, status = os.waitpid(child, 0)
+        connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "big", signed=True))
+        os._exit(0)
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+        os.close(fd)
+    connection.close()
+    listening.close()
+    return json.loads(body)
+
+
+request = requested()
+os.environ.clear()
+os.environ.update(request["environment"])
+os.chdir(request["folder"])
+sys.argv = request["command"]
+time.tzset()
+random.seed()
+sys.exit(entry())
+"""
+
+
+def run(command: Sequence[str], timeout: float = 300) -> subprocess.CompletedProcess[bytes]:
+    """Run a console script of this environment to its end, as subprocess.run does."""
+    if REAL_STARTS:
+        return subprocess.run(command, capture_output=True, timeout=timeout, check=False)
+    request = {
+        "command": [str(word) for word in command],
+        "environment": dict(os.environ),
+        "folder": str(Path.cwd()),
+    }
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        code = _run(_server(Path(command[0]).name), request, (out, err), timeout)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(list(command), code, out.read(), err.read())
+
+
+@cache
+def _server(script: str) -> str:
+    """Start the server of a script, which ends with this process; return its socket."""
+    address = f"{tempfile.mkdtemp(prefix='scout-preloaded-')}/s"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, script, address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    atexit.register(process.kill)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return address
+
+
+def _run(address: str, request: object, files: tuple[IO[bytes], IO[bytes]], timeout: float) -> int:
+    """Let the server run a request; return its exit code, or kill it after the timeout."""
+    body = json.dumps(request).encode()
+    with (
+        socket.socket(socket.AF_UNIX) as connection,
+        Path(os.devnull).open("rb") as stdin,
+    ):
+        connection.settimeout(timeout)
+        connection.connect(address)
+        connection.sendall(len(body).to_bytes(8, "big"))
+        socket.send_fds(connection, [body[:1]], [file.fileno() for file in (stdin, *files)])
+        connection.sendall(body[1:])
+        pid = _number(connection)
+        try:
+            return _number(connection)
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+
+
+def _number(connection: socket.socket) -> int:
+    return int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "big", signed=True)
