@@ -1,12 +1,14 @@
-"""The world of the tests: one real Postgres for the session, one empty dataset schema a test."""
+"""Fixtures of all tests: a Postgres per session, an empty dataset schema per test."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -20,8 +22,8 @@ from support.logins import with_login
 
 from scout_control import embedded
 
-# The same examples on every machine, however slow it is: what fails here fails everywhere. To look
-# for new ones: pytest --hypothesis-profile=search
+# The same examples on every machine, however slow: what fails here fails everywhere. To search for
+# new ones: pytest --hypothesis-profile=search
 hypothesis_settings.register_profile(
     "repeatable",
     deadline=None,
@@ -33,10 +35,21 @@ hypothesis_settings.register_profile(
 hypothesis_settings.register_profile("search", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("repeatable")
 
+# Files are distributed among workers in this order. Files of long tests must not start last, when
+# the other workers have nothing left to do; short ones fill the end.
+TESTS = Path(__file__).parent
+FOLDERS = ("end_to_end", "security", "integration", "contract", "unit", "architecture")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the folders with the longest tests first."""
+    rank = {name: at for at, name in enumerate(FOLDERS)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(rank)))
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of the superuser of an embedded Postgres of the session's, or of another server."""
+    """URL of the superuser: of an embedded Postgres, or of the server in the environment."""
     if other := os.environ.get("SCOUT_TEST_DATABASE_URL"):
         yield other
         return
@@ -44,20 +57,23 @@ def postgres() -> Iterator[str]:
     try:
         yield embedded.start(home / "data", durable=False, as_superuser=True)
     finally:
+        # Immediate shutdown: the checkpoint of a normal one can take a minute, and is of no use.
+        with suppress(OSError, ValueError):
+            os.kill(int((home / "data/postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         embedded.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def control_postgres(postgres: str) -> str:
-    """URL of the role that control is on an embedded Postgres, on the same server."""
+    """URL of control's role on the same server, as an embedded Postgres has it."""
     with psycopg.connect(postgres) as connection:
         return with_login(postgres, roles.SCOUT, roles.make_role(connection))
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a short path, for a server's files."""
+    """A folder with a short path, for a server's socket."""
     home = Path(tempfile.mkdtemp(prefix="scout-test-"))
     yield home
     shutil.rmtree(home, ignore_errors=True)
@@ -65,7 +81,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def connection(postgres: str) -> Iterator[psycopg2.extensions.connection]:
-    """An autocommit connection of the superuser, to look at what a program has done."""
+    """An autocommit connection of the superuser."""
     opened = psycopg2.connect(postgres)
     opened.autocommit = True
     yield opened
@@ -74,7 +90,7 @@ def connection(postgres: str) -> Iterator[psycopg2.extensions.connection]:
 
 @pytest.fixture
 def dataset_schema(connection: psycopg2.extensions.connection) -> Iterator[str]:
-    """A name for a dataset schema that does not exist yet; dropped after the test."""
+    """The name of a dataset schema that does not exist; dropped after the test."""
     name = f"data_test_{uuid.uuid4().hex[:12]}"
     yield name
     with connection.cursor() as cursor:

@@ -199,7 +199,7 @@ def _project(folder: Path) -> Path:
 
 @dataclass
 class Processes:
-    """Sees what stands in the environment and the arguments of all processes while they run."""
+    """Watches the environments and arguments of all running processes."""
 
     wanted: dict[str, str]
     holders: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -208,6 +208,7 @@ class Processes:
     """By process and arguments: other runs on this machine may have the same arguments."""
 
     def __post_init__(self) -> None:
+        self._known: dict[str, tuple[bytes, bytes]] = {}
         self._spelled = {what: spellings(secret) for what, secret in self.wanted.items()}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look_again_and_again)
@@ -230,6 +231,9 @@ class Processes:
     def _look(self, process: Path) -> None:
         seen = (process / "environ").read_bytes()
         argv = (process / "cmdline").read_bytes()
+        if self._known.get(process.name) == (argv, seen):
+            return
+        self._known[process.name] = (argv, seen)
         told = argv.replace(b"\0", b" ").decode(errors="replace")
         self.environments[f"{process.name} {told}"] = seen
         for what, words in self._spelled.items():

@@ -1,4 +1,4 @@
-"""Processes of ``scout``: their environment, a worker, and waiting for what they do."""
+"""Runs ``scout`` processes and waits for their effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psutil
 from scout_control.settings import Settings
 
-LONGEST_SECONDS = 180.0  # several times what it takes while the machine is busy with other work
+LONGEST_SECONDS = 180.0  # several times what it takes on a busy machine
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -27,7 +27,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def worker(settings: Settings, *options: str, stderr: int) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker process, and kill it afterwards."""
+    """Start a worker process; kill it at exit."""
     command = [sys.executable, "-m", "scout_control", "worker", *options]
     process = subprocess.Popen(command, env=environment_of(settings), stderr=stderr, text=True)
     try:
@@ -46,8 +46,8 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until(is_so: Callable[[], object], seconds: float = LONGEST_SECONDS) -> None:
-    """Wait for something that a process does."""
+    """Wait until a condition that another process brings about is true."""
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
+        time.sleep(0.05)
