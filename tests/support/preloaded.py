@@ -1,7 +1,7 @@
 """Runs console scripts by forking a process that has imported them already.
 
 Half of the CPU time of the contract tests was Python importing the same modules for each of a
-thousand runs. A run is still a process of its own with its command line, environment, standard
+thousand runs. Each run is still a separate process with its command line, environment, standard
 streams, exit code and interpreter shutdown; only the imports are shared. What a test does to a
 process (signals, memory limits, a look into /proc) needs a real start: use subprocess there.
 `SCOUT_TEST_REAL_STARTS=1` starts every run for real.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from commcare_sandbox.hq import case_search
 from commcare_sandbox.hq.context import Context
 from commcare_sandbox.hq.data import timestamps
 from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, PERIOD, Case, is_closed
@@ -29,12 +30,12 @@ def case_query(context: Context, params: Pairs) -> Query[Case]:
     """
     filters: Filters[Case] = Filters(PERIOD)
     for name in dict.fromkeys(name for name, _ in params):
-        _add(filters, name, [value for key, value in params if key == name])
+        _add(context, filters, name, [value for key, value in params if key == name])
     only_in_location(context, filters)
     return filters.query()
 
 
-def _add(filters: Filters[Case], name: str, values: list[str]) -> None:
+def _add(context: Context, filters: Filters[Case], name: str, values: list[str]) -> None:
     field, _, rest = name.partition(".")
     if name in _NO_FILTERS or (field in _NO_FILTERS[1:] and rest):
         return
@@ -43,6 +44,14 @@ def _add(filters: Filters[Case], name: str, values: list[str]) -> None:
     elif name == "closed":
         flags = _flags(values)
         filters.kind(lambda at: is_closed(at) in flags, lambda case: case.closed in flags)
+    elif name == "query":
+        cases = context.domain.cases
+        queries = [case_search.parse(value, cases) for value in values]
+        # Related cases may have changed since the matches were listed under this name.
+        filters.test(
+            f"query={sorted(values)} {cases.edition}",
+            lambda case: any(matches(case) for matches in queries),
+        )
     elif field in _WINDOWS and rest:
         for value in values:
             filters.date_range(v2_date_range(field, rest, value))
@@ -82,8 +91,6 @@ def _test(name: str, values: list[str]) -> Test:
         return lambda case: (case.properties.get(rest) or "") in values
     if field == "indices" and rest:
         return lambda case: case.indices.get(rest, {}).get("case_id") in values
-    if name == "query":
-        raise bad_request("This server does not speak the CommCare query language.")
     raise bad_request(f"'{name}' is not a valid parameter.")
 
 

@@ -89,6 +89,8 @@ class Collection(Generic[R]):
     def __init__(self, maker: RecordFactory[R]) -> None:
         self._maker = maker
         self._spine = maker.sequence
+        self.edition = 0
+        """Number of changes so far."""
         self._overlay: dict[str, R] = {}
         self._removed: set[int] = set()
         self._hidden: set[int] = set()
@@ -162,6 +164,7 @@ class Collection(Generic[R]):
 
     def remove(self, identifier: str) -> None:
         """Delete a record."""
+        self.edition += 1
         self._overlay.pop(identifier, None)
         number = self._spine.number(identifier) if self._spine.size else None
         if number is not None:

@@ -44,8 +44,8 @@ class HQ:
             answer.raise_for_status()
             body, params = answer.json(), {}
             yield body[key]
-            page_after = body.get("next") or body.get("meta", {}).get("next")
-            url = urljoin(answer.url, page_after) if page_after else ""
+            next_url = body.get("next") or body.get("meta", {}).get("next")
+            url = urljoin(answer.url, next_url) if next_url else ""
 
     def walk(self, path: str, key: str = "objects", **params: Any) -> list[dict[str, Any]]:
         return [record for page in self.pages(path, key, **params) for record in page]

@@ -192,11 +192,11 @@ def test_a_full_page_has_a_next_even_when_nothing_follows(hq):
 
 
 def test_the_cursor_holds_every_parameter_and_is_absolute(hq):
-    page_after = hq.get("case/v2/", limit=5, case_type="visit")["next"]
+    next_url = hq.get("case/v2/", limit=5, case_type="visit")["next"]
 
-    query = parse_qs(urlsplit(page_after).query)
+    query = parse_qs(urlsplit(next_url).query)
     inside = parse_qs(base64.b64decode(query["cursor"][0]).decode())
-    assert page_after.startswith(f"{hq.sandbox.url}/a/river-health/api/case/v2/?cursor=")
+    assert next_url.startswith(f"{hq.sandbox.url}/a/river-health/api/case/v2/?cursor=")
     assert set(query) == {"cursor"}
     assert inside["case_type"] == ["visit"]
     assert inside["indexed_on.gte"][0].isdecimal()
@@ -345,10 +345,10 @@ def test_a_page_of_a_data_source_ends_inside_a_document(hq):
     cut = next(at for at in range(1, 50) if whole[at]["doc_id"] == whole[at - 1]["doc_id"])
     page = hq.get("ucr/v1/", **params, limit=cut)
     cursor = parse_qs(page["meta"]["next"].partition("?")[2])["cursor"][0]
-    page_after = hq.get("ucr/v1/", **params, limit=5, cursor=cursor)["objects"]
+    next_url = hq.get("ucr/v1/", **params, limit=5, cursor=cursor)["objects"]
 
     assert page["objects"] == whole[:cut]
-    assert page_after[0]["doc_id"] != whole[cut]["doc_id"]
+    assert next_url[0]["doc_id"] != whole[cut]["doc_id"]
 
 
 def test_a_lookup_row_is_flat_only_if_all_its_fields_have_one_value(hq):
