@@ -295,10 +295,6 @@ def _micros(day: date) -> int:
     return timestamps.to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
-def _micros_of(text: str) -> float:
-    return timestamps.read(text)
-
-
 def _time_test(read: Callable[[Case], str | None], sign: str, day: date) -> Test:
     """Compare a timestamp with a whole day."""
     start = _micros(day)
@@ -323,7 +319,7 @@ def _range_test(name: str, compare: Compare, value: Value) -> Test:
     if isinstance(value, str):
         if not re.fullmatch(r"\d{4}-\d\d-\d\d.*", value):
             raise bad_request(_NOT_COMPARABLE)
-        bound, read = float(_micros(_day(value))), _micros_of
+        bound, read = float(_micros(_day(value))), timestamps.read
     else:
         bound, read = value, float
 
