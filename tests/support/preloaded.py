@@ -1,7 +1,7 @@
 """Runs console scripts by forking a process that has imported them already.
 
-Half of the CPU time of the contract tests was Python importing the same modules for each of a
-thousand runs. Each run is still a separate process with its command line, environment, standard
+Importing the same modules for each of a thousand runs took half of the CPU time of the contract
+tests. Each run is still a separate process with its command line, environment, standard
 streams, exit code and interpreter shutdown; only the imports are shared. What a test does to a
 process (signals, memory limits, a look into /proc) needs a real start: use subprocess there.
 `SCOUT_TEST_REAL_STARTS=1` starts every run for real.
@@ -17,19 +17,22 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO
 
+DBT = ("dbt.cli.main", "dbt.adapters.postgres", "dbt.task.build")
 REAL_STARTS = bool(os.environ.get("SCOUT_TEST_REAL_STARTS"))
 # The server: stops when its stdin closes. Each request is answered by a process in between, which
 # waits for the run and sends its return code; SIGCHLD is ignored so that those need no waiting.
 SERVER = """
-import importlib.metadata, json, os, random, select, signal, socket, sys, time
+import importlib, importlib.metadata, json, os, random, select, signal, socket, sys, time
 
 (script,) = importlib.metadata.entry_points(group="console_scripts", name=sys.argv[1])
 entry = script.load()
+for module in sys.argv[3:]:  # which the script imports when it runs
+    importlib.import_module(module)
 listening = socket.socket(socket.AF_UNIX)
 listening.bind(sys.argv[2])
 listening.listen(64)
@@ -75,28 +78,51 @@ sys.exit(entry())
 """
 
 
-def run(command: Sequence[str], timeout: float = 300) -> subprocess.CompletedProcess[bytes]:
-    """Run a console script of this environment to its end, as subprocess.run does."""
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    imports: tuple[str, ...] = (),
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a console script of this environment to its end, as subprocess.run does.
+
+    Args:
+        command: The script's path, and its arguments.
+        env: The environment; by default that of this process.
+        imports: Modules that are imported beforehand, besides those that the script begins with.
+        timeout: Seconds.
+    """
     if REAL_STARTS:
-        return subprocess.run(command, capture_output=True, timeout=timeout, check=False)
+        return subprocess.run(command, env=env, capture_output=True, timeout=timeout, check=False)
     request = {
         "command": [str(word) for word in command],
-        "environment": dict(os.environ),
+        "environment": dict(os.environ if env is None else env),
         "folder": str(Path.cwd()),
     }
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        code = _run(_server(Path(command[0]).name), request, (out, err), timeout)
+        code = _run(_server(Path(command[0]).name, imports), request, (out, err), timeout)
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(list(command), code, out.read(), err.read())
 
 
+def run_dbt(
+    command: Sequence[str | Path], env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a script that calls dbt in its process; the output as text."""
+    done = run(command, env=env, imports=DBT)
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
 @cache
-def _server(script: str) -> str:
+def _server(script: str, imports: tuple[str, ...]) -> str:
     """Start the server of a script, which ends with this process; return its socket."""
     address = f"{tempfile.mkdtemp(prefix='scout-preloaded-')}/s"
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, script, address],
+        [sys.executable, "-c", SERVER, script, address, *imports],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from support import preloaded
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -56,13 +57,7 @@ class World:
         )
 
     def build(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAMS / "scout-dbt", "build", *options],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return preloaded.run_dbt([PROGRAMS / "scout-dbt", "build", *options], self.environment)
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:

@@ -19,6 +19,7 @@ import pytest
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from scout_control.rules.naming import Dataset, OwnerKind
+from support import preloaded
 
 from scout_control import provision
 
@@ -64,13 +65,8 @@ class World:
         )
 
     def build(self, *more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAMS / "scout-dbt", "build", "--exclude-resource-type", "unit_test", *more],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [PROGRAMS / "scout-dbt", "build", "--exclude-resource-type", "unit_test", *more]
+        return preloaded.run_dbt(command, self.environment)
 
     def ask(self, statement: str, *values: Any, role: str | None = None) -> list[tuple[Any, ...]]:
         opened = psycopg2.connect(self.url)
