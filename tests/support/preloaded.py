@@ -89,11 +89,12 @@ def run(
 
     Args:
         command: The script's path, and its arguments.
-        env: The environment; by default that of this process.
+        env: The environment; by default that of this process. If a test has changed that one, the
+            start is a real one, since variables may be read when modules are imported.
         imports: Modules that are imported beforehand, besides those that the script begins with.
         timeout: Seconds.
     """
-    if REAL_STARTS:
+    if REAL_STARTS or (env is None and _environment() != AT_START):
         return subprocess.run(command, env=env, capture_output=True, timeout=timeout, check=False)
     request = {
         "command": [str(word) for word in command],
@@ -115,6 +116,13 @@ def run_dbt(
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+AT_START = _environment()
 
 
 @cache
