@@ -75,6 +75,7 @@ class Faults:
         wanted = [name.strip() for name in switches.fault.split(",") if name.strip()]
         if not wanted or switches.fault_path not in path:
             return None
+        # A fault at the token endpoint would hide what a client does about faults of the API.
         if not switches.fault_path and path.startswith(("/oauth/", "/connect/o/")):
             return None
         self.matched += 1

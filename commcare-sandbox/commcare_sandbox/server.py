@@ -135,12 +135,13 @@ async def _reset(response: Response, body: bytes, scope: Scope, send: Send) -> N
     )
     half = faults.first_half(body)
     await send({"type": "http.response.body", "body": half, "more_body": True})
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # let the first half reach the client
     transport = _open.get(tuple(scope["client"]))
     if transport is None:
         return
     plain: socket.socket | None = transport.get_extra_info("socket")
     if plain is not None:
+        # With a linger time of 0, closing sends RST instead of FIN.
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 

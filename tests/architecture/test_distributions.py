@@ -1,4 +1,4 @@
-"""Each program can be installed alone, without the workspace, and runs."""
+"""Each program can be installed alone, outside the workspace, and runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAMS = ("tap-commcare", "tap-commcare-connect", "target-scout-postgres")
 
 
 def run(*command: object) -> str:
-    """Run a command to its end; what it prints."""
+    """Run a command and return its output."""
     done = subprocess.run(
         [str(c) for c in command],
         env=os.environ | TIMEOUT,

@@ -1,4 +1,4 @@
-"""What the documents say is what the code does."""
+"""The documents agree with the code."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_decision_has_its_five_headings_and_its_own_number():
 
 
 def test_every_refusal_of_a_login_says_reconnect_and_the_command():
-    """Exit code 77, in the taps and in control: one wording, whatever refused it."""
+    """Exit code 77 has the same wording in the taps and in control."""
     texts = {
         path: path.read_text()
         for program in ("scout_control", "dimagi-api", "tap-commcare", "tap-commcare-connect")

@@ -1,1 +1,1 @@
-"""What tests of several packages share: things to use, and no tests."""
+"""Helpers shared by the tests of several packages."""

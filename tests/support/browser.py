@@ -1,4 +1,4 @@
-"""A real browser, driven through a pipe: what a page shows, what it runs, what it asks for."""
+"""A real browser, controlled through a pipe (Chrome DevTools Protocol)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_SECONDS = 120.0
 
 
 class Browser:
-    """One tab of a browser, and all that it has told."""
+    """A browser tab and the events it has sent."""
 
     def __init__(self, reading: IO[bytes], writing: IO[bytes]) -> None:
         self._reading, self._writing = reading, writing
@@ -39,7 +39,7 @@ class Browser:
     _session = None
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and return its answer; what happens before is remembered."""
+        """Send a command and return its result; events before it are kept."""
         self._last += 1
         message: dict[str, Any] = {"id": self._last, "method": method, "params": parameters}
         if self._session:
@@ -62,7 +62,7 @@ class Browser:
         return found
 
     def show(self, address: str) -> None:
-        """Go to an address."""
+        """Navigate to a URL."""
         self.call("Page.navigate", url=address)
 
     def evaluate(self, expression: str) -> Any:
@@ -79,13 +79,13 @@ class Browser:
         return found
 
     def of(self, method: str) -> list[dict[str, Any]]:
-        """Return what happened of one kind."""
+        """Return the events of one kind."""
         return [each["params"] for each in self.events if each.get("method") == method]
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Start a browser with a new profile, and end it."""
+    """Start a browser with a new profile; stop it at exit."""
     assert PROGRAM
     profile = Path(tempfile.mkdtemp(prefix="scout-browser-"))
     for_it, ours = os.pipe(), os.pipe()

@@ -1,4 +1,4 @@
-"""Looks for planted secrets: in files, and in what another account sees of all processes."""
+"""Searches for planted secrets in files and in what another account sees of processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from scout_control import scratch
 
 ANOTHER_ACCOUNT = 12345
 SECONDS_BETWEEN_LOOKS = 0.3
-# Reads what another account may of all processes, again and again; told on stdin what to look
-# for. Without root it looks as the same account, at arguments only: its environments are its own.
+# Polls what another account can read of all processes; gets the secrets on stdin. Without root it
+# runs as the same account and reads arguments only, since that account may read its environments.
 LOOK = """
 import json, os, sys, time
 names = ["cmdline"]
@@ -51,7 +51,7 @@ print(json.dumps([sorted(word.decode() for word in seen), sorted(found)]))
 
 
 def spellings(secret: str) -> set[bytes]:
-    """Return how a secret may be written: in clear, or only seemingly otherwise."""
+    """Return the forms in which a secret could be written: plain, escaped or encoded."""
     raw = secret.encode()
     found = {raw, raw.hex().encode(), json.dumps(secret)[1:-1].encode()}
     found |= {urllib.parse.quote(secret, safe=safe).encode() for safe in ("", "/", ":@")}
@@ -64,7 +64,7 @@ def spellings(secret: str) -> set[bytes]:
 
 
 class Files:
-    """Searches all files below some places, and those of runs, while they come and go."""
+    """Searches all files below some folders, and those of runs, while they come and go."""
 
     def __init__(self, places: Collection[Path], wanted: Collection[bytes]) -> None:
         self.found: set[str] = set()
@@ -109,7 +109,7 @@ class Files:
 
 @contextmanager
 def another_account(wanted: Collection[bytes]) -> Iterator[Callable[[], Any]]:
-    """Look at all processes as another account; the answer says what of runs it saw, and found."""
+    """Watch all processes as another account; the result has the runs it saw and the secrets it found."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         over = Path(place, "over")

@@ -1,4 +1,4 @@
-"""A server that answers every request by one byte now and then, for ever."""
+"""A server that sends one byte now and then, forever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 class Dripping:
-    """What a dripping server was asked."""
+    """State of a dripping server."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -21,7 +21,7 @@ class Dripping:
 
 @contextlib.contextmanager
 def dripping(*, in_head: bool = False) -> Iterator[Dripping]:
-    """Drip in the body of the answer, or in its head already."""
+    """Drip in the body of the response, or in its headers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         made = Dripping(server.getsockname()[1])
         begin = HEAD + (b"X-Slow: " if in_head else b'\r\n{"access_token": "')

@@ -1,4 +1,4 @@
-"""A server that answers as an attacker would, byte by byte as a test says."""
+"""A malicious server that sends exactly the bytes of a test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDLESS = 10_000_000
 
 @contextmanager
 def serving(attack: Attack | None = None, by_path: ByPath | None = None) -> Iterator[str]:
-    """Answer every request by an attack, or by one for its path; return the server's URL."""
+    """Respond to every request with an attack, or with one for its path; yield the server's URL."""
     chosen: ByPath = by_path or (lambda _: attack or says(b""))
 
     class Handler(socketserver.BaseRequestHandler):
@@ -47,13 +47,13 @@ def serving(attack: Attack | None = None, by_path: ByPath | None = None) -> Iter
 
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
-    """Return the head of an answer."""
+    """Return status line and headers of a response."""
     fields = ("Content-Type: application/json", "Connection: close", *lines)
     return "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", *fields, "")).encode()
 
 
 def says(body: bytes, *lines: str, status: str = "200 OK") -> Attack:
-    """Return an attack of one body."""
+    """Return an attack that sends one body."""
     return lambda write: write(head(*lines, status=status) + body)
 
 

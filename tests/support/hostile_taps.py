@@ -63,7 +63,7 @@ TAP = """
 
 @dataclass
 class Dataset:
-    """A dataset whose tap does as a file says."""
+    """A dataset whose tap executes a file."""
 
     path: str
     schema: str
@@ -71,18 +71,18 @@ class Dataset:
     key: str
 
     def does(self, code: str) -> None:
-        """Say what the tap does from now on, after its record and state."""
+        """Set the code that the tap executes after its record and state."""
         (self.folder / "code.py").write_text(textwrap.dedent(code))
 
     @property
     def told(self) -> list[dict]:
-        """Return what each start of the tap was given."""
+        """Return the inputs of each start of the tap."""
         return [json.loads(line) for line in (self.folder / "told").read_text().splitlines()]
 
 
 @dataclass
 class Installation:
-    """What a test plays with."""
+    """An installation under test."""
 
     scout: Scout
     settings: Settings
@@ -108,7 +108,7 @@ class Installation:
     def run(
         self, dataset: Dataset, *options: str, before: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run a dataset by the command line, with another program's words before it."""
+        """Run a dataset from the command line, optionally below another program."""
         command = [sys.executable, "-m", "scout_control", "run", dataset.path, *options]
         return subprocess.run(
             [*before, *command],
@@ -121,14 +121,14 @@ class Installation:
         )
 
     def ask(self, statement: str) -> list[tuple]:
-        """Look into the store's database, past all roles."""
+        """Query the store's database as the superuser."""
         with closing(psycopg2.connect(self.superuser)) as opened, opened.cursor() as cursor:
             opened.autocommit = True
             cursor.execute(statement)
             return cursor.fetchall()
 
     def everything(self) -> bytes:
-        """Return every row of every table, in the store and in all dataset schemas."""
+        """Return every row of every table of the store and of all dataset schemas."""
         tables = self.ask(
             "SELECT format('SELECT t::text FROM %I.%I AS t', schemaname, tablename) FROM pg_tables"
             " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
@@ -150,7 +150,7 @@ class Installation:
 
 @contextmanager
 def installed(postgres: str, folder: Path) -> Iterator[Installation]:
-    """Set an installation up, whose role at the server has a password and is no superuser."""
+    """Set up an installation whose role has a password and is not a superuser."""
     name = f"control_{uuid.uuid4().hex[:10]}"
     superuser = embedded.create_database(postgres, name)
     with closing(psycopg2.connect(superuser)) as opened, opened, opened.cursor() as cursor:

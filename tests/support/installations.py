@@ -1,6 +1,6 @@
-"""An installation: a store in a fresh database, and a project with a tap of a few lines.
+"""An installation: a store in an empty database, and a project with a small tap.
 
-The tap does as its file says; the target, Meltano and Postgres are the real ones.
+The tap follows a file written by the test; target, Meltano and Postgres are real.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ TAP = """
     sys.exit(act.get("exit", 0))
 """
 
-# The real loader; afterwards, while its login still holds, what a file of the dataset schema says.
+# The real loader; afterwards it executes statements from a file with the same login.
 LOADER = """
     import json, os, subprocess, sys
     from pathlib import Path
@@ -84,21 +84,21 @@ LOADER = """
 
 @dataclass
 class Installation:
-    """What a test plays with."""
+    """An installation under test."""
 
     scout: Scout
     settings: Settings
     folder: Path
     superuser_url: str = field(default="", repr=False)
-    """The store's database, past all roles, where its role may not see everything."""
+    """The store's database as the superuser, if the store's role cannot see everything."""
 
     def act(self, **act) -> None:
-        """Say what the tap does from now on."""
+        """Set what the tap does from now on."""
         usual = {"rows": 3, "told": str(self.folder / "told")}
         (self.folder / "act.json").write_text(json.dumps(usual | act))
 
     def told(self) -> list[dict]:
-        """Return what each start of the tap was given."""
+        """Return the inputs of each start of the tap."""
         file = self.folder / "told"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -115,15 +115,15 @@ class Installation:
         return self.scout.datasets.ensure(project, source).path
 
     def act_before_reads(self, dataset: str, *statements: str) -> None:
-        """Let the loader of a dataset execute statements as the writer, after its last commit.
+        """Let the loader execute statements as the dataset's writer, after its last commit.
 
-        Needs an installation whose loader was wrapped; a statement that is refused is left out.
+        Needs an installation with a wrapped loader; failing statements are skipped.
         """
         schema = self.scout.datasets.show(dataset).schema
         (self.folder / f"{schema}.sql").write_text(json.dumps(statements))
 
     def rows(self, dataset: str, statement: str = "SELECT count(*) FROM things") -> list[tuple]:
-        """Look into a dataset schema, past all roles."""
+        """Query a dataset schema as the superuser."""
         schema = self.scout.datasets.show(dataset).schema
         connection = psycopg2.connect(self.superuser_url or self.settings.database_url)
         try:
@@ -142,7 +142,7 @@ def a_database(control_postgres):
 
 @contextmanager
 def installed(url, folder, *, superuser_url="", is_loader_wrapped=False):
-    """Set an installation up in a folder, its store in an empty database."""
+    """Set up an installation in a folder, with its store in an empty database."""
     project = folder / "project"
     project.mkdir()
     program = _program(project / "tap-toy", TAP)
@@ -179,7 +179,7 @@ def installed(url, folder, *, superuser_url="", is_loader_wrapped=False):
 
 
 def _program(path, text):
-    """Write a program of a few lines of Python."""
+    """Write a small executable Python program."""
     path.write_text(f"#!{sys.executable}\n{textwrap.dedent(text)}")
     path.chmod(0o755)
     return path

@@ -12,20 +12,20 @@ from psycopg2 import sql
 
 
 def with_login(url: str, role: str, password: str) -> str:
-    """Return a URL with another login; neither may hold what a URL would have to spell."""
+    """Return a URL with another user and password, which must need no escaping."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{role}:{password}@{host}"))
 
 
 def at_database_of(url: str, other: str) -> str:
-    """Return a URL that leads to the database of another one."""
+    """Return a URL with the database of another URL."""
     return urlunsplit(urlsplit(url)._replace(path=urlsplit(other).path))
 
 
 @contextmanager
 def login_of(superuser_url: str, role: str) -> Iterator[str]:
-    """Give the URL of a role, as if it knew its password; it has its own again afterwards."""
+    """Yield a URL to log in as a role; its password is restored afterwards."""
     password, name = secrets.token_urlsafe(16), sql.Identifier(role)
     with closing(psycopg2.connect(superuser_url)) as opened:
         opened.autocommit = True

@@ -1,4 +1,4 @@
-"""How much memory a program takes, without that of the process that starts it."""
+"""Measures the peak memory of a program without that of its parent."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
-# Linux counts the size of a parent as that of its child until the child calls exec. So a small
-# process stands between this one, which may be large, and the program.
+# Until exec, Linux counts the parent's memory as the child's. So a small process starts the
+# program instead of this one, which may be large.
 STARTER = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[2:])
@@ -20,7 +20,7 @@ sys.exit(code if code >= 0 else 128 - code)
 def run_measured(
     command: list[str], folder: Any, **options: Any
 ) -> tuple[subprocess.CompletedProcess, int]:
-    """Run `command`; return how it ended and its largest size in kB."""
+    """Run a command; return the completed process and its peak memory in kB."""
     result = folder / "peak"
     starter = [sys.executable, "-I", "-S", "-c", STARTER, str(result), *command]
     done = subprocess.run(starter, check=False, **options)

@@ -1,4 +1,4 @@
-"""An installation whose tap sends its login to where it is told, and servers that catch it."""
+"""An installation whose tap sends its credentials to a URL, and servers that record them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy import text
 from scout_control import embedded
 
 ROOT = Path(__file__).parents[2]
-# As taps do: a request to its address with its login, then one record.
+# As taps do: an authenticated request to its base URL, then one record.
 TAP = """
     import json, os, sys, urllib.request
     schema = {"properties": {"id": {"type": "integer"}}}
@@ -49,7 +49,7 @@ SETTINGS = (
 
 
 class Catcher(ThreadingHTTPServer):
-    """A server that remembers the logins which it was sent."""
+    """A server that records the credentials it receives."""
 
     daemon_threads = True
 
@@ -59,7 +59,7 @@ class Catcher(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Return its address."""
+        """Return its URL."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def catching() -> Iterator[Catcher]:
-    """Catch logins."""
+    """Run a server that records credentials."""
     server = Catcher()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -99,7 +99,7 @@ def catching() -> Iterator[Catcher]:
 
 @dataclass
 class Senders:
-    """The installation, the source's own server, and one that belongs to another."""
+    """The installation, the source's server, and an attacker's server."""
 
     scout: Scout
     settings: Settings
@@ -112,7 +112,7 @@ class Senders:
         return name
 
     def connect(self, source: str = "hq", **owner: str) -> str:
-        """Connect an account with a new key; return the key."""
+        """Save a credential with a new key; return the key."""
         key = f"key-{uuid.uuid4().hex}"
         self.scout.credentials.save(source, "settings", {"api_key": key}, **owner)
         return key
@@ -125,7 +125,7 @@ class Senders:
         return self.scout.datasets.ensure(project, source).path
 
     def sql(self, statement: str, **values: Any) -> None:
-        """Change the store past control, as a program does that may write it and has no key."""
+        """Change the store without control, as an attacker with write access and without the key."""
         with self.scout.site.store.engine.begin() as connection:
             assert connection.execute(text(statement), values).rowcount
 
@@ -134,7 +134,7 @@ class Senders:
 def sending(
     postgres: str, folder: Path, before: Callable[[Senders], None] = lambda _: None, **more: Any
 ) -> Iterator[Senders]:
-    """Set the installation up, in a store that something may have been done to before."""
+    """Set up the installation; ``before`` can change the store beforehand."""
     project = folder / "project"
     project.mkdir()
     program = project / "tap-sender"

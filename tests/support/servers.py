@@ -1,4 +1,4 @@
-"""Servers that tests start beside the embedded one: Debian's PostgreSQL 15, where it is installed.
+"""Additional servers for tests: Debian's PostgreSQL 15, where it is installed.
 
 `EACH_SERVER` marks a module whose tests of `world` run on all of them.
 """
@@ -23,7 +23,7 @@ EACH_SERVER = pytest.mark.parametrize("shared_world", SERVERS, indirect=True)
 
 @contextmanager
 def older():
-    """Start PostgreSQL 15, and give the URL of its superuser."""
+    """Start PostgreSQL 15 and yield the URL of its superuser."""
     home = Path(tempfile.mkdtemp(prefix="scout-pg15-"))
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     os.chown(home, account.pw_uid, account.pw_gid)

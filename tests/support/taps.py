@@ -19,14 +19,14 @@ from support import preloaded
 PROGRAMS = Path(sys.executable).parent
 PIPE_BYTES = 4096
 TEXTS = ("--discover", "--about", "--version")
-"""Options whose output is no Singer message."""
+"""Options whose output is not Singer messages."""
 
 Json = dict[str, Any]
 
 
 @dataclass
 class TapRun:
-    """What a run of a tap printed, and how it ended."""
+    """Output and exit code of a run."""
 
     code: int
     log: str
@@ -68,7 +68,7 @@ class TapRun:
 
 
 def parse(text: bytes) -> list[Json]:
-    """Return the whole lines of an output; a killed process may have left half a line."""
+    """Return the messages of an output; a killed process can leave an incomplete last line."""
     return [json.loads(line) for line in text.split(b"\n")[:-1] if line]
 
 
@@ -83,7 +83,7 @@ class TapCommand:
     def command(
         self, state: Json | None, catalog: Json | None, args: tuple[str, ...], config: Json
     ) -> list[str]:
-        """Write the files of a run, and return its command line."""
+        """Write the files of a run and return its command line."""
         known = {k: v for k, v in (self.login | config).items() if v is not None}
         command = [str(PROGRAMS / self.program), "--config", self._file("config", known), *args]
         if state is not None:
@@ -100,7 +100,7 @@ class TapCommand:
     def __call__(
         self, *args: str, state: Json | None = None, catalog: Json | None = None, **config: Any
     ) -> TapRun:
-        """Run to the end."""
+        """Run to completion."""
         began = time.monotonic()
         command = self.command(state, catalog, args, config)
         done = preloaded.run(command)
@@ -116,7 +116,7 @@ class TapCommand:
         stdout: int = subprocess.PIPE,
         **config: Any,
     ) -> subprocess.Popen[bytes]:
-        """Start, and leave it running."""
+        """Start without waiting for the end."""
         command = self.command(state, catalog, (), config)
         return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE)
 
@@ -130,7 +130,7 @@ class TapCommand:
     ) -> TapRun:
         """Send a signal after a number of printed lines, and return the output.
 
-        However late this process gets its turn, a small pipe lets the tap print little more.
+        A small pipe limits what the tap can print before it receives the signal.
         """
         read, write = os.pipe()
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -146,7 +146,7 @@ class TapCommand:
 
 
 def catalogs_of(program: str) -> Callable[..., Json]:
-    """Return what makes a catalog in which only some streams, or columns, are selected."""
+    """Return a function that makes a catalog with only some streams or columns selected."""
     command = [str(PROGRAMS / program), "--discover"]
     done = subprocess.run(command, capture_output=True, timeout=300, check=True)
 

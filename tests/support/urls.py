@@ -1,8 +1,8 @@
-"""URLs of databases whose passwords move the borders of their parts, and what leaks of them."""
+"""Database URLs whose passwords contain delimiters, and a detector of leaks."""
 
 from __future__ import annotations
 
-# Words that stand in no message, so that any three characters of them are a leak.
+# Text that occurs in no message, so that any three characters of it are a leak.
 A, B, C = "Zqx", "Jvk", "Xwz"
 SECRET = set(A + B + C + "987654")
 SERVER = "127.0.0.1:1/db"  # no server listens there
@@ -38,12 +38,12 @@ OTHERS = [
 
 
 def nasty() -> list[tuple[str, str]]:
-    """Return pairs of a password and a URL that holds it."""
+    """Return pairs of a password and a URL with it."""
     plain = [(word, f"postgresql://u:{word}@{SERVER}") for word in PASSWORDS]
     return plain + [(word, pattern.format(word)) for word, pattern in OTHERS]
 
 
 def leaks(password: str, text: str) -> set[str]:
-    """Return what of a password a text shows: any three characters in a row."""
+    """Return the parts of a password in a text: any three consecutive characters."""
     parts = {password[at : at + 3] for at in range(len(password) - 2)}
     return {part for part in parts if part in text and set(part) & SECRET}

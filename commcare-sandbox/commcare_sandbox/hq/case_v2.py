@@ -48,6 +48,7 @@ def case_list(context: Context) -> Response:
 def _has_next(context: Context, found: int, limit: int, total: int) -> bool:
     if context.hq.switches.old_case_list:
         return total > found > 0
+    # Since June 2025 a full page has a next link, so the last one can lead to an empty page.
     return found == limit > 0
 
 
@@ -80,6 +81,8 @@ def _read_cursor(context: Context) -> tuple[Pairs, Key]:
     except (binascii.Error, UnicodeDecodeError):
         raise bad_request("Unable to decode cursor.") from None
     last = next((value for name, value in inside if name == _LAST), "")
+    # The cursor's own indexed_on.gte comes after the client's, and Django reads the first of two:
+    # HQ then returns the first page again. The switch reproduces it, otherwise the last one counts.
     starts = [value for name, value in inside if name == _FROM]
     own = [pair for pair in inside if pair[0] != _LAST]
     if not starts or not starts[-1].isdecimal():

@@ -40,6 +40,7 @@ def v2_date_range(field: str, comparison: str, text: str) -> DateRange:
         raise bad_request(f"'{comparison}' is not a valid type of date range.")
     start, end = _span(text)
     return {
+        # `gt` a date begins after that day, as HQ's own tests have it.
         "gt": DateRange(field, low=end + 1),
         "gte": DateRange(field, low=start),
         "lt": DateRange(field, high=start - 1),

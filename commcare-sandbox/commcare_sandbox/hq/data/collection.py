@@ -88,7 +88,7 @@ class Collection(Generic[R]):
 
     def __init__(self, maker: RecordFactory[R]) -> None:
         self._maker = maker
-        self._spine = maker.sequence
+        self._sequence = maker.sequence
         self.edition = 0
         """Number of changes so far."""
         self._overlay: dict[str, R] = {}
@@ -105,7 +105,7 @@ class Collection(Generic[R]):
         """Return the record with an id, if it exists."""
         if identifier in self._overlay:
             return self._overlay[identifier]
-        number = self._spine.number(identifier) if self._spine.size else None
+        number = self._sequence.number(identifier) if self._sequence.size else None
         if number is None or number in self._removed or number in self._hidden:
             return None
         return self._make(number)
@@ -120,6 +120,7 @@ class Collection(Generic[R]):
         )
         made = ((stamp, name, self._make(number)) for stamp, name, number in numbers)
         changed = (entry for entry in self._changed(query, "indexed_on") if entry[:2] > key)
+        # Both are sorted and lazy: only the records of this page are generated.
         merged = heapq.merge(made, changed, key=_first_two)
         return [record for _, _, record in islice(merged, limit)]
 
@@ -132,6 +133,8 @@ class Collection(Generic[R]):
         if turn and base.size:
             everything = field == "indexed_on" and self._reindexed is not None
             base = ShuffledTies(base, turn, everything=everything)
+        # Offsets need no scan: each changed record's position follows from how many generated
+        # records come before it. Then generated and changed records are merged from `offset` on.
         changed = self._changed(query, field)
         starts = [base.count_below(self._find(field, entry[0])) for entry in changed]
         used = bisect_left([start + at for at, start in enumerate(starts)], offset)
@@ -159,6 +162,7 @@ class Collection(Generic[R]):
     def put(self, record: R) -> None:
         """Insert or replace a record."""
         identifier = self._maker.identifier(record)
+        # A changed record must not appear a second time as it was generated.
         self.remove(identifier)
         self._overlay[identifier] = record
 
@@ -166,17 +170,17 @@ class Collection(Generic[R]):
         """Delete a record."""
         self.edition += 1
         self._overlay.pop(identifier, None)
-        number = self._spine.number(identifier) if self._spine.size else None
+        number = self._sequence.number(identifier) if self._sequence.size else None
         if number is not None:
             self._removed.add(number)
 
     def hide(self, every: int) -> set[int]:
         """Hide every Nth generated record; return their numbers."""
-        numbers = set(range(every - 1, self._spine.size, every)) - self._hidden
+        numbers = set(range(every - 1, self._sequence.size, every)) - self._hidden
         self._hidden |= numbers
         return numbers
 
-    def format_case(self, numbers: set[int]) -> None:
+    def unhide(self, numbers: set[int]) -> None:
         """Show hidden generated records again."""
         self._hidden -= numbers
 
@@ -189,16 +193,17 @@ class Collection(Generic[R]):
     def _make(self, number: int) -> R:
         record = self._maker.make(number)
         if self._reindexed is not None:
+            # Microseconds within one millisecond: the API then orders by id alone.
             self._maker.set_indexed_on(record, self._reindexed + mix(number) % 1000)
         return record
 
     def _find(self, field: str, millisecond: int) -> int:
         if field == "indexed_on" and self._reindexed is not None:
-            return 0 if millisecond <= self._reindexed // 1000 else self._spine.size
-        return self._spine.find(millisecond, self._maker.generated_timestamp(field))
+            return 0 if millisecond <= self._reindexed // 1000 else self._sequence.size
+        return self._sequence.find(millisecond, self._maker.generated_timestamp(field))
 
     def _base(self, query: Query[R]) -> NumberSet:
-        first, last = 0, self._spine.size
+        first, last = 0, self._sequence.size
         for date_range in query.date_ranges:
             first = max(first, self._find(date_range.field, date_range.low))
             last = min(last, self._find(date_range.field, date_range.high + 1))
@@ -216,8 +221,10 @@ class Collection(Generic[R]):
     def _list(self, query: Query[R], residues: frozenset[int]) -> array[int]:
         key = (query.name, residues)
         if key not in self._lists:
-            numbers = iterate_from(ResidueSet(0, self._spine.size, self._maker.period, residues), 0)
+            candidates = ResidueSet(0, self._sequence.size, self._maker.period, residues)
+            numbers = iterate_from(candidates, 0)
             found = array("I", (n for n in numbers if _passes(query.tests, self._maker.make(n))))
+            # A client that pages through a list sends the same filters each time.
             while len(self._lists) >= _LISTS_KEPT:
                 del self._lists[next(iter(self._lists))]
             self._lists[key] = found
@@ -238,11 +245,13 @@ class Collection(Generic[R]):
         return sorted(found, key=_first_two)
 
     def _in_order(self, base: NumberSet, key: Key) -> Iterator[tuple[int, str, int]]:
-        sequence = self._spine
+        sequence = self._sequence
         first = sequence.find(key[0], sequence.indexed_on)
         run: list[tuple[int, str, int]] = []
         for number in iterate_from(base, first):
             entry = (sequence.indexed_on(number) // 1000, sequence.identifier(number), number)
+            # Records of one millisecond are ordered by id, and ids are not in the order of
+            # numbers: collect a tie, then sort it.
             if run and entry[0] != run[0][0]:
                 yield from sorted(run)
                 run.clear()
@@ -251,7 +260,7 @@ class Collection(Generic[R]):
         yield from sorted(run)
 
     def _in_reindexed_order(self, base: NumberSet, key: Key) -> Iterator[tuple[int, str, int]]:
-        sequence = self._spine
+        sequence = self._sequence
         millisecond = (self._reindexed or 0) // 1000
         if key[0] > millisecond:
             return

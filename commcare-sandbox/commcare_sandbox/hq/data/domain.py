@@ -81,8 +81,8 @@ class Domain:
         cases, forms = self.cases.hide(every), self.forms.hide(every)
 
         def reveal() -> None:
-            self.cases.format_case(cases)
-            self.forms.format_case(forms)
+            self.cases.unhide(cases)
+            self.forms.unhide(forms)
 
         self._wait(reveal, seconds, until_request)
 

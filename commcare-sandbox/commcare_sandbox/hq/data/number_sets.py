@@ -91,6 +91,7 @@ class Difference:
 
     def nth(self, index: int) -> int:
         """Return the member at an index."""
+        # Each removed member at or before the index moves it by one.
         for number in self._removed:
             if self._numbers.count_below(number) > index:
                 break

@@ -39,7 +39,9 @@ class RecordSequence:
         """Return indexed_on in microseconds; never less than the previous record's."""
         rest = number % TIE_EVERY
         anchor = number - rest if rest < TIE_SIZE else number
+        # The jitter is less than a step, so that timestamps never decrease.
         stamp = START + anchor * self._step + mix(anchor, self._salt) % (self._step // 2)
+        # Members of a tie share the millisecond and differ in microseconds.
         if anchor != number or rest == 0:
             return stamp - stamp % 1000 + mix(number, 5) % 1000
         if number % _NO_FRACTION_EVERY == _NO_FRACTION:
@@ -73,6 +75,7 @@ class RecordSequence:
             millisecond: Since 1970.
             timestamp: Computes ``indexed_on`` in microseconds, or that less at most two lags.
         """
+        # Start just before the position that the timestamp implies, instead of a binary search.
         guess = (millisecond * 1000 - START) // self._step
         number = min(max(guess - _NEAR, 0), self.size)
         while number < self.size and timestamp(number) // 1000 < millisecond:
@@ -89,6 +92,8 @@ class RecordSequence:
 
     def identifier(self, number: int) -> str:
         """Return the id of a record: a UUID, with or without dashes."""
+        # The first 32 bits grow with the rank: so rank and id have the same order, and the rank
+        # can be computed from the id.
         head = (self.rank(number) << 32) // self.size
         tail = self.digest(number)[:12].hex()
         if number % _COMPACT_EVERY == _COMPACT:
@@ -101,7 +106,7 @@ class RecordSequence:
             head = int(identifier[:8], 16)
         except ValueError:
             return None
-        rank = -(-head * self.size >> 32)
+        rank = -(-head * self.size >> 32)  # rounded up: the inverse of the rounding above
         if not 0 <= rank < self.size:
             return None
         number = self.at_rank(rank)
@@ -120,6 +125,7 @@ class RecordSequence:
 
 
 def _coprime(size: int) -> int:
+    # Near the golden ratio, successive multiples modulo size are spread evenly.
     factor = max(int(size * 0.6180339887), 1)
     while gcd(factor, size) > 1:
         factor += 1

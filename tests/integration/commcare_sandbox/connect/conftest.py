@@ -1,4 +1,4 @@
-"""One sandbox for all tests of Connect that change nothing, and one to change."""
+"""A shared sandbox for tests that only read Connect, and one to change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ V2 = "application/json; version=2.0"
 
 
 class Client:
-    """Asks Connect as a client would."""
+    """A client of Connect."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.connect = sandbox.connect

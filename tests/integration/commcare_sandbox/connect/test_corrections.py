@@ -1,4 +1,4 @@
-"""What was found out about Connect on 28 November: applications behind visits, photos."""
+"""Connect's application structures, and photos of visits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export API answers as Connect's does: statuses, bodies, headers, pages."""
+"""The export API behaves like Connect's: statuses, bodies, headers, pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that are kept for measuring clients are what they would be, and are made anew on change."""
+"""Cached pages equal generated ones and are invalidated by changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connect's OAuth: what is needed for a token, and when it dies."""
+"""Connect's OAuth: grants, expiry and revocation of tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sandbox for all tests of HQ; each test finds its switches as production has them."""
+"""A shared sandbox for all tests of HQ; switches are reset after each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CASES, FORMS = 460, 180
 
 
 class HQ:
-    """Asks HQ as a client would."""
+    """A client of HQ."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox

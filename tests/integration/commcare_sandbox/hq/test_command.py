@@ -1,4 +1,4 @@
-"""The command line, and what the sandbox says of itself."""
+"""The command line, and the sandbox's status."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Connecting a program to HQ as a person with a browser does."""
+"""HQ's OAuth flow in a browser."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 
 class Browser:
-    """Follows links and forms, and stops at an address that is not HQ's."""
+    """Follows links and submits forms until it leaves HQ."""
 
     def __init__(self, sandbox):
         self.sandbox = sandbox

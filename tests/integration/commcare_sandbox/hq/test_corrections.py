@@ -1,4 +1,4 @@
-"""What was found out about HQ on 28 November, one row each: docs of HQ and its code disagree."""
+"""Behaviour of HQ where its code and its documentation disagree."""
 
 from __future__ import annotations
 

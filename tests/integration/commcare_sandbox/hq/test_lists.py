@@ -1,4 +1,4 @@
-"""The lists of HQ: pages, limits, filters, and what is said to a request that does not fit."""
+"""Lists of HQ: pagination, limits, filters, and errors."""
 
 import base64
 import random
@@ -178,9 +178,6 @@ def test_forms_are_found_by_type_app_and_case(hq):
     assert all("cases" in f for f in by_case)
 
 
-# ---------------------------------------------------------------------- case v2
-
-
 def test_a_full_page_has_a_next_even_when_nothing_follows(hq):
     total = hq.get("case/v2/", limit=0)["matching_records"]
 
@@ -267,9 +264,6 @@ def test_cases_are_fetched_one_by_one_together_and_in_bulk(hq):
     missing = hq.ask("case/v2/gone")
     assert (missing.status_code, missing.json()) == (404, {"error": "Case 'gone' not found"})
     assert hq.ask("case/v2/bulk-fetch/", "GET").status_code == 405
-
-
-# ---------------------------------------------------------------------- small ones
 
 
 def test_workers_are_listed_active_or_else_deactivated(own):

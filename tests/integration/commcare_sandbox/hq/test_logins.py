@@ -1,4 +1,4 @@
-"""Who may call HQ, and what the others are told."""
+"""Authentication at HQ and its error responses."""
 
 import pytest
 import requests
@@ -137,9 +137,6 @@ def test_a_restricted_login_sees_a_part_of_the_cases_as_if_it_were_all(hq):
     assert 0 < len(part) < everything
     hidden = {c["case_id"] for c in hq.sandbox.content("cases")} - {c["case_id"] for c in part}
     assert hq.ask(f"case/v2/{hidden.pop()}").status_code == 403
-
-
-# ---------------------------------------------------------------------- OAuth
 
 
 def test_a_refresh_token_works_once_and_is_replaced(hq):

@@ -1,4 +1,4 @@
-"""What changes while the sandbox serves, and how a reader meets it."""
+"""Changes to the data while a client reads it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A collection whose base is never held in memory, against a plain list of the same records."""
+"""A generated collection against a plain list of the same records."""
 
 import pytest
 from commcare_sandbox.hq.data.cases import FAMILIES, FAMILY, PERIOD

@@ -1,4 +1,4 @@
-"""How both generations of lists read dates."""
+"""Date parameters of v1 and v2 lists."""
 
 import pytest
 from commcare_sandbox.hq.date_filters import v1_millisecond, v2_date_range

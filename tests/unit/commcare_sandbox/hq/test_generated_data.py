@@ -1,4 +1,4 @@
-"""Every odd shape that clients stumble over is in the default data, in small number."""
+"""The default data includes every unusual shape, in small numbers."""
 
 from itertools import chain
 

@@ -1,4 +1,4 @@
-"""Stamps and ids of generated records: arithmetic that agrees with looking at all of them."""
+"""Timestamps and ids of generated records: arithmetic agrees with enumeration."""
 
 from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
 from hypothesis import given
