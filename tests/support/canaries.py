@@ -109,7 +109,7 @@ class Files:
 
 @contextmanager
 def another_account(wanted: Collection[bytes]) -> Iterator[Callable[[], Any]]:
-    """Watch all processes as another account; the result has the runs it saw and the secrets it found."""
+    """Watch all processes as another account; returns what it saw of runs, and secrets found."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         over = Path(place, "over")

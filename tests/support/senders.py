@@ -125,7 +125,7 @@ class Senders:
         return self.scout.datasets.ensure(project, source).path
 
     def sql(self, statement: str, **values: Any) -> None:
-        """Change the store without control, as an attacker with write access and without the key."""
+        """Change the store as an attacker with write access and without the key would."""
         with self.scout.site.store.engine.begin() as connection:
             assert connection.execute(text(statement), values).rowcount
 
