@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scout_control.api import owners
+from scout_control.datasets import provision
 from scout_control.errors import ControlError
-from scout_control.nouns import owners
 from scout_control.rules import database_urls
 from scout_control.store.database import Store
 from support.urls import leaks, nasty
-
-from scout_control import provision
 
 NASTY = nasty()
 

@@ -17,13 +17,12 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg2
 import pytest
 from psycopg2 import errors
-from scout_control.credentials.encryption import Keyring
-from scout_control.embedded import programs
-from scout_control.embedded.cluster import Cluster
 from scout_control.errors import ServerError
+from scout_control.installation import embedded_postgres
+from scout_control.installation.embedded_postgres import programs
+from scout_control.installation.embedded_postgres.cluster import Cluster
+from scout_control.installation.encryption import Keyring
 from support.logins import with_login
-
-from scout_control import embedded
 
 IS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not IS_ROOT, reason="only root can act for other accounts")
@@ -74,13 +73,13 @@ def data(request, folder):
     if request.param != "short":
         folder = folder / request.param / ("x" * 60) / ("y" * 60)
     yield folder / "data"
-    embedded.stop(folder / "data")
+    embedded_postgres.stop(folder / "data")
 
 
 @pytest.fixture
 def simple(folder):
     yield folder / "data"
-    embedded.stop(folder / "data")
+    embedded_postgres.stop(folder / "data")
 
 
 def socket_of(url: str) -> Path:
@@ -103,22 +102,22 @@ def modes(folder: Path) -> dict[Path, tuple[int, int]]:
 
 
 def test_it_starts_in_any_folder_keeps_its_data_and_ends_when_told(data):
-    url = embedded.create_database(embedded.start(data, durable=False), "kept")
+    url = embedded_postgres.create_database(embedded_postgres.start(data, durable=False), "kept")
     ask(url, "CREATE TABLE kept AS SELECT 'नदी' AS text")
 
-    assert embedded.is_running(data)
-    assert embedded.stop(data)
-    assert not embedded.is_running(data)
-    assert not embedded.stop(data)
+    assert embedded_postgres.is_running(data)
+    assert embedded_postgres.stop(data)
+    assert not embedded_postgres.is_running(data)
+    assert not embedded_postgres.stop(data)
 
-    embedded.start(data, durable=False)
+    embedded_postgres.start(data, durable=False)
     assert ask(url, "SELECT text FROM kept") == [("नदी",)]
 
 
 def test_starting_it_twice_finds_the_one_that_runs(data):
-    first = embedded.start(data, durable=False)
+    first = embedded_postgres.start(data, durable=False)
 
-    assert embedded.start(data, durable=False) == first
+    assert embedded_postgres.start(data, durable=False) == first
 
 
 def test_many_that_start_it_at_once_get_one_server_and_one_login(simple):
@@ -135,11 +134,11 @@ def test_many_that_start_it_at_once_get_one_server_and_one_login(simple):
 
     assert [each.stderr for each in done] == [""] * 4
     assert {each.stdout for each in done} == {"scout control\n"}
-    assert embedded.stop(simple.parent / "postgres")
+    assert embedded_postgres.stop(simple.parent / "postgres")
 
 
 def test_a_server_without_a_free_connection_is_not_started_anew(simple):
-    first = embedded.start(simple, durable=False)
+    first = embedded_postgres.start(simple, durable=False)
     with ExitStack() as opened:
         with suppress(psycopg2.OperationalError):
             for _ in range(200):
@@ -147,21 +146,21 @@ def test_a_server_without_a_free_connection_is_not_started_anew(simple):
         with pytest.raises(psycopg2.OperationalError):
             psycopg2.connect(first)
 
-        assert embedded.is_running(simple)
-        assert embedded.start(simple, durable=False) == first
+        assert embedded_postgres.is_running(simple)
+        assert embedded_postgres.start(simple, durable=False) == first
 
 
 def test_a_server_that_was_killed_recovers_on_the_next_start(simple):
-    url = embedded.start(simple, durable=False)
+    url = embedded_postgres.start(simple, durable=False)
     pid = int((simple / "postmaster.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
-    assert embedded.start(simple, durable=False) == url
+    assert embedded_postgres.start(simple, durable=False) == url
     psycopg2.connect(url).close()
-    assert embedded.stop(simple)
+    assert embedded_postgres.stop(simple)
 
 
 def test_control_is_no_superuser_and_nobody_else_can_be_one(simple):
-    url = embedded.start(simple, durable=False)
+    url = embedded_postgres.start(simple, durable=False)
     rights = dict.fromkeys(("scout", "postgres"))
     for name, *found in ask(url, f"SELECT rolname, {RIGHTS} FROM pg_roles"):
         rights[name] = found
@@ -182,7 +181,7 @@ def test_control_is_no_superuser_and_nobody_else_can_be_one(simple):
 
 
 def test_who_reaches_the_socket_needs_the_password(simple):
-    url = embedded.start(simple, durable=False)
+    url = embedded_postgres.start(simple, durable=False)
     for role in ("scout", "postgres", "nobody"):
         for password in ("", "postgres", "scout"):
             with pytest.raises(psycopg2.OperationalError):
@@ -192,12 +191,12 @@ def test_who_reaches_the_socket_needs_the_password(simple):
 
 
 def test_the_password_is_in_one_file_of_ours_and_in_no_url_that_is_shown(simple):
-    url = embedded.start(simple, durable=False)
+    url = embedded_postgres.start(simple, durable=False)
     password = urlsplit(url).password
-    shown = embedded.url_to_show(simple)
+    shown = embedded_postgres.url_to_show(simple)
     passfile = simple.with_name("data.passfile")
     done = subprocess.run(
-        [embedded.psql(), "--no-password", "-Atc", "SELECT current_user", shown],
+        [embedded_postgres.psql(), "--no-password", "-Atc", "SELECT current_user", shown],
         capture_output=True,
         text=True,
         check=False,
@@ -218,31 +217,31 @@ def test_the_password_is_in_one_file_of_ours_and_in_no_url_that_is_shown(simple)
 
 def test_a_start_that_was_interrupted_is_done_again_from_any_point(simple):
     """Each file that is missing is a moment at which an earlier start was killed."""
-    url = embedded.create_database(embedded.start(simple, durable=False), "kept")
+    url = embedded_postgres.create_database(embedded_postgres.start(simple, durable=False), "kept")
     ask(url, "CREATE TABLE kept AS SELECT 1 AS one")
     simple.with_name("data.passfile").unlink()  # the roles were made, the login was not kept
-    again = embedded.start(simple, durable=False)
+    again = embedded_postgres.start(simple, durable=False)
 
     assert urlsplit(again).password != urlsplit(url).password
     assert ask(again.replace("/postgres?", "/kept?"), "SELECT one FROM kept") == [(1,)]
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(url)
 
-    embedded.stop(simple)
+    embedded_postgres.stop(simple)
     (half := simple.with_name("half.new")).mkdir()
     (half / "PG_VERSION").write_text("18")
     other = simple.with_name("half")
     try:
-        assert ask(embedded.start(other, durable=False), "SELECT 1") == [(1,)]
+        assert ask(embedded_postgres.start(other, durable=False), "SELECT 1") == [(1,)]
     finally:
-        embedded.stop(other)
+        embedded_postgres.stop(other)
 
 
 def test_what_an_earlier_version_made_is_taken_over(simple):
     """There a superuser owned everything, and whoever reached the socket was let in."""
-    old = embedded.start(simple, durable=False, as_superuser=True)
+    old = embedded_postgres.start(simple, durable=False, as_superuser=True)
     ask(
-        embedded.create_database(old, "control"),
+        embedded_postgres.create_database(old, "control"),
         "CREATE ROLE data_x_reader",
         "CREATE ROLE data_x_writer LOGIN PASSWORD 'w'",
         "CREATE ROLE ann LOGIN PASSWORD 'a'",
@@ -271,7 +270,7 @@ def test_what_an_earlier_version_made_is_taken_over(simple):
     )
     (simple / "pg_hba.conf").write_text("local all all trust\n")
     simple.with_name("data.passfile").unlink()  # there was none; and the server still runs
-    url = embedded.start(simple, durable=False).replace("/postgres?", "/control?")
+    url = embedded_postgres.start(simple, durable=False).replace("/postgres?", "/control?")
 
     left = """
         SELECT 'relation', oid::regclass::text FROM pg_class WHERE relowner = 10 AND oid >= 16384
@@ -304,13 +303,21 @@ def test_what_an_earlier_version_made_is_taken_over(simple):
 
 
 def test_other_accounts_of_the_machine_cannot_reach_files_or_socket(data):
-    folder = socket_of(embedded.start(data, durable=False))
+    folder = socket_of(embedded_postgres.start(data, durable=False))
 
     for closed in {data, folder}:
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     if IS_ROOT:
         for account in (12345, pwd.getpwnam("nobody").pw_uid):
-            command = [embedded.psql(), "--host", folder, "--username", "scout", "-c", "select 1"]
+            command = [
+                embedded_postgres.psql(),
+                "--host",
+                folder,
+                "--username",
+                "scout",
+                "-c",
+                "select 1",
+            ]
             done = subprocess.run(
                 command,
                 user=account,
@@ -329,7 +336,7 @@ def test_a_folder_that_somebody_else_made_is_refused(folder):
     os.chown(folder / "data", 12345, 12345)
 
     with pytest.raises(ServerError, match="belongs to another account"):
-        embedded.start(folder / "data")
+        embedded_postgres.start(folder / "data")
 
 
 @only_root
@@ -342,9 +349,9 @@ def test_a_folder_for_the_socket_that_another_account_made_is_refused(folder, ac
     os.chown(place, account, account)
     try:
         with pytest.raises(ServerError, match="belongs to another account"):
-            embedded.start(data)
+            embedded_postgres.start(data)
     finally:
-        embedded.stop(data)
+        embedded_postgres.stop(data)
         place.rmdir()
 
 
@@ -354,7 +361,7 @@ def test_a_folder_with_other_things_in_it_is_left_as_it_is(folder):
     before = modes(folder / "data")
 
     with pytest.raises(ServerError, match="none of a complete Postgres"):
-        embedded.start(folder / "data")
+        embedded_postgres.start(folder / "data")
     assert modes(folder / "data") == before
     assert [each.name for each in (folder / "data").iterdir()] == ["thesis.txt"]
 
@@ -364,7 +371,7 @@ def test_a_link_in_the_place_of_the_data_is_not_followed(folder):
     (folder / "data").symlink_to(folder / "elsewhere")
 
     with pytest.raises(ServerError, match="belongs to another account"):
-        embedded.start(folder / "data")
+        embedded_postgres.start(folder / "data")
     assert stat.S_IMODE((folder / "elsewhere").stat().st_mode) == 0o755
 
 
@@ -425,7 +432,7 @@ def test_the_home_is_closed_from_the_first_moment_and_what_is_above_it_stays(fol
         check=False,
         umask=0o022,
     )
-    embedded.stop(homes[0] / "postgres")
+    embedded_postgres.stop(homes[0] / "postgres")
     Keyring.of(None, homes[1] / "encryption.keys")
 
     assert [stat.S_IMODE(home.stat().st_mode) for home in homes] == [0o700, 0o700]

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from scout_control.meltano import parent_death
 from support.workers import wait_until
-
-from scout_control import leash
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere runs are not held")
 HELD = "import time; print('started', flush=True); time.sleep(600)"
@@ -30,7 +29,7 @@ sys.exit(subprocess.call([*leash.held_by_us(), sys.executable, "-c", "print('sta
     "signum", [signal.SIGKILL, signal.SIGTERM], ids=["is killed", "is asked to end"]
 )
 def test_what_is_held_ends_when_its_holder_does(signum, before):
-    words = [*before, *leash.held_by_us(), sys.executable, "-c", HELD]
+    words = [*before, *parent_death.held_by_us(), sys.executable, "-c", HELD]
     with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as holder:
         assert holder.stdout.readline() == b"started\n"
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()

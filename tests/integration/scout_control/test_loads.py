@@ -9,12 +9,11 @@ import psycopg
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.loads import Contents
-from scout_control.provision import provision
-from scout_control.readers import bounded, login
+from scout_control.datasets import loads
+from scout_control.datasets.loads import Contents
+from scout_control.datasets.provision import provision
+from scout_control.datasets.query_role import bounded, login
 from scout_control.rules.naming import Dataset, OwnerKind, query_role
-
-from scout_control import loads
 
 LOADS = """
     CREATE TABLE _scout_loads (run_id text, stream text, rows bigint, bytes bigint,

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from scout_control.meltano import Pipeline, Run
-
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
+from scout_control.meltano.process import Pipeline, Run
 
 TAP = """
     import json, os, signal, sys, time
@@ -54,7 +53,7 @@ def project(tmp_path) -> Path:
 
 @pytest.fixture
 def pipeline(control_postgres, project):
-    database_uri = embedded.create_database(control_postgres, "meltano")
+    database_uri = embedded_postgres.create_database(control_postgres, "meltano")
 
     def make(**settings) -> Pipeline:
         return Pipeline(

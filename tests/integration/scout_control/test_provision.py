@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 from psycopg2 import sql
+from scout_control.datasets.provision import let_read, provision
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
-from scout_control.provision import let_read, provision
 from scout_control.rules.naming import Dataset, OwnerKind
 from support.logins import with_login
 

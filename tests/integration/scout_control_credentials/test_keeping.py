@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
+from scout_control.api.scout import Scout
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.settings import Settings
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 from scout_control.store import lookups
 from sqlalchemy import text
 

@@ -23,16 +23,15 @@ import pytest
 import yaml
 from commcare_sandbox import Sandbox
 from psycopg2.extensions import parse_dsn
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
-from scout_control.settings import Settings
+from scout_control.api.scout import Scout
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 from scout_control.store.models import Credential
 from sqlalchemy import select
 from support.canaries import Files, another_account, spellings
 from support.logins import with_login
 from support.workers import environment_of
-
-from scout_control import embedded
 
 ROOT = Path(__file__).parents[3]
 LOG = "run.log"
@@ -68,7 +67,7 @@ def project(tmp_path):
 def settings(postgres, project, tmp_path):
     """An installation whose role has a password, as on a server that asks for it."""
     name = f"control_{uuid.uuid4().hex[:10]}"
-    url = embedded.create_database(postgres, name)
+    url = embedded_postgres.create_database(postgres, name)
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD %s", [DATABASE_PASSWORD])
         cursor.execute(f"ALTER DATABASE {name} OWNER TO {name}")

@@ -15,17 +15,16 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import psycopg2
 import pytest
-from scout_control.commands.runs import exit_code
-from scout_control.credentials.encryption import generate
+from scout_control.cli.runs import exit_code
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
+from scout_control.installation import key_rotation
+from scout_control.installation.encryption import generate
+from scout_control.installation.installation import Site
+from scout_control.meltano import workdir
 from scout_control.rules import expiry
 from scout_control.store.models import Run
-from scout_control.worker import rotation
-from scout_control.worker.site import Site
 from sqlalchemy import update
 from support.workers import LONGEST_SECONDS, environment_of, is_alive, wait_until
-
-from scout_control import scratch
 
 
 @pytest.fixture
@@ -190,7 +189,7 @@ def test_a_secret_is_in_no_argument_no_file_of_ours_and_no_table(installation):
     thread.start()
     wait_until(installation.told)
     arguments = [str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"])]
-    modes = {mode for path in scratch.IN_MEMORY.glob("scout-run-*") for mode in modes_of(path)}
+    modes = {mode for path in workdir.IN_MEMORY.glob("scout-run-*") for mode in modes_of(path)}
     thread.join()
     (installation.folder / "told").unlink()  # the tap's own, to show that it got the secret
     folders = (installation.settings.home, installation.settings.project_root)
@@ -228,9 +227,9 @@ def dump(installation):
 def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
     installation.dataset()
     with Site(replace(installation.settings, encryption_keys=generate())) as other:
-        assert rotation.count_closed(other) > 1
+        assert key_rotation.count_closed(other) > 1
 
-    assert rotation.count_closed(installation.scout.site) == 0
+    assert key_rotation.count_closed(installation.scout.site) == 0
 
 
 def test_a_failed_run_is_tried_again_later_and_later(installation):

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from scout_control.runs import finish
+from scout_control.scheduler import maintenance
+from scout_control.store import queue_turns
 from scout_control.store.models import Run
-from scout_control.worker import ending, turns, upkeep
 from sqlalchemy import text, update
 from support import workers
 from support.workers import wait_until
@@ -67,11 +69,11 @@ def show(installation, run):
 def test_the_first_run_of_each_owner_comes_before_the_second_of_any(installation, site):
     for _ in range(5):
         installation.dataset("flood")
-    upkeep.start_due(site, datetime.now(UTC))
+    maintenance.start_due(site, datetime.now(UTC))
     for owner in ("river", "lake"):
         for _ in range(2):
             installation.dataset(owner)
-    upkeep.start_due(site, datetime.now(UTC))
+    maintenance.start_due(site, datetime.now(UTC))
 
     order = in_order(site)
     assert order[:3] == ["flood", "river", "lake"]
@@ -84,7 +86,7 @@ def test_many_runs_that_one_owner_asks_for_keep_no_one_waiting(installation, sit
     for dataset in flood:
         installation.scout.runs.queue(dataset)
     installation.dataset("river")
-    upkeep.start_due(site, datetime.now(UTC))
+    maintenance.start_due(site, datetime.now(UTC))
     asked_for = installation.scout.runs.queue(installation.dataset("lake"))
 
     order = in_order(site)
@@ -93,7 +95,7 @@ def test_many_runs_that_one_owner_asks_for_keep_no_one_waiting(installation, sit
     with site.store.begin() as session:
         old = {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}
         session.execute(update(Run).where(Run.trigger == "schedule").values(**old))
-        turns.take(session)
+        queue_turns.take(session)
     assert set(in_order(site)[:3]) == {"flood", "lake", "river"}
     assert asked_for.status == "queued"
 
@@ -106,7 +108,7 @@ def test_the_one_due_dataset_of_an_owner_starts_at_once_beside_thousands_of_anot
         for statement in ADD:
             session.execute(text(statement))
     installation.dataset("river")
-    assert upkeep.start_due(site, datetime.now(UTC)) == 1502
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1502
 
     assert "river" in in_order(site)[:2]
 
@@ -152,7 +154,7 @@ def test_of_two_workers_that_one_owner_fills_one_gives_a_lane_back(installation,
 
 
 def test_all_attempts_at_a_run_together_take_no_longer_than_one_may():
-    run = Run(result={ending.WORKED_SECONDS: 3600.0})
+    run = Run(result={finish.WORKED_SECONDS: 3600.0})
 
-    assert ending.seconds_left(run, 24 * 3600.0) == 23 * 3600.0
-    assert ending.seconds_left(run, 1800.0) == 1.0
+    assert finish.seconds_left(run, 24 * 3600.0) == 23 * 3600.0
+    assert finish.seconds_left(run, 1800.0) == 1.0

@@ -8,9 +8,8 @@ import threading
 import time
 
 import pytest
+from scout_control.installation import embedded_postgres
 from support.workers import LONGEST_SECONDS, wait_until, worker
-
-from scout_control import embedded
 
 REGISTERED = "SELECT count(*) FROM scout_control.procrastinate_workers"
 
@@ -19,12 +18,12 @@ REGISTERED = "SELECT count(*) FROM scout_control.procrastinate_workers"
 def server(tmp_path):
     """A server that may be stopped."""
     yield tmp_path / "postgres"
-    embedded.stop(tmp_path / "postgres")
+    embedded_postgres.stop(tmp_path / "postgres")
 
 
 @pytest.fixture
 def url(server):
-    return embedded.create_database(embedded.start(server), "control")
+    return embedded_postgres.create_database(embedded_postgres.start(server), "control")
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_a_worker_with_nothing_to_do_waits_for_no_database_that_has_gone(install
     status = installation.scout.runs.list()[0].status
     with worker(installation.settings, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: installation.rows(dataset, REGISTERED) > [(0,)])
-        embedded.stop(server)
+        embedded_postgres.stop(server)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         code = process.wait(LONGEST_SECONDS)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from scout_control.datasets.query import QueryError
 from scout_control.errors import SettingsError
-from scout_control.worker.reading import QueryError
 from support.measuring import run_measured
 from support.workers import environment_of
 

@@ -8,9 +8,9 @@ import sys
 from contextlib import ExitStack
 
 import pytest
-from scout_control.api import Scout
-from scout_control.credentials.encryption import Keyring, generate
-from scout_control.settings import Settings
+from scout_control.api.scout import Scout
+from scout_control.installation.encryption import Keyring, generate
+from scout_control.installation.settings import Settings
 from scout_control.store.models import Credential
 from sqlalchemy import select, text
 from support.workers import environment_of, wait_until

@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
+from scout_control.api.scout import Scout
 from scout_control.errors import ConflictError, NotFoundError, ServerError
-from scout_control.settings import Settings
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 from support.logins import with_login
-
-from scout_control import embedded
 
 HABITS = {
     "datestyle": "SQL, DMY",
@@ -33,7 +32,7 @@ VALUES = "SELECT date '2026-11-20', interval '1 hour', decode('00', 'hex'), max(
 def url(postgres):
     """A database with habits of its own, of a role that may make roles and is no superuser."""
     name = f"odd_{uuid.uuid4().hex[:10]}"
-    made = embedded.create_database(postgres, f"{name} %é")
+    made = embedded_postgres.create_database(postgres, f"{name} %é")
     with closing(psycopg2.connect(postgres)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors, sql
 from scout_control.rules.naming import query_role, reader_role, writer_role
-from scout_control.rules.runs import LIVE
+from scout_control.rules.statuses import LIVE
 from support.logins import login_of
 from support.workers import wait_until, worker
 

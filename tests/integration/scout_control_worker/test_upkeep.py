@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 from scout_control.errors import ConflictError
+from scout_control.meltano import workdir
+from scout_control.runs import recovery
+from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.prepare import CREDENTIAL, LOGIN_DIRECTORY
+from scout_control.scheduler import maintenance
+from scout_control.store import queue
 from scout_control.store.models import Dataset, Run
-from scout_control.worker import queue, salvage, upkeep
-from scout_control.worker.executing import Caller, caller_name, execute
-from scout_control.worker.preparing import CREDENTIAL, LOGIN_DIRECTORY
 from sqlalchemy import text, update
-
-from scout_control import scratch
 
 DAY = timedelta(hours=24)
 
@@ -33,8 +34,8 @@ def test_due_datasets_are_queued_once_and_paused_ones_are_left_alone(installatio
     due, paused = installation.dataset(), installation.dataset()
     installation.scout.datasets.pause(paused)
 
-    assert upkeep.start_due(site, datetime.now(UTC)) == 1
-    assert upkeep.start_due(site, datetime.now(UTC)) == 0
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1
+    assert maintenance.start_due(site, datetime.now(UTC)) == 0
     [run] = installation.scout.runs.list()
     assert (run.dataset, run.status, run.trigger) == (due, "queued", "schedule")
     with site.store.begin() as session:
@@ -46,8 +47,8 @@ def test_a_run_that_lost_its_job_is_asked_for_again(installation, site):
     with site.store.begin() as session:
         session.execute(text("DELETE FROM scout_control.procrastinate_jobs"))
 
-    assert upkeep.ask_again(site, datetime.now(UTC)) == 0
-    assert upkeep.ask_again(site, in_future(1)) == 1
+    assert maintenance.ask_again(site, datetime.now(UTC)) == 0
+    assert maintenance.ask_again(site, in_future(1)) == 1
     with site.store.begin() as session:
         assert queue.waiting(session) == {run.run_id}
 
@@ -57,8 +58,8 @@ def test_unused_data_is_dropped_with_its_roles_and_state_and_comes_back_whole(in
     installation.scout.run(dataset)
     schema = installation.scout.datasets.show(dataset).schema
 
-    assert upkeep.expire(site, in_future(23), DAY) == 0
-    assert upkeep.expire(site, in_future(25), DAY) == 1
+    assert maintenance.expire(site, in_future(23), DAY) == 0
+    assert maintenance.expire(site, in_future(25), DAY) == 1
     expired = installation.scout.datasets.show(dataset)
     assert (expired.status, expired.row_counts, expired.next_sync_at) == ("expired", {}, None)
     left = installation.rows(
@@ -69,7 +70,7 @@ def test_unused_data_is_dropped_with_its_roles_and_state_and_comes_back_whole(in
     )
     assert left == []
     assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
-    assert upkeep.start_due(site, in_future(48)) == 0
+    assert maintenance.start_due(site, in_future(48)) == 0
 
     assert installation.scout.run(dataset).status == "completed"
     assert installation.told()[-1]["state"] == {}
@@ -83,24 +84,24 @@ def test_a_touch_keeps_data_from_being_dropped(installation, site):
         session.execute(update(Dataset).values(last_activity_at=datetime.now(UTC) - 2 * DAY))
     installation.scout.datasets.touch(dataset)
 
-    assert upkeep.expire(site, datetime.now(UTC), DAY) == 0
+    assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
 
 
 def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation, site):
     dataset = installation.dataset()
-    upkeep.start_due(site, datetime.now(UTC))
+    maintenance.start_due(site, datetime.now(UTC))
     first = installation.scout.run(dataset)  # its first load: what came just now must not go
     with site.store.begin() as session:
         old = {"last_activity_at": datetime.now(UTC) - DAY, "next_sync_at": datetime.now(UTC)}
         session.execute(update(Dataset).values(**old))
-    assert upkeep.start_due(site, datetime.now(UTC)) == 1
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1
     [queued, _] = installation.scout.runs.list()
     execute(site, uuid.UUID(queued.run_id), Caller(name=caller_name()))
     refreshed = installation.scout.runs.show(queued.run_id)
 
     assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")
     assert refreshed.status == "completed"
-    assert upkeep.expire(site, datetime.now(UTC), DAY) == 1
+    assert maintenance.expire(site, datetime.now(UTC), DAY) == 1
 
 
 def test_data_is_not_dropped_while_a_run_is_alive_or_something_outside_hangs_on_it(
@@ -112,7 +113,7 @@ def test_data_is_not_dropped_while_a_run_is_alive_or_something_outside_hangs_on_
     run = installation.scout.runs.queue(dataset)
     with pytest.raises(ConflictError, match="in progress"):
         installation.scout.datasets.drop(dataset)
-    assert upkeep.expire(site, in_future(48), DAY) == 0
+    assert maintenance.expire(site, in_future(48), DAY) == 0
 
     installation.scout.runs.cancel(run.run_id)
     connection = psycopg2.connect(installation.settings.database_url)
@@ -168,28 +169,28 @@ def test_a_round_queues_all_that_is_due_and_nothing_else(installation, site):
         )
 
     assert dataset
-    assert upkeep.start_due(site, datetime.now(UTC)) == 1 + 111
-    assert upkeep.start_due(site, datetime.now(UTC)) == 0
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1 + 111
+    assert maintenance.start_due(site, datetime.now(UTC)) == 0
 
 
 def test_what_is_over_long_ago_is_forgotten(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
     queued = installation.scout.runs.queue(dataset)
-    upkeep.purge(site, datetime.now(UTC))
+    maintenance.purge(site, datetime.now(UTC))
     assert len(installation.scout.runs.list()) == 2
     with site.store.begin() as session:
         session.execute(update(Run).values(completed_at=datetime(2020, 1, 1, tzinfo=UTC)))
-    upkeep.purge(site, datetime.now(UTC))
+    maintenance.purge(site, datetime.now(UTC))
 
     assert [each.run_id for each in installation.scout.runs.list()] == [queued.run_id]
 
 
 def test_a_login_that_a_killed_run_of_another_installation_renewed_is_left_to_that_one(site):
-    with scratch.directory(f"{LOGIN_DIRECTORY}{uuid.uuid4()}-") as made:
+    with workdir.directory(f"{LOGIN_DIRECTORY}{uuid.uuid4()}-") as made:
         (made / CREDENTIAL).write_text("{}")
-        scratch.keep(made)
-    salvage.clean_up(site)
+        workdir.keep(made)
+    recovery.clean_up(site)
     is_there = (made / CREDENTIAL).exists()
     shutil.rmtree(made)
 

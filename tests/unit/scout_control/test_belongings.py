@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from scout_control.worker.belongings import Names
+from scout_control.datasets.purge.owner_data import Names
 
 ADDRESS = "ann@example.org"
 UUID = "6f1c2d3e-0a1b-4c5d-8e9f-001122334455"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from scout_control.rules.meltano_log import Progress, RunLog
-from scout_control.rules.outcomes import failure, transform_failure
+from scout_control.meltano.log import Progress, RunLog
+from scout_control.meltano.outcomes import failure, transform_failure
 
 from scout_control import errors
 

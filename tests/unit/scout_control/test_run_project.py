@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from scout_control.errors import SettingsError
-from scout_control.meltano import Pipeline
-from scout_control.run_project import make
-from scout_control.run_told import told
+from scout_control.meltano.process import Pipeline
+from scout_control.meltano.run_project import make
+from scout_control.meltano.run_server.plugin_environment import told
 
 PROJECT = """
 project_id: p

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from scout_control.credentials import keeping
-from scout_control.rules import catalogs
-
-from scout_control import scratch
+from scout_control.credentials import records
+from scout_control.meltano import workdir
+from scout_control.rules import singer_catalog
 
 DEEP = b"[" * 200_000
 
@@ -18,7 +17,7 @@ DEEP = b"[" * 200_000
 def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch):
     path = tmp_path / "credential.json"
     (tmp_path / "plain").write_text("{}")
-    monkeypatch.setattr(scratch, "MOST_BYTES", 100)
+    monkeypatch.setattr(workdir, "MOST_BYTES", 100)
     make = {
         "pipe": lambda: os.mkfifo(path),
         "device": lambda: path.symlink_to("/dev/zero"),
@@ -29,13 +28,13 @@ def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch)
     make[kind]()
 
     with pytest.raises(OSError):  # noqa: PT011 - of five kinds
-        scratch.read(path)
-    assert scratch.read(tmp_path / "plain") == b"{}"
+        workdir.read(path)
+    assert workdir.read(tmp_path / "plain") == b"{}"
 
 
 def test_what_is_nested_without_end_is_no_catalog_and_no_login():
-    assert catalogs.streams(DEEP) == {}
-    assert not keeping.descends(DEEP, {"refresh_token": "a"})
-    login = keeping.Login(credential_id=None, kind="oauth", fields={})
-    assert not keeping.take_back(None, None, login, DEEP)
-    assert keeping._moment(1e300) is None
+    assert singer_catalog.streams(DEEP) == {}
+    assert not records.descends(DEEP, {"refresh_token": "a"})
+    login = records.Login(credential_id=None, kind="oauth", fields={})
+    assert not records.take_back(None, None, login, DEEP)
+    assert records._moment(1e300) is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scout_control.api.source_config import check_config, check_interval
 from scout_control.errors import SettingsError
-from scout_control.nouns.configs import check_config, check_interval
-from scout_control.plugins import Plugins
+from scout_control.meltano.project import Plugins
 
 COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
 

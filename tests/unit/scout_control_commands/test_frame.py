@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 import pytest
-import scout_control.commands
+import scout_control.cli
 from click.testing import CliRunner
-from scout_control.commands.frame import Commands, json_option
-from scout_control.commands.showing import answer, table
-from scout_control.rules.plain import plain
+from scout_control.cli.base import Commands, json_option
+from scout_control.cli.output import answer, table
+from scout_control.rules.json_values import plain
 
 
 def commands(function):
@@ -80,14 +80,14 @@ def test_a_question_without_an_answer_and_an_interrupt_have_codes_of_their_own(k
 
 def test_there_is_one_way_to_the_terminal():
     """All that commands print goes through ``say``, but for click's script and drawn tables."""
-    folder = Path(scout_control.commands.__file__).parent
+    folder = Path(scout_control.cli.__file__).parent
     found = {
         path.name: len(re.findall(r"click\.s?echo\(|sys\.std\w+\.write", path.read_text()))
         for path in folder.glob("*.py")
     }
 
     assert {name: count for name, count in found.items() if count} == {
-        "operating.py": 1,
-        "showing.py": 1,
+        "admin.py": 1,
+        "output.py": 1,
         "terminal.py": 1,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from scout_control.cli import main
+from scout_control.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "scout_control/README.md"]

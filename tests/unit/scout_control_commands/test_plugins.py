@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.plugins import Plugins
+from scout_control.meltano.project import Plugins
 
 ROOT = Path(__file__).parents[3]
 

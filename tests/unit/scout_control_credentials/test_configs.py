@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography.fernet import Fernet
-from scout_control.credentials.configs import decrypt_credentials, encrypt_credentials
-from scout_control.credentials.encryption import Keyring, generate
+from scout_control.credentials.encrypted_config import decrypt_credentials, encrypt_credentials
 from scout_control.errors import SettingsError
+from scout_control.installation.encryption import Keyring, generate
 
 KEY = generate()
 KEYRING = Keyring.of(KEY)

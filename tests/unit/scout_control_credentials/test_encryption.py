@@ -5,9 +5,9 @@ from __future__ import annotations
 import stat
 
 import pytest
-from scout_control.credentials import encryption
-from scout_control.credentials.encryption import Keyring, generate
 from scout_control.errors import SettingsError
+from scout_control.installation import encryption
+from scout_control.installation.encryption import Keyring, generate
 
 
 def test_without_a_key_nothing_is_stored_and_the_message_says_how_to_make_one():

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import pytest
-from scout_control.rules import runs
-from scout_control.rules.runs import DatasetStatus, RunStatus
+from scout_control.rules import statuses
+from scout_control.rules.statuses import DatasetStatus, RunStatus
 
 from scout_control import errors
 
 
 def test_a_run_that_ended_never_moves_again():
-    ended = set(RunStatus) - set(runs.LIVE)
+    ended = set(RunStatus) - set(statuses.LIVE)
 
     assert ended == {"completed", "partial", "failed", "cancelled"}
-    assert [status for status in ended if runs.NEXT_OF_RUN[status]] == []
+    assert [status for status in ended if statuses.NEXT_OF_RUN[status]] == []
 
 
 def test_every_living_run_can_be_cancelled_and_can_fail():
-    assert set(runs.before(RunStatus.CANCELLED)) == set(runs.LIVE)
-    assert set(runs.before(RunStatus.FAILED)) == set(runs.LIVE)
+    assert set(statuses.before(RunStatus.CANCELLED)) == set(statuses.LIVE)
+    assert set(statuses.before(RunStatus.FAILED)) == set(statuses.LIVE)
 
 
 def test_only_a_running_run_can_complete_or_pause():
-    assert runs.before(RunStatus.COMPLETED) == (RunStatus.RUNNING,)
-    assert runs.before(RunStatus.PAUSED) == (RunStatus.RUNNING,)
+    assert statuses.before(RunStatus.COMPLETED) == (RunStatus.RUNNING,)
+    assert statuses.before(RunStatus.PAUSED) == (RunStatus.RUNNING,)
 
 
 def test_a_run_goes_back_to_the_queue_only_from_a_worker():
-    assert runs.before(RunStatus.QUEUED) == (RunStatus.RUNNING,)
+    assert statuses.before(RunStatus.QUEUED) == (RunStatus.RUNNING,)
 
 
 def test_a_dataset_is_not_expired_while_it_is_synced():
-    assert DatasetStatus.SYNCING not in runs.dataset_before(DatasetStatus.EXPIRED)
-    assert set(runs.dataset_before(DatasetStatus.SYNCING)) == set(DatasetStatus)
+    assert DatasetStatus.SYNCING not in statuses.dataset_before(DatasetStatus.EXPIRED)
+    assert set(statuses.dataset_before(DatasetStatus.SYNCING)) == set(DatasetStatus)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_a_dataset_is_not_expired_while_it_is_synced():
     ],
 )
 def test_every_failure_has_a_name_for_programs(error, name):
-    assert runs.code(error("What happened.", "What to do.")) == name
+    assert statuses.code(error("What happened.", "What to do.")) == name
 
 
 def test_a_cancelled_dataset_is_what_it_was():
-    assert runs.settled(has_data=True) == DatasetStatus.READY
-    assert runs.settled(has_data=False) == DatasetStatus.PENDING
+    assert statuses.settled(has_data=True) == DatasetStatus.READY
+    assert statuses.settled(has_data=False) == DatasetStatus.PENDING

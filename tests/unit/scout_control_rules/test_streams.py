@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from scout_control.rules import catalogs
-from scout_control.rules.meltano_log import RunLog
+from scout_control.meltano.log import RunLog
+from scout_control.rules import singer_catalog
 
 LINE = (
     "event=finished exit_code=1 streams: cases completed (12 records), "
@@ -36,11 +36,11 @@ def test_streams_of_several_domains_are_told_apart_by_the_worst():
 
 def test_streams_of_a_catalog_are_kept_by_table_and_selected_by_id():
     catalog = {"streams": [{"tap_stream_id": "public-orders", "stream": "orders"}]}
-    found = catalogs.streams(json.dumps(catalog).encode())
+    found = singer_catalog.streams(json.dumps(catalog).encode())
 
-    assert (list(found), catalogs.ids(found)) == (["orders"], {"public-orders"})
+    assert (list(found), singer_catalog.ids(found)) == (["orders"], {"public-orders"})
 
 
 @pytest.mark.parametrize("broken", [None, b"", b"[", b"[]", b'{"streams": [{}]}', b"\xff"])
 def test_a_catalog_that_is_none_has_no_streams(broken):
-    assert catalogs.streams(broken) == {}
+    assert singer_catalog.streams(broken) == {}
