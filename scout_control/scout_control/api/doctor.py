@@ -22,12 +22,12 @@ from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
 from scout_control.datasets import lock_holders, mixed_readers, role_retirement, schema_drop
-from scout_control.datasets.provision import connect
 from scout_control.errors import RECONNECT, ControlError, ServerError
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Site
 from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
+from scout_control.store.postgres import connect
 
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0

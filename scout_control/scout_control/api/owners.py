@@ -11,12 +11,12 @@ import psycopg
 from sqlalchemy import func, select
 
 from scout_control.api import views
-from scout_control.datasets.provision import unreachable
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.rules import database_urls
 from scout_control.store import audit, lookups
 from scout_control.store.models import Connection, Project, ProjectSource
+from scout_control.store.postgres import unreachable
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.credentials.records import Owner
-from scout_control.datasets import provision, schema_drop
+from scout_control.datasets import schema_drop
 from scout_control.datasets.purge import leftovers, owner_data, steps
 from scout_control.datasets.purge.owner_data import Names
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules.json_values import plain
-from scout_control.store import audit, lookups, runs
+from scout_control.store import audit, lookups, postgres, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -150,7 +150,7 @@ class Erasure:
     def _dependents(self, dataset: Dataset) -> list[str]:
         try:
             url = self._site.server_url_of(dataset)
-            with provision.connect(url) as connection:
+            with postgres.connect(url) as connection:
                 return schema_drop.dependents(connection, dataset.schema_name)
         except ControlError:
             return []

@@ -15,7 +15,7 @@ from scout_control.rules.statuses import RunStatus, Trigger
 from scout_control.runs import execute, prepare
 from scout_control.runs.execute import Caller, Step, caller_name
 from scout_control.scheduler import maintenance
-from scout_control.store import audit, datasets, lookups, models, queue, runs
+from scout_control.store import audit, datasets, lookups, models, queue, run_cancellation, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +118,7 @@ class Runs:
             NotFoundError: There is none of that id.
             ConflictError: It has ended already.
         """
-        return views.Run.of(execute.cancel(self._site, run_id))
+        return views.Run.of(run_cancellation.cancel(self._site.store, run_id))
 
 
 def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:

@@ -9,9 +9,9 @@ import psycopg
 from sqlalchemy import select
 
 from scout_control.api.views import Finding
-from scout_control.datasets.provision import connect
 from scout_control.errors import ControlError
 from scout_control.store.models import Connection
+from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

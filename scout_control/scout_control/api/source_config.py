@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
+from scout_control.meltano.project import SELECTED
 from scout_control.meltano.setting_kinds import as_typed
 from scout_control.rules.addresses import BASE_URL, origin, texts
 from scout_control.rules.credential_kinds import KINDS
-from scout_control.runs.prepare import SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from scout_control.credentials import renewal
 from scout_control.datasets import deletion
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
-from scout_control.runs import execute, prepare
-from scout_control.store import audit, lookups, metadata, models
+from scout_control.runs import prepare
+from scout_control.store import audit, lookups, metadata, models, run_cancellation
 from scout_control.store.datasets import withdraw
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 
@@ -217,7 +217,7 @@ class Sources:
                 select(Dataset).where(Dataset.project_source_id == found.id)
             ).all()
             for dataset in datasets:
-                execute.cancel_waiting(session, dataset.id)
+                run_cancellation.cancel_waiting(session, dataset.id)
                 withdraw(dataset)
             names = {"project": found.project_id, "source": found.source.name}
             audit.record(session, "unlinked", "source", found.source_id, **names, drop=drop)

@@ -17,10 +17,9 @@ from scout_control.errors import (
     ServerError,
 )
 from scout_control.installation import secret_context
-from scout_control.meltano import process
+from scout_control.meltano import process, project
 from scout_control.meltano.process import Pipeline
 from scout_control.rules.credential_kinds import OAUTH
-from scout_control.runs import prepare
 from scout_control.store import audit, lookups
 from scout_control.store.locks import holding, of_credential
 
@@ -105,14 +104,14 @@ def _try(
 ) -> int:
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
     told = dict(settings)
-    told.pop(prepare.SELECTED, None)
+    told.pop(project.SELECTED, None)
     pipeline = Pipeline(
         project_root=site.settings.project_root,
         blocks=(source_type.name,),
         dataset_schema="",  # a tap that is tried keeps no state
         database_uri=site.state_url,
         settings={
-            source_type.variable(name): prepare.as_text(value) for name, value in told.items()
+            source_type.variable(name): project.as_text(value) for name, value in told.items()
         },
         secrets={source_type.variable(name): value for name, value in fields.items()},
     )

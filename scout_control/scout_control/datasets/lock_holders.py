@@ -16,9 +16,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from scout_control.datasets import provision as provisioning
 from scout_control.errors import ServerError
 from scout_control.rules.expiry import LOCK_WAIT, STATEMENT_LIMIT
+from scout_control.store import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,7 @@ def connected(server_url: str, database: str | None = None) -> Iterator[Connecti
     if database is not None:
         path = "/" + quote(database, safe="")
         server_url = urlunsplit(urlsplit(server_url)._replace(path=path))
-    with closing(provisioning.connect(server_url, autocommit=True)) as connection:
+    with closing(postgres.connect(server_url, autocommit=True)) as connection:
         for name, value in LIMITS:
             connection.execute(
                 sql.SQL("SELECT set_config({}, {}, false)").format(

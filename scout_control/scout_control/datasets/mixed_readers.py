@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from scout_control.datasets import provision
 from scout_control.errors import ControlError
 from scout_control.rules.naming import reader_role
+from scout_control.store import postgres
 from scout_control.store.models import Dataset
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def mixed(site: Site) -> list[str]:
     for url, schemas in by_url.items():
         readers = [reader_role(schema) for schema in schemas]
         given = {"schemas": schemas, "readers": readers, "calls": CALLS}
-        with suppress(ControlError), provision.connect(url) as connection:  # another finding
+        with suppress(ControlError), postgres.connect(url) as connection:  # another finding
             cursor = connection.cursor()
             cursor.execute(MIXED, given)
             found += [f"{schema} ({roles})" for schema, roles in cursor.fetchall()]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from scout_control.datasets.provision import connect, options, with_login
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules import session_settings
 from scout_control.rules.naming import query_role, reader_role
+from scout_control.store.postgres import connect, options, with_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

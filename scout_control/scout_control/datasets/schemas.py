@@ -17,7 +17,7 @@ from scout_control.datasets import provision as provisioning
 from scout_control.datasets import role_retirement
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules.naming import query_role, writer_role
-from scout_control.store import singer_state
+from scout_control.store import postgres, singer_state
 from scout_control.store.datasets import names
 from scout_control.store.locks import GRANTS, alone
 from scout_control.store.models import SCHEMA
@@ -144,7 +144,7 @@ def forget_state(site: Site, schema: str) -> None:
 @contextmanager
 def _cursor(url: str) -> Iterator[Cursor[Any]]:
     """Open a transaction; committed at the end."""
-    with provisioning.connect(url) as connection, connection.cursor() as opened:
+    with postgres.connect(url) as connection, connection.cursor() as opened:
         yield opened
 
 

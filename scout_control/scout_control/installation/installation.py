@@ -8,13 +8,13 @@ from urllib.parse import quote, urlencode, urlunsplit
 
 from sqlalchemy import select
 
-from scout_control.datasets.provision import with_login
 from scout_control.installation import embedded_postgres, secret_context
 from scout_control.installation.encryption import Keyring
 from scout_control.installation.settings import Settings
 from scout_control.meltano.project import Plugins
 from scout_control.store.database import Store
 from scout_control.store.models import Connection
+from scout_control.store.postgres import with_login
 
 if TYPE_CHECKING:
     from pathlib import Path

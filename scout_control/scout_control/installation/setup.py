@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import delete, select
 
-from scout_control.datasets.provision import connect
 from scout_control.errors import ServerError
 from scout_control.installation import key_rotation
 from scout_control.store import audit, migrate, singer_state
 from scout_control.store.locks import alone
 from scout_control.store.models import Connection, Installation, ServiceLogin
+from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

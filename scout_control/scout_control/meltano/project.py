@@ -14,6 +14,7 @@ a source type, how to log in, stands under ``annotations: scout:`` of the entry:
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOADER = "target-scout-postgres"
+SELECTED = "datasets"
+"""The setting of a source or a link that names the streams to read."""
 QUICKEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -191,6 +194,11 @@ def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:
         revoke=said.get("revoke"),
         scopes=tuple(said.get("scopes") or ()),
     )
+
+
+def as_text(value: Any) -> str:
+    """Return a setting as an environment variable says it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def read_project(file: Path) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory in it is made 0700 by mkdtemp
-RUN = "scout-run-"
+RUN, LOGIN_DIRECTORY = "scout-run-", "scout-login-"
 LOCK, KEEP = ".alive", ".keep"
 MOST_BYTES = 64 * 1024 * 1024  # of a file that a process of a run wrote: a catalog may be large
 

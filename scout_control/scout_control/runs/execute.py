@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.datasets import row_counts, schemas
 from scout_control.errors import (
-    ConflictError,
     ControlError,
     NotFoundError,
     RunFailedError,
@@ -28,18 +27,16 @@ from scout_control.meltano.log import Progress
 from scout_control.meltano.process import Ended
 from scout_control.meltano.process import Run as MeltanoRun
 from scout_control.rules import singer_catalog
-from scout_control.rules.statuses import WAITING, Phase, RunStatus
+from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs import finish, prepare
 from scout_control.runs.finish import Facts
 from scout_control.runs.heartbeat import HANDED_BACK, Watch
-from scout_control.store import audit, lookups, queue, runs
+from scout_control.store import lookups, queue, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from sqlalchemy.orm import Session
 
     from scout_control.datasets.provision import Place
     from scout_control.installation.installation import Site
@@ -311,48 +308,3 @@ def _take_facts(
         facts.is_partial = facts.error is not None and any(facts.rows_loaded.values())
     if facts.error is None:
         facts.content = committed.documents
-
-
-def cancel(site: Site, run_id: str) -> Run:
-    """Cancel a run: its status first, so that whoever executes it hears of it and ends it.
-
-    Raises:
-        NotFoundError: There is no such run.
-        ConflictError: It has ended already.
-    """
-    with site.store.begin() as session:
-        run = lookups.run(session, run_id)
-        if not _cancel(session, run):
-            raise ConflictError(
-                f"Run {run.id} is not in progress (state: {run.status}).", "Nothing to cancel."
-            )
-    with site.store.begin() as session:
-        return lookups.run(session, run_id)
-
-
-def cancel_waiting(session: Session, dataset_id: uuid.UUID) -> None:
-    """Cancel a dataset's run if it is queued or paused."""
-    run = runs.alive(session, dataset_id)
-    if run is not None and run.status in WAITING:
-        _cancel(session, run)
-
-
-def _cancel(session: Session, run: Run) -> bool:
-    was = run.status
-    result = {name: value for name, value in run.result.items() if name != "error"}
-    moved = runs.move(
-        session,
-        run.id,
-        RunStatus.CANCELLED,
-        completed_at=datetime.now(UTC),
-        resume_at=None,
-        phase="done",
-        error_code=None,
-        error_message=None,
-        result={**result, "status": "cancelled", "cancelled": True, "previous_state": was},
-    )
-    if moved:
-        finish.settle(session, run.dataset)
-        names = audit.of_dataset(run.dataset)
-        audit.record(session, "cancelled", "run", run.id, **names, previous=was)
-    return moved

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-
 from scout_control.credentials import records
 from scout_control.errors import (
     ControlError,
@@ -20,7 +18,7 @@ from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import LONGEST_PAUSE, is_use
 from scout_control.rules.statuses import DatasetStatus, RunStatus, Trigger
 from scout_control.store import audit, datasets, metadata, queue, runs
-from scout_control.store.models import Dataset, Run
+from scout_control.store.models import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,14 +97,6 @@ def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) 
 def seconds_left(run: Run, timeout: float) -> float:
     """Return how long an attempt may take, of what all attempts at its run may take together."""
     return max(timeout - float(run.result.get(WORKED_SECONDS, 0)), 1.0)
-
-
-def settle(session: Session, dataset: Dataset) -> None:
-    """Let a dataset be what it was before a run that was cancelled, due at its next turn."""
-    interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
-    due = schedule.next_sync_at(datetime.now(UTC), interval, str(dataset.id))
-    session.execute(update(Dataset).where(Dataset.id == dataset.id).values(next_sync_at=due))
-    datasets.move(session, dataset.id, rules.settled(has_data=dataset.last_sync_at is not None))
 
 
 def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:

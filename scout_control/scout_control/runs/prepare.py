@@ -7,13 +7,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scout_control.credentials import records, renewal
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
+from scout_control.meltano.project import SELECTED, as_text
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import audit, lookups, metadata
 
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
     from scout_control.store.models import Dataset, ProjectSource, Run
 
-SELECTED = "datasets"
 LOADER = "TARGET_SCOUT_POSTGRES_"
-LOGIN_DIRECTORY, CREDENTIAL = "scout-login-", "credential.json"
+CREDENTIAL = "credential.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,11 +189,6 @@ def pipeline(
         dbt_target=_dbt_target(site, schema),
         log_file=log_file,
     )
-
-
-def as_text(value: Any) -> str:
-    """Return a setting as an environment variable says it."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _dbt_target(site: Site, schema: str) -> Path:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from scout_control.credentials import records
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
-from scout_control.runs.prepare import CREDENTIAL, LOGIN_DIRECTORY
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.runs.prepare import CREDENTIAL
 from scout_control.store import lookups
 from scout_control.store.models import Run
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import text
 
-from scout_control.datasets.provision import connect
 from scout_control.errors import ServerError
 from scout_control.rules import session_settings
+from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

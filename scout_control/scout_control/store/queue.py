@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from scout_control.datasets.provision import options
 from scout_control.rules import session_settings
 from scout_control.store import queue_turns
 from scout_control.store.database import driver_connection
+from scout_control.store.postgres import options
 
 if TYPE_CHECKING:
     import uuid

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from scout_control.datasets.provision import connect
+from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

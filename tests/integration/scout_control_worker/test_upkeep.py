@@ -10,9 +10,10 @@ import psycopg2
 import pytest
 from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
 from scout_control.runs import recovery
 from scout_control.runs.execute import Caller, caller_name, execute
-from scout_control.runs.prepare import CREDENTIAL, LOGIN_DIRECTORY
+from scout_control.runs.prepare import CREDENTIAL
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.models import Dataset, Run

@@ -18,12 +18,12 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import select
 
-from scout_control.datasets import provision
 from scout_control.datasets.purge import planner_statistics
 from scout_control.errors import ControlError
 from scout_control.installation.installation import POSTGRES
 from scout_control.meltano import workdir
-from scout_control.runs.prepare import LOGIN_DIRECTORY
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.store import postgres
 from scout_control.store.models import SCHEMA, Connection
 from scout_control.store.singer_state import MELTANO_SCHEMA
 
@@ -170,7 +170,7 @@ def elsewhere(cursor: Cursor[Any], roles: Iterable[str]) -> list[str]:
 
 
 def _in_store(site: Site, names: Names) -> Iterator[Look]:
-    with provision.connect(site.store.driver_url, autocommit=True) as connection:
+    with postgres.connect(site.store.driver_url, autocommit=True) as connection:
         cursor = connection.cursor()
         for schema in (SCHEMA, MELTANO_SCHEMA):
             cursor.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema])
@@ -227,7 +227,7 @@ def _in_databases(site: Site, names: Names) -> Iterator[Look]:
     for connection in found:
         where = f"connection {connection.name}"
         try:
-            with provision.connect(site.server_url(connection), autocommit=True) as opened:
+            with postgres.connect(site.server_url(connection), autocommit=True) as opened:
                 yield from _in_catalogs(where, opened.cursor(), names)
         except ControlError as error:
             yield Look(where=where, found=0, problem=error.cause)

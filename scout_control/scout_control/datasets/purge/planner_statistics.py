@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from sqlalchemy import select
 
-from scout_control.datasets import provision
 from scout_control.datasets.purge.owner_data import PLACES
 from scout_control.errors import ControlError
+from scout_control.store import postgres
 from scout_control.store.models import Connection
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def of_catalogs(cursor: Cursor[Any], names: Names) -> list[tuple[str, str]]:
 
 def forget(site: Site, names: Names) -> list[str]:
     """Remove dead rows and renew all statistics; return what is left to others."""
-    with provision.connect(site.store.driver_url, autocommit=True) as connection:
+    with postgres.connect(site.store.driver_url, autocommit=True) as connection:
         cursor = connection.cursor()
         cursor.execute(OUR_TABLES, [list(PLACES)])
         for schema, table in cursor.fetchall():
@@ -69,7 +69,7 @@ def forget(site: Site, names: Names) -> list[str]:
             _forget_column(cursor, sql.Identifier(schema, table), column)
     left: list[str] = []
     for url in _urls(site):
-        with suppress(ControlError), provision.connect(url, autocommit=True) as connection:
+        with suppress(ControlError), postgres.connect(url, autocommit=True) as connection:
             left += _forget_catalogs(connection.cursor(), names)
     return left
 

@@ -21,14 +21,13 @@ from sqlalchemy import delete, select, text, update
 
 from scout_control.credentials import renewal
 from scout_control.credentials.records import Owner
-from scout_control.datasets import deletion, provision, schemas
+from scout_control.datasets import deletion, schemas
 from scout_control.datasets.purge import leftovers, owner_data, planner_statistics
 from scout_control.errors import ConflictError, ControlError, CredentialMissingError
 from scout_control.meltano import workdir
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
 from scout_control.rules.credential_kinds import OAUTH
-from scout_control.runs import execute
-from scout_control.runs.prepare import LOGIN_DIRECTORY
-from scout_control.store import audit, datasets, runs
+from scout_control.store import audit, datasets, postgres, run_cancellation, runs
 from scout_control.store.locks import holding, of_dataset
 from scout_control.store.models import (
     Base,
@@ -121,7 +120,7 @@ def _runs(task: Task) -> None:
         alive = runs.all_alive(session, [each.id for each in found])
     for run in alive.values():
         with suppress(ConflictError):
-            execute.cancel(site, str(run.id))
+            run_cancellation.cancel(site.store, str(run.id))
             task.removal.removed["runs_cancelled"] += 1
     until = time.monotonic() + task.wait_seconds
     for dataset in found:
@@ -244,7 +243,7 @@ def _roles(task: Task) -> None:
     deletion.remove_roles(task.site)
     in_use = tuple(each["what"] for each in task.removal.not_removed)
     for url in task.site.server_urls():
-        with suppress(ControlError), provision.connect(url) as connection:
+        with suppress(ControlError), postgres.connect(url) as connection:
             cursor = connection.cursor()
             for role in leftovers.roles(cursor, task.names):
                 if role.startswith(in_use):
