@@ -19,7 +19,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from commcare_sandbox import Sandbox
-from integration.scout_control_worker.conftest import a_database, installed
 from scout_control.api.scout import Scout
 from scout_control.errors import SettingsError
 from scout_control.installation import embedded_postgres
@@ -27,6 +26,7 @@ from scout_control.installation.settings import Settings
 from scout_control.meltano import workdir
 from scout_control.rules.naming import writer_role
 from scout_control.runs.execute import Caller, caller_name, execute
+from support.installations import a_database, installed
 from support.workers import environment_of, wait_until, worker
 
 ROOT = Path(__file__).parents[2]

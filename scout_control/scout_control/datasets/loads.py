@@ -1,8 +1,8 @@
 """Reads what lies in a dataset schema: what the target committed, rows, streams about the source.
 
 All of it belongs to the dataset's writer, which may have made anything of it. So it is read over a
-session of the query role (see ``readers``), only from ordinary tables, only so much of it, and only
-for so long. What cannot be read so is unknown, which is said once in the log.
+session of the query role (see ``query_role``), only from ordinary tables, only so much of it, and
+only for so long. What cannot be read so is unknown, which is said once in the log.
 """
 
 from __future__ import annotations

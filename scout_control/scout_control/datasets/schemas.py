@@ -1,4 +1,4 @@
-"""The dataset schema of a dataset, made before each run; ``dropping`` drops it.
+"""The dataset schema of a dataset, made before each run; ``schema_drop`` drops it.
 
 Whoever calls holds the dataset's lock: sessions of its writer that are still there are left over
 from a worker that died or was cut off, and are ended.

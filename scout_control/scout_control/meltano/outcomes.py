@@ -27,7 +27,7 @@ KINDS: dict[int, type[ControlError]] = {
     77: CredentialRefusedError,
 }
 KEPT = "What was committed is kept."
-KILLED = 128  # what a shell, and the leash, add to the number of a signal
+KILLED = 128  # what a shell, and parent_death, add to the number of a signal
 # What Meltano says when its own tables fail it is SQLAlchemy's text, which may quote an address.
 OF_A_DATABASE = re.compile(
     r"^\((?:psycopg2?|sqlite3)\.(?:errors\.)?(?P<kind>\w+)\)"

@@ -2,7 +2,8 @@
 
 Meltano has no supported Python interface, so it is a child process. Each run has a directory of its
 own with a project, a database and a socket: runs of one plugin that share a directory read each
-other's state. Meltano itself is told no secret; see ``run_told``. Knows no store and no schedule.
+other's state. Meltano itself is told no secret; see ``run_server``.
+Knows no schedule.
 """
 
 from __future__ import annotations

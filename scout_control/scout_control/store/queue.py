@@ -5,7 +5,7 @@ that a job that comes twice, or late, or to a worker that dies, does no harm. Jo
 transaction that queues their runs.
 
 Owners take turns: the k-th run of an owner that waits comes after the k-th of each other one; see
-``turns``.
+``queue_turns``.
 """
 
 from __future__ import annotations

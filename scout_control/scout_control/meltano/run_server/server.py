@@ -36,7 +36,7 @@ MELTANO, PLUGIN = 0, 1  # steps below Meltano
 MOST_STEPS = 4
 IS_LINUX = Path("/proc/self/stat").exists()
 APPLE_LOCAL, APPLE_PEER = 0, 2
-MARKS = ("NoNewPrivs:", "Seccomp_filters:")  # see leash.stay_apart
+MARKS = ("NoNewPrivs:", "Seccomp_filters:")  # see parent_death.stay_apart
 
 
 class StateKeeper(Protocol):

@@ -17,10 +17,10 @@ HELD = "import time; print('started', flush=True); time.sleep(600)"
 # As many domains as the system allows: one more is refused.
 APART = """
 import subprocess, sys
-from scout_control import leash
+from scout_control.meltano import parent_death
 for _ in range(16):
-    leash.stay_apart()
-sys.exit(subprocess.call([*leash.held_by_us(), sys.executable, "-c", "print('started')"]))
+    parent_death.stay_apart()
+sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "print('started')"]))
 """
 
 

@@ -34,17 +34,17 @@ import sys
 from pathlib import Path
 import psutil
 import psycopg2
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
 if len(sys.argv) > 2:  # only now: the interpreter itself may be closed to that account
     os.setgroups([])
     os.setgid(int(sys.argv[2]))
     os.setuid(int(sys.argv[2]))
 data = Path(sys.argv[1]) / "postgres"
-url = embedded.create_database(embedded.start(data, durable=False), "control")
+url = embedded_postgres.create_database(embedded_postgres.start(data, durable=False), "control")
 cursor = psycopg2.connect(url).cursor()
 cursor.execute("SELECT current_user, current_database()")
 print(*cursor.fetchone())
-assert embedded.stop(data)
+assert embedded_postgres.stop(data)
 """
 RIGHTS = "rolsuper, rolcanlogin, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
 # Where a superuser that control was would have been a way to the files and programs of the account.
@@ -121,7 +121,11 @@ def test_starting_it_twice_finds_the_one_that_runs(data):
 
 
 def test_many_that_start_it_at_once_get_one_server_and_one_login(simple):
-    command = [sys.executable, "-c", START_AND_ASK.replace("assert embedded.stop(data)", "")]
+    command = [
+        sys.executable,
+        "-c",
+        START_AND_ASK.replace("assert embedded_postgres.stop(data)", ""),
+    ]
     with ThreadPoolExecutor(4) as pool:
         done = list(
             pool.map(
