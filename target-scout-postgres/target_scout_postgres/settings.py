@@ -238,7 +238,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _complaint(message: str) -> str:
     """Rewrite the decoder's complaint, which may quote the value."""
-    name = re.search(r"`\$\.(\w+)`", message)
+    name = re.search(r"`\$\.(\w+)(\[|`)", message)
     setting = name.group(1) if name else "?"
     field = schema()["properties"].get(setting, {})
     choices = field.get("enum") or next(
@@ -246,6 +246,9 @@ def _complaint(message: str) -> str:
     )
     if choices:
         return f"The setting {setting} must be one of {', '.join(map(str, choices))}."
+    if name and name.group(2) == "[":
+        each = field.get("additionalProperties", {}).get("enum", ())
+        return f"Each value of the setting {setting} must be one of {', '.join(each)}."
     kinds = [part.get("type") for part in field.get("anyOf", [field]) if part.get("type")]
     wanted = " or ".join(kind for kind in kinds if kind != "null")
     bounds = [f"{word} {field[key]}" for key, word in BOUNDS.items() if key in field]
