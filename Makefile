@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help setup demo test check fix docs bench bench-target clean
+.PHONY: help setup demo test test-fast check fix docs bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-fast: $(READY) ## run the unit tests, which need no database, network or process
+	@$(BIN)/pytest --quiet --numprocesses 2 $(ARGS) tests/unit
 
 check: $(READY) ## format, lint, types, import contracts, lock
 	@$(BIN)/ruff format --check .
