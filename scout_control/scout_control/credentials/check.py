@@ -20,6 +20,7 @@ from scout_control.installation import secret_context
 from scout_control.meltano import process, project
 from scout_control.meltano.process import Pipeline
 from scout_control.rules.credential_kinds import OAUTH
+from scout_control.rules import keyless
 from scout_control.store import audit, lookups
 from scout_control.store.locks import holding, of_credential
 
@@ -105,6 +106,7 @@ def _try(
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
     told = dict(settings)
     told.pop(project.SELECTED, None)
+    keyless.taken_from(told)
     pipeline = Pipeline(
         project_root=site.settings.project_root,
         blocks=(source_type.name,),
