@@ -19,8 +19,8 @@ from scout_control.errors import (
 from scout_control.installation import secret_context
 from scout_control.meltano import process, project
 from scout_control.meltano.process import Pipeline
-from scout_control.rules.credential_kinds import OAUTH
 from scout_control.rules import keyless
+from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.locks import holding, of_credential
 
