@@ -20,10 +20,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
-from scout_control.credentials import keeping
-from scout_control.credentials.keeping import Owner
+from scout_control.credentials import records
+from scout_control.credentials.records import Owner
+from scout_control.scheduler import maintenance
 from scout_control.store import lookups
-from scout_control.worker import upkeep
 from sqlalchemy import text
 
 from benchmarks.control.__main__ import RESULTS, add, project_without_dbt
@@ -126,7 +126,7 @@ def add_slow_logins(installation: Installation, url: str, count: int) -> None:
             ends = datetime.now(UTC) + timedelta(minutes=30)
             owner = Owner(user_id=f"slow-{number}")
             facts = {"fields": fields, "token_expires_at": ends}
-            keeping.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
+            records.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
 
 
 def execute(installation: Installation, statement: str, **values: object) -> None:
@@ -187,7 +187,7 @@ def measure(
             path, flood = held
             watched["held"] = lambda: is_dropped(installation, path)
             watched["flood"] = lambda: all(is_loaded(installation, each) for each in flood)
-        upkeep.start_due(installation.scout.site, datetime.now(UTC))
+        maintenance.start_due(installation.scout.site, datetime.now(UTC))
         worker = installation.start_worker(lanes, "--slice-minutes", str(minutes))
         try:
             return seconds_until(watched, limit)

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg2 import sql
-from scout_control.embedded import roles
+from scout_control.installation import embedded_postgres
+from scout_control.installation.embedded_postgres import roles
 from support.logins import with_login
 
-from scout_control import embedded
+
 
 # The same examples on every machine, however slow: what fails here fails everywhere. To search for
 # new ones: pytest --hypothesis-profile=search
@@ -55,12 +56,12 @@ def postgres() -> Iterator[str]:
         return
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     try:
-        yield embedded.start(home / "data", durable=False, as_superuser=True)
+        yield embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     finally:
         # Immediate shutdown: the checkpoint of a normal one can take a minute, and is of no use.
         with suppress(OSError, ValueError):
             os.kill(int((home / "data/postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 
