@@ -28,9 +28,9 @@ from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
 
 from benchmarks.control.equality import Domain
+from benchmarks.control.installation import DATABASE, ROOT, Installation
 from benchmarks.control.network_namespaces import Machine, create_namespaces, postgres
 from benchmarks.control.run_processes import attempts
-from benchmarks.control.installation import DATABASE, ROOT, Installation
 
 PORT = 54329
 CASES, PAGE_SIZE, LATENCY_MS = 1500, 25, 1000.0

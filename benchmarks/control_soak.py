@@ -27,8 +27,8 @@ from scout_control.meltano import workdir
 
 from benchmarks import commcare_soak
 from benchmarks.control.equality import Domain, Opportunity
-from benchmarks.control.run_processes import Overlaps, attempts, below
 from benchmarks.control.installation import Installation, installed
+from benchmarks.control.run_processes import Overlaps, attempts, below
 
 # Relative frequency of each kill; "all workers" simulates a power failure.
 CHANCES = {

@@ -21,8 +21,6 @@ from scout_control.installation import embedded_postgres
 from scout_control.installation.embedded_postgres import roles
 from support.logins import with_login
 
-
-
 # The same examples on every machine, however slow: what fails here fails everywhere. To search for
 # new ones: pytest --hypothesis-profile=search
 hypothesis_settings.register_profile(
