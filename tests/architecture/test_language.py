@@ -39,6 +39,7 @@ NOT_YET = (
 # An entry of the glossary, and the paths below which it may be used.
 EXCEPT: dict[str, tuple[str, ...]] = {}
 CHECKED = {".py", ".md"}
+TABLES = re.compile(r"\| Say \| Instead of \|\n\|[-|]+\|\n((?:\|.*\|\n?)+)")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def words_of(name: str) -> list[str]:
 def glossary() -> list[Entry]:
     """Return the rows of the tables "Say / Instead of" of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    tables = re.findall(r"\| Say \| Instead of \|\n\|[-|]+\|\n((?:\|.*\|\n?)+)", text)
+    tables = TABLES.findall(text)
     rows = [line.strip("| ").split(" | ") for table in tables for line in table.splitlines()]
     return [
         Entry(each.strip("`"), say, is_name=each.startswith("`"))
@@ -148,7 +149,8 @@ def faults_in(path: Path) -> Iterator[str]:
         names = [(1, path.stem), *names_of(ast.parse(text))]
         sentences = list(sentences_of(text))
     else:
-        sentences = [(1, re.sub(r"```.*?```|`[^`\n]*`", _blank, text, flags=re.DOTALL))]
+        prose = TABLES.sub(_blank, text)
+        sentences = [(1, re.sub(r"```.*?```|`[^`\n]*`", _blank, prose, flags=re.DOTALL))]
     for entry in entries:
         said = f"{entry.banned!r}, say {entry.say!r}"
         if entry.is_name:
