@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from psycopg.conninfo import conninfo_to_dict
+from scout_dbt import libpq
 
-from scout_control import libpq
 from scout_control.rules.surroundings import DBT, OF_A_PLUGIN, PROJECT, PROXIES
 from scout_control.run_project import EXTRACTORS, VERBS
 from scout_control.run_server import Told

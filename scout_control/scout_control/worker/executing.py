@@ -24,7 +24,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano import Ended
 from scout_control.meltano import Run as MeltanoRun
-from scout_control.rules import catalogs, outcomes
+from scout_control.rules import catalogs, outcomes, sessions
 from scout_control.rules.meltano_log import Progress
 from scout_control.rules.runs import WAITING, Phase, RunStatus
 from scout_control.store import audit, lookups, runs
@@ -273,13 +273,13 @@ def _describe(site: Site, run: Run, place: Place) -> None:
     As the writer, who may have put anything there: after a while its login is ended.
     """
     import psycopg2  # noqa: PLC0415 - takes a moment to load
-
-    from scout_control.modelling import building  # noqa: PLC0415 - the same
+    from scout_dbt import api  # noqa: PLC0415 - the same
 
     until = threading.Timer(LONGEST_DESCRIBING_SECONDS, places.end_login, (site, run.dataset))
     until.start()
     try:
-        building.describe(place.url(site.server_url_of(run.dataset)), place.schema)
+        url = place.url(site.server_url_of(run.dataset))
+        api.refresh_dictionary(url, place.schema, sessions.options(sessions.WRITER))
     except psycopg2.Error as error:
         log.warning("not_described schema=%s error=%s", place.schema, type(error).__name__)
     finally:
