@@ -16,9 +16,9 @@ from scout_dbt.project import dbt_package
 if TYPE_CHECKING:
     from pathlib import Path
 
-DICTIONARY = data_dictionary.NAME
+DICTIONARY = data_dictionary.TABLE
 DICTIONARY_COLUMNS = data_dictionary.COLUMNS
-DICTIONARY_QUERY = data_dictionary.READ
+DICTIONARY_QUERY = data_dictionary.QUERY
 dictionary_tables = data_dictionary.tables
 
 

@@ -1,6 +1,7 @@
-"""One build: generate, tell dbt what there is to do, remember what it did, describe the result.
+"""A build: generate the models, select what dbt has to build, record what it built.
 
-Works as the role that loads: it owns the dataset schema's tables and may reach no other schema.
+All of it runs as the role that loads: it owns the tables of the dataset schema and can reach no
+other schema.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scout_dbt.dataset.connection import Cursor
-    from scout_dbt.generator import Generated
+    from scout_dbt.generator import GeneratedModels
     from scout_dbt.planning.tables import Model
 
 PROJECT_MARK, DATA_MARK = "project", "data of "
@@ -34,28 +35,29 @@ PRESENT = """
        AND relkind IN ('r', 'v')
 """
 VIEWS = "SELECT table_name FROM _scout_catalog WHERE position = 0 AND kind = 'view'"
-SOURCE_CODE = (".sql", ".yml", ".csv", ".md", ".py")
+PROJECT_FOLDERS = ("models", "macros", "tests", "seeds", "snapshots", "analyses")
+SOURCE_SUFFIXES = (".sql", ".yml", ".csv", ".md", ".py")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Build:
-    """What there is to do for one dataset schema."""
+class BuildPlan:
+    """What a build has to do for one dataset schema."""
 
     schema: str
-    generated: Generated
+    generated: GeneratedModels
     due: frozenset[str]
-    """Generated models with work."""
+    """Generated models that have to be built."""
     marks: Mapping[str, str]
-    """What tells the hand-written models and the data of each stream from those of another time."""
-    changed: frozenset[str]
-    """Streams whose rows are not those of the last complete build."""
-    is_new: bool
-    """Whether hand-written models have to be built, whatever changed."""
+    """Marks of the hand-written models and of the data of each stream, recorded when done."""
+    changed_streams: frozenset[str]
+    """Streams whose rows differ from those of the last complete build."""
+    is_project_changed: bool
+    """Whether hand-written models have to be built, whatever data changed."""
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether all models are as a build would make them."""
-        return not (self.due or self.changed or self.is_new)
+        """Return whether all models are up to date."""
+        return not (self.due or self.changed_streams or self.is_project_changed)
 
     @property
     def streams(self) -> frozenset[str]:
@@ -63,17 +65,19 @@ class Build:
         return frozenset(self.generated.streams)
 
     def selection(self, custom: frozenset[str]) -> list[str]:
-        """Return the options of dbt that leave out what would come out as it is.
+        """Return dbt's options that leave out what would not change.
 
         Args:
-            custom: Names of models of users; they may read anything.
+            custom: Names of the models of users, which are always built: they may read anything.
         """
-        if self.is_new:
+        if self.is_project_changed:
             names = {model.table.name for model in self.generated.models} - self.due
             return ["--exclude", *sorted(names)] if names else []
-        checked = (f"stg_*__{stream}+,resource_type:test" for stream in self.changed)
-        wanted = {*self.due, *custom, *checked}  # views are as they were: readers wait for none
-        return ["--select", *sorted(wanted), "--indirect-selection", "eager"]
+        # The staging views are as they were, and building them would wait for their readers: of
+        # changed streams, only the tests are run.
+        tests = (f"stg_*__{stream}+,resource_type:test" for stream in self.changed_streams)
+        selected = {*self.due, *custom, *tests}
+        return ["--select", *sorted(selected), "--indirect-selection", "eager"]
 
 
 def prepare(
@@ -81,27 +85,27 @@ def prepare(
     schema: str,
     project: Path,
     packages: Path,
-    source: str,
+    source_type: str,
     custom: bytes = b"",
-) -> Build | None:
-    """Generate the models into a folder of packages and find out what there is to do.
+) -> BuildPlan | None:
+    """Generate the models into a folder of packages and plan the build.
 
     Args:
         cursor: In the dataset schema.
         schema: The dataset schema.
         project: The dbt project.
         packages: The folder.
-        source: What the data is of.
-        custom: What changes when the models of users do.
+        source_type: ``commcare`` or ``connect``.
+        custom: A digest of the models of users.
 
     Returns:
-        Nothing when the dataset schema is not there yet.
+        The plan; None while the dataset schema does not exist.
     """
     cursor.execute("SELECT current_schema()")
     if cursor.fetchone() != (schema,):
         return None
-    generated = generator.generate(cursor, source)
-    build_state.reserve(cursor, generated.models)
+    generated = generator.generate(cursor, source_type)
+    build_state.reserve_names(cursor, generated.models)
     dbt_package.write(generated.models, packages)
     cursor.execute(PRESENT)
     present = {name for (name,) in cursor.fetchall()}
@@ -110,40 +114,41 @@ def prepare(
         for model in generated.models
         if generated.is_due(model) or model.table.name not in present
     ]
-    _announce(cursor, generated, due)
-    data = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
-    marks = {PROJECT_MARK: _digest(project, generated.streams, custom), **data}
-    known = build_state.marks(cursor)
-    return Build(
+    _write_due(cursor, generated, due)
+    data_marks = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
+    marks = {PROJECT_MARK: _digest(project, generated.streams, custom), **data_marks}
+    recorded = build_state.marks(cursor)
+    is_project_same = recorded.get(PROJECT_MARK) == marks[PROJECT_MARK]
+    return BuildPlan(
         schema=schema,
         generated=generated,
         due=frozenset(model.table.name for model in due),
         marks=marks,
-        changed=frozenset(
-            name.removeprefix(DATA_MARK) for name, mark in data.items() if known.get(name) != mark
+        changed_streams=frozenset(
+            name.removeprefix(DATA_MARK)
+            for name, mark in data_marks.items()
+            if recorded.get(name) != mark
         ),
-        is_new=known.get(PROJECT_MARK) != marks[PROJECT_MARK] or not _views(cursor) <= present,
+        is_project_changed=not is_project_same or not _views(cursor) <= present,
     )
 
 
-def _announce(cursor: Cursor, generated: Generated, due: list[Model]) -> None:
-    """Tell each model with work up to which moment it holds everything; none: build it anew."""
+def _write_due(cursor: Cursor, generated: GeneratedModels, due: list[Model]) -> None:
+    """Tell the macros which models are due, and from which transaction on their rows are new.
+
+    Without a watermark a model is built anew.
+    """
     cursor.execute(DUE)
     rows = []
     for model in due:
-        was = generated.built.get(model.table.key)
-        is_same = (
-            was is not None
-            and was.fingerprint == model.fingerprint
-            and was.name == model.table.name
-            and was.watermark > 0
-        )
-        rows.append((model.table.name, was.watermark if was and is_same else None))
+        built = generated.built.get(model.table.key)
+        is_delta = built is not None and built.is_of(model) and built.watermark > 0
+        rows.append((model.table.name, built.watermark if built and is_delta else None))
     execute_values(cursor, "INSERT INTO _scout_due VALUES %s", rows)
 
 
 def _views(cursor: Cursor) -> set[str]:
-    """Return the views that were there after the last build."""
+    """Return the views that existed after the last build."""
     cursor.execute("SELECT to_regclass('_scout_catalog')")
     if cursor.fetchone() == (None,):
         return set()
@@ -153,46 +158,46 @@ def _views(cursor: Cursor) -> set[str]:
 
 def finish(
     cursor: Cursor,
-    build: Build,
+    plan: BuildPlan,
     project: Path,
     outcomes: Mapping[str, str],
     *,
     is_complete: bool,
 ) -> None:
-    """Remember what was built, and describe what there is.
+    """Record what was built, and refresh the data dictionary.
 
     Args:
         cursor: In the dataset schema.
-        build: What there was to do.
+        plan: What the build had to do.
         project: The dbt project.
-        outcomes: How each model ended, by its name.
+        outcomes: The status of each model, by name.
         is_complete: Whether nothing failed and nothing was left out.
     """
-    for model in build.generated.models:
+    models = plan.generated.models
+    for model in models:
         if outcomes.get(model.table.name) == "success":
-            build_state.save(
-                cursor, model, build.generated.moment.oldest, build.generated.rows(model)
-            )
+            rows = plan.generated.record_count(model)
+            build_state.save(cursor, model, plan.generated.moment.oldest, rows)
     if is_complete:
-        for name, mark in build.marks.items():
-            build_state.mark(cursor, name, mark)
-    models = build.generated.models
-    tables, joins = yaml_docs.of_project(project / "models", build.generated.source_type)
-    data_dictionary.describe(cursor, {name: tables[name] for name in tables.keys() & build.streams})
-    data_dictionary.comment(cursor, models)
-    data_dictionary.refresh(cursor, models, [*joins, *yaml_docs.of_models(models)])
+        for name, mark in plan.marks.items():
+            build_state.set_mark(cursor, name, mark)
+    streams, references = yaml_docs.read(project / "models", plan.generated.source_type)
+    loaded = {name: streams[name] for name in streams.keys() & plan.streams}
+    data_dictionary.comment_streams(cursor, loaded)
+    data_dictionary.comment_models(cursor, models)
+    data_dictionary.refresh(cursor, models, [*references, *yaml_docs.model_references(models)])
 
 
 def _digest(project: Path, streams: Iterable[str], custom: bytes) -> str:
-    """Return what changes when hand-written models, tests or streams change."""
-    known = hashlib.sha256("\n".join(sorted(streams)).encode() + custom)
-    folders = ("models", "macros", "tests", "seeds", "snapshots", "analyses")
+    """Return a digest of the hand-written models and tests, and of the names of the streams."""
+    digest = hashlib.sha256("\n".join(sorted(streams)).encode() + custom)
     files = [
         project / "dbt_project.yml",
-        *(f for name in folders for f in (project / name).rglob("*")),
+        *(file for name in PROJECT_FOLDERS for file in (project / name).rglob("*")),
     ]
     for file in sorted(files):
-        is_ours = not file.is_relative_to(project / FOLDER)
-        if is_ours and file.suffix in SOURCE_CODE and file.is_file():
-            known.update(str(file.relative_to(project)).encode() + b"\0" + file.read_bytes())
-    return known.hexdigest()
+        # Models of users are in the digest already: only those of this dataset count.
+        is_of_project = not file.is_relative_to(project / FOLDER)
+        if is_of_project and file.suffix in SOURCE_SUFFIXES and file.is_file():
+            digest.update(str(file.relative_to(project)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from scout_dbt.project import custom_models
 from scout_dbt.terminal import escaped
 
 if TYPE_CHECKING:
-    from scout_dbt.build import Build
+    from scout_dbt.build import BuildPlan
     from scout_dbt.dbt_command import DbtCommand
 
 LOADED_STREAMS = "SCOUT_LOADED_STREAMS"
@@ -82,7 +82,7 @@ def _folders(command: DbtCommand) -> dict[str, str]:
     }
 
 
-def _settings(command: DbtCommand, plan: Build | None) -> dict[str, str]:
+def _settings(command: DbtCommand, plan: BuildPlan | None) -> dict[str, str]:
     """Return the variables that dbt is run with; the caller's come first where it may choose."""
     settings = {
         # Control characters in dbt's output are escaped, so colours would only be noise.
@@ -92,6 +92,6 @@ def _settings(command: DbtCommand, plan: Build | None) -> dict[str, str]:
     if plan:
         settings[LOADED_STREAMS] = ",".join(sorted(plan.streams))
     if command.is_building:
-        # A manifest of a million rows' worth of models is written twice, and nothing reads it.
+        # Nothing reads the artifacts of a build, and dbt writes the manifest twice.
         settings["DBT_WRITE_JSON"] = os.environ.get("DBT_WRITE_JSON", "false")
     return settings

@@ -124,5 +124,5 @@ def test_a_broken_url_ends_with_one_line_that_does_not_show_it(world):
     done = world.build()
 
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: TARGET_SCOUT_POSTGRES_DATABASE_URL is not a URL")
+    assert done.stderr.startswith("Error: TARGET_SCOUT_POSTGRES_DATABASE_URL is not a Postgres URL")
     assert "hunter2" not in done.stdout + done.stderr

@@ -151,7 +151,7 @@ def test_the_page_is_one_script_by_its_hash_and_asks_for_nothing(target):
 def test_what_data_says_is_parsed_and_not_evaluated():
     nodes = {payload: {"description": payload, "name": payload} for payload in PAYLOADS}
     artifact = {"nodes": nodes}
-    expression = docs_page.parsed(artifact)
+    expression = docs_page.json_expression(artifact)
     inner = json.loads(expression.removeprefix("JSON.parse(").removesuffix(")"))
 
     assert not {"<", ">", "&", "\u2028", "\u2029"} & set(expression)

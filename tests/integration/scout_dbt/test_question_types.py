@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scout_dbt.planning.question_types import ANSWERS
+from scout_dbt.planning.question_types import CONVERSIONS
 
 GOOD = [
     ("integer", "42", 42),
@@ -23,14 +23,14 @@ GOOD = [
     ("date", "2024-02-29", date(2024, 2, 29)),
     ("date", "2024-02-29 00:00:00", date(2024, 2, 29)),
     ("date", "2024-02-29T00:00:00.000Z", date(2024, 2, 29)),
-    ("moment", "2026-01-02T03:04:05.000001Z", datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC)),
-    ("moment", "2026-01-02T03:04:05+05:30", datetime(2026, 1, 1, 21, 34, 5, tzinfo=UTC)),
-    ("moment", "2026-01-02 03:04", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
+    ("timestamp", "2026-01-02T03:04:05.000001Z", datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC)),
+    ("timestamp", "2026-01-02T03:04:05+05:30", datetime(2026, 1, 1, 21, 34, 5, tzinfo=UTC)),
+    ("timestamp", "2026-01-02 03:04", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
     ("time", "13:45:00.000+05:30", time(13, 45)),
     ("choices", "a b  c", ["a", "b", "c"]),
-    ("place", "12.97 77.59 0.0 10.0", "12.97 77.59 0.0 10.0"),
-    ("place", "5.5502 -1.97E-4 12.0 4.9", "5.5502 -1.97E-4 12.0 4.9"),
-    ("place", "9.9e-05 +36.8 1.2E3 0", "9.9e-05 +36.8 1.2E3 0"),
+    ("gps", "12.97 77.59 0.0 10.0", "12.97 77.59 0.0 10.0"),
+    ("gps", "5.5502 -1.97E-4 12.0 4.9", "5.5502 -1.97E-4 12.0 4.9"),
+    ("gps", "9.9e-05 +36.8 1.2E3 0", "9.9e-05 +36.8 1.2E3 0"),
     ("integer", "1.0E7", 10_000_000),
     ("integer", "\u0661\u0662", 12),
     ("integer", "\uff11\uff12\u00a0", 12),
@@ -39,13 +39,13 @@ GOOD = [
     ("number", "\ufeff 3.5\u200e", Decimal("3.5")),
     ("date", "\u06f2\u06f0\u06f2\u06f6-\u06f1\u06f1-\u06f2\u06f8", date(2026, 11, 28)),
     ("date", "2026-11-28T00:00:00.000+03", date(2026, 11, 28)),
-    ("moment", "2026-11-28T10:00:00.000Z", datetime(2026, 11, 28, 10, tzinfo=UTC)),
-    ("moment", "2026-11-28\u00a010:00:00.000+0300", datetime(2026, 11, 28, 7, tzinfo=UTC)),
+    ("timestamp", "2026-11-28T10:00:00.000Z", datetime(2026, 11, 28, 10, tzinfo=UTC)),
+    ("timestamp", "2026-11-28\u00a010:00:00.000+0300", datetime(2026, 11, 28, 7, tzinfo=UTC)),
     ("time", "12:30:00.000+03", time(12, 30)),
     ("time", "\uff11\uff12\uff1a30", time(12, 30)),
     ("choices", " a\u00a0b \t\u3000c ", ["a", "b", "c"]),
     ("choices", "\uff11 \u0662", ["\uff11", "\u0662"]),
-    ("place", "12.97\u00a0 77.59", "12.97 77.59"),
+    ("gps", "12.97\u00a0 77.59", "12.97 77.59"),
 ]
 BAD = [
     *(
@@ -80,14 +80,14 @@ BAD = [
             "11/28/2026",
         )
     ),
-    *(("moment", text) for text in ("2026-13-01T00:00:00Z", "now", "2026-01-01T24:00:00Z")),
+    *(("timestamp", text) for text in ("2026-13-01T00:00:00Z", "now", "2026-01-01T24:00:00Z")),
     *(("time", text) for text in ("25:00", "noon")),
-    *(("place", text) for text in ("somewhere", "12.9", "a b c d", "1E 2E", "1e-4")),
+    *(("gps", text) for text in ("somewhere", "12.9", "a b c d", "1E 2E", "1e-4")),
 ]
 
 
 def asked(answer):
-    return ANSWERS[answer].read("v").replace("%", "%%")
+    return CONVERSIONS[answer].apply("v").replace("%", "%%")
 
 
 def read(cursor, answer, text):
@@ -121,7 +121,7 @@ def test_a_bad_answer_becomes_null(cursor, answer, text):
     | st.text("0123456789-+:.TZ eE ", max_size=30)
 )
 def test_no_text_fails_a_cast(cursor, text):
-    for answer in ANSWERS:
+    for answer in CONVERSIONS:
         if answer != "json":
             cursor.execute(
                 f"SELECT ({asked(answer)})::text FROM (SELECT %s::text AS v) AS t",

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from scout_dbt.project.custom_models import FOLDER, MOST_BYTES, assemble, collect
+from scout_dbt.project.custom_models import FOLDER, MAX_BYTES, assemble, collect
 
 NOBODY = 65534
 ODD_IDS = (
@@ -93,7 +93,7 @@ def test_files_that_cannot_be_read_are_named_and_take_no_other_along(project):
     os.mkfifo(home / "pipe.sql")
     (home / "latin.sql").write_bytes("select 'é'".encode("latin-1"))
     (home / "nul.sql").write_text("select '\0'")
-    (home / "huge.sql").write_text(" " * (MOST_BYTES + 1))
+    (home / "huge.sql").write_text(" " * (MAX_BYTES + 1))
     (home / "python.py").write_text("def model(dbt, session): ...")
     (home / "folder.sql").mkdir()
     (home / "gone.sql").symlink_to(home / "nowhere.sql")
@@ -104,16 +104,16 @@ def test_files_that_cannot_be_read_are_named_and_take_no_other_along(project):
     found = collect(project, "river")
 
     assert {Path(path).name: why.partition(" (")[0] for path, why in found.refused.items()} == {
-        "pipe.sql": "it is not a file",
+        "pipe.sql": "it is not a regular file",
         "latin.sql": "it is not UTF-8 text",
-        "nul.sql": "it holds a NUL character",
+        "nul.sql": "it contains a NUL character",
         "huge.sql": "it is longer than 1,000,000 bytes",
         "python.py": "models in Python do not run in Postgres",
         "gone.sql": "it cannot be read",
-        "macros.yml": "it declares macros, snapshots; here are "
+        "macros.yml": "it declares macros, snapshots; allowed are "
         "exposures, groups, models, sources, unit_tests",
-        "line\\nfeed.sql": "its name holds characters that are no text",
-        "mine.sql": "a model of that name is there for all datasets",
+        "line\\nfeed.sql": "its name contains unprintable characters",
+        "mine.sql": "a model for all datasets has the same name",
     }
     assert set(found.files) == {"mine.sql", "river/theirs.sql", "river/deep/more.sql"}
     assert found.files["mine.sql"] == b"select 1 as one"

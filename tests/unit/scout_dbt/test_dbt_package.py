@@ -12,7 +12,7 @@ from scout_dbt.planning.tables import Question
 from scout_dbt.project import dbt_package
 
 HOSTILE = st.text(alphabet="{}%#-\\'\";$ \n\x07\x85é🐄x:&*!|>", max_size=8)
-SOURCE = model_sql.Source(
+SOURCE = model_sql.SourceTable(
     stream="forms",
     columns=frozenset({"form_id", "xmlns", "form_data"}),
     keys=("form_id",),
@@ -22,8 +22,10 @@ SOURCE = model_sql.Source(
 def written(text, folder):
     """Write the model of a form that is all of one text; return its SQL and its description."""
     question = Question(path=(text or "q",), type="Select", label=text, options=((text, text),))
-    form = FormType(xmlns=text, wish="f", title=text, domains=[text], questions=[question])
-    found = table_plan.plan([], [form], table_plan.Memory())
+    form = FormType(
+        xmlns=text, preferred_name="f", title=text, domains=[text], questions=[question]
+    )
+    found = table_plan.plan([], [form], table_plan.AssignedNames())
     dbt_package.write([model_sql.model(table, SOURCE) for table in found], folder)
     models = folder / dbt_package.NAME / "models"
     [code] = [file.read_text(encoding="utf-8") for file in models.glob("*.sql")]

@@ -22,7 +22,7 @@ from scout_dbt.runner.failures import lines, of_postgres, reason
             'invalid input syntax for type integer: "..."',
         ),
         ('  relation "x" does not exist', 'relation "x" does not exist'),
-        ("", "dbt does not say why"),
+        ("", "dbt gives no reason"),
     ],
 )
 def test_a_reason_is_one_line_that_quotes_no_value(message, told):

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import yaml
 from scout_dbt.planning.case_tables import CaseType
-from scout_dbt.planning.form_tables import FormType, wish_of
-from scout_dbt.planning.record_types import KINDS
-from scout_dbt.planning.table_plan import STREAMS, Memory, plan
-from scout_dbt.planning.tables import Question, Seen
+from scout_dbt.planning.form_tables import FormType, preferred_name_of
+from scout_dbt.planning.record_types import RECORD_TYPES
+from scout_dbt.planning.table_plan import STREAM_TABLES, AssignedNames, plan
+from scout_dbt.planning.tables import PathProfile, Question
 
 SOURCES = Path(__file__).parents[3] / "transform/models/staging"
-SCALAR = Seen(is_scalar=True, widest=3)
+SCALAR = PathProfile(is_scalar=True, max_bytes=3)
 
 
-def tables(*, cases=(), forms=(), memory=None):
-    return {each.name: each for each in plan(cases, forms, memory or Memory())}
+def tables(*, cases=(), forms=(), assigned=None):
+    return {each.name: each for each in plan(cases, forms, assigned or AssignedNames())}
 
 
 def form(**known):
-    return FormType(**{"xmlns": "http://x/a", "wish": "m_f", "title": "F"} | known)
+    return FormType(**{"xmlns": "http://x/a", "preferred_name": "m_f", "title": "F"} | known)
 
 
 def names(table):
@@ -45,15 +45,15 @@ def test_nested_repeats_have_a_table_each_and_know_what_is_around_them():
     assert set(found) == {"form_m_f", "form_m_f__visits", "form_m_f__visits_drugs"}
     drugs = found["form_m_f__visits_drugs"]
     assert drugs.repeats == (("visits",), ("visits", "drugs"))
-    assert [(each.name, each.path, each.answer) for each in drugs.columns] == [
+    assert [(each.name, each.path, each.value_type) for each in drugs.columns] == [
         ("dose", ("dose",), "integer")
     ]
     assert [each.name for each in found["form_m_f__visits"].columns] == ["on"]
 
 
 def test_a_list_in_the_data_makes_a_repeat_of_what_the_application_does_not_know():
-    seen = {("x",): Seen(is_many=True, is_object=True), ("x", "y"): SCALAR}
-    found = tables(forms=[form(seen=seen)])
+    seen = {("x",): PathProfile(is_list=True, is_object=True), ("x", "y"): SCALAR}
+    found = tables(forms=[form(profiles=seen)])
 
     assert [each.name for each in found["form_m_f__x"].columns] == ["y"]
     assert found["form_m_f"].columns == ()
@@ -61,7 +61,7 @@ def test_a_list_in_the_data_makes_a_repeat_of_what_the_application_does_not_know
 
 def test_keys_with_dashes_dots_and_cases_have_a_column_each():
     keys = ["phone-number", "phone.number", "phone_number", "dob", "DOB", "k" * 300]
-    found = tables(cases=[CaseType(name="a", seen=dict.fromkeys(keys, SCALAR))])
+    found = tables(cases=[CaseType(name="a", profiles=dict.fromkeys(keys, SCALAR))])
     given = names(found["case_a"])
 
     assert set(given) == set(keys)
@@ -81,22 +81,22 @@ def test_a_property_has_the_type_of_the_question_it_is_named_like_unless_they_di
     )
     columns = tables(cases=[case])["case_a"].columns
 
-    assert [(each.name, each.answer) for each in columns] == [("edd", "date"), ("size", "text")]
+    assert [(each.name, each.value_type) for each in columns] == [("edd", "date"), ("size", "text")]
 
 
 def test_more_columns_than_postgres_holds_are_split_and_stay_where_they_are():
     questions = [Question(path=(f"q{number}",), type="Text") for number in range(1700)]
-    seen = {question.path: Seen(is_scalar=True, widest=1) for question in questions}
-    first = tables(forms=[form(questions=questions, seen=seen)])
+    seen = {question.path: PathProfile(is_scalar=True, max_bytes=1) for question in questions}
+    first = tables(forms=[form(questions=questions, profiles=seen)])
     assert len(first) > 1
     assert sum(len(each.columns) for each in first.values()) == 1700
 
-    memory = Memory(
+    assigned = AssignedNames(
         tables={each.key: each.name for each in first.values()},
         columns={each.key: names(each) for each in first.values()},
     )
     more = [Question(path=("new",), type="Int"), *questions]
-    second = tables(forms=[form(questions=more, seen=seen)], memory=memory)
+    second = tables(forms=[form(questions=more, profiles=seen)], assigned=assigned)
 
     for name, table in first.items():
         assert names(table).items() <= names(second[name]).items()
@@ -113,17 +113,17 @@ def test_two_forms_and_two_case_types_with_one_slug_have_a_table_each():
 
 
 def test_a_form_that_no_application_knows_is_named_by_the_end_of_its_xmlns():
-    assert wish_of(None, None, "http://commcarehq.org/case_api") == "case_api"
-    assert wish_of("Mothers", "Delivery", "http://x/a") == "mothers_delivery"
-    assert wish_of(None, None, "") == "unknown"
+    assert preferred_name_of(None, None, "http://commcarehq.org/case_api") == "case_api"
+    assert preferred_name_of("Mothers", "Delivery", "http://x/a") == "mothers_delivery"
+    assert preferred_name_of(None, None, "") == "unknown"
 
 
 def test_no_table_is_called_like_one_that_a_tap_may_load_later():
     told = [yaml.safe_load(file.read_text()) for file in SOURCES.glob("*/_*__sources.yml")]
     loaded = {each["name"] for one in told for each in one["sources"][0]["tables"]}
-    starts = tuple(f"{kind}_" for kind in KINDS)
+    starts = tuple(f"{kind}_" for kind in RECORD_TYPES)
 
-    assert {name for name in loaded if name.startswith(starts)} == STREAMS
-    found = tables(cases=[CaseType(name="types")], forms=[form(wish="questions")])
-    assert not STREAMS & set(found)
+    assert {name for name in loaded if name.startswith(starts)} == STREAM_TABLES
+    found = tables(cases=[CaseType(name="types")], forms=[form(preferred_name="questions")])
+    assert not STREAM_TABLES & set(found)
     assert {name.rpartition("_")[0] for name in found} == {"case_types", "form_questions"}

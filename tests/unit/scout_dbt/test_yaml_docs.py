@@ -22,19 +22,19 @@ def columns() -> dict[str, set[str]]:
 
 def test_every_join_that_is_checked_is_of_columns_that_are_there():
     known = columns()
-    _, joins = yaml_docs.of_project(MODELS, "commcare")
+    _, joins = yaml_docs.read(MODELS, "commcare")
 
     assert len(joins) > 30
     for join in joins:
-        table, column = join.to.split(".")
+        table, column = join.target.split(".")
         assert join.column in known[join.table], join
         assert column in known[table], join
 
 
 def test_cases_forms_owners_visits_and_payment_units_are_joined():
-    _, joins = yaml_docs.of_project(MODELS, "commcare")
+    _, joins = yaml_docs.read(MODELS, "commcare")
 
-    told = {(join.table, join.column, join.to) for join in joins}
+    told = {(join.table, join.column, join.target) for join in joins}
     assert told >= {
         ("commcare_case_links", "linked_case_id", "stg_commcare__cases.case_id"),
         ("stg_commcare__cases", "owner_id", "commcare_owners.owner_id"),
@@ -50,8 +50,8 @@ def test_cases_forms_owners_visits_and_payment_units_are_joined():
 
 
 def test_every_stream_that_is_a_source_is_described():
-    of_hq, _ = yaml_docs.of_project(MODELS, "commcare")
-    of_connect, _ = yaml_docs.of_project(MODELS, "connect")
+    of_hq, _ = yaml_docs.read(MODELS, "commcare")
+    of_connect, _ = yaml_docs.read(MODELS, "connect")
 
     assert {"cases", "forms"} <= set(of_hq) - set(of_connect)
     assert {"visits", "payment_units"} <= set(of_connect) - set(of_hq)

@@ -1,4 +1,4 @@
-"""What is known of case types and forms: from the streams of applications, then from the data."""
+"""The case types and forms of a dataset: as applications define them, completed by the data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from scout_dbt.planning import form_tables
 from scout_dbt.planning.case_tables import CaseType
 from scout_dbt.planning.form_tables import FormType
 from scout_dbt.planning.record_types import FORM, VISIT
+from scout_dbt.planning.tables import RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scout_dbt.dataset.connection import Cursor
-    from scout_dbt.dataset.introspection import Extent
-    from scout_dbt.planning.model_sql import Source
-    from scout_dbt.planning.tables import Path, Question, Seen
+    from scout_dbt.dataset.introspection import ScopeStats
+    from scout_dbt.planning.model_sql import SourceTable
+    from scout_dbt.planning.tables import Path, PathProfile, Question
 
 CASE_TYPES = "SELECT domain, name, properties FROM case_types ORDER BY domain, name"
 DEFINITIONS = """
@@ -33,53 +34,61 @@ QUESTIONS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Applications:
-    """What applications say of forms and case types."""
+    """What the applications of a dataset define, as rows of their streams."""
 
     definitions: list[Any]
     case_types: list[Any]
     questions: Mapping[str, list[Question]]
     """By xmlns."""
 
-    def questions_on(self) -> dict[str, list[Question]]:
-        """Return the questions of the forms that work on a case type, by case type."""
+    def questions_by_case_type(self) -> dict[str, list[Question]]:
+        """Return the questions of the forms that open or update cases of a type."""
         found: dict[str, list[Question]] = defaultdict(list)
-        for _, xmlns, _, _, own, uses in self.definitions:
-            for case_type in {own, *(each.get("case_type") for each in uses or [])} - {None}:
-                found[case_type] += self.questions.get(xmlns, [])
+        for _, xmlns, _, _, case_type, uses in self.definitions:
+            used = {each.get("case_type") for each in uses or []}
+            for name in {case_type, *used} - {None}:
+                found[name] += self.questions.get(xmlns, [])
         return found
 
 
-def read(cursor: Cursor, there: Mapping[str, Source]) -> Applications:
-    """Read what applications say, as far as it was loaded."""
+def read(cursor: Cursor, tables: Mapping[str, SourceTable]) -> Applications:
+    """Read what applications define, as far as their streams were loaded."""
     questions: dict[str, list[Question]] = defaultdict(list)
-    for xmlns, *row in introspection.rows(cursor, QUESTIONS, there, "form_questions"):
-        questions[xmlns].append(introspection.question(tuple(row)))
+    for xmlns, *row in introspection.stream_rows(cursor, QUESTIONS, tables, "form_questions"):
+        questions[xmlns].append(introspection.to_question(tuple(row)))
     return Applications(
-        definitions=introspection.rows(cursor, DEFINITIONS, there, "form_definitions"),
-        case_types=introspection.rows(cursor, CASE_TYPES, there, "case_types"),
+        definitions=introspection.stream_rows(cursor, DEFINITIONS, tables, "form_definitions"),
+        case_types=introspection.stream_rows(cursor, CASE_TYPES, tables, "case_types"),
         questions=questions,
     )
 
 
 def case_types(
-    told: Applications,
-    extents: Mapping[str, Extent],
-    seen: Mapping[str, Mapping[Path, Seen]],
-    indices: Mapping[str, Mapping[Path, Seen]],
+    applications: Applications,
+    scopes: Mapping[str, ScopeStats],
+    profiles: Mapping[str, Mapping[Path, PathProfile]],
+    indices: Mapping[str, Mapping[Path, PathProfile]],
 ) -> Iterator[CaseType]:
-    """Yield the case types that applications tell of or that there are cases of."""
+    """Yield the case types that applications define or that there are cases of.
+
+    Args:
+        applications: What they define.
+        scopes: The cases of each type.
+        profiles: Of the properties, by case type; paths have one step.
+        indices: Of the indices, by case type; paths have one step.
+    """
     properties: dict[str, set[str]] = defaultdict(set)
-    domains = _domains(extents)
-    for domain, name, said in told.case_types:
-        properties[name] |= {str(each) for each in said or []}
+    domains = _domains(scopes)
+    for domain, name, listed in applications.case_types:
+        properties[name] |= {str(each) for each in listed or []}
         domains[name].add(domain)
-    questions = told.questions_on()
-    for name in sorted({*properties, *seen, *extents}):
+    questions = applications.questions_by_case_type()
+    for name in sorted({*properties, *profiles, *scopes}):
         yield CaseType(
             name=name,
             domains=sorted(domains[name]),
             properties=properties[name],
-            seen={path[0]: one for path, one in seen.get(name, {}).items()},
+            profiles={path[0]: profile for path, profile in profiles.get(name, {}).items()},
             indices=[path[0] for path in indices.get(name, {})],
             questions=questions.get(name, []),
         )
@@ -87,52 +96,57 @@ def case_types(
 
 def form_types(
     cursor: Cursor,
-    told: Applications,
-    extents: Mapping[str, Extent],
-    seen: Mapping[str, Mapping[Path, Seen]],
+    applications: Applications,
+    scopes: Mapping[str, ScopeStats],
+    profiles: Mapping[str, Mapping[Path, PathProfile]],
 ) -> Iterator[FormType]:
-    """Yield the forms that applications tell of or that were submitted."""
-    wishes: dict[str, str] = {}
+    """Yield the forms that applications define or that were submitted."""
+    preferred: dict[str, str] = {}
     titles: dict[str, str] = {}
-    domains = _domains(extents)
-    for domain, xmlns, app, form, _, uses in told.definitions:
+    domains = _domains(scopes)
+    for domain, xmlns, app, form, _, uses in applications.definitions:
         module = next((each.get("module_name") for each in uses or []), None)
-        wishes.setdefault(xmlns, form_tables.wish_of(module, form, xmlns))
+        preferred.setdefault(xmlns, form_tables.preferred_name_of(module, form, xmlns))
         titles.setdefault(xmlns, " > ".join(word for word in (app, module, form) if word))
         domains[xmlns].add(domain)
-    names = {*wishes, *seen, *extents}
-    own = introspection.titles(cursor, FORM, sorted(names - set(wishes)))
-    for xmlns in sorted(names):
+    all_xmlns = {*preferred, *profiles, *scopes}
+    submitted = introspection.form_titles(cursor, FORM, sorted(all_xmlns - set(preferred)))
+    for xmlns in sorted(all_xmlns):
+        title = submitted.get(xmlns)
         yield FormType(
             xmlns=xmlns,
-            wish=wishes.get(xmlns) or form_tables.wish_of(None, own.get(xmlns), xmlns),
-            title=titles.get(xmlns) or own.get(xmlns) or form_tables.tail_of(xmlns),
+            preferred_name=preferred.get(xmlns)
+            or form_tables.preferred_name_of(None, title, xmlns),
+            title=titles.get(xmlns) or title or form_tables.last_segment(xmlns),
             domains=sorted(domains[xmlns]),
-            questions=told.questions.get(xmlns, []),
-            seen=seen.get(xmlns, {}),
+            questions=applications.questions.get(xmlns, []),
+            profiles=profiles.get(xmlns, {}),
         )
 
 
 def visit_types(
-    cursor: Cursor, extents: Mapping[str, Extent], seen: Mapping[str, Mapping[Path, Seen]]
+    cursor: Cursor,
+    scopes: Mapping[str, ScopeStats],
+    profiles: Mapping[str, Mapping[Path, PathProfile]],
 ) -> Iterator[FormType]:
-    """Yield the forms that came with visits; what their applications say, Connect does not show."""
-    names = {*seen, *extents}
-    own = introspection.titles(cursor, VISIT, sorted(names))
-    domains = _domains(extents)
-    for xmlns in sorted(names):
+    """Yield the forms of visits; Connect does not show what their applications define."""
+    all_xmlns = {*profiles, *scopes}
+    titles = introspection.form_titles(cursor, VISIT, sorted(all_xmlns))
+    domains = _domains(scopes)
+    for xmlns in sorted(all_xmlns):
+        title = titles.get(xmlns)
         yield FormType(
-            kind="visit",
+            record_kind=RecordKind.VISIT,
             xmlns=xmlns,
-            wish=form_tables.wish_of(None, own.get(xmlns), xmlns),
-            title=own.get(xmlns) or form_tables.tail_of(xmlns),
+            preferred_name=form_tables.preferred_name_of(None, title, xmlns),
+            title=title or form_tables.last_segment(xmlns),
             domains=sorted(domains[xmlns]),
-            seen=seen.get(xmlns, {}),
+            profiles=profiles.get(xmlns, {}),
         )
 
 
-def _domains(extents: Mapping[str, Extent]) -> dict[str, set[str]]:
+def _domains(scopes: Mapping[str, ScopeStats]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for scope, extent in extents.items():
-        found[scope] |= set(extent.domains)
+    for scope, stats in scopes.items():
+        found[scope] |= set(stats.domains)
     return found

@@ -1,4 +1,4 @@
-"""What is remembered in the dataset schema between builds: models, names, what data showed."""
+"""What the dataset schema records between builds: models, their names, marks and profiles."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import execute_values
 
-from scout_dbt.planning.question_types import PLACE_PARTS
-from scout_dbt.planning.table_plan import Memory
-from scout_dbt.planning.tables import Path, Seen
+from scout_dbt.planning.question_types import GPS_PARTS
+from scout_dbt.planning.table_plan import AssignedNames
+from scout_dbt.planning.tables import Path, PathProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from scout_dbt.dataset.connection import Cursor
-    from scout_dbt.planning.tables import Model
+    from scout_dbt.planning.tables import Model, Table
 
 CREATE = """
     CREATE TABLE IF NOT EXISTS _scout_models (
@@ -30,7 +30,7 @@ CREATE = """
     );
     CREATE TABLE IF NOT EXISTS _scout_marks (name text PRIMARY KEY, mark text NOT NULL);
 """
-REMEMBER = """
+ADD_PROFILES = """
     INSERT INTO _scout_seen AS was VALUES %s
     ON CONFLICT (stream, scope, path) DO UPDATE SET
         is_many = was.is_many OR excluded.is_many,
@@ -38,6 +38,9 @@ REMEMBER = """
         is_scalar = was.is_scalar OR excluded.is_scalar,
         is_case = was.is_case OR excluded.is_case,
         widest = greatest(was.widest, excluded.widest)
+"""
+PROFILES = """
+    SELECT stream, scope, path, is_many, is_object, is_scalar, is_case, widest FROM _scout_seen
 """
 RESERVE = "INSERT INTO _scout_models (name, key, definition) VALUES %s ON CONFLICT DO NOTHING"
 SAVE = """
@@ -52,42 +55,48 @@ BUILT = """
            CASE WHEN watermark <= %s THEN watermark ELSE 0 END, coalesce(rows, -1), definition
       FROM _scout_models
 """
-MARK = """
+SET_MARK = """
     INSERT INTO _scout_marks VALUES (%s, %s)
     ON CONFLICT (name) DO UPDATE SET mark = excluded.mark
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
-    """A model as it was built last."""
+class BuiltModel:
+    """A model as it was last built, or reserved by a build that did not finish."""
 
     key: str
     name: str
     fingerprint: str
     watermark: int
+    """The table holds all rows of transactions before it; 0 if it has to be built anew."""
     rows: int
+    """How many records it was built from; -1 before the first build."""
     definition: dict[str, Any]
 
+    def is_of(self, model: Model) -> bool:
+        """Return whether a model would build the same table under the same name."""
+        return self.fingerprint == model.fingerprint and self.name == model.table.name
 
-def create(cursor: Cursor) -> None:
-    """Make the tables that remember, where they are missing."""
+
+def create_tables(cursor: Cursor) -> None:
+    """Create the tables of this module where they are missing."""
     cursor.execute("SELECT to_regclass('_scout_models'), to_regclass('_scout_marks')")
     if None in (cursor.fetchone() or [None]):
         cursor.execute(CREATE)
 
 
-def built(cursor: Cursor, oldest: int) -> dict[str, Built]:
-    """Return the models that were built, by the key of their table.
+def built_models(cursor: Cursor, oldest: int) -> dict[str, BuiltModel]:
+    """Return the models of earlier builds, by the key of their table.
 
     Args:
         cursor: In the dataset schema.
-        oldest: The present moment; what was built after it was built on another server, whose
-            transactions had other numbers, and counts as not built.
+        oldest: The present transaction id. A model with a later watermark was built on another
+            server (the schema was restored from there), whose ids mean nothing here.
     """
     cursor.execute(BUILT, [oldest])
     return {
-        key: Built(
+        key: BuiltModel(
             key=key,
             name=name,
             fingerprint=fingerprint,
@@ -99,69 +108,76 @@ def built(cursor: Cursor, oldest: int) -> dict[str, Built]:
     }
 
 
-def memory(models: Mapping[str, Built]) -> Memory:
-    """Return the names that were given before."""
+def assigned_names(models: Mapping[str, BuiltModel]) -> AssignedNames:
+    """Return the names that tables and columns have from earlier builds."""
     columns: dict[str, dict[str, str]] = {}
     for key, model in models.items():
-        given = columns.setdefault(key, {})
+        names = columns.setdefault(key, {})
         for each in (*model.definition["indices"], *model.definition["columns"]):
-            given[each["key"]] = each["name"]
-            parts = zip(PLACE_PARTS, each["parts"], strict=False)
-            given |= {f"{each['key']}#{part}": name for part, name in parts}
-    return Memory(tables={key: model.name for key, model in models.items()}, columns=columns)
+            names[each["key"]] = each["name"]
+            gps_columns = zip(GPS_PARTS, each["parts"], strict=False)
+            names |= {f"{each['key']}#{part}": name for part, name in gps_columns}
+    return AssignedNames(tables={key: model.name for key, model in models.items()}, columns=columns)
 
 
-def reserve(cursor: Cursor, models: Iterable[Model]) -> None:
-    """Remember the names of models before they are built, whatever becomes of the build."""
-    rows = [
-        (model.table.name, model.table.key, json.dumps(model.definition(), ensure_ascii=False))
-        for model in models
-    ]
+def reserve_names(cursor: Cursor, models: Iterable[Model]) -> None:
+    """Record the names of models before they are built, so that no failed build loses them."""
+    rows = [(model.table.name, model.table.key, _definition(model.table)) for model in models]
     execute_values(cursor, RESERVE, rows)
 
 
 def save(cursor: Cursor, model: Model, watermark: int, rows: int) -> None:
-    """Remember that a model was built from everything older than a moment."""
-    definition = json.dumps(model.definition(), ensure_ascii=False)
+    """Record that a model was built from all rows of transactions before the watermark."""
     table = model.table
-    cursor.execute(SAVE, [table.name, table.key, definition, model.fingerprint, watermark, rows])
+    values = [table.name, table.key, _definition(table), model.fingerprint, watermark, rows]
+    cursor.execute(SAVE, values)
+
+
+def _definition(table: Table) -> str:
+    return json.dumps(table.definition(), ensure_ascii=False)
 
 
 def marks(cursor: Cursor) -> dict[str, str]:
-    """Return short facts by name."""
+    """Return the marks of earlier builds by name."""
     cursor.execute("SELECT name, mark FROM _scout_marks")
     return dict(cursor.fetchall())
 
 
-def mark(cursor: Cursor, name: str, value: str) -> None:
-    """Remember a short fact."""
-    cursor.execute(MARK, [name, value])
+def set_mark(cursor: Cursor, name: str, mark: str) -> None:
+    """Record a mark."""
+    cursor.execute(SET_MARK, [name, mark])
 
 
-def seen(cursor: Cursor) -> dict[str, dict[str, dict[Path, Seen]]]:
-    """Return what data has shown so far: by stream, scope and path."""
-    cursor.execute("SELECT * FROM _scout_seen")
-    found: dict[str, dict[str, dict[Path, Seen]]] = defaultdict(lambda: defaultdict(dict))
-    for stream, scope, path, many, tree, scalar, case, widest in cursor.fetchall():
-        found[stream][scope][tuple(path)] = Seen(
-            is_many=many, is_object=tree, is_scalar=scalar, is_case=case, widest=widest
+def path_profiles(cursor: Cursor) -> dict[str, dict[str, dict[Path, PathProfile]]]:
+    """Return the stored profiles by stream, scope and path."""
+    cursor.execute(PROFILES)
+    found: dict[str, dict[str, dict[Path, PathProfile]]] = defaultdict(lambda: defaultdict(dict))
+    for stream, scope, path, is_list, is_object, is_scalar, is_case, widest in cursor.fetchall():
+        found[stream][scope][tuple(path)] = PathProfile(
+            is_list=is_list,
+            is_object=is_object,
+            is_scalar=is_scalar,
+            is_case_block=is_case,
+            max_bytes=widest,
         )
     return found
 
 
-def remember(cursor: Cursor, stream: str, found: Iterable[tuple[str, Path, Seen]]) -> None:
-    """Add what data showed this time."""
+def add_profiles(
+    cursor: Cursor, stream: str, profiles: Iterable[tuple[str, Path, PathProfile]]
+) -> None:
+    """Add profiles, given with their scope and path, to the stored ones."""
     rows = [
         (
             stream,
             scope,
             list(path),
-            seen.is_many,
-            seen.is_object,
-            seen.is_scalar,
-            seen.is_case,
-            seen.widest,
+            profile.is_list,
+            profile.is_object,
+            profile.is_scalar,
+            profile.is_case_block,
+            profile.max_bytes,
         )
-        for scope, path, seen in found
+        for scope, path, profile in profiles
     ]
-    execute_values(cursor, REMEMBER, rows, template="(%s,%s,%s::text[],%s,%s,%s,%s,%s)")
+    execute_values(cursor, ADD_PROFILES, rows, template="(%s,%s,%s::text[],%s,%s,%s,%s,%s)")

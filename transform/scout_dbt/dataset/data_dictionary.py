@@ -1,6 +1,6 @@
-"""Comments on tables and columns, and ``_scout_catalog``: what there is and what it means.
+"""The data dictionary: comments on tables and columns, and the table ``_scout_catalog``.
 
-The comment of the schema itself is not ours: it says whose the schema is, and guards it.
+The comment of the schema itself is never changed: it names the owner, which the target checks.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2 import sql
 
-from scout_dbt.planning import model_sql, question_types
-from scout_dbt.planning.record_types import KINDS
+from scout_dbt.planning import model_sql
+from scout_dbt.planning.question_types import CONVERSIONS, GPS_PARTS
+from scout_dbt.planning.record_types import RECORD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from scout_dbt.dataset.connection import Cursor
-    from scout_dbt.planning.tables import Model
-    from scout_dbt.project.yaml_docs import Join
+    from scout_dbt.planning.tables import Model, Reference
 
-UNREADABLE = "Texts that could not be read as the type of their column, by column"
+UNREADABLE = "Answers that do not fit the type of their column, by column"
 COMMENTS = """
     SELECT c.relname, a.attname, col_description(c.oid, a.attnum),
            obj_description(c.oid, 'pg_class')
@@ -43,7 +43,7 @@ CREATE = """
         PRIMARY KEY (table_name, position)
     );
     COMMENT ON TABLE _scout_catalog IS
-        'What is in this schema: a row per table (position 0) and per column; anew after each run';
+        'Data dictionary: a row per table (position 0) and per column, rebuilt by each run';
 """
 RELATIONS = """
     SELECT c.relname FROM pg_class AS c
@@ -76,7 +76,7 @@ FILL = """
            ) AS a
      WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
 """
-# A staging view is as new as the stream that it is of.
+# A staging view is as recent as its stream.
 LOADED = """
     (SELECT max(completed_at) FROM _scout_loads
       WHERE stream = regexp_replace(c.relname, '^stg_[a-z]+__', ''))
@@ -86,7 +86,7 @@ COUNT = """
     UPDATE _scout_catalog SET row_count = (SELECT count(*) FROM {table})
      WHERE table_name = {name} AND position = 0
 """
-BAD = """
+COUNT_UNREADABLE = """
     UPDATE _scout_catalog AS catalog SET unreadable = coalesce(found.rows, 0)
       FROM _scout_catalog AS same
       LEFT JOIN (SELECT key, count(*) AS rows
@@ -102,7 +102,7 @@ TOUCH = """
      WHERE position = 0 AND kind <> 'model'
 """
 REFERS = "UPDATE _scout_catalog SET refers_to = %s WHERE table_name = %s AND column_name = %s"
-NAME = "_scout_catalog"
+TABLE = "_scout_catalog"
 COLUMNS = frozenset(
     f"{column} {kind}"
     for kind, columns in {
@@ -114,42 +114,42 @@ COLUMNS = frozenset(
     }.items()
     for column in columns
 )
-READ = """
+QUERY = """
     SELECT table_name, column_name, kind, data_type, is_nullable, is_key, refers_to,
            left(description, 10000), unreadable, row_count, updated_at
       FROM {} ORDER BY table_name, position LIMIT 100000
 """
-FIELDS = ("type", "is_nullable", "is_key", "refers_to", "description", "unreadable")
+COLUMN_FIELDS = ("type", "is_nullable", "is_key", "refers_to", "description", "unreadable")
 
 
-def describe(cursor: Cursor, tables: Mapping[str, str]) -> None:
-    """Say what loaded tables are, where nobody has said it yet."""
-    cursor.execute(UNCOMMENTED, [list(tables)])
+def comment_streams(cursor: Cursor, descriptions: Mapping[str, str]) -> None:
+    """Set the comments of loaded tables that have none yet."""
+    cursor.execute(UNCOMMENTED, [list(descriptions)])
     for (name,) in cursor.fetchall():
-        _say(cursor, "TABLE", (name,), tables[name])
+        _comment(cursor, "TABLE", (name,), descriptions[name])
 
 
-def comment(cursor: Cursor, models: Iterable[Model]) -> None:
-    """Let the comments of generated tables say what they say now."""
+def comment_models(cursor: Cursor, models: Iterable[Model]) -> None:
+    """Update the comments of generated tables and their columns, where they differ."""
     models = list(models)
     cursor.execute(COMMENTS, [[model.table.name for model in models]])
     columns: dict[tuple[str, str], str | None] = {}
     tables: dict[str, str | None] = {}
-    for table, column, about_column, about_table in cursor.fetchall():
-        columns[table, column] = about_column
-        tables[table] = about_table
+    for table, column, column_comment, table_comment in cursor.fetchall():
+        columns[table, column] = column_comment
+        tables[table] = table_comment
     for model in models:
         name = model.table.name
         if name not in tables:
             continue
         if tables[name] != model.table.comment:
-            _say(cursor, "TABLE", (name,), model.table.comment)
-        for column, text in _words(model):
+            _comment(cursor, "TABLE", (name,), model.table.comment)
+        for column, text in column_comments(model):
             if (name, column) in columns and columns[name, column] != text:
-                _say(cursor, "COLUMN", (name, column), text)
+                _comment(cursor, "COLUMN", (name, column), text)
 
 
-def _say(cursor: Cursor, kind: str, names: tuple[str, ...], text: str) -> None:
+def _comment(cursor: Cursor, kind: str, names: tuple[str, ...], text: str) -> None:
     cursor.execute(
         sql.SQL("COMMENT ON {} {} IS {}").format(
             sql.SQL(kind), sql.Identifier(*names), sql.Literal(text)
@@ -157,90 +157,88 @@ def _say(cursor: Cursor, kind: str, names: tuple[str, ...], text: str) -> None:
     )
 
 
-def _words(model: Model) -> Iterator[tuple[str, str]]:
-    """Yield what is said of each column."""
+def column_comments(model: Model) -> Iterator[tuple[str, str]]:
+    """Yield the name and the comment of each column of a generated table."""
     table = model.table
-    for fact in KINDS[table.kind].facts_of(is_lesser=table.is_lesser):
-        yield fact.name, fact.comment
-    for position, path in zip(table.positions, table.repeats, strict=True):
-        yield position, f"Place in the repeat group /data/{'/'.join(path)}, from 1"
-    yield model_sql.UNREADABLE, UNREADABLE
-    for column in (*table.indices, *table.columns):
+    for column in RECORD_TYPES[table.record_kind].columns_of(is_secondary=table.is_secondary):
         yield column.name, column.comment
-        for part, name in zip(question_types.PLACE_PARTS, column.parts, strict=False):
-            yield name, f"{column.comment}: {part}"
+    for position, path in zip(table.position_columns, table.repeats, strict=True):
+        yield position, f"Position in the repeat group /data/{'/'.join(path)}, from 1"
+    yield model_sql.UNREADABLE, UNREADABLE
+    for each in (*table.indices, *table.columns):
+        yield each.name, each.comment
+        for part, name in zip(GPS_PARTS, each.gps_columns, strict=False):
+            yield name, f"{each.comment}: {part}"
 
 
-def refresh(cursor: Cursor, models: Iterable[Model], relations: Iterable[Join]) -> None:
-    """Make the catalog anew."""
+def refresh(cursor: Cursor, models: Iterable[Model], references: Iterable[Reference]) -> None:
+    """Rebuild the data dictionary from what the schema holds now."""
     cursor.execute(
         "SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads'),"
         " to_regclass('_scout_models')"
     )
-    catalog, loads, built = cursor.fetchone() or (None, None, None)
-    if catalog is None:
+    dictionary, loads, built = cursor.fetchone() or (None, None, None)
+    if dictionary is None:
         cursor.execute(CREATE)
     cursor.execute(RELATIONS)
     names = [name for (name,) in cursor.fetchall()]
     cursor.execute("DELETE FROM _scout_catalog")
-    loaded = sql.SQL(LOADED if loads else "NULL::timestamptz")
-    known = sql.SQL("_scout_models" if built else NO_MODELS)
-    cursor.execute(sql.SQL(FILL).format(loaded=loaded, models=known), [names])
+    loaded_at = sql.SQL(LOADED if loads else "NULL::timestamptz")
+    built_models = sql.SQL("_scout_models" if built else NO_MODELS)
+    cursor.execute(sql.SQL(FILL).format(loaded=loaded_at, models=built_models), [names])
     for name in names:
         _count(cursor, name)
     for model in models:
-        name = model.table.name
-        if name not in names:
-            continue
-        if any(question_types.ANSWERS[each.answer].sql for each in model.table.columns):
-            cursor.execute(_of(BAD, name))
-    for join in relations:
-        if join.to.partition(".")[0] in names:
-            cursor.execute(REFERS, [join.to, join.table, join.column])
+        table = model.table
+        if table.name in names and any(CONVERSIONS[each.value_type].sql for each in table.columns):
+            cursor.execute(_on_table(COUNT_UNREADABLE, table.name))
+    for reference in references:
+        if reference.target.partition(".")[0] in names:
+            cursor.execute(REFERS, [reference.target, reference.table, reference.column])
 
 
-def _of(statement: str, name: str) -> sql.Composed:
-    """Return a statement of one table: without parameters, since a name may hold their marks."""
+def _on_table(statement: str, name: str) -> sql.Composed:
+    """Return a statement on one table, without parameters: a name may contain their marks."""
     return sql.SQL(statement).format(table=sql.Identifier(name), name=sql.Literal(name))
 
 
 def _count(cursor: Cursor, name: str) -> None:
-    """Count rows; those of a user's view that may not be read, or fails, stay uncounted."""
+    """Count the rows of a table, or leave them unknown: a view of a user may fail."""
     cursor.execute("SAVEPOINT counting")
     try:
-        cursor.execute(_of(COUNT, name))
+        cursor.execute(_on_table(COUNT, name))
     except psycopg2.Error:
         cursor.execute("ROLLBACK TO SAVEPOINT counting")
     cursor.execute("RELEASE SAVEPOINT counting")
 
 
 def touch(cursor: Cursor) -> None:
-    """Say when tables were loaded last, where nothing else changed."""
+    """Update when tables were last loaded, where nothing else changed."""
     cursor.execute("SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads')")
     if None not in (cursor.fetchone() or [None]):
         cursor.execute(TOUCH)
 
 
-def tables(rows_read: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Return what was read of the catalog as tables with their columns."""
+def tables(rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return the rows of QUERY as tables with their columns, with timestamps in ISO 8601, UTC."""
     tables: list[dict[str, Any]] = []
-    for table, column, kind, *facts, rows, updated_at in rows_read:
+    for table, column, kind, *fields, row_count, updated_at in rows:
         if column is None:
             tables.append(
                 {
                     "table": table,
                     "kind": kind,
-                    "description": facts[4],
-                    "rows": rows,
-                    "updated_at": updated_at and _as_json(updated_at),
+                    "description": fields[4],
+                    "rows": row_count,
+                    "updated_at": updated_at and _iso(updated_at),
                     "columns": [],
                 }
             )
         elif tables:
-            about = dict(zip(FIELDS, facts, strict=True))
+            about = dict(zip(COLUMN_FIELDS, fields, strict=True))
             tables[-1]["columns"].append({"name": column, **about})
     return tables
 
 
-def _as_json(moment: datetime) -> str:
+def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,6 +1,7 @@
-"""What the dataset schema says: its tables, which of their rows changed, and the application.
+"""What a dataset schema holds: its tables, which of their rows changed, and form titles.
 
-A row tells by its ``xmin`` which transaction wrote it, whoever wrote it and why.
+Which rows changed is read from their ``xmin``, the transaction that wrote them: so it does not
+matter which program wrote them, and no column has to be trusted.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from scout_dbt.planning.model_sql import Source, fact_of
+from scout_dbt.planning.model_sql import SourceTable, base_column_sql
 from scout_dbt.planning.tables import Path, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from scout_dbt.dataset.connection import Cursor
-    from scout_dbt.planning.record_types import Kind
+    from scout_dbt.planning.record_types import RecordType
 
 TABLES = """
     SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum),
@@ -32,16 +33,16 @@ TABLES = """
      GROUP BY c.oid, c.relname
 """
 NAMES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-MOMENT = """
+SNAPSHOT = """
     SELECT txid_snapshot_xmin(txid_current_snapshot()), txid_snapshot_xmax(txid_current_snapshot())
 """
-# The number of the transaction that wrote a row: 32 bits are kept of it, the rest is told by now.
-WRITTEN = """
+# Rows keep the lower 32 bits of a transaction id; the epoch follows from the present id.
+FULL_XMIN = """
     (xmin::text::bigint
-     + CASE WHEN xmin::text::bigint > {low} THEN {before} ELSE {now} END)
+     + CASE WHEN xmin::text::bigint > {low} THEN {previous_epoch} ELSE {epoch} END)
 """
 SCOPES = """
-    SELECT coalesce({scope}, ''), {domain}, count(*), max({written}) FROM {table} AS s GROUP BY 1, 2
+    SELECT coalesce({scope}, ''), {domain}, count(*), max({xmin}) FROM {table} AS s GROUP BY 1, 2
 """
 TITLES = """
     SELECT coalesce({scope}, ''), max({document} ->> '@name') FROM {table}
@@ -50,129 +51,133 @@ TITLES = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Now:
-    """The moment from which on rows are new, as the number of a transaction."""
+class Snapshot:
+    """The present moment in ids of transactions (64 bits)."""
 
     oldest: int
-    """Everything older has ended."""
+    """All transactions with a lower id have ended, so that what they wrote is visible."""
     newest: int
 
-    def written(self) -> sql.Composable:
-        """Return the SQL of the transaction that wrote a row."""
-        high = self.newest >> 32 << 32
-        return sql.SQL(WRITTEN).format(
-            low=sql.Literal(self.newest - high),
-            before=sql.Literal(high - (1 << 32)),
-            now=sql.Literal(high),
+    def full_xmin(self) -> sql.Composable:
+        """Return the SQL of the id of the transaction that wrote a row."""
+        epoch = self.newest >> 32 << 32
+        return sql.SQL(FULL_XMIN).format(
+            low=sql.Literal(self.newest - epoch),
+            previous_epoch=sql.Literal(epoch - (1 << 32)),
+            epoch=sql.Literal(epoch),
         )
 
 
 @dataclass(frozen=True)
-class Extent:
-    """How many records of one scope there are, which transaction wrote last, their domains."""
+class ScopeStats:
+    """The records of one scope: how many, the last transaction that wrote one, their domains."""
 
     rows: int
-    written: int
+    last_xid: int
     domains: tuple[str, ...] = ()
 
-    def plus(self, other: Extent) -> Extent:
-        """Return what both are together."""
-        return Extent(
+    def plus(self, other: ScopeStats) -> ScopeStats:
+        """Return both together."""
+        return ScopeStats(
             self.rows + other.rows,
-            max(self.written, other.written),
+            max(self.last_xid, other.last_xid),
             self.domains + other.domains,
         )
 
 
-def now(cursor: Cursor) -> Now:
+def snapshot(cursor: Cursor) -> Snapshot:
     """Return the present moment."""
-    cursor.execute(MOMENT)
+    cursor.execute(SNAPSHOT)
     oldest, newest = cursor.fetchone() or (0, 0)
-    return Now(oldest=oldest, newest=newest)
+    return Snapshot(oldest=oldest, newest=newest)
 
 
-def tables(cursor: Cursor) -> dict[str, Source]:
-    """Return the tables of the dataset schema."""
+def source_tables(cursor: Cursor) -> dict[str, SourceTable]:
+    """Return the tables of the schema by name."""
     cursor.execute(TABLES)
     return {
-        relation: Source(stream=relation, columns=frozenset(columns), keys=tuple(keys))
+        relation: SourceTable(stream=relation, columns=frozenset(columns), keys=tuple(keys))
         for relation, columns, keys in cursor.fetchall()
     }
 
 
-def names(cursor: Cursor) -> frozenset[str]:
-    """Return the names that are taken in the dataset schema: of tables, views, indexes."""
+def relation_names(cursor: Cursor) -> frozenset[str]:
+    """Return all names that are taken in the schema: of tables, views and indexes."""
     cursor.execute(NAMES)
     return frozenset(name for (name,) in cursor.fetchall())
 
 
-def streams(cursor: Cursor, there: Iterable[str]) -> frozenset[str]:
-    """Return the streams that were loaded: all tables, when no books were kept of it."""
-    if "_scout_loads" in there:
+def loaded_streams(cursor: Cursor, tables: Iterable[str]) -> frozenset[str]:
+    """Return the streams that were loaded; all tables where the target kept no load log."""
+    if "_scout_loads" in tables:
         cursor.execute("SELECT DISTINCT stream FROM _scout_loads")
-        return frozenset(stream for (stream,) in cursor.fetchall() if stream in there)
-    return frozenset(name for name in there if not name.startswith("_scout_"))
+        return frozenset(stream for (stream,) in cursor.fetchall() if stream in tables)
+    return frozenset(name for name in tables if not name.startswith("_scout_"))
 
 
-def written(cursor: Cursor, names: Iterable[str], moment: Now) -> dict[str, str]:
-    """Return by table what changes when a row of it is added, changed or removed."""
-    found = {}
-    for name in sorted(names):
+def change_marks(cursor: Cursor, tables: Iterable[str], moment: Snapshot) -> dict[str, str]:
+    """Return a mark per table that differs once a row of it is added, changed or removed."""
+    marks = {}
+    for table in sorted(tables):
         cursor.execute(
             sql.SQL("SELECT count(*), max({}) FROM {}").format(
-                moment.written(), sql.Identifier(name)
+                moment.full_xmin(), sql.Identifier(table)
             )
         )
-        rows, last = cursor.fetchone() or (0, 0)
-        found[name] = f"{rows} {last or 0}"
-    return found
+        rows, last_xid = cursor.fetchone() or (0, 0)
+        marks[table] = f"{rows} {last_xid or 0}"
+    return marks
 
 
-def extents(cursor: Cursor, kind: Kind, source: Source, moment: Now) -> dict[str, Extent]:
-    """Return the scopes of a stream: case types or xmlns."""
-    of_domain = next(fact for fact in kind.facts if fact.name == "domain")
+def scopes(
+    cursor: Cursor, record_type: RecordType, source: SourceTable, moment: Snapshot
+) -> dict[str, ScopeStats]:
+    """Return the scopes of a stream, case types or xmlns, with their records."""
+    domain = next(each for each in record_type.base_columns if each.name == "domain")
     statement = sql.SQL(SCOPES).format(
-        scope=sql.SQL(kind.scope),
-        table=sql.Identifier(kind.stream),
-        written=moment.written(),
-        domain=sql.SQL(fact_of(of_domain, source, "s")),
+        scope=sql.SQL(record_type.scope_sql),
+        table=sql.Identifier(record_type.stream),
+        xmin=moment.full_xmin(),
+        domain=sql.SQL(base_column_sql(domain, source, "s")),
     )
     cursor.execute(statement)
-    found: dict[str, Extent] = {}
-    for scope, domain, rows, last in cursor.fetchall():
-        one = Extent(rows, last, (domain,) if domain else ())
-        found[scope] = found[scope].plus(one) if scope in found else one
+    found: dict[str, ScopeStats] = {}
+    for scope, domain_name, rows, last_xid in cursor.fetchall():
+        stats = ScopeStats(rows, last_xid, (domain_name,) if domain_name else ())
+        found[scope] = found[scope].plus(stats) if scope in found else stats
     return found
 
 
-def titles(cursor: Cursor, kind: Kind, scopes: Iterable[str]) -> dict[str, str]:
-    """Return what forms that no application knows call themselves."""
+def form_titles(cursor: Cursor, record_type: RecordType, scopes: Iterable[str]) -> dict[str, str]:
+    """Return the titles that submitted forms carry, by xmlns."""
     wanted = list(scopes)
     if not wanted:
         return {}
     statement = sql.SQL(TITLES).format(
-        scope=sql.SQL(kind.scope),
-        document=sql.SQL(kind.document),
-        table=sql.Identifier(kind.stream),
+        scope=sql.SQL(record_type.scope_sql),
+        document=sql.SQL(record_type.document_sql),
+        table=sql.Identifier(record_type.stream),
     )
     cursor.execute(statement, [wanted])
     return {scope: title for scope, title in cursor.fetchall() if title}
 
 
-def rows(cursor: Cursor, statement: str, there: Mapping[str, Source], stream: str) -> list[Any]:
-    """Return the rows of a stream, or none when it was not loaded."""
-    if stream not in there:
+def stream_rows(
+    cursor: Cursor, statement: str, tables: Mapping[str, SourceTable], stream: str
+) -> list[Any]:
+    """Return the rows of a query on a stream; none where the stream was not loaded."""
+    if stream not in tables:
         return []
     cursor.execute(statement)
     return list(cursor.fetchall())
 
 
-def question(row: tuple[Any, ...]) -> Question:
-    """Return a question of its row: path, type, tag, label, is_group, repeat, options."""
-    path, kind, tag, label, is_group, repeat, options = row
+def to_question(row: tuple[Any, ...]) -> Question:
+    """Return a question from path, type, tag, label, is_group, repeat and options."""
+    path, question_type, tag, label, is_group, repeat, options = row
     return Question(
         path=_path(path),
-        type=kind,
+        type=question_type,
         tag=tag,
         label=label,
         is_group=bool(is_group),
@@ -186,5 +191,5 @@ def question(row: tuple[Any, ...]) -> Question:
 
 
 def _path(text: str | None) -> Path:
-    """Return the steps inside the form: the record begins inside of the root that paths name."""
+    """Return the steps of a path such as ``/data/group/question``, without its root."""
     return tuple((text or "").split("/")[2:])

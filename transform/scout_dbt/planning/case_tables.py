@@ -1,4 +1,4 @@
-"""The table of a case type: a column per property and per index. Pure."""
+"""The table of a case type: a column per property and per index."""
 
 from __future__ import annotations
 
@@ -7,46 +7,55 @@ from typing import TYPE_CHECKING
 
 from scout_dbt.planning import question_types, questions
 from scout_dbt.planning.naming import slug
-from scout_dbt.planning.tables import Column, Question, Seen, Table
+from scout_dbt.planning.tables import (
+    Column,
+    PathProfile,
+    Question,
+    RecordKind,
+    Table,
+    ValueType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-NOT_PROPERTIES = frozenset({"name", "case_name"})  # the case's own name, in a column of its own
+NAME_PROPERTIES = frozenset({"name", "case_name"})  # in the base column case_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseType:
-    """What is known of one case type."""
+    """What is known about a case type."""
 
     name: str
     domains: Sequence[str] = ()
     properties: Iterable[str] = ()
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+    """As applications list them."""
+    profiles: Mapping[str, PathProfile] = field(default_factory=dict)
+    """By property, of those that the data holds."""
     indices: Iterable[str] = ()
     questions: Sequence[Question] = ()
-    """Those of the forms that work on it; a property is named like the question that fills it."""
+    """Of the forms that update the case; properties are named like the questions that fill them."""
 
     @property
     def about(self) -> str:
-        """Return how comments begin."""
+        """Return the beginning of comments."""
         domains = ", ".join(self.domains) or "unknown"
         return f"External: CommCare, domain {domains}, case type {self.name or '(none)'}"
 
 
-def draft(case: CaseType) -> Table:
-    """Return the table of a case type, with the names that its columns would like to have."""
-    asked = questions.by_leaf(case.questions)
-    told = {name for name in case.properties if "/" not in name and name not in NOT_PROPERTIES}
+def draft_table(case: CaseType) -> Table:
+    """Return the table of a case type, with the preferred names of its columns."""
+    by_leaf = questions.by_leaf(case.questions)
+    # parent/name is a property of another case.
+    listed = {name for name in case.properties if "/" not in name and name not in NAME_PROPERTIES}
+    properties = sorted(listed | set(case.profiles))
     return Table(
         name=f"case_{slug(case.name)}",
-        kind="case",
+        record_kind=RecordKind.CASE,
         scope=case.name,
-        columns=tuple(
-            _property(case, name, asked.get(name)) for name in sorted(told | set(case.seen))
-        ),
+        columns=tuple(_property(case, name, by_leaf.get(name)) for name in properties),
         indices=tuple(_index(case, name) for name in sorted(case.indices)),
-        comment=f"{case.about}. One row per case as it stands now.",
+        comment=f"{case.about}. One row per case in its current state.",
     )
 
 
@@ -55,9 +64,9 @@ def _property(case: CaseType, name: str, question: Question | None) -> Column:
         key=name,
         name=slug(name),
         path=(name,),
-        answer=question_types.of_question(question.type) if question else "text",
-        comment=f"{case.about}, property {name}" + questions.words(question),
-        widest=case.seen[name].widest if name in case.seen else 0,
+        value_type=question_types.value_type_of(question.type) if question else ValueType.TEXT,
+        comment=f"{case.about}, property {name}" + questions.description(question),
+        max_bytes=case.profiles[name].max_bytes if name in case.profiles else 0,
     )
 
 
@@ -66,6 +75,6 @@ def _index(case: CaseType, name: str) -> Column:
         key=f"index {name}",
         name=f"{slug(name)}_case_id",
         path=(name, "case_id"),
-        answer="text",
+        value_type=ValueType.TEXT,
         comment=f"{case.about}, index {name}: the case that it refers to",
     )

@@ -1,4 +1,4 @@
-"""What an application says of questions. Pure."""
+"""What the questions of applications tell about paths and properties."""
 
 from __future__ import annotations
 
@@ -15,45 +15,50 @@ if TYPE_CHECKING:
 
 
 def is_group(question: Question) -> bool:
-    """Tell whether a question only holds others."""
+    """Return whether a question only contains others."""
     return (
         question.is_group
-        or question_types.bare(question.tag) in question_types.GROUPS
-        or question_types.bare(question.type) in question_types.GROUPS
+        or question_types.normalized(question.tag) in question_types.GROUPS
+        or question_types.normalized(question.type) in question_types.GROUPS
     )
 
 
 def is_repeat(question: Question) -> bool:
-    """Tell whether a question holds others any number of times."""
-    return "repeat" in {question_types.bare(question.tag), question_types.bare(question.type)}
+    """Return whether a question contains others any number of times."""
+    names = {question_types.normalized(question.tag), question_types.normalized(question.type)}
+    return "repeat" in names
 
 
-def words(question: Question | None) -> str:
-    """Return what a comment says of a question: its type, its label, its options."""
+def description(question: Question | None) -> str:
+    """Return what the comment of a column adds about its question: type, label and options."""
     if question is None:
         return ""
-    said = f" ({question.type})" if question.type else ""
+    text = f" ({question.type})" if question.type else ""
     if question.label:
-        said += f": {' '.join(question.label.split())}"
+        text += f": {' '.join(question.label.split())}"
     if question.options:
-        said += ". Options: " + "; ".join(f"{value} = {label}" for value, label in question.options)
-    return said
+        text += ". Options: " + "; ".join(f"{value} = {label}" for value, label in question.options)
+    return text
 
 
 def by_path(questions: Sequence[Question]) -> dict[Path, Question]:
-    """Return one question for each path; where applications differ in its type it is text."""
+    """Return one question per path; a text question where applications disagree on the type."""
     found: dict[Path, Question] = {}
     for question in questions:
         if not question.path:
             continue
         first = found.setdefault(question.path, question)
-        if question_types.of_question(first.type) != question_types.of_question(question.type):
+        if question_types.value_type_of(first.type) != question_types.value_type_of(question.type):
             found[question.path] = replace(first, type="Text")
     return found
 
 
 def by_leaf(questions: Sequence[Question]) -> dict[str, Question]:
-    """Return the questions whose name says the same type wherever it is asked."""
+    """Return one question per last step of a path, where all questions there have one type.
+
+    Case properties are named like the questions that fill them; a name that is asked for with
+    different types says nothing about the property.
+    """
     found: dict[str, list[Question]] = defaultdict(list)
     for question in questions:
         if question.path and not is_group(question):
@@ -61,5 +66,5 @@ def by_leaf(questions: Sequence[Question]) -> dict[str, Question]:
     return {
         name: several[0]
         for name, several in found.items()
-        if len({question_types.of_question(each.type) for each in several}) == 1
+        if len({question_types.value_type_of(each.type) for each in several}) == 1
     }

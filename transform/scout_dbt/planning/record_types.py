@@ -1,121 +1,132 @@
-"""Kinds of generated tables: which records they are made of, which columns all of them have."""
+"""Which records generated tables are made of, and which columns all tables of a type have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scout_dbt.planning.tables import RecordKind
+
 
 @dataclass(frozen=True)
-class Fact:
-    """A column that every table of a kind has, whatever was asked."""
+class BaseColumn:
+    """A column that every table of a record type has, whatever the application asks."""
 
-    column: str
-    """Of the stream."""
+    source_column: str
+    """In the table of the stream."""
     name: str
     type: str
     comment: str
     is_key: bool = False
-    """Repeat groups and further parts have it too."""
-    step: str | None = None
-    """Where it stands in the column, when that is JSON."""
+    """Repeat groups and further parts of wide tables have it, too."""
+    json_key: str | None = None
+    """Its key in the source column, where that is JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """How the rows of one kind of table are found in the records of a stream."""
+class RecordType:
+    """How the rows of generated tables are found in the records of a stream."""
 
     source: str
     stream: str
-    scope: str
-    """SQL of what decides to which table a record belongs."""
-    document: str
-    """SQL of the answers."""
-    needs: frozenset[str]
-    facts: tuple[Fact, ...]
+    scope_sql: str
+    """What decides to which table a record belongs: the case type or the xmlns."""
+    document_sql: str
+    """The JSON object with the answers."""
+    required_columns: frozenset[str]
+    """Of the stream, besides its keys."""
+    base_columns: tuple[BaseColumn, ...]
 
-    def facts_of(self, *, is_lesser: bool) -> list[Fact]:
-        """Return the columns of a table; a repeat group and a further part have the key only."""
-        return [fact for fact in self.facts if fact.is_key or not is_lesser]
+    def columns_of(self, *, is_secondary: bool) -> list[BaseColumn]:
+        """Return the base columns of a table; secondary tables have those of the key only."""
+        return [column for column in self.base_columns if column.is_key or not is_secondary]
 
 
-CASE = Kind(
+CASE = RecordType(
     source="commcare",
     stream="cases",
-    scope="case_type",
-    document="properties",
-    needs=frozenset({"case_type", "properties"}),
-    facts=(
-        Fact("case_id", "case_id", "text", "Id of the case", is_key=True),
-        Fact("domain", "domain", "text", "Project space", is_key=True),
-        Fact("case_name", "case_name", "text", "Name of the case"),
-        Fact("external_id", "external_id", "text", "Id that another system gave it"),
-        Fact("owner_id", "owner_id", "text", "User, group or location that it belongs to"),
-        Fact("date_opened", "opened_at", "timestamptz", "When it was opened on the device"),
-        Fact("last_modified", "modified_at", "timestamptz", "When it last changed on the device"),
-        Fact(
-            *("server_last_modified", "server_modified_at", "timestamptz"),
-            "When the server last received a change",
+    scope_sql="case_type",
+    document_sql="properties",
+    required_columns=frozenset({"case_type", "properties"}),
+    base_columns=(
+        BaseColumn("case_id", "case_id", "text", "Id of the case", is_key=True),
+        BaseColumn("domain", "domain", "text", "Project space", is_key=True),
+        BaseColumn("case_name", "case_name", "text", "Name of the case"),
+        BaseColumn("external_id", "external_id", "text", "Id of the case in another system"),
+        BaseColumn("owner_id", "owner_id", "text", "User, group or location that owns the case"),
+        BaseColumn("date_opened", "opened_at", "timestamptz", "When the case was opened (device)"),
+        BaseColumn(
+            "last_modified", "modified_at", "timestamptz", "When the case last changed (device)"
         ),
-        Fact("indexed_on", "indexed_at", "timestamptz", "When it became visible in the API"),
-        Fact("closed", "is_closed", "boolean", "Whether it is closed"),
-        Fact("date_closed", "closed_at", "timestamptz", "When it was closed"),
+        BaseColumn(
+            *("server_last_modified", "server_modified_at", "timestamptz"),
+            "When the server last received a change of the case",
+        ),
+        BaseColumn(
+            "indexed_on", "indexed_at", "timestamptz", "When the case became visible in the API"
+        ),
+        BaseColumn("closed", "is_closed", "boolean", "Whether the case is closed"),
+        BaseColumn("date_closed", "closed_at", "timestamptz", "When the case was closed"),
     ),
 )
-FORM = Kind(
+FORM = RecordType(
     source="commcare",
     stream="forms",
-    scope="xmlns",
-    document="form_data",
-    needs=frozenset({"xmlns", "form_data"}),
-    facts=(
-        Fact("form_id", "form_id", "text", "Id of the submission", is_key=True),
-        Fact("domain", "domain", "text", "Project space", is_key=True),
-        Fact("app_id", "app_id", "text", "Application that it was filled in with"),
-        Fact("build_id", "build_id", "text", "Version of that application"),
-        Fact("user_id", "user_id", "text", "Who filled it in"),
-        Fact("username", "username", "text", "That user's name then"),
-        Fact("time_start", "started_at", "timestamptz", "When it was begun on the device"),
-        Fact("time_end", "ended_at", "timestamptz", "When it was finished on the device"),
-        Fact("received_on", "received_at", "timestamptz", "When the server received it"),
-        Fact(
-            *("server_modified_on", "server_modified_at", "timestamptz"),
-            "When the server last received a change",
+    scope_sql="xmlns",
+    document_sql="form_data",
+    required_columns=frozenset({"xmlns", "form_data"}),
+    base_columns=(
+        BaseColumn("form_id", "form_id", "text", "Id of the submission", is_key=True),
+        BaseColumn("domain", "domain", "text", "Project space", is_key=True),
+        BaseColumn("app_id", "app_id", "text", "Id of the application that submitted the form"),
+        BaseColumn("build_id", "build_id", "text", "Id of that application's build (version)"),
+        BaseColumn("user_id", "user_id", "text", "Id of the user who submitted the form"),
+        BaseColumn("username", "username", "text", "Name of that user at the time"),
+        BaseColumn("time_start", "started_at", "timestamptz", "When the form was opened (device)"),
+        BaseColumn("time_end", "ended_at", "timestamptz", "When the form was completed (device)"),
+        BaseColumn(
+            "received_on", "received_at", "timestamptz", "When the server received the form"
         ),
-        Fact("indexed_on", "indexed_at", "timestamptz", "When it became visible in the API"),
-        Fact("edited_on", "edited_at", "timestamptz", "When its answers were last edited"),
-        Fact("archived", "is_archived", "boolean", "Whether it is archived"),
+        BaseColumn(
+            *("server_modified_on", "server_modified_at", "timestamptz"),
+            "When the server last changed the form",
+        ),
+        BaseColumn(
+            "indexed_on", "indexed_at", "timestamptz", "When the form became visible in the API"
+        ),
+        BaseColumn("edited_on", "edited_at", "timestamptz", "When the answers were last edited"),
+        BaseColumn("archived", "is_archived", "boolean", "Whether the form is archived"),
     ),
 )
-VISIT = Kind(
+VISIT = RecordType(
     source="connect",
     stream="visits",
-    scope="form_json -> 'form' ->> '@xmlns'",
-    document="(form_json -> 'form')",
-    needs=frozenset({"form_json"}),
-    facts=(
-        Fact("id", "visit_id", "bigint", "Id of the visit", is_key=True),
-        Fact("opportunity_id", "opportunity_id", "bigint", "The opportunity", is_key=True),
-        Fact(
-            *(
-                "form_json",
-                "form_id",
-                "text",
-                "Id of the submission that it came of, as in CommCare",
-            ),
-            step="id",
+    scope_sql="form_json -> 'form' ->> '@xmlns'",
+    document_sql="(form_json -> 'form')",
+    required_columns=frozenset({"form_json"}),
+    base_columns=(
+        BaseColumn("id", "visit_id", "bigint", "Id of the visit", is_key=True),
+        BaseColumn(
+            "opportunity_id", "opportunity_id", "bigint", "Id of the opportunity", is_key=True
         ),
-        Fact("form_json", "domain", "text", "Project space of the submission", step="domain"),
-        Fact(
-            *("form_json", "app_id", "text", "Application that it was filled in with"),
-            step="app_id",
+        BaseColumn(
+            *("form_json", "form_id", "text", "Id of the form submission in CommCare"),
+            json_key="id",
         ),
-        Fact("username", "username", "text", "The worker"),
-        Fact("visit_date", "visited_at", "timestamptz", "When the form was begun on the device"),
-        Fact("date_created", "created_at", "timestamptz", "When Connect received it"),
-        Fact("status", "status", "text", "What became of the visit"),
-        Fact("flagged", "is_flagged", "boolean", "Whether it was flagged"),
-        Fact("entity_id", "entity_id", "text", "To whom it was delivered"),
-        Fact("entity_name", "entity_name", "text", "Name of to whom it was delivered"),
+        BaseColumn(
+            *("form_json", "domain", "text", "Project space of the submission"),
+            json_key="domain",
+        ),
+        BaseColumn(
+            *("form_json", "app_id", "text", "Id of the application that submitted the form"),
+            json_key="app_id",
+        ),
+        BaseColumn("username", "username", "text", "Username of the worker"),
+        BaseColumn("visit_date", "visited_at", "timestamptz", "When the form was opened (device)"),
+        BaseColumn("date_created", "created_at", "timestamptz", "When Connect received the visit"),
+        BaseColumn("status", "status", "text", "Status of the visit"),
+        BaseColumn("flagged", "is_flagged", "boolean", "Whether the visit is flagged"),
+        BaseColumn("entity_id", "entity_id", "text", "Id of the person or place visited"),
+        BaseColumn("entity_name", "entity_name", "text", "Name of the person or place visited"),
     ),
 )
-KINDS = {"case": CASE, "form": FORM, "visit": VISIT}
+RECORD_TYPES = {RecordKind.CASE: CASE, RecordKind.FORM: FORM, RecordKind.VISIT: VISIT}

@@ -1,6 +1,6 @@
 """Writes the generated models as a dbt package.
 
-Files that are right already are left alone, so that dbt need not parse them again.
+Files that are unchanged are not written again, so that dbt's partial parsing skips them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING
+
+from scout_dbt.planning.tables import RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +23,8 @@ name: {NAME}
 version: "0.1.0"
 model-paths: [models]
 """
-# Keys of generated tables are checked by Postgres; this, that every visit that is read is a visit.
-VISIT = {
+# Primary keys are checked by Postgres; this test, that each row's visit exists in the stream.
+VISIT_COLUMN = {
     "name": "visit_id",
     "data_tests": [
         {"relationships": {"arguments": {"to": "source('connect', 'visits')", "field": "id"}}}
@@ -33,12 +35,12 @@ JINJA = re.compile(r"\{(?=[{%#])")
 
 
 def write(models: Iterable[Model], folder: Path) -> None:
-    """Write the package into a folder of packages; models that are no more are removed."""
+    """Write the package into a folder of packages, and remove models that no longer exist."""
     models = list(models)
     home = folder / NAME
     wanted = {
         "dbt_project.yml": PROJECT,
-        "models/_generated__models.yml": _descriptions(models),
+        "models/_generated__models.yml": _properties(models),
         **{f"models/{model.table.name}.sql": model.sql for model in models},
     }
     (home / "models").mkdir(parents=True, exist_ok=True)
@@ -51,25 +53,26 @@ def write(models: Iterable[Model], folder: Path) -> None:
             file.unlink()
 
 
-def _descriptions(models: Iterable[Model]) -> str:
-    """Return what the documentation says; JSON is YAML."""
-    told = [
-        {
-            "name": model.table.name,
-            "description": _plain(model.table.comment),
-            "columns": [
-                *([VISIT] if model.table.kind == "visit" and not model.table.is_lesser else []),
-                *(
-                    {"name": each.name, "description": _plain(each.comment), "quote": True}
-                    for each in (*model.table.indices, *model.table.columns)
-                ),
-            ],
-        }
-        for model in models
-    ]
-    return json.dumps({"models": told}, ensure_ascii=False, indent=1) + "\n"
+def _properties(models: Iterable[Model]) -> str:
+    """Return the properties file of the models: as JSON, which is YAML and faster to write."""
+    entries = []
+    for model in models:
+        table = model.table
+        is_visit = table.record_kind == RecordKind.VISIT and not table.is_secondary
+        columns = [
+            {"name": each.name, "description": _inert(each.comment), "quote": True}
+            for each in (*table.indices, *table.columns)
+        ]
+        entries.append(
+            {
+                "name": table.name,
+                "description": _inert(table.comment),
+                "columns": [*([VISIT_COLUMN] if is_visit else []), *columns],
+            }
+        )
+    return json.dumps({"models": entries}, ensure_ascii=False, indent=1) + "\n"
 
 
-def _plain(text: str) -> str:
-    """Return a text that Jinja and YAML take for text."""
+def _inert(text: str) -> str:
+    """Return a text in which Jinja finds no expression, and YAML no character it refuses."""
     return JINJA.sub("{ ", NOT_YAML.sub("", text))

@@ -1,12 +1,13 @@
-"""What the project's documents say: what loaded tables are, and which column refers to which."""
+"""What the YAML files of the project tell: what loaded tables are, and how tables are joined."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from scout_dbt.planning.tables import RecordKind, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,69 +15,70 @@ if TYPE_CHECKING:
 
     from scout_dbt.planning.tables import Model
 
-REFERENCE = re.compile(r"ref\('(\w+)'\)")
-OF_KIND = {
-    "case": (("owner_id", "commcare_owners.owner_id"),),
-    "form": (
+REF = re.compile(r"ref\('(\w+)'\)")
+FOLDERS = ("staging", "relations")
+REFERENCES = {
+    RecordKind.CASE: (("owner_id", "commcare_owners.owner_id"),),
+    RecordKind.FORM: (
         ("user_id", "stg_commcare__users.user_id"),
         ("app_id", "stg_commcare__applications.app_id"),
     ),
-    "visit": (
+    RecordKind.VISIT: (
         ("visit_id", "stg_connect__visits.visit_id"),
         ("opportunity_id", "stg_connect__opportunities.opportunity_id"),
         ("username", "stg_connect__users.username"),
     ),
 }
-OURS = ("staging", "relations")
-MAIN_COLUMN = {"case": "case_id", "form": "form_id", "visit": "visit_id"}
+RECORD_IDS = {
+    RecordKind.CASE: "case_id",
+    RecordKind.FORM: "form_id",
+    RecordKind.VISIT: "visit_id",
+}
 CASES = "stg_commcare__cases.case_id"
 
 
-@dataclass(frozen=True)
-class Join:
-    """A column, and that of another table that it refers to, in the same domain or opportunity."""
+def read(models: Path, source_type: str) -> tuple[dict[str, str], list[Reference]]:
+    """Return the descriptions of a source's tables, and the references that data tests check.
 
-    table: str
-    column: str
-    to: str
-
-
-def of_project(models: Path, source_type: str) -> tuple[dict[str, str], list[Join]]:
-    """Return what tables of a source are, and the joins that tests of hand-written models check."""
-    tables: dict[str, str] = {}
-    joins: list[Join] = []
-    for file in sorted(file for name in OURS for file in (models / name).rglob("*.yml")):
-        told = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
-        for source in told.get("sources", ()):
+    Args:
+        models: The folder of the project's models.
+        source_type: ``commcare`` or ``connect``.
+    """
+    descriptions: dict[str, str] = {}
+    references: list[Reference] = []
+    for file in sorted(file for name in FOLDERS for file in (models / name).rglob("*.yml")):
+        content = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        for source in content.get("sources", ()):
             if source["name"] == source_type:
-                tables |= {each["name"]: each["description"] for each in source["tables"]}
-        for model in told.get("models", ()):
+                descriptions |= {each["name"]: each["description"] for each in source["tables"]}
+        for model in content.get("models", ()):
             for test in model.get("data_tests", ()):
-                joins += _of_test(model["name"], test)
-    return tables, joins
+                references += _tested(model["name"], test)
+    return descriptions, references
 
 
-def _of_test(table: str, test: Any) -> Iterator[Join]:
+def _tested(table: str, test: Any) -> Iterator[Reference]:
     if not isinstance(test, dict) or "relationships_together" not in test:
         return
-    told = test["relationships_together"]["arguments"]
-    if found := REFERENCE.search(told["to"]):
-        others = told.get("to_columns") or told["columns"]
-        yield Join(table, told["columns"][-1], f"{found[1]}.{others[-1]}")
+    arguments = test["relationships_together"]["arguments"]
+    if found := REF.search(arguments["to"]):
+        # The columns before the last are the domain or the opportunity of both tables.
+        columns = arguments.get("to_columns") or arguments["columns"]
+        yield Reference(table, arguments["columns"][-1], f"{found[1]}.{columns[-1]}")
 
 
-def of_models(models: Iterable[Model]) -> Iterator[Join]:
-    """Yield the joins of generated tables: to what is around them, to cases, users and visits."""
+def model_references(models: Iterable[Model]) -> Iterator[Reference]:
+    """Yield the references of generated tables: to their main table, to cases, users and so on."""
     models = list(models)
     names = {model.table.key: model.table.name for model in models}
     for model in models:
         table = model.table
-        if table.is_lesser:
-            column = MAIN_COLUMN[table.kind]
-            if main := names.get(table.main_key):
-                yield Join(table.name, column, f"{main}.{column}")
+        if table.is_secondary:
+            column = RECORD_IDS[table.record_kind]
+            if main := names.get(table.main_table_key):
+                yield Reference(table.name, column, f"{main}.{column}")
             continue
-        for column, to in OF_KIND[table.kind]:
-            yield Join(table.name, column, to)
+        for column, target in REFERENCES[table.record_kind]:
+            yield Reference(table.name, column, target)
         for index in table.indices:
-            yield Join(table.name, index.name, CASES)
+            yield Reference(table.name, index.name, CASES)

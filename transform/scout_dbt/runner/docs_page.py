@@ -1,9 +1,9 @@
-"""dbt's documentation as one page in which nothing that data says is executed.
+"""dbt's documentation as one static page in which no text of the data is executed.
 
-Case types, questions, columns and comments come from whoever may edit an application. dbt writes
-its page by putting its artifacts between the tags of a script, and shows descriptions and found
-names as HTML. Here the data is text that a script parses, dbt's two sinks escape, and the page's
-policy allows its own script and no other, and no request.
+Case types, questions, columns and comments come from the editors of applications. dbt's own static
+page puts its artifacts into a script element, and renders descriptions and search results as HTML.
+In this page the artifacts are strings that the script parses, both renderers escape HTML, and a
+content security policy allows the page's own scripts only, and no request.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 STATIC = "static_index.html"
 TEMPLATE = "index.html"
 DATA = {"MANIFEST.JSON INLINE DATA": "manifest.json", "CATALOG.JSON INLINE DATA": "catalog.json"}
-PLACE = re.compile(f'"({"|".join(DATA)})"')
-# What dbt 1.11 says, and what this says instead. Each is there once, or there is no page.
+PLACEHOLDER = re.compile(f'"({"|".join(DATA)})"')
+# Replacements in the page of dbt 1.11. Each text must occur exactly once, or no page is written.
 CHARSET = '<meta charset="utf-8">'
-CHANGES = (
-    # Descriptions: HTML in Markdown is text, and a link leads to no script.
+REPLACEMENTS = (
+    # Descriptions: HTML in Markdown is shown as text, and links to scripts are dropped.
     ("e.defaults=e.defaults||{}", "e.defaults=e.defaults||{sanitize:!0}"),
-    # An image is its text: to show it would be a request to who named it.
+    # An image is replaced by its text: loading it would tell its server who reads the page.
     ("i.prototype.image=function(e,t,n){", "i.prototype.image=function(e,t,n){return n;"),
-    # Names and code that a search has found.
+    # Names and code in search results.
     (
         "n.highlight=function(t){",
         "n.highlight=function(t){t=t&&String(t).replace(/[&<>\"']/g,"
         '(function(e){return"&#"+e.charCodeAt(0)+";"}));',
     ),
-    # AngularJS asks whether it may evaluate text, which the policy would report.
+    # AngularJS tries whether it may evaluate text, which browsers would report as a violation.
     ('ng-app="dbt"', 'ng-app="dbt" ng-csp="no-unsafe-eval"'),
-    # A path of dbt's own build, which a browser asks for in vain.
+    # A path of dbt's own build, which does not exist.
     ('<link rel="shortcut icon" href="${require(\'./assets/favicons/favicon.ico\')}"/>', ""),
 )
 POLICY = "; ".join(
@@ -52,42 +52,42 @@ POLICY = "; ".join(
         "form-action 'none'",
     )
 )
-# What Markdown is made of.
-DESCRIBING = frozenset({"description", "block_contents", "comment"})
-END_OF_SCRIPTS = re.compile("[<>&]")
+# Keys of artifacts that are rendered as Markdown, and so as templates of AngularJS.
+MARKDOWN_KEYS = frozenset({"description", "block_contents", "comment"})
+SCRIPT_DELIMITERS = re.compile("[<>&]")
 
 
 class PageError(Exception):
-    """dbt's page is another one than this knows how to make safe."""
+    """dbt's page is of a version that this module cannot make safe."""
 
 
 def write(target: Path) -> Path:
-    """Write the page anew from what dbt left in a folder; there is none when that fails.
+    """Write the page from the artifacts in dbt's target folder; an old page is removed first.
 
     Raises:
-        PageError: dbt's page is of another version.
+        PageError: dbt's page is of an unknown version.
     """
     page = target / STATIC
     page.unlink(missing_ok=True)
     artifacts = {
         name: json.loads((target / file).read_text(encoding="utf-8")) for name, file in DATA.items()
     }
-    text = made((target / TEMPLATE).read_text(encoding="utf-8"), artifacts)
+    text = render((target / TEMPLATE).read_text(encoding="utf-8"), artifacts)
     page.write_text(text, encoding="utf-8")
     return page
 
 
-def made(template: str, artifacts: dict[str, Any]) -> str:
-    """Return dbt's page with its artifacts in it.
+def render(template: str, artifacts: dict[str, Any]) -> str:
+    """Return dbt's page with its artifacts, by placeholder.
 
     Raises:
-        PageError: The template is of another version.
+        PageError: The template is of an unknown version.
     """
-    for before, after in CHANGES:
+    for before, after in REPLACEMENTS:
         template = _replaced(template, before, after)
-    if sorted(PLACE.findall(template)) != sorted(DATA):
+    if sorted(PLACEHOLDER.findall(template)) != sorted(DATA):
         raise PageError
-    page = PLACE.sub(lambda found: parsed(artifacts[found[1]]), template)
+    page = PLACEHOLDER.sub(lambda found: json_expression(artifacts[found[1]]), template)
     scripts = _scripts(page)
     if len(scripts) != len(_scripts(template)) or "\r" in page:
         raise PageError
@@ -99,19 +99,19 @@ def made(template: str, artifacts: dict[str, Any]) -> str:
     return _replaced(page, CHARSET, head)
 
 
-def parsed(artifact: Any) -> str:
-    """Return an expression for a script: text that it parses, so that no name is special to it."""
+def json_expression(artifact: Any) -> str:
+    """Return an artifact as JavaScript: ``JSON.parse`` of a string, so that no key is special."""
     text = json.dumps(json.dumps(inert(artifact)))
-    return f"JSON.parse({END_OF_SCRIPTS.sub(_escaped, text)})"
+    return f"JSON.parse({SCRIPT_DELIMITERS.sub(_escaped, text)})"
 
 
 def inert(value: Any, name: str = "") -> Any:
-    """Return an artifact whose descriptions hold no expression of a template."""
+    """Return an artifact in whose descriptions AngularJS finds no expression."""
     if isinstance(value, dict):
         return {key: inert(each, key) for key, each in value.items()}
     if isinstance(value, list):
         return [inert(each) for each in value]
-    if isinstance(value, str) and name in DESCRIBING:
+    if isinstance(value, str) and name in MARKDOWN_KEYS:
         return value.replace("{{", "{\u2060{").replace("}}", "}\u2060}")
     return value
 
@@ -137,7 +137,7 @@ class _Scripts(HTMLParser):
         self.found: list[str] = []
         self._is_inside = False
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - the name it has
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - of the base class
         self._is_inside = tag == "script"
         if self._is_inside:
             self.found.append("")

@@ -1,4 +1,7 @@
-"""Why a model failed, in one line that quotes no value."""
+"""The reason why a model failed, in one line that quotes no value.
+
+Messages of Postgres quote values of records, and the reasons go into logs and the store of control.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,37 @@ if TYPE_CHECKING:
 
 FAILED = frozenset({"error", "fail", "runtime error"})
 HEADING = re.compile(r"^(?:Database|Compilation|Runtime|Parsing) Error\b.*$")
-# Postgres names things and quotes values alike; only what follows a word for a thing is a name.
+# Postgres quotes names and values alike; a name follows a word for what it names.
 QUOTED = re.compile(
     r"(?<!relation )(?<!column )(?<!schema )(?<!table )(?<!view )(?<!model )(?<!type )"
     r"(?<!constraint )(?<!role )(?<!index )(?<!database )\"[^\"]*\""
 )
 
 
-def lines(what: str, why: str, where: str = "") -> list[str]:
-    """Return the lines by which whoever runs us learns what failed and why."""
-    return [f"Failure in {what}{where}", f"Reason of {what}: {why}"]
+def lines(subject: str, reason: str, location: str = "") -> list[str]:
+    """Return the two lines that report a failure; scout_control reads them from the output."""
+    return [f"Failure in {subject}{location}", f"Reason of {subject}: {reason}"]
 
 
 def of_postgres(error: psycopg2.Error) -> str:
-    """Say what Postgres refused before dbt was started, without its words."""
+    """Return the reason when Postgres refused a statement before or after dbt."""
     kind = f"{type(error).__name__}, SQLSTATE {error.pgcode or 'none'}"
     return (
         f"The models could not be generated: Postgres refused ({kind}). "
-        "The loaded data is as it was. Look into the server's log, then run again."
+        "The loaded data is unchanged. Look into the server's log, then run again."
     )
 
 
 def of_node(unique_id: str, message: str | None) -> str:
-    """Say in one line why a model or test failed."""
+    """Return the line that reports a failed model or test, by its id in dbt's manifest."""
     kind, _, name = unique_id.partition(".")
     return f"Reason of {kind} {name.split('.')[1]}: {reason(message or '')}"
 
 
 def reason(message: str) -> str:
-    """Return the first line of a message that says something, without values."""
+    """Return the first informative line of a message of dbt, with quoted values removed."""
     for line in message.splitlines():
         text = line.strip()
         if text and not HEADING.match(text):
             return QUOTED.sub('"..."', text)
-    return "dbt does not say why"
+    return "dbt gives no reason"

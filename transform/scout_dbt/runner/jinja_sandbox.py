@@ -1,8 +1,8 @@
-"""What Jinja of a model may look at: values, relations and columns, not the program behind them.
+"""Restricts the Jinja of models to values, relations and columns.
 
-dbt hands its own objects to the Jinja of models: connections, the manifest, nodes. From these lead
-ways to files of this account (``connection.lobject``, ``node.write_node``, ``table.to_csv``). So an
-attribute is only there where it stands below, whatever else dbt's own sandbox would allow.
+dbt passes its own objects to Jinja: connections, the manifest, nodes. Their methods reach files of
+this account (``connection.lobject``, ``node.write_node``, ``table.to_csv``). So only the attributes
+listed here are accessible, whatever dbt's own sandbox would allow besides.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from dbt_common.clients.jinja import MacroFuzzEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
-# Modules whose classes are values, and lead nowhere.
-VALUES = frozenset(
+# Modules whose classes are plain values: no attribute of theirs leads to a file or a connection.
+VALUE_MODULES = frozenset(
     (
         *("builtins", "collections", "datetime", "decimal", "enum", "itertools", "re", "uuid"),
         *("argparse", "markupsafe", "isodate", "zoneinfo", "pytz", "jinja2.utils"),
@@ -25,21 +25,21 @@ VALUES = frozenset(
         *("dbt.adapters.postgres.column", "dbt.adapters.postgres.relation"),
     )
 )
-VALUES_BEGIN = (
+VALUE_PREFIXES = (
     *("pytz.", "agate.data_types.", "dbt.adapters.catalogs."),
     *("dbt.adapters.relation_configs.", "dbt.adapters.postgres.relation_configs."),
 )
-# Records of which the data may be read, and nothing called but what gives it.
-RECORDS_BEGIN = ("dbt.contracts.", "dbt.artifacts.", "dbt.adapters.catalogs")
-OF_RECORDS = frozenset({"get", "to_dict"})
-# Classes with what may be asked of them; None is everything.
-CONFIG = frozenset(
+# Dataclasses whose fields may be read, and of whose methods only those below may be called.
+RECORD_PREFIXES = ("dbt.contracts.", "dbt.artifacts.", "dbt.adapters.catalogs")
+RECORD_METHODS = frozenset({"get", "to_dict"})
+# Attributes that may be used, by class; None allows all of them.
+CONFIG_ATTRIBUTES = frozenset(
     (
         *("get", "require", "set", "meta_get", "meta_require"),
         *("persist_relation_docs", "persist_column_docs"),
     )
 )
-TABLE = frozenset(
+TABLE_ATTRIBUTES = frozenset(
     (
         *(
             "rows",
@@ -54,7 +54,7 @@ TABLE = frozenset(
         *("find", "limit", "order_by", "distinct", "rename", "print_table"),
     )
 )
-ROW = frozenset(
+ROW_ATTRIBUTES = frozenset(
     (
         *("get", "keys", "values", "items", "dict", "name", "index", "data_type"),
         *(
@@ -65,45 +65,45 @@ ROW = frozenset(
         ),
     )
 )
-NAMED: dict[str, frozenset[str] | None] = {
-    "agate.columns.Column": ROW,
-    "agate.mapped_sequence.MappedSequence": ROW,
-    "agate.rows.Row": ROW,
-    "agate.table.Table": TABLE,
+ALLOWED: dict[str, frozenset[str] | None] = {
+    "agate.columns.Column": ROW_ATTRIBUTES,
+    "agate.mapped_sequence.MappedSequence": ROW_ATTRIBUTES,
+    "agate.rows.Row": ROW_ATTRIBUTES,
+    "agate.table.Table": TABLE_ATTRIBUTES,
     "dbt.adapters.contracts.connection.AdapterResponse": None,
     "dbt.context.base.Var": frozenset({"has_var"}),
-    "dbt.context.providers.ParseConfigObject": CONFIG,
+    "dbt.context.providers.ParseConfigObject": CONFIG_ATTRIBUTES,
     "dbt.context.providers.RelationProxy": None,
-    "dbt.context.providers.RuntimeConfigObject": CONFIG,
+    "dbt.context.providers.RuntimeConfigObject": CONFIG_ATTRIBUTES,
     "jinja2.runtime.LoopContext": None,
     "jinja2.runtime.Macro": None,
     "jinja2.runtime.Undefined": None,
 }
 WRAPPER = "dbt.context.providers.BaseDatabaseWrapper"
-NOT_OF_WRAPPER = frozenset({"config", "connections"})
+HIDDEN_OF_WRAPPER = frozenset({"config", "connections"})
 
 
-def is_allowed(thing: Any, name: str, value: Any) -> bool:
-    """Return whether Jinja may see an attribute of a thing."""
-    kind = thing if isinstance(thing, type) else type(thing)
+def is_allowed(instance: Any, name: str, value: Any) -> bool:
+    """Return whether Jinja may use an attribute of an object."""
+    kind = instance if isinstance(instance, type) else type(instance)
     if issubclass(kind, ModuleType):
         return False
-    if kind.__module__ in VALUES or kind.__module__.startswith(VALUES_BEGIN):
+    if kind.__module__ in VALUE_MODULES or kind.__module__.startswith(VALUE_PREFIXES):
         return True
     for each in kind.__mro__:
         full = f"{each.__module__}.{each.__qualname__}"
-        if full in NAMED:
-            names = NAMED[full]
+        if full in ALLOWED:
+            names = ALLOWED[full]
             return names is None or name in names
         if full == WRAPPER:
-            return name not in NOT_OF_WRAPPER
-    if kind.__module__.startswith(RECORDS_BEGIN):
-        return name in OF_RECORDS or not callable(value)
-    return issubclass(kind, str | int | float)  # as dbt marks texts and numbers
+            return name not in HIDDEN_OF_WRAPPER
+    if kind.__module__.startswith(RECORD_PREFIXES):
+        return name in RECORD_METHODS or not callable(value)
+    return issubclass(kind, str | int | float)  # dbt has subclasses of these
 
 
 def restrict() -> None:
-    """Restrict the Jinja of models to these classes, in this process."""
+    """Restrict the Jinja of models in this process."""
     MacroFuzzEnvironment.is_safe_attribute = _is_safe_attribute  # type: ignore[method-assign]
 
 
