@@ -46,7 +46,8 @@ TAP = """
         file.write(json.dumps(told) + "\\n")
     def say(message):
         print(json.dumps(message), flush=True)
-    say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": ["id"]})
+    key = act.get("key", ["id"])
+    say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": key})
     for number in range(act["rows"]):
         record = {"id": None if "broken" in act else number, "name": act.get("name", "a")}
         say({"type": "RECORD", "stream": "things", "record": record})

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
+from scout_control.rules import keyless
 from scout_control.rules.addresses import BASE_URL, origin, texts
 from scout_control.rules.kinds import as_typed
 from scout_control.rules.logins import KINDS
@@ -39,7 +40,7 @@ def check_config(
     Raises:
         SettingsError: Naming them, and what there is.
     """
-    known = {*source_type.settings, SELECTED}
+    known = {*source_type.settings, SELECTED, *keyless.NAMES}
     unknown = sorted(set(config) - known)
     if secret := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
@@ -63,6 +64,8 @@ def check_config(
             raise SettingsError(
                 f"The setting {name} of {source_type.name} is {kind.words}.", "Correct it."
             )
+    if error := keyless.mistake(settings):
+        raise SettingsError(error, "Correct it.")
     if SELECTED in settings:
         _check_streams(source_type, settings[SELECTED], source_type.streams or known_streams)
     return settings

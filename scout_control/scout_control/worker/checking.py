@@ -18,6 +18,7 @@ from scout_control.errors import (
     ServerError,
 )
 from scout_control.meltano import Pipeline
+from scout_control.rules import keyless
 from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.locks import holding, of_credential
@@ -105,6 +106,7 @@ def _try(
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
     told = dict(settings)
     told.pop(preparing.SELECTED, None)
+    keyless.taken_from(told)
     pipeline = Pipeline(
         project_root=site.settings.project_root,
         blocks=(source_type.name,),

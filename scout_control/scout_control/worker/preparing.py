@@ -13,6 +13,7 @@ from scout_control import scratch
 from scout_control.credentials import binding, keeping, renewal
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano import Pipeline
+from scout_control.rules import keyless
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import audit, lookups, metadata
 
@@ -117,7 +118,9 @@ def source_settings(
     check_link(source_type, link)
     told = {**binding.settings_of(link.source, source_type), **link.sync_config}
     streams = told.pop(SELECTED, None)
+    loading = keyless.taken_from(told)
     settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
+    settings |= {f"{LOADER}{name.upper()}": value for name, value in loading.items()}
     if streams:
         if error := unknown_streams(dataset, known):
             raise error
@@ -132,7 +135,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
     Raises:
         SettingsError: It names an address, a file, or what the source type does not have.
     """
-    allowed = {*source_type.settings, SELECTED}.difference(
+    allowed = {*source_type.settings, SELECTED, *keyless.NAMES}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
     )
     if names := sorted(set(link.sync_config) - allowed):
@@ -176,7 +179,6 @@ def pipeline(
             f"{LOADER}OWNER": place.owner,
             f"{LOADER}READER_ROLE": place.reader,
             f"{LOADER}CREATE_SCHEMA": "false",
-            f"{LOADER}KEYLESS_STREAMS": "replace",  # a dataset is a copy of its source
         },
         secrets={
             **preparation.secrets,

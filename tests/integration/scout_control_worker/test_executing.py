@@ -73,6 +73,23 @@ def test_a_stream_that_the_source_turns_out_not_to_have_is_told(installation):
         sources.link("river", source, config={"datasets": ["nope"]})
 
 
+def test_a_keyless_stream_is_replaced_unless_the_link_says_append(installation, tmp_path):
+    dataset, link = installation.dataset(), installation.scout.sources.link
+    installation.act(key=[])
+    source = dataset.split("/")[1]
+    for config, rows, how in [
+        ({}, 3, "replaced"),
+        ({}, 3, "replaced"),
+        ({"keyless_streams": "append"}, 6, "appended"),
+        ({"keyless_streams": "append", "keyless_overrides": {"things": "replace"}}, 3, "replaced"),
+        ({"keyless_overrides": {"things": "append"}}, 6, "appended"),
+    ]:
+        link("river", source, mode="project", config=config)
+        log = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
+        assert installation.scout.runs.execute(dataset, log_file=log).status == "completed"
+        assert (installation.rows(dataset), how in log.read_text()) == ([(rows,)], True)
+
+
 def test_any_id_makes_a_dataset_of_its_own(installation):
     hostile = ['a"; DROP SCHEMA public; --', "é" * 200, "a'b\\c %s {x}", "A", "a"]
     datasets = [installation.dataset(project) for project in hostile]

@@ -29,6 +29,9 @@ COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
         ({"client_secret": "canary"}, "client_secret is a secret"),
         ({"datasets": "cases"}, "a list of streams"),
         ({"datasets": ["cases", "nope"]}, "no stream nope"),
+        ({"keyless_streams": "keep"}, "keyless_streams is append or replace"),
+        ({"keyless_overrides": {"log": "keep"}}, "keyless_overrides gives streams append or"),
+        ({"keyless_overrides": ["log"]}, "as a JSON object"),
     ],
 )
 def test_a_setting_that_no_run_could_use_is_refused_at_once(config, words):
@@ -48,6 +51,8 @@ def test_settings_that_fit_are_kept_and_a_number_may_be_the_name_of_a_domain():
         "page_size": 50,
         "case_types": ["a"],
         "datasets": ["cases"],
+        "keyless_streams": "append",
+        "keyless_overrides": {"ucr_rows": "replace"},
     }
 
     assert check_config(COMMCARE, config) == config | {"domain": "123"}
