@@ -63,11 +63,13 @@ def generate(cursor: Cursor, source_type: str) -> GeneratedModels:
         cursor: In the dataset schema.
         source_type: The source of the data as models name it: ``commcare`` or ``connect``.
     """
+    # Taken first: rows that are written from here on count as new in the next build.
     moment = introspection.snapshot(cursor)
     tables = introspection.source_tables(cursor)
     build_state.create_tables(cursor)
     built = build_state.built_models(cursor, moment.oldest)
     generated = {each.name for each in built.values()}
+    # Without a load log every table counts as loaded, the generated ones too.
     loaded = introspection.loaded_streams(cursor, tables) - generated
     streams = introspection.change_marks(cursor, loaded, moment)
     scopes: Scopes = {}
@@ -130,6 +132,7 @@ def _profile(
     since = int(build_state.marks(cursor).get(name, "0"))
     if since > moment.oldest:  # an id of another server, from which the schema was restored
         since = 0
+    # Reading the documents is the most expensive step; most runs of a quiet dataset skip it.
     if max((stats.last_xid for stats in scopes.values()), default=0) < since:
         return
     if kind == RecordKind.CASE:

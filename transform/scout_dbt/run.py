@@ -76,9 +76,12 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
 
 
 def _folders(command: DbtCommand) -> dict[str, str]:
+    """Return the variables of dbt's folders; nothing is written into a shipped project."""
     return {
         "DBT_PROJECT_DIR": str(command.dbt_project),
         "DBT_PROFILES_DIR": str(command.profiles),
+        "DBT_TARGET_PATH": str(command.target),
+        "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(command.folder / "logs")),
     }
 
 
@@ -87,7 +90,6 @@ def _settings(command: DbtCommand, plan: BuildPlan | None) -> dict[str, str]:
     settings = {
         # Control characters in dbt's output are escaped, so colours would only be noise.
         "DBT_USE_COLORS": "false",
-        "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(command.folder / "logs")),
     }
     if plan:
         settings[LOADED_STREAMS] = ",".join(sorted(plan.streams))

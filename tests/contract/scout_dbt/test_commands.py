@@ -1,8 +1,9 @@
-"""``scout describe``, ``scout models generate``, ``scout docs``, and what runs say of models."""
+"""``scout describe``, ``scout models generate``, ``scout docs``, and what runs report of models."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -11,69 +12,92 @@ from pathlib import Path
 
 import pytest
 from commcare_sandbox import Sandbox
+from scout_control.api import Scout
 from scout_control.credentials.encryption import generate
+from scout_control.errors import RunFailedError
+from scout_control.nouns import models
+from scout_control.settings import Settings
 
 from scout_control import embedded
 
 ROOT = Path(__file__).parents[3]
-WORDS = (
-    ("init",),
-    ("projects", "create", "river"),
-    ("sources", "add", "hq", "--type", "commcare", "--base-url", "{url}", "-c", "domain={domain}"),
-    ("sources", "link", "hq", "--project", "river", "--mode", "project"),
-    (
-        *("credentials", "connect", "hq", "--project", "river", "--kind", "api_key"),
-        *("--username", "{username}", "--from-env", "KEY"),
+DATASET = "river/hq"
+STREAMS = ["cases", "forms", "form_definitions", "form_questions"]
+CUSTOM = {
+    "wrong.sql": "select no_such_column from {{ ref('stg_commcare__cases') }}",
+    "unread.sql": "select * from {{ ref('no_such_model') }}",
+    "good.sql": "select count(*) as n from {{ ref('case_household') }}",
+    "uncompiled.sql": (
+        "{% if execute %}{{ exceptions.raise_compiler_error('not yet') }}{% endif %} select 1"
     ),
-)
+}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A project of its own, for models of its own."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "meltano.yml", folder)
-    shutil.copytree(ROOT / "transform", folder / "transform")
-    return folder
+def settings(control_postgres, tmp_path_factory) -> Settings:
+    """An installation without a checkout: its project has a meltano.yml and models of users."""
+    project = tmp_path_factory.mktemp("project")
+    shutil.copy(ROOT / "meltano.yml", project)
+    custom = project / "transform/models/custom"
+    custom.mkdir(parents=True)
+    for name, text in CUSTOM.items():
+        (custom / name).write_text(text)
+    return Settings(
+        project_root=project,
+        home=tmp_path_factory.mktemp("home"),
+        database_url=embedded.create_database(control_postgres, "models_by_command"),
+        encryption_keys=generate(),
+    )
 
 
 @pytest.fixture(scope="module")
-def scout(control_postgres, tmp_path_factory, project):
+def scout(settings):
     """Run the command as a program on a dataset that was loaded once; return code and answer."""
-    with Sandbox(cases=80, forms=30) as sandbox:
-        environment = os.environ | {
-            "SCOUT_DATABASE_URL": embedded.create_database(control_postgres, "models_by_command"),
-            "SCOUT_ENCRYPTION_KEYS": generate(),
-            "SCOUT_HOME": str(tmp_path_factory.mktemp("home")),
-            "SCOUT_PROJECT_ROOT": str(project),
-            "KEY": sandbox.api_key,
-        }
+    environment = os.environ | {
+        "SCOUT_DATABASE_URL": settings.database_url,
+        "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,
+        "SCOUT_HOME": str(settings.home),
+        "SCOUT_PROJECT_ROOT": str(settings.project_root),
+    }
 
-        def run(*words):
-            done = subprocess.run(
-                [sys.executable, "-m", "scout_control", *map(str, words), "--json"],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=400,
-                check=False,
-            )
-            assert "Traceback" not in done.stderr
-            return done.returncode, json.loads(done.stdout)
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "scout_control", *map(str, words), "--json"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, json.loads(done.stdout)
 
-        facts = {"url": sandbox.url, "domain": sandbox.domain, "username": sandbox.username}
-        for words in WORDS:
-            code, answer = run(*(word.format(**facts) for word in words))
-            assert code == 0, answer
-        code, answer = run("describe", "river/hq")
-        assert (code, answer["success"]) == (3, False)
-        code, answer = run("run", "river/hq")
-        assert (code, answer["transform_error"]) == (0, None)
+    with Sandbox(cases=80, forms=30) as sandbox, Scout(settings) as scout:
+        scout.init()
+        scout.projects.create("river")
+        address = {"base_url": sandbox.url, "domain": sandbox.domain}
+        scout.sources.add("hq", "commcare", config=address)
+        scout.sources.link("river", "hq", mode="project", config={"datasets": STREAMS})
+        fields = {"username": sandbox.username, "api_key": sandbox.api_key}
+        scout.credentials.save("hq", "api_key", fields, project="river")
+        scout.datasets.ensure("river", "hq")
+        assert run("describe", DATASET)[0] == 3
+        run.first = run("run", DATASET)
         yield run
 
 
+def test_models_that_fail_or_cannot_be_read_are_named_with_reasons_and_the_run_is_completed(scout):
+    code, answer = scout.first
+
+    assert (code, answer["status"]) == (1, "completed")
+    uncompiled, wrong, unread = answer["transform_error"].split(", ", 2)
+    assert uncompiled == "model uncompiled: not yet"
+    assert wrong == 'model wrong: column "no_such_column" does not exist'
+    assert unread.startswith("model unread: Model 'model.scout.unread' (models/custom/unread.sql)")
+
+
 def test_describe_says_what_every_table_and_column_is(scout):
-    code, answer = scout("describe", "river/hq")
+    code, answer = scout("describe", DATASET)
 
     assert code == 0
     tables = {each["table"]: each for each in answer["tables"]}
@@ -85,43 +109,42 @@ def test_describe_says_what_every_table_and_column_is(scout):
     assert columns["how_many"]["type"] == "bigint"
     assert "question /data/how_many" in columns["how_many"]["description"]
     assert {"cases", "stg_commcare__cases", "case_household"} <= set(tables)
-    code, answer = scout("describe", "river/hq", "case_householdd")
+    assert tables["good"]["rows"] == 1
+    code, answer = scout("describe", DATASET, "case_householdd")
     assert (code, answer["success"]) == (3, False)
     assert "has no table case_householdd" in str(answer)
 
 
-def test_generate_writes_a_package_of_dbt_and_nothing_into_the_project(scout, tmp_path, project):
-    code, answer = scout("models", "generate", "--dataset", "river/hq", "--out", tmp_path)
+def test_generate_writes_a_package_of_dbt_and_nothing_into_the_project(scout, tmp_path, settings):
+    code, answer = scout("models", "generate", "--dataset", DATASET, "--out", tmp_path)
 
     assert code == 0
     written = {file.stem for file in (tmp_path / "scout_generated/models").glob("*.sql")}
     assert written == set(answer["models"])
     assert {"case_pregnancy", "form_mothers_visit"} <= written
-    assert not list((project / "transform").rglob("case_*.sql"))
+    assert not list(settings.project_root.rglob("case_*.sql"))
 
 
-def test_docs_are_one_page(scout, tmp_path):
-    code, answer = scout("docs", "river/hq", "--out", tmp_path / "page.html")
-
-    assert code == 0, answer
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "case_pregnancy" in page
-    assert "stg_commcare__cases" in page
-
-
-def test_models_that_fail_or_cannot_be_read_are_named_with_reasons_and_the_run_is_completed(
-    scout, project
+def test_docs_are_one_page_of_all_models_that_can_be_compiled_and_name_the_others(
+    scout, settings, tmp_path, caplog
 ):
-    custom = project / "transform/models/custom"
-    (custom / "wrong.sql").write_text("select no_such_column from {{ ref('stg_commcare__cases') }}")
-    (custom / "unread.sql").write_text("select * from {{ ref('no_such_model') }}")
-    (custom / "good.sql").write_text("select count(*) as n from {{ ref('case_household') }}")
+    (settings.project_root / "transform/models/custom/unread.sql").unlink()
 
-    code, answer = scout("run", "river/hq")
+    with Scout(settings) as opened, caplog.at_level(logging.WARNING):
+        page = opened.models.document(DATASET, tmp_path / "page.html").read_text(encoding="utf-8")
 
-    assert (code, answer["status"]) == (1, "completed")
-    wrong, unread = answer["transform_error"].split(", ", 1)
-    assert wrong == 'model wrong: column "no_such_column" does not exist'
-    assert unread.startswith("model unread: Model 'model.scout.unread' (models/custom/unread.sql)")
-    _, answer = scout("describe", "river/hq", "good")
-    assert answer["tables"][0]["rows"] == 1
+    [warning] = [each.getMessage() for each in caplog.records if each.name == models.__name__]
+    assert warning.endswith("model uncompiled: not yet")
+    for name in ("scout_generated.case_pregnancy", "scout.stg_commcare__cases", "scout.good"):
+        assert f"model.{name}" in page
+    assert "model.scout.uncompiled" not in page
+
+
+def test_documentation_that_takes_too_long_is_ended(scout, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "LONGEST_DOCUMENTING_SECONDS", 0.5)
+
+    with Scout(settings) as opened, pytest.raises(RunFailedError) as failed:
+        opened.models.document(DATASET, tmp_path / "page.html")
+
+    assert "did not finish" in failed.value.cause
+    assert not (tmp_path / "page.html").exists()

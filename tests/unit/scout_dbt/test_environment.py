@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scout_dbt.environment import connection_variables, dbt_environment
+from scout_control.rules import surroundings
+from scout_control.rules.terminal import OBEYED, harmless
+from scout_dbt.environment import PASSWORDS, connection_variables, dbt_environment, is_visible
+from scout_dbt.terminal import UNSAFE, escaped
 
 
 def test_a_url_says_everything_percent_signs_included():
@@ -83,3 +86,16 @@ def test_the_password_is_in_a_file_of_libpq_and_in_no_variable(told):
     assert seen["LANG"] == "C"
     assert Path(seen["PGPASSFILE"]).read_text() == "*:*:*:*:canary\n"
     assert Path(seen["PGPASSFILE"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_run_gives_to_plugins_is_visible_to_dbt_and_nothing_secret():
+    for name in (*surroundings.OF_A_PLUGIN, surroundings.PROJECT, *surroundings.DBT):
+        assert is_visible(name), name
+    for name in (*surroundings.PROXIES, *PASSWORDS, "SCOUT_ENCRYPTION_KEYS"):
+        assert not is_visible(name), name
+
+
+def test_control_and_scout_dbt_escape_the_same_characters():
+    assert UNSAFE.pattern == OBEYED.pattern
+    text = "a\x1b[2J\u202eb\u200bc\n"
+    assert escaped(text, keep="\n") == harmless(text, keep="\n")

@@ -104,6 +104,7 @@ def form_types(
     preferred: dict[str, str] = {}
     titles: dict[str, str] = {}
     domains = _domains(scopes)
+    # Sorted by application: where several have a form, the first one names it.
     for domain, xmlns, app, form, _, uses in applications.definitions:
         module = next((each.get("module_name") for each in uses or []), None)
         preferred.setdefault(xmlns, form_tables.preferred_name_of(module, form, xmlns))

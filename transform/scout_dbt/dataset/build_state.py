@@ -42,6 +42,7 @@ ADD_PROFILES = """
 PROFILES = """
     SELECT stream, scope, path, is_many, is_object, is_scalar, is_case, widest FROM _scout_seen
 """
+# Models that were built before keep their row: its watermark is still valid.
 RESERVE = "INSERT INTO _scout_models (name, key, definition) VALUES %s ON CONFLICT DO NOTHING"
 SAVE = """
     INSERT INTO _scout_models AS was (name, key, definition, fingerprint, watermark, rows, built_at)

@@ -142,6 +142,7 @@ def comment_models(cursor: Cursor, models: Iterable[Model]) -> None:
         name = model.table.name
         if name not in tables:
             continue
+        # COMMENT takes a lock and bloats the catalog of Postgres: hundreds of columns stay as they are.
         if tables[name] != model.table.comment:
             _comment(cursor, "TABLE", (name,), model.table.comment)
         for column, text in column_comments(model):
@@ -182,6 +183,7 @@ def refresh(cursor: Cursor, models: Iterable[Model], references: Iterable[Refere
         cursor.execute(CREATE)
     cursor.execute(RELATIONS)
     names = [name for (name,) in cursor.fetchall()]
+    # Not TRUNCATE, which would wait for readers and block them.
     cursor.execute("DELETE FROM _scout_catalog")
     loaded_at = sql.SQL(LOADED if loads else "NULL::timestamptz")
     built_models = sql.SQL("_scout_models" if built else NO_MODELS)
@@ -204,6 +206,7 @@ def _on_table(statement: str, name: str) -> sql.Composed:
 
 def _count(cursor: Cursor, name: str) -> None:
     """Count the rows of a table, or leave them unknown: a view of a user may fail."""
+    # An error would end the transaction, and with it what else this build describes.
     cursor.execute("SAVEPOINT counting")
     try:
         cursor.execute(_on_table(COUNT, name))

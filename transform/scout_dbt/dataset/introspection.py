@@ -118,6 +118,7 @@ def loaded_streams(cursor: Cursor, tables: Iterable[str]) -> frozenset[str]:
 def change_marks(cursor: Cursor, tables: Iterable[str], moment: Snapshot) -> dict[str, str]:
     """Return a mark per table that differs once a row of it is added, changed or removed."""
     marks = {}
+    # A removed row changes the count, a new or changed one the highest id.
     for table in sorted(tables):
         cursor.execute(
             sql.SQL("SELECT count(*), max({}) FROM {}").format(
@@ -144,6 +145,7 @@ def scopes(
     found: dict[str, ScopeStats] = {}
     for scope, domain_name, rows, last_xid in cursor.fetchall():
         stats = ScopeStats(rows, last_xid, (domain_name,) if domain_name else ())
+        # One row per domain: a case type or form may exist in several.
         found[scope] = found[scope].plus(stats) if scope in found else stats
     return found
 

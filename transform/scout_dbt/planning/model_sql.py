@@ -64,6 +64,7 @@ def quote_literal(text: str) -> str:
     if not any(sign in text for sign in "\\{}%#"):
         return "'" + text.replace("'", "''") + "'"
     escaped = text.replace("\\", "\\\\").replace("'", "''")
+    # The model is a template: braces would start an expression, even inside of a string.
     for sign in "{}%#":
         escaped = escaped.replace(sign, f"\\x{ord(sign):02x}")
     return f"E'{escaped}'"
@@ -163,6 +164,7 @@ def _extracted(
 
 def _entries(repeats: Sequence[Path]) -> str:
     """Return the joins that yield the entries of nested repeat groups, without blank ones."""
+    # Each level starts from the entry of the level around it, so its path is relative to that.
     lines, inside, before = [], "s._scout_document", 0
     for number, path in enumerate(repeats, start=1):
         value = f"{inside} #> {_steps(path[before:])}"
@@ -190,6 +192,7 @@ def _text(document: str, column: Column) -> str:
     )
     if column.value_type == ValueType.JSON:
         return f"nullif({value}, 'null'::jsonb)"
+    # An element is written as its text until it has an attribute, from then on as an object.
     if column.is_element or not path:
         text = (
             f"case jsonb_typeof({value}) when 'object' then ({value}) ->> '#text' "

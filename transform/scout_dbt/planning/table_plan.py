@@ -60,6 +60,7 @@ def _name_columns(table: Table, assigned: AssignedNames) -> Table:
     """Give every column a name that neither another column nor a base column has."""
     base_columns = (each.name for each in RECORD_TYPES[table.record_kind].base_columns)
     reserved = {*RESERVED_COLUMNS, *SYSTEM_COLUMNS, *base_columns, *table.position_columns}
+    # Entries of a repeat group that are plain values are in a column of this name.
     if table.repeats:
         reserved.remove("value")
     preferred: dict[str, str] = {}

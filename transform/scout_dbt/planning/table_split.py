@@ -37,6 +37,7 @@ def split(table: Table, columns: Mapping[str, Mapping[str, str]]) -> Iterator[Ta
         columns: Names of columns in earlier builds, by the key of their table.
     """
     parts = [_Part()]
+    # Known columns come first, each into its part; new ones then fill the last part.
     previous = _previous_parts(table, columns)
     for column in sorted(table.columns, key=lambda each: previous.get(each.key, len(previous))):
         wanted = previous.get(column.key, len(parts) - 1)

@@ -124,6 +124,7 @@ def assemble(files: Iterable[str], custom: CustomModels, project: Path, assemble
 
 def _link(source: Path, target: Path, but: set[str]) -> None:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The target folder may be inside of the project.
     entries = (each for each in source.iterdir() if each.name not in but and each != target)
     wanted = {each.name: each for each in entries}
     for found in target.iterdir():

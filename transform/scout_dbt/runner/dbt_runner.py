@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import psycopg2
 import psycopg2.extensions
@@ -91,6 +91,7 @@ def run(arguments: Sequence[str], project: Project, *, is_docs: bool = False) ->
     """
     gc.set_threshold(*GC_THRESHOLDS)
     jinja_sandbox.restrict()
+    # dbt opens its connections with this function.
     psycopg2.connect = partial(psycopg2.connect, connection_factory=OpaqueConnection)
     messages = _left_out(project.custom.refused)
     files = set(project.custom.files)
@@ -101,7 +102,7 @@ def run(arguments: Sequence[str], project: Project, *, is_docs: bool = False) ->
             if not output.is_released:
                 unreadable = _unreadable(arguments, project, done.exception, files)
             else:
-                unreadable = _not_compiled(done, files) if is_docs else {}
+                unreadable = _not_compiled(done.exception, files) if is_docs else {}
             if not unreadable:
                 output.release()
         if signals:
@@ -111,6 +112,9 @@ def run(arguments: Sequence[str], project: Project, *, is_docs: bool = False) ->
             return _result(done, messages, is_docs=is_docs)
         messages += _left_out(unreadable)
         files -= unreadable.keys()
+        # The exception keeps dbt's thread pool alive, whose finaliser complains on exit.
+        del done
+        gc.collect()
 
 
 def _unreadable(
@@ -121,6 +125,11 @@ def _unreadable(
     if blamed is None:
         blamed = _bisect(files, _fails_with(arguments, project, error))
     return dict.fromkeys(sorted(blamed), failures.reason(str(error)))
+
+
+def _not_compiled(error: BaseException | None, files: set[str]) -> dict[str, str]:
+    """Return the files of users that keep dbt from compiling the models, with the reason."""
+    return dict.fromkeys(sorted(_blamed(error, files) or ()), failures.reason(str(error)))
 
 
 def _blamed(error: BaseException | None, files: set[str]) -> set[str] | None:
@@ -179,16 +188,6 @@ def _fails_with(
     return fails
 
 
-def _not_compiled(done: dbtRunnerResult, files: set[str]) -> dict[str, str]:
-    """Return the files of users whose models dbt could not compile, with the reason."""
-    failed = {}
-    for each in _node_results(done):
-        path = str(each.node.original_file_path).removeprefix(f"{custom_models.FOLDER}/")
-        if str(each.status) in failures.FAILED and path in files:
-            failed[path] = failures.reason(each.message or "")
-    return failed
-
-
 def _left_out(files: Mapping[str, str]) -> list[str]:
     """Return the lines that name files which dbt is not given, with the reason of each."""
     return [
@@ -204,7 +203,9 @@ def _result(done: dbtRunnerResult, messages: list[str], *, is_docs: bool) -> Res
     if done.exception is not None:  # dbt fails without the files that were left out, too
         reason = failures.reason(str(done.exception))
         return Result(exit_code=NOT_RUN, messages=failures.lines("dbt project", reason))
-    results = _node_results(done)
+    results = [
+        each for each in getattr(done.result, "results", None) or () if hasattr(each, "node")
+    ]
     failed = [each for each in results if str(each.status) in failures.FAILED]
     is_success = done.success and (is_docs or not messages)
     return Result(
@@ -213,13 +214,6 @@ def _result(done: dbtRunnerResult, messages: list[str], *, is_docs: bool) -> Res
         messages=messages
         + [failures.of_node(each.node.unique_id, each.message) for each in failed],
     )
-
-
-def _node_results(done: dbtRunnerResult) -> list[Any]:
-    """Return dbt's results of nodes; documentation has those of its compilation aside."""
-    result = getattr(done.result, "_compile_results", None) or done.result
-    results = getattr(result, "results", None) or []
-    return [each for each in results if hasattr(each, "node")]
 
 
 @contextmanager
