@@ -142,7 +142,7 @@ def comment_models(cursor: Cursor, models: Iterable[Model]) -> None:
         name = model.table.name
         if name not in tables:
             continue
-        # COMMENT takes a lock and bloats the catalog of Postgres: hundreds of columns stay as they are.
+        # COMMENT writes to the system catalogs: hundreds of columns stay as they are.
         if tables[name] != model.table.comment:
             _comment(cursor, "TABLE", (name,), model.table.comment)
         for column, text in column_comments(model):
