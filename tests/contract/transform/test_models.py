@@ -27,6 +27,11 @@ def streams() -> list[dict]:
     return json.loads(done.stdout)["streams"]
 
 
+def only_cases(streams: list[dict]) -> list[dict]:
+    """Return the stream of cases: what has nothing to do with others is faster without them."""
+    return [each for each in streams if each["stream"] == "cases"]
+
+
 def test_models_build_on_empty_tables_and_pass_their_unit_tests(streams, world):
     world.load_nothing(streams)
 
@@ -42,7 +47,7 @@ def test_models_build_on_empty_tables_and_pass_their_unit_tests(streams, world):
 def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_from_being_built(
     streams, world
 ):
-    world.load_nothing(streams)
+    world.load_nothing(only_cases(streams))
     custom = world.project / "models/custom"
     (custom / "broken.sql").write_text("select {{ nothing( from x")
     (custom / "lost.sql").write_text("select * from {{ ref('no_such_model') }}")
@@ -67,7 +72,7 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
 
 
 def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, world):
-    world.load_nothing(streams)
+    world.load_nothing(only_cases(streams))
     sleepy = "{{ config(materialized='table') }} select pg_sleep(600)::text as x"
     (world.project / "models/custom/sleepy.sql").write_text(sleepy)
     running = (
