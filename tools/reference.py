@@ -181,7 +181,7 @@ def _parts(scout: type) -> dict[str, type]:
     settings = inspect.signature(scout).parameters["settings"]
     assert settings.default is None  # noqa: S101 - what the example below relies on
     with tempfile.TemporaryDirectory() as folder:
-        from scout_control.settings import Settings  # noqa: PLC0415 - only this page needs it
+        from scout_control.installation.settings import Settings  # noqa: PLC0415 - only this page needs it
 
         one = scout(Settings(project_root=ROOT, home=Path(folder)))
         names = {name for name in (*vars(one), *vars(scout)) if not name.startswith("_")}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from commcare_sandbox import Sandbox
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
+from scout_control.api import models
 from scout_control.errors import RunFailedError
-from scout_control.nouns import models
-from scout_control.settings import Settings
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 
-from scout_control import embedded
+from scout_control import Scout
 
 ROOT = Path(__file__).parents[3]
 DATASET = "river/hq"
@@ -45,7 +45,7 @@ def settings(control_postgres, tmp_path_factory) -> Settings:
     return Settings(
         project_root=project,
         home=tmp_path_factory.mktemp("home"),
-        database_url=embedded.create_database(control_postgres, "models_by_command"),
+        database_url=embedded_postgres.create_database(control_postgres, "models_by_command"),
         encryption_keys=generate(),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scout_control.rules import surroundings
+from scout_control.rules import environment as of_control
 from scout_control.rules.terminal import OBEYED, harmless
 from scout_dbt.environment import PASSWORDS, connection_variables, dbt_environment, is_visible
 from scout_dbt.terminal import UNSAFE, escaped
@@ -89,9 +89,9 @@ def test_the_password_is_in_a_file_of_libpq_and_in_no_variable(told):
 
 
 def test_what_a_run_gives_to_plugins_is_visible_to_dbt_and_nothing_secret():
-    for name in (*surroundings.OF_A_PLUGIN, surroundings.PROJECT, *surroundings.DBT):
+    for name in (*of_control.OF_A_PLUGIN, of_control.PROJECT, *of_control.DBT):
         assert is_visible(name), name
-    for name in (*surroundings.PROXIES, *PASSWORDS, "SCOUT_ENCRYPTION_KEYS"):
+    for name in (*of_control.PROXIES, *PASSWORDS, "SCOUT_ENCRYPTION_KEYS"):
         assert not is_visible(name), name
 
 

@@ -6,7 +6,7 @@ import json
 
 import psycopg2
 import pytest
-from scout_control.rules.meltano_log import RunLog
+from scout_control.meltano.log import RunLog
 from scout_dbt.runner.failures import lines, of_postgres, reason
 
 
