@@ -71,7 +71,7 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
     assert {"stg_commcare__cases", "commcare_case_links"} <= set(world.views)
 
 
-def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, world):
+def test_an_interrupted_build_cancels_its_queries_and_says_so_in_one_line(streams, world):
     world.load_nothing(only_cases(streams))
     sleepy = "{{ config(materialized='table') }} select pg_sleep(600)::text as x"
     (world.project / "models/custom/sleepy.sql").write_text(sleepy)
@@ -98,8 +98,8 @@ def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, w
 
 
 def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
-    told = yaml.safe_load((STAGING / "_commcare__sources.yml").read_text())
-    sources = {table["name"] for table in told["sources"][0]["tables"]}
+    content = yaml.safe_load((STAGING / "_commcare__sources.yml").read_text())
+    sources = {table["name"] for table in content["sources"][0]["tables"]}
     models = {path.stem.removeprefix("stg_commcare__") for path in STAGING.glob("*.sql")}
 
     assert sources <= {stream["stream"] for stream in streams}

@@ -93,9 +93,9 @@ class Loaded(World):
 
     def load(self) -> None:
         config = self.folder / "tap.json"
-        told = {"domain": self.sandbox.domain, "base_url": self.sandbox.url}
-        told |= {"username": self.sandbox.username, "api_key": self.sandbox.api_key}
-        config.write_text(json.dumps(told))
+        config_of_tap = {"domain": self.sandbox.domain, "base_url": self.sandbox.url}
+        config_of_tap |= {"username": self.sandbox.username, "api_key": self.sandbox.api_key}
+        config.write_text(json.dumps(config_of_tap))
         read = subprocess.run(
             [PROGRAMS / "tap-commcare", "--config", config],
             env=self.environment,

@@ -58,7 +58,7 @@ in_a_browser = pytest.mark.skipif(
 
 
 def hostile():
-    """Forms, questions and cases, each of which is named by whoever edits an application."""
+    """Forms, questions and cases, all of which editors of an application name."""
     form = {"domain": "d", "app_id": "app", "xmlns": "http://x/form"}
     named = {"app_name": PAYLOADS[0], "name": PAYLOADS[2], "case_type": PAYLOADS[0]}
     yield record("form_definitions", **form, **named)
@@ -128,7 +128,7 @@ class Found(HTMLParser):
         TAGS.append((tag, dict(attrs)))
 
 
-def test_the_page_is_one_script_by_its_hash_and_asks_for_nothing(target):
+def test_the_page_runs_one_script_by_its_hash_and_sends_no_request(target):
     text = docs_page.write(target).read_text(encoding="utf-8")
 
     Found().feed(text)
@@ -137,18 +137,20 @@ def test_the_page_is_one_script_by_its_hash_and_asks_for_nothing(target):
     assert [tag for tag, _ in TAGS if tag in {"iframe", "form", "base", "object"}] == []
     assert not [attrs for _, attrs in TAGS if attrs.keys() & {"onload", "onerror", "src"}]
     [policy] = policies
-    told = dict(each.strip().split(" ", 1) for each in policy.split(";"))
-    assert told["default-src"] == told["base-uri"] == told["form-action"] == "'none'"
-    assert told["object-src"] == "'none'"
-    assert told["script-src"].startswith("'sha256-")
-    assert "unsafe" not in told["script-src"]
-    assert not [each for each in told.values() if "http" in each or "*" in each]
+    directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
+    assert (
+        directives["default-src"] == directives["base-uri"] == directives["form-action"] == "'none'"
+    )
+    assert directives["object-src"] == "'none'"
+    assert directives["script-src"].startswith("'sha256-")
+    assert "unsafe" not in directives["script-src"]
+    assert not [each for each in directives.values() if "http" in each or "*" in each]
     assert text.count("<script") == (target / "index.html").read_text().count("<script")
     for payload in PAYLOADS[:6]:
         assert payload not in text
 
 
-def test_what_data_says_is_parsed_and_not_evaluated():
+def test_data_is_parsed_as_json_and_not_evaluated():
     nodes = {payload: {"description": payload, "name": payload} for payload in PAYLOADS}
     artifact = {"nodes": nodes}
     expression = docs_page.json_expression(artifact)
@@ -161,7 +163,7 @@ def test_what_data_says_is_parsed_and_not_evaluated():
     assert not [each for each in found.values() if "{{" in each["description"]]
 
 
-def test_a_page_of_another_version_is_not_shown(target, tmp_path):
+def test_a_page_of_an_unknown_version_is_not_written(target, tmp_path):
     for name in (*docs_page.DATA.values(), docs_page.TEMPLATE):
         (tmp_path / name).write_bytes((target / name).read_bytes())
     (tmp_path / docs_page.STATIC).write_text("unsafe")
@@ -187,7 +189,7 @@ def test_tables_columns_and_lineage_are_shown_and_nothing_runs(shown, models):
 
 @in_a_browser
 @pytest.mark.parametrize("query", ["window.ran", "click", "onerror", "age"])
-def test_what_a_search_finds_is_text(shown, query):
+def test_search_results_are_text(shown, query):
     opened, address = shown
     opened.show(f"{address}#!/overview")
     opened.wait_for(SEARCH.format(query=json.dumps(query)))

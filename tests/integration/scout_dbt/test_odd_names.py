@@ -179,7 +179,7 @@ def test_a_case_type_of_two_domains_is_one_table_and_rows_of_one_id_stay_apart(o
     assert comment.startswith("External: CommCare, domain north, south, case type ")
 
 
-def test_a_form_of_more_than_1500_questions_is_cut_into_parts_that_hold_every_answer(odd):
+def test_a_form_of_more_than_1500_questions_is_split_into_parts_that_hold_every_answer(odd):
     parts = [each for each in models(odd, "form") if not each[1]["repeats"]]
     assert len(parts) > 1
     for domain in ("north", "south"):

@@ -42,7 +42,7 @@ def built(loaded, *more: str) -> str:
 
 @contextmanager
 def reading(loaded) -> Iterator[None]:
-    """Read views and a table in a transaction that goes on."""
+    """Read views and a table in a transaction that stays open."""
     with closing(psycopg2.connect(loaded.url)) as opened, opened.cursor() as cursor:
         cursor.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(loaded.place.schema)))
         for name in ("stg_commcare__cases", "commcare_case_links", "case_visit"):
@@ -118,7 +118,9 @@ def test_views_and_grants_on_a_generated_table_survive_a_new_column(loaded, chan
     assert loaded.ask("SELECT count(*) FROM case_pregnancy", role=reader) == changed["mine"]
 
 
-def test_views_on_a_column_whose_type_changed_come_back_with_comments_and_values(loaded, changed):
+def test_views_on_a_column_whose_type_changed_are_created_again_with_comments_and_values(
+    loaded, changed
+):
     assert [value for _, value in changed["births"] if value]
     assert loaded.ask(BIRTHS) == changed["births"]
     assert loaded.ask(
@@ -151,7 +153,7 @@ def test_a_removed_question_keeps_its_column_and_an_added_one_renames_nothing(lo
     assert loaded.ask("SELECT count(age) > 0 FROM form_mothers_register_mother") == [(True,)]
 
 
-def test_rows_that_are_gone_from_a_stream_are_gone_from_its_tables(loaded, changed):
+def test_rows_removed_from_a_stream_are_removed_from_its_tables(loaded, changed):
     for table in ("form_mothers_delivery", "form_mothers_delivery__babies"):
         assert loaded.ask(f"SELECT FROM {table} WHERE form_id = %s", changed["form_id"]) == []
 
@@ -178,7 +180,7 @@ def test_two_case_types_with_one_slug_have_a_table_each_and_keep_it_when_streams
     assert len(loaded.ask(names)) == 3
 
 
-def test_comments_say_what_a_column_is_of_with_its_label_and_its_options(loaded):
+def test_comments_name_the_question_its_label_and_its_options(loaded):
     comments = dict(
         loaded.ask(
             "SELECT attname::text, col_description(attrelid, attnum) FROM pg_attribute"
@@ -186,14 +188,14 @@ def test_comments_say_what_a_column_is_of_with_its_label_and_its_options(loaded)
         )
     )
 
-    told = comments["danger_signs"]
-    assert told.startswith("External: CommCare, domain river-health, form CHW App > Mothers > ")
-    assert "question /data/danger_signs (MSelect)" in told
-    assert "Options: fever = Fever; bleeding = Bleeding" in told
+    comment = comments["danger_signs"]
+    assert comment.startswith("External: CommCare, domain river-health, form CHW App > Mothers > ")
+    assert "question /data/danger_signs (MSelect)" in comment
+    assert "Options: fever = Fever; bleeding = Bleeding" in comment
     assert comments["form_id"] == "Id of the submission"
 
 
-def test_the_catalog_tells_tables_columns_keys_and_rows(loaded):
+def test_the_data_dictionary_lists_tables_columns_keys_and_rows(loaded):
     [(rows,)] = loaded.ask("SELECT count(*) FROM form_mothers_delivery__babies")
     assert loaded.ask(
         "SELECT kind, row_count FROM _scout_catalog"
@@ -215,7 +217,7 @@ def test_the_catalog_tells_tables_columns_keys_and_rows(loaded):
     ) == [("form_mothers_delivery.form_id",)]
 
 
-def test_a_model_that_reads_another_owners_schema_is_refused_and_named_and_the_rest_stands(
+def test_a_model_that_reads_another_owners_schema_fails_and_the_others_are_built(
     loaded, connection
 ):
     with connection.cursor() as cursor:
@@ -246,7 +248,7 @@ def test_a_model_that_reads_another_owners_schema_is_refused_and_named_and_the_r
             cursor.execute("DROP SCHEMA secrets_of_others CASCADE")
 
 
-def test_the_writer_may_not_even_comment_on_the_schema_that_says_whose_it_is(loaded):
+def test_the_writer_cannot_change_the_comment_that_names_the_owner_of_the_schema(loaded):
     schema = sql.Identifier(loaded.place.schema)
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         loaded.ask(sql.SQL("COMMENT ON SCHEMA {} IS 'mine'").format(schema))

@@ -88,7 +88,7 @@ def test_a_project_cannot_reach_the_models_of_another_by_a_link(project):
     assert "river/again.sql" in found.files
 
 
-def test_files_that_cannot_be_read_are_named_and_take_no_other_along(project):
+def test_files_that_cannot_be_read_are_refused_and_the_others_are_not(project):
     home = project / FOLDER
     os.mkfifo(home / "pipe.sql")
     (home / "latin.sql").write_bytes("select 'é'".encode("latin-1"))
@@ -135,11 +135,11 @@ def test_a_file_that_we_may_not_read_is_named(project, folder):
     assert "mine.sql" in found.files
 
 
-def test_a_project_says_nothing_of_models_of_others(project):
+def test_a_project_cannot_describe_models_of_others(project):
     home = project / FOLDER
     for name in ("ours", "mine", "other"):
-        told = f"models:\n- name: {name}\n  config: {{enabled: false}}\n"
-        (home / f"river/{name}.yml").write_text(told)
+        text = f"models:\n- name: {name}\n  config: {{enabled: false}}\n"
+        (home / f"river/{name}.yml").write_text(text)
     (home / "river/own.yml").write_text("models:\n- name: more\n- name: theirs\n")
     (home / "all.yml").write_text("models:\n- name: ours\n")
 
@@ -149,7 +149,7 @@ def test_a_project_says_nothing_of_models_of_others(project):
     assert {"river/own.yml", "all.yml"} <= set(found.files)
 
 
-def test_a_file_that_aliases_make_long_is_named(project):
+def test_a_file_whose_aliases_expand_to_a_long_one_is_refused(project):
     folds = [f"- &f{at + 1} {{a: [{', '.join([f'*f{at}'] * 10)}]}}" for at in range(9)]
     lines = ["groups:", "- &f0 {a: b}", *folds, "models:", "- name: *f9"]
     (project / FOLDER / "river/folded.yml").write_text("\n".join(lines))
@@ -160,7 +160,7 @@ def test_a_file_that_aliases_make_long_is_named(project):
     assert set(found.refused) == {f"river/{name}.yml" for name in ("folded", "in_itself", "deep")}
 
 
-def test_what_a_dataset_gets_tells_itself_from_any_other(project):
+def test_the_digest_changes_with_every_file_that_the_dataset_gets(project):
     before = collect(project, "river").digest
     (project / FOLDER / "hill/other.sql").write_text("select 2 as one")
     assert collect(project, "river").digest == before

@@ -65,7 +65,7 @@ def test_a_host_counts_more_than_a_url_as_it_does_for_the_loader():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "settings",
     [
         {"TARGET_SCOUT_POSTGRES_DATABASE_URL": "postgresql://u:canary@h/d"},
         {"TARGET_SCOUT_POSTGRES_HOST": "h", "TARGET_SCOUT_POSTGRES_PASSWORD": "canary"},
@@ -73,13 +73,13 @@ def test_a_host_counts_more_than_a_url_as_it_does_for_the_loader():
         {"PGHOST": "h", "DBT_ENV_SECRET_PGPASSWORD": "canary"},
     ],
 )
-def test_the_password_is_in_a_file_of_libpq_and_in_no_variable(told):
+def test_the_password_is_in_a_file_of_libpq_and_in_no_variable(settings):
     others = {
         "TAP_COMMCARE_API_KEY": "canary",
         "SCOUT_DATABASE_URL": "canary",
         "HTTPS_PROXY": "canary",
     }
-    seen = dbt_environment(told | others | {"DBT_THREADS": "1", "LANG": "C"})
+    seen = dbt_environment(settings | others | {"DBT_THREADS": "1", "LANG": "C"})
 
     assert "canary" not in " ".join(seen.values())
     assert seen["PGHOST"] == "h"

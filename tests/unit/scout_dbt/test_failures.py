@@ -11,7 +11,7 @@ from scout_dbt.runner.failures import lines, of_postgres, reason
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "expected"),
     [
         (
             "Database Error in model a (a.sql)\n  permission denied for schema other\n  LINE 1",
@@ -25,11 +25,11 @@ from scout_dbt.runner.failures import lines, of_postgres, reason
         ("", "dbt gives no reason"),
     ],
 )
-def test_a_reason_is_one_line_that_quotes_no_value(message, told):
-    assert reason(message) == told
+def test_a_reason_is_one_line_that_quotes_no_value(message, expected):
+    assert reason(message) == expected
 
 
-def test_a_build_that_could_not_begin_is_told_with_its_reason_where_the_run_is_told():
+def test_a_build_that_could_not_start_is_reported_with_its_reason_by_the_run():
     log = RunLog()
     why = of_postgres(psycopg2.errors.InsufficientPrivilege("permission denied: Asha, HIV+"))
     for said in lines("generated models", why):

@@ -118,9 +118,9 @@ def test_a_form_that_no_application_knows_is_named_by_the_end_of_its_xmlns():
     assert preferred_name_of(None, None, "") == "unknown"
 
 
-def test_no_table_is_called_like_one_that_a_tap_may_load_later():
-    told = [yaml.safe_load(file.read_text()) for file in SOURCES.glob("*/_*__sources.yml")]
-    loaded = {each["name"] for one in told for each in one["sources"][0]["tables"]}
+def test_no_generated_table_has_the_name_of_a_stream():
+    documents = [yaml.safe_load(file.read_text()) for file in SOURCES.glob("*/_*__sources.yml")]
+    loaded = {each["name"] for one in documents for each in one["sources"][0]["tables"]}
     starts = tuple(f"{kind}_" for kind in RECORD_TYPES)
 
     assert {name for name in loaded if name.startswith(starts)} == STREAM_TABLES

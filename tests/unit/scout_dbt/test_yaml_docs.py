@@ -15,27 +15,27 @@ def columns() -> dict[str, set[str]]:
     files = [yaml.safe_load(file.read_text()) for file in MODELS.rglob("*.yml")]
     return {
         model["name"]: {column["name"] for column in model["columns"]}
-        for told in files
-        for model in told.get("models", ())
+        for content in files
+        for model in content.get("models", ())
     }
 
 
-def test_every_join_that_is_checked_is_of_columns_that_are_there():
+def test_every_reference_is_between_existing_columns():
     known = columns()
-    _, joins = yaml_docs.read(MODELS, "commcare")
+    _, references = yaml_docs.read(MODELS, "commcare")
 
-    assert len(joins) > 30
-    for join in joins:
-        table, column = join.target.split(".")
-        assert join.column in known[join.table], join
-        assert column in known[table], join
+    assert len(references) > 30
+    for reference in references:
+        table, column = reference.target.split(".")
+        assert reference.column in known[reference.table], reference
+        assert column in known[table], reference
 
 
-def test_cases_forms_owners_visits_and_payment_units_are_joined():
-    _, joins = yaml_docs.read(MODELS, "commcare")
+def test_cases_forms_owners_visits_and_payment_units_have_references():
+    _, references = yaml_docs.read(MODELS, "commcare")
 
-    told = {(join.table, join.column, join.target) for join in joins}
-    assert told >= {
+    found = {(reference.table, reference.column, reference.target) for reference in references}
+    assert found >= {
         ("commcare_case_links", "linked_case_id", "stg_commcare__cases.case_id"),
         ("stg_commcare__cases", "owner_id", "commcare_owners.owner_id"),
         ("stg_commcare__form_cases", "form_id", "stg_commcare__forms.form_id"),
