@@ -210,7 +210,7 @@ class Models:
 
 @contextmanager
 def _errors_of(schema: str) -> Iterator[None]:
-    """Raise what the generator of models raises as errors of control."""
+    """Translate the errors of scout_dbt to errors of control."""
     try:
         yield
     except psycopg2.Error as error:
