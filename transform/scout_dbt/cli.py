@@ -34,17 +34,24 @@ def main() -> None:
     command = DbtCommand(arguments=tuple(sys.argv[1:]), environment=visible)
     try:
         raise SystemExit(run.run(command))
-    except psycopg2.Error as error:
-        reason = failures.of_postgres(error)
-        _exit(1, *failures.lines("generated models", reason))
-    except docs_page.PageError:
-        _exit(
+    except (psycopg2.Error, docs_page.PageError, KeyboardInterrupt) as error:
+        _exit(*explain(error))
+
+
+def explain(error: BaseException) -> tuple[int, *tuple[str, ...]]:
+    """Return the exit code and the lines for an error outside of dbt, without its own message.
+
+    Messages of Postgres quote values of records.
+    """
+    if isinstance(error, psycopg2.Error):
+        return 1, *failures.lines("generated models", failures.of_postgres(error))
+    if isinstance(error, docs_page.PageError):
+        return (
             1,
             "Error: the documentation of this version of dbt is not known to be safe to show. "
             "Install the version that scout-dbt requires.",
         )
-    except KeyboardInterrupt:
-        _exit(130, "Interrupted: the loaded data is unchanged. Run again.")
+    return 130, "Interrupted: the loaded data is unchanged. Run again."
 
 
 def _exit(code: int, *lines: str) -> NoReturn:

@@ -150,31 +150,6 @@ def test_the_page_runs_one_script_by_its_hash_and_sends_no_request(target):
         assert payload not in text
 
 
-def test_data_is_parsed_as_json_and_not_evaluated():
-    nodes = {payload: {"description": payload, "name": payload} for payload in PAYLOADS}
-    artifact = {"nodes": nodes}
-    expression = docs_page.json_expression(artifact)
-    inner = json.loads(expression.removeprefix("JSON.parse(").removesuffix(")"))
-
-    assert not {"<", ">", "&", "\u2028", "\u2029"} & set(expression)
-    assert expression.isascii()
-    found = json.loads(inner)["nodes"]
-    assert list(found) == [each["name"] for each in found.values()] == list(PAYLOADS)
-    assert not [each for each in found.values() if "{{" in each["description"]]
-
-
-def test_a_page_of_an_unknown_version_is_not_written(target, tmp_path):
-    for name in (*docs_page.DATA.values(), docs_page.TEMPLATE):
-        (tmp_path / name).write_bytes((target / name).read_bytes())
-    (tmp_path / docs_page.STATIC).write_text("unsafe")
-    template = tmp_path / docs_page.TEMPLATE
-    template.write_text(template.read_text().replace("n.highlight=function(t){", "changed"))
-
-    with pytest.raises(docs_page.PageError):
-        docs_page.write(tmp_path)
-    assert not (tmp_path / docs_page.STATIC).exists()
-
-
 @in_a_browser
 def test_tables_columns_and_lineage_are_shown_and_nothing_runs(shown, models):
     opened, address = shown
