@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_DOCUMENTING_SECONDS = 600.0
 GRACE_SECONDS = 10.0
-REASON = re.compile(r"^Reason of model .+$", re.MULTILINE)  # of a file that was left out
+REASON = re.compile(r"^Reason of (model .+)$", re.MULTILINE)  # of a file that was left out
 PAGE = "static_index.html"
 TRANSFORM = "transform"
 
@@ -117,7 +117,7 @@ class Models:
                 "dbt could not write the documentation.", f"Look into {target}/dbt.log."
             )
         for reason in REASON.finditer(output):
-            log.warning("left_out_of_docs %s", harmless(reason[0]))
+            log.warning("left_out_of_docs %s", harmless(reason[1]))
         page.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(target / PAGE, page)
         return page
