@@ -6,20 +6,29 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 TIMEOUT = {"UV_HTTP_RETRIES": "8", "UV_HTTP_TIMEOUT": "120"}  # with the package index
+CASES = """
+    CREATE TABLE cases (domain text, case_id text, case_type text, case_name text,
+        external_id text, owner_id text, date_opened timestamptz, last_modified timestamptz,
+        server_last_modified timestamptz, indexed_on timestamptz, closed boolean,
+        date_closed timestamptz, properties jsonb, indices jsonb, PRIMARY KEY (domain, case_id));
+    INSERT INTO cases (domain, case_id, case_type, properties)
+        VALUES ('d', '1', 'person', '{"village": "Devpur"}')
+"""
 PROGRAMS = ("tap-commcare", "tap-commcare-connect", "target-scout-postgres")
 
 
-def run(*command: object) -> str:
+def run(*command: object, **options: Any) -> str:
     """Run a command and return its output."""
     done = subprocess.run(
         [str(c) for c in command],
-        env=os.environ | TIMEOUT,
+        **({"env": os.environ | TIMEOUT} | options),
         capture_output=True,
         text=True,
         check=False,
@@ -36,3 +45,34 @@ def test_a_program_is_installed_alone_and_without_the_workspace(program, tmp_pat
     run(UV, "pip", "install", "--quiet", "--no-sources", "--python", python, ROOT / program)
 
     assert run(tmp_path / "bin" / program, "--version").startswith(f"{program} v")
+
+
+def test_scout_dbt_generates_and_builds_models_without_a_checkout(
+    tmp_path, postgres, connection, dataset_schema
+):
+    """The wheel carries the dbt project; the folder it runs in has models of users only."""
+    python, folder = tmp_path / "venv/bin/python", tmp_path / "empty"
+    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    run(UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT / "transform")
+    [wheel] = tmp_path.glob("*.whl")
+    run(UV, "pip", "install", "--quiet", "--no-sources", "--python", python, wheel)
+    (folder / "models/custom").mkdir(parents=True)
+    mine = "select count(*)::int as n from {{ ref('case_person') }}"
+    (folder / "models/custom/mine.sql").write_text(mine)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {dataset_schema}")
+        cursor.execute(f"SET search_path TO {dataset_schema}")
+        cursor.execute(CASES)
+
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "TARGET_SCOUT_POSTGRES_DATABASE_URL": postgres,
+        "TARGET_SCOUT_POSTGRES_DEFAULT_TARGET_SCHEMA": dataset_schema,
+    }
+    run(tmp_path / "venv/bin/scout-dbt", "run", env=environment, cwd=folder)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT n, (SELECT village FROM case_person) FROM mine")
+        assert cursor.fetchall() == [(1, "Devpur")]
+    assert list((tmp_path / "venv").rglob("dbt_project/target")) == []

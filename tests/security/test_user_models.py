@@ -86,7 +86,7 @@ def test_a_project_gets_its_own_models_and_the_operators(built, project, its_own
     assert others not in tables
 
 
-def test_files_that_cannot_be_read_are_named_and_take_no_other_along(built):
+def test_files_that_cannot_be_read_are_refused_and_the_others_are_not(built):
     _, run, tables = built["river"]
 
     for name in BROKEN:

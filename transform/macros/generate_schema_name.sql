@@ -1,4 +1,4 @@
-{#- Everything is built in the dataset schema, whatever a model asks for: a run may reach no other. -#}
+{#- All models are built in the dataset schema, whatever schema they configure: the role of a run can write no other. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ target.schema }}
 {%- endmacro %}

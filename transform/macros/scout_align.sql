@@ -1,5 +1,6 @@
-{#- Gives a table the columns and the rows of another one; columns that are no more stay, empty.
-    Where the type of a column changes, views on the table are taken away and come back with their grants and comments. -#}
+{#- Gives a table the columns and rows of a newly built one. Columns that the new one lacks stay, empty: views may use them.
+    Where the type of a column changes, Postgres allows no view on it: views are dropped, deepest first, and created again with
+    their grants and comments, in the same transaction. -#}
 {% macro scout_align(fresh, relation) %}
     create temporary table scout_views on commit drop as {{ scout_views(fresh, relation) }};
     do $do$
@@ -35,14 +36,14 @@
             begin
                 execute held.remade;
             exception when others then
-                raise exception 'the view % does not fit the new type of a column (%): drop or change it, then run again',
+                raise exception 'the view % is not valid with the new type of a column (%): drop or change it, then run again',
                     held.name, sqlerrm;
             end;
         end loop;
     end $do$;
 {% endmacro %}
 
-{#- The views on a table, those on these too, with the SQL that makes each again; none when no type changes. -#}
+{#- The views that depend on a table, directly or through other views, with the SQL that creates each again; none when no type changes. -#}
 {% macro scout_views(fresh, relation) %}
     with recursive dependents (oid, depth) as (
         select '{{ relation }}'::regclass::oid, 0

@@ -1,5 +1,4 @@
-{#- The moment up to which a model holds everything, as the number of a transaction; none when it has
-    to be built anew: it is new, or its columns changed. -#}
+{#- The transaction id before which a model holds all rows, as scout-dbt recorded it; none when the model has to be built anew. -#}
 {% macro scout_watermark() %}
     {%- if not execute or flags.FULL_REFRESH -%}
         {{ return(none) }}
@@ -11,8 +10,8 @@
     {{ return(found.rows[0][0] if found.rows | length else none) }}
 {% endmacro %}
 
-{#- Whether a row was written since the model was built. A row keeps 32 bits of the number of the
-    transaction that wrote it; the rest is told by the present number. -#}
+{#- Whether a row was written since the model was built. Rows keep the lower 32 bits of a transaction id (xmin); the epoch follows
+    from the present id. An id that looks later than the present one is of the previous epoch. -#}
 {% macro scout_changed(row) -%}
     {%- set watermark = scout_watermark() -%}
     {%- if watermark is none -%}
@@ -25,13 +24,15 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A table that is built in place: readers see the rows of before or those of after, views on it stay. -#}
+{#- A table that is updated in place: readers see the old rows or the new ones, and views on it stay valid. With a watermark only the
+    rows of records that were written or removed since are exchanged; otherwise the table is built anew, and swapped if no view
+    depends on it. -#}
 {% materialization scout_table, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set is_delta = existing is not none and scout_watermark() is not none -%}
     {%- set digest = local_md5(this.identifier)[:16] -%}
     {%- set fresh = this.include(identifier=false) ~ '."_scout_new_' ~ digest ~ '"' -%}
-    {#- No generated table is called pk_something; 63 bytes are the longest name. -#}
+    {#- No generated table is called pk_...; identifiers have at most 63 bytes. -#}
     {%- set key = 'pk_' ~ (this.identifier if this.identifier.encode() | length <= 60 else digest) -%}
     {%- set keys = config.require('keys') | join(', ') -%}
     {%- set origin = this.include(identifier=false) ~ '.' ~ adapter.quote(config.require('stream')) -%}
@@ -76,19 +77,19 @@
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {% endmaterialization %}
 
-{#- How long a table or view that changes its columns waits for who reads it, and others for it. -#}
+{#- How long an exclusive lock waits for readers. New readers queue behind it, so it gives up soon; the next run tries again. -#}
 {% macro scout_patience() -%}
     set local lock_timeout = '10s';
 {%- endmacro %}
 
-{#- Whether a record of the stream is the one that a row of the table is of: columns of both by name. -#}
+{#- Whether a record of the stream belongs to a row of the table: their keys are equal. -#}
 {% macro scout_same(keys) -%}
     {%- for key, called in keys.items() -%}
         s.{{ adapter.quote(key) }} = t.{{ adapter.quote(called) }}{{ ' and ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 
-{#- Whether views hang on a table: then it has to stay the table that it is. -#}
+{#- Whether views depend on a table: then it cannot be dropped and swapped. -#}
 {% macro scout_dependents(relation) %}
     {{ return(run_query(
         "select 1 as one from pg_depend join pg_rewrite on pg_rewrite.oid = objid"

@@ -1,6 +1,6 @@
-{#- A view that is replaced in place, so that views of others on it stay. One that would come out as it is stays untouched, so that it
-    waits for nobody who reads it. Only when its columns changed so that Postgres cannot replace it is it made anew, and then never at the
-    price of what depends on it. -#}
+{#- A view that is replaced in place, so that views of users on it stay valid. An unchanged view is not touched, so that the build does
+    not wait for its readers. Where Postgres cannot replace a view, since its columns changed, it is dropped and created; that fails if
+    anything depends on it, since CASCADE would drop the views of users. -#}
 {% materialization scout_view, adapter='postgres' %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

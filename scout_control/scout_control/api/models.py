@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+from scout_dbt import api as dbt_api
 
 from scout_control.datasets import query, schemas
 from scout_control.datasets.loads import LONGEST_READING_SECONDS, Contents
@@ -24,9 +27,9 @@ from scout_control.errors import (
     ServerError,
     SettingsError,
 )
-from scout_control.modelling import building, catalog, generating, package
 from scout_control.rules import session_settings
 from scout_control.rules.environment import PASSED_ON, PROJECT
+from scout_control.rules.terminal import harmless
 from scout_control.runs.prepare import LOADER
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, of_dataset
@@ -34,12 +37,15 @@ from scout_control.store.locks import Locks, of_dataset
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
-
     from scout_control.datasets.provision import Place
     from scout_control.installation.installation import Site
     from scout_control.store.models import Dataset
 
+log = logging.getLogger(__name__)
+
+LONGEST_DOCUMENTING_SECONDS = 600.0
+GRACE_SECONDS = 10.0
+REASON = re.compile(r"^Reason of (model .+)$", re.MULTILINE)  # of a file that was left out
 PAGE = "static_index.html"
 TRANSFORM = "transform"
 
@@ -65,11 +71,11 @@ class Models:
         if rows is None:
             raise ConflictError(
                 f"The catalog of {path} is not as it is made, or cannot be read.",
-                f"Drop {schema}.{catalog.NAME}, then: scout run {quote(path)}",
+                f"Drop {schema}.{dbt_api.DICTIONARY}, then: scout run {quote(path)}",
             )
         if not rows:
             raise NotFoundError(f"{path} has no catalog yet.", f"Load it: scout run {quote(path)}")
-        return {"dataset": path, "schema": schema, "tables": catalog.tables(rows)}
+        return {"dataset": path, "schema": schema, "tables": dbt_api.dictionary_tables(rows)}
 
     def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
         with (
@@ -77,7 +83,9 @@ class Models:
             bounded(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
         ):
             contents = Contents(reader, dataset.schema_name)
-            return contents.rows(catalog.NAME, catalog.READ, catalog.COLUMNS)
+            return contents.rows(
+                dbt_api.DICTIONARY, dbt_api.DICTIONARY_QUERY, dbt_api.DICTIONARY_COLUMNS
+            )
 
     def generate(self, name: str, folder: Path) -> list[str]:
         """Write the generated models of a dataset as a dbt package; return their names.
@@ -87,10 +95,11 @@ class Models:
         """
         with self._held(name, "models generated") as (dataset, place):
             url = place.url(self._site.server_url_of(dataset))
-            with _opened(url, place.schema) as cursor:
-                generated = generating.generate(cursor, self._source_type(dataset))
-            package.write(generated.models, folder)
-            return [model.table.name for model in generated.models]
+            options = session_settings.options(session_settings.WRITER)
+            with _errors_of(place.schema):
+                return dbt_api.write_package(
+                    url, place.schema, self._source_type(dataset), folder, options
+                )
 
     def document(self, name: str, page: Path) -> Path:
         """Write the documentation of a dataset as one static page.
@@ -102,22 +111,58 @@ class Models:
         with self._held(name, "documented") as (dataset, place):
             target = self._site.dbt_folder(place.schema)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            done = subprocess.run(  # noqa: S603 - a fixed program
-                [
-                    *(*_program(), "docs", "generate", "--static"),
-                    *("--vars", f"source_type: {self._source_type(dataset)}"),
-                ],
-                env=self._environment(dataset, place, target),
-                capture_output=True,
-                check=False,
-            )
-        if done.returncode or not (target / PAGE).is_file():
+            code, output = self._write_docs(dataset, place, target)
+        if code or not (target / PAGE).is_file():
             raise RunFailedError(
                 "dbt could not write the documentation.", f"Look into {target}/dbt.log."
             )
+        for reason in REASON.finditer(output):
+            log.warning("left_out_of_docs %s", harmless(reason[1]))
         page.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(target / PAGE, page)
         return page
+
+    def _write_docs(self, dataset: Dataset, place: Place, target: Path) -> tuple[int, str]:
+        """Let dbt write the documentation; return its exit code and output.
+
+        Raises:
+            RunFailedError: It takes too long. Models are written by people who may let the
+                database work forever, and the dataset is locked meanwhile.
+        """
+        command = [
+            *(*_program(), "docs", "generate", "--static"),
+            *("--vars", f"source_type: {self._source_type(dataset)}"),
+        ]
+        with subprocess.Popen(  # noqa: S603 - a fixed program
+            command,
+            env=self._environment(dataset, place, target),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=LONGEST_DOCUMENTING_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._end(process, dataset)
+                raise RunFailedError(
+                    "dbt did not finish the documentation within "
+                    f"{LONGEST_DOCUMENTING_SECONDS / 60:.0f} minutes.",
+                    f"Look in {target}/dbt.log for the model that takes so long, and correct it.",
+                ) from None
+            except BaseException:
+                self._end(process, dataset)
+                raise
+        return process.returncode, output
+
+    def _end(self, process: subprocess.Popen[str], dataset: Dataset) -> None:
+        """End dbt: it cancels its queries, or else their login is ended with it."""
+        process.terminate()
+        try:
+            process.communicate(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            schemas.end_login(self._site, dataset)
 
     def _dataset(self, name: str, action: str) -> Dataset:
         """Return a dataset, after it was recorded what is done with it."""
@@ -164,16 +209,15 @@ class Models:
 
 
 @contextmanager
-def _opened(server_url: str, schema: str) -> Iterator[Cursor]:
-    """Open a transaction in a dataset schema with the driver of dbt, as what makes models does."""
+def _errors_of(schema: str) -> Iterator[None]:
+    """Translate the errors of scout_dbt to errors of control."""
     try:
-        with building.opened(server_url, schema, session_settings.WRITER) as cursor:
-            yield cursor
+        yield
     except psycopg2.Error as error:
         raise ServerError.of_postgres(error, error.pgcode) from None
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ConflictError(
-            f"The tables of {schema} that remember models are not as they are made "
+            f"The record of built models in {schema} was changed by another program "
             f"({type(error).__name__}).",
             "Drop the dataset, then load it again: scout datasets drop",
         ) from None

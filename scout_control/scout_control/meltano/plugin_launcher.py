@@ -12,9 +12,10 @@ import json
 import os
 import sys
 
+from scout_dbt.anonymous_file import anonymous_file
+
 from scout_control.meltano import parent_death
 from scout_control.meltano.run_server import client
-from scout_control.meltano.unnamed_files import unnamed_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _environment(told: Mapping[str, Any], home: str) -> dict[str, str]:
         if name in names or name.startswith(prefixes)
     }
     files = {
-        name: unnamed_file(text, f"{home}/{name}-{os.getpid()}")
+        name: anonymous_file(text, f"{home}/{name}-{os.getpid()}")
         for name, text in told["files"].items()
     }
     return {**passed, **told["environment"], **files}
@@ -68,7 +69,7 @@ def _arguments(arguments: Sequence[str], secrets: dict[str, Any], home: str) -> 
                 config = json.load(file)
             _merge(config, secrets)
             otherwise = f"{home}/config-{os.getpid()}.json"
-            found[at + 1] = unnamed_file(json.dumps(config), otherwise)
+            found[at + 1] = anonymous_file(json.dumps(config), otherwise)
     return found
 
 

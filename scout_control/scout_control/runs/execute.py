@@ -26,7 +26,7 @@ from scout_control.meltano import outcomes
 from scout_control.meltano.log import Progress
 from scout_control.meltano.process import Ended
 from scout_control.meltano.process import Run as MeltanoRun
-from scout_control.rules import singer_catalog
+from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs import finish, prepare
 from scout_control.runs.finish import Facts
@@ -272,13 +272,13 @@ def _describe(site: Site, run: Run, place: Place) -> None:
     As the writer, who may have put anything there: after a while its login is ended.
     """
     import psycopg2  # noqa: PLC0415 - takes a moment to load
-
-    from scout_control.modelling import building  # noqa: PLC0415 - the same
+    from scout_dbt import api  # noqa: PLC0415 - the same
 
     until = threading.Timer(LONGEST_DESCRIBING_SECONDS, schemas.end_login, (site, run.dataset))
     until.start()
     try:
-        building.describe(place.url(site.server_url_of(run.dataset)), place.schema)
+        url = place.url(site.server_url_of(run.dataset))
+        api.refresh_dictionary(url, place.schema, session_settings.options(session_settings.WRITER))
     except psycopg2.Error as error:
         log.warning("not_described schema=%s error=%s", place.schema, type(error).__name__)
     finally:

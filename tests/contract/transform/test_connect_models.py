@@ -93,8 +93,8 @@ def _listed(siblings) -> list[dict]:
 
 
 def test_every_stream_is_a_source_and_has_a_staging_model(streams):
-    told = yaml.safe_load((STAGING / "_connect__sources.yml").read_text())
-    sources = {table["name"] for table in told["sources"][0]["tables"]}
+    content = yaml.safe_load((STAGING / "_connect__sources.yml").read_text())
+    sources = {table["name"] for table in content["sources"][0]["tables"]}
     models = {path.stem.removeprefix("stg_connect__") for path in STAGING.glob("*.sql")}
 
     assert sources == models == {stream["stream"] for stream in streams}

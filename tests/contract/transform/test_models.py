@@ -27,6 +27,11 @@ def streams() -> list[dict]:
     return json.loads(done.stdout)["streams"]
 
 
+def only_cases(streams: list[dict]) -> list[dict]:
+    """Return the stream of cases: what has nothing to do with others is faster without them."""
+    return [each for each in streams if each["stream"] == "cases"]
+
+
 def test_models_build_on_empty_tables_and_pass_their_unit_tests(streams, world):
     world.load_nothing(streams)
 
@@ -42,7 +47,7 @@ def test_models_build_on_empty_tables_and_pass_their_unit_tests(streams, world):
 def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_from_being_built(
     streams, world
 ):
-    world.load_nothing(streams)
+    world.load_nothing(only_cases(streams))
     custom = world.project / "models/custom"
     (custom / "broken.sql").write_text("select {{ nothing( from x")
     (custom / "lost.sql").write_text("select * from {{ ref('no_such_model') }}")
@@ -66,8 +71,8 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
     assert {"stg_commcare__cases", "commcare_case_links"} <= set(world.views)
 
 
-def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, world):
-    world.load_nothing(streams)
+def test_an_interrupted_build_cancels_its_queries_and_says_so_in_one_line(streams, world):
+    world.load_nothing(only_cases(streams))
     sleepy = "{{ config(materialized='table') }} select pg_sleep(600)::text as x"
     (world.project / "models/custom/sleepy.sql").write_text(sleepy)
     running = (
@@ -93,8 +98,8 @@ def test_who_is_told_to_end_cancels_what_runs_and_says_so_in_one_line(streams, w
 
 
 def test_every_source_is_a_stream_of_the_tap_and_has_a_staging_model(streams):
-    told = yaml.safe_load((STAGING / "_commcare__sources.yml").read_text())
-    sources = {table["name"] for table in told["sources"][0]["tables"]}
+    content = yaml.safe_load((STAGING / "_commcare__sources.yml").read_text())
+    sources = {table["name"] for table in content["sources"][0]["tables"]}
     models = {path.stem.removeprefix("stg_commcare__") for path in STAGING.glob("*.sql")}
 
     assert sources <= {stream["stream"] for stream in streams}
@@ -124,5 +129,5 @@ def test_a_broken_url_ends_with_one_line_that_does_not_show_it(world):
     done = world.build()
 
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: TARGET_SCOUT_POSTGRES_DATABASE_URL is not a URL")
+    assert done.stderr.startswith("Error: TARGET_SCOUT_POSTGRES_DATABASE_URL is not a Postgres URL")
     assert "hunter2" not in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-{#- What the columns refer to is there. A warning: it may have been deleted, or may not be seen with the login. -#}
+{#- The columns together refer to an existing row. A warning only: it may have been deleted, or the credential may not see it. -#}
 {% test relationships_together(model, columns, to, to_columns=none) %}
 {{ config(severity='warn') }}
 {%- set others = to_columns or columns %}

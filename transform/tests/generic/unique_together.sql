@@ -1,4 +1,4 @@
-{#- The columns together are a key: no combination comes twice, and none of them is null but those that may be. -#}
+{#- The columns together are a key: combinations are unique, and only the nullable columns may be null. -#}
 {% test unique_together(model, columns, nullable=[]) %}
 select {{ columns | join(', ') }}
 from {{ model }}

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from psycopg.conninfo import conninfo_to_dict
+from scout_dbt import libpq
 
 from scout_control.meltano.run_project import EXTRACTORS, VERBS
 from scout_control.meltano.run_server.server import Told
-from scout_control.rules import libpq
 from scout_control.rules.environment import DBT, OF_A_PLUGIN, PROJECT, PROXIES
 
 if TYPE_CHECKING:

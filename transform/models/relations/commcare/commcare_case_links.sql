@@ -1,5 +1,5 @@
 {{ config(enabled=stream_is_loaded('commcare', 'cases')) }}
--- Which case refers to which: one row per case and index. Join both ids to stg_commcare__cases or case_<type>.
+-- Links between cases: one row per case and index. Join both ids to stg_commcare__cases or case_<type>.
 
 select
     cases.domain,

@@ -1,4 +1,4 @@
-{#- Everybody and everything that a case can belong to, of the streams that are loaded. -#}
+{#- All possible owners of cases, from the streams that are loaded. -#}
 {%- set owners = [
     ('users', 'user', 'user_id', 'username'),
     ('web_users', 'web user', 'user_id', 'username'),

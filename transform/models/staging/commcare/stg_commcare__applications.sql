@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'applications')) }}
--- Applications as they are being edited, typed and renamed. Nothing is joined, filtered or counted here.
 
 select
     id as app_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'cases')) }}
--- Cases as they stand now, typed and renamed. Nothing is joined, filtered or counted here.
 
 select
     case_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'form_cases')) }}
--- What each form did to each case, renamed. Nothing is joined, filtered or counted here.
 
 select
     form_id,

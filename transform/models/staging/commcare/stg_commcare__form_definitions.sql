@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'form_definitions')) }}
--- Forms of the applications, renamed. Nothing is joined, filtered or counted here.
 
 select
     app_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'form_questions')) }}
--- Questions of the forms, renamed. Nothing is joined, filtered or counted here.
 
 select
     app_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'forms')) }}
--- Submitted forms, typed and renamed. Nothing is joined, filtered or counted here.
 
 select
     form_id,

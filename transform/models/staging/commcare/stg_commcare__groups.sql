@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'groups')) }}
--- Groups of mobile workers, renamed. Nothing is joined, filtered or counted here.
 
 select
     id as group_id,

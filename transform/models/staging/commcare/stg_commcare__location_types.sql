@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'location_types')) }}
--- Levels of the organisation, renamed. Nothing is joined, filtered or counted here.
 
 select
     id as location_type_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'locations')) }}
--- Places of the organisation, typed and renamed. Nothing is joined, filtered or counted here.
 
 select
     location_id,

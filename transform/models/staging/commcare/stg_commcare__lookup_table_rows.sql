@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'lookup_table_rows')) }}
--- Rows of lookup tables, renamed. Nothing is joined, filtered or counted here.
 
 select
     id as lookup_table_row_id,

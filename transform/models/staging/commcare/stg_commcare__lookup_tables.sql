@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'lookup_tables')) }}
--- Lookup tables, renamed. Nothing is joined, filtered or counted here.
 
 select
     id as lookup_table_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'ucr_rows')) }}
--- Rows of the data sources that were asked for. Nothing is joined, filtered or counted here.
 
 select
     data_source_id,

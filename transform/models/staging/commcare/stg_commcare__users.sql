@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'users')) }}
--- Mobile workers, active and deactivated, renamed. Nothing is joined, filtered or counted here.
 
 select
     id as user_id,

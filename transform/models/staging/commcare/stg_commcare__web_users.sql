@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('commcare', 'web_users')) }}
--- People who work with the web site, renamed. Nothing is joined, filtered or counted here.
 
 select
     id as user_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'assessments')) }}
--- One row per assessment taken. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     record_key,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'assigned_tasks')) }}
--- One row per task that a worker was given. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

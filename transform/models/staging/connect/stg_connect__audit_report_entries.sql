@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'audit_report_entries')) }}
--- One row per worker in an audit. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

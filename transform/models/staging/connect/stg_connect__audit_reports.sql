@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'audit_reports')) }}
--- One row per audit of a period. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

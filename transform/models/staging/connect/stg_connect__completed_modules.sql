@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'completed_modules')) }}
--- One row per completion of a learning module. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     record_key,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'completed_works')) }}
--- One row per completed work: the visits to one entity for one payment unit. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     record_key,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'learn_modules')) }}
--- One row per learning module. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

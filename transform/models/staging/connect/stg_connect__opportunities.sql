@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'opportunities')) }}
--- One row per opportunity. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     id as opportunity_id,

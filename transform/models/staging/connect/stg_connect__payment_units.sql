@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'payment_units')) }}
--- One row per payment unit of an opportunity. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'payments')) }}
--- One row per payment to a worker or to the organization. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     record_key,

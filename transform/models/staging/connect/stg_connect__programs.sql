@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'programs')) }}
--- One row per program that the user's organizations own. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     id as program_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'task_types')) }}
--- One row per kind of task of an opportunity. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

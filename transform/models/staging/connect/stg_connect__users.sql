@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'users')) }}
--- One row per worker of an opportunity. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'visits')) }}
--- One row per visit; several may come of one form. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

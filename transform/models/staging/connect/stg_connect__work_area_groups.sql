@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'work_area_groups')) }}
--- One row per group of work areas. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

@@ -1,5 +1,4 @@
 {{ config(enabled=stream_is_loaded('connect', 'work_areas')) }}
--- One row per area in which visits are planned. Typed and renamed; nothing is joined, filtered or counted here.
 
 select
     opportunity_id,

@@ -1,1 +1,0 @@
-"""Generated models: one typed table per case type, form and repeat group of a dataset."""

@@ -1,0 +1,83 @@
+"""Which models are due, and what a build selects: decided without a database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from scout_dbt.build import BuildPlan
+from scout_dbt.dataset.build_state import BuiltModel
+from scout_dbt.dataset.introspection import ScopeStats, Snapshot
+from scout_dbt.generator import GeneratedModels
+from scout_dbt.planning.tables import Model, RecordKind, Table
+
+TABLE = Table(name="case_a", record_kind=RecordKind.CASE, scope="a")
+MODEL = Model(table=TABLE, sql="select 1", keys=("case_id",))
+BUILT = BuiltModel(
+    key=TABLE.key,
+    name="case_a",
+    fingerprint=MODEL.fingerprint,
+    watermark=100,
+    rows=3,
+    definition={},
+)
+
+
+def generated(built=BUILT, stats=ScopeStats(3, 99)):  # noqa: B008 - frozen
+    return GeneratedModels(
+        models=(MODEL,),
+        built={built.key: built} if built else {},
+        scopes={RecordKind.CASE: {"a": stats} if stats else {}},
+        streams={"cases": "3 99"},
+        moment=Snapshot(oldest=200, newest=200),
+        source_type="commcare",
+    )
+
+
+@pytest.mark.parametrize(
+    ("built", "stats", "is_due"),
+    [
+        (BUILT, ScopeStats(3, 99), False),
+        (None, ScopeStats(3, 99), True),
+        (replace(BUILT, fingerprint="other"), ScopeStats(3, 99), True),
+        (replace(BUILT, name="case_b"), ScopeStats(3, 99), True),
+        (replace(BUILT, watermark=0), ScopeStats(3, 99), True),
+        (BUILT, ScopeStats(2, 99), True),
+        (BUILT, ScopeStats(3, 100), True),
+        (replace(BUILT, rows=0), None, False),
+        (BUILT, None, True),
+    ],
+    ids=[
+        *("unchanged", "new", "other SQL", "other name", "without watermark"),
+        *("a record removed", "a record written", "still empty", "emptied"),
+    ],
+)
+def test_a_model_is_due_when_it_or_its_records_changed(built, stats, is_due):
+    assert generated(built, stats).is_due(MODEL) == is_due
+
+
+def plan(**changes):
+    nothing = {"due": frozenset(), "changed_streams": frozenset(), "is_project_changed": False}
+    return BuildPlan(schema="s", generated=generated(), marks={}, **(nothing | changes))
+
+
+def test_a_build_is_idle_when_nothing_changed():
+    assert plan().is_idle
+    for change in ({"due": {"case_a"}}, {"changed_streams": {"cases"}}):
+        assert not plan(**change).is_idle
+    assert not plan(is_project_changed=True).is_idle
+
+
+def test_a_changed_project_is_built_without_the_generated_models_that_are_up_to_date():
+    assert plan(is_project_changed=True).selection(frozenset()) == ["--exclude", "case_a"]
+    everything = plan(is_project_changed=True, due=frozenset({"case_a"}))
+    assert everything.selection(frozenset()) == []
+
+
+def test_changed_data_builds_due_models_models_of_users_and_the_tests_of_its_streams():
+    changed = plan(due=frozenset({"case_a"}), changed_streams=frozenset({"cases"}))
+
+    assert changed.selection(frozenset({"mine"})) == [
+        *("--select", "case_a", "mine", "stg_*__cases+,resource_type:test"),
+        *("--indirect-selection", "eager"),
+    ]

@@ -1,0 +1,203 @@
+"""A build: generate the models, select what dbt has to build, record what it built.
+
+All of it runs as the role that loads: it owns the tables of the dataset schema and can reach no
+other schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg2.extras import execute_values
+
+from scout_dbt import generator
+from scout_dbt.dataset import build_state, data_dictionary
+from scout_dbt.project import dbt_package, yaml_docs
+from scout_dbt.project.custom_models import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from scout_dbt.dataset.connection import Cursor
+    from scout_dbt.generator import GeneratedModels
+    from scout_dbt.planning.tables import Model
+
+PROJECT_MARK, DATA_MARK = "project", "data of "
+DUE = """
+    CREATE TABLE IF NOT EXISTS _scout_due (name text PRIMARY KEY, watermark bigint);
+    DELETE FROM _scout_due;
+"""
+PRESENT = """
+    SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+       AND relkind IN ('r', 'v')
+"""
+VIEWS = "SELECT table_name FROM _scout_catalog WHERE position = 0 AND kind = 'view'"
+PROJECT_FOLDERS = ("models", "macros", "tests", "seeds", "snapshots", "analyses")
+SOURCE_SUFFIXES = (".sql", ".yml", ".csv", ".md", ".py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+    """What a build has to do for one dataset schema."""
+
+    schema: str
+    generated: GeneratedModels
+    due: frozenset[str]
+    """Generated models that have to be built."""
+    marks: Mapping[str, str]
+    """Marks of the hand-written models and of the data of each stream, recorded when done."""
+    changed_streams: frozenset[str]
+    """Streams whose rows differ from those of the last complete build."""
+    is_project_changed: bool
+    """Whether hand-written models have to be built, whatever data changed."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether all models are up to date."""
+        return not (self.due or self.changed_streams or self.is_project_changed)
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """Return the streams that were loaded."""
+        return frozenset(self.generated.streams)
+
+    def selection(self, custom: frozenset[str]) -> list[str]:
+        """Return dbt's options that leave out what would not change.
+
+        Args:
+            custom: Names of the models of users, which are always built: they may read anything.
+        """
+        if self.is_project_changed:
+            names = {model.table.name for model in self.generated.models} - self.due
+            return ["--exclude", *sorted(names)] if names else []
+        # The staging views are as they were, and building them would wait for their readers: of
+        # changed streams, only the tests are run.
+        tests = (f"stg_*__{stream}+,resource_type:test" for stream in self.changed_streams)
+        selected = {*self.due, *custom, *tests}
+        return ["--select", *sorted(selected), "--indirect-selection", "eager"]
+
+
+def prepare(
+    cursor: Cursor,
+    schema: str,
+    project: Path,
+    packages: Path,
+    source_type: str,
+    custom: bytes = b"",
+) -> BuildPlan | None:
+    """Generate the models into a folder of packages and plan the build.
+
+    Args:
+        cursor: In the dataset schema.
+        schema: The dataset schema.
+        project: The dbt project.
+        packages: The folder.
+        source_type: ``commcare`` or ``connect``.
+        custom: A digest of the models of users.
+
+    Returns:
+        The plan; None while the dataset schema does not exist.
+    """
+    cursor.execute("SELECT current_schema()")
+    if cursor.fetchone() != (schema,):
+        return None
+    generated = generator.generate(cursor, source_type)
+    build_state.reserve_names(cursor, generated.models)
+    dbt_package.write(generated.models, packages)
+    cursor.execute(PRESENT)
+    present = {name for (name,) in cursor.fetchall()}
+    due = [
+        model
+        for model in generated.models
+        if generated.is_due(model) or model.table.name not in present
+    ]
+    _write_due(cursor, generated, due)
+    data_marks = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
+    marks = {PROJECT_MARK: _digest(project, generated.streams, custom), **data_marks}
+    recorded = build_state.marks(cursor)
+    is_project_same = recorded.get(PROJECT_MARK) == marks[PROJECT_MARK]
+    return BuildPlan(
+        schema=schema,
+        generated=generated,
+        due=frozenset(model.table.name for model in due),
+        marks=marks,
+        changed_streams=frozenset(
+            name.removeprefix(DATA_MARK)
+            for name, mark in data_marks.items()
+            if recorded.get(name) != mark
+        ),
+        is_project_changed=not is_project_same or not _views(cursor) <= present,
+    )
+
+
+def _write_due(cursor: Cursor, generated: GeneratedModels, due: list[Model]) -> None:
+    """Tell the macros which models are due, and from which transaction on their rows are new.
+
+    Without a watermark a model is built anew.
+    """
+    cursor.execute(DUE)
+    rows = []
+    for model in due:
+        built = generated.built.get(model.table.key)
+        is_delta = built is not None and built.is_of(model) and built.watermark > 0
+        rows.append((model.table.name, built.watermark if built and is_delta else None))
+    execute_values(cursor, "INSERT INTO _scout_due VALUES %s", rows)
+
+
+def _views(cursor: Cursor) -> set[str]:
+    """Return the views that existed after the last build."""
+    cursor.execute("SELECT to_regclass('_scout_catalog')")
+    if cursor.fetchone() == (None,):
+        return set()
+    cursor.execute(VIEWS)
+    return {name for (name,) in cursor.fetchall()}
+
+
+def finish(
+    cursor: Cursor,
+    plan: BuildPlan,
+    project: Path,
+    outcomes: Mapping[str, str],
+    *,
+    is_complete: bool,
+) -> None:
+    """Record what was built, and refresh the data dictionary.
+
+    Args:
+        cursor: In the dataset schema.
+        plan: What the build had to do.
+        project: The dbt project.
+        outcomes: The status of each model, by name.
+        is_complete: Whether nothing failed and nothing was left out.
+    """
+    models = plan.generated.models
+    for model in models:
+        if outcomes.get(model.table.name) == "success":
+            rows = plan.generated.record_count(model)
+            build_state.save(cursor, model, plan.generated.moment.oldest, rows)
+    if is_complete:
+        for name, mark in plan.marks.items():
+            build_state.set_mark(cursor, name, mark)
+    streams, references = yaml_docs.read(project / "models", plan.generated.source_type)
+    loaded = {name: streams[name] for name in streams.keys() & plan.streams}
+    data_dictionary.comment_streams(cursor, loaded)
+    data_dictionary.comment_models(cursor, models)
+    data_dictionary.refresh(cursor, models, [*references, *yaml_docs.model_references(models)])
+
+
+def _digest(project: Path, streams: Iterable[str], custom: bytes) -> str:
+    """Return a digest of the hand-written models and tests, and of the names of the streams."""
+    digest = hashlib.sha256("\n".join(sorted(streams)).encode() + custom)
+    files = [
+        project / "dbt_project.yml",
+        *(file for name in PROJECT_FOLDERS for file in (project / name).rglob("*")),
+    ]
+    for file in sorted(files):
+        # Models of users are in the digest already: only those of this dataset count.
+        is_of_project = not file.is_relative_to(project / FOLDER)
+        if is_of_project and file.suffix in SOURCE_SUFFIXES and file.is_file():
+            digest.update(str(file.relative_to(project)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

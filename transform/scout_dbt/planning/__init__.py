@@ -1,0 +1,1 @@
+"""From applications and data to tables and their SQL. Pure: no database, no file, no clock."""

@@ -1,0 +1,158 @@
+"""The tables of a form: one for the submissions, and one for each of its repeat groups.
+
+A path is a repeat group when the application says so, or when the data ever held a list there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from scout_dbt.planning import question_types, questions
+from scout_dbt.planning.naming import shorten, slug
+from scout_dbt.planning.tables import (
+    Column,
+    Path,
+    PathProfile,
+    Question,
+    RecordKind,
+    Table,
+    ValueType,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+META: Path = ("meta",)
+NAMESPACE: Path = ("@xmlns",)
+SYSTEM_AND_RECORD = {
+    RecordKind.FORM: ("CommCare", "submitted form"),
+    RecordKind.VISIT: ("CommCare Connect", "visit"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormType:
+    """What is known about the forms of one xmlns, submitted to CommCare or delivered as visits."""
+
+    record_kind: RecordKind = RecordKind.FORM
+    xmlns: str
+    preferred_name: str
+    """Of its table, after the kind of record."""
+    title: str
+    domains: Sequence[str] = ()
+    questions: Sequence[Question] = ()
+    profiles: Mapping[Path, PathProfile] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str:
+        """Return the beginning of comments."""
+        system, _ = SYSTEM_AND_RECORD[self.record_kind]
+        domains = ", ".join(self.domains) or "unknown"
+        return f"External: {system}, domain {domains}, form {self.title}"
+
+
+def draft_tables(form: FormType) -> list[Table]:
+    """Return the tables of a form, with the preferred names of their columns."""
+    by_path = questions.by_path(form.questions)
+    repeats = _repeats(by_path, form.profiles)
+    columns: dict[tuple[Path, ...], dict[str, Column]] = {(): {}}
+    for repeat in repeats:
+        columns.setdefault(_enclosing(repeat, repeats, is_inclusive=True), {})
+    unknown = sorted(set(form.profiles) - set(by_path), key=_sort_key)
+    for path in [*by_path, *unknown]:
+        if not path or path[:1] == META or path == NAMESPACE:
+            continue
+        profile = form.profiles.get(path, PathProfile())
+        for around, column in _columns_at(path, by_path.get(path), profile, repeats, form.about):
+            columns[around][column.key] = column
+    return [_table(form, around, found) for around, found in columns.items()]
+
+
+def _sort_key(path: Path) -> tuple[bool, Path]:
+    """Sort paths that no application lists: answers before case blocks and attributes."""
+    last = path[-1] if path else ""
+    return last == "case" or last.startswith(("@", "#")), path
+
+
+def _table(form: FormType, around: tuple[Path, ...], columns: Mapping[str, Column]) -> Table:
+    name = f"{form.record_kind}_{form.preferred_name}"
+    _, record = SYSTEM_AND_RECORD[form.record_kind]
+    row = f"entry of the repeat group /data/{'/'.join(around[-1])}" if around else record
+    return Table(
+        name=f"{name}__{_column_name(around[-1])}" if around else name,
+        record_kind=form.record_kind,
+        scope=form.xmlns,
+        repeats=around,
+        columns=tuple(columns.values()),
+        comment=f"{form.about} ({form.xmlns}). One row per {row}.",
+    )
+
+
+def _repeats(
+    by_path: Mapping[Path, Question], profiles: Mapping[Path, PathProfile]
+) -> frozenset[Path]:
+    defined = {path for path, question in by_path.items() if questions.is_repeat(question)}
+    defined |= {question.repeat for question in by_path.values() if question.repeat}
+    # Two case blocks side by side are a list, too, but not a repeat group.
+    shown = {path for path, each in profiles.items() if each.is_list and not each.is_case_block}
+    return frozenset(path for path in defined | shown if path and path[:1] != META)
+
+
+def _enclosing(path: Path, repeats: frozenset[Path], *, is_inclusive: bool) -> tuple[Path, ...]:
+    """Return the repeat groups around a path, outermost first."""
+    longest = len(path) if is_inclusive else len(path) - 1
+    return tuple(path[:length] for length in range(1, longest + 1) if path[:length] in repeats)
+
+
+def _columns_at(
+    path: Path,
+    question: Question | None,
+    profile: PathProfile,
+    repeats: frozenset[Path],
+    about: str,
+) -> Iterator[tuple[tuple[Path, ...], Column]]:
+    """Yield the columns for a path, each with the repeat groups around it."""
+    is_answer = question is not None and not questions.is_group(question)
+    if not (is_answer or profile.is_scalar or profile.is_case_block):
+        return
+    around = _enclosing(path, repeats, is_inclusive=False)
+    inside = path[len(around[-1]) if around else 0 :]
+    column = Column(
+        key="/".join(path),
+        name=_column_name(inside),
+        path=inside,
+        value_type=_value_type(question if is_answer else None, profile),
+        comment=f"{about}, question /data/{'/'.join(path)}" + questions.description(question),
+        max_bytes=profile.max_bytes,
+        is_element=profile.is_object or profile.is_list,
+    )
+    if path not in repeats or is_answer:
+        yield around, column
+    # Entries of a repeat group that are plain values have no path below it.
+    if path in repeats and (is_answer or profile.is_scalar):
+        yield (*around, path), replace(column, name="value", path=())
+
+
+def _value_type(question: Question | None, profile: PathProfile) -> ValueType:
+    if profile.is_case_block:
+        return ValueType.JSON
+    return question_types.value_type_of(question.type) if question else ValueType.TEXT
+
+
+def _column_name(path: Path) -> str:
+    """Return the preferred name for a path; attributes of the form itself get a prefix."""
+    if len(path) == 1 and path[0].startswith(("@", "#")):
+        return f"form_{slug(path[0])}"
+    return slug("_".join(path)) if path else "value"
+
+
+def preferred_name_of(module: str | None, form: str | None, xmlns: str) -> str:
+    """Return the preferred name of a form's table, after the kind of record."""
+    words = [word for word in (module, form) if word]
+    return shorten(slug("_".join(words) if words else last_segment(xmlns)), xmlns)
+
+
+def last_segment(xmlns: str) -> str:
+    """Return the last part of an xmlns: the best name of a form that no application lists."""
+    return xmlns.rstrip("/").rpartition("/")[2] or "unknown"

@@ -1,0 +1,272 @@
+"""The models of users: which of them a dataset gets, and which are refused.
+
+Files directly in ``models/custom`` are the operator's and apply to all datasets; those in a folder
+below it apply to the datasets of the project with that id. dbt is given copies of what was checked,
+so that no file can be exchanged between the check and dbt's reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FOLDER = "models/custom"
+SQL, YAML, MARKDOWN = ".sql", frozenset({".yml", ".yaml"}), ".md"
+READ = YAML | {SQL, MARKDOWN}
+PYTHON = ".py"
+DECLARABLE = frozenset({"version", "models", "sources", "unit_tests", "exposures", "groups"})
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 200
+TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
+
+
+class RefusedError(Exception):
+    """The reason why a file is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomModels:
+    """The models of users for one dataset."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    """The content of each file, by its path below ``models/custom``."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """The reason for each file that is left out, by its path."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of the models."""
+        return frozenset(Path(path).stem for path in self.files if path.endswith(SQL))
+
+    @property
+    def digest(self) -> bytes:
+        """Return a digest of all files, the refused ones included."""
+        digest = hashlib.sha256()
+        refused = {path: reason.encode() for path, reason in self.refused.items()}
+        for path, content in sorted({**self.files, **refused}.items()):
+            digest.update(f"{path}\0{len(content)}\0".encode() + content)
+        return digest.digest()
+
+
+def collect(project: Path, owner: str | None) -> CustomModels:
+    """Return the models of users for a dataset.
+
+    Args:
+        project: The folder that holds ``models/custom``.
+        owner: The id of the project that the dataset belongs to; without one the dataset gets the
+            operator's models only.
+    """
+    home = (project / FOLDER).resolve()
+    files: dict[str, bytes] = {}
+    refused: dict[str, str] = {}
+    for path, boundary in _find(home, owner):
+        name = str(path.relative_to(home))
+        try:
+            _check_name(name, files)
+            content = _content(path, boundary)
+            if content is not None:
+                files[name] = content
+        except RefusedError as error:
+            refused[name if name.isprintable() else ascii(name)[1:-1]] = str(error)
+    for name, reason in _describing_others(files):
+        refused[name] = reason
+        del files[name]
+    return CustomModels(files=files, refused=refused)
+
+
+def _describing_others(files: dict[str, bytes]) -> list[tuple[str, str]]:
+    """Return the files of a project that describe models of others, with the reason.
+
+    A description can also configure a model: disable it, or give it hooks.
+    """
+    own = {Path(path).stem for path in files if "/" in path and path.endswith(SQL)}
+    found = []
+    for path, content in files.items():
+        others = _described(content) - own if "/" in path and Path(path).suffix in YAML else set()
+        if others:
+            named = ", ".join(sorted(others))
+            found.append((path, f"it describes {named}, which are not models of the project"))
+    return found
+
+
+def assemble(files: Iterable[str], custom: CustomModels, project: Path, assembled: Path) -> None:
+    """Assemble the project that dbt reads: links to the dbt project, and copies of these files.
+
+    Files that are unchanged are not written again, so that dbt's partial parsing skips them.
+    """
+    _link(project, assembled, but={"models", "target", "logs", "scout_dbt"})
+    _link(project / "models", assembled / "models", but={Path(FOLDER).name})
+    home = assembled / FOLDER
+    wanted = {home / path: custom.files[path] for path in files}
+    for file in [path for path in home.rglob("*") if path.is_symlink() or not path.is_dir()]:
+        if file not in wanted:
+            file.unlink()
+    for file, content in wanted.items():
+        if file.is_dir():
+            shutil.rmtree(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.is_file() or file.read_bytes() != content:
+            file.write_bytes(content)
+    home.mkdir(parents=True, exist_ok=True)
+
+
+def _link(source: Path, target: Path, but: set[str]) -> None:
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The target folder may be inside of the project.
+    entries = (each for each in source.iterdir() if each.name not in but and each != target)
+    wanted = {each.name: each for each in entries}
+    for found in target.iterdir():
+        if found.is_symlink() and found.name not in wanted:
+            found.unlink()
+    for name, each in wanted.items():
+        link = target / name
+        if not link.is_symlink() or link.readlink() != each:
+            link.unlink(missing_ok=True)
+            link.symlink_to(each)
+
+
+def _find(home: Path, owner: str | None) -> Iterator[tuple[Path, Path]]:
+    """Yield each file with the folder that it may not lead out of; the operator's first.
+
+    The id of a project is compared with the names that exist, never made part of a path: so no id
+    leads elsewhere.
+    """
+    with suppress(FileNotFoundError):
+        entries = sorted(os.scandir(home), key=lambda each: each.name)
+        for each in entries:
+            if not each.is_dir():
+                yield Path(each.path), home
+        for each in entries:
+            if each.name == owner and each.is_dir():
+                yield from _below(Path(each.path))
+
+
+def _below(folder: Path) -> Iterator[tuple[Path, Path]]:
+    if folder.is_symlink():
+        yield folder, folder.parent
+        return
+    for place, folders, names in os.walk(folder):
+        linked = [name for name in folders if Path(place, name).is_symlink()]
+        for name in sorted([*names, *linked]):
+            yield Path(place, name), folder
+
+
+def _content(path: Path, boundary: Path) -> bytes | None:
+    """Return the content of a file; None if dbt would not read it.
+
+    Raises:
+        RefusedError: It cannot be read, or dbt could not read it.
+    """
+    try:
+        real = path.resolve(strict=True) if path.is_symlink() else path
+        if not real.is_relative_to(boundary) or (path.is_symlink() and real.is_dir()):
+            raise RefusedError("it is a link that leads out of its folder")
+        if path.suffix == PYTHON:
+            raise RefusedError("models in Python do not run in Postgres")
+        if path.suffix not in READ:
+            return None
+        content = _read(real)
+    except OSError as error:
+        raise RefusedError(f"it cannot be read ({error.strerror})") from None
+    _check_text(content)
+    if path.suffix in YAML:
+        _check_yaml(content)
+    return content
+
+
+def _read(path: Path) -> bytes:
+    # O_NONBLOCK: opening a pipe would wait for its writer. The open file is checked, not the path,
+    # which may lead elsewhere a moment later.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RefusedError("it is not a regular file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise RefusedError(f"it is longer than {MAX_BYTES:,} bytes")
+    return content
+
+
+def _check_text(content: bytes) -> None:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise RefusedError("it is not UTF-8 text") from None
+    if "\0" in text:
+        raise RefusedError("it contains a NUL character")
+
+
+def _described(content: bytes) -> set[str]:
+    """Return the models that a YAML file describes; none if it cannot be parsed."""
+    models = _parsed(content).get("models")
+    entries = models if isinstance(models, list) else []
+    return {str(each.get("name")) for each in entries if isinstance(each, dict)}
+
+
+def _parsed(content: bytes) -> dict[Any, Any]:
+    try:
+        _check_depth(content)
+        parsed = yaml.load(content, yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}  # dbt reports the error with its line
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _check_depth(content: bytes) -> None:
+    """Refuse YAML that is nested so deeply that the loader, which is recursive, would crash."""
+    depth = 0
+    for event in yaml.parse(content, yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise RefusedError(TOO_DEEP)
+
+
+def _expanded_size(value: Any, known: dict[int, float], depth: int = MAX_DEPTH) -> float:
+    """Return the size of a value with every alias written out; infinite if it contains itself.
+
+    A kilobyte of aliases to aliases can stand for gigabytes ("billion laughs").
+    """
+    if not isinstance(value, dict | list):
+        return 1 + len(value) if isinstance(value, str) else 1
+    if not depth:
+        raise RecursionError
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_expanded_size(each, known, depth - 1) for each in parts)
+    return known[id(value)]
+
+
+def _check_yaml(content: bytes) -> None:
+    try:
+        size = _expanded_size(_parsed(content), {})
+    except RecursionError:
+        raise RefusedError(TOO_DEEP) from None
+    if size > MAX_BYTES:
+        raise RefusedError(f"its aliases expand to more than {MAX_BYTES:,} bytes")
+    if others := {str(each) for each in _parsed(content)} - DECLARABLE:
+        raise RefusedError(
+            f"it declares {', '.join(sorted(others))}; allowed are "
+            f"{', '.join(sorted(DECLARABLE - {'version'}))}"
+        )
+
+
+def _check_name(path: str, files: dict[str, bytes]) -> None:
+    """Refuse unprintable names, and models of a project that have the name of an operator's."""
+    if not path.isprintable():
+        raise RefusedError("its name contains unprintable characters")
+    if "/" in path and path.endswith(SQL) and Path(path).name in files:
+        raise RefusedError("a model for all datasets has the same name")

@@ -1,0 +1,99 @@
+"""One run of dbt: generate the models, run dbt, record and describe the result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from scout_dbt import build, environment
+from scout_dbt.dataset import data_dictionary
+from scout_dbt.dataset.connection import transaction
+from scout_dbt.project import custom_models
+from scout_dbt.terminal import escaped
+
+if TYPE_CHECKING:
+    from scout_dbt.build import BuildPlan
+    from scout_dbt.dbt_command import DbtCommand
+
+LOADED_STREAMS = "SCOUT_LOADED_STREAMS"
+GENERATED_PACKAGES = "SCOUT_GENERATED_PACKAGES"
+
+
+def run(command: DbtCommand) -> int:
+    """Run a command of dbt and return its exit code.
+
+    Raises:
+        psycopg2.Error: Postgres refused what comes before or after dbt.
+        docs_page.PageError: dbt's documentation is of an unknown version.
+    """
+    schema = command.environment.get(environment.DATASET_SCHEMA)
+    if not command.reads_models or not schema:
+        # dbt takes a second to import: builds with nothing to do finish without it.
+        from scout_dbt.runner import dbt_runner
+
+        os.environ |= _folders(command)
+        dbt_runner.run_without_models(command.arguments)
+    return _run_with_models(command, schema)
+
+
+def _run_with_models(command: DbtCommand, schema: str) -> int:
+    conninfo = environment.conninfo(command.environment)
+    packages = command.target / "packages"
+    owner = command.environment.get(environment.PROJECT) or None
+    custom = custom_models.collect(command.folder, owner)
+    builds_all = command.is_building and not command.is_selective
+    with transaction(conninfo, schema) as cursor:
+        plan = build.prepare(
+            *(cursor, schema, command.dbt_project, packages), command.source_type, custom.digest
+        )
+        is_idle = plan is not None and plan.is_idle and builds_all
+        if is_idle:
+            data_dictionary.touch(cursor)
+    if is_idle:
+        sys.stdout.write("Nothing changed since the last build: all models are up to date.\n")
+        return 0
+    from scout_dbt.runner import dbt_runner, docs_page
+
+    os.environ |= _folders(command) | _settings(command, plan)
+    os.environ[GENERATED_PACKAGES] = str(packages)
+    project = dbt_runner.Project(
+        source=command.dbt_project, assembled=command.target / "project", custom=custom
+    )
+    options = ["--project-dir", str(project.assembled), "--target-path", str(command.target)]
+    options += plan.selection(custom.names) if plan and builds_all else []
+    result = dbt_runner.run([*command.arguments, *options], project, is_docs=command.writes_docs)
+    sys.stdout.writelines(f"{escaped(line)}\n" for line in result.messages)
+    if command.writes_docs_page and result.exit_code == 0:
+        docs_page.write(command.target)
+    if plan and command.is_building and not result.is_interrupted:
+        is_complete = result.exit_code == 0 and not command.is_selective
+        with transaction(conninfo, schema) as cursor:
+            build.finish(
+                *(cursor, plan, command.dbt_project, result.outcomes), is_complete=is_complete
+            )
+    return result.exit_code
+
+
+def _folders(command: DbtCommand) -> dict[str, str]:
+    """Return the variables of dbt's folders; nothing is written into a shipped project."""
+    return {
+        "DBT_PROJECT_DIR": str(command.dbt_project),
+        "DBT_PROFILES_DIR": str(command.profiles),
+        "DBT_TARGET_PATH": str(command.target),
+        "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(command.folder / "logs")),
+    }
+
+
+def _settings(command: DbtCommand, plan: BuildPlan | None) -> dict[str, str]:
+    """Return the variables that dbt is run with; the caller's come first where it may choose."""
+    settings = {
+        # Control characters in dbt's output are escaped, so colours would only be noise.
+        "DBT_USE_COLORS": "false",
+    }
+    if plan:
+        settings[LOADED_STREAMS] = ",".join(sorted(plan.streams))
+    if command.is_building:
+        # Nothing reads the artifacts of a build, and dbt writes the manifest twice.
+        settings["DBT_WRITE_JSON"] = os.environ.get("DBT_WRITE_JSON", "false")
+    return settings

@@ -1,0 +1,1 @@
+"""Runs dbt in this process, restricts what models can reach, and explains what failed."""
