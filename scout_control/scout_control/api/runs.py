@@ -13,7 +13,7 @@ from scout_control.meltano import trusted_files
 from scout_control.rules.expiry import is_dead
 from scout_control.rules.statuses import RunStatus, Trigger
 from scout_control.runs import execute, prepare
-from scout_control.runs.execute import Caller, Step, caller_name
+from scout_control.runs.execute import ProgressEvent, RunContext, worker_name
 from scout_control.scheduler import maintenance
 from scout_control.store import audit, datasets, lookups, models, queue, run_cancellation, runs
 
@@ -64,7 +64,7 @@ class Runs:
         *,
         full_refresh: bool = False,
         early: bool = False,
-        on_progress: Callable[[Step], None] = lambda _: None,
+        on_progress: Callable[[ProgressEvent], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
         log_file: Path | None = None,
     ) -> views.Run:
@@ -90,11 +90,11 @@ class Runs:
         if run.status == RunStatus.RUNNING and (
             is_dead(run.heartbeat_at, now) or execute.has_died(run.worker)
         ):
-            maintenance.take_over_one(self._site, run, now)  # perhaps there is no worker to do it
+            maintenance.reclaim_one(self._site, run, now)  # perhaps there is no worker to do it
             run = self._asked_for(dataset, full_refresh=full_refresh)
         _check_free(run, early=early)
-        caller = Caller(
-            name=caller_name(),
+        caller = RunContext(
+            name=worker_name(),
             on_step=_heard(on_progress),
             should_stop=should_stop,
             early=early,
@@ -138,10 +138,10 @@ def _alive(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
     return run
 
 
-def _heard(on_progress: Callable[[Step], None]) -> Callable[[Step], None]:
+def _heard(on_progress: Callable[[ProgressEvent], None]) -> Callable[[ProgressEvent], None]:
     """Return what tells of steps whatever becomes of the telling."""
 
-    def tell(step: Step) -> None:
+    def tell(step: ProgressEvent) -> None:
         try:
             on_progress(step)
         except Exception as error:  # noqa: BLE001 - whatever the caller's own code may raise

@@ -13,11 +13,11 @@ from scout_control.rules.terminal import harmless
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scout_control.runs.execute import Step
+    from scout_control.runs.execute import ProgressEvent
 
 
 @contextmanager
-def shown_live() -> Iterator[Callable[[Step], None]]:
+def shown_live() -> Iterator[Callable[[ProgressEvent], None]]:
     """Show steps as they come, on stderr."""
     if sys.stderr.isatty():
         with _on_terminal() as show:
@@ -26,17 +26,17 @@ def shown_live() -> Iterator[Callable[[Step], None]]:
         yield _by_phase()
 
 
-def described(step: Step) -> str:
+def described(step: ProgressEvent) -> str:
     """Return what a run is at, in a line."""
     message = harmless(step.message)
     counted = counts(step.progress)
     return f"{message} ({counted} records)" if counted else message
 
 
-def _by_phase() -> Callable[[Step], None]:
+def _by_phase() -> Callable[[ProgressEvent], None]:
     phases: list[str] = []
 
-    def show(step: Step) -> None:
+    def show(step: ProgressEvent) -> None:
         if step.phase not in phases[-1:]:
             phases.append(step.phase)
             say(described(step), err=True)
@@ -45,7 +45,7 @@ def _by_phase() -> Callable[[Step], None]:
 
 
 @contextmanager
-def _on_terminal() -> Iterator[Callable[[Step], None]]:
+def _on_terminal() -> Iterator[Callable[[ProgressEvent], None]]:
     from rich.console import Console  # noqa: PLC0415 - takes a moment to load
     from rich.progress import (  # noqa: PLC0415 - the same
         Progress,

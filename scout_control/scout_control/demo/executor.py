@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scout_control.errors import ControlError
     from scout_control.meltano.log import Progress
-    from scout_control.meltano.process import Ended
+    from scout_control.meltano.process import ProcessResult
     from scout_control.rules.naming import Dataset
     from scout_control.rules.statuses import Phase
 
@@ -44,7 +44,7 @@ class Result:
     """How a run ended, and the error that it amounts to if any."""
 
     place: Place
-    ended: Ended
+    ended: ProcessResult
     error: ControlError | None
 
 

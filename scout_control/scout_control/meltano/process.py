@@ -69,7 +69,7 @@ class Pipeline:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class ProcessResult:
     """How a run ended."""
 
     run_id: str
@@ -122,7 +122,7 @@ class Run:
 
     def follow(
         self, on_progress: Callable[[Progress | Phase], None], timeout: float | None = None
-    ) -> Ended:
+    ) -> ProcessResult:
         """Read what the run says until it ends; after ``timeout`` seconds it is ended."""
         watchdog = threading.Timer(timeout, self.end) if timeout else None
         if watchdog:
@@ -137,7 +137,7 @@ class Run:
         finally:
             if watchdog:
                 watchdog.cancel()
-        return Ended(
+        return ProcessResult(
             run_id=self.run_id,
             returncode=returncode,
             seconds=time.monotonic() - self._began,

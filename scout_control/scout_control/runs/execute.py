@@ -24,13 +24,13 @@ from scout_control.errors import (
 )
 from scout_control.meltano import outcomes
 from scout_control.meltano.log import Progress
-from scout_control.meltano.process import Ended
+from scout_control.meltano.process import ProcessResult
 from scout_control.meltano.process import Run as MeltanoRun
 from scout_control.rules import singer_catalog
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs import finish, prepare
-from scout_control.runs.finish import Facts
-from scout_control.runs.heartbeat import HANDED_BACK, Watch
+from scout_control.runs.finish import RunResult
+from scout_control.runs.heartbeat import REQUEUED, Watch
 from scout_control.store import lookups, queue, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
 
@@ -56,7 +56,7 @@ MESSAGES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class ProgressEvent:
     """What a run is at, for whoever watches."""
 
     phase: str
@@ -65,11 +65,11 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caller:
+class RunContext:
     """Who executes, and how it is told and asked."""
 
     name: str
-    on_step: Callable[[Step], None] = lambda _: None
+    on_step: Callable[[ProgressEvent], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
     early: bool = False
     """Take a paused run before its time."""
@@ -81,7 +81,7 @@ class Caller:
     """Where all that Meltano and its plugins say is kept."""
 
 
-def caller_name() -> str:
+def worker_name() -> str:
     """Return a name that no other attempt at a run has."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -101,7 +101,7 @@ def has_died(worker: str | None) -> bool:
     return False
 
 
-def execute(site: Site, run_id: uuid.UUID, caller: Caller) -> Run | None:
+def execute(site: Site, run_id: uuid.UUID, caller: RunContext) -> Run | None:
     """Execute a waiting run if its time has come; return it as it ended, or nothing.
 
     Raises:
@@ -136,16 +136,16 @@ def _look_again(site: Site, run: Run) -> None:
             queue.defer(site.store, session, run.id, at)
 
 
-def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
+def _attempt(site: Site, run: Run, caller: RunContext, locks: Locks) -> None:
     """Bring a run that is ours to an end, whatever happens."""
-    facts = Facts(worker=caller.name)
+    facts = RunResult(worker=caller.name)
     try:
         with prepare.prepared(site, run) as preparation:
             facts.login, facts.pipeline = preparation.login, preparation.source_type.job
             if preparation.login.rotates and not locks.take(
                 of_credential(preparation.login.credential_id)
             ):
-                finish.hand_back(site, run, caller.name, LOOK_AGAIN)
+                finish.requeue(site, run, caller.name, LOOK_AGAIN)
                 return
             if not _work(site, run, caller, locks, preparation, facts):
                 return
@@ -164,14 +164,14 @@ def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
 def _work(
     site: Site,
     run: Run,
-    caller: Caller,
+    caller: RunContext,
     locks: Locks,
     preparation: Preparation,
-    facts: Facts,
+    facts: RunResult,
 ) -> bool:
     """Do the run; tell whether its end is ours to write down."""
     schema = run.dataset.schema_name
-    caller.on_step(Step(phase=Phase.PROVISIONING, message=f"Provisioning {schema}"))
+    caller.on_step(ProgressEvent(phase=Phase.PROVISIONING, message=f"Provisioning {schema}"))
     with schemas.provisioned(site, run.dataset, locks) as place:
         if run.is_full_refresh and run.attempt == 1:
             schemas.forget_state(site, schema)  # later attempts go on where this one stops
@@ -181,11 +181,11 @@ def _work(
 def _load(
     site: Site,
     run: Run,
-    caller: Caller,
+    caller: RunContext,
     locks: Locks,
     preparation: Preparation,
     place: Place,
-    facts: Facts,
+    facts: RunResult,
 ) -> bool:
     """Load and transform; return whether the end of the run is ours to write down."""
     pipeline = prepare.pipeline(site, run, preparation, place, caller.log_file)
@@ -195,7 +195,7 @@ def _load(
     watch.keep(preparation.login, preparation.credential_file)
     watch.share(caller.slice_of_time)
     told = preparation.source_type.label
-    caller.on_step(Step(phase=Phase.DISCOVERING, message=f"Discovering {told}"))
+    caller.on_step(ProgressEvent(phase=Phase.DISCOVERING, message=f"Discovering {told}"))
     ended = _follow(meltano, watch, caller, told, has_transforms=bool(transforms))
     if not _is_ours_to_end(site, run, caller, watch):
         return False
@@ -216,8 +216,8 @@ def _load(
 
 
 def _follow(
-    meltano: MeltanoRun, watch: Watch, caller: Caller, source: str, *, has_transforms: bool
-) -> Ended:
+    meltano: MeltanoRun, watch: Watch, caller: RunContext, source: str, *, has_transforms: bool
+) -> ProcessResult:
     """Watch a run of Meltano to its end."""
     watch.stop_when(caller.should_stop)
     with meltano.started():
@@ -229,21 +229,23 @@ def _follow(
             watch.finish()
 
 
-def _is_ours_to_end(site: Site, run: Run, caller: Caller, watch: Watch) -> bool:
+def _is_ours_to_end(site: Site, run: Run, caller: RunContext, watch: Watch) -> bool:
     """Tell whether a run came to its own end; give back one that was stopped."""
-    if watch.reason in HANDED_BACK:
-        finish.hand_back(site, run, caller.name)
+    if watch.reason in REQUEUED:
+        finish.requeue(site, run, caller.name)
     return watch.reason is None
 
 
-def _tell_of(phase: Phase, watch: Watch, caller: Caller, source: str) -> None:
+def _tell_of(phase: Phase, watch: Watch, caller: RunContext, source: str) -> None:
     watch.phase = phase
     told = {name: dict(counts) for name, counts in watch.progress.items()}
-    caller.on_step(Step(phase=phase, message=MESSAGES[phase].format(source=source), progress=told))
+    caller.on_step(
+        ProgressEvent(phase=phase, message=MESSAGES[phase].format(source=source), progress=told)
+    )
 
 
 def _teller(
-    watch: Watch, caller: Caller, source: str, *, has_transforms: bool
+    watch: Watch, caller: RunContext, source: str, *, has_transforms: bool
 ) -> Callable[[Progress | Phase], None]:
     def tell(progress: Progress | Phase) -> None:
         if isinstance(progress, Phase):
@@ -256,7 +258,7 @@ def _teller(
             counted["total"] = progress.total
         watch.phase = Phase.LOADING
         caller.on_step(
-            Step(
+            ProgressEvent(
                 phase=Phase.LOADING,
                 message=f"Loading {progress.stream}",
                 progress={name: dict(counts) for name, counts in watch.progress.items()},
@@ -291,7 +293,12 @@ def attempts(run: Run) -> list[str]:
 
 
 def _take_facts(
-    site: Site, run: Run, source_type: SourceType, ended: Ended, watch: Watch, facts: Facts
+    site: Site,
+    run: Run,
+    source_type: SourceType,
+    ended: ProcessResult,
+    watch: Watch,
+    facts: RunResult,
 ) -> None:
     facts.error = ended.error
     facts.transform_error = ended.log.transform_error if facts.error else None

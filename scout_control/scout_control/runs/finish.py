@@ -39,7 +39,7 @@ NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
 @dataclass(kw_only=True)
-class Facts:
+class RunResult:
     """What is known of a run at its end."""
 
     worker: str
@@ -59,7 +59,7 @@ class Facts:
     pipeline: str | None = None
 
 
-def end(site: Site, run: Run, facts: Facts) -> bool:
+def end(site: Site, run: Run, facts: RunResult) -> bool:
     """Write the end of a run down, unless somebody moved it meanwhile; tell whether it was ours."""
     now = datetime.now(UTC)
     with site.store.begin() as session:
@@ -81,7 +81,7 @@ def end(site: Site, run: Run, facts: Facts) -> bool:
     return True
 
 
-def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) -> bool:
+def requeue(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) -> bool:
     """Give a run back to the queue; tell whether it was ours to give."""
     now = datetime.now(UTC)
     with site.store.begin() as session:
@@ -99,7 +99,7 @@ def seconds_left(run: Run, timeout: float) -> float:
     return max(timeout - float(run.result.get(WORKED_SECONDS, 0)), 1.0)
 
 
-def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:
+def _pause(session: Session, site: Site, run: Run, facts: RunResult, now: datetime) -> bool:
     asked = _moment(facts.resume_at) or now + SHORTEST_PAUSE
     resume_at = min(max(asked, now), now + LONGEST_PAUSE)
     is_ours = runs.move(
@@ -126,14 +126,14 @@ def _record(session: Session, action: str, run: Run, error: ControlError | None 
         audit.record(session, "refused", "dataset", run.dataset_id, **names, reason=error.cause)
 
 
-def _status(facts: Facts) -> RunStatus:
+def _status(facts: RunResult) -> RunStatus:
     if facts.is_partial:
         return RunStatus.PARTIAL
     is_loaded = facts.error is None or facts.transform_error
     return RunStatus.COMPLETED if is_loaded else RunStatus.FAILED
 
 
-def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
+def _columns(run: Run, facts: RunResult, then: RunStatus) -> dict[str, Any]:
     is_failure = facts.error is not None and (facts.is_partial or not facts.transform_error)
     rows = {**run.rows_loaded, **facts.rows_loaded}  # the latter count all attempts
     result = {
@@ -168,7 +168,9 @@ def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
     }
 
 
-def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now: datetime) -> None:
+def _end_dataset(
+    session: Session, run: Run, facts: RunResult, then: RunStatus, now: datetime
+) -> None:
     dataset = run.dataset
     _remember_use(session, run, then, now)
     interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
@@ -204,7 +206,7 @@ def _remember_use(session: Session, run: Run, then: RunStatus, now: datetime) ->
         datasets.touch(session, run.dataset_id, now)
 
 
-def _found(facts: Facts) -> dict[str, Any]:
+def _found(facts: RunResult) -> dict[str, Any]:
     """Return what is worth keeping of what the run found at its source."""
     found = {"content": dict(facts.content), "streams": dict(facts.catalog)}
     return {name: value for name, value in found.items() if value}

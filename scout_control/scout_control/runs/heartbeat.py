@@ -54,7 +54,7 @@ class Reason(StrEnum):
     YIELDED = "it had its slice of time, and other owners wait for a lane"
 
 
-HANDED_BACK = frozenset({Reason.STOPPED, Reason.YIELDED})
+REQUEUED = frozenset({Reason.STOPPED, Reason.YIELDED})
 """What ends a run only for now."""
 
 

@@ -59,31 +59,31 @@ def start_due(site: Site, now: datetime) -> int:
     return len(queued)
 
 
-def take_over(site: Site, now: datetime) -> int:
+def reclaim(site: Site, now: datetime) -> int:
     """Put runs whose worker died back into the queue; return how many."""
     recovery.clean_up(site)
     with site.store.begin() as session:
         datasets.collect_touches(session)
         silent = runs.dead(session, now - expiry.DEAD_AFTER)
-    return sum(_take_over_free(site, run, now) for run in silent)
+    return sum(_reclaim_free(site, run, now) for run in silent)
 
 
-def take_over_one(site: Site, run: Run, now: datetime) -> int:
+def reclaim_one(site: Site, run: Run, now: datetime) -> int:
     """Put one run whose worker died back into the queue; return how many that were."""
     recovery.clean_up(site)
-    return _take_over_free(site, run, now)
+    return _reclaim_free(site, run, now)
 
 
-def _take_over_free(site: Site, run: Run, now: datetime) -> int:
+def _reclaim_free(site: Site, run: Run, now: datetime) -> int:
     with holding(site.store, of_dataset(run.dataset_id)) as is_free:
         if not is_free:
             return 0  # its worker lives after all, or another one has it
         schemas.end_login(site, run.dataset)
         with site.store.begin() as session:
-            return _take_over(session, site, run, now)
+            return _reclaim(session, site, run, now)
 
 
-def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
+def _reclaim(session: Session, site: Site, run: Run, now: datetime) -> int:
     deaths = run.deaths + 1
     if deaths < expiry.MOST_DEATHS:
         moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
@@ -119,7 +119,7 @@ def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
     return int(moved)
 
 
-def ask_again(site: Site, now: datetime) -> int:
+def requeue_lost(site: Site, now: datetime) -> int:
     """Queue a job for each waiting run that lost its own; return how many."""
     with site.store.begin() as session:
         waiting = runs.waiting(session, now, JOB_IS_LOST_AFTER)
@@ -229,10 +229,10 @@ def tick(site: Site, idle: timedelta) -> dict[str, int]:
     """Do one round of everything; return what was done."""
     now = datetime.now(UTC)
     done = {
-        "taken_over": take_over(site, now),
+        "taken_over": reclaim(site, now),
         "expired": expire(site, now, idle),
         "queued": start_due(site, now),
-        "asked_again": ask_again(site, now),
+        "asked_again": requeue_lost(site, now),
         **{f"tokens_{name}": count for name, count in renew_tokens(site, now).items()},
     }
     purge(site, now)

@@ -27,7 +27,7 @@ from procrastinate.worker import Worker
 from scout_control.datasets import deletion
 from scout_control.errors import ControlError
 from scout_control.rules import fairness
-from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.execute import RunContext, execute, worker_name
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.locks import holding
@@ -79,8 +79,8 @@ def _plainly(do: Callable[[Site, datetime], object]) -> Round:
 
 
 ROUNDS: dict[str, tuple[str, Round]] = {
-    "take over": (EVERY_MINUTE, _plainly(maintenance.take_over)),
-    "ask again": (EVERY_MINUTE, _plainly(maintenance.ask_again)),
+    "take over": (EVERY_MINUTE, _plainly(maintenance.reclaim)),
+    "ask again": (EVERY_MINUTE, _plainly(maintenance.requeue_lost)),
     "start due": (EVERY_5_MINUTES, _plainly(maintenance.start_due)),
     "renew tokens": (
         EVERY_15_MINUTES,
@@ -225,8 +225,8 @@ def _add_runs(
         def should_stop() -> bool:
             return context.should_abort() or is_over()
 
-        caller = Caller(
-            name=caller_name(), should_stop=should_stop, slice_of_time=options.slice_of_time
+        caller = RunContext(
+            name=worker_name(), should_stop=should_stop, slice_of_time=options.slice_of_time
         )
         executing.add(caller.name)
         try:

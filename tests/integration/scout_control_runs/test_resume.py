@@ -11,7 +11,7 @@ import pytest
 from scout_control.errors import ConflictError, CredentialMissingError, RunPausedError
 from scout_control.rules.statuses import LIVE
 from scout_control.runs import execute, finish
-from scout_control.runs.execute import Caller
+from scout_control.runs.execute import RunContext
 from scout_control.scheduler import maintenance
 from scout_control.store import lookups, runs
 
@@ -41,7 +41,7 @@ def paused(installation, site):
             run = runs.claim(session, lookups.run(session, queued.run_id).id, "w", now())
         error = RunPausedError("It asks to wait.", "Wait.")
         moment = (now() + wait).isoformat()
-        assert finish.end(site, run, finish.Facts(worker="w", error=error, resume_at=moment))
+        assert finish.end(site, run, finish.RunResult(worker="w", error=error, resume_at=moment))
         return dataset, run
 
     return pause
@@ -76,7 +76,7 @@ def living(installation, dataset):
 
 
 def attend(site, run, **caller):
-    return execute.execute(site, run.id, Caller(name=f"w{uuid.uuid4()}", **caller))
+    return execute.execute(site, run.id, RunContext(name=f"w{uuid.uuid4()}", **caller))
 
 
 def let_time_pass(installation, run):
@@ -96,8 +96,8 @@ def test_it_waits_in_the_queue_once_and_nobody_starts_it_before_its_time(
         scout.run(dataset)
     queued_again = scout.runs.queue(dataset)
     maintenance.start_due(site, now() + timedelta(days=2))
-    maintenance.take_over(site, now())
-    maintenance.ask_again(site, now())
+    maintenance.reclaim(site, now())
+    maintenance.requeue_lost(site, now())
 
     assert attend(site, run) is None
     assert queued_again.run_id == str(run.id)
@@ -114,7 +114,7 @@ def test_it_is_asked_for_again_when_its_job_was_lost_but_not_before_its_time(
     forget_jobs(installation)
     counts = []
     for wait in (timedelta(), timedelta(minutes=2), timedelta(minutes=3)):
-        maintenance.ask_again(site, now() + LONG + wait)
+        maintenance.requeue_lost(site, now() + LONG + wait)
         counts.append(jobs(installation, run))
 
     assert counts == [0, 1, 1]
@@ -151,7 +151,7 @@ def test_cancelled_while_it_waits_it_never_comes_back(installation, site, paused
 
     assert attend(site, run) is None
     forget_jobs(installation)
-    maintenance.ask_again(site, now() + LONG * 2)
+    maintenance.requeue_lost(site, now() + LONG * 2)
     assert jobs(installation, run) == 0
     assert (cancelled.status, living(installation, dataset)) == ("cancelled", [])
     assert installation.scout.datasets.show(dataset).status == "pending"
@@ -208,7 +208,7 @@ def test_pauses_do_not_count_as_deaths_of_its_worker(installation, site, paused)
         let_time_pass(installation, run)
         with site.store.begin() as session:
             assert runs.claim(session, run.id, "w", now())
-        maintenance.take_over(site, now() + LONG)
+        maintenance.reclaim(site, now() + LONG)
         statuses.append(installation.scout.runs.show(str(run.id)).status)
 
     assert statuses == ["queued"] * 4 + ["failed"]

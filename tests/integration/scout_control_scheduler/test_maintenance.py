@@ -12,7 +12,7 @@ from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import LOGIN_DIRECTORY
 from scout_control.runs import recovery
-from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.execute import RunContext, execute, worker_name
 from scout_control.runs.prepare import CREDENTIAL
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
@@ -48,8 +48,8 @@ def test_a_run_that_lost_its_job_is_asked_for_again(installation, site):
     with site.store.begin() as session:
         session.execute(text("DELETE FROM scout_control.procrastinate_jobs"))
 
-    assert maintenance.ask_again(site, datetime.now(UTC)) == 0
-    assert maintenance.ask_again(site, in_future(1)) == 1
+    assert maintenance.requeue_lost(site, datetime.now(UTC)) == 0
+    assert maintenance.requeue_lost(site, in_future(1)) == 1
     with site.store.begin() as session:
         assert queue.waiting(session) == {run.run_id}
 
@@ -97,7 +97,7 @@ def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation
         session.execute(update(Dataset).values(**old))
     assert maintenance.start_due(site, datetime.now(UTC)) == 1
     [queued, _] = installation.scout.runs.list()
-    execute(site, uuid.UUID(queued.run_id), Caller(name=caller_name()))
+    execute(site, uuid.UUID(queued.run_id), RunContext(name=worker_name()))
     refreshed = installation.scout.runs.show(queued.run_id)
 
     assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")
