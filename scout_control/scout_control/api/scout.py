@@ -24,7 +24,7 @@ from scout_control.credentials import encrypted_config
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Site
 from scout_control.installation.settings import Settings
-from scout_control.runs.execute import ProgressEvent
+from scout_control.runs.context import ProgressEvent
 from scout_control.scheduler import maintenance
 
 if TYPE_CHECKING:

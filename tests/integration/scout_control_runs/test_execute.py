@@ -42,7 +42,7 @@ def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
     found = installation.scout.datasets.show(dataset)
 
     assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
-    assert run.result["sources"] == {"things": {"state": "loaded", "rows": 3}}
+    assert run.result["sources"] == {"things": {"status": "loaded", "state": "loaded", "rows": 3}}
     assert (found.status, found.row_counts) == ("ready", {"things": 3})
     assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
     assert list(dict.fromkeys(steps)) == ["provisioning", "discovering", "loading"]
@@ -268,7 +268,7 @@ def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(install
     thread.start()
     wait_until(installation.told)
     [run] = installation.scout.runs.list(dataset=dataset)
-    with pytest.raises(ConflictError, match="running already"):
+    with pytest.raises(ConflictError, match="already running"):
         installation.scout.run(dataset)
     cancelled = installation.scout.runs.cancel(run.run_id)
     thread.join(LONGEST_SECONDS)

@@ -11,7 +11,7 @@ import pytest
 from scout_control.errors import ConflictError, CredentialMissingError, RunPausedError
 from scout_control.rules.statuses import LIVE
 from scout_control.runs import execute, finish
-from scout_control.runs.execute import RunContext
+from scout_control.runs.context import RunContext
 from scout_control.scheduler import maintenance
 from scout_control.store import lookups, runs
 
@@ -41,7 +41,7 @@ def paused(installation, site):
             run = runs.claim(session, lookups.run(session, queued.run_id).id, "w", now())
         error = RunPausedError("It asks to wait.", "Wait.")
         moment = (now() + wait).isoformat()
-        assert finish.end(site, run, finish.RunResult(worker="w", error=error, resume_at=moment))
+        assert finish.finish(site, run, "w", finish.RunResult(error=error, resume_at=moment))
         return dataset, run
 
     return pause
@@ -76,7 +76,7 @@ def living(installation, dataset):
 
 
 def attend(site, run, **caller):
-    return execute.execute(site, run.id, RunContext(name=f"w{uuid.uuid4()}", **caller))
+    return execute.execute(site, run.id, RunContext(worker=f"w{uuid.uuid4()}", **caller))
 
 
 def let_time_pass(installation, run):
@@ -184,7 +184,7 @@ def test_unlinked_while_it_waits_it_is_cancelled_and_its_data_can_be_dropped(
 
     assert scout.runs.show(str(run.id)).status == "cancelled"
     assert attend(site, run) is None
-    with pytest.raises(ConflictError, match="not linked any more"):
+    with pytest.raises(ConflictError, match="no longer linked"):
         scout.run(dataset)
     scout.sources.unlink("river", source, drop=True)
     scout.sources.remove(source)

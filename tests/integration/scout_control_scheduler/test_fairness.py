@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from scout_control.runs import finish
 from scout_control.scheduler import maintenance
 from scout_control.store import queue_turns
 from scout_control.store.models import Run
@@ -151,10 +150,3 @@ def test_of_two_workers_that_one_owner_fills_one_gives_a_lane_back(installation,
         kept = [show(installation, run).attempt for run in endless].count(1)
 
     assert kept >= 1  # one lane was wanted, and no more than one given back
-
-
-def test_all_attempts_at_a_run_together_take_no_longer_than_one_may():
-    run = Run(result={finish.WORKED_SECONDS: 3600.0})
-
-    assert finish.seconds_left(run, 24 * 3600.0) == 23 * 3600.0
-    assert finish.seconds_left(run, 1800.0) == 1.0

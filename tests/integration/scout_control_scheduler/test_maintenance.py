@@ -12,7 +12,8 @@ from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import LOGIN_DIRECTORY
 from scout_control.runs import recovery
-from scout_control.runs.execute import RunContext, execute, worker_name
+from scout_control.runs.context import RunContext, worker_name
+from scout_control.runs.execute import execute
 from scout_control.runs.prepare import CREDENTIAL
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
@@ -97,7 +98,7 @@ def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation
         session.execute(update(Dataset).values(**old))
     assert maintenance.start_due(site, datetime.now(UTC)) == 1
     [queued, _] = installation.scout.runs.list()
-    execute(site, uuid.UUID(queued.run_id), RunContext(name=worker_name()))
+    execute(site, uuid.UUID(queued.run_id), RunContext(worker=worker_name()))
     refreshed = installation.scout.runs.show(queued.run_id)
 
     assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")

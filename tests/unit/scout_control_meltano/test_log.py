@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from scout_control.meltano.log import Progress, RunLog
+from scout_control.meltano.log import RunLog, StreamProgress
 from scout_control.meltano.outcomes import failure, transform_failure
 
 from scout_control import errors
@@ -14,7 +14,7 @@ from scout_control import errors
 def a_log(*events) -> RunLog:
     log = RunLog()
     for event in events:
-        log.take(event if isinstance(event, str) else json.dumps(event))
+        log.read(event if isinstance(event, str) else json.dumps(event))
     return log
 
 
@@ -30,9 +30,8 @@ def counted(stream, records, string_id="tap-commcare"):
 def test_counts_of_a_stream_add_up():
     log = RunLog()
 
-    assert log.take(json.dumps(counted("cases", 1000))) == Progress("cases", 1000)
-    assert log.take(json.dumps(counted("cases", 500))) == Progress("cases", 500)
-    assert log.fetched == {"cases": 1500}
+    assert log.read(json.dumps(counted("cases", 1000))) == StreamProgress("cases", 1000)
+    assert log.read(json.dumps(counted("cases", 500))) == StreamProgress("cases", 500)
 
 
 def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
@@ -42,12 +41,11 @@ def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
         event = counted("cases", records)
         event["metric_info"] |= {"metric": "record_total"}
         event["metric_info"]["tags"]["domain"] = domain
-        return log.take(json.dumps(event))
+        return log.read(json.dumps(event))
 
-    assert told("river", 1000) == Progress("cases", 0, 1000)
-    assert told("hill", 20) == Progress("cases", 0, 1020)
-    assert told("hill", 30) == Progress("cases", 0, 1030)
-    assert log.fetched == {}
+    assert told("river", 1000) == StreamProgress("cases", 0, 1000)
+    assert told("hill", 20) == StreamProgress("cases", 0, 1020)
+    assert told("hill", 30) == StreamProgress("cases", 0, 1030)
 
 
 def test_the_log_tells_when_the_load_and_the_transform_begin():
@@ -60,12 +58,14 @@ def test_the_log_tells_when_the_load_and_the_transform_begin():
         ended(success=True, block_type="InvokerCommand"),
     ]
 
-    told = [log.take(json.dumps(event)) for event in heard]
+    told = [log.read(json.dumps(event)) for event in heard]
     assert told == [None, "loading", None, "transforming", None]
 
 
 def test_counts_of_the_loader_are_not_progress_of_the_extractor():
-    assert a_log(counted("cases", 5, string_id="target-scout-postgres")).fetched == {}
+    line = json.dumps(counted("cases", 5, string_id="target-scout-postgres"))
+
+    assert RunLog().read(line) is None
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def test_a_failed_model_is_not_a_failed_load():
     )
 
     assert transform_failure(log).cause == (
-        "The data is loaded, but dbt failed: model stg_commcare__cases."
+        "The data was loaded, but dbt failed: model stg_commcare__cases."
     )
 
 
 def test_a_run_that_dies_without_a_word_still_has_an_error():
-    assert "without saying why" in failure(RunLog()).cause
+    assert "logged no error" in failure(RunLog()).cause
     assert failure(RunLog(), -9).cause == "Meltano was killed by signal 9."
 
 
@@ -161,13 +161,13 @@ def test_a_database_that_was_away_is_told_in_plain_words(said):
         a_log(ended(err=said)),
     ):
         assert str(failure(log)) == (
-            "The database of the store was not reachable, so Meltano could not go on. "
-            "What was committed is kept. Run again: it goes on from there."
+            "The store's database could not be reached, so Meltano stopped. "
+            "Committed rows are kept. Run again to resume."
         )
     log = a_log(ended(block_type="InvokerCommand", err=said))
     assert transform_failure(log).cause == (
-        "The data is loaded, but dbt failed: "
-        "The database of the store was not reachable, so Meltano could not go on."
+        "The data was loaded, but dbt failed: "
+        "The store's database could not be reached, so Meltano stopped."
     )
 
 

@@ -19,14 +19,14 @@ LINE = (
 )
 def test_each_stream_is_known_by_its_first_mention(line):
     log = RunLog()
-    log.take(line)
+    log.read(line)
 
     assert log.streams == {"cases": "completed", "forms": "failed", "users": "skipped"}
 
 
 def test_streams_of_several_domains_are_told_apart_by_the_worst():
     log = RunLog()
-    log.take(
+    log.read(
         "event=finished exit_code=1 streams: cases[river] failed (0 records; no), "
         "cases[hill] completed (3 records)"
     )
