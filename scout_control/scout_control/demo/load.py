@@ -78,10 +78,13 @@ class CommitWatch:
                     self._kill_loader(rows)
 
     def _kill_loader(self, rows: int) -> None:
-        """Send SIGKILL to the loader, which is a descendant of this process."""
+        """Send SIGKILL to the loader, a descendant of this process.
+
+        Its arguments name its program by a path; Meltano's name the plugin, without one.
+        """
         for process in psutil.Process().children(recursive=True):
             try:
-                if any(LOADER in word for word in process.cmdline()):
+                if any(word.endswith(f"/{LOADER}") for word in process.cmdline()):
                     process.kill()
                     self.rows_when_killed = rows
             except psutil.NoSuchProcess:
