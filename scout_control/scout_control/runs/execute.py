@@ -139,7 +139,7 @@ class Attempt:
 
     def _provision_and_load(self, preparation: Preparation, known: RunResult) -> RunResult:
         # Two runs with one rotating credential would each make the other's token invalid.
-        credential = preparation.login
+        credential = preparation.credential
         if credential.rotates and not self.locks.take(of_credential(credential.credential_id)):
             raise RunLostError(LossReason.CREDENTIAL_IN_USE)
         schema = self.run.dataset.schema_name

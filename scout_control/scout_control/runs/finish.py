@@ -88,7 +88,7 @@ class RunResult:
 def started(preparation: Preparation) -> RunResult:
     """Return what is known of a result as soon as a run is prepared."""
     return RunResult(
-        credential_id=preparation.login.credential_id, pipeline=preparation.source_type.job
+        credential_id=preparation.credential.credential_id, pipeline=preparation.source_type.job
     )
 
 

@@ -103,7 +103,7 @@ class Heartbeat:
         self.catalog: bytes | None = None
         """The catalog that Meltano discovered, as far as a process has written one."""
         self._site, self._run_id, self._context, self._locks = site, run.id, context, locks
-        self._login = preparation.login
+        self._credential = preparation.credential
         self._credential_file = preparation.credential_file
         self._progress = progress
         self._loss: LossReason | None = None
@@ -197,7 +197,7 @@ class Heartbeat:
             return True
         try:
             written = workdir.read(self._credential_file)
-            records.take_back(self._site.store, self._site.keyring, self._login, written)
+            records.take_back(self._site.store, self._site.keyring, self._credential, written)
         except FileNotFoundError:
             return True
         except OSError as error:  # not a plain file: no tap that rotated a token wrote it

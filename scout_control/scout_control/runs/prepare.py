@@ -41,7 +41,7 @@ class Preparation:
     """What a run needs before any process is started."""
 
     source_type: SourceType
-    login: Login
+    credential: Login
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     credential_folder: Path | None
@@ -67,31 +67,33 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     if records.CREDENTIAL_FILE not in source_type.settings:
         _renew_token(site, dataset)
     with site.store.begin() as session:
-        login = records.login_for(session, site.keyring, dataset, source_type)
-        if login.credential_id is not None:
+        credential = records.login_for(session, site.keyring, dataset, source_type)
+        if credential.credential_id is not None:
             names = audit.of_dataset(dataset) | {"run": str(run.id)}
-            given = {"kind": login.kind, "processes": [source_type.name]}
-            audit.record(session, "used", "credential", login.credential_id, **names, **given)
+            given = {"kind": credential.kind, "processes": [source_type.name]}
+            audit.record(session, "used", "credential", credential.credential_id, **names, **given)
         known = metadata.streams(session, dataset)
     settings = source_settings(source_type, dataset, source_type.streams or known)
     with ExitStack() as stack:
         folder = None
-        if login.rotates:
+        if credential.rotates:
             prefix = f"{LOGIN_DIRECTORY}{run.id}-"
             folder = stack.enter_context(workdir.directory(prefix))
             variable = source_type.variable(records.CREDENTIAL_FILE)
             settings[variable] = str(folder / CREDENTIAL)
         yield Preparation(
             source_type=source_type,
-            login=login,
+            credential=credential,
             settings=settings,
-            secrets={source_type.variable(name): value for name, value in login.fields.items()},
+            secrets={
+                source_type.variable(name): value for name, value in credential.fields.items()
+            },
             credential_folder=folder,
         )
 
 
 def unlinked(dataset: Dataset) -> ConflictError:
-    """Return the error of a dataset whose source its project no longer uses."""
+    """Return the error for a dataset whose source is no longer linked to its project."""
     link = dataset.project_source
     source, project = quote(link.source.name), quote(link.project_id)
     return ConflictError(
