@@ -40,7 +40,7 @@ from scout_control.rules.terminal import as_json as to_json
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the results as JSON; all else to stderr."
 )
-def demo(  # noqa: PLR0913 - one argument an option
+def demo(
     *,
     source: str,
     cases: int,

@@ -15,6 +15,7 @@ from scout_control.cli.progress import shown_live
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import plain
+from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import as_json, harmless
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ RUN = (
 )
 # By status, where the error does not decide. The exit codes are public.
 EXIT_CODES = {
-    "completed": 0,
-    "partial": RunFailedError.exit_code,
-    "queued": RunInterruptedError.exit_code,
-    "cancelled": RunInterruptedError.exit_code,
-    "paused": RunPausedError.exit_code,
+    RunStatus.COMPLETED: 0,
+    RunStatus.PARTIAL: RunFailedError.exit_code,
+    RunStatus.QUEUED: RunInterruptedError.exit_code,
+    RunStatus.CANCELLED: RunInterruptedError.exit_code,
+    RunStatus.PAUSED: RunPausedError.exit_code,
 }
 
 
@@ -96,7 +97,7 @@ def run(
             if waiting := scout.datasets.show(dataset).run:
                 _announce_pause(waiting["resume_at"])
             raise
-    if signal.SIGINT in signals and ended.status == "queued":
+    if signal.SIGINT in signals and ended.status == RunStatus.QUEUED:
         # Ctrl-C means that a person does not want the run; after SIGTERM a worker may finish it.
         ended = scout.runs.cancel(ended.run_id)
     _show_end(ended)
@@ -107,8 +108,9 @@ def exit_code(ended: Run) -> int:
     """Return the exit code for how a run ended."""
     if ended.transform_error:
         return RunFailedError.exit_code
-    if ended.status in EXIT_CODES:
-        return EXIT_CODES[ended.status]
+    status = RunStatus(ended.status)
+    if status in EXIT_CODES:
+        return EXIT_CODES[status]
     return int(ended.result.get("error", {}).get("exit_code", RunFailedError.exit_code))
 
 

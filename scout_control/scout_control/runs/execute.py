@@ -213,9 +213,9 @@ def _describe(site: Site, run: Run, place: Place) -> None:
     It connects as the writer, whose tables may be anything: a query that hangs on them is ended
     with the writer's login.
     """
-    import psycopg2  # noqa: PLC0415 - takes a moment to load
+    import psycopg2
 
-    from scout_control.modelling import building  # noqa: PLC0415 - the same
+    from scout_control.modelling import building
 
     deadline = threading.Timer(LONGEST_DESCRIBING_SECONDS, schemas.end_login, (site, run.dataset))
     deadline.start()

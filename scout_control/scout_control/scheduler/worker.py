@@ -263,7 +263,8 @@ def _exclusive(site: Site, name: str, do: Callable[[datetime], object]) -> Calla
     Procrastinate's own lock is not enough: it would stay locked when its worker dies.
     """
 
-    def once(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate passes the scheduled moment
+    def once(timestamp: int) -> None:
+        del timestamp  # the scheduled moment, which Procrastinate passes
         try:
             with holding(site.store, f"scout round {name}") as is_free:
                 if is_free:

@@ -15,13 +15,11 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import psycopg2
 import pytest
-from scout_control.cli.runs import exit_code
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.installation import key_rotation
 from scout_control.installation.encryption import generate
 from scout_control.installation.installation import Site
 from scout_control.meltano import workdir
-from scout_control.rules import expiry
 from scout_control.store.models import Run
 from sqlalchemy import update
 from support.workers import LONGEST_SECONDS, environment_of, is_alive, wait_until
@@ -130,44 +128,6 @@ def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(in
     assert (done.run_id, done.status, done.attempt) == (paused.run_id, "completed", 2)
     assert installation.told()[1]["state"]["bookmarks"] == {"things": {"at": 3}}
     assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
-
-
-def test_no_source_parks_a_dataset_for_years(installation):
-    dataset = installation.dataset()
-    installation.act(exit=75, words="event=paused resume_at=9999-12-31T23:59:59Z")
-    paused = installation.scout.run(dataset)
-    wait = paused.resume_at - datetime.now(UTC)
-
-    assert expiry.LONGEST_PAUSE - timedelta(minutes=5) < wait <= expiry.LONGEST_PAUSE
-    assert installation.scout.runs.cancel(paused.run_id).status == "cancelled"
-
-
-FINISHED = "event=finished exit_code={} streams: things completed (3 records), more {}"
-
-
-@pytest.mark.parametrize(
-    ("code", "of_other", "ends"),
-    [
-        (1, "failed (0 records; 500)", ("partial", "ready", 1)),
-        (77, "failed (0 records; 401)", ("failed", "error", 77)),
-    ],
-)
-def test_a_run_is_partial_only_where_some_streams_came_home_and_nobody_must_reconnect(
-    installation, code, of_other, ends
-):
-    dataset = installation.dataset()
-    installation.act(exit=code, words=FINISHED.format(code, of_other))
-    run = installation.scout.run(dataset)
-
-    assert (run.status, installation.scout.datasets.show(dataset).status, exit_code(run)) == ends
-
-
-def test_a_run_whose_loader_refused_the_data_is_not_partial_whatever_the_tap_read(installation):
-    dataset = installation.dataset()
-    installation.act(broken=True, words=FINISHED.format(1, "failed (0 records; 500)"))
-    run = installation.scout.run(dataset)
-
-    assert (run.status, run.error_code, exit_code(run)) == ("failed", "VALIDATION_ERROR", 65)
 
 
 def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(installation):
@@ -281,7 +241,9 @@ def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(install
         installation.scout.runs.cancel(run.run_id)
 
 
-def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(installation):
+def test_a_run_whose_worker_was_killed_leaves_no_process_and_resumes_at_once_on_its_machine(
+    installation,
+):
     dataset = installation.dataset()
     installation.act(seconds=3600)
     environment = environment_of(installation.settings)
@@ -291,17 +253,19 @@ def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(i
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not is_alive(installation.told()[0]["pid"]))
     installation.act(rows=7)
-    store = installation.scout.site.store
-    with store.begin() as session:  # as if time had passed
-        silent = datetime.now(UTC) - expiry.DEAD_AFTER * 2
-        is_running = Run.status == "running"
-        session.execute(update(Run).where(is_running).values(heartbeat_at=silent))
+    wait_until(lambda: not installation.rows(dataset, LOCKED))
     [killed] = installation.scout.runs.list(dataset=dataset)
     done = installation.scout.run(dataset)
 
     assert (done.run_id, killed.status) == (killed.run_id, "running")
     assert (done.status, done.attempt) == ("completed", 2)
     assert installation.rows(dataset) == [(7,)]
+
+
+LOCKED = """
+    SELECT pid FROM scout_control.locks
+      JOIN pg_stat_activity AS session USING (pid, backend_start)
+"""
 
 
 def test_a_run_that_is_not_there_is_not_found(installation):
