@@ -206,8 +206,8 @@ def _started(
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,
-                umask=0o077,
+                start_new_session=True,  # one group, so that all of it can be killed
+                umask=0o077,  # work files may hold the project's settings
             )
             server.know(process.pid, 1 if holder else 0)
             yield work, process

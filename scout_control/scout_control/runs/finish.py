@@ -143,6 +143,7 @@ def finish(site: Site, run: Run, worker: str, result: RunResult) -> bool:
         if result.status is RunStatus.PAUSED:
             return _pause(session, site, run, worker, result, now)
         columns = run_columns(run, result)
+        # Cancelled or reclaimed since the last heartbeat: then nothing else may be written either.
         if not runs.move(session, run.id, result.status, worker, completed_at=now, **columns):
             return False
         _finish_dataset(session, run, result, now)

@@ -163,7 +163,7 @@ class Heartbeat:
             is_lane_wanted = is_running and self._is_lane_wanted()
         except psycopg.Error:
             # A restart of the database ends the session and its locks. If they can be taken again
-            # at once, no other worker was quicker and the run goes on undisturbed.
+            # at once, no other worker was quicker, and the run continues.
             if self._locks.regain():
                 return None, True
             return loss_of(is_running=None, unreachable=unreachable), False

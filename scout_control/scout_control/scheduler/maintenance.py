@@ -49,6 +49,7 @@ def start_due(site: Site, now: datetime) -> int:
     """Queue a run for each dataset that is due; return how many."""
     with site.store.begin() as session:
         queued = runs.queue_due(session, now)
+        # Spread out: all datasets of an installation that was down become due at once.
         waits = schedule.start_offsets(len(queued))
         jobs = [
             (run, now + wait if wait else None) for run, wait in zip(queued, waits, strict=True)
@@ -139,6 +140,7 @@ def requeue_lost(site: Site, now: datetime) -> int:
         lost = without_job(waiting, queue.waiting(session) if waiting else set())
         for run in lost:
             queue.defer(site.store, session, run)
+        # Also without lost jobs: the turns of owners change with every run that ends.
         queue_turns.take(session)
     return len(lost)
 
@@ -172,6 +174,7 @@ _logged: dict[uuid.UUID, str] = {}
 
 def _expire(site: Site, dataset_id: uuid.UUID, is_over: Callable[[Session, Dataset], bool]) -> bool:
     """Drop the data of one dataset, unless it was used since it was found."""
+    # A dataset that cannot be dropped, because a view depends on it, must not stop the others.
     try:
         return deletion.attempt(site, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:

@@ -216,7 +216,7 @@ class _Worker:
     def _cancel_when_idle(self, working: asyncio.Task[None]) -> None:
         """Cancel the worker some seconds after its last run.
 
-        Procrastinate says goodbye to its database, which takes forty seconds when that is away.
+        Procrastinate unregisters the worker in its database: forty seconds when that is down.
         """
         now = time.monotonic()
         self._idle_since = None if self._executing else self._idle_since or now
@@ -226,6 +226,7 @@ class _Worker:
         asyncio.get_running_loop().call_later(POLL_SECONDS, self._cancel_when_idle, working)
 
     def _stop_lanes(self) -> None:
+        # Lanes only stop taking jobs. A run ends by its own heartbeat, once the grace is over.
         self._runs_until = time.monotonic() + self._options.grace_seconds
         for lane in self._lanes:
             lane.stop()
