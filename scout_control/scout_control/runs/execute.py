@@ -10,7 +10,7 @@ import threading
 import uuid
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from scout_control.datasets import row_counts, schemas
@@ -21,7 +21,13 @@ from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs import finish, prepare
 from scout_control.runs.context import ProgressEvent
 from scout_control.runs.finish import RunResult
-from scout_control.runs.heartbeat import REQUEUED, Heartbeat, LossReason, RunLostError
+from scout_control.runs.heartbeat import (
+    REQUEUE_AFTER,
+    RETRY_LOCK_AFTER,
+    Heartbeat,
+    LossReason,
+    RunLostError,
+)
 from scout_control.runs.progress import RunProgress
 from scout_control.store import lookups, queue, runs
 from scout_control.store.locks import Locks, of_credential, of_dataset
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRY_LOCK_AFTER = timedelta(seconds=20)
 LONGEST_DESCRIBING_SECONDS = 300.0
 
 
@@ -110,9 +115,8 @@ class Attempt:
             finish.finish(self.site, self.run, self.context.worker, result)
 
     def _give_up(self, reason: LossReason) -> None:
-        if reason in REQUEUED:
-            is_busy = reason is LossReason.CREDENTIAL_IN_USE
-            wait = RETRY_LOCK_AFTER if is_busy else timedelta()
+        wait = REQUEUE_AFTER.get(reason)
+        if wait is not None:
             finish.requeue(self.site, self.run, self.context.worker, wait)
 
     def _execute_phases(self) -> RunResult:

@@ -56,8 +56,13 @@ class LossReason(StrEnum):
     CREDENTIAL_IN_USE = "another run is using the same rotating credential"
 
 
-REQUEUED = frozenset({LossReason.STOPPED, LossReason.YIELDED, LossReason.CREDENTIAL_IN_USE})
-"""The run is still this worker's to give back. In the other cases its row belongs to another."""
+RETRY_LOCK_AFTER = timedelta(seconds=20)
+REQUEUE_AFTER = {
+    LossReason.STOPPED: timedelta(),
+    LossReason.YIELDED: timedelta(),
+    LossReason.CREDENTIAL_IN_USE: RETRY_LOCK_AFTER,
+}
+"""When to run again what is still this worker's to give back; otherwise its row is another's."""
 
 
 class RunLostError(Exception):
