@@ -68,9 +68,7 @@ def pipeline(control_postgres, project):
     return make
 
 
-def test_a_run_gets_its_secrets_and_nothing_of_ours_and_leaves_no_directory(
-    pipeline, project, monkeypatch
-):
+def test_a_run_gets_only_its_own_secrets_and_leaves_no_folder(pipeline, project, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
     with MeltanoProcess(pipeline(CODE="77")).started() as run:
         ended = run.follow(lambda _: None)

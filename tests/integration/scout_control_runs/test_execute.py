@@ -33,7 +33,7 @@ def installation(shared_installation, tmp_path):
     return made
 
 
-def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
+def test_a_run_loads_counts_rows_and_keeps_the_catalog(installation):
     dataset = installation.dataset()
     steps = []
     run = installation.scout.run(dataset, on_progress=lambda step: steps.append(step.phase))
@@ -48,7 +48,7 @@ def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
     assert installation.rows(dataset) == [(3,)]
 
 
-def test_data_that_somebody_dropped_past_control_comes_back_whole(installation):
+def test_a_schema_dropped_outside_of_control_is_loaded_in_full(installation):
     dataset = installation.dataset()
     schema = installation.scout.run(dataset).schema
     installation.rows(dataset, f'DROP SCHEMA "{schema}" CASCADE; SELECT')
@@ -58,7 +58,7 @@ def test_data_that_somebody_dropped_past_control_comes_back_whole(installation):
     assert installation.told()[-1]["state"] == {}
 
 
-def test_a_stream_that_the_source_turns_out_not_to_have_is_told(installation):
+def test_a_selected_stream_that_discovery_does_not_find_is_reported(installation):
     dataset, sources = installation.dataset(), installation.scout.sources
     source = dataset.split("/")[1]
     sources.link("river", source, mode="project", config={"datasets": ["things", "nope"]})
@@ -87,7 +87,7 @@ def test_a_keyless_stream_is_replaced_unless_the_link_says_append(installation, 
         assert (installation.rows(dataset), how in log.read_text()) == ([(rows,)], True)
 
 
-def test_any_id_makes_a_dataset_of_its_own(installation):
+def test_hostile_ids_get_separate_valid_schemas(installation):
     hostile = ['a"; DROP SCHEMA public; --', "é" * 200, "a'b\\c %s {x}", "A", "a"]
     datasets = [installation.dataset(project) for project in hostile]
     runs = [installation.scout.run(dataset) for dataset in datasets[:3]]
@@ -98,7 +98,7 @@ def test_any_id_makes_a_dataset_of_its_own(installation):
     assert max(len(schema.encode()) for schema in schemas) <= 55
 
 
-def test_without_a_login_nothing_is_started(installation):
+def test_without_a_credential_nothing_is_started(installation):
     dataset = installation.dataset(connect=False)
     run = installation.scout.run(dataset)
 
@@ -110,7 +110,7 @@ def test_without_a_login_nothing_is_started(installation):
     assert spaces == []
 
 
-def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(installation):
+def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     dataset = installation.dataset()
     installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
@@ -130,7 +130,7 @@ def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(in
     assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
 
 
-def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(installation):
+def test_a_refused_credential_stops_the_schedule_until_it_is_reconnected(installation):
     dataset = installation.dataset()
     source = dataset.split("/")[1]
     installation.act(exit=77)
@@ -156,7 +156,7 @@ def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(ins
     assert installation.told()[-1]["key"] == "new"
 
 
-def test_a_secret_is_in_no_argument_no_file_of_ours_and_no_table(installation):
+def test_a_secret_is_in_no_argument_file_or_table(installation):
     dataset = installation.dataset()
     canary = f"canary-{uuid.uuid4().hex}"
     source = dataset.split("/")[1]
@@ -201,7 +201,7 @@ def dump(installation):
     return "\n".join(found)
 
 
-def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
+def test_secrets_that_no_configured_key_decrypts_are_counted(installation):
     installation.dataset()
     with Site(replace(installation.settings, encryption_keys=generate())) as other:
         assert key_rotation.count_closed(other) > 1
@@ -209,7 +209,7 @@ def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
     assert key_rotation.count_closed(installation.scout.site) == 0
 
 
-def test_a_failed_run_is_tried_again_later_and_later(installation):
+def test_a_failed_run_keeps_its_rows_and_is_retried_after_minutes(installation):
     dataset = installation.dataset()
     installation.act(exit=1, words="the source broke")
     first = installation.scout.run(dataset)
@@ -268,7 +268,7 @@ LOCKED = """
 """
 
 
-def test_a_run_that_is_not_there_is_not_found(installation):
+def test_an_unknown_run_id_is_not_found(installation):
     with pytest.raises(NotFoundError):
         installation.scout.runs.show("00000000-0000-0000-0000-000000000000")
     with pytest.raises(NotFoundError):

@@ -34,7 +34,7 @@ def test_counts_of_a_stream_add_up():
     assert log.read(json.dumps(counted("cases", 500))) == StreamProgress("cases", 500)
 
 
-def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
+def test_totals_of_domains_add_up_and_the_latest_of_each_counts():
     log = RunLog()
 
     def told(domain, records):
@@ -48,7 +48,7 @@ def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
     assert told("hill", 30) == StreamProgress("cases", 0, 1030)
 
 
-def test_the_log_tells_when_the_load_and_the_transform_begin():
+def test_the_phases_begin_at_the_right_lines():
     log = RunLog()
     heard = [
         {"event": "Running catalog discovery", "level": "info"},
@@ -62,7 +62,7 @@ def test_the_log_tells_when_the_load_and_the_transform_begin():
     assert told == [None, "loading", None, "transforming", None]
 
 
-def test_counts_of_the_loader_are_not_progress_of_the_extractor():
+def test_metrics_of_the_loader_are_no_progress():
     line = json.dumps(counted("cases", 5, string_id="target-scout-postgres"))
 
     assert RunLog().read(line) is None
@@ -71,7 +71,7 @@ def test_counts_of_the_loader_are_not_progress_of_the_extractor():
 @pytest.mark.parametrize(
     "line", ["", "plain text", "{not json", "[1]", "{}", '{"event": 5}', '{"metric_info": []}']
 )
-def test_a_line_of_another_shape_is_passed_over(line):
+def test_lines_of_another_shape_are_ignored(line):
     assert a_log(line) == RunLog()
 
 
@@ -95,13 +95,13 @@ def test_the_exit_code_of_a_plugin_decides_what_a_failure_is(codes, kind, exit_c
     assert error.exit_code == exit_code
 
 
-def test_a_login_refused_during_discovery_is_known_too():
+def test_a_credential_refused_during_discovery_is_recognised():
     text = "Catalog discovery failed: command ['tap-commcare'] returned 77 with stderr:\n no"
 
     assert failure(a_log(ended(err=text))).exit_code == 77
 
 
-def test_the_plugins_own_words_are_the_cause():
+def test_the_message_of_the_plugin_is_the_cause():
     said = {"event": "HQ refused the login of river-health.", "level": "error"}
     log = a_log(
         said | {"string_id": "tap-commcare"},
@@ -135,12 +135,12 @@ def test_a_failed_model_is_not_a_failed_load():
     )
 
 
-def test_a_run_that_dies_without_a_word_still_has_an_error():
+def test_a_run_that_ends_silently_still_has_an_error():
     assert "logged no error" in failure(RunLog()).cause
     assert failure(RunLog(), -9).cause == "Meltano was killed by signal 9."
 
 
-def test_a_run_whose_meltano_was_killed_below_its_leash_says_so():
+def test_a_signal_is_recognised_in_the_exit_code_of_a_shell_too():
     assert failure(RunLog(), 137).cause == "Meltano was killed by signal 9."
 
 
@@ -155,7 +155,7 @@ def test_a_run_whose_meltano_was_killed_below_its_leash_says_so():
         "Can't reconnect until invalid transaction is rolled back.",
     ],
 )
-def test_a_database_that_was_away_is_told_in_plain_words(said):
+def test_a_lost_database_is_reported_without_the_text_of_sqlalchemy(said):
     for log in (
         a_log({"event": said + "\n(Background on this error at: ...)", "level": "error"}),
         a_log(ended(err=said)),
@@ -171,7 +171,7 @@ def test_a_database_that_was_away_is_told_in_plain_words(said):
     )
 
 
-def test_a_database_that_refuses_meltano_is_told_by_the_kind_of_refusal_only():
+def test_an_error_of_the_database_is_reported_by_its_class_only():
     said = '(psycopg2.errors.DiskFull) could not extend file "base/1/2"'
 
     assert "DiskFull" in failure(a_log(ended(err=said))).cause
