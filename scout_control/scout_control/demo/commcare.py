@@ -39,6 +39,7 @@ class CommCare(Source):
     source_type = "tap-commcare"
     compared_streams = ("cases", "forms")
     incremental = "Incremental run: only the cases and forms that changed; small streams in full"
+    example_query = "select case_type, count(*) from cases group by 1"
     question = Question(
         title="Open pregnancies by village",
         columns=("village", "open_pregnancies", "high_risk", "first_due", "languages"),

@@ -31,6 +31,7 @@ class Connect(Source):
     source_type = "tap-commcare-connect"
     compared_streams = ("opportunities", "visits")
     incremental = "Incremental run: only new visits, and a few before them; small streams in full"
+    example_query = "select status, count(*) from visits group by 1"
     question = Question(
         title="Visits by opportunity",
         columns=("opportunity", "visits", "approved", "workers"),

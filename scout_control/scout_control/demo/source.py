@@ -46,6 +46,8 @@ class Source(abc.ABC):
     """Streams whose row counts are compared with the sandbox."""
     incremental: str
     """What a second run reads."""
+    example_query: str
+    """Suggested to type next."""
     question: Question
 
     @abc.abstractmethod

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scout_control.datasets.query import QueryError
 from scout_control.demo import by_hand, dataset
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
@@ -43,6 +44,7 @@ KEEP_RUNNING_HINT = (
     "make demo ARGS=--keep-running",
     "leave Postgres and the sandbox running, and show the same pipe by hand",
 )
+WIDEST_COMMAND = 72
 ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
 """Variables that lead the commands to another installation than the demo's."""
 
@@ -234,10 +236,10 @@ class Walkthrough:
         return self._scout.datasets.show(self._path).row_counts
 
     def _query(self, statement: str) -> list[tuple[object, ...]]:
-        """Query the dataset; before its first load there is nothing to find."""
+        """Query the dataset; nothing is found before its first load, or without the table."""
         try:
             return list(self._scout.datasets.query(self._path, statement).rows)
-        except ConflictError:
+        except (ConflictError, QueryError):
             return []
 
     def _suggest(self) -> None:
@@ -248,7 +250,10 @@ class Walkthrough:
         chosen = "" if self._source.name == "commcare" else f" SOURCE={self._source.name}"
         hints = [
             (f"{scout} status", "sources, credentials and datasets of this installation"),
-            (f'{scout} query {self._path} "select ..."', "query the data, as its readers do"),
+            (
+                f'{scout} query {self._path} "{self._source.example_query}"',
+                "query the data, as its readers do",
+            ),
             (f"{scout} describe {self._path}", "the tables and columns, and what they mean"),
             (f"{scout} psql", "explore the schema in SQL"),
             *((line.replace("make demo", f"make demo{chosen}"), what) for line, what in HINTS),
@@ -261,7 +266,7 @@ class Walkthrough:
             f"Postgres in {_short(self._services.home)}."
         )
         self._display.say("What to type next:")
-        width = max(len(line) for line, _ in hints if len(line) < 60)
+        width = min(max(len(line) for line, _ in hints), WIDEST_COMMAND)
         for line, what in hints:
             self._display.say(f"  {line:<{width}}  {what}")
         if self._options.keep_running:
