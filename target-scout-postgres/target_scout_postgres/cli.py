@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         if any(config.get(name) for name in SDK_SETTINGS):
             return _sdk(arguments)
         found = settings.validate(config)
-        from target_scout_postgres.run import load  # noqa: PLC0415 - after settings are checked
+        from target_scout_postgres.runner import load  # noqa: PLC0415 - after settings are checked
 
         return load(found, 0)
     except TargetError as error:

@@ -23,7 +23,6 @@ from singer_sdk.io_base import SingerReader
 from singer_sdk.singerlib import SingerMessageType
 
 from target_scout_postgres import logs, settings
-from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import (
     DataError,
     MissingKeyError,
@@ -31,13 +30,14 @@ from target_scout_postgres.errors import (
     SettingsError,
     TargetError,
 )
-from target_scout_postgres.run import load
-from target_scout_postgres.translate import Translator
+from target_scout_postgres.loading.engine import Engine
+from target_scout_postgres.runner import load
+from target_scout_postgres.singer.stream_maps import Translator
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from target_scout_postgres.messages import Translation
+    from target_scout_postgres.singer.messages import Translation
 
 FED_LINES = 10_000  # so many lines are taken together
 

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from psycopg2 import sql
 from target_scout_postgres import settings as target_settings
-from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import DataError
-from target_scout_postgres.messages import cleaned
+from target_scout_postgres.loading.engine import Engine
+from target_scout_postgres.singer.messages import cleaned
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 LINES = int(os.environ.get("SCOUT_TEST_FUZZ_LINES", "4000"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from target_scout_postgres.column_types import column_type, is_nullable
+from target_scout_postgres.encoding.column_types import column_type, is_nullable
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_scout_postgres import fields
-from target_scout_postgres.encoder import Encoder
+from target_scout_postgres.encoding import binary_copy
+from target_scout_postgres.encoding.encoder import Encoder
+from target_scout_postgres.encoding.layout import FIXED_WIDTH, Layout, Place
 from target_scout_postgres.errors import DataError, RefusedError
-from target_scout_postgres.layout import FIXED_WIDTH, Layout, Place
-from target_scout_postgres.messages import (
+from target_scout_postgres.singer.messages import (
     ABSENT,
     SURROGATES,
     Message,
@@ -92,7 +92,7 @@ def exact(encoder: Encoder, line: bytes):
     try:
         message: Message = decode(line, 1)
         return encoder.exact_row(message.record, ABSENT, b"")
-    except (RefusedError, fields.TooWideError, DataError):
+    except (RefusedError, binary_copy.TooWideError, DataError):
         return None
 
 
@@ -196,10 +196,10 @@ def test_the_beginning_of_a_line_is_learnt_only_if_it_tells_type_and_stream(line
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_numeric_fields_hold_the_digits_as_written(number):
     text = f"{number}".replace("E+", "e").lower().encode()
-    if not fields.NUMBER.match(text) or abs(number.adjusted()) > 10_000:
+    if not binary_copy.NUMBER.match(text) or abs(number.adjusted()) > 10_000:
         return
     try:
-        field = fields.numeric(text)
+        field = binary_copy.numeric(text)
     except RefusedError:
         assert abs(number.adjusted()) > 1_000 or number.as_tuple().exponent < -16_000
         return

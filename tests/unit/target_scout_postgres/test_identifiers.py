@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_scout_postgres.identifiers import (
+from target_scout_postgres.postgres.identifiers import (
     LONGEST_BYTES,
     SYSTEM_COLUMNS,
     identifier,

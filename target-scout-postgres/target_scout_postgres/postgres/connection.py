@@ -1,0 +1,233 @@
+"""Connections to Postgres: how they are opened, and what messages may say of where they lead.
+
+Knows the settings and the server; knows no streams.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.extensions
+from psycopg2.sql import Composed, Identifier
+
+from target_scout_postgres.errors import DatabaseError, SettingsError, remedy
+from target_scout_postgres.postgres import statements
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
+    from psycopg2.sql import Composable
+
+    from target_scout_postgres.settings import Settings
+
+DRIVER = re.compile(r"\A(postgres(?:ql)?)\+\w+(?=://)")
+# A URL of which no part can be another one's: nothing is escaped, nothing stands where it need not.
+PLAIN_URL = re.compile(
+    r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s@/?#:]+(?::[^\s@/?#]*)?@)?"
+    r"(?P<host>[\w.-]+)(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
+    r"(?:\?(?:sslmode|connect_timeout|application_name)=[\w.-]*)?",
+    re.ASCII,
+)
+
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+
+# A peer that is gone is noticed within about two minutes; a firewall's idle limit is not met.
+KEEPALIVE = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,
+}
+
+LOGIN = "does not answer, or refuses the login"
+TLS_FILES = "Check the settings sslrootcert, sslcert and sslkey."
+VERIFY_FAILED = "certificate verify failed"
+
+# What libpq says (it has no code for a refused login before version 17), what that means, and what
+# to do. First match wins: with sslmode prefer it speaks of two attempts.
+REFUSED = (
+    (
+        "does not support SSL",
+        "has no TLS",
+        "Switch it on there (ssl = on), or set sslmode to disable where the network is safe.",
+    ),
+    (
+        "does not match host name",
+        "shows a certificate of another host",
+        "Set host to a name that the certificate holds, or have one issued for this name.",
+    ),
+    (
+        'root certificate file "',
+        "cannot be checked: there is no certificate of an authority in sslrootcert",
+        "Set sslrootcert to the file of the authority that signed it, or to system.",
+    ),
+    (
+        "weak sslmode",
+        "cannot be checked: sslrootcert is system",
+        "Set sslmode to verify-full, which that needs.",
+    ),
+    (
+        "requires a valid client certificate",
+        "asks for a client certificate",
+        "Set sslcert and sslkey; an authority that the server knows must have signed it.",
+    ),
+    (
+        "alert unknown ca",
+        "does not trust the client certificate",
+        "Set sslcert to one that is signed by an authority of the server's ssl_ca_file.",
+    ),
+    (
+        "alert certificate expired",
+        "refuses the client certificate, which has expired",
+        "Have the one of sslcert renewed.",
+    ),
+    (
+        "certificate authentication failed",
+        "refuses the client certificate, which is of another role",
+        "Set user to the role that the one of sslcert names.",
+    ),
+    ("key values mismatch", "was not asked: sslkey is not the key of sslcert", TLS_FILES),
+    (
+        "private key file",
+        "was not asked: sslkey cannot be used",
+        f"{TLS_FILES} Only its owner may read the key.",
+    ),
+    ("certificate file", "was not asked: sslcert cannot be read", TLS_FILES),
+    ("invalid response to SSL negotiation", "is no Postgres", "Check host and port."),
+    (
+        "no encryption",
+        "does not let this role in without TLS",
+        "Set sslmode to verify-full (with sslrootcert) or require, or change pg_hba.conf there.",
+    ),
+    ("pg_hba.conf", LOGIN, "Let the server's pg_hba.conf admit this role from this host."),
+    ("password authentication failed", LOGIN, "Check the settings user and password."),
+    ("no password supplied", LOGIN, "Give the setting password."),
+    ("permission denied for database", LOGIN, "Grant the role CONNECT on the database."),
+    ('role "', LOGIN, "Check the setting user: the server does not know that role."),
+    ('database "', LOGIN, "Check the setting database: the server does not have it."),
+    ("could not translate host name", LOGIN, "Check the setting host: no such name is known."),
+    ("too many clients", LOGIN, remedy("53300")),
+    ("remaining connection slots", LOGIN, remedy("53300")),
+    ("starting up", LOGIN, "Wait until the server has started, then run again."),
+    (
+        "SSL error",
+        "and this machine agree on no TLS connection",
+        f"Check the setting sslmode. {TLS_FILES}",
+    ),
+    ("", LOGIN, "Check that the server runs there and can be reached from here."),
+)
+
+
+def connect(settings: Settings) -> Connection:
+    """Open a connection in autocommit mode, with the session's settings made.
+
+    Raises:
+        SettingsError: database_url cannot be read.
+        DatabaseError: The server does not answer, or refuses the login.
+    """
+    try:
+        opened: Connection = psycopg2.connect(**_arguments(settings))
+    except (psycopg2.ProgrammingError, ValueError, TypeError):  # of libpq, and of its wrapper
+        raise SettingsError(
+            "The setting database_url cannot be read: write "
+            "postgresql://user:password@host:port/database."
+        ) from None
+    except psycopg2.OperationalError as error:
+        what, todo = _explained(str(error), settings)
+        raise DatabaseError(f"Postgres at {address(settings)} {what}. {todo}") from None
+    opened.autocommit = True
+    return opened
+
+
+def _explained(text: str, settings: Settings) -> tuple[str, str]:
+    """Return what libpq's words mean, and what to do."""
+    if VERIFY_FAILED in text:
+        from target_scout_postgres.postgres import tls_diagnosis  # noqa: PLC0415 - start-up: only for this message
+
+        given = psycopg2.extensions.make_dsn(**_arguments(settings))
+        return tls_diagnosis.refused_because(psycopg2.extensions.parse_dsn(given))
+    return next((what, todo) for words, what, todo in REFUSED if words in text)
+
+
+def _arguments(settings: Settings) -> dict[str, Any]:
+    found: dict[str, Any] = dict(KEEPALIVE)
+    found["application_name"] = "target-scout-postgres"
+    if settings.database_url:
+        found["dsn"] = _plain_scheme(settings.database_url)
+    else:
+        parts = ("host", "port", "user", "password")
+        found |= {name: getattr(settings, name) for name in parts if getattr(settings, name)}
+        found["dbname"] = settings.database
+    return found | {name: getattr(settings, name) for name in TLS if getattr(settings, name)}
+
+
+def _plain_scheme(url: str) -> str:
+    """Return the URL without SQLAlchemy's name of a driver, which libpq does not know."""
+    return DRIVER.sub(r"\1", url, count=1)
+
+
+def address(settings: Settings) -> str:
+    """Return host, port and database of the server, without anything that may be of a password.
+
+    An unescaped character in a password moves the borders of a URL's parts: only a URL that can be
+    read in one way is shown.
+    """
+    if not settings.database_url:
+        shown = f"{settings.host}:{settings.port}/{settings.database}"
+        return shown if shown.isprintable() else "the given server"
+    found = PLAIN_URL.fullmatch(settings.database_url)
+    if found is None or not _is_read_so(settings.database_url, found.groupdict()):
+        return "the server of database_url"
+    host, port, database = found.group("host", "port", "database")
+    return host + (f":{port}" if port else "") + (f"/{database}" if database else "")
+
+
+def _is_read_so(url: str, parts: dict[str, str | None]) -> bool:
+    """Return whether libpq takes the same parts of a URL for host, port and database."""
+    try:
+        found = psycopg2.extensions.parse_dsn(_plain_scheme(url))
+    except psycopg2.Error:
+        return False
+    names = {"host": "host", "port": "port", "database": "dbname"}
+    return all(found.get(theirs) == (parts[ours] or None) for ours, theirs in names.items())
+
+
+def prepare(connection: Connection, settings: Settings) -> int:
+    """Make the session's settings; return the server process that serves it."""
+    if connection.server_version < statements.OLDEST_SERVER:
+        raise DatabaseError("The server is older than PostgreSQL 14. Use a newer one.")
+    with connection.cursor() as cursor:
+        cursor.execute(statements.SESSION, [max(int(settings.lock_wait_seconds * 1000), 1)])
+        return int(cursor.fetchone()[0])  # type: ignore[index]  # one row, always
+
+
+def with_values(statement: str | Composable, cursor: Any) -> str:
+    """Return a statement that goes with values: a percent sign in a name is not a placeholder."""
+    if isinstance(statement, str):
+        return statement
+    if isinstance(statement, Composed):
+        return "".join(with_values(part, cursor) for part in statement.seq)
+    text = str(statement.as_string(cursor))
+    return text.replace("%", "%%") if isinstance(statement, Identifier) else text
+
+
+def close(connection: Connection) -> None:
+    """Close a connection, whatever its state."""
+    try:
+        connection.close()
+    except psycopg2.Error:
+        return
+
+
+def run_id() -> str:
+    """Return the name of this run: control's, Meltano's, or a new one."""
+    found = os.environ.get("SCOUT_RUN_ID") or os.environ.get("MELTANO_RUN_ID")
+    if found:
+        return found
+    import uuid  # noqa: PLC0415 - start-up: needed only without a name from outside
+
+    return str(uuid.uuid4())
