@@ -1,4 +1,4 @@
-"""A whole run from input to exit code: intake, engine, ends."""
+"""A whole run as a process, from its input to its exit code."""
 
 from __future__ import annotations
 
@@ -11,44 +11,49 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from target_scout_postgres import logs
-from target_scout_postgres.errors import DataError, TargetError, refusal
+from target_scout_postgres.errors import DataError, TargetError, to_database_error
 from target_scout_postgres.loading.engine import Engine
-from target_scout_postgres.singer import input_lines
+from target_scout_postgres.loading.load_log import LoadStatus
+from target_scout_postgres.singer.input_lines import Signals, read_lines
 
 if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
-    from target_scout_postgres.singer.messages import Translation
+    from target_scout_postgres.singer.messages import LineMapper
 
-SWITCH_SECONDS = 0.0001  # Python's 5 ms of parsing are long enough for the server to run dry
+# Python's default of 5 ms is long enough for the server to run out of rows to process while the
+# main thread parses.
+SWITCH_SECONDS = 0.0001
+GC_THRESHOLD = 200_000
 
 
-def load(settings: Settings, source: int, translation: Translation | None = None) -> int:
+def run_target(settings: Settings, source: int, mapper: LineMapper | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
-    sys.excepthook = sys.unraisablehook = _say_nothing
+    sys.excepthook = sys.unraisablehook = _ignore
+    # Records hold no cycles: collecting would only walk millions of them in vain.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(200_000)  # records hold no cycles; collecting mostly walks them in vain
+    gc.set_threshold(GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_SECONDS)
-    signals = input_lines.Signals()
-    engine = Engine(settings, _print, translation)
+    signals = Signals()
+    engine = Engine(settings, _print, mapper)
     try:
         engine.start()
-        _take(engine, source, signals)
+        _process_input(engine, source, signals)
         if signals.received:
-            engine.stop("interrupted")
+            engine.stop(LoadStatus.INTERRUPTED)
             name = signal.Signals(signals.received).name
             logs.warning(f"ended by {name}; what was received is committed")
             return 128 + signals.received
         engine.finish()
     except DataError as error:
-        return _refused(engine, error)
+        return _stop_at_invalid_data(engine, error)
     except TargetError as error:
         engine.abandon()
         logs.error(str(error))
         return error.exit_code
     except psycopg2.Error as error:
         engine.abandon()
-        logs.error(str(refusal(error, "loading")))
+        logs.error(str(to_database_error(error, "loading")))
         return 1
     except OSError as error:
         engine.abandon()
@@ -59,31 +64,31 @@ def load(settings: Settings, source: int, translation: Translation | None = None
     return 0
 
 
-def _take(engine: Engine, source: int, signals: input_lines.Signals) -> None:
-    for found in input_lines.lines(source, signals):
-        if found.lines:
-            engine.feed(found.lines)
-        engine.keep_time(is_waiting=found.is_waiting)
+def _process_input(engine: Engine, source: int, signals: Signals) -> None:
+    for chunk in read_lines(source, signals):
+        if chunk.lines:
+            engine.process_lines(chunk.lines)
+        engine.checkpoint_if_due(is_idle=chunk.is_idle)
 
 
-def _refused(engine: Engine, error: DataError) -> int:
-    """Keep what came before the refused line, then end."""
+def _stop_at_invalid_data(engine: Engine, error: DataError) -> int:
+    """Commit what precedes the invalid line, then end."""
     try:
-        engine.stop("failed")
+        engine.stop(LoadStatus.FAILED)
     except TargetError:
         engine.abandon()
     logs.error(str(error))
     return error.exit_code
 
 
-def _say_nothing(*_: object) -> None:
-    """Keep quiet: psycopg2 shows an error of a COPY by itself, with the row, before it raises it.
+def _ignore(*_: object) -> None:
+    """Print nothing: psycopg2 shows an error of a COPY itself, with the row, before raising it.
 
-    What is raised is caught and told without values, here and in `cli`.
+    Whatever is raised is caught and logged without values, here and in `cli`.
     """
 
 
 def _print(text: bytes) -> None:
-    """Write to stdout at once; a reader that is gone ends the run."""
+    """Write to stdout unbuffered; a closed pipe ends the run."""
     while text:
         text = text[os.write(1, text) :]

@@ -1,6 +1,6 @@
-"""The settings: one table, from which the light validation and the SDK's JSON schema are both made.
+"""The settings: one table that both the plain validation and the SDK's JSON schema are made from.
 
-The only reader of configuration files and of the environment.
+The only reader of configuration files.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from target_scout_postgres.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-YES_NO = ("True", "False")
+PYTHON_BOOLEANS = ("True", "False")
 PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
-IN_THE_ENVIRONMENT = ("database_url", "password")  # taken from there even without ENV
-OF_THE_SDK = (
+ALWAYS_FROM_ENVIRONMENT = ("database_url", "password")  # even without ENV
+SDK_SETTINGS = (
     "stream_maps",
     "stream_map_config",
     "faker_config",
@@ -35,7 +35,7 @@ OF_THE_SDK = (
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is told."""
+    """The settings of a run."""
 
     database_url: Annotated[
         str | None,
@@ -136,46 +136,61 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, Meta(description="Create the dataset schema when it is missing.")
     ] = True
 
+    @property
+    def is_upsert(self) -> bool:
+        """Return whether rows are merged by key, and versions are followed."""
+        return self.load_method == "upsert"
+
+    @property
+    def is_overwrite(self) -> bool:
+        """Return whether the clean end of a run replaces each table."""
+        return self.load_method == "overwrite"
+
+    @property
+    def keeps_rejects(self) -> bool:
+        """Return whether invalid records are kept in _scout_rejects instead of ending the run."""
+        return self.on_invalid_record == "reject"
+
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 REQUIRED = frozenset(name for name, field in FIELDS.items() if field.required)
 
 
 def read(sources: Iterable[str], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Merge the configuration files, in order; ``ENV`` stands for the environment's variables."""
+    """Return the configuration files merged in order; ``ENV`` stands for environment variables."""
     merged: dict[str, Any] = {}
     for source in sources:
         if source == "ENV":
             merged |= from_environment(FIELDS, environment)
-            merged |= _of_the_sdk(environment)
+            merged |= _sdk_settings(environment)
         else:
-            merged |= _file(Path(source))
-    known = from_environment(IN_THE_ENVIRONMENT, environment)
+            merged |= _read_file(Path(source))
+    defaults = from_environment(ALWAYS_FROM_ENVIRONMENT, environment)
     if "host" in merged or "database_url" in merged:
-        known.pop("database_url", None)
-    return known | merged
+        defaults.pop("database_url", None)
+    return defaults | merged
 
 
 def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings that the environment's variables hold."""
-    wanted = {name: PREFIX + name.upper() for name in names}
-    return {name: environment[key] for name, key in wanted.items() if environment.get(key)}
+    """Return the settings given as environment variables."""
+    variables = {name: PREFIX + name.upper() for name in names}
+    return {name: environment[key] for name, key in variables.items() if environment.get(key)}
 
 
-def _of_the_sdk(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the SDK's own settings; all but texts are JSON there."""
-    found: dict[str, Any] = from_environment(OF_THE_SDK, environment)
-    for name, text in found.items():
+def _sdk_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the SDK's settings; all but strings are JSON in the environment."""
+    given: dict[str, Any] = from_environment(SDK_SETTINGS, environment)
+    for name, text in given.items():
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
-            found[name] = msgspec.json.decode(text.lower() if text in YES_NO else text)
-    return found
+            given[name] = msgspec.json.decode(text.lower() if text in PYTHON_BOOLEANS else text)
+    return given
 
 
 def validate(config: Mapping[str, Any]) -> Settings:
-    """Return the settings, or say which one is wrong, without its value.
+    """Return the settings of a configuration.
 
     Raises:
-        SettingsError: A setting is missing or wrong.
+        SettingsError: A setting is missing or invalid; the message never quotes its value.
     """
     given = {name: value for name, value in config.items() if name in FIELDS and value is not None}
     for name in sorted(REQUIRED):
@@ -187,7 +202,7 @@ def validate(config: Mapping[str, Any]) -> Settings:
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(_complaint(str(error))) from None
+        raise SettingsError(_explain(str(error))) from None
     if not settings.database_url and not (settings.host and settings.database):
         raise SettingsError(
             "The setting database_url is missing: give it, or host and database (and port, user, "
@@ -202,22 +217,22 @@ def _check_files(settings: Settings) -> None:
     for name in ("sslrootcert", "sslcert", "sslkey"):
         path = getattr(settings, name)
         if path and path != "system" and not Path(path).is_file():
-            raise SettingsError(f"The setting {name} names a file that is not there.")
+            raise SettingsError(f"The setting {name} names a file that does not exist.")
 
 
 def _check_schema_name(name: str) -> None:
     is_too_long = len(name.encode("utf-8", "replace")) > 63
-    is_the_servers = name.startswith("pg_") or name == "information_schema"
-    if is_too_long or is_the_servers or "\x00" in name or name.isspace():
+    is_reserved = name.startswith("pg_") or name == "information_schema"
+    if is_too_long or is_reserved or "\x00" in name or name.isspace():
         raise SettingsError(
-            "The setting default_target_schema is not a name for a schema of ours: it has 63 bytes "
-            "at most, is not blank, does not begin with pg_, and is not information_schema."
+            "The setting default_target_schema is invalid: it must have 63 bytes at most, must not "
+            "be blank or begin with pg_, and must not be information_schema."
         )
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise SettingsError(
             f"The configuration file {path} cannot be read: {error.strerror}."
@@ -226,23 +241,23 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The configuration file {path} is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingsError(f"The configuration file {path} is not JSON.") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise SettingsError(f"The configuration file {path} does not hold a JSON object.")
-    return found
+    return content
 
 
-def _complaint(message: str) -> str:
-    """Rewrite the decoder's complaint, which may quote the value."""
-    name = re.search(r"`\$\.(\w+)`", message)
-    setting = name.group(1) if name else "?"
+def _explain(message: str) -> str:
+    """Return the decoder's message without the value that it may quote."""
+    match = re.search(r"`\$\.(\w+)`", message)
+    setting = match.group(1) if match else "?"
     field = schema()["properties"].get(setting, {})
     choices = field.get("enum") or next(
-        (part["enum"] for part in field.get("anyOf", ()) if "enum" in part), None
+        (option["enum"] for option in field.get("anyOf", ()) if "enum" in option), None
     )
     if choices:
         return f"The setting {setting} must be one of {', '.join(map(str, choices))}."
-    kinds = [part.get("type") for part in field.get("anyOf", [field]) if part.get("type")]
-    wanted = " or ".join(kind for kind in kinds if kind != "null")
+    types = [option.get("type") for option in field.get("anyOf", [field]) if option.get("type")]
+    wanted = " or ".join(type_ for type_ in types if type_ != "null")
     bounds = [f"{word} {field[key]}" for key, word in BOUNDS.items() if key in field]
     return " ".join([f"The setting {setting} must be of type {wanted}", *bounds]).rstrip() + "."
 
@@ -252,14 +267,23 @@ BOUNDS = {"minimum": "from", "maximum": "to"}
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the settings, as the SDK shows and checks it."""
-    (_,), parts = msgspec.json.schema_components((Settings,))
-    properties = parts["Settings"]["properties"]
-    for name, part in properties.items():
-        properties[name] = {key: value for key, value in part.items() if value is not None}
-        if "anyOf" in part:
-            kinds = [option for option in part["anyOf"] if option.get("type") != "null"]
-            rest = {key: value for key, value in part.items() if key not in ("anyOf", "default")}
-            properties[name] = rest | kinds[0]
-            properties[name].setdefault("type", "string")
+    (_,), components = msgspec.json.schema_components((Settings,))
+    properties = components["Settings"]["properties"]
+    for name, field in properties.items():
+        properties[name] = {key: value for key, value in field.items() if value is not None}
+        if "anyOf" in field:
+            options = [option for option in field["anyOf"] if option.get("type") != "null"]
+            rest = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+            properties[name] = rest | options[0]
         properties[name].setdefault("type", "string")
     return {"type": "object", "properties": properties, "required": sorted(REQUIRED)}
+
+
+def run_id(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the id of this run: control's, Meltano's, or a new one."""
+    given = environment.get("SCOUT_RUN_ID") or environment.get("MELTANO_RUN_ID")
+    if given:
+        return given
+    import uuid  # start-up: the command reads its settings before it needs this
+
+    return str(uuid.uuid4())

@@ -1,7 +1,7 @@
 """From RECORD lines to rows of binary COPY, for one stream and one layout.
 
-`generator` makes the fast way once a first record has come; `exact_row` is the exact one, for all
-records that are not as usual. Both give the same bytes. Knows nothing of connections.
+`encode_run` is the generated fast path, made when the first record has come; `encode_exactly`
+takes every record that the fast path leaves. Both give the same bytes. Knows no connections.
 """
 
 from __future__ import annotations
@@ -13,192 +13,193 @@ import msgspec
 from msgspec import Raw
 
 from target_scout_postgres.encoding import binary_copy
-from target_scout_postgres.encoding.binary_copy import NULL_FIELD
+from target_scout_postgres.encoding.binary_copy import NULL_FIELD, pack_int8
 from target_scout_postgres.encoding.codegen import (
-    COUNT,
     EXTRACTED_AT,
     FIXED,
     NULL,
     UNIX_EPOCH_MICROSECONDS,
-    Generator,
-    may_be_none,
+    CodeGenerator,
+    is_optional,
+    pack_column_count,
 )
 from target_scout_postgres.encoding.column_types import DATE, JSONB, NUMERIC, TEXT, TIME, UUID
 from target_scout_postgres.encoding.layout import DELETED_AT
 from target_scout_postgres.encoding.timestamps import EPOCH_DAY
-from target_scout_postgres.errors import RefusedError, RefusedKeyError
+from target_scout_postgres.errors import InvalidKeyError, InvalidRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from target_scout_postgres.encoding.layout import Layout, Place
+    from target_scout_postgres.encoding.layout import ColumnMapping, Layout
 
-UNUSUAL = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
+NEEDS_ESCAPE = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 
 
-class Marked(msgspec.Struct):
-    """The property by which a source says that a row is deleted."""
+class DeletionMark(msgspec.Struct):
+    """The property by which a source marks a row as deleted."""
 
     deleted_at: Raw = msgspec.field(name=DELETED_AT, default=NULL)
 
 
-class UnnamedMarkError(Exception):
-    """A record is marked as deleted by a property that its stream's schema does not name."""
+class UndeclaredDeletionError(Exception):
+    """A record is marked as deleted by a property that its stream's schema does not have."""
 
 
 class Encoder:
-    """Turns RECORD lines of one stream into rows for one layout."""
+    """Encodes RECORD lines of one stream as rows of one layout."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.has_metadata = bool(layout.metadata)
-        self.keeps_extraction = any(name == EXTRACTED_AT for name, _ in layout.metadata)
-        self._count = COUNT(len(layout.columns))
-        self._nulls = NULL_FIELD * len(layout.nulls)
-        self._groups: list[list[int]] = []
-        self.consume: Callable[..., int] | None = None
-        self._awaits_first = self._is_plain()
-        is_named = any(part.name == DELETED_AT for part in layout.overflow)
-        self._has_no_mark = bool(layout.places) and layout.mark is None and not is_named
+        self.encode_run: Callable[..., int] | None = None  # None until a first record has come
+        self._has_extracted_at = any(name == EXTRACTED_AT for name, _ in layout.metadata)
+        self._count = pack_column_count(len(layout.columns))
+        self._cleared = NULL_FIELD * len(layout.cleared)
+        self._is_fast_path_due = self._allows_fast_path()
+        is_in_overflow = any(part.name == DELETED_AT for part in layout.overflow)
+        self._lacks_deletion_mark = (
+            bool(layout.mappings) and layout.deletion_mark is None and not is_in_overflow
+        )
 
-    def _learn(self, values: dict[str, Raw]) -> None:
-        """Generate the fast way, now that a first record shows which columns tend to be null."""
-        self._awaits_first = False
-        run: list[int] = []
-        for n, place in enumerate(self.layout.places):
-            is_there = values.get(place.source.name, NULL) != NULL
-            if place.type in FIXED and (is_there or not may_be_none(place)):
-                run.append(n)
+    def _allows_fast_path(self) -> bool:
+        # msgspec matches member names byte by byte: it cannot find a name written with escapes.
+        names = [mapping.source.name for mapping in self.layout.mappings]
+        return not self.layout.uses_overflow and not any(map(NEEDS_ESCAPE.search, names))
+
+    def _generate_fast_path(self, values: dict[str, Raw]) -> None:
+        """Generate the fast path; a first record shows which columns tend to be null."""
+        self._is_fast_path_due = False
+        groups: list[list[int]] = []
+        group: list[int] = []
+        for n, mapping in enumerate(self.layout.mappings):
+            is_present = values.get(mapping.source.name, NULL) != NULL
+            if mapping.type in FIXED and (is_present or not is_optional(mapping)):
+                group.append(n)
                 continue
-            self._groups += [run] if len(run) > 1 else []
-            run = []
-        self._groups += [run] if len(run) > 1 else []
-        self.consume = Generator(self.layout, self._groups).function()
+            groups += [group] if len(group) > 1 else []
+            group = []
+        groups += [group] if len(group) > 1 else []
+        self.encode_run = CodeGenerator(self.layout, groups).function()
 
-    def _is_plain(self) -> bool:
-        """Tell whether the fast way can be generated: msgspec allows no escapes in names."""
-        names = [place.source.name for place in self.layout.places]
-        return not self.layout.has_overflow and not any(UNUSUAL.search(name) for name in names)
-
-    def exact_row(self, record: Raw, extracted: Raw, suffix: bytes) -> tuple[Any, bytes]:
+    def encode_exactly(self, record: Raw, extracted: Raw, suffix: bytes) -> tuple[Any, bytes]:
         """Return the key and the row of one record.
 
         Raises:
-            RefusedError: The record does not fit; the text names the property.
-            UnnamedMarkError: The layout has no column for the mark of a deleted row.
-            fields.TooWideError: An integer needs a wider column; the text is the property's name.
+            InvalidRecordError: The record does not fit; the text names the property.
+            UndeclaredDeletionError: The layout has no column for the deletion mark.
+            BigintOverflowError: An integer needs a wider column; the text is the property's name.
         """
         try:
             values = msgspec.json.decode(record, type=dict[str, Raw])
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise RefusedError(
+            raise InvalidRecordError(
                 "the record is not a JSON object, or its text is not UTF-8"
             ) from None
-        if self._has_no_mark and values.get(DELETED_AT, NULL) != NULL:
-            raise UnnamedMarkError
-        if self._awaits_first:
-            self._learn(values)
+        if self._lacks_deletion_mark and values.get(DELETED_AT, NULL) != NULL:
+            raise UndeclaredDeletionError
+        if self._is_fast_path_due:
+            self._generate_fast_path(values)
         parts = [self._count]
-        key = []
-        for place in self.layout.places:
-            raw = self._value(place, values)
-            parts.append(self._exact_field(place, raw))
-            if place.column in self.layout.key:
-                key.append((place.column, raw))
-        parts.append(self._nulls)
-        if self.keeps_extraction:
-            parts.append(_extracted(extracted))
+        key = {}
+        for mapping in self.layout.mappings:
+            raw = self._raw_value(mapping, values)
+            parts.append(self._exact_field(mapping, raw))
+            if mapping.column in self.layout.key:
+                key[mapping.column] = raw or b""
+        parts.append(self._cleared)
+        if self._has_extracted_at:
+            parts.append(_extracted_field(extracted))
         parts.append(suffix)
-        if self.layout.has_overflow:
-            parts.append(self._overflow(values))
+        if self.layout.uses_overflow:
+            parts.append(self._overflow_field(values))
         return self._exact_key(key), b"".join(parts)
 
-    def is_removal(self, record: bytes) -> bool:
+    def is_deletion(self, record: bytes) -> bool:
         """Return whether a record says that the row of its key is deleted."""
-        if not self.layout.removes or DELETED_AT.encode() not in record:
+        if not self.layout.deletes_marked or DELETED_AT.encode() not in record:
             return False
-        return msgspec.json.decode(record, type=Marked).deleted_at != NULL
+        return msgspec.json.decode(record, type=DeletionMark).deleted_at != NULL
 
-    def _value(self, place: Place, values: dict[str, Raw]) -> bytes | None:
-        source = place.source
+    def _raw_value(self, mapping: ColumnMapping, values: dict[str, Raw]) -> bytes | None:
+        source = mapping.source
         if source.name not in values:
             if source.required:
-                raise self._lack(place, "missing")
+                raise self._missing(mapping, "missing")
             return None
         raw = bytes(values[source.name])
         if raw != b"null":
             return raw
         if source.required and not source.nullable:
-            raise self._lack(place, "null")
+            raise self._missing(mapping, "null")
         return None
 
-    def _lack(self, place: Place, how: str) -> RefusedError:
-        if place.column in self.layout.key:
-            return RefusedKeyError(f"the key property {place.source.name} is {how}")
-        return RefusedError(f"the required property {place.source.name} is {how}")
+    def _missing(self, mapping: ColumnMapping, how: str) -> InvalidRecordError:
+        if mapping.column in self.layout.key:
+            return InvalidKeyError(f"the key property {mapping.source.name} is {how}")
+        return InvalidRecordError(f"the required property {mapping.source.name} is {how}")
 
-    def _exact_field(self, place: Place, raw: bytes | None) -> bytes:
+    def _exact_field(self, mapping: ColumnMapping, raw: bytes | None) -> bytes:
         if raw is None:
             return NULL_FIELD
         try:
-            return binary_copy.EXACT[place.source.type, place.type](raw)
-        except RefusedError as error:
-            raise RefusedError(f"the property {place.source.name} {error}") from None
+            return binary_copy.FIELD_ENCODERS[mapping.source.type, mapping.type](raw)
+        except InvalidRecordError as error:
+            raise InvalidRecordError(f"the property {mapping.source.name} {error}") from None
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise RefusedError(f"the property {place.source.name} is not UTF-8") from None
-        except binary_copy.TooWideError:
-            raise binary_copy.TooWideError(place.source.name) from None
+            raise InvalidRecordError(f"the property {mapping.source.name} is not UTF-8") from None
+        except binary_copy.BigintOverflowError:
+            raise binary_copy.BigintOverflowError(mapping.source.name) from None
 
-    def _exact_key(self, found: list[tuple[str, bytes | None]]) -> Any:
+    def _exact_key(self, raws: dict[str, bytes]) -> Any:
         """Return the same key as the generated function does."""
-        if not found:
+        if not raws:
             return None
-        raws = dict(found)
-        parts = [_key_part(raws[place.column] or b"", place) for place in self.layout.key_places]
-        return parts[0] if len(parts) == 1 else tuple(parts)
+        values = [_key_value(raws[mapping.column], mapping) for mapping in self.layout.key_mappings]
+        return values[0] if len(values) == 1 else tuple(values)
 
-    def _overflow(self, values: dict[str, Raw]) -> bytes:
-        if not self.layout.places:
+    def _overflow_field(self, values: dict[str, Raw]) -> bytes:
+        if not self.layout.mappings:
             return binary_copy.jsonb(msgspec.json.encode(values))
-        rest = {p.name: values[p.name] for p in self.layout.overflow if p.name in values}
+        names = [each.name for each in self.layout.overflow if each.name in values]
+        rest = {name: values[name] for name in names}
         return binary_copy.jsonb(msgspec.json.encode(rest)) if rest else NULL_FIELD
 
 
-def _key_part(raw: bytes, place: Place) -> Any:
-    if place.type in (NUMERIC, JSONB):
+def _key_value(raw: bytes, mapping: ColumnMapping) -> Any:
+    if mapping.type in (NUMERIC, JSONB):
         try:
-            return binary_copy.comparable(raw, place.type)
-        except RefusedError as error:
-            raise RefusedError(f"the property {place.source.name} {error}") from None
-    field = binary_copy.EXACT[place.source.type, place.type](raw)
-    if place.type == TEXT:
+            return binary_copy.comparable(raw, mapping.type)
+        except InvalidRecordError as error:
+            raise InvalidRecordError(f"the property {mapping.source.name} {error}") from None
+    field = binary_copy.FIELD_ENCODERS[mapping.source.type, mapping.type](raw)
+    if mapping.type == TEXT:
         return field[4:].decode()
-    if place.type in (UUID, TIME):
+    if mapping.type in (UUID, TIME):
         return field
     number = int.from_bytes(field[4:], "big", signed=True)
-    return number + EPOCH_DAY if place.type == DATE else number
+    return number + EPOCH_DAY if mapping.type == DATE else number
 
 
-def _extracted(raw: Raw) -> bytes:
+def _extracted_field(raw: Raw) -> bytes:
     if not raw or bytes(raw) == b"null":
         return NULL_FIELD
     try:
         return binary_copy.timestamptz(bytes(raw))
-    except (RefusedError, msgspec.MsgspecError):
+    except (InvalidRecordError, msgspec.MsgspecError):
         return NULL_FIELD
 
 
-def metadata_suffix(
+def metadata_fields(
     metadata: tuple[tuple[str, str], ...], received: float, version: int | None, started: float
 ) -> bytes:
-    """Return the fields of the _sdc_ columns that are the same for a run of records."""
-    moment = binary_copy.EIGHT(8, int(received * 1_000_000) - UNIX_EPOCH_MICROSECONDS)
-    known = {
+    """Return the fields of the _sdc_ columns that many records have in common."""
+    moment = pack_int8(8, int(received * 1_000_000) - UNIX_EPOCH_MICROSECONDS)
+    fields = {
         "_sdc_received_at": moment,
         "_sdc_batched_at": moment,
         "_sdc_deleted_at": NULL_FIELD,
-        "_sdc_sequence": binary_copy.EIGHT(8, int(received * 1000)),
-        "_sdc_table_version": NULL_FIELD if version is None else binary_copy.EIGHT(8, version),
-        "_sdc_sync_started_at": binary_copy.EIGHT(8, int(started * 1000)),
+        "_sdc_sequence": pack_int8(8, int(received * 1000)),
+        "_sdc_table_version": NULL_FIELD if version is None else pack_int8(8, version),
+        "_sdc_sync_started_at": pack_int8(8, int(started * 1000)),
     }
-    return b"".join(known[name] for name, _ in metadata if name != EXTRACTED_AT)
+    return b"".join(fields[name] for name, _ in metadata if name != EXTRACTED_AT)

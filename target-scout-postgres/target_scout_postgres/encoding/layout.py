@@ -1,6 +1,6 @@
-"""Which property of a stream goes into which column, and in which order the columns are copied.
+"""Which property of a stream goes into which column, and the order in which columns are copied.
 
-Pure: made from a stream's schema and the columns that the table has.
+Pure: made from a stream's schema and the columns of its table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DELETED_AT = "_sdc_deleted_at"
 OVERFLOW = "_scout_overflow"
-MOST_COLUMNS = 1600
+MAX_COLUMNS = 1600
 
 # The columns of add_record_metadata, as the SDK names and types them.
 METADATA = (
@@ -28,15 +28,13 @@ METADATA = (
     ("_sdc_table_version", BIGINT),
     ("_sdc_sync_started_at", BIGINT),
 )
-
-
 METADATA_TYPES = dict(METADATA)
 
-# Columns of a fixed width are copied first, side by side, so that they are packed together.
+# Fixed-width columns come first, side by side, so that one struct call packs all of them.
 FIXED_WIDTH = (BIGINT, TIMESTAMPTZ, DATE, BOOLEAN)
 
 
-class Place(msgspec.Struct, frozen=True):
+class ColumnMapping(msgspec.Struct, frozen=True):
     """A property and the column that takes its values."""
 
     source: Property
@@ -45,47 +43,48 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The columns that a stream's rows are copied into.
+    """The columns that a stream's rows are copied into, in this order.
 
-    ``places`` come first, then ``nulls``: columns that hold older variants of a property and are
-    emptied when their row is written again. Then the columns of ``metadata``, each with the name of
-    what fills it; then the overflow column, if any property is in ``overflow``.
+    First ``mappings``; then ``cleared``, columns that hold older variants of a property and are set
+    to null when their row is written again; then ``metadata``, each column with the name of what
+    fills it; last the overflow column, if any property is in ``overflow``.
     """
 
-    places: tuple[Place, ...]
+    mappings: tuple[ColumnMapping, ...]
     key: tuple[str, ...]
-    nulls: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     overflow: tuple[Property, ...] = ()
-    deleted_at: str | None = None  # the column that marks rows of a soft delete
-    removes: bool = False  # a record whose _sdc_deleted_at is set removes the row of its key
+    soft_delete_column: str | None = None
+    deletes_marked: bool = False  # a record with _sdc_deleted_at deletes the row of its key
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the names of the copied columns, in order."""
-        names = [place.column for place in self.places]
-        last = [OVERFLOW] if self.has_overflow else []
-        return (*names, *self.nulls, *(column for _, column in self.metadata), *last)
+        names = [mapping.column for mapping in self.mappings]
+        last = [OVERFLOW] if self.uses_overflow else []
+        return (*names, *self.cleared, *(column for _, column in self.metadata), *last)
 
     @property
     def types(self) -> dict[str, str]:
-        """Return the types of the copied columns as their values are encoded; of nulls, none."""
-        found = {place.column: place.type for place in self.places}
-        found |= {column: METADATA_TYPES[name] for name, column in self.metadata}
-        return found | ({OVERFLOW: JSONB} if self.has_overflow else {})
+        """Return the type that each column is encoded as; cleared columns have none."""
+        types = {mapping.column: mapping.type for mapping in self.mappings}
+        types |= {column: METADATA_TYPES[name] for name, column in self.metadata}
+        return types | ({OVERFLOW: JSONB} if self.uses_overflow else {})
 
     @property
-    def mark(self) -> Place | None:
-        """Return the place of the property by which a source says that a row is deleted."""
-        return next((place for place in self.places if place.source.name == DELETED_AT), None)
+    def deletion_mark(self) -> ColumnMapping | None:
+        """Return the mapping of the property by which a source marks a row as deleted."""
+        marks = (mapping for mapping in self.mappings if mapping.source.name == DELETED_AT)
+        return next(marks, None)
 
     @property
-    def has_overflow(self) -> bool:
-        """Tell whether the overflow column is filled; a stream without properties is all that."""
-        return bool(self.overflow) or not self.places
+    def uses_overflow(self) -> bool:
+        """Return whether the overflow column is filled; without properties it is the only one."""
+        return bool(self.overflow) or not self.mappings
 
     @property
-    def key_places(self) -> tuple[Place, ...]:
-        """Return the places of the key, in the key's order."""
-        found = {place.column: place for place in self.places}
-        return tuple(found[name] for name in self.key)
+    def key_mappings(self) -> tuple[ColumnMapping, ...]:
+        """Return the mappings of the key, in the key's order."""
+        by_column = {mapping.column: mapping for mapping in self.mappings}
+        return tuple(by_column[name] for name in self.key)

@@ -1,4 +1,4 @@
-"""What a SCHEMA message says of a stream, as far as columns are concerned."""
+"""What a SCHEMA message says about a stream, reduced to what its columns need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Property(msgspec.Struct, frozen=True):
 
 
 class StreamSchema(msgspec.Struct, frozen=True):
-    """What a SCHEMA message says of a stream, as far as tables are concerned."""
+    """The properties and the key of a stream."""
 
     stream: str
     properties: tuple[Property, ...]
@@ -23,5 +23,5 @@ class StreamSchema(msgspec.Struct, frozen=True):
     has_bookmark: bool = False
 
     def with_property(self, added: Property) -> StreamSchema:
-        """Return the schema with a property more."""
+        """Return a copy of the schema with one more property."""
         return msgspec.structs.replace(self, properties=(*self.properties, added))

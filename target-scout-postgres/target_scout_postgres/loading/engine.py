@@ -1,49 +1,48 @@
 """The engine of a run: lines in, batches to the writing thread, STATE out after the commit.
 
-Both doors, the command line and the SDK's class, run this. It does not read files or pipes.
+Both entry points, the command line and the SDK's class, use it. It reads no files or pipes.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
-from target_scout_postgres.encoding.binary_copy import TooWideError
-from target_scout_postgres.encoding.column_types import BIGINT, NUMERIC, TIMESTAMPTZ
-from target_scout_postgres.encoding.encoder import Encoder, UnnamedMarkError
-from target_scout_postgres.encoding.layout import DELETED_AT
-from target_scout_postgres.encoding.stream_schema import Property, StreamSchema
-from target_scout_postgres.errors import (
-    DataError,
-    MissingKeyError,
-    RefusedError,
-)
+from target_scout_postgres.encoding.binary_copy import BigintOverflowError
+from target_scout_postgres.encoding.encoder import UndeclaredDeletionError
+from target_scout_postgres.errors import DataError, InvalidRecordError, MissingKeyError
 from target_scout_postgres.loading import summary
-from target_scout_postgres.loading.checkpointer import Pipeline
-from target_scout_postgres.loading.load_log import Reject
-from target_scout_postgres.loading.stream import Part, Stream
+from target_scout_postgres.loading.checkpointer import Checkpointer
+from target_scout_postgres.loading.load_log import LoadStatus, RejectedRecord
+from target_scout_postgres.loading.loader import Loader
+from target_scout_postgres.loading.stream_layouts import StreamLayouts
 from target_scout_postgres.loading.versions import Versions
+from target_scout_postgres.settings import run_id
 from target_scout_postgres.singer.messages import (
-    Cleaner,
+    LineMapper,
     Message,
-    Translation,
-    Unmapped,
-    activated_too_early,
+    UnmappedRecord,
+    activated_before_schema,
+    allow_deep_nesting,
     decode,
     missing_schema,
-    prefix,
+    record_prefix,
     state_of,
     stream_of,
     stream_schema,
     version_of,
 )
+from target_scout_postgres.singer.sanitizer import Sanitizer
 
 if TYPE_CHECKING:
+    from target_scout_postgres.loading.buffers import BufferSegment
+    from target_scout_postgres.loading.stream import Stream
     from target_scout_postgres.settings import Settings
-    from target_scout_postgres.singer.batch_messages import Lines
+    from target_scout_postgres.singer.batch_messages import BatchLines
+
+MAX_HEAD_BYTES = 400  # the record of a line that is recognised by its beginning starts within these
 
 
 class Engine:
@@ -53,289 +52,260 @@ class Engine:
         self,
         settings: Settings,
         emit: Callable[[bytes], None],
-        translation: Translation | None = None,
+        mapper: LineMapper | None = None,
     ) -> None:
-        self.settings = settings
-        self._translation = translation
-        self._pipeline = Pipeline(settings, emit)
-        self._streams = self._pipeline.streams
-        self._versions = Versions(settings, self._pipeline)
-        self._line = 0  # lines taken so far
-        self._current: Stream | None = None
+        self._settings = settings
+        self._mapper = mapper
+        self._loader = Loader(settings, run_id())
+        self._checkpointer = Checkpointer(settings, self._loader, emit)
+        self._policy = self._checkpointer.policy
+        self._streams = self._checkpointer.streams
+        self._versions = Versions(settings, self._checkpointer)
+        self._layouts = StreamLayouts(self._checkpointer)
+        self._sanitizer = Sanitizer()
+        self._line = 0  # number of the last line processed
+        self._current: Stream | None = None  # of the last RECORD
         self._by_prefix: dict[bytes, Stream] = {}
+        self._schema_lines: dict[str, bytes] = {}  # the last one of each stream
         self._started = time.time()
-        self._cleaner = Cleaner()
-        self._file: Lines | None = None  # of a BATCH
+        self._batch_lines: BatchLines | None = None  # those of a BATCH that are being processed
         self._handlers = {
-            "RECORD": self._record,
-            "SCHEMA": self._schema,
-            "STATE": self._state_message,
-            "ACTIVATE_VERSION": self._activate,
-            "BATCH": self._batch,
+            "RECORD": self._on_record,
+            "SCHEMA": self._on_schema,
+            "STATE": self._on_state,
+            "ACTIVATE_VERSION": self._on_activate_version,
+            "BATCH": self._on_batch,
         }
 
     def start(self) -> None:
         """Connect, take the lock, read the dataset schema."""
-        self._pipeline.start()
+        allow_deep_nesting()
+        self._checkpointer.start()
 
     # -- lines ------------------------------------------------------------------------------------
 
-    def feed(self, lines: Sequence[bytes]) -> None:
-        """Take whole lines, in order."""
-        lines = self._cleaner.lines(lines)
-        if self._translation is None:
-            self._take(lines)
+    def process_lines(self, lines: Sequence[bytes]) -> None:
+        """Process whole lines, in order."""
+        lines = self._sanitizer.sanitize(lines)
+        if self._mapper is None:
+            self._process(lines)
         else:
-            self._take_mapped(self._translation, lines)
-        self._pipeline.worker.check()
+            self._process_mapped(self._mapper, lines)
+        self._checkpointer.raise_failure()
 
-    def _take_mapped(self, translation: Translation, lines: Sequence[bytes]) -> None:
-        """Take what stream maps make of lines; all that is made of one has its number."""
+    def checkpoint_if_due(self, *, is_idle: bool) -> None:
+        """Commit what has waited long enough; when no input is there, all that was written."""
+        self._checkpointer.checkpoint_if_due(is_idle=is_idle)
+
+    def _process_mapped(self, mapper: LineMapper, lines: Sequence[bytes]) -> None:
+        """Process what stream maps make of lines; it keeps the number of its line."""
         end = self._line + len(lines)
-        for part in translation.parts(lines, self._line + 1):
-            if isinstance(part, Unmapped):
-                self._line = part.number
-                self._refuse(self._streams[part.stream], part.reason, None)
+        for mapped in mapper.map_lines(lines, self._line + 1):
+            if isinstance(mapped, UnmappedRecord):
+                self._line = mapped.number
+                self._reject(self._streams[mapped.stream], mapped.reason, None)
             else:
-                self._line = part.number - 1
-                self._take(self._cleaner.lines(part.lines))
+                self._line = mapped.number - 1
+                self._process(self._sanitizer.sanitize(mapped.lines))
         self._line = end
 
-    def _take(self, lines: Sequence[bytes]) -> None:
+    def _process(self, lines: Sequence[bytes]) -> None:
         at, end = 0, len(lines)
         while at < end:
             line = lines[at]
-            stream = self._owner(line)
+            stream = self._stream_of_record_line(line)
             if stream is not None:
-                taken = self._run_of(stream, lines, at, end)
-                at += taken
-                if taken:
+                encoded = self._encode_run(stream, lines, at, end)
+                at += encoded
+                if encoded:
                     continue
             self._line += 1
             at += 1
             if line and not line.isspace():
-                self._odd(line)
+                self._process_line(line)
 
-    def _owner(self, line: bytes) -> Stream | None:
-        """Return the stream whose RECORD the beginning of a line shows, if it does."""
+    def _stream_of_record_line(self, line: bytes) -> Stream | None:
+        """Return the stream whose RECORD a line is, if its beginning shows that."""
         current = self._current
         if current is not None and current.prefix is not None and line.startswith(current.prefix):
             return current
-        end = line.find(b'"record"', 0, 400) + 8
-        found = self._by_prefix.get(line[:end])
-        if found is not None:
-            self._current = found
-        return found
+        end = line.find(b'"record"', 0, MAX_HEAD_BYTES) + 8
+        stream = self._by_prefix.get(line[:end])
+        if stream is not None:
+            self._current = stream
+        return stream
 
-    def _run_of(self, stream: Stream, lines: Sequence[bytes], at: int, end: int) -> int:
-        """Take as many lines of a stream as are as usual and fit its batch; return how many."""
+    def _encode_run(self, stream: Stream, lines: Sequence[bytes], at: int, end: int) -> int:
+        """Encode as many lines as take the fast path and fit the batch; return how many."""
         encoder = stream.encoder
-        if encoder is None or encoder.consume is None:
+        if encoder is None or encoder.encode_run is None:
             return 0
-        stop = min(end, at + self._pipeline.room(stream))
-        part = stream.part(self._pipeline.epoch)
-        reached = encoder.consume(
-            lines, at, stop, stream.prefix, stream.expected, part.rows, stream.suffix(self._started)
+        stop = min(end, at + self._policy.room(stream.buffer))
+        segment = stream.segment(self._checkpointer.epoch)
+        reached = encoder.encode_run(
+            lines,
+            at,
+            stop,
+            stream.prefix,
+            stream.versions.expected,
+            segment.rows,
+            stream.metadata_fields(self._started),
         )
         if reached > at:
-            self._counted(stream, part, lines[at:reached])
+            self._count(stream, segment, self._line + 1, lines[at:reached])
+            self._line += reached - at
         return reached - at
 
-    def _counted(self, stream: Stream, part: Part, lines: Sequence[bytes]) -> None:
-        rows, size = len(lines), sum(map(len, lines))
-        part.add(self._line + 1, lines, size)
-        self._line += rows
-        stream.rows += rows
-        stream.bytes += size
-        stream.buffered_rows += rows
-        stream.buffered_bytes += size
-        stream.is_changed = True
-        stream.last_epoch = self._pipeline.epoch
-        if stream.loading is not None and stream.is_staged:
-            stream.loaded.add(stream.loading)
-        self._pipeline.buffer_grew(stream, size)
+    def _count(
+        self, stream: Stream, segment: BufferSegment, number: int, lines: Sequence[bytes]
+    ) -> None:
+        """Count adjacent lines, the first of which has this number, whose rows are buffered."""
+        size = stream.buffer.add(segment, number, lines, self._checkpointer.epoch)
+        if stream.versions.is_staged:
+            stream.versions.note_rows()
+        self._checkpointer.on_buffered(stream, size)
 
-    def _odd(self, line: bytes) -> None:
-        """Take one line the exact way."""
+    def _process_line(self, line: bytes) -> None:
         message = decode(line, self._line)
         handler = self._handlers.get(message.type)
         if handler is None:
-            logs.warning(f"line {self._line}: a message of unknown type was left out")
+            logs.warning(f"line {self._line}: a message of unknown type was ignored")
             return
         handler(message, line)
 
-    def keep_time(self, *, is_waiting: bool) -> None:
-        """Commit what has waited long enough; all that is written, if no input is there."""
-        self._pipeline.keep_time(is_waiting=is_waiting)
+    # -- records ----------------------------------------------------------------------------------
 
-    # -- messages ---------------------------------------------------------------------------------
-
-    def _named(self, message: Message) -> Stream:
-        stream = self._streams.get(stream_of(message, self._line))
-        if stream is None or stream.encoder is None:
-            raise missing_schema(message, self._line)
-        return stream
-
-    def _record(self, message: Message, line: bytes) -> None:
-        stream = self._named(message)
+    def _on_record(self, message: Message, line: bytes) -> None:
+        stream = self._stream_of(message)
         self._current = stream
         if not message.record:
             raise DataError(f"Line {self._line} is a RECORD without a record.")
         if stream.prefix is None or not line.startswith(stream.prefix):
             self._learn_prefix(stream, line)
         version = version_of(message, self._line)
-        if version != stream.expected and not self._versions.turned(stream, version):
+        is_expected = version == stream.versions.expected
+        if not is_expected and not self._versions.on_record_version(stream, version):
             stream.dropped += 1
             return
         encoder = stream.encoder
         if encoder is None:
             return
         try:
-            key, row = encoder.exact_row(
-                message.record, message.time_extracted, stream.suffix(self._started)
+            key, row = encoder.encode_exactly(
+                message.record, message.time_extracted, stream.metadata_fields(self._started)
             )
-        except TooWideError as error:
-            self._widen(stream, str(error))
-            self._record(message, line)
+        except BigintOverflowError as error:
+            self._layouts.widen(stream, str(error))
+            self._on_record(message, line)  # again, with the new encoder
             return
-        except UnnamedMarkError:
-            stream.is_marked = True
-            self._lay_out(stream)
-            self._record(message, line)
+        except UndeclaredDeletionError:
+            self._layouts.add_deletion_mark(stream)
+            self._on_record(message, line)
             return
-        except RefusedError as error:
-            self._refuse(stream, error, bytes(message.record))
+        except InvalidRecordError as error:
+            self._reject(stream, error, bytes(message.record))
             return
-        part = stream.part(self._pipeline.epoch)
-        if part.is_keyed:
-            part.rows[key] = row
-            part.removes |= encoder.is_removal(bytes(message.record))
+        segment = stream.segment(self._checkpointer.epoch)
+        if segment.has_key:
+            segment.rows[key] = row
+            segment.has_deletions |= encoder.is_deletion(bytes(message.record))
         else:
-            part.rows.append(row)
-        self._line -= 1
-        self._counted(stream, part, [line])
+            segment.rows.append(row)
+        self._count(stream, segment, self._line, [line])
 
     def _learn_prefix(self, stream: Stream, line: bytes) -> None:
-        """Learn how a stream's RECORD lines begin now: a version may stand before the record."""
+        """Learn how a stream's RECORD lines begin now; a version may precede the record."""
         self._by_prefix.pop(stream.prefix or b"", None)
-        stream.prefix = prefix(line, stream.name)
+        stream.prefix = record_prefix(line, stream.name)
         if stream.prefix is not None:
             self._by_prefix[stream.prefix] = stream
 
-    def _batch(self, message: Message, line: bytes) -> None:
-        from target_scout_postgres.singer.batch_messages import record_lines  # noqa: PLC0415 - start-up: few have it
-
-        if self._translation is None:  # which knows the streams that it is told of
-            self._named(message)
-        number = self._line
-        for part in record_lines(line, number):
-            self._file = part
-            self.feed(part.lines)
-            self._line = number
-            self.keep_time(is_waiting=False)
-        self._file = None
-
-    def _refuse(self, stream: Stream, reason: RefusedError, record: bytes | None) -> None:
-        stream.refused += 1
-        stream.is_changed = True
-        why, line, place = str(reason), self._line, f"Line {self._line}"
-        if self._file is not None:
-            line, place = self._file.batch, self._file.place(line)
-            why = f"{why} ({place})"
-        if self.settings.on_invalid_record == "fail":
-            kind = MissingKeyError if reason.is_key else DataError
-            raise kind(
-                f"{place}: the record of the stream {stream.name} is refused: {reason}. "
-                "Correct the source, or set on_invalid_record to reject to keep such records in "
+    def _reject(self, stream: Stream, reason: InvalidRecordError, record: bytes | None) -> None:
+        stream.count_rejected()
+        text, line, where = str(reason), self._line, f"Line {self._line}"
+        if self._batch_lines is not None:
+            line, where = self._batch_lines.message_line, self._batch_lines.describe(line)
+            text = f"{text} ({where})"
+        if not self._settings.keeps_rejects:
+            error_type = MissingKeyError if reason.is_key else DataError
+            raise error_type(
+                f"{where}: a record of the stream {stream.name} was rejected: {reason}. Correct "
+                "the source, or set on_invalid_record to reject to keep such records in "
                 "_scout_rejects."
             )
-        self._pipeline.reject(Reject(stream.name, line, why, record))
+        self._checkpointer.reject(RejectedRecord(stream.name, line, text, record))
 
-    def _widen(self, stream: Stream, name: str) -> None:
-        """Make room for integers of more than 64 bits in a property."""
-        logs.info(f"{stream.name}: the property {name} exceeds 64 bits")
-        stream.wider[name] = NUMERIC
-        self._lay_out(stream)
+    # -- other messages ---------------------------------------------------------------------------
 
-    def _schema(self, message: Message, line: bytes) -> None:
+    def _stream_of(self, message: Message) -> Stream:
+        stream = self._streams.get(stream_of(message, self._line))
+        if stream is None or stream.encoder is None:
+            raise missing_schema(message, self._line)
+        return stream
+
+    def _on_schema(self, message: Message, line: bytes) -> None:
         name = message.stream or ""
-        stream = self._streams.get(name)
-        if stream is not None and stream.schema_line == line:
+        if self._schema_lines.get(name) == line:
             return
         schema = stream_schema(message, self._line)
+        stream = self._streams.get(name)
         if stream is None:
-            source = self._translation.source_of(name) if self._translation else name
-            stream = self._pipeline.open(name, source)
-        stream.schema_line = line
-        if schema == stream.schema:
-            return
-        stream.schema = schema
-        if not self._laid_out_before(stream, schema):
-            whole = {part.name for part in schema.properties if part.type == BIGINT}
-            stream.wider = {name: kind for name, kind in stream.wider.items() if name in whole}
-            self._lay_out(stream)
-        self._versions.described(stream)
+            name_in_state = self._mapper.tap_stream(name) if self._mapper else name
+            stream = self._checkpointer.open_stream(name, name_in_state)
+        self._schema_lines[name] = line
+        if schema != stream.schema:
+            self._layouts.on_schema(stream, schema)
+            self._versions.on_schema(stream)
 
-    def _laid_out_before(self, stream: Stream, schema: StreamSchema) -> bool:
-        """Go back to the encoder of a schema that came before, unless the table has changed."""
-        known = stream.known.get(schema)
-        if known is None or known.columns != stream.sink.live.columns:
-            return False
-        if known.encoder.layout.key != stream.sink.layout.key:
-            return False
-        self._pipeline.flush(stream)
-        self._pipeline.print_before_change()
-        use = partial(self._pipeline.loader.use, stream.sink, known.encoder.layout)
-        self._pipeline.worker.call(use)
-        stream.encoder, stream.wider = known.encoder, dict(known.wider)
-        return True
-
-    def _lay_out(self, stream: Stream) -> None:
-        """Decide anew which property goes into which column."""
-        self._pipeline.flush(stream)
-        self._pipeline.print_before_change()
-        schema = stream.schema
-        if schema is None:
-            return
-        if stream.is_marked:
-            schema = schema.with_property(Property(DELETED_AT, TIMESTAMPTZ))
-        follow = partial(self._pipeline.loader.follow, stream.sink, schema, stream.wider)
-        self._pipeline.worker.call(follow)
-        stream.encoder = Encoder(stream.sink.layout)
-        stream.remember()
-        stream.is_changed = self._pipeline.is_dirty = True
-
-    def _state_message(self, message: Message, line: bytes) -> None:
+    def _on_state(self, message: Message, line: bytes) -> None:
         del line
         value = state_of(message, self._line)
-        self._pipeline.carried.look_at(value)
+        self._checkpointer.starting_state.observe(value)
         if value is not None:
-            self._pipeline.take_state(value)
+            self._checkpointer.take_state(value)
 
-    def _activate(self, message: Message, line: bytes) -> None:
+    def _on_activate_version(self, message: Message, line: bytes) -> None:
         del line
         if message.stream and message.stream not in self._streams:
-            logs.warning(activated_too_early(message, self._line))
+            logs.warning(activated_before_schema(message, self._line))
             return
-        stream = self._named(message)
+        stream = self._stream_of(message)
         version = version_of(message, self._line)
         if version is None:
             raise DataError(f"Line {self._line} is an ACTIVATE_VERSION without a version.")
-        self._versions.asked(stream, version)
+        self._versions.on_activate_version(stream, version)
 
-    # -- ends -------------------------------------------------------------------------------------
+    def _on_batch(self, message: Message, line: bytes) -> None:
+        from target_scout_postgres.singer.batch_messages import record_lines  # start-up: rare
+
+        if self._mapper is None:  # the mapper knows the stream by the tap's name
+            self._stream_of(message)
+        number = self._line
+        for batch_lines in record_lines(line, number):
+            self._batch_lines = batch_lines
+            self.process_lines(batch_lines.lines)
+            self._line = number
+            self.checkpoint_if_due(is_idle=False)
+        self._batch_lines = None
+
+    # -- end --------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Complete a run whose input has ended cleanly."""
         self._versions.finish()
-        self._pipeline.end("completed")
-        summary.tell(self._pipeline, self._cleaner.removed_nuls)
+        self._end(LoadStatus.COMPLETED)
 
-    def stop(self, status: str) -> None:
-        """End early: commit what was received and may be seen, and print the last STATE."""
-        self._pipeline.end(status)
-        summary.tell(self._pipeline, self._cleaner.removed_nuls)
+    def stop(self, status: LoadStatus) -> None:
+        """End early: commit what was received and may become visible, print the last STATE."""
+        self._end(status)
+
+    def _end(self, status: LoadStatus) -> None:
+        self._checkpointer.end(status)
+        summary.log_streams(self._streams.values(), self._loader.rejected)
+        summary.log_removed_nuls(self._sanitizer.removed_nuls)
+        missing = self._checkpointer.starting_state.missing
+        summary.log_missing(missing, self._settings.default_target_schema)
 
     def abandon(self) -> None:
         """End after a failure of the writing thread: nothing more is committed."""
-        self._pipeline.abandon()
+        self._checkpointer.abandon()

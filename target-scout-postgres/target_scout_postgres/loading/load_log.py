@@ -1,26 +1,39 @@
-"""The tables of our own that tell of runs: `_scout_loads`, `_scout_rejects`, `_scout_streams`.
+"""The load log: `_scout_loads`, `_scout_rejects` and `_scout_streams`.
 
-Written in the transactions of the rows that they tell of.
+Written in the transactions of the rows that it describes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import psycopg2
 
-from target_scout_postgres.postgres import load_log_statements, statements
+from target_scout_postgres.postgres import load_log_statements
 from target_scout_postgres.postgres.load_log_statements import LOADS, REJECTS, STREAMS
-from target_scout_postgres.postgres.schema_snapshot import Catalog, Standing, Table
+from target_scout_postgres.postgres.rejected_rows import find_rejected
+from target_scout_postgres.postgres.schema_snapshot import SchemaSnapshot, StreamVersions, Table
 
 if TYPE_CHECKING:
     from psycopg2.sql import Identifier
 
-    from target_scout_postgres.postgres.schema_manager import Tables
+    from target_scout_postgres.postgres.ddl import Ddl
     from target_scout_postgres.postgres.session import Session
+
+READING = "reading the load log"
+WRITING = "writing the load log"
+
+
+class LoadStatus(StrEnum):
+    """The status of a load in `_scout_loads`."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
 
 
 class Load(NamedTuple):
@@ -31,11 +44,11 @@ class Load(NamedTuple):
     bytes: int
     started_at: datetime
     version: int | None
-    status: str  # running, completed, failed, interrupted
+    status: LoadStatus
 
 
-class Reject(NamedTuple):
-    """A refused record; its line is 0 where an earlier run may have read it."""
+class RejectedRecord(NamedTuple):
+    """A rejected record; its line is 0 if an earlier run may have read it."""
 
     stream: str
     line: int
@@ -43,39 +56,39 @@ class Reject(NamedTuple):
     record: bytes | None
 
 
-class Books:
-    """Writes the tables of our own."""
+class LoadLog:
+    """Reads and writes the load log."""
 
-    def __init__(self, session: Session, catalog: Catalog, tables: Tables, run_id: str) -> None:
+    def __init__(self, session: Session, snapshot: SchemaSnapshot, ddl: Ddl, run_id: str) -> None:
         self._session = session
-        self._catalog = catalog
-        self._tables = tables
+        self._snapshot = snapshot
+        self._ddl = ddl
         self._run_id = run_id
 
     @property
-    def are_there(self) -> bool:
-        """Tell whether the dataset schema has been read, and any run has loaded into it."""
-        return LOADS in self._catalog.tables
+    def exists(self) -> bool:
+        """Return whether any run has loaded into the dataset schema, as far as it was read."""
+        return LOADS in self._snapshot.tables
 
-    def open(self) -> None:
-        """Mark the loads of runs that died; nobody else loads now."""
-        if self.are_there:
+    def mark_interrupted(self) -> None:
+        """Mark the loads of runs that were killed."""
+        if self.exists:
             self._session.begin()
-            close = load_log_statements.close_dead_loads(self._place(LOADS))
-            self._session.execute(close, [self._run_id], doing="reading the books")
+            mark = load_log_statements.mark_interrupted(self._table(LOADS))
+            self._session.execute(mark, [self._run_id], doing=READING)
 
-    def _place(self, name: str) -> Identifier:
-        if name not in self._catalog.tables:
-            place = self._tables.place(name)
-            create = load_log_statements.create_book(place, name)
+    def _table(self, name: str) -> Identifier:
+        """Return the qualified name of a table of the log; create the table if missing."""
+        qualified = self._ddl.qualified(name)
+        if name not in self._snapshot.tables:
+            create = load_log_statements.create_table(qualified, name)
             self._session.execute(create, doing=f"creating the table {name}")
-            if role := self._session.settings.reader_role:
-                self._session.execute(statements.grant_table(place, role), doing="granting")
-            self._catalog.tables[name] = Table(name, {}, {}, 0, [], exists=True)
-        return self._tables.place(name)
+            self._ddl.grant(name)
+            self._snapshot.tables[name] = Table(name, exists=True)
+        return qualified
 
-    def keep(self, loads: Sequence[Load]) -> None:
-        """Keep how far this run has come."""
+    def save(self, loads: Sequence[Load]) -> None:
+        """Insert or update how far this run has come."""
         for load in loads:
             values = [
                 self._run_id,
@@ -83,51 +96,51 @@ class Books:
                 load.rows,
                 load.bytes,
                 load.started_at,
-                load.status == "completed",
+                load.status is LoadStatus.COMPLETED,
                 load.version,
-                load.status,
+                load.status.value,
             ]
-            self._session.execute(
-                load_log_statements.keep_load(self._place(LOADS)), values, doing="keeping the books"
-            )
+            save = load_log_statements.save_load(self._table(LOADS))
+            self._session.execute(save, values, doing=WRITING)
 
     def rows_of(self, stream: str) -> int | None:
-        """Return how many rows earlier runs have brought of a stream; None if none completed."""
-        if not self.are_there:
+        """Return how many rows of a stream earlier runs loaded; None if none of them completed."""
+        if not self.exists:
             return None
         self._session.begin()
-        read = load_log_statements.rows_of_stream(self._place(LOADS))
-        ((rows,),) = self._session.execute(read, [stream, self._run_id], doing="reading the books")
+        read = load_log_statements.rows_of_stream(self._table(LOADS))
+        ((rows,),) = self._session.execute(read, [stream, self._run_id], doing=READING)
         return None if rows is None else int(rows)
 
-    def reject(self, rejects: Sequence[Reject]) -> None:
-        """Keep refused records."""
+    def save_rejects(self, rejects: Sequence[RejectedRecord]) -> None:
+        """Insert rejected records."""
         if not rejects:
             return
-        keep = load_log_statements.keep_rejects(self._place(REJECTS))
-        try:
-            self._session.attempt(keep, [self._run_id, *_columns(rejects)])
-        except (psycopg2.DataError, psycopg2.errors.ProgramLimitExceeded):
-            if len(rejects) == 1:  # text that is JSON and nothing for jsonb: kept as a string
-                rejects = [rejects[0]._replace(record=_as_string(rejects[0].record))]
-                self._session.execute(keep, [self._run_id, *_columns(rejects)])
-                return
-            middle = len(rejects) // 2
-            self.reject(rejects[:middle])
-            self.reject(rejects[middle:])
+        insert = load_log_statements.insert_rejects(self._table(REJECTS))
 
-    def versions(self, stream: str, standing: Standing) -> None:
-        """Keep which version of a stream is live, and which one is being gathered."""
+        def attempt(numbers: range) -> None:
+            some = rejects[numbers.start : numbers.stop]
+            self._session.run_in_savepoint(insert, [self._run_id, *_columns(some)])
+
+        for number, _ in find_rejected(range(len(rejects)), attempt):
+            # JSON that jsonb rejects, such as numbers out of range, is kept as a string.
+            reject = rejects[number]
+            as_string = reject._replace(record=_as_string(reject.record))
+            values = [self._run_id, *_columns([as_string])]
+            self._session.execute(insert, values, doing=WRITING)
+
+    def save_versions(self, stream: str, versions: StreamVersions) -> None:
+        """Save which version of a stream is active and which one is being loaded."""
         self._session.begin()
-        keep = load_log_statements.keep_versions(self._place(STREAMS))
-        values = [stream, *standing._replace(seen=list(standing.seen))]
-        self._session.execute(keep, values, doing="keeping versions")
-        self._catalog.versions[stream] = standing
+        save = load_log_statements.save_versions(self._table(STREAMS))
+        values = [stream, *versions._replace(seen=list(versions.seen))]
+        self._session.execute(save, values, doing="saving versions")
+        self._snapshot.versions[stream] = versions
 
-    def fail(self) -> None:
-        """Mark what this run was loading as failed."""
-        fail = load_log_statements.fail_loads(self._place(LOADS))
-        self._session.execute(fail, [self._run_id], doing="keeping the books")
+    def mark_failed(self) -> None:
+        """Mark the running loads of this run as failed."""
+        mark = load_log_statements.mark_failed(self._table(LOADS))
+        self._session.execute(mark, [self._run_id], doing=WRITING)
 
 
 def _as_string(record: bytes | None) -> bytes | None:
@@ -136,11 +149,10 @@ def _as_string(record: bytes | None) -> bytes | None:
     return msgspec.json.encode(record.decode("utf-8", "replace").replace("\x00", ""))
 
 
-def _columns(rejects: Sequence[Reject]) -> list[list[object]]:
-    texts = [one.record.decode("utf-8", "replace") if one.record else None for one in rejects]
+def _columns(rejects: Sequence[RejectedRecord]) -> list[list[object]]:
     return [
-        [one.stream for one in rejects],
-        [one.line for one in rejects],
-        [one.reason.replace("\x00", "") for one in rejects],
-        list(texts),
+        [each.stream for each in rejects],
+        [each.line for each in rejects],
+        [each.reason.replace("\x00", "") for each in rejects],
+        [each.record.decode("utf-8", "replace") if each.record else None for each in rejects],
     ]

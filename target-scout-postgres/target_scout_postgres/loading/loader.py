@@ -1,4 +1,4 @@
-"""Batches into tables, at once or with their STATE; all of a checkpoint in one transaction.
+"""The writing side of a run: batches, versions and checkpoints become rows of the dataset schema.
 
 Runs in the writing thread. Knows rows as bytes, not records.
 """
@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from target_scout_postgres.errors import DataError, TargetError
-from target_scout_postgres.loading.batch_writer import Storing
-from target_scout_postgres.loading.load_log import Books, Reject
+from target_scout_postgres.loading.batch_writer import BatchWriter
+from target_scout_postgres.loading.load_log import LoadLog, RejectedRecord
 from target_scout_postgres.loading.refresh import Refresh
-from target_scout_postgres.loading.stream_tables import Batch, Checkpoint, Sink
-from target_scout_postgres.loading.withheld_rows import Holding
-from target_scout_postgres.postgres import dataset_schema, rejected_rows, row_statements
-from target_scout_postgres.postgres.identifiers import own
-from target_scout_postgres.postgres.primary_keys import Keys
-from target_scout_postgres.postgres.schema_manager import Tables
-from target_scout_postgres.postgres.schema_snapshot import Catalog, Standing, Table
+from target_scout_postgres.loading.stream_tables import Checkpoint, RowBatch, StreamTables
+from target_scout_postgres.loading.withheld_rows import WithheldRows
+from target_scout_postgres.postgres import dataset_schema, row_statements
+from target_scout_postgres.postgres.ddl import Ddl
+from target_scout_postgres.postgres.identifiers import Internal, internal_name
+from target_scout_postgres.postgres.primary_keys import PrimaryKeys
+from target_scout_postgres.postgres.rejected_rows import rejection_reason
+from target_scout_postgres.postgres.schema_manager import SchemaManager
+from target_scout_postgres.postgres.schema_snapshot import SchemaSnapshot, StreamVersions, Table
 from target_scout_postgres.postgres.session import Session
 
 if TYPE_CHECKING:
@@ -32,196 +34,229 @@ class Loader:
     """Writes batches and commits checkpoints."""
 
     def __init__(self, settings: Settings, run_id: str) -> None:
-        self.session = Session(settings)
-        self.catalog = Catalog()
-        self.tables = Tables(self.session, self.catalog)
-        self.books = Books(self.session, self.catalog, self.tables, run_id)
-        self.keys = Keys(self.session, self.tables)
-        self.storing = Storing(self.session, self.tables)
-        self.holding = Holding(self.session, self.catalog, self.tables)
-        self.refresh = Refresh(self.session, self.catalog, self.tables, self.keys, self.books)
-        self.refused: Counter[str] = Counter()  # by stream: what only Postgres could refuse
         self._settings = settings
-        self._new: dict[str, tuple[Table, tuple[str, ...]]] = {}  # made in the open transaction
+        self._session = Session(settings)
+        self._snapshot = SchemaSnapshot()
+        self._ddl = Ddl(self._session, self._snapshot)
+        self._schema_manager = SchemaManager(settings, self._snapshot, self._ddl)
+        self._primary_keys = PrimaryKeys(self._session, self._ddl)
+        self._load_log = LoadLog(self._session, self._snapshot, self._ddl, run_id)
+        self._batch_writer = BatchWriter(self._session, self._ddl)
+        self._withheld = WithheldRows(self._session, self._snapshot, self._ddl)
+        self._refresh = Refresh(
+            self._session,
+            self._snapshot,
+            self._schema_manager,
+            self._ddl,
+            self._primary_keys,
+            self._load_log,
+        )
+        self._new_tables: dict[str, tuple[Table, tuple[str, ...]]] = {}  # of the open transaction
+        self.rejected: Counter[str] = Counter()  # rows by stream that only Postgres could reject
 
     def start(self) -> None:
-        """Take the lock, read the dataset schema, clear away what a dead run held back."""
-        self.session.connect()
-        dataset_schema.make(self.session)
-        self.session.take_lock()
-        self.session.begin()
-        dataset_schema.claim(self.session)
-        self.catalog.read(self.session)
-        for kind in ("held", "batch"):
-            for name in self.catalog.leftovers(kind):
-                self.tables.forget(self.catalog.tables[name])
-        self.books.open()
-        self.session.commit()
+        """Take the lock, read the dataset schema, drop the rows that a killed run withheld."""
+        self._session.connect()
+        dataset_schema.ensure(self._session)
+        self._session.take_lock()
+        self._session.begin()
+        dataset_schema.claim(self._session)
+        self._snapshot.read(self._session)
+        self._drop_internal_tables(Internal.WITHHELD)
+        self._drop_internal_tables(Internal.BATCH)
+        self._load_log.mark_interrupted()
+        self._session.commit()
 
-    def sink(self, stream: str) -> Sink:
-        """Return where a stream's rows go."""
-        return Sink(stream, self.tables.table_of(stream))
+    def _drop_internal_tables(self, kind: Internal) -> None:
+        for table in self._snapshot.internal_tables(kind):
+            self._ddl.drop(table)
 
-    def follow(self, sink: Sink, schema: StreamSchema, wider: dict[str, str]) -> Layout:
-        """Make the stream's tables fit its schema."""
-        self.seal()
-        self.session.commit()
-        sink.layout = self.tables.follow(sink.live, schema, wider)
-        if sink.stage is not None:
-            sink.stage = self.tables.stage_of(sink.live, sink.layout)
-        self._make_keys(sink)
-        return sink.layout
+    def stored_versions(self, stream: str) -> StreamVersions:
+        """Return the versions of a stream as the last run left them."""
+        return self._snapshot.versions.get(stream, StreamVersions())
 
-    def use(self, sink: Sink, layout: Layout) -> None:
-        """Go back to a layout that the stream's table still fits."""
-        sink.layout = layout
-        if sink.stage is not None:
-            if not sink.stage.columns.keys() >= set(layout.columns):  # it has to change first
-                self.seal()
-                self.session.commit()
-            sink.stage = self.tables.stage_of(sink.live, layout)
+    # -- schemas and versions ---------------------------------------------------------------------
 
-    def begin(
-        self, sink: Sink, version: int | None, *, is_announced: bool, seen: Sequence[int]
+    def tables_of(self, stream: str) -> StreamTables:
+        """Return the tables that a stream's rows go to."""
+        return StreamTables(stream, self._schema_manager.table_of(stream))
+
+    def sync_schema(
+        self, tables: StreamTables, schema: StreamSchema, widened: dict[str, str]
+    ) -> Layout:
+        """Make the stream's tables fit its schema; return the layout of its rows."""
+        # DDL commits by itself: rows written so far must not be left without their key.
+        self._end_transaction()
+        tables.layout = self._schema_manager.sync_schema(tables.live, schema, widened)
+        if tables.stage is not None:
+            tables.stage = self._schema_manager.stage_of(tables.live, tables.layout)
+        self._update_keys(tables)
+        return tables.layout
+
+    def reuse_layout(self, tables: StreamTables, layout: Layout) -> None:
+        """Return to a layout that the stream's table still fits."""
+        tables.layout = layout
+        if tables.stage is not None:
+            if not tables.stage.columns.keys() >= set(layout.columns):
+                self._end_transaction()
+            tables.stage = self._schema_manager.stage_of(tables.live, layout)
+
+    def begin_version(
+        self, tables: StreamTables, version: int | None, *, is_announced: bool, seen: Sequence[int]
     ) -> None:
-        """Begin to gather a version, or go on with it."""
-        if own("new", sink.live.name) in self.catalog.tables:  # which may have to change first
-            self.seal()
-            self.session.commit()
-        standing = self.catalog.versions.get(sink.stream, Standing())
-        if standing.loading != version or version is None:
-            if sink.stage is not None:
-                self._new.pop(sink.stage.name, None)
-            self.holding.drop_staged(sink)
-        self.refresh.begin(sink, standing._replace(is_announced=is_announced, seen=seen), version)
-        self._make_keys(sink)
+        """Begin to gather a version, or continue it."""
+        if internal_name(Internal.STAGE, tables.live.name) in self._snapshot.tables:
+            self._end_transaction()  # its columns may have to change
+        stored = self.stored_versions(tables.stream)
+        if stored.loading != version or version is None:
+            if tables.stage is not None:
+                self._new_tables.pop(tables.stage.name, None)
+            self._withheld.drop_staged(tables)
+        stored = stored._replace(is_announced=is_announced, seen=seen)
+        self._refresh.begin(tables, stored, version)
+        self._update_keys(tables)
 
-    def is_empty(self, sink: Sink, *, is_staged: bool = False) -> bool:
-        """Return whether a stream's live table has no row, or the version that is gathered."""
-        table = sink.stage if is_staged else sink.live
+    def is_empty(self, tables: StreamTables, *, is_staged: bool = False) -> bool:
+        """Return whether a stream's live table, or its stage, has no row."""
+        table = tables.stage if is_staged else tables.live
         if table is None or not table.exists:
             return True
-        self.session.begin()
-        place = self.tables.place(table.name)
-        ((is_there,),) = self.session.execute(row_statements.exists_row(place))
-        return not is_there
+        self._session.begin()
+        has_rows = row_statements.has_rows(self._ddl.qualified(table.name))
+        ((result,),) = self._session.execute(has_rows)
+        return not result
 
-    def is_missing(self, sink: Sink) -> bool:
-        """Return whether no row of a stream is there, and none need not be: it never had one."""
-        return self.is_empty(sink) and self.books.rows_of(sink.stream) != 0
+    def is_missing(self, tables: StreamTables) -> bool:
+        """Return whether a stream has no row although it may have had some."""
+        return self.is_empty(tables) and self._load_log.rows_of(tables.stream) != 0
 
-    def _make_keys(self, sink: Sink) -> None:
-        """Make the keys of a stream's tables those of its layout, unless older rows come first."""
-        if not sink.holds:
-            for table in (sink.live, sink.stage):
+    def _update_keys(self, tables: StreamTables) -> None:
+        # Withheld rows were encoded for the old key; it changes after them.
+        if not tables.has_withheld:
+            for table in (tables.live, tables.stage):
                 if table is not None:
-                    self._make_key(table, sink.layout.key)
+                    self._update_key(table, tables.layout.key)
 
-    def _make_key(self, table: Table, key: tuple[str, ...]) -> None:
-        if table.is_new and self._new[table.name][1] != key:
-            self.seal()
-        if not self.keys.fits(table, key):
-            self.seal()
-            self.keys.change(table, key)
+    def _update_key(self, table: Table, key: tuple[str, ...]) -> None:
+        if table.is_new and self._new_tables[table.name][1] != key:
+            self.finish_new_tables()
+        if not self._primary_keys.is_current(table, key):
+            self.finish_new_tables()
+            self._primary_keys.change(table, key)
 
     # -- rows -------------------------------------------------------------------------------------
 
-    def write(self, sink: Sink, batch: Batch) -> None:
-        """Write a batch in the open transaction, and refuse the rows that Postgres refuses."""
-        table = self._destination(sink, batch)
-        for number, error in self.storing.store(table, batch):
-            line, record = batch.origin.record(number) if batch.origin else (0, None)
-            where = (line, line) if line else batch.lines
-            self.refuse(sink.stream, where, rejected_rows.reason(error), record)
+    def write(self, tables: StreamTables, batch: RowBatch) -> None:
+        """Write a batch in the open transaction; rows that Postgres rejects are left out."""
+        table = self._destination(tables, batch)
+        for number, error in self._batch_writer.write(table, batch):
+            line, record = batch.source.record(number) if batch.source else (0, None)
+            lines = (line, line) if line else batch.lines
+            self._reject(tables.stream, lines, rejection_reason(error), record)
 
-    def release(self, sink: Sink, epoch: int) -> None:
-        """Write the held batches that a STATE covers."""
-        for batch in self.holding.release(sink, epoch):
-            self.write(sink, batch)
-        self._make_keys(sink)
+    def withhold(self, tables: StreamTables, batch: RowBatch, epoch: int) -> None:
+        """Keep a batch until a STATE covers it."""
+        self._withheld.withhold(tables, batch, epoch)
 
-    def _destination(self, sink: Sink, batch: Batch) -> Table:
-        if batch.is_staged and sink.stage is None:
-            sink.stage = self.tables.stage_of(sink.live, batch.layout)
-        table = sink.stage if batch.is_staged and sink.stage is not None else sink.live
-        self.ensure(table, batch.layout.key)
-        if batch.removes and table.is_new:
-            self.seal()
+    def release(self, tables: StreamTables, epoch: int) -> None:
+        """Write the withheld batches that a STATE covers."""
+        for batch in self._withheld.release(tables, epoch):
+            self.write(tables, batch)
+        self._update_keys(tables)
+
+    def _destination(self, tables: StreamTables, batch: RowBatch) -> Table:
+        if batch.is_staged and tables.stage is None:
+            tables.stage = self._schema_manager.stage_of(tables.live, batch.layout)
+        table = tables.stage if batch.is_staged and tables.stage is not None else tables.live
+        self._ensure_table(table, batch.layout.key)
+        if batch.has_deletions and table.is_new:
+            self.finish_new_tables()  # deleting a row needs the key
         return table
 
-    def ensure(self, table: Table, key: tuple[str, ...]) -> None:
-        """Make sure that a table is there, with the key of the rows that come."""
-        self.session.begin()
+    def _ensure_table(self, table: Table, key: tuple[str, ...]) -> None:
+        """Make sure that a table exists, with the key of the rows to be written."""
+        self._session.begin()
         if table.exists:
-            self._make_key(table, key)
-            self.session.begin()
+            self._update_key(table, key)
+            self._session.begin()
         else:
-            self.tables.create(table)
-            self._new[table.name] = (table, key)
+            self._ddl.create(table)
+            self._new_tables[table.name] = (table, key)
 
-    def refuse(
+    def _reject(
         self, stream: str, lines: tuple[int, int], reason: str, record: bytes | None
     ) -> None:
-        """Refuse a row that only Postgres could tell does not fit."""
         where = f" between lines {lines[0]} and {lines[1]}" if lines[1] else ""
-        if self._settings.on_invalid_record == "fail":
+        if not self._settings.keeps_rejects:
             raise DataError(
-                f"A record of the stream {stream}{where} is refused: {reason}. Correct the source, "
-                "or set on_invalid_record to reject to keep such records in _scout_rejects."
+                f"A record of the stream {stream}{where} was rejected: {reason}. Correct the "
+                "source, or set on_invalid_record to reject to keep such records in "
+                "_scout_rejects."
             )
-        self.refused[stream] += 1
-        self.books.reject([Reject(stream, lines[1], reason, record)])
+        self.rejected[stream] += 1
+        self._load_log.save_rejects([RejectedRecord(stream, lines[1], reason, record)])
 
     # -- transactions -----------------------------------------------------------------------------
 
-    def seal(self) -> None:
-        """Finish what must be finished before the open transaction may end."""
-        for table, key in self._new.values():
+    def finish_new_tables(self) -> None:
+        """Add the keys of tables created in the open transaction, before it may end.
+
+        Building a key once over all rows is faster than maintaining it during COPY.
+        """
+        for table, key in self._new_tables.values():
             if key:
-                self.keys.add(table, key)
+                self._primary_keys.add(table, key)
             table.is_new = False
-        self._new.clear()
-        self.storing.clear()
+        self._new_tables.clear()
+        self._batch_writer.drop_batch_tables()
+
+    def _end_transaction(self) -> None:
+        self.finish_new_tables()
+        self._session.commit()
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Commit everything written so far, with the books."""
-        self.session.begin()
-        self.seal()
-        for sink, version in checkpoint.activated:
-            refused = self.refresh.activate(sink, version, is_marked=not self._settings.hard_delete)
-            self.holding.become_live(sink)
-            for error, record in refused:
-                self.refuse(sink.stream, (0, 0), rejected_rows.reason(error), record)
-        for sink in checkpoint.complete:
-            self.ensure(sink.live, sink.layout.key)
-        self.seal()
-        loads = [
-            load._replace(rows=max(0, load.rows - self.refused[load.stream]))
-            for load in checkpoint.loads
-        ]
-        self.books.keep(loads)
-        self.books.reject(checkpoint.rejects)
-        self.session.commit()
+        """Commit everything written so far, together with the load log."""
+        self._session.begin()
+        self.finish_new_tables()
+        for tables, version in checkpoint.activated:
+            rejected = self._refresh.activate(
+                tables, version, soft_delete=not self._settings.hard_delete
+            )
+            self._withheld.redirect_to_live(tables)
+            for error, record in rejected:
+                self._reject(tables.stream, (0, 0), rejection_reason(error), record)
+        for tables in checkpoint.completed:
+            self._ensure_table(tables.live, tables.layout.key)
+        self.finish_new_tables()
+        self._load_log.save(
+            [
+                load._replace(rows=max(0, load.rows - self.rejected[load.stream]))
+                for load in checkpoint.loads
+            ]
+        )
+        self._load_log.save_rejects(checkpoint.rejects)
+        self._session.commit()
 
-    def fail(self) -> None:
-        """Say in the books that the run failed, if there are any and the server still listens."""
-        if not self.books.are_there:
+    # -- end --------------------------------------------------------------------------------------
+
+    def mark_failed(self) -> None:
+        """Mark the run as failed in the load log, if it exists and the server still answers."""
+        if not self._load_log.exists:
             return
         try:
-            self.session.rollback()
-            self.session.begin(may_reopen=False)
-            self.books.fail()
-            self.session.commit()
+            self._session.rollback()
+            self._session.begin(may_reopen=False)
+            self._load_log.mark_failed()
+            self._session.commit()
         except TargetError:
             return
 
-    def clear(self) -> None:
-        """Drop the tables of rows that were held back; the end of a run needs them no more."""
-        self.session.begin()
-        for name in self.catalog.leftovers("held"):
-            self.tables.forget(self.catalog.tables[name])
-        self.session.commit()
+    def drop_withheld(self) -> None:
+        """Drop the tables of withheld rows, which nothing needs after the run."""
+        self._session.begin()
+        self._drop_internal_tables(Internal.WITHHELD)
+        self._session.commit()
 
     def close(self) -> None:
-        """End the connections."""
-        self.session.close()
+        """Close the connections."""
+        self._session.close()

@@ -1,11 +1,12 @@
-"""Full refresh: a version is gathered in a stage and takes the live table's place by difference.
+"""Full refresh: a version is gathered in a stage and replaces the live table by difference.
 
-One transaction deletes what the new version lacks, replaces what differs, and inserts what is new:
-the table keeps its identity, and each reader sees the whole old or the whole new one.
+One transaction deletes the rows that the new version lacks, replaces those that differ and inserts
+the new ones: the table keeps its identity, and readers see the whole old or the whole new one.
 """
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -15,170 +16,215 @@ from psycopg2.sql import SQL
 
 from target_scout_postgres import logs
 from target_scout_postgres.encoding.layout import DELETED_AT
-from target_scout_postgres.postgres import rejected_rows, row_statements
-from target_scout_postgres.postgres.schema_snapshot import Standing
+from target_scout_postgres.postgres import row_statements
+from target_scout_postgres.postgres.rejected_rows import find_rejected, is_data_error
+from target_scout_postgres.postgres.schema_snapshot import StreamVersions
 
 if TYPE_CHECKING:
     from psycopg2.sql import Composable
 
-    from target_scout_postgres.loading.load_log import Books
-    from target_scout_postgres.loading.stream_tables import Sink
-    from target_scout_postgres.postgres.primary_keys import Keys
-    from target_scout_postgres.postgres.schema_manager import Tables
-    from target_scout_postgres.postgres.schema_snapshot import Catalog, Table
+    from target_scout_postgres.encoding.layout import Layout
+    from target_scout_postgres.loading.load_log import LoadLog
+    from target_scout_postgres.loading.stream_tables import StreamTables
+    from target_scout_postgres.postgres.ddl import Ddl
+    from target_scout_postgres.postgres.primary_keys import PrimaryKeys
+    from target_scout_postgres.postgres.schema_manager import SchemaManager
+    from target_scout_postgres.postgres.schema_snapshot import SchemaSnapshot, Table
     from target_scout_postgres.postgres.session import Session
 
 
-class RefusedRow(NamedTuple):
-    """A row of a version that Postgres refuses in the live table, and its record."""
+class Removal(Enum):
+    """What happens to live rows that a new version lacks."""
+
+    DELETE_MISSING = auto()
+    MARK_MISSING = auto()
+    DELETE_ALL = auto()
+
+
+class ReplacementPlan(NamedTuple):
+    """How a stage replaces the rows of a live table."""
+
+    removal: Removal
+    columns: tuple[str, ...]
+    has_index: bool
+
+
+class RejectedStageRow(NamedTuple):
+    """A row of a version that Postgres rejects in the live table, and its record."""
 
     error: psycopg2.Error
     record: bytes
+
+
+def plan_replacement(
+    layout: Layout, live: Table, stage: Table, *, soft_delete: bool
+) -> ReplacementPlan:
+    """Return how a stage replaces the rows of a live table."""
+    if soft_delete:
+        removal = Removal.MARK_MISSING
+    else:
+        removal = Removal.DELETE_MISSING if layout.key else Removal.DELETE_ALL
+    return ReplacementPlan(
+        removal,
+        # Columns that others have added to the live table keep their values.
+        columns=tuple(name for name in stage.columns if name in live.columns),
+        has_index=bool(layout.key) and live.has_unique_index(layout.key),
+    )
+
+
+def must_start_anew(stored: StreamVersions, version: int | None, stage: Table) -> bool:
+    """Return whether a stage holds rows of something other than the version that begins.
+
+    A replacement without a version (None) is never continued: nothing tells its rows from those of
+    an earlier run.
+    """
+    return stage.exists and (stored.loading != version or version is None)
 
 
 class Refresh:
     """Gathers and activates versions."""
 
     def __init__(
-        self, session: Session, catalog: Catalog, tables: Tables, keys: Keys, books: Books
+        self,
+        session: Session,
+        snapshot: SchemaSnapshot,
+        schema_manager: SchemaManager,
+        ddl: Ddl,
+        primary_keys: PrimaryKeys,
+        load_log: LoadLog,
     ) -> None:
         self._session = session
-        self._catalog = catalog
-        self._tables = tables
-        self._keys = keys
-        self._books = books
+        self._snapshot = snapshot
+        self._schema_manager = schema_manager
+        self._ddl = ddl
+        self._primary_keys = primary_keys
+        self._load_log = load_log
 
-    def begin(self, sink: Sink, standing: Standing, version: int | None) -> None:
-        """Begin to gather a version, or go on with it; what was gathered of another is dropped."""
-        stage = self._tables.stage_of(sink.live, sink.layout)
-        if (standing.loading != version or version is None) and stage.exists:
-            self._tables.forget(stage)
-            stage = self._tables.stage_of(sink.live, sink.layout)
-        sink.stage = stage
+    def begin(self, tables: StreamTables, stored: StreamVersions, version: int | None) -> None:
+        """Begin to gather a version, or continue it; rows of another version are dropped."""
+        stage = self._schema_manager.stage_of(tables.live, tables.layout)
+        if must_start_anew(stored, version, stage):
+            self._ddl.drop(stage)
+            stage = self._schema_manager.stage_of(tables.live, tables.layout)
+        tables.stage = stage
         if version is not None:
-            self._books.versions(sink.stream, standing._replace(loading=version))
+            self._load_log.save_versions(tables.stream, stored._replace(loading=version))
 
-    def activate(self, sink: Sink, version: int | None, *, is_marked: bool) -> list[RefusedRow]:
-        """Let a gathered version take the live table's place, in the open transaction.
+    def activate(
+        self, tables: StreamTables, version: int | None, *, soft_delete: bool
+    ) -> list[RejectedStageRow]:
+        """Replace the live table's rows by the gathered version, in the open transaction.
 
-        Returns the rows that Postgres refuses there: because of what others have added to the
-        table, as the stage has taken them.
+        Returns the rows that Postgres rejects there although the stage took them: others have added
+        a constraint or an index to the table.
         """
-        key = sink.layout.key
-        stage = sink.stage or self._tables.stage_of(sink.live, sink.layout)
-        refused: list[RefusedRow] = []
-        if not stage.exists:
-            self._tables.create(stage)
-            if key:
-                self._keys.add(stage, key)
+        stage = tables.stage or self._schema_manager.stage_of(tables.live, tables.layout)
+        rejected: list[RejectedStageRow] = []
+        if not stage.exists:  # a version without records
+            self._ddl.create(stage)
+            if tables.layout.key:
+                self._primary_keys.add(stage, tables.layout.key)
             stage.is_new = False
-        if sink.live.exists:
-            refused = self._replace(sink, stage, is_marked=is_marked)
-            self._tables.forget(stage)
+        if tables.live.exists:
+            rejected = self._replace(tables, stage, soft_delete=soft_delete)
+            self._ddl.drop(stage)
         else:
-            self._tables.become(stage, sink.live)
-        sink.stage = None
-        active, _, _, seen = self._catalog.versions.get(sink.stream, Standing())
+            self._ddl.promote_stage(stage, tables.live)
+        tables.stage = None
+        self._save_activation(tables.stream, version)
+        logs.info(f"{tables.stream}: version {version} is active")
+        return rejected
+
+    def _save_activation(self, stream: str, version: int | None) -> None:
+        active, _, _, seen = self._snapshot.versions.get(stream, StreamVersions())
         if active is not None and active != version and active not in seen:
             seen = [*seen, active]
-        self._books.versions(sink.stream, Standing(version, seen=seen))
-        logs.info(f"{sink.stream}: version {version} is active")
-        return refused
+        self._load_log.save_versions(stream, StreamVersions(version, seen=seen))
 
-    def _replace(self, sink: Sink, stage: Table, *, is_marked: bool) -> list[RefusedRow]:
+    def _replace(
+        self, tables: StreamTables, stage: Table, *, soft_delete: bool
+    ) -> list[RejectedStageRow]:
         """Turn the rows of the live table into those of a stage, touching only what differs."""
-        key = sink.layout.key
-        live = self._tables.place(sink.live.name)
-        source = self._tables.place(stage.name)
-        changes: list[Composable] = [
+        layout = tables.layout
+        plan = plan_replacement(layout, tables.live, stage, soft_delete=soft_delete)
+        source = self._ddl.qualified(stage.name)
+        doing = f"activating a version of {tables.live.name}"
+        for statement in (
             SQL(row_statements.JOIN_FREELY),
             row_statements.analyze(source),
-        ]
-        if is_marked:
-            mark = sink.layout.deleted_at or DELETED_AT
-            changes.append(row_statements.mark_missing(live, source, key, mark))
-        elif key:
-            changes.append(row_statements.delete_missing(live, source, key))
-        else:
-            changes.append(row_statements.delete_all(live))
-        for change in changes:
-            self._session.execute(change, doing=f"activating a version of {sink.live.name}")
-        return self._filled(sink, stage)
-
-    def _filled(self, sink: Sink, stage: Table) -> list[RefusedRow]:
-        """Write the rows of a stage to the live table, all but those that Postgres refuses.
-
-        They are written at once. Only when Postgres refuses some, the pages that they are on are
-        looked for, and on these the rows.
-        """
-        source = self._tables.place(stage.name)
-        schema = self._session.settings.default_target_schema
+            self._removal(plan.removal, tables, source),
+        ):
+            self._session.execute(statement, doing=doing)
         try:
-            try:
-                with self._session.savepoint():
-                    self._fill(sink, stage, source)
-            except psycopg2.Error as error:
-                if not rejected_rows.is_refusal(error):
-                    raise
-            else:
-                return []
-            ((pages,),) = self._session.run(row_statements.PAGES, [schema, stage.name])
-            places = self._places_on_refused_pages(sink, stage, pages)
-            found = rejected_rows.refused_of(
-                range(len(places)),
-                lambda some: self._fill_some(
-                    sink, stage, row_statements.of_places(places[some.start : some.stop])
-                ),
-            )
-            return self._as_records(sink, source, {places[one.number]: one.error for one in found})
+            return self._merge_stage(tables, stage, plan)
         except psycopg2.Error as error:
-            doing = f"activating a version of {sink.live.name}"
-            raise self._session.refusal(error, doing, sink.live.name) from None
+            raise self._session.to_error(error, doing, tables.live.name) from None
 
-    def _places_on_refused_pages(self, sink: Sink, stage: Table, pages: int) -> list[str]:
-        def attempt(some: range) -> None:
-            self._fill_some(sink, stage, row_statements.of_pages(some.start, some.stop))
+    def _removal(self, removal: Removal, tables: StreamTables, source: Composable) -> Composable:
+        live = self._ddl.qualified(tables.live.name)
+        key = tables.layout.key
+        if removal is Removal.MARK_MISSING:
+            column = tables.layout.soft_delete_column or DELETED_AT
+            return row_statements.mark_missing(live, source, key, column)
+        if removal is Removal.DELETE_MISSING:
+            return row_statements.delete_missing(live, source, key)
+        return row_statements.delete_all(live)
 
-        source = self._tables.place(stage.name)
-        return [
-            place
-            for page in rejected_rows.refused_of(range(pages), attempt)
-            for (place,) in self._session.run(
-                row_statements.places_of(
-                    source, row_statements.of_pages(page.number, page.number + 1)
+    def _merge_stage(
+        self, tables: StreamTables, stage: Table, plan: ReplacementPlan
+    ) -> list[RejectedStageRow]:
+        """Merge the rows of a stage into the live table, except those that Postgres rejects.
+
+        All are merged at once. Only if Postgres rejects some, the pages that hold them are searched
+        for, and then the rows on these pages: row by row, a stage of millions would take hours.
+        """
+        source = self._ddl.qualified(stage.name)
+        schema = self._session.settings.default_target_schema
+
+        def merge(rows: Composable) -> None:
+            live = self._ddl.qualified(tables.live.name)
+            with self._session.savepoint():
+                self._session.run(
+                    row_statements.merge(
+                        live, rows, plan.columns, tables.layout.key, has_index=plan.has_index
+                    )
                 )
-            )
-        ]
 
-    def _fill_some(self, sink: Sink, stage: Table, condition: Composable) -> None:
-        with self._session.savepoint():
-            source = row_statements.some_of(self._tables.place(stage.name), condition)
-            self._fill(sink, stage, source)
+        def merge_pages(pages: range) -> None:
+            condition = row_statements.on_pages(pages.start, pages.stop)
+            merge(row_statements.filtered(source, condition))
 
-    def _fill(self, sink: Sink, stage: Table, source: Composable) -> None:
-        """Write rows of a stage to the live table; raise psycopg2's own errors."""
-        key = sink.layout.key
-        live = self._tables.place(sink.live.name)
-        columns = [name for name in stage.columns if name in sink.live.columns]
-        has_index = bool(key) and sink.live.has_key(key)
-        write = row_statements.write_over(live, source, columns, key, has_index=has_index)
-        self._session.run(write)
+        def merge_rows(numbers: range) -> None:
+            condition = row_statements.has_ctid(ctids[numbers.start : numbers.stop])
+            merge(row_statements.filtered(source, condition))
+
+        try:
+            merge(source)
+        except psycopg2.Error as error:
+            if not is_data_error(error):
+                raise
+        else:
+            return []
+        ((page_count,),) = self._session.run(row_statements.PAGES, [schema, stage.name])
+        pages = [page for page, _ in find_rejected(range(page_count), merge_pages)]
+        ctids = [ctid for page in pages for ctid in self._ctids_on(source, page)]
+        rejected = find_rejected(range(len(ctids)), merge_rows)
+        return self._as_records(tables, source, {ctids[n]: error for n, error in rejected})
+
+    def _ctids_on(self, source: Composable, page: int) -> list[str]:
+        statement = row_statements.ctids_of(source, row_statements.on_pages(page, page + 1))
+        return [ctid for (ctid,) in self._session.run(statement)]
 
     def _as_records(
-        self, sink: Sink, source: Composable, errors: dict[str, psycopg2.Error]
-    ) -> list[RefusedRow]:
-        """Return refused rows with their records, as far as the stage has kept them."""
+        self, tables: StreamTables, source: Composable, errors: dict[str, psycopg2.Error]
+    ) -> list[RejectedStageRow]:
+        """Return rejected rows with their records, as far as the stage has kept them."""
         if not errors:
             return []
-        names = {place.column: place.source.name for place in sink.layout.places}
-        found = self._session.run(row_statements.places_as_json(source, list(errors)))
-        rows = [
-            (errors[place], msgspec.json.decode(text, type=dict[str, Raw])) for place, text in found
-        ]
-        return [
-            RefusedRow(
-                error,
-                msgspec.json.encode({names[name]: row[name] for name in row if name in names}),
-            )
-            for error, row in rows
-        ]
+        names = {mapping.column: mapping.source.name for mapping in tables.layout.mappings}
+        rejected = []
+        for ctid, text in self._session.run(row_statements.rows_by_ctid(source, list(errors))):
+            row = msgspec.json.decode(text, type=dict[str, Raw])
+            record = {names[name]: row[name] for name in row if name in names}
+            rejected.append(RejectedStageRow(errors[ctid], msgspec.json.encode(record)))
+        return rejected

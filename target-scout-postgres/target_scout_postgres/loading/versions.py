@@ -1,6 +1,6 @@
-"""Versions of a stream: which one records go to, and when one is activated.
+"""Follow the versions of all streams: where their records go, and when a version is activated.
 
-Decides only; the pipeline carries it out. Knows no lines and no tables.
+`VersionState` decides; the checkpointer carries out. Knows no lines and no tables.
 """
 
 from __future__ import annotations
@@ -8,211 +8,199 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
+from target_scout_postgres.loading.version_state import UNKNOWN, Destination, OnActivateVersion
 
 if TYPE_CHECKING:
-    from target_scout_postgres.loading.checkpointer import Pipeline
+    from target_scout_postgres.loading.checkpointer import Checkpointer
     from target_scout_postgres.loading.stream import Stream
     from target_scout_postgres.settings import Settings
 
-
 CUT_OFF = "no STATE follows its last record, so its tap seems to have been cut off"
-UNDECIDED = 1 << 63  # no version: whether a stream's records have one is not known yet
 
 
 class Versions:
     """The versions of all streams of a run."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
+    def __init__(self, settings: Settings, checkpointer: Checkpointer) -> None:
         self._settings = settings
-        self._pipeline = pipeline
-        self._gathers_versions = settings.load_method == "upsert"
+        self._checkpointer = checkpointer
 
-    def described(self, stream: Stream) -> None:
-        """Take a SCHEMA: begin the stage of a stream that the clean end of the run replaces."""
-        if self._settings.load_method == "overwrite":
-            if not stream.is_staged:
-                self._begin_replacing(stream)
+    # -- messages ---------------------------------------------------------------------------------
+
+    def on_schema(self, stream: Stream) -> None:
+        """Begin the stage of a stream that the clean end of the run replaces."""
+        state = stream.versions
+        if self._settings.is_overwrite:
+            if not state.is_staged:
+                self._gather_replacement(stream, replaces_table=False)
             return
-        if stream.rows or stream.announced is not None or stream.expected not in (None, UNDECIDED):
+        is_undecided = state.expected in (None, UNKNOWN) and state.announced is None
+        if stream.buffer.received_rows or not is_undecided:
             return
+        if not self._is_replaced_by_setting(stream):
+            state.keep_table()
+        elif state.loading is not None:  # its records may continue an unfinished version
+            state.await_first_record()
+        elif not state.replaces_table:
+            self._gather_replacement(stream)
+
+    def _is_replaced_by_setting(self, stream: Stream) -> bool:
         schema = stream.schema
-        has_neither = schema is not None and not (schema.key or schema.has_bookmark)
-        is_asked = self._settings.load_method == "upsert"
-        if not (has_neither and is_asked and self._settings.keyless_streams == "replace"):
-            stream.is_staged = stream.is_staged and not stream.is_replaced
-            stream.is_replaced = False
-        elif stream.loading is not None:  # its records may go on with an unfinished version
-            stream.expected = UNDECIDED
-        elif not stream.is_replaced:
-            stream.is_replaced = True
-            self._begin_replacing(stream)
+        is_plain = schema is not None and not (schema.key or schema.has_bookmark)
+        is_wanted = self._settings.is_upsert and self._settings.keyless_streams == "replace"
+        return is_plain and is_wanted
 
-    def _begin_replacing(self, stream: Stream) -> None:
-        stream.is_staged = True
-        stream.last_epoch = self._pipeline.epoch
-        self._pipeline.begin_version(stream, None)
+    def _gather_replacement(self, stream: Stream, *, replaces_table: bool = True) -> None:
+        stream.versions.gather_replacement(replaces_table=replaces_table)
+        stream.buffer.last_epoch = self._checkpointer.epoch
+        self._checkpointer.begin_version(stream, None)
 
-    def asked(self, stream: Stream, version: int) -> None:
-        """Take an ACTIVATE_VERSION: activate what was loaded, or expect what is announced."""
-        if self._settings.load_method != "upsert" or stream.is_done(version):
+    def on_activate_version(self, stream: Stream, version: int) -> None:
+        """Activate a version whose records have come, or expect those of an announced one."""
+        if not self._settings.is_upsert:
             return
-        if stream.is_older(version):
+        has_rows = bool(stream.buffer.received_rows)
+        meaning = stream.versions.on_activate_version(version, has_rows=has_rows)
+        if meaning is OnActivateVersion.OUTDATED:
             logs.warning(f"{stream.name}: an older version was not activated")
-            return
-        if version in stream.loaded or version == stream.announced:
-            if not (stream.is_staged and version == stream.loading):
-                self._turn_to_stage(stream, version)
-            self._pipeline.activate(stream, version)
-            if stream.pending is None:
-                self._turn_to_live(stream, version)
-                self._pipeline.checkpoint()
-            return
-        is_without = stream.expected is None and stream.loading is None
-        if stream.rows and is_without and (stream.is_replaced or not stream.is_staged):
+        elif meaning is OnActivateVersion.WITHOUT_RECORDS:
             logs.warning(
                 f"{stream.name}: its records carry no version, so the version was not activated "
                 "and no row was removed"
             )
-            return
-        self._settle(stream)
-        stream.announced = version
-        stream.last_epoch = self._pipeline.epoch
-        self._turn_to_stage(stream, version)
-        stream.expected = version
+        elif meaning is OnActivateVersion.ACTIVATE:
+            self._activate(stream, version)
+        elif meaning is OnActivateVersion.ANNOUNCE:
+            self._activate_pending(stream)
+            stream.versions.announce(version)
+            stream.buffer.last_epoch = self._checkpointer.epoch
+            self._gather(stream, version)
+            stream.versions.expect(version)
 
-    def turned(self, stream: Stream, version: int | None) -> bool:
-        """Turn to the version that a record carries; tell whether the record is wanted."""
-        if self._settings.load_method != "upsert":
-            stream.expected = version
+    def _activate(self, stream: Stream, version: int) -> None:
+        state = stream.versions
+        if not (state.is_staged and version == state.loading):
+            self._gather(stream, version)
+        self._checkpointer.activate(stream, version)
+        if state.pending is None:
+            self._write_live(stream, version)
+            self._checkpointer.checkpoint()
+
+    def on_record_version(self, stream: Stream, version: int | None) -> bool:
+        """Follow the version that a record carries; return whether the record is wanted."""
+        state = stream.versions
+        if not self._settings.is_upsert:
+            state.expect(version)
             return True
-        if version is not None and stream.is_older(version):
+        if version is not None and state.is_outdated(version):
             return False
-        self._settle(stream)
-        if version is None and stream.expected == UNDECIDED:
-            stream.loading, stream.is_replaced = None, True
-            stream.loaded.clear()
-            self._begin_replacing(stream)
-            stream.expected = None
-            return True
-        if version is None:
-            if stream.announced is None:
-                self._turn_to_live(stream, stream.active)
-            stream.expected = None
-            return True
-        if version == stream.active:
-            self._turn_to_live(stream, version)
-            stream.expected = version
-            return True
-        if not (stream.is_staged and version == stream.loading):
-            self._turn_to_stage(stream, version)
-        stream.expected = version
+        self._activate_pending(stream)
+        destination = state.destination(version)
+        if destination is Destination.REPLACEMENT:
+            state.abandon_version()
+            self._gather_replacement(stream)
+        elif destination is Destination.LIVE:
+            self._write_live(stream, state.active)
+        elif destination is Destination.STAGE and version is not None:
+            self._gather(stream, version)
+        state.expect(version)
         return True
 
-    def _settle(self, stream: Stream) -> None:
-        """Activate what waits for a STATE before the stream turns to something else."""
-        if stream.pending is not None:
-            self._pipeline.checkpoint(settled=stream)
+    def _activate_pending(self, stream: Stream) -> None:
+        # A stream has one stage: what waits in it must leave before anything else begins.
+        if stream.versions.pending is not None:
+            self._checkpointer.activate_pending(stream)
 
-    def _turn_to_stage(self, stream: Stream, version: int) -> None:
-        self._settle(stream)
-        self._pipeline.flush(stream)
-        if stream.is_lower(version) and stream.loading != version:
+    def _gather(self, stream: Stream, version: int) -> None:
+        state = stream.versions
+        self._activate_pending(stream)
+        self._checkpointer.flush(stream)
+        if state.counts_anew(version):
             logs.warning(
-                f"{stream.name}: version {version} is lower than {stream.active}, the live one, "
-                "but has not been here before: it is taken as a new version"
+                f"{stream.name}: version {version} is lower than {state.active}, the active one, "
+                "but has not been seen before: it is taken as a new version"
             )
-        if stream.loading != version:
-            stream.leave(stream.loading)
-        if stream.announced != version:
-            stream.announced = None
-        stream.is_staged = stream.is_begun = True
-        stream.is_replaced = False
-        stream.loading = version
-        self._pipeline.begin_version(stream, version)
+        state.gather(version)
+        self._checkpointer.begin_version(stream, version)
 
-    def _turn_to_live(self, stream: Stream, version: int | None) -> None:
-        self._pipeline.flush(stream)
-        stream.is_staged = False
-        if version is not None and version != stream.active:
-            stream.leave(stream.active)
-            stream.active = version
-            stream.loading = stream.announced = None
+    def _write_live(self, stream: Stream, version: int | None) -> None:
+        self._checkpointer.flush(stream)
+        stream.versions.write_live(version)
+
+    # -- end of the input -------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Activate what a clean end of the input activates."""
-        for stream in self._pipeline.streams.values():
-            if self._settings.load_method == "overwrite":
-                self._pipeline.activate(stream, None)
-            elif stream.is_replaced:
-                self._replace(stream)
-            elif self._is_first(stream):
-                self._show(stream)
-            elif stream.announced is not None and not stream.is_done(stream.announced):
-                if self._ended_cleanly(stream):
-                    self._pipeline.activate(stream, stream.announced)
-            elif self._waits(stream):
-                logs.warning(
-                    f"{stream.name}: no ACTIVATE_VERSION came for version {stream.loading}, so its "
-                    "records wait; readers go on seeing the rows of before"
-                )
-            self._tell_of_keyless(stream)
+        for stream in self._checkpointer.streams.values():
+            self._finish_stream(stream)
+            self._log_keyless(stream)
 
-    def _replace(self, stream: Stream) -> None:
-        """Replace the table, unless old rows would give way to those of a tap that was cut off."""
-        if self._pipeline.is_empty(stream) or self._ended_cleanly(stream):
-            self._pipeline.activate(stream, None)
+    def _finish_stream(self, stream: Stream) -> None:
+        state = stream.versions
+        if self._settings.is_overwrite:
+            self._checkpointer.activate(stream, None)
+        elif state.replaces_table:
+            # Old rows must not give way to those of a tap that was cut off.
+            if self._checkpointer.is_empty(stream) or self._ended_cleanly(stream):
+                self._checkpointer.activate(stream, None)
+        elif self._is_first_version(stream):
+            self._activate_first(stream)
+        elif state.announced is not None and not state.is_active(state.announced):
+            if self._ended_cleanly(stream):
+                self._checkpointer.activate(stream, state.announced)
+        elif state.is_staged and state.pending is None and stream.buffer.received_rows:
+            logs.warning(
+                f"{stream.name}: no ACTIVATE_VERSION came for version {state.loading}, so its "
+                "records are not visible yet; readers still see the previous rows"
+            )
 
-    def _tell_of_keyless(self, stream: Stream) -> None:
-        """Say what was done to a stream that has neither key nor versions."""
-        is_plain = self._settings.load_method == "upsert" and stream.expected is None
-        if stream.is_keyed or not is_plain:
-            return
-        how = "replaced the table with" if stream.is_replaced else "appended"
-        why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
-        why = why or f"keyless_streams is {self._settings.keyless_streams}"
-        logs.info(f"{stream.name}: {how} {stream.rows} records, as it has no key and {why}")
+    def _is_first_version(self, stream: Stream) -> bool:
+        """Return whether a version waits that replaces no earlier rows.
 
-    def _waits(self, stream: Stream) -> bool:
-        """Return whether records of this run wait for the activation of their version."""
-        return stream.is_staged and stream.pending is None and stream.rows > 0
-
-    def _is_first(self, stream: Stream) -> bool:
-        """Return whether a version waits that has no earlier rows to take the place of.
-
-        An earlier run may have gathered it, and been ended before it could show it.
+        An earlier run may have gathered it, and ended before it could activate it.
         """
-        version = stream.loading
-        if version is None or stream.active is not None or stream.pending is not None:
+        state = stream.versions
+        version = state.loading
+        if version is None or state.active is not None or state.pending is not None:
             return False
-        if not self._gathers_versions or not self._pipeline.is_empty(stream):
+        if not self._settings.is_upsert or not self._checkpointer.is_empty(stream):
             return False
-        if not stream.is_begun:
-            self._turn_to_stage(stream, version)
-        return stream.rows > 0 or self._pipeline.has_staged(stream)
+        if not state.has_begun:
+            self._gather(stream, version)
+        return bool(stream.buffer.received_rows) or self._checkpointer.has_staged_rows(stream)
 
-    def _show(self, stream: Stream) -> None:
+    def _activate_first(self, stream: Stream) -> None:
         """Activate a first version at the clean end of a run, as that hides no other rows."""
-        shown = "it is shown, as there are no earlier rows"
-        if stream.announced is None:
-            which = f"no ACTIVATE_VERSION came for version {stream.loading}"
-            logs.info(f"{stream.name}: {which}; {shown}")
-        elif self._is_cut_off(stream):
-            logs.warning(f"{stream.name}: {CUT_OFF}; {shown}, but may lack some")
-        self._pipeline.activate(stream, stream.loading)
+        why = "it was activated, as there are no earlier rows"
+        if stream.versions.announced is None:
+            which = f"no ACTIVATE_VERSION came for version {stream.versions.loading}"
+            logs.info(f"{stream.name}: {which}; {why}")
+        elif self._was_cut_off(stream):
+            logs.warning(f"{stream.name}: {CUT_OFF}; {why}, but may lack some")
+        self._checkpointer.activate(stream, stream.versions.loading)
 
     def _ended_cleanly(self, stream: Stream) -> bool:
-        """Return whether a stream that announced its version was read to the end; say if not."""
-        if not self._is_cut_off(stream):
+        """Return whether an announced version was read to the end; log it if not."""
+        if not self._was_cut_off(stream):
             return True
         logs.warning(
             f"{stream.name}: {CUT_OFF}; the new version was not activated, and the old rows stay"
         )
         return False
 
-    def _is_cut_off(self, stream: Stream) -> bool:
-        """Return whether a stream's tap seems to have been cut off.
+    def _was_cut_off(self, stream: Stream) -> bool:
+        # The end of a tap that crashed looks like any other, but a tap that prints STATE prints one
+        # after its last record.
+        return 0 < self._checkpointer.covered < stream.buffer.last_epoch
 
-        The end of a tap that crashed looks like any other, but a tap that prints STATE prints one
-        after the last record.
-        """
-        return 0 < self._pipeline.covered < stream.last_epoch
+    def _log_keyless(self, stream: Stream) -> None:
+        """Log what was done to a stream that has neither key nor versions."""
+        state = stream.versions
+        is_plain = self._settings.is_upsert and state.expected is None
+        if stream.has_key or not is_plain:
+            return
+        how = "replaced the table with" if state.replaces_table else "appended"
+        why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
+        why = why or f"keyless_streams is {self._settings.keyless_streams}"
+        rows = stream.buffer.received_rows
+        logs.info(f"{stream.name}: {how} {rows} records, as it has no key and {why}")

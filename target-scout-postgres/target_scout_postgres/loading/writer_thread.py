@@ -1,6 +1,6 @@
-"""The writing thread: does what it is told in order, while the main thread parses on.
+"""The writing thread: runs tasks in order while the main thread goes on parsing.
 
-After a failure it does nothing more, and hands the failure to the main thread.
+After a failure it runs nothing more and hands the failure to the main thread.
 """
 
 from __future__ import annotations
@@ -10,33 +10,35 @@ from collections.abc import Callable
 from queue import Queue
 from typing import Any
 
-QUEUED = 2  # batches that wait for the server; more would only take memory
+QUEUE_SIZE = 2  # batches waiting for the server; more would only take memory
+POLL_SECONDS = 0.2
 
 
-class Worker:
-    """One thread and its queue."""
+class WriterThread:
+    """One thread and its queue of tasks."""
 
     def __init__(self) -> None:
-        self._queue: Queue[Callable[[], Any] | None] = Queue(QUEUED)
-        self.failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self._queue: Queue[Callable[[], Any] | None] = Queue(QUEUE_SIZE)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
+        # After a failure the queue is still emptied: the main thread may be blocked in `submit`.
         while (task := self._queue.get()) is not None:
-            if self.failure is None:
+            if self._failure is None:
                 try:
                     task()
                 except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-                    self.failure = error
+                    self._failure = error
 
     def submit(self, task: Callable[[], Any]) -> None:
-        """Have something done later; wait while the queue is full."""
-        self.check()
+        """Queue a task; wait while the queue is full."""
+        self.raise_failure()
         self._queue.put(task)
 
     def call(self, task: Callable[[], Any]) -> Any:
-        """Have something done after all before it, and wait for its result."""
+        """Run a task after all earlier ones, and return its result."""
         done = threading.Event()
         result: list[Any] = []
 
@@ -47,17 +49,18 @@ class Worker:
                 done.set()
 
         self.submit(work)
-        while not done.wait(0.2):
-            self.check()
-        self.check()
+        # An earlier task that fails keeps this one from running at all.
+        while not done.wait(POLL_SECONDS):
+            self.raise_failure()
+        self.raise_failure()
         return result[0]
 
-    def check(self) -> None:
-        """Raise what went wrong in the writing thread."""
-        if self.failure is not None:
-            raise self.failure
+    def raise_failure(self) -> None:
+        """Raise the failure of a task, if there was one."""
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
-        """End the thread after all that it was told to do."""
+        """End the thread after all queued tasks."""
         self._queue.put(None)
         self._thread.join()

@@ -1,11 +1,10 @@
-"""Connections to Postgres: how they are opened, and what messages may say of where they lead.
+"""Open and configure connections to Postgres, and explain why one was refused.
 
 Knows the settings and the server; knows no streams.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,13 @@ from target_scout_postgres.errors import DatabaseError, SettingsError, remedy
 from target_scout_postgres.postgres import statements
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection  # noqa: N812 - a type
+    from psycopg2 import extensions
     from psycopg2.sql import Composable
 
     from target_scout_postgres.settings import Settings
 
 DRIVER = re.compile(r"\A(postgres(?:ql)?)\+\w+(?=://)")
-# A URL of which no part can be another one's: nothing is escaped, nothing stands where it need not.
+# A URL that can be read in one way only: no escapes, no unusual characters.
 PLAIN_URL = re.compile(
     r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s@/?#:]+(?::[^\s@/?#]*)?@)?"
     r"(?P<host>[\w.-]+)(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
@@ -33,7 +32,7 @@ PLAIN_URL = re.compile(
 
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
-# A peer that is gone is noticed within about two minutes; a firewall's idle limit is not met.
+# A dead peer is noticed within about two minutes, and idle limits of firewalls are not reached.
 KEEPALIVE = {
     "connect_timeout": 10,
     "keepalives": 1,
@@ -47,8 +46,8 @@ LOGIN = "does not answer, or refuses the login"
 TLS_FILES = "Check the settings sslrootcert, sslcert and sslkey."
 VERIFY_FAILED = "certificate verify failed"
 
-# What libpq says (it has no code for a refused login before version 17), what that means, and what
-# to do. First match wins: with sslmode prefer it speaks of two attempts.
+# Part of libpq's message (it has no error code), what it means, what to do. The first match wins:
+# with sslmode prefer the message describes two attempts.
 REFUSED = (
     (
         "does not support SSL",
@@ -122,112 +121,102 @@ REFUSED = (
 )
 
 
-def connect(settings: Settings) -> Connection:
-    """Open a connection in autocommit mode, with the session's settings made.
+def connect(settings: Settings) -> extensions.connection:
+    """Open a connection in autocommit mode.
 
     Raises:
         SettingsError: database_url cannot be read.
         DatabaseError: The server does not answer, or refuses the login.
     """
     try:
-        opened: Connection = psycopg2.connect(**_arguments(settings))
+        opened: extensions.connection = psycopg2.connect(**_arguments(settings))
     except (psycopg2.ProgrammingError, ValueError, TypeError):  # of libpq, and of its wrapper
         raise SettingsError(
             "The setting database_url cannot be read: write "
             "postgresql://user:password@host:port/database."
         ) from None
     except psycopg2.OperationalError as error:
-        what, todo = _explained(str(error), settings)
-        raise DatabaseError(f"Postgres at {address(settings)} {what}. {todo}") from None
+        what, todo = _explain(str(error), settings)
+        raise DatabaseError(f"Postgres at {display_address(settings)} {what}. {todo}") from None
     opened.autocommit = True
     return opened
 
 
-def _explained(text: str, settings: Settings) -> tuple[str, str]:
-    """Return what libpq's words mean, and what to do."""
+def _explain(text: str, settings: Settings) -> tuple[str, str]:
+    """Return what libpq's message means, and what to do."""
     if VERIFY_FAILED in text:
-        from target_scout_postgres.postgres import tls_diagnosis  # noqa: PLC0415 - start-up: only for this message
+        from target_scout_postgres.postgres import tls_diagnosis  # start-up: ssl is large
 
-        given = psycopg2.extensions.make_dsn(**_arguments(settings))
-        return tls_diagnosis.refused_because(psycopg2.extensions.parse_dsn(given))
+        dsn = psycopg2.extensions.make_dsn(**_arguments(settings))
+        return tls_diagnosis.explain_rejection(psycopg2.extensions.parse_dsn(dsn))
     return next((what, todo) for words, what, todo in REFUSED if words in text)
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
-    found: dict[str, Any] = dict(KEEPALIVE)
-    found["application_name"] = "target-scout-postgres"
+    arguments: dict[str, Any] = dict(KEEPALIVE)
+    arguments["application_name"] = "target-scout-postgres"
     if settings.database_url:
-        found["dsn"] = _plain_scheme(settings.database_url)
+        arguments["dsn"] = _plain_scheme(settings.database_url)
     else:
-        parts = ("host", "port", "user", "password")
-        found |= {name: getattr(settings, name) for name in parts if getattr(settings, name)}
-        found["dbname"] = settings.database
-    return found | {name: getattr(settings, name) for name in TLS if getattr(settings, name)}
+        names = ("host", "port", "user", "password")
+        arguments |= {name: getattr(settings, name) for name in names if getattr(settings, name)}
+        arguments["dbname"] = settings.database
+    return arguments | {name: getattr(settings, name) for name in TLS if getattr(settings, name)}
 
 
 def _plain_scheme(url: str) -> str:
-    """Return the URL without SQLAlchemy's name of a driver, which libpq does not know."""
+    """Return the URL without the driver name of SQLAlchemy, which libpq does not accept."""
     return DRIVER.sub(r"\1", url, count=1)
 
 
-def address(settings: Settings) -> str:
-    """Return host, port and database of the server, without anything that may be of a password.
+def display_address(settings: Settings) -> str:
+    """Return host, port and database of the server, never a part of a password.
 
-    An unescaped character in a password moves the borders of a URL's parts: only a URL that can be
-    read in one way is shown.
+    An unescaped character in a password shifts the parts of a URL: only a URL that can be read in
+    one way is shown.
     """
     if not settings.database_url:
         shown = f"{settings.host}:{settings.port}/{settings.database}"
         return shown if shown.isprintable() else "the given server"
-    found = PLAIN_URL.fullmatch(settings.database_url)
-    if found is None or not _is_read_so(settings.database_url, found.groupdict()):
+    match = PLAIN_URL.fullmatch(settings.database_url)
+    if match is None or not _libpq_agrees(settings.database_url, match.groupdict()):
         return "the server of database_url"
-    host, port, database = found.group("host", "port", "database")
+    host, port, database = match.group("host", "port", "database")
     return host + (f":{port}" if port else "") + (f"/{database}" if database else "")
 
 
-def _is_read_so(url: str, parts: dict[str, str | None]) -> bool:
-    """Return whether libpq takes the same parts of a URL for host, port and database."""
+def _libpq_agrees(url: str, parts: dict[str, str | None]) -> bool:
+    """Return whether libpq reads the same host, port and database from a URL."""
     try:
-        found = psycopg2.extensions.parse_dsn(_plain_scheme(url))
+        parsed = psycopg2.extensions.parse_dsn(_plain_scheme(url))
     except psycopg2.Error:
         return False
     names = {"host": "host", "port": "port", "database": "dbname"}
-    return all(found.get(theirs) == (parts[ours] or None) for ours, theirs in names.items())
+    return all(parsed.get(theirs) == (parts[ours] or None) for ours, theirs in names.items())
 
 
-def prepare(connection: Connection, settings: Settings) -> int:
-    """Make the session's settings; return the server process that serves it."""
+def configure(connection: extensions.connection, settings: Settings) -> int:
+    """Set the session up; return the process id of its server process."""
     if connection.server_version < statements.OLDEST_SERVER:
         raise DatabaseError("The server is older than PostgreSQL 14. Use a newer one.")
     with connection.cursor() as cursor:
         cursor.execute(statements.SESSION, [max(int(settings.lock_wait_seconds * 1000), 1)])
-        return int(cursor.fetchone()[0])  # type: ignore[index]  # one row, always
+        return int(cursor.fetchone()[0])  # type: ignore[index]  # always one row
 
 
-def with_values(statement: str | Composable, cursor: Any) -> str:
-    """Return a statement that goes with values: a percent sign in a name is not a placeholder."""
+def escape_names(statement: str | Composable, cursor: Any) -> str:
+    """Return a statement to run with values: percent signs in names are no placeholders."""
     if isinstance(statement, str):
         return statement
     if isinstance(statement, Composed):
-        return "".join(with_values(part, cursor) for part in statement.seq)
+        return "".join(escape_names(part, cursor) for part in statement.seq)
     text = str(statement.as_string(cursor))
     return text.replace("%", "%%") if isinstance(statement, Identifier) else text
 
 
-def close(connection: Connection) -> None:
-    """Close a connection, whatever its state."""
+def close(connection: extensions.connection) -> None:
+    """Close a connection in any state."""
     try:
         connection.close()
     except psycopg2.Error:
         return
-
-
-def run_id() -> str:
-    """Return the name of this run: control's, Meltano's, or a new one."""
-    found = os.environ.get("SCOUT_RUN_ID") or os.environ.get("MELTANO_RUN_ID")
-    if found:
-        return found
-    import uuid  # noqa: PLC0415 - start-up: needed only without a name from outside
-
-    return str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""The dataset schema itself: whose it is, who may read it, and how it comes to be.
+"""The dataset schema itself: creating it, checking its owner, granting read access.
 
 Knows no tables.
 """
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from target_scout_postgres.postgres.session import Session
 
 UNOWNED_COMMENTS = (None, "", "standard public schema")
-ATTEMPTS = 3  # runs that create the schema at the same moment
+READING = "reading the catalog"
 
 
-def make(session: Session) -> None:
-    """Make sure that the schema is there and may be written, before the lock is taken in it.
+def ensure(session: Session) -> None:
+    """Create the schema if missing, and check that it may be written, before the lock is taken.
 
     Raises:
-        SettingsError: It is not there, and may not be created.
-        DatabaseError: It is another owner's, or the role may not write there.
+        SettingsError: It does not exist and may not be created.
+        DatabaseError: It belongs to another owner, or the role may not write to it.
     """
     schema = session.settings.default_target_schema
-    facts = session.execute(statements.SCHEMA_FACTS, [schema], doing="reading the catalogue")
-    if not facts:
+    rows = session.execute(statements.SCHEMA_STATUS, [schema], doing=READING)
+    if not rows:
         _create(session, schema)
-        facts = session.execute(statements.SCHEMA_FACTS, [schema], doing="reading the catalogue")
-    ((comment, may_create, may_use),) = facts
+        rows = session.execute(statements.SCHEMA_STATUS, [schema], doing=READING)
+    ((comment, may_create, may_use),) = rows
     _check_owner(session, comment)
     if not (may_create and may_use):
         raise DatabaseError(
@@ -41,30 +41,28 @@ def make(session: Session) -> None:
 def _create(session: Session, schema: str) -> None:
     if not session.settings.create_schema:
         raise SettingsError(
-            f"The schema {schema} is not there, and the setting create_schema forbids to "
-            "create it. Create it, or allow that."
+            f"The schema {schema} does not exist, and the setting create_schema forbids creating "
+            "it. Create it, or set create_schema to true."
         )
-    doing = f"creating the schema {schema}"
-    session.execute(statements.create_schema(schema), doing=doing)
+    session.execute(statements.create_schema(schema), doing=f"creating the schema {schema}")
 
 
 def claim(session: Session) -> None:
-    """Keep the owner in the schema's comment and let the reader read, in the open transaction."""
+    """Record the owner in the schema's comment and grant read access, in the open transaction."""
     settings = session.settings
     schema = settings.default_target_schema
-    facts = session.execute(statements.SCHEMA_FACTS, [schema], doing="reading the catalogue")
-    comment = facts[0][0]
+    ((comment, _, _),) = session.execute(statements.SCHEMA_STATUS, [schema], doing=READING)
     _check_owner(session, comment)
     if settings.owner is not None and comment != settings.owner:
         session.execute(
             statements.comment_schema(schema, settings.owner),
-            doing=f"keeping the owner in the comment of the schema {schema}",
+            doing=f"recording the owner in the comment of the schema {schema}",
         )
     if settings.reader_role:
-        _let_read(session, settings.reader_role)
+        _grant_reading(session, settings.reader_role)
 
 
-def _let_read(session: Session, role: str) -> None:
+def _grant_reading(session: Session, role: str) -> None:
     schema = session.settings.default_target_schema
     doing = f"letting the role {role} read (setting reader_role)"
     if not session.execute(statements.ROLE, [role], doing=doing):
@@ -73,9 +71,9 @@ def _let_read(session: Session, role: str) -> None:
             "it, or correct the setting."
         )
     session.execute(statements.grant_schema(schema, role), doing=doing)
-    for (name,) in session.execute(statements.UNREAD, [schema, role], doing=doing):
-        place = statements.qualified(schema, name)
-        session.execute(statements.grant_table(place, role), doing=doing)
+    for (name,) in session.execute(statements.UNREADABLE_TABLES, [schema, role], doing=doing):
+        table = statements.qualified(schema, name)
+        session.execute(statements.grant_table(table, role), doing=doing)
 
 
 def _check_owner(session: Session, comment: str | None) -> None:

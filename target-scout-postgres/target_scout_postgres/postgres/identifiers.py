@@ -1,34 +1,45 @@
-"""How names of streams and properties become names of Postgres, in one function.
+"""Turn names of streams and properties into Postgres identifiers.
 
-Postgres keeps 63 bytes of a name. A name that fits is kept as it is, whatever its letters: every
-identifier is quoted. Any other name is cut at a character, and a digest of the whole name is put
-behind it, so that names that begin alike stay apart. The result depends on the name alone, hence
-is the same in every run. Nothing here knows a database.
+Postgres keeps 63 bytes of a name. A name that fits is kept as it is, whatever its characters: every
+identifier is quoted. Any other name is cut at a character and gets a digest of the whole name, so
+that names with a common beginning stay distinct. The result depends on the name alone, hence is the
+same in every run. Knows no database.
 """
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from hashlib import blake2b
 
-LONGEST_BYTES = 63
-DIGEST_HEX = 10
-# Columns that every table of Postgres has: no other column may be called so.
+MAX_BYTES = 63
+DIGEST_CHARACTERS = 10
+# Columns that every Postgres table has: no other column may have such a name.
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
-OWN_PREFIX = "_scout_"
-# A name that looks like a result of `shortened` might be equal to one.
-LOOKS_SHORTENED = re.compile(rf"_[0-9a-f]{{{DIGEST_HEX}}}\Z")
-LONGEST_CHARACTER_BYTES = 4
+INTERNAL_PREFIX = "_scout_"
+# A name that looks like a result of `shortened` could be equal to one.
+LOOKS_SHORTENED = re.compile(rf"_[0-9a-f]{{{DIGEST_CHARACTERS}}}\Z")
+MAX_CHARACTER_BYTES = 4
 
 
-def digest(text: str, characters: int = DIGEST_HEX) -> str:
+class Internal(StrEnum):
+    """The kinds of relations that the target makes to serve a stream's table."""
+
+    STAGE = "new"
+    WITHHELD = "held"
+    BATCH = "batch"
+    KEY = "key"
+    INDEX = "index"
+
+
+def digest(text: str, characters: int = DIGEST_CHARACTERS) -> str:
     """Return the first hexadecimal characters of a digest of the text."""
     return blake2b(text.encode("utf-8", "surrogatepass")).hexdigest()[:characters]
 
 
 def shortened(name: str) -> str:
-    """Return the head of a name and a digest of the whole."""
-    room = LONGEST_BYTES - DIGEST_HEX - 1
+    """Return the beginning of a name and a digest of the whole."""
+    room = MAX_BYTES - DIGEST_CHARACTERS - 1
     head = name.replace("\x00", "?").encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
     return f"{head}_{digest(name)}"
 
@@ -40,34 +51,34 @@ def identifier(name: str) -> str:
     equal to it.
     """
     encoded = name.encode("utf-8", "replace")
-    kept = (
-        0 < len(encoded) <= LONGEST_BYTES
+    is_kept = (
+        0 < len(encoded) <= MAX_BYTES
         and "\x00" not in name
         and not any("\ud800" <= character <= "\udfff" for character in name)
         and name not in SYSTEM_COLUMNS
-        and not name.startswith(OWN_PREFIX)
+        and not name.startswith(INTERNAL_PREFIX)
         and not (LOOKS_SHORTENED.search(name) and _may_be_shortened(name, encoded))
     )
-    return name if kept else shortened(name)
+    return name if is_kept else shortened(name)
 
 
 def _may_be_shortened(name: str, encoded: bytes) -> bool:
-    """Tell whether a name with a digest at its end could have come out of `shortened`."""
-    head = name[: -DIGEST_HEX - 1]
+    """Return whether `shortened` can give this name, which ends like a digest."""
+    head = name[: -DIGEST_CHARACTERS - 1]
     return (
-        len(encoded) > LONGEST_BYTES - LONGEST_CHARACTER_BYTES
+        len(encoded) > MAX_BYTES - MAX_CHARACTER_BYTES
         or head in SYSTEM_COLUMNS
-        or head.startswith(OWN_PREFIX)
+        or head.startswith(INTERNAL_PREFIX)
         or not head
         or "?" in head
     )
 
 
-def own(kind: str, table: str) -> str:
-    """Return the name of a relation of our own that serves a table: a stage, an index."""
-    return f"{OWN_PREFIX}{kind}_{digest(table, 16)}"
+def internal_name(kind: Internal, table: str) -> str:
+    """Return the name of an internal relation that serves a table."""
+    return f"{INTERNAL_PREFIX}{kind}_{digest(table, 16)}"
 
 
-def is_own(kind: str, name: str) -> bool:
-    """Return whether a relation is one of our own of a kind, and not of a stream called alike."""
-    return re.fullmatch(rf"{OWN_PREFIX}{kind}_[0-9a-f]{{16}}", name) is not None
+def is_internal(kind: Internal, name: str) -> bool:
+    """Return whether a relation is an internal one of this kind, not a stream with a like name."""
+    return re.fullmatch(rf"{INTERNAL_PREFIX}{kind}_[0-9a-f]{{16}}", name) is not None

@@ -1,6 +1,6 @@
-"""The SQL of the tables of our own that tell of runs, refused records and versions.
+"""SQL for the tables of the load log: loads, rejected records and versions.
 
-Built here, executed by `books`.
+Built here, executed by `load_log`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier
 
 LOADS, REJECTS, STREAMS = "_scout_loads", "_scout_rejects", "_scout_streams"
 
-BOOKS = {
+TABLES = {
     LOADS: """
         CREATE TABLE IF NOT EXISTS {} (
             run_id text NOT NULL, stream text NOT NULL, rows bigint NOT NULL DEFAULT 0,
@@ -30,9 +30,9 @@ BOOKS = {
 }
 
 
-def create_book(table: Composable, name: str) -> Composed:
-    """Create one of our own tables."""
-    return SQL(BOOKS[name]).format(table)
+def create_table(table: Composable, name: str) -> Composed:
+    """Create one of the tables."""
+    return SQL(TABLES[name]).format(table)
 
 
 def read_streams(table: Composable) -> Composed:
@@ -42,7 +42,7 @@ def read_streams(table: Composable) -> Composed:
     )
 
 
-# What tables of earlier releases lack.
+# Columns that `_scout_streams` of an earlier release lacks.
 LATER_COLUMNS = {
     "is_announced": "boolean NOT NULL DEFAULT true",
     "seen": "bigint[] NOT NULL DEFAULT '{{}}'",
@@ -50,14 +50,14 @@ LATER_COLUMNS = {
 
 
 def extend_streams(table: Composable, column: str) -> Composed:
-    """Add a column that tables of earlier releases lack."""
+    """Add one of LATER_COLUMNS."""
     return SQL("ALTER TABLE {} ADD COLUMN {} " + LATER_COLUMNS[column]).format(
         table, Identifier(column)
     )
 
 
-def keep_versions(table: Composable) -> Composed:
-    """Keep the versions of a stream."""
+def save_versions(table: Composable) -> Composed:
+    """Insert or update the versions of a stream."""
     return SQL(
         "INSERT INTO {} (stream, active_version, loading_version, is_announced, seen) "
         "VALUES (%s, %s, %s, %s, %s::bigint[]) ON CONFLICT (stream) DO UPDATE SET "
@@ -66,8 +66,8 @@ def keep_versions(table: Composable) -> Composed:
     ).format(table)
 
 
-def keep_load(table: Composable) -> Composed:
-    """Add to what a run has loaded of a stream."""
+def save_load(table: Composable) -> Composed:
+    """Insert or update what a run has loaded of a stream."""
     return SQL(
         "INSERT INTO {} AS old "
         "(run_id, stream, rows, bytes, started_at, completed_at, version, status) "
@@ -78,32 +78,32 @@ def keep_load(table: Composable) -> Composed:
 
 
 def rows_of_stream(table: Composable) -> Composed:
-    """Add up what earlier runs have brought of a stream, once one of them was completed."""
+    """Sum the rows of a stream over earlier runs; null unless one of them completed."""
     return SQL(
         "SELECT CASE WHEN bool_or(status = 'completed') THEN sum(rows) END FROM {} "
         "WHERE stream = %s AND run_id <> %s"
     ).format(table)
 
 
-def close_dead_loads(table: Composable) -> Composed:
-    """Mark the loads of runs that ended without a word: only one run at a time holds the schema."""
+def mark_interrupted(table: Composable) -> Composed:
+    """Mark loads of killed runs as interrupted: the lock excludes any other running one."""
     return SQL(
         "UPDATE {} SET status = 'interrupted' WHERE status = 'running' AND run_id <> %s"
     ).format(table)
 
 
-def keep_rejects(table: Composable) -> Composed:
-    """Keep refused records."""
+def insert_rejects(table: Composable) -> Composed:
+    """Insert rejected records."""
     return SQL(
         "INSERT INTO {} (run_id, stream, line, reason, record) "
         "SELECT %s, stream, line, reason, record::jsonb FROM "
         "unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) "
-        "AS refused (stream, line, reason, record)"
+        "AS rejected (stream, line, reason, record)"
     ).format(table)
 
 
-def fail_loads(table: Composable) -> Composed:
-    """Mark what a run was loading as failed."""
+def mark_failed(table: Composable) -> Composed:
+    """Mark the loads of a run as failed."""
     return SQL("UPDATE {} SET status = 'failed' WHERE status = 'running' AND run_id = %s").format(
         table
     )

@@ -1,7 +1,7 @@
-"""The SQL of the table `_scout_lock`, whose one row says which session loads the dataset schema.
+"""SQL for the table `_scout_lock`, whose one row names the session that loads the dataset schema.
 
-A row ends with its session: one that the server no longer has holds nothing. Built here, executed
-by `dataset_lock`.
+The lock ends with that session: the row of a session that no longer exists locks nothing. Built
+here, executed by `dataset_lock`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ COLUMNS = (
     ("since", "timestamp with time zone"),
 )
 
-# Who this session is. The start is hidden from a session that has set another role.
+# Identifies this session. The start is hidden from a session that has set another role.
 IDENTITY = """
     SELECT pid, backend_start, usesysid, application_name, session_user::text
       FROM pg_stat_get_activity(pg_backend_pid())
 """
 
-# Whether the session of the row "held" is there. Every role sees the process, the role and the
-# database of all sessions, so that no session of another role passes for one of a dead run whose
-# process id it got; the start only of roles whose rights it has. The server's start and the
-# table's identity leave nothing of rows that a dump or a copy of the database brought along.
+# Whether the session of the row "held" still exists. Every role sees process, role and database of
+# all sessions, so a session of another role that got the process id of a killed run is not mistaken
+# for it; a session's start is visible only to roles with its rights. The server's start and the
+# table's oid invalidate rows that came with a dump or a copy of the database.
 IS_ALIVE = """
     (held.table_id = held.tableoid AND held.server_started_at = pg_postmaster_start_time()
      AND EXISTS (SELECT FROM pg_stat_get_activity(held.pid) AS session
@@ -43,10 +43,10 @@ IS_ALIVE = """
                          OR session.backend_start IS NULL OR held.backend_start IS NULL)))
 """
 
-# Code of others that a statement on the table would run, or that would change what it does.
-FACTS = """
+# What is wrong with the table, if anything: a statement on it must not run code of other roles.
+TABLE_CHECK = """
     SELECT CASE
-             WHEN class.relkind <> 'r' OR class.relpersistence <> 'p' THEN 'is no ordinary table'
+             WHEN class.relkind <> 'r' OR class.relpersistence <> 'p' THEN 'is not a plain table'
              WHEN EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid) THEN 'has triggers'
              WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid) THEN 'has rules'
              WHEN class.relrowsecurity THEN 'has row level security'
@@ -70,9 +70,9 @@ FACTS = """
        AND class.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
 """
 
-# Who got more than reading by rights on all tables, as default privileges give them. Roles that may
-# create tables in the schema are loaders.
-TRESPASSERS = """
+# Roles that may do more than read, for example by default privileges. Roles that may create tables
+# in the schema are loaders and may write.
+UNEXPECTED_WRITERS = """
     SELECT DISTINCT CASE right_.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(right_.grantee) END
       FROM pg_class AS class,
            LATERAL (SELECT * FROM aclexplode(class.relacl)
@@ -87,7 +87,7 @@ TRESPASSERS = """
             OR NOT has_schema_privilege(right_.grantee, class.relnamespace, 'CREATE'))
 """
 
-# The other sessions that hold locks on tables of the schema, the strongest first.
+# Other sessions that hold locks on tables of the schema, the strongest lock first.
 BLOCKERS = """
     SELECT lock.pid, activity.application_name, activity.usename, activity.backend_start
       FROM pg_locks AS lock
@@ -106,20 +106,20 @@ BLOCKERS = """
 
 
 def create(lock: Composable) -> Composed:
-    """Create the table, which nobody writes to but who may create tables here."""
-    columns = [SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in COLUMNS]
+    """Create the table."""
+    columns = [SQL("{} {}").format(Identifier(name), SQL(type_)) for name, type_ in COLUMNS]
     return SQL("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY (name))").format(
         lock, SQL(", ").join(columns)
     )
 
 
 def shape() -> list[str]:
-    """Return the columns as `FACTS` compares them."""
-    return [f"{name} {kind}" for name, kind in COLUMNS]
+    """Return the columns as `TABLE_CHECK` compares them."""
+    return [f"{name} {type_}" for name, type_ in COLUMNS]
 
 
 def restrict(lock: Composable, role: str | None) -> Composed:
-    """Leave a role, or all, no right but to read."""
+    """Revoke everything but SELECT from a role; None: from PUBLIC."""
     grantee = SQL("PUBLIC") if role is None else Identifier(role)
     return SQL("REVOKE ALL ON {lock} FROM {role}; GRANT SELECT ON {lock} TO {role}").format(
         lock=lock, role=grantee
@@ -127,7 +127,7 @@ def restrict(lock: Composable, role: str | None) -> Composed:
 
 
 def holder(lock: Composable) -> Composed:
-    """Ask whose the lock is, and whether that session is there."""
+    """Select the holder of the lock, and whether its session still exists."""
     return SQL(
         "SELECT held.pid, held.program, held.role, held.since, {} FROM {} AS held"
         " WHERE held.name = 'load'"
@@ -135,9 +135,10 @@ def holder(lock: Composable) -> Composed:
 
 
 def take(lock: Composable) -> Composed:
-    """Take the lock if the session that had it has ended; wait for its last transaction.
+    """Take the lock if its holder's session has ended; wait for that session's last transaction.
 
-    What is known of this session comes as values: sessions must be looked at after the wait only.
+    This session's identity is passed in as values: pg_stat_get_activity is read once per statement,
+    and must not be read before the wait.
     """
     return SQL(
         "INSERT INTO {lock} AS held (name, token, pid, backend_start, role_id, program, role,"
@@ -152,9 +153,10 @@ def take(lock: Composable) -> Composed:
 
 
 def fence(lock: Composable) -> Composed:
-    """Begin a transaction that no other run's can be beside; ask for the lock's session.
+    """Begin a transaction that excludes those of other runs; select whether the lock is alive.
 
-    The row stays locked until the transaction ends, and shows whether another run had it since.
+    No row comes back if another run has taken the lock since. The row stays locked until the
+    transaction ends.
     """
     return SQL(
         "BEGIN; SELECT {alive} FROM {lock} AS held WHERE name = 'load' AND token = %s FOR UPDATE"
@@ -162,7 +164,7 @@ def fence(lock: Composable) -> Composed:
 
 
 def renew(lock: Composable) -> Composed:
-    """Note the session that the lock has from now on, in a transaction of its holder."""
+    """Record a new session of the holder, in one of its transactions."""
     return SQL(
         "UPDATE {} SET pid = %s, backend_start = %s, role_id = %s,"
         " server_started_at = pg_postmaster_start_time() WHERE token = %s"
@@ -170,5 +172,5 @@ def renew(lock: Composable) -> Composed:
 
 
 def release(lock: Composable) -> Composed:
-    """Give the lock back."""
+    """Release the lock."""
     return SQL("SET lock_timeout = '1s'; UPDATE {} SET pid = NULL WHERE token = %s").format(lock)

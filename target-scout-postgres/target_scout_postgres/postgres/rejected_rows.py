@@ -1,7 +1,7 @@
-"""What Postgres refuses because of the data, and the search for the rows that it refuses.
+"""Tell errors that the data causes from all others, and find the rows that cause them.
 
-Anything else that fails, a full disk, a lost connection, a cancelled statement, is not the data's
-fault and ends the run. Knows no streams.
+Anything else that fails (a full disk, a lost connection, a cancelled statement) ends the run.
+Knows no streams.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import psycopg2
 
-# Data exceptions, limits, and what constraints that others have added do not allow.
-OF_THE_DATA = ("22", "54", "23502", "23503", "23505", "23514", "23P01")
-# Whether these are met depends on other rows, which may come later in the same batch.
-OF_OTHER_ROWS = ("23503", "23505", "23P01")
+# SQLSTATEs that the data causes: data exceptions, limits, and constraints that others have added.
+DATA_ERRORS = ("22", "54", "23502", "23503", "23505", "23514", "23P01")
+# Whether these are satisfied depends on other rows, which may come later in the same batch.
+DEPENDS_ON_OTHER_ROWS = ("23503", "23505", "23P01")
 
-# A column stays as it is when a view, a rule or a policy holds it, or when its values, its default,
-# a constraint or an index do not go along with another type.
-UNWIDENED = (
+# What ALTER COLUMN TYPE raises when the column must stay as it is: a view, a rule or a policy uses
+# it, or its values, its default, a constraint or an index do not allow the other type.
+CANNOT_WIDEN = (
     psycopg2.errors.FeatureNotSupported,
     psycopg2.errors.DatatypeMismatch,
     psycopg2.errors.UndefinedFunction,
@@ -29,51 +29,55 @@ UNWIDENED = (
 )
 
 
-class Refused(NamedTuple):
-    """The number of a row that Postgres refuses, and why."""
+class RejectedRow(NamedTuple):
+    """The number of a row that Postgres rejects, and the error."""
 
     number: int
     error: psycopg2.Error
 
 
-def is_refusal(error: psycopg2.Error) -> bool:
-    """Return whether Postgres refuses the data, as opposed to being in trouble itself."""
-    return (error.pgcode or "").startswith(OF_THE_DATA)
+def is_data_error(error: psycopg2.Error) -> bool:
+    """Return whether the data causes the error, as opposed to the server or the connection."""
+    return (error.pgcode or "").startswith(DATA_ERRORS)
 
 
-def refused_of(numbers: range, attempt: Callable[[range], None]) -> list[Refused]:
-    """Do something with all rows but those that Postgres refuses, which are returned.
+def find_rejected(numbers: range, attempt: Callable[[range], None]) -> list[RejectedRow]:
+    """Apply something to all rows except those that Postgres rejects; return these.
+
+    The rows are bisected, so that a batch without rejected rows costs one attempt.
 
     Args:
         numbers: The numbers of the rows.
-        attempt: Does it with some of them, and undoes it when it fails.
+        attempt: Applies it to some of them, and undoes it when it fails.
     """
-    found = _divided(numbers, attempt)
-    while waiting := [one for one in found if one.error.pgcode in OF_OTHER_ROWS]:
+    rejected = _bisect(numbers, attempt)
+    # A row may refer to one that came later: try again until nothing changes.
+    while waiting := [row for row in rejected if row.error.pgcode in DEPENDS_ON_OTHER_ROWS]:
         again = [
-            one for number, _ in waiting for one in _divided(range(number, number + 1), attempt)
+            row for number, _ in waiting for row in _bisect(range(number, number + 1), attempt)
         ]
-        found = [one for one in found if one.error.pgcode not in OF_OTHER_ROWS] + again
+        rejected = [row for row in rejected if row.error.pgcode not in DEPENDS_ON_OTHER_ROWS]
+        rejected += again
         if len(again) == len(waiting):
             break
-    return sorted(found, key=lambda one: one.number)
+    return sorted(rejected, key=lambda row: row.number)
 
 
-def _divided(numbers: range, attempt: Callable[[range], None]) -> list[Refused]:
+def _bisect(numbers: range, attempt: Callable[[range], None]) -> list[RejectedRow]:
     try:
         attempt(numbers)
     except psycopg2.Error as error:
-        if not is_refusal(error):
+        if not is_data_error(error):
             raise
         if len(numbers) == 1:
-            return [Refused(numbers[0], error)]
+            return [RejectedRow(numbers[0], error)]
         middle = len(numbers) // 2
-        return _divided(numbers[:middle], attempt) + _divided(numbers[middle:], attempt)
+        return _bisect(numbers[:middle], attempt) + _bisect(numbers[middle:], attempt)
     return []
 
 
-def reason(error: psycopg2.Error) -> str:
-    """Say what a row breaks, by names and never by values."""
+def rejection_reason(error: psycopg2.Error) -> str:
+    """Return what a row violates, by names and never by values."""
     name = error.diag.constraint_name or error.diag.column_name
     where = f", {name}" if name else ""
     return f"Postgres cannot store it (SQLSTATE {error.pgcode}{where})"

@@ -1,4 +1,4 @@
-"""The SQL that moves rows: copied in, merged, replaced, held back.
+"""SQL that moves rows: COPY, merging, replacing, withholding.
 
 Aliases begin with `_scout_` and are no name that `identifiers` gives a stream or property, as
 `excluded` and `old` may be. Built here, executed elsewhere.
@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
-from target_scout_postgres.postgres.statements import names
+from target_scout_postgres.postgres.statements import column_list
 
 OLD_ALIAS, NEW_ALIAS, SOURCE_ALIAS = "_scout_old", "_scout_new", "_scout_source"
 OLD, NEW = Identifier(OLD_ALIAS), Identifier(NEW_ALIAS)
 
-# The pages of a table of our own.
+# The number of pages of a table.
 PAGES = """
     SELECT pg_relation_size(class.oid) / current_setting('block_size')::bigint
       FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = class.relnamespace
@@ -23,8 +23,10 @@ PAGES = """
 """
 
 
-def keep_last(table: Composable, key: Sequence[str], source: Composable | None = None) -> Composed:
-    """Keep the last of the rows with the same key; with a source, of the keys that it has."""
+def delete_duplicates(
+    table: Composable, key: Sequence[str], source: Composable | None = None
+) -> Composed:
+    """Delete all but the last row of each key; with a source, only of the keys that it has."""
     wanted: Composable = SQL("")
     if source is not None:
         same = _same_key(key, NEW_ALIAS, SOURCE_ALIAS)
@@ -32,19 +34,19 @@ def keep_last(table: Composable, key: Sequence[str], source: Composable | None =
             source, Identifier(SOURCE_ALIAS), same
         )
     return SQL(
-        "DELETE FROM {table} AS {old} USING (SELECT {new}.ctid AS _scout_place, row_number() OVER "
+        "DELETE FROM {table} AS {old} USING (SELECT {new}.ctid AS _scout_ctid, row_number() OVER "
         "(PARTITION BY {key} ORDER BY {new}.ctid DESC) AS _scout_rank FROM {table} AS {new} "
-        "{wanted}) AS {new} WHERE {old}.ctid = {new}._scout_place AND {new}._scout_rank > 1"
-    ).format(table=table, key=names(key, NEW_ALIAS), old=OLD, new=NEW, wanted=wanted)
+        "{wanted}) AS {new} WHERE {old}.ctid = {new}._scout_ctid AND {new}._scout_rank > 1"
+    ).format(table=table, key=column_list(key, NEW_ALIAS), old=OLD, new=NEW, wanted=wanted)
 
 
 def copy_in(table: Composable, columns: Sequence[str]) -> Composed:
-    """Copy rows in."""
-    return SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, names(columns))
+    """COPY rows into a table."""
+    return SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, column_list(columns))
 
 
-def cast_from(table: Composable, columns: Sequence[str], casts: Mapping[str, str]) -> Composed:
-    """Read a table of our own, some of its columns carried over to other types."""
+def with_casts(table: Composable, columns: Sequence[str], casts: Mapping[str, str]) -> Composed:
+    """Select from a table, with casts for some of its columns."""
     values = [
         SQL("{} AS {}").format(
             SQL(casts.get(name, "{column}")).format(column=Identifier(name)), Identifier(name)
@@ -54,43 +56,38 @@ def cast_from(table: Composable, columns: Sequence[str], casts: Mapping[str, str
     return SQL("(SELECT {} FROM {})").format(SQL(", ").join(values), table)
 
 
-def some_of(table: Composable, condition: Composable) -> Composed:
-    """Read the rows of a table that a condition picks out."""
+def filtered(table: Composable, condition: Composable) -> Composed:
+    """Select the rows of a table that meet a condition."""
     return SQL("(SELECT * FROM {} WHERE {})").format(table, condition)
 
 
-def of_pages(first: int, end: int) -> Composed:
-    """Return the condition of rows on some pages of a table."""
+def on_pages(first: int, end: int) -> Composed:
+    """Return the condition that a row is on one of these pages."""
     return SQL("ctid >= {} AND ctid < {}").format(Literal(f"({first},0)"), Literal(f"({end},0)"))
 
 
-def of_places(places: Sequence[str]) -> Composed:
-    """Return the condition of rows in these places."""
-    return SQL("ctid = ANY ({}::tid[])").format(Literal(list(places)))
+def has_ctid(ctids: Sequence[str]) -> Composed:
+    """Return the condition that a row has one of these ctids."""
+    return SQL("ctid = ANY ({}::tid[])").format(Literal(list(ctids)))
 
 
-def places_of(table: Composable, condition: Composable) -> Composed:
-    """Ask for the places of rows."""
+def ctids_of(table: Composable, condition: Composable) -> Composed:
+    """Select the ctids of the rows that meet a condition."""
     return SQL("SELECT ctid::text FROM {} WHERE {}").format(table, condition)
 
 
-def delete_where(table: Composable, condition: Composable) -> Composed:
-    """Delete the rows of a condition."""
-    return SQL("DELETE FROM {} WHERE {}").format(table, condition)
-
-
-def exists_row(table: Composable) -> Composed:
-    """Ask whether a table has a row."""
+def has_rows(table: Composable) -> Composed:
+    """Select whether a table has any row."""
     return SQL("SELECT EXISTS (SELECT FROM {})").format(table)
 
 
-# How the planner may join a source to a table. A batch has few rows beside those of the table,
-# which the planner cannot know of tables just filled: its rows go by the index of the key.
+# How the planner may join a source to a table. It has no statistics of a batch table just filled; a
+# batch is small beside its table, so the index of the key is the right way.
 JOIN_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
 JOIN_FREELY = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
 
 
-def write_over(
+def merge(
     table: Composable,
     source: Composable,
     columns: Sequence[str],
@@ -98,7 +95,7 @@ def write_over(
     *,
     has_index: bool,
 ) -> Composed:
-    """Write the rows of a source over those of a table; without a key, beside them."""
+    """Merge the rows of a source into a table; without a key, append them."""
     if not key:
         return insert_all(table, source, columns)
     write = upsert if has_index else upsert_without_index
@@ -108,10 +105,10 @@ def write_over(
 def upsert(
     table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
 ) -> Composed:
-    """Write the rows of a source: new keys are inserted, rows that differ are replaced.
+    """Insert the rows with new keys and replace those that differ.
 
-    Rows are compared by their binary image, so that 1.10 replaces 1.1. A row that is the same is
-    not even locked: ON CONFLICT alone would lock each, and write its page to the log.
+    Rows are compared by their binary image, so that 1.10 replaces 1.1. Equal rows are found by the
+    join and not touched: ON CONFLICT alone would lock each of them and write its page to the WAL.
     """
     changed = [name for name in columns if name not in key]
     action: Composable = SQL("NOTHING")
@@ -125,15 +122,15 @@ def upsert(
         "ON CONFLICT ({key}) DO {action}"
     ).format(
         table=table,
-        columns=names(columns),
-        values=names(columns, NEW_ALIAS),
+        columns=column_list(columns),
+        values=column_list(columns, NEW_ALIAS),
         source=source,
         new=NEW,
         old=OLD,
         same=_same_key(key),
         missing=Identifier(OLD_ALIAS, key[0]),
         differs=differs,
-        key=names(key),
+        key=column_list(key),
         action=action,
     )
 
@@ -141,12 +138,12 @@ def upsert(
 def upsert_without_index(
     table: Composable, source: Composable, columns: Sequence[str], key: Sequence[str]
 ) -> Composed:
-    """Write the rows of a source as `upsert` does, to a table that cannot have its key.
+    """Do what `upsert` does, for a table that cannot have a unique index on its key.
 
-    Its rows may share a key: of those that the source has, the last one stays, and is updated.
+    Its rows may share a key: of the keys that the source has, only the last row is kept.
     """
     changed = [name for name in columns if name not in key]
-    steps: list[Composable] = [keep_last(table, key, source)]
+    steps: list[Composable] = [delete_duplicates(table, key, source)]
     if changed:
         steps.append(
             SQL(
@@ -177,7 +174,7 @@ def _assignments(columns: Sequence[str], source: str) -> Composed:
 
 def _differs(columns: Sequence[str]) -> Composed:
     return SQL("pg_catalog.record_image_ne(ROW({}), ROW({}))").format(
-        names(columns, OLD_ALIAS), names(columns, NEW_ALIAS)
+        column_list(columns, OLD_ALIAS), column_list(columns, NEW_ALIAS)
     )
 
 
@@ -189,7 +186,7 @@ def delete_matching(table: Composable, source: Composable, key: Sequence[str]) -
 
 
 def delete_marked(table: Composable, source: Composable, key: Sequence[str], mark: str) -> Composed:
-    """Delete the rows whose key the source marks as deleted."""
+    """Delete the rows that the source marks as deleted."""
     return SQL("{} AND {} IS NOT NULL").format(
         delete_matching(table, source, key), Identifier(NEW_ALIAS, mark)
     )
@@ -198,12 +195,12 @@ def delete_marked(table: Composable, source: Composable, key: Sequence[str], mar
 def insert_all(table: Composable, source: Composable, columns: Sequence[str]) -> Composed:
     """Insert all rows of a source."""
     return SQL("INSERT INTO {} ({}) SELECT {} FROM {} AS {}").format(
-        table, names(columns), names(columns, NEW_ALIAS), source, NEW
+        table, column_list(columns), column_list(columns, NEW_ALIAS), source, NEW
     )
 
 
 def delete_all(table: Composable) -> Composed:
-    """Delete all rows, while readers go on seeing them."""
+    """Delete all rows; readers keep seeing them until the commit (unlike TRUNCATE)."""
     return SQL("DELETE FROM {}").format(table)
 
 
@@ -217,7 +214,7 @@ def delete_missing(table: Composable, source: Composable, key: Sequence[str]) ->
 def mark_missing(
     table: Composable, source: Composable, key: Sequence[str], column: str
 ) -> Composed:
-    """Mark the rows whose key the source lacks as deleted now; without a key, all rows."""
+    """Mark the rows whose key the source lacks as deleted now; without a key, mark all."""
     missing = (
         SQL("AND NOT EXISTS (SELECT FROM {} AS {} WHERE {})").format(source, NEW, _same_key(key))
         if key
@@ -235,50 +232,50 @@ def _same_key(key: Sequence[str], one: str = OLD_ALIAS, other: str = NEW_ALIAS) 
 
 
 def truncate(table: Composable) -> Composed:
-    """Empty a table of our own."""
+    """Empty an internal table."""
     return SQL("TRUNCATE {}").format(table)
 
 
 def analyze(table: Composable) -> Composed:
-    """Tell the planner about a table of our own."""
+    """Update the planner's statistics of an internal table."""
     return SQL("ANALYZE {}").format(table)
 
 
 def rows_as_json(table: Composable, number: str) -> Composed:
-    """Read rows as JSON objects, each with the value of a column that tells which it is."""
+    """Select rows as JSON objects, each with the value of a column that identifies it."""
     return SQL("SELECT {}, to_jsonb({})::text FROM {} AS {}").format(
         Identifier(NEW_ALIAS, number), NEW, table, NEW
     )
 
 
-def places_as_json(table: Composable, places: Sequence[str]) -> Composed:
-    """Read the rows in these places as JSON objects."""
+def rows_by_ctid(table: Composable, ctids: Sequence[str]) -> Composed:
+    """Select the rows with these ctids as JSON objects."""
     return SQL("SELECT ctid::text, to_jsonb({})::text FROM {} AS {} WHERE {}").format(
-        NEW, table, NEW, of_places(places)
+        NEW, table, NEW, has_ctid(ctids)
     )
 
 
-def create_held(table: Composable) -> Composed:
-    """Create a table for batches that are held back; their bytes are not worth compressing."""
+def create_withheld(table: Composable) -> Composed:
+    """Create a table for withheld batches, stored uncompressed: they are soon read back."""
     return SQL(
         "CREATE TABLE {0} (number bigint, rows bytea, lines bytea);"
         "ALTER TABLE {0} ALTER rows SET STORAGE EXTERNAL, ALTER lines SET STORAGE EXTERNAL"
     ).format(table)
 
 
-HELD_COLUMNS = ("number", "rows", "lines")
+WITHHELD_COLUMNS = ("number", "rows", "lines")
 
 
-def copy_held(table: Composable, first: int, last: int) -> Composed:
-    """Copy held batches out."""
+def copy_withheld(table: Composable, first: int, last: int) -> Composed:
+    """COPY withheld batches out, in order."""
     return SQL(
         "COPY (SELECT rows, lines FROM {} WHERE number BETWEEN {} AND {} ORDER BY number) "
         "TO STDOUT (FORMAT binary)"
     ).format(table, Literal(first), Literal(last))
 
 
-def delete_held(table: Composable, first: int, last: int) -> Composed:
-    """Delete held batches."""
+def delete_withheld(table: Composable, first: int, last: int) -> Composed:
+    """Delete withheld batches."""
     return SQL("DELETE FROM {} WHERE number BETWEEN {} AND {}").format(
         table, Literal(first), Literal(last)
     )

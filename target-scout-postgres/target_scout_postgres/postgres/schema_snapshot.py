@@ -1,4 +1,4 @@
-"""What is in the dataset schema: read once at the start, and kept up to date by `tables`."""
+"""What is in the dataset schema: read once at the start, then kept in step by this run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from target_scout_postgres.encoding.column_types import CATALOGUE_NAMES
+from target_scout_postgres.encoding.column_types import CATALOG_NAMES
 from target_scout_postgres.postgres import load_log_statements, statements
-from target_scout_postgres.postgres.identifiers import is_own
+from target_scout_postgres.postgres.identifiers import Internal, is_internal
 
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.session import Session
 
-COMPUTED = "computed "  # stands before the type of a column that only Postgres fills
-KINDS = {
+READING = "reading the catalog"
+RELATION_KINDS = {
     "p": "a partitioned table",
     "v": "a view",
     "m": "a materialised view",
@@ -26,8 +26,8 @@ KINDS = {
 }
 
 
-class Key(msgspec.Struct, frozen=True):
-    """A unique index: its name, that of the primary key if it is one, its columns."""
+class UniqueIndex(msgspec.Struct, frozen=True):
+    """A unique index; constraint is the primary key that it belongs to, if any."""
 
     index: str
     constraint: str | None
@@ -35,71 +35,90 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct):
-    """A table of the dataset schema, or one that is to be made."""
+    """A table of the dataset schema, or one that is to be created."""
 
     name: str
-    columns: dict[str, str]
+    columns: dict[str, str] = {}
+    generated: set[str] = set()  # columns that only Postgres fills
     comments: dict[str, str] = {}
-    attributes: int = 0  # highest column number, dropped columns included
-    keys: list[Key] = []
-    exists: bool = False  # committed, or made in the open transaction
-    is_new: bool = False  # made in the open transaction: no reader sees it, its key comes last
-    is_direct: bool = False  # filled by this run alone: rows are copied straight in
-    asked_key: tuple[str, ...] | None = None  # the key that it was last made to have, if it could
+    last_attribute: int = 0  # highest column number; dropped columns count towards the limit
+    indexes: list[UniqueIndex] = []
+    exists: bool = False  # committed, or created in the open transaction
+    is_new: bool = False  # created in the open transaction: invisible to others, without its key
+    was_empty: bool = False  # all its rows are of this run, so batches need no merging at first
+    requested_key: tuple[str, ...] | None = None  # the last key tried, even if the rows forbid it
 
-    def has_key(self, columns: tuple[str, ...]) -> bool:
-        """Tell whether these columns are unique together."""
-        return any(sorted(key.columns) == sorted(columns) for key in self.keys)
+    def has_unique_index(self, columns: tuple[str, ...]) -> bool:
+        """Return whether these columns are unique together."""
+        return any(sorted(index.columns) == sorted(columns) for index in self.indexes)
+
+    @property
+    def primary_keys(self) -> list[UniqueIndex]:
+        """Return the primary key, if there is one."""
+        return [index for index in self.indexes if index.constraint is not None]
+
+    def writable_type(self, column: str) -> str | None:
+        """Return the type of a column; None if it is missing or generated."""
+        return None if column in self.generated else self.columns.get(column)
 
 
-class Standing(NamedTuple):
-    """Which version of a stream is live, and which one is being gathered."""
+class StreamVersions(NamedTuple):
+    """The versions of a stream as `_scout_streams` keeps them between runs."""
 
     active: int | None = None
     loading: int | None = None
-    is_announced: bool = False  # its ACTIVATE_VERSION came before its records
-    seen: Sequence[int] = ()  # versions that came before, the last ones
+    is_announced: bool = False  # the ACTIVATE_VERSION of the loading version preceded its records
+    seen: Sequence[int] = ()  # the latest versions before the active one
 
 
-class Catalog:
+class SchemaSnapshot:
     """The tables of the dataset schema by name, and the versions of its streams."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Table] = {}
-        self.others: dict[str, str] = {}  # name to kind, of what is not a plain table
-        self.versions: dict[str, Standing] = {}
+        self.other_relations: dict[str, str] = {}  # name to relkind
+        self.versions: dict[str, StreamVersions] = {}
 
     def read(self, session: Session) -> None:
         """Read the dataset schema."""
-        settings = session.settings
-        schema = settings.default_target_schema
-        found = session.execute(statements.COLUMNS, [schema], doing="reading the catalogue")
-        for name, kind, column, type_, comment, number, is_dropped, is_computed in found:
-            if kind != "r":
-                self.others[name] = kind
-                continue
-            table = self.tables.setdefault(name, Table(name, {}, {}, 0, [], exists=True))
-            table.attributes = max(table.attributes, number or 0)
-            if column is not None and not is_dropped:
-                known = CATALOGUE_NAMES.get(type_, type_)
-                table.columns[column] = COMPUTED + known if is_computed else known
-                if comment is not None:
-                    table.comments[column] = comment
-        keys = session.execute(statements.KEYS, [schema], doing="reading the catalogue")
-        for name, index, constraint, columns in keys:
+        self._read_columns(session)
+        schema = session.settings.default_target_schema
+        for name, index, constraint, columns in session.execute(
+            statements.KEYS, [schema], doing=READING
+        ):
             if name in self.tables:
-                self.tables[name].keys.append(Key(index, constraint, tuple(columns)))
+                self.tables[name].indexes.append(UniqueIndex(index, constraint, tuple(columns)))
         if load_log_statements.STREAMS in self.tables:
-            place = statements.qualified(schema, load_log_statements.STREAMS)
-            for column in load_log_statements.LATER_COLUMNS:
-                if column not in self.tables[load_log_statements.STREAMS].columns:
-                    extend = load_log_statements.extend_streams(place, column)
-                    session.execute(extend, doing="reading versions")
-            rows = session.execute(
-                load_log_statements.read_streams(place), doing="reading versions"
-            )
-            self.versions = {stream: Standing(*found) for stream, *found in rows}
+            self._read_versions(session)
 
-    def leftovers(self, kind: str) -> list[str]:
-        """Return the names of relations of our own that a dead run has left."""
-        return [name for name in self.tables if is_own(kind, name)]
+    def _read_columns(self, session: Session) -> None:
+        schema = session.settings.default_target_schema
+        rows = session.execute(statements.COLUMNS, [schema], doing=READING)
+        for name, relkind, column, type_, comment, number, is_dropped, is_generated in rows:
+            if relkind != "r":
+                self.other_relations[name] = relkind
+                continue
+            table = self.tables.setdefault(name, Table(name, exists=True))
+            table.last_attribute = max(table.last_attribute, number or 0)
+            if column is None or is_dropped:
+                continue
+            table.columns[column] = CATALOG_NAMES.get(type_, type_)
+            if is_generated:
+                table.generated.add(column)
+            if comment is not None:
+                table.comments[column] = comment
+
+    def _read_versions(self, session: Session) -> None:
+        table = statements.qualified(
+            session.settings.default_target_schema, load_log_statements.STREAMS
+        )
+        for column in load_log_statements.LATER_COLUMNS:
+            if column not in self.tables[load_log_statements.STREAMS].columns:
+                extend = load_log_statements.extend_streams(table, column)
+                session.execute(extend, doing="reading versions")
+        rows = session.execute(load_log_statements.read_streams(table), doing="reading versions")
+        self.versions = {stream: StreamVersions(*versions) for stream, *versions in rows}
+
+    def internal_tables(self, kind: Internal) -> list[Table]:
+        """Return the internal tables of a kind, such as those that a killed run left."""
+        return [table for name, table in self.tables.items() if is_internal(kind, name)]

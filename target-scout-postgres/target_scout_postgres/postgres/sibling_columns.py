@@ -1,7 +1,7 @@
 """Sibling columns: where values of a property go that its own column cannot take.
 
-A sibling is named after the property and the type of its values, `age__text`; its comment holds the
-property's name. Only decides; `tables` makes the columns.
+A sibling is named after the property and the type of its values (`age__text`), and its comment
+holds the property's name. Only decides; `schema_manager` adds the columns.
 """
 
 from __future__ import annotations
@@ -10,44 +10,44 @@ from typing import TYPE_CHECKING
 
 from target_scout_postgres.errors import SchemaError
 from target_scout_postgres.postgres.identifiers import identifier
-from target_scout_postgres.postgres.schema_snapshot import COMPUTED
 
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.schema_snapshot import Table
 
-MOST = 20  # siblings of one type that a property may have before we give up
+MAX_SIBLINGS = 20  # of one type: after so many the data is at fault, not the name
 
 
-def _names(name: str, kind: str) -> list[str]:
-    first = f"{name}__{kind}"
-    return [identifier(first), *(identifier(f"{first}_{n}") for n in range(2, MOST))]
+def _names(name: str, type_: str) -> list[str]:
+    first = f"{name}__{type_}"
+    return [identifier(first), *(identifier(f"{first}_{n}") for n in range(2, MAX_SIBLINGS))]
 
 
-def is_one(table: Table, column: str, name: str) -> bool:
-    """Tell whether a column is a sibling that holds another property's values."""
+def belongs_to_other(table: Table, column: str, name: str) -> bool:
+    """Return whether a column is a sibling that holds another property's values."""
     other = table.comments.get(column)
-    if other is None or other == name:
-        return False
-    return column in _names(other, table.columns[column])
+    return other not in (None, name) and _is_sibling(table, column, other or "")
+
+
+def _is_sibling(table: Table, column: str, name: str) -> bool:
+    type_ = table.writable_type(column)
+    return type_ is not None and column in _names(name, type_)
 
 
 def columns_of(table: Table, name: str) -> list[str]:
-    """Return all columns that hold values of a property."""
-    found = [
-        column
-        for column, comment in table.comments.items()
-        if comment == name and column in _names(name, table.columns.get(column, ""))
-    ]
-    base = identifier(name)
-    if found and base in table.columns and not is_one(table, base, name):
-        found.append(base)
-    return [column for column in found if not table.columns[column].startswith(COMPUTED)]
+    """Return all columns that hold values of a property, if there are siblings."""
+    columns = [column for column, comment in table.comments.items() if comment == name]
+    columns = [column for column in columns if _is_sibling(table, column, name)]
+    own_column = identifier(name)
+    is_own = table.writable_type(own_column) and not belongs_to_other(table, own_column, name)
+    if columns and is_own:
+        columns.append(own_column)
+    return columns
 
 
-def column_for(table: Table, name: str, kind: str, taken: set[str]) -> str:
-    """Return the sibling column of this type for a property."""
-    for column in _names(name, kind):
-        is_ours = table.comments.get(column) == name and table.columns.get(column) == kind
-        if is_ours or (column not in table.columns and column not in taken):
+def choose(table: Table, name: str, type_: str, taken: set[str]) -> str:
+    """Return the sibling column of this type for a property, which may have to be added."""
+    for column in _names(name, type_):
+        holds_it = table.comments.get(column) == name and table.writable_type(column) == type_
+        if holds_it or (column not in table.columns and column not in taken):
             return column
     raise SchemaError(f"{table.name}: the property {name} has changed its type too often.")

@@ -1,4 +1,4 @@
-"""All SQL of the target, built with psycopg2.sql so that no name can become code.
+"""SQL for sessions, schemas and tables, built with psycopg2.sql so that names cannot inject code.
 
 Built here, executed elsewhere.
 """
@@ -31,7 +31,7 @@ SESSION = """
 
 OLDEST_SERVER = 140_000
 
-SCHEMA_FACTS = """
+SCHEMA_STATUS = """
     SELECT obj_description(oid, 'pg_namespace'), has_schema_privilege(oid, 'CREATE'),
            has_schema_privilege(oid, 'USAGE')
       FROM pg_namespace WHERE nspname = %s
@@ -50,7 +50,7 @@ COLUMNS = """
      ORDER BY class.relname, attribute.attnum
 """
 
-# Unique indexes that hold without condition, on plain columns, checked at once.
+# Unique indexes that ON CONFLICT can use: unconditional, on plain columns, not deferrable.
 KEYS = """
     SELECT class.relname, indexed.relname, contype.conname,
            ARRAY(SELECT attname::text FROM pg_attribute
@@ -70,8 +70,8 @@ KEYS = """
 
 ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 
-# Tables of this role that another role may not read yet.
-UNREAD = """
+# Tables of this role that another role cannot read yet.
+UNREADABLE_TABLES = """
     SELECT relname FROM pg_class
      WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
        AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'MEMBER')
@@ -80,14 +80,14 @@ UNREAD = """
 
 
 def qualified(schema: str, name: str) -> Identifier:
-    """Return the name of a relation with its schema."""
+    """Return the schema-qualified name of a relation."""
     return Identifier(schema, name)
 
 
-def names(columns: Iterable[str], prefix: str = "") -> Composed:
-    """Return column names, separated by commas, each behind the alias if one is given."""
-    alias = [prefix] if prefix else []
-    return SQL(", ").join(Identifier(*alias, column) for column in columns)
+def column_list(columns: Iterable[str], alias: str = "") -> Composed:
+    """Return column names separated by commas, qualified with the alias if one is given."""
+    qualifier = [alias] if alias else []
+    return SQL(", ").join(Identifier(*qualifier, column) for column in columns)
 
 
 def create_schema(schema: str) -> Composed:
@@ -96,17 +96,16 @@ def create_schema(schema: str) -> Composed:
 
 
 def comment_schema(schema: str, text: str) -> Composed:
-    """Keep the owner in the schema's comment."""
+    """Record the owner in the schema's comment."""
     return SQL("COMMENT ON SCHEMA {} IS {}").format(Identifier(schema), Literal(text))
 
 
 def grant_schema(schema: str, role: str) -> Composed:
-    """Let a role read the schema, and all tables in it, now and later."""
-    place = {"schema": Identifier(schema), "role": Identifier(role)}
+    """Let a role use the schema and read all its future tables."""
     return SQL(
         "GRANT USAGE ON SCHEMA {schema} TO {role};"
         "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}"
-    ).format(**place)
+    ).format(schema=Identifier(schema), role=Identifier(role))
 
 
 def grant_table(table: Composable, role: str) -> Composed:
@@ -118,77 +117,77 @@ def create_table(
     table: Composable, columns: Sequence[tuple[str, str]], *, unlogged: bool = False
 ) -> Composed:
     """Create a table without a key."""
-    return SQL("CREATE {kind} TABLE {table} ({columns})").format(
-        kind=SQL("UNLOGGED" if unlogged else ""),
+    return SQL("CREATE {unlogged} TABLE {table} ({columns})").format(
+        unlogged=SQL("UNLOGGED" if unlogged else ""),
         table=table,
         columns=SQL(", ").join(
-            SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in columns
+            SQL("{} {}").format(Identifier(name), SQL(type_)) for name, type_ in columns
         ),
     )
 
 
 def comment_column(table: Composable, column: str, text: str) -> Composed:
-    """Keep a property's full name in its column's comment."""
+    """Record a property's full name in its column's comment."""
     return SQL("COMMENT ON COLUMN {}.{} IS {}").format(table, Identifier(column), Literal(text))
 
 
 def drop_table(table: Composable) -> Composed:
-    """Drop a table of our own."""
+    """Drop an internal table."""
     return SQL("DROP TABLE IF EXISTS {}").format(table)
 
 
-def add_column(table: Composable, column: str, kind: str) -> Composed:
-    """Add a column, empty in all rows."""
-    return SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, Identifier(column), SQL(kind))
+def add_column(table: Composable, column: str, type_: str) -> Composed:
+    """Add a nullable column."""
+    return SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, Identifier(column), SQL(type_))
 
 
-def widen_column(table: Composable, column: str, kind: str, expression: str) -> Composed:
-    """Change a column's type to one that holds all its values."""
+def widen_column(table: Composable, column: str, type_: str, expression: str) -> Composed:
+    """Change a column's type."""
     return SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
         table,
         Identifier(column),
-        SQL(kind),
+        SQL(type_),
         SQL(expression).format(column=Identifier(column)),
     )
 
 
 def add_key(table: Composable, name: str, key: Sequence[str]) -> Composed:
-    """Give a table its primary key."""
+    """Add a primary key."""
     return SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(
-        table, Identifier(name), names(key)
+        table, Identifier(name), column_list(key)
     )
 
 
 def add_search_index(table: Composable, name: str, key: Sequence[str]) -> Composed:
-    """Index the key of a table whose rows do not allow a unique one."""
+    """Add a plain index on a key that the rows do not allow to be unique."""
     return SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
-        Identifier(name), table, names(key)
+        Identifier(name), table, column_list(key)
     )
 
 
 def rename_table(table: Composable, name: str) -> Composed:
-    """Give a table of our own another name."""
+    """Rename a table."""
     return SQL("ALTER TABLE {} RENAME TO {}").format(table, Identifier(name))
 
 
 def rename_constraint(table: Composable, name: str, wanted: str) -> Composed:
-    """Give a key of our own another name."""
+    """Rename a constraint."""
     return SQL("ALTER TABLE {} RENAME CONSTRAINT {} TO {}").format(
         table, Identifier(name), Identifier(wanted)
     )
 
 
 def fill_column(table: Composable, column: str, expression: str, source: str) -> Composed:
-    """Fill a column of all rows from another one."""
+    """Set a column in all rows from an expression over another one."""
     value = SQL(expression).format(column=Identifier(source))
     return SQL("UPDATE {} SET {} = {}").format(table, Identifier(column), value)
 
 
 def drop_constraint(table: Composable, name: str) -> Composed:
-    """Drop a key of our own that another key replaces."""
+    """Drop a constraint."""
     return SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, Identifier(name))
 
 
 def drop_not_null(table: Composable, column: str) -> Composed:
-    """Allow null in a column that is no longer of the key."""
+    """Allow null in a column."""
     return SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL").format(table, Identifier(column))

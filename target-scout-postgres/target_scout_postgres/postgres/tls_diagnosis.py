@@ -1,6 +1,6 @@
-"""Why a server's certificate is refused, which libpq does not say: it is looked at once more.
+"""Find out why a server's certificate was rejected, which libpq does not say, by fetching it again.
 
-Only for a message: no connection that is made here carries anything.
+Only for an error message: nothing is sent over the connection made here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL documentation, 55.2.11
 SECONDS = 10
-DEFAULT_ROOT = "~/.postgresql/root.crt"  # as libpq has it
+DEFAULT_ROOT = "~/.postgresql/root.crt"  # libpq's default
 
 EXPIRED = (
     "shows a certificate that has expired, or whose authority's has",
@@ -32,11 +32,11 @@ NOT_TRUSTED = (
 REASONS = {9: NOT_YET, 10: EXPIRED, 23: REVOKED}  # OpenSSL's X509_V_ERR_...
 
 
-def refused_because(options: Mapping[str, str]) -> tuple[str, str]:
-    """Return why the certificate of a server is refused, and what to do.
+def explain_rejection(options: Mapping[str, str]) -> tuple[str, str]:
+    """Return why the certificate of a server is rejected, and what to do.
 
     Args:
-        options: What libpq was told: host, port, sslrootcert.
+        options: The connection options: host, port, sslrootcert.
     """
     host = (options.get("hostaddr") or options.get("host") or "localhost").split(",")[0]
     port = (options.get("port") or "5432").split(",")[0]
@@ -45,9 +45,9 @@ def refused_because(options: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _verify_code(host: str, port: str, root: str) -> int | None:
-    """Return OpenSSL's code for what is wrong with a certificate; None if that cannot be seen."""
+    """Return OpenSSL's code for what is wrong with a certificate; None if it cannot be fetched."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # libpq tells of another host itself
+    context.check_hostname = False  # libpq reports a wrong host itself
     try:
         if root == "system":
             context.load_default_certs()

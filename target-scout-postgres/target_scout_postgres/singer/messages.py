@@ -1,11 +1,10 @@
-"""Singer messages as they come: the envelope, text that Postgres cannot hold, the learnt prefix.
+"""Singer messages: the envelope, what a SCHEMA says, and the learnt beginning of RECORD lines.
 
-Knows nothing of tables.
+Knows no tables.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -13,14 +12,14 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Raw
 
-from target_scout_postgres.encoding.column_types import column_type, is_nullable
 from target_scout_postgres.encoding.stream_schema import Property, StreamSchema
 from target_scout_postgres.errors import (
     DataError,
+    InvalidRecordError,
     MissingSchemaError,
-    RefusedError,
     SchemaError,
 )
+from target_scout_postgres.singer.json_schema import column_type, is_nullable
 
 ABSENT = Raw(b"")
 
@@ -39,92 +38,42 @@ class Message(msgspec.Struct, gc=False):
     time_extracted: Raw = ABSENT
 
 
-class Unmapped(NamedTuple):
-    """A record that stream maps cannot be applied to: what they hide is kept nowhere."""
+class UnmappedRecord(NamedTuple):
+    """A record to which stream maps cannot be applied; it must not be stored as it came."""
 
     number: int  # of its line
     stream: str
-    reason: RefusedError
+    reason: InvalidRecordError
 
 
-class Mapped(NamedTuple):
-    """Lines that stream maps have made of lines which follow each other, one of each."""
+class MappedLines(NamedTuple):
+    """The lines that stream maps made of adjacent lines, one of each."""
 
-    number: int  # of the first
+    number: int  # of the first line
     lines: list[bytes]
 
 
-class Translation(Protocol):
-    """Stream maps and flattening."""
+class LineMapper(Protocol):
+    """Applies stream maps and flattening to lines."""
 
-    def parts(self, lines: Sequence[bytes], number: int) -> Iterator[Mapped | Unmapped]:
-        """Yield what they make of lines, and the records that they cannot be applied to."""
+    def map_lines(
+        self, lines: Sequence[bytes], number: int
+    ) -> Iterator[MappedLines | UnmappedRecord]:
+        """Yield the lines to load instead, and the records that could not be mapped."""
 
-    def source_of(self, stream: str) -> str:
-        """Return what the tap calls a stream of the target."""
+    def tap_stream(self, stream: str) -> str:
+        """Return the tap's name of a stream, which its STATE uses."""
 
 
-DEEPEST = 5_000  # levels of objects and arrays that are read
-sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST))
-MESSAGE = msgspec.json.Decoder(Message)
-NULL = Raw(b"null")
+MAX_DEPTH = 5_000  # nested objects and arrays
+MESSAGE_DECODER = msgspec.json.Decoder(Message)
 EMPTY_STATES = (b"{}", b"null", b"[]", b'""')
-VERSION = {"version": 0}  # may stand before the record: the fast way reads it from the line
-
-# An escape sequence counts when the backslashes before it pair up.
-NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-SURROGATES = re.compile(
-    rb"(?<!\\)((?:\\\\)*)((?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"
-    rb"|(?<!\\)((?:\\\\)*)\\u[dD][89abcdefABCDEF][0-9a-fA-F]{2}"
-)
-STATE_LINE = re.compile(rb'\s*\{\s*"type"\s*:\s*"STATE"')
-SUSPECTS = (rb"\u0000", rb"\ud", rb"\uD")
+VERSION = {"version": 0}  # allowed before the record: the fast path reads it from the line
 
 
-def is_suspect(text: bytes) -> bool:
-    """Tell whether a text may hold what Postgres cannot store; the cheapest search comes first."""
-    return b"\\" in text and rb"\u" in text and any(suspect in text for suspect in SUSPECTS)
-
-
-class Cleaner:
-    """Takes out what Postgres cannot hold, but leaves a STATE as it is."""
-
-    def __init__(self) -> None:
-        self.removed_nuls = 0
-
-    def lines(self, lines: Sequence[bytes]) -> Sequence[bytes]:
-        """Return the lines, clean."""
-        if not is_suspect(b"".join(lines)):
-            return lines
-        return [self._line(line) if is_suspect(line) else line for line in lines]
-
-    def _line(self, line: bytes) -> bytes:
-        if STATE_LINE.match(line):
-            return line
-        line, removed = cleaned(line)
-        self.removed_nuls += removed
-        return line
-
-
-def cleaned(line: bytes) -> tuple[bytes, int]:
-    """Remove NUL characters, put U+FFFD for lone surrogates; also return how many NULs."""
-    line, removed = _without_nul(line)
-    if rb"\ud" in line or rb"\uD" in line:
-        line = SURROGATES.sub(_whole_pairs, line)
-    return line, removed
-
-
-def _without_nul(line: bytes) -> tuple[bytes, int]:
-    removed = 0
-    if rb"\u0000" in line:
-        line, removed = NUL.subn(rb"\1", line)
-    return line, removed
-
-
-def _whole_pairs(match: re.Match[bytes]) -> bytes:
-    if match.group(2) is not None:
-        return match.group(0)
-    return match.group(3) + rb"\ufffd"
+def allow_deep_nesting() -> None:
+    """Raise Python's recursion limit, which bounds how deeply msgspec decodes."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_DEPTH))
 
 
 def decode(line: bytes, number: int) -> Message:
@@ -134,7 +83,7 @@ def decode(line: bytes, number: int) -> Message:
         DataError: The line is not JSON, or not a Singer message.
     """
     try:
-        return MESSAGE.decode(line)
+        return MESSAGE_DECODER.decode(line)
     except msgspec.ValidationError:
         raise DataError(
             f"Line {number} is not a Singer message: it must be a JSON object with a type. "
@@ -142,46 +91,49 @@ def decode(line: bytes, number: int) -> Message:
         ) from None
     except RecursionError:
         raise DataError(
-            f"Line {number} is nested more than {DEEPEST} levels deep. Correct the source, or "
-            "leave the stream out."
+            f"Line {number} is nested more than {MAX_DEPTH} levels deep. Correct the source, or "
+            "deselect the stream."
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DataError(
-            f"Line {number} is not JSON. Look whether something else than the tap writes to its "
-            "standard output, or the tap was cut off, then run again."
+            f"Line {number} is not JSON. Check whether the tap was cut off, or something other "
+            "than the tap writes to its standard output, then run again."
         ) from None
 
 
-def prefix(line: bytes, stream: str) -> bytes | None:
-    """Return how this stream's RECORD lines begin, if the beginning alone tells what they are."""
-    head, found, _ = line.partition(b'"record"')
+def record_prefix(line: bytes, stream: str) -> bytes | None:
+    """Return how this stream's RECORD lines begin, up to the record.
+
+    None if that beginning alone does not identify them: other lines could begin like it.
+    """
+    head, separator, _ = line.partition(b'"record"')
     try:
-        fields = msgspec.json.decode(head.rstrip().rstrip(b",") + b"}")
+        members = msgspec.json.decode(head.rstrip().rstrip(b",") + b"}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     plain = {"type": "RECORD", "stream": stream}
-    is_told = found and isinstance(fields, dict) and fields | VERSION == plain | VERSION
-    return head + found if is_told else None
+    is_enough = separator and isinstance(members, dict) and members | VERSION == plain | VERSION
+    return head + separator if is_enough else None
 
 
 def stream_schema(message: Message, number: int) -> StreamSchema:
     """Return what a SCHEMA message says.
 
     Raises:
-        SchemaError: A part is missing, or has another shape than it must.
+        SchemaError: A part is missing or malformed.
     """
-    schema = json_of(message.schema, number)
-    key = json_of(message.key_properties, number) or []
+    schema = decode_part(message.schema, number)
+    key = decode_part(message.key_properties, number) or []
     if not message.stream or not isinstance(schema, dict):
         raise SchemaError(f"The SCHEMA in line {number} lacks its stream or its schema.")
     properties = schema.get("properties")
     required = schema.get("required") or []
     if not isinstance(properties, dict) or not isinstance(required, list):
         raise SchemaError(
-            f"The SCHEMA of stream {message.stream} in line {number} has properties or required "
-            "in another shape than JSON Schema gives them."
+            f"The SCHEMA of stream {message.stream} in line {number} is invalid: properties must "
+            "be an object, and required a list."
         )
-    names = list(properties)  # a key may hold what no dict could be asked for
+    names = list(properties)  # a list, because a malformed key may hold unhashable values
     if not isinstance(key, list) or any(name not in names for name in key):
         raise SchemaError(
             f"The SCHEMA of stream {message.stream} in line {number} names a key property that is "
@@ -192,14 +144,14 @@ def stream_schema(message: Message, number: int) -> StreamSchema:
         properties=tuple(
             Property(
                 name=name,
-                type=column_type(part, schema),
+                type=column_type(member, schema),
                 required=name in required or name in key,
-                nullable=is_nullable(part, schema) and name not in key,
+                nullable=is_nullable(member, schema) and name not in key,
             )
-            for name, part in properties.items()
+            for name, member in properties.items()
         ),
         key=tuple(dict.fromkeys(key)),
-        has_bookmark=bool(json_of(message.bookmark_properties, number)),
+        has_bookmark=bool(decode_part(message.bookmark_properties, number)),
     )
 
 
@@ -215,24 +167,24 @@ def stream_of(message: Message, number: int) -> str:
 
 
 def missing_schema(message: Message, number: int) -> MissingSchemaError:
-    """Return the error of a message that came before its stream's SCHEMA."""
+    """Return the error of a message that precedes its stream's SCHEMA."""
     return MissingSchemaError(
-        f"Line {number} is a {message.type} of the stream {message.stream}, whose "
-        "SCHEMA has not come before it. Correct the tap."
+        f"Line {number} is a {message.type} of the stream {message.stream}, but no SCHEMA of that "
+        "stream precedes it. Correct the tap."
     )
 
 
-def activated_too_early(message: Message, number: int) -> str:
-    """Return the warning about a version that is activated before its stream's SCHEMA."""
-    what = f"an ACTIVATE_VERSION of the stream {message.stream} came before its SCHEMA"
-    return f"line {number}: {what} and was left out"
+def activated_before_schema(message: Message, number: int) -> str:
+    """Return the warning about an ACTIVATE_VERSION that precedes its stream's SCHEMA."""
+    what = f"ACTIVATE_VERSION of the stream {message.stream} precedes its SCHEMA"
+    return f"line {number}: {what}; it was ignored"
 
 
 def state_of(message: Message, number: int) -> bytes | None:
-    """Return the value of a STATE; None if it says nothing.
+    """Return the value of a STATE; None if it is empty.
 
     Raises:
-        DataError: It has none, or is not UTF-8.
+        DataError: It has no value, or is not UTF-8.
     """
     if not message.value:
         raise DataError(f"Line {number} is a STATE without a value.")
@@ -248,23 +200,25 @@ def version_of(message: Message, number: int) -> int | None:
     """Return the version of a message.
 
     Raises:
-        DataError: It is not a whole number of 64 bits.
+        DataError: It is not a 64-bit integer.
     """
-    found = json_of(message.version, number)
-    if found is None:
+    version = decode_part(message.version, number)
+    if version is None:
         return None
-    if isinstance(found, int) and not isinstance(found, bool) and -(1 << 63) <= found < 1 << 63:
-        return found
-    raise DataError(
-        f"The version in line {number} is not a whole number of 64 bits. Correct the tap."
-    )
+    if (
+        isinstance(version, int)
+        and not isinstance(version, bool)
+        and -(1 << 63) <= version < 1 << 63
+    ):
+        return version
+    raise DataError(f"The version in line {number} is not a 64-bit integer. Correct the tap.")
 
 
-def json_of(raw: Raw, number: int) -> Any:
-    """Return what a part of a message holds; None if it is absent.
+def decode_part(raw: Raw, number: int) -> Any:
+    """Return the value of a message's part; None if it is absent.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be decoded.
     """
     try:
         return msgspec.json.decode(raw) if raw else None

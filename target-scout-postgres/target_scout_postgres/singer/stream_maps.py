@@ -1,33 +1,35 @@
-"""Stream maps and flattening by the SDK's mapper: from a Singer line to the lines that it becomes.
+"""Stream maps and flattening by the SDK's mapper: from a Singer line to the lines that replace it.
 
-Lines are read as everywhere else, and what comes out goes through the same engine. What the maps
-cannot be applied to is refused, never passed on.
+Lines are decoded as everywhere else, and the mapped ones go through the same engine.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import math
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-from msgspec import Raw
 from singer_sdk.helpers._flattening import flatten_key
-from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform, SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 
 from target_scout_postgres import logs
-from target_scout_postgres.encoding.column_types import with_plain_types
-from target_scout_postgres.errors import DataError, RefusedError, SchemaError, SettingsError
+from target_scout_postgres.errors import DataError, InvalidRecordError, SchemaError, SettingsError
+from target_scout_postgres.singer.json_schema import with_plain_types
+from target_scout_postgres.singer.mapped_records import (
+    ENCODER,
+    check_numbers,
+    decode_record,
+    encode_message,
+    fit_flattened,
+    transform,
+)
 from target_scout_postgres.singer.messages import (
-    Mapped,
+    MappedLines,
     Message,
-    Unmapped,
-    activated_too_early,
+    UnmappedRecord,
+    activated_before_schema,
     decode,
-    json_of,
+    decode_part,
     missing_schema,
     stream_of,
 )
@@ -37,75 +39,76 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import PluginMapper, StreamMap
 
-ENCODER = msgspec.json.Encoder(decimal_format="number")
-DECODER = msgspec.json.Decoder(float_hook=Decimal)  # digits as written
-OF_A_SCHEMA = (RecursionError, ValueError)  # deep, or two properties flattened to one name
-TEXTS = ("string", ["string"], ["string", "null"], ["null", "string"])
+# The mapper raises these for schemas nested too deeply and for properties that get one name.
+SCHEMA_ERRORS = (RecursionError, ValueError)
 RECORD = b'{"type":"RECORD"'
-NOT_FINITE = (b"null", b"NaN", b"Infinity")
-UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 
 
-class Source(NamedTuple):
-    """A stream of the tap: its SCHEMA, its maps, and the SCHEMA line of each."""
+class TapStream(NamedTuple):
+    """A stream of the tap: its SCHEMA line, its maps, and the mapped SCHEMA line of each."""
 
-    line: bytes
+    schema_line: bytes
     maps: Sequence[StreamMap]
-    schemas: list[bytes]
-    objects: frozenset[str]  # what flattening takes apart
-    texts: frozenset[str]  # what flattening writes as the text of its JSON
+    mapped_schemas: list[bytes]
+    objects: frozenset[str]  # properties that flattening takes apart
+    texts: frozenset[str]  # properties that flattening writes as JSON text
 
 
-class Translator:
+class StreamMapper:
     """Applies stream maps and flattening to messages."""
 
     def __init__(self, mapper: PluginMapper) -> None:
         self._mapper = mapper
         options = mapper.flattening_options
         self._is_flattening = options.enabled and options.max_level > 0
-        self._sources: dict[str, Source] = {}
-        self._described: dict[str, bytes] = {}  # by stream of the target: the last SCHEMA line
-        self._names: dict[str, str] = {}  # of streams of the target: what the tap calls them
+        self._tap_streams: dict[str, TapStream] = {}
+        self._last_schemas: dict[str, bytes] = {}  # by mapped stream: the last SCHEMA line
+        self._tap_names: dict[str, str] = {}  # by mapped stream
         self._handlers = {
             "SCHEMA": self._schema,
             "RECORD": self._record,
             "BATCH": self._batch,
-            "ACTIVATE_VERSION": self._activate,
+            "ACTIVATE_VERSION": self._activate_version,
         }
 
     @property
-    def is_asked(self) -> bool:
+    def is_active(self) -> bool:
         """Return whether there is anything to apply."""
         is_plain = self._mapper.default_mapper_type is SameRecordTransform
         return bool(self._mapper.stream_maps_dict) or not is_plain or self._is_flattening
 
-    def parts(self, lines: Sequence[bytes], number: int) -> Iterator[Mapped | Unmapped]:
-        """Yield what stands for lines, and the records that cannot be mapped.
+    def map_lines(
+        self, lines: Sequence[bytes], number: int
+    ) -> Iterator[MappedLines | UnmappedRecord]:
+        """Yield the lines to load instead, and the records that could not be mapped.
 
-        Records of lines that follow each other are yielded together, all else at once: what comes
-        next may depend on it.
+        Records of adjacent lines are yielded together. Everything else is yielded at once, because
+        what follows may depend on it.
         """
-        run = Mapped(number, [])
+        run = MappedLines(number, [])
         for here, line in enumerate(lines, start=number):
             try:
-                for part in self._line(line, here):
-                    if here != run.number + len(run.lines) or isinstance(part, Unmapped):
+                for mapped in self._map_line(line, here):
+                    if here != run.number + len(run.lines) or isinstance(mapped, UnmappedRecord):
                         yield run
-                        run = Mapped(here, [])
-                    if isinstance(part, Unmapped):
-                        yield part
+                        run = MappedLines(here, [])
+                    if isinstance(mapped, UnmappedRecord):
+                        yield mapped
                         continue
-                    run.lines.append(part)
-                    if not part.startswith(RECORD):
+                    run.lines.append(mapped)
+                    if not mapped.startswith(RECORD):
                         yield run
-                        run = Mapped(here + 1, [])
+                        run = MappedLines(here + 1, [])
             except DataError:
                 yield run
                 raise
         yield run
 
-    def _line(self, line: bytes, number: int) -> Iterator[bytes | Unmapped]:
-        """Yield what stands for a line."""
+    def tap_stream(self, stream: str) -> str:
+        """Return the tap's name of a mapped stream."""
+        return self._tap_names.get(stream, stream)
+
+    def _map_line(self, line: bytes, number: int) -> Iterator[bytes | UnmappedRecord]:
         if not line or line.isspace():
             return
         message = decode(line, number)
@@ -115,232 +118,134 @@ class Translator:
         else:
             yield from handler(message, line, number)
 
-    def source_of(self, stream: str) -> str:
-        """Return what the tap calls a stream of the target."""
-        return self._names.get(stream, stream)
-
-    def _source(self, message: Message, number: int) -> Source:
+    def _tap_stream_of(self, message: Message, number: int) -> TapStream:
         """Return the stream of a message.
 
         Raises:
             MissingSchemaError: Its SCHEMA has not come.
         """
-        found = self._sources.get(stream_of(message, number))
-        if found is None:
+        stream = self._tap_streams.get(stream_of(message, number))
+        if stream is None:
             raise missing_schema(message, number)
-        return found
-
-    # -- messages ---------------------------------------------------------------------------------
+        return stream
 
     def _schema(self, message: Message, line: bytes, number: int) -> Iterator[bytes]:
-        stream = stream_of(message, number)
-        known = self._sources.get(stream)
-        if known is None or known.line != line:
-            maps = self._registered(message, stream, number)
-            schemas = [ENCODER.encode(_described(message, one)) for one in maps]
-            parts = list(self._flattened(maps[0].raw_schema, [])) if maps else []
-            objects = frozenset(name for name, is_object in parts if is_object)
-            texts = frozenset(name for name, is_object in parts if not is_object)
-            self._names |= {one.stream_alias: stream for one in maps}
-            known = self._sources[stream] = Source(line, maps, schemas, objects, texts)
-        for mapped, schema in zip(known.maps, known.schemas, strict=True):
-            yield from self._describe(mapped.stream_alias, schema)
+        name = stream_of(message, number)
+        stream = self._tap_streams.get(name)
+        if stream is None or stream.schema_line != line:
+            stream = self._tap_streams[name] = self._described(message, name, line, number)
+        for each, schema in zip(stream.maps, stream.mapped_schemas, strict=True):
+            yield from self._announce(each.stream_alias, schema)
 
-    def _describe(self, alias: str, schema: bytes) -> Iterator[bytes]:
-        """Yield a SCHEMA unless it came last: several streams may go to one."""
-        if self._described.get(alias) != schema:
-            self._described[alias] = schema
+    def _described(self, message: Message, name: str, line: bytes, number: int) -> TapStream:
+        maps = self._registered_maps(message, name, number)
+        self._tap_names |= {each.stream_alias: name for each in maps}
+        flattened = list(self._flattened(maps[0].raw_schema, [])) if maps else []
+        return TapStream(
+            line,
+            maps,
+            [ENCODER.encode(_mapped_schema(message, each)) for each in maps],
+            objects=frozenset(property_ for property_, is_object in flattened if is_object),
+            texts=frozenset(property_ for property_, is_object in flattened if not is_object),
+        )
+
+    def _announce(self, alias: str, schema: bytes) -> Iterator[bytes]:
+        """Yield a SCHEMA unless it came last: several streams may be mapped to one."""
+        if self._last_schemas.get(alias) != schema:
+            self._last_schemas[alias] = schema
             yield schema
 
-    def _registered(self, message: Message, stream: str, number: int) -> list[StreamMap]:
-        schema, key = json_of(message.schema, number), json_of(message.key_properties, number)
+    def _registered_maps(self, message: Message, name: str, number: int) -> list[StreamMap]:
+        schema = decode_part(message.schema, number)
+        key = decode_part(message.key_properties, number)
         if not isinstance(schema, dict) or not isinstance(schema.get("properties", {}), dict):
             raise SchemaError(
-                f"The SCHEMA of stream {stream} in line {number} lacks its schema, or has "
-                "properties in another shape than JSON Schema gives them."
+                f"The SCHEMA of stream {name} in line {number} lacks its schema, or has properties "
+                "that are not an object."
             )
         if key is not None and not isinstance(key, list):
             raise SchemaError(
-                f"The SCHEMA of stream {stream} in line {number} has a key that is no list. "
-                "Correct the tap."
+                f"The SCHEMA of stream {name} in line {number} has key_properties that are not a "
+                "list. Correct the tap."
             )
-        schema.setdefault("properties", {})  # the mapper would leave it unmapped without
+        schema.setdefault("properties", {})  # without it the mapper would skip the stream
         try:
             if self._is_flattening:
                 schema = with_plain_types(schema)
-            self._mapper.register_raw_stream_schema(stream, copy.deepcopy(schema), key or [])
-        except OF_A_SCHEMA as error:
+            self._mapper.register_raw_stream_schema(name, copy.deepcopy(schema), key or [])
+        except SCHEMA_ERRORS as error:
             raise SchemaError(
-                f"Stream maps or flattening cannot be applied to the SCHEMA of stream {stream} in "
+                f"Stream maps or flattening cannot be applied to the SCHEMA of stream {name} in "
                 f"line {number} ({type(error).__name__}): it is nested too deeply, or two "
-                "properties would get the same name. Leave the stream out, or map it otherwise."
+                "properties would get the same name. Deselect the stream, or change its map."
             ) from None
         except Exception as error:  # noqa: BLE001 - expressions of stream maps raise anything
             raise SettingsError(
-                f"The setting stream_maps cannot be applied to the stream {stream} "
+                f"The setting stream_maps cannot be applied to the stream {name} "
                 f"({type(error).__name__}). Correct its expressions; a property of the key can "
                 "only be removed where __key_properties__ names another key."
             ) from None
-        maps = self._mapper.stream_maps[stream]
-        return [one for one in maps if not isinstance(one, RemoveRecordTransform)]
+        maps = self._mapper.stream_maps[name]
+        return [each for each in maps if not isinstance(each, RemoveRecordTransform)]
 
     def _flattened(self, schema: dict[str, Any], parents: list[str]) -> Iterator[tuple[str, bool]]:
-        """Yield the names of what flattening takes apart (True) or writes as text (False)."""
+        """Yield the properties that flattening takes apart (True) or writes as text (False)."""
         options = self._mapper.flattening_options
         if not self._is_flattening:
             return
-        for name, part in schema["properties"].items():
-            kinds = part.get("type") or ()
-            is_object = "object" in kinds and "properties" in part
+        for name, member in schema["properties"].items():
+            types = member.get("type") or ()
+            is_object = "object" in types and "properties" in member
             is_object = is_object and len(parents) < options.max_level
-            if is_object or not kinds or "array" in kinds or "object" in kinds:
-                full = flatten_key(
+            if is_object or not types or "array" in types or "object" in types:
+                full_name = flatten_key(
                     name, parents, options.separator, max_key_length=options.max_key_length
                 )
-                yield full, is_object
+                yield full_name, is_object
             if is_object:
-                yield from self._flattened(part, [*parents, name])
+                yield from self._flattened(member, [*parents, name])
 
     def _batch(self, message: Message, line: bytes, number: int) -> Iterator[bytes]:
-        """Yield a BATCH as it is: the lines of its records come here afterwards."""
-        if self._source(message, number).maps:
+        """Yield a BATCH unchanged: the engine sends the lines of its records here later."""
+        if self._tap_stream_of(message, number).maps:
             yield line
 
-    def _activate(self, message: Message, line: bytes, number: int) -> Iterator[bytes]:
+    def _activate_version(self, message: Message, line: bytes, number: int) -> Iterator[bytes]:
         del line
-        if message.stream and message.stream not in self._sources:
-            logs.warning(activated_too_early(message, number))
+        if message.stream and message.stream not in self._tap_streams:
+            logs.warning(activated_before_schema(message, number))
             return
-        for mapped in self._source(message, number).maps:
-            yield _encoded(message, mapped.stream_alias, {})
+        for each in self._tap_stream_of(message, number).maps:
+            yield encode_message(message, each.stream_alias, {})
 
-    def _record(self, message: Message, line: bytes, number: int) -> Iterator[bytes | Unmapped]:
+    def _record(
+        self, message: Message, line: bytes, number: int
+    ) -> Iterator[bytes | UnmappedRecord]:
         del line
-        source = self._source(message, number)
+        stream = self._tap_stream_of(message, number)
         if not message.record:
             raise DataError(f"Line {number} is a RECORD without a record.")
-        for mapped, schema in zip(source.maps, source.schemas, strict=True):
-            alias = mapped.stream_alias
-            yield from self._describe(alias, schema)
+        for each, schema in zip(stream.maps, stream.mapped_schemas, strict=True):
+            yield from self._announce(each.stream_alias, schema)
             try:
-                record = _mapped(mapped, _values(message.record))
+                # Decoded anew for each map: expressions may change the record.
+                record = transform(each, decode_record(message.record))
                 if record is not None:
-                    _fit(record, source, mapped.transformed_schema["properties"])
-                    encoded = _encoded(message, alias, {"record": record})
-                    _check_numbers(encoded, record)
+                    properties = each.transformed_schema["properties"]
+                    fit_flattened(record, stream.objects, stream.texts, properties)
+                    encoded = encode_message(message, each.stream_alias, {"record": record})
+                    check_numbers(encoded, record)
                     yield encoded
-            except RefusedError as error:
-                yield Unmapped(number, alias, error)
+            except InvalidRecordError as error:
+                yield UnmappedRecord(number, each.stream_alias, error)
 
 
-def _encoded(message: Message, alias: str, content: dict[str, Any]) -> bytes:
-    """Return the line of a message of another stream, with what it carries besides."""
-    whole = {"type": message.type, "stream": alias, **content}
-    rest = {"version": message.version, "time_extracted": message.time_extracted}
-    try:
-        return ENCODER.encode(whole | {name: raw for name, raw in rest.items() if raw})
-    except Exception as error:  # noqa: BLE001 - expressions of stream maps return anything
-        raise _unmappable(error) from None
-
-
-def _described(message: Message, mapped: StreamMap) -> dict[str, Any]:
-    found = {
+def _mapped_schema(message: Message, stream_map: StreamMap) -> dict[str, Any]:
+    schema = {
         "type": "SCHEMA",
-        "stream": mapped.stream_alias,
-        "schema": mapped.transformed_schema,
-        "key_properties": mapped.transformed_key_properties or [],
+        "stream": stream_map.stream_alias,
+        "schema": stream_map.transformed_schema,
+        "key_properties": stream_map.transformed_key_properties or [],
     }
-    marks = message.bookmark_properties
-    return found | ({"bookmark_properties": marks} if marks else {})
-
-
-def _values(raw: Raw) -> dict[str, Any]:
-    """Return the values of a record; each map gets a copy.
-
-    Raises:
-        RefusedError: It is no object, or cannot be read.
-    """
-    try:
-        record = _decoded(raw)
-    except UnicodeDecodeError:
-        raise RefusedError("its text is not UTF-8") from None
-    except UNREADABLE as error:
-        raise _unmappable(error) from None
-    if not isinstance(record, dict):
-        raise RefusedError("the record is not a JSON object")
-    return record
-
-
-def _decoded(raw: Raw) -> Any:
-    try:
-        return DECODER.decode(raw)
-    except msgspec.ValidationError:  # more digits than Python makes an integer of
-        return json.loads(bytes(raw).decode(), parse_float=Decimal, parse_int=_whole)
-
-
-def _whole(digits: str) -> int | Decimal:
-    try:
-        return int(digits)
-    except ValueError:
-        return Decimal(digits)
-
-
-def _mapped(mapped: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what a map makes of a record; None if its filter leaves it out.
-
-    Raises:
-        RefusedError: The map cannot be applied.
-    """
-    try:
-        found = mapped.transform(record)
-        if found is None and isinstance(mapped, CustomStreamMap):
-            return {} if mapped.get_filter_result(record) else None  # no property is left
-    except Exception as error:  # noqa: BLE001 - expressions of stream maps raise anything
-        raise _unmappable(error) from None
-    return found
-
-
-def _fit(record: dict[str, Any], source: Source, properties: dict[str, Any]) -> None:
-    """Make a flattened record fit its columns.
-
-    Raises:
-        RefusedError: It has something else where its schema has an object: no column is for that.
-    """
-    for name in source.objects:
-        if record.get(name) is not None and name not in properties:
-            raise RefusedError(f"the property {name} is not an object")
-    for name in source.texts:
-        value = record.get(name)
-        is_text = value is None or isinstance(value, str)
-        if not is_text and properties.get(name, {}).get("type") in TEXTS:
-            record[name] = ENCODER.encode(value).decode()
-
-
-def _unmappable(error: Exception) -> RefusedError:
-    kind = type(error).__name__
-    return RefusedError(f"stream maps or flattening cannot be applied to it ({kind})")
-
-
-def _check_numbers(encoded: bytes, record: dict[str, Any]) -> None:
-    """Refuse numbers that are not finite: the encoder writes them as null, or as no JSON.
-
-    Only what looks like them in the line is searched for: most records hold nothing of the kind.
-    """
-    if any(word in encoded for word in NOT_FINITE) and not _is_finite(record):
-        raise RefusedError("an expression of stream_maps gives a number that is not finite")
-
-
-def _is_finite(record: dict[str, Any]) -> bool:
-    waiting: list[Any] = [record]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list | tuple | set):
-            waiting += value
-        elif isinstance(value, Decimal):
-            if not value.is_finite():
-                return False
-        elif isinstance(value, float) and not math.isfinite(value):
-            return False
-    return True
+    bookmarks = message.bookmark_properties
+    return schema | ({"bookmark_properties": bookmarks} if bookmarks else {})

@@ -29,7 +29,7 @@ def test_an_activation_before_its_schema_is_left_out_with_a_warning(target, make
 
     assert ids() == [1]
     assert "WARNING" in result.log
-    assert "before its SCHEMA" in result.log
+    assert "precedes its SCHEMA" in result.log
     assert result.states[-1] == {"b": 1}
 
 

@@ -193,7 +193,7 @@ def test_refused_records_can_be_kept_aside(target, make, people, query):
     )  # fmt: skip
 
     assert result.states == [{"n": 1}]
-    assert "2 records refused" in result.log
+    assert "2 records rejected" in result.log
     assert query("SELECT id FROM {s}.people") == [("b",)]
     rows = query("SELECT stream, line, reason, record FROM {s}._scout_rejects ORDER BY line")
     assert [(stream, line, record) for stream, line, _, record in rows] == [

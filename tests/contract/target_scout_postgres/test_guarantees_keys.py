@@ -73,7 +73,7 @@ def test_a_key_beyond_all_numbers_is_refused_and_no_fault_of_the_target(
         schema(make, kind), good, record(raw, 2), record("2", 3), on_invalid_record="reject"
     )
 
-    assert "1 records refused" in result.log
+    assert "1 records rejected" in result.log
     assert query("SELECT v FROM {s}.k ORDER BY v") == [(1,), (3,)]
 
 

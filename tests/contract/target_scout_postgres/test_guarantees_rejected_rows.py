@@ -59,7 +59,7 @@ def test_what_only_postgres_refuses_is_kept_counted_and_told(target, make, query
 
     assert result.states == [{"a": 1}]
     assert "WARNING" in result.log
-    assert "1 records refused" in result.log
+    assert "1 records rejected" in result.log
     assert "h: 2 records" in result.log
     assert "only copy" not in result.log
     assert query("SELECT n, v FROM {s}.h ORDER BY n") == [(0, "a"), (1, "b")]
@@ -142,7 +142,7 @@ def test_trouble_of_the_server_ends_the_run_and_loses_nothing(target, make, quer
     result = target.run(stream, *records, *end, make.state({"a": 1}), **settings)
     assert (result.code, result.states) == (1, [])
     assert "secret" not in result.log
-    assert "refused" not in result.log
+    assert "rejected" not in result.log
     assert query("SELECT to_regclass(%s)", f"{target.schema}._scout_rejects") == [(None,)]
 
     query("DROP TRIGGER fail ON {s}.h")
@@ -182,7 +182,7 @@ def test_a_refused_row_of_a_version_leaves_the_row_of_its_key_and_is_told_once(t
     news = [make.record("h", {"n": n, "v": v}, 2) for n, v in ((0, "new"), (1, "no"), (9, "new"))]
     result = target.load(stream, *news, make.activate("h", 2), make.state(1), **REJECT)
 
-    assert "1 records refused" in result.log
+    assert "1 records rejected" in result.log
     found = query("SELECT n, v FROM {s}.h ORDER BY n")
     assert found == [(0, "new"), (1, "old"), (9, "new")]
 

@@ -179,8 +179,9 @@ def test_a_signal_ends_a_run_that_waits_for_the_lock_of_somebody(
     stream = make.schema("people", {"id": "string"}, ["id"])
     target.load(stream, make.record("people", {"id": "a"}))
     program = (
-        "import sys; from target_scout_postgres import cli, intake; "
-        "intake.DRAIN_SECONDS = 1; sys.exit(cli.main())"
+        "import sys; from target_scout_postgres import cli; "
+        "from target_scout_postgres.singer import input_lines; "
+        "input_lines.SHUTDOWN_SECONDS = 1; sys.exit(cli.main())"
     )
     command = [sys.executable, "-c", program, *target.configure()[1:]]
     with connection.cursor() as cursor:

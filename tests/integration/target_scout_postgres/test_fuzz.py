@@ -21,7 +21,7 @@ from psycopg2 import sql
 from target_scout_postgres import settings as target_settings
 from target_scout_postgres.errors import DataError
 from target_scout_postgres.loading.engine import Engine
-from target_scout_postgres.singer.messages import cleaned
+from target_scout_postgres.singer.sanitizer import sanitized
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 LINES = int(os.environ.get("SCOUT_TEST_FUZZ_LINES", "4000"))
@@ -198,7 +198,7 @@ def comparable(value: Any) -> str:
 def sent_values(line: bytes) -> list[str]:
     """All values of the record that a line holds, read by another reader of JSON."""
     try:
-        text = cleaned(line)[0].decode(errors="replace")
+        text = sanitized(line)[0].decode(errors="replace")
         message = json.loads(text, parse_float=Decimal, parse_int=Decimal)
         record = message["record"]
         return [comparable(value) for value in record.values()]
@@ -212,7 +212,7 @@ def fed(engine: Engine, lines: list[bytes]) -> Counter[str]:
     for line in lines:
         began = time.monotonic()
         try:
-            engine.feed([line])
+            engine.process_lines([line])
             counts["taken"] += 1
         except DataError:
             counts["refused"] += 1
@@ -296,7 +296,7 @@ def test_a_spoilt_line_ends_a_run_in_words_or_is_taken(postgres, dataset_schema,
     log = done.stderr.decode()
     assert done.returncode in {0, 65}, log
     assert "Traceback" not in log
-    assert "fault of the target" not in log
+    assert "Internal error" not in log
     assert "text of" not in log  # no record's value
     sent = {line for line in lines if b"STATE" in line}
     for state in done.stdout.splitlines():

@@ -1,4 +1,4 @@
-"""Spellings of date-times that programs write, and those that mean nothing or two things."""
+"""Date-time formats of common programs, and text that is invalid or ambiguous."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 
 import pytest
 from target_scout_postgres.encoding import binary_copy
-from target_scout_postgres.errors import RefusedError
+from target_scout_postgres.errors import InvalidRecordError
 
 TEN = dt.datetime(2026, 1, 5, 10, tzinfo=dt.UTC)
-SPELLINGS = {
+FORMATS = {
     "2026-01-05 10:00:00 UTC": TEN,  # Ruby
     "2026-01-05 10:00:00 +0000": TEN,
     "2026-01-05 15:30:00 +0530 IST": TEN,  # Go
@@ -60,13 +60,15 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("text", SPELLINGS)
-def test_a_spelling_is_read_as_its_program_meant_it_or_refused(text):
+@pytest.mark.parametrize("text", FORMATS)
+def test_a_date_time_is_parsed_as_its_program_meant_it_or_rejected(text):
     raw = json.dumps(text).encode()
-    expected = SPELLINGS[text]
+    expected = FORMATS[text]
     if expected is None:
-        with pytest.raises(RefusedError):
+        with pytest.raises(InvalidRecordError):
             binary_copy.timestamptz(raw)
         return
-    found = int.from_bytes(binary_copy.timestamptz(raw)[4:], "big", signed=True)
-    assert dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=found) == expected
+    microseconds = int.from_bytes(binary_copy.timestamptz(raw)[4:], "big", signed=True)
+    assert (
+        dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=microseconds) == expected
+    )

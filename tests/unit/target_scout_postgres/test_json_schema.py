@@ -1,9 +1,9 @@
-"""Which column a Singer property gets."""
+"""The column type of a property by its JSON schema."""
 
 from __future__ import annotations
 
 import pytest
-from target_scout_postgres.encoding.column_types import column_type, is_nullable
+from target_scout_postgres.singer.json_schema import column_type, is_nullable
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from target_scout_postgres.encoding.column_types import column_type, is_nullable
         ({"$ref": "#/$defs/circle"}, "jsonb"),
     ],
 )
-def test_the_type_of_a_property_gives_the_type_of_its_column(schema, expected):
+def test_the_schema_of_a_property_gives_its_column_type(schema, expected):
     defs = {
         "x": {"y": {"type": "boolean"}},
         "circle": {"$ref": "#/$defs/circle"},
@@ -67,5 +67,5 @@ def test_the_type_of_a_property_gives_the_type_of_its_column(schema, expected):
         ({}, True),
     ],
 )
-def test_a_property_may_be_null_when_its_schema_says_so(schema, expected):
+def test_a_property_is_nullable_if_its_schema_says_so(schema, expected):
     assert is_nullable(schema) is expected
