@@ -29,10 +29,11 @@ GC_THRESHOLD = 200_000
 def run_target(settings: Settings, source: int, mapper: LineMapper | None = None) -> int:
     """Load everything that comes from a file descriptor; return the exit code."""
     sys.excepthook = sys.unraisablehook = _ignore
-    # Records hold no cycles: collecting would only walk millions of them in vain.
-    gc.collect()
+    # Modules live as long as the process, and records hold no cycles: collecting would only walk
+    # millions of them in vain.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    gc.enable()
     sys.setswitchinterval(SWITCH_SECONDS)
     signals = Signals()
     engine = Engine(settings, _print, mapper)

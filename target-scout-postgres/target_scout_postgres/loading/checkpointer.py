@@ -158,6 +158,7 @@ class Checkpointer:
             self._flush_largest()
 
     def _flush_largest(self) -> None:
+        # The largest first: many small batches cost more statements than a few large ones.
         for stream in sorted(self.streams.values(), key=lambda each: -each.buffer.buffered_bytes):
             if self.policy.is_relieved(self._buffered_bytes):
                 return

@@ -114,6 +114,8 @@ class Engine:
         while at < end:
             line = lines[at]
             stream = self._stream_of_record_line(line)
+            # Lines of one stream mostly come in runs: one call encodes as many as possible, and the
+            # line at which it stops takes the exact path below.
             if stream is not None:
                 encoded = self._encode_run(stream, lines, at, end)
                 at += encoded
@@ -126,6 +128,7 @@ class Engine:
 
     def _stream_of_record_line(self, line: bytes) -> Stream | None:
         """Return the stream whose RECORD a line is, if its beginning shows that."""
+        # Most lines belong to the stream of the line before them.
         current = self._current
         if current is not None and current.prefix is not None and line.startswith(current.prefix):
             return current
@@ -245,6 +248,7 @@ class Engine:
 
     def _on_schema(self, message: Message, line: bytes) -> None:
         name = message.stream or ""
+        # Some taps repeat the SCHEMA before every batch of records.
         if self._schema_lines.get(name) == line:
             return
         schema = stream_schema(message, self._line)
@@ -278,13 +282,13 @@ class Engine:
     def _on_batch(self, message: Message, line: bytes) -> None:
         from target_scout_postgres.singer.batch_messages import record_lines  # start-up: rare
 
-        if self._mapper is None:  # the mapper knows the stream by the tap's name
+        if self._mapper is None:  # else the message has the tap's name of the stream
             self._stream_of(message)
         number = self._line
         for batch_lines in record_lines(line, number):
             self._batch_lines = batch_lines
             self.process_lines(batch_lines.lines)
-            self._line = number
+            self._line = number  # lines of files do not count as lines of the input
             self.checkpoint_if_due(is_idle=False)
         self._batch_lines = None
 

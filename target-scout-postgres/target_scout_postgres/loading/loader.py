@@ -108,6 +108,7 @@ class Loader:
         if internal_name(Internal.STAGE, tables.live.name) in self._snapshot.tables:
             self._end_transaction()  # its columns may have to change
         stored = self.stored_versions(tables.stream)
+        # The stage that is about to be dropped needs neither its key nor its withheld rows.
         if stored.loading != version or version is None:
             if tables.stage is not None:
                 self._new_tables.pop(tables.stage.name, None)
@@ -225,6 +226,7 @@ class Loader:
             self._withheld.redirect_to_live(tables)
             for error, record in rejected:
                 self._reject(tables.stream, (0, 0), rejection_reason(error), record)
+        # A stream without a record still gets its table, so that queries for it work.
         for tables in checkpoint.completed:
             self._ensure_table(tables.live, tables.layout.key)
         self.finish_new_tables()

@@ -126,6 +126,7 @@ class Refresh:
                 self._primary_keys.add(stage, tables.layout.key)
             stage.is_new = False
         if tables.live.exists:
+            # Not a rename: views, grants and older snapshots refer to the live table.
             rejected = self._replace(tables, stage, soft_delete=soft_delete)
             self._ddl.drop(stage)
         else:
@@ -150,7 +151,9 @@ class Refresh:
         source = self._ddl.qualified(stage.name)
         doing = f"activating a version of {tables.live.name}"
         for statement in (
+            # An earlier batch of this transaction may have forced joins by index.
             SQL(row_statements.JOIN_FREELY),
+            # Autovacuum may not have seen the stage yet, and the planner would guess its size.
             row_statements.analyze(source),
             self._removal(plan.removal, tables, source),
         ):

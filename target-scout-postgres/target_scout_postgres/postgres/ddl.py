@@ -48,6 +48,7 @@ class Ddl:
         """Add a column with the next `apply`, or with the table if that is still to be created."""
         if column in table.columns:
             return
+        # Collected, because each ALTER TABLE would wait for readers again.
         if table.exists:
             self._check_evolution(table, f"a new column {column}")
             name = self.qualified(table.name)

@@ -96,6 +96,7 @@ class SchemaManager:
         Raises:
             SchemaError: The table would have to change, and schema_evolution is fail.
         """
+        # No sibling may take the column of a property that comes later in the schema.
         taken = {identifier(property_.name) for property_ in schema.properties}
         key_names = () if self._settings.load_method == "append-only" else schema.key
         mappings: list[ColumnMapping] = []
@@ -145,6 +146,7 @@ class SchemaManager:
             )
         elif OVERFLOW in table.columns and mappings:
             cleared.append(OVERFLOW)
+        # A row that was soft-deleted and comes again is no longer deleted.
         filled = {mapping.column for mapping in mappings} | {column for _, column in extra.metadata}
         if extra.soft_delete is not None and extra.soft_delete not in filled:
             cleared.append(extra.soft_delete)
@@ -158,6 +160,7 @@ class SchemaManager:
         """Return the column for a property; None when the table has no room for another."""
         own_column = identifier(property_.name)
         present = table.columns.get(own_column)
+        # A property may be called `age__text`, like the sibling column of the property `age`.
         is_own = present is not None and not sibling_columns.belongs_to_other(
             table, own_column, property_.name
         )
@@ -166,6 +169,7 @@ class SchemaManager:
             return ColumnMapping(property_, own_column, own_fit.type)
         column = own_column
         if present is not None:
+            # A key that could not be widened in place still moves to the wider type.
             wanted = own_fit.type if own_fit and is_key else wanted
             column = sibling_columns.choose(table, property_.name, wanted, taken)
             if column not in table.columns:
@@ -184,6 +188,7 @@ class SchemaManager:
         return ColumnMapping(property_, column, wanted)
 
     def _has_room(self, table: Table) -> bool:
+        # Kept free for the overflow column, the soft-delete column and those of metadata.
         reserve = 2 + (len(METADATA) if self._settings.add_record_metadata else 0)
         return table.last_attribute < MAX_COLUMNS - reserve
 

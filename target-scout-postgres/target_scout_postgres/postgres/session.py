@@ -102,6 +102,7 @@ class Session:
             self.run(*self.lock.renew())
 
     def _reopen(self) -> None:
+        # Nothing is lost: this happens only between two transactions.
         failure = DatabaseError("The connection to Postgres is closed.")
         logs.warning("the idle connection to Postgres was lost; reopening it")
         for wait in REOPEN_WAITS:
@@ -140,7 +141,7 @@ class Session:
         try:
             yield
         except psycopg2.Error as error:
-            if is_connection_lost(error):
+            if is_connection_lost(error):  # rolling back would hide this error behind another
                 raise
             self.run("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
             raise
@@ -152,7 +153,7 @@ class Session:
 
         It waits for a lock only for a short time, so that readers never queue behind it for long.
         """
-        self.commit()
+        self.commit()  # its locks would be held while this one waits
         self.begin()
         self.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
         try:

@@ -98,7 +98,7 @@ BROKEN = {
     "NaN": (None, b"\n\n" + b'{"id":NaN}\n', "line 3 is not JSON"),
     "deep": (None, b'{"id":' + b"[" * 9000 + b"]" * 9000 + b"}\n", "more than 5000 levels"),
     "UTF-16": (None, rows(1).decode().encode("utf-16"), "line 1 is not JSON"),
-    "gzip that is not told of": (None, gzip.compress(rows(1)), "line 1 is not JSON"),
+    "undeclared gzip": (None, gzip.compress(rows(1)), "line 1 is not JSON"),
     "no gzip": ("gzip", rows(1), "not compressed by gzip"),
     "empty gzip": ("gzip", b"", "truncated"),
     "cut gzip": ("gzip", MANY[:-20], "truncated"),
@@ -138,7 +138,7 @@ def test_a_broken_file_is_named_and_nothing_of_its_batch_is_loaded(
         assert set(query("SELECT id FROM {s}.t")) == {(0,)}, name
 
 
-def test_what_is_no_file_of_this_machine_is_named(target, make, stream, query, tmp_path):
+def test_what_is_not_a_local_file_is_named(target, make, stream, query, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     good = tmp_path / "good.jsonl"
     good.write_bytes(rows(1))
@@ -168,17 +168,17 @@ def test_what_is_no_file_of_this_machine_is_named(target, make, stream, query, t
     assert query("SELECT to_regclass('{s}.t')") == [(None,)]
 
 
-def test_a_refused_record_of_a_file_is_told_by_its_line_there(
+def test_a_rejected_record_of_a_file_is_reported_with_its_line_there(
     target, make, stream, query, tmp_path
 ):
     path = tmp_path / "part.jsonl"
     path.write_bytes(rows(1) + b'\n{"id":"x"}\n[1]\nnull\n{"id":null}\n{}\n' + rows(2))
     messages = [stream, make.record("t", {"id": 0}), batch(path), make.record("t", {"id": "y"})]
-    refused = target.run(*messages)
+    rejected = target.run(*messages)
     target.load(*messages, make.state({"a": 1}), on_invalid_record="reject")
 
-    assert refused.code == 65
-    assert f"Line 3 of the batch file {path}" in refused.log
+    assert rejected.code == 65
+    assert f"Line 3 of the batch file {path}" in rejected.log
     assert query("SELECT id FROM {s}.t ORDER BY id") == [(0,), (1,), (2,)]
     kept = query("SELECT line, reason FROM {s}._scout_rejects ORDER BY line, reason")
     assert [line for line, _ in kept] == [3, 3, 3, 3, 3, 4]

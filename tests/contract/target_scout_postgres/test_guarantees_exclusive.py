@@ -41,10 +41,12 @@ def holder(target, people, make):
     return running
 
 
-def test_a_second_run_is_refused_at_once_and_told_who_holds_the_schema(
+def test_a_second_run_fails_at_once_and_names_the_holder_of_the_schema(
     target, people, make, holder, query
 ):
-    result = target.run(people, make.record("people", {"id": "second"}))  # while the first goes on
+    result = target.run(
+        people, make.record("people", {"id": "second"})
+    )  # while the first is running
 
     assert result.code == 1
     pids = [str(pid) for (pid,) in query(f"SELECT pid FROM pg_stat_activity WHERE {OURS}")]
@@ -63,7 +65,7 @@ def test_the_lock_ends_with_a_killed_run(target, people, holder):
     assert target.run(people).code == 0
 
 
-def test_runs_into_other_schemas_go_on_side_by_side(target, people, holder, query):
+def test_runs_into_different_schemas_work_concurrently(target, people, holder, query):
     other = {"default_target_schema": target.schema + "_b"}
     try:
         assert target.run(people, **other).code == 0
@@ -151,7 +153,7 @@ def test_a_connection_lost_in_a_copy_leaves_one_clean_line(target, people, make,
         assert query("SELECT count(*) FROM {s}.people")[0][0] >= max(states)
 
 
-def test_a_reader_of_states_that_is_gone_ends_the_run_with_1(target, people, make):
+def test_a_closed_output_pipe_ends_the_run_with_1(target, people, make):
     running = target.start(batch_wait_limit_seconds=0.1)
     running.process.stdout.close()
     running.send(people, make.record("people", {"id": "a"}), make.state({"n": 1}))
@@ -165,7 +167,7 @@ def test_a_reader_of_states_that_is_gone_ends_the_run_with_1(target, people, mak
 def test_a_server_that_does_not_answer_exits_1_and_is_named(target, people):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]  # nobody listens there, and nobody else can
+        port = unused.getsockname()[1]  # nothing listens there, and nothing else can
         parts = {"database_url": None, "host": "127.0.0.1", "port": port, "database": "x"}
         by_parts = target.run(people, **parts, user="u", password="topsecret")
         by_url = target.run(people, database_url=f"postgresql://u:topsecret@127.0.0.1:{port}/x")
@@ -193,7 +195,7 @@ def test_a_missing_schema_that_may_not_be_created_is_an_error(target, people):
     assert "create_schema" in result.log
 
 
-def test_the_owner_is_kept_and_another_owner_is_refused(target, people, make, query):
+def test_the_owner_is_recorded_and_another_owner_is_rejected(target, people, make, query):
     target.load(people, owner="project 7")
     assert query(
         "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",

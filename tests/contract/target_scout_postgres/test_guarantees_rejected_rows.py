@@ -1,4 +1,4 @@
-"""What Postgres refuses: kept, counted and told where the data is to blame, else the run ends."""
+"""Rows that Postgres rejects are kept, counted and logged; any other error ends the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BROKEN = {
     "division by zero": {"n": 200, "v": "x"},
     "index row too large": {"n": 200, "v": "".join(chr(0x4E00 + n * 7) for n in range(2900))},
 }
-WAYS = ["key", "held", "append-only", "version", "version without key"]
+WAYS = ["key", "withheld", "append-only", "version", "version without key"]
 
 
 def stream_of(make, way):
@@ -39,11 +39,13 @@ def stream_of(make, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", CONSTRAINTS)
-def test_what_only_postgres_refuses_is_kept_counted_and_told(target, make, query, name, way):
+def test_rows_that_only_postgres_rejects_are_kept_counted_and_logged(
+    target, make, query, name, way
+):
     stream = stream_of(make, way)
     version = 7 if "version" in way else None
     settings = REJECT | ({"load_method": way} if way == "append-only" else {})
-    settings |= SMALL if way in ("held", "append-only") else {}
+    settings |= SMALL if way in ("withheld", "append-only") else {}
     target.load(stream, **settings)
     query(CONSTRAINTS[name])
     result = target.load(
@@ -77,13 +79,13 @@ def test_what_only_postgres_refuses_is_kept_counted_and_told(target, make, query
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_only_postgres_refuses_ends_the_run_with_65_and_names_what_it_breaks(
+def test_a_row_that_postgres_rejects_ends_the_run_with_65_and_names_the_constraint(
     target, make, query, way
 ):
     stream = stream_of(make, way)
     version = 7 if "version" in way else None
     settings = {"load_method": way} if way == "append-only" else {}
-    settings |= SMALL if way in ("held", "append-only") else {}
+    settings |= SMALL if way in ("withheld", "append-only") else {}
     target.load(stream, make.record("h", {"n": 5, "v": "old"}), make.state(0), **settings)
     query(CONSTRAINTS["check"])
     result = target.run(
@@ -129,7 +131,7 @@ def test_trouble_of_the_server_ends_the_run_and_loses_nothing(target, make, quer
     stream = stream_of(make, way)
     version = 7 if "version" in way else None
     settings = REJECT | ({"load_method": way} if way == "append-only" else {})
-    settings |= SMALL if way in ("held", "append-only") else {}
+    settings |= SMALL if way in ("withheld", "append-only") else {}
     target.load(stream, **settings)
     query(
         "CREATE FUNCTION {s}.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF new.n = 2 "
@@ -150,7 +152,7 @@ def test_trouble_of_the_server_ends_the_run_and_loses_nothing(target, make, quer
     assert query("SELECT n FROM {s}.h ORDER BY n") == [(n,) for n in range(5)]
 
 
-def test_many_refused_rows_are_found_among_many_and_each_has_its_record(target, make, query):
+def test_many_rejected_rows_are_found_among_many_each_with_its_record(target, make, query):
     stream = stream_of(make, "key")
     target.load(stream)
     query("ALTER TABLE {s}.h ADD CONSTRAINT odd CHECK (n % 97 <> 5)")
@@ -163,7 +165,7 @@ def test_many_refused_rows_are_found_among_many_and_each_has_its_record(target, 
     assert found == [(2002 + n, {"n": n, "v": str(n + 2000)}) for n in bad]
 
 
-def test_rows_that_only_their_order_made_break_a_constraint_are_not_refused(target, make, query):
+def test_rows_that_violate_a_constraint_only_by_their_order_are_not_rejected(target, make, query):
     stream = stream_of(make, "key")
     target.load(stream, *[make.record("h", {"n": n, "v": f"v{n}"}) for n in (1, 2, 3)])
     query("CREATE UNIQUE INDEX broken ON {s}.h (v)")
@@ -174,7 +176,7 @@ def test_rows_that_only_their_order_made_break_a_constraint_are_not_refused(targ
     assert query("SELECT record ->> 'n' FROM {s}._scout_rejects") == [("9",)]
 
 
-def test_a_refused_row_of_a_version_leaves_the_row_of_its_key_and_is_told_once(target, make, query):
+def test_a_rejected_row_of_a_version_leaves_the_row_of_its_key(target, make, query):
     stream = stream_of(make, "version")
     rows = [make.record("h", {"n": n, "v": "old"}, 1) for n in range(3)]
     target.load(stream, *rows, make.activate("h", 1))

@@ -139,7 +139,7 @@ def test_odd_values_come_to_the_same_as_without_maps(target, query):
         result = target.run(data, on_invalid_record="reject", **settings)
         assert result.code == 0, result.log[-600:]
         found = {s: query(f"SELECT id, v::text FROM {{s}}.{s} ORDER BY id") for s in TYPES}
-        found["refused"] = query("SELECT line FROM {s}._scout_rejects ORDER BY line")
+        found["rejected"] = query("SELECT line FROM {s}._scout_rejects ORDER BY line")
         for table in (*TYPES, "_scout_rejects"):
             query(f"DROP TABLE {{s}}.{table}")
         return found
@@ -182,7 +182,7 @@ UNMAPPABLE = {
 }
 
 
-def test_what_cannot_be_mapped_is_refused_and_kept_nowhere(
+def test_a_record_that_cannot_be_mapped_is_rejected_and_not_stored(
     target, make, query, everything, tmp_path
 ):
     stream = make.schema("people", PEOPLE, ["id"])
@@ -220,7 +220,7 @@ EXPRESSIONS = [
 ]
 
 
-def test_an_expression_that_gives_no_json_refuses_its_record(target, make, query):
+def test_an_expression_that_gives_invalid_json_rejects_its_record(target, make, query):
     several = {"type": ["number", "array", "null"]}
     messages, maps = [], {}
     for number, expression in enumerate(EXPRESSIONS):
@@ -243,14 +243,14 @@ def test_text_that_an_expression_makes_is_clean_as_all_text(target, make, query)
     assert query("SELECT v, w FROM {s}.t") == [("ab", "c")]
 
 
-def test_a_record_whose_mapped_key_is_null_is_a_refused_record(target, make, query):
+def test_a_record_whose_mapped_key_is_null_is_rejected(target, make, query):
     stream = make.schema("t", {"id": "integer", "k": "string"}, ["id"])
     maps = {"stream_maps": {"t": {"__key_properties__": ["k"], "k": "k if id > 1 else None"}}}
     records = [make.record("t", {"id": n, "k": "x"}) for n in (1, 2)]
-    refused = target.run(stream, *records, **maps)
+    rejected = target.run(stream, *records, **maps)
     target.load(stream, *records, make.state({"a": 1}), on_invalid_record="reject", **maps)
 
-    assert (refused.code, "key property k is null" in refused.log) == (65, True)
+    assert (rejected.code, "key property k is null" in rejected.log) == (65, True)
     assert query("SELECT id, k FROM {s}.t") == [(2, "x")]
 
 
@@ -338,7 +338,7 @@ def test_a_schema_without_properties_goes_through_the_maps_too(target, make, que
     assert ADDRESS not in everything()
 
 
-def test_versions_of_an_aliased_stream_are_its_own(target, make, query):
+def test_an_aliased_stream_has_separate_versions(target, make, query):
     stream = make.schema("t", {"id": "integer"}, ["id"])
     maps = {"stream_maps": {"t": {"__alias__": "u"}, "w": {"__source__": "t"}}}
     for version, numbers in ((1, (1, 2)), (2, (2, 3))):
@@ -415,17 +415,17 @@ def test_flattening_writes_what_has_no_type_or_several_as_text(target, make, que
     assert rows[5][:3] == (wanted[5],) * 3
 
 
-def test_what_is_no_object_where_flattening_takes_one_apart_is_refused(target, make, query):
+def test_a_value_that_flattening_cannot_take_apart_is_rejected(target, make, query):
     name = {"type": ["object", "null"], "properties": {"first": {"type": "string"}}}
     stream = make.schema("t", {"id": "integer", "name": name}, ["id"])
     good = [
         make.record("t", {"id": n, "name": v}) for n, v in enumerate([None, {}, {"first": "A"}])
     ]
     bad = make.record("t", {"id": 9, "name": "Ada"})
-    refused = target.run(stream, *good, bad, **FLAT)
+    rejected = target.run(stream, *good, bad, **FLAT)
 
-    assert (refused.code, "property name is not an object" in refused.log) == (65, True)
-    assert "Ada" not in refused.log
+    assert (rejected.code, "property name is not an object" in rejected.log) == (65, True)
+    assert "Ada" not in rejected.log
     assert query("SELECT id, name__first FROM {s}.t ORDER BY id") == [
         (0, None),
         (1, None),

@@ -190,7 +190,7 @@ def test_more_than_a_batch_between_two_states_comes_once_and_survives_a_kill(
     assert query(held, target.schema) == []
 
 
-def test_rows_behind_others_that_wait_stay_behind_them(target, make, query, wells, without_key):
+def test_rows_behind_withheld_ones_stay_behind_them(target, make, query, wells, without_key):
     """The keyed rows come last, so that theirs are the values; SIGTERM keeps all of them back."""
     keyed = make.schema("wells", {"id": "integer", "depth": "number"}, ["id"])
     running = target.start(batch_size_rows=1, batch_wait_limit_seconds=0.1)
@@ -208,7 +208,7 @@ def test_rows_behind_others_that_wait_stay_behind_them(target, make, query, well
 
 
 @SIZES
-def test_a_table_with_generated_and_default_columns_takes_held_rows(
+def test_a_table_with_generated_and_default_columns_takes_withheld_rows(
     target, make, query, wells, without_key, size
 ):
     target.load(without_key)
