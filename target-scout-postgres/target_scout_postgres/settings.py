@@ -23,6 +23,7 @@ PYTHON_BOOLEANS = ("True", "False")
 PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
 ALWAYS_FROM_ENVIRONMENT = ("database_url", "password")  # even without ENV
+JSON_SETTINGS = ("keyless_overrides",)
 SDK_SETTINGS = (
     "stream_maps",
     "stream_map_config",
@@ -40,8 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str | None,
         Meta(
-            description="URL of the database, postgresql://user:password@host:port/database. "
-            "Instead of it: host, port, user, password, database.",
+            description="URL of the database: postgresql://user:password@host:port/database. "
+            "Alternatively, set host, port, user, password and database.",
             extra_json_schema=SECRET,
         ),
     ] = None
@@ -56,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Annotated[str | None, Meta(description="Name of the database.")] = None
     sslmode: Annotated[
         Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None,
-        Meta(description="How TLS is used, as in libpq."),
+        Meta(description="TLS mode, as in libpq."),
     ] = None
     sslrootcert: Annotated[
         str | None, Meta(description="File of the certificate authority to trust.")
@@ -67,12 +68,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     default_target_schema: Annotated[
         str,
-        Meta(description="The dataset schema: everything is written there, nothing elsewhere."),
+        Meta(description="The dataset schema, to which everything is written."),
     ]
     load_method: Annotated[
         Literal["upsert", "append-only", "overwrite"],
         Meta(
-            description="upsert: a row per key, the last record wins. append-only: a row per "
+            description="upsert: one row per key, the last record wins. append-only: one row per "
             "record. overwrite: the clean end of a run replaces the table."
         ),
     ] = "upsert"
@@ -83,24 +84,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "its records, or replace the table at the clean end of the run."
         ),
     ] = "append"
+    keyless_overrides: Annotated[
+        dict[str, Literal["append", "replace"]],
+        Meta(description="Streams that differ from keyless_streams, each with append or replace."),
+    ] = {}
     hard_delete: Annotated[
         bool,
         Meta(
-            description="Remove the rows that an activated version lacks, and those whose record "
-            "has _sdc_deleted_at set; false: mark them in _sdc_deleted_at."
+            description="Delete the rows that an activated version lacks, and those whose record "
+            "has _sdc_deleted_at; false: mark them in _sdc_deleted_at."
         ),
     ] = True
     add_record_metadata: Annotated[bool, Meta(description="Add the _sdc_ columns.")] = False
     batch_size_rows: Annotated[
-        int, Meta(description="Rows of one batch at most; 0: no limit.", ge=0)
+        int, Meta(description="Maximum rows of a batch; 0: no limit.", ge=0)
     ] = 100_000
     batch_size_bytes: Annotated[
-        int, Meta(description="Bytes of one batch, about; memory grows with it.", ge=1)
+        int, Meta(description="Approximate maximum bytes of a batch; memory grows with it.", ge=1)
     ] = 4_194_304
     batch_wait_limit_seconds: Annotated[
         float,
         Meta(
-            description="Longest wait until received records are committed and their STATE is "
+            description="Longest time until received records are committed and their STATE is "
             "printed.",
             ge=0,
         ),
@@ -108,8 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lock_wait_seconds: Annotated[
         float,
         Meta(
-            description="Longest wait for a lock that another session holds on a table; then the "
-            "run ends with exit code 1 and names that session.",
+            description="Longest wait for a table lock that another session holds; then the run "
+            "ends with exit code 1 and names that session.",
             gt=0,
             le=86_400,
         ),
@@ -117,23 +122,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     on_invalid_record: Annotated[
         Literal["fail", "reject"],
         Meta(
-            description="What to do with a record that does not fit its schema: fail (exit 65), "
-            "or keep it in the table _scout_rejects."
+            description="fail: an invalid record ends the run with exit code 65. reject: it is "
+            "kept in the table _scout_rejects."
         ),
     ] = "fail"
     schema_evolution: Annotated[
         Literal["evolve", "fail"],
-        Meta(description="Whether tables follow their streams' schemas, or a change is an error."),
+        Meta(
+            description="evolve: tables follow the schemas of their streams. fail: a necessary "
+            "change ends the run."
+        ),
     ] = "evolve"
     reader_role: Annotated[
         str | None, Meta(description="A role that may read the dataset schema.")
     ] = None
     owner: Annotated[
         str | None,
-        Meta(description="Kept in the schema's comment; a schema of another owner is refused."),
+        Meta(
+            description="Recorded in the schema's comment; a schema of another owner is rejected."
+        ),
     ] = None
     create_schema: Annotated[
-        bool, Meta(description="Create the dataset schema when it is missing.")
+        bool, Meta(description="Create the dataset schema if it does not exist.")
     ] = True
 
     @property
@@ -145,6 +155,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def is_overwrite(self) -> bool:
         """Return whether the clean end of a run replaces each table."""
         return self.load_method == "overwrite"
+
+    def replaces_keyless(self, stream: str) -> bool:
+        """Return whether a run replaces the table of a stream with neither key nor bookmark."""
+        return self.keyless_for(stream) == "replace"
+
+    def keyless_for(self, stream: str) -> str:
+        """Return what a run does to a stream with neither key nor bookmark."""
+        return self.keyless_overrides.get(stream, self.keyless_streams)
 
     @property
     def keeps_rejects(self) -> bool:
@@ -162,7 +180,7 @@ def read(sources: Iterable[str], environment: Mapping[str, str] = os.environ) ->
     for source in sources:
         if source == "ENV":
             merged |= from_environment(FIELDS, environment)
-            merged |= _sdk_settings(environment)
+            merged |= _json_from_environment(environment)
         else:
             merged |= _read_file(Path(source))
     defaults = from_environment(ALWAYS_FROM_ENVIRONMENT, environment)
@@ -177,9 +195,9 @@ def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> di
     return {name: environment[key] for name, key in variables.items() if environment.get(key)}
 
 
-def _sdk_settings(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the SDK's settings; all but strings are JSON in the environment."""
-    given: dict[str, Any] = from_environment(SDK_SETTINGS, environment)
+def _json_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that are JSON in the environment, or text: the SDK's, and objects."""
+    given: dict[str, Any] = from_environment((*JSON_SETTINGS, *SDK_SETTINGS), environment)
     for name, text in given.items():
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
             given[name] = msgspec.json.decode(text.lower() if text in PYTHON_BOOLEANS else text)
@@ -248,7 +266,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _explain(message: str) -> str:
     """Return the decoder's message without the value that it may quote."""
-    match = re.search(r"`\$\.(\w+)`", message)
+    match = re.search(r"`\$\.(\w+)(\[|`)", message)
     setting = match.group(1) if match else "?"
     field = schema()["properties"].get(setting, {})
     choices = field.get("enum") or next(
@@ -256,6 +274,9 @@ def _explain(message: str) -> str:
     )
     if choices:
         return f"The setting {setting} must be one of {', '.join(map(str, choices))}."
+    if match and match.group(2) == "[":
+        each = field.get("additionalProperties", {}).get("enum", ())
+        return f"Each value of the setting {setting} must be one of {', '.join(each)}."
     types = [option.get("type") for option in field.get("anyOf", [field]) if option.get("type")]
     wanted = " or ".join(type_ for type_ in types if type_ != "null")
     bounds = [f"{word} {field[key]}" for key, word in BOUNDS.items() if key in field]

@@ -47,8 +47,9 @@ class Versions:
     def _is_replaced_by_setting(self, stream: Stream) -> bool:
         schema = stream.schema
         is_plain = schema is not None and not (schema.key or schema.has_bookmark)
-        is_wanted = self._settings.is_upsert and self._settings.keyless_streams == "replace"
-        return is_plain and is_wanted
+        return (
+            is_plain and self._settings.is_upsert and self._settings.replaces_keyless(stream.name)
+        )
 
     def _gather_replacement(self, stream: Stream, *, replaces_table: bool = True) -> None:
         stream.versions.gather_replacement(replaces_table=replaces_table)
@@ -201,6 +202,6 @@ class Versions:
             return
         how = "replaced the table with" if state.replaces_table else "appended"
         why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
-        why = why or f"keyless_streams is {self._settings.keyless_streams}"
+        why = why or f"keyless_streams is {self._settings.keyless_for(stream.name)}"
         rows = stream.buffer.received_rows
         logs.info(f"{stream.name}: {how} {rows} records, as it has no key and {why}")

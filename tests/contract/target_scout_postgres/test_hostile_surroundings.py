@@ -51,12 +51,6 @@ def test_a_batch_may_be_one_byte(target, make, people, query):
     assert query("SELECT count(*) FROM {s}.people") == [(20,)]
 
 
-@pytest.mark.parametrize("setting", ["sslrootcert", "sslcert", "sslkey"])
-def test_a_certificate_that_is_not_there_is_a_wrong_setting(target, people, setting):
-    result = target.run(people, **{setting: "/not/there.pem"})
-    assert (result.code, setting in result.log) == (2, True)
-
-
 def test_an_unknown_log_level_does_not_end_the_run(target, people, monkeypatch):
     monkeypatch.setenv("LOGLEVEL", "loud")
     assert target.run(people, flattening_enabled=False, stream_maps={"other": None}).code == 0
