@@ -59,7 +59,7 @@ class EngineReader(SingerReader):
         callbacks: Any,
     ) -> collections.Counter[str]:
         """Process all lines of a text file, or of stdin."""
-        del callbacks  # the engine has handlers of its own
+        del callbacks  # the engine has its own handlers
         count = self.target.process_text(file_input or sys.stdin)
         return collections.Counter({SingerMessageType.RECORD.value: count})
 

@@ -1,1 +1,1 @@
-"""From JSON values to rows of binary COPY; knows no connection."""
+"""From JSON values to rows of binary COPY, without a connection."""

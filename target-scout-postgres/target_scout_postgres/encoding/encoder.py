@@ -1,7 +1,7 @@
 """From RECORD lines to rows of binary COPY, for one stream and one layout.
 
 `encode_run` is the generated fast path, made when the first record has come; `encode_exactly`
-takes every record that the fast path leaves. Both give the same bytes. Knows no connections.
+takes every record that the fast path leaves. Both give the same bytes. Needs no connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From buffers to the writing thread: what is handed over when, and what a checkpoint covers.
 
 Time is divided into epochs: each STATE ends one and covers everything up to it. Rows that must not
-be loaded twice wait for the STATE that covers them. Knows streams and their rows, no messages.
+be loaded twice wait for the STATE that covers them. Handles streams and rows, not messages.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Checkpointer:
     def activate(self, stream: Stream, version: int | None) -> None:
         """Activate a version with the next checkpoint that covers it.
 
-        Until then a stream without key goes on filling the version, so that a run that is killed
+        Until then a stream without key keeps filling the version, so that a run that is killed
         before its STATE is printed leaves no rows that the next one would add to.
         """
         self.flush(stream)

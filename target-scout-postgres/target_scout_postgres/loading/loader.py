@@ -1,6 +1,6 @@
 """The writing side of a run: batches, versions and checkpoints become rows of the dataset schema.
 
-Runs in the writing thread. Knows rows as bytes, not records.
+Runs in the writing thread. Rows are bytes here, not records.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Follow the versions of all streams: where their records go, and when a version is activated.
 
-`VersionState` decides; the checkpointer carries out. Knows no lines and no tables.
+`VersionState` decides; the checkpointer carries out. Independent of lines and tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The writing thread: runs tasks in order while the main thread goes on parsing.
+"""The writing thread: runs tasks in order while the main thread keeps parsing.
 
 After a failure it runs nothing more and hands the failure to the main thread.
 """

@@ -1,6 +1,6 @@
 """Open and configure connections to Postgres, and explain why one was refused.
 
-Knows the settings and the server; knows no streams.
+Depends on the settings and the server, not on streams.
 """
 
 from __future__ import annotations

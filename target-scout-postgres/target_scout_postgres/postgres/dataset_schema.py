@@ -1,6 +1,6 @@
 """The dataset schema itself: creating it, checking its owner, granting read access.
 
-Knows no tables.
+Independent of its tables.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Postgres keeps 63 bytes of a name. A name that fits is kept as it is, whatever its characters: every
 identifier is quoted. Any other name is cut at a character and gets a digest of the whole name, so
 that names with a common beginning stay distinct. The result depends on the name alone, hence is the
-same in every run. Knows no database.
+same in every run. Pure.
 """
 
 from __future__ import annotations

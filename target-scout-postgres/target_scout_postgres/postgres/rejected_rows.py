@@ -1,7 +1,7 @@
 """Tell errors that the data causes from all others, and find the rows that cause them.
 
 Anything else that fails (a full disk, a lost connection, a cancelled statement) ends the run.
-Knows no streams.
+Independent of streams.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SQL that moves rows: COPY, merging, replacing, withholding.
 
-Aliases begin with `_scout_` and are no name that `identifiers` gives a stream or property, as
-`excluded` and `old` may be. Built here, executed elsewhere.
+Aliases begin with `_scout_`: unlike `excluded` and `old`, they are never the identifier of a
+stream or property. Built here, executed elsewhere.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The writing connection: its transactions, its statements, and reopening it when it was lost idle.
 
-A transaction is open only from the first statement of a checkpoint to its commit. Knows no streams.
+A transaction is open only from the first statement of a checkpoint to its commit. Independent of
+streams.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from target_scout_postgres.postgres.identifiers import identifier
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.schema_snapshot import Table
 
-MAX_SIBLINGS = 20  # of one type: after so many the data is at fault, not the name
+MAX_SIBLINGS = 20  # of one type; more would mean that the data has no stable types
 
 
 def _names(name: str, type_: str) -> list[str]:

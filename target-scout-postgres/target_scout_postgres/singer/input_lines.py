@@ -1,6 +1,6 @@
 """Read whole lines from stdin or a file, and notice signals between them.
 
-Knows neither messages nor tables.
+Independent of messages and tables.
 """
 
 from __future__ import annotations

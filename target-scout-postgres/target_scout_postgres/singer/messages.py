@@ -1,6 +1,6 @@
 """Singer messages: the envelope, what a SCHEMA says, and the learnt beginning of RECORD lines.
 
-Knows no tables.
+Independent of tables.
 """
 
 from __future__ import annotations
