@@ -212,9 +212,9 @@ class DatasetLock:
             return
         if backend == self._backend or not self._keeps_sessions(connection, backend):
             raise DatabaseError(
-                f"At {display_address(self._settings)} a pooler in transaction mode answers, with "
-                "which no lock would hold. Use the address of Postgres itself, or of a pool in "
-                "session mode."
+                f"At {display_address(self._settings)} a pooler answers in transaction or "
+                "statement mode, in which no lock would hold. Use the address of Postgres itself, "
+                "or of a pool in session mode."
             )
 
     def _keeps_sessions(self, connection: extensions.connection, backend: int) -> bool:

@@ -135,7 +135,7 @@ def test_a_pooler_in_transaction_mode_is_rejected_at_once_with_the_reason(
     done = load(pool(mode, size), dataset_schema, tmp_path)  # within its time; a pooler waits 120 s
 
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"a pooler answers that lends sessions for single transactions" in done.stderr
+    assert b"a pooler answers in transaction or statement mode" in done.stderr
     assert b"a pool in session mode" in done.stderr
     with connection.cursor() as cursor:
         cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [dataset_schema])
