@@ -210,7 +210,6 @@ class CodeGenerator:
 
     def function(self) -> Callable[..., int]:
         """Return the function: it encodes lines and returns the number where it stopped."""
-        source = "\n".join(self._source())
         count = pack_column_count(len(self.layout.columns))
         names = NAMES | {"decode": self._decoder().decode, "COUNT": count}
         for group in self._groups:
@@ -218,9 +217,9 @@ class CodeGenerator:
             names[f"PACK{group[0]}"] = struct.Struct("!" + "".join(codes)).pack
         for n, mapping in enumerate(self.layout.mappings):
             if _is_converted(mapping):
-                encode = binary_copy.FIELD_ENCODERS[mapping.source.type, mapping.type]
-                names[f"EXACT{n}"] = encode
-        exec(source, names)  # noqa: S102 - the source holds numbers and our own names only
+                types = mapping.source.type, mapping.type
+                names[f"EXACT{n}"] = binary_copy.FIELD_ENCODERS[types]
+        exec("\n".join(self._source()), names)  # noqa: S102 - it holds only our names
         function: Callable[..., int] = names["encode_run"]
         return function
 
