@@ -35,8 +35,6 @@ class CheckpointPolicy:
         self._budget_bytes = BUDGET_BATCHES * settings.batch_size_bytes
         self._checkpoint_bytes = CHECKPOINT_BATCHES * settings.batch_size_bytes
 
-    # -- buffers ----------------------------------------------------------------------------------
-
     def is_full(self, buffer: StreamBuffer) -> bool:
         """Return whether a stream's buffer is a whole batch."""
         if buffer.buffered_bytes >= self._batch_bytes:
@@ -57,8 +55,6 @@ class CheckpointPolicy:
         Half of it, so that many small streams are not flushed one by one again and again.
         """
         return buffered_bytes < self._budget_bytes // 2
-
-    # -- checkpoints ------------------------------------------------------------------------------
 
     def is_due_after_state(
         self, seconds: float, written_bytes: int, *, has_activations: bool

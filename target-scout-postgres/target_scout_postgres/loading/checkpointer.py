@@ -67,8 +67,6 @@ class Checkpointer:
         """Connect, take the lock, read the dataset schema."""
         self._writer.call(self._loader.start)
 
-    # -- streams ----------------------------------------------------------------------------------
-
     def open_stream(self, name: str, name_in_state: str) -> Stream:
         """Add a stream, in the state in which an earlier run left it."""
         tables = self._writer.call(partial(self._loader.tables_of, name))
@@ -112,8 +110,6 @@ class Checkpointer:
         is_empty = partial(self._loader.is_empty, stream.tables, is_staged=True)
         return not self._writer.call(is_empty)
 
-    # -- versions ---------------------------------------------------------------------------------
-
     def begin_version(self, stream: Stream, version: int | None) -> None:
         """Begin or continue the stage of a version; None: of a replacement."""
         self._print_before_change()
@@ -144,8 +140,6 @@ class Checkpointer:
     def activate_pending(self, stream: Stream) -> None:
         """Activate at once what waits for a STATE."""
         self.checkpoint(settled=stream)
-
-    # -- rows -------------------------------------------------------------------------------------
 
     def on_buffered(self, stream: Stream, size: int) -> None:
         """Hand over what exceeds a batch, or the budget of all buffers."""
@@ -201,8 +195,6 @@ class Checkpointer:
         self._rejects.append((self.epoch, reject))
         if len(self._rejects) >= MAX_REJECTS:
             self.checkpoint()
-
-    # -- checkpoints ------------------------------------------------------------------------------
 
     def take_state(self, value: bytes) -> None:
         """Take a STATE; it is printed after the commit of all that precedes it."""
@@ -302,8 +294,6 @@ class Checkpointer:
             self._emit(line)
         rows = sum(load.rows for load in checkpoint.loads)
         logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
-
-    # -- end --------------------------------------------------------------------------------------
 
     def raise_failure(self) -> None:
         """Raise the failure of the writing thread, if there was one."""

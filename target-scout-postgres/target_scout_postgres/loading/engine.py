@@ -82,8 +82,6 @@ class Engine:
         allow_deep_nesting()
         self._checkpointer.start()
 
-    # -- lines ------------------------------------------------------------------------------------
-
     def process_lines(self, lines: Sequence[bytes]) -> None:
         """Process whole lines, in order."""
         lines = self._sanitizer.sanitize(lines)
@@ -176,8 +174,6 @@ class Engine:
             return
         handler(message, line)
 
-    # -- records ----------------------------------------------------------------------------------
-
     def _on_record(self, message: Message, line: bytes) -> None:
         stream = self._stream_of(message)
         self._current = stream
@@ -238,8 +234,6 @@ class Engine:
             )
         self._checkpointer.reject(RejectedRecord(stream.name, line, text, record))
 
-    # -- other messages ---------------------------------------------------------------------------
-
     def _stream_of(self, message: Message) -> Stream:
         stream = self._streams.get(stream_of(message, self._line))
         if stream is None or stream.encoder is None:
@@ -291,8 +285,6 @@ class Engine:
             self._line = number  # lines of files do not count as lines of the input
             self.checkpoint_if_due(is_idle=False)
         self._batch_lines = None
-
-    # -- end --------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Complete a run whose input has ended cleanly."""

@@ -75,8 +75,6 @@ class Loader:
         """Return the versions of a stream as the last run left them."""
         return self._snapshot.versions.get(stream, StreamVersions())
 
-    # -- schemas and versions ---------------------------------------------------------------------
-
     def tables_of(self, stream: str) -> StreamTables:
         """Return the tables that a stream's rows go to."""
         return StreamTables(stream, self._schema_manager.table_of(stream))
@@ -145,8 +143,6 @@ class Loader:
             self.finish_new_tables()
             self._primary_keys.change(table, key)
 
-    # -- rows -------------------------------------------------------------------------------------
-
     def write(self, tables: StreamTables, batch: RowBatch) -> None:
         """Write a batch in the open transaction; rows that Postgres rejects are left out."""
         table = self._destination(tables, batch)
@@ -197,8 +193,6 @@ class Loader:
         self.rejected[stream] += 1
         self._load_log.save_rejects([RejectedRecord(stream, lines[1], reason, record)])
 
-    # -- transactions -----------------------------------------------------------------------------
-
     def finish_new_tables(self) -> None:
         """Add the keys of tables created in the open transaction, before it may end.
 
@@ -238,8 +232,6 @@ class Loader:
         )
         self._load_log.save_rejects(checkpoint.rejects)
         self._session.commit()
-
-    # -- end --------------------------------------------------------------------------------------
 
     def mark_failed(self) -> None:
         """Mark the run as failed in the load log, if it exists and the server still answers."""

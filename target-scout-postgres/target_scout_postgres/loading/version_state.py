@@ -65,8 +65,6 @@ class VersionState:
         if self.loading is not None and not is_announced:
             self.loaded.add(self.loading)
 
-    # -- questions --------------------------------------------------------------------------------
-
     @property
     def current(self) -> int | None:
         """Return the version that the load log shows."""
@@ -127,8 +125,6 @@ class VersionState:
         if self.is_staged and version == self.loading:
             return Destination.UNCHANGED
         return Destination.STAGE
-
-    # -- transitions ------------------------------------------------------------------------------
 
     def expect(self, version: int | None) -> None:
         """Let records of a version take the fast path."""

@@ -25,8 +25,6 @@ class Versions:
         self._settings = settings
         self._checkpointer = checkpointer
 
-    # -- messages ---------------------------------------------------------------------------------
-
     def on_schema(self, stream: Stream) -> None:
         """Begin the stage of a stream that the clean end of the run replaces."""
         state = stream.versions
@@ -127,8 +125,6 @@ class Versions:
     def _write_live(self, stream: Stream, version: int | None) -> None:
         self._checkpointer.flush(stream)
         stream.versions.write_live(version)
-
-    # -- end of the input -------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Activate what a clean end of the input activates."""

@@ -74,8 +74,6 @@ class DatasetLock:
             cursor.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
-    # -- the table --------------------------------------------------------------------------------
-
     def prepare(self) -> None:
         """Create the lock's table if missing, and make sure that only loaders can write to it.
 
@@ -114,8 +112,6 @@ class DatasetLock:
                 f"{status.owner}. Run the target as that role, or grant this one SELECT, INSERT "
                 "and UPDATE on it."
             )
-
-    # -- taking and holding -----------------------------------------------------------------------
 
     def acquire(self) -> None:
         """Take the lock.
@@ -185,8 +181,6 @@ class DatasetLock:
         except (psycopg2.Error, DatabaseError):
             self.connect()
 
-    # -- other sessions ---------------------------------------------------------------------------
-
     def describe_blocker(self, table: str | None, waiting: int = 0) -> str:
         """Return a description of a session whose lock a statement has waited for in vain.
 
@@ -229,8 +223,6 @@ class DatasetLock:
         except (psycopg2.Error, DatabaseError):
             return False  # the pool cannot serve both connections at once
         return seen == (backend,) and now == [(self._backend,)]
-
-    # -- end --------------------------------------------------------------------------------------
 
     def release(self) -> None:
         """Release the lock at once, not when the server notices that the session has ended."""

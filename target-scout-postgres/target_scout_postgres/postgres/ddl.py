@@ -42,8 +42,6 @@ class Ddl:
         """Return the schema-qualified name of a table."""
         return statements.qualified(self._settings.default_target_schema, name)
 
-    # -- columns ----------------------------------------------------------------------------------
-
     def add_column(self, table: Table, column: str, type_: str, comment: str | None) -> None:
         """Add a column with the next `apply`, or with the table if that is still to be created."""
         if column in table.columns:
@@ -127,8 +125,6 @@ class Ddl:
             else:
                 return
             time.sleep(RETRY_SECONDS)
-
-    # -- tables -----------------------------------------------------------------------------------
 
     def create(self, table: Table) -> None:
         """Create a table in the open transaction; its key is added when it has its rows."""

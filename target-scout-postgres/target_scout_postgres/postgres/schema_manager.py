@@ -152,8 +152,6 @@ class SchemaManager:
             cleared.append(extra.soft_delete)
         return cleared
 
-    # -- properties -------------------------------------------------------------------------------
-
     def _map_property(
         self, table: Table, property_: Property, wanted: str, taken: set[str], *, is_key: bool
     ) -> ColumnMapping | None:
@@ -218,8 +216,6 @@ class SchemaManager:
         source_fit = fit(table.columns[source], type_, is_key=True)
         if source_fit and source_fit.type == type_:
             self._ddl.fill_column(table, column, source, source_fit.cast or "{column}")
-
-    # -- other columns ----------------------------------------------------------------------------
 
     def _extra_columns(self, table: Table, columns: set[str], taken: set[str]) -> ExtraColumns:
         soft_delete = DELETED_AT if table.writable_type(DELETED_AT) == TIMESTAMPTZ else None

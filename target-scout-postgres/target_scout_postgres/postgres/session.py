@@ -75,8 +75,6 @@ class Session:
             raise DatabaseError("The connection to Postgres is closed.")
         return self._connection
 
-    # -- transactions -----------------------------------------------------------------------------
-
     def begin(self, *, may_reopen: bool = True) -> None:
         """Open a transaction unless one is open; a connection that was lost idle is reopened."""
         if self.in_transaction:
@@ -163,8 +161,6 @@ class Session:
             self.rollback()
             raise
         self.commit()
-
-    # -- statements -------------------------------------------------------------------------------
 
     def run(self, statement: str | Composable, values: Sequence[Any] | None = None) -> Any:
         """Run a statement; return its rows, or how many it changed. Raises psycopg2's errors."""

@@ -20,9 +20,6 @@ def policy(**options) -> CheckpointPolicy:
     return CheckpointPolicy(settings.validate(REQUIRED | options))
 
 
-# -- the policy -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("options", "rows", "size", "is_full", "room"),
     [
@@ -98,9 +95,6 @@ def test_when_a_checkpoint_is_due(progress, is_idle, expected):
 )
 def test_overwrite_prints_state_only_at_the_end(load_method, is_end, expected):
     assert policy(load_method=load_method).may_print_state(is_end=is_end) is expected
-
-
-# -- the checkpointer -----------------------------------------------------------------------------
 
 
 def test_state_is_printed_after_the_commit_of_the_rows_that_precede_it():
