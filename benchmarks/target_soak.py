@@ -80,7 +80,7 @@ class Server:
             connection.close()
 
     def is_busy(self) -> bool:
-        """Return whether the server still has a session of the target, also of a killed one."""
+        """Return whether a session of the target still exists, including that of a killed one."""
         asked = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
         return bool(self.query(asked))
 
@@ -297,7 +297,7 @@ class Soak:
             raise WrongError(f"tables of dead runs are left: {left}")
 
     def run(self, kills: int, terms: int) -> None:
-        """Run until each signal has ended its number of runs."""
+        """Continue until each signal has ended this many runs."""
         left = Counter({signal.SIGKILL: kills, signal.SIGTERM: terms})
         ends = {signal.SIGKILL: -9, signal.SIGTERM: 143}
         number = 0

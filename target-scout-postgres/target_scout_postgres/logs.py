@@ -1,6 +1,6 @@
 """Log lines on stderr: plain text, or the JSON lines that Meltano reads from structured plugins.
 
-A line is an event with numbers, never a record. The logging module is not used: loading it would
+A line is an event with numbers, never a record. The logging module is not used: importing it would
 take a tenth of the time of a small sync.
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-NAMES = ("TARGET_SCOUT_POSTGRES_LOGLEVEL", "LOGLEVEL")  # in the environment, in this order
+LEVEL_VARIABLES = ("TARGET_SCOUT_POSTGRES_LOGLEVEL", "LOGLEVEL")  # the first one set wins
 NAME = "target-scout-postgres"
-# What a terminal would obey, and what hides or reverses text: names of streams come from elsewhere.
-OBEYED = re.compile(
+# Control characters of terminals, and what hides or reverses text: names of streams are untrusted.
+CONTROL_CHARACTERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -27,7 +27,7 @@ OBEYED = re.compile(
 
 @cache
 def _sdk_configuration() -> str:
-    """Return the text of the SDK's logging configuration, which Meltano writes for its plugins."""
+    """Return the SDK's logging configuration, which Meltano writes for its plugins."""
     try:
         return Path(os.environ["SINGER_SDK_LOG_CONFIG"]).read_text(encoding="utf-8")
     except (KeyError, OSError, ValueError):
@@ -36,30 +36,30 @@ def _sdk_configuration() -> str:
 
 @cache
 def _threshold() -> int:
-    """Return the lowest level to show, from where the SDK takes it."""
+    """Return the lowest level to show, from the same places as the SDK."""
     configured = re.search(r"level[\"']?\s*:\s*[\"']?(\w+)", _sdk_configuration())
-    found = [text for name in NAMES if (text := os.environ.get(name))]
-    wanted = found[0] if found else configured.group(1) if configured else ""
+    given = [text for name in LEVEL_VARIABLES if (text := os.environ.get(name))]
+    wanted = given[0] if given else configured.group(1) if configured else ""
     return LEVELS.get(wanted.lower(), LEVELS["info"])
 
 
 @cache
 def _is_structured() -> bool:
-    """Tell whether JSON lines are asked for, as Meltano does of structured plugins."""
+    """Return whether JSON lines are wanted, as Meltano wants them of structured plugins."""
     return "StructuredFormatter" in _sdk_configuration()
 
 
-def spelled_out(text: str) -> str:
-    """Return a text with what a terminal would obey spelled out."""
-    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+def escape(text: str) -> str:
+    """Return a text with control characters escaped."""
+    return CONTROL_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def log(level: str, message: str) -> None:
-    """Write one line; a closed stderr is no reason to stop."""
+    """Write one line; a closed stderr does not end the run."""
     if sys.stderr is None or LEVELS[level] < _threshold():
         return
     now = time.time()
-    message = spelled_out(message)
+    message = escape(message)
     if _is_structured():
         line = msgspec.json.encode(
             {
@@ -85,20 +85,20 @@ def log(level: str, message: str) -> None:
 
 
 def debug(message: str) -> None:
-    """Tell what only a developer wants to know."""
+    """Log something for developers."""
     log("debug", message)
 
 
 def info(message: str) -> None:
-    """Tell how the run goes."""
+    """Log the progress of a run."""
     log("info", message)
 
 
 def warning(message: str) -> None:
-    """Tell what somebody should look at."""
+    """Log something that needs attention."""
     log("warning", message)
 
 
 def error(message: str) -> None:
-    """Tell why the run ends."""
+    """Log why the run ends."""
     log("error", message)

@@ -1,6 +1,6 @@
-"""The settings: one table, from which the light validation and the SDK's JSON schema are both made.
+"""The settings: one table that both the plain validation and the SDK's JSON schema are made from.
 
-The only reader of configuration files and of the environment.
+The only reader of configuration files.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from target_scout_postgres.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-YES_NO = ("True", "False")
+PYTHON_BOOLEANS = ("True", "False")
 PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
-IN_THE_ENVIRONMENT = ("database_url", "password")  # taken from there even without ENV
-JSON_OF_OURS = ("keyless_overrides",)
-OF_THE_SDK = (
+ALWAYS_FROM_ENVIRONMENT = ("database_url", "password")  # even without ENV
+JSON_SETTINGS = ("keyless_overrides",)
+SDK_SETTINGS = (
     "stream_maps",
     "stream_map_config",
     "faker_config",
@@ -36,13 +36,13 @@ OF_THE_SDK = (
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is told."""
+    """The settings of a run."""
 
     database_url: Annotated[
         str | None,
         Meta(
-            description="URL of the database, postgresql://user:password@host:port/database. "
-            "Instead of it: host, port, user, password, database.",
+            description="URL of the database: postgresql://user:password@host:port/database. "
+            "Alternatively, set host, port, user, password and database.",
             extra_json_schema=SECRET,
         ),
     ] = None
@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Annotated[str | None, Meta(description="Name of the database.")] = None
     sslmode: Annotated[
         Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None,
-        Meta(description="How TLS is used, as in libpq."),
+        Meta(description="TLS mode, as in libpq."),
     ] = None
     sslrootcert: Annotated[
         str | None, Meta(description="File of the certificate authority to trust.")
@@ -68,12 +68,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     default_target_schema: Annotated[
         str,
-        Meta(description="The dataset schema: everything is written there, nothing elsewhere."),
+        Meta(description="The dataset schema, to which everything is written."),
     ]
     load_method: Annotated[
         Literal["upsert", "append-only", "overwrite"],
         Meta(
-            description="upsert: a row per key, the last record wins. append-only: a row per "
+            description="upsert: one row per key, the last record wins. append-only: one row per "
             "record. overwrite: the clean end of a run replaces the table."
         ),
     ] = "upsert"
@@ -91,21 +91,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hard_delete: Annotated[
         bool,
         Meta(
-            description="Remove the rows that an activated version lacks, and those whose record "
-            "has _sdc_deleted_at set; false: mark them in _sdc_deleted_at."
+            description="Delete the rows that an activated version lacks, and those whose record "
+            "has _sdc_deleted_at; false: mark them in _sdc_deleted_at."
         ),
     ] = True
     add_record_metadata: Annotated[bool, Meta(description="Add the _sdc_ columns.")] = False
     batch_size_rows: Annotated[
-        int, Meta(description="Rows of one batch at most; 0: no limit.", ge=0)
+        int, Meta(description="Maximum rows of a batch; 0: no limit.", ge=0)
     ] = 100_000
     batch_size_bytes: Annotated[
-        int, Meta(description="Bytes of one batch, about; memory grows with it.", ge=1)
+        int, Meta(description="Approximate maximum bytes of a batch; memory grows with it.", ge=1)
     ] = 4_194_304
     batch_wait_limit_seconds: Annotated[
         float,
         Meta(
-            description="Longest wait until received records are committed and their STATE is "
+            description="Longest time until received records are committed and their STATE is "
             "printed.",
             ge=0,
         ),
@@ -113,8 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lock_wait_seconds: Annotated[
         float,
         Meta(
-            description="Longest wait for a lock that another session holds on a table; then the "
-            "run ends with exit code 1 and names that session.",
+            description="Longest wait for a table lock that another session holds; then the run "
+            "ends with exit code 1 and names that session.",
             gt=0,
             le=86_400,
         ),
@@ -122,24 +122,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     on_invalid_record: Annotated[
         Literal["fail", "reject"],
         Meta(
-            description="What to do with a record that does not fit its schema: fail (exit 65), "
-            "or keep it in the table _scout_rejects."
+            description="fail: an invalid record ends the run with exit code 65. reject: it is "
+            "kept in the table _scout_rejects."
         ),
     ] = "fail"
     schema_evolution: Annotated[
         Literal["evolve", "fail"],
-        Meta(description="Whether tables follow their streams' schemas, or a change is an error."),
+        Meta(
+            description="evolve: tables follow the schemas of their streams. fail: a necessary "
+            "change ends the run."
+        ),
     ] = "evolve"
     reader_role: Annotated[
         str | None, Meta(description="A role that may read the dataset schema.")
     ] = None
     owner: Annotated[
         str | None,
-        Meta(description="Kept in the schema's comment; a schema of another owner is refused."),
+        Meta(
+            description="Recorded in the schema's comment; a schema of another owner is rejected."
+        ),
     ] = None
     create_schema: Annotated[
-        bool, Meta(description="Create the dataset schema when it is missing.")
+        bool, Meta(description="Create the dataset schema if it does not exist.")
     ] = True
+
+    @property
+    def is_upsert(self) -> bool:
+        """Return whether rows are merged by key, and versions are followed."""
+        return self.load_method == "upsert"
+
+    @property
+    def is_overwrite(self) -> bool:
+        """Return whether the clean end of a run replaces each table."""
+        return self.load_method == "overwrite"
+
+    def replaces_keyless(self, stream: str) -> bool:
+        """Return whether a run replaces the table of a stream with neither key nor bookmark."""
+        return self.keyless_for(stream) == "replace"
+
+    def keyless_for(self, stream: str) -> str:
+        """Return what a run does to a stream with neither key nor bookmark."""
+        return self.keyless_overrides.get(stream, self.keyless_streams)
+
+    @property
+    def keeps_rejects(self) -> bool:
+        """Return whether invalid records are kept in _scout_rejects instead of ending the run."""
+        return self.on_invalid_record == "reject"
 
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
@@ -147,40 +175,40 @@ REQUIRED = frozenset(name for name, field in FIELDS.items() if field.required)
 
 
 def read(sources: Iterable[str], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Merge the configuration files, in order; ``ENV`` stands for the environment's variables."""
+    """Return the configuration files merged in order; ``ENV`` stands for environment variables."""
     merged: dict[str, Any] = {}
     for source in sources:
         if source == "ENV":
             merged |= from_environment(FIELDS, environment)
             merged |= _json_from_environment(environment)
         else:
-            merged |= _file(Path(source))
-    known = from_environment(IN_THE_ENVIRONMENT, environment)
+            merged |= _read_file(Path(source))
+    defaults = from_environment(ALWAYS_FROM_ENVIRONMENT, environment)
     if "host" in merged or "database_url" in merged:
-        known.pop("database_url", None)
-    return known | merged
+        defaults.pop("database_url", None)
+    return defaults | merged
 
 
 def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings that the environment's variables hold."""
-    wanted = {name: PREFIX + name.upper() for name in names}
-    return {name: environment[key] for name, key in wanted.items() if environment.get(key)}
+    """Return the settings given as environment variables."""
+    variables = {name: PREFIX + name.upper() for name in names}
+    return {name: environment[key] for name, key in variables.items() if environment.get(key)}
 
 
 def _json_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings that are JSON in the environment, or text: the SDK's, and objects."""
-    found: dict[str, Any] = from_environment((*JSON_OF_OURS, *OF_THE_SDK), environment)
-    for name, text in found.items():
+    given: dict[str, Any] = from_environment((*JSON_SETTINGS, *SDK_SETTINGS), environment)
+    for name, text in given.items():
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
-            found[name] = msgspec.json.decode(text.lower() if text in YES_NO else text)
-    return found
+            given[name] = msgspec.json.decode(text.lower() if text in PYTHON_BOOLEANS else text)
+    return given
 
 
 def validate(config: Mapping[str, Any]) -> Settings:
-    """Return the settings, or say which one is wrong, without its value.
+    """Return the settings of a configuration.
 
     Raises:
-        SettingsError: A setting is missing or wrong.
+        SettingsError: A setting is missing or invalid; the message never quotes its value.
     """
     given = {name: value for name, value in config.items() if name in FIELDS and value is not None}
     for name in sorted(REQUIRED):
@@ -192,7 +220,7 @@ def validate(config: Mapping[str, Any]) -> Settings:
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(_complaint(str(error))) from None
+        raise SettingsError(_explain(str(error))) from None
     if not settings.database_url and not (settings.host and settings.database):
         raise SettingsError(
             "The setting database_url is missing: give it, or host and database (and port, user, "
@@ -207,22 +235,22 @@ def _check_files(settings: Settings) -> None:
     for name in ("sslrootcert", "sslcert", "sslkey"):
         path = getattr(settings, name)
         if path and path != "system" and not Path(path).is_file():
-            raise SettingsError(f"The setting {name} names a file that is not there.")
+            raise SettingsError(f"The setting {name} names a file that does not exist.")
 
 
 def _check_schema_name(name: str) -> None:
     is_too_long = len(name.encode("utf-8", "replace")) > 63
-    is_the_servers = name.startswith("pg_") or name == "information_schema"
-    if is_too_long or is_the_servers or "\x00" in name or name.isspace():
+    is_reserved = name.startswith("pg_") or name == "information_schema"
+    if is_too_long or is_reserved or "\x00" in name or name.isspace():
         raise SettingsError(
-            "The setting default_target_schema is not a name for a schema of ours: it has 63 bytes "
-            "at most, is not blank, does not begin with pg_, and is not information_schema."
+            "The setting default_target_schema is invalid: it must have 63 bytes at most, must not "
+            "be blank or begin with pg_, and must not be information_schema."
         )
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise SettingsError(
             f"The configuration file {path} cannot be read: {error.strerror}."
@@ -231,26 +259,26 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The configuration file {path} is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingsError(f"The configuration file {path} is not JSON.") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise SettingsError(f"The configuration file {path} does not hold a JSON object.")
-    return found
+    return content
 
 
-def _complaint(message: str) -> str:
-    """Rewrite the decoder's complaint, which may quote the value."""
-    name = re.search(r"`\$\.(\w+)(\[|`)", message)
-    setting = name.group(1) if name else "?"
+def _explain(message: str) -> str:
+    """Return the decoder's message without the value that it may quote."""
+    match = re.search(r"`\$\.(\w+)(\[|`)", message)
+    setting = match.group(1) if match else "?"
     field = schema()["properties"].get(setting, {})
     choices = field.get("enum") or next(
-        (part["enum"] for part in field.get("anyOf", ()) if "enum" in part), None
+        (option["enum"] for option in field.get("anyOf", ()) if "enum" in option), None
     )
     if choices:
         return f"The setting {setting} must be one of {', '.join(map(str, choices))}."
-    if name and name.group(2) == "[":
+    if match and match.group(2) == "[":
         each = field.get("additionalProperties", {}).get("enum", ())
         return f"Each value of the setting {setting} must be one of {', '.join(each)}."
-    kinds = [part.get("type") for part in field.get("anyOf", [field]) if part.get("type")]
-    wanted = " or ".join(kind for kind in kinds if kind != "null")
+    types = [option.get("type") for option in field.get("anyOf", [field]) if option.get("type")]
+    wanted = " or ".join(type_ for type_ in types if type_ != "null")
     bounds = [f"{word} {field[key]}" for key, word in BOUNDS.items() if key in field]
     return " ".join([f"The setting {setting} must be of type {wanted}", *bounds]).rstrip() + "."
 
@@ -260,14 +288,23 @@ BOUNDS = {"minimum": "from", "maximum": "to"}
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the settings, as the SDK shows and checks it."""
-    (_,), parts = msgspec.json.schema_components((Settings,))
-    properties = parts["Settings"]["properties"]
-    for name, part in properties.items():
-        properties[name] = {key: value for key, value in part.items() if value is not None}
-        if "anyOf" in part:
-            kinds = [option for option in part["anyOf"] if option.get("type") != "null"]
-            rest = {key: value for key, value in part.items() if key not in ("anyOf", "default")}
-            properties[name] = rest | kinds[0]
-            properties[name].setdefault("type", "string")
+    (_,), components = msgspec.json.schema_components((Settings,))
+    properties = components["Settings"]["properties"]
+    for name, field in properties.items():
+        properties[name] = {key: value for key, value in field.items() if value is not None}
+        if "anyOf" in field:
+            options = [option for option in field["anyOf"] if option.get("type") != "null"]
+            rest = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+            properties[name] = rest | options[0]
         properties[name].setdefault("type", "string")
     return {"type": "object", "properties": properties, "required": sorted(REQUIRED)}
+
+
+def run_id(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the id of this run: control's, Meltano's, or a new one."""
+    given = environment.get("SCOUT_RUN_ID") or environment.get("MELTANO_RUN_ID")
+    if given:
+        return given
+    import uuid  # start-up: the command reads its settings before it needs this
+
+    return str(uuid.uuid4())

@@ -1,6 +1,6 @@
-"""The SDK's door: settings, --about and --help, stream maps and flattening, the SDK's test suites.
+"""The SDK's class: --about and --help, stream maps and flattening, the SDK's test suites.
 
-Every message still goes through the engine that a plain run uses.
+Every message goes through the same engine as in a plain run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from singer_sdk.io_base import SingerReader
 from singer_sdk.singerlib import SingerMessageType
 
 from target_scout_postgres import logs, settings
-from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import (
     DataError,
     MissingKeyError,
@@ -31,35 +30,37 @@ from target_scout_postgres.errors import (
     SettingsError,
     TargetError,
 )
-from target_scout_postgres.run import load
-from target_scout_postgres.translate import Translator
+from target_scout_postgres.loading.engine import Engine
+from target_scout_postgres.runner import run_target
+from target_scout_postgres.singer.stream_maps import StreamMapper
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from target_scout_postgres.messages import Translation
+    from target_scout_postgres.singer.messages import LineMapper
 
-FED_LINES = 10_000  # so many lines are taken together
+CHUNK_LINES = 10_000
 
-# What the SDK's callers expect to catch.
-AS_THE_SDK_SAYS: dict[type[DataError], type[Exception]] = {
+# What callers of the SDK expect to catch.
+SDK_ERRORS: dict[type[DataError], type[Exception]] = {
     MissingSchemaError: RecordsWithoutSchemaException,
     MissingKeyError: MissingKeyPropertiesError,
 }
 
 
 class EngineReader(SingerReader):
-    """Hands all lines to the engine instead of decoding them one by one."""
+    """Passes all lines to the engine instead of decoding them one by one."""
 
     target: TargetScoutPostgres
 
     def process_lines(
         self,
         file_input: IO[str] | None,
-        callbacks: Any,  # noqa: ARG002 - the engine has its own
+        callbacks: Any,
     ) -> collections.Counter[str]:
-        """Take all lines of a text file, or of stdin."""
-        count = self.target.take(file_input or sys.stdin)
+        """Process all lines of a text file, or of stdin."""
+        del callbacks  # the engine has its own handlers
+        count = self.target.process_text(file_input or sys.stdin)
         return collections.Counter({SingerMessageType.RECORD.value: count})
 
 
@@ -86,10 +87,10 @@ class TargetScoutPostgres(Target):
         self.message_reader = reader
 
     def _setup_signal_handlers(self) -> None:
-        """Leave signals to the run: nothing is drained inside a handler."""
+        """Leave signals to `runner`: nothing may be committed inside a handler."""
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings as a plain run does: the SDK's complaint quotes values."""
+        """Check the settings as a plain run does: the SDK's messages quote values."""
         try:
             settings.validate(self._config)
         except SettingsError as error:
@@ -100,36 +101,37 @@ class TargetScoutPostgres(Target):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the SDK's settings of stream maps and flattening, not those that have no use here."""
-        ours = set(config_jsonschema["properties"])
+        """Add the SDK's settings of stream maps and flattening, not those without effect here."""
+        own = set(config_jsonschema["properties"])
         super().append_builtin_config(config_jsonschema)
-        for name in set(config_jsonschema["properties"]) - ours - set(settings.OF_THE_SDK):
+        for name in set(config_jsonschema["properties"]) - own - set(settings.SDK_SETTINGS):
             config_jsonschema["properties"].pop(name)
 
-    def take(self, lines: Iterable[str]) -> int:
-        """Feed lines of text to the engine; return how many."""
+    def process_text(self, lines: Iterable[str]) -> int:
+        """Process lines of text; return how many."""
         count = 0
-        engine = self._started()
+        engine = self._started_engine()
         try:
             waiting: list[bytes] = []
             for line in lines:
                 waiting.append(line.rstrip("\n").encode("utf-8", "surrogatepass"))
                 count += 1
-                if len(waiting) >= FED_LINES:
-                    engine.feed(waiting)
-                    engine.keep_time(is_waiting=False)
+                if len(waiting) >= CHUNK_LINES:
+                    engine.process_lines(waiting)
+                    engine.checkpoint_if_due(is_idle=False)
                     waiting = []
-            engine.feed(waiting)
+            engine.process_lines(waiting)
         except TargetError as error:
             self._engine = None
             engine.abandon()
-            raise AS_THE_SDK_SAYS.get(type(error), type(error))(str(error)) from None  # type: ignore[arg-type]  # of DataError only
+            error_type = SDK_ERRORS.get(type(error), type(error))  # type: ignore[arg-type]  # other types have no entry
+            raise error_type(str(error)) from None
         return count
 
-    def translation(self) -> Translation | None:
-        """Return what applies stream maps and flattening, if there are any."""
-        translator = Translator(self.mapper)
-        return translator if translator.is_asked else None
+    def line_mapper(self) -> LineMapper | None:
+        """Return what applies stream maps and flattening; None if there are none."""
+        mapper = StreamMapper(self.mapper)
+        return mapper if mapper.is_active else None
 
     def process_endofpipe(self) -> None:
         """End the run cleanly."""
@@ -137,9 +139,9 @@ class TargetScoutPostgres(Target):
             engine, self._engine = self._engine, None
             engine.finish()
 
-    def _started(self) -> Engine:
+    def _started_engine(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(settings.validate(self.config), _print, self.translation())
+            self._engine = Engine(settings.validate(self.config), _print, self.line_mapper())
             try:
                 self._engine.start()
             except TargetError:
@@ -149,7 +151,7 @@ class TargetScoutPostgres(Target):
         return self._engine
 
     @classmethod
-    def invoke(  # type: ignore[override]  # as the SDK does itself
+    def invoke(  # type: ignore[override]  # the SDK does so itself
         cls,
         *,
         about: bool = False,
@@ -157,33 +159,32 @@ class TargetScoutPostgres(Target):
         config: Any = None,
         file_input: IO[str] | None = None,
     ) -> None:
-        """Run the target as a process: signals and exit codes as in a plain run."""
+        """Run the target as a process, with the signals and exit codes of a plain run."""
         if about:
             super().invoke(about=about, about_format=about_format)
             return
-        found = dict(config.config) if config else {}
+        given = dict(config.config) if config else {}
         if config and config.parse_env:
-            found = settings.read(["ENV"]) | found
-        found = settings.read([]) | found
-        if not isinstance(found.get("stream_maps") or {}, dict):
+            given = settings.read(["ENV"]) | given
+        given = settings.read([]) | given
+        if not isinstance(given.get("stream_maps") or {}, dict):
             raise SettingsError("The setting stream_maps must be an object.")
         try:
-            target = cls(config=found)
-            translation = target.translation()
+            mapper = cls(config=given).line_mapper()
         except ConfigValidationError as error:
             raise SettingsError(" ".join(error.errors)) from None
         source = file_input.fileno() if file_input else 0
-        sys.exit(load(settings.validate(found), source, translation))
+        sys.exit(run_target(settings.validate(given), source, mapper))
 
 
-class SpelledOutRecord(logging.LogRecord):
-    """A log record of the SDK with terminal control characters escaped, for every formatter."""
+class EscapedLogRecord(logging.LogRecord):
+    """A log record of the SDK with control characters escaped, for every formatter."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         message = self.getMessage()
-        if logs.OBEYED.search(message):
-            self.msg, self.args = logs.spelled_out(message), ()
+        if logs.CONTROL_CHARACTERS.search(message):
+            self.msg, self.args = logs.escape(message), ()
 
 
 def _print(text: bytes) -> None:
@@ -192,8 +193,8 @@ def _print(text: bytes) -> None:
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Run the SDK's command; return its exit code. Wrong usage is 2, as click has it."""
-    logging.setLogRecordFactory(SpelledOutRecord)
+    """Run the SDK's command; return its exit code, which is 2 for wrong usage."""
+    logging.setLogRecordFactory(EscapedLogRecord)
     try:
         code = TargetScoutPostgres.cli.main(
             args=list(arguments), prog_name="target-scout-postgres", standalone_mode=False
@@ -206,4 +207,4 @@ def command(arguments: Sequence[str]) -> int:
     except SystemExit as ended:
         code = ended.code
         return code if isinstance(code, int) else 1
-    return code if isinstance(code, int) else 0  # click hands over how the SDK wanted to exit
+    return code if isinstance(code, int) else 0  # without standalone mode click returns the code

@@ -21,7 +21,7 @@ def start(*arguments, text=START):
     )
 
 
-def test_no_part_of_a_password_is_shown_whatever_is_in_it(tmp_path):
+def test_no_part_of_any_password_is_shown(tmp_path):
     def attempt(number):
         password, url = nasty()[number]
         config = tmp_path / f"{number}.json"

@@ -129,7 +129,7 @@ def test_metadata_goes_beside_columns_of_another_type(target, make, query, kind)
     assert query("SELECT id FROM {s}.u WHERE id = 3") == [(3,)]
 
 
-def test_a_metadata_property_of_the_source_and_one_of_ours_stay_apart(target, make, query):
+def test_a_metadata_property_of_the_source_and_a_metadata_column_stay_apart(target, make, query):
     with_it = make.schema("u", {"id": "integer", "_sdc_sequence": "string"}, ["id"])
     target.load(with_it, make.record("u", {"id": 1, "_sdc_sequence": "s"}), make.state(1))
     target.load(

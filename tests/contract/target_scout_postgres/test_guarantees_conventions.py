@@ -29,7 +29,7 @@ def test_an_activation_before_its_schema_is_left_out_with_a_warning(target, make
 
     assert ids() == [1]
     assert "WARNING" in result.log
-    assert "before its SCHEMA" in result.log
+    assert "precedes its SCHEMA" in result.log
     assert result.states[-1] == {"b": 1}
 
 
@@ -166,7 +166,7 @@ def test_a_keyless_stream_is_appended_or_replaced_and_the_log_says_which(target,
     assert query("SELECT count(*) FROM {s}.view") == [(4,)]
 
 
-def test_a_keyless_stream_is_replaced_by_a_clean_end_alone(target, make, query, eventually):
+def test_a_keyless_stream_is_replaced_only_by_a_clean_end(target, make, query, eventually):
     stream = make.schema("view", {"n": "integer"})
     target.load(stream, make.record("view", {"n": 1}), make.state(1), **REPLACE)
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -198,7 +198,7 @@ def test_versions_of_a_keyless_stream_hold_where_streams_are_replaced(target, ma
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
-def test_an_unfinished_version_of_a_keyless_stream_goes_on_where_streams_are_replaced(
+def test_an_unfinished_version_of_a_keyless_stream_continues_where_streams_are_replaced(
     target, make, query, goes_on
 ):
     stream = make.schema("view", {"n": "integer"})
@@ -227,7 +227,7 @@ def test_a_key_or_bookmark_that_a_second_schema_tells_is_believed(target, make, 
     assert query("SELECT n FROM {s}.view ORDER BY n") == [(1,), (2,)]
 
 
-def test_an_activation_behind_records_without_version_loses_none_of_them(target, make, query):
+def test_an_activation_after_records_without_version_loses_none_of_them(target, make, query):
     stream = make.schema("view", {"n": "integer"})
     rows = [make.record("view", {"n": n}) for n in (1, 2)]
     target.load(stream, *rows, make.activate("view", 5), make.state(1), **REPLACE)

@@ -1,4 +1,4 @@
-"""Guarantee 6 against other roles: who may only read neither holds up a load nor refuses it."""
+"""Guarantee 6 against other roles: one that may only read can neither block nor prevent a load."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def loaded(target, people, make, reader):
 def test_a_role_that_takes_every_advisory_lock_there_is_holds_up_nothing(
     loaded, people, make, reader, query
 ):
-    """Those seen in pg_locks while a run goes on, and those of earlier releases."""
+    """Those seen in pg_locks during a run, and those of earlier releases."""
     running = loaded.start(batch_wait_limit_seconds=0.1)
     running.send(people, make.record("people", {"id": "b"}), make.state({"n": 1}))
     running.next_state()
@@ -281,7 +281,7 @@ def test_a_last_transaction_that_does_not_end_is_named(target, people, make, que
         ("a sequence", "CREATE SEQUENCE {s}._scout_lock"),
     ],
 )
-def test_something_else_by_the_locks_name_is_told_and_nothing_is_written(
+def test_another_relation_with_the_locks_name_is_reported_and_nothing_is_written(
     target, people, query, name, made
 ):
     query("CREATE SCHEMA {s}")
@@ -316,7 +316,7 @@ BOOM = "CREATE FUNCTION {s}.boom() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN R
         "CREATE TABLE {s}.other (name text REFERENCES {s}._scout_lock)",
     ],
 )
-def test_a_lock_that_somebody_changed_is_told_and_not_used(target, people, make, query, change):
+def test_a_lock_that_someone_changed_is_reported_and_not_used(target, people, make, query, change):
     target.load(people)
     query(change)
     result = target.run(people, make.record("people", {"id": "a"}))
@@ -348,9 +348,9 @@ def test_two_roles_that_load_one_schema_keep_each_other_out(
     query(f"GRANT USAGE, CREATE ON SCHEMA {{s}} TO {second}")
     by_first, by_second = (as_role(target.url, name) for name in (first, second))
     running = holder_of("people", database_url=by_first)
-    refused = target.run(people, database_url=by_second)
-    assert refused.code == 1
-    assert "_scout_lock" in refused.log
+    rejected = target.run(people, database_url=by_second)
+    assert rejected.code == 1
+    assert "_scout_lock" in rejected.log
     query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {{s}} TO {second}")
     busy = target.run(people, database_url=by_second)
     assert busy.code == 1
@@ -473,7 +473,7 @@ def test_an_idle_reader_of_a_stage_ends_the_refresh_within_a_bound(
     assert query("SELECT id FROM {s}.people") == [("new",)]
 
 
-def test_a_table_that_somebody_locks_ends_the_run_within_a_bound_and_names_it(
+def test_a_locked_table_ends_the_run_in_time_and_the_message_names_the_session(
     loaded, people, make, query
 ):
     blocker = psycopg2.connect(loaded.url, application_name="a migration")

@@ -72,7 +72,7 @@ def test_an_interrupted_refresh_continues_when_its_version_is_resumed(
 
 
 @pytest.mark.parametrize("key", [["id"], []])
-def test_a_refresh_resumed_behind_its_last_record_is_activated_before_its_state(
+def test_a_refresh_resumed_after_its_last_record_is_activated_before_its_state(
     target, make, query, key
 ):
     begin = make.schema("users", {"id": "string"}, key)
@@ -112,7 +112,7 @@ def test_records_of_an_older_version_are_dropped(target, make, users, rows, name
     assert names() == [("b", "y"), ("c", "y")]
 
 
-def test_a_lower_version_that_was_not_here_before_is_a_new_one_and_is_told(
+def test_a_lower_version_that_was_never_seen_is_a_new_one_and_is_logged(
     target, make, users, rows, names
 ):
     target.load(users, *rows(1700000000000, ("a", "x")), make.activate("users", 1700000000000))
@@ -319,7 +319,7 @@ def test_a_new_column_in_a_resumed_refresh_reaches_the_table(target, make, users
 
 @pytest.mark.parametrize("key", [["id"], []])
 def test_a_reader_never_sees_a_mixed_or_empty_table_and_never_waits(target, make, query, key):
-    """Through many refreshes, by a view, a prepared statement and a grant of its own."""
+    """Through many refreshes, by a view, a prepared statement and a separate grant."""
     stream = make.schema("t", {"id": "integer", "version": "integer"}, key)
 
     def version(number, size=300):

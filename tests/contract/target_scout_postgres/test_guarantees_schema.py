@@ -225,7 +225,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-def test_any_names_get_their_own_columns_stable_from_run_to_run(target, make, query):
+def test_any_names_get_distinct_columns_that_are_stable_across_runs(target, make, query):
     stream = make.schema("t", {"k": "integer"} | dict.fromkeys(NAMES, "string"), ["k"])
     values = {name: f"value {n}" for n, name in enumerate(NAMES)}
     for key in (1, 2):
@@ -246,7 +246,7 @@ def test_any_names_get_their_own_columns_stable_from_run_to_run(target, make, qu
         assert first[0][comments[name]] == values[name]
 
 
-def test_any_stream_names_get_their_own_tables(target, make, query):
+def test_any_stream_names_get_distinct_tables(target, make, query):
     streams = ["Cases", "cases", "c" * 64, "c" * 65, "a.b", "public-users", "_scout_loads", "मामला"]
     messages = []
     for name in streams:
@@ -257,7 +257,7 @@ def test_any_stream_names_get_their_own_tables(target, make, query):
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'",
         target.schema,
     )
-    assert len(found) == len(streams) + 2  # with the books and the lock
+    assert len(found) == len(streams) + 2  # with the load log and the lock
     assert query('SELECT n FROM {s}."public-users"') == [("public-users",)]
     assert query("SELECT count(*) FROM {s}._scout_loads") == [(len(streams),)]
 

@@ -22,7 +22,7 @@ def refresh(target, make, users):
     return of
 
 
-def test_columns_that_somebody_added_keep_their_values_through_a_refresh(refresh, query):
+def test_columns_that_others_added_keep_their_values_through_a_refresh(refresh, query):
     assert refresh(1, ("a", "x"), ("b", "x")).code == 0
     query(
         "ALTER TABLE {s}.users ADD COLUMN note text DEFAULT 'new', ADD COLUMN twice text "
@@ -38,7 +38,7 @@ def test_columns_that_somebody_added_keep_their_values_through_a_refresh(refresh
     ]
 
 
-def test_a_column_that_somebody_added_takes_the_property_of_its_name(refresh, target, make, query):
+def test_a_column_that_others_added_takes_the_property_of_its_name(refresh, target, make, query):
     assert refresh(1, ("a", "x")).code == 0
     query("ALTER TABLE {s}.users ADD COLUMN age bigint")
     wider = make.schema("users", {"id": "string", "name": "string", "age": "integer"}, ["id"])
@@ -49,7 +49,7 @@ def test_a_column_that_somebody_added_takes_the_property_of_its_name(refresh, ta
     assert query("SELECT id, name, age FROM {s}.users") == [("a", "x", 5)]
 
 
-def test_a_unique_index_that_somebody_added_holds_rows_that_fit_through_a_refresh(refresh, query):
+def test_a_unique_index_that_others_added_allows_fitting_rows_through_a_refresh(refresh, query):
     assert refresh(1, ("a", "x"), ("b", "y")).code == 0
     query("CREATE UNIQUE INDEX one_name ON {s}.users (name)")
 
@@ -62,7 +62,7 @@ def test_a_unique_index_that_somebody_added_holds_rows_that_fit_through_a_refres
     assert any("one_name" in name for (name,) in indexes)
 
 
-def test_a_refresh_that_breaks_a_unique_index_of_somebody_fails_and_leaves_the_old_rows(
+def test_a_refresh_that_violates_a_unique_index_of_others_fails_and_leaves_the_old_rows(
     refresh, query
 ):
     assert refresh(1, ("a", "x"), ("b", "y")).code == 0
@@ -76,7 +76,7 @@ def test_a_refresh_that_breaks_a_unique_index_of_somebody_fails_and_leaves_the_o
     assert query("SELECT id, name FROM {s}.users ORDER BY id") == [("a", "x"), ("b", "y")]
 
 
-def test_a_load_that_breaks_a_unique_index_of_somebody_fails_and_says_which(
+def test_a_load_that_violates_a_unique_index_of_others_fails_and_names_it(
     target, make, users, query
 ):
     target.load(users, make.record("users", {"id": "a", "name": "x"}))
@@ -182,7 +182,7 @@ def test_an_activated_first_version_without_records_is_an_empty_table_with_its_k
 
 
 @pytest.mark.parametrize("version", [None, 1])
-def test_two_schemas_that_take_turns_lose_nothing(target, make, query, version):
+def test_two_schemas_that_alternate_lose_nothing(target, make, query, version):
     one = make.schema("users", {"id": "string", "name": "string"}, ["id"])
     two = make.schema("users", {"id": "string", "age": "integer"}, ["id"])
     messages = []
@@ -198,7 +198,7 @@ def test_two_schemas_that_take_turns_lose_nothing(target, make, query, version):
     ]
 
 
-def test_a_table_that_somebody_renamed_keeps_its_rows_and_another_takes_its_place(
+def test_a_renamed_table_keeps_its_rows_and_a_new_one_is_created(
     target, make, users, refresh, query
 ):
     rows = [make.record("users", {"id": "a", "name": "x"})]
@@ -230,7 +230,7 @@ def test_a_key_too_long_for_an_index_still_has_one_row_through_all_checkpoints(
     assert query("SELECT length(id), name FROM {s}.users ORDER BY 1") == [(1, "2"), (9000, "2")]
 
 
-def test_versions_whose_schemas_take_turns_end_with_their_last_rows(target, make, query):
+def test_versions_whose_schemas_alternate_end_with_their_last_rows(target, make, query):
     first = make.schema("users", {"id": "string", "name": "string"}, ["id"])
     second = make.schema("users", {"id": "string", "age": "integer"}, ["id"])
 

@@ -1,4 +1,4 @@
-"""Guarantees 1, 2 and 10: state after commit, the last record wins, the books."""
+"""Guarantees 1, 2 and 10: state after commit, the last record wins, the load log."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_sigint_exits_130(target, make, pair):
     assert running.end().code == 130
 
 
-def test_the_books_tell_what_a_run_loaded(target, make, pair, query):
+def test_the_load_log_says_what_a_run_loaded(target, make, pair, query):
     other = make.schema("other", {"id": "string"}, ["id"])
     target.load(pair, other, *people(make, ("a",), ("b",), ("a",)), env={"SCOUT_RUN_ID": "run-1"})
 
@@ -213,7 +213,7 @@ def test_the_name_of_a_run_is_meltanos_when_control_gives_none(target, make, pai
     assert query("SELECT run_id FROM {s}._scout_loads") == [("meltano-7",)]
 
 
-def test_the_books_of_a_killed_run_are_closed_by_the_next(target, make, pair, query):
+def test_the_next_run_marks_a_killed_one_as_interrupted(target, make, pair, query):
     running = target.start(env={"SCOUT_RUN_ID": "killed"}, batch_wait_limit_seconds=0.1)
     running.send(pair, *people(make, ("a",)), make.state({"n": 1}))
     running.next_state()

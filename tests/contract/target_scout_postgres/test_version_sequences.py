@@ -20,29 +20,40 @@ SEQUENCES = {
 }
 
 
-def messages(sequence, make):
+KEYS = {"keyed": ["id"], "plain": []}
+
+
+def messages(sequence, stream, make):
     for word in sequence.split():
         version, _, number = word[1:].partition(":")
         if word[0] == "A":
-            yield make.activate("events", int(version))
+            yield make.activate(stream, int(version))
         else:
-            yield make.record("events", {"id": int(number)}, int(version))
+            yield make.record(stream, {"id": int(number)}, int(version))
 
 
 @pytest.mark.parametrize("rows_of_a_batch", [1, 100_000])
-@pytest.mark.parametrize("key", [["id"], []])
-@pytest.mark.parametrize("name", SEQUENCES)
-def test_the_table_is_what_the_last_activated_version_says(
-    target, make, query, name, key, rows_of_a_batch
-):
-    sequence, expected = SEQUENCES[name]
-    begin = make.schema("events", {"id": "integer"}, key=key)
-    result = target.run(
-        begin, *messages(sequence, make), make.state({"end": 1}), batch_size_rows=rows_of_a_batch
-    )
+def test_each_table_is_what_the_last_activated_version_says(target, make, query, rows_of_a_batch):
+    """Each sequence is a stream with key and one without; all are loaded by one run."""
+    streams = {
+        f"{kind}{number}": (key, *sequence)
+        for number, sequence in enumerate(SEQUENCES.values())
+        for kind, key in KEYS.items()
+    }
+    lines = []
+    for stream, (key, sequence, _) in streams.items():
+        lines += [
+            make.schema(stream, {"id": "integer"}, key=key),
+            *messages(sequence, stream, make),
+        ]
+    result = target.run(*lines, make.state({"end": 1}), batch_size_rows=rows_of_a_batch)
+
     assert (result.code, result.states[-1]) == (0, {"end": 1})
-    rows = query("SELECT id FROM {s}.events ORDER BY id")
-    assert [row[0] for row in rows] == expected
+    found = {
+        stream: [row[0] for row in query(f"SELECT id FROM {{s}}.{stream} ORDER BY id")]
+        for stream in streams
+    }
+    assert found == {stream: expected for stream, (_, _, expected) in streams.items()}
 
 
 @pytest.mark.parametrize("key", [["id"], []])

@@ -1,4 +1,4 @@
-"""Spoilt input lines: never a hang, a traceback, or a row that was not sent.
+"""Corrupt input lines: never a hang, a traceback, or a row that was not sent.
 
 SCOUT_TEST_FUZZ_LINES sets how many lines there are; some thousands by default.
 """
@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from psycopg2 import sql
 from target_scout_postgres import settings as target_settings
-from target_scout_postgres.engine import Engine
 from target_scout_postgres.errors import DataError
-from target_scout_postgres.messages import cleaned
+from target_scout_postgres.loading.engine import Engine
+from target_scout_postgres.singer.sanitizer import sanitized
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 LINES = int(os.environ.get("SCOUT_TEST_FUZZ_LINES", "4000"))
@@ -88,10 +88,10 @@ def valid(chance: random.Random, n: int) -> bytes:
 
 
 def flipped(line: bytes, chance: random.Random) -> bytes:
-    spoilt = bytearray(line)
+    corrupt = bytearray(line)
     for _ in range(chance.randrange(1, 4)):
-        spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
-    return bytes(spoilt)
+        corrupt[chance.randrange(len(corrupt))] = chance.randrange(256)
+    return bytes(corrupt)
 
 
 def cut(line: bytes, chance: random.Random) -> bytes:
@@ -173,7 +173,7 @@ MUTATIONS = (
 )
 
 
-def spoilt(line: bytes, chance: random.Random) -> bytes:
+def corrupt(line: bytes, chance: random.Random) -> bytes:
     for _ in range(chance.choice([1, 1, 1, 2])):
         if line:
             line = chance.choice(MUTATIONS)(line, chance)
@@ -198,7 +198,7 @@ def comparable(value: Any) -> str:
 def sent_values(line: bytes) -> list[str]:
     """All values of the record that a line holds, read by another reader of JSON."""
     try:
-        text = cleaned(line)[0].decode(errors="replace")
+        text = sanitized(line)[0].decode(errors="replace")
         message = json.loads(text, parse_float=Decimal, parse_int=Decimal)
         record = message["record"]
         return [comparable(value) for value in record.values()]
@@ -206,16 +206,16 @@ def sent_values(line: bytes) -> list[str]:
         return []
 
 
-def fed(engine: Engine, lines: list[bytes]) -> Counter[str]:
-    """Feed lines one after the other; a refused one is no reason to stop here."""
+def processed(engine: Engine, lines: list[bytes]) -> Counter[str]:
+    """Process lines one by one; a rejected one does not stop the test."""
     counts = Counter[str]()
     for line in lines:
         began = time.monotonic()
         try:
-            engine.feed([line])
+            engine.process_lines([line])
             counts["taken"] += 1
         except DataError:
-            counts["refused"] += 1
+            counts["rejected"] += 1
         assert time.monotonic() - began < LONGEST_SECONDS, line[:200]
     return counts
 
@@ -223,7 +223,7 @@ def fed(engine: Engine, lines: list[bytes]) -> Counter[str]:
 def unsent_rows(connection: Any, schema_name: str, lines: list[bytes]) -> list[dict[str, Any]]:
     """Rows that hold a value, or values together, that no single line has.
 
-    Lines with the same key make one row: where a spoilt SCHEMA no longer names a property, its
+    Lines with the same key make one row: where a corrupt SCHEMA no longer names a property, its
     column keeps what an earlier line of that key has brought.
     """
     by_value: dict[str, set[int]] = defaultdict(set)
@@ -248,7 +248,7 @@ def unsent_rows(connection: Any, schema_name: str, lines: list[bytes]) -> list[d
 
 
 @pytest.mark.parametrize("number", range(LINES // LINES_OF_A_ROUND))
-def test_spoilt_lines_leave_only_rows_that_were_sent(postgres, connection, dataset_schema, number):
+def test_corrupt_lines_leave_only_rows_that_were_sent(postgres, connection, dataset_schema, number):
     chance = random.Random(number)
     options = {
         "database_url": postgres,
@@ -262,29 +262,29 @@ def test_spoilt_lines_leave_only_rows_that_were_sent(postgres, connection, datas
     lines = [schema("keyed", ["id"]), schema("plain", [])]
     for n in range(LINES_OF_A_ROUND):
         line = valid(chance, n)
-        lines.append(spoilt(line, chance) if chance.random() < 0.6 else line)
+        lines.append(corrupt(line, chance) if chance.random() < 0.6 else line)
     try:
-        counts = fed(engine, lines)
+        counts = processed(engine, lines)
         engine.finish()
     except BaseException:
         engine.abandon()
         raise
 
     assert counts["taken"] > LINES_OF_A_ROUND // 4
-    assert counts["refused"] > LINES_OF_A_ROUND // 10
+    assert counts["rejected"] > LINES_OF_A_ROUND // 10
     assert unsent_rows(connection, dataset_schema, lines) == []
     assert all(isinstance(json.loads(state, parse_int=str), object) for state in states)
 
 
 @pytest.mark.parametrize("number", range(max(4, LINES // 10_000)))
-def test_a_spoilt_line_ends_a_run_in_words_or_is_taken(postgres, dataset_schema, tmp_path, number):
+def test_a_corrupt_line_ends_a_run_or_is_loaded(postgres, dataset_schema, tmp_path, number):
     chance = random.Random(f"process {number}")
     config = tmp_path / "config.json"
     options = {"database_url": postgres, "default_target_schema": dataset_schema}
     config.write_text(json.dumps(options))
     lines = [schema("keyed", ["id"]), schema("plain", [])]
     lines += [valid(chance, n) for n in range(100)]
-    lines += [spoilt(valid(chance, n), chance) for n in range(100, 150)]
+    lines += [corrupt(valid(chance, n), chance) for n in range(100, 150)]
     done = subprocess.run(
         [*COMMAND, "--config", str(config)],
         input=b"\n".join(lines),
@@ -296,7 +296,7 @@ def test_a_spoilt_line_ends_a_run_in_words_or_is_taken(postgres, dataset_schema,
     log = done.stderr.decode()
     assert done.returncode in {0, 65}, log
     assert "Traceback" not in log
-    assert "fault of the target" not in log
+    assert "Internal error" not in log
     assert "text of" not in log  # no record's value
     sent = {line for line in lines if b"STATE" in line}
     for state in done.stdout.splitlines():

@@ -100,7 +100,7 @@ def attempt(command: list[str], text: bytes, rng: random.Random, how: int | None
 
 
 def feed(where: int, text: bytes, rng: random.Random, over: threading.Event) -> None:
-    """Write with pauses, as a tap does, while somebody reads; then leave the pipe open."""
+    """Write with pauses, as a tap does, while it is read; then leave the pipe open."""
     at = 0
     with contextlib.suppress(BrokenPipeError):
         while at < len(text):
@@ -183,7 +183,7 @@ def test_a_kill_between_commit_and_state_repeats_that_checkpoint_and_only_withou
 
 
 def full_pipe() -> tuple[int, int]:
-    """A pipe that takes no byte more until somebody reads from it."""
+    """A pipe that takes no more bytes until it is read."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     with contextlib.suppress(BlockingIOError):
@@ -194,7 +194,7 @@ def full_pipe() -> tuple[int, int]:
 
 
 def wait_for_records(connection: Any, schema: str, count: int) -> None:
-    """Wait until a commit covers so many records."""
+    """Wait until a commit covers this many records."""
     asked = sql.SQL("SELECT sum(rows) FROM {}").format(sql.Identifier(schema, "_scout_loads"))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:

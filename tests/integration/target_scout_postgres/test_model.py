@@ -186,7 +186,7 @@ def comparable(row: dict[str, Any]) -> str:
             return ["number", str(value)]
         if isinstance(value, dt.datetime):
             return value.replace(tzinfo=None).isoformat()
-        if isinstance(value, list):  # JSON, whose names jsonb puts in an order of its own
+        if isinstance(value, list):  # JSON, whose names jsonb reorders
             return json.dumps(value, sort_keys=True)
         return plain(value)
 

@@ -1,4 +1,4 @@
-"""Behind PgBouncer: session pools are fine, pools that lend sessions for less are refused."""
+"""Behind PgBouncer: pools in session mode work, pools in transaction mode are rejected."""
 
 from __future__ import annotations
 
@@ -129,13 +129,13 @@ def test_a_pool_in_session_mode_is_as_good_as_the_server(
     ("mode", "size"),
     [("transaction", 1), ("transaction", 2), ("transaction", 20), ("statement", 5)],
 )
-def test_a_pool_that_lends_sessions_for_less_is_refused_at_once_with_the_reason(
+def test_a_pooler_in_transaction_mode_is_rejected_at_once_with_the_reason(
     pool, connection, dataset_schema, tmp_path, mode, size
 ):
     done = load(pool(mode, size), dataset_schema, tmp_path)  # within its time; a pooler waits 120 s
 
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"a pooler answers that lends sessions for single transactions" in done.stderr
+    assert b"a pooler answers in transaction or statement mode" in done.stderr
     assert b"a pool in session mode" in done.stderr
     with connection.cursor() as cursor:
         cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [dataset_schema])

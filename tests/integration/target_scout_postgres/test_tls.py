@@ -1,4 +1,4 @@
-"""A server that admits nobody without TLS and a client certificate.
+"""A server that admits only clients with TLS and a client certificate.
 
 The embedded Postgres is built without TLS, so this needs an installed one, such as Debian's.
 """

@@ -1,6 +1,6 @@
-"""The fast way and the exact way of encoding a record agree on every record.
+"""The fast path and the exact path encode every record alike.
 
-SCOUT_TEST_LINES sets how many spoilt lines are tried.
+SCOUT_TEST_LINES sets how many corrupt lines are tried.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_scout_postgres import fields
-from target_scout_postgres.encoder import Encoder
-from target_scout_postgres.errors import DataError, RefusedError
-from target_scout_postgres.layout import FIXED_WIDTH, Layout, Place
-from target_scout_postgres.messages import (
+from target_scout_postgres.encoding import binary_copy
+from target_scout_postgres.encoding.encoder import Encoder
+from target_scout_postgres.encoding.layout import FIXED_WIDTH, ColumnMapping, Layout
+from target_scout_postgres.errors import DataError, InvalidRecordError
+from target_scout_postgres.singer.messages import (
     ABSENT,
-    SURROGATES,
     Message,
-    cleaned,
     decode,
-    prefix,
+    record_prefix,
     stream_schema,
 )
+from target_scout_postgres.singer.sanitizer import SURROGATES, sanitized
 
 LINES = int(os.environ.get("SCOUT_TEST_LINES", "20000"))
 PROPERTIES = {
@@ -67,23 +66,23 @@ def encoder_of(required=("id", "must")) -> Encoder:
         "key_properties": ["id"],
     }
     schema = stream_schema(decode(json.dumps(message).encode(), 1), 1)
-    places = [Place(part, part.name, part.type) for part in schema.properties]
-    places.sort(key=lambda place: place.type not in FIXED_WIDTH)
-    return Encoder(Layout(tuple(places), ("id",)))
+    mappings = [ColumnMapping(part, part.name, part.type) for part in schema.properties]
+    mappings.sort(key=lambda mapping: mapping.type not in FIXED_WIDTH)
+    return Encoder(Layout(tuple(mappings), ("id",)))
 
 
 @pytest.fixture(scope="module", params=["full first record", "sparse first record"])
 def encoder(request) -> Encoder:
     made = encoder_of()
     first = RECORD if request.param.startswith("full") else {"id": 1, "must": ""}
-    made.exact_row(msgspec.Raw(json.dumps(first).encode()), ABSENT, b"")
-    assert made.consume is not None
+    made.encode_exactly(msgspec.Raw(json.dumps(first).encode()), ABSENT, b"")
+    assert made.encode_run is not None
     return made
 
 
 def fast(encoder: Encoder, line: bytes):
     rows: dict = {}
-    taken = encoder.consume([line], 0, 1, HEAD, None, rows, b"")
+    taken = encoder.encode_run([line], 0, 1, HEAD, None, rows, b"")
     assert taken == len(rows)
     return next(iter(rows.items()), None)
 
@@ -91,8 +90,8 @@ def fast(encoder: Encoder, line: bytes):
 def exact(encoder: Encoder, line: bytes):
     try:
         message: Message = decode(line, 1)
-        return encoder.exact_row(message.record, ABSENT, b"")
-    except (RefusedError, fields.TooWideError, DataError):
+        return encoder.encode_exactly(message.record, ABSENT, b"")
+    except (InvalidRecordError, binary_copy.BigintOverflowError, DataError):
         return None
 
 
@@ -111,9 +110,11 @@ ANY_NAME = st.sampled_from(sorted(PROPERTIES))
 
 
 @given(st.dictionaries(ANY_NAME, WRONG), st.sets(ANY_NAME))
-def test_the_fast_way_takes_nothing_that_the_exact_way_refuses_or_writes_otherwise(wrong, missing):
+def test_the_fast_path_takes_nothing_that_the_exact_path_rejects_or_encodes_differently(
+    wrong, missing
+):
     encoder = encoder_of()
-    encoder.exact_row(msgspec.Raw(json.dumps(RECORD).encode()), ABSENT, b"")
+    encoder.encode_exactly(msgspec.Raw(json.dumps(RECORD).encode()), ABSENT, b"")
     record = {name: part for name, part in (RECORD | wrong).items() if name not in missing}
     line = HEAD + json.dumps(record).encode() + b"}"
     quick = fast(encoder, line)
@@ -121,7 +122,7 @@ def test_the_fast_way_takes_nothing_that_the_exact_way_refuses_or_writes_otherwi
     assert quick is None or quick == exact(encoder, line)
 
 
-def test_spoilt_lines_are_never_taken_otherwise_than_the_exact_way_does(encoder):
+def test_corrupt_lines_are_encoded_as_the_exact_path_does_or_not_at_all(encoder):
     rng = random.Random(5)
     whole = HEAD + json.dumps(RECORD, ensure_ascii=False).encode() + b"}"
     ascii_only = HEAD + json.dumps(RECORD).encode() + b"}"
@@ -141,9 +142,9 @@ def test_spoilt_lines_are_never_taken_otherwise_than_the_exact_way_does(encoder)
                 )
             else:
                 line[at:at] = line[at : at + rng.randrange(1, 30)]
-        text, _ = cleaned(bytes(line))
+        text, _ = sanitized(bytes(line))
         quick, slow = fast(encoder, text), exact(encoder, text)
-        if not is_utf8(text):  # in a name that nobody asks for, the fast way does not look
+        if not is_utf8(text):  # the fast path does not decode properties outside the schema
             continue
         assert quick is None or quick == slow, text
         both += quick is not None
@@ -151,14 +152,14 @@ def test_spoilt_lines_are_never_taken_otherwise_than_the_exact_way_does(encoder)
 
 
 @given(st.lists(st.sampled_from(["\\", "\\u0000", "u0000", "a", "\\\\", '\\"', "\\ud83d\\ude00"])))
-def test_nul_is_removed_exactly_where_json_means_it(parts):
+def test_nul_is_removed_exactly_where_it_is_an_escape_of_json(parts):
     text = '"' + "".join(parts) + '"'
     try:
         expected = json.loads(text)
     except ValueError:
         return
     expected = "".join("\ufffd" if "\ud800" <= part <= "\udfff" else part for part in expected)
-    line, removed = cleaned(text.encode())
+    line, removed = sanitized(text.encode())
 
     assert json.loads(line) == expected.replace("\x00", "")
     assert removed == expected.count("\x00")
@@ -167,7 +168,7 @@ def test_nul_is_removed_exactly_where_json_means_it(parts):
 @given(st.text(st.sampled_from("a\ud83d\ude00\udc00\ud800é"), max_size=8))
 def test_lone_surrogates_are_replaced_and_pairs_kept(text):
     encoded = json.dumps(text)
-    line, _ = cleaned(encoded.encode())
+    line, _ = sanitized(encoded.encode())
     meant = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     assert json.loads(line).encode("utf-16", "surrogatepass").decode("utf-16") is not None
@@ -189,18 +190,18 @@ def test_lone_surrogates_are_replaced_and_pairs_kept(text):
         (b'{"type":"RECORD","x":{"record":1},"stream":"t","record":{}}', False),
     ],
 )
-def test_the_beginning_of_a_line_is_learnt_only_if_it_tells_type_and_stream(line, is_learnt):
-    assert (prefix(line, "t") is not None) is is_learnt
+def test_the_beginning_of_a_line_is_learnt_only_if_it_identifies_type_and_stream(line, is_learnt):
+    assert (record_prefix(line, "t") is not None) is is_learnt
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
-def test_numeric_fields_hold_the_digits_as_written(number):
+def test_numeric_fields_keep_the_digits_as_written(number):
     text = f"{number}".replace("E+", "e").lower().encode()
-    if not fields.NUMBER.match(text) or abs(number.adjusted()) > 10_000:
+    if not binary_copy.NUMBER.match(text) or abs(number.adjusted()) > 10_000:
         return
     try:
-        field = fields.numeric(text)
-    except RefusedError:
+        field = binary_copy.numeric(text)
+    except InvalidRecordError:
         assert abs(number.adjusted()) > 1_000 or number.as_tuple().exponent < -16_000
         return
     _, count, weight, sign, scale = struct.unpack_from("!iHhHH", field)

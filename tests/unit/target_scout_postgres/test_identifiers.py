@@ -1,15 +1,17 @@
-"""Names of properties and streams become names of Postgres: apart, stable, of 63 bytes at most."""
+"""Identifiers for properties and streams are distinct, stable and of 63 bytes at most."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_scout_postgres.identifiers import (
-    LONGEST_BYTES,
+from target_scout_postgres.postgres.identifiers import (
+    MAX_BYTES,
     SYSTEM_COLUMNS,
+    Internal,
     identifier,
-    own,
+    internal_name,
+    is_internal,
     shortened,
 )
 
@@ -22,23 +24,23 @@ NAMES = st.one_of(
 
 
 def with_results(names):
-    """Names, and what comes out for them, which are names too."""
+    """Names, and their identifiers, which are names too."""
     return {*names, *map(identifier, names), *map(shortened, names)}
 
 
 @given(st.lists(NAMES, max_size=12))
-def test_different_names_never_meet(names):
-    found = with_results(names)
+def test_different_names_give_different_identifiers(names):
+    results = with_results(names)
 
-    assert len({identifier(name) for name in found}) == len(found)
+    assert len({identifier(name) for name in results}) == len(results)
 
 
 @given(NAMES)
-def test_a_name_fits_and_is_valid(name):
-    found = identifier(name)
+def test_an_identifier_fits_and_is_valid(name):
+    results = identifier(name)
 
-    assert 0 < len(found.encode()) <= LONGEST_BYTES
-    assert "\x00" not in found
+    assert 0 < len(results.encode()) <= MAX_BYTES
+    assert "\x00" not in results
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz_ABC中é ", min_size=1, max_size=15))
@@ -56,12 +58,20 @@ def test_a_name_that_fits_is_kept(name):
         ("ctid", "ctid_" + identifier("ctid")[-10:]),
     ],
 )
-def test_names_stay_what_they_were_in_earlier_releases(name, expected):
+def test_identifiers_are_those_of_earlier_releases(name, expected):
     assert identifier(name) == expected
 
 
-def test_our_own_relations_have_names_of_their_own():
-    names = {own(kind, table) for kind in ("key", "new", "held") for table in ("a", "A", "b")}
+def test_internal_relations_have_distinct_names():
+    names = {internal_name(kind, table) for kind in Internal for table in ("a", "A", "b")}
 
-    assert len(names) == 9
+    assert len(names) == 3 * len(Internal)
     assert all(name.startswith("_scout_") for name in names)
+
+
+def test_an_internal_name_is_recognised_and_a_stream_never_gets_one():
+    name = internal_name(Internal.STAGE, "people")
+
+    assert is_internal(Internal.STAGE, name)
+    assert not is_internal(Internal.BATCH, name)
+    assert identifier(name) != name

@@ -1,4 +1,4 @@
-"""A wrong setting is named with what it may be, and never with its value."""
+"""An invalid setting is named with what it may be, and never with its value."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ REQUIRED = {"database_url": "postgresql://h/d", "default_target_schema": "river"
         ({"load_method": "canary"}, "load_method must be one of append-only, overwrite, upsert"),
         ({"keyless_overrides": "canary"}, "keyless_overrides must be of type object"),
         ({"keyless_overrides": {"a": "canary"}}, "Each value .* must be one of append, replace"),
-        ({"default_target_schema": "pg_canary"}, "does not begin with pg_"),
+        ({"hard_delete": 7}, "hard_delete must be of type boolean"),
+        ({"batch_size_bytes": -1}, "batch_size_bytes must be of type integer from 1"),
+        ({"default_target_schema": "pg_canary"}, "or begin with pg_"),
+        ({"default_target_schema": "x" * 64}, "63 bytes"),
+        ({"default_target_schema": " "}, "must not be blank"),
+        ({"sslrootcert": "/not/there/canary.pem"}, "sslrootcert names a file that does not exist"),
+        ({"sslcert": "/not/there/canary.pem"}, "sslcert names a file that does not exist"),
+        ({"sslkey": "/not/there/canary.pem"}, "sslkey names a file that does not exist"),
         ({"default_target_schema": ""}, "default_target_schema is missing"),
         ({"database_url": None}, "database_url is missing"),
     ],
 )
-def test_a_wrong_setting_is_named_without_its_value(wrong, message):
+def test_an_invalid_setting_is_named_without_its_value(wrong, message):
     with pytest.raises(SettingsError, match=message) as raised:
         settings.validate(REQUIRED | wrong)
     assert "canary" not in str(raised.value)
@@ -36,5 +43,5 @@ def test_settings_from_the_environment_may_be_json():
     read = settings.read(["ENV"], environment)
 
     assert read["flattening_enabled"] is True
-    found = settings.validate(REQUIRED | read)
-    assert (found.port, found.keyless_overrides) == (5433, {"audit_log": "append"})
+    validated = settings.validate(REQUIRED | read)
+    assert (validated.port, validated.keyless_overrides) == (5433, {"audit_log": "append"})

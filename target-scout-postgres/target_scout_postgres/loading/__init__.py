@@ -1,0 +1,1 @@
+"""One run: buffers, versions, checkpoints and the tables that they fill."""

@@ -1,0 +1,1 @@
+"""The server side: connection, lock, schema, DDL and SQL."""

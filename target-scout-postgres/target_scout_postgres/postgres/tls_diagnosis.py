@@ -1,0 +1,64 @@
+"""Find out why a server's certificate was rejected, which libpq does not say, by fetching it again.
+
+Only for an error message: nothing is sent over the connection made here.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL documentation, 55.2.11
+SECONDS = 10
+DEFAULT_ROOT = "~/.postgresql/root.crt"  # libpq's default
+
+EXPIRED = (
+    "shows a certificate that has expired, or whose authority's has",
+    "Renew it there and reload the server; see that this machine's clock is right.",
+)
+NOT_YET = (
+    "shows a certificate that is not valid yet",
+    "See that the clocks of the server and of this machine are right.",
+)
+REVOKED = ("shows a certificate that is revoked", "Renew it there and reload the server.")
+NOT_TRUSTED = (
+    "shows a certificate that is not trusted: no authority of sslrootcert has signed it",
+    "Set sslrootcert to the file of the authority that signed it, or to system where this machine "
+    "knows that authority.",
+)
+REASONS = {9: NOT_YET, 10: EXPIRED, 23: REVOKED}  # OpenSSL's X509_V_ERR_...
+
+
+def explain_rejection(options: Mapping[str, str]) -> tuple[str, str]:
+    """Return why the certificate of a server is rejected, and what to do.
+
+    Args:
+        options: The connection options: host, port, sslrootcert.
+    """
+    host = (options.get("hostaddr") or options.get("host") or "localhost").split(",")[0]
+    port = (options.get("port") or "5432").split(",")[0]
+    code = _verify_code(host, port, options.get("sslrootcert") or DEFAULT_ROOT)
+    return REASONS.get(code, NOT_TRUSTED) if code else NOT_TRUSTED
+
+
+def _verify_code(host: str, port: str, root: str) -> int | None:
+    """Return OpenSSL's code for what is wrong with a certificate; None if it cannot be fetched."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # libpq reports a wrong host itself
+    try:
+        if root == "system":
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(Path(root).expanduser())
+        with socket.create_connection((host, int(port)), SECONDS) as opened:
+            opened.sendall(SSL_REQUEST)
+            if opened.recv(1) == b"S":
+                context.wrap_socket(opened).close()
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_code
+    except (OSError, ValueError):
+        return None
+    return None

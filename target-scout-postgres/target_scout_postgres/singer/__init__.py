@@ -1,0 +1,1 @@
+"""Singer input: lines, messages, stream maps and batch files."""

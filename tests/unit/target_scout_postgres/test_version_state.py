@@ -1,0 +1,157 @@
+"""Decisions and transitions of a stream's versions, as a table."""
+
+from __future__ import annotations
+
+import pytest
+from target_scout_postgres.loading.version_state import (
+    MAX_SEEN,
+    Destination,
+    OnActivateVersion,
+    VersionState,
+)
+from target_scout_postgres.postgres.schema_snapshot import StreamVersions
+
+
+def after(*steps: tuple, stored: StreamVersions | None = None) -> VersionState:
+    """A state after some transitions, each a method with its arguments."""
+    state = VersionState()
+    if stored is not None:
+        state.resume(stored)
+    for name, *arguments in steps:
+        getattr(state, name)(*arguments)
+    return state
+
+
+ANNOUNCED_AND_GATHERED = [("announce", 2), ("gather", 2), ("expect", 2), ("note_rows",)]
+GATHERED = [("gather", 2), ("expect", 2), ("note_rows",)]
+ACTIVE_1 = StreamVersions(active=1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "stored", "version", "has_rows", "expected"),
+    [
+        ([], None, 1, False, OnActivateVersion.ANNOUNCE),
+        ([], ACTIVE_1, 1, False, OnActivateVersion.ALREADY_ACTIVE),
+        ([], ACTIVE_1, 2, False, OnActivateVersion.ANNOUNCE),
+        (GATHERED, ACTIVE_1, 2, True, OnActivateVersion.ACTIVATE),
+        (ANNOUNCED_AND_GATHERED, ACTIVE_1, 2, True, OnActivateVersion.ACTIVATE),
+        # announced again without a record in between
+        ([("announce", 2), ("gather", 2)], ACTIVE_1, 2, False, OnActivateVersion.ACTIVATE),
+        ([*GATHERED, ("await_activation", 2)], None, 2, True, OnActivateVersion.ALREADY_ACTIVE),
+        # an earlier run gathered it, and its ACTIVATE_VERSION comes last
+        ([], StreamVersions(1, 2), 2, False, OnActivateVersion.ACTIVATE),
+        # an earlier run gathered it after its announcement: this one only announces it again
+        ([], StreamVersions(1, 2, is_announced=True), 2, False, OnActivateVersion.ANNOUNCE),
+        # seen before the active one
+        ([], StreamVersions(5, seen=[3]), 3, False, OnActivateVersion.OUTDATED),
+        # lower, but never seen: some taps count anew
+        ([], StreamVersions(5), 3, False, OnActivateVersion.ANNOUNCE),
+        # lower than the one that this run gathers
+        ([("gather", 5)], None, 3, True, OnActivateVersion.OUTDATED),
+        # lower than one that only an earlier run gathered
+        ([], StreamVersions(1, 5), 3, False, OnActivateVersion.ANNOUNCE),
+        # records without version have come, into the live table or a replacement
+        ([("expect", None)], None, 1, True, OnActivateVersion.WITHOUT_RECORDS),
+        ([("gather_replacement",)], None, 1, True, OnActivateVersion.WITHOUT_RECORDS),
+        ([("gather_replacement",)], None, 1, False, OnActivateVersion.ANNOUNCE),
+    ],
+)
+def test_what_an_activate_version_means(steps, stored, version, has_rows, expected):
+    assert after(*steps, stored=stored).on_activate_version(version, has_rows=has_rows) is expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "stored", "version", "expected"),
+    [
+        ([], None, None, Destination.LIVE),
+        ([], None, 1, Destination.STAGE),
+        ([], ACTIVE_1, 1, Destination.LIVE),
+        ([], ACTIVE_1, 2, Destination.STAGE),
+        ([("gather", 2)], ACTIVE_1, 2, Destination.UNCHANGED),
+        ([("gather", 2)], ACTIVE_1, 3, Destination.STAGE),
+        ([("gather", 2)], ACTIVE_1, 1, Destination.LIVE),
+        # announced, and left out of the records
+        ([("announce", 2), ("gather", 2)], ACTIVE_1, None, Destination.UNCHANGED),
+        # gathered by an earlier run, and the live table since
+        ([("gather", 2), ("write_live", 1)], ACTIVE_1, 2, Destination.STAGE),
+        ([("await_first_record",)], StreamVersions(None, 2), None, Destination.REPLACEMENT),
+        ([("await_first_record",)], StreamVersions(None, 2), 2, Destination.STAGE),
+    ],
+)
+def test_where_the_records_of_a_version_go(steps, stored, version, expected):
+    assert after(*steps, stored=stored).destination(version) is expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "stored", "expected"),
+    [
+        ([("gather", 2)], ACTIVE_1, {"loading": 2, "is_staged": True, "has_begun": True}),
+        ([("gather", 2), ("gather", 3)], ACTIVE_1, {"loading": 3, "seen": [2]}),
+        ([("gather", 2), ("gather", 2)], ACTIVE_1, {"loading": 2, "seen": []}),
+        ([("announce", 2), ("gather", 2)], None, {"announced": 2}),
+        ([("announce", 2), ("gather", 3)], None, {"announced": None}),
+        ([("gather_replacement",), ("gather", 2)], None, {"replaces_table": False}),
+        (
+            [*ANNOUNCED_AND_GATHERED, ("await_activation", 2), ("promote", 2)],
+            ACTIVE_1,
+            {
+                "active": 2,
+                "loading": None,
+                "announced": None,
+                "pending": None,
+                "is_staged": False,
+                "seen": [1],
+            },
+        ),
+        ([("promote", 1)], ACTIVE_1, {"active": 1, "seen": []}),
+        ([*GATHERED, ("write_live", 2)], ACTIVE_1, {"active": 2, "loading": None, "seen": [1]}),
+        # back to the active version: what was gathered stays
+        ([*GATHERED, ("write_live", 1)], ACTIVE_1, {"loading": 2, "is_staged": False}),
+        ([("write_live", None)], ACTIVE_1, {"active": 1, "is_staged": False}),
+        ([("gather_replacement",), ("keep_table",)], None, {"is_staged": False}),
+        ([("gather", 2), ("keep_table",)], None, {"is_staged": True}),
+        ([("abandon_version",)], StreamVersions(None, 2), {"loading": None, "loaded": set()}),
+        (GATHERED, None, {"loaded": {2}}),
+        ([("gather_replacement",), ("note_rows",)], None, {"loaded": set()}),
+    ],
+)
+def test_transitions(steps, stored, expected):
+    state = after(*steps, stored=stored)
+
+    assert {name: getattr(state, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "has_key", "expected"),
+    [
+        ([], True, False),  # sent again, it changes nothing
+        ([], False, True),
+        ([("gather", 2)], False, True),
+        ([("gather", 2)], True, False),
+        ([("gather_replacement",)], False, False),  # the next run drops it
+    ],
+)
+def test_which_rows_wait_for_their_state(steps, has_key, expected):
+    assert after(*steps).waits(has_key=has_key) is expected
+
+
+def test_only_a_new_version_that_is_lower_than_the_active_one_counts_anew():
+    state = after(stored=StreamVersions(5))
+
+    assert state.counts_anew(3)
+    assert not state.counts_anew(7)
+    state.gather(3)
+    assert not state.counts_anew(3)
+
+
+def test_the_load_log_shows_the_gathered_version_or_else_the_active_one():
+    assert after(stored=StreamVersions(1, 2)).current == 2
+    assert after(stored=ACTIVE_1).current == 1
+    assert after().current is None
+
+
+def test_the_oldest_seen_versions_are_forgotten():
+    state = after(*[("gather", version) for version in range(MAX_SEEN + 10)])
+
+    assert len(state.seen) == MAX_SEEN
+    assert state.seen[-1] == MAX_SEEN + 8
