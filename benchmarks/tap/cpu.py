@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 
 import requests
 from commcare_sandbox import Sandbox
-from dimagi_api.messages import RecordLines
 from singer_sdk import RESTStream, Tap
-from tap_commcare import cases, forms
+from tap_commcare.endpoints import cases_v2, forms
 from tap_commcare.streams.cases import CasesStream
 from tap_commcare.streams.forms import FormsStream
+from tap_common.messages import RecordLines
 
 DOMAIN = "river-health"
 
@@ -105,7 +105,7 @@ def own(name: str, body: bytes) -> Callable[[], None]:
 
     def run() -> None:
         if name == "cases":
-            records = [cases.case_record(row, DOMAIN) for row in cases.BODY(body).cases]
+            records = [cases_v2.case_record(row, DOMAIN) for row in cases_v2.BODY(body).cases]
         else:
             records = [forms.form_record(row, DOMAIN) for row in forms.BODY(body).objects]
         for piece in lines.of(records):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dimagi_api.setting_types import REFRESHING, REQUESTING, number, page_size, text, texts
 from singer_sdk import typing as th
+from tap_common.settings_schema import REFRESHING, REQUESTING, number, page_size, text, texts
 
 LOGINS = {
     "access_token": ("access_token",),

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from dimagi_api import logins, settings
-from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.full_table import Versions
-from dimagi_api.http import Api, new_session
-from dimagi_api.logins import Login
-from dimagi_api.stream import ApiStream
-from dimagi_api.sync import Reading
-from dimagi_api.tap import ApiTap
+from tap_common import auth, settings
+from tap_common.auth import Login
+from tap_common.bookmarks import Bookmarks
+from tap_common.client import Api, new_session
+from tap_common.full_table import Versions
+from tap_common.stream import ApiStream
+from tap_common.sync import Reading
+from tap_common.tap import ApiTap
 from typing_extensions import override
 
-from tap_commcare_connect import connect
-from tap_commcare_connect.discovery import Discovery, Filters
-from tap_commcare_connect.readings import World, readings_of
+from tap_commcare_connect import client
+from tap_commcare_connect.account_index import Discovery, Filters
 from tap_commcare_connect.settings import LOGINS, PROPERTIES
-from tap_commcare_connect.stream import ConnectStream
-from tap_commcare_connect.streams import delivery, field, listed, workers
+from tap_commcare_connect.streams import delivery, opportunities, tasks_and_areas, workers
+from tap_commcare_connect.streams.base import ConnectStream
+from tap_commcare_connect.sync_plan import World, readings_of
 
 _ONE_ACCOUNT = ("",)
 """An account is not divided into domains; opportunities are parts of a stream instead."""
@@ -34,11 +34,11 @@ class TapCommCareConnect(ApiTap):
     config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
     logins = LOGINS
     stream_types = (
-        listed.OrganizationsStream,
-        listed.ProgramsStream,
-        listed.OpportunitiesStream,
-        listed.PaymentUnitsStream,
-        listed.LearnModulesStream,
+        opportunities.OrganizationsStream,
+        opportunities.ProgramsStream,
+        opportunities.OpportunitiesStream,
+        opportunities.PaymentUnitsStream,
+        opportunities.LearnModulesStream,
         workers.UsersStream,
         delivery.VisitsStream,
         delivery.InvoicesStream,
@@ -46,12 +46,12 @@ class TapCommCareConnect(ApiTap):
         delivery.PaymentsStream,
         workers.AssessmentsStream,
         workers.CompletedModulesStream,
-        field.TaskTypesStream,
-        field.AssignedTasksStream,
-        field.WorkAreaGroupsStream,
-        field.WorkAreasStream,
-        field.AuditReportsStream,
-        field.AuditReportEntriesStream,
+        tasks_and_areas.TaskTypesStream,
+        tasks_and_areas.AssignedTasksStream,
+        tasks_and_areas.WorkAreaGroupsStream,
+        tasks_and_areas.WorkAreasStream,
+        tasks_and_areas.AuditReportsStream,
+        tasks_and_areas.AuditReportEntriesStream,
     )
 
     @property
@@ -71,7 +71,7 @@ class TapCommCareConnect(ApiTap):
         limits = settings.limits(self.config)
         session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
         stop, login = self.interruption.stop, self._login(base_url)
-        return Api(base_url, login, limits, connect.explain, session, stop, self.concurrency)
+        return Api(base_url, login, limits, client.explain, session, stop, self.concurrency)
 
     @override
     def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
@@ -92,5 +92,5 @@ class TapCommCareConnect(ApiTap):
     def _login(self, base_url: str) -> Login:
         config = {name: str(value) for name, value in self.config.items()}
         if settings.chosen_login(self.config, LOGINS) == "access_token":
-            return logins.bearer_login(config["access_token"])
-        return self.refreshing_login(base_url + connect.TOKEN)
+            return auth.bearer_login(config["access_token"])
+        return self.refreshing_login(base_url + client.TOKEN)

@@ -6,17 +6,19 @@ missing or empty is None; what cannot be read raises ``UnreadableError``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from dimagi_api import converters
-from dimagi_api.timestamps import parse, spell
+from tap_common import converters
+from tap_common.timestamps import parse, spell
 
 Raw = msgspec.Raw
 Convert = Callable[[Raw], Any]
+Row = Mapping[str, Raw]
+"""As the API has it, value by value."""
 NULL = Raw(b"null")
 _NOTHING = frozenset({b"null", b'""'})
 _DIGITS_OF_64_BITS = 18

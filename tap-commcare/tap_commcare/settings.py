@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dimagi_api.setting_types import REFRESHING, REQUESTING, number, page_size, text, texts
 from singer_sdk import typing as th
+from tap_common.settings_schema import REFRESHING, REQUESTING, number, page_size, text, texts
 
 LOGINS = {
     "api_key": ("username", "api_key"),

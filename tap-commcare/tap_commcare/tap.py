@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from dimagi_api import logins, settings
-from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.errors import SettingsError
-from dimagi_api.full_table import Versions
-from dimagi_api.http import Api, new_session
-from dimagi_api.logins import Login
-from dimagi_api.stream import ApiStream
-from dimagi_api.sync import Reading
-from dimagi_api.tap import ApiTap
+from tap_common import auth, settings
+from tap_common.auth import Login
+from tap_common.bookmarks import Bookmarks
+from tap_common.client import Api, new_session
+from tap_common.errors import SettingsError
+from tap_common.full_table import Versions
+from tap_common.stream import ApiStream
+from tap_common.sync import Reading
+from tap_common.tap import ApiTap
 from typing_extensions import override
 
-from tap_commcare import hq
-from tap_commcare.readings import World, readings_of
+from tap_commcare import client
 from tap_commcare.settings import LOGINS, PROPERTIES
 from tap_commcare.streams.applications import (
     ApplicationsStream,
@@ -29,14 +28,15 @@ from tap_commcare.streams.applications import (
 )
 from tap_commcare.streams.cases import CasesStream
 from tap_commcare.streams.forms import FormCasesStream, FormsStream
-from tap_commcare.streams.people import GroupsStream, UsersStream, WebUsersStream
-from tap_commcare.streams.places import LocationsStream, LocationTypesStream
-from tap_commcare.streams.tables import (
+from tap_commcare.streams.locations import LocationsStream, LocationTypesStream
+from tap_commcare.streams.lookup_tables import (
     LookupTableRowsStream,
     LookupTablesStream,
     ReportRowsStream,
     UcrRowsStream,
 )
+from tap_commcare.streams.users import GroupsStream, UsersStream, WebUsersStream
+from tap_commcare.sync_plan import World, readings_of
 
 NOT_IN_DOMAINS = re.compile(r"[\s/\\?#%:@]|^\.+$")
 
@@ -91,7 +91,7 @@ class TapCommCare(ApiTap):
         session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
         stop = self.interruption.stop
         return Api(
-            base_url, self._login(base_url), limits, hq.explain, session, stop, self.concurrency
+            base_url, self._login(base_url), limits, client.explain, session, stop, self.concurrency
         )
 
     @override
@@ -109,9 +109,9 @@ class TapCommCare(ApiTap):
         config = {name: str(value) for name, value in self.config.items()}
         chosen = settings.chosen_login(self.config, LOGINS)
         if chosen == "api_key":
-            return logins.api_key_login(config["username"], config["api_key"])
+            return auth.api_key_login(config["username"], config["api_key"])
         if chosen == "password":
-            return logins.basic_login(config["username"], config["password"])
+            return auth.basic_login(config["username"], config["password"])
         if chosen == "access_token":
-            return logins.bearer_login(config["access_token"])
+            return auth.bearer_login(config["access_token"])
         return self.refreshing_login(f"{base_url}/oauth/token/")

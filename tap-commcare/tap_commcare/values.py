@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
-from dimagi_api import converters
-from dimagi_api.left_out import LEFT_OUT
-from dimagi_api.timestamps import normalise
+from tap_common import converters
+from tap_common.omissions import LEFT_OUT
+from tap_common.timestamps import normalise
 
 NULL = msgspec.Raw(b"null")
 EMPTY_OBJECT = msgspec.Raw(b"{}")

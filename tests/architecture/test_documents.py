@@ -72,7 +72,7 @@ def test_every_refusal_of_a_login_says_reconnect_and_the_command():
     """Exit code 77, in the taps and in control: one wording, whatever refused it."""
     texts = {
         path: path.read_text()
-        for program in ("scout_control", "dimagi-api", "tap-commcare", "tap-commcare-connect")
+        for program in ("scout_control", "tap-common", "tap-commcare", "tap-commcare-connect")
         for path in (ROOT / program).rglob("*.py")
     }
     made = [

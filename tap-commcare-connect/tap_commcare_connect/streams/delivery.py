@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tap_commcare_connect import schemas as s
-from tap_commcare_connect.stream import ConnectStream
+from tap_commcare_connect import columns as s
+from tap_commcare_connect.streams.base import ConnectStream
 
 
 class VisitsStream(ConnectStream):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from dimagi_api.messages import AnyRecord
+from tap_common.messages import AnyRecord
 from typing_extensions import override
 
+from tap_commcare_connect import columns as s
 from tap_commcare_connect import record_keys
-from tap_commcare_connect import schemas as s
 from tap_commcare_connect.record_keys import Twins
-from tap_commcare_connect.stream import ConnectStream, Row
-from tap_commcare_connect.values import same_moment
+from tap_commcare_connect.streams.base import ConnectStream
+from tap_commcare_connect.values import Row, same_moment
 
 
 class UsersStream(ConnectStream):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dimagi_api.stream import ApiStream
+from tap_common.stream import ApiStream
 
 from tap_commcare import schemas as s
 

@@ -12,15 +12,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from dimagi_api.full_table import ListSource
-from dimagi_api.http import Api, new_session
-from dimagi_api.logins import bearer_login
-from dimagi_api.patience import Limits
-from tap_commcare import cases, fields, forms, hq, lists
-from tap_commcare.by_date import ByDateSource
-from tap_commcare.locations import LocationsSource
-from tap_commcare.streams.places import LOCATIONS
-from tap_commcare.windows import Window
+from tap_commcare import client, columns
+from tap_commcare.endpoints import cases_v2, forms, lists
+from tap_commcare.endpoints.locations import LocationsSource
+from tap_commcare.pagination.by_date import ByDateSource
+from tap_commcare.pagination.windows import Window
+from tap_commcare.streams.locations import LOCATIONS
+from tap_common.auth import bearer_login
+from tap_common.client import Api, new_session
+from tap_common.full_table import ListSource
+from tap_common.throttling import Limits
 
 Query = dict[str, list[str]]
 Answer = Callable[[str, Query], list[dict[str, Any]] | int]
@@ -55,7 +56,7 @@ def server(answer: Answer, total: Callable[[int], int | None] = lambda rows: row
         stop = threading.Event()
         base_url = f"http://127.0.0.1:{http.server_port}"
         login = bearer_login("token")
-        yield Api(base_url, login, Limits(), hq.explain, new_session(1, "test"), stop)
+        yield Api(base_url, login, Limits(), client.explain, new_session(1, "test"), stop)
         http.shutdown()
 
 
@@ -76,7 +77,7 @@ def test_locations_come_from_api_v2_where_there_is_no_v1():
         source = LocationsSource(api, "d", 2, since="2024-01-01T00:00:00")
         first = source.page(None)
         rows = [*first.rows, *source.page(first.following).rows]
-        records = list(fields.records(LOCATIONS, rows, "d", "locations"))
+        records = list(columns.records(LOCATIONS, rows, "d", "locations"))
 
     assert [record["location_id"] for record in records] == ["l0", "l1", "l2"]
     assert [record["parent_location_id"] for record in records] == [None, "l0", "l1"]
@@ -135,7 +136,7 @@ def test_a_server_that_cannot_leave_columns_out_is_asked_for_all():
 
     asked: list[bool] = []
     with server(answer) as api:
-        source = cases.CaseSource(api, "d", 10, left_out=lambda: ["properties"])
+        source = cases_v2.CaseSource(api, "d", 10, left_out=lambda: ["properties"])
         pages = [source.page(Window(None, None), None) for _ in range(2)]
 
     assert [page.ids for page in pages] == [["c1"], ["c1"]]

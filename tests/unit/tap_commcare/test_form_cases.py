@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_commcare.form_cases import touches
+from tap_commcare.endpoints.form_cases import touches
 
 BLOCK = {"@case_id": "c1", "update": {"a": "1"}}
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from dimagi_api.errors import AccessClosedError, ForbiddenError, ShapeError
-from dimagi_api.http import Refusal
-from dimagi_api.stream import thawed
-from tap_commcare import applications, case_v1, cases, fields, forms, hq, ucr, values
-from tap_commcare.streams.places import LOCATIONS
+from tap_commcare import client, columns, values
+from tap_commcare.endpoints import applications, cases_v1, cases_v2, forms, ucr
+from tap_commcare.streams.locations import LOCATIONS
 from tap_commcare.tap import TapCommCare
+from tap_common.client import Refusal
+from tap_common.errors import AccessClosedError, ForbiddenError, ShapeError
+from tap_common.stream import thawed
 
 
 def case(**more):
     row = {"case_id": "c", "indexed_on": "2024-01-01T00:00:00Z", **more}
-    page = cases.BODY(msgspec.json.encode({"cases": [row]}))
-    return thawed(cases.case_record(page.cases[0], "d"))
+    page = cases_v2.BODY(msgspec.json.encode({"cases": [row]}))
+    return thawed(cases_v2.case_record(page.cases[0], "d"))
 
 
 def form(**more):
@@ -63,18 +64,18 @@ def test_a_case_without_what_identifies_it_is_another_shape(field):
     del row[field]
 
     with pytest.raises(ShapeError):
-        cases.BODY(msgspec.json.encode({"cases": [row]}))
+        cases_v2.BODY(msgspec.json.encode({"cases": [row]}))
 
 
 def test_a_case_of_api_v1_is_told_as_one_of_v2():
-    row = case_v1.CaseRowV1(
+    row = cases_v1.CaseRowV1(
         case_id="c",
         indexed_on="2024-01-01",
         date_modified="1900-01-01",
         properties={"case_type": "t", "case_name": "n", "owner_id": None, "edd": ""},
     )
 
-    (record,) = case_v1.case_v1_records([row], "d", frozenset())
+    (record,) = cases_v1.case_v1_records([row], "d", frozenset())
 
     assert list(record) == list(case())
     assert (record["case_type"], record["case_name"], record["owner_id"]) == ("t", "n", None)
@@ -150,7 +151,7 @@ def test_a_location_refers_by_ids_whatever_version_its_links_name():
         "last_modified": "2024-03-11T19:29:16",
     }
 
-    (record,) = fields.records(LOCATIONS, [row], "d", "locations")
+    (record,) = columns.records(LOCATIONS, [row], "d", "locations")
 
     assert (record["parent_location_id"], record["location_type_id"]) == ("p", 2)
     assert str(record["latitude"]) == "-20.1100000000"
@@ -159,7 +160,7 @@ def test_a_location_refers_by_ids_whatever_version_its_links_name():
 
 @pytest.mark.parametrize("parent", [None, ""])
 def test_a_root_has_no_parent(parent):
-    (record,) = fields.records(
+    (record,) = columns.records(
         LOCATIONS, [{"location_id": "l", "parent": parent}], "d", "locations"
     )
 
@@ -199,7 +200,7 @@ def test_rows_of_one_document_without_a_number_are_numbered(given):
     ],
 )
 def test_the_next_page_is_found_at_home(link, path):
-    assert hq.next_path(link, "/a/d/api/case/v2/?limit=1") == path
+    assert client.next_path(link, "/a/d/api/case/v2/?limit=1") == path
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_the_next_page_is_found_at_home(link, path):
 )
 def test_a_next_that_leads_nowhere_or_in_a_circle_is_an_error(link):
     with pytest.raises(ShapeError):
-        hq.next_path(link, "/a/d/api/case/v2/?limit=1")
+        client.next_path(link, "/a/d/api/case/v2/?limit=1")
 
 
 def test_single_values():
@@ -231,20 +232,20 @@ def test_single_values():
 @pytest.mark.parametrize("row", [{}, {"location_id": None}, {"location_id": ""}])
 def test_a_row_of_a_list_without_its_identity_is_another_shape(row):
     with pytest.raises(ShapeError, match="without location_id"):
-        list(fields.records(LOCATIONS, [row], "d", "locations"))
+        list(columns.records(LOCATIONS, [row], "d", "locations"))
 
 
 def test_one_part_that_may_not_be_read_does_not_close_the_domain():
     refusal = Refusal(401, "https://hq.example/a/d/api/user/v1/", "d", "not authorized")
 
-    assert isinstance(hq.explain(refusal), ForbiddenError)
+    assert isinstance(client.explain(refusal), ForbiddenError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_expired_subscription_is_told_by_its_words_whatever_the_status(status):
     said = "Your current subscription does not have access to this feature"
 
-    error = hq.explain(Refusal(status, "https://hq.example/a/d/api/user/v1/", "d", said))
+    error = client.explain(Refusal(status, "https://hq.example/a/d/api/user/v1/", "d", said))
 
     assert isinstance(error, AccessClosedError)
     assert "change the subscription" in str(error)

@@ -7,7 +7,7 @@ import itertools
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tap_commcare.windows import Cutter, Sizes, Window, gap_of
+from tap_commcare.pagination.windows import Cutter, Sizes, Window, gap_of
 
 
 def count(stamps: list[int], window: Window) -> int:

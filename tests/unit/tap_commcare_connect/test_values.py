@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from dimagi_api.converters import UnreadableError
 from tap_commcare_connect import values
+from tap_common.converters import UnreadableError
 
 NOTHING = ["null", '""']
 

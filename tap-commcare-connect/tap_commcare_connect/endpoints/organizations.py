@@ -1,0 +1,44 @@
+"""Organizations and programs: what the list of everything holds besides opportunities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tap_common.full_table import FullTableReading, ListPage, Position, Versions
+
+from tap_commcare_connect.account_index import Discovery, Everything
+from tap_commcare_connect.streams.base import ConnectStream
+from tap_commcare_connect.values import Row
+
+
+@dataclass(frozen=True)
+class ListOfEverything:
+    """The one document as a list of one page with one row: itself."""
+
+    discovery: Discovery
+
+    def page(self, position: Position | None, limit: int | None = None) -> ListPage:
+        """Return the whole document."""
+        del position, limit
+        return ListPage([self.discovery.get()], None)
+
+
+ROWS: dict[str, Callable[[Everything], Sequence[Row]]] = {
+    "organizations": lambda everything: everything.organizations,
+    "programs": lambda everything: everything.programs,
+}
+
+
+def listing(
+    streams: Sequence[ConnectStream], discovery: Discovery, versions: Versions
+) -> FullTableReading:
+    """Return the reading of the list of everything."""
+
+    def expand(stream: ConnectStream, pages: Sequence[Everything]) -> Any:
+        return stream.records(row for page in pages for row in ROWS[stream.name](page))
+
+    members = [(stream, partial(expand, stream)) for stream in streams]
+    return FullTableReading("", members, ListOfEverything(discovery), versions)

@@ -1,0 +1,192 @@
+"""JSON bodies of pages: decoded fast, whatever a server puts between and into the values.
+
+Object columns stay as the bytes that came (``msgspec.Raw``), so numbers keep every digit and
+nothing is built that is only written again. It must not know HTTP or streams.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import types
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tap_common.errors import ShapeError
+from tap_common.omissions import LEFT_OUT
+
+T = TypeVar("T")
+R = TypeVar("R", bound=msgspec.Struct)
+
+CHECK_BYTES = 1 << 16
+TOO_DEEP = "it is nested too deeply."
+
+
+@dataclass(frozen=True)
+class KnownRows(Generic[R]):
+    """The rows of a page whose other properties are counted.
+
+    Args:
+        stream: What they are counted under.
+        row: The struct of a row.
+        page_of: Returns the type of a page of such rows.
+        rows_of: Returns the rows of a page.
+        no_column: Properties that say nothing which a record does not say already. Rows that
+            have them are read without a second look, but with a field for each.
+        not_counted: Others that are not worth telling of.
+    """
+
+    stream: str
+    row: type[R]
+    page_of: Callable[[Any], Any]
+    rows_of: Callable[[Any], Iterable[Mapping[str, Any]]]
+    no_column: Collection[str] = ()
+    not_counted: Collection[str] = ()
+
+    def strict(self) -> msgspec.json.Decoder[Any]:
+        """Return a decoder that refuses a page in which a row has another property."""
+        fields: dict[str, Any] = dict.fromkeys(self.no_column, msgspec.UNSET)
+        fields["__annotations__"] = dict.fromkeys(self.no_column, Any)
+        strict = types.new_class(
+            self.row.__name__,
+            (self.row,),
+            {"forbid_unknown_fields": True},
+            lambda namespace: namespace.update(fields),
+        )
+        return msgspec.json.Decoder(self.page_of(strict))
+
+    def count(self, page: bytes) -> None:
+        """Count the other properties of a page's rows."""
+        known = {*self.row.__struct_encode_fields__, *self.no_column, *self.not_counted}
+        decode = msgspec.json.Decoder(self.page_of(dict[str, msgspec.Raw])).decode
+        for row in self.rows_of(decode(page)):
+            if unknown := row.keys() - known:
+                LEFT_OUT.properties(self.stream, unknown)
+
+
+def _count_nothing() -> None:
+    """Do nothing: all properties of the rows are known."""
+
+
+@dataclass(frozen=True)
+class ReadBody(Generic[T]):
+    """A body's value, and what counts the properties of its rows that are not known."""
+
+    value: T
+    count: Callable[[], None] = _count_nothing
+
+
+def _as_written(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number.encode())
+
+
+EXACTLY = json.JSONDecoder(
+    parse_int=_as_written, parse_float=_as_written, parse_constant=lambda _: None
+)
+"""Python's decoder, which leaves numbers as they are written; NaN and Infinity are null."""
+
+
+class Body(Generic[T]):
+    """Reads bodies of one shape.
+
+    Args:
+        shape: A msgspec type for the whole body. Fields typed ``msgspec.Raw`` come out compact,
+            on one line.
+        shape_text: What the shape needs, in words for a person.
+        known: The rows of which other properties are counted; by default they are passed over.
+    """
+
+    def __init__(
+        self, shape: type[T], shape_text: str, known: KnownRows[Any] | None = None
+    ) -> None:
+        self._decoder = msgspec.json.Decoder(shape)
+        self._needs = shape_text
+        self._known = known
+        # Nearly every page has no other property, and then costs what it always did.
+        self._strict = known.strict() if known else None
+
+    def __call__(self, body: bytes) -> T:
+        """Return the body's value, and count the other properties of its rows.
+
+        Raises:
+            ShapeError: It is JSON, but not of this shape.
+            msgspec.DecodeError: It is no JSON.
+        """
+        page = self.read(body)
+        page.count()
+        return page.value
+
+    def read(self, body: bytes) -> ReadBody[T]:
+        """Return the body's value, whose rows' other properties can be counted.
+
+        Raises:
+            ShapeError: It is JSON, but not of this shape.
+            msgspec.DecodeError: It is no JSON.
+        """
+        text = one_line(body)
+        try:
+            return self._decoded(text)
+        except msgspec.ValidationError:
+            raise self._misfit() from None
+        except RecursionError:
+            raise ShapeError(TOO_DEEP) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._decode_by_library(text)
+
+    def _decoded(self, text: bytes) -> ReadBody[T]:
+        if self._known is None or self._strict is None:
+            return ReadBody(self._decoder.decode(text))
+        try:
+            return ReadBody(self._strict.decode(text))
+        except msgspec.ValidationError:
+            return ReadBody(self._decoder.decode(text), partial(self._known.count, text))
+
+    def _decode_by_library(self, text: bytes) -> ReadBody[T]:
+        """Read what the strict decoder refuses but Python's takes: lone surrogates, NaN."""
+        try:
+            clean = msgspec.json.encode(
+                without_surrogates(EXACTLY.decode(text.decode("utf-8-sig")))
+            )
+        except RecursionError:
+            raise ShapeError(TOO_DEEP) from None
+        except ValueError:
+            raise msgspec.DecodeError("no JSON") from None
+        try:
+            return self._decoded(clean)
+        except msgspec.ValidationError:
+            raise self._misfit() from None
+
+    def _misfit(self) -> ShapeError:
+        return ShapeError(f"it needs {self._needs}.")
+
+
+def one_line(body: bytes) -> bytes:
+    """Return JSON without line breaks between its values, since a message is one line."""
+    text = body.strip()
+    if not text.isascii():
+        # The decoder does not look inside values that it leaves as they are.
+        check = codecs.getincrementaldecoder("utf-8")()
+        for start in range(0, len(text), CHECK_BYTES):
+            check.decode(text[start : start + CHECK_BYTES])
+        check.decode(b"", final=True)
+    if b"\n" in text or b"\r" in text:
+        try:
+            return msgspec.json.format(text, indent=-1)
+        except RecursionError:
+            raise ShapeError(TOO_DEEP) from None
+    return text
+
+
+def without_surrogates(value: Any) -> Any:
+    """Return a JSON value in which half characters are replaced, as UTF-8 cannot hold them."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {without_surrogates(name): without_surrogates(item) for name, item in value.items()}
+    return value

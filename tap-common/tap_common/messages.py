@@ -1,0 +1,128 @@
+"""Singer messages on stdout: records as fast as bytes can be joined, the rest through the SDK.
+
+A page of records and the state after it are written in one go, under one lock. It must not know
+where records come from.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from singer_sdk.contrib.msgspec import enc_hook
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter
+from singer_sdk.singerlib.encoding.simple import Message
+
+from tap_common.errors import OutputClosedError
+from tap_common.signals import Interruption
+from tap_common.timestamps import spell
+
+Record = dict[str, Any]
+AnyRecord = Record | msgspec.Struct
+"""A record, or an object with a field for each of its columns."""
+
+ENCODER = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
+WRITE_BYTES = 1 << 20
+
+
+class BufferedWriter(GenericSingerWriter[bytes, Message]):
+    """Writes messages to stdout, without a flush after each."""
+
+    def serialize_message(self, message: Message) -> bytes:
+        """Return a message as one line."""
+        return ENCODER.encode(message.to_dict()) + b"\n"
+
+    def write_message(self, message: Message) -> None:
+        """Write a message."""
+        write(self.serialize_message(message))
+
+
+def write(line: bytes | bytearray) -> None:
+    """Write bytes to stdout.
+
+    Raises:
+        OutputClosedError: Nobody reads it any more.
+    """
+    try:
+        sys.stdout.buffer.write(line)
+    except BrokenPipeError:
+        raise closed() from None
+
+
+def flush() -> None:
+    """Hand everything written to whoever reads it.
+
+    Raises:
+        OutputClosedError: Nobody reads it any more.
+    """
+    try:
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise closed() from None
+
+
+def closed() -> OutputClosedError:
+    """Return the error of a pipe without a reader."""
+    return OutputClosedError("Whoever reads the messages has gone.", "Look at its own log.")
+
+
+def as_dict(record: AnyRecord) -> Record:
+    """Return a record by the names of its columns."""
+    return record if isinstance(record, dict) else msgspec.structs.asdict(record)
+
+
+class RecordLines:
+    """The lines of one stream's records.
+
+    Args:
+        stream: Its name in the messages.
+        columns: The columns to write, or None for all of a record.
+        version: Of a table that is read in full.
+    """
+
+    def __init__(self, stream: str, columns: frozenset[str] | None, version: int | None) -> None:
+        self._prefix = b'{"type":"RECORD","stream":' + msgspec.json.encode(stream) + b',"record":'
+        self._columns = columns
+        self._version = b"" if version is None else b',"version":%d' % version
+
+    def of(self, records: Iterable[AnyRecord]) -> Iterable[bytearray]:
+        """Return the lines of a page's records, joined into pieces of about a megabyte."""
+        now = spell(datetime.now(UTC)).encode()
+        suffix = self._version + b',"time_extracted":"' + now + b'"}\n'
+        prefix, columns, encode_into = self._prefix, self._columns, ENCODER.encode_into
+        piece = bytearray()
+        for record in records:
+            piece += prefix
+            if columns is None:
+                encode_into(record, piece, -1)
+            else:
+                kept = {name: value for name, value in as_dict(record).items() if name in columns}
+                encode_into(kept, piece, -1)
+            piece += suffix
+            if len(piece) >= WRITE_BYTES:
+                yield piece
+                piece = bytearray()
+        if piece:
+            yield piece
+
+
+class Output:
+    """The one place that writes during a sync.
+
+    ``lock`` is held while a page and its state are written, so that pages of streams that are
+    read at the same time do not mix with each other's states.
+    """
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.lock = threading.RLock()
+        self.interruption = interruption
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Write a STATE message and flush; an empty state would wipe what is remembered."""
+        if state.get("bookmarks"):
+            write(ENCODER.encode({"type": "STATE", "value": state}) + b"\n")
+        flush()

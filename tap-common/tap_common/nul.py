@@ -1,0 +1,83 @@
+"""Records without NUL characters, for targets that cannot hold them. Pure, but for the count.
+
+JSON has one spelling of NUL. Lines without it, which is nearly all of them, are passed as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
+
+from tap_common.json_decoder import EXACTLY
+from tap_common.messages import ENCODER
+from tap_common.omissions import LEFT_OUT
+
+NUL = "\x00"
+SPELLED = rb"\u0000"
+STAND_IN = "\ufffd"
+
+
+def without_nul(lines: bytes | bytearray, stream: str, key: Collection[str]) -> bytes:
+    """Return the lines of a stream's records without NUL characters, which are counted.
+
+    Args:
+        lines: Whole lines.
+        stream: What they are counted under.
+        key: The columns that are never null; others are null when nothing is left of them.
+    """
+    if SPELLED not in lines:
+        return bytes(lines)
+    return b"".join(
+        _cleaned(line, stream, key) if SPELLED in line else line
+        for line in bytes(lines).splitlines(keepends=True)
+    )
+
+
+def _cleaned(line: bytes, stream: str, key: Collection[str]) -> bytes:
+    message = EXACTLY.decode(line.decode())
+    found: Counter[str] = Counter()
+    before = message["record"]
+    after: dict[str, Any] = _stripped(before, "", found)
+    if not found:  # a backslash before it: text that only looks like it
+        return line
+    for name, value in after.items():
+        if value == "" and before.get(name) != "" and name not in key:
+            after[name] = None
+    LEFT_OUT.characters(stream, found)
+    return ENCODER.encode(message | {"record": after}) + b"\n"
+
+
+def _stripped(value: Any, path: str, found: Counter[str]) -> Any:
+    """Return a value without NUL; ``found`` counts them by the path of the property."""
+    if isinstance(value, str):
+        if NUL in value:
+            found[path] += value.count(NUL)
+        return value.replace(NUL, "")
+    if isinstance(value, list):
+        return [_stripped(item, path, found) for item in value]
+    if isinstance(value, dict):
+        return _stripped_object(value, path, found)
+    return value
+
+
+def _stripped_object(value: dict[str, Any], path: str, found: Counter[str]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, item in value.items():
+        bare = _free_name(name, value, kept) if NUL in name else name
+        inner = f"{path}.{bare}" if path else bare
+        if NUL in name:
+            found[inner] += name.count(NUL)
+        kept[bare] = _stripped(item, inner, found)
+    return kept
+
+
+def _free_name(name: str, others: Collection[str], kept: Collection[str]) -> str:
+    """Return a name without NUL that no other property has: two of one name would be one."""
+    bare = name.replace(NUL, "")
+    if bare not in others and bare not in kept:
+        return bare
+    bare = name.replace(NUL, STAND_IN)
+    while bare in others or bare in kept:
+        bare += STAND_IN
+    return bare

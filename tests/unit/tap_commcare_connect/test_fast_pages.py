@@ -1,0 +1,120 @@
+"""Pages are read in one go where all is as it should be, and value by value where not: the same."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from commcare_sandbox.connect.estate.estate import Estate, Sizes
+from tap_commcare_connect.pagination.fast_pages import LOOSE
+from tap_commcare_connect.record_keys import Twins
+from tap_commcare_connect.tap import TapCommCareConnect
+from tap_common.errors import ShapeError
+from tap_common.messages import ENCODER
+from tap_common.omissions import LEFT_OUT
+
+LISTED = [stream for stream in TapCommCareConnect.stream_types if stream.path]
+ESTATE = Estate(3, Sizes(opportunities=1, visits=120))
+VISIT = {"id": 7, "opportunity_id": 1, "visit_date": "2026-05-05T10:06:43Z", "form_json": {"a": 1}}
+
+
+def page_of(*rows) -> bytes:
+    return msgspec.json.encode({"next": None, "results": rows})
+
+
+def shown(stream, rows) -> list[dict]:
+    """Return records as a target reads them, moments in one spelling."""
+    maker = object.__new__(stream)
+    twins = Twins()
+    lines = [ENCODER.encode(record) for record in maker.records(rows, 1, twins)]
+    twins.close()
+    return [json.loads(line.replace(b".000000Z", b"Z")) for line in lines]
+
+
+def is_typed(stream, body: bytes) -> bool:
+    return all(isinstance(row, msgspec.Struct) for row in stream.page_reader(body).results)
+
+
+@pytest.mark.parametrize("stream", LISTED, ids=lambda stream: stream.name)
+def test_both_ways_give_the_same_records_and_keys(stream):
+    body = page_of(*(row for _, row in ESTATE.table(stream.path, 1).everything()))
+    typed, loose = stream.page_reader(body).results, LOOSE(body).results
+
+    assert len(typed) > 0
+    assert is_typed(stream, body)
+    assert shown(stream, typed) == shown(stream, loose)
+    assert list(shown(stream, typed)[0]) == list(stream.columns)
+
+
+@pytest.mark.parametrize(
+    ("column", "said", "value", "typed"),
+    [
+        ("username", "", None, True),
+        ("form_json", "", None, True),
+        ("form_json", None, None, True),
+        ("flag_reason", {"flags": [["gps", "far"]]}, {"flags": [["gps", "far"]]}, True),
+        ("visit_date", "2026-05-05T12:06:43+02:00", "2026-05-05T10:06:43Z", True),
+        ("visit_date", "2026-05-05T10:06:43", "2026-05-05T10:06:43Z", True),
+        ("visit_date", "", None, False),
+        ("username", 5, "5", False),
+        ("id", "7", 7, False),
+        ("completed_work", 3.0, 3, False),
+        ("completed_work", 2**70, 2**70, True),
+        ("flagged", "True", True, False),
+        ("opportunity_id", "1", 1, False),
+        ("opportunity_id", None, 1, True),
+        ("a_new_one", {"x": 1}, None, True),
+    ],
+)
+def test_a_value_that_is_spelled_otherwise_arrives_all_the_same(column, said, value, typed):
+    stream = next(s for s in LISTED if s.name == "visits")
+    body = page_of(VISIT | {column: said})
+
+    assert is_typed(stream, body) == typed
+    assert shown(stream, stream.page_reader(body).results)[0].get(column) == value
+
+
+@pytest.mark.parametrize(
+    ("stream", "row"),
+    [
+        ("visits", VISIT | {"opportunity_id": 2}),
+        ("visits", VISIT | {"id": None}),
+        ("visits", {"username": "a"}),
+        ("invoices", {"invoice_number": ""}),
+        ("payments", {"amount": "NaN"}),
+        ("payments", {"amount": "Infinity"}),
+        ("work_area_groups", {"id": 1, "opportunity": 2}),
+    ],
+)
+def test_a_row_that_is_no_row_of_the_stream_is_refused(stream, row):
+    chosen = next(s for s in LISTED if s.name == stream)
+
+    with pytest.raises(ShapeError):
+        shown(chosen, chosen.page_reader(page_of(row)).results)
+
+
+def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
+    stream = next(s for s in LISTED if s.name == "visits")
+    LEFT_OUT.begin(is_strict=False)
+    plain = VISIT | {"new_property": 1}
+    odd = VISIT | {"flagged": 3, "visit_date": "soon", "other\x1b[31m": None}
+
+    for row in (plain, plain, odd):
+        record = shown(stream, stream.page_reader(page_of(row)).results)[0]
+
+    assert (record["flagged"], record["visit_date"]) == (None, None)
+    assert list(LEFT_OUT.lines()) == [
+        "visits: values that could not be read are null: visit_date (1), flagged (1)",
+        "visits: properties that have no column were left out: new_property (2), other?[31m (1)",
+    ]
+
+
+def test_what_cannot_be_read_is_an_error_where_the_settings_say_so():
+    stream = next(s for s in LISTED if s.name == "visits")
+    LEFT_OUT.begin(is_strict=True)
+    try:
+        with pytest.raises(ShapeError, match=r"visits\.flagged cannot be read"):
+            shown(stream, stream.page_reader(page_of(VISIT | {"flagged": 3})).results)
+    finally:
+        LEFT_OUT.begin(is_strict=False)

@@ -1,0 +1,76 @@
+"""Pages and their links, and the list of everything."""
+
+from __future__ import annotations
+
+import pytest
+from tap_commcare_connect.account_index import DOCUMENT, Filters, OpportunityFacts
+from tap_commcare_connect.pagination.keyset import TARGET_BYTES, PageSize, last_id_of
+from tap_commcare_connect.streams.delivery import VisitsStream
+from tap_common.errors import ShapeError
+
+
+@pytest.mark.parametrize(
+    ("link", "last_id"),
+    [
+        ("https://connect.dimagi.com/export/x/?page_size=2&last_id=18&cursor_order=forward", 18),
+        ("http://evil.example/?last_id=18", 18),
+        ("?last_id=18", 18),
+        (None, None),
+    ],
+)
+def test_of_a_link_only_the_id_is_taken(link, last_id):
+    assert last_id_of(link, 7) == last_id
+
+
+@pytest.mark.parametrize(
+    "link", ["", "https://x/", "?last_id=", "?last_id=x", "?last_id=7", "http://["]
+)
+def test_a_link_that_cannot_be_followed_is_no_end(link):
+    with pytest.raises(ShapeError):
+        last_id_of(link, 7)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"results":[]}', b'{"next":null}', b'{"next":1,"results":[]}']
+)
+def test_a_page_needs_both_its_keys(body):
+    with pytest.raises(ShapeError):
+        VisitsStream.page_reader(body)
+
+
+@pytest.mark.parametrize("missing", ["organizations", "opportunities", "programs"])
+def test_the_list_of_everything_needs_its_keys(missing):
+    keys = {"organizations", "opportunities", "programs"} - {missing}
+    body = "{" + ",".join(f'"{key}":[]' for key in keys) + "}"
+
+    with pytest.raises(ShapeError):
+        DOCUMENT(body.encode())
+
+
+def test_pages_grow_and_shrink_to_a_bounded_size():
+    size = PageSize.of(None, 200)
+    size.learn(200, 200 * 500)
+    small_rows = size.rows
+    size.learn(800, 800 * 500)
+    usual_rows = size.rows
+    size.learn(100, 100 * 60_000)
+
+    assert (small_rows, usual_rows) == (800, 1000)
+    assert size.rows == TARGET_BYTES // 60_000
+
+
+def test_a_size_that_is_set_stays_within_what_the_server_grants():
+    size = PageSize.of(9999, 200)
+    size.learn(5000, 1)
+
+    assert size.rows == 5000
+
+
+def test_filters_are_met_all_together():
+    filters = Filters.of({"opportunity_ids": ["1", 2], "organization_slugs": ["acme"]})
+
+    assert filters.wants(OpportunityFacts(1, "acme", None))
+    assert not filters.wants(OpportunityFacts(1, "other", None))
+    assert not filters.wants(OpportunityFacts(3, "acme", None))
+    assert filters.scope == [[1, 2], ["acme"], []]
+    assert Filters.of({}).scope == []

@@ -1,0 +1,142 @@
+"""What is remembered between runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tap_commcare_connect.incremental.bookmarks import Position
+from tap_commcare_connect.incremental.visit_state import VisitState
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LATER = NOW + timedelta(days=8)
+BEGAN = "2026-11-20T12:00:00.000000Z"
+
+
+def position(**more) -> Position:
+    return Position(BEGAN, **more)
+
+
+def test_a_position_knows_what_is_done_and_where_the_others_stand():
+    known = position()
+    known.advance(3, 10)
+    known.advance(5, 12)
+    known.advance(3, None)
+
+    assert known.done == [3]
+    assert (known.after(5), known.after(7)) == (12, None)
+    assert Position.of(known.entry(), [], NOW) == known
+
+
+@pytest.mark.parametrize(
+    ("entry", "scope", "now"),
+    [
+        (None, [], NOW),
+        ({"at": "of another program"}, [], NOW),
+        ({"began_at": "soon"}, [], NOW),
+        ({"began_at": BEGAN, "done": 5, "open": []}, [], NOW),
+        (position().entry(), [[1], [], []], NOW),
+        (position().entry(), [], NOW + timedelta(days=4)),
+    ],
+)
+def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, now):
+    assert Position.of(entry, scope, now) is None
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"opportunities": {"1": 5}},
+        {"opportunities": {"1": {"id": "abc"}}},
+        {"full_read": 5, "opportunities": {"1": {"id": 5}}},
+        {"full_read_at": "soon", "opportunities": {"1": {"id": 5}}},
+        {"failed": 5},
+    ],
+)
+def test_a_state_that_something_else_wrote_is_forgotten(held, caplog):
+    state = VisitState(held, NOW)
+
+    assert state.last_id(1) is None
+    assert state.begun([], NOW) is None
+    assert not state.is_due(NOW, 7, [])
+    assert "all visits are read again" in caplog.text
+
+
+def test_an_opportunity_is_unchanged_once_it_was_read_to_its_end():
+    state = VisitState({}, NOW)
+    state.reach(3, 50)
+    in_the_middle = state.is_unchanged(3, 20)
+    state.finish(3, 20)
+
+    assert not in_the_middle
+    assert state.is_unchanged(3, 20)
+    assert not state.is_unchanged(3, 21)
+    assert not state.is_unchanged(3, None)
+    assert not state.is_unchanged(4, 0)
+    state.reach(3, 40)
+    assert (state.last_id(3), state.is_unchanged(3, 20)) == (50, False)
+
+
+def test_the_first_read_counts_as_a_full_read_once_it_is_complete():
+    state = VisitState({}, NOW)
+    state.begin_first(NOW, [])
+    state.reach(1, 5)
+    state = VisitState(state.entry, NOW)
+    state.begin_first(NOW + timedelta(days=1), [])
+    state.tell([])
+
+    assert state.entry["full_read_at"] == BEGAN
+    assert not state.is_due(NOW + timedelta(days=6), 7, [])
+    assert state.is_due(LATER, 7, [])
+    assert state.is_due(NOW, 7, ["images"])
+    assert state.is_due(NOW, 0, [])
+
+
+def test_a_first_read_that_is_never_complete_is_followed_by_a_full_read():
+    state = VisitState({}, NOW)
+    state.begin_first(NOW, [])
+    state.reach(1, 5)
+
+    assert not state.is_due(NOW, 7, [])
+    assert state.is_due(LATER, 7, [])
+
+
+def full_read(state: VisitState, version: int) -> Position:
+    known = position(done=[1, 2])
+    state.remember(version, known, {"1": [70, 9], "2": [None, 0]})
+    return known
+
+
+def test_what_a_full_read_found_counts_from_its_completion_on():
+    state = VisitState({}, NOW)
+    state.reach(1, 50)
+    state.reach(9, 60)
+    known = full_read(state, 7)
+    before = state.last_id(1)
+    resumed = VisitState(state.entry, NOW)
+    found = resumed.begun([], NOW)
+    resumed.complete(known, 7, [])
+
+    assert before == 50
+    assert found == (7, known)
+    assert resumed.is_unchanged(1, 9)
+    assert resumed.last_id(1) == 70
+    assert resumed.is_unchanged(2, 0)
+    # What is not seen any more was removed, and would have to come again.
+    assert resumed.last_id(9) is None
+    assert resumed.entry["full_read_at"] == BEGAN
+    assert "full_read" not in resumed.entry
+    assert resumed.next_version(datetime(1970, 1, 1, tzinfo=UTC)) == 8
+
+
+def test_an_abandoned_full_read_changes_no_bookmark_and_is_tried_again_after_a_day():
+    state = VisitState({}, NOW)
+    state.reach(1, 50)
+    state.finish(1, 5)
+    state.abandon(full_read(state, 7), 7)
+
+    assert state.last_id(1) == 50
+    assert state.is_unchanged(1, 5)
+    assert not state.is_due(NOW + timedelta(hours=23), 7, [])
+    assert state.is_due(NOW + timedelta(hours=25), 7, [])
+    assert state.next_version(NOW) > 7

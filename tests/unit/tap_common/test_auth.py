@@ -1,0 +1,68 @@
+"""Renewing a login: when another token is worth its price."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from tap_common.auth import OAuthLogin, TokenAnswer
+from tap_common.errors import LoginRefusedError
+
+
+def login() -> tuple[OAuthLogin, list[str]]:
+    numbers = itertools.count(1)
+    spent: list[str] = []
+
+    def exchange(refresh_token: str) -> TokenAnswer:
+        spent.append(refresh_token)
+        number = next(numbers)
+        return TokenAnswer(access_token=f"a{number}", refresh_token=f"r{number}", expires_in=900.0)
+
+    return OAuthLogin("r0", exchange, None), spent
+
+
+def test_new_tokens_that_never_work_are_not_spent_one_after_the_other():
+    oauth, spent = login()
+
+    first = oauth.header()
+    assert oauth.renew(first)
+    assert not oauth.renew(oauth.header())
+    assert not oauth.renew(oauth.header())
+
+    assert spent == ["r0", "r1"]
+
+
+def test_a_token_that_worked_is_renewed_each_time_that_it_dies():
+    oauth, spent = login()
+
+    for _ in range(4):
+        header = oauth.header()
+        oauth.accept(header)
+        assert oauth.renew(header)
+
+    assert len(spent) == 5
+
+
+def test_many_refused_with_one_token_need_one_refresh():
+    oauth, spent = login()
+    header = oauth.header()
+    oauth.accept(header)
+
+    assert all(oauth.renew(header) for _ in range(4))
+
+    assert len(spent) == 2
+
+
+def test_a_dead_refresh_token_is_asked_about_once():
+    asked: list[str] = []
+
+    def refuse(refresh_token: str) -> TokenAnswer:
+        asked.append(refresh_token)
+        raise LoginRefusedError("It is dead.")
+
+    oauth = OAuthLogin("r0", refuse, None)
+    for _ in range(3):
+        with pytest.raises(LoginRefusedError):
+            oauth.header()
+
+    assert asked == ["r0"]

@@ -1,0 +1,101 @@
+"""Waiting: what a server asks for, and when a run gives up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from tap_common.errors import PausedError
+from tap_common.retry_after import LONGEST_SECONDS, retry_after_seconds
+from tap_common.throttling import Backoff, Gate, Limits
+
+NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.41", 0.41),
+        (" 27.5 ", 27.5),
+        ("0", 0.0),
+        ("Fri, 20 Nov 2026 12:01:00 GMT", 60.0),
+        ("Fri, 20 Nov 2026 11:00:00 GMT", 0.0),
+        ("1e400", LONGEST_SECONDS),
+        ("nan", None),
+        ("-3", None),
+        ("later", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_every_way_to_say_retry_after_is_understood(header, seconds):
+    assert retry_after_seconds(header, NOW) == seconds
+
+
+def gate(longest: float) -> Gate:
+    return Gate("river-health", Limits(max_rate_limit_wait=longest), threading.Event())
+
+
+def silent(domain: str, seconds: float) -> None:
+    del domain, seconds
+
+
+def throttle_often(closed: Gate, seconds: float | None, log: Callable[[str, float], None]) -> None:
+    for _ in range(50):
+        closed.throttle(seconds, log)
+        closed.opens_at = 0.0
+
+
+def test_a_wait_beyond_the_limit_pauses_the_domain_for_all_readers():
+    closed = gate(10)
+
+    with pytest.raises(PausedError) as paused:
+        closed.throttle(11, silent)
+    with pytest.raises(PausedError):
+        closed.wait()
+
+    assert paused.value.exit_code == 75
+    assert "river-health" in str(paused.value)
+
+
+def test_without_a_header_waits_grow_until_they_are_too_long():
+    told: list[float] = []
+    closed = gate(10)
+
+    with pytest.raises(PausedError):
+        throttle_often(closed, None, lambda _, seconds: told.append(seconds))
+
+    assert told == [1, 2, 4, 8]
+
+
+def test_short_waits_without_any_answer_pause_in_the_end_and_an_answer_begins_anew():
+    closed = gate(10)
+    for _ in range(50):
+        closed.throttle(1, silent)
+        closed.opens_at = 0.0
+        closed.answered()
+
+    with pytest.raises(PausedError):
+        throttle_often(closed, 1, silent)
+
+
+def test_throttling_halves_the_width_and_calm_widens_it_again():
+    closed = gate(10)
+    closed.throttle(1, silent)
+    closed.throttle(1, silent)
+
+    narrow = closed.width(8)
+    for _ in range(100):
+        closed.answered()
+
+    assert (narrow, closed.width(8)) == (2, 8)
+
+
+def test_a_backoff_ends_when_its_time_is_used_up():
+    backoff = Backoff(0.0)
+
+    assert backoff.next_wait() is None
+    assert 0 < (Backoff(100.0).next_wait() or 0) <= 0.5
