@@ -22,7 +22,7 @@ from singer_sdk import RESTStream, Tap
 from tap_commcare.endpoints import cases_v2, forms
 from tap_commcare.streams.cases import CasesStream
 from tap_commcare.streams.forms import FormsStream
-from tap_common.messages import RecordLines
+from tap_common.messages import RecordEncoder
 
 DOMAIN = "river-health"
 
@@ -101,7 +101,7 @@ def stock(name: str, body: bytes) -> Callable[[], None]:
 
 def own(name: str, body: bytes) -> Callable[[], None]:
     """Return a run of this tap's way; forms include the walk for case ids."""
-    lines = RecordLines(name, None, None)
+    lines = RecordEncoder(name, None, None)
 
     def run() -> None:
         if name == "cases":

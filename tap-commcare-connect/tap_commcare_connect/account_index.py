@@ -10,15 +10,15 @@ from typing import Any
 
 import msgspec
 from tap_common import settings
-from tap_common.client import Api
-from tap_common.errors import ApiError, ForbiddenError, LoginRefusedError, SettingsError
-from tap_common.json_decoder import Body
+from tap_common.client import ApiClient
+from tap_common.errors import ApiError, CredentialRefusedError, ForbiddenError, SettingsError
+from tap_common.json_decoder import JsonDecoder
 
 from tap_commcare_connect import client
 from tap_commcare_connect.values import NULL, Row
 
 
-class OpportunityFacts(msgspec.Struct):
+class OpportunitySummary(msgspec.Struct):
     """What is needed of a listed opportunity."""
 
     id: int
@@ -36,9 +36,11 @@ class Document(msgspec.Struct):
     programs: list[dict[str, msgspec.Raw]]
 
 
-DOCUMENT = Body(Document, "the lists organizations, opportunities and programs")
-FACTS = Body(OpportunityFacts, "opportunities with id, organization, program and visit_count")
-ROW = Body(dict[str, msgspec.Raw], "opportunities that are objects")
+DOCUMENT = JsonDecoder(Document, "the lists organizations, opportunities and programs")
+FACTS = JsonDecoder(
+    OpportunitySummary, "opportunities with id, organization, program and visit_count"
+)
+ROW = JsonDecoder(dict[str, msgspec.Raw], "opportunities that are objects")
 
 _id = attrgetter("id")
 
@@ -47,7 +49,7 @@ _id = attrgetter("id")
 class Opportunity:
     """An opportunity that is to be read."""
 
-    facts: OpportunityFacts
+    facts: OpportunitySummary
     row: Row
 
     @property
@@ -77,7 +79,7 @@ class Filters:
             _numbers(config, "program_ids"),
         )
 
-    def wants(self, facts: OpportunityFacts) -> bool:
+    def wants(self, facts: OpportunitySummary) -> bool:
         """Tell whether an opportunity is wanted."""
         chosen = (
             (self.opportunity_ids, facts.id),
@@ -101,7 +103,7 @@ def _numbers(config: Mapping[str, Any], name: str) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class Everything:
+class AccountIndex:
     """What is to be read."""
 
     organizations: Sequence[Row]
@@ -112,15 +114,15 @@ class Everything:
 
 
 @dataclass
-class Discovery:
+class AccountIndexCache:
     """Asks for the list of everything once, however many streams need it: it is slow."""
 
-    api: Api
+    api: ApiClient
     filters: Filters
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _known: Everything | ApiError | None = None
+    _known: AccountIndex | ApiError | None = None
 
-    def get(self) -> Everything:
+    def get(self) -> AccountIndex:
         """Return what is to be read.
 
         Raises:
@@ -133,18 +135,18 @@ class Discovery:
             raise self._known
         return self._known
 
-    def _read(self) -> Everything:
+    def _read(self) -> AccountIndex:
         domain = client.account(self.api.base_url)
         try:
             document = self.api.get(
-                client.EVERYTHING, (), domain, self._parse, client.HEADERS
+                client.ACCOUNT_INDEX_PATH, (), domain, self._parse, client.HEADERS
             ).value
         except ForbiddenError as error:
             # Nothing at all can be read: this is the login, not a part.
-            raise LoginRefusedError(error.cause, error.remedy) from None
+            raise CredentialRefusedError(error.cause, error.remedy) from None
         return document
 
-    def _parse(self, body: bytes) -> Everything:
+    def _parse(self, body: bytes) -> AccountIndex:
         document = DOCUMENT(body)
         rows = [Opportunity(FACTS(raw), ROW(raw)) for raw in map(bytes, document.opportunities)]
         # An opportunity that two memberships show may be listed twice.
@@ -152,7 +154,7 @@ class Discovery:
         wanted = sorted((o for o in listed.values() if self.filters.wants(o.facts)), key=_id)
         unseen = self.filters.opportunity_ids - listed.keys()
         slugs, ids = self.filters.organization_slugs, self.filters.program_ids
-        return Everything(
+        return AccountIndex(
             [row for row in document.organizations if _is_one_of(row, "slug", slugs)],
             [row for row in document.programs if _is_one_of(row, "id", ids)],
             wanted,
@@ -164,7 +166,7 @@ def _is_one_of(row: Row, name: str, wanted: frozenset[Any]) -> bool:
     return not wanted or msgspec.json.decode(row.get(name, NULL)) in wanted
 
 
-def _or_error(read: Callable[[], Everything]) -> Everything | ApiError:
+def _or_error(read: Callable[[], AccountIndex]) -> AccountIndex | ApiError:
     try:
         return read()
     except ApiError as error:

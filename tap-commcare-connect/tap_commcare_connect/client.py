@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from tap_common.client import Refusal
+from tap_common.client import ErrorResponse
 from tap_common.errors import (
     ApiError,
+    CredentialRefusedError,
     ForbiddenError,
-    LoginRefusedError,
-    MissingError,
-    ShapeError,
+    NotFoundError,
+    UnexpectedResponseError,
 )
 
-EVERYTHING = "/export/opp_org_program_list/"
-TOKEN = "/o/token/"  # noqa: S105 - a path
+ACCOUNT_INDEX_PATH = "/export/opp_org_program_list/"
+TOKEN_PATH = "/o/token/"  # noqa: S105 - a path
 HEADERS = {"Accept": "application/json; version=2.0"}
 """Without the version most lists answer in CSV."""
 
@@ -36,11 +36,11 @@ def account(base_url: str) -> str:
     return urlsplit(base_url).hostname or base_url
 
 
-def explain(refusal: Refusal) -> ApiError:
+def explain(refusal: ErrorResponse) -> ApiError:
     """Return the error for an answer of Connect that is neither data nor a passing failure."""
     where = refusal.where
     if refusal.status == 401:
-        return LoginRefusedError(
+        return CredentialRefusedError(
             f"{refusal.domain} refused the access token (HTTP 401).",
             "Give a new token.",
         )
@@ -50,17 +50,17 @@ def explain(refusal: Refusal) -> ApiError:
             "Grant the scope export, as a user and not as a client alone.",
         )
     if refusal.status in {404, 410}:
-        return MissingError(
+        return NotFoundError(
             f"{where} is not there for this account (HTTP {refusal.status}).",
             "The membership may have ended: nothing that was read before is removed. Check"
             " base_url if it was never read.",
         )
     if 300 <= refusal.status < 400:
-        return MissingError(
+        return NotFoundError(
             f"{where} answered with a redirect (HTTP {refusal.status}).",
             "Set base_url to the address of the server itself, with its scheme.",
         )
-    return ShapeError(
+    return UnexpectedResponseError(
         f"{where} refused the request (HTTP {refusal.status}).",
         "Check the settings; otherwise look for a newer version of this tap.",
     )

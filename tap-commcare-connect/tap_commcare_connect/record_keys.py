@@ -30,7 +30,7 @@ def record_key(digest: bytes, twins_before: int) -> str:
     return hashlib.sha256(b"%s twin %d" % (digest, twins_before)).hexdigest()
 
 
-class Twins:
+class DuplicateCounter:
     """Counts equal identities within one opportunity, on disk once they are many."""
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Any
 from singer_sdk import typing as th
 from tap_common.settings_schema import REFRESHING, REQUESTING, number, page_size, text, texts
 
-LOGINS = {
+AUTH_METHODS = {
     "access_token": ("access_token",),
     "refresh_token": ("client_id", "refresh_token"),
 }

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tap_common.client import Api
-from tap_common.full_table import Versions
-from tap_common.sync import Reading
+from tap_common.client import ApiClient
+from tap_common.full_table import TableVersions
+from tap_common.sync import SyncTask
 
 from tap_commcare_connect import client
-from tap_commcare_connect.account_index import Discovery
-from tap_commcare_connect.endpoints.opportunity_details import DetailReading
+from tap_commcare_connect.account_index import AccountIndexCache
+from tap_commcare_connect.endpoints.opportunity_details import OpportunityDetailSync
 from tap_commcare_connect.endpoints.organizations import listing
-from tap_commcare_connect.incremental.opportunity_sync import TableReading
-from tap_commcare_connect.incremental.visits import VisitsReading
-from tap_commcare_connect.pagination.keyset import KeysetList, PageSize
+from tap_commcare_connect.incremental.opportunity_sync import ListSync
+from tap_commcare_connect.incremental.visits import VisitsSync
+from tap_commcare_connect.pagination.keyset import AdaptivePageSize, KeysetList
 from tap_commcare_connect.streams.base import ConnectStream
 from tap_commcare_connect.streams.workers import UsersStream
 
@@ -29,16 +29,16 @@ MOST_DAYS = 36500.0  # a hundred years: more is no date
 
 
 @dataclass(frozen=True)
-class World:
+class SyncContext:
     """What every reading of a run needs."""
 
-    api: Api
+    api: ApiClient
     config: Mapping[str, Any]
-    discovery: Discovery
-    versions: Versions
+    discovery: AccountIndexCache
+    versions: TableVersions
     executor: Executor | None
     concurrency: int
-    sizes: dict[str, PageSize] = field(default_factory=dict)
+    sizes: dict[str, AdaptivePageSize] = field(default_factory=dict)
 
     @property
     def filters(self) -> list[Any]:
@@ -48,7 +48,7 @@ class World:
     def list_of(self, stream: type[ConnectStream] | ConnectStream, opportunity: int) -> KeysetList:
         """Return a stream's list of one opportunity; all share the size of their pages."""
         wanted = self.config.get("page_size")
-        first = PageSize.of(int(wanted) if wanted else None, stream.first_page_rows)
+        first = AdaptivePageSize.of(int(wanted) if wanted else None, stream.first_page_rows)
         size = self.sizes.setdefault(stream.path, first)
         with_images = stream.path == "user_visits" and bool(self.config["include_images"])
         params = (("images", "true"),) if with_images else ()
@@ -59,12 +59,12 @@ class World:
 Chosen = Sequence[ConnectStream]
 
 
-def _listing(world: World, chosen: Chosen) -> Reading:
+def _listing(world: SyncContext, chosen: Chosen) -> SyncTask:
     return listing(chosen, world.discovery, world.versions)
 
 
-def _details(world: World, chosen: Chosen) -> Reading:
-    return DetailReading(
+def _details(world: SyncContext, chosen: Chosen) -> SyncTask:
+    return OpportunityDetailSync(
         chosen,
         world.discovery,
         world.versions,
@@ -76,8 +76,8 @@ def _details(world: World, chosen: Chosen) -> Reading:
     )
 
 
-def _visits(world: World, chosen: Chosen) -> Reading:
-    return VisitsReading(
+def _visits(world: SyncContext, chosen: Chosen) -> SyncTask:
+    return VisitsSync(
         chosen[0],
         world.discovery,
         partial(world.list_of, chosen[0]),
@@ -91,8 +91,8 @@ def _visits(world: World, chosen: Chosen) -> Reading:
     )
 
 
-def _table(world: World, chosen: Chosen) -> Reading:
-    return TableReading(
+def _table(world: SyncContext, chosen: Chosen) -> SyncTask:
+    return ListSync(
         chosen,
         world.discovery,
         world.versions,
@@ -104,14 +104,14 @@ def _table(world: World, chosen: Chosen) -> Reading:
 
 
 # Streams that are not a list of rows of each opportunity, and what reads them.
-GROUPS: tuple[tuple[tuple[str, ...], Callable[[World, Chosen], Reading]], ...] = (
+GROUPS: tuple[tuple[tuple[str, ...], Callable[[SyncContext, Chosen], SyncTask]], ...] = (
     (("organizations", "programs"), _listing),
     (("opportunities", "payment_units", "learn_modules"), _details),
     (("visits",), _visits),
 )
 
 
-def readings_of(world: World, streams: Sequence[ConnectStream]) -> list[Reading]:
+def tasks_for(world: SyncContext, streams: Sequence[ConnectStream]) -> list[SyncTask]:
     """Return the readings that the given streams need."""
     readings = []
     left = {stream.name: stream for stream in streams}

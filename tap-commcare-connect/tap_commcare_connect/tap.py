@@ -7,21 +7,21 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from tap_common import auth, settings
-from tap_common.auth import Login
+from tap_common.auth import Auth
 from tap_common.bookmarks import Bookmarks
-from tap_common.client import Api, new_session
-from tap_common.full_table import Versions
+from tap_common.client import ApiClient, new_session
+from tap_common.full_table import TableVersions
 from tap_common.stream import ApiStream
-from tap_common.sync import Reading
+from tap_common.sync import SyncTask
 from tap_common.tap import ApiTap
 from typing_extensions import override
 
 from tap_commcare_connect import client
-from tap_commcare_connect.account_index import Discovery, Filters
-from tap_commcare_connect.settings import LOGINS, PROPERTIES
+from tap_commcare_connect.account_index import AccountIndexCache, Filters
+from tap_commcare_connect.settings import AUTH_METHODS, PROPERTIES
 from tap_commcare_connect.streams import delivery, opportunities, tasks_and_areas, workers
 from tap_commcare_connect.streams.base import ConnectStream
-from tap_commcare_connect.sync_plan import World, readings_of
+from tap_commcare_connect.sync_plan import SyncContext, tasks_for
 
 _ONE_ACCOUNT = ("",)
 """An account is not divided into domains; opportunities are parts of a stream instead."""
@@ -32,7 +32,7 @@ class TapCommCareConnect(ApiTap):
 
     name = "tap-commcare-connect"
     config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
-    logins = LOGINS
+    logins = AUTH_METHODS
     stream_types = (
         opportunities.OrganizationsStream,
         opportunities.ProgramsStream,
@@ -66,31 +66,31 @@ class TapCommCareConnect(ApiTap):
 
     @cached_property
     @override
-    def api(self) -> Api:
+    def api(self) -> ApiClient:
         base_url = settings.checked_base_url(str(self.config["base_url"]))
         limits = settings.limits(self.config)
         session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
         stop, login = self.interruption.stop, self._login(base_url)
-        return Api(base_url, login, limits, client.explain, session, stop, self.concurrency)
+        return ApiClient(base_url, login, limits, client.explain, session, stop, self.concurrency)
 
     @override
-    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
-        world = World(
+    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[SyncTask]:
+        world = SyncContext(
             api=self.api,
             config=self.config,
             discovery=self._discovery,
-            versions=Versions(bookmarks, self.domains),
+            versions=TableVersions(bookmarks, self.domains),
             executor=self.executor,
             concurrency=self.concurrency,
         )
-        return readings_of(world, [s for s in streams if isinstance(s, ConnectStream)])
+        return tasks_for(world, [s for s in streams if isinstance(s, ConnectStream)])
 
     @cached_property
-    def _discovery(self) -> Discovery:
-        return Discovery(self.api, Filters.of(self.config))
+    def _discovery(self) -> AccountIndexCache:
+        return AccountIndexCache(self.api, Filters.of(self.config))
 
-    def _login(self, base_url: str) -> Login:
+    def _login(self, base_url: str) -> Auth:
         config = {name: str(value) for name, value in self.config.items()}
-        if settings.chosen_login(self.config, LOGINS) == "access_token":
-            return auth.bearer_login(config["access_token"])
-        return self.refreshing_login(base_url + client.TOKEN)
+        if settings.chosen_auth_method(self.config, AUTH_METHODS) == "access_token":
+            return auth.bearer_auth(config["access_token"])
+        return self.refresh_token_auth(base_url + client.TOKEN_PATH)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urljoin, urlsplit
 
-from tap_common.client import Refusal
+from tap_common.client import ErrorResponse
 from tap_common.errors import (
-    AccessClosedError,
+    ApiDisabledError,
     ApiError,
+    CredentialRefusedError,
     ForbiddenError,
-    LoginRefusedError,
-    MissingError,
-    RejectedError,
-    ShapeError,
+    NotFoundError,
+    RequestRejectedError,
+    UnexpectedResponseError,
 )
 
 VERSION = re.compile(r"v\d+(\.\d+)?")
@@ -30,7 +30,7 @@ CLOSED = (
 )  # fmt: skip
 
 
-def explain(refusal: Refusal) -> ApiError:
+def explain(refusal: ErrorResponse) -> ApiError:
     """Return the error for an answer of HQ that is neither data nor a passing failure."""
     domain, where = refusal.domain, refusal.where
     if refusal.status in {401, 403} and (closed := _closed(refusal)) is not None:
@@ -46,37 +46,37 @@ def explain(refusal: Refusal) -> ApiError:
         )
     if refusal.status in {404, 410}:
         older = " For a server without this API set case_api to v1." if "/case/v2" in where else ""
-        return MissingError(
+        return NotFoundError(
             f"{where} does not exist (HTTP {refusal.status}).",
             f"Check base_url and the domain {domain}.{older}",
         )
     if 300 <= refusal.status < 400:
-        return MissingError(
+        return NotFoundError(
             f"{where} answered with a redirect (HTTP {refusal.status}).",
             "Set base_url to the address of the server itself.",
         )
-    return RejectedError(
+    return RequestRejectedError(
         f"{where} refused the request (HTTP {refusal.status}).",
         "Check the settings; otherwise look for a newer version of this tap.",
     )
 
 
-def _closed(refusal: Refusal) -> ApiError | None:
+def _closed(refusal: ErrorResponse) -> ApiError | None:
     said = refusal.error.lower()
     for words, cause, remedy in CLOSED:
         if words in said:
-            return AccessClosedError(cause.format(domain=refusal.domain), remedy)
+            return ApiDisabledError(cause.format(domain=refusal.domain), remedy)
     return None
 
 
-def _explain_401(refusal: Refusal) -> ApiError:
+def _explain_401(refusal: ErrorResponse) -> ApiError:
     if "not authorized" in refusal.error.lower():
         return ForbiddenError(
             f"The account may not read {refusal.where} (HTTP 401).",
             f"Check the spelling of the setting domain, now {refusal.domain}, and the account's"
             " membership and permissions there.",
         )
-    return LoginRefusedError(
+    return CredentialRefusedError(
         f"{urlsplit(refusal.url).hostname} refused the credential for {refusal.domain} (HTTP 401).",
         "Check the user name and the key, its expiry, its domain and its allowed addresses.",
     )
@@ -103,18 +103,18 @@ def next_path(link: object, asked: str) -> str | None:
     if isinstance(link, dict) and isinstance(link.get("cursor"), str):
         link = "?cursor=" + quote(link["cursor"], safe="")
     if not isinstance(link, str):
-        raise ShapeError("its next page is no link.")
+        raise UnexpectedResponseError("its next page is no link.")
     try:
         parts = urlsplit(urljoin("http://host" + asked, link))
     except ValueError:
-        raise ShapeError("its next page is no link.") from None
+        raise UnexpectedResponseError("its next page is no link.") from None
     here = urlsplit(asked)
     is_link = parts.scheme in {"http", "https"} and bool(parts.query)
     if not is_link or _resource(parts.path) != _resource(here.path):
-        raise ShapeError("its next page is no page of this list.")
+        raise UnexpectedResponseError("its next page is no page of this list.")
     following = f"{here.path}?{parts.query}"
     if following == asked:
-        raise ShapeError("its next page is itself.")
+        raise UnexpectedResponseError("its next page is itself.")
     return following
 
 
@@ -128,7 +128,7 @@ def place(held: object, first: str) -> str:
     """
     asked = str(held)
     if not asked.startswith(urlsplit(first).path + "?"):
-        raise ShapeError("the place is in another list.")
+        raise UnexpectedResponseError("the place is in another list.")
     return asked
 
 
@@ -139,6 +139,6 @@ def _resource(path: str) -> tuple[str, ...]:
 
 
 def check_domain(found: object, domain: str) -> None:
-    """Raise ShapeError for a row of another domain: what was asked for was ignored."""
+    """Raise UnexpectedResponseError for a row of another domain: what was asked for was ignored."""
     if found is not None and found != domain:
-        raise ShapeError(f"it holds data of another project space than {domain}.")
+        raise UnexpectedResponseError(f"it holds data of another project space than {domain}.")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 from tap_common.messages import Record
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 
 from tap_commcare import schemas, values
 from tap_commcare.values import At
@@ -106,7 +106,7 @@ def records(
             value = row.get(field.source or field.name)
             record[field.name] = field.kind.convert(value, (stream, field.name))
         if record[key] is None:
-            raise ShapeError(f"The server sent a row without {key}.", SHAPE_REMEDY)
+            raise UnexpectedResponseError(f"The server sent a row without {key}.", SHAPE_REMEDY)
         if unknown := row.keys() - known:
-            LEFT_OUT.properties(stream, unknown)
+            OMISSIONS.properties(stream, unknown)
         yield record

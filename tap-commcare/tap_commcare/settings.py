@@ -5,7 +5,7 @@ from __future__ import annotations
 from singer_sdk import typing as th
 from tap_common.settings_schema import REFRESHING, REQUESTING, number, page_size, text, texts
 
-LOGINS = {
+AUTH_METHODS = {
     "api_key": ("username", "api_key"),
     "access_token": ("access_token",),
     "refresh_token": ("client_id", "client_secret", "refresh_token"),

@@ -14,16 +14,16 @@ from functools import partial
 from typing import Any
 
 from tap_common import settings, timestamps
-from tap_common.client import Api
-from tap_common.full_table import FullTableReading, Versions
+from tap_common.client import ApiClient
+from tap_common.full_table import FullTableSync, TableVersions
 from tap_common.stream import ApiStream
-from tap_common.sync import Reading
+from tap_common.sync import SyncTask
 
 from tap_commcare import columns
 from tap_commcare.endpoints import applications, cases_v1, cases_v2, forms, lists, reports, ucr
 from tap_commcare.endpoints.locations import LocationsSource
-from tap_commcare.incremental.date_filtered import DatedListReading
-from tap_commcare.incremental.sync import Member, TimedReading
+from tap_commcare.incremental.date_filtered import DateFilteredSync
+from tap_commcare.incremental.sync import IncrementalSync, StreamCursor
 from tap_commcare.pagination.by_date import ByDateSource
 from tap_commcare.pagination.tastypie import ListEndpoint
 from tap_commcare.streams.locations import LOCATIONS
@@ -31,12 +31,12 @@ from tap_commcare.streams.users import USERS
 
 
 @dataclass(frozen=True)
-class World:
+class SyncContext:
     """What every reading of a run needs."""
 
-    api: Api
+    api: ApiClient
     config: Mapping[str, Any]
-    versions: Versions
+    versions: TableVersions
     executor: Executor | None
     concurrency: int
 
@@ -59,11 +59,11 @@ class World:
         self,
         domain: str,
         source: Any,
-        members: Sequence[Member],
+        members: Sequence[StreamCursor],
         filters: Mapping[str, Sequence[str]],
-    ) -> TimedReading:
+    ) -> IncrementalSync:
         """Return a reading by time."""
-        return TimedReading(
+        return IncrementalSync(
             domain=domain,
             members=members,
             source=source,
@@ -87,7 +87,7 @@ def scope_of(filters: Mapping[str, Sequence[str]]) -> str:
 Chosen = Mapping[str, ApiStream]
 
 
-def _cases(world: World, domain: str, chosen: Chosen) -> Reading:
+def _cases(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
     case_types = settings.text_list(world.config, "case_types")
     size = world.page_size(cases_v2.MOST_CASES)
     source: Any = cases_v2.CaseSource(
@@ -108,7 +108,7 @@ def _cases(world: World, domain: str, chosen: Chosen) -> Reading:
             filters=[("type", case_types[0])] if len(case_types) == 1 else [],
         )
         expand = partial(cases_v1.case_v1_records, domain=domain, case_types=wanted)
-    members = [Member(chosen["cases"], expand)]
+    members = [StreamCursor(chosen["cases"], expand)]
     return world.timed(domain, source, members, {"case_types": case_types})
 
 
@@ -118,7 +118,7 @@ def _not_wanted(stream: ApiStream) -> list[str]:
     ]
 
 
-def _forms(world: World, domain: str, chosen: Chosen) -> Reading:
+def _forms(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
     chosen_xmlns = settings.text_list(world.config, "form_xmlns")
     app_ids = settings.text_list(world.config, "app_ids")
     form_filter = forms.FormFilter(frozenset(chosen_xmlns), frozenset(app_ids))
@@ -146,7 +146,7 @@ def _forms(world: World, domain: str, chosen: Chosen) -> Reading:
             for record in forms.form_case_records(row, domain)
         ],
     }
-    members = [Member(stream, makers[name]) for name, stream in chosen.items()]
+    members = [StreamCursor(stream, makers[name]) for name, stream in chosen.items()]
     filters = {
         "form_xmlns": chosen_xmlns,
         "app_ids": app_ids,
@@ -159,7 +159,7 @@ def _wants_cases(chosen: Chosen) -> bool:
     return chosen["forms"].wants("case_ids")
 
 
-def _applications(world: World, domain: str, chosen: Chosen) -> Reading:
+def _applications(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
     app_ids = frozenset(settings.text_list(world.config, "app_ids"))
     makers = {
         "applications": applications.app_records,
@@ -173,32 +173,32 @@ def _applications(world: World, domain: str, chosen: Chosen) -> Reading:
 
     endpoint = ListEndpoint(world.api, domain, "application/v1", applications.BODY)
     members = [(stream, partial(expand, makers[name])) for name, stream in chosen.items()]
-    return FullTableReading(domain, members, endpoint, world.versions)
+    return FullTableSync(domain, members, endpoint, world.versions)
 
 
-def _users(world: World, domain: str, chosen: Chosen) -> Reading:
+def _users(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
     size = world.page_size(lists.MOST_ROWS)
     source = lists.UsersSource(
         active=lists.endpoint(world.api, domain, "user/v1", size),
         deactivated=lists.endpoint(world.api, domain, "user/v1", size, [("archived", "true")]),
     )
     expand = partial(columns.records, USERS, domain=domain, stream="users")
-    return FullTableReading(domain, [(chosen["users"], expand)], source, world.versions)
+    return FullTableSync(domain, [(chosen["users"], expand)], source, world.versions)
 
 
-def _list(world: World, domain: str, chosen: Chosen) -> Reading:
+def _list(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
     ((name, stream),) = chosen.items()
     facts = lists.LISTS[name]
     size = world.page_size(lists.MOST_ROWS)
     source = lists.endpoint(world.api, domain, facts.resource, size)
     expand = partial(columns.records, facts.fields, domain=domain, stream=name)
-    return FullTableReading(domain, [(stream, expand)], source, world.versions)
+    return FullTableSync(domain, [(stream, expand)], source, world.versions)
 
 
-def _locations(world: World, domain: str, chosen: Chosen) -> Reading:
+def _locations(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
     size = world.page_size(lists.MOST_ROWS)
 
-    return DatedListReading(
+    return DateFilteredSync(
         domain=domain,
         stream=chosen["locations"],
         source=partial(LocationsSource, world.api, domain, size),
@@ -209,7 +209,7 @@ def _locations(world: World, domain: str, chosen: Chosen) -> Reading:
     )
 
 
-def _report_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
+def _report_rows(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask | None:
     report_ids = settings.text_list(world.config, "reports")
     if not report_ids:
         return None
@@ -218,14 +218,14 @@ def _report_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
     expand = partial(reports.report_records, domain=domain)
     scope = scope_of({"reports": report_ids})
     members = [(chosen["report_rows"], expand)]
-    return FullTableReading(domain, members, source, world.versions, scope)
+    return FullTableSync(domain, members, source, world.versions, scope)
 
 
-def _ucr_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
+def _ucr_rows(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask | None:
     data_sources = settings.text_list(world.config, "data_sources")
     if not data_sources:
         return None
-    return ucr.UcrReading(
+    return ucr.UcrSync(
         api=world.api,
         domain=domain,
         stream=chosen["ucr_rows"],
@@ -237,7 +237,9 @@ def _ucr_rows(world: World, domain: str, chosen: Chosen) -> Reading | None:
 
 
 # Streams that share a read, and what makes it; nothing for a stream whose settings name nothing.
-GROUPS: tuple[tuple[tuple[str, ...], Callable[[World, str, Chosen], Reading | None]], ...] = (
+GROUPS: tuple[
+    tuple[tuple[str, ...], Callable[[SyncContext, str, Chosen], SyncTask | None]], ...
+] = (
     (("cases",), _cases),
     (("forms", "form_cases"), _forms),
     (("applications", "case_types", "form_definitions", "form_questions"), _applications),
@@ -249,7 +251,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[World, str, Chosen], Reading | No
 )
 
 
-def readings_of(world: World, domain: str, streams: Sequence[ApiStream]) -> list[Reading]:
+def tasks_for(world: SyncContext, domain: str, streams: Sequence[ApiStream]) -> list[SyncTask]:
     """Return the readings that the given streams need in one domain."""
     by_name = {stream.name: stream for stream in streams}
     readings = []

@@ -8,18 +8,18 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from tap_common import auth, settings
-from tap_common.auth import Login
+from tap_common.auth import Auth
 from tap_common.bookmarks import Bookmarks
-from tap_common.client import Api, new_session
+from tap_common.client import ApiClient, new_session
 from tap_common.errors import SettingsError
-from tap_common.full_table import Versions
+from tap_common.full_table import TableVersions
 from tap_common.stream import ApiStream
-from tap_common.sync import Reading
+from tap_common.sync import SyncTask
 from tap_common.tap import ApiTap
 from typing_extensions import override
 
 from tap_commcare import client
-from tap_commcare.settings import LOGINS, PROPERTIES
+from tap_commcare.settings import AUTH_METHODS, PROPERTIES
 from tap_commcare.streams.applications import (
     ApplicationsStream,
     CaseTypesStream,
@@ -36,7 +36,7 @@ from tap_commcare.streams.lookup_tables import (
     UcrRowsStream,
 )
 from tap_commcare.streams.users import GroupsStream, UsersStream, WebUsersStream
-from tap_commcare.sync_plan import World, readings_of
+from tap_commcare.sync_plan import SyncContext, tasks_for
 
 NOT_IN_DOMAINS = re.compile(r"[\s/\\?#%:@]|^\.+$")
 
@@ -46,7 +46,7 @@ class TapCommCare(ApiTap):
 
     name = "tap-commcare"
     config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
-    logins = LOGINS
+    logins = AUTH_METHODS
     stream_types = (
         CasesStream,
         FormsStream,
@@ -85,33 +85,33 @@ class TapCommCare(ApiTap):
 
     @cached_property
     @override
-    def api(self) -> Api:
+    def api(self) -> ApiClient:
         base_url = settings.checked_base_url(str(self.config["base_url"]))
         limits = settings.limits(self.config)
         session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
         stop = self.interruption.stop
-        return Api(
+        return ApiClient(
             base_url, self._login(base_url), limits, client.explain, session, stop, self.concurrency
         )
 
     @override
-    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
-        world = World(
+    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[SyncTask]:
+        world = SyncContext(
             api=self.api,
             config=self.config,
-            versions=Versions(bookmarks, self.domains),
+            versions=TableVersions(bookmarks, self.domains),
             executor=self.executor,
             concurrency=self.concurrency,
         )
-        return [r for domain in self.domains for r in readings_of(world, domain, streams)]
+        return [r for domain in self.domains for r in tasks_for(world, domain, streams)]
 
-    def _login(self, base_url: str) -> Login:
+    def _login(self, base_url: str) -> Auth:
         config = {name: str(value) for name, value in self.config.items()}
-        chosen = settings.chosen_login(self.config, LOGINS)
+        chosen = settings.chosen_auth_method(self.config, AUTH_METHODS)
         if chosen == "api_key":
-            return auth.api_key_login(config["username"], config["api_key"])
+            return auth.api_key_auth(config["username"], config["api_key"])
         if chosen == "password":
-            return auth.basic_login(config["username"], config["password"])
+            return auth.basic_auth(config["username"], config["password"])
         if chosen == "access_token":
-            return auth.bearer_login(config["access_token"])
-        return self.refreshing_login(f"{base_url}/oauth/token/")
+            return auth.bearer_auth(config["access_token"])
+        return self.refresh_token_auth(f"{base_url}/oauth/token/")

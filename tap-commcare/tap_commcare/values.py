@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from tap_common import converters
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 from tap_common.timestamps import normalise
 
 NULL = msgspec.Raw(b"null")
@@ -84,4 +84,4 @@ def _converted(convert: Callable[[Any], T | None], value: Any, at: At | None) ->
 def unreadable(value: Any, at: At | None) -> None:
     """Count a value that cannot be read; what is missing or empty is no such value."""
     if at is not None and value is not None and value != "":
-        LEFT_OUT.value(*at)
+        OMISSIONS.value(*at)

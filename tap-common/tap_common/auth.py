@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from tap_common.credential_file import CredentialFile, StoredToken, digest
-from tap_common.errors import LoginRefusedError
+from tap_common.errors import CredentialRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ LONGEST_MARGIN_SECONDS = 60.0
 TOKENS_REFUSED_AT_ONCE = 1
 
 
-class TokenAnswer(msgspec.Struct, kw_only=True):
+class TokenResponse(msgspec.Struct, kw_only=True):
     """What a token endpoint answers; what else it says is not needed."""
 
     access_token: str
@@ -34,7 +34,7 @@ class TokenAnswer(msgspec.Struct, kw_only=True):
     expires_in: float | None = None
 
 
-class Login(Protocol):
+class Auth(Protocol):
     """A way to log in."""
 
     def header(self) -> str:
@@ -51,7 +51,7 @@ class Login(Protocol):
 
 
 @dataclass(frozen=True)
-class FixedLogin:
+class StaticAuth:
     """A login that is the same for the whole run: API key, password, or a bearer token."""
 
     value: str
@@ -71,27 +71,27 @@ class FixedLogin:
         """Say nothing: nothing changed."""
 
 
-def api_key_login(username: str, api_key: str) -> FixedLogin:
+def api_key_auth(username: str, api_key: str) -> StaticAuth:
     """Return the login of an API key; the server looks the name up in lower case."""
-    return FixedLogin(f"ApiKey {username.strip().lower()}:{api_key.strip()}")
+    return StaticAuth(f"ApiKey {username.strip().lower()}:{api_key.strip()}")
 
 
-def basic_login(username: str, password: str) -> FixedLogin:
+def basic_auth(username: str, password: str) -> StaticAuth:
     """Return the login of a user with a password."""
     pair = f"{username.strip()}:{password}".encode()
-    return FixedLogin(f"Basic {base64.b64encode(pair).decode()}")
+    return StaticAuth(f"Basic {base64.b64encode(pair).decode()}")
 
 
-def bearer_login(access_token: str) -> FixedLogin:
+def bearer_auth(access_token: str) -> StaticAuth:
     """Return the login of an access token that nobody renews."""
-    return FixedLogin(f"Bearer {access_token.strip()}")
+    return StaticAuth(f"Bearer {access_token.strip()}")
 
 
-Exchange = Callable[[str], TokenAnswer]
-"""Spend a refresh token; raises LoginRefusedError when the server knows it no more."""
+Exchange = Callable[[str], TokenResponse]
+"""Spend a refresh token; raises CredentialRefusedError when the server knows it no more."""
 
 
-class OAuthLogin:
+class RefreshTokenAuth:
     """A login that renews its own access token, and keeps each new refresh token.
 
     Args:
@@ -117,7 +117,7 @@ class OAuthLogin:
         self._renew_at = float("inf")
         self._is_stored = True
         self._refused_unproven = 0
-        self._dead: tuple[str, LoginRefusedError] | None = None
+        self._dead: tuple[str, CredentialRefusedError] | None = None
         if file is None:
             log.warning(
                 "credential_file is not set: a refresh token that the server rotates is lost"
@@ -191,7 +191,7 @@ class OAuthLogin:
             raise self._dead[1]
         try:
             answer = self._exchange(self._refresh_token)
-        except LoginRefusedError as error:
+        except CredentialRefusedError as error:
             self._dead = (self._refresh_token, error)
             raise
         is_rotated = answer.refresh_token not in {None, "", self._refresh_token}
@@ -226,9 +226,9 @@ class OAuthLogin:
         return time.time() + expires_in - min(LONGEST_MARGIN_SECONDS, 0.2 * expires_in)
 
 
-def refused_grant(host: str) -> LoginRefusedError:
+def refresh_token_refused(host: str) -> CredentialRefusedError:
     """Return the error of a refresh token that the server knows no more."""
-    return LoginRefusedError(
+    return CredentialRefusedError(
         f"{host} no longer accepts the refresh token of this login.",
         "Put the new refresh token into the settings.",
     )

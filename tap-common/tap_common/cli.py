@@ -31,8 +31,8 @@ from tap_common.errors import (
     OutputClosedError,
     SettingsError,
 )
-from tap_common.json_decoder import without_surrogates
-from tap_common.malloc import give_back_pages
+from tap_common.json_decoder import replace_surrogates
+from tap_common.malloc import limit_malloc_retention
 from tap_common.messages import flush
 
 if TYPE_CHECKING:
@@ -43,24 +43,24 @@ log = logging.getLogger(__name__)
 ANY = json.JSONDecoder()
 QUIET_LIBRARIES = ("urllib3", "requests")
 # What a terminal would obey, and what hides or reverses text: names and reasons come from servers.
-OBEYED = re.compile(
+UNSAFE_CHARACTERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
-class ApiCommand(click.Command):
+class TapCommand(click.Command):
     """Runs a tap and ends the process with the exit code that the contract gives it."""
 
     @classmethod
-    def of(cls, tap: type[ApiTap]) -> ApiCommand:
+    def of(cls, tap: type[ApiTap]) -> TapCommand:
         """Return the command line of a tap."""
         for name in (f"{tap.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
             if os.environ.get(name, "INFO").upper() not in logging.getLevelNamesMapping():
                 del os.environ[name]  # no level: the SDK would fail on it
         _setup_console_logging(log_level=_plugin_log_level(plugin_name=tap.name))
         for handler in logging.getLogger().handlers:
-            handler.addFilter(spelled_out)
+            handler.addFilter(escape_control_characters)
         for library in QUIET_LIBRARIES:
             # Their debug lines quote URLs, whose queries hold cursors.
             logging.getLogger(library).setLevel(logging.WARNING)
@@ -71,7 +71,7 @@ class ApiCommand(click.Command):
     @override
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run, and leave at once: a request in flight has nothing more to say."""
-        code = _code_of(lambda: super(ApiCommand, self).main(*args, **kwargs))
+        code = _code_of(lambda: super(TapCommand, self).main(*args, **kwargs))
         try:
             flush()
         except OutputClosedError:
@@ -84,10 +84,10 @@ class ApiCommand(click.Command):
         sys.exit(code)
 
 
-def spelled_out(record: logging.LogRecord) -> bool:
+def escape_control_characters(record: logging.LogRecord) -> bool:
     """Let a record pass with what a terminal would obey spelled out."""
     text = record.getMessage()
-    record.msg, record.args = OBEYED.sub(lambda found: repr(found[0])[1:-1], text), ()
+    record.msg, record.args = UNSAFE_CHARACTERS.sub(lambda found: repr(found[0])[1:-1], text), ()
     return True
 
 
@@ -189,7 +189,7 @@ def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
         raise SystemExit(SettingsError.exit_code) from None
     except MappingError as error:
         raise SettingsError(f"stream_maps cannot be used: {error}") from None
-    give_back_pages()
+    limit_malloc_retention()
     tap.interruption.listen()
     _act(tap, is_discovery=is_discovery, test=options["test"])
     raise SystemExit(tap.exit_code)
@@ -257,7 +257,7 @@ def _json_file(
     if path is None:
         return None
     try:
-        value = without_surrogates(decoder.decode(Path(path).read_text(encoding="utf-8")))
+        value = replace_surrogates(decoder.decode(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(f"{option}: {path} cannot be read: {error.strerror}.") from None
     except RecursionError:

@@ -19,24 +19,24 @@ import msgspec
 import requests
 import urllib3
 
-from tap_common.auth import Login
+from tap_common.auth import Auth
 from tap_common.errors import (
     ApiError,
-    LoginRefusedError,
-    ShapeError,
+    CredentialRefusedError,
     UnavailableError,
+    UnexpectedResponseError,
     UnreachableError,
 )
 from tap_common.retry_after import http_date, retry_after_seconds
-from tap_common.throttling import Backoff, Gate, Limits
+from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
 from tap_common.transfer import (
     ENCODINGS,
     PAGE_BYTES,
     TOKEN_BYTES,
-    Fetched,
+    RawResponse,
     TimedAdapter,
-    kind_of,
-    name_of,
+    describe_failure,
+    error_type_for,
     take,
     within,
 )
@@ -46,13 +46,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 
-TOKENS_OF_OTHERS = 10
-THROTTLED = frozenset({429, 503})
-PASSING = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530})
+MAX_RENEWED_ELSEWHERE = 10
+THROTTLING_STATUSES = frozenset({429, 503})
+TRANSIENT_STATUSES = frozenset(
+    {408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530}
+)
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ErrorResponse:
     """An answer that is neither data nor a passing failure."""
 
     status: int
@@ -68,15 +70,15 @@ class Refusal:
         return f"{parts.hostname} {parts.path}"
 
 
-class Explain(Protocol):
+class ToError(Protocol):
     """Turns a refusal into an error that a person can act on."""
 
-    def __call__(self, refusal: Refusal) -> ApiError:
+    def __call__(self, refusal: ErrorResponse) -> ApiError:
         """Return the error."""
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
+class Response(Generic[T]):
     """What a page held, and when it was asked for, by the server's clock."""
 
     value: T
@@ -84,15 +86,15 @@ class Answer(Generic[T]):
 
 
 @dataclass
-class Renewals:
+class RenewalAttempts:
     """What a request has tried since its token was refused."""
 
-    has_renewed: bool = False
-    of_others: int = 0
+    is_renewed: bool = False
+    renewed_elsewhere: int = 0
     """Tokens that other threads had asked for meanwhile."""
 
 
-class DamagedBodyError(Exception):
+class MalformedBodyError(Exception):
     """The body is no JSON: cut off, or not from the API at all."""
 
 
@@ -119,7 +121,7 @@ def new_session(connections: int, user_agent: str) -> requests.Session:
 
 
 @dataclass
-class Api:
+class ApiClient:
     """All requests of a run to one server.
 
     Args:
@@ -129,20 +131,20 @@ class Api:
     """
 
     base_url: str
-    login: Login
-    limits: Limits
-    explain: Explain
+    login: Auth
+    limits: RequestLimits
+    explain: ToError
     session: requests.Session
     stop: threading.Event
     in_flight: int = 1
-    gates: dict[str, Gate] = field(default_factory=dict)
+    gates: dict[str, RateLimitGate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._slots = threading.BoundedSemaphore(self.in_flight)
 
-    def gate(self, domain: str) -> Gate:
+    def gate(self, domain: str) -> RateLimitGate:
         """Return the gate that all readers of a domain share."""
-        return self.gates.setdefault(domain, Gate(domain, self.limits, self.stop))
+        return self.gates.setdefault(domain, RateLimitGate(domain, self.limits, self.stop))
 
     def get(
         self,
@@ -151,7 +153,7 @@ class Api:
         domain: str,
         read: Callable[[bytes], T],
         headers: Mapping[str, str] | None = None,
-    ) -> Answer[T]:
+    ) -> Response[T]:
         """Fetch one page, waiting out what passes.
 
         Args:
@@ -166,7 +168,7 @@ class Api:
             ApiError: One of its kinds; see the errors module.
         """
         target = url if "://" in url else self.base_url + url
-        return self._persist(
+        return self._send_with_retries(
             domain, target, lambda value: self._send(target, params, value, headers), read
         )
 
@@ -186,7 +188,7 @@ class Api:
                 stream=True,
             )
 
-        return self._persist("the login", url, send, read, TOKEN_BYTES).value
+        return self._send_with_retries("the login", url, send, read, TOKEN_BYTES).value
 
     def _send(
         self, url: str, params: Params, login: str, headers: Mapping[str, str] | None
@@ -200,67 +202,69 @@ class Api:
             stream=True,
         )
 
-    def _persist(
+    def _send_with_retries(
         self,
         domain: str,
         url: str,
         send: Callable[[str], requests.Response],
         read: Callable[[bytes], T],
         limit: int = PAGE_BYTES,
-    ) -> Answer[T]:
+    ) -> Response[T]:
         gate = self.gate(domain)
         backoff = Backoff(self.limits.max_retry_seconds)
-        tried = Renewals()
+        tried = RenewalAttempts()
         while True:
             gate.wait()
             header = self.login.header()
             try:
                 with self._slots, within(self.limits.request_timeout):
                     response = take(send(header), limit)
-            except ShapeError as error:
-                raise _misshapen(error, url) from None
+            except UnexpectedResponseError as error:
+                raise _unexpected(error, url) from None
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                self._retry(backoff, url, name_of(error), kind_of(error))
+                self._retry(backoff, url, describe_failure(error), error_type_for(error))
                 continue
-            if self._is_passing(gate, backoff, response, url):
+            if self._must_resend(gate, backoff, response, url):
                 continue
             if response.status == 200:
                 self.login.accept(header)
                 try:
                     asked_at = server_time(response) - response.elapsed
-                    return Answer(_read(response.body, read, url), asked_at)
-                except DamagedBodyError:
+                    return Response(_read(response.body, read, url), asked_at)
+                except MalformedBodyError:
                     self._retry(backoff, url, "an answer that is no JSON", UnavailableError)
                     continue
-            refusal = Refusal(response.status, url, domain, _error_text(response))
+            refusal = ErrorResponse(response.status, url, domain, _error_text(response))
             reason = self.explain(refusal)
-            is_login = refusal.status == 401 and isinstance(reason, LoginRefusedError)
-            if is_login and self._has_another_login(header, tried):
+            is_login = refusal.status == 401 and isinstance(reason, CredentialRefusedError)
+            if is_login and self._has_new_token(header, tried):
                 continue
             raise reason
 
-    def _has_another_login(self, header: str, tried: Renewals) -> bool:
+    def _has_new_token(self, header: str, tried: RenewalAttempts) -> bool:
         """Tell whether there is another token to try than the one that was refused."""
-        if tried.of_others < TOKENS_OF_OTHERS and self.login.header() != header:
-            tried.of_others += 1
+        if tried.renewed_elsewhere < MAX_RENEWED_ELSEWHERE and self.login.header() != header:
+            tried.renewed_elsewhere += 1
             return True
-        if tried.has_renewed:
+        if tried.is_renewed:
             return False
-        tried.has_renewed = True
+        tried.is_renewed = True
         return self.login.renew(header)
 
-    def _is_passing(self, gate: Gate, backoff: Backoff, response: Fetched, url: str) -> bool:
+    def _must_resend(
+        self, gate: RateLimitGate, backoff: Backoff, response: RawResponse, url: str
+    ) -> bool:
         """Wait for what passes; tell whether the request has to be sent again."""
         status = response.status
-        if status in THROTTLED and self._throttled(gate, response):
+        if status in THROTTLING_STATUSES and self._close_gate(gate, response):
             return True
-        if status in PASSING:
+        if status in TRANSIENT_STATUSES:
             self._retry(backoff, url, f"HTTP {status}", UnavailableError)
             return True
         gate.answered()
         return False
 
-    def _throttled(self, gate: Gate, response: Fetched) -> bool:
+    def _close_gate(self, gate: RateLimitGate, response: RawResponse) -> bool:
         """Close the gate if this is throttling; a bare 503 is a failure like 502."""
         now = server_time(response)
         asked = retry_after_seconds(response.headers.get("Retry-After"), now)
@@ -299,22 +303,22 @@ def _give_up(
 def _read(body: bytes, read: Callable[[bytes], T], url: str) -> T:
     try:
         return read(body)
-    except ShapeError as error:
-        raise _misshapen(error, url) from None
+    except UnexpectedResponseError as error:
+        raise _unexpected(error, url) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise DamagedBodyError from None
+        raise MalformedBodyError from None
 
 
-def _misshapen(error: ShapeError, url: str) -> ShapeError:
+def _unexpected(error: UnexpectedResponseError, url: str) -> UnexpectedResponseError:
     """Return the error of an answer that is not what was asked for, with its address."""
     parts = urlsplit(url)
-    return ShapeError(
+    return UnexpectedResponseError(
         f"{parts.hostname} {parts.path} answered in another shape: {error.cause}",
         error.remedy or "Nothing was taken from this page; look for a newer version.",
     )
 
 
-def _error_text(response: Fetched) -> str:
+def _error_text(response: RawResponse) -> str:
     """Return the server's own words, if it has any."""
     try:
         said = msgspec.json.decode(response.body)
@@ -326,7 +330,7 @@ def _error_text(response: Fetched) -> str:
     return ""
 
 
-def server_time(response: Fetched) -> datetime:
+def server_time(response: RawResponse) -> datetime:
     """Return the server's own clock; ours if it does not say."""
     return http_date(response.headers.get("Date")) or datetime.now(UTC)
 

@@ -56,12 +56,12 @@ def to_number(value: Any) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         raise UnreadableError("is no number") from None
-    if not is_sane(number):
+    if not is_writable(number):
         raise UnreadableError("is no number")
     return number
 
 
-def is_sane(number: Decimal) -> bool:
+def is_writable(number: Decimal) -> bool:
     """Return whether a number has so few digits that it can be written out."""
     return number.is_finite() and abs(number.adjusted()) <= LONGEST_NUMBER
 

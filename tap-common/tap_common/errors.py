@@ -24,7 +24,7 @@ from datetime import datetime
 from pathlib import Path
 
 
-class Reach(enum.IntEnum):
+class FailureScope(enum.IntEnum):
     """How much of a run a failure spoils."""
 
     STREAM = 1
@@ -39,7 +39,7 @@ class ApiError(Exception):
     """A failure with its cause and its remedy, both fit to show to people."""
 
     exit_code = 1
-    reach = Reach.STREAM
+    reach = FailureScope.STREAM
     status = "failed"
     """What the streams are that it spoils: failed or skipped."""
 
@@ -53,34 +53,34 @@ class SettingsError(ApiError):
     """A setting is missing or wrong; nothing was started."""
 
     exit_code = 2
-    reach = Reach.RUN
+    reach = FailureScope.RUN
 
 
-class LoginRefusedError(ApiError):
+class CredentialRefusedError(ApiError):
     """The credential is refused: a person must reconnect. The message always says so."""
 
     exit_code = 77
-    reach = Reach.DOMAIN
+    reach = FailureScope.DOMAIN
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause, f"{RECONNECT} {remedy}".strip())
 
 
-class AccessClosedError(ApiError):
+class ApiDisabledError(ApiError):
     """The API is closed for this domain, for a reason that no credential changes."""
 
-    reach = Reach.DOMAIN
+    reach = FailureScope.DOMAIN
 
 
 class ForbiddenError(ApiError):
     """The account may not read this part."""
 
 
-class MissingError(ApiError):
+class NotFoundError(ApiError):
     """The server knows nothing under this address."""
 
 
-class RejectedError(ApiError):
+class RequestRejectedError(ApiError):
     """The server understood the request, and would not do what it asks."""
 
 
@@ -91,14 +91,14 @@ class UnavailableError(ApiError):
 class UnreachableError(UnavailableError):
     """There was no connection to the server for longer than the settings allow."""
 
-    reach = Reach.RUN
+    reach = FailureScope.RUN
 
 
-class SilentError(UnreachableError):
+class ReadTimeoutError(UnreachableError):
     """The server took a request and did not answer; it may be that request's fault alone."""
 
 
-class ShapeError(ApiError):
+class UnexpectedResponseError(ApiError):
     """The API answered in a shape that cannot be read without guessing."""
 
     exit_code = 65
@@ -117,11 +117,11 @@ class InternalError(ApiError):
         super().__init__(f"Internal error: {type(error).__name__} at {place}.", "Please report it.")
 
 
-class PausedError(ApiError):
+class RateLimitError(ApiError):
     """The source asked for a longer wait than the settings allow."""
 
     exit_code = 75
-    reach = Reach.DOMAIN
+    reach = FailureScope.DOMAIN
     status = "skipped"
 
     def __init__(self, cause: str, remedy: str, resume_at: datetime) -> None:
@@ -132,13 +132,13 @@ class PausedError(ApiError):
 class OutputClosedError(ApiError):
     """Whoever reads the messages has gone."""
 
-    reach = Reach.RUN
+    reach = FailureScope.RUN
 
 
 class InterruptedRunError(ApiError):
     """A signal asked the run to end."""
 
-    reach = Reach.RUN
+    reach = FailureScope.RUN
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"Interrupted by signal {signum}; the state is complete so far.")

@@ -18,10 +18,10 @@ from tap_common import timestamps
 from tap_common.bookmarks import Bookmarks, Entry
 from tap_common.errors import (
     ApiError,
-    MissingError,
-    RejectedError,
-    ShapeError,
+    NotFoundError,
+    RequestRejectedError,
     UnavailableError,
+    UnexpectedResponseError,
     UnreachableError,
 )
 from tap_common.messages import Record
@@ -35,17 +35,17 @@ Expand = Callable[[Sequence[Any]], Iterable[Record]]
 
 PASSES = 4
 # What a place raises that has expired, or that another release or server has written.
-UNUSABLE = (
-    RejectedError,
-    MissingError,
-    ShapeError,
+POSITION_ERRORS = (
+    RequestRejectedError,
+    NotFoundError,
+    UnexpectedResponseError,
     UnavailableError,
     KeyError,
     IndexError,
     TypeError,
     ValueError,
 )
-OF_A_VERSION = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
+VERSION_FIELDS = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
 FRESH_SECONDS = 86400.0
 SKEW_SECONDS = 3600.0
 """By so much a clock may be wrong: what lies later has been written by something else."""
@@ -75,7 +75,7 @@ class ListSource(Protocol):
         """
 
 
-class Versions:
+class TableVersions:
     """The versions of all tables that this run reads in full.
 
     Args:
@@ -124,16 +124,16 @@ class Versions:
         self._bookmarks.write(stream.name, domain, kept)
         for each in self._domains:
             entry = self._bookmarks.read(stream.name, each)
-            left = {name: value for name, value in entry.items() if name not in OF_A_VERSION}
+            left = {name: value for name, value in entry.items() if name not in VERSION_FIELDS}
             self._bookmarks.write(stream.name, each, left | {"last_version": version})
 
 
-def gives_up_place(error: Exception, names: str, domain: str) -> bool:
+def should_restart(error: Exception, names: str, domain: str) -> bool:
     """Tell whether a remembered place is of no use any more, and say so in the log.
 
     Without a connection nothing is known about it.
     """
-    if isinstance(error, UnreachableError) or not isinstance(error, UNUSABLE):
+    if isinstance(error, UnreachableError) or not isinstance(error, POSITION_ERRORS):
         return False
     log.warning(
         "%s of %s: the server does not go on where the last run stopped (%s); read again from the"
@@ -168,7 +168,7 @@ def was_completed(entry: Entry) -> bool:
 
 def readable(entry: Entry, moments: Collection[str], stream: str, domain: str) -> Entry:
     """Return an entry of a state without what should be a moment and is none."""
-    found = timestamps.without_misspelt(entry, moments)
+    found = timestamps.without_invalid(entry, moments)
     if len(found) < len(entry):
         names = ", ".join(sorted(entry.keys() - found.keys()))
         log.warning(
@@ -181,7 +181,7 @@ def readable(entry: Entry, moments: Collection[str], stream: str, domain: str) -
 
 
 @dataclass
-class FullTableReading:
+class FullTableSync:
     """Reads a list from its beginning to its end for the streams that are made of it.
 
     Args:
@@ -192,7 +192,7 @@ class FullTableReading:
     domain: str
     members: Sequence[tuple[ApiStream, Expand]]
     source: ListSource
-    versions: Versions
+    versions: TableVersions
     scope: str = ""
     streams: Sequence[ApiStream] = field(init=False)
 
@@ -210,7 +210,7 @@ class FullTableReading:
         for stream in self.streams:
             run.begin(stream, self.versions.of(stream))
         if all(was_completed(entry) for entry in entries):
-            finish_versions(run, self.domain, {s: {} for s in self.streams}, self.versions)
+            finish_tables(run, self.domain, {s: {} for s in self.streams}, self.versions)
             return
         position = self._resume(entries)
         for _ in range(PASSES):
@@ -240,8 +240,8 @@ class FullTableReading:
         while True:
             try:
                 page = self.source.page(position)
-            except UNUSABLE as error:
-                if is_resumed and gives_up_place(error, self._names, self.domain):
+            except POSITION_ERRORS as error:
+                if is_resumed and should_restart(error, self._names, self.domain):
                     raise ListChangedError from None
                 raise
             is_resumed, position = False, page.following
@@ -265,8 +265,8 @@ class FullTableReading:
             run.bookmarks.write(stream.name, self.domain, entry)
 
 
-def finish_versions(
-    run: Run, domain: str, streams: Mapping[ApiStream, Entry], versions: Versions
+def finish_tables(
+    run: Run, domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions
 ) -> None:
     """Note that a domain's tables are complete, without a page."""
     with run.output.interruption.held(), run.output.lock:
@@ -274,7 +274,7 @@ def finish_versions(
         run.output.write_state(run.bookmarks.state)
 
 
-def complete(domain: str, streams: Mapping[ApiStream, Entry], versions: Versions) -> None:
+def complete(domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions) -> None:
     """Note that a domain's tables are complete; activate those whose other domains are, too.
 
     What else is to be remembered of a stream, such as a bookmark, comes with it. For the last page:

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tap_common.errors import ShapeError
-from tap_common.omissions import LEFT_OUT
+from tap_common.errors import UnexpectedResponseError
+from tap_common.omissions import OMISSIONS
 
 T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
@@ -27,7 +27,7 @@ TOO_DEEP = "it is nested too deeply."
 
 
 @dataclass(frozen=True)
-class KnownRows(Generic[R]):
+class KnownProperties(Generic[R]):
     """The rows of a page whose other properties are counted.
 
     Args:
@@ -65,7 +65,7 @@ class KnownRows(Generic[R]):
         decode = msgspec.json.Decoder(self.page_of(dict[str, msgspec.Raw])).decode
         for row in self.rows_of(decode(page)):
             if unknown := row.keys() - known:
-                LEFT_OUT.properties(self.stream, unknown)
+                OMISSIONS.properties(self.stream, unknown)
 
 
 def _count_nothing() -> None:
@@ -73,7 +73,7 @@ def _count_nothing() -> None:
 
 
 @dataclass(frozen=True)
-class ReadBody(Generic[T]):
+class DecodedBody(Generic[T]):
     """A body's value, and what counts the properties of its rows that are not known."""
 
     value: T
@@ -84,13 +84,13 @@ def _as_written(number: str) -> msgspec.Raw:
     return msgspec.Raw(number.encode())
 
 
-EXACTLY = json.JSONDecoder(
+EXACT_DECODER = json.JSONDecoder(
     parse_int=_as_written, parse_float=_as_written, parse_constant=lambda _: None
 )
 """Python's decoder, which leaves numbers as they are written; NaN and Infinity are null."""
 
 
-class Body(Generic[T]):
+class JsonDecoder(Generic[T]):
     """Reads bodies of one shape.
 
     Args:
@@ -101,7 +101,7 @@ class Body(Generic[T]):
     """
 
     def __init__(
-        self, shape: type[T], shape_text: str, known: KnownRows[Any] | None = None
+        self, shape: type[T], shape_text: str, known: KnownProperties[Any] | None = None
     ) -> None:
         self._decoder = msgspec.json.Decoder(shape)
         self._needs = shape_text
@@ -120,39 +120,39 @@ class Body(Generic[T]):
         page.count()
         return page.value
 
-    def read(self, body: bytes) -> ReadBody[T]:
+    def read(self, body: bytes) -> DecodedBody[T]:
         """Return the body's value, whose rows' other properties can be counted.
 
         Raises:
             ShapeError: It is JSON, but not of this shape.
             msgspec.DecodeError: It is no JSON.
         """
-        text = one_line(body)
+        text = to_single_line(body)
         try:
             return self._decoded(text)
         except msgspec.ValidationError:
             raise self._misfit() from None
         except RecursionError:
-            raise ShapeError(TOO_DEEP) from None
+            raise UnexpectedResponseError(TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._decode_by_library(text)
 
-    def _decoded(self, text: bytes) -> ReadBody[T]:
+    def _decoded(self, text: bytes) -> DecodedBody[T]:
         if self._known is None or self._strict is None:
-            return ReadBody(self._decoder.decode(text))
+            return DecodedBody(self._decoder.decode(text))
         try:
-            return ReadBody(self._strict.decode(text))
+            return DecodedBody(self._strict.decode(text))
         except msgspec.ValidationError:
-            return ReadBody(self._decoder.decode(text), partial(self._known.count, text))
+            return DecodedBody(self._decoder.decode(text), partial(self._known.count, text))
 
-    def _decode_by_library(self, text: bytes) -> ReadBody[T]:
+    def _decode_by_library(self, text: bytes) -> DecodedBody[T]:
         """Read what the strict decoder refuses but Python's takes: lone surrogates, NaN."""
         try:
             clean = msgspec.json.encode(
-                without_surrogates(EXACTLY.decode(text.decode("utf-8-sig")))
+                replace_surrogates(EXACT_DECODER.decode(text.decode("utf-8-sig")))
             )
         except RecursionError:
-            raise ShapeError(TOO_DEEP) from None
+            raise UnexpectedResponseError(TOO_DEEP) from None
         except ValueError:
             raise msgspec.DecodeError("no JSON") from None
         try:
@@ -160,11 +160,11 @@ class Body(Generic[T]):
         except msgspec.ValidationError:
             raise self._misfit() from None
 
-    def _misfit(self) -> ShapeError:
-        return ShapeError(f"it needs {self._needs}.")
+    def _misfit(self) -> UnexpectedResponseError:
+        return UnexpectedResponseError(f"it needs {self._needs}.")
 
 
-def one_line(body: bytes) -> bytes:
+def to_single_line(body: bytes) -> bytes:
     """Return JSON without line breaks between its values, since a message is one line."""
     text = body.strip()
     if not text.isascii():
@@ -177,16 +177,16 @@ def one_line(body: bytes) -> bytes:
         try:
             return msgspec.json.format(text, indent=-1)
         except RecursionError:
-            raise ShapeError(TOO_DEEP) from None
+            raise UnexpectedResponseError(TOO_DEEP) from None
     return text
 
 
-def without_surrogates(value: Any) -> Any:
+def replace_surrogates(value: Any) -> Any:
     """Return a JSON value in which half characters are replaced, as UTF-8 cannot hold them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [without_surrogates(item) for item in value]
+        return [replace_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {without_surrogates(name): without_surrogates(item) for name, item in value.items()}
+        return {replace_surrogates(name): replace_surrogates(item) for name, item in value.items()}
     return value

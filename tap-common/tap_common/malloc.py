@@ -14,7 +14,7 @@ LARGE_BYTES = 256 * 1024
 KEPT_BYTES = 1024 * 1024
 
 
-def give_back_pages() -> None:
+def limit_malloc_retention() -> None:
     """Let large blocks be memory of their own, which is free as soon as they are.
 
     Left alone, glibc raises its limits with each large block that is freed, and keeps one heap a

@@ -18,7 +18,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_common.errors import OutputClosedError
-from tap_common.signals import Interruption
+from tap_common.signals import SignalHandler
 from tap_common.timestamps import spell
 
 Record = dict[str, Any]
@@ -75,7 +75,7 @@ def as_dict(record: AnyRecord) -> Record:
     return record if isinstance(record, dict) else msgspec.structs.asdict(record)
 
 
-class RecordLines:
+class RecordEncoder:
     """The lines of one stream's records.
 
     Args:
@@ -117,7 +117,7 @@ class Output:
     read at the same time do not mix with each other's states.
     """
 
-    def __init__(self, interruption: Interruption) -> None:
+    def __init__(self, interruption: SignalHandler) -> None:
         self.lock = threading.RLock()
         self.interruption = interruption
 

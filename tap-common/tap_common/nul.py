@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from tap_common.json_decoder import EXACTLY
+from tap_common.json_decoder import EXACT_DECODER
 from tap_common.messages import ENCODER
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 
 NUL = "\x00"
 SPELLED = rb"\u0000"
@@ -35,7 +35,7 @@ def without_nul(lines: bytes | bytearray, stream: str, key: Collection[str]) -> 
 
 
 def _cleaned(line: bytes, stream: str, key: Collection[str]) -> bytes:
-    message = EXACTLY.decode(line.decode())
+    message = EXACT_DECODER.decode(line.decode())
     found: Counter[str] = Counter()
     before = message["record"]
     after: dict[str, Any] = _stripped(before, "", found)
@@ -44,7 +44,7 @@ def _cleaned(line: bytes, stream: str, key: Collection[str]) -> bytes:
     for name, value in after.items():
         if value == "" and before.get(name) != "" and name not in key:
             after[name] = None
-    LEFT_OUT.characters(stream, found)
+    OMISSIONS.characters(stream, found)
     return ENCODER.encode(message | {"record": after}) + b"\n"
 
 

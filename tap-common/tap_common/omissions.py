@@ -11,7 +11,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ MOST_NAMES = 30  # named per stream
 LONGEST_NAME = 80
 
 
-class LeftOut:
+class Omissions:
     """Counts per stream and property; any thread may add."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class LeftOut:
             ShapeError: The setting ``strict`` is on.
         """
         if self.is_strict:
-            raise ShapeError(
+            raise UnexpectedResponseError(
                 f"A value of {stream}.{column} cannot be read as its type.",
                 "Set strict to false to have null instead.",
             )
@@ -89,4 +89,4 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME])
 
 
-LEFT_OUT = LeftOut()
+OMISSIONS = Omissions()

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tap_common.errors import SettingsError
-from tap_common.throttling import Limits
+from tap_common.throttling import RequestLimits
 
 YES_NO = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -125,12 +125,12 @@ def check_values(config: Mapping[str, Any]) -> None:
             raise SettingsError(f"{name} holds a line break or another control character.")
 
 
-def limits(config: Mapping[str, Any]) -> Limits:
+def limits(config: Mapping[str, Any]) -> RequestLimits:
     """Return what the settings say about waiting."""
-    return Limits(
+    return RequestLimits(
         **{
             name: min(float(config[name]), MOST_SECONDS)
-            for name in Limits.__dataclass_fields__
+            for name in RequestLimits.__dataclass_fields__
             if config.get(name) is not None
         }
     )
@@ -143,7 +143,7 @@ def text_list(config: Mapping[str, Any], name: str) -> list[str]:
     return list(dict.fromkeys(str(item).strip() for item in items if str(item).strip()))
 
 
-def chosen_login(config: Mapping[str, Any], logins: Mapping[str, tuple[str, ...]]) -> str:
+def chosen_auth_method(config: Mapping[str, Any], logins: Mapping[str, tuple[str, ...]]) -> str:
     """Return the name of the one login whose settings are all there.
 
     Raises:

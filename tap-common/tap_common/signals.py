@@ -15,7 +15,7 @@ from types import FrameType
 from tap_common.errors import InterruptedRunError
 
 
-class Interruption:
+class SignalHandler:
     """Turns SIGINT and SIGTERM into an error, held back while a page is written.
 
     The error is raised in the main thread. ``stop`` wakes every thread that waits.

@@ -19,7 +19,7 @@ from singer_sdk.singerlib import Metadata
 from typing_extensions import override
 
 from tap_common.errors import ApiError
-from tap_common.messages import ENCODER, AnyRecord, Record, RecordLines, as_dict
+from tap_common.messages import ENCODER, AnyRecord, Record, RecordEncoder, as_dict
 from tap_common.nul import without_nul
 from tap_common.timestamps import spell
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 # What evaluating a stream map may raise, beside the SDK's own word for it.
-MISTAKES_OF_MAPS = (
+STREAM_MAP_ERRORS = (
     MapExpressionError,
     ArithmeticError,
     AttributeError,
@@ -59,7 +59,7 @@ class ApiStream(Stream):
         self.domain_is_key = len(tap.domains) > 1
         self.primary_keys = self._with_domain(self.key)
         self._wanted: frozenset[str] | None = None
-        self._lines: RecordLines | None = None
+        self._lines: RecordEncoder | None = None
         self._strips_nul = bool(self.config.get("strip_nul"))
 
     @property
@@ -85,10 +85,10 @@ class ApiStream(Stream):
     def get_records(self, context: types.Context | None) -> Iterable[types.Record]:
         """Yield records for the SDK's own loop, which only its tests use."""
         for record in self._tap.sample(self, self.ABORT_AT_RECORD_COUNT or 1):
-            yield thawed(record)
+            yield to_plain(record)
 
     @property
-    def reads_in_full(self) -> bool:
+    def is_full_table(self) -> bool:
         """Tell whether the catalog or the settings ask for all records in each run."""
         return self.replication_method == "FULL_TABLE" or self.config.get("deletions") == "sweep"
 
@@ -106,7 +106,7 @@ class ApiStream(Stream):
         )
         kept = frozenset(stream_map.transformed_schema.get("properties", ()))
         self._wanted = kept if kept != frozenset(self.columns) else None
-        self._lines = RecordLines(self.name, self._wanted, version) if is_plain else None
+        self._lines = RecordEncoder(self.name, self._wanted, version) if is_plain else None
 
     def wants(self, column: str) -> bool:
         """Tell whether a column goes out, or a map may look at it."""
@@ -123,9 +123,9 @@ class ApiStream(Stream):
             return
         try:
             for record in records:
-                for message in self._generate_record_messages(thawed(record)):
+                for message in self._generate_record_messages(to_plain(record)):
                     yield ENCODER.encode(message.to_dict()) + b"\n"
-        except MISTAKES_OF_MAPS:
+        except STREAM_MAP_ERRORS:
             raise ApiError(
                 f"An expression of stream_maps for {self.name} cannot be evaluated.",
                 "Check its names and functions, and that it allows for what is null.",
@@ -146,12 +146,12 @@ class ApiStream(Stream):
         return tuple(keys)
 
 
-def thawed(record: AnyRecord) -> Record:
+def to_plain(record: AnyRecord) -> Record:
     """Return a record whose columns are Python objects as the SDK knows them."""
-    return {name: _thawed(value) for name, value in as_dict(record).items()}
+    return {name: _to_plain(value) for name, value in as_dict(record).items()}
 
 
-def _thawed(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
         return msgspec.json.decode(value)
     if isinstance(value, datetime):

@@ -19,14 +19,14 @@ from singer_sdk import metrics
 from tap_common.bookmarks import Bookmarks
 from tap_common.errors import (
     ApiError,
+    FailureScope,
     InternalError,
     InterruptedRunError,
-    PausedError,
-    Reach,
-    ShapeError,
+    RateLimitError,
+    UnexpectedResponseError,
 )
 from tap_common.messages import AnyRecord, Output, write
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 from tap_common.stream import ApiStream
 from tap_common.timestamps import spell
 
@@ -39,7 +39,7 @@ WORST_FIRST = (77, 75)
 UNREADABLE = (RecursionError, ArithmeticError, msgspec.DecodeError)
 
 
-class Reading(Protocol):
+class SyncTask(Protocol):
     """One part of the API and the selected streams that are made of it."""
 
     domain: str
@@ -53,7 +53,7 @@ class Reading(Protocol):
 
 
 @dataclass
-class Outcome:
+class StreamOutcome:
     """What became of one stream in one domain."""
 
     stream: str
@@ -70,7 +70,7 @@ class Outcome:
         return f"{name} {self.status} ({told})"
 
 
-class Expected(enum.StrEnum):
+class ExtraMetric(enum.StrEnum):
     """A metric beside those of the SDK."""
 
     RECORD_TOTAL = "record_total"
@@ -83,7 +83,7 @@ class Run:
     output: Output
     bookmarks: Bookmarks
     concurrency: int = 1
-    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    outcomes: dict[tuple[str, str], StreamOutcome] = field(default_factory=dict)
     closed: dict[str, ApiError] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     counters: dict[tuple[str, str], metrics.Counter] = field(default_factory=dict)
@@ -98,12 +98,12 @@ class Run:
     def expect(self, stream: ApiStream, domain: str, records: int) -> None:
         """Say in the log how many records are still to come, as the source counts them."""
         tags = {"stream": stream.name, "domain": domain}
-        point = metrics.Point("gauge", Expected.RECORD_TOTAL, records, tags)  # type: ignore[arg-type]  # one of ours
+        point = metrics.Point("gauge", ExtraMetric.RECORD_TOTAL, records, tags)  # type: ignore[arg-type]  # one of ours
         metrics.log(metrics.get_metrics_logger(), point)
 
     def write_page(
         self,
-        reading: Reading,
+        reading: SyncTask,
         pages: Sequence[tuple[ApiStream, Iterable[AnyRecord]]],
         remember: Callable[[], None],
         then: Callable[[], None] | None = None,
@@ -126,7 +126,7 @@ class Run:
             self.output.write_state(self.bookmarks.state)
 
 
-def run_all(run: Run, readings: Sequence[Reading]) -> None:
+def run_tasks(run: Run, readings: Sequence[SyncTask]) -> None:
     """Run all readings, up to ``run.concurrency`` of them at the same time.
 
     Raises:
@@ -134,7 +134,7 @@ def run_all(run: Run, readings: Sequence[Reading]) -> None:
     """
     for reading in readings:
         for stream in reading.streams:
-            run.outcomes[stream.name, reading.domain] = Outcome(stream.name, reading.domain)
+            run.outcomes[stream.name, reading.domain] = StreamOutcome(stream.name, reading.domain)
     if run.concurrency == 1 or len(readings) == 1:
         for reading in readings:
             _run_one(run, reading)
@@ -152,7 +152,7 @@ def run_all(run: Run, readings: Sequence[Reading]) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run_one(run: Run, reading: Reading) -> None:
+def _run_one(run: Run, reading: SyncTask) -> None:
     stopped = run.closed.get(reading.domain) or run.closed.get("")
     if stopped is not None:
         _note(run, reading, "skipped", stopped)
@@ -178,25 +178,25 @@ def _run_one(run: Run, reading: Reading) -> None:
             run.counters.pop(place).exit()
 
 
-def _unreadable(error: Exception) -> ShapeError:
+def _unreadable(error: Exception) -> UnexpectedResponseError:
     """Return the error of a value that is JSON and more than can be held."""
-    return ShapeError(
+    return UnexpectedResponseError(
         f"An answer holds a value that is nested too deeply or too large ({type(error).__name__}).",
         "Nothing was taken from this page. Tell the server's administrator.",
     )
 
 
-def _fail(run: Run, reading: Reading, error: ApiError) -> None:
+def _fail(run: Run, reading: SyncTask, error: ApiError) -> None:
     error.__context__ = error.__traceback__ = None  # they would keep the answer in memory
-    if error.reach is Reach.DOMAIN:
+    if error.reach is FailureScope.DOMAIN:
         run.closed.setdefault(reading.domain, error)
-    elif error.reach is Reach.RUN:
+    elif error.reach is FailureScope.RUN:
         run.closed.setdefault("", error)
     _note(run, reading, error.status, error)
     log.error("%s: %s", " and ".join(stream.name for stream in reading.streams), error)
 
 
-def _note(run: Run, reading: Reading, status: str, error: ApiError) -> None:
+def _note(run: Run, reading: SyncTask, status: str, error: ApiError) -> None:
     for stream in reading.streams:
         outcome = run.outcomes[stream.name, reading.domain]
         if outcome.status == "completed":
@@ -206,7 +206,7 @@ def _note(run: Run, reading: Reading, status: str, error: ApiError) -> None:
         outcome.error = error
 
 
-def exit_code(outcomes: Iterable[Outcome]) -> int:
+def exit_code(outcomes: Iterable[StreamOutcome]) -> int:
     """Return the exit code of a run.
 
     A part failed: 1. Nothing was completed and everything failed alike: that failure's own code.
@@ -224,10 +224,10 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
 
 def report(run: Run, not_selected: Sequence[str]) -> int:
     """Log how the run went, the streams in the last line; return its exit code."""
-    LEFT_OUT.tell()
+    OMISSIONS.tell()
     outcomes = list(run.outcomes.values())
     code = exit_code(outcomes)
-    pauses = [o.error for o in outcomes if isinstance(o.error, PausedError)]
+    pauses = [o.error for o in outcomes if isinstance(o.error, RateLimitError)]
     if pauses:
         latest = max(pause.resume_at for pause in pauses)
         log.warning("event=paused resume_at=%s", spell(latest))

@@ -28,18 +28,18 @@ from singer_sdk.helpers.capabilities import (
 from typing_extensions import override
 
 from tap_common import settings, timestamps
-from tap_common.auth import Login, OAuthLogin
+from tap_common.auth import Auth, RefreshTokenAuth
 from tap_common.bookmarks import Bookmarks
-from tap_common.cli import ApiCommand
-from tap_common.client import Api, new_session
+from tap_common.cli import TapCommand
+from tap_common.client import ApiClient, new_session
 from tap_common.credential_file import CredentialFile
 from tap_common.errors import InterruptedRunError, SettingsError
 from tap_common.messages import AnyRecord, BufferedWriter, Output, flush
-from tap_common.omissions import LEFT_OUT
-from tap_common.signals import Interruption
+from tap_common.omissions import OMISSIONS
+from tap_common.signals import SignalHandler
 from tap_common.stream import ApiStream
-from tap_common.sync import Reading, Run, report, run_all
-from tap_common.token_endpoint import exchange_at
+from tap_common.sync import Run, SyncTask, report, run_tasks
+from tap_common.token_endpoint import token_exchange
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class ApiTap(Tap, abc.ABC):
     stream_types: ClassVar[Sequence[type[ApiStream]]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.interruption = Interruption()
+        self.interruption = SignalHandler()
         self.exit_code = 0
         super().__init__(*args, **kwargs)
 
@@ -75,18 +75,18 @@ class ApiTap(Tap, abc.ABC):
 
     @cached_property
     @abc.abstractmethod
-    def api(self) -> Api:
+    def api(self) -> ApiClient:
         """Return the one client of this run."""
 
     @abc.abstractmethod
-    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
+    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[SyncTask]:
         """Return what has to be read for these streams."""
 
     def check_settings(self) -> None:
         """Raise SettingsError for what a JSON schema cannot see."""
         settings.check_values(self.config)
         settings.checked_base_url(str(self.config["base_url"]))
-        settings.chosen_login(self.config, self.logins)
+        settings.chosen_auth_method(self.config, self.logins)
         start_date = self.config.get("start_date")
         if start_date is not None and timestamps.normalise(start_date) is None:
             raise SettingsError("start_date is no date.", "Give one such as 2025-01-31.")
@@ -113,14 +113,14 @@ class ApiTap(Tap, abc.ABC):
             return None
         return ThreadPoolExecutor(self.concurrency, thread_name_prefix="request")
 
-    def refreshing_login(self, token_url: str) -> Login:
+    def refresh_token_auth(self, token_url: str) -> Auth:
         """Return the login that spends the refresh token of the settings.
 
         Raises:
             SettingsError: The credential file cannot be read.
         """
         config = {name: str(value) for name, value in self.config.items()}
-        exchange = exchange_at(
+        exchange = token_exchange(
             token_url,
             {name: config[name] for name in ("client_id", "client_secret") if name in config},
             settings.limits(self.config),
@@ -129,7 +129,7 @@ class ApiTap(Tap, abc.ABC):
         )
         path = config.get("credential_file")
         file = CredentialFile(Path(path).expanduser()) if path else None
-        return OAuthLogin(config["refresh_token"], exchange, file, config.get("access_token"))
+        return RefreshTokenAuth(config["refresh_token"], exchange, file, config.get("access_token"))
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final there: its loop reads records
         """Read all selected streams, page by page."""
@@ -143,11 +143,11 @@ class ApiTap(Tap, abc.ABC):
         output = Output(self.interruption)
         run = Run(output, bookmarks, self.concurrency)
         self.exit_code = 1
-        LEFT_OUT.begin(is_strict=bool(self.config["strict"]))
+        OMISSIONS.begin(is_strict=bool(self.config["strict"]))
         if self.state:  # as in every tap of the SDK: the target sees what was read before
             output.write_state(self.state)
         try:
-            run_all(run, self.readings(selected, bookmarks))
+            run_tasks(run, self.readings(selected, bookmarks))
         except InterruptedRunError:
             # A page that is being written comes to its end, and no other begins.
             output.lock.acquire()
@@ -162,8 +162,8 @@ class ApiTap(Tap, abc.ABC):
         """Read one record of each stream; tell whether all could be read."""
         bookmarks = Bookmarks({}, self.domains)
         run = Run(Output(self.interruption), bookmarks, self.concurrency)
-        LEFT_OUT.begin(is_strict=bool(self.config["strict"]))
-        run_all(run, [_Sample(r) for r in self.readings(self._api_streams, run.bookmarks)])
+        OMISSIONS.begin(is_strict=bool(self.config["strict"]))
+        run_tasks(run, [_SampleTask(r) for r in self.readings(self._api_streams, run.bookmarks)])
         self.exit_code = report(run, [])
         return self.exit_code == 0
 
@@ -222,15 +222,15 @@ class ApiTap(Tap, abc.ABC):
         return known
 
     @plugin_cli
-    def cli(cls) -> ApiCommand:  # noqa: N805 - the SDK's decorator passes the class
+    def cli(cls) -> TapCommand:  # noqa: N805 - the SDK's decorator passes the class
         """Return the command line of this tap."""
-        return ApiCommand.of(cls)  # type: ignore[arg-type]
+        return TapCommand.of(cls)  # type: ignore[arg-type]
 
 
-class _Sample:
+class _SampleTask:
     """A reading of which only one record of each stream is taken."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: SyncTask) -> None:
         self._reading = reading
         self.domain = reading.domain
         self.streams = reading.streams

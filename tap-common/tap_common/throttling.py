@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tap_common.errors import PausedError
+from tap_common.errors import RateLimitError
 from tap_common.timestamps import spell
 
 LONGEST_BACKOFF_SECONDS = 30.0
@@ -24,7 +24,7 @@ CALM_ANSWERS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RequestLimits:
     """What the settings say about waiting, in seconds."""
 
     max_rate_limit_wait: float = 300.0
@@ -56,18 +56,18 @@ class Backoff:
 
 
 @dataclass
-class Gate:
+class RateLimitGate:
     """The throttling of one domain, shared by all who read it."""
 
     domain: str
-    limits: Limits
+    limits: RequestLimits
     stop: threading.Event
     opens_at: float = 0.0
     unanswered_seconds: float = 0.0
     unanswered: int = 0
     throttled: int = 0
     calm: int = 0
-    paused: PausedError | None = None
+    paused: RateLimitError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait(self) -> None:
@@ -124,9 +124,9 @@ class Gate:
                 log(self.domain, seconds)
             self.opens_at = max(self.opens_at, time.monotonic() + seconds)
 
-    def _pause(self, seconds: float) -> PausedError:
+    def _pause(self, seconds: float) -> RateLimitError:
         resume_at = datetime.now(UTC) + timedelta(seconds=seconds)
-        return PausedError(
+        return RateLimitError(
             f"The server asks to wait {seconds:.0f} s before more requests for {self.domain};"
             f" max_rate_limit_wait is {self.limits.max_rate_limit_wait:g} s.",
             f"Run again after {spell(resume_at)}; the run goes on where it stopped.",

@@ -61,7 +61,7 @@ def moment(stamp: int) -> datetime:
     return EPOCH + timedelta(milliseconds=min(max(stamp, FIRST), LAST))
 
 
-def without_misspelt(entry: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+def without_invalid(entry: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return what a state holds, without what should be a moment and is none."""
     return {n: held for n, held in entry.items() if n not in names or normalise(held)}
 

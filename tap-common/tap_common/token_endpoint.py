@@ -11,22 +11,22 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tap_common.auth import FixedLogin, TokenAnswer, refused_grant
-from tap_common.client import Api, Refusal
-from tap_common.errors import ApiError, LoginRefusedError, UnavailableError
-from tap_common.json_decoder import Body
-from tap_common.throttling import Limits
+from tap_common.auth import StaticAuth, TokenResponse, refresh_token_refused
+from tap_common.client import ApiClient, ErrorResponse
+from tap_common.errors import ApiError, CredentialRefusedError, UnavailableError
+from tap_common.json_decoder import JsonDecoder
+from tap_common.throttling import RequestLimits
 
-READ = Body(TokenAnswer, "an access_token")
+READ = JsonDecoder(TokenResponse, "an access_token")
 
 
-def exchange_at(
+def token_exchange(
     url: str,
     client: Mapping[str, str],
-    limits: Limits,
+    limits: RequestLimits,
     session: requests.Session,
     stop: threading.Event,
-) -> Callable[[str], TokenAnswer]:
+) -> Callable[[str], TokenResponse]:
     """Return a function that spends a refresh token.
 
     Args:
@@ -36,24 +36,24 @@ def exchange_at(
         session: The session to send with.
         stop: Ends waiting.
     """
-    api = Api(url, FixedLogin(""), limits, _explain, session, stop)
+    api = ApiClient(url, StaticAuth(""), limits, _explain, session, stop)
 
-    def exchange(refresh_token: str) -> TokenAnswer:
+    def exchange(refresh_token: str) -> TokenResponse:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, **client}
         return api.post_form(url, form, READ)
 
     return exchange
 
 
-def _explain(refusal: Refusal) -> ApiError:
+def _explain(refusal: ErrorResponse) -> ApiError:
     host = urlsplit(refusal.url).hostname or "The server"
     if refusal.error == "invalid_client" or refusal.status == 401:
-        return LoginRefusedError(
+        return CredentialRefusedError(
             f"{host} refused client_id and client_secret.",
             "Check both; a person may have to register the client again.",
         )
     if refusal.status == 400:
-        return refused_grant(host)
+        return refresh_token_refused(host)
     return UnavailableError(
         f"{refusal.where} did not refresh the access token (HTTP {refusal.status}).",
         "Check base_url; run again later.",

@@ -24,7 +24,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from tap_common.errors import ShapeError, SilentError, UnavailableError, UnreachableError
+from tap_common.errors import (
+    ReadTimeoutError,
+    UnavailableError,
+    UnexpectedResponseError,
+    UnreachableError,
+)
 
 MIB = 1 << 20
 PAGE_BYTES = 128 * MIB
@@ -45,7 +50,7 @@ CODINGS = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": 
 
 
 @dataclass(frozen=True)
-class Fetched:
+class RawResponse:
     """An answer that has been taken in."""
 
     status: int
@@ -54,7 +59,7 @@ class Fetched:
     elapsed: timedelta
 
 
-class TooLargeError(ShapeError):
+class ResponseTooLargeError(UnexpectedResponseError):
     """A body is larger than what an answer may hold."""
 
     def __init__(self, what: str) -> None:
@@ -157,7 +162,7 @@ class TimedAdapter(HTTPAdapter):
 # -- size ------------------------------------------------------------------------------------------
 
 
-def take(response: requests.Response, limit: int) -> Fetched:
+def take(response: requests.Response, limit: int) -> RawResponse:
     """Take an answer in: its page, or the beginning of what it says instead of one.
 
     Raises:
@@ -170,7 +175,7 @@ def take(response: requests.Response, limit: int) -> Fetched:
         body = _read(response, limit if is_page else ERROR_BYTES, is_page=is_page)
     finally:
         response.close()
-    return Fetched(response.status_code, response.headers, body, response.elapsed)
+    return RawResponse(response.status_code, response.headers, body, response.elapsed)
 
 
 def _read(response: requests.Response, limit: int, *, is_page: bool) -> bytes:
@@ -184,9 +189,9 @@ def _read(response: requests.Response, limit: int, *, is_page: bool) -> bytes:
             size += len(piece)
             if size > limit:
                 if is_page:
-                    raise TooLargeError(f"exceeds {limit // MIB} MiB")
+                    raise ResponseTooLargeError(f"exceeds {limit // MIB} MiB")
                 break
-    except (ShapeError, requests.RequestException):
+    except (UnexpectedResponseError, requests.RequestException):
         if is_page:
             pieces.clear()  # the error may be kept, and this frame with it
             raise
@@ -200,7 +205,7 @@ def _received(response: requests.Response, limit: int) -> Iterator[bytes]:
         while piece := response.raw.read(CHUNK_BYTES, decode_content=False):
             size += len(piece)
             if size > limit + CHUNK_BYTES:
-                raise TooLargeError(f"exceeds {limit // MIB} MiB")
+                raise ResponseTooLargeError(f"exceeds {limit // MIB} MiB")
             yield piece
     except (urllib3.exceptions.TimeoutError, TimeoutError):
         raise requests.ReadTimeout from None
@@ -212,7 +217,7 @@ def _decoded(encoding: str, received: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the body's bytes in pieces of a bounded size."""
     coding = CODINGS.get(encoding.strip().lower())
     if coding is None:
-        raise ShapeError("it is encoded in a way that was not asked for.")
+        raise UnexpectedResponseError("it is encoded in a way that was not asked for.")
     return received if not coding else _unpacked(coding, received)
 
 
@@ -228,7 +233,7 @@ def _unpacked(coding: str, received: Iterator[bytes]) -> Iterator[bytes]:
             rest = unpacker.unconsumed_tail
             given += len(piece)
             if given > max(RATIO_COUNTS_FROM_BYTES, MOST_RATIO * taken):
-                raise TooLargeError(f"is compressed more than {MOST_RATIO} times")
+                raise ResponseTooLargeError(f"is compressed more than {MOST_RATIO} times")
             yield piece
     if unpacker is not None and not unpacker.eof:
         raise requests.exceptions.ChunkedEncodingError
@@ -252,16 +257,16 @@ def _unpack(unpacker: zlib._Decompress, packed: bytes) -> bytes:
 # -- failures --------------------------------------------------------------------------------------
 
 
-def kind_of(error: Exception) -> type[UnavailableError]:
+def error_type_for(error: Exception) -> type[UnavailableError]:
     """Return what a failure on the way means for the run."""
     if isinstance(error, requests.ReadTimeout):
-        return SilentError
+        return ReadTimeoutError
     is_connection = isinstance(error, (requests.Timeout, requests.ConnectionError))
     is_cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
     return UnreachableError if is_connection and not is_cut else UnavailableError
 
 
-def name_of(error: Exception) -> str:
+def describe_failure(error: Exception) -> str:
     """Return what went wrong on the way, without the URL that the libraries quote."""
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection (certificate or TLS refused)"

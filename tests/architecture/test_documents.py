@@ -77,7 +77,8 @@ def test_every_refusal_of_a_login_says_reconnect_and_the_command():
     }
     made = [
         text[found.end() : found.end() + 300]
-        for text in texts.values()
+        for path, text in texts.items()
+        if "scout_control" in path.parts  # the taps' own error adds the sentence itself
         for found in re.finditer(r"CredentialRefusedError\(\n", text)
     ]
 

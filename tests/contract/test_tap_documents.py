@@ -74,7 +74,7 @@ def test_the_plugin_definition_has_capabilities_and_logins(told):
     groups = [set(group) for group in told.plugin["settings_group_validation"]]
 
     assert set(told.plugin["capabilities"]) == {c.value for c in told.tap.capabilities}
-    assert groups == [{*told.always, *needed} for needed in told.module.LOGINS.values()]
+    assert groups == [{*told.always, *needed} for needed in told.module.AUTH_METHODS.values()]
 
 
 def test_no_column_has_a_name_that_targets_keep_for_themselves(told):

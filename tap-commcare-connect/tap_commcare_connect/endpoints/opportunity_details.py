@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-from tap_common.client import Api
-from tap_common.errors import ShapeError
-from tap_common.json_decoder import Body
+from tap_common.client import ApiClient
+from tap_common.errors import UnexpectedResponseError
+from tap_common.json_decoder import JsonDecoder
 from tap_common.messages import AnyRecord
 from tap_common.sync import Run
 from typing_extensions import override
 
 from tap_commcare_connect import client
 from tap_commcare_connect.account_index import Opportunity
-from tap_commcare_connect.incremental.opportunity_sync import PartedReading
-from tap_commcare_connect.pagination.fast_pages import value_of
+from tap_commcare_connect.incremental.opportunity_sync import OpportunitySync
+from tap_commcare_connect.pagination.fast_pages import value_in
 from tap_commcare_connect.pagination.keyset import KeysetList
 from tap_commcare_connect.streams.base import ConnectStream
 from tap_commcare_connect.values import NULL, Row, is_there
@@ -36,21 +36,21 @@ class Claim(msgspec.Struct):
     payment_unit_id: str | None = None
 
 
-DETAIL = Body(dict[str, msgspec.Raw], "an object")
-APP = Body(App, "apps with a list learn_modules")
-UNITS = Body(list[dict[str, msgspec.Raw]], "a list payment_units")
-CLAIMS = Body(list[Claim], "claim_limits with payment units")
+DETAIL = JsonDecoder(dict[str, msgspec.Raw], "an object")
+APP = JsonDecoder(App, "apps with a list learn_modules")
+UNITS = JsonDecoder(list[dict[str, msgspec.Raw]], "a list payment_units")
+CLAIMS = JsonDecoder(list[Claim], "claim_limits with payment units")
 
 
 @dataclass
-class DetailReading(PartedReading):
+class OpportunityDetailSync(OpportunitySync):
     """Reads each opportunity's detail; the streams of the details are complete together.
 
     The payment units of a detail may be missing although there are some. Then those that workers
     have claimed are taken: their ids, and no more.
     """
 
-    api: Api = field(kw_only=True)
+    api: ApiClient = field(kw_only=True)
     workers_of: Callable[[int], KeysetList] = field(kw_only=True)
 
     @override
@@ -99,7 +99,7 @@ def _checked(opportunity: int) -> Callable[[bytes], Row]:
     def read(body: bytes) -> Row:
         detail = DETAIL(body)
         if bytes(detail.get("id", NULL)) != b"%d" % opportunity:
-            raise ShapeError("it holds another opportunity, or none.")
+            raise UnexpectedResponseError("it holds another opportunity, or none.")
         return detail
 
     return read
@@ -115,14 +115,14 @@ def _modules(detail: Row) -> list[Row]:
 
 
 def _claims(row: Row | msgspec.Struct) -> dict[str, int | None]:
-    raw = value_of(row, "claim_limits")
+    raw = value_in(row, "claim_limits")
     claims = CLAIMS(bytes(raw)) if is_there(raw) else []
     return {claim.payment_unit_id: claim.payment_unit for claim in claims if claim.payment_unit_id}
 
 
 def _units(detail: Row) -> list[Row]:
     if "payment_units" not in detail:
-        raise ShapeError("The detail of an opportunity has no payment_units.")
+        raise UnexpectedResponseError("The detail of an opportunity has no payment_units.")
     return list(UNITS(bytes(detail["payment_units"])))
 
 

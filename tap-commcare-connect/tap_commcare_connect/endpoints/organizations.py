@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tap_common.full_table import FullTableReading, ListPage, Position, Versions
+from tap_common.full_table import FullTableSync, ListPage, Position, TableVersions
 
-from tap_commcare_connect.account_index import Discovery, Everything
+from tap_commcare_connect.account_index import AccountIndex, AccountIndexCache
 from tap_commcare_connect.streams.base import ConnectStream
 from tap_commcare_connect.values import Row
 
@@ -18,7 +18,7 @@ from tap_commcare_connect.values import Row
 class ListOfEverything:
     """The one document as a list of one page with one row: itself."""
 
-    discovery: Discovery
+    discovery: AccountIndexCache
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the whole document."""
@@ -26,19 +26,19 @@ class ListOfEverything:
         return ListPage([self.discovery.get()], None)
 
 
-ROWS: dict[str, Callable[[Everything], Sequence[Row]]] = {
+ROWS: dict[str, Callable[[AccountIndex], Sequence[Row]]] = {
     "organizations": lambda everything: everything.organizations,
     "programs": lambda everything: everything.programs,
 }
 
 
 def listing(
-    streams: Sequence[ConnectStream], discovery: Discovery, versions: Versions
-) -> FullTableReading:
+    streams: Sequence[ConnectStream], discovery: AccountIndexCache, versions: TableVersions
+) -> FullTableSync:
     """Return the reading of the list of everything."""
 
-    def expand(stream: ConnectStream, pages: Sequence[Everything]) -> Any:
+    def expand(stream: ConnectStream, pages: Sequence[AccountIndex]) -> Any:
         return stream.records(row for page in pages for row in ROWS[stream.name](page))
 
     members = [(stream, partial(expand, stream)) for stream in streams]
-    return FullTableReading("", members, ListOfEverything(discovery), versions)
+    return FullTableSync("", members, ListOfEverything(discovery), versions)

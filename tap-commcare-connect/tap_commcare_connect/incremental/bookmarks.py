@@ -21,7 +21,7 @@ RESUMABLE_FOR = timedelta(days=3)
 
 
 @dataclass
-class Position:
+class ReadProgress:
     """Which opportunities are done, and where the others stand."""
 
     began_at: str
@@ -37,7 +37,7 @@ class Position:
         return bool(self.done or self.open)
 
     @classmethod
-    def of(cls, held: object, scope: list[Any], now: datetime) -> Position | None:
+    def of(cls, held: object, scope: list[Any], now: datetime) -> ReadProgress | None:
         """Return a position that a state holds, if it can be continued."""
         try:
             found = msgspec.convert(held, cls)

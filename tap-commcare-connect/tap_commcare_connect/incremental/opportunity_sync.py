@@ -15,30 +15,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from tap_common.full_table import Versions, finish_versions, version_in
+from tap_common.full_table import TableVersions, finish_tables, version_in
 from tap_common.messages import AnyRecord
 from tap_common.stream import ApiStream
 from tap_common.sync import Run
 from tap_common.timestamps import spell
 from typing_extensions import override
 
-from tap_commcare_connect.account_index import Discovery, Everything, Opportunity
-from tap_commcare_connect.incremental.bookmarks import Entry, Position, ids_of
+from tap_commcare_connect.account_index import AccountIndex, AccountIndexCache, Opportunity
+from tap_commcare_connect.incremental.bookmarks import Entry, ReadProgress, ids_of
 from tap_commcare_connect.incremental.per_opportunity import (
     Failure,
-    PartsFailedError,
+    OpportunitiesFailedError,
     lost,
-    read_parts,
+    read_each,
 )
 from tap_commcare_connect.pagination.keyset import KeysetList
-from tap_commcare_connect.record_keys import Twins
+from tap_commcare_connect.record_keys import DuplicateCounter
 from tap_commcare_connect.streams.base import ConnectStream
 
 SAMPLED = 5
 
 
 @dataclass
-class PartedReading(abc.ABC):
+class OpportunitySync(abc.ABC):
     """Reads one part of each opportunity for the streams that are made of it.
 
     Args:
@@ -49,14 +49,14 @@ class PartedReading(abc.ABC):
     """
 
     members: Sequence[ConnectStream]
-    discovery: Discovery
-    versions: Versions
+    discovery: AccountIndexCache
+    versions: TableVersions
     scope: list[Any]
     executor: Executor | None
     width: int
     domain: str = ""
-    position: Position = field(init=False)
-    partial: Position = field(init=False)
+    position: ReadProgress = field(init=False)
+    partial: ReadProgress = field(init=False)
     failed: list[int] = field(init=False)
     """What could not be read the last time: it is tried first."""
     has_version: bool = True
@@ -92,16 +92,16 @@ class PartedReading(abc.ABC):
         failures = failures or self._read_version(run, everything)
         if failures:
             self._read_rest(run, everything, failures)
-        finish_versions(run, self.domain, {s: {} for s in self.streams}, self.versions)
+        finish_tables(run, self.domain, {s: {} for s in self.streams}, self.versions)
 
-    def _read_version(self, run: Run, everything: Everything) -> list[Failure]:
+    def _read_version(self, run: Run, everything: AccountIndex) -> list[Failure]:
         """Read all that is not done yet; end when the version cannot be complete any more."""
         left = [o for o in everything.opportunities if o.id not in self.position.done]
         doubtful = [o for o in left if o.id in self.failed]
         others = [o for o in left if o.id not in self.failed]
         return self._each(run, doubtful, stops=False) or self._each(run, others, stops=True)
 
-    def _read_rest(self, run: Run, everything: Everything, failures: list[Failure]) -> NoReturn:
+    def _read_rest(self, run: Run, everything: AccountIndex, failures: list[Failure]) -> NoReturn:
         """Read what can be read without a version, so that it is seen and removes nothing."""
         failed = {failure.opportunity for failure in failures}
         self.failed = sorted(failed)
@@ -115,12 +115,12 @@ class PartedReading(abc.ABC):
         failures += self._each(run, left, stops=False)
         self.failed = sorted(failure.opportunity for failure in failures)
         run.write_page(self, [], lambda: self._remember(run, {}))
-        raise PartsFailedError(failures, is_all=not done)
+        raise OpportunitiesFailedError(failures, is_all=not done)
 
     def _each(
         self, run: Run, opportunities: Sequence[Opportunity], *, stops: bool
     ) -> list[Failure]:
-        return read_parts(
+        return read_each(
             opportunities, lambda o: self.read(run, o), self.executor, self.width, stops=stops
         )
 
@@ -167,17 +167,17 @@ class PartedReading(abc.ABC):
         for stream in self.streams:
             run.begin(stream, self.versions.of(stream))
 
-    def _shared(self, entries: Sequence[Entry], name: str, now: datetime) -> Position:
+    def _shared(self, entries: Sequence[Entry], name: str, now: datetime) -> ReadProgress:
         """Return a position that all streams share, or a new one."""
-        positions = [Position.of(entry.get(name), self.scope, now) for entry in entries]
+        positions = [ReadProgress.of(entry.get(name), self.scope, now) for entry in entries]
         first = positions[0]
         if first is not None and all(position == first for position in positions):
             return first
-        return Position(spell(now), self.scope)
+        return ReadProgress(spell(now), self.scope)
 
 
 @dataclass
-class TableReading(PartedReading):
+class ListSync(OpportunitySync):
     """Reads one list of each opportunity for one stream."""
 
     list_of: Callable[[int], KeysetList] = field(kw_only=True)
@@ -189,19 +189,19 @@ class TableReading(PartedReading):
 
     @override
     def read(self, run: Run, opportunity: Opportunity) -> None:
-        with closing(Twins()) as twins:
-            self._crawl(run, opportunity.id, twins)
+        with closing(DuplicateCounter()) as duplicates:
+            self._crawl(run, opportunity.id, duplicates)
 
-    def _crawl(self, run: Run, opportunity: int, twins: Twins) -> None:
+    def _crawl(self, run: Run, opportunity: int, duplicates: DuplicateCounter) -> None:
         source = self.list_of(opportunity)
-        written_to = source.known_place(self.position.after(opportunity), self.stream.name)
+        written_to = source.verified_position(self.position.after(opportunity), self.stream.name)
         after = written_to
         if self.stream.identity:
-            after = self._recount(source, opportunity, twins, written_to)
+            after = self._recount(source, opportunity, duplicates, written_to)
 
         def read(after: int | None) -> int | None:
             page = source.page(after)
-            records = self.stream.records(page.rows, opportunity, twins)
+            records = self.stream.records(page.rows, opportunity, duplicates)
             self.write(run, opportunity, [(self.stream, records)], page.last_id)
             return page.last_id
 
@@ -211,7 +211,11 @@ class TableReading(PartedReading):
             after = read(after)
 
     def _recount(
-        self, source: KeysetList, opportunity: int, twins: Twins, written_to: int | None
+        self,
+        source: KeysetList,
+        opportunity: int,
+        duplicates: DuplicateCounter,
+        written_to: int | None,
     ) -> int | None:
         """Count the twins among rows that were written before an interruption.
 
@@ -223,7 +227,7 @@ class TableReading(PartedReading):
             page = source.page(after)
             if page.last_id is None or page.last_id > written_to:
                 return after
-            for _ in self.stream.records(page.rows, opportunity, twins):
+            for _ in self.stream.records(page.rows, opportunity, duplicates):
                 pass
             after = page.last_id
         return after
@@ -231,6 +235,6 @@ class TableReading(PartedReading):
     @override
     def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         rows = self.list_of(opportunity.id).page(None, limit).rows
-        with closing(Twins()) as twins:
-            records = list(self.stream.records(rows, opportunity.id, twins))
+        with closing(DuplicateCounter()) as duplicates:
+            records = list(self.stream.records(rows, opportunity.id, duplicates))
         return {self.stream.name: records}

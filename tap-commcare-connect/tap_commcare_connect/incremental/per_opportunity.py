@@ -11,13 +11,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
-from tap_common.errors import ApiError, ForbiddenError, MissingError, Reach, SilentError
+from tap_common.errors import (
+    ApiError,
+    FailureScope,
+    ForbiddenError,
+    NotFoundError,
+    ReadTimeoutError,
+)
 
 from tap_commcare_connect.account_index import Opportunity
 
 log = logging.getLogger(__name__)
 
-LOST = (ForbiddenError, MissingError)
+LOST = (ForbiddenError, NotFoundError)
 _TOLD = 5
 _SILENT = 2
 
@@ -30,7 +36,7 @@ class Failure:
     error: ApiError
 
 
-class PartsFailedError(ApiError):
+class OpportunitiesFailedError(ApiError):
     """Some opportunities could not be read; the others are complete."""
 
     def __init__(self, failures: Sequence[Failure], *, is_all: bool) -> None:
@@ -48,7 +54,7 @@ def lost(opportunity: int) -> Failure:
     """Return the failure of an opportunity that is named and not listed."""
     return Failure(
         opportunity,
-        MissingError(
+        NotFoundError(
             "It is not among those that this account sees.",
             "Check opportunity_ids and the account's memberships; nothing that was read before"
             " is removed.",
@@ -56,7 +62,7 @@ def lost(opportunity: int) -> Failure:
     )
 
 
-def read_parts(
+def read_each(
     opportunities: Sequence[Opportunity],
     read: Callable[[Opportunity], None],
     executor: Executor | None,
@@ -119,7 +125,7 @@ def _one_by_one(
 
 def _check_alive(failures: Sequence[Failure], read_well: int, of: int) -> None:
     """Raise what is no fault of one opportunity: nothing answers, wherever it is asked."""
-    silent = [failure.error for failure in failures if isinstance(failure.error, SilentError)]
+    silent = [failure.error for failure in failures if isinstance(failure.error, ReadTimeoutError)]
     if not read_well and len(silent) >= min(_SILENT, of):
         raise silent[0]
 
@@ -128,7 +134,7 @@ def _attempt(read: Callable[[Opportunity], None], opportunity: Opportunity) -> F
     try:
         read(opportunity)
     except ApiError as error:
-        if error.reach is not Reach.STREAM and not isinstance(error, SilentError):
+        if error.reach is not FailureScope.STREAM and not isinstance(error, ReadTimeoutError):
             raise
         log.warning("opportunity %d: %s", opportunity.id, error)
         return Failure(opportunity.id, error)

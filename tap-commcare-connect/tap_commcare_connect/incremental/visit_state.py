@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 from tap_common.timestamps import milliseconds, parse, spell
 
-from tap_commcare_connect.incremental.bookmarks import CLOCKS_DIFFER, Entry, Id, Position
+from tap_commcare_connect.incremental.bookmarks import CLOCKS_DIFFER, Entry, Id, ReadProgress
 
 log = logging.getLogger(__name__)
 
@@ -145,10 +145,10 @@ class VisitState:
         elif "first_read_at" in self.entry:
             self.entry["full_read_at"] = self.entry.pop("first_read_at")
 
-    def begun(self, scope: list[Any], now: datetime) -> tuple[int, Position] | None:
+    def begun(self, scope: list[Any], now: datetime) -> tuple[int, ReadProgress] | None:
         """Return version and position of a full read that can be continued."""
         held = self.entry.get("full_read") or {}
-        position = Position.of(held.get("position"), scope, now)
+        position = ReadProgress.of(held.get("position"), scope, now)
         return None if position is None else (int(held["version"]), position)
 
     def next_version(self, now: datetime) -> int:
@@ -157,7 +157,9 @@ class VisitState:
         last = max(int(self.entry.get("last_version", 0)), int(held.get("version", 0)))
         return max(milliseconds(now), last + 1)
 
-    def remember(self, version: int, position: Position, ends: dict[str, list[int | None]]) -> None:
+    def remember(
+        self, version: int, position: ReadProgress, ends: dict[str, list[int | None]]
+    ) -> None:
         """Note how far a full read has come, and how its opportunities ended."""
         self.entry["full_read"] = {
             "version": version,
@@ -172,7 +174,7 @@ class VisitState:
         """
         return dict((self.entry.get("full_read") or {}).get("ends", {}))
 
-    def complete(self, position: Position, version: int, scope: list[Any]) -> None:
+    def complete(self, position: ReadProgress, version: int, scope: list[Any]) -> None:
         """Note that a full read is complete: what it found counts from now on, and nothing else."""
         ends = self.ends()
         self._known.clear()
@@ -183,7 +185,7 @@ class VisitState:
             self.entry.pop(name, None)
         self.entry |= {"full_read_at": position.began_at, "last_version": version, "scope": scope}
 
-    def abandon(self, position: Position, version: int) -> None:
+    def abandon(self, position: ReadProgress, version: int) -> None:
         """Note that a full read ended without being complete: its rows never count."""
         self.entry.pop("full_read", None)
         self.entry |= {"full_read_failed_at": position.began_at, "last_version": version}

@@ -20,17 +20,17 @@ from tap_common.stream import ApiStream
 from tap_common.sync import Run
 from tap_common.timestamps import normalise, parse, spell
 
-from tap_commcare_connect.account_index import Discovery, Everything, Opportunity
-from tap_commcare_connect.incremental.bookmarks import Position
+from tap_commcare_connect.account_index import AccountIndex, AccountIndexCache, Opportunity
+from tap_commcare_connect.incremental.bookmarks import ReadProgress
 from tap_commcare_connect.incremental.opportunity_sync import SAMPLED
 from tap_commcare_connect.incremental.per_opportunity import (
     Failure,
-    PartsFailedError,
+    OpportunitiesFailedError,
     lost,
-    read_parts,
+    read_each,
 )
 from tap_commcare_connect.incremental.visit_state import VisitState
-from tap_commcare_connect.pagination.fast_pages import value_of
+from tap_commcare_connect.pagination.fast_pages import value_in
 from tap_commcare_connect.pagination.keyset import KeysetList, Page
 from tap_commcare_connect.streams.base import ConnectStream
 
@@ -44,13 +44,13 @@ class FullRead:
     """A full read under way."""
 
     version: int
-    position: Position
+    position: ReadProgress
     ends: dict[str, list[int | None]]
     """Of each opportunity: last id, count of visits, smallest id under review."""
 
 
 @dataclass
-class VisitsReading:
+class VisitsSync:
     """Reads the visits of all opportunities.
 
     Args:
@@ -63,7 +63,7 @@ class VisitsReading:
     """
 
     stream: ConnectStream
-    discovery: Discovery
+    discovery: AccountIndexCache
     list_of: Callable[[int], KeysetList]
     overlap: int
     review_days: float
@@ -96,8 +96,8 @@ class VisitsReading:
         begun = state.begun(covered, now)
         if begun is not None:
             self._read_all(run, state, FullRead(*begun, state.ends()))
-        elif self.stream.reads_in_full or state.is_due(now, self.full_refresh_days, self.scope):
-            position = Position(spell(now), covered)
+        elif self.stream.is_full_table or state.is_due(now, self.full_refresh_days, self.scope):
+            position = ReadProgress(spell(now), covered)
             self._read_all(run, state, FullRead(state.next_version(now), position, {}))
         else:
             state.begin_first(now, self.scope)
@@ -109,7 +109,7 @@ class VisitsReading:
     # ------------------------------------------------------------------- what is new
 
     def _read_new(
-        self, run: Run, state: VisitState, everything: Everything, failures: list[Failure]
+        self, run: Run, state: VisitState, everything: AccountIndex, failures: list[Failure]
     ) -> None:
         failed = {failure.opportunity for failure in failures}
         left = [
@@ -123,7 +123,9 @@ class VisitsReading:
         failures += self._each(left, lambda o: self._read_tail(run, state, o))
         run.write_page(self, [], lambda: state.tell([f.opportunity for f in failures]))
         if failures:
-            raise PartsFailedError(failures, is_all=len(failures) >= len(everything.opportunities))
+            raise OpportunitiesFailedError(
+                failures, is_all=len(failures) >= len(everything.opportunities)
+            )
 
     def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
         """Read what is new, the overlap, and everything from the oldest visit under review on."""
@@ -131,7 +133,7 @@ class VisitsReading:
         if known is not None and not self.overlap and not self._shows(opportunity.id, known):
             self._forget(state, opportunity.id)
             known = None
-        review = Reviews(self.review_days)
+        review = ReviewTracker(self.review_days)
         found: list[int] = []
 
         def remember(page: Page) -> None:
@@ -207,7 +209,7 @@ class VisitsReading:
         self, run: Run, state: VisitState, full: FullRead, opportunity: Opportunity
     ) -> None:
         before = [*full.ends.get(str(opportunity.id), ()), None, None, None]
-        review = Reviews(self.review_days, oldest=before[2])
+        review = ReviewTracker(self.review_days, oldest=before[2])
 
         def remember(page: Page) -> None:
             review.see(page)
@@ -222,7 +224,7 @@ class VisitsReading:
             state.remember(full.version, full.position, full.ends)
 
         place = full.position.after(opportunity.id)
-        after = self.list_of(opportunity.id).known_place(place, self.stream.name)
+        after = self.list_of(opportunity.id).verified_position(place, self.stream.name)
         self._crawl(run, opportunity.id, after, remember)
 
     # ------------------------------------------------------------------------ both
@@ -241,7 +243,7 @@ class VisitsReading:
         *,
         stops: bool = False,
     ) -> list[Failure]:
-        return read_parts(opportunities, read, self.executor, self.width, stops=stops)
+        return read_each(opportunities, read, self.executor, self.width, stops=stops)
 
     def _crawl(
         self, run: Run, opportunity: int, after: int | None, remember: Callable[[Page], None]
@@ -261,7 +263,7 @@ class VisitsReading:
 
 
 @dataclass
-class Reviews:
+class ReviewTracker:
     """Finds the oldest visit that may still be reviewed.
 
     A review changes a visit without a trace in the API, so the next run has to read on from there.
@@ -297,7 +299,7 @@ def _is_since(row: Any, since: datetime) -> bool:
 
 
 def _plain(row: Any, name: str) -> Any:
-    value = value_of(row, name)
+    value = value_in(row, name)
     return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
 

@@ -13,9 +13,9 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
-from tap_common.converters import is_sane
-from tap_common.errors import ShapeError
-from tap_common.json_decoder import Body, KnownRows
+from tap_common.converters import is_writable
+from tap_common.errors import UnexpectedResponseError
+from tap_common.json_decoder import JsonDecoder, KnownProperties
 
 from tap_commcare_connect.columns import Column
 from tap_commcare_connect.values import NULL, Raw
@@ -35,7 +35,7 @@ class Envelope(msgspec.Struct, Generic[R]):
     results: list[R]
 
 
-LOOSE: Body[Envelope[dict[str, Raw]]] = Body(Envelope[dict[str, Raw]], NEEDS)
+LOOSE: JsonDecoder[Envelope[dict[str, Raw]]] = JsonDecoder(Envelope[dict[str, Raw]], NEEDS)
 
 
 class PageReader:
@@ -59,15 +59,15 @@ class PageReader:
         fields = [_field(n, column, is_needed=n in self._needed) for n, column in columns.items()]
         row = msgspec.defstruct("Row", fields, gc=False, kw_only=True)
         page_of = cast("Any", Envelope).__class_getitem__
-        known = KnownRows(
+        known = KnownProperties(
             stream, row, page_of, lambda page: page.results, not_counted=tuple(no_column)
         )
-        self._page: Body[Envelope[Any]] = Body(page_of(row), NEEDS, known)
+        self._page: JsonDecoder[Envelope[Any]] = JsonDecoder(page_of(row), NEEDS, known)
         self._names = [name for name, _, _ in fields]
-        self._texts = values_of(n for n, c in columns.items() if c.kind is str)
-        self._raws = values_of(n for n, c in columns.items() if c.kind is Raw)
-        self._moments = values_of(n for n, c in columns.items() if c.kind is datetime)
-        self._amounts = values_of(n for n, c in columns.items() if c.kind is Decimal)
+        self._texts = values_getter(n for n, c in columns.items() if c.kind is str)
+        self._raws = values_getter(n for n, c in columns.items() if c.kind is Raw)
+        self._moments = values_getter(n for n, c in columns.items() if c.kind is datetime)
+        self._amounts = values_getter(n for n, c in columns.items() if c.kind is Decimal)
 
     def __call__(self, body: bytes) -> Envelope[Any]:
         """Return a page; its rows are objects like records, or dictionaries where they are odd.
@@ -78,7 +78,7 @@ class PageReader:
         """
         try:
             page = self._page.read(body)
-        except ShapeError:
+        except UnexpectedResponseError:
             return LOOSE(body)
         if not self._settle(page.value.results):
             return LOOSE(body)
@@ -96,7 +96,7 @@ class PageReader:
             if is_odd and not self._amend(row):
                 return False
             for amount in amounts(row):
-                if amount is not None and not is_sane(amount):
+                if amount is not None and not is_writable(amount):
                     return False
         return True
 
@@ -116,7 +116,7 @@ class PageReader:
         return True
 
 
-def value_of(row: Mapping[str, Raw] | msgspec.Struct, name: str) -> Any:
+def value_in(row: Mapping[str, Raw] | msgspec.Struct, name: str) -> Any:
     """Return a value of a row, which may still be the bytes of its JSON."""
     return getattr(row, name) if isinstance(row, msgspec.Struct) else row.get(name, NULL)
 
@@ -129,7 +129,7 @@ def _field(name: str, column: Column, *, is_needed: bool) -> tuple[str, Any, Any
     return name, column.kind | None, None
 
 
-def values_of(names: Iterable[str]) -> Values:
+def values_getter(names: Iterable[str]) -> Values:
     """Return a function that gets some values of a row at once."""
     known = tuple(names)
     if len(known) > 1:

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from tap_common.client import Api
-from tap_common.errors import ShapeError
+from tap_common.client import ApiClient
+from tap_common.errors import UnexpectedResponseError
 
 from tap_commcare_connect import client
 from tap_commcare_connect.pagination.fast_pages import Envelope
@@ -34,14 +34,14 @@ class Page:
 
 
 @dataclass
-class PageSize:
+class AdaptivePageSize:
     """Rows per request: as set, or so many that a page is of a bounded size."""
 
     rows: int
     is_fixed: bool = False
 
     @classmethod
-    def of(cls, wanted: int | None, first: int) -> PageSize:
+    def of(cls, wanted: int | None, first: int) -> AdaptivePageSize:
         """Return the size that a setting asks for, or one that learns."""
         if wanted:
             return cls(min(wanted, client.LARGEST_PAGE), is_fixed=True)
@@ -59,10 +59,10 @@ class PageSize:
 class KeysetList:
     """One list of one opportunity."""
 
-    api: Api
+    api: ApiClient
     path: str
     reader: Callable[[bytes], Envelope[Any]]
-    page_size: PageSize
+    page_size: AdaptivePageSize
     params: tuple[tuple[str, str], ...] = ()
 
     def page(self, after: int | None, limit: int | None = None) -> Page:
@@ -79,7 +79,7 @@ class KeysetList:
         domain = client.account(self.api.base_url)
         return self.api.get(self.path, params, domain, read, client.HEADERS).value
 
-    def known_place(self, after: int | None, stream: str) -> int | None:
+    def verified_position(self, after: int | None, stream: str) -> int | None:
         """Return the place that a state names, if rows follow it, as they did when it was noted."""
         if after is None or self.page(after, 1).rows:
             return after
@@ -102,7 +102,7 @@ def last_id_of(link: str | None, after: int | None) -> int | None:
     try:
         last_id = int(parse_qs(urlsplit(link).query)["last_id"][-1])
     except (KeyError, ValueError):
-        raise ShapeError("its next page names no last_id.") from None
+        raise UnexpectedResponseError("its next page names no last_id.") from None
     if last_id <= (after or 0):
-        raise ShapeError("its next page does not lead forward.")
+        raise UnexpectedResponseError("its next page does not lead forward.")
     return last_id

@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 import msgspec
 from tap_common.converters import UnreadableError
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 from tap_common.messages import AnyRecord, Record
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 from tap_common.stream import ApiStream
 from typing_extensions import override
 
 from tap_commcare_connect import columns as s
 from tap_commcare_connect import record_keys
 from tap_commcare_connect.columns import Column
-from tap_commcare_connect.pagination.fast_pages import PageReader, Values, values_of
-from tap_commcare_connect.record_keys import Twins
+from tap_commcare_connect.pagination.fast_pages import PageReader, Values, values_getter
+from tap_commcare_connect.record_keys import DuplicateCounter
 from tap_commcare_connect.values import NULL, Convert, Raw, Row
 
 _OPPORTUNITY = s.key_integer("The opportunity that the row was listed under.")
@@ -56,7 +56,7 @@ class ConnectStream(ApiStream):
         needed = [name for name in cls.key if name not in given]
         cls.page_reader = PageReader(known, needed, cls.name, (*_OWNERS, *cls.no_column))
         cls._owners = [name for name in _OWNERS if name in known]
-        cls.identify = values_of(cls.identity)
+        cls.identify = values_getter(cls.identity)
         cls.columns = {name: column.schema for name, column in known.items()}
         cls._needed = frozenset((*cls.key, *cls.identity))
         cls._known = frozenset((*known, *_OWNERS, *cls.no_column))
@@ -80,25 +80,27 @@ class ConnectStream(ApiStream):
         self,
         rows: Iterable[Row | msgspec.Struct],
         opportunity: int | None = None,
-        twins: Twins | None = None,
+        duplicates: DuplicateCounter | None = None,
     ) -> Iterator[AnyRecord]:
         """Yield the records of rows.
 
         Args:
             rows: As the API lists them, or as the page reader made them.
             opportunity: Where they are listed; None for what belongs to none.
-            twins: Counts identities; needed for streams without an id.
+            duplicates: Counts equal identities; needed for streams without an id.
 
         Raises:
             ShapeError: A row is of another opportunity, or a value is not what it should be.
         """
         for row in rows:
             if isinstance(row, msgspec.Struct):
-                yield self._completed(row, opportunity, twins)
+                yield self._completed(row, opportunity, duplicates)
             else:
-                yield self._made(row, opportunity, twins)
+                yield self._made(row, opportunity, duplicates)
 
-    def _completed(self, row: Any, opportunity: int | None, twins: Twins | None) -> msgspec.Struct:
+    def _completed(
+        self, row: Any, opportunity: int | None, duplicates: DuplicateCounter | None
+    ) -> msgspec.Struct:
         """Return the record that the page reader made of a row, with what is ours in it."""
         if opportunity is not None:
             for name in self._owners:
@@ -106,12 +108,14 @@ class ConnectStream(ApiStream):
                 if owner is not None and owner != opportunity:
                     raise self._of_another(opportunity)
             row.opportunity_id = opportunity
-            if self.identity and twins is not None:
-                row.record_key = self._key_of(type(self).identify(row), opportunity, twins)
+            if self.identity and duplicates is not None:
+                row.record_key = self._key_of(type(self).identify(row), opportunity, duplicates)
         found: msgspec.Struct = row
         return found
 
-    def _made(self, row: Row, opportunity: int | None, twins: Twins | None) -> Record:
+    def _made(
+        self, row: Row, opportunity: int | None, duplicates: DuplicateCounter | None
+    ) -> Record:
         """Return a record that is made of a row value by value."""
         record: Record = {}
         if self.identity:
@@ -122,17 +126,17 @@ class ConnectStream(ApiStream):
         for name, convert in self._converts:
             record[name] = self._read(name, convert, row.get(name, NULL))
         if unknown := row.keys() - self._known:
-            LEFT_OUT.properties(self.name, unknown)
-        if self.identity and opportunity is not None and twins is not None:
+            OMISSIONS.properties(self.name, unknown)
+        if self.identity and opportunity is not None and duplicates is not None:
             named = [record[name] for name in self.identity]
-            record["record_key"] = self._key_of(named, opportunity, twins)
+            record["record_key"] = self._key_of(named, opportunity, duplicates)
         return record
 
-    def _key_of(self, named: Sequence[Any], opportunity: int, twins: Twins) -> str:
+    def _key_of(self, named: Sequence[Any], opportunity: int, duplicates: DuplicateCounter) -> str:
         columns = (self.fields[name] for name in self.identity)
         parts = [column.same(value) for column, value in zip(columns, named, strict=True)]
         digest = record_keys.identity(self.name, opportunity, parts)
-        return record_keys.record_key(digest, twins.count(digest))
+        return record_keys.record_key(digest, duplicates.count(digest))
 
     def _check_owner(self, row: Row, opportunity: int) -> None:
         """Refuse a row of another opportunity: what was asked for was ignored."""
@@ -141,8 +145,8 @@ class ConnectStream(ApiStream):
             if owner.isdigit() and int(owner) != opportunity:
                 raise self._of_another(opportunity)
 
-    def _of_another(self, opportunity: int) -> ShapeError:
-        return ShapeError(
+    def _of_another(self, opportunity: int) -> UnexpectedResponseError:
+        return UnexpectedResponseError(
             f"{self.name} of opportunity {opportunity} holds rows of another one.",
             "Nothing was taken from this page.",
         )
@@ -153,9 +157,9 @@ class ConnectStream(ApiStream):
             return convert(raw)
         except UnreadableError as error:
             if column not in self._needed:
-                LEFT_OUT.value(self.name, column)
+                OMISSIONS.value(self.name, column)
                 return None
-            raise ShapeError(
+            raise UnexpectedResponseError(
                 f"{self.name}: {column} {error}.",
                 "The API has changed: look for a newer version of this tap.",
             ) from None

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from tap_commcare_connect import columns as s
 from tap_commcare_connect import record_keys
-from tap_commcare_connect.record_keys import Twins
+from tap_commcare_connect.record_keys import DuplicateCounter
 from tap_commcare_connect.streams.base import ConnectStream
 from tap_commcare_connect.values import Row, same_moment
 
@@ -46,13 +46,13 @@ class UsersStream(ConnectStream):
         self,
         rows: Iterable[Row | msgspec.Struct],
         opportunity: int | None = None,
-        twins: Twins | None = None,
+        duplicates: DuplicateCounter | None = None,
     ) -> Iterator[AnyRecord]:
-        for record in super().records(rows, opportunity, twins):
+        for record in super().records(rows, opportunity, duplicates):
             if isinstance(record, dict) and record["username"] is None and opportunity is not None:
                 parts = [same_moment(record["invited_date"])]
                 digest = record_keys.identity(self.name, opportunity, parts)
-                key = record_keys.record_key(digest, twins.count(digest) if twins else 0)
+                key = record_keys.record_key(digest, duplicates.count(digest) if duplicates else 0)
                 record["username"] = f"missing-{key[:16]}"
             yield record
 

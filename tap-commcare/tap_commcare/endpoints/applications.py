@@ -32,7 +32,7 @@ class AppRow(msgspec.Struct, dict=True):
     modules: msgspec.Raw = NULL
 
     @cached_property
-    def sound_modules(self) -> list[dict[str, Any]]:
+    def valid_modules(self) -> list[dict[str, Any]]:
         """The modules that HQ could write."""
         return [each for each in _dicts(msgspec.json.decode(self.modules)) if "error" not in each]
 
@@ -50,7 +50,7 @@ def _texts(value: Any) -> list[str]:
     return [each for each in value if type(each) is str and each] if type(value) is list else []
 
 
-def spoken_name(names: Any) -> str | None:
+def localized_name(names: Any) -> str | None:
     """Return one name of those in several languages: English, or the first there is."""
     if type(names) is not dict:
         return text(names)
@@ -79,7 +79,7 @@ def case_type_records(rows: Sequence[AppRow], domain: str) -> list[Record]:
     """Return one record for each case type that a module uses."""
     found: dict[str, Record] = {}
     for row in rows:
-        for module in row.sound_modules:
+        for module in row.valid_modules:
             name = text(module.get("case_type"))
             if name is None:
                 continue
@@ -91,7 +91,7 @@ def case_type_records(rows: Sequence[AppRow], domain: str) -> list[Record]:
                 {
                     "app_id": row.id,
                     "unique_id": text(module.get("unique_id")),
-                    "name": spoken_name(module.get("name")),
+                    "name": localized_name(module.get("name")),
                 }
             )
             record["properties"] |= dict.fromkeys(_texts(module.get("case_properties")))
@@ -106,7 +106,7 @@ def _forms(
 ) -> Iterator[tuple[AppRow, dict[str, Any], dict[str, Any], str]]:
     """Yield application, module, form and xmlns of each form that submissions can belong to."""
     for row in rows:
-        for module in row.sound_modules:
+        for module in row.valid_modules:
             for form in _dicts(module.get("forms")):
                 xmlns = text(form.get("xmlns"))
                 if xmlns is not None:
@@ -125,7 +125,7 @@ def form_definition_records(rows: Sequence[AppRow], domain: str) -> list[Record]
                 "xmlns": xmlns,
                 "domain": domain,
                 "app_name": text(row.name),
-                "name": spoken_name(names),
+                "name": localized_name(names),
                 "names": names if type(names) is dict else None,
                 "case_type": text(module.get("case_type")),
                 "uses": [],
@@ -134,10 +134,10 @@ def form_definition_records(rows: Sequence[AppRow], domain: str) -> list[Record]
         record["uses"].append(
             {
                 "module_id": text(module.get("unique_id")),
-                "module_name": spoken_name(module.get("name")),
+                "module_name": localized_name(module.get("name")),
                 "case_type": text(module.get("case_type")),
                 "form_id": text(form.get("unique_id")),
-                "form_name": spoken_name(names),
+                "form_name": localized_name(names),
             }
         )
     return list(found.values())
@@ -168,7 +168,7 @@ def _question(
         "position": position,
         "type": text(question.get("type")),
         "tag": text(question.get("tag")),
-        "label": spoken_name(question.get("label")),
+        "label": localized_name(question.get("label")),
         "translations": translations if type(translations) is dict else None,
         "group": text(question.get("group")),
         "repeat": text(question.get("repeat")),

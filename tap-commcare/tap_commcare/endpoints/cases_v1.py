@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from tap_common.messages import Record
 
-from tap_commcare.pagination.by_date import RowFacts
+from tap_commcare.pagination.by_date import RowFields
 from tap_commcare.pagination.tastypie import body
 from tap_commcare.values import NULL, At, flag, json_array, json_object, moment, text
 
@@ -40,7 +40,7 @@ class CaseRowV1(msgspec.Struct):
 
 BODY = body(CaseRowV1, "cases", ("resource_uri", "id"))
 
-FACTS: RowFacts[CaseRowV1] = RowFacts(
+FACTS: RowFields[CaseRowV1] = RowFields(
     identity=lambda row: row.case_id,
     stamp=lambda row: row.indexed_on,
     second_stamp=lambda row: str(row.server_date_modified),

@@ -14,13 +14,13 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from tap_common import timestamps
-from tap_common.client import Answer, Api, same_origin
-from tap_common.errors import RejectedError, ShapeError
-from tap_common.json_decoder import Body, KnownRows
+from tap_common.client import ApiClient, Response, same_origin
+from tap_common.errors import RequestRejectedError, UnexpectedResponseError
+from tap_common.json_decoder import JsonDecoder, KnownProperties
 from tap_common.messages import Record
 
 from tap_commcare import client
-from tap_commcare.pagination.pages import More, TimedPage
+from tap_commcare.pagination.pages import PageToken, TimedPage
 from tap_commcare.pagination.windows import Window
 from tap_commcare.values import NULL, flag, integer, json_object, moment, text
 
@@ -60,10 +60,12 @@ class CasePage(msgspec.Struct, Generic[Row]):
     next: Any = None
 
 
-BODY: Body[CasePage[CaseRow]] = Body(
+BODY: JsonDecoder[CasePage[CaseRow]] = JsonDecoder(
     CasePage[CaseRow],
     "a list cases, whose objects have case_id and indexed_on",
-    KnownRows("cases", CaseRow, cast("Any", CasePage).__class_getitem__, lambda page: page.cases),
+    KnownProperties(
+        "cases", CaseRow, cast("Any", CasePage).__class_getitem__, lambda page: page.cases
+    ),
 )
 
 
@@ -101,7 +103,7 @@ class CaseSource:
         left_out: Returns the columns that nobody wants, so that the server need not send them.
     """
 
-    api: Api
+    api: ApiClient
     domain: str
     page_size: int
     case_types: Sequence[str] = ()
@@ -112,7 +114,7 @@ class CaseSource:
     def __post_init__(self) -> None:
         self.most = self.page_size
 
-    def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
+    def page(self, window: Window, more: PageToken | None, limit: int | None = None) -> TimedPage:
         """Return a page of cases."""
         left_out = list(self.left_out())
         if more is None:
@@ -121,7 +123,7 @@ class CaseSource:
             asked = client.place(more["next"], self._address(window, self.most))
             answer = self._get(asked)
         else:
-            raise ShapeError("its place belongs to another selection of columns.")
+            raise UnexpectedResponseError("its place belongs to another selection of columns.")
         page = answer.value
         following = client.next_path(page.next, asked)
         total = integer(page.matching_records) if more is None else None
@@ -131,7 +133,7 @@ class CaseSource:
         return TimedPage(
             rows=page.cases,
             ids=[row.case_id for row in page.cases],
-            stamps=[self._stamp(row) for row in page.cases],
+            times=[self._stamp(row) for row in page.cases],
             total=total,
             more=_more(following, left_out),
             asked_at=answer.asked_at,
@@ -143,7 +145,7 @@ class CaseSource:
 
     def _first(
         self, window: Window, limit: int, left_out: Sequence[str]
-    ) -> tuple[str, Answer[CasePage[CaseRow]]]:
+    ) -> tuple[str, Response[CasePage[CaseRow]]]:
         """Return the first page of a window, and its address."""
         address = self._address(window, limit)
         if not left_out or not self._can_leave_out:
@@ -151,13 +153,13 @@ class CaseSource:
         lighter = f"{address}&{urlencode({'exclude': ','.join(left_out)})}"
         try:
             return lighter, self._get(lighter)
-        except RejectedError:
+        except RequestRejectedError:
             # An older server, or it is something else that it refuses.
             answer = self._get(address)
             self._can_leave_out = False
             return address, answer
 
-    def _get(self, asked: str) -> Answer[CasePage[CaseRow]]:
+    def _get(self, asked: str) -> Response[CasePage[CaseRow]]:
         return self.api.get(same_origin(asked, self.api.base_url), (), self.domain, BODY)
 
     def _address(self, window: Window, limit: int) -> str:
@@ -173,14 +175,16 @@ class CaseSource:
     def _stamp(self, row: CaseRow) -> int:
         client.check_domain(row.domain, self.domain)
         if not row.case_id:
-            raise ShapeError("a case has no case_id.")
+            raise UnexpectedResponseError("a case has no case_id.")
         try:
             return timestamps.stamp(row.indexed_on)
         except ValueError:
-            raise ShapeError("a case has an indexed_on that is no timestamp.") from None
+            raise UnexpectedResponseError(
+                "a case has an indexed_on that is no timestamp."
+            ) from None
 
 
-def _more(following: str | None, left_out: Sequence[str]) -> More | None:
+def _more(following: str | None, left_out: Sequence[str]) -> PageToken | None:
     """Return how to go on; a link goes on leaving out what it did."""
     if following is None:
         return None

@@ -15,7 +15,7 @@ ACTIONS = ("create", "update", "close", "index", "attachment")
 
 
 @dataclass
-class Touch:
+class CaseAction:
     """What a form does to one case."""
 
     case_id: str
@@ -26,14 +26,14 @@ class Touch:
     is_closed: bool = False
 
 
-def touches(form: Any) -> list[Touch]:
+def case_actions(form: Any) -> list[CaseAction]:
     """Return what a form does to each case, in the order in which they appear."""
-    found: dict[str, Touch] = {}
+    found: dict[str, CaseAction] = {}
     _walk(form, None, found)
     return list(found.values())
 
 
-def _walk(value: Any, trail: Trail | None, found: dict[str, Touch]) -> None:
+def _walk(value: Any, trail: Trail | None, found: dict[str, CaseAction]) -> None:
     """Look for case blocks in an object or a list."""
     if type(value) is list:
         for index, inner in enumerate(value):
@@ -54,16 +54,16 @@ def _walk(value: Any, trail: Trail | None, found: dict[str, Touch]) -> None:
             _walk(inner, here, found)
 
 
-def _note(block: dict[str, Any], trail: Trail, found: dict[str, Touch]) -> None:
+def _note(block: dict[str, Any], trail: Trail, found: dict[str, CaseAction]) -> None:
     case_id = _case_id(block)
     if case_id is None:
         return
     touch = found.get(case_id)
     if touch is None:
-        touch = found[case_id] = Touch(case_id, _pointer(trail))
+        touch = found[case_id] = CaseAction(case_id, _pointer(trail))
     touch.is_created |= _is_filled(block.get("create"))
     touch.is_updated |= _is_filled(block.get("update"))
-    touch.is_closed |= _is_there(block.get("close"))
+    touch.is_closed |= _is_present(block.get("close"))
 
 
 def _case_id(block: dict[str, Any]) -> str | None:
@@ -78,7 +78,7 @@ def _is_filled(action: Any) -> bool:
     return type(action) is dict and bool(action)
 
 
-def _is_there(action: Any) -> bool:
+def _is_present(action: Any) -> bool:
     """Tell whether a closing element is there: it has nothing in it."""
     return action is not None and action is not False
 

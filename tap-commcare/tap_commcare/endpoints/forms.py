@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from tap_common.messages import Record
 
-from tap_commcare.endpoints.form_cases import Touch, touches
-from tap_commcare.pagination.by_date import RowFacts
+from tap_commcare.endpoints.form_cases import CaseAction, case_actions
+from tap_commcare.pagination.by_date import RowFields
 from tap_commcare.pagination.tastypie import body
 from tap_commcare.values import EMPTY_OBJECT, NULL, flag, json_object, moment, text
 
@@ -44,14 +44,14 @@ class FormRow(msgspec.Struct, dict=True):
     metadata: msgspec.Raw = NULL
     attachments: msgspec.Raw = NULL
 
-    def touches(self) -> list[Touch]:
+    def case_actions(self) -> list[CaseAction]:
         """Return the cases that it touches. Forms without any are quick."""
-        known: list[Touch] | None = self.__dict__.get("known_touches")
+        known: list[CaseAction] | None = self.__dict__.get("known_touches")
         if known is None:
             known = []
             content = json_object(self.form)
             if content is not None and b'"case"' in bytes(content):
-                known = touches(msgspec.json.decode(content))
+                known = case_actions(msgspec.json.decode(content))
             self.__dict__["known_touches"] = known
         return known
 
@@ -81,7 +81,7 @@ METADATA = msgspec.json.Decoder(Metadata)
 ROOT = msgspec.json.Decoder(Root)
 NO_METADATA = Metadata()
 
-FACTS: RowFacts[FormRow] = RowFacts(
+FACTS: RowFields[FormRow] = RowFields(
     identity=lambda row: row.id,
     stamp=lambda row: row.indexed_on,
     second_stamp=lambda row: str(row.received_on),
@@ -121,14 +121,14 @@ def form_record(row: FormRow, domain: str, *, with_cases: bool = True) -> Record
         "initial_processing_complete": flag(
             row.initial_processing_complete, ("forms", "initial_processing_complete")
         ),
-        "case_ids": [touch.case_id for touch in row.touches()] if with_cases else None,
+        "case_ids": [touch.case_id for touch in row.case_actions()] if with_cases else None,
     }
 
 
 def form_case_records(row: FormRow, domain: str) -> Iterable[Record]:
     """Yield the records of the cases that a form touches."""
     indexed_on = moment(row.indexed_on)
-    for touch in row.touches():
+    for touch in row.case_actions():
         yield {
             "form_id": row.id,
             "case_id": touch.case_id,

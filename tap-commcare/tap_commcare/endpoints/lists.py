@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tap_common.client import Api
+from tap_common.client import ApiClient
 from tap_common.full_table import ListPage, Position
 
 from tap_commcare.columns import Field
@@ -37,7 +37,11 @@ LISTS: Mapping[str, ListFacts] = {
 
 
 def endpoint(
-    api: Api, domain: str, resource: str, page_size: int, params: Sequence[tuple[str, str]] = ()
+    api: ApiClient,
+    domain: str,
+    resource: str,
+    page_size: int,
+    params: Sequence[tuple[str, str]] = (),
 ) -> ListEndpoint[dict[str, Any]]:
     """Return a list whose rows are taken as they come."""
     return ListEndpoint(

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tap_common.client import Api
-from tap_common.errors import MissingError, RejectedError
+from tap_common.client import ApiClient
+from tap_common.errors import NotFoundError, RequestRejectedError
 from tap_common.full_table import ListPage, Position
 
 from tap_commcare.endpoints import lists
@@ -30,7 +30,7 @@ class LocationsSource:
         since: The moment, or None. Older servers cannot filter v2: there, all of them come.
     """
 
-    api: Api
+    api: ApiClient
     domain: str
     page_size: int
     since: str | None = None
@@ -43,11 +43,11 @@ class LocationsSource:
             return self._page(position["api"], position["at"], limit)
         try:
             return self._page(FIRST, None, limit)
-        except MissingError:
+        except NotFoundError:
             pass
         try:
             return self._page(SECOND, None, limit)
-        except RejectedError:
+        except RequestRejectedError:
             if self.since is None:
                 raise
             return self._page(SECOND_UNFILTERED, None, limit)

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
-from tap_common.client import Api, same_origin
-from tap_common.errors import ShapeError
+from tap_common.client import ApiClient, same_origin
+from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import ListChangedError, ListPage, Position
-from tap_common.json_decoder import Body
+from tap_common.json_decoder import JsonDecoder
 from tap_common.messages import Record
 
 from tap_commcare import client
@@ -31,14 +31,14 @@ class ReportPage(msgspec.Struct):
     next_page: Any = None
 
 
-REPORT = Body(ReportPage, "a list data of objects")
+REPORT = JsonDecoder(ReportPage, "a list data of objects")
 
 
 @dataclass
 class ReportsSource:
     """Several reports, one after the other."""
 
-    api: Api
+    api: ApiClient
     domain: str
     reports: Sequence[str]
     page_size: int
@@ -57,7 +57,7 @@ class ReportsSource:
         seen = here["seen"] + len(page.data)
         following = client.next_path(page.next_page, asked)
         if following is None and total is not None and seen < total and limit is None:
-            raise ShapeError(f"report {report} ended after {seen} of {total} rows.")
+            raise UnexpectedResponseError(f"report {report} ended after {seen} of {total} rows.")
         rows = [(report, here["seen"] + place, row) for place, row in enumerate(page.data)]
         if following is not None:
             known = {"report": here["report"], "seen": seen, "total": total}

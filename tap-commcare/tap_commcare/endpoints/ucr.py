@@ -19,16 +19,16 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import msgspec
 from tap_common import timestamps
 from tap_common.bookmarks import Entry
-from tap_common.client import Api, same_origin
-from tap_common.errors import ShapeError
+from tap_common.client import ApiClient, same_origin
+from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import (
-    UNUSABLE,
-    Versions,
-    finish_versions,
-    gives_up_place,
+    POSITION_ERRORS,
+    TableVersions,
+    finish_tables,
     readable,
+    should_restart,
 )
-from tap_common.json_decoder import Body
+from tap_common.json_decoder import JsonDecoder
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
 from tap_common.sync import Run
@@ -67,11 +67,13 @@ class UcrPage(msgspec.Struct):
             return self.objects
         names = self.objects.columns
         if any(len(row) != len(names) for row in self.objects.rows):
-            raise ShapeError("a row of a data source has not as many values as columns.")
+            raise UnexpectedResponseError(
+                "a row of a data source has not as many values as columns."
+            )
         return [dict(zip(names, row, strict=True)) for row in self.objects.rows]
 
 
-UCR = Body(UcrPage, "meta and a list objects of objects")
+UCR = JsonDecoder(UcrPage, "meta and a list objects of objects")
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class DocumentKey:
         """
         inserted_at, doc_id = row.get("inserted_at"), text(row.get("doc_id") or row.get("id"))
         if doc_id is None or type(inserted_at) is not str or moment(inserted_at) is None:
-            raise ShapeError("a row of a data source has no doc_id or inserted_at.")
+            raise UnexpectedResponseError("a row of a data source has no doc_id or inserted_at.")
         return cls(inserted_at, doc_id)
 
     def time(self, separator: str) -> str:
@@ -156,7 +158,7 @@ class DataSourcePages:
     ended before a number of rows that the server is known to exceed.
     """
 
-    api: Api
+    api: ApiClient
     domain: str
     data_source: str
     limit: int
@@ -206,7 +208,7 @@ class DataSourcePages:
                 cursor = document.key.cursor(_separator(meta, document.key))
                 return WholePage([document], self.address(after=cursor))
         if count < limit or limit >= MAX_LIMIT:
-            raise ShapeError(
+            raise UnexpectedResponseError(
                 f"a document of data source {self.data_source} has at least {count} rows, and the "
                 "server does not return more at once: the rest of them cannot be read."
             )
@@ -225,10 +227,10 @@ class DataSourcePages:
 
 
 def _check_progress(documents: Sequence[Document], asked: str) -> None:
-    """Raise ShapeError when a page does not begin after the place that was asked for."""
+    """Raise UnexpectedResponseError if a page does not begin after the cursor it was asked for."""
     after = _decoded(_parameter(asked, "cursor"))
     if after is not None and any(document.key.is_same(after) for document in documents):
-        raise ShapeError("its next page repeats rows that came before.")
+        raise UnexpectedResponseError("its next page repeats rows that came before.")
 
 
 def _separator(meta: UcrMeta, last: DocumentKey) -> str:
@@ -243,7 +245,9 @@ def _separator(meta: UcrMeta, last: DocumentKey) -> str:
         return "T"
     found = _decoded(cursor)
     if found is None:
-        raise ShapeError("its cursors cannot be read, so no document can be read whole.")
+        raise UnexpectedResponseError(
+            "its cursors cannot be read, so no document can be read whole."
+        )
     return " " if found.inserted_at == last.time(" ") else "T"
 
 
@@ -269,20 +273,20 @@ def _parameter(address: str, name: str) -> str | None:
 
 
 @dataclass
-class UcrReading:
+class UcrSync:
     """Reads data sources by cursor.
 
     Of each, two places are remembered: where an interrupted read resumes, and an older one where
     the next run begins, so far back that a row that became visible late is read, too.
     """
 
-    api: Api
+    api: ApiClient
     domain: str
     stream: ApiStream
     data_sources: Sequence[str]
     page_size: int
     overlap: int
-    versions: Versions
+    versions: TableVersions
     streams: Sequence[ApiStream] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -299,7 +303,7 @@ class UcrReading:
         """Read what was written to each data source since the last run."""
         entry = run.bookmarks.read(self.stream.name, self.domain)
         version = None
-        if self.stream.reads_in_full:
+        if self.stream.is_full_table:
             version = self.versions.of(self.stream)
             entry = self.versions.entry(self.stream, self.domain)
             entry["version"] = version
@@ -310,7 +314,7 @@ class UcrReading:
             self._read(run, self._pages(source, self.page_size), places, entry)
         if version is not None:
             kept = {name: value for name, value in entry.items() if name != "version"}
-            finish_versions(run, self.domain, {self.stream: kept}, self.versions)
+            finish_tables(run, self.domain, {self.stream: kept}, self.versions)
 
     def _pages(self, source: str, limit: int) -> DataSourcePages:
         return DataSourcePages(self.api, self.domain, source, limit)
@@ -327,9 +331,9 @@ class UcrReading:
             try:
                 page = pages.page(_place(asked, first) if is_resumed else asked)
                 if is_resumed and not page.documents:
-                    raise ShapeError("nothing follows the place.")
-            except UNUSABLE as error:
-                if is_resumed and gives_up_place(error, self.stream.name, self.domain):
+                    raise UnexpectedResponseError("nothing follows the place.")
+            except POSITION_ERRORS as error:
+                if is_resumed and should_restart(error, self.stream.name, self.domain):
                     asked = first
                     continue
                 raise
@@ -372,7 +376,7 @@ def _place(asked: str, first: str) -> str:
     found = client.place(asked, first)
     queries = [dict(parse_qsl(urlsplit(each).query)) for each in (found, first)]
     if len({query.get("data_source_id") for query in queries}) > 1:
-        raise ShapeError("the place is in another data source.")
+        raise UnexpectedResponseError("the place is in another data source.")
     return found
 
 

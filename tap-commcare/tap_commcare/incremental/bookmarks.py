@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tap_commcare.pagination.pages import More
+from tap_commcare.pagination.pages import PageToken
 from tap_commcare.pagination.windows import Window
 
 Entry = dict[str, Any]
@@ -21,7 +21,7 @@ class Start:
     """Where to begin: at a window's first row, or in the middle of it."""
 
     window: Window
-    more: More | None = None
+    more: PageToken | None = None
 
     @property
     def floor(self) -> int | None:
@@ -37,7 +37,7 @@ class Progress:
     """The latest stamp that it emitted."""
     until: int | None = None
     """The end of the window that it was in."""
-    more: More | None = None
+    more: PageToken | None = None
     """How to go on inside that window; None if it was read to its end."""
 
     def entry(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def resume(progress: Progress, read_started: int, overlap: int, start: int | Non
 
 
 def progress_after(
-    first: int, last: int, window: Window, more: More | None, overlap: int
+    first: int, last: int, window: Window, more: PageToken | None, overlap: int
 ) -> Progress:
     """Return the progress after a page whose rows bear these stamps.
 

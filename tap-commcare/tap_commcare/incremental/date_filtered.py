@@ -18,14 +18,14 @@ from tap_common.bookmarks import Entry
 from tap_common.errors import UnavailableError
 from tap_common.full_table import (
     PASSES,
-    UNUSABLE,
+    POSITION_ERRORS,
     ListChangedError,
     ListSource,
     Position,
-    Versions,
+    TableVersions,
     complete,
-    gives_up_place,
     readable,
+    should_restart,
 )
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
@@ -37,7 +37,7 @@ MOMENTS = ("replication_key_value", "read_started_at", "latest", "since")
 
 
 @dataclass
-class DatedListReading:
+class DateFilteredSync:
     """Reads what changed in a list since the bookmark.
 
     Args:
@@ -51,7 +51,7 @@ class DatedListReading:
     stream: ApiStream
     source: Callable[[str | None], ListSource]
     make: Callable[[Sequence[Any]], Iterable[Record]]
-    versions: Versions
+    versions: TableVersions
     overlap: int
     start_date: int | None
     streams: Sequence[ApiStream] = field(init=False)
@@ -66,7 +66,7 @@ class DatedListReading:
     def run(self, run: Run) -> None:
         """Read all pages; again from the first if the list changed meanwhile."""
         entry = run.bookmarks.read(self.stream.name, self.domain)
-        if self.stream.reads_in_full:
+        if self.stream.is_full_table:
             entry = self.versions.entry(self.stream, self.domain)
             entry["version"] = self.versions.of(self.stream)
         entry = self._plausible(entry)
@@ -108,7 +108,7 @@ class DatedListReading:
 
     def _since(self, entry: Entry) -> str | None:
         known = entry.get("replication_key_value")
-        if known is None or self.stream.reads_in_full:
+        if known is None or self.stream.is_full_table:
             start = self.start_date
         else:
             begun = entry.get("read_started_at") or known
@@ -121,17 +121,17 @@ class DatedListReading:
         while True:
             try:
                 page = source.page(position)
-            except UNUSABLE as error:
-                if is_resumed and gives_up_place(error, self.stream.name, self.domain):
+            except POSITION_ERRORS as error:
+                if is_resumed and should_restart(error, self.stream.name, self.domain):
                     raise ListChangedError from None
                 raise
             is_resumed, position = False, page.following
             records = list(self.make(page.rows))
-            stamps = [r["last_modified"] for r in records if r["last_modified"] is not None]
+            times = [r["last_modified"] for r in records if r["last_modified"] is not None]
             if entry.get("latest"):
-                stamps.append(entry["latest"])
-            if stamps:
-                entry["latest"] = max(stamps, key=timestamps.parse)
+                times.append(entry["latest"])
+            if times:
+                entry["latest"] = max(times, key=timestamps.parse)
             entry["position"] = position
             run.write_page(self, [(self.stream, records)], partial(self._remember, run, entry))
             if position is None:
@@ -150,7 +150,7 @@ class DatedListReading:
         if values:
             done["replication_key"] = "last_modified"
             done["replication_key_value"] = max(values, key=timestamps.parse)
-        if self.stream.reads_in_full:
+        if self.stream.is_full_table:
             complete(self.domain, {self.stream: done}, self.versions)
         else:
             run.bookmarks.write(self.stream.name, self.domain, done)

@@ -14,12 +14,18 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 
 from tap_common import timestamps
-from tap_common.errors import ApiError, InterruptedRunError, RejectedError
+from tap_common.errors import ApiError, InterruptedRunError, RequestRejectedError
 
 from tap_commcare.incremental.bookmarks import Start
-from tap_commcare.incremental.request_queue import Budget, Cut, Request, seen_in, without
+from tap_commcare.incremental.request_queue import (
+    PageRequest,
+    RequestBudget,
+    WindowSplit,
+    drop_seen,
+    keys_of,
+)
 from tap_commcare.pagination.pages import TimedPage, TimedSource
-from tap_commcare.pagination.windows import Cutter, Sizes, Window, gap_of
+from tap_commcare.pagination.windows import Window, WindowSizes, WindowSplitter, row_spacing
 
 # Pages that came before their turn are held back: so many rows, and so many pages per request.
 ROWS_HELD = 12_000
@@ -27,7 +33,7 @@ PAGES_HELD = 16
 
 
 @dataclass
-class ReadAhead:
+class Prefetcher:
     """Reads one source.
 
     Args:
@@ -38,18 +44,20 @@ class ReadAhead:
     source: TimedSource
     executor: Executor | None
     width: Callable[[], int]
-    _line: deque[Request | Cut] = field(default_factory=deque)
-    _budget: Budget = field(default_factory=Budget)
+    _line: deque[PageRequest | WindowSplit] = field(default_factory=deque)
+    _budget: RequestBudget = field(default_factory=RequestBudget)
 
     def pages(self, start: Start) -> Iterator[tuple[Window, TimedPage]]:
         """Yield each page with the window that it belongs to, in order of time."""
-        self._line = deque([Request(start.window, start.more, is_resumed=start.more is not None)])
+        self._line = deque(
+            [PageRequest(start.window, start.more, is_resumed=start.more is not None)]
+        )
         if start.window.until is not None:
-            self._line.append(Request(Window(start.window.until, None)))
+            self._line.append(PageRequest(Window(start.window.until, None)))
         try:
             while self._line:
                 head = self._line[0]
-                if isinstance(head, Cut):
+                if isinstance(head, WindowSplit):
                     self._expand(0, head, may_cut=self._budget.allows(0))
                     continue
                 page = self._result(head)
@@ -62,11 +70,11 @@ class ReadAhead:
                 self._follow(0, head, page)
                 self._line.popleft()
                 self._send_ahead()
-                yield head.window, without(page, head.seen)
+                yield head.window, drop_seen(page, head.seen)
         finally:
             self._cancel()
 
-    def _expand(self, place: int, cut: Cut, *, may_cut: bool) -> None:
+    def _expand(self, place: int, cut: WindowSplit, *, may_cut: bool) -> None:
         """Put the next request of a cut before it; take the cut away after its last."""
         request, has_more = cut.next_request(may_cut=may_cut)
         if not has_more:
@@ -74,17 +82,17 @@ class ReadAhead:
         if request is not None:
             self._line.insert(place, request)
 
-    def _result(self, request: Request) -> TimedPage | None:
+    def _result(self, request: PageRequest) -> TimedPage | None:
         """Return a page, or None if the server does not understand the end of its window."""
         try:
             page = self._page(request)
-        except RejectedError:
+        except RequestRejectedError:
             if request.cutter is None:
                 raise
             return None
         return request.without_end(page) if request.holds(page) else None
 
-    def _page(self, request: Request) -> TimedPage:
+    def _page(self, request: PageRequest) -> TimedPage:
         """Return a page, and keep the other requests going until it has come."""
         if self.executor is None:
             return self.source.page(request.window, request.more)
@@ -102,21 +110,21 @@ class ReadAhead:
         futures = [item.future for item in self._requests() if item.is_under_way]
         return [future for future in futures if future is not None and not future.done()]
 
-    def _requests(self) -> list[Request]:
-        return [item for item in self._line if isinstance(item, Request)]
+    def _requests(self) -> list[PageRequest]:
+        return [item for item in self._line if isinstance(item, PageRequest)]
 
-    def _read_alone(self, request: Request) -> None:
+    def _read_alone(self, request: PageRequest) -> None:
         """Read what is left without windows, one page after the other."""
         self._cancel()
         self.executor = None
         window = Window(request.window.after, None)
-        self._line = deque([Request(window, request.more, seen=request.seen)])
+        self._line = deque([PageRequest(window, request.more, seen=request.seen)])
 
     def _cancel(self) -> None:
         for future in self._under_way():
             future.cancel()
 
-    def _is_settled(self, head: Request, page: TimedPage) -> bool:
+    def _is_settled(self, head: PageRequest, page: TimedPage) -> bool:
         """Return whether no row can move into what the next page shows any more.
 
         Rows that are edited meanwhile move behind the last row, never before others.
@@ -128,12 +136,12 @@ class ReadAhead:
             head.cutter.settle(len(page.rows) if page.total is None else page.total)
         return page.more is not None or 2 * head.cutter.behind >= self.source.page_size
 
-    def _open(self, head: Request) -> None:
+    def _open(self, head: PageRequest) -> None:
         """Read on without an end, since nothing may lie behind the page that is next."""
         self._cancel()
         self._budget.spend(sum(item.future is not None for item in self._requests()))
         after = head.window.after if head.more is None else max(at for _, at in head.seen) - 1
-        self._line = deque([Request(Window(after, None), seen=head.seen)])
+        self._line = deque([PageRequest(Window(after, None), seen=head.seen)])
 
     def _settle(self) -> None:
         """Go on behind every page that has come, before its turn."""
@@ -146,7 +154,7 @@ class ReadAhead:
                 break
             self._follow(self._line.index(item), item, item.without_end(page))
 
-    def _follow(self, place: int, request: Request, page: TimedPage) -> None:
+    def _follow(self, place: int, request: PageRequest, page: TimedPage) -> None:
         """Put what is left of a window behind its page in the line."""
         if request.is_followed:
             return
@@ -156,10 +164,10 @@ class ReadAhead:
             if request.cutter is not None:
                 self._budget.spend(max(1 - len(page.rows) / self.source.page_size, 0.0))
             return
-        if request.is_resumed and page.rows and page.stamps[0] < page.stamps[-1]:
+        if request.is_resumed and page.rows and page.times[0] < page.times[-1]:
             # Past the crowd: a request by time tells again how many rows are left.
-            window = Window(page.stamps[-1] - 1, request.window.until)
-            self._insert(place + 1, [Request(window, seen=seen_in(page))])
+            window = Window(page.times[-1] - 1, request.window.until)
+            self._insert(place + 1, [PageRequest(window, seen=keys_of(page))])
             return
         following = request.next_page(page)
         if following.left is None or not self._is_worth_cutting(request, page, following.left):
@@ -167,16 +175,16 @@ class ReadAhead:
         else:
             self._insert(place + 1, [self._cut(request, page, following.left)])
 
-    def _insert(self, place: int, items: Sequence[Request | Cut]) -> None:
+    def _insert(self, place: int, items: Sequence[PageRequest | WindowSplit]) -> None:
         for item in reversed(items):
             self._line.insert(place, item)
 
-    def _is_worth_cutting(self, request: Request, page: TimedPage, left: int) -> bool:
+    def _is_worth_cutting(self, request: PageRequest, page: TimedPage, left: int) -> bool:
         """Return whether what follows a page comes sooner in windows than page by page."""
         if self.executor is None or self.width() == 1 or left <= self.source.page_size:
             return False
         # A page of one stamp is a crowd that only its own order can be followed through.
-        if not page.rows or page.stamps[-1] == page.stamps[0]:
+        if not page.rows or page.times[-1] == page.times[0]:
             return False
         self._budget.begin(left + len(page.rows), self.source.page_size)
         if not self._budget.allows(0):
@@ -188,7 +196,7 @@ class ReadAhead:
         kept = sum(item.future is not None for item in self._requests())
         if kept >= self._most_held():
             return True
-        if any(isinstance(item, Cut) for item in self._line):
+        if any(isinstance(item, WindowSplit) for item in self._line):
             return False
         coming = [r for r in self._requests() if not r.window.is_open and not r.has_come]
         return len(coming) + 1 < self.width()
@@ -197,14 +205,14 @@ class ReadAhead:
         width = self.width()
         return max(width, min(ROWS_HELD // self.source.page_size, PAGES_HELD * width))
 
-    def _cut(self, request: Request, page: TimedPage, rows: int) -> Cut:
+    def _cut(self, request: PageRequest, page: TimedPage, rows: int) -> WindowSplit:
         """Split the rest of a window, given the number of rows on the page before it."""
         width = self.width()
-        sizes = Sizes(self.source.page_size, width, max(self._most_held() // width, 1))
-        after, end, gap = page.stamps[-1] - 1, request.window.until, gap_of(page.stamps)
+        sizes = WindowSizes(self.source.page_size, width, max(self._most_held() // width, 1))
+        after, end, gap = page.times[-1] - 1, request.window.until, row_spacing(page.times)
         now = end if end is not None else max(timestamps.milliseconds(page.asked_at), after + 1)
-        cutter = Cutter(after, end, rows, sizes, gap, request.cutter, now)
-        return Cut(cutter, seen_in(page))
+        cutter = WindowSplitter(after, end, rows, sizes, gap, request.cutter, now)
+        return WindowSplit(cutter, keys_of(page))
 
     def _send_ahead(self) -> None:
         """Send what stands first in line, as long as requests are free and pages can be held."""
@@ -216,7 +224,7 @@ class ReadAhead:
         place = 0
         while place < len(self._line) and (place == 0 or under_way < width):
             item = self._line[place]
-            if isinstance(item, Cut):
+            if isinstance(item, WindowSplit):
                 risky = sum(r.cutter is not None and r.is_under_way for r in self._requests())
                 may_cut = self._budget.allows(risky)
                 if place > 0 and not may_cut:

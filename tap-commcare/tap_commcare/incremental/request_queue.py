@@ -10,10 +10,10 @@ import math
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 
-from tap_commcare.pagination.pages import More, TimedPage
-from tap_commcare.pagination.windows import Cutter, Window
+from tap_commcare.pagination.pages import PageToken, TimedPage
+from tap_commcare.pagination.windows import Window, WindowSplitter
 
 Seen = frozenset[tuple[str, int]]
 
@@ -27,13 +27,13 @@ LEARNED_FROM = 4
 
 
 @dataclass
-class Request:
+class PageRequest:
     """A page that is wanted, on its way, or held back until its turn."""
 
     window: Window
-    more: More | None = None
+    more: PageToken | None = None
     seen: Seen = frozenset()
-    cutter: Cutter | None = None
+    cutter: WindowSplitter | None = None
     future: Future[TimedPage] | None = None
     is_resumed: bool = False
     is_followed: bool = False
@@ -76,18 +76,20 @@ class Request:
     def holds(self, page: TimedPage) -> bool:
         """Return whether the server kept to the end of the window."""
         until = self.window.until
-        return self.cutter is None or until is None or max(page.stamps, default=until) <= until
+        return self.cutter is None or until is None or max(page.times, default=until) <= until
 
-    def next_page(self, page: TimedPage) -> Request:
+    def next_page(self, page: TimedPage) -> PageRequest:
         """Return the request for the next page of the same window."""
         place = hash(json.dumps(page.more, sort_keys=True))
         if place in self.visited:
-            raise ShapeError("The links from page to page lead in a circle.", "Run again later.")
+            raise UnexpectedResponseError(
+                "The links from page to page lead in a circle.", "Run again later."
+            )
         self.visited.add(place)
         return replace(
             self,
             more=page.more,
-            seen=seen_in(page),
+            seen=keys_of(page),
             future=None,
             is_followed=False,
             left=None if self.left is None else self.left - len(page.rows),
@@ -95,25 +97,25 @@ class Request:
 
 
 @dataclass
-class Cut:
+class WindowSplit:
     """Windows that are still to be cut; the first of them begins among rows seen already."""
 
-    cutter: Cutter
+    cutter: WindowSplitter
     seen: Seen = frozenset()
 
-    def next_request(self, *, may_cut: bool) -> tuple[Request | None, bool]:
+    def next_request(self, *, may_cut: bool) -> tuple[PageRequest | None, bool]:
         """Return the request that comes next, if any, and whether others may follow it."""
         window = self.cutter.next_window(may_cut=may_cut)
         seen, self.seen = self.seen, frozenset()
         if window is not None:
-            return Request(window, seen=seen, cutter=self.cutter), True
+            return PageRequest(window, seen=seen, cutter=self.cutter), True
         if self.cutter.end is None:
-            return Request(Window(self.cutter.at, None), seen=seen), False
+            return PageRequest(Window(self.cutter.at, None), seen=seen), False
         return None, False
 
 
 @dataclass
-class Budget:
+class RequestBudget:
     """How many requests more than one after the other a read may cost, in parts of a page.
 
     Sources count requests, not rows. A window wastes what its last page has room for.
@@ -139,20 +141,20 @@ class Budget:
         return self.spent + kept + self._of_a_window <= (self.allowed or 0.0)
 
 
-def seen_in(page: TimedPage) -> Seen:
+def keys_of(page: TimedPage) -> Seen:
     """Return what tells a page's rows from others."""
-    return frozenset(zip(page.ids, page.stamps, strict=True))
+    return frozenset(zip(page.ids, page.times, strict=True))
 
 
-def without(page: TimedPage, seen: Seen) -> TimedPage:
+def drop_seen(page: TimedPage, seen: Seen) -> TimedPage:
     """Return a page without the rows that the page before it held already."""
     if not seen:
         return page
-    pairs = zip(page.ids, page.stamps, strict=True)
-    return only(page, [index for index, pair in enumerate(pairs) if pair not in seen])
+    pairs = zip(page.ids, page.times, strict=True)
+    return select_rows(page, [index for index, pair in enumerate(pairs) if pair not in seen])
 
 
-def only(page: TimedPage, kept: list[int]) -> TimedPage:
+def select_rows(page: TimedPage, kept: list[int]) -> TimedPage:
     """Return a page with some of its rows."""
     if len(kept) == len(page.rows):
         return page
@@ -160,5 +162,5 @@ def only(page: TimedPage, kept: list[int]) -> TimedPage:
         page,
         rows=[page.rows[index] for index in kept],
         ids=[page.ids[index] for index in kept],
-        stamps=[page.stamps[index] for index in kept],
+        times=[page.times[index] for index in kept],
     )

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tap_common import timestamps
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import (
-    UNUSABLE,
-    Versions,
-    finish_versions,
-    gives_up_place,
+    POSITION_ERRORS,
+    TableVersions,
+    finish_tables,
     readable,
+    should_restart,
 )
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
@@ -33,7 +33,7 @@ from tap_commcare.incremental.bookmarks import (
     progress_of,
     resume,
 )
-from tap_commcare.incremental.prefetch import ReadAhead
+from tap_commcare.incremental.prefetch import Prefetcher
 from tap_commcare.pagination.pages import TimedPage, TimedSource
 from tap_commcare.pagination.windows import Window
 
@@ -50,7 +50,7 @@ class StateAheadError(Exception):
 
 
 @dataclass
-class Member:
+class StreamCursor:
     """A stream of a read, with what it remembers."""
 
     stream: ApiStream
@@ -66,7 +66,7 @@ class Member:
         """Return the records of a page that this stream has not emitted before."""
         rows = page.rows
         if self.floor is not None:
-            pairs = zip(page.rows, page.stamps, strict=True)
+            pairs = zip(page.rows, page.times, strict=True)
             rows = [row for row, stamp in pairs if stamp > self.floor]
         return list(self.expand(rows))
 
@@ -83,7 +83,7 @@ class Member:
 
 
 @dataclass
-class TimedReading:
+class IncrementalSync:
     """Reads one endpoint by time for the streams that are made of it.
 
     Args:
@@ -93,9 +93,9 @@ class TimedReading:
     """
 
     domain: str
-    members: Sequence[Member]
+    members: Sequence[StreamCursor]
     source: TimedSource
-    versions: Versions
+    versions: TableVersions
     overlap: int
     start_date: int | None
     scope: str
@@ -120,10 +120,10 @@ class TimedReading:
         start = self._common_start()
         try:
             self._read_known(run, start)
-        except UNUSABLE as error:
+        except POSITION_ERRORS as error:
             is_resumed = start.more is not None and not self._pages
             names = " and ".join(stream.name for stream in self.streams)
-            if not is_resumed or not gives_up_place(error, names, self.domain):
+            if not is_resumed or not should_restart(error, names, self.domain):
                 raise
             self._read_known(run, self.members[0].start_by_time)
 
@@ -136,7 +136,7 @@ class TimedReading:
 
     def _read(self, run: Run, start: Start) -> None:
         started = 0
-        ahead = ReadAhead(self.source, self.executor, self.width)
+        ahead = Prefetcher(self.source, self.executor, self.width)
         for window, page in ahead.pages(start):
             if not started:
                 started = timestamps.milliseconds(page.asked_at)
@@ -153,7 +153,7 @@ class TimedReading:
             ShapeError: It names a place that nothing follows.
         """
         if start.more is not None and not page.rows:
-            raise ShapeError("nothing follows the place.")
+            raise UnexpectedResponseError("nothing follows the place.")
         since = -1 if self.start_date is None else self.start_date - 1
         ahead = [m for m in self.members if m.floor is not None and m.floor > max(now, since)]
         for member in ahead:
@@ -169,9 +169,9 @@ class TimedReading:
         if ahead:
             raise StateAheadError
 
-    def _recall(self, run: Run, member: Member) -> None:
+    def _recall(self, run: Run, member: StreamCursor) -> None:
         entry = run.bookmarks.read(member.stream.name, self.domain)
-        if member.stream.reads_in_full:
+        if member.stream.is_full_table:
             member.version = self.versions.of(member.stream)
             entry = self.versions.entry(member.stream, self.domain)
         if entry.get("scope", self.scope) != self.scope:
@@ -210,8 +210,8 @@ class TimedReading:
         if not self._pages and window.is_open:
             self._expect(run, page, pages)
         progress = None
-        if page.stamps:
-            first, last = min(page.stamps), max(page.stamps)
+        if page.times:
+            first, last = min(page.times), max(page.times)
             progress = progress_after(first, last, window, page.more, self.overlap)
 
         def remember() -> None:
@@ -223,7 +223,7 @@ class TimedReading:
         run.write_page(self, [(member.stream, records) for member, records in pages], remember)
 
     def _expect(
-        self, run: Run, page: TimedPage, pages: Sequence[tuple[Member, Sequence[Record]]]
+        self, run: Run, page: TimedPage, pages: Sequence[tuple[StreamCursor, Sequence[Record]]]
     ) -> None:
         """Say how many records are to come of streams that have one for each row."""
         rows = len(page.rows) if page.more is None else page.total
@@ -231,7 +231,9 @@ class TimedReading:
             if rows is not None and len(member.stream.key) == 1 and len(records) == len(page.rows):
                 run.expect(member.stream, self.domain, rows)
 
-    def _remember(self, run: Run, member: Member, started: int, progress: Progress | None) -> None:
+    def _remember(
+        self, run: Run, member: StreamCursor, started: int, progress: Progress | None
+    ) -> None:
         entry = self._entry(member, started)
         if member.version is not None:
             entry["version"] = member.version
@@ -239,7 +241,7 @@ class TimedReading:
             entry["position"] = progress.entry()
         run.bookmarks.write(member.stream.name, self.domain, entry)
 
-    def _entry(self, member: Member, started: int) -> dict[str, Any]:
+    def _entry(self, member: StreamCursor, started: int) -> dict[str, Any]:
         """Return what is remembered of a stream, however its read ended."""
         entry: dict[str, Any] = {}
         if member.bookmark is not None:
@@ -262,4 +264,4 @@ class TimedReading:
         run.write_page(self, [], remember)
         in_full = {m.stream: self._entry(m, started) for m in self.members if m.version}
         if in_full:
-            finish_versions(run, self.domain, in_full, self.versions)
+            finish_tables(run, self.domain, in_full, self.versions)

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from requests.models import PreparedRequest
 from tap_common import timestamps
-from tap_common.client import Answer, Api, same_origin
-from tap_common.errors import ShapeError, UnavailableError
-from tap_common.json_decoder import Body
+from tap_common.client import ApiClient, Response, same_origin
+from tap_common.errors import UnavailableError, UnexpectedResponseError
+from tap_common.json_decoder import JsonDecoder
 
 from tap_commcare import client
-from tap_commcare.pagination.pages import More, TimedPage
+from tap_commcare.pagination.pages import PageToken, TimedPage
 from tap_commcare.pagination.tastypie import Envelope
 from tap_commcare.pagination.windows import Window
 from tap_commcare.values import integer
@@ -31,7 +31,7 @@ PASSES = 10
 
 
 @dataclass(frozen=True)
-class RowFacts(Generic[Row]):
+class RowFields(Generic[Row]):
     """What must be known of a row to page through a list."""
 
     identity: Callable[[Row], str]
@@ -51,21 +51,21 @@ class ByDateSource(Generic[Row]):
             nothing, so one without any row is tried again without.
     """
 
-    api: Api
+    api: ApiClient
     domain: str
     resource: str
-    read: Body[Envelope[Row]]
-    facts: RowFacts[Row]
+    read: JsonDecoder[Envelope[Row]]
+    facts: RowFields[Row]
     page_size: int
     date: str
     second_date: str
     params: Sequence[tuple[str, str]] = ()
     filters: Sequence[tuple[str, str]] = ()
 
-    def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
+    def page(self, window: Window, more: PageToken | None, limit: int | None = None) -> TimedPage:
         """Return a page of a window."""
         if more is not None and "same" in more:
-            return self._crowd(window, int(more["same"]), more.get("second"))
+            return self._equal_timestamps(window, int(more["same"]), more.get("second"))
         after = None if window.after is None else window.after + 1
         start = int(more["from"]) if more else after
         dates = _range(self.date, start, window.until)
@@ -75,23 +75,25 @@ class ByDateSource(Generic[Row]):
         if self.filters and not answer.value.objects and more is None and limit is None:
             self.filters = ()
             return self.page(window, more, limit)
-        stamps = [self._stamp(row) for row in answer.value.objects]
+        times = [self._stamp(row) for row in answer.value.objects]
         following = None
         if self._is_cut(answer.value, limit):
-            if stamps[-1] < stamps[0]:
-                raise ShapeError(f"{self.resource} came in another order than {self.date}.")
-            is_crowd = stamps[-1] == (stamps[0] if more is None else start)
-            following = {"same": stamps[-1]} if is_crowd else {"from": stamps[-1]}
-        return self._page(answer, stamps, _total(answer.value), following)
+            if times[-1] < times[0]:
+                raise UnexpectedResponseError(
+                    f"{self.resource} came in another order than {self.date}."
+                )
+            is_crowd = times[-1] == (times[0] if more is None else start)
+            following = {"same": times[-1]} if is_crowd else {"from": times[-1]}
+        return self._page(answer, times, _total(answer.value), following)
 
-    def _crowd(self, window: Window, stamp: int, second: int | None) -> TimedPage:
+    def _equal_timestamps(self, window: Window, stamp: int, second: int | None) -> TimedPage:
         """Return a page of the rows that all bear one stamp, by their second date."""
         fixed = _range(self.date, stamp, stamp)
         dates = _range(self.second_date, second, None)
         answer = self._get([("order_by", self.second_date), *fixed, *dates], self.page_size)
         rows = answer.value.objects
-        stamps = [self._stamp(row) for row in rows]
-        following: More | None = {"from": stamp + 1}
+        times = [self._stamp(row) for row in rows]
+        following: PageToken | None = {"from": stamp + 1}
         if window.until is not None and stamp >= window.until:
             following = None
         if self._is_cut(answer.value, None):
@@ -99,10 +101,10 @@ class ByDateSource(Generic[Row]):
             first = timestamps.stamp(self.facts.second_stamp(rows[0]))
             if last == first:
                 rows = self._all_of(fixed + _range(self.second_date, last, last))
-                stamps = [self._stamp(row) for row in rows]
+                times = [self._stamp(row) for row in rows]
                 last += 1
             following = {"same": stamp, "second": last}
-        return self._page(answer, stamps, None, following, rows)
+        return self._page(answer, times, None, following, rows)
 
     def _all_of(self, dates: Params) -> list[Row]:
         """Return rows that no date tells apart: pages by offset, until all have come.
@@ -135,7 +137,7 @@ class ByDateSource(Generic[Row]):
             "Set a larger page_size, or run again.",
         )
 
-    def _get(self, params: Params, limit: int) -> Answer[Envelope[Row]]:
+    def _get(self, params: Params, limit: int) -> Response[Envelope[Row]]:
         request = PreparedRequest()
         base = urlsplit(self.api.base_url).path
         path = base + client.path(self.domain, self.resource)
@@ -154,7 +156,7 @@ class ByDateSource(Generic[Row]):
         total = _total(page)
         is_cut = page.meta.next is not None if total is None else total > len(page.objects)
         if is_cut and not page.objects:
-            raise ShapeError(
+            raise UnexpectedResponseError(
                 f"{self.resource} of {self.domain} counts {page.total} rows and shows none."
             )
         return is_cut
@@ -163,21 +165,23 @@ class ByDateSource(Generic[Row]):
         try:
             return timestamps.stamp(self.facts.stamp(row))
         except ValueError:
-            raise ShapeError(f"a row has a {self.date} that is no timestamp.") from None
+            raise UnexpectedResponseError(
+                f"a row has a {self.date} that is no timestamp."
+            ) from None
 
     def _page(
         self,
-        answer: Answer[Envelope[Row]],
-        stamps: Sequence[int],
+        answer: Response[Envelope[Row]],
+        times: Sequence[int],
         total: int | None,
-        more: More | None,
+        more: PageToken | None,
         rows: Sequence[Row] | None = None,
     ) -> TimedPage:
         known = answer.value.objects if rows is None else rows
         return TimedPage(
             rows=known,
             ids=[self.facts.identity(row) for row in known],
-            stamps=stamps,
+            times=times,
             total=total,
             more=more,
             asked_at=answer.asked_at,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tap_commcare.pagination.windows import Window
 
-More = dict[str, Any]
+PageToken = dict[str, Any]
 """How to go on inside a window; kept in the state as it is."""
 
 
@@ -22,10 +22,10 @@ class TimedPage:
 
     rows: Sequence[Any]
     ids: Sequence[str]
-    stamps: Sequence[int]
+    times: Sequence[int]
     total: int | None
     """How many rows the window holds, from this page on, if the server says so."""
-    more: More | None
+    more: PageToken | None
     """How to read on in this window, or None after its last row."""
     asked_at: datetime
     """When it was asked for, by the server's clock."""
@@ -36,5 +36,5 @@ class TimedSource(Protocol):
 
     page_size: int
 
-    def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
+    def page(self, window: Window, more: PageToken | None, limit: int | None = None) -> TimedPage:
         """Return the first page of a window, or the one that ``more`` of the page before names."""

@@ -14,7 +14,7 @@ MOST_COUNTED = 100_000
 
 
 @dataclass
-class Tally:
+class RowCounter:
     """The rows that were seen since a list had as many as it has now, in one pass or several."""
 
     _total: int | None = None

@@ -13,13 +13,13 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-from tap_common.client import Answer, Api, same_origin
-from tap_common.errors import ShapeError
+from tap_common.client import ApiClient, Response, same_origin
+from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import ListChangedError, ListPage, Position
-from tap_common.json_decoder import Body, KnownRows
+from tap_common.json_decoder import JsonDecoder, KnownProperties
 
 from tap_commcare import client
-from tap_commcare.pagination.row_count import Tally
+from tap_commcare.pagination.row_count import RowCounter
 from tap_commcare.values import integer
 
 Row = TypeVar("Row")
@@ -48,7 +48,7 @@ class Envelope(msgspec.Struct, Generic[Row]):
 
 def body(
     row: type[Row], stream: str | None = None, no_column: Sequence[str] = ("resource_uri",)
-) -> Body[Envelope[Row]]:
+) -> JsonDecoder[Envelope[Row]]:
     """Return the reader of a list of such rows.
 
     Args:
@@ -57,16 +57,16 @@ def body(
         no_column: Properties that need no column.
     """
     shape: type[Envelope[Row]] = Envelope[row]  # type: ignore[valid-type]  # a type of run time
-    known: KnownRows[Any] | None = None
+    known: KnownProperties[Any] | None = None
     if stream is not None:
-        known = KnownRows(
+        known = KnownProperties(
             stream,
             cast("Any", row),
             cast("Any", Envelope).__class_getitem__,
             lambda page: page.objects,
             no_column,
         )
-    return Body(shape, "meta and a list objects", known)
+    return JsonDecoder(shape, "meta and a list objects", known)
 
 
 @dataclass
@@ -81,46 +81,48 @@ class ListEndpoint(Generic[Row]):
         identity: What tells one row from another.
     """
 
-    api: Api
+    api: ApiClient
     domain: str
     resource: str
-    read: Body[Envelope[Row]]
+    read: JsonDecoder[Envelope[Row]]
     params: Sequence[tuple[str, str]] = ()
     page_size: int | None = None
     check_domain: Callable[[Row], Any] | None = None
     identity: Callable[[Row], Hashable] | None = None
-    _tally: Tally = field(default_factory=Tally, init=False)
+    _row_counter: RowCounter = field(default_factory=RowCounter, init=False)
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one."""
         first = self._first(limit or self.page_size)
         asked = client.place(position["next"], first) if position else first
         url = same_origin(asked, self.api.base_url)
-        answer: Answer[Envelope[Row]] = self.api.get(url, (), self.domain, self.read)
+        answer: Response[Envelope[Row]] = self.api.get(url, (), self.domain, self.read)
         page = answer.value
         if self.check_domain is not None:
             for row in page.objects:
                 client.check_domain(self.check_domain(row), self.domain)
         seen = (int(position["seen"]) if position else 0) + len(page.objects)
         if position and position.get("total") != page.total:
-            self._tally.forget()
+            self._row_counter.forget()
             raise ListChangedError
         if self.identity is not None:
             if seen == len(page.objects):
-                self._tally.begin(None if limit else page.total)
-            self._tally.add(self.identity(row) for row in page.objects)
+                self._row_counter.begin(None if limit else page.total)
+            self._row_counter.add(self.identity(row) for row in page.objects)
         following = client.next_path(page.meta.next, asked)
         if following is None:
             if page.total is not None and seen < page.total and limit is None:
-                raise ShapeError(
+                raise UnexpectedResponseError(
                     f"{self.resource} of {self.domain} ended after {seen} of {page.total} rows.",
                     "Nothing was taken for complete; run again.",
                 )
-            if self._tally.is_complete:
+            if self._row_counter.is_complete:
                 return ListPage(page.objects, None)
             following, seen = self._first(self.page_size), 0
         if not page.objects:
-            raise ShapeError(f"{self.resource} of {self.domain} shows an empty page and a next.")
+            raise UnexpectedResponseError(
+                f"{self.resource} of {self.domain} shows an empty page and a next."
+            )
         return ListPage(page.objects, {"next": following, "seen": seen, "total": page.total})
 
     def _first(self, limit: int | None) -> str:

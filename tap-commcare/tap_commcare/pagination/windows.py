@@ -36,7 +36,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class WindowSizes:
     """How much is asked for at once.
 
     Args:
@@ -72,7 +72,7 @@ class Sizes:
         return max(full - deviations * deviation, full / 2, 1.0)
 
 
-class Cutter:
+class WindowSplitter:
     """Cuts what lies behind a stamp into windows, one at a time.
 
     Args:
@@ -90,9 +90,9 @@ class Cutter:
         after: int,
         end: int | None,
         rows: int,
-        sizes: Sizes,
+        sizes: WindowSizes,
         gap: float = 0.0,
-        outer: Cutter | None = None,
+        outer: WindowSplitter | None = None,
         now: int | None = None,
     ) -> None:
         self.at = after
@@ -174,7 +174,7 @@ class Cutter:
         return self._rows_behind if self.end is None else math.inf
 
 
-def gap_of(stamps: Sequence[int]) -> float:
+def row_spacing(times: Sequence[int]) -> float:
     """Return the time between two rows at the end of a page."""
-    middle = len(stamps) // 2
-    return (stamps[-1] - stamps[middle]) / max(len(stamps) - 1 - middle, 1)
+    middle = len(times) // 2
+    return (times[-1] - times[middle]) / max(len(times) - 1 - middle, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from commcare_sandbox import Sandbox
 
-PASSING = [
+TRANSIENT_STATUSES = [
     {"fault": "429,503", "retry_after": "int", "retry_after_seconds": 1},
     {"fault": "429", "retry_after": "float", "retry_after_seconds": 0.41},
     {"fault": "429", "retry_after": "date", "retry_after_seconds": 1},
@@ -15,7 +15,7 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=str)
+@pytest.mark.parametrize("fault", TRANSIENT_STATUSES, ids=str)
 def test_what_passes_loses_nothing_and_repeats_nothing(sandbox: Sandbox, tap, select, fault):
     sandbox.set(**{"fault_every": 11} | fault)
 

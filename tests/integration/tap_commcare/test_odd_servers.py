@@ -18,17 +18,19 @@ from tap_commcare.endpoints.locations import LocationsSource
 from tap_commcare.pagination.by_date import ByDateSource
 from tap_commcare.pagination.windows import Window
 from tap_commcare.streams.locations import LOCATIONS
-from tap_common.auth import bearer_login
-from tap_common.client import Api, new_session
+from tap_common.auth import bearer_auth
+from tap_common.client import ApiClient, new_session
 from tap_common.full_table import ListSource
-from tap_common.throttling import Limits
+from tap_common.throttling import RequestLimits
 
 Query = dict[str, list[str]]
-Answer = Callable[[str, Query], list[dict[str, Any]] | int]
+Response = Callable[[str, Query], list[dict[str, Any]] | int]
 
 
 @contextmanager
-def server(answer: Answer, total: Callable[[int], int | None] = lambda rows: rows) -> Iterator[Api]:
+def server(
+    answer: Response, total: Callable[[int], int | None] = lambda rows: rows
+) -> Iterator[ApiClient]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
@@ -55,8 +57,10 @@ def server(answer: Answer, total: Callable[[int], int | None] = lambda rows: row
         threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         stop = threading.Event()
         base_url = f"http://127.0.0.1:{http.server_port}"
-        login = bearer_login("token")
-        yield Api(base_url, login, Limits(), client.explain, new_session(1, "test"), stop)
+        login = bearer_auth("token")
+        yield ApiClient(
+            base_url, login, RequestLimits(), client.explain, new_session(1, "test"), stop
+        )
         http.shutdown()
 
 
@@ -105,8 +109,8 @@ def test_no_form_is_missed_when_one_of_many_equal_stamps_leaves_during_the_read(
 )
 @pytest.mark.parametrize("gap", [0, 1], ids=["equal stamps", "other stamps"])
 def test_no_form_is_missed_where_the_server_does_not_count(total, gap):
-    stamps = [f"2025-02-01T00:00:{n * gap:02d}.500000Z" for n in range(40)]
-    rows = [{"id": f"f{n}", "indexed_on": at, "received_on": at} for n, at in enumerate(stamps)]
+    times = [f"2025-02-01T00:00:{n * gap:02d}.500000Z" for n in range(40)]
+    rows = [{"id": f"f{n}", "indexed_on": at, "received_on": at} for n, at in enumerate(times)]
 
     def answer(_: str, query: Query) -> list[dict[str, Any]]:
         starts = [query.get(f"{name}_start", [""])[0] for name in ("indexed_on", "received_on")]
@@ -115,7 +119,9 @@ def test_no_form_is_missed_where_the_server_does_not_count(total, gap):
     assert read_forms(answer, total) == {row["id"] for row in rows}
 
 
-def read_forms(answer: Answer, total: Callable[[int], int | None] = lambda rows: rows) -> set[str]:
+def read_forms(
+    answer: Response, total: Callable[[int], int | None] = lambda rows: rows
+) -> set[str]:
     with server(answer, total) as api:
         source = ByDateSource(
             api, "d", "form/v1", forms.BODY, forms.FACTS, 10, "indexed_on", "received_on"
@@ -167,7 +173,7 @@ def test_a_list_that_holds_rows_twice_is_read_twice_and_taken_for_complete():
     assert asked == 4
 
 
-def read_list(answer: Answer, resource: str, size: int = 25) -> set[int]:
+def read_list(answer: Response, resource: str, size: int = 25) -> set[int]:
     found: set[int] = set()
     with server(answer) as api:
         source: ListSource = lists.endpoint(api, "d", resource, size)

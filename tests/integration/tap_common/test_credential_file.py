@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tap_common.auth import OAuthLogin, TokenAnswer, refused_grant
+from tap_common.auth import RefreshTokenAuth, TokenResponse, refresh_token_refused
 from tap_common.credential_file import CredentialFile, StoredToken, digest
-from tap_common.errors import LoginRefusedError, SettingsError
+from tap_common.errors import CredentialRefusedError, SettingsError
 
 
 class Server:
@@ -22,12 +22,12 @@ class Server:
         self.seconds = seconds
         self.spent = 0
 
-    def exchange(self, refresh_token: str) -> TokenAnswer:
+    def exchange(self, refresh_token: str) -> TokenResponse:
         if refresh_token != self.alive:
-            raise refused_grant("hq.example")
+            raise refresh_token_refused("hq.example")
         self.spent += 1
         self.alive = f"r{self.spent}"
-        return TokenAnswer(
+        return TokenResponse(
             access_token=f"a{self.spent}", refresh_token=self.alive, expires_in=self.seconds
         )
 
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_new_token_is_on_disk_before_it_is_used(path: Path):
     server = Server()
-    login = OAuthLogin("r0", server.exchange, CredentialFile(path))
+    login = RefreshTokenAuth("r0", server.exchange, CredentialFile(path))
 
     header = login.header()
 
@@ -51,9 +51,9 @@ def test_a_new_token_is_on_disk_before_it_is_used(path: Path):
 
 def test_the_next_process_uses_what_is_stored_without_spending_anything(path: Path):
     server = Server()
-    OAuthLogin("r0", server.exchange, CredentialFile(path)).header()
+    RefreshTokenAuth("r0", server.exchange, CredentialFile(path)).header()
 
-    header = OAuthLogin("r0", server.exchange, CredentialFile(path)).header()
+    header = RefreshTokenAuth("r0", server.exchange, CredentialFile(path)).header()
 
     assert header == "Bearer a1"
     assert server.spent == 1
@@ -61,27 +61,27 @@ def test_the_next_process_uses_what_is_stored_without_spending_anything(path: Pa
 
 def test_an_expired_token_is_refreshed_with_the_stored_one(path: Path):
     server = Server(seconds=0.05)
-    OAuthLogin("r0", server.exchange, CredentialFile(path)).header()
+    RefreshTokenAuth("r0", server.exchange, CredentialFile(path)).header()
     time.sleep(0.06)
 
-    assert OAuthLogin("r0", server.exchange, CredentialFile(path)).header() == "Bearer a2"
+    assert RefreshTokenAuth("r0", server.exchange, CredentialFile(path)).header() == "Bearer a2"
 
 
 def test_a_person_who_connects_again_wins_over_the_file(path: Path):
     old = Server()
-    OAuthLogin("r0", old.exchange, CredentialFile(path)).header()
+    RefreshTokenAuth("r0", old.exchange, CredentialFile(path)).header()
     new = Server(alive="fresh")
 
-    OAuthLogin("fresh", new.exchange, CredentialFile(path)).header()
+    RefreshTokenAuth("fresh", new.exchange, CredentialFile(path)).header()
 
     assert json.loads(path.read_text())["origin"] == digest("fresh")
 
 
 def test_a_refusal_spends_nothing_and_leaves_the_file_alone(path: Path):
     server = Server(alive="other")
-    login = OAuthLogin("r0", server.exchange, CredentialFile(path))
+    login = RefreshTokenAuth("r0", server.exchange, CredentialFile(path))
 
-    with pytest.raises(LoginRefusedError):
+    with pytest.raises(CredentialRefusedError):
         login.header()
 
     assert not path.exists()
@@ -90,7 +90,7 @@ def test_a_refusal_spends_nothing_and_leaves_the_file_alone(path: Path):
 
 def test_many_threads_refresh_once(path: Path):
     server = Server()
-    login = OAuthLogin("r0", server.exchange, CredentialFile(path), access_token="dead")
+    login = RefreshTokenAuth("r0", server.exchange, CredentialFile(path), access_token="dead")
 
     threads = [threading.Thread(target=login.renew, args=("Bearer dead",)) for _ in range(8)]
     for thread in threads:
@@ -105,7 +105,7 @@ def test_many_threads_refresh_once(path: Path):
 def test_an_empty_file_is_as_good_as_none(path: Path, content: str):
     path.write_text(content)
 
-    assert OAuthLogin("r0", Server().exchange, CredentialFile(path)).header() == "Bearer a1"
+    assert RefreshTokenAuth("r0", Server().exchange, CredentialFile(path)).header() == "Bearer a1"
 
 
 @pytest.mark.parametrize("content", ["not JSON", '{"token": "x"}'])
@@ -113,7 +113,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(path: Path, content: str):
     path.write_text(content)
 
     with pytest.raises(SettingsError, match="credential_file"):
-        OAuthLogin("r0", Server().exchange, CredentialFile(path))
+        RefreshTokenAuth("r0", Server().exchange, CredentialFile(path))
 
     assert path.read_text() == content
 
@@ -122,7 +122,7 @@ def test_a_file_that_a_person_wrote_by_hand_is_understood(path: Path):
     path.write_text('{"refresh_token": "by hand"}')
     server = Server(alive="by hand")
 
-    assert OAuthLogin("r0", server.exchange, CredentialFile(path)).header() == "Bearer a1"
+    assert RefreshTokenAuth("r0", server.exchange, CredentialFile(path)).header() == "Bearer a1"
 
 
 def test_a_stored_token_survives_its_file(path: Path):

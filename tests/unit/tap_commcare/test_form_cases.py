@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_commcare.endpoints.form_cases import touches
+from tap_commcare.endpoints.form_cases import case_actions
 
 BLOCK = {"@case_id": "c1", "update": {"a": "1"}}
 
 
 def told(form):
-    return [(t.case_id, t.path, t.is_created, t.is_updated, t.is_closed) for t in touches(form)]
+    return [
+        (t.case_id, t.path, t.is_created, t.is_updated, t.is_closed) for t in case_actions(form)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_commcare.incremental.bookmarks import Start
-from tap_commcare.incremental.prefetch import ReadAhead
-from tap_commcare.pagination.pages import More, TimedPage
+from tap_commcare.incremental.prefetch import Prefetcher
+from tap_commcare.pagination.pages import PageToken, TimedPage
 from tap_commcare.pagination.windows import Window
-from tap_common.errors import RejectedError, ShapeError, UnavailableError
+from tap_common.errors import RequestRejectedError, UnavailableError, UnexpectedResponseError
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 QUIET_SECONDS = 0.15
@@ -63,7 +63,7 @@ class Endpoint:
     most_under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def page(self, window: Window, more: More | None, limit: int | None = None) -> TimedPage:
+    def page(self, window: Window, more: PageToken | None, limit: int | None = None) -> TimedPage:
         with self.lock:
             self.asked += 1
             fails = self.asked == self.fails_at
@@ -79,9 +79,9 @@ class Endpoint:
             with self.lock:
                 self.under_way -= 1
 
-    def _page(self, window: Window, more: More | None, limit: int | None) -> TimedPage:
+    def _page(self, window: Window, more: PageToken | None, limit: int | None) -> TimedPage:
         if window.until is not None and self.refuses_ends:
-            raise RejectedError("'indexed_on.lte' is not a valid parameter.")
+            raise RequestRejectedError("'indexed_on.lte' is not a valid parameter.")
         found = [
             row
             for row in sorted(self.rows)
@@ -91,13 +91,13 @@ class Endpoint:
         ]
         size = limit or self.page_size
         rows = found[:size]
-        following: More | None = {"last": list(rows[-1])} if len(rows) == size else None
+        following: PageToken | None = {"last": list(rows[-1])} if len(rows) == size else None
         if self.goes_in_circles and following is not None:
             following = {"last": [-1, ""]}
         return TimedPage(
             rows=rows,
             ids=[name for _, name in rows],
-            stamps=[stamp for stamp, _ in rows],
+            times=[stamp for stamp, _ in rows],
             total=len(found) if more is None else None,
             more=following,
             asked_at=NOW,
@@ -111,29 +111,29 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 
 def read(endpoint: Endpoint, executor: ThreadPoolExecutor | None, start: Start | None = None):
-    ahead = ReadAhead(endpoint, executor, lambda: 4)
+    ahead = Prefetcher(endpoint, executor, lambda: 4)
     return [row for _, page in ahead.pages(start or Start(Window(None, None))) for row in page.rows]
 
 
-def crowded(stamps: list[int]) -> list[tuple[int, str]]:
-    return [(stamp, f"{place:04d}") for place, stamp in enumerate(stamps)]
+def crowded(times: list[int]) -> list[tuple[int, str]]:
+    return [(stamp, f"{place:04d}") for place, stamp in enumerate(times)]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    stamps=st.lists(
+    times=st.lists(
         st.integers(0, 50) | st.integers(10**9, 10**9 + 500) | st.integers(0, 10**12), max_size=250
     ),
     page_size=st.integers(1, 20),
     in_parallel=st.booleans(),
 )
-def test_every_row_comes_once_and_in_order(executor, stamps, page_size, in_parallel):
-    endpoint = Endpoint(crowded(stamps), page_size)
+def test_every_row_comes_once_and_in_order(executor, times, page_size, in_parallel):
+    endpoint = Endpoint(crowded(times), page_size)
 
     rows = read(endpoint, executor if in_parallel else None)
 
-    assert len(rows) == len(stamps)
-    assert [stamp for stamp, _ in rows] == sorted(stamps)
+    assert len(rows) == len(times)
+    assert [stamp for stamp, _ in rows] == sorted(times)
     assert endpoint.most_under_way <= (4 if in_parallel else 1)
 
 
@@ -152,8 +152,8 @@ SPREADS = {
 
 def spread_rows(spread: str, count: int) -> list[tuple[int, str]]:
     chance = random.Random(5)
-    stamps = [int(NOW.timestamp() * 1000 - YEAR + SPREADS[spread](chance)) for _ in range(count)]
-    return crowded(sorted(stamps) if spread != "evenly" else [s * 6_000_000 for s in range(count)])
+    times = [int(NOW.timestamp() * 1000 - YEAR + SPREADS[spread](chance)) for _ in range(count)]
+    return crowded(sorted(times) if spread != "evenly" else [s * 6_000_000 for s in range(count)])
 
 
 @pytest.mark.parametrize("count", [0, 40, 41, 119, 120, 600, 1640, 4840])
@@ -190,7 +190,7 @@ def test_a_request_that_fails_loses_no_page_that_came_before_it(executor, reques
     found: list[tuple[int, str]] = []
 
     try:
-        for _, page in ReadAhead(endpoint, executor, lambda: 4).pages(Start(Window(None, None))):
+        for _, page in Prefetcher(endpoint, executor, lambda: 4).pages(Start(Window(None, None))):
             found += page.rows
     except UnavailableError:
         assert len(found) >= 50
@@ -202,7 +202,7 @@ def test_a_request_that_fails_loses_no_page_that_came_before_it(executor, reques
 def test_a_circle_of_links_is_an_error(executor):
     endpoint = Endpoint(crowded([5] * 100), 10, goes_in_circles=True)
 
-    with pytest.raises(ShapeError, match="circle"):
+    with pytest.raises(UnexpectedResponseError, match="circle"):
         read(endpoint, executor)
 
 
@@ -221,7 +221,7 @@ def test_rows_that_move_to_the_end_during_the_read_are_found_there(executor, clo
     endpoint = Endpoint(crowded(list(range(0, 1_000_000, 1000))), 50)
     seen: dict[str, int] = {}
 
-    ahead = ReadAhead(endpoint, executor, lambda: 4)
+    ahead = Prefetcher(endpoint, executor, lambda: 4)
     for turn, (_, page) in enumerate(ahead.pages(Start(Window(None, None)))):
         seen |= {name: stamp for stamp, name in page.rows}
         if turn < 10:

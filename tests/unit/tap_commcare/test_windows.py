@@ -7,32 +7,32 @@ import itertools
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tap_commcare.pagination.windows import Cutter, Sizes, Window, gap_of
+from tap_commcare.pagination.windows import Window, WindowSizes, WindowSplitter, row_spacing
 
 
-def count(stamps: list[int], window: Window) -> int:
-    first = bisect.bisect_right(stamps, window.after)
-    last = len(stamps) if window.until is None else bisect.bisect_right(stamps, window.until)
+def count(times: list[int], window: Window) -> int:
+    first = bisect.bisect_right(times, window.after)
+    last = len(times) if window.until is None else bisect.bisect_right(times, window.until)
     return last - first
 
 
-def cutter_after(page: list[int], end: int, rows: int) -> Cutter:
-    sizes = Sizes(page_size=len(page), width=4, most_pages=1)
-    return Cutter(page[-1] - 1, end, rows, sizes, gap_of(page))
+def cutter_after(page: list[int], end: int, rows: int) -> WindowSplitter:
+    sizes = WindowSizes(page_size=len(page), width=4, most_pages=1)
+    return WindowSplitter(page[-1] - 1, end, rows, sizes, row_spacing(page))
 
 
-def cut(stamps: list[int], page_size: int) -> list[Window]:
-    page = stamps[:page_size]
-    cutter = cutter_after(page, stamps[-1], len(stamps) - len(page))
-    return walk(cutter, stamps)
+def cut(times: list[int], page_size: int) -> list[Window]:
+    page = times[:page_size]
+    cutter = cutter_after(page, times[-1], len(times) - len(page))
+    return walk(cutter, times)
 
 
-def walk(cutter: Cutter, stamps: list[int]) -> list[Window]:
+def walk(cutter: WindowSplitter, times: list[int]) -> list[Window]:
     windows = []
     while window := cutter.next_window(may_cut=True):
         windows.append(window)
-        cutter.learn(window, count(stamps, window))
-        cutter.settle(count(stamps, window))
+        cutter.learn(window, count(times, window))
+        cutter.settle(count(times, window))
     return windows
 
 
@@ -40,9 +40,9 @@ def walk(cutter: Cutter, stamps: list[int]) -> list[Window]:
     st.lists(st.integers(min_value=0, max_value=10**9), min_size=20, max_size=300),
     st.integers(min_value=2, max_value=15),
 )
-@example(stamps=[0] * 19 + [1], page_size=2)
-def test_windows_follow_each_other_to_the_end(stamps, page_size):
-    ordered = sorted(stamps)
+@example(times=[0] * 19 + [1], page_size=2)
+def test_windows_follow_each_other_to_the_end(times, page_size):
+    ordered = sorted(times)
 
     windows = cut(ordered, page_size)
 
@@ -53,13 +53,13 @@ def test_windows_follow_each_other_to_the_end(stamps, page_size):
 
 
 def test_even_data_takes_hardly_more_windows_than_pages():
-    stamps = list(range(0, 10_000_000, 1000))
+    times = list(range(0, 10_000_000, 1000))
 
-    assert len(cut(stamps, 500)) <= 22
+    assert len(cut(times, 500)) <= 22
 
 
 def test_windows_grow_with_what_is_left_and_with_what_may_be_held():
-    sizes = Sizes(page_size=100, width=4, most_pages=8)
+    sizes = WindowSizes(page_size=100, width=4, most_pages=8)
 
     assert sizes.full(100_000) == 800
     assert sizes.full(2_000) == 500
@@ -68,38 +68,40 @@ def test_windows_grow_with_what_is_left_and_with_what_may_be_held():
 
 
 def test_a_long_gap_is_crossed_in_a_few_steps():
-    stamps = list(range(1000)) + list(range(10**9, 10**9 + 1000))
+    times = list(range(1000)) + list(range(10**9, 10**9 + 1000))
 
-    assert len(cut(stamps, 100)) < 60
+    assert len(cut(times, 100)) < 60
 
 
 def test_what_is_left_after_all_rows_were_found_is_one_window():
-    stamps = [*range(0, 100_000, 100), 10**12]
-    page, rows = stamps[:100], 900
+    times = [*range(0, 100_000, 100), 10**12]
+    page, rows = times[:100], 900
     cutter = cutter_after(page, 10**12, rows)
 
-    windows = walk(cutter, stamps[:-1])
+    windows = walk(cutter, times[:-1])
 
     assert windows[-1].until == 10**12
     assert len(windows) < 14
 
 
 def test_without_an_end_the_last_pages_are_left_and_rows_are_known_to_lie_behind():
-    stamps = list(range(0, 10_000_000, 1000))
-    page, sizes = stamps[:500], Sizes(page_size=500, width=4, most_pages=1)
-    cutter = Cutter(page[-1] - 1, None, len(stamps) - 499, sizes, gap_of(page), now=20_000_000)
+    times = list(range(0, 10_000_000, 1000))
+    page, sizes = times[:500], WindowSizes(page_size=500, width=4, most_pages=1)
+    cutter = WindowSplitter(
+        page[-1] - 1, None, len(times) - 499, sizes, row_spacing(page), now=20_000_000
+    )
 
-    windows = walk(cutter, stamps)
+    windows = walk(cutter, times)
 
     assert 17 <= len(windows) <= 19
     assert 500 <= cutter.behind <= 1000
-    assert cutter.behind == count(stamps, Window(windows[-1].until, None))
+    assert cutter.behind == count(times, Window(windows[-1].until, None))
 
 
 def test_no_window_begins_where_none_was_found_or_beyond_the_servers_clock():
-    sizes = Sizes(page_size=100, width=4, most_pages=1)
-    lost = Cutter(0, None, 5000, sizes, 10.0, now=10**9)
-    late = Cutter(0, None, 5000, sizes, 10.0, now=500)
+    sizes = WindowSizes(page_size=100, width=4, most_pages=1)
+    lost = WindowSplitter(0, None, 5000, sizes, 10.0, now=10**9)
+    late = WindowSplitter(0, None, 5000, sizes, 10.0, now=500)
     first = lost.next_window(may_cut=True)
     assert first is not None
     lost.learn(first, 0)
@@ -107,4 +109,4 @@ def test_no_window_begins_where_none_was_found_or_beyond_the_servers_clock():
     assert lost.next_window(may_cut=True) is None
     assert late.next_window(may_cut=True) == Window(0, 500)
     assert late.next_window(may_cut=True) is None
-    assert Cutter(0, 900, 5000, sizes).next_window(may_cut=False) == Window(0, 900)
+    assert WindowSplitter(0, 900, 5000, sizes).next_window(may_cut=False) == Window(0, 900)

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from commcare_sandbox.connect.estate.estate import Estate, Sizes
 from tap_commcare_connect.pagination.fast_pages import LOOSE
-from tap_commcare_connect.record_keys import Twins
+from tap_commcare_connect.record_keys import DuplicateCounter
 from tap_commcare_connect.tap import TapCommCareConnect
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 from tap_common.messages import ENCODER
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 
 LISTED = [stream for stream in TapCommCareConnect.stream_types if stream.path]
 ESTATE = Estate(3, Sizes(opportunities=1, visits=120))
@@ -26,9 +26,9 @@ def page_of(*rows) -> bytes:
 def shown(stream, rows) -> list[dict]:
     """Return records as a target reads them, moments in one spelling."""
     maker = object.__new__(stream)
-    twins = Twins()
-    lines = [ENCODER.encode(record) for record in maker.records(rows, 1, twins)]
-    twins.close()
+    duplicates = DuplicateCounter()
+    lines = [ENCODER.encode(record) for record in maker.records(rows, 1, duplicates)]
+    duplicates.close()
     return [json.loads(line.replace(b".000000Z", b"Z")) for line in lines]
 
 
@@ -90,13 +90,13 @@ def test_a_value_that_is_spelled_otherwise_arrives_all_the_same(column, said, va
 def test_a_row_that_is_no_row_of_the_stream_is_refused(stream, row):
     chosen = next(s for s in LISTED if s.name == stream)
 
-    with pytest.raises(ShapeError):
+    with pytest.raises(UnexpectedResponseError):
         shown(chosen, chosen.page_reader(page_of(row)).results)
 
 
 def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
     stream = next(s for s in LISTED if s.name == "visits")
-    LEFT_OUT.begin(is_strict=False)
+    OMISSIONS.begin(is_strict=False)
     plain = VISIT | {"new_property": 1}
     odd = VISIT | {"flagged": 3, "visit_date": "soon", "other\x1b[31m": None}
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
         record = shown(stream, stream.page_reader(page_of(row)).results)[0]
 
     assert (record["flagged"], record["visit_date"]) == (None, None)
-    assert list(LEFT_OUT.lines()) == [
+    assert list(OMISSIONS.lines()) == [
         "visits: values that could not be read are null: visit_date (1), flagged (1)",
         "visits: properties that have no column were left out: new_property (2), other?[31m (1)",
     ]
@@ -112,9 +112,9 @@ def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
 
 def test_what_cannot_be_read_is_an_error_where_the_settings_say_so():
     stream = next(s for s in LISTED if s.name == "visits")
-    LEFT_OUT.begin(is_strict=True)
+    OMISSIONS.begin(is_strict=True)
     try:
-        with pytest.raises(ShapeError, match=r"visits\.flagged cannot be read"):
+        with pytest.raises(UnexpectedResponseError, match=r"visits\.flagged cannot be read"):
             shown(stream, stream.page_reader(page_of(VISIT | {"flagged": 3})).results)
     finally:
-        LEFT_OUT.begin(is_strict=False)
+        OMISSIONS.begin(is_strict=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tap_commcare_connect.account_index import DOCUMENT, Filters, OpportunityFacts
-from tap_commcare_connect.pagination.keyset import TARGET_BYTES, PageSize, last_id_of
+from tap_commcare_connect.account_index import DOCUMENT, Filters, OpportunitySummary
+from tap_commcare_connect.pagination.keyset import TARGET_BYTES, AdaptivePageSize, last_id_of
 from tap_commcare_connect.streams.delivery import VisitsStream
-from tap_common.errors import ShapeError
+from tap_common.errors import UnexpectedResponseError
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_of_a_link_only_the_id_is_taken(link, last_id):
     "link", ["", "https://x/", "?last_id=", "?last_id=x", "?last_id=7", "http://["]
 )
 def test_a_link_that_cannot_be_followed_is_no_end(link):
-    with pytest.raises(ShapeError):
+    with pytest.raises(UnexpectedResponseError):
         last_id_of(link, 7)
 
 
@@ -34,7 +34,7 @@ def test_a_link_that_cannot_be_followed_is_no_end(link):
     "body", [b"{}", b"[]", b'{"results":[]}', b'{"next":null}', b'{"next":1,"results":[]}']
 )
 def test_a_page_needs_both_its_keys(body):
-    with pytest.raises(ShapeError):
+    with pytest.raises(UnexpectedResponseError):
         VisitsStream.page_reader(body)
 
 
@@ -43,12 +43,12 @@ def test_the_list_of_everything_needs_its_keys(missing):
     keys = {"organizations", "opportunities", "programs"} - {missing}
     body = "{" + ",".join(f'"{key}":[]' for key in keys) + "}"
 
-    with pytest.raises(ShapeError):
+    with pytest.raises(UnexpectedResponseError):
         DOCUMENT(body.encode())
 
 
 def test_pages_grow_and_shrink_to_a_bounded_size():
-    size = PageSize.of(None, 200)
+    size = AdaptivePageSize.of(None, 200)
     size.learn(200, 200 * 500)
     small_rows = size.rows
     size.learn(800, 800 * 500)
@@ -60,7 +60,7 @@ def test_pages_grow_and_shrink_to_a_bounded_size():
 
 
 def test_a_size_that_is_set_stays_within_what_the_server_grants():
-    size = PageSize.of(9999, 200)
+    size = AdaptivePageSize.of(9999, 200)
     size.learn(5000, 1)
 
     assert size.rows == 5000
@@ -69,8 +69,8 @@ def test_a_size_that_is_set_stays_within_what_the_server_grants():
 def test_filters_are_met_all_together():
     filters = Filters.of({"opportunity_ids": ["1", 2], "organization_slugs": ["acme"]})
 
-    assert filters.wants(OpportunityFacts(1, "acme", None))
-    assert not filters.wants(OpportunityFacts(1, "other", None))
-    assert not filters.wants(OpportunityFacts(3, "acme", None))
+    assert filters.wants(OpportunitySummary(1, "acme", None))
+    assert not filters.wants(OpportunitySummary(1, "other", None))
+    assert not filters.wants(OpportunitySummary(3, "acme", None))
     assert filters.scope == [[1, 2], ["acme"], []]
     assert Filters.of({}).scope == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tap_commcare_connect.incremental.bookmarks import Position
+from tap_commcare_connect.incremental.bookmarks import ReadProgress
 from tap_commcare_connect.incremental.visit_state import VisitState
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -13,8 +13,8 @@ LATER = NOW + timedelta(days=8)
 BEGAN = "2026-11-20T12:00:00.000000Z"
 
 
-def position(**more) -> Position:
-    return Position(BEGAN, **more)
+def position(**more) -> ReadProgress:
+    return ReadProgress(BEGAN, **more)
 
 
 def test_a_position_knows_what_is_done_and_where_the_others_stand():
@@ -25,7 +25,7 @@ def test_a_position_knows_what_is_done_and_where_the_others_stand():
 
     assert known.done == [3]
     assert (known.after(5), known.after(7)) == (12, None)
-    assert Position.of(known.entry(), [], NOW) == known
+    assert ReadProgress.of(known.entry(), [], NOW) == known
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_position_knows_what_is_done_and_where_the_others_stand():
     ],
 )
 def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, now):
-    assert Position.of(entry, scope, now) is None
+    assert ReadProgress.of(entry, scope, now) is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_first_read_that_is_never_complete_is_followed_by_a_full_read():
     assert state.is_due(LATER, 7, [])
 
 
-def full_read(state: VisitState, version: int) -> Position:
+def full_read(state: VisitState, version: int) -> ReadProgress:
     known = position(done=[1, 2])
     state.remember(version, known, {"1": [70, 9], "2": [None, 0]})
     return known

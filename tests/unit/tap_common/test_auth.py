@@ -5,20 +5,22 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tap_common.auth import OAuthLogin, TokenAnswer
-from tap_common.errors import LoginRefusedError
+from tap_common.auth import RefreshTokenAuth, TokenResponse
+from tap_common.errors import CredentialRefusedError
 
 
-def login() -> tuple[OAuthLogin, list[str]]:
+def login() -> tuple[RefreshTokenAuth, list[str]]:
     numbers = itertools.count(1)
     spent: list[str] = []
 
-    def exchange(refresh_token: str) -> TokenAnswer:
+    def exchange(refresh_token: str) -> TokenResponse:
         spent.append(refresh_token)
         number = next(numbers)
-        return TokenAnswer(access_token=f"a{number}", refresh_token=f"r{number}", expires_in=900.0)
+        return TokenResponse(
+            access_token=f"a{number}", refresh_token=f"r{number}", expires_in=900.0
+        )
 
-    return OAuthLogin("r0", exchange, None), spent
+    return RefreshTokenAuth("r0", exchange, None), spent
 
 
 def test_new_tokens_that_never_work_are_not_spent_one_after_the_other():
@@ -56,13 +58,13 @@ def test_many_refused_with_one_token_need_one_refresh():
 def test_a_dead_refresh_token_is_asked_about_once():
     asked: list[str] = []
 
-    def refuse(refresh_token: str) -> TokenAnswer:
+    def refuse(refresh_token: str) -> TokenResponse:
         asked.append(refresh_token)
-        raise LoginRefusedError("It is dead.")
+        raise CredentialRefusedError("It is dead.")
 
-    oauth = OAuthLogin("r0", refuse, None)
+    oauth = RefreshTokenAuth("r0", refuse, None)
     for _ in range(3):
-        with pytest.raises(LoginRefusedError):
+        with pytest.raises(CredentialRefusedError):
             oauth.header()
 
     assert asked == ["r0"]

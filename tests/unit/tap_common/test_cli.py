@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import logging
 
-from tap_common.cli import spelled_out
+from tap_common.cli import escape_control_characters
 
 
 def test_names_and_reasons_of_servers_are_spelled_out():
     said = io.StringIO()
     handler = logging.StreamHandler(said)
-    handler.addFilter(spelled_out)
+    handler.addFilter(escape_control_characters)
     name = "\x1b]52;c;QUJD\x07\x9b2J\u202ex\rforged\n"
     handler.handle(logging.makeLogRecord({"msg": "%s: %d records", "args": (name, 3)}))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tap_common.errors import ShapeError
-from tap_common.json_decoder import Body
+from tap_common.errors import UnexpectedResponseError
+from tap_common.json_decoder import JsonDecoder
 
 
 class Row(msgspec.Struct):
@@ -20,7 +20,7 @@ class Page(msgspec.Struct):
     next: Any = None
 
 
-READ = Body(Page, "a list rows")
+READ = JsonDecoder(Page, "a list rows")
 
 
 def test_numbers_keep_every_digit_and_objects_their_order():
@@ -43,7 +43,7 @@ def test_half_characters_and_numbers_that_json_lacks_do_not_stop_a_page():
 
 @pytest.mark.parametrize("body", [b"{}", b'{"objects":[]}', b'{"rows":{}}', b'{"rows":[{"id":1}]}'])
 def test_another_shape_is_told_from_a_damaged_body(body):
-    with pytest.raises(ShapeError):
+    with pytest.raises(UnexpectedResponseError):
         READ(body)
 
 

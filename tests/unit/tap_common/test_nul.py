@@ -6,7 +6,7 @@ import json
 
 import pytest
 from tap_common.nul import without_nul
-from tap_common.omissions import LEFT_OUT
+from tap_common.omissions import OMISSIONS
 
 HEAD = b'{"type":"RECORD","stream":"s","record":'
 TAIL = b',"version":1700000000000,"time_extracted":"2026-01-01T00:00:00Z"}\n'
@@ -14,7 +14,7 @@ TAIL = b',"version":1700000000000,"time_extracted":"2026-01-01T00:00:00Z"}\n'
 
 @pytest.fixture(autouse=True)
 def run() -> None:
-    LEFT_OUT.begin(is_strict=False)
+    OMISSIONS.begin(is_strict=False)
 
 
 def stripped(record: bytes) -> bytes:
@@ -48,7 +48,7 @@ def test_values_and_names_lose_nul_and_nothing_else(before, after, told):
 
     assert line == after if after else b"1e400,12345678901234567890123,-0.0" in line
     if told is not None:
-        assert "".join(LEFT_OUT.lines()) == (told and f"s: NUL characters were removed: {told}")
+        assert "".join(OMISSIONS.lines()) == (told and f"s: NUL characters were removed: {told}")
 
 
 def test_only_the_lines_that_hold_nul_are_read():

@@ -7,7 +7,7 @@ from support.urls import PASSWORDS, leaks
 from tap_common import settings
 from tap_common.errors import SettingsError
 
-LOGINS = {"api_key": ("username", "api_key"), "access_token": ("access_token",)}
+AUTH_METHODS = {"api_key": ("username", "api_key"), "access_token": ("access_token",)}
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_lists_lose_blanks_and_repetitions_and_keep_their_order():
 
 
 def test_exactly_one_login_must_be_complete():
-    assert settings.chosen_login({"access_token": "t"}, LOGINS) == "access_token"
+    assert settings.chosen_auth_method({"access_token": "t"}, AUTH_METHODS) == "access_token"
     for config in ({}, {"username": "u"}, {"username": "u", "api_key": "k", "access_token": "t"}):
         with pytest.raises(SettingsError, match=r"username, api_key"):
-            settings.chosen_login(config, LOGINS)
+            settings.chosen_auth_method(config, AUTH_METHODS)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "line\nbreak", "nul\0"])

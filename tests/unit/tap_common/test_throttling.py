@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from tap_common.errors import PausedError
+from tap_common.errors import RateLimitError
 from tap_common.retry_after import LONGEST_SECONDS, retry_after_seconds
-from tap_common.throttling import Backoff, Gate, Limits
+from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
@@ -35,15 +35,19 @@ def test_every_way_to_say_retry_after_is_understood(header, seconds):
     assert retry_after_seconds(header, NOW) == seconds
 
 
-def gate(longest: float) -> Gate:
-    return Gate("river-health", Limits(max_rate_limit_wait=longest), threading.Event())
+def gate(longest: float) -> RateLimitGate:
+    return RateLimitGate(
+        "river-health", RequestLimits(max_rate_limit_wait=longest), threading.Event()
+    )
 
 
 def silent(domain: str, seconds: float) -> None:
     del domain, seconds
 
 
-def throttle_often(closed: Gate, seconds: float | None, log: Callable[[str, float], None]) -> None:
+def throttle_often(
+    closed: RateLimitGate, seconds: float | None, log: Callable[[str, float], None]
+) -> None:
     for _ in range(50):
         closed.throttle(seconds, log)
         closed.opens_at = 0.0
@@ -52,9 +56,9 @@ def throttle_often(closed: Gate, seconds: float | None, log: Callable[[str, floa
 def test_a_wait_beyond_the_limit_pauses_the_domain_for_all_readers():
     closed = gate(10)
 
-    with pytest.raises(PausedError) as paused:
+    with pytest.raises(RateLimitError) as paused:
         closed.throttle(11, silent)
-    with pytest.raises(PausedError):
+    with pytest.raises(RateLimitError):
         closed.wait()
 
     assert paused.value.exit_code == 75
@@ -65,7 +69,7 @@ def test_without_a_header_waits_grow_until_they_are_too_long():
     told: list[float] = []
     closed = gate(10)
 
-    with pytest.raises(PausedError):
+    with pytest.raises(RateLimitError):
         throttle_often(closed, None, lambda _, seconds: told.append(seconds))
 
     assert told == [1, 2, 4, 8]
@@ -78,7 +82,7 @@ def test_short_waits_without_any_answer_pause_in_the_end_and_an_answer_begins_an
         closed.opens_at = 0.0
         closed.answered()
 
-    with pytest.raises(PausedError):
+    with pytest.raises(RateLimitError):
         throttle_often(closed, 1, silent)
 
 

@@ -59,6 +59,6 @@ def test_a_stamp_beyond_all_years_is_the_nearest_moment(stamp):
 def test_what_is_no_moment_is_left_out_of_an_entry():
     held = {"latest": 5, "since": None, "read_to": "soon", "known": "2025-01-01T00:00:00Z", "x": 5}
 
-    left = timestamps.without_misspelt(held, ("latest", "since", "read_to", "known"))
+    left = timestamps.without_invalid(held, ("latest", "since", "read_to", "known"))
 
     assert left == {"known": "2025-01-01T00:00:00Z", "x": 5}
