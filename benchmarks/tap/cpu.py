@@ -23,6 +23,7 @@ from tap_commcare.endpoints import cases_v2, forms
 from tap_commcare.streams.cases import CasesStream
 from tap_commcare.streams.forms import FormsStream
 from tap_common.messages import RecordEncoder
+from tap_common.stream import ApiStream
 
 DOMAIN = "river-health"
 
@@ -40,6 +41,11 @@ def bodies(case_count: int, form_count: int) -> dict[str, bytes]:
             name: requests.get(url, headers=headers, timeout=60).content
             for name, url in paths.items()
         }
+
+
+def schemas(stream: type[ApiStream]) -> dict[str, Any]:
+    """Return the JSON schemas of a stream's columns."""
+    return {name: column.schema for name, column in stream.columns.items()}
 
 
 class Stock(RESTStream[Any]):
@@ -61,14 +67,14 @@ class StockCases(Stock):
     name = "cases"
     records_jsonpath = "$.cases[*]"
     primary_keys = ("case_id",)
-    schema: ClassVar = {"type": "object", "properties": CasesStream.columns}
+    schema: ClassVar = {"type": "object", "properties": schemas(CasesStream)}
 
 
 class StockForms(Stock):
     name = "forms"
     records_jsonpath = "$.objects[*]"
     primary_keys = ("form_id",)
-    schema: ClassVar = {"type": "object", "properties": FormsStream.columns}
+    schema: ClassVar = {"type": "object", "properties": schemas(FormsStream)}
 
     def post_process(self, row: dict[str, Any], context: Any = None) -> dict[str, Any]:
         del context
@@ -101,14 +107,14 @@ def stock(name: str, body: bytes) -> Callable[[], None]:
 
 def own(name: str, body: bytes) -> Callable[[], None]:
     """Return a run of this tap's way; forms include the walk for case ids."""
-    lines = RecordEncoder(name, None, None)
+    encoder = RecordEncoder(name, None, None)
 
     def run() -> None:
         if name == "cases":
-            records = [cases_v2.case_record(row, DOMAIN) for row in cases_v2.BODY(body).cases]
+            records = [cases_v2.case_record(row, DOMAIN) for row in cases_v2.DECODE(body).cases]
         else:
-            records = [forms.form_record(row, DOMAIN) for row in forms.BODY(body).objects]
-        for piece in lines.of(records):
+            records = [forms.form_record(row, DOMAIN) for row in forms.DECODE(body).objects]
+        for piece in encoder.encode(records):
             sys.stdout.buffer.write(piece)
 
     return run

@@ -1,4 +1,4 @@
-"""What the login sees, asked once a run: organizations, programs, opportunities. And filters."""
+"""What the account can see: organizations, programs and opportunities, and filters of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tap_common import settings
 from tap_common.client import ApiClient
 from tap_common.errors import ApiError, CredentialRefusedError, ForbiddenError, SettingsError
 from tap_common.json_decoder import JsonDecoder
+from tap_common.raw_converters import NULL, RawRow
 
-from tap_commcare_connect import client
-from tap_commcare_connect.values import NULL, Row
+from tap_commcare_connect.client import ACCOUNT_INDEX_PATH, HEADERS, account_name
 
 
 class OpportunitySummary(msgspec.Struct):
-    """What is needed of a listed opportunity."""
+    """The properties of a listed opportunity that decide how it is read."""
 
     id: int
     organization: str | None = None
@@ -36,11 +36,11 @@ class Document(msgspec.Struct):
     programs: list[dict[str, msgspec.Raw]]
 
 
-DOCUMENT = JsonDecoder(Document, "the lists organizations, opportunities and programs")
-FACTS = JsonDecoder(
+DECODE = JsonDecoder(Document, "the lists organizations, opportunities and programs")
+DECODE_SUMMARY = JsonDecoder(
     OpportunitySummary, "opportunities with id, organization, program and visit_count"
 )
-ROW = JsonDecoder(dict[str, msgspec.Raw], "opportunities that are objects")
+DECODE_ROW = JsonDecoder(dict[str, msgspec.Raw], "opportunities that are objects")
 
 _id = attrgetter("id")
 
@@ -49,18 +49,18 @@ _id = attrgetter("id")
 class Opportunity:
     """An opportunity that is to be read."""
 
-    facts: OpportunitySummary
-    row: Row
+    summary: OpportunitySummary
+    row: RawRow
 
     @property
     def id(self) -> int:
         """Its id."""
-        return self.facts.id
+        return self.summary.id
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which opportunities are wanted; empty means all."""
+    """Which opportunities are wanted; an empty set means all."""
 
     opportunity_ids: frozenset[int]
     organization_slugs: frozenset[str]
@@ -68,10 +68,10 @@ class Filters:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Filters:
-        """Return the filters of the settings.
+        """Return the filters in the settings.
 
         Raises:
-            SettingsError: An id is no number.
+            SettingsError: An id is not a number.
         """
         return cls(
             _numbers(config, "opportunity_ids"),
@@ -79,94 +79,94 @@ class Filters:
             _numbers(config, "program_ids"),
         )
 
-    def wants(self, facts: OpportunitySummary) -> bool:
-        """Tell whether an opportunity is wanted."""
-        chosen = (
-            (self.opportunity_ids, facts.id),
-            (self.organization_slugs, facts.organization),
-            (self.program_ids, facts.program),
+    def accepts(self, summary: OpportunitySummary) -> bool:
+        """Return whether an opportunity is wanted."""
+        conditions = (
+            (self.opportunity_ids, summary.id),
+            (self.organization_slugs, summary.organization),
+            (self.program_ids, summary.program),
         )
-        return all(not wanted or value in wanted for wanted, value in chosen)
+        return all(not wanted or value in wanted for wanted, value in conditions)
 
     @property
     def scope(self) -> list[list[Any]]:
-        """What is remembered of the filters: under others, what was read means nothing."""
-        named = (self.opportunity_ids, self.organization_slugs, self.program_ids)
-        return [sorted(wanted) for wanted in named] if any(named) else []
+        """The filters as they are stored in the state; progress is not valid under others."""
+        sets = (self.opportunity_ids, self.organization_slugs, self.program_ids)
+        return [sorted(wanted) for wanted in sets] if any(sets) else []
 
 
 def _numbers(config: Mapping[str, Any], name: str) -> frozenset[int]:
     try:
         return frozenset(int(text) for text in settings.text_list(config, name))
     except ValueError:
-        raise SettingsError(f"{name} holds something else than ids.", "Ids are numbers.") from None
+        raise SettingsError(f"{name} must be a list of ids.", "Ids are numbers.") from None
 
 
 @dataclass(frozen=True)
 class AccountIndex:
     """What is to be read."""
 
-    organizations: Sequence[Row]
-    programs: Sequence[Row]
+    organizations: Sequence[RawRow]
+    programs: Sequence[RawRow]
     opportunities: Sequence[Opportunity]
-    lost: Sequence[int]
-    """Opportunities that the settings name and the login does not see."""
+    not_listed: Sequence[int]
+    """Opportunities in the settings that the account cannot see."""
 
 
 @dataclass
-class AccountIndexCache:
-    """Asks for the list of everything once, however many streams need it: it is slow."""
+class AccountIndexLoader:
+    """Requests the account index once, however many streams need it, because it is slow."""
 
-    api: ApiClient
+    client: ApiClient
     filters: Filters
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _known: AccountIndex | ApiError | None = None
+    _result: AccountIndex | ApiError | None = None
 
     def get(self) -> AccountIndex:
-        """Return what is to be read.
+        """Return the account index.
 
         Raises:
-            ApiError: The list could not be read; for all who need it.
+            ApiError: It could not be read; the same error for all callers.
         """
         with self._lock:
-            if self._known is None:
-                self._known = _or_error(self._read)
-        if isinstance(self._known, ApiError):
-            raise self._known
-        return self._known
+            if self._result is None:
+                self._result = _result_or_error(self._read)
+        if isinstance(self._result, ApiError):
+            raise self._result
+        return self._result
 
     def _read(self) -> AccountIndex:
-        domain = client.account(self.api.base_url)
+        domain = account_name(self.client.base_url)
         try:
-            document = self.api.get(
-                client.ACCOUNT_INDEX_PATH, (), domain, self._parse, client.HEADERS
-            ).value
+            response = self.client.get(ACCOUNT_INDEX_PATH, (), domain, self._decode, HEADERS)
         except ForbiddenError as error:
-            # Nothing at all can be read: this is the login, not a part.
+            # Without the index nothing can be read, so this concerns the credential as a whole.
             raise CredentialRefusedError(error.cause, error.remedy) from None
-        return document
+        return response.value
 
-    def _parse(self, body: bytes) -> AccountIndex:
-        document = DOCUMENT(body)
-        rows = [Opportunity(FACTS(raw), ROW(raw)) for raw in map(bytes, document.opportunities)]
-        # An opportunity that two memberships show may be listed twice.
+    def _decode(self, body: bytes) -> AccountIndex:
+        document = DECODE(body)
+        rows = [
+            Opportunity(DECODE_SUMMARY(raw), DECODE_ROW(raw))
+            for raw in map(bytes, document.opportunities)
+        ]
+        # An opportunity that two memberships show is listed twice.
         listed = {opportunity.id: opportunity for opportunity in rows}
-        wanted = sorted((o for o in listed.values() if self.filters.wants(o.facts)), key=_id)
-        unseen = self.filters.opportunity_ids - listed.keys()
+        wanted = sorted((o for o in listed.values() if self.filters.accepts(o.summary)), key=_id)
         slugs, ids = self.filters.organization_slugs, self.filters.program_ids
         return AccountIndex(
             [row for row in document.organizations if _is_one_of(row, "slug", slugs)],
             [row for row in document.programs if _is_one_of(row, "id", ids)],
             wanted,
-            sorted(unseen),
+            sorted(self.filters.opportunity_ids - listed.keys()),
         )
 
 
-def _is_one_of(row: Row, name: str, wanted: frozenset[Any]) -> bool:
+def _is_one_of(row: RawRow, name: str, wanted: frozenset[Any]) -> bool:
     return not wanted or msgspec.json.decode(row.get(name, NULL)) in wanted
 
 
-def _or_error(read: Callable[[], AccountIndex]) -> AccountIndex | ApiError:
+def _result_or_error(read: Callable[[], AccountIndex]) -> AccountIndex | ApiError:
     try:
         return read()
     except ApiError as error:

@@ -1,6 +1,6 @@
-"""What is particular to CommCare Connect: addresses, versions, and words for what it refuses.
+"""What is particular to CommCare Connect: paths, the API's version, and its error responses.
 
-It knows no stream.
+This module does not know streams.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from tap_common.errors import (
 )
 
 ACCOUNT_INDEX_PATH = "/export/opp_org_program_list/"
-TOKEN_PATH = "/o/token/"  # noqa: S105 - a path
+OAUTH_PATH = "/o/token/"
 HEADERS = {"Accept": "application/json; version=2.0"}
-"""Without the version most lists answer in CSV."""
+"""Without the version most lists are returned as CSV."""
 
-LARGEST_PAGE = 5000
-USUAL_PAGE = 1000
-"""What the server gives when nobody asks for a size."""
+MAX_PAGE_ROWS = 5000
+DEFAULT_PAGE_ROWS = 1000
+"""What the server returns if no size is requested."""
 
 
 def path(opportunity: int, resource: str = "") -> str:
@@ -31,36 +31,36 @@ def path(opportunity: int, resource: str = "") -> str:
     return f"/export/opportunity/{opportunity}/" + (f"{resource}/" if resource else "")
 
 
-def account(base_url: str) -> str:
-    """Return by what name throttling and refusals are told."""
+def account_name(base_url: str) -> str:
+    """Return the name of the account in messages; rate limits count per account."""
     return urlsplit(base_url).hostname or base_url
 
 
-def explain(refusal: ErrorResponse) -> ApiError:
-    """Return the error for an answer of Connect that is neither data nor a passing failure."""
-    where = refusal.where
-    if refusal.status == 401:
+def to_error(response: ErrorResponse) -> ApiError:
+    """Return the error for a response of Connect that is neither data nor a transient failure."""
+    location = response.location
+    if response.status == 401:
         return CredentialRefusedError(
-            f"{refusal.domain} refused the access token (HTTP 401).",
-            "Give a new token.",
+            f"{response.domain} refused the access token (HTTP 401).",
+            "Use a new token.",
         )
-    if refusal.status == 403:
+    if response.status == 403:
         return ForbiddenError(
-            f"The token may not read {where} (HTTP 403).",
+            f"The token may not read {location} (HTTP 403).",
             "Grant the scope export, as a user and not as a client alone.",
         )
-    if refusal.status in {404, 410}:
+    if response.status in {404, 410}:
         return NotFoundError(
-            f"{where} is not there for this account (HTTP {refusal.status}).",
-            "The membership may have ended: nothing that was read before is removed. Check"
-            " base_url if it was never read.",
+            f"{location} does not exist for this account (HTTP {response.status}).",
+            "The membership may have ended; rows that were read before are kept. Check base_url if"
+            " it was never readable.",
         )
-    if 300 <= refusal.status < 400:
+    if 300 <= response.status < 400:
         return NotFoundError(
-            f"{where} answered with a redirect (HTTP {refusal.status}).",
+            f"{location} redirects (HTTP {response.status}).",
             "Set base_url to the address of the server itself, with its scheme.",
         )
     return UnexpectedResponseError(
-        f"{where} refused the request (HTTP {refusal.status}).",
-        "Check the settings; otherwise look for a newer version of this tap.",
+        f"{location} rejected the request (HTTP {response.status}).",
+        "Check the settings, or check for a newer version of this tap.",
     )

@@ -1,6 +1,7 @@
-"""Which parts of Connect have to be read for the selected streams.
+"""Which tasks read the selected streams.
 
-Streams that are made of the same part share one read.
+Streams that are made of the same part of the API share one task: a row of ``TASKS`` is one task.
+All other streams are lists of each opportunity, which need no row here.
 """
 
 from __future__ import annotations
@@ -15,108 +16,112 @@ from tap_common.client import ApiClient
 from tap_common.full_table import TableVersions
 from tap_common.sync import SyncTask
 
-from tap_commcare_connect import client
-from tap_commcare_connect.account_index import AccountIndexCache
+from tap_commcare_connect.account_index import AccountIndexLoader
+from tap_commcare_connect.client import path
 from tap_commcare_connect.endpoints.opportunity_details import OpportunityDetailSync
-from tap_commcare_connect.endpoints.organizations import listing
+from tap_commcare_connect.endpoints.organizations import account_index_sync
 from tap_commcare_connect.incremental.opportunity_sync import ListSync
 from tap_commcare_connect.incremental.visits import VisitsSync
-from tap_commcare_connect.pagination.keyset import AdaptivePageSize, KeysetList
+from tap_commcare_connect.pagination.keyset import KeysetList, PageSize
 from tap_commcare_connect.streams.base import ConnectStream
+from tap_commcare_connect.streams.delivery import VisitsStream
 from tap_commcare_connect.streams.workers import UsersStream
 
-MOST_DAYS = 36500.0  # a hundred years: more is no date
+MAX_DAYS = 36500.0  # a hundred years; timedelta cannot hold much more
 
 
 @dataclass(frozen=True)
 class SyncContext:
-    """What every reading of a run needs."""
+    """What all tasks of a run share."""
 
-    api: ApiClient
+    client: ApiClient
     config: Mapping[str, Any]
-    discovery: AccountIndexCache
+    account: AccountIndexLoader
     versions: TableVersions
     executor: Executor | None
     concurrency: int
-    sizes: dict[str, AdaptivePageSize] = field(default_factory=dict)
+    page_sizes: dict[str, PageSize] = field(default_factory=dict)
 
     @property
     def filters(self) -> list[Any]:
-        """What is remembered of the filters."""
-        return self.discovery.filters.scope
+        """The filters as they are stored in the state."""
+        return self.account.filters.scope
 
     def list_of(self, stream: type[ConnectStream] | ConnectStream, opportunity: int) -> KeysetList:
-        """Return a stream's list of one opportunity; all share the size of their pages."""
-        wanted = self.config.get("page_size")
-        first = AdaptivePageSize.of(int(wanted) if wanted else None, stream.first_page_rows)
-        size = self.sizes.setdefault(stream.path, first)
-        with_images = stream.path == "user_visits" and bool(self.config["include_images"])
+        """Return a stream's list of one opportunity; all of its lists share one page size."""
+        configured = self.config.get("page_size")
+        first = PageSize.of(int(configured) if configured else None, stream.first_page_rows)
+        size = self.page_sizes.setdefault(stream.path, first)
+        with_images = stream.path == VisitsStream.path and bool(self.config["include_images"])
         params = (("images", "true"),) if with_images else ()
-        path = client.path(opportunity, stream.path)
-        return KeysetList(self.api, path, stream.page_reader, size, params)
+        return KeysetList(
+            self.client, path(opportunity, stream.path), stream.decode_page, size, params
+        )
 
 
-Chosen = Sequence[ConnectStream]
+Streams = Sequence[ConnectStream]
 
 
-def _listing(world: SyncContext, chosen: Chosen) -> SyncTask:
-    return listing(chosen, world.discovery, world.versions)
+def _account_index(context: SyncContext, streams: Streams) -> SyncTask:
+    return account_index_sync(streams, context.account, context.versions)
 
 
-def _details(world: SyncContext, chosen: Chosen) -> SyncTask:
+def _details(context: SyncContext, streams: Streams) -> SyncTask:
     return OpportunityDetailSync(
-        chosen,
-        world.discovery,
-        world.versions,
-        world.filters,
-        world.executor,
-        world.concurrency,
-        api=world.api,
-        workers_of=partial(world.list_of, UsersStream),
+        members=streams,
+        account=context.account,
+        versions=context.versions,
+        scope=context.filters,
+        executor=context.executor,
+        max_in_flight=context.concurrency,
+        client=context.client,
+        workers_of=partial(context.list_of, UsersStream),
     )
 
 
-def _visits(world: SyncContext, chosen: Chosen) -> SyncTask:
+def _visits(context: SyncContext, streams: Streams) -> SyncTask:
+    (stream,) = streams
+    config = context.config
     return VisitsSync(
-        chosen[0],
-        world.discovery,
-        partial(world.list_of, chosen[0]),
-        int(world.config["visit_overlap"]),
-        float(world.config["visit_review_days"]),
-        min(float(world.config["visit_full_refresh_days"]), MOST_DAYS),
-        ["images"] if world.config["include_images"] else [],
-        world.filters,
-        world.executor,
-        world.concurrency,
+        stream=stream,
+        account=context.account,
+        list_of=partial(context.list_of, stream),
+        overlap=int(config["visit_overlap"]),
+        review_days=float(config["visit_review_days"]),
+        full_refresh_days=min(float(config["visit_full_refresh_days"]), MAX_DAYS),
+        scope=["images"] if config["include_images"] else [],
+        filters=context.filters,
+        executor=context.executor,
+        max_in_flight=context.concurrency,
     )
 
 
-def _table(world: SyncContext, chosen: Chosen) -> SyncTask:
+def _list(context: SyncContext, stream: ConnectStream) -> SyncTask:
     return ListSync(
-        chosen,
-        world.discovery,
-        world.versions,
-        world.filters,
-        world.executor,
-        world.concurrency,
-        list_of=partial(world.list_of, chosen[0]),
+        members=[stream],
+        account=context.account,
+        versions=context.versions,
+        scope=context.filters,
+        executor=context.executor,
+        max_in_flight=context.concurrency,
+        list_of=partial(context.list_of, stream),
     )
 
 
-# Streams that are not a list of rows of each opportunity, and what reads them.
-GROUPS: tuple[tuple[tuple[str, ...], Callable[[SyncContext, Chosen], SyncTask]], ...] = (
-    (("organizations", "programs"), _listing),
+# Streams that share a task, and what makes it.
+TASKS: tuple[tuple[tuple[str, ...], Callable[[SyncContext, Streams], SyncTask]], ...] = (
+    (("organizations", "programs"), _account_index),
     (("opportunities", "payment_units", "learn_modules"), _details),
     (("visits",), _visits),
 )
 
 
-def tasks_for(world: SyncContext, streams: Sequence[ConnectStream]) -> list[SyncTask]:
-    """Return the readings that the given streams need."""
-    readings = []
+def tasks_for(context: SyncContext, streams: Sequence[ConnectStream]) -> list[SyncTask]:
+    """Return the tasks that read the given streams."""
     left = {stream.name: stream for stream in streams}
-    for names, make in GROUPS:
-        chosen = [left.pop(name) for name in names if name in left]
-        if chosen:
-            readings.append(make(world, chosen))
-    return readings + [_table(world, [stream]) for stream in left.values()]
+    tasks = []
+    for names, make in TASKS:
+        members = [left.pop(name) for name in names if name in left]
+        if members:
+            tasks.append(make(context, members))
+    return tasks + [_list(context, stream) for stream in left.values()]

@@ -1,6 +1,6 @@
-"""What is particular to CommCare HQ: addresses, limits, and words for what it refuses.
+"""What is particular to CommCare HQ: paths, links between pages, and its error responses.
 
-It knows no stream.
+This module does not know streams.
 """
 
 from __future__ import annotations
@@ -21,63 +21,68 @@ from tap_common.errors import (
 
 VERSION = re.compile(r"v\d+(\.\d+)?")
 
-# The server's own words for a 401, in older releases 403, that no other credential would change.
-CLOSED = (
+# What the server says in a 401 (403 in older releases) that no other credential would change.
+API_DISABLED = (
     ("subscription", "The plan of {domain} does not include API access.",
      "Ask the owner of the project space to change the subscription."),
     ("cut off", "API access of {domain} was cut off after too many requests.",
-     "Ask Dimagi's support to open it again."),
+     "Ask Dimagi's support to restore it."),
 )  # fmt: skip
 
 
-def explain(refusal: ErrorResponse) -> ApiError:
-    """Return the error for an answer of HQ that is neither data nor a passing failure."""
-    domain, where = refusal.domain, refusal.where
-    if refusal.status in {401, 403} and (closed := _closed(refusal)) is not None:
-        return closed
-    if refusal.status == 401:
-        return _explain_401(refusal)
-    if refusal.status == 403:
+def to_error(response: ErrorResponse) -> ApiError:
+    """Return the error for a response of HQ that is neither data nor a transient failure."""
+    domain, location = response.domain, response.location
+    if response.status in {401, 403} and (disabled := _api_disabled(response)) is not None:
+        return disabled
+    if response.status == 401:
+        return _unauthorized(response)
+    if response.status == 403:
         return ForbiddenError(
-            f"The account may not read {where} (HTTP 403).",
+            f"The account may not read {location} (HTTP 403).",
             f"An administrator of {domain} must give its role Access APIs and the permission for"
-            " this data. If all streams fail so, the account is no member of this project space,"
-            " or the setting domain is misspelt.",
+            " this data. If all streams fail this way, the account is not a member of this project"
+            " space, or the setting domain is misspelt.",
         )
-    if refusal.status in {404, 410}:
-        older = " For a server without this API set case_api to v1." if "/case/v2" in where else ""
+    if response.status in {404, 410}:
+        older = (
+            " For a server without this API, set case_api to v1." if "/case/v2" in location else ""
+        )
         return NotFoundError(
-            f"{where} does not exist (HTTP {refusal.status}).",
+            f"{location} does not exist (HTTP {response.status}).",
             f"Check base_url and the domain {domain}.{older}",
         )
-    if 300 <= refusal.status < 400:
+    if 300 <= response.status < 400:
         return NotFoundError(
-            f"{where} answered with a redirect (HTTP {refusal.status}).",
+            f"{location} redirects (HTTP {response.status}).",
             "Set base_url to the address of the server itself.",
         )
     return RequestRejectedError(
-        f"{where} refused the request (HTTP {refusal.status}).",
-        "Check the settings; otherwise look for a newer version of this tap.",
+        f"{location} rejected the request (HTTP {response.status}).",
+        "Check the settings, or check for a newer version of this tap.",
     )
 
 
-def _closed(refusal: ErrorResponse) -> ApiError | None:
-    said = refusal.error.lower()
-    for words, cause, remedy in CLOSED:
-        if words in said:
-            return ApiDisabledError(cause.format(domain=refusal.domain), remedy)
+def _api_disabled(response: ErrorResponse) -> ApiError | None:
+    text = response.text.lower()
+    for words, cause, remedy in API_DISABLED:
+        if words in text:
+            return ApiDisabledError(cause.format(domain=response.domain), remedy)
     return None
 
 
-def _explain_401(refusal: ErrorResponse) -> ApiError:
-    if "not authorized" in refusal.error.lower():
+def _unauthorized(response: ErrorResponse) -> ApiError:
+    # HQ answers 401 with these words for a resource that the account may not read. Another
+    # credential would not help, and the other streams of the domain may be readable.
+    if "not authorized" in response.text.lower():
         return ForbiddenError(
-            f"The account may not read {refusal.where} (HTTP 401).",
-            f"Check the spelling of the setting domain, now {refusal.domain}, and the account's"
+            f"The account may not read {response.location} (HTTP 401).",
+            f"Check the spelling of the setting domain, now {response.domain}, and the account's"
             " membership and permissions there.",
         )
+    host = urlsplit(response.url).hostname
     return CredentialRefusedError(
-        f"{urlsplit(refusal.url).hostname} refused the credential for {refusal.domain} (HTTP 401).",
+        f"{host} refused the credential for {response.domain} (HTTP 401).",
         "Check the user name and the key, its expiry, its domain and its allowed addresses.",
     )
 
@@ -87,58 +92,60 @@ def path(domain: str, resource: str) -> str:
     return f"/a/{quote(domain, safe='')}/api/{resource}/"
 
 
-def next_path(link: object, asked: str) -> str | None:
+def next_path(link: object, requested: str) -> str | None:
     """Return path and query of the next page; None after the last.
+
+    Only the query of the link is used, so that no link leads the credential elsewhere.
 
     Args:
         link: What the page calls ``next``: an absolute URL, a path, a bare query, an object with
             a cursor; nothing or null at the end.
-        asked: Path and query of the page itself.
+        requested: Path and query of the page itself.
 
     Raises:
-        ShapeError: It cannot be followed, or leads out of the list or to the same page.
+        UnexpectedResponseError: It is not a link, or leads out of the list or to the same page.
     """
     if link is None or link == "":
         return None
     if isinstance(link, dict) and isinstance(link.get("cursor"), str):
         link = "?cursor=" + quote(link["cursor"], safe="")
     if not isinstance(link, str):
-        raise UnexpectedResponseError("its next page is no link.")
+        raise UnexpectedResponseError("its next page is not a link.")
     try:
-        parts = urlsplit(urljoin("http://host" + asked, link))
+        parts = urlsplit(urljoin("http://host" + requested, link))
     except ValueError:
-        raise UnexpectedResponseError("its next page is no link.") from None
-    here = urlsplit(asked)
+        raise UnexpectedResponseError("its next page is not a link.") from None
+    here = urlsplit(requested)
     is_link = parts.scheme in {"http", "https"} and bool(parts.query)
     if not is_link or _resource(parts.path) != _resource(here.path):
-        raise UnexpectedResponseError("its next page is no page of this list.")
+        raise UnexpectedResponseError("its next page is not a page of this list.")
     following = f"{here.path}?{parts.query}"
-    if following == asked:
+    if following == requested:
         raise UnexpectedResponseError("its next page is itself.")
     return following
 
 
-def place(held: object, first: str) -> str:
-    """Return the address of a page that a state holds, if it is a page of this list.
+def stored_page(address: object, first: str) -> str:
+    """Return the address of a page in the state, if it is a page of the same list as ``first``.
 
-    The credential may reach other project spaces than the one that the state is of.
+    The credential may have access to other project spaces than the one that the state is of.
 
     Raises:
-        ShapeError: It is the address of something else.
+        UnexpectedResponseError: It is the address of something else.
     """
-    asked = str(held)
-    if not asked.startswith(urlsplit(first).path + "?"):
-        raise UnexpectedResponseError("the place is in another list.")
-    return asked
-
-
-def _resource(path: str) -> tuple[str, ...]:
-    """Return what a path is about, by whatever address and version of the API it is reached."""
-    segments = path.rpartition("/api/")[2].split("/")
-    return tuple(part for part in segments if part and not VERSION.fullmatch(part))
+    text = str(address)
+    if not text.startswith(urlsplit(first).path + "?"):
+        raise UnexpectedResponseError("the stored page belongs to another list.")
+    return text
 
 
 def check_domain(found: object, domain: str) -> None:
-    """Raise UnexpectedResponseError for a row of another domain: what was asked for was ignored."""
+    """Raise UnexpectedResponseError for a row of another domain: the server ignored the request."""
     if found is not None and found != domain:
-        raise UnexpectedResponseError(f"it holds data of another project space than {domain}.")
+        raise UnexpectedResponseError(f"it contains data of another project space than {domain}.")
+
+
+def _resource(url_path: str) -> tuple[str, ...]:
+    """Return which resource a path is of, without the host's prefix and the API's version."""
+    segments = url_path.rpartition("/api/")[2].split("/")
+    return tuple(part for part in segments if part and not VERSION.fullmatch(part))

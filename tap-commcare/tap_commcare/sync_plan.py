@@ -1,6 +1,7 @@
-"""Which parts of HQ have to be read for the selected streams of a domain.
+"""Which tasks read the selected streams of a domain.
 
-Streams that are made of the same part share one read: a row of the table below is one read.
+Streams that are made of the same part of the API share one task: a row of ``TASKS`` is one task.
+All other streams are lists, which need no row here.
 """
 
 from __future__ import annotations
@@ -19,60 +20,60 @@ from tap_common.full_table import FullTableSync, TableVersions
 from tap_common.stream import ApiStream
 from tap_common.sync import SyncTask
 
-from tap_commcare import columns
 from tap_commcare.endpoints import applications, cases_v1, cases_v2, forms, lists, reports, ucr
 from tap_commcare.endpoints.locations import LocationsSource
 from tap_commcare.incremental.date_filtered import DateFilteredSync
 from tap_commcare.incremental.sync import IncrementalSync, StreamCursor
 from tap_commcare.pagination.by_date import ByDateSource
 from tap_commcare.pagination.tastypie import ListEndpoint
-from tap_commcare.streams.locations import LOCATIONS
-from tap_commcare.streams.users import USERS
+from tap_commcare.streams.base import ListStream
+from tap_commcare.streams.locations import LocationsStream
+from tap_commcare.streams.users import UsersStream
 
 
 @dataclass(frozen=True)
 class SyncContext:
-    """What every reading of a run needs."""
+    """What all tasks of a run share."""
 
-    api: ApiClient
+    client: ApiClient
     config: Mapping[str, Any]
     versions: TableVersions
     executor: Executor | None
     concurrency: int
 
-    def page_size(self, most: int) -> int:
-        """Return the rows per request, where an endpoint gives ``most``."""
-        return min(int(self.config.get("page_size") or most), most)
+    def page_size(self, largest: int) -> int:
+        """Return the rows per request of an endpoint that allows ``largest``."""
+        return min(int(self.config.get("page_size") or largest), largest)
 
     @property
     def overlap(self) -> int:
-        """Return how far before a bookmark to begin, in milliseconds."""
+        """How far before a bookmark to begin, in milliseconds."""
         return round(float(self.config["overlap_seconds"]) * 1000)
 
     @property
     def start_date(self) -> int | None:
-        """Return the first stamp that is wanted, if the settings say so."""
+        """The earliest time to read, in milliseconds since 1970, or None."""
         start_date = self.config.get("start_date")
-        return timestamps.stamp(start_date) if start_date else None
+        return timestamps.to_millis(start_date) if start_date else None
 
-    def timed(
+    def incremental(
         self,
         domain: str,
         source: Any,
-        members: Sequence[StreamCursor],
+        cursors: Sequence[StreamCursor],
         filters: Mapping[str, Sequence[str]],
     ) -> IncrementalSync:
-        """Return a reading by time."""
+        """Return a task that reads by time."""
         return IncrementalSync(
             domain=domain,
-            members=members,
+            cursors=cursors,
             source=source,
             versions=self.versions,
             overlap=self.overlap,
             start_date=self.start_date,
             scope=scope_of(filters),
             executor=self.executor,
-            width=lambda: self.api.gate(domain).width(self.concurrency),
+            max_in_flight=lambda: self.client.gate(domain).max_in_flight(self.concurrency),
         )
 
 
@@ -84,180 +85,177 @@ def scope_of(filters: Mapping[str, Sequence[str]]) -> str:
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
 
 
-Chosen = Mapping[str, ApiStream]
+Streams = Mapping[str, ApiStream]
+"""Selected streams by name."""
 
 
-def _cases(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
-    case_types = settings.text_list(world.config, "case_types")
-    size = world.page_size(cases_v2.MOST_CASES)
+def _cases(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
+    case_types = settings.text_list(context.config, "case_types")
+    size = context.page_size(cases_v2.MAX_CASES)
     source: Any = cases_v2.CaseSource(
-        world.api, domain, size, case_types, left_out=lambda: _not_wanted(chosen["cases"])
+        context.client,
+        domain,
+        size,
+        case_types,
+        excluded=lambda: _unneeded(streams["cases"]),
     )
-    expand: Callable[[Any], Any] = source.records
-    if world.config["case_api"] == "v1":
-        wanted = frozenset(case_types)
+    to_records: Callable[[Any], Any] = source.records
+    if context.config["case_api"] == "v1":
         source = ByDateSource(
-            api=world.api,
+            client=context.client,
             domain=domain,
-            resource="case/v1",
-            read=cases_v1.BODY,
-            facts=cases_v1.FACTS,
+            resource=cases_v1.RESOURCE,
+            decode=cases_v1.DECODE,
+            fields=cases_v1.FIELDS,
             page_size=size,
             date="indexed_on",
             second_date="server_date_modified",
             filters=[("type", case_types[0])] if len(case_types) == 1 else [],
         )
-        expand = partial(cases_v1.case_v1_records, domain=domain, case_types=wanted)
-    members = [StreamCursor(chosen["cases"], expand)]
-    return world.timed(domain, source, members, {"case_types": case_types})
+        to_records = partial(
+            cases_v1.case_v1_records, domain=domain, case_types=frozenset(case_types)
+        )
+    cursors = [StreamCursor(streams["cases"], to_records)]
+    return context.incremental(domain, source, cursors, {"case_types": case_types})
 
 
-def _not_wanted(stream: ApiStream) -> list[str]:
+def _unneeded(stream: ApiStream) -> list[str]:
+    """Return the columns that the server need not send."""
     return [
-        name for name in stream.columns if name not in cases_v2.NEEDED and not stream.wants(name)
+        name
+        for name in stream.columns
+        if name not in cases_v2.ALWAYS_NEEDED and not stream.needs(name)
     ]
 
 
-def _forms(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
-    chosen_xmlns = settings.text_list(world.config, "form_xmlns")
-    app_ids = settings.text_list(world.config, "app_ids")
-    form_filter = forms.FormFilter(frozenset(chosen_xmlns), frozenset(app_ids))
-    is_archived = bool(world.config["include_archived"])
+def _forms(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
+    xmlns = settings.text_list(context.config, "form_xmlns")
+    app_ids = settings.text_list(context.config, "app_ids")
+    form_filter = forms.FormFilter(frozenset(xmlns), frozenset(app_ids))
+    with_archived = bool(context.config["include_archived"])
     source = ByDateSource(
-        api=world.api,
+        client=context.client,
         domain=domain,
-        resource="form/v1",
-        read=forms.BODY,
-        facts=forms.FACTS,
-        page_size=world.page_size(forms.MOST_FORMS),
+        resource=forms.RESOURCE,
+        decode=forms.DECODE,
+        fields=forms.FIELDS,
+        page_size=context.page_size(forms.MAX_FORMS),
         date="indexed_on",
         second_date="received_on",
-        params=[("include_archived", "true")] if is_archived else [],
+        params=[("include_archived", "true")] if with_archived else [],
         filters=form_filter.params(),
     )
-    makers: dict[str, Callable[[Sequence[forms.FormRow]], Any]] = {
+    to_records: dict[str, Callable[[Sequence[forms.FormRow]], Any]] = {
         "forms": lambda rows: [
-            forms.form_record(row, domain, with_cases=_wants_cases(chosen))
-            for row in forms.wanted(rows, form_filter)
+            forms.form_record(row, domain, with_cases=streams["forms"].needs("case_ids"))
+            for row in form_filter.apply(rows)
         ],
         "form_cases": lambda rows: [
             record
-            for row in forms.wanted(rows, form_filter)
+            for row in form_filter.apply(rows)
             for record in forms.form_case_records(row, domain)
         ],
     }
-    members = [StreamCursor(stream, makers[name]) for name, stream in chosen.items()]
+    cursors = [StreamCursor(stream, to_records[name]) for name, stream in streams.items()]
     filters = {
-        "form_xmlns": chosen_xmlns,
+        "form_xmlns": xmlns,
         "app_ids": app_ids,
-        "include_archived": [] if is_archived else ["no"],
+        "include_archived": [] if with_archived else ["no"],
     }
-    return world.timed(domain, source, members, filters)
+    return context.incremental(domain, source, cursors, filters)
 
 
-def _wants_cases(chosen: Chosen) -> bool:
-    return chosen["forms"].wants("case_ids")
+def _applications(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
+    app_ids = frozenset(settings.text_list(context.config, "app_ids"))
 
-
-def _applications(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
-    app_ids = frozenset(settings.text_list(world.config, "app_ids"))
-    makers = {
-        "applications": applications.app_records,
-        "case_types": applications.case_type_records,
-        "form_definitions": applications.form_definition_records,
-        "form_questions": applications.form_question_records,
-    }
-
-    def expand(make: Callable[..., Any], rows: Sequence[applications.AppRow]) -> Any:
+    def records(make: Callable[..., Any], rows: Sequence[applications.AppRow]) -> Any:
         return make([row for row in rows if not app_ids or row.id in app_ids], domain)
 
-    endpoint = ListEndpoint(world.api, domain, "application/v1", applications.BODY)
-    members = [(stream, partial(expand, makers[name])) for name, stream in chosen.items()]
-    return FullTableSync(domain, members, endpoint, world.versions)
+    endpoint = ListEndpoint(context.client, domain, applications.RESOURCE, applications.DECODE)
+    members = [
+        (stream, partial(records, applications.RECORDS[name])) for name, stream in streams.items()
+    ]
+    return FullTableSync(domain, members, endpoint, context.versions)
 
 
-def _users(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
-    size = world.page_size(lists.MOST_ROWS)
+def _users(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
+    size = context.page_size(lists.MAX_ROWS)
+    endpoint = partial(lists.endpoint, context.client, domain, UsersStream.path, size)
     source = lists.UsersSource(
-        active=lists.endpoint(world.api, domain, "user/v1", size),
-        deactivated=lists.endpoint(world.api, domain, "user/v1", size, [("archived", "true")]),
+        active=endpoint(), deactivated=endpoint(params=[("archived", "true")])
     )
-    expand = partial(columns.records, USERS, domain=domain, stream="users")
-    return FullTableSync(domain, [(chosen["users"], expand)], source, world.versions)
+    members = [(streams["users"], partial(UsersStream.records, domain=domain))]
+    return FullTableSync(domain, members, source, context.versions)
 
 
-def _list(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
-    ((name, stream),) = chosen.items()
-    facts = lists.LISTS[name]
-    size = world.page_size(lists.MOST_ROWS)
-    source = lists.endpoint(world.api, domain, facts.resource, size)
-    expand = partial(columns.records, facts.fields, domain=domain, stream=name)
-    return FullTableSync(domain, [(stream, expand)], source, world.versions)
-
-
-def _locations(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask:
-    size = world.page_size(lists.MOST_ROWS)
-
+def _locations(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
+    size = context.page_size(lists.MAX_ROWS)
     return DateFilteredSync(
         domain=domain,
-        stream=chosen["locations"],
-        source=partial(LocationsSource, world.api, domain, size),
-        make=partial(columns.records, LOCATIONS, domain=domain, stream="locations"),
-        versions=world.versions,
-        overlap=world.overlap,
-        start_date=world.start_date,
+        stream=streams["locations"],
+        source=partial(LocationsSource, context.client, domain, size),
+        to_records=partial(LocationsStream.records, domain=domain),
+        versions=context.versions,
+        overlap=context.overlap,
+        start_date=context.start_date,
     )
 
 
-def _report_rows(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask | None:
-    report_ids = settings.text_list(world.config, "reports")
+def _report_rows(context: SyncContext, domain: str, streams: Streams) -> SyncTask | None:
+    report_ids = settings.text_list(context.config, "reports")
     if not report_ids:
         return None
-    size = world.page_size(reports.MOST_REPORT_ROWS)
-    source = reports.ReportsSource(world.api, domain, report_ids, size)
-    expand = partial(reports.report_records, domain=domain)
+    size = context.page_size(reports.MAX_ROWS)
+    source = reports.ReportsSource(context.client, domain, report_ids, size)
+    members = [(streams["report_rows"], partial(reports.report_records, domain=domain))]
     scope = scope_of({"reports": report_ids})
-    members = [(chosen["report_rows"], expand)]
-    return FullTableSync(domain, members, source, world.versions, scope)
+    return FullTableSync(domain, members, source, context.versions, scope)
 
 
-def _ucr_rows(world: SyncContext, domain: str, chosen: Chosen) -> SyncTask | None:
-    data_sources = settings.text_list(world.config, "data_sources")
+def _ucr_rows(context: SyncContext, domain: str, streams: Streams) -> SyncTask | None:
+    data_sources = settings.text_list(context.config, "data_sources")
     if not data_sources:
         return None
     return ucr.UcrSync(
-        api=world.api,
+        client=context.client,
         domain=domain,
-        stream=chosen["ucr_rows"],
+        stream=streams["ucr_rows"],
         data_sources=data_sources,
-        page_size=world.page_size(ucr.MAX_LIMIT),
-        overlap=world.overlap,
-        versions=world.versions,
+        page_size=context.page_size(ucr.MAX_LIMIT),
+        overlap=context.overlap,
+        versions=context.versions,
     )
 
 
-# Streams that share a read, and what makes it; nothing for a stream whose settings name nothing.
-GROUPS: tuple[
-    tuple[tuple[str, ...], Callable[[SyncContext, str, Chosen], SyncTask | None]], ...
-] = (
+def _list(context: SyncContext, domain: str, stream: ListStream) -> SyncTask:
+    size = context.page_size(lists.MAX_ROWS)
+    source = lists.endpoint(context.client, domain, stream.path, size)
+    members = [(stream, partial(stream.records, domain=domain))]
+    return FullTableSync(domain, members, source, context.versions)
+
+
+MakeTask = Callable[[SyncContext, str, Streams], SyncTask | None]
+
+# Streams that share a task, and what makes it: None if the settings name nothing to read.
+TASKS: tuple[tuple[tuple[str, ...], MakeTask], ...] = (
     (("cases",), _cases),
     (("forms", "form_cases"), _forms),
     (("applications", "case_types", "form_definitions", "form_questions"), _applications),
     (("users",), _users),
     (("locations",), _locations),
-    *(((name,), _list) for name in lists.LISTS),
     (("report_rows",), _report_rows),
     (("ucr_rows",), _ucr_rows),
 )
 
 
-def tasks_for(world: SyncContext, domain: str, streams: Sequence[ApiStream]) -> list[SyncTask]:
-    """Return the readings that the given streams need in one domain."""
-    by_name = {stream.name: stream for stream in streams}
-    readings = []
-    for names, make in GROUPS:
-        chosen = {name: by_name[name] for name in names if name in by_name}
-        reading = make(world, domain, chosen) if chosen else None
-        if reading is not None:
-            readings.append(reading)
-    return readings
+def tasks_for(context: SyncContext, domain: str, streams: Sequence[ApiStream]) -> list[SyncTask]:
+    """Return the tasks that read the given streams of one domain."""
+    left = {stream.name: stream for stream in streams}
+    tasks: list[SyncTask] = []
+    for names, make in TASKS:
+        members = {name: left.pop(name) for name in names if name in left}
+        task = make(context, domain, members) if members else None
+        if task is not None:
+            tasks.append(task)
+    lists_left = [stream for stream in left.values() if isinstance(stream, ListStream)]
+    return tasks + [_list(context, domain, stream) for stream in lists_left]

@@ -1,7 +1,4 @@
-"""The command line of a tap: the SDK's options, our exit codes, and no traceback.
-
-It must not know any API.
-"""
+"""The command line of a tap: the SDK's options, the documented exit codes, and no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import click
 import msgspec
@@ -34,35 +31,64 @@ from tap_common.errors import (
 from tap_common.json_decoder import replace_surrogates
 from tap_common.malloc import limit_malloc_retention
 from tap_common.messages import flush
-
-if TYPE_CHECKING:
-    from tap_common.tap import ApiTap
+from tap_common.signals import SignalHandler
 
 log = logging.getLogger(__name__)
 
-ANY = json.JSONDecoder()
+PLAIN_DECODER = json.JSONDecoder()
 QUIET_LIBRARIES = ("urllib3", "requests")
-# What a terminal would obey, and what hides or reverses text: names and reasons come from servers.
+# Control characters, and what hides or reverses text: log lines quote names that servers choose.
 UNSAFE_CHARACTERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
-class TapCommand(click.Command):
-    """Runs a tap and ends the process with the exit code that the contract gives it."""
+class CommandTap(Protocol):
+    """What the command line needs of a tap."""
+
+    name: str
+    exit_code: int
+    signals: SignalHandler
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take the settings, the catalog and the state."""
 
     @classmethod
-    def of(cls, tap: type[ApiTap]) -> TapCommand:
+    def print_version(cls, *, print_fn: Callable[[Any], None]) -> None:
+        """Print the version."""
+
+    @classmethod
+    def print_about(cls, output_format: str | None) -> None:
+        """Print settings and capabilities."""
+
+    def run_discovery(self) -> str:
+        """Write the catalog."""
+
+    def run_connection_test(self) -> bool:
+        """Read one record of each stream."""
+
+    def write_schemas(self) -> None:
+        """Write the schemas of the selected streams."""
+
+    def sync_all(self) -> None:
+        """Read the selected streams."""
+
+
+class TapCommand(click.Command):
+    """Runs a tap, and ends the process with the documented exit code."""
+
+    @classmethod
+    def of(cls, tap: type[CommandTap]) -> TapCommand:
         """Return the command line of a tap."""
         for name in (f"{tap.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
             if os.environ.get(name, "INFO").upper() not in logging.getLevelNamesMapping():
-                del os.environ[name]  # no level: the SDK would fail on it
+                del os.environ[name]  # not a level: the SDK would fail on it
         _setup_console_logging(log_level=_plugin_log_level(plugin_name=tap.name))
         for handler in logging.getLogger().handlers:
             handler.addFilter(escape_control_characters)
         for library in QUIET_LIBRARIES:
-            # Their debug lines quote URLs, whose queries hold cursors.
+            # Their debug lines quote URLs, whose queries contain cursors.
             logging.getLogger(library).setLevel(logging.WARNING)
         command = cls(name=tap.name, params=_options(), callback=_callback(tap))
         command.help = "Execute the Singer tap."
@@ -70,12 +96,12 @@ class TapCommand(click.Command):
 
     @override
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run, and leave at once: a request in flight has nothing more to say."""
-        code = _code_of(lambda: super(TapCommand, self).main(*args, **kwargs))
+        """Run, and exit without waiting for requests that are still in flight."""
+        code = _exit_code_of(lambda: super(TapCommand, self).main(*args, **kwargs))
         try:
             flush()
         except OutputClosedError:
-            # Python would flush again while it ends, and complain.
+            # Python flushes once more at exit, and would print an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = code or 1
         if threading.active_count() > 1:
@@ -85,13 +111,13 @@ class TapCommand(click.Command):
 
 
 def escape_control_characters(record: logging.LogRecord) -> bool:
-    """Let a record pass with what a terminal would obey spelled out."""
+    """Escape the control characters of a log record; a logging filter that lets all pass."""
     text = record.getMessage()
-    record.msg, record.args = UNSAFE_CHARACTERS.sub(lambda found: repr(found[0])[1:-1], text), ()
+    record.msg, record.args = UNSAFE_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], text), ()
     return True
 
 
-def _code_of(run: Callable[[], Any]) -> int:
+def _exit_code_of(run: Callable[[], Any]) -> int:
     try:
         run()
     except SystemExit as ended:
@@ -100,12 +126,12 @@ def _code_of(run: Callable[[], Any]) -> int:
         log.warning("event=interrupted exit_code=%d", error.exit_code)
         return error.exit_code
     except ApiError as error:
-        log.error("%s", error)  # noqa: TRY400 - no traceback reaches a user
+        log.error("%s", error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 - the last resort: a line instead of a traceback, which may quote data
-        log.error("%s", InternalError(error))  # noqa: TRY400 - see above
+    except Exception as error:  # noqa: BLE001 - a traceback may quote data
+        log.error("%s", InternalError(error))
         return InternalError.exit_code
     return 0
 
@@ -117,7 +143,7 @@ def _options() -> list[click.Parameter]:
         click.Option(
             ["--format", "about_format"],
             type=click.Choice(["json", "markdown"], case_sensitive=False),
-            help="How --about shows them.",
+            help="Format of --about.",
         ),
         click.Option(
             ["--config"],
@@ -133,8 +159,8 @@ def _options() -> list[click.Parameter]:
             type=click.Choice(["all", "schema"]),
             help="Read one record of each stream; with =schema, write only the schemas.",
         ),
-        click.Option(["--catalog"], metavar="FILE", help="Which streams and properties to read."),
-        click.Option(["--state"], metavar="FILE", help="Where the last run ended."),
+        click.Option(["--catalog"], metavar="FILE", help="Selection of streams and properties."),
+        click.Option(["--state"], metavar="FILE", help="State of the last run."),
     ]
 
 
@@ -152,12 +178,12 @@ class _Entry(msgspec.Struct):
 
 
 class _Catalog(msgspec.Struct):
-    """What is needed of a Singer catalog; the SDK reads it without a look at its shape."""
+    """The parts of a Singer catalog that are checked; the SDK does not check them."""
 
     streams: list[_Entry]
 
 
-def _callback(tap: type[ApiTap]) -> Callable[..., None]:
+def _callback(tap: type[CommandTap]) -> Callable[..., None]:
     def run(**options: Any) -> None:
         if options["version"]:
             tap.print_version(print_fn=click.echo)
@@ -169,7 +195,7 @@ def _callback(tap: type[ApiTap]) -> Callable[..., None]:
     return run
 
 
-def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
+def _execute(tap_type: type[CommandTap], options: dict[str, Any]) -> None:
     is_discovery = bool(options["discover"])
     config = _settings(options["config"])
     has_settings = bool(config.config) or config.parse_env
@@ -184,18 +210,18 @@ def _execute(tap_type: type[ApiTap], options: dict[str, Any]) -> None:
             setup_mapper=not is_discovery,
         )
     except ConfigValidationError as error:
-        for complaint in error.errors:
-            log.error("%s", complaint)  # noqa: TRY400 - no traceback reaches a user
+        for message in error.errors:
+            log.error("%s", message)
         raise SystemExit(SettingsError.exit_code) from None
     except MappingError as error:
-        raise SettingsError(f"stream_maps cannot be used: {error}") from None
+        raise SettingsError(f"stream_maps is invalid: {error}") from None
     limit_malloc_retention()
-    tap.interruption.listen()
+    tap.signals.install()
     _act(tap, is_discovery=is_discovery, test=options["test"])
     raise SystemExit(tap.exit_code)
 
 
-def _act(tap: ApiTap, *, is_discovery: bool, test: str | None) -> None:
+def _act(tap: CommandTap, *, is_discovery: bool, test: str | None) -> None:
     if is_discovery:
         tap.run_discovery()
     elif test == "schema":
@@ -215,15 +241,15 @@ def _settings(paths: tuple[str, ...]) -> _ConfigInput:
 
 
 def _state(path: str | None) -> dict[str, Any] | None:
-    """Return the state of a file: bare, inside its message, or none if the file is blank."""
+    """Return the state in a file, bare or as a STATE message; None if the file is blank."""
     if path is not None and Path(path).is_file() and not Path(path).read_bytes().strip():
         return None
-    state = _json_file("--state", path, OF_STATES)
+    state = _json_file("--state", path, STATE_DECODER)
     if state is not None and state.get("type") == "STATE":
         state = state.get("value") or {}
     bookmarks = {} if state is None else state.get("bookmarks", {})
     if not isinstance(bookmarks, dict) or not all(isinstance(e, dict) for e in bookmarks.values()):
-        raise SettingsError(f"--state: {path} holds no Singer state.")
+        raise SettingsError(f"--state: {path} does not contain a Singer state.")
     return state
 
 
@@ -234,25 +260,25 @@ def _catalog(path: str | None) -> dict[str, Any] | None:
             msgspec.convert(catalog, _Catalog)
             Catalog.from_dict(copy.deepcopy(catalog))
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-            raise SettingsError(f"--catalog: {path} holds no Singer catalog.") from None
+            raise SettingsError(f"--catalog: {path} does not contain a Singer catalog.") from None
     return catalog
 
 
-def _of_64_bits(text: str) -> int | float | None:
-    """Return a number of a state, which is written again; null if that is not possible."""
+def _within_64_bits(text: str) -> int | float | None:
+    """Return a number of a state; null if it is too large to be written again."""
     number = float(text)
     if not -(2.0**63) < number < 2.0**63:
         return None
     return int(text) if text.lstrip("-").isdigit() else number
 
 
-OF_STATES = json.JSONDecoder(
-    parse_int=_of_64_bits, parse_float=_of_64_bits, parse_constant=lambda _: None
+STATE_DECODER = json.JSONDecoder(
+    parse_int=_within_64_bits, parse_float=_within_64_bits, parse_constant=lambda _: None
 )
 
 
 def _json_file(
-    option: str, path: str | None, decoder: json.JSONDecoder = ANY
+    option: str, path: str | None, decoder: json.JSONDecoder = PLAIN_DECODER
 ) -> dict[str, Any] | None:
     if path is None:
         return None
@@ -263,7 +289,7 @@ def _json_file(
     except RecursionError:
         raise SettingsError(f"{option}: {path} is nested too deeply.") from None
     except ValueError:
-        raise SettingsError(f"{option}: {path} holds no JSON.") from None
+        raise SettingsError(f"{option}: {path} is not JSON.") from None
     if not isinstance(value, dict):
-        raise SettingsError(f"{option}: {path} holds no JSON object.")
+        raise SettingsError(f"{option}: {path} is not a JSON object.")
     return value

@@ -1,7 +1,8 @@
-"""One GET, however often it takes: login, throttling, failures that pass, answers that lie.
+"""The HTTP client: auth, rate limits, retries and checks of responses.
 
-An answer's body is read here into what the caller asks for, so that a damaged body is fetched
-again like any other failure. Bodies never reach an error or a log. It must not know streams.
+The body is decoded here, by a function of the caller, so that a damaged body is requested again
+like any other transient failure. Bodies never reach an error or a log. This module does not know
+streams.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from tap_common.errors import (
     UnexpectedResponseError,
     UnreachableError,
 )
-from tap_common.retry_after import http_date, retry_after_seconds
+from tap_common.retry_after import parse_http_date, retry_after_seconds
 from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
 from tap_common.transfer import (
     ENCODINGS,
-    PAGE_BYTES,
-    TOKEN_BYTES,
+    MAX_PAGE_BYTES,
+    MAX_TOKEN_BYTES,
     RawResponse,
     TimedAdapter,
+    deadline,
     describe_failure,
     error_type_for,
-    take,
-    within,
+    receive,
 )
 
 log = logging.getLogger(__name__)
@@ -55,64 +56,64 @@ TRANSIENT_STATUSES = frozenset(
 
 @dataclass(frozen=True)
 class ErrorResponse:
-    """An answer that is neither data nor a passing failure."""
+    """A response that is neither data nor a transient failure."""
 
     status: int
     url: str
     domain: str
-    error: str
-    """The server's own words, for comparing only: they may quote data."""
+    text: str
+    """What the server says. Only for comparing: it may quote data."""
 
     @property
-    def where(self) -> str:
-        """Return host and path: the query may hold data."""
+    def location(self) -> str:
+        """Host and path, without the query, which may contain data."""
         parts = urlsplit(self.url)
         return f"{parts.hostname} {parts.path}"
 
 
 class ToError(Protocol):
-    """Turns a refusal into an error that a person can act on."""
+    """Returns the error, with its remedy, for an error response of a certain API."""
 
-    def __call__(self, refusal: ErrorResponse) -> ApiError:
+    def __call__(self, response: ErrorResponse) -> ApiError:
         """Return the error."""
 
 
 @dataclass(frozen=True)
 class Response(Generic[T]):
-    """What a page held, and when it was asked for, by the server's clock."""
+    """A decoded page, and when it was requested, by the server's clock."""
 
     value: T
-    asked_at: datetime
+    requested_at: datetime
 
 
 @dataclass
 class RenewalAttempts:
-    """What a request has tried since its token was refused."""
+    """What one request has tried since its token was refused."""
 
     is_renewed: bool = False
     renewed_elsewhere: int = 0
-    """Tokens that other threads had asked for meanwhile."""
+    """How often another thread had renewed the token meanwhile."""
 
 
 class MalformedBodyError(Exception):
-    """The body is no JSON: cut off, or not from the API at all."""
+    """The body is not JSON: cut off, or not from the API at all."""
 
 
 def same_origin(url: str, base_url: str) -> str:
-    """Return a link's path and query on our own host, whatever host and scheme it names."""
+    """Return a link's path and query on the host of ``base_url``, whatever host it names."""
     link, base = urlsplit(url), urlsplit(base_url)
     query = f"?{link.query}" if link.query else ""
     return f"{base.scheme}://{base.netloc}{link.path}{query}"
 
 
 def new_session(connections: int, user_agent: str) -> requests.Session:
-    """Return a session without retries, cookies, or a login of its own."""
+    """Return a session that does no retries, keeps no cookies and adds no credentials."""
     session = requests.Session()
     session.headers.update(
         {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ENCODINGS}
     )
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # Keeps requests from replacing our header by a login of ~/.netrc.
+    # Without an auth of its own, requests would replace the header by a login in ~/.netrc.
     session.auth = lambda request: request
     adapter = TimedAdapter(pool_maxsize=max(connections, 1), max_retries=0)
     session.mount("https://", adapter)
@@ -122,18 +123,22 @@ def new_session(connections: int, user_agent: str) -> requests.Session:
 
 @dataclass
 class ApiClient:
-    """All requests of a run to one server.
+    """Sends all requests of a run to one server.
 
     Args:
-        base_url: Scheme and host that alone ever see the login.
-        login: What proves who we are.
-        explain: Words for what the server refuses.
+        base_url: Scheme and host; the credential is sent nowhere else.
+        auth: Provides the Authorization header.
+        limits: How long to wait.
+        to_error: Turns error responses into errors.
+        session: Sends the requests.
+        stop: Ends waiting.
+        in_flight: The most requests at the same time.
     """
 
     base_url: str
-    login: Auth
+    auth: Auth
     limits: RequestLimits
-    explain: ToError
+    to_error: ToError
     session: requests.Session
     stop: threading.Event
     in_flight: int = 1
@@ -143,7 +148,7 @@ class ApiClient:
         self._slots = threading.BoundedSemaphore(self.in_flight)
 
     def gate(self, domain: str) -> RateLimitGate:
-        """Return the gate that all readers of a domain share."""
+        """Return the gate that all threads share that read a domain."""
         return self.gates.setdefault(domain, RateLimitGate(domain, self.limits, self.stop))
 
     def get(
@@ -151,32 +156,32 @@ class ApiClient:
         url: str,
         params: Params,
         domain: str,
-        read: Callable[[bytes], T],
+        decode: Callable[[bytes], T],
         headers: Mapping[str, str] | None = None,
     ) -> Response[T]:
-        """Fetch one page, waiting out what passes.
+        """Return one page, after as many tries as the limits allow.
 
         Args:
             url: Absolute, or a path below ``base_url``.
-            params: Query parameters, in order; empty if the URL has its query already.
-            domain: Whose throttling counts.
-            read: Turns the body into a value; raises ShapeError when it is another shape, and
-                msgspec.DecodeError when it is no JSON at all.
-            headers: More than the usual ones.
+            params: Query parameters, in order; empty if the URL already has a query.
+            domain: Whose rate limit counts.
+            decode: Turns the body into a value; raises UnexpectedResponseError if it has another
+                shape, and msgspec.DecodeError if it is not JSON at all.
+            headers: In addition to the usual ones.
 
         Raises:
-            ApiError: One of its kinds; see the errors module.
+            ApiError: One of its subclasses; see the errors module.
         """
         target = url if "://" in url else self.base_url + url
         return self._send_with_retries(
-            domain, target, lambda value: self._send(target, params, value, headers), read
+            domain, target, lambda header: self._send(target, params, header, headers), decode
         )
 
-    def post_form(self, url: str, form: Mapping[str, str], read: Callable[[bytes], T]) -> T:
-        """Send a form without the login, as a token endpoint wants it.
+    def post_form(self, url: str, form: Mapping[str, str], decode: Callable[[bytes], T]) -> T:
+        """Post a form without the Authorization header, as token endpoints require.
 
         Raises:
-            ApiError: One of its kinds; see the errors module.
+            ApiError: One of its subclasses; see the errors module.
         """
 
         def send(_: str) -> requests.Response:
@@ -188,15 +193,15 @@ class ApiClient:
                 stream=True,
             )
 
-        return self._send_with_retries("the login", url, send, read, TOKEN_BYTES).value
+        return self._send_with_retries(TOKEN_DOMAIN, url, send, decode, MAX_TOKEN_BYTES).value
 
     def _send(
-        self, url: str, params: Params, login: str, headers: Mapping[str, str] | None
+        self, url: str, params: Params, header: str, headers: Mapping[str, str] | None
     ) -> requests.Response:
         return self.session.get(
             url,
             params=list(params),
-            headers={"Authorization": login.encode(), **(headers or {})},
+            headers={"Authorization": header.encode(), **(headers or {})},
             timeout=(self.limits.connect_timeout, self.limits.read_timeout),
             allow_redirects=False,
             stream=True,
@@ -207,77 +212,83 @@ class ApiClient:
         domain: str,
         url: str,
         send: Callable[[str], requests.Response],
-        read: Callable[[bytes], T],
-        limit: int = PAGE_BYTES,
+        decode: Callable[[bytes], T],
+        max_bytes: int = MAX_PAGE_BYTES,
     ) -> Response[T]:
         gate = self.gate(domain)
         backoff = Backoff(self.limits.max_retry_seconds)
-        tried = RenewalAttempts()
+        attempts = RenewalAttempts()
         while True:
             gate.wait()
-            header = self.login.header()
+            header = self.auth.header()
             try:
-                with self._slots, within(self.limits.request_timeout):
-                    response = take(send(header), limit)
+                with self._slots, deadline(self.limits.request_timeout):
+                    response = receive(send(header), max_bytes)
             except UnexpectedResponseError as error:
-                raise _unexpected(error, url) from None
+                raise _with_address(error, url) from None
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 self._retry(backoff, url, describe_failure(error), error_type_for(error))
                 continue
             if self._must_resend(gate, backoff, response, url):
                 continue
             if response.status == 200:
-                self.login.accept(header)
+                self.auth.mark_accepted(header)
                 try:
-                    asked_at = server_time(response) - response.elapsed
-                    return Response(_read(response.body, read, url), asked_at)
+                    requested_at = server_time(response) - response.elapsed
+                    return Response(_decode(response.body, decode, url), requested_at)
                 except MalformedBodyError:
-                    self._retry(backoff, url, "an answer that is no JSON", UnavailableError)
+                    self._retry(backoff, url, "the response is not JSON", UnavailableError)
                     continue
-            refusal = ErrorResponse(response.status, url, domain, _error_text(response))
-            reason = self.explain(refusal)
-            is_login = refusal.status == 401 and isinstance(reason, CredentialRefusedError)
-            if is_login and self._has_new_token(header, tried):
+            refused = ErrorResponse(response.status, url, domain, _error_text(response))
+            reason = self.to_error(refused)
+            is_token = refused.status == 401 and isinstance(reason, CredentialRefusedError)
+            if is_token and self._has_new_token(header, attempts):
                 continue
             raise reason
 
-    def _has_new_token(self, header: str, tried: RenewalAttempts) -> bool:
-        """Tell whether there is another token to try than the one that was refused."""
-        if tried.renewed_elsewhere < MAX_RENEWED_ELSEWHERE and self.login.header() != header:
-            tried.renewed_elsewhere += 1
+    def _has_new_token(self, header: str, attempts: RenewalAttempts) -> bool:
+        """Return whether there is another token to try than the one that was refused.
+
+        A token that another thread has renewed meanwhile costs nothing to try. This request itself
+        renews only once: a second refusal has another cause than the token.
+        """
+        if attempts.renewed_elsewhere < MAX_RENEWED_ELSEWHERE and self.auth.header() != header:
+            attempts.renewed_elsewhere += 1
             return True
-        if tried.is_renewed:
+        if attempts.is_renewed:
             return False
-        tried.is_renewed = True
-        return self.login.renew(header)
+        attempts.is_renewed = True
+        return self.auth.renew(header)
 
     def _must_resend(
         self, gate: RateLimitGate, backoff: Backoff, response: RawResponse, url: str
     ) -> bool:
-        """Wait for what passes; tell whether the request has to be sent again."""
+        """Wait if the failure is transient; return whether to send the request again."""
         status = response.status
         if status in THROTTLING_STATUSES and self._close_gate(gate, response):
             return True
         if status in TRANSIENT_STATUSES:
             self._retry(backoff, url, f"HTTP {status}", UnavailableError)
             return True
-        gate.answered()
+        gate.record_response()
         return False
 
     def _close_gate(self, gate: RateLimitGate, response: RawResponse) -> bool:
-        """Close the gate if this is throttling; a bare 503 is a failure like 502."""
+        """Close the gate if this is throttling; a 503 without a wait is a failure like 502."""
         now = server_time(response)
-        asked = retry_after_seconds(response.headers.get("Retry-After"), now)
-        if response.status == 503 and asked is None:
+        seconds = retry_after_seconds(response.headers.get("Retry-After"), now)
+        if response.status == 503 and seconds is None:
             return False
-        gate.throttle(asked, _log_throttling)
+        gate.throttle(seconds, _log_throttling)
         return True
 
-    def _retry(self, backoff: Backoff, url: str, what: str, kind: type[UnavailableError]) -> None:
+    def _retry(
+        self, backoff: Backoff, url: str, what: str, error_type: type[UnavailableError]
+    ) -> None:
         seconds = None if self.stop.is_set() else backoff.next_wait()
         parts = urlsplit(url)
         if seconds is None:
-            _give_up(kind, parts.hostname, parts.path, what, backoff.tries + 1)
+            _give_up(error_type, parts.hostname, parts.path, what, backoff.tries + 1)
         log.warning(
             "%s %s: %s; try %d in %.1f s",
             parts.hostname,
@@ -289,50 +300,52 @@ class ApiClient:
         self.stop.wait(seconds)
 
 
+TOKEN_DOMAIN = "the login"  # noqa: S105 - what messages call the domain of token requests
+
+
 def _give_up(
-    kind: type[UnavailableError], host: str | None, path: str, what: str, tries: int
+    error_type: type[UnavailableError], host: str | None, path: str, what: str, tries: int
 ) -> NoReturn:
-    check = "Check base_url and the network. " if kind is UnreachableError else ""
-    raise kind(
-        f"{host} could not be read at {path}: {what}, {tries} tries.",
-        f"{check}Run again later; the run goes on where it stopped. max_retry_seconds says how long"
-        " one request is tried.",
+    check = "Check base_url and the network. " if error_type is UnreachableError else ""
+    raise error_type(
+        f"{host} {path} could not be read: {what}, {tries} tries.",
+        f"{check}Run again later; the run resumes where it stopped. max_retry_seconds limits how"
+        " long one request is retried.",
     )
 
 
-def _read(body: bytes, read: Callable[[bytes], T], url: str) -> T:
+def _decode(body: bytes, decode: Callable[[bytes], T], url: str) -> T:
     try:
-        return read(body)
+        return decode(body)
     except UnexpectedResponseError as error:
-        raise _unexpected(error, url) from None
+        raise _with_address(error, url) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise MalformedBodyError from None
 
 
-def _unexpected(error: UnexpectedResponseError, url: str) -> UnexpectedResponseError:
-    """Return the error of an answer that is not what was asked for, with its address."""
+def _with_address(error: UnexpectedResponseError, url: str) -> UnexpectedResponseError:
     parts = urlsplit(url)
     return UnexpectedResponseError(
-        f"{parts.hostname} {parts.path} answered in another shape: {error.cause}",
-        error.remedy or "Nothing was taken from this page; look for a newer version.",
+        f"Unexpected response from {parts.hostname} {parts.path}: {error.cause}",
+        error.remedy or "Nothing was taken from this page; check for a newer version.",
     )
 
 
 def _error_text(response: RawResponse) -> str:
-    """Return the server's own words, if it has any."""
+    """Return what the server says about an error, if it is readable."""
     try:
-        said = msgspec.json.decode(response.body)
+        body = msgspec.json.decode(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         is_text = "html" not in response.headers.get("Content-Type", "")
         return response.body[:300].decode("utf-8", "replace") if is_text else ""
-    if isinstance(said, dict):
-        return str(said.get("error") or said.get("detail") or "")
+    if isinstance(body, dict):
+        return str(body.get("error") or body.get("detail") or "")
     return ""
 
 
 def server_time(response: RawResponse) -> datetime:
-    """Return the server's own clock; ours if it does not say."""
-    return http_date(response.headers.get("Date")) or datetime.now(UTC)
+    """Return the time by the server's clock; by the local one if it does not say."""
+    return parse_http_date(response.headers.get("Date")) or datetime.now(UTC)
 
 
 def _log_throttling(domain: str, seconds: float) -> None:

@@ -1,8 +1,8 @@
-"""Where a rotated refresh token survives the run: one small file, for one login.
+"""The file in which a rotated refresh token survives the run.
 
-A refresh token works once. The file is written before the new token is used, in one step, and
-readable by its owner only. A lock beside it lets two processes share one login: whoever comes
-second finds the other's token. It must not know HTTP.
+A refresh token works once. The file is written before the new token is used, atomically, and only
+its owner can read it. A lock file beside it lets several processes share one credential: the second
+one finds the token of the first. This module does not know HTTP.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tap_common.errors import SettingsError
 
 
 class StoredToken(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What the file holds.
+    """The contents of the file.
 
-    ``origin`` is a digest of the refresh token in the settings that this one descends from.
-    A person who connects again gives another one, and the file is then out of date.
+    ``origin`` is a digest of the refresh token in the settings that this one descends from. Once a
+    person has reconnected, the settings have another one, and the file is out of date.
     """
 
     refresh_token: str
@@ -34,7 +34,7 @@ class StoredToken(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def digest(token: str) -> str:
-    """Return a digest by which a token is recognised, and from which it cannot be had."""
+    """Return a digest that identifies a token and does not reveal it."""
     return hashlib.sha256(b"refresh token:" + token.encode()).hexdigest()
 
 
@@ -46,7 +46,7 @@ class CredentialFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process from refreshing this login meanwhile.
+        """Keep other processes from refreshing this credential meanwhile.
 
         Raises:
             SettingsError: The folder cannot be written to.
@@ -55,7 +55,7 @@ class CredentialFile:
         try:
             descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise self._refused("cannot be written", error) from None
+            raise self._error("cannot be written", error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -63,29 +63,29 @@ class CredentialFile:
             os.close(descriptor)
 
     def read(self) -> StoredToken | None:
-        """Return what the file holds, or None if it is absent or empty.
+        """Return the contents of the file; None if it is absent or empty.
 
         Raises:
-            SettingsError: It cannot be read, or holds something else.
+            SettingsError: It cannot be read, or has other contents.
         """
         try:
             text = self.path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._refused("cannot be read", error) from None
+            raise self._error("cannot be read", error) from None
         if not text.strip():
             return None
         try:
             return msgspec.json.decode(text, type=StoredToken)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise SettingsError(
-                "credential_file holds something that this program did not write.",
+                "credential_file has contents that this program did not write.",
                 "Name another file, or remove this one.",
             ) from None
 
     def prepare(self) -> int:
-        """Return an open new file beside this one: what cannot be stored must not be rotated.
+        """Open a new file beside this one, before a token is rotated that could not be stored.
 
         Raises:
             SettingsError: The folder cannot be written to.
@@ -95,18 +95,18 @@ class CredentialFile:
                 self._draft(), os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
-            raise self._refused("cannot be written", error) from None
+            raise self._error("cannot be written", error) from None
 
     def discard(self, draft: int) -> None:
-        """Close and remove a prepared file that is not needed."""
+        """Close and remove a prepared file."""
         os.close(draft)
         self._draft().unlink(missing_ok=True)
 
     def write(self, draft: int, token: StoredToken) -> None:
-        """Fill the prepared file, and let it take this one's place.
+        """Write the prepared file, and replace this one by it.
 
         Raises:
-            OSError: The disk refused; this file is as it was.
+            OSError: Writing failed; this file is unchanged.
         """
         with os.fdopen(draft, "wb") as stream:
             os.fchmod(draft, 0o600)
@@ -118,7 +118,8 @@ class CredentialFile:
     def _draft(self) -> Path:
         return self.path.with_name(f".{self.path.name}.{os.getpid()}.draft")
 
-    def _refused(self, what: str, error: OSError) -> SettingsError:
+    def _error(self, what: str, error: OSError) -> SettingsError:
         return SettingsError(
-            f"credential_file {what}: {error.strerror}.", "Name a file in a folder of your own."
+            f"credential_file {what}: {error.strerror}.",
+            "Use a file in a folder that you may write to.",
         )

@@ -1,20 +1,20 @@
-"""Everything that can go wrong while reading an API, sorted by who can put it right.
+"""Everything that can go wrong while an API is read, sorted by who can fix it.
 
 * ApiError
-  - SettingsError ......... whoever configures the tap; nothing was started
-  - LoginRefusedError ..... a person, by connecting again
-  - AccessClosedError ..... the owner of the plan or Dimagi's support; the login is fine
-  - ForbiddenError ........ an administrator of the domain, by a permission
-  - MissingError .......... whoever configures the tap: there is no such thing
-  - RejectedError ......... whoever configures the tap, or a developer
-  - PausedError ........... nobody: run again after the time it names
-  - UnavailableError ...... nobody: run again later
-  - ShapeError ............ a developer: the API answered in another shape
-  - InternalError ......... a developer: a mistake of this program
-  - OutputClosedError ..... whoever reads the output: they went away first
-  - InterruptedRunError ... nobody: somebody sent a signal
+  - SettingsError ............. the operator: a setting is missing or wrong; nothing was started
+  - CredentialRefusedError .... the owner of the account: reconnect
+  - ApiDisabledError .......... the owner of the subscription, or Dimagi's support
+  - ForbiddenError ............ an administrator of the domain: grant a permission
+  - NotFoundError ............. the operator: there is nothing at this address
+  - RequestRejectedError ...... the operator or a developer
+  - RateLimitError ............ wait: run again after the time that the error names
+  - UnavailableError .......... wait: run again later
+  - UnexpectedResponseError ... a developer: the API has changed
+  - InternalError ............. a developer: a bug in this program
+  - OutputClosedError ......... the operator: the target exited first
+  - InterruptedRunError ....... no one: the run was asked to stop
 
-A message never holds a secret, a body or a record's value. It must not know any stream.
+A message never contains a secret, a response body or a value of a record.
 """
 
 from __future__ import annotations
@@ -25,23 +25,31 @@ from pathlib import Path
 
 
 class FailureScope(enum.IntEnum):
-    """How much of a run a failure spoils."""
+    """How much of a run a failure ends."""
 
     STREAM = 1
     DOMAIN = 2
     RUN = 3
 
 
+class StreamStatus(enum.StrEnum):
+    """How the sync of one stream ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
 RECONNECT = "A person must reconnect (with scout: scout credentials connect)."
 
 
 class ApiError(Exception):
-    """A failure with its cause and its remedy, both fit to show to people."""
+    """A failure with its cause and its remedy, both fit to be shown."""
 
     exit_code = 1
-    reach = FailureScope.STREAM
-    status = "failed"
-    """What the streams are that it spoils: failed or skipped."""
+    scope = FailureScope.STREAM
+    status = StreamStatus.FAILED
+    """The status of the streams that it ends."""
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(f"{cause} {remedy}".strip())
@@ -53,14 +61,14 @@ class SettingsError(ApiError):
     """A setting is missing or wrong; nothing was started."""
 
     exit_code = 2
-    reach = FailureScope.RUN
+    scope = FailureScope.RUN
 
 
 class CredentialRefusedError(ApiError):
-    """The credential is refused: a person must reconnect. The message always says so."""
+    """The server refused the credential; the message always asks to reconnect."""
 
     exit_code = 77
-    reach = FailureScope.DOMAIN
+    scope = FailureScope.DOMAIN
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause, f"{RECONNECT} {remedy}".strip())
@@ -69,43 +77,43 @@ class CredentialRefusedError(ApiError):
 class ApiDisabledError(ApiError):
     """The API is closed for this domain, for a reason that no credential changes."""
 
-    reach = FailureScope.DOMAIN
+    scope = FailureScope.DOMAIN
 
 
 class ForbiddenError(ApiError):
-    """The account may not read this part."""
+    """The account lacks permission for this resource."""
 
 
 class NotFoundError(ApiError):
-    """The server knows nothing under this address."""
+    """The server has nothing at this address."""
 
 
 class RequestRejectedError(ApiError):
-    """The server understood the request, and would not do what it asks."""
+    """The server understood the request and refused it."""
 
 
 class UnavailableError(ApiError):
-    """The server failed for longer than the settings allow to try again."""
+    """The server kept failing for longer than the settings allow for retries."""
 
 
 class UnreachableError(UnavailableError):
-    """There was no connection to the server for longer than the settings allow."""
+    """The server could not be reached for longer than the settings allow for retries."""
 
-    reach = FailureScope.RUN
+    scope = FailureScope.RUN
 
 
 class ReadTimeoutError(UnreachableError):
-    """The server took a request and did not answer; it may be that request's fault alone."""
+    """The server accepted a request and did not answer; this one request may be to blame."""
 
 
 class UnexpectedResponseError(ApiError):
-    """The API answered in a shape that cannot be read without guessing."""
+    """The response cannot be read without guessing."""
 
     exit_code = 65
 
 
 class InternalError(ApiError):
-    """A mistake of this program; its place in the code is named, never the values there."""
+    """A bug in this program; the message names its place in the code, never the values there."""
 
     def __init__(self, error: Exception) -> None:
         trace = error.__traceback__
@@ -118,11 +126,11 @@ class InternalError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """The source asked for a longer wait than the settings allow."""
+    """The source asks for a longer wait than the settings allow."""
 
     exit_code = 75
-    reach = FailureScope.DOMAIN
-    status = "skipped"
+    scope = FailureScope.DOMAIN
+    status = StreamStatus.SKIPPED
 
     def __init__(self, cause: str, remedy: str, resume_at: datetime) -> None:
         super().__init__(cause, remedy)
@@ -130,17 +138,17 @@ class RateLimitError(ApiError):
 
 
 class OutputClosedError(ApiError):
-    """Whoever reads the messages has gone."""
+    """The process that reads the messages has exited."""
 
-    reach = FailureScope.RUN
+    scope = FailureScope.RUN
 
 
 class InterruptedRunError(ApiError):
-    """A signal asked the run to end."""
+    """A signal asked the run to stop."""
 
-    reach = FailureScope.RUN
+    scope = FailureScope.RUN
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"Interrupted by signal {signum}; the state is complete so far.")
+        super().__init__(f"Interrupted by signal {signum}; the state is complete up to here.")
         self.signum = signum
         self.exit_code = 128 + signum

@@ -1,7 +1,7 @@
-"""Tables that are read in full: a version per read, resumed when it was cut short, activated last.
+"""Tables that are read in full: one version per read, resumed when interrupted, activated last.
 
-A version covers all domains of a run, since they share a table: it is activated when the last of
-them is complete. It must not know any API's way of paging.
+A version covers all domains of a run, because they share a table: it is activated when the last of
+them is complete. This module does not know how an API pages.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from tap_common.errors import (
 )
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
-from tap_common.sync import Run
+from tap_common.sync import SyncRun
 
 log = logging.getLogger(__name__)
 
 Position = dict[str, Any]
-Expand = Callable[[Sequence[Any]], Iterable[Record]]
+"""Where a page of a list is; stored in the state as it is."""
+ToRecords = Callable[[Sequence[Any]], Iterable[Record]]
 
-PASSES = 4
-# What a place raises that has expired, or that another release or server has written.
+MAX_PASSES = 4
+# What a stored position raises that has expired, or that another release or server has written.
 POSITION_ERRORS = (
     RequestRejectedError,
     NotFoundError,
@@ -47,8 +48,8 @@ POSITION_ERRORS = (
 )
 VERSION_FIELDS = frozenset({"version", "position", "is_complete", "completed_at", "last_version"})
 FRESH_SECONDS = 86400.0
-SKEW_SECONDS = 3600.0
-"""By so much a clock may be wrong: what lies later has been written by something else."""
+CLOCK_SKEW_SECONDS = 3600.0
+"""How far a clock may be wrong: this tap has not written what lies further in the future."""
 
 
 class ListChangedError(Exception):
@@ -60,12 +61,12 @@ class ListPage:
     """A page of a list."""
 
     rows: Sequence[Any]
-    following: Position | None
-    """Where the next page is, or None after the last."""
+    next_position: Position | None
+    """Where the next page is; None after the last."""
 
 
 class ListSource(Protocol):
-    """Something that is read page by page."""
+    """A list that is read page by page."""
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one.
@@ -79,66 +80,67 @@ class TableVersions:
     """The versions of all tables that this run reads in full.
 
     Args:
-        bookmarks: What is remembered.
-        domains: The domains that have to be complete before a version is activated.
+        bookmarks: The bookmarks of the run.
+        domains: The domains that must be complete before a version is activated.
     """
 
     def __init__(self, bookmarks: Bookmarks, domains: Sequence[str]) -> None:
         self._bookmarks = bookmarks
         self._domains = tuple(domains)
         self._lock = threading.Lock()
-        self._chosen: dict[str, int] = {}
-        self._pending: dict[str, set[str]] = {}
+        self._versions: dict[str, int] = {}
+        self._incomplete: dict[str, set[str]] = {}
 
-    def of(self, stream: ApiStream) -> int:
-        """Return the version of this run: one that was begun before, or a new one."""
+    def version(self, stream: ApiStream) -> int:
+        """Return the version of this run: an unfinished one from the state, or a new one."""
         with self._lock:
-            if stream.name not in self._chosen:
+            if stream.name not in self._versions:
                 now = int(time.time() * 1000)
                 entries = [self._bookmarks.read(stream.name, domain) for domain in self._domains]
-                begun = [version_in(entry, "version", stream.name) for entry in entries]
-                last = [version_in(entry, "last_version", stream.name) for entry in entries]
+                begun = [stored_version(entry, "version", stream.name) for entry in entries]
+                last = [stored_version(entry, "last_version", stream.name) for entry in entries]
+                # Targets ignore a version that is not larger than the one before.
                 new = max(now, max(last, default=0) + 1)
-                self._chosen[stream.name] = max(begun, default=0) or new
-                self._pending[stream.name] = set(self._domains)
-            return self._chosen[stream.name]
+                self._versions[stream.name] = max(begun, default=0) or new
+                self._incomplete[stream.name] = set(self._domains)
+            return self._versions[stream.name]
 
-    def entry(self, stream: ApiStream, domain: str) -> Entry:
-        """Return what is remembered of this version; empty if it was another."""
+    def bookmark(self, stream: ApiStream, domain: str) -> Entry:
+        """Return the bookmark of a domain; empty if it belongs to another version."""
         entry = self._bookmarks.read(stream.name, domain)
-        return entry if entry.get("version") == self.of(stream) else {}
+        return entry if entry.get("version") == self.version(stream) else {}
 
-    def complete(self, stream: ApiStream, domain: str) -> bool:
-        """Note that a domain is complete; tell whether all are."""
+    def mark_complete(self, stream: ApiStream, domain: str) -> bool:
+        """Note that a domain is complete; return whether all are."""
         with self._lock:
-            self._pending[stream.name].discard(domain)
-            return not self._pending[stream.name]
+            self._incomplete[stream.name].discard(domain)
+            return not self._incomplete[stream.name]
 
-    def remember_complete(self, stream: ApiStream, domain: str, kept: Entry) -> None:
-        """Remember a complete domain, with what else is kept of it, or that all are."""
-        version = self._chosen[stream.name]
-        if self._pending[stream.name]:
+    def save_complete(self, stream: ApiStream, domain: str, extra: Entry) -> None:
+        """Write the bookmark of a complete domain; if all are complete, end the version."""
+        version = self._versions[stream.name]
+        if self._incomplete[stream.name]:
             done = {"version": version, "is_complete": True, "completed_at": int(time.time())}
-            self._bookmarks.write(stream.name, domain, kept | done)
+            self._bookmarks.write(stream.name, domain, extra | done)
             return
-        self._bookmarks.write(stream.name, domain, kept)
+        self._bookmarks.write(stream.name, domain, extra)
         for each in self._domains:
             entry = self._bookmarks.read(stream.name, each)
-            left = {name: value for name, value in entry.items() if name not in VERSION_FIELDS}
-            self._bookmarks.write(stream.name, each, left | {"last_version": version})
+            rest = {name: value for name, value in entry.items() if name not in VERSION_FIELDS}
+            self._bookmarks.write(stream.name, each, rest | {"last_version": version})
 
 
-def should_restart(error: Exception, names: str, domain: str) -> bool:
-    """Tell whether a remembered place is of no use any more, and say so in the log.
+def should_restart(error: Exception, streams: str, domain: str) -> bool:
+    """Return whether a stored position is unusable, and log it.
 
-    Without a connection nothing is known about it.
+    While the server cannot be reached, nothing is known about the position.
     """
     if isinstance(error, UnreachableError) or not isinstance(error, POSITION_ERRORS):
         return False
     log.warning(
-        "%s of %s: the server does not go on where the last run stopped (%s); read again from the"
-        " last place that is sure",
-        names,
+        "%s of %s: the server does not resume where the last run stopped (%s); reading again from"
+        " the last bookmark",
+        streams,
         domain,
         error.cause if isinstance(error, ApiError) else type(error).__name__,
     )
@@ -146,51 +148,56 @@ def should_restart(error: Exception, names: str, domain: str) -> bool:
 
 
 def _number(entry: Entry, name: str) -> int:
-    """Return a number of a state that others may have written; 0 if it is none."""
+    """Return a number in a bookmark that another program may have written; 0 if it is not one."""
     value = entry.get(name)
     return value if type(value) is int else 0
 
 
-def version_in(entry: Entry, name: str, stream: str) -> int:
-    """Return a version of a state; 0 if there is none that this tap can have given."""
+def stored_version(entry: Entry, name: str, stream: str) -> int:
+    """Return a version in a bookmark; 0 if it is missing or this tap cannot have written it."""
     value = _number(entry, name)
-    if 0 <= value <= (time.time() + SKEW_SECONDS) * 1000 and type(entry.get(name, 0)) is int:
+    is_number = type(entry.get(name, 0)) is int
+    if is_number and 0 <= value <= (time.time() + CLOCK_SKEW_SECONDS) * 1000:
         return value
-    log.warning("%s: the state's %s is none that this tap gave; it is left out", stream, name)
+    log.warning("%s: ignoring %s in the state, which this tap did not write", stream, name)
     return 0
 
 
 def was_completed(entry: Entry) -> bool:
-    """Return whether this domain was completed a short while ago, under the same version."""
+    """Return whether this domain was completed recently, under the same version."""
     age = time.time() - _number(entry, "completed_at")
-    return entry.get("is_complete") is True and -SKEW_SECONDS < age < FRESH_SECONDS
+    return entry.get("is_complete") is True and -CLOCK_SKEW_SECONDS < age < FRESH_SECONDS
 
 
-def readable(entry: Entry, moments: Collection[str], stream: str, domain: str) -> Entry:
-    """Return an entry of a state without what should be a moment and is none."""
-    found = timestamps.without_invalid(entry, moments)
-    if len(found) < len(entry):
-        names = ", ".join(sorted(entry.keys() - found.keys()))
+def drop_invalid_timestamps(
+    entry: Entry, names: Collection[str], stream: str, domain: str
+) -> Entry:
+    """Return a bookmark without those of the named items that are not timestamps."""
+    valid = timestamps.without_invalid(entry, names)
+    if len(valid) < len(entry):
         log.warning(
-            "%s of %s: the state's %s cannot be read; what it says is read again",
+            "%s of %s: ignoring invalid timestamps in the state (%s); reading that part again",
             stream,
             domain,
-            names,
+            ", ".join(sorted(entry.keys() - valid.keys())),
         )
-    return found
+    return valid
 
 
 @dataclass
 class FullTableSync:
-    """Reads a list from its beginning to its end for the streams that are made of it.
+    """Reads a list from beginning to end, for the streams that are made of it.
 
     Args:
-        members: Each stream with what makes its records of the list's rows.
-        scope: A digest of the settings that decide what the list holds.
+        domain: The domain of the list.
+        members: Each stream with what turns the list's rows into its records.
+        source: The list.
+        versions: The versions of this run.
+        scope: A digest of the settings that decide what the list contains.
     """
 
     domain: str
-    members: Sequence[tuple[ApiStream, Expand]]
+    members: Sequence[tuple[ApiStream, ToRecords]]
     source: ListSource
     versions: TableVersions
     scope: str = ""
@@ -200,28 +207,29 @@ class FullTableSync:
         self.streams = [stream for stream, _ in self.members]
 
     def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
-        """Return a few records of each stream, by one request."""
+        """Return a few records of each stream, with one request."""
         rows = self.source.page(None, limit).rows
-        return {stream.name: expand(rows) for stream, expand in self.members}
+        return {stream.name: to_records(rows) for stream, to_records in self.members}
 
-    def run(self, run: Run) -> None:
-        """Read all pages; again from the first if the list changed meanwhile."""
-        entries = [self.versions.entry(stream, self.domain) for stream in self.streams]
+    def run(self, run: SyncRun) -> None:
+        """Read all pages, again from the first one if the list changes meanwhile."""
+        entries = [self.versions.bookmark(stream, self.domain) for stream in self.streams]
         for stream in self.streams:
-            run.begin(stream, self.versions.of(stream))
+            run.begin(stream, self.versions.version(stream))
         if all(was_completed(entry) for entry in entries):
+            # An earlier run read this domain completely, and others of the version were missing.
             finish_tables(run, self.domain, {s: {} for s in self.streams}, self.versions)
             return
-        position = self._resume(entries)
-        for _ in range(PASSES):
+        position = self._stored_position(entries)
+        for _ in range(MAX_PASSES):
             try:
-                self._pass(run, position)
+                self._read_pages(run, position)
             except ListChangedError:
                 position = None
                 continue
             return
         raise UnavailableError(
-            f"The list behind {self._names} changed during each of {PASSES} reads.",
+            f"The list behind {self._names} changed during each of {MAX_PASSES} reads.",
             "Run again at a quieter time; no older rows were removed.",
         )
 
@@ -229,13 +237,14 @@ class FullTableSync:
     def _names(self) -> str:
         return " and ".join(stream.name for stream in self.streams)
 
-    def _resume(self, entries: Sequence[Entry]) -> Position | None:
+    def _stored_position(self, entries: Sequence[Entry]) -> Position | None:
+        """Return where to resume: only where all streams stopped at the same place."""
         positions = [e.get("position") for e in entries if e.get("scope", "") == self.scope]
         first = positions[0] if positions else None
         is_shared = len(positions) == len(entries) and all(p == first for p in positions)
         return first if is_shared and isinstance(first, dict) else None
 
-    def _pass(self, run: Run, position: Position | None) -> None:
+    def _read_pages(self, run: SyncRun, position: Position | None) -> None:
         is_resumed = position is not None
         while True:
             try:
@@ -244,43 +253,48 @@ class FullTableSync:
                 if is_resumed and should_restart(error, self._names, self.domain):
                     raise ListChangedError from None
                 raise
-            is_resumed, position = False, page.following
+            is_resumed, position = False, page.next_position
             run.write_page(
                 self,
-                [(stream, expand(page.rows)) for stream, expand in self.members],
-                partial(self._remember, run, position),
+                [(stream, to_records(page.rows)) for stream, to_records in self.members],
+                partial(self._update_bookmarks, run, position),
             )
             if position is None:
                 return
 
-    def _remember(self, run: Run, position: Position | None) -> None:
-        """Remember where the next page is, or that there is none: then a version is complete."""
+    def _update_bookmarks(self, run: SyncRun, position: Position | None) -> None:
         if position is None:
-            complete(self.domain, {s: {} for s in self.streams}, self.versions)
+            complete_tables(self.domain, {s: {} for s in self.streams}, self.versions)
             return
         for stream in self.streams:
-            entry = {"version": self.versions.of(stream), "position": position}
+            entry = {"version": self.versions.version(stream), "position": position}
             if self.scope:
                 entry["scope"] = self.scope
             run.bookmarks.write(stream.name, self.domain, entry)
 
 
 def finish_tables(
-    run: Run, domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions
+    run: SyncRun, domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions
 ) -> None:
-    """Note that a domain's tables are complete, without a page."""
-    with run.output.interruption.held(), run.output.lock:
-        complete(domain, streams, versions)
+    """Complete a domain's tables without a page, and write the state."""
+    with run.output.transaction():
+        complete_tables(domain, streams, versions)
         run.output.write_state(run.bookmarks.state)
 
 
-def complete(domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions) -> None:
-    """Note that a domain's tables are complete; activate those whose other domains are, too.
+def complete_tables(
+    domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions
+) -> None:
+    """Mark a domain's tables as complete, and activate those whose other domains are too.
 
-    What else is to be remembered of a stream, such as a bookmark, comes with it. For the last page:
-    so no record stands without a state behind it.
+    Called with the last page, so that the state after it already says so.
+
+    Args:
+        domain: The domain that is complete.
+        streams: Its streams, each with what else its bookmark contains.
+        versions: The versions of this run.
     """
-    for stream, kept in streams.items():
-        if versions.complete(stream, domain):
+    for stream, extra in streams.items():
+        if versions.mark_complete(stream, domain):
             stream.activate()
-        versions.remember_complete(stream, domain, kept)
+        versions.save_complete(stream, domain, extra)

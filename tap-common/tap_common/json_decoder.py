@@ -1,7 +1,7 @@
-"""JSON bodies of pages: decoded fast, whatever a server puts between and into the values.
+"""Decodes the JSON bodies of pages, fast and exactly.
 
-Object columns stay as the bytes that came (``msgspec.Raw``), so numbers keep every digit and
-nothing is built that is only written again. It must not know HTTP or streams.
+Object columns remain bytes (``msgspec.Raw``), so numbers keep every digit, and nothing is built
+only to be encoded again. This module knows neither HTTP nor streams.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ TOO_DEEP = "it is nested too deeply."
 
 @dataclass(frozen=True)
 class KnownProperties(Generic[R]):
-    """The rows of a page whose other properties are counted.
+    """The properties that are known of the rows of a page; others are counted.
 
     Args:
-        stream: What they are counted under.
+        stream: The stream under which they are counted.
         row: The struct of a row.
         page_of: Returns the type of a page of such rows.
         rows_of: Returns the rows of a page.
-        no_column: Properties that say nothing which a record does not say already. Rows that
-            have them are read without a second look, but with a field for each.
-        not_counted: Others that are not worth telling of.
+        no_column: Properties that a record repeats in another form. Rows that have them still
+            take the fast path, at the price of a field for each.
+        not_counted: Other properties that are not reported.
     """
 
     stream: str
@@ -48,7 +48,7 @@ class KnownProperties(Generic[R]):
     not_counted: Collection[str] = ()
 
     def strict(self) -> msgspec.json.Decoder[Any]:
-        """Return a decoder that refuses a page in which a row has another property."""
+        """Return a decoder that raises if a row has an unknown property."""
         fields: dict[str, Any] = dict.fromkeys(self.no_column, msgspec.UNSET)
         fields["__annotations__"] = dict.fromkeys(self.no_column, Any)
         strict = types.new_class(
@@ -60,21 +60,21 @@ class KnownProperties(Generic[R]):
         return msgspec.json.Decoder(self.page_of(strict))
 
     def count(self, page: bytes) -> None:
-        """Count the other properties of a page's rows."""
+        """Count the unknown properties of a page's rows."""
         known = {*self.row.__struct_encode_fields__, *self.no_column, *self.not_counted}
         decode = msgspec.json.Decoder(self.page_of(dict[str, msgspec.Raw])).decode
         for row in self.rows_of(decode(page)):
             if unknown := row.keys() - known:
-                OMISSIONS.properties(self.stream, unknown)
+                OMISSIONS.unknown(self.stream, unknown)
 
 
 def _count_nothing() -> None:
-    """Do nothing: all properties of the rows are known."""
+    """Do nothing: all properties are known."""
 
 
 @dataclass(frozen=True)
 class DecodedBody(Generic[T]):
-    """A body's value, and what counts the properties of its rows that are not known."""
+    """A body's value, and a function that counts the unknown properties of its rows."""
 
     value: T
     count: Callable[[], None] = _count_nothing
@@ -87,51 +87,51 @@ def _as_written(number: str) -> msgspec.Raw:
 EXACT_DECODER = json.JSONDecoder(
     parse_int=_as_written, parse_float=_as_written, parse_constant=lambda _: None
 )
-"""Python's decoder, which leaves numbers as they are written; NaN and Infinity are null."""
+"""Python's decoder, which keeps numbers as they are written; NaN and Infinity become null."""
 
 
 class JsonDecoder(Generic[T]):
-    """Reads bodies of one shape.
+    """Decodes bodies of one shape.
 
     Args:
-        shape: A msgspec type for the whole body. Fields typed ``msgspec.Raw`` come out compact,
-            on one line.
-        shape_text: What the shape needs, in words for a person.
-        known: The rows of which other properties are counted; by default they are passed over.
+        shape: A msgspec type for the whole body. Fields typed ``msgspec.Raw`` are compact, on one
+            line.
+        expected: What the shape requires, for messages.
+        known: How unknown properties are counted; by default they are ignored.
     """
 
     def __init__(
-        self, shape: type[T], shape_text: str, known: KnownProperties[Any] | None = None
+        self, shape: type[T], expected: str, known: KnownProperties[Any] | None = None
     ) -> None:
         self._decoder = msgspec.json.Decoder(shape)
-        self._needs = shape_text
+        self._expected = expected
         self._known = known
-        # Nearly every page has no other property, and then costs what it always did.
+        # Nearly all pages have no unknown property; for them, refusing the others costs nothing.
         self._strict = known.strict() if known else None
 
     def __call__(self, body: bytes) -> T:
-        """Return the body's value, and count the other properties of its rows.
+        """Return the body's value, and count the unknown properties of its rows.
 
         Raises:
-            ShapeError: It is JSON, but not of this shape.
-            msgspec.DecodeError: It is no JSON.
+            UnexpectedResponseError: It is JSON, but not of this shape.
+            msgspec.DecodeError: It is not JSON.
         """
         page = self.read(body)
         page.count()
         return page.value
 
     def read(self, body: bytes) -> DecodedBody[T]:
-        """Return the body's value, whose rows' other properties can be counted.
+        """Return the body's value, with a function that counts unknown properties.
 
         Raises:
-            ShapeError: It is JSON, but not of this shape.
-            msgspec.DecodeError: It is no JSON.
+            UnexpectedResponseError: It is JSON, but not of this shape.
+            msgspec.DecodeError: It is not JSON.
         """
         text = to_single_line(body)
         try:
             return self._decoded(text)
         except msgspec.ValidationError:
-            raise self._misfit() from None
+            raise self._wrong_shape() from None
         except RecursionError:
             raise UnexpectedResponseError(TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -146,7 +146,7 @@ class JsonDecoder(Generic[T]):
             return DecodedBody(self._decoder.decode(text), partial(self._known.count, text))
 
     def _decode_by_library(self, text: bytes) -> DecodedBody[T]:
-        """Read what the strict decoder refuses but Python's takes: lone surrogates, NaN."""
+        """Decode what msgspec refuses and Python accepts: lone surrogates, NaN."""
         try:
             clean = msgspec.json.encode(
                 replace_surrogates(EXACT_DECODER.decode(text.decode("utf-8-sig")))
@@ -154,21 +154,21 @@ class JsonDecoder(Generic[T]):
         except RecursionError:
             raise UnexpectedResponseError(TOO_DEEP) from None
         except ValueError:
-            raise msgspec.DecodeError("no JSON") from None
+            raise msgspec.DecodeError("not JSON") from None
         try:
             return self._decoded(clean)
         except msgspec.ValidationError:
-            raise self._misfit() from None
+            raise self._wrong_shape() from None
 
-    def _misfit(self) -> UnexpectedResponseError:
-        return UnexpectedResponseError(f"it needs {self._needs}.")
+    def _wrong_shape(self) -> UnexpectedResponseError:
+        return UnexpectedResponseError(f"expected {self._expected}.")
 
 
 def to_single_line(body: bytes) -> bytes:
-    """Return JSON without line breaks between its values, since a message is one line."""
+    """Return JSON without line breaks between its values, because a message is one line."""
     text = body.strip()
     if not text.isascii():
-        # The decoder does not look inside values that it leaves as they are.
+        # msgspec does not check the encoding inside values that remain bytes.
         check = codecs.getincrementaldecoder("utf-8")()
         for start in range(0, len(text), CHECK_BYTES):
             check.decode(text[start : start + CHECK_BYTES])
@@ -182,7 +182,7 @@ def to_single_line(body: bytes) -> bytes:
 
 
 def replace_surrogates(value: Any) -> Any:
-    """Return a JSON value in which half characters are replaced, as UTF-8 cannot hold them."""
+    """Return a JSON value with lone surrogates replaced, because UTF-8 cannot encode them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):

@@ -1,14 +1,15 @@
-"""Singer messages on stdout: records as fast as bytes can be joined, the rest through the SDK.
+"""Singer messages on stdout: records by joining bytes, everything else through the SDK.
 
-A page of records and the state after it are written in one go, under one lock. It must not know
-where records come from.
+A page of records and the state after it are written together, under one lock. This module does not
+know where records come from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,14 +20,14 @@ from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_common.errors import OutputClosedError
 from tap_common.signals import SignalHandler
-from tap_common.timestamps import spell
+from tap_common.timestamps import to_rfc3339
 
 Record = dict[str, Any]
 AnyRecord = Record | msgspec.Struct
 """A record, or an object with a field for each of its columns."""
 
 ENCODER = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
-WRITE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
 
 
 class BufferedWriter(GenericSingerWriter[bytes, Message]):
@@ -45,43 +46,43 @@ def write(line: bytes | bytearray) -> None:
     """Write bytes to stdout.
 
     Raises:
-        OutputClosedError: Nobody reads it any more.
+        OutputClosedError: The target has exited.
     """
     try:
         sys.stdout.buffer.write(line)
     except BrokenPipeError:
-        raise closed() from None
+        raise output_closed() from None
 
 
 def flush() -> None:
-    """Hand everything written to whoever reads it.
+    """Flush stdout.
 
     Raises:
-        OutputClosedError: Nobody reads it any more.
+        OutputClosedError: The target has exited.
     """
     try:
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        raise closed() from None
+        raise output_closed() from None
 
 
-def closed() -> OutputClosedError:
-    """Return the error of a pipe without a reader."""
-    return OutputClosedError("Whoever reads the messages has gone.", "Look at its own log.")
+def output_closed() -> OutputClosedError:
+    """Return the error of a pipe that has no reader."""
+    return OutputClosedError("Output pipe closed: the target exited.", "See the target's log.")
 
 
 def as_dict(record: AnyRecord) -> Record:
-    """Return a record by the names of its columns."""
+    """Return a record as a dictionary by column."""
     return record if isinstance(record, dict) else msgspec.structs.asdict(record)
 
 
 class RecordEncoder:
-    """The lines of one stream's records.
+    """Encodes the records of one stream.
 
     Args:
         stream: Its name in the messages.
         columns: The columns to write, or None for all of a record.
-        version: Of a table that is read in full.
+        version: The version that the messages carry, for a stream that is read in full.
     """
 
     def __init__(self, stream: str, columns: frozenset[str] | None, version: int | None) -> None:
@@ -89,9 +90,9 @@ class RecordEncoder:
         self._columns = columns
         self._version = b"" if version is None else b',"version":%d' % version
 
-    def of(self, records: Iterable[AnyRecord]) -> Iterable[bytearray]:
-        """Return the lines of a page's records, joined into pieces of about a megabyte."""
-        now = spell(datetime.now(UTC)).encode()
+    def encode(self, records: Iterable[AnyRecord]) -> Iterable[bytearray]:
+        """Return the messages of a page, joined into pieces of about a megabyte."""
+        now = to_rfc3339(datetime.now(UTC)).encode()
         suffix = self._version + b',"time_extracted":"' + now + b'"}\n'
         prefix, columns, encode_into = self._prefix, self._columns, ENCODER.encode_into
         piece = bytearray()
@@ -103,7 +104,7 @@ class RecordEncoder:
                 kept = {name: value for name, value in as_dict(record).items() if name in columns}
                 encode_into(kept, piece, -1)
             piece += suffix
-            if len(piece) >= WRITE_BYTES:
+            if len(piece) >= PIECE_BYTES:
                 yield piece
                 piece = bytearray()
         if piece:
@@ -113,16 +114,25 @@ class RecordEncoder:
 class Output:
     """The one place that writes during a sync.
 
-    ``lock`` is held while a page and its state are written, so that pages of streams that are
-    read at the same time do not mix with each other's states.
+    ``lock`` is held while a page and its state are written: the pages of streams that are read at
+    the same time must not mix with each other's states.
     """
 
-    def __init__(self, interruption: SignalHandler) -> None:
+    def __init__(self, signals: SignalHandler) -> None:
         self.lock = threading.RLock()
-        self.interruption = interruption
+        self.signals = signals
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write several messages that belong together: no other thread or signal comes between."""
+        with self.signals.deferred(), self.lock:
+            yield
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """Write a STATE message and flush; an empty state would wipe what is remembered."""
+        """Write a STATE message, and flush.
+
+        A state without bookmarks is not written: a target would replace the stored state by it.
+        """
         if state.get("bookmarks"):
             write(ENCODER.encode({"type": "STATE", "value": state}) + b"\n")
         flush()

@@ -1,6 +1,6 @@
-"""Records without NUL characters, for targets that cannot hold them. Pure, but for the count.
+"""Removes NUL characters from records, for targets that cannot store them. Pure, but for the count.
 
-JSON has one spelling of NUL. Lines without it, which is nearly all of them, are passed as they are.
+JSON has exactly one spelling of NUL. Lines without it, nearly all of them, are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from tap_common.messages import ENCODER
 from tap_common.omissions import OMISSIONS
 
 NUL = "\x00"
-SPELLED = rb"\u0000"
-STAND_IN = "\ufffd"
+ESCAPED = rb"\u0000"
+REPLACEMENT = "\ufffd"
 
 
 def without_nul(lines: bytes | bytearray, stream: str, key: Collection[str]) -> bytes:
-    """Return the lines of a stream's records without NUL characters, which are counted.
+    """Return RECORD messages without NUL characters, which are counted.
 
     Args:
         lines: Whole lines.
-        stream: What they are counted under.
-        key: The columns that are never null; others are null when nothing is left of them.
+        stream: The stream under which they are counted.
+        key: The columns that are never null; others become null when nothing is left of them.
     """
-    if SPELLED not in lines:
+    if ESCAPED not in lines:
         return bytes(lines)
     return b"".join(
-        _cleaned(line, stream, key) if SPELLED in line else line
+        _cleaned(line, stream, key) if ESCAPED in line else line
         for line in bytes(lines).splitlines(keepends=True)
     )
 
@@ -39,17 +39,17 @@ def _cleaned(line: bytes, stream: str, key: Collection[str]) -> bytes:
     found: Counter[str] = Counter()
     before = message["record"]
     after: dict[str, Any] = _stripped(before, "", found)
-    if not found:  # a backslash before it: text that only looks like it
+    if not found:  # an escaped backslash before it: the text only looks like NUL
         return line
     for name, value in after.items():
         if value == "" and before.get(name) != "" and name not in key:
             after[name] = None
-    OMISSIONS.characters(stream, found)
+    OMISSIONS.nul_characters(stream, found)
     return ENCODER.encode(message | {"record": after}) + b"\n"
 
 
 def _stripped(value: Any, path: str, found: Counter[str]) -> Any:
-    """Return a value without NUL; ``found`` counts them by the path of the property."""
+    """Return a value without NUL; ``found`` counts them by the property's path."""
     if isinstance(value, str):
         if NUL in value:
             found[path] += value.count(NUL)
@@ -64,7 +64,7 @@ def _stripped(value: Any, path: str, found: Counter[str]) -> Any:
 def _stripped_object(value: dict[str, Any], path: str, found: Counter[str]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, item in value.items():
-        bare = _free_name(name, value, kept) if NUL in name else name
+        bare = _unique_name(name, value, kept) if NUL in name else name
         inner = f"{path}.{bare}" if path else bare
         if NUL in name:
             found[inner] += name.count(NUL)
@@ -72,12 +72,12 @@ def _stripped_object(value: dict[str, Any], path: str, found: Counter[str]) -> d
     return kept
 
 
-def _free_name(name: str, others: Collection[str], kept: Collection[str]) -> str:
-    """Return a name without NUL that no other property has: two of one name would be one."""
+def _unique_name(name: str, others: Collection[str], kept: Collection[str]) -> str:
+    """Return a name without NUL that no other property has, so that none replaces another."""
     bare = name.replace(NUL, "")
     if bare not in others and bare not in kept:
         return bare
-    bare = name.replace(NUL, STAND_IN)
+    bare = name.replace(NUL, REPLACEMENT)
     while bare in others or bare in kept:
-        bare += STAND_IN
+        bare += REPLACEMENT
     return bare

@@ -1,4 +1,4 @@
-"""How long a server asks to wait. Pure: the time is an argument."""
+"""The Retry-After header. Pure: the current time is an argument."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-LONGEST_SECONDS = 366 * 86400.0
+MAX_SECONDS = 366 * 86400.0
 
 
-def http_date(text: str | None) -> datetime | None:
-    """Return the moment of an HTTP date header, or None if there is none that can be read."""
+def parse_http_date(text: str | None) -> datetime | None:
+    """Return the time in an HTTP date header; None if it is missing or unreadable."""
     if not text:
         return None
     try:
-        moment = parsedate_to_datetime(text.strip())
+        parsed = parsedate_to_datetime(text.strip())
     except (ValueError, TypeError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
@@ -25,21 +25,21 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
 
     Args:
         header: The header as received: whole or decimal seconds, or an HTTP date.
-        now: The server's own time, so that a wrong clock here changes nothing.
+        now: The server's own time, so that a wrong local clock does not matter.
 
     Returns:
-        Seconds from 0 to ``LONGEST_SECONDS``; None for a missing or unreadable header.
+        Seconds from 0 to ``MAX_SECONDS``; None for a missing or unreadable header.
     """
     if header is None:
         return None
     try:
         seconds = float(header.strip())
     except ValueError:
-        moment = http_date(header)
-        if moment is None:
+        date = parse_http_date(header)
+        if date is None:
             return None
-        seconds = (moment - now).total_seconds()
-        return min(max(seconds, 0.0), LONGEST_SECONDS)
+        seconds = (date - now).total_seconds()
+        return min(max(seconds, 0.0), MAX_SECONDS)
     if math.isnan(seconds) or seconds < 0:
         return None
-    return min(seconds, LONGEST_SECONDS)
+    return min(seconds, MAX_SECONDS)

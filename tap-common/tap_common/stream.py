@@ -1,36 +1,38 @@
-"""A Singer stream as the SDK knows it, whose records come page by page from a reading.
+"""A Singer stream as the SDK expects it, whose records come page by page from a sync task.
 
-The SDK gives catalog, selection, schema messages and stream maps. Records take the fast way unless
-a map, flattening, or the selection of a nested property needs the SDK's own.
+The SDK provides catalog, selection, schema messages and stream maps. Records bypass its loop,
+unless a stream map, flattening or the selection of a nested property requires it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 import msgspec
-from singer_sdk import Stream
+from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import Metadata
 from typing_extensions import override
 
+from tap_common.columns import Column
 from tap_common.errors import ApiError
 from tap_common.messages import ENCODER, AnyRecord, Record, RecordEncoder, as_dict
 from tap_common.nul import without_nul
-from tap_common.timestamps import spell
+from tap_common.timestamps import to_rfc3339
 
 if TYPE_CHECKING:
     from singer_sdk.helpers import types
     from singer_sdk.singerlib import Catalog
 
-    from tap_common.tap import ApiTap
 
-
-# What evaluating a stream map may raise, beside the SDK's own word for it.
+# What evaluating a stream map may raise, beside the SDK's own error.
 STREAM_MAP_ERRORS = (
     MapExpressionError,
     ArithmeticError,
@@ -41,25 +43,39 @@ STREAM_MAP_ERRORS = (
 )
 
 
+S = TypeVar("S", bound="ApiStream")
+
+
+class StreamOwner(Protocol):
+    """What a stream needs of the tap that it belongs to."""
+
+    @property
+    def domains(self) -> Sequence[str]:
+        """The domains that the streams are partitioned by."""
+
+    def sample(self, stream: ApiStream, limit: int) -> Iterator[AnyRecord]:
+        """Yield a few records of a stream."""
+
+
 class ApiStream(Stream):
-    """A stream of an API; a subclass is a fact sheet."""
+    """A stream of an API; subclasses only declare its name, key and columns."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     key: ClassVar[tuple[str, ...]] = ()
     """The key within one domain."""
 
-    columns: ClassVar[dict[str, dict[str, Any]]] = {}
-    """JSON schema of each property, in the order in which records hold them."""
+    columns: ClassVar[Mapping[str, Column]] = {}
+    """The properties of the records, in their order."""
 
-    _tap: ApiTap
-
-    def __init__(self, tap: ApiTap) -> None:
-        super().__init__(tap, schema={"type": "object", "properties": self.columns})
-        self.domain_is_key = len(tap.domains) > 1
+    def __init__(self, tap: Tap) -> None:
+        properties = {name: column.schema for name, column in self.columns.items()}
+        super().__init__(tap, schema={"type": "object", "properties": properties})
+        self._owner = cast("StreamOwner", tap)
+        self.domain_is_key = len(self._owner.domains) > 1
         self.primary_keys = self._with_domain(self.key)
-        self._wanted: frozenset[str] | None = None
-        self._lines: RecordEncoder | None = None
+        self._emitted: frozenset[str] | None = None
+        self._encoder: RecordEncoder | None = None
         self._strips_nul = bool(self.config.get("strip_nul"))
 
     @property
@@ -74,26 +90,26 @@ class ApiStream(Stream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over the catalog; but the key goes out anyway, with the domain of several."""
+        """Apply the catalog, but always emit the key, which includes the domain of several."""
         super().apply_catalog(catalog)
         self.primary_keys = self._with_domain(self.primary_keys or self.key)
         for name in self.primary_keys:
-            if held := self.metadata.get(("properties", name)):
-                held.inclusion = Metadata.InclusionType.AUTOMATIC
+            if metadata := self.metadata.get(("properties", name)):
+                metadata.inclusion = Metadata.InclusionType.AUTOMATIC
 
     @override
     def get_records(self, context: types.Context | None) -> Iterable[types.Record]:
-        """Yield records for the SDK's own loop, which only its tests use."""
-        for record in self._tap.sample(self, self.ABORT_AT_RECORD_COUNT or 1):
+        """Yield records for the SDK's loop, which only its test suite uses."""
+        for record in self._owner.sample(self, self.ABORT_AT_RECORD_COUNT or 1):
             yield to_plain(record)
 
     @property
     def is_full_table(self) -> bool:
-        """Tell whether the catalog or the settings ask for all records in each run."""
+        """Whether the catalog or the settings ask for all records in each run."""
         return self.replication_method == "FULL_TABLE" or self.config.get("deletions") == "sweep"
 
     def begin(self, version: int | None) -> None:
-        """Write the schema, and the version under which the records follow."""
+        """Write the schema, and choose how records are encoded under this version."""
         self._stream_version = version
         self._write_schema_message()
         stream_map = self.stream_maps[0]
@@ -102,24 +118,24 @@ class ApiStream(Stream):
             and type(stream_map) is SameRecordTransform
             and not stream_map.flattening_enabled
             and stream_map.stream_alias == self.name
-            and not self._selects_inside
+            and not self._deselects_nested
         )
-        kept = frozenset(stream_map.transformed_schema.get("properties", ()))
-        self._wanted = kept if kept != frozenset(self.columns) else None
-        self._lines = RecordEncoder(self.name, self._wanted, version) if is_plain else None
+        emitted = frozenset(stream_map.transformed_schema.get("properties", ()))
+        self._emitted = emitted if emitted != frozenset(self.columns) else None
+        self._encoder = RecordEncoder(self.name, self._emitted, version) if is_plain else None
 
-    def wants(self, column: str) -> bool:
-        """Tell whether a column goes out, or a map may look at it."""
-        return self._lines is None or self._wanted is None or column in self._wanted
+    def needs(self, column: str) -> bool:
+        """Return whether a column is emitted, or may be read by a stream map."""
+        return self._encoder is None or self._emitted is None or column in self._emitted
 
     def lines(self, records: Iterable[AnyRecord]) -> Iterator[bytes | bytearray]:
-        """Return the lines of records, in pieces."""
-        for piece in self._written(records):
+        """Yield the RECORD messages of records, many lines at a time."""
+        for piece in self._encoded(records):
             yield without_nul(piece, self.name, self.primary_keys) if self._strips_nul else piece
 
-    def _written(self, records: Iterable[AnyRecord]) -> Iterator[bytes | bytearray]:
-        if self._lines is not None:
-            yield from self._lines.of(records)
+    def _encoded(self, records: Iterable[AnyRecord]) -> Iterator[bytes | bytearray]:
+        if self._encoder is not None:
+            yield from self._encoder.encode(records)
             return
         try:
             for record in records:
@@ -128,17 +144,17 @@ class ApiStream(Stream):
         except STREAM_MAP_ERRORS:
             raise ApiError(
                 f"An expression of stream_maps for {self.name} cannot be evaluated.",
-                "Check its names and functions, and that it allows for what is null.",
+                "Check its names and functions, and that it handles null.",
             ) from None
 
     def activate(self) -> None:
-        """Say that all records of the version have been written."""
+        """Write that all records of the version have been emitted."""
         if self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
     @property
-    def _selects_inside(self) -> bool:
-        return any(len(where) > 2 and not chosen for where, chosen in self.mask.items())
+    def _deselects_nested(self) -> bool:
+        return any(len(path) > 2 and not selected for path, selected in self.mask.items())
 
     def _with_domain(self, keys: Sequence[str]) -> tuple[str, ...]:
         if self.domain_is_key and "domain" not in keys:
@@ -146,8 +162,28 @@ class ApiStream(Stream):
         return tuple(keys)
 
 
+def declared_in(package: ModuleType, base: type[S]) -> tuple[type[S], ...]:
+    """Return the streams that the modules of a package declare: all classes with a name.
+
+    A new stream therefore needs no list to be added to.
+    """
+    modules = [
+        importlib.import_module(f"{package.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(package.__path__)
+    ]
+    return tuple(
+        found
+        for module in modules
+        for found in vars(module).values()
+        if isinstance(found, type)
+        and issubclass(found, base)
+        and found.__module__ == module.__name__
+        and "name" in vars(found)
+    )
+
+
 def to_plain(record: AnyRecord) -> Record:
-    """Return a record whose columns are Python objects as the SDK knows them."""
+    """Return a record whose values are plain Python objects, as the SDK expects them."""
     return {name: _to_plain(value) for name, value in as_dict(record).items()}
 
 
@@ -155,5 +191,5 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
         return msgspec.json.decode(value)
     if isinstance(value, datetime):
-        return spell(value)
+        return to_rfc3339(value)
     return value.isoformat() if isinstance(value, date) else value

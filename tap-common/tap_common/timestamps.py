@@ -1,7 +1,7 @@
 """Timestamps in every spelling that the APIs use. Pure; all of them are UTC.
 
-Moments are compared as whole milliseconds since 1970, which is how the search engine behind
-CommCare HQ compares them; microseconds are kept in what is emitted.
+Times are compared as whole milliseconds since 1970, because the search engine behind CommCare HQ
+compares them so; what is emitted keeps its microseconds.
 """
 
 from __future__ import annotations
@@ -15,56 +15,56 @@ NORMAL_LENGTHS = (20, 24, 27)  # ...:SSZ, ...:SS.mmmZ, ...:SS.ffffffZ
 
 
 def parse(text: str) -> datetime:
-    """Return the moment that a text names; without a zone it is UTC.
+    """Return an ISO 8601 text as a datetime in UTC, which is also assumed without an offset.
 
     Raises:
         ValueError: The text is not a date or date-time of ISO 8601.
     """
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    parsed = datetime.fromisoformat(text)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
-def spell(moment: datetime) -> str:
-    """Spell a moment as RFC 3339 in UTC, with microseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+def to_rfc3339(value: datetime) -> str:
+    """Return a datetime as RFC 3339 in UTC, with microseconds."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def normalise(text: object) -> str | None:
-    """Return a timestamp of an API as RFC 3339 in UTC; missing, empty and unreadable are None."""
+    """Return a timestamp of an API as RFC 3339 in UTC; None if it is empty or unreadable."""
     if type(text) is not str or not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
         if text[-1] == "Z" and len(text) in NORMAL_LENGTHS and text[10] == "T":
             return text
-        return spell(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+        return to_rfc3339(parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed)
     except (ValueError, OverflowError):
         return None
 
 
-def milliseconds(moment: datetime) -> int:
-    """Return the whole milliseconds since 1970 of a moment, cut off, never rounded."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+def datetime_to_millis(value: datetime) -> int:
+    """Return the whole milliseconds since 1970, truncated."""
+    return (value - EPOCH) // timedelta(milliseconds=1)
 
 
-def stamp(text: str) -> int:
-    """Return the whole milliseconds since 1970 of a text.
+def to_millis(text: str) -> int:
+    """Return an ISO 8601 text as whole milliseconds since 1970, truncated.
 
     Raises:
         ValueError: The text is not a timestamp.
     """
-    return milliseconds(parse(text))
+    return datetime_to_millis(parse(text))
 
 
-def moment(stamp: int) -> datetime:
-    """Return the moment of a stamp in milliseconds, or the nearest that there is."""
-    return EPOCH + timedelta(milliseconds=min(max(stamp, FIRST), LAST))
+def from_millis(millis: int) -> datetime:
+    """Return the datetime at a number of milliseconds since 1970, or the nearest that exists."""
+    return EPOCH + timedelta(milliseconds=min(max(millis, FIRST_MILLIS), LAST_MILLIS))
 
 
 def without_invalid(entry: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Return what a state holds, without what should be a moment and is none."""
-    return {n: held for n, held in entry.items() if n not in names or normalise(held)}
+    """Return a mapping without those of the named items that are not timestamps."""
+    return {name: value for name, value in entry.items() if name not in names or normalise(value)}
 
 
-FIRST = milliseconds(datetime.min.replace(tzinfo=UTC))
-LAST = milliseconds(datetime.max.replace(tzinfo=UTC))
+FIRST_MILLIS = datetime_to_millis(datetime.min.replace(tzinfo=UTC))
+LAST_MILLIS = datetime_to_millis(datetime.max.replace(tzinfo=UTC))

@@ -1,6 +1,6 @@
-"""The token endpoint of an OAuth server: spends refresh tokens.
+"""The token endpoint of an OAuth server, which exchanges refresh tokens.
 
-It must not know where tokens are kept.
+This module does not know where tokens are stored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tap_common.errors import ApiError, CredentialRefusedError, UnavailableError
 from tap_common.json_decoder import JsonDecoder
 from tap_common.throttling import RequestLimits
 
-READ = JsonDecoder(TokenResponse, "an access_token")
+DECODE = JsonDecoder(TokenResponse, "an access_token")
 
 
 def token_exchange(
@@ -27,34 +27,34 @@ def token_exchange(
     session: requests.Session,
     stop: threading.Event,
 ) -> Callable[[str], TokenResponse]:
-    """Return a function that spends a refresh token.
+    """Return a function that exchanges a refresh token.
 
     Args:
         url: The token endpoint.
         client: ``client_id`` and, unless the client is public, ``client_secret``.
-        limits: How long to try.
-        session: The session to send with.
+        limits: How long to retry.
+        session: Sends the requests.
         stop: Ends waiting.
     """
-    api = ApiClient(url, StaticAuth(""), limits, _explain, session, stop)
+    endpoint = ApiClient(url, StaticAuth(""), limits, _to_error, session, stop)
 
     def exchange(refresh_token: str) -> TokenResponse:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, **client}
-        return api.post_form(url, form, READ)
+        return endpoint.post_form(url, form, DECODE)
 
     return exchange
 
 
-def _explain(refusal: ErrorResponse) -> ApiError:
-    host = urlsplit(refusal.url).hostname or "The server"
-    if refusal.error == "invalid_client" or refusal.status == 401:
+def _to_error(response: ErrorResponse) -> ApiError:
+    host = urlsplit(response.url).hostname or "The server"
+    if response.text == "invalid_client" or response.status == 401:
         return CredentialRefusedError(
             f"{host} refused client_id and client_secret.",
-            "Check both; a person may have to register the client again.",
+            "Check both; the OAuth application may have to be registered again.",
         )
-    if refusal.status == 400:
+    if response.status == 400:
         return refresh_token_refused(host)
     return UnavailableError(
-        f"{refusal.where} did not refresh the access token (HTTP {refusal.status}).",
-        "Check base_url; run again later.",
+        f"{response.location} did not refresh the access token (HTTP {response.status}).",
+        "Check base_url, or run again later.",
     )

@@ -1,8 +1,8 @@
-"""How much of an answer is taken, and for how long: what a server may cost, whatever it sends.
+"""Receiving responses within limits of size and time, whatever a server sends.
 
-Pauses between bytes have their own time-out; a request as a whole has a deadline, which each read
-of its connection keeps: headers, chunk sizes and bodies that come byte by byte end there too. A
-body is decompressed piece by piece, as far as a limit. It must not know logins or retries.
+A pause between bytes has its own time-out; a request as a whole has a deadline, which every read of
+its connection observes: headers, chunk sizes and bodies that come byte by byte end there too. A
+body is decompressed piece by piece, up to a limit. This module knows neither auth nor retries.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from tap_common.errors import (
 )
 
 MIB = 1 << 20
-PAGE_BYTES = 128 * MIB
-"""Of a page: 5,000 rows, as many as the largest has, of 26 kB each."""
-TOKEN_BYTES = MIB
-ERROR_BYTES = 64 << 10
-"""Of an answer that is no page: what comes after the server's first words is left."""
+MAX_PAGE_BYTES = 128 * MIB
+"""5,000 rows, the most of any page, of 26 kB each."""
+MAX_TOKEN_BYTES = MIB
+MAX_ERROR_BYTES = 64 << 10
+"""The rest of a response that is not a page is not read."""
 
 CHUNK_BYTES = 64 << 10
 PIECE_BYTES = MIB
-# Rows of data compress to a tenth, rows that are nearly alike to a hundredth; most is 1 to 1032.
-MOST_RATIO = 200
-RATIO_COUNTS_FROM_BYTES = 16 * MIB
+# Rows of data compress to a tenth, nearly identical ones to a hundredth; deflate reaches 1 to 1032.
+MAX_RATIO = 200
+RATIO_CHECKED_FROM_BYTES = 16 * MIB
 
 ENCODINGS = "gzip, deflate"
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -51,7 +51,7 @@ CODINGS = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": 
 
 @dataclass(frozen=True)
 class RawResponse:
-    """An answer that has been taken in."""
+    """A response that has been received completely."""
 
     status: int
     headers: Mapping[str, str]
@@ -60,17 +60,14 @@ class RawResponse:
 
 
 class ResponseTooLargeError(UnexpectedResponseError):
-    """A body is larger than what an answer may hold."""
+    """A body is larger than a response may be."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
             f"its body {what}.",
-            "Set a smaller page_size if the rows are that large; otherwise tell the server's"
+            "Set a smaller page_size if the rows are that large; otherwise contact the server's"
             " administrator.",
         )
-
-
-# -- time ------------------------------------------------------------------------------------------
 
 
 class _Clock(threading.local):
@@ -81,8 +78,8 @@ _clock = _Clock()
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Give what this thread requests meanwhile so many seconds, from the first byte to the last."""
+def deadline(seconds: float) -> Iterator[None]:
+    """Limit the requests that this thread sends meanwhile, from the first byte to the last."""
     _clock.deadline = time.monotonic() + seconds
     try:
         yield
@@ -91,12 +88,12 @@ def within(seconds: float) -> Iterator[None]:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads of a connection, each as long as its time-out and the deadline allow."""
+    """Reads from a connection, for as long as its time-out and the deadline allow."""
 
     def __init__(self, raw: Any, connection: Any, deadline: float) -> None:
         self._raw = raw
         self._connection = connection
-        self._pause = connection.gettimeout()
+        self._timeout = connection.gettimeout()
         self._deadline = deadline
 
     def readable(self) -> bool:
@@ -106,7 +103,7 @@ class _TimedReader(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("The deadline of the request has passed.")
-        self._connection.settimeout(left if self._pause is None else min(self._pause, left))
+        self._connection.settimeout(left if self._timeout is None else min(self._timeout, left))
         count: int | None = self._raw.readinto(buffer)
         return count
 
@@ -116,7 +113,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedResponse(http.client.HTTPResponse):
-    """A response whose every byte comes before the deadline that its thread had at the request."""
+    """A response that is read until the deadline that its thread had when it sent the request."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -144,35 +141,36 @@ POOLS = {"http": _TimedPool, "https": _TimedSecurePool}
 
 
 class TimedAdapter(HTTPAdapter):
-    """Connections that keep deadlines."""
+    """Provides connections that observe deadlines."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools of connections."""
+        """Create the connection pools."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pools of connections through a proxy; those of SOCKS are its own."""
+        """Return the connection pools of a proxy; a SOCKS proxy keeps its own classes."""
         manager = super().proxy_manager_for(*args, **kwargs)
         if isinstance(manager, urllib3.ProxyManager):
             manager.pool_classes_by_scheme = POOLS
         return manager
 
 
-# -- size ------------------------------------------------------------------------------------------
+def receive(response: requests.Response, limit: int) -> RawResponse:
+    """Receive a page, or the beginning of an error response.
 
-
-def take(response: requests.Response, limit: int) -> RawResponse:
-    """Take an answer in: its page, or the beginning of what it says instead of one.
+    Args:
+        response: A response whose body has not been read.
+        limit: The most bytes of a page, also decompressed.
 
     Raises:
-        TooLargeError: The page exceeds the limit.
-        ShapeError: It is encoded in a way that nobody asked for.
-        requests.RequestException: It broke off, or did not come in time.
+        ResponseTooLargeError: The page exceeds the limit.
+        UnexpectedResponseError: It has a content encoding that was not requested.
+        requests.RequestException: It was cut off, or did not arrive in time.
     """
     is_page = response.status_code == 200
     try:
-        body = _read(response, limit if is_page else ERROR_BYTES, is_page=is_page)
+        body = _read(response, limit if is_page else MAX_ERROR_BYTES, is_page=is_page)
     finally:
         response.close()
     return RawResponse(response.status_code, response.headers, body, response.elapsed)
@@ -193,13 +191,13 @@ def _read(response: requests.Response, limit: int, *, is_page: bool) -> bytes:
                 break
     except (UnexpectedResponseError, requests.RequestException):
         if is_page:
-            pieces.clear()  # the error may be kept, and this frame with it
+            pieces.clear()  # the error may be kept for long, and this frame with it
             raise
     return b"".join(pieces)
 
 
 def _received(response: requests.Response, limit: int) -> Iterator[bytes]:
-    """Yield the bytes as they came."""
+    """Yield the bytes as received."""
     size = 0
     try:
         while piece := response.raw.read(CHUNK_BYTES, decode_content=False):
@@ -217,7 +215,7 @@ def _decoded(encoding: str, received: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the body's bytes in pieces of a bounded size."""
     coding = CODINGS.get(encoding.strip().lower())
     if coding is None:
-        raise UnexpectedResponseError("it is encoded in a way that was not asked for.")
+        raise UnexpectedResponseError("its content encoding was not requested.")
     return received if not coding else _unpacked(coding, received)
 
 
@@ -232,15 +230,15 @@ def _unpacked(coding: str, received: Iterator[bytes]) -> Iterator[bytes]:
             piece = _unpack(unpacker, rest)
             rest = unpacker.unconsumed_tail
             given += len(piece)
-            if given > max(RATIO_COUNTS_FROM_BYTES, MOST_RATIO * taken):
-                raise ResponseTooLargeError(f"is compressed more than {MOST_RATIO} times")
+            if given > max(RATIO_CHECKED_FROM_BYTES, MAX_RATIO * taken):
+                raise ResponseTooLargeError(f"is compressed more than {MAX_RATIO} times")
             yield piece
     if unpacker is not None and not unpacker.eof:
         raise requests.exceptions.ChunkedEncodingError
 
 
 def _unpacker(coding: str, packed: bytes) -> zlib._Decompress:
-    """Return what unpacks a body; what servers call deflate comes with a header or without."""
+    """Return a decompressor; servers send ``deflate`` with a zlib header or without."""
     if coding == "gzip":
         return zlib.decompressobj(GZIP)
     has_header = packed[0] & 0x0F == zlib.DEFLATED and int.from_bytes(packed[:2], "big") % 31 == 0
@@ -254,11 +252,8 @@ def _unpack(unpacker: zlib._Decompress, packed: bytes) -> bytes:
         raise requests.exceptions.ChunkedEncodingError from None
 
 
-# -- failures --------------------------------------------------------------------------------------
-
-
 def error_type_for(error: Exception) -> type[UnavailableError]:
-    """Return what a failure on the way means for the run."""
+    """Return the type of error that a failed transfer is for the run."""
     if isinstance(error, requests.ReadTimeout):
         return ReadTimeoutError
     is_connection = isinstance(error, (requests.Timeout, requests.ConnectionError))
@@ -267,13 +262,13 @@ def error_type_for(error: Exception) -> type[UnavailableError]:
 
 
 def describe_failure(error: Exception) -> str:
-    """Return what went wrong on the way, without the URL that the libraries quote."""
+    """Return what went wrong in a transfer, without the URL that the libraries quote."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "no secure connection (certificate or TLS refused)"
+        return "TLS failed (certificate or protocol refused)"
     if isinstance(error, requests.Timeout):
-        return "no answer in time"
+        return "timed out"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer broke off"
+        return "the response was cut off"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
     return type(error).__name__

@@ -1,4 +1,4 @@
-"""Opportunities by themselves: what the list does not say, their modules and payment units."""
+"""The detail of each opportunity: what the account index lacks, its modules and payment units."""
 
 from __future__ import annotations
 
@@ -10,81 +10,86 @@ from tap_common.client import ApiClient
 from tap_common.errors import UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder
 from tap_common.messages import AnyRecord
-from tap_common.sync import Run
+from tap_common.raw_converters import NULL, RawRow, is_present
+from tap_common.sync import SyncRun
 from typing_extensions import override
 
-from tap_commcare_connect import client
 from tap_commcare_connect.account_index import Opportunity
+from tap_commcare_connect.client import HEADERS, account_name, path
 from tap_commcare_connect.incremental.opportunity_sync import OpportunitySync
 from tap_commcare_connect.pagination.fast_pages import value_in
 from tap_commcare_connect.pagination.keyset import KeysetList
 from tap_commcare_connect.streams.base import ConnectStream
-from tap_commcare_connect.values import NULL, Row, is_there
 
 
 class App(msgspec.Struct):
-    """What is needed of a learn or deliver app."""
+    """The modules of a learn or deliver app."""
 
     learn_modules: list[dict[str, msgspec.Raw]]
     id: int | None = None
 
 
 class Claim(msgspec.Struct):
-    """What a worker's claim says of a payment unit."""
+    """The payment unit of a worker's claim."""
 
     payment_unit: int | None = None
     payment_unit_id: str | None = None
 
 
-DETAIL = JsonDecoder(dict[str, msgspec.Raw], "an object")
-APP = JsonDecoder(App, "apps with a list learn_modules")
-UNITS = JsonDecoder(list[dict[str, msgspec.Raw]], "a list payment_units")
-CLAIMS = JsonDecoder(list[Claim], "claim_limits with payment units")
+DECODE_DETAIL = JsonDecoder(dict[str, msgspec.Raw], "an object")
+DECODE_APP = JsonDecoder(App, "apps with a list learn_modules")
+DECODE_UNITS = JsonDecoder(list[dict[str, msgspec.Raw]], "a list payment_units")
+DECODE_CLAIMS = JsonDecoder(list[Claim], "claim_limits with payment units")
 
 
 @dataclass
 class OpportunityDetailSync(OpportunitySync):
-    """Reads each opportunity's detail; the streams of the details are complete together.
+    """Reads each opportunity's detail; the streams made of it are complete together.
 
-    The payment units of a detail may be missing although there are some. Then those that workers
-    have claimed are taken: their ids, and no more.
+    A detail may list no payment units although there are some. Then those that workers have claimed
+    are used: their ids only.
     """
 
-    api: ApiClient = field(kw_only=True)
+    client: ApiClient = field(kw_only=True)
     workers_of: Callable[[int], KeysetList] = field(kw_only=True)
 
     @override
-    def read(self, run: Run, opportunity: Opportunity) -> None:
+    def read(self, run: SyncRun, opportunity: Opportunity) -> None:
         records = list(self._records(opportunity))
         self.write(run, opportunity.id, records, None)
 
     @override
     def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
-        found = self._records(opportunity)
-        return {stream.name: list(records)[:limit] for stream, records in found}
+        return {
+            stream.name: list(records)[:limit] for stream, records in self._records(opportunity)
+        }
 
     def _records(self, opportunity: Opportunity) -> Iterator[tuple[ConnectStream, list[AnyRecord]]]:
-        domain = client.account(self.api.base_url)
-        path = client.path(opportunity.id)
-        detail = self.api.get(path, (), domain, _checked(opportunity.id), client.HEADERS).value
+        detail = self.client.get(
+            path(opportunity.id),
+            (),
+            account_name(self.client.base_url),
+            _detail_decoder(opportunity.id),
+            HEADERS,
+        ).value
         for stream in self.members:
             rows = self._rows_of(stream.name, opportunity, detail)
             owner = opportunity.id if stream.is_of_opportunity else None
             yield stream, list(stream.records(rows, owner))
 
-    def _rows_of(self, name: str, opportunity: Opportunity, detail: Row) -> list[Row]:
+    def _rows_of(self, name: str, opportunity: Opportunity, detail: RawRow) -> list[RawRow]:
         if name == "opportunities":
             return [{**opportunity.row, **detail}]
         if name == "learn_modules":
             return _modules(detail)
-        return _units(detail) or self._claimed(opportunity.id)
+        return _payment_units(detail) or self._claimed_units(opportunity.id)
 
-    def _claimed(self, opportunity: int) -> list[Row]:
-        source = self.workers_of(opportunity)
+    def _claimed_units(self, opportunity: int) -> list[RawRow]:
+        workers = self.workers_of(opportunity)
         claimed: dict[str, int | None] = {}
         after: int | None = None
         while True:
-            page = source.page(after)
+            page = workers.page(after)
             for row in page.rows:
                 claimed |= _claims(row)
             after = page.last_id
@@ -95,35 +100,35 @@ class OpportunityDetailSync(OpportunitySync):
                 ]
 
 
-def _checked(opportunity: int) -> Callable[[bytes], Row]:
-    def read(body: bytes) -> Row:
-        detail = DETAIL(body)
+def _detail_decoder(opportunity: int) -> Callable[[bytes], RawRow]:
+    def decode(body: bytes) -> RawRow:
+        detail = DECODE_DETAIL(body)
         if bytes(detail.get("id", NULL)) != b"%d" % opportunity:
-            raise UnexpectedResponseError("it holds another opportunity, or none.")
+            raise UnexpectedResponseError("it is not the requested opportunity.")
         return detail
 
-    return read
+    return decode
 
 
-def _modules(detail: Row) -> list[Row]:
-    rows: list[Row] = []
+def _modules(detail: RawRow) -> list[RawRow]:
+    rows: list[RawRow] = []
     for name in ("learn_app", "deliver_app"):
-        if is_there(raw := detail.get(name, NULL)):
-            app = APP(bytes(raw))
+        if is_present(raw := detail.get(name, NULL)):
+            app = DECODE_APP(bytes(raw))
             rows += [{**module, "app": _raw(app.id)} for module in app.learn_modules]
     return rows
 
 
-def _claims(row: Row | msgspec.Struct) -> dict[str, int | None]:
+def _claims(row: RawRow | msgspec.Struct) -> dict[str, int | None]:
     raw = value_in(row, "claim_limits")
-    claims = CLAIMS(bytes(raw)) if is_there(raw) else []
+    claims = DECODE_CLAIMS(bytes(raw)) if is_present(raw) else []
     return {claim.payment_unit_id: claim.payment_unit for claim in claims if claim.payment_unit_id}
 
 
-def _units(detail: Row) -> list[Row]:
+def _payment_units(detail: RawRow) -> list[RawRow]:
     if "payment_units" not in detail:
         raise UnexpectedResponseError("The detail of an opportunity has no payment_units.")
-    return list(UNITS(bytes(detail["payment_units"])))
+    return list(DECODE_UNITS(bytes(detail["payment_units"])))
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -1,4 +1,4 @@
-"""Organizations and programs: what the list of everything holds besides opportunities."""
+"""Organizations and programs: what the account index contains beside opportunities."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from functools import partial
 from typing import Any
 
 from tap_common.full_table import FullTableSync, ListPage, Position, TableVersions
+from tap_common.raw_converters import RawRow
 
-from tap_commcare_connect.account_index import AccountIndex, AccountIndexCache
+from tap_commcare_connect.account_index import AccountIndex, AccountIndexLoader
 from tap_commcare_connect.streams.base import ConnectStream
-from tap_commcare_connect.values import Row
 
 
 @dataclass(frozen=True)
-class ListOfEverything:
-    """The one document as a list of one page with one row: itself."""
+class AccountIndexSource:
+    """The account index as a list of one page with one row: itself."""
 
-    discovery: AccountIndexCache
+    account: AccountIndexLoader
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
-        """Return the whole document."""
+        """Return the account index."""
         del position, limit
-        return ListPage([self.discovery.get()], None)
+        return ListPage([self.account.get()], None)
 
 
-ROWS: dict[str, Callable[[AccountIndex], Sequence[Row]]] = {
-    "organizations": lambda everything: everything.organizations,
-    "programs": lambda everything: everything.programs,
+ROWS: dict[str, Callable[[AccountIndex], Sequence[RawRow]]] = {
+    "organizations": lambda index: index.organizations,
+    "programs": lambda index: index.programs,
 }
 
 
-def listing(
-    streams: Sequence[ConnectStream], discovery: AccountIndexCache, versions: TableVersions
+def account_index_sync(
+    streams: Sequence[ConnectStream], account: AccountIndexLoader, versions: TableVersions
 ) -> FullTableSync:
-    """Return the reading of the list of everything."""
+    """Return the task that reads organizations and programs."""
 
-    def expand(stream: ConnectStream, pages: Sequence[AccountIndex]) -> Any:
-        return stream.records(row for page in pages for row in ROWS[stream.name](page))
+    def records(stream: ConnectStream, indexes: Sequence[AccountIndex]) -> Any:
+        return stream.records(row for index in indexes for row in ROWS[stream.name](index))
 
-    members = [(stream, partial(expand, stream)) for stream in streams]
-    return FullTableSync("", members, ListOfEverything(discovery), versions)
+    members = [(stream, partial(records, stream)) for stream in streams]
+    return FullTableSync("", members, AccountIndexSource(account), versions)

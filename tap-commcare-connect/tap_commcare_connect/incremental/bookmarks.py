@@ -1,6 +1,6 @@
-"""How far a full read of all opportunities has come, as the state holds it. Pure.
+"""How far a full read of all opportunities has come, as the state stores it. Pure.
 
-Opportunities are read side by side, so that several may be open, each at a place of its own.
+Opportunities are read side by side, so that several may be unfinished, each at its own id.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from tap_common.timestamps import parse
 Entry = dict[str, Any]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
-CLOCKS_DIFFER = timedelta(hours=1)
+CLOCK_SKEW = timedelta(hours=1)
 RESUMABLE_FOR = timedelta(days=3)
-"""An interrupted read is not continued after so long: its first parts are out of date."""
+"""An older interrupted read is not resumed: what it read first is out of date."""
 
 
 @dataclass
 class ReadProgress:
-    """Which opportunities are done, and where the others stand."""
+    """Which opportunities are complete, and how far the unfinished ones are."""
 
     began_at: str
-    """A moment, as RFC 3339 in UTC."""
+    """RFC 3339 in UTC."""
     scope: list[Any] = field(default_factory=list)
     done: list[Id] = field(default_factory=list)
     open: dict[str, Id] = field(default_factory=dict)
     """The last id that was read, by opportunity."""
 
     @property
-    def is_continued(self) -> bool:
-        """Tell whether something was read already."""
+    def is_resumed(self) -> bool:
+        """Whether something has been read already."""
         return bool(self.done or self.open)
 
     @classmethod
-    def of(cls, held: object, scope: list[Any], now: datetime) -> ReadProgress | None:
-        """Return a position that a state holds, if it can be continued."""
+    def stored(cls, value: object, scope: list[Any], now: datetime) -> ReadProgress | None:
+        """Return the progress in a state, if it can be resumed."""
         try:
-            found = msgspec.convert(held, cls)
-            is_fresh = -CLOCKS_DIFFER < now - parse(found.began_at) < RESUMABLE_FOR
+            progress = msgspec.convert(value, cls)
+            is_fresh = -CLOCK_SKEW < now - parse(progress.began_at) < RESUMABLE_FOR
         except (msgspec.ValidationError, ValueError, OverflowError):
             return None
-        return found if is_fresh and found.scope == scope else None
+        return progress if is_fresh and progress.scope == scope else None
 
     def entry(self) -> Entry:
-        """Return what the state holds."""
-        held: Entry = {"began_at": self.began_at, "done": self.done, "open": self.open}
-        return held | ({"scope": self.scope} if self.scope else {})
+        """Return the progress as it is stored in the state."""
+        entry: Entry = {"began_at": self.began_at, "done": self.done, "open": self.open}
+        return entry | ({"scope": self.scope} if self.scope else {})
 
-    def after(self, opportunity: int) -> int | None:
-        """Return the last id that was read in an opportunity."""
+    def last_id(self, opportunity: int) -> int | None:
+        """Return the last id that was read of an opportunity."""
         return self.open.get(str(opportunity))
 
     def advance(self, opportunity: int, last_id: int | None) -> None:
-        """Note a page: the id that it ends with, or None after the last."""
+        """Record a page of an opportunity: its last id, or None for the last page."""
         if last_id is not None:
             self.open[str(opportunity)] = last_id
             return
@@ -65,6 +65,6 @@ class ReadProgress:
             self.done.append(opportunity)
 
 
-def ids_of(held: object) -> list[int]:
-    """Return the ids in a list that a state holds."""
-    return [each for each in held if type(each) is int] if isinstance(held, list) else []
+def stored_ids(value: object) -> list[int]:
+    """Return the ids in a list of a state, without what is not an id."""
+    return [each for each in value if type(each) is int] if isinstance(value, list) else []

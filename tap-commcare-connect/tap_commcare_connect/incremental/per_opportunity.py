@@ -1,6 +1,6 @@
-"""Parts of a stream, one for each opportunity: side by side, one failing without the others.
+"""Reads opportunities side by side; one that fails does not stop the others.
 
-It must not know what a part is made of.
+This module does not know what is read of an opportunity.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from tap_common.errors import (
     ForbiddenError,
     NotFoundError,
     ReadTimeoutError,
+    StreamStatus,
 )
 
 from tap_commcare_connect.account_index import Opportunity
 
 log = logging.getLogger(__name__)
 
-LOST = (ForbiddenError, NotFoundError)
-_TOLD = 5
-_SILENT = 2
+ACCESS_ERRORS = (ForbiddenError, NotFoundError)
+_MAX_NAMED = 5
+_TIMEOUTS_OF_A_DEAD_SERVER = 2
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A part that could not be read."""
+    """An opportunity that could not be read."""
 
     opportunity: int
     error: ApiError
@@ -40,24 +41,24 @@ class OpportunitiesFailedError(ApiError):
     """Some opportunities could not be read; the others are complete."""
 
     def __init__(self, failures: Sequence[Failure], *, is_all: bool) -> None:
-        told = [f"opportunity {f.opportunity}: {f.error.cause}" for f in failures[:_TOLD]]
-        if len(failures) > _TOLD:
-            told.append(f"and {len(failures) - _TOLD} more opportunities")
-        super().__init__(" ".join(told), failures[0].error.remedy)
+        causes = [f"opportunity {f.opportunity}: {f.error.cause}" for f in failures[:_MAX_NAMED]]
+        if len(failures) > _MAX_NAMED:
+            causes.append(f"and {len(failures) - _MAX_NAMED} more opportunities")
+        super().__init__(" ".join(causes), failures[0].error.remedy)
         codes = {failure.error.exit_code for failure in failures}
         self.exit_code = codes.pop() if is_all and len(codes) == 1 else 1
-        is_lost = all(isinstance(failure.error, LOST) for failure in failures)
-        self.status = "skipped" if is_lost else "failed"
+        no_access = all(isinstance(failure.error, ACCESS_ERRORS) for failure in failures)
+        self.status = StreamStatus.SKIPPED if no_access else StreamStatus.FAILED
 
 
-def lost(opportunity: int) -> Failure:
-    """Return the failure of an opportunity that is named and not listed."""
+def not_listed(opportunity: int) -> Failure:
+    """Return the failure of an opportunity in the settings that the account cannot see."""
     return Failure(
         opportunity,
         NotFoundError(
-            "It is not among those that this account sees.",
-            "Check opportunity_ids and the account's memberships; nothing that was read before"
-            " is removed.",
+            "This account cannot see it.",
+            "Check opportunity_ids and the account's memberships; rows that were read before are"
+            " kept.",
         ),
     )
 
@@ -66,7 +67,7 @@ def read_each(
     opportunities: Sequence[Opportunity],
     read: Callable[[Opportunity], None],
     executor: Executor | None,
-    width: int,
+    max_in_flight: int,
     *,
     stops: bool = False,
 ) -> list[Failure]:
@@ -75,66 +76,74 @@ def read_each(
     Args:
         opportunities: What to read.
         read: Reads one.
-        executor: Reads several at the same time; None reads one after the other.
-        width: How many may wait or be under way.
-        stops: Whether to begin no more once one has failed.
+        executor: Reads several at the same time; None if they are read in sequence.
+        max_in_flight: How many may be submitted at the same time.
+        stops: Whether to start no more once one has failed.
 
     Raises:
-        ApiError: Something that stops them all.
+        ApiError: A failure that concerns all of them.
     """
     if executor is None:
-        return _one_by_one(opportunities, read, stops=stops)
+        return _in_sequence(opportunities, read, stops=stops)
     failures: list[Failure] = []
-    read_well = 0
-    line = iter(opportunities)
-    under_way: set[Future[Failure | None]] = set()
+    successes = 0
+    remaining = iter(opportunities)
+    in_flight: set[Future[Failure | None]] = set()
     try:
         while True:
-            while len(under_way) < width and not (stops and failures):
-                opportunity = next(line, None)
+            while len(in_flight) < max_in_flight and not (stops and failures):
+                opportunity = next(remaining, None)
                 if opportunity is None:
                     break
-                under_way.add(executor.submit(_attempt, read, opportunity))
-            if not under_way:
+                in_flight.add(executor.submit(_attempt, read, opportunity))
+            if not in_flight:
                 return sorted(failures, key=lambda failure: failure.opportunity)
-            done, under_way = concurrent.futures.wait(
-                under_way, return_when=concurrent.futures.FIRST_COMPLETED
+            done, in_flight = concurrent.futures.wait(
+                in_flight, return_when=concurrent.futures.FIRST_COMPLETED
             )
-            found = [failure for each in done if (failure := each.result()) is not None]
-            failures += found
-            read_well += len(done) - len(found)
-            _check_alive(failures, read_well, len(opportunities))
+            failed = [failure for each in done if (failure := each.result()) is not None]
+            failures += failed
+            successes += len(done) - len(failed)
+            _check_server(failures, successes, len(opportunities))
     finally:
-        for future in under_way:
+        # What is under way still writes pages: it must end before the caller writes others.
+        for future in in_flight:
             future.cancel()
-        concurrent.futures.wait(under_way)
+        concurrent.futures.wait(in_flight)
 
 
-def _one_by_one(
+def _in_sequence(
     opportunities: Sequence[Opportunity], read: Callable[[Opportunity], None], *, stops: bool
 ) -> list[Failure]:
     failures: list[Failure] = []
-    for place, opportunity in enumerate(opportunities):
+    for index, opportunity in enumerate(opportunities):
         failure = _attempt(read, opportunity)
         failures += [failure] if failure is not None else []
-        _check_alive(failures, place + 1 - len(failures), len(opportunities))
+        _check_server(failures, index + 1 - len(failures), len(opportunities))
         if stops and failures:
             break
     return failures
 
 
-def _check_alive(failures: Sequence[Failure], read_well: int, of: int) -> None:
-    """Raise what is no fault of one opportunity: nothing answers, wherever it is asked."""
-    silent = [failure.error for failure in failures if isinstance(failure.error, ReadTimeoutError)]
-    if not read_well and len(silent) >= min(_SILENT, of):
-        raise silent[0]
+def _check_server(failures: Sequence[Failure], successes: int, total: int) -> None:
+    """Raise a time-out that is not caused by one opportunity: the server answers none.
+
+    A single time-out may be due to one large list. Several without any success mean that waiting
+    for each of the others would take hours.
+    """
+    timeouts = [
+        failure.error for failure in failures if isinstance(failure.error, ReadTimeoutError)
+    ]
+    if not successes and len(timeouts) >= min(_TIMEOUTS_OF_A_DEAD_SERVER, total):
+        raise timeouts[0]
 
 
 def _attempt(read: Callable[[Opportunity], None], opportunity: Opportunity) -> Failure | None:
     try:
         read(opportunity)
     except ApiError as error:
-        if error.reach is not FailureScope.STREAM and not isinstance(error, ReadTimeoutError):
+        concerns_all = error.scope is not FailureScope.STREAM
+        if concerns_all and not isinstance(error, ReadTimeoutError):
             raise
         log.warning("opportunity %d: %s", opportunity.id, error)
         return Failure(opportunity.id, error)

@@ -1,7 +1,7 @@
-"""Visits: what is new by id, opportunity by opportunity, and now and then all of them again.
+"""Visits: what is new by id, opportunity by opportunity, and from time to time all of them again.
 
-Edits and deletions leave no trace in the API, so a full read finds them: it has a version, which
-is activated when every opportunity could be read. See docs/decisions/0011-record-key.md.
+Edits and deletions leave no trace in the API, so a full read finds them. It has a version, which is
+activated if every opportunity could be read. See docs/decisions/0011-record-key.md.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import msgspec
 from tap_common import converters
 from tap_common.messages import AnyRecord
 from tap_common.stream import ApiStream
-from tap_common.sync import Run
-from tap_common.timestamps import normalise, parse, spell
+from tap_common.sync import SyncRun
+from tap_common.timestamps import normalise, parse, to_rfc3339
 
-from tap_commcare_connect.account_index import AccountIndex, AccountIndexCache, Opportunity
+from tap_commcare_connect.account_index import AccountIndex, AccountIndexLoader, Opportunity
 from tap_commcare_connect.incremental.bookmarks import ReadProgress
-from tap_commcare_connect.incremental.opportunity_sync import SAMPLED
+from tap_commcare_connect.incremental.opportunity_sync import MAX_SAMPLED
 from tap_commcare_connect.incremental.per_opportunity import (
     Failure,
     OpportunitiesFailedError,
-    lost,
+    not_listed,
     read_each,
 )
-from tap_commcare_connect.incremental.visit_state import VisitState
+from tap_commcare_connect.incremental.visit_state import Ends, VisitState
 from tap_commcare_connect.pagination.fast_pages import value_in
 from tap_commcare_connect.pagination.keyset import KeysetList, Page
 from tap_commcare_connect.streams.base import ConnectStream
@@ -41,12 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FullRead:
-    """A full read under way."""
+    """An unfinished full read."""
 
     version: int
-    position: ReadProgress
-    ends: dict[str, list[int | None]]
-    """Of each opportunity: last id, count of visits, smallest id under review."""
+    progress: ReadProgress
+    ends: Ends
 
 
 @dataclass
@@ -54,16 +53,22 @@ class VisitsSync:
     """Reads the visits of all opportunities.
 
     Args:
-        overlap: How many ids before the bookmark are read again, for rows that became visible
-            after rows with larger ids.
-        review_days: How long after its receipt a visit is waited for to be reviewed.
+        stream: The stream.
+        account: What the account can see.
+        list_of: Returns the list of an opportunity.
+        overlap: How many ids before the bookmark are read again, for visits that became visible
+            after visits with larger ids.
+        review_days: How long after its receipt a visit may still be reviewed.
         full_refresh_days: How often all visits are read again.
         scope: The settings that decide what a visit looks like.
         filters: The settings that decide which opportunities a full read covers.
+        executor: Reads several opportunities at the same time; None if they are read in sequence.
+        max_in_flight: How many opportunities may be read at the same time.
+        domain: Empty: an account has no domains.
     """
 
     stream: ConnectStream
-    discovery: AccountIndexCache
+    account: AccountIndexLoader
     list_of: Callable[[int], KeysetList]
     overlap: int
     review_days: float
@@ -71,170 +76,169 @@ class VisitsSync:
     scope: list[Any]
     filters: list[Any]
     executor: Executor | None
-    width: int
+    max_in_flight: int
     domain: str = ""
     streams: Sequence[ApiStream] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Tell which streams are read."""
         self.streams = [self.stream]
 
     def sample(self, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         """Return a few visits of the first opportunity that has any."""
-        for opportunity in self.discovery.get().opportunities[:SAMPLED]:
+        for opportunity in self.account.get().opportunities[:MAX_SAMPLED]:
             rows = self.list_of(opportunity.id).page(None, limit).rows
             if rows:
                 return {self.stream.name: list(self.stream.records(rows, opportunity.id))}
         return {}
 
-    def run(self, run: Run) -> None:
-        """Read what is new, or everything when that is due."""
+    def run(self, run: SyncRun) -> None:
+        """Read what is new, or everything if that is due."""
         bookmarks = run.bookmarks.state.setdefault("bookmarks", {})
         now = datetime.now(UTC)
         state = VisitState(bookmarks.setdefault(self.stream.name, {}), now)
         covered = [*self.scope, *self.filters]
-        begun = state.begun(covered, now)
-        if begun is not None:
-            self._read_all(run, state, FullRead(*begun, state.ends()))
-        elif self.stream.is_full_table or state.is_due(now, self.full_refresh_days, self.scope):
-            position = ReadProgress(spell(now), covered)
-            self._read_all(run, state, FullRead(state.next_version(now), position, {}))
+        resumable = state.resumable_full_read(covered, now)
+        is_due = state.is_full_read_due(now, self.full_refresh_days, self.scope)
+        if resumable is not None:
+            self._read_all(run, state, FullRead(*resumable, state.ends()))
+        elif self.stream.is_full_table or is_due:
+            progress = ReadProgress(to_rfc3339(now), covered)
+            self._read_all(run, state, FullRead(state.next_version(now), progress, {}))
         else:
-            state.begin_first(now, self.scope)
+            state.begin_first_read(now, self.scope)
             run.begin(self.stream)
-            everything = self.discovery.get()
-            failures = [lost(opportunity) for opportunity in everything.lost]
-            self._read_new(run, state, everything, failures)
-
-    # ------------------------------------------------------------------- what is new
+            index = self.account.get()
+            failures = [not_listed(opportunity) for opportunity in index.not_listed]
+            self._read_new(run, state, index, failures)
 
     def _read_new(
-        self, run: Run, state: VisitState, everything: AccountIndex, failures: list[Failure]
+        self, run: SyncRun, state: VisitState, index: AccountIndex, failures: list[Failure]
     ) -> None:
         failed = {failure.opportunity for failure in failures}
         left = [
             opportunity
-            for opportunity in everything.opportunities
-            if opportunity.id not in failed and _may_have_news(state, opportunity)
+            for opportunity in index.opportunities
+            if opportunity.id not in failed and _may_have_changed(state, opportunity)
         ]
         if all(state.last_id(opportunity.id) is None for opportunity in left):
-            # Elsewhere rows are read again, and nobody knows how many.
-            self._expect(run, left)
+            # Otherwise an unknown number of visits is read again.
+            self._log_expected(run, left)
         failures += self._each(left, lambda o: self._read_tail(run, state, o))
-        run.write_page(self, [], lambda: state.tell([f.opportunity for f in failures]))
+        run.write_page(self, [], lambda: state.record_failed([f.opportunity for f in failures]))
         if failures:
-            raise OpportunitiesFailedError(
-                failures, is_all=len(failures) >= len(everything.opportunities)
-            )
+            is_all = len(failures) >= len(index.opportunities)
+            raise OpportunitiesFailedError(failures, is_all=is_all)
 
-    def _read_tail(self, run: Run, state: VisitState, opportunity: Opportunity) -> None:
-        """Read what is new, the overlap, and everything from the oldest visit under review on."""
-        known = state.last_id(opportunity.id)
-        if known is not None and not self.overlap and not self._shows(opportunity.id, known):
+    def _read_tail(self, run: SyncRun, state: VisitState, opportunity: Opportunity) -> None:
+        """Read what is new, the overlap, and everything since the oldest visit under review."""
+        bookmark = state.last_id(opportunity.id)
+        if bookmark is not None and not self.overlap and not self._exists(opportunity.id, bookmark):
             self._forget(state, opportunity.id)
-            known = None
+            bookmark = None
         review = ReviewTracker(self.review_days)
-        found: list[int] = []
+        largest = 0
 
-        def remember(page: Page) -> None:
-            review.see(page)
-            found[:] = [max([*found, *_ids(page)], default=0)]
-            state.reach(opportunity.id, found[0] or None)
-            if page.last_id is None and self._is_plausible(known, found[0]):
-                state.finish(opportunity.id, opportunity.facts.visit_count, review.oldest)
-            elif page.last_id is None:
+        def update_bookmark(page: Page) -> None:
+            nonlocal largest
+            review.observe(page)
+            largest = max([largest, *_ids(page)])
+            state.record_page(opportunity.id, largest or None)
+            if page.last_id is not None:
+                return
+            if self._has_reached(bookmark, largest):
+                state.record_end(opportunity.id, opportunity.summary.visit_count, review.oldest)
+            else:
                 self._forget(state, opportunity.id)
 
-        self._crawl(run, opportunity.id, self._after(state, opportunity.id), remember)
-        if known is not None and state.last_id(opportunity.id) is None:
+        self._read_pages(run, opportunity.id, self._after(state, opportunity.id), update_bookmark)
+        if bookmark is not None and state.last_id(opportunity.id) is None:
             self._read_tail(run, state, opportunity)
 
     def _after(self, state: VisitState, opportunity: int) -> int | None:
         """Return the id after which an opportunity is read; None from its beginning."""
-        known, under_review = state.last_id(opportunity), state.review_id(opportunity)
-        if known is None:
+        last_id, under_review = state.last_id(opportunity), state.review_id(opportunity)
+        if last_id is None:
             return None
-        after = known - self.overlap
+        after = last_id - self.overlap
         if under_review is not None:
             after = min(after, under_review - 1)
         return max(after, 0) or None
 
-    def _is_plausible(self, known: int | None, largest: int) -> bool:
-        """Return whether a read from before the last visit of the state has shown it."""
-        return known is None or not self.overlap or largest >= known
+    def _has_reached(self, bookmark: int | None, largest: int) -> bool:
+        """Return whether a read that began before the bookmarked visit has seen it.
 
-    def _shows(self, opportunity: int, known: int) -> bool:
-        """Return whether the last visit of the state is there."""
-        return known in _ids(self.list_of(opportunity).page(known - 1 or None, 1))
+        If it has not, the bookmark is of another server or database, and may hide visits.
+        """
+        return bookmark is None or not self.overlap or largest >= bookmark
+
+    def _exists(self, opportunity: int, visit: int) -> bool:
+        return visit in _ids(self.list_of(opportunity).page(visit - 1 or None, 1))
 
     def _forget(self, state: VisitState, opportunity: int) -> None:
         log.warning(
-            "visits: opportunity %d shows no visit as late as the last one of the state; all of it"
-            " is read again",
+            "visits: opportunity %d has no visit as late as the bookmark in the state; reading all"
+            " of its visits again",
             opportunity,
         )
         state.forget(opportunity)
 
-    # -------------------------------------------------------------------- everything
-
-    def _read_all(self, run: Run, state: VisitState, full: FullRead) -> None:
+    def _read_all(self, run: SyncRun, state: VisitState, full: FullRead) -> None:
         run.begin(self.stream, full.version)
-        everything = self.discovery.get()
-        left = [o for o in everything.opportunities if o.id not in full.position.done]
+        index = self.account.get()
+        left = [o for o in index.opportunities if o.id not in full.progress.done]
         doubtful = [o for o in left if o.id in state.failed]
         others = [o for o in left if o.id not in state.failed]
 
         def read(opportunity: Opportunity) -> None:
             self._read_whole(run, state, full, opportunity)
 
-        self._expect(run, left)
-        failures = [lost(opportunity) for opportunity in everything.lost]
+        self._log_expected(run, left)
+        failures = [not_listed(opportunity) for opportunity in index.not_listed]
         failures = failures or self._each(doubtful, read, stops=True)
         failures = failures or self._each(others, read, stops=True)
         if failures:
-            # What was read under the version never counts; what is new is read without one.
-            with run.output.interruption.held(), run.output.lock:
+            # The rows of this version never become visible; what is new is read without one.
+            with run.output.transaction():
                 self.stream.begin(None)
-            run.write_page(self, [], lambda: state.abandon(full.position, full.version))
-            self._read_new(run, state, everything, failures)
+            run.write_page(self, [], lambda: state.abandon_full_read(full.progress, full.version))
+            self._read_new(run, state, index, failures)
             return
         run.write_page(
             self,
             [],
-            lambda: state.complete(full.position, full.version, self.scope),
+            lambda: state.complete_full_read(full.progress, full.version, self.scope),
             self.stream.activate,
         )
 
     def _read_whole(
-        self, run: Run, state: VisitState, full: FullRead, opportunity: Opportunity
+        self, run: SyncRun, state: VisitState, full: FullRead, opportunity: Opportunity
     ) -> None:
-        before = [*full.ends.get(str(opportunity.id), ()), None, None, None]
-        review = ReviewTracker(self.review_days, oldest=before[2])
+        key = str(opportunity.id)
+        earlier = [*full.ends.get(key, ()), None, None, None]
+        review = ReviewTracker(self.review_days, oldest=earlier[2])
 
-        def remember(page: Page) -> None:
-            review.see(page)
-            full.position.advance(opportunity.id, page.last_id)
-            before = full.ends.get(str(opportunity.id), [None])[0]
-            found = [last for last in (before, *_ids(page)) if last is not None]
-            full.ends[str(opportunity.id)] = [
-                max(found, default=None),
-                opportunity.facts.visit_count,
+        def update_bookmark(page: Page) -> None:
+            review.observe(page)
+            full.progress.advance(opportunity.id, page.last_id)
+            before = full.ends.get(key, [None])[0]
+            ids = [last for last in (before, *_ids(page)) if last is not None]
+            full.ends[key] = [
+                max(ids, default=None),
+                opportunity.summary.visit_count,
                 review.oldest,
             ]
-            state.remember(full.version, full.position, full.ends)
+            state.save_full_read(full.version, full.progress, full.ends)
 
-        place = full.position.after(opportunity.id)
-        after = self.list_of(opportunity.id).verified_position(place, self.stream.name)
-        self._crawl(run, opportunity.id, after, remember)
+        last_id = full.progress.last_id(opportunity.id)
+        after = self.list_of(opportunity.id).verified(last_id, self.stream.name)
+        self._read_pages(run, opportunity.id, after, update_bookmark)
 
-    # ------------------------------------------------------------------------ both
-
-    def _expect(self, run: Run, opportunities: Sequence[Opportunity]) -> None:
-        """Say how many visits are to come of opportunities that are read from their beginning."""
-        counts = [opportunity.facts.visit_count for opportunity in opportunities]
+    def _log_expected(self, run: SyncRun, opportunities: Sequence[Opportunity]) -> None:
+        """Log how many visits are to come of opportunities that are read from their beginning."""
+        counts = [opportunity.summary.visit_count for opportunity in opportunities]
         known = [count for count in counts if count is not None]
         if known and len(known) == len(counts):
-            run.expect(self.stream, self.domain, sum(known))
+            run.log_expected(self.stream, self.domain, sum(known))
 
     def _each(
         self,
@@ -243,20 +247,25 @@ class VisitsSync:
         *,
         stops: bool = False,
     ) -> list[Failure]:
-        return read_each(opportunities, read, self.executor, self.width, stops=stops)
+        return read_each(opportunities, read, self.executor, self.max_in_flight, stops=stops)
 
-    def _crawl(
-        self, run: Run, opportunity: int, after: int | None, remember: Callable[[Page], None]
+    def _read_pages(
+        self,
+        run: SyncRun,
+        opportunity: int,
+        after: int | None,
+        update_bookmark: Callable[[Page], None],
     ) -> None:
-        """Read pages from an id on to the end; one page is gone before the next is asked for."""
+        """Read all pages after an id."""
         source = self.list_of(opportunity)
 
         def read(after: int | None) -> int | None:
             page = source.page(after)
             records = self.stream.records(page.rows, opportunity)
-            run.write_page(self, [(self.stream, records)], lambda: remember(page))
+            run.write_page(self, [(self.stream, records)], lambda: update_bookmark(page))
             return page.last_id
 
+        # A function call per page, so that its memory is freed before the next one is requested.
         after = read(after)
         while after is not None:
             after = read(after)
@@ -266,23 +275,23 @@ class VisitsSync:
 class ReviewTracker:
     """Finds the oldest visit that may still be reviewed.
 
-    A review changes a visit without a trace in the API, so the next run has to read on from there.
+    A review changes a visit without a trace in the API, so the next run must begin there.
 
     Args:
-        days: How long after its receipt a visit is waited for.
-        oldest: What was found before.
+        days: How long after its receipt a visit may still be reviewed.
+        oldest: What was found before an interruption.
     """
 
     days: float
     oldest: int | None = None
 
-    def see(self, page: Page) -> None:
-        """Look at the visits of a page; pages come by rising ids."""
+    def observe(self, page: Page) -> None:
+        """Look for the visit on a page; pages come in the order of ids."""
         if self.oldest is not None:
             return
         since = datetime.now(UTC) - timedelta(days=self.days)
-        waiting = (row for row in page.rows if _is_under_review(row) and _is_since(row, since))
-        self.oldest = next(map(_id, waiting), None)
+        pending = (row for row in page.rows if _is_under_review(row) and _is_since(row, since))
+        self.oldest = next(map(_id, pending), None)
 
 
 def _is_under_review(row: Any) -> bool:
@@ -290,7 +299,7 @@ def _is_under_review(row: Any) -> bool:
 
 
 def _is_since(row: Any, since: datetime) -> bool:
-    """Return whether a visit was received since a moment; one that does not say when, was."""
+    """Return whether a visit was received since a time; true if that is unknown."""
     received = _plain(row, "date_created") or _plain(row, "visit_date")
     if isinstance(received, str):
         normal = normalise(received)
@@ -311,14 +320,14 @@ def _ids(page: Page) -> Iterator[int]:
     return map(_id, page.rows)
 
 
-def _may_have_news(state: VisitState, opportunity: Opportunity) -> bool:
-    """Return whether an opportunity has to be asked.
+def _may_have_changed(state: VisitState, opportunity: Opportunity) -> bool:
+    """Return whether the visits of an opportunity have to be requested.
 
-    A count that did not move says nothing of reviews, nor of rows that became visible late while
-    others were deleted. An opportunity that has ended gets neither, once all is reviewed.
+    An unchanged visit count does not exclude reviews, nor visits that became visible late while
+    others were deleted. An opportunity that has ended gets neither, once all of it is reviewed.
     """
-    facts = opportunity.facts
-    if not state.is_unchanged(opportunity.id, facts.visit_count):
+    summary = opportunity.summary
+    if not state.is_unchanged(opportunity.id, summary.visit_count):
         return True
-    is_over = facts.is_active is False and state.review_id(opportunity.id) is None
-    return bool(facts.visit_count) and not is_over
+    is_over = summary.is_active is False and state.review_id(opportunity.id) is None
+    return bool(summary.visit_count) and not is_over

@@ -1,7 +1,7 @@
-"""Pages whose every value is of its column's kind: read and written without touching single values.
+"""Pages whose values all have the types of their columns: decoded without touching single values.
 
-Nearly all pages are like this. A page with a value of another kind is read loosely instead, value
-by value: see ``values``. Both ways give the same records. It must not know any stream.
+Nearly all pages are like this. A page with a value of another type is decoded to raw JSON instead,
+and converted value by value. Both ways produce the same records. This module does not know streams.
 """
 
 from __future__ import annotations
@@ -13,38 +13,37 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
+from tap_common.columns import Column
 from tap_common.converters import is_writable
 from tap_common.errors import UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder, KnownProperties
-
-from tap_commcare_connect.columns import Column
-from tap_commcare_connect.values import NULL, Raw
+from tap_common.raw_converters import NULL, Raw, RawRow
 
 R = TypeVar("R")
 
-NEEDS = "next and a list results"
-BLANK = Raw(b'""')
+EXPECTED = "next and a list results"
+EMPTY_TEXT = Raw(b'""')
 
-Values = Callable[[Any], tuple[Any, ...]]
+GetValues = Callable[[Any], tuple[Any, ...]]
 
 
 class Envelope(msgspec.Struct, Generic[R]):
-    """A page as the API sends it."""
+    """A page as the API returns it."""
 
     next: str | None
     results: list[R]
 
 
-LOOSE: JsonDecoder[Envelope[dict[str, Raw]]] = JsonDecoder(Envelope[dict[str, Raw]], NEEDS)
+DECODE_RAW: JsonDecoder[Envelope[dict[str, Raw]]] = JsonDecoder(Envelope[dict[str, Raw]], EXPECTED)
 
 
-class PageReader:
-    """Reads the pages of one stream.
+class PageDecoder:
+    """Decodes the pages of one stream.
 
     Args:
         columns: Those of the records, in order.
         key: The columns that are never null.
-        stream: What other properties of the rows are counted under.
+        stream: The stream under which unknown properties are counted.
         no_column: Properties that need no column.
     """
 
@@ -55,82 +54,93 @@ class PageReader:
         stream: str,
         no_column: Iterable[str] = (),
     ) -> None:
-        self._needed = frozenset(key)
-        fields = [_field(n, column, is_needed=n in self._needed) for n, column in columns.items()]
+        self._key = frozenset(key)
+        fields = [_field(n, column, is_key=n in self._key) for n, column in columns.items()]
+        # Without reference cycles in its rows, a page needs no tracking by the garbage collector.
         row = msgspec.defstruct("Row", fields, gc=False, kw_only=True)
         page_of = cast("Any", Envelope).__class_getitem__
         known = KnownProperties(
             stream, row, page_of, lambda page: page.results, not_counted=tuple(no_column)
         )
-        self._page: JsonDecoder[Envelope[Any]] = JsonDecoder(page_of(row), NEEDS, known)
+        self._decode: JsonDecoder[Envelope[Any]] = JsonDecoder(page_of(row), EXPECTED, known)
         self._names = [name for name, _, _ in fields]
-        self._texts = values_getter(n for n, c in columns.items() if c.kind is str)
-        self._raws = values_getter(n for n, c in columns.items() if c.kind is Raw)
-        self._moments = values_getter(n for n, c in columns.items() if c.kind is datetime)
-        self._amounts = values_getter(n for n, c in columns.items() if c.kind is Decimal)
+        self._texts = _getter_of_type(columns, str)
+        self._raws = _getter_of_type(columns, Raw)
+        self._timestamps = _getter_of_type(columns, datetime)
+        self._numbers = _getter_of_type(columns, Decimal)
 
     def __call__(self, body: bytes) -> Envelope[Any]:
-        """Return a page; its rows are objects like records, or dictionaries where they are odd.
+        """Return a page; its rows are structs like records, or dictionaries of raw JSON.
 
         Raises:
-            ShapeError: It is no page.
-            msgspec.DecodeError: It is no JSON.
+            UnexpectedResponseError: It is not a page.
+            msgspec.DecodeError: It is not JSON.
         """
         try:
-            page = self._page.read(body)
+            page = self._decode.read(body)
         except UnexpectedResponseError:
-            return LOOSE(body)
-        if not self._settle(page.value.results):
-            return LOOSE(body)
-        page.count()  # rows that are read loosely are counted when they become records
+            return DECODE_RAW(body)
+        if not self._normalise(page.value.results):
+            return DECODE_RAW(body)
+        page.count()  # raw rows are counted when they become records
         return page.value
 
-    def _settle(self, rows: Sequence[Any]) -> bool:
-        """Make null of what is empty, and UTC of moments; tell whether nothing odd is left."""
+    def _normalise(self, rows: Sequence[Any]) -> bool:
+        """Turn empty values into null and timestamps into UTC; return whether that is possible.
+
+        Most rows need neither: comparing tuples of their values in C finds that out much faster
+        than looking at each value.
+        """
         texts, raws = self._texts, self._raws
-        moments, amounts = self._moments, self._amounts
+        timestamps, numbers = self._timestamps, self._numbers
         for row in rows:
-            is_odd = "" in texts(row) or BLANK in raws(row)
-            for moment in moments(row):
-                is_odd = is_odd or (moment is not None and moment.tzinfo is not UTC)
-            if is_odd and not self._amend(row):
+            needs_change = "" in texts(row) or EMPTY_TEXT in raws(row)
+            for timestamp in timestamps(row):
+                needs_change = needs_change or (
+                    timestamp is not None and timestamp.tzinfo is not UTC
+                )
+            if needs_change and not self._normalise_row(row):
                 return False
-            for amount in amounts(row):
-                if amount is not None and not is_writable(amount):
+            for number in numbers(row):
+                if number is not None and not is_writable(number):
                     return False
         return True
 
-    def _amend(self, row: Any) -> bool:
+    def _normalise_row(self, row: Any) -> bool:
         for name in self._names:
             value = getattr(row, name)
-            if value in ("", BLANK):
-                if name in self._needed:
+            if value in ("", EMPTY_TEXT):
+                if name in self._key:
                     return False
                 setattr(row, name, NULL if isinstance(value, Raw) else None)
             elif isinstance(value, datetime) and value.tzinfo is not UTC:
                 try:
-                    moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+                    utc = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
                 except OverflowError:
                     return False
-                setattr(row, name, moment)
+                setattr(row, name, utc)
         return True
 
 
-def value_in(row: Mapping[str, Raw] | msgspec.Struct, name: str) -> Any:
-    """Return a value of a row, which may still be the bytes of its JSON."""
+def value_in(row: RawRow | msgspec.Struct, name: str) -> Any:
+    """Return a value of a row, which may still be raw JSON."""
     return getattr(row, name) if isinstance(row, msgspec.Struct) else row.get(name, NULL)
 
 
-def _field(name: str, column: Column, *, is_needed: bool) -> tuple[str, Any, Any]:
-    if is_needed:
-        return name, column.kind, msgspec.NODEFAULT
-    if column.kind is Raw:
+def _field(name: str, column: Column, *, is_key: bool) -> tuple[str, Any, Any]:
+    if is_key:
+        return name, column.python_type, msgspec.NODEFAULT
+    if column.python_type is Raw:
         return name, Raw, NULL
-    return name, column.kind | None, None
+    return name, column.python_type | None, None
 
 
-def values_getter(names: Iterable[str]) -> Values:
-    """Return a function that gets some values of a row at once."""
+def _getter_of_type(columns: Mapping[str, Column], python_type: type) -> GetValues:
+    return values_getter(n for n, c in columns.items() if c.python_type is python_type)
+
+
+def values_getter(names: Iterable[str]) -> GetValues:
+    """Return a function that returns several values of a row at once."""
     known = tuple(names)
     if len(known) > 1:
         return attrgetter(*known)

@@ -2,61 +2,62 @@
 
 from __future__ import annotations
 
-from tap_commcare_connect import columns as s
+from tap_common import columns as c
+
 from tap_commcare_connect.streams.base import ConnectStream
 
 
 class TaskTypesStream(ConnectStream):
-    """Kinds of tasks that workers can be given."""
+    """Types of tasks that can be assigned to workers."""
 
     name = "task_types"
     path = "task_types"
     key = ("id",)
-    fields = {  # noqa: RUF012 - never changed
-        "id": s.key_integer("Identity of the kind of task."),
-        "task_type_id": s.text("Another identity, a UUID."),
-        "name": s.text("Name."),
-        "slug": s.text("Short name."),
-        "description": s.text("Description."),
-        "unit_name": s.text("Unit of learning that it asks for."),
-        "case_property": s.text("Case property that tells the app of it."),
-        "is_active": s.flag("Whether it can be given."),
-        "archived": s.moment("When it was archived."),
-        "duration": s.integer("How long it may take; the unit is not told."),
+    columns = {
+        "id": c.key_integer("Id of the task type."),
+        "task_type_id": c.text("UUID."),
+        "name": c.text("Name."),
+        "slug": c.text("Short name."),
+        "description": c.text("Description."),
+        "unit_name": c.text("Learning unit that it requires."),
+        "case_property": c.text("Case property through which the app learns of it."),
+        "is_active": c.boolean("Whether it can be assigned."),
+        "archived": c.timestamp("When it was archived."),
+        "duration": c.integer("How long it may take, in an undocumented unit."),
     }
 
 
 class AssignedTasksStream(ConnectStream):
-    """Tasks that workers were given; open ones may be removed for good."""
+    """Tasks assigned to workers; open ones may be deleted."""
 
     name = "assigned_tasks"
     path = "assigned_tasks"
     key = ("id",)
-    fields = {  # noqa: RUF012 - never changed
-        "id": s.key_integer("Identity of the task."),
-        "assigned_task_id": s.text("Another identity, a UUID."),
-        "task_type": s.integer("Its kind."),
-        "task_type_name": s.text("Name of its kind."),
-        "username": s.text("The worker."),
-        "completed_at": s.moment("When it was completed."),
-        "duration": s.text("How long it took: [D ]HH:MM:SS[.ffffff]."),
-        "status": s.text("assigned or completed."),
-        "due_date": s.day("When it is due."),
-        "date_created": s.moment("When it was given."),
+    columns = {
+        "id": c.key_integer("Id of the task."),
+        "assigned_task_id": c.text("UUID."),
+        "task_type": c.integer("Its type."),
+        "task_type_name": c.text("Name of its type."),
+        "username": c.text("The worker."),
+        "completed_at": c.timestamp("When it was completed."),
+        "duration": c.text("How long it took: [D ]HH:MM:SS[.ffffff]."),
+        "status": c.text("assigned or completed."),
+        "due_date": c.date("When it is due."),
+        "date_created": c.timestamp("When it was assigned."),
     }
 
 
 class WorkAreaGroupsStream(ConnectStream):
-    """Groups of work areas; they may be cleared and imported anew with other ids."""
+    """Groups of work areas; they may be deleted and imported again with other ids."""
 
     name = "work_area_groups"
     path = "work_area_groups"
     key = ("id",)
-    fields = {  # noqa: RUF012 - never changed
-        "id": s.key_integer("Identity of the group."),
-        "name": s.text("Name."),
-        "ward": s.text("Ward."),
-        "opportunity": s.integer("The same as opportunity_id."),
+    columns = {
+        "id": c.key_integer("Id of the group."),
+        "name": c.text("Name."),
+        "ward": c.text("Ward."),
+        "opportunity": c.integer("The same as opportunity_id."),
     }
 
 
@@ -66,19 +67,19 @@ class WorkAreasStream(ConnectStream):
     name = "work_areas"
     path = "work_areas"
     key = ("id",)
-    fields = {  # noqa: RUF012 - never changed
-        "id": s.key_integer("Identity of the area."),
-        "slug": s.text("Short name."),
-        "ward": s.text("Ward."),
-        "status": s.text("How far work in it has come."),
-        "building_count": s.integer("Buildings in it."),
-        "expected_visit_count": s.integer("Visits that are expected."),
-        "case_id": s.text("Its case in CommCare HQ."),
-        "case_properties": s.json_object("Properties of that case."),
-        "work_area_group": s.integer("Its group."),
-        "work_area_group_name": s.text("Name of its group."),
-        "centroid": s.json_object("Its centre, a GeoJSON point."),
-        "boundary": s.json_object("Its boundary, a GeoJSON polygon."),
+    columns = {
+        "id": c.key_integer("Id of the area."),
+        "slug": c.text("Short name."),
+        "ward": c.text("Ward."),
+        "status": c.text("Progress of the work in it."),
+        "building_count": c.integer("Number of buildings."),
+        "expected_visit_count": c.integer("Expected number of visits."),
+        "case_id": c.text("Its case in CommCare HQ."),
+        "case_properties": c.json_object("Properties of that case."),
+        "work_area_group": c.integer("Its group."),
+        "work_area_group_name": c.text("Name of its group."),
+        "centroid": c.json_object("Its centre, as a GeoJSON point."),
+        "boundary": c.json_object("Its boundary, as a GeoJSON polygon."),
     }
 
 
@@ -88,37 +89,39 @@ class AuditReportsStream(ConnectStream):
     name = "audit_reports"
     path = "audit_reports"
     key = ("id",)
-    fields = {  # noqa: RUF012 - never changed
-        "id": s.key_integer("Identity of the report."),
-        "audit_report_id": s.text("Another identity, a UUID."),
-        "opportunity": s.integer("The same as opportunity_id."),
-        "period_start": s.day("First day."),
-        "period_end": s.day("Last day."),
-        "status": s.text("pending or completed."),
-        "completed_by_username": s.text("Who completed it."),
-        "completed_date": s.moment("When it was completed."),
-        "date_created": s.moment("When it was created."),
-        "date_modified": s.moment("When it was changed."),
+    columns = {
+        "id": c.key_integer("Id of the report."),
+        "audit_report_id": c.text("UUID."),
+        "opportunity": c.integer("The same as opportunity_id."),
+        "period_start": c.date("First day."),
+        "period_end": c.date("Last day."),
+        "status": c.text("pending or completed."),
+        "completed_by_username": c.text("Username of the person who completed it."),
+        "completed_date": c.timestamp("When it was completed."),
+        "date_created": c.timestamp("When it was created."),
+        "date_modified": c.timestamp("When it was changed."),
     }
 
 
 class AuditReportEntriesStream(ConnectStream):
-    """What an audit found about one worker."""
+    """Results of an audit for one worker."""
 
     name = "audit_report_entries"
     path = "audit_report_entries"
     key = ("id",)
-    fields = {  # noqa: RUF012 - never changed
-        "id": s.key_integer("Identity of the entry."),
-        "audit_report_entry_id": s.text("Another identity, a UUID."),
-        "audit_report": s.integer("The report."),
-        "audit_report_uuid": s.text("The report's other identity."),
-        "opportunity_access": s.integer("The worker in the opportunity; shown nowhere else."),
-        "username": s.text("The worker."),
-        "results": s.json_object("What was calculated, by its name."),
-        "flagged": s.flag("Whether something is out of range."),
-        "reviewed": s.flag("Whether somebody looked at it."),
-        "review_action": s.text("none or tasks_assigned."),
-        "date_created": s.moment("When it was created."),
-        "date_modified": s.moment("When it was changed."),
+    columns = {
+        "id": c.key_integer("Id of the entry."),
+        "audit_report_entry_id": c.text("UUID."),
+        "audit_report": c.integer("The report."),
+        "audit_report_uuid": c.text("UUID of the report."),
+        "opportunity_access": c.integer(
+            "Id of the worker's access to the opportunity; used nowhere else."
+        ),
+        "username": c.text("The worker."),
+        "results": c.json_object("Calculated values by name."),
+        "flagged": c.boolean("Whether a value is out of range."),
+        "reviewed": c.boolean("Whether it was reviewed."),
+        "review_action": c.text("none or tasks_assigned."),
+        "date_created": c.timestamp("When it was created."),
+        "date_modified": c.timestamp("When it was changed."),
     }

@@ -1,25 +1,27 @@
-"""Applications, and what can be told from them: case types, form definitions, questions. Pure.
+"""Applications, and the records derived from them: case types, form definitions, questions. Pure.
 
-A module that HQ could not write is replaced by an error; a name may lack any language; two forms,
-even of one application, may share an xmlns.
+HQ returns an error in place of a module that it cannot serialise; a name may lack any language; two
+forms, even of one application, may share an xmlns.
 Source: https://commcare-hq.readthedocs.io/api/ (read November 2026).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import msgspec
 from tap_common.messages import Record
+from tap_common.raw_converters import NULL
+from tap_common.values import boolean, integer, json_array, text, timestamp
 
-from tap_commcare.pagination.tastypie import body
-from tap_commcare.values import NULL, flag, integer, json_array, moment, text
+from tap_commcare.pagination.tastypie import list_decoder
+from tap_commcare.streams.applications import ApplicationsStream
 
 
 class AppRow(msgspec.Struct, dict=True):
-    """An application as it comes."""
+    """An application as the API returns it."""
 
     id: str
     name: Any = None
@@ -33,15 +35,16 @@ class AppRow(msgspec.Struct, dict=True):
 
     @cached_property
     def valid_modules(self) -> list[dict[str, Any]]:
-        """The modules that HQ could write."""
+        """The modules that HQ could serialise."""
         return [each for each in _dicts(msgspec.json.decode(self.modules)) if "error" not in each]
 
 
-BODY = body(AppRow, "applications")
+RESOURCE = ApplicationsStream.path
+DECODE = list_decoder(AppRow, "applications")
 
 
 def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a list, whatever else stands in it or instead of it."""
+    """Yield the objects in a list, ignoring everything else in it or instead of it."""
     if type(value) is list:
         yield from (each for each in value if type(each) is dict)
 
@@ -51,11 +54,11 @@ def _texts(value: Any) -> list[str]:
 
 
 def localized_name(names: Any) -> str | None:
-    """Return one name of those in several languages: English, or the first there is."""
+    """Return one of the names by language: the English one, or else the first."""
     if type(names) is not dict:
         return text(names)
-    said = [name for name in (names.get("en"), *names.values()) if type(name) is str and name]
-    return said[0] if said else None
+    texts = [name for name in (names.get("en"), *names.values()) if type(name) is str and name]
+    return texts[0] if texts else None
 
 
 def app_records(rows: Iterable[AppRow], domain: str) -> Iterator[Record]:
@@ -66,8 +69,8 @@ def app_records(rows: Iterable[AppRow], domain: str) -> Iterator[Record]:
             "domain": domain,
             "name": text(row.name),
             "app_version": integer(row.version, ("applications", "app_version")),
-            "is_released": flag(row.is_released, ("applications", "is_released")),
-            "built_on": moment(row.built_on, ("applications", "built_on")),
+            "is_released": boolean(row.is_released, ("applications", "is_released")),
+            "built_on": timestamp(row.built_on, ("applications", "built_on")),
             "build_comment": text(row.build_comment),
             "built_from_app_id": text(row.built_from_app_id),
             "versions": json_array(row.versions, ("applications", "versions")),
@@ -114,7 +117,7 @@ def _forms(
 
 
 def form_definition_records(rows: Sequence[AppRow], domain: str) -> list[Record]:
-    """Return one record for each xmlns of each application; ``uses`` lists where it stands."""
+    """Return one record for each xmlns of each application; ``uses`` lists its modules."""
     found: dict[tuple[str, str], Record] = {}
     for row, module, form, xmlns in _forms(rows):
         names = form.get("name")
@@ -150,16 +153,16 @@ def form_question_records(rows: Sequence[AppRow], domain: str) -> list[Record]:
         for position, question in enumerate(_dicts(form.get("questions"))):
             path = text(question.get("value"))
             if path is not None:
-                where = (row.id, xmlns, path)
-                found.setdefault(where, _question(question, where, domain, position))
+                key = (row.id, xmlns, path)
+                found.setdefault(key, _question(question, key, domain, position))
     return list(found.values())
 
 
 def _question(
-    question: dict[str, Any], where: tuple[str, str, str], domain: str, position: int
+    question: dict[str, Any], key: tuple[str, str, str], domain: str, position: int
 ) -> Record:
     translations, source = question.get("translations"), question.get("data_source")
-    app_id, xmlns, path = where
+    app_id, xmlns, path = key
     return {
         "app_id": app_id,
         "xmlns": xmlns,
@@ -172,8 +175,8 @@ def _question(
         "translations": translations if type(translations) is dict else None,
         "group": text(question.get("group")),
         "repeat": text(question.get("repeat")),
-        "is_group": flag(question.get("is_group")),
-        "is_required": flag(question.get("required")),
+        "is_group": boolean(question.get("is_group")),
+        "is_required": boolean(question.get("required")),
         "relevant": text(question.get("relevant")),
         "constraint": text(question.get("constraint")),
         "setvalue": text(question.get("setvalue")),
@@ -182,3 +185,12 @@ def _question(
         "options": [*_dicts(question.get("options"))],
         "data_source": source if type(source) is dict else None,
     }
+
+
+RECORDS: Mapping[str, Callable[[Sequence[AppRow], str], Iterable[Record]]] = {
+    "applications": app_records,
+    "case_types": case_type_records,
+    "form_definitions": form_definition_records,
+    "form_questions": form_question_records,
+}
+"""What makes the records of each stream of a list of applications."""

@@ -1,6 +1,6 @@
 """Cases by Case API v1, for servers without v2: other names, the same records.
 
-Type, name and owner stand among the properties; a date that the index lacks is 1900-01-01.
+Type, name and owner are among the properties; a date that the index lacks is 1900-01-01.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from typing import Any
 
 import msgspec
 from tap_common.messages import Record
+from tap_common.omissions import Property
+from tap_common.raw_converters import NULL
+from tap_common.values import boolean, json_array, json_object, text, timestamp
 
 from tap_commcare.pagination.by_date import RowFields
-from tap_commcare.pagination.tastypie import body
-from tap_commcare.values import NULL, At, flag, json_array, json_object, moment, text
+from tap_commcare.pagination.tastypie import list_decoder
 
 NO_DATE = "1900-01-01"
-OF_THE_CASE = ("case_type", "case_name", "external_id", "owner_id", "date_opened")
+CASE_ATTRIBUTES = ("case_type", "case_name", "external_id", "owner_id", "date_opened")
 
 
 class CaseRowV1(msgspec.Struct):
-    """A case as API v1 writes it."""
+    """A case as API v1 returns it."""
 
     case_id: str
     indexed_on: str
@@ -38,12 +40,13 @@ class CaseRowV1(msgspec.Struct):
     xform_ids: msgspec.Raw = NULL
 
 
-BODY = body(CaseRowV1, "cases", ("resource_uri", "id"))
+RESOURCE = "case/v1"
+DECODE = list_decoder(CaseRowV1, "cases", ("resource_uri", "id"))
 
-FACTS: RowFields[CaseRowV1] = RowFields(
+FIELDS: RowFields[CaseRowV1] = RowFields(
     identity=lambda row: row.case_id,
-    stamp=lambda row: row.indexed_on,
-    second_stamp=lambda row: str(row.server_date_modified),
+    time=lambda row: row.indexed_on,
+    second_time=lambda row: str(row.server_date_modified),
     domain=lambda row: row.domain,
 )
 
@@ -53,25 +56,25 @@ def case_v1_records(
 ) -> Iterator[Record]:
     """Yield the records of cases of the wanted types."""
     for row in rows:
-        own = row.properties
-        if case_types and own.get("case_type") not in case_types:
+        properties = row.properties
+        if case_types and properties.get("case_type") not in case_types:
             continue
         yield {
             "case_id": row.case_id,
             "domain": domain,
-            "case_type": text(own.get("case_type")),
-            "case_name": text(own.get("case_name")),
-            "external_id": text(own.get("external_id")),
-            "owner_id": text(own.get("owner_id")),
-            "date_opened": _date(own.get("date_opened"), ("cases", "date_opened")),
+            "case_type": text(properties.get("case_type")),
+            "case_name": text(properties.get("case_name")),
+            "external_id": text(properties.get("external_id")),
+            "owner_id": text(properties.get("owner_id")),
+            "date_opened": _date(properties.get("date_opened"), ("cases", "date_opened")),
             "last_modified": _date(row.date_modified, ("cases", "last_modified")),
             "server_last_modified": _date(
                 row.server_date_modified, ("cases", "server_last_modified")
             ),
-            "indexed_on": moment(row.indexed_on, ("cases", "indexed_on")),
-            "closed": flag(row.closed, ("cases", "closed")),
+            "indexed_on": timestamp(row.indexed_on, ("cases", "indexed_on")),
+            "closed": boolean(row.closed, ("cases", "closed")),
             "date_closed": _date(row.date_closed, ("cases", "date_closed")),
-            "properties": {n: v for n, v in own.items() if n not in OF_THE_CASE},
+            "properties": {n: v for n, v in properties.items() if n not in CASE_ATTRIBUTES},
             "indices": json_object(row.indices, ("cases", "indices")),
             "is_deprecated": None,
             "opened_by": text(row.opened_by),
@@ -82,5 +85,5 @@ def case_v1_records(
         }
 
 
-def _date(value: Any, at: At) -> str | None:
-    return None if value == NO_DATE else moment(value, at)
+def _date(value: Any, column: Property) -> str | None:
+    return None if value == NO_DATE else timestamp(value, column)

@@ -1,6 +1,6 @@
-"""Which cases a form touches: case blocks may stand anywhere in it. Pure.
+"""What a form does to cases: its case blocks, which may be anywhere in it. Pure.
 
-A block is an object with a case id under a key ``case``; a repeated tag makes a list of them.
+A block is an object with a case id under a key ``case``; a repeated element makes a list of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Trail = tuple[Any, str]
-"""Where a value stands: the trail of what is around it, and its name or index there."""
+"""Where a value is: the trail of its parent, and its name or index there."""
 
 ACTIONS = ("create", "update", "close", "index", "attachment")
 
@@ -20,21 +20,21 @@ class CaseAction:
 
     case_id: str
     path: str
-    """Where the first block of this case stands, as a JSON pointer into the form."""
+    """Where the first block of this case is, as a JSON pointer into the form."""
     is_created: bool = False
     is_updated: bool = False
     is_closed: bool = False
 
 
 def case_actions(form: Any) -> list[CaseAction]:
-    """Return what a form does to each case, in the order in which they appear."""
+    """Return what a form does to each case, in the order of their first blocks."""
     found: dict[str, CaseAction] = {}
     _walk(form, None, found)
     return list(found.values())
 
 
 def _walk(value: Any, trail: Trail | None, found: dict[str, CaseAction]) -> None:
-    """Look for case blocks in an object or a list."""
+    """Find the case blocks in an object or a list."""
     if type(value) is list:
         for index, inner in enumerate(value):
             if type(inner) is dict or type(inner) is list:
@@ -46,41 +46,41 @@ def _walk(value: Any, trail: Trail | None, found: dict[str, CaseAction]) -> None
             here = (trail, name)
             if name == "case":
                 if kind is dict:
-                    _note(inner, here, found)
+                    _add(inner, here, found)
                 else:
                     for index, block in enumerate(inner):
                         if type(block) is dict:
-                            _note(block, (here, str(index)), found)
+                            _add(block, (here, str(index)), found)
             _walk(inner, here, found)
 
 
-def _note(block: dict[str, Any], trail: Trail, found: dict[str, CaseAction]) -> None:
+def _add(block: dict[str, Any], trail: Trail, found: dict[str, CaseAction]) -> None:
     case_id = _case_id(block)
     if case_id is None:
         return
-    touch = found.get(case_id)
-    if touch is None:
-        touch = found[case_id] = CaseAction(case_id, _pointer(trail))
-    touch.is_created |= _is_filled(block.get("create"))
-    touch.is_updated |= _is_filled(block.get("update"))
-    touch.is_closed |= _is_present(block.get("close"))
+    action = found.get(case_id)
+    if action is None:
+        action = found[case_id] = CaseAction(case_id, _pointer(trail))
+    action.is_created |= _is_filled(block.get("create"))
+    action.is_updated |= _is_filled(block.get("update"))
+    action.is_closed |= _is_present(block.get("close"))
 
 
 def _case_id(block: dict[str, Any]) -> str | None:
-    """Return a block's case id; blocks of the first version have no ``@`` before it."""
+    """Return a block's case id; blocks of the first XForms version have no ``@`` before it."""
     case_id = block.get("@case_id")
     if case_id is None and ("date_modified" in block or any(a in block for a in ACTIONS)):
         case_id = block.get("case_id")
     return case_id if type(case_id) is str and case_id else None
 
 
-def _is_filled(action: Any) -> bool:
-    return type(action) is dict and bool(action)
+def _is_filled(element: Any) -> bool:
+    return type(element) is dict and bool(element)
 
 
-def _is_present(action: Any) -> bool:
-    """Tell whether a closing element is there: it has nothing in it."""
-    return action is not None and action is not False
+def _is_present(element: Any) -> bool:
+    """Return whether an element is present; a closing element is empty."""
+    return element is not None and element is not False
 
 
 def _pointer(trail: Trail | None) -> str:

@@ -1,4 +1,4 @@
-"""Forms: how an object of the Form API becomes a record, and the records of the cases it touches.
+"""Forms: their records, and those of what they do to cases.
 
 Source: https://commcare-hq.readthedocs.io/api/ (read November 2026).
 """
@@ -11,17 +11,19 @@ from typing import Any
 
 import msgspec
 from tap_common.messages import Record
+from tap_common.raw_converters import EMPTY_OBJECT, NULL
+from tap_common.values import boolean, json_object, text, timestamp
 
 from tap_commcare.endpoints.form_cases import CaseAction, case_actions
 from tap_commcare.pagination.by_date import RowFields
-from tap_commcare.pagination.tastypie import body
-from tap_commcare.values import EMPTY_OBJECT, NULL, flag, json_object, moment, text
+from tap_commcare.pagination.tastypie import list_decoder
+from tap_commcare.streams.forms import FormsStream
 
-MOST_FORMS = 1000
+MAX_FORMS = 1000
 
 
 class FormRow(msgspec.Struct, dict=True):
-    """A form as it comes."""
+    """A form as the API returns it."""
 
     id: str
     indexed_on: str
@@ -45,29 +47,32 @@ class FormRow(msgspec.Struct, dict=True):
     attachments: msgspec.Raw = NULL
 
     def case_actions(self) -> list[CaseAction]:
-        """Return the cases that it touches. Forms without any are quick."""
-        known: list[CaseAction] | None = self.__dict__.get("known_touches")
+        """Return what it does to cases. Two streams need it, so it is computed once.
+
+        Only forms in which the word occurs are decoded for it.
+        """
+        known: list[CaseAction] | None = self.__dict__.get("known_actions")
         if known is None:
             known = []
             content = json_object(self.form)
             if content is not None and b'"case"' in bytes(content):
                 known = case_actions(msgspec.json.decode(content))
-            self.__dict__["known_touches"] = known
+            self.__dict__["known_actions"] = known
         return known
 
     def xmlns(self) -> str | None:
-        """Return the type of form."""
+        """Return the xmlns, which is the type of the form."""
         content = json_object(self.form)
         return None if content is None else text(ROOT.decode(content).xmlns)
 
 
-class Metadata(msgspec.Struct):
-    """The part of a form's metadata that becomes columns."""
+class Metadata(msgspec.Struct, rename="camel"):
+    """The parts of a form's metadata that become columns."""
 
-    userID: Any = None  # noqa: N815 - the API's name
+    user_id: Any = msgspec.field(name="userID", default=None)
     username: Any = None
-    timeStart: Any = None  # noqa: N815 - the API's name
-    timeEnd: Any = None  # noqa: N815 - the API's name
+    time_start: Any = None
+    time_end: Any = None
 
 
 class Root(msgspec.Struct, rename={"xmlns": "@xmlns"}):
@@ -76,15 +81,16 @@ class Root(msgspec.Struct, rename={"xmlns": "@xmlns"}):
     xmlns: Any = None
 
 
-BODY = body(FormRow, "forms")
+RESOURCE = FormsStream.path
+DECODE = list_decoder(FormRow, "forms")
 METADATA = msgspec.json.Decoder(Metadata)
 ROOT = msgspec.json.Decoder(Root)
 NO_METADATA = Metadata()
 
-FACTS: RowFields[FormRow] = RowFields(
+FIELDS: RowFields[FormRow] = RowFields(
     identity=lambda row: row.id,
-    stamp=lambda row: row.indexed_on,
-    second_stamp=lambda row: str(row.received_on),
+    time=lambda row: row.indexed_on,
+    second_time=lambda row: str(row.received_on),
     domain=lambda row: row.domain,
 )
 
@@ -99,15 +105,15 @@ def form_record(row: FormRow, domain: str, *, with_cases: bool = True) -> Record
         "xmlns": row.xmlns(),
         "app_id": text(row.app_id),
         "build_id": text(row.build_id),
-        "received_on": moment(row.received_on, ("forms", "received_on")),
-        "server_modified_on": moment(row.server_modified_on, ("forms", "server_modified_on")),
-        "indexed_on": moment(row.indexed_on, ("forms", "indexed_on")),
-        "edited_on": moment(row.edited_on, ("forms", "edited_on")),
-        "archived": flag(row.archived, ("forms", "archived")),
-        "user_id": text(known.userID),
+        "received_on": timestamp(row.received_on, ("forms", "received_on")),
+        "server_modified_on": timestamp(row.server_modified_on, ("forms", "server_modified_on")),
+        "indexed_on": timestamp(row.indexed_on, ("forms", "indexed_on")),
+        "edited_on": timestamp(row.edited_on, ("forms", "edited_on")),
+        "archived": boolean(row.archived, ("forms", "archived")),
+        "user_id": text(known.user_id),
         "username": text(known.username),
-        "time_start": moment(known.timeStart, ("forms", "time_start")),
-        "time_end": moment(known.timeEnd, ("forms", "time_end")),
+        "time_start": timestamp(known.time_start, ("forms", "time_start")),
+        "time_end": timestamp(known.time_end, ("forms", "time_end")),
         "form_data": json_object(row.form, ("forms", "form_data")),
         "metadata": metadata,
         "attachments": json_object(row.attachments, ("forms", "attachments")) or EMPTY_OBJECT,
@@ -117,51 +123,49 @@ def form_record(row: FormRow, domain: str, *, with_cases: bool = True) -> Record
         "submit_ip": text(row.submit_ip),
         "problem": text(row.problem),
         "edited_by_user_id": text(row.edited_by_user_id),
-        "is_phone_submission": flag(row.is_phone_submission, ("forms", "is_phone_submission")),
-        "initial_processing_complete": flag(
+        "is_phone_submission": boolean(row.is_phone_submission, ("forms", "is_phone_submission")),
+        "initial_processing_complete": boolean(
             row.initial_processing_complete, ("forms", "initial_processing_complete")
         ),
-        "case_ids": [touch.case_id for touch in row.case_actions()] if with_cases else None,
+        "case_ids": [action.case_id for action in row.case_actions()] if with_cases else None,
     }
 
 
 def form_case_records(row: FormRow, domain: str) -> Iterable[Record]:
-    """Yield the records of the cases that a form touches."""
-    indexed_on = moment(row.indexed_on)
-    for touch in row.case_actions():
+    """Yield the records of what a form does to cases."""
+    indexed_on = timestamp(row.indexed_on)
+    for action in row.case_actions():
         yield {
             "form_id": row.id,
-            "case_id": touch.case_id,
+            "case_id": action.case_id,
             "domain": domain,
             "indexed_on": indexed_on,
-            "is_created": touch.is_created,
-            "is_updated": touch.is_updated,
-            "is_closed": touch.is_closed,
-            "path": touch.path,
+            "is_created": action.is_created,
+            "is_updated": action.is_updated,
+            "is_closed": action.is_closed,
+            "path": action.path,
         }
 
 
 @dataclass(frozen=True)
 class FormFilter:
-    """Which forms are wanted. The server takes one value each; more are sorted out here."""
+    """The wanted forms. The server can filter by one value each; for more, it is done here."""
 
     xmlns: frozenset[str]
     app_ids: frozenset[str]
 
     def params(self) -> list[tuple[str, str]]:
-        """Return what the server can be asked to leave out."""
-        wanted = (("xmlns", self.xmlns), ("app_id", self.app_ids))
-        return [(name, next(iter(values))) for name, values in wanted if len(values) == 1]
+        """Return the parameters by which the server filters."""
+        chosen = (("xmlns", self.xmlns), ("app_id", self.app_ids))
+        return [(name, next(iter(values))) for name, values in chosen if len(values) == 1]
 
-    def takes(self, xmlns: str | None, app_id: Any) -> bool:
-        """Tell whether a form is wanted."""
+    def apply(self, rows: Sequence[FormRow]) -> Sequence[FormRow]:
+        """Return the rows that are wanted."""
+        if not self.xmlns and not self.app_ids:
+            return rows
+        return [row for row in rows if self._accepts(row.xmlns(), row.app_id)]
+
+    def _accepts(self, xmlns: str | None, app_id: Any) -> bool:
         if self.xmlns and xmlns not in self.xmlns:
             return False
         return not self.app_ids or app_id in self.app_ids
-
-
-def wanted(rows: Sequence[FormRow], chosen: FormFilter) -> Sequence[FormRow]:
-    """Return the rows that are wanted."""
-    if not chosen.xmlns and not chosen.app_ids:
-        return rows
-    return [row for row in rows if chosen.takes(row.xmlns(), row.app_id)]

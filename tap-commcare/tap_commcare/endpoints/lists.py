@@ -1,4 +1,4 @@
-"""The lists that are read in full: where each is, and how its rows become records."""
+"""Lists whose rows become records column by column."""
 
 from __future__ import annotations
 
@@ -9,65 +9,50 @@ from typing import Any
 from tap_common.client import ApiClient
 from tap_common.full_table import ListPage, Position
 
-from tap_commcare.columns import Field
-from tap_commcare.pagination.tastypie import ListEndpoint, body
-from tap_commcare.streams.locations import LOCATION_TYPES
-from tap_commcare.streams.lookup_tables import LOOKUP_TABLE_ROWS, LOOKUP_TABLES
-from tap_commcare.streams.users import GROUPS, WEB_USERS
+from tap_commcare.pagination.tastypie import ListEndpoint, list_decoder
 
-MOST_ROWS = 1000
-BODY = body(dict[str, Any])
-
-
-@dataclass(frozen=True)
-class ListFacts:
-    """Where a list is, and what its rows become."""
-
-    resource: str
-    fields: Sequence[Field]
-
-
-LISTS: Mapping[str, ListFacts] = {
-    "web_users": ListFacts("web-user/v1", WEB_USERS),
-    "groups": ListFacts("group/v1", GROUPS),
-    "location_types": ListFacts("location_type/v1", LOCATION_TYPES),
-    "lookup_tables": ListFacts("lookup_table/v1", LOOKUP_TABLES),
-    "lookup_table_rows": ListFacts("lookup_table_item/v1", LOOKUP_TABLE_ROWS),
-}
+MAX_ROWS = 1000
+DECODE = list_decoder(dict[str, Any])
 
 
 def endpoint(
-    api: ApiClient,
+    client: ApiClient,
     domain: str,
     resource: str,
     page_size: int,
     params: Sequence[tuple[str, str]] = (),
 ) -> ListEndpoint[dict[str, Any]]:
-    """Return a list whose rows are taken as they come."""
+    """Return a list whose rows are dictionaries."""
     return ListEndpoint(
-        api, domain, resource, BODY, params, page_size, lambda row: row.get("domain"), _identity
+        client,
+        domain,
+        resource,
+        DECODE,
+        params,
+        page_size,
+        domain_of=lambda row: row.get("domain"),
+        identity=_identity,
     )
 
 
 def _identity(row: Mapping[str, Any]) -> str:
-    # A row without any is refused when it becomes a record.
+    # A row without an id is refused when it becomes a record.
     return str(row.get("id", row.get("location_id")))
 
 
 @dataclass
 class UsersSource:
-    """Mobile workers: the active ones, then the deactivated, which are a list of their own."""
+    """Mobile workers: the active ones, then the deactivated ones, which are a separate list."""
 
     active: ListEndpoint[dict[str, Any]]
     deactivated: ListEndpoint[dict[str, Any]]
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
-        """Return a page; rows know which list they are from."""
+        """Return a page; ``is_active`` is added to its rows."""
         is_active = position is None or bool(position["is_active"])
         source = self.active if is_active else self.deactivated
-        inner = position.get("at") if position else None
-        page = source.page(inner, limit)
+        page = source.page(position.get("at") if position else None, limit)
         rows = [{**row, "is_active": is_active} for row in page.rows]
-        if page.following is not None:
-            return ListPage(rows, {"is_active": is_active, "at": page.following})
+        if page.next_position is not None:
+            return ListPage(rows, {"is_active": is_active, "at": page.next_position})
         return ListPage(rows, {"is_active": False, "at": None} if is_active else None)

@@ -1,10 +1,11 @@
-"""Locations: API v1, or v2 where a server has no v1.
+"""Locations: by API v1, or v2 where a server has no v1.
 
-Objects of v2 hold the code of their type instead of its id; they become what v1 would answer.
+Rows of v2 have the code of their type instead of its id; they are turned into rows of v1.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,61 +16,80 @@ from tap_common.full_table import ListPage, Position
 
 from tap_commcare.endpoints import lists
 from tap_commcare.pagination.tastypie import ListEndpoint
+from tap_commcare.streams.locations import LocationsStream, LocationTypesStream
 
 Row = Mapping[str, Any]
 Endpoint = ListEndpoint[dict[str, Any]]
 
-FIRST, SECOND, SECOND_UNFILTERED = "v1", "v2", "v2 unfiltered"
+
+class Api(enum.StrEnum):
+    """How the locations are read; the values are stored in the state."""
+
+    V1 = "v1"
+    V2 = "v2"
+    V2_UNFILTERED = "v2 unfiltered"
+
+
+RESOURCES = {
+    Api.V1: LocationsStream.path,
+    Api.V2: "location/v2",
+    Api.V2_UNFILTERED: "location/v2",
+}
+# Releases spell the filter of v2 in two ways, and ignore the other one.
+FILTERS = {
+    Api.V1: ("last_modified__gte",),
+    Api.V2: ("last_modified.gte", "last_modified__gte"),
+    Api.V2_UNFILTERED: (),
+}
 
 
 @dataclass
 class LocationsSource:
-    """The locations of a domain that changed since a moment, or all of them.
+    """The locations of a domain that changed since a time, or all of them.
 
     Args:
-        since: The moment, or None. Older servers cannot filter v2: there, all of them come.
+        client: The HTTP client.
+        domain: The domain.
+        page_size: Rows per request.
+        since: The time, or None. Older servers cannot filter v2, and return all locations.
     """
 
-    api: ApiClient
+    client: ApiClient
     domain: str
     page_size: int
     since: str | None = None
     _types: dict[str, Any] | None = field(default=None, init=False)
-    _endpoints: dict[str, Endpoint] = field(default_factory=dict, init=False)
+    _endpoints: dict[Api, Endpoint] = field(default_factory=dict, init=False)
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
         """Return the page at a position; the first without one."""
         if position is not None:
-            return self._page(position["api"], position["at"], limit)
+            return self._page(Api(position["api"]), position["at"], limit)
         try:
-            return self._page(FIRST, None, limit)
+            return self._page(Api.V1, None, limit)
         except NotFoundError:
             pass
         try:
-            return self._page(SECOND, None, limit)
+            return self._page(Api.V2, None, limit)
         except RequestRejectedError:
             if self.since is None:
                 raise
-            return self._page(SECOND_UNFILTERED, None, limit)
+            return self._page(Api.V2_UNFILTERED, None, limit)
 
-    def _page(self, version: str, inner: Position | None, limit: int | None) -> ListPage:
-        is_first = version == FIRST
-        is_filtered = self.since is not None and version != SECOND_UNFILTERED
-        # Releases spell the filter of v2 in two ways, and ignore the other.
-        names = ("last_modified__gte",) if is_first else ("last_modified.gte", "last_modified__gte")
-        params = [(name, str(self.since)) for name in names] if is_filtered else []
-        if version not in self._endpoints:
-            resource = "location/v1" if is_first else "location/v2"
-            self._endpoints[version] = self._endpoint(resource, params)
-        page = self._endpoints[version].page(inner, limit)
-        rows = page.rows if is_first else [self._as_first(row) for row in page.rows]
-        following = page.following
-        return ListPage(rows, following and {"api": version, "at": following})
+    def _page(self, api: Api, inner: Position | None, limit: int | None) -> ListPage:
+        if api not in self._endpoints:
+            names = FILTERS[api] if self.since is not None else ()
+            params = [(name, str(self.since)) for name in names]
+            self._endpoints[api] = self._endpoint(RESOURCES[api], params)
+        page = self._endpoints[api].page(inner, limit)
+        rows = page.rows if api is Api.V1 else [self._as_v1(row) for row in page.rows]
+        following = page.next_position
+        return ListPage(rows, following and {"api": str(api), "at": following})
 
     def _endpoint(self, resource: str, params: Sequence[tuple[str, str]] = ()) -> Endpoint:
-        return lists.endpoint(self.api, self.domain, resource, self.page_size, params)
+        return lists.endpoint(self.client, self.domain, resource, self.page_size, params)
 
-    def _as_first(self, row: Row) -> Row:
+    def _as_v1(self, row: Row) -> Row:
         return {
             **row,
             "parent": row.get("parent_location_id"),
@@ -79,13 +99,13 @@ class LocationsSource:
     def _type_ids(self) -> Mapping[str, Any]:
         """Return the ids of all types by their codes."""
         if self._types is None:
-            found: dict[str, Any] = {}
-            endpoint = self._endpoint("location_type/v1")
+            types: dict[str, Any] = {}
+            endpoint = self._endpoint(LocationTypesStream.path)
             page = endpoint.page(None)
             while True:
-                found |= {str(row.get("code")): row.get("id") for row in page.rows}
-                if page.following is None:
+                types |= {str(row.get("code")): row.get("id") for row in page.rows}
+                if page.next_position is None:
                     break
-                page = endpoint.page(page.following)
-            self._types = found
+                page = endpoint.page(page.next_position)
+            self._types = types
         return self._types

@@ -1,8 +1,8 @@
-"""Where an incremental read begins, and where an interrupted one goes on. Pure.
+"""Where an incremental read begins, and where an interrupted one resumes. Pure.
 
-Three things are remembered for each stream: the bookmark (the latest stamp that was emitted), when
-the last read began by the server's clock, and, while a read is unfinished, how far it came. Why so
-is told in docs/decisions/0007-incremental-reading.md.
+The bookmark of a stream has three parts: the latest time that was emitted, when the last read began
+by the server's clock, and, while a read is unfinished, how far it came. The reasons are in
+docs/decisions/0007-incremental-reading.md.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tap_commcare.pagination.pages import PageToken
-from tap_commcare.pagination.windows import Window
+from tap_commcare.pagination.pages import PageToken, Window
 
 Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where to begin: at a window's first row, or in the middle of it."""
+    """Where to begin: at a window's first row, or at a page inside it."""
 
     window: Window
-    more: PageToken | None = None
+    page_token: PageToken | None = None
 
     @property
-    def floor(self) -> int | None:
-        """Return the stamp after which rows are wanted, unless it is inside a window."""
-        return None if self.more is not None else self.window.after
+    def emit_after(self) -> int | None:
+        """The time after which rows are emitted; None for all rows that are read."""
+        return None if self.page_token is not None else self.window.after
 
 
 @dataclass(frozen=True)
@@ -34,76 +33,79 @@ class Progress:
     """How far an unfinished read came."""
 
     at: int
-    """The latest stamp that it emitted."""
+    """The latest time that it emitted."""
     until: int | None = None
-    """The end of the window that it was in."""
-    more: PageToken | None = None
-    """How to go on inside that window; None if it was read to its end."""
+    """The end of the window that it was reading."""
+    page_token: PageToken | None = None
+    """The next page of that window; None if the window was complete."""
 
     def entry(self) -> dict[str, Any]:
-        """Return what the state holds."""
-        known: dict[str, Any] = {"at": self.at}
+        """Return the progress as it is stored in the state."""
+        entry: dict[str, Any] = {"at": self.at}
         if self.until is not None:
-            known["until"] = self.until
-        if self.more is not None:
-            known["more"] = self.more
-        return known
+            entry["until"] = self.until
+        if self.page_token is not None:
+            entry["more"] = self.page_token
+        return entry
 
 
-def progress_of(entry: Entry) -> Progress | None:
-    """Return the progress that a state holds, or None if its read was complete."""
+def stored_progress(entry: Entry) -> Progress | None:
+    """Return the progress in a bookmark; None if its read was complete."""
     position = entry.get("position")
     if not isinstance(position, dict) or not isinstance(position.get("at"), int):
         return None
-    until, more = position.get("until"), position.get("more")
+    until, page_token = position.get("until"), position.get("more")
     return Progress(
         position["at"],
         until if isinstance(until, int) else None,
-        more if isinstance(more, dict) else None,
+        page_token if isinstance(page_token, dict) else None,
     )
 
 
-def begin(bookmark: int | None, read_started: int | None, overlap: int, start: int | None) -> Start:
+def begin(
+    latest: int | None, last_read_began: int | None, overlap: int, start_date: int | None
+) -> Start:
     """Return where a new read begins.
 
     Args:
-        bookmark: The latest stamp of the reads before, or None for a first read.
-        read_started: When the read before began. A row may become visible after rows with later
-            stamps, but not before it was stamped: what was stamped since then is read again.
-        overlap: How far before the bookmark to begin, in milliseconds.
-        start: The setting ``start_date``, or None.
+        latest: The latest time of earlier reads; None for a first read.
+        last_read_began: When the last read began. A row may become visible after rows of later
+            times, but never before its own time. So what was written since that read began may
+            have been missed, and is read again.
+        overlap: How far before that to begin, in milliseconds.
+        start_date: The setting ``start_date``, or None.
     """
-    if bookmark is None:
-        return Start(Window(None if start is None else start - 1, None))
-    latest = bookmark if read_started is None else min(bookmark, read_started)
-    # One less, because a window does not hold its first stamp, and rows of one stamp may be many.
-    after = latest - overlap - 1
-    return Start(Window(after if start is None else max(after, start - 1), None))
+    if latest is None:
+        return Start(Window(None if start_date is None else start_date - 1, None))
+    certain = latest if last_read_began is None else min(latest, last_read_began)
+    # One less, because a window begins after its first time, and many rows may have the same one.
+    after = certain - overlap - 1
+    return Start(Window(after if start_date is None else max(after, start_date - 1), None))
 
 
-def resume(progress: Progress, read_started: int, overlap: int, start: int | None) -> Start:
-    """Return where an interrupted read goes on.
+def resume(progress: Progress, read_began: int, overlap: int, start_date: int | None) -> Start:
+    """Return where an interrupted read resumes.
 
-    What was stamped long enough before the read began was visible to it, so it need not be read
-    again; anything later is read again from where it may have been incomplete.
+    Rows whose time is before the read began, less the overlap, were visible to it and need not be
+    read again. Later rows are read again from where they may be incomplete.
     """
-    is_safe = progress.at < read_started - overlap
-    if is_safe and progress.more is not None:
-        return Start(Window(None, progress.until), progress.more)
-    if is_safe and progress.until is not None:
+    is_certain = progress.at < read_began - overlap
+    if is_certain and progress.page_token is not None:
+        return Start(Window(None, progress.until), progress.page_token)
+    if is_certain and progress.until is not None:
         return Start(Window(progress.until, None))
-    return begin(progress.at, read_started, overlap, start)
+    return begin(progress.at, read_began, overlap, start_date)
 
 
 def progress_after(
-    first: int, last: int, window: Window, more: PageToken | None, overlap: int
+    first: int, last: int, window: Window, page_token: PageToken | None, overlap: int
 ) -> Progress:
-    """Return the progress after a page whose rows bear these stamps.
+    """Return the progress after a page whose rows have times from ``first`` to ``last``.
 
-    When the page reaches back beyond the overlap, going on by time repeats less than this page.
-    Otherwise the place inside the window is needed, or a crowd of equal stamps would be read from
-    its beginning again and again.
+    If the page is longer than the overlap, resuming by time repeats less than this page, and needs
+    no token that may expire. Otherwise the token is needed: a long run of equal times would be read
+    from its beginning again after each interruption, and never end.
     """
     if overlap > 0 and first < last - overlap:
         return Progress(last)
-    return Progress(last, window.until, more)
+    return Progress(last, window.until, page_token)

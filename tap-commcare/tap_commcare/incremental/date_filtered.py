@@ -1,7 +1,7 @@
-"""Lists that can be filtered by date but not ordered by it: locations.
+"""Reads lists that can be filtered by date but not ordered by it: locations.
 
-The bookmark moves only when all pages of a read have come, since a later page may hold earlier
-rows. An interrupted read goes on at the next page.
+The bookmark moves only after all pages of a read, because a later page may have earlier rows. An
+interrupted read resumes at the next page.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from tap_common import timestamps
 from tap_common.bookmarks import Entry
 from tap_common.errors import UnavailableError
 from tap_common.full_table import (
-    PASSES,
+    MAX_PASSES,
     POSITION_ERRORS,
     ListChangedError,
     ListSource,
     Position,
     TableVersions,
-    complete,
-    readable,
+    ToRecords,
+    complete_tables,
+    drop_invalid_timestamps,
     should_restart,
 )
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
-from tap_common.sync import Run
+from tap_common.sync import SyncRun
 
 log = logging.getLogger(__name__)
 
-MOMENTS = ("replication_key_value", "read_started_at", "latest", "since")
+TIMESTAMPS = ("replication_key_value", "read_started_at", "latest", "since")
 
 
 @dataclass
@@ -41,16 +41,19 @@ class DateFilteredSync:
     """Reads what changed in a list since the bookmark.
 
     Args:
-        source: Returns the list of rows changed at or after a moment; None for all of them.
-        make: Makes records of rows.
+        domain: The domain.
+        stream: The stream of the list.
+        source: Returns the list of rows changed at or after a time; of all rows for None.
+        to_records: Makes records of rows.
+        versions: The version of the stream, if it is read in full.
         overlap: How far before the bookmark to begin, in milliseconds.
-        start_date: The first moment that is wanted, or None.
+        start_date: The earliest time to read, in milliseconds, or None.
     """
 
     domain: str
     stream: ApiStream
     source: Callable[[str | None], ListSource]
-    make: Callable[[Sequence[Any]], Iterable[Record]]
+    to_records: ToRecords
     versions: TableVersions
     overlap: int
     start_date: int | None
@@ -61,62 +64,65 @@ class DateFilteredSync:
 
     def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
         """Return a few records."""
-        return {self.stream.name: self.make(self.source(None).page(None, limit).rows)}
+        return {self.stream.name: self.to_records(self.source(None).page(None, limit).rows)}
 
-    def run(self, run: Run) -> None:
-        """Read all pages; again from the first if the list changed meanwhile."""
+    def run(self, run: SyncRun) -> None:
+        """Read all pages, again from the first one if the list changes meanwhile."""
         entry = run.bookmarks.read(self.stream.name, self.domain)
         if self.stream.is_full_table:
-            entry = self.versions.entry(self.stream, self.domain)
-            entry["version"] = self.versions.of(self.stream)
-        entry = self._plausible(entry)
+            entry = self.versions.bookmark(self.stream, self.domain)
+            entry["version"] = self.versions.version(self.stream)
+        entry = self._valid(entry)
         run.begin(self.stream, entry.get("version"))
         position = entry.get("position")
         if not isinstance(position, dict) or "read_started_at" not in entry:
             position = None
             entry["since"] = self._since(entry)
-            entry["read_started_at"] = timestamps.spell(datetime.now(UTC))
+            entry["read_started_at"] = timestamps.to_rfc3339(datetime.now(UTC))
         source = self.source(entry.get("since"))
-        for _ in range(PASSES):
+        for _ in range(MAX_PASSES):
             try:
-                self._pass(run, source, entry, position)
+                self._read_pages(run, source, entry, position)
             except ListChangedError:
                 position = None
                 continue
             return
         raise UnavailableError(
-            f"The list behind {self.stream.name} changed during each of {PASSES} reads.",
+            f"The list behind {self.stream.name} changed during each of {MAX_PASSES} reads.",
             "Run again at a quieter time.",
         )
 
-    def _plausible(self, entry: Entry) -> Entry:
-        """Return what is remembered, unless it speaks of what has not come yet."""
-        entry = readable(entry, MOMENTS, self.stream.name, self.domain)
-        now = timestamps.milliseconds(datetime.now(UTC)) + self.overlap
+    def _valid(self, entry: Entry) -> Entry:
+        """Return a bookmark, unless it is in the future: this tap has not written that."""
+        entry = drop_invalid_timestamps(entry, TIMESTAMPS, self.stream.name, self.domain)
+        now = timestamps.datetime_to_millis(datetime.now(UTC)) + self.overlap
         began = entry.get("read_started_at") or entry.get("replication_key_value")
-        is_ahead = began is not None and timestamps.stamp(began) > now
-        since = timestamps.stamp(entry["since"]) if entry.get("since") else now
-        if not is_ahead and since <= max(now, self.start_date or 0):
+        is_future = began is not None and timestamps.to_millis(began) > now
+        since = timestamps.to_millis(entry["since"]) if entry.get("since") else now
+        if not is_future and since <= max(now, self.start_date or 0):
             return entry
         log.warning(
-            "%s of %s: the state says that it was read at a moment that has not come yet; it is"
-            " read anew",
+            "%s of %s: the bookmark in the state is in the future; reading everything again",
             self.stream.name,
             self.domain,
         )
         return {name: value for name, value in entry.items() if name == "version"}
 
     def _since(self, entry: Entry) -> str | None:
-        known = entry.get("replication_key_value")
-        if known is None or self.stream.is_full_table:
+        bookmark = entry.get("replication_key_value")
+        if bookmark is None or self.stream.is_full_table:
             start = self.start_date
         else:
-            begun = entry.get("read_started_at") or known
-            since = min(timestamps.stamp(known), timestamps.stamp(begun)) - self.overlap
+            began = entry.get("read_started_at") or bookmark
+            certain = min(timestamps.to_millis(bookmark), timestamps.to_millis(began))
+            since = certain - self.overlap
             start = since if self.start_date is None else max(since, self.start_date)
-        return None if start is None else timestamps.spell(timestamps.moment(start))[:-1]
+        # The API accepts times without a zone only.
+        return None if start is None else timestamps.to_rfc3339(timestamps.from_millis(start))[:-1]
 
-    def _pass(self, run: Run, source: ListSource, entry: Entry, position: Position | None) -> None:
+    def _read_pages(
+        self, run: SyncRun, source: ListSource, entry: Entry, position: Position | None
+    ) -> None:
         is_resumed = position is not None
         while True:
             try:
@@ -125,32 +131,34 @@ class DateFilteredSync:
                 if is_resumed and should_restart(error, self.stream.name, self.domain):
                     raise ListChangedError from None
                 raise
-            is_resumed, position = False, page.following
-            records = list(self.make(page.rows))
+            is_resumed, position = False, page.next_position
+            records = list(self.to_records(page.rows))
             times = [r["last_modified"] for r in records if r["last_modified"] is not None]
             if entry.get("latest"):
                 times.append(entry["latest"])
             if times:
                 entry["latest"] = max(times, key=timestamps.parse)
             entry["position"] = position
-            run.write_page(self, [(self.stream, records)], partial(self._remember, run, entry))
+            run.write_page(
+                self, [(self.stream, records)], partial(self._update_bookmark, run, entry)
+            )
             if position is None:
                 return
 
-    def _remember(self, run: Run, entry: Entry) -> None:
+    def _update_bookmark(self, run: SyncRun, entry: Entry) -> None:
         if entry["position"] is None:
             self._finish(run, entry)
         else:
             run.bookmarks.write(self.stream.name, self.domain, dict(entry))
 
-    def _finish(self, run: Run, entry: Entry) -> None:
-        known = [entry.get("latest"), entry.get("replication_key_value")]
-        values = [value for value in known if value]
+    def _finish(self, run: SyncRun, entry: Entry) -> None:
+        candidates = [entry.get("latest"), entry.get("replication_key_value")]
+        values = [value for value in candidates if value]
         done: Entry = {"read_started_at": entry["read_started_at"]}
         if values:
             done["replication_key"] = "last_modified"
             done["replication_key_value"] = max(values, key=timestamps.parse)
         if self.stream.is_full_table:
-            complete(self.domain, {self.stream: done}, self.versions)
+            complete_tables(self.domain, {self.stream: done}, self.versions)
         else:
             run.bookmarks.write(self.stream.name, self.domain, done)

@@ -1,20 +1,20 @@
-"""Reads windows of time ahead, several at once, and hands their pages out strictly in order.
+"""Prefetches windows of time, several at once, and yields their pages strictly in order.
 
-Order keeps the state simple: everything before the last page handed out is done. Rows that are
-edited meanwhile move behind the last row. So a window counts only when rows lie behind it, whatever
-the clock says, and what lies behind the windows is read last and alone. What windows cost, beside
-reading one page after the other, has a budget: small lists are not cut.
+The order keeps the state simple: everything before the last page is done. Rows that are edited
+meanwhile move behind the last row. So a window counts only while rows lie behind it, whatever the
+clock says, and what lies behind all windows is read last and alone. What windows cost in addition
+to reading page by page has a budget: short lists are not split.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 
-from tap_common import timestamps
 from tap_common.errors import ApiError, InterruptedRunError, RequestRejectedError
+from tap_common.timestamps import datetime_to_millis
 
 from tap_commcare.incremental.bookmarks import Start
 from tap_commcare.incremental.request_queue import (
@@ -22,14 +22,15 @@ from tap_commcare.incremental.request_queue import (
     RequestBudget,
     WindowSplit,
     drop_seen,
-    keys_of,
+    row_keys,
 )
-from tap_commcare.pagination.pages import TimedPage, TimedSource
-from tap_commcare.pagination.windows import Window, WindowSizes, WindowSplitter, row_spacing
+from tap_commcare.incremental.window_splitter import WindowSizes, WindowSplitter, row_spacing
+from tap_commcare.pagination.pages import TimedPage, TimedSource, Window
 
-# Pages that came before their turn are held back: so many rows, and so many pages per request.
-ROWS_HELD = 12_000
-PAGES_HELD = 16
+# Pages that arrive before their turn are held in memory, up to this many rows, and up to this many
+# pages per request in flight.
+MAX_HELD_ROWS = 12_000
+MAX_HELD_PAGES = 16
 
 
 @dataclass
@@ -37,211 +38,228 @@ class Prefetcher:
     """Reads one source.
 
     Args:
-        executor: Runs requests at the same time; None reads one after the other.
-        width: How many requests may be under way just now.
+        source: The endpoint.
+        executor: Runs requests at the same time; None if they are sequential.
+        max_in_flight: Returns how many requests may be in flight at the moment.
     """
 
     source: TimedSource
     executor: Executor | None
-    width: Callable[[], int]
-    _line: deque[PageRequest | WindowSplit] = field(default_factory=deque)
+    max_in_flight: Callable[[], int]
+    _queue: deque[PageRequest | WindowSplit] = field(default_factory=deque)
+    """What is still to be read, in order of time."""
     _budget: RequestBudget = field(default_factory=RequestBudget)
 
     def pages(self, start: Start) -> Iterator[tuple[Window, TimedPage]]:
-        """Yield each page with the window that it belongs to, in order of time."""
-        self._line = deque(
-            [PageRequest(start.window, start.more, is_resumed=start.more is not None)]
-        )
+        """Yield each page with its window, in order of time."""
+        is_resumed = start.page_token is not None
+        self._queue = deque([PageRequest(start.window, start.page_token, is_resumed=is_resumed)])
         if start.window.until is not None:
-            self._line.append(PageRequest(Window(start.window.until, None)))
+            self._queue.append(PageRequest(Window(start.window.until, None)))
         try:
-            while self._line:
-                head = self._line[0]
+            while self._queue:
+                head = self._queue[0]
                 if isinstance(head, WindowSplit):
-                    self._expand(0, head, may_cut=self._budget.allows(0))
+                    self._expand(0, head, may_split=self._budget.allows(0))
                     continue
-                page = self._result(head)
+                page = self._page_or_unsupported(head)
                 if page is None:
-                    self._read_alone(head)
+                    self._read_sequentially(head)
                     continue
-                if not self._is_settled(head, page):
-                    self._open(head)
+                if not self._is_final(head, page):
+                    self._read_to_end(head)
                     continue
-                self._follow(0, head, page)
-                self._line.popleft()
+                self._queue_next(0, head, page)
+                self._queue.popleft()
+                # The requests behind this page are sent before it is written.
                 self._send_ahead()
                 yield head.window, drop_seen(page, head.seen)
         finally:
             self._cancel()
 
-    def _expand(self, place: int, cut: WindowSplit, *, may_cut: bool) -> None:
-        """Put the next request of a cut before it; take the cut away after its last."""
-        request, has_more = cut.next_request(may_cut=may_cut)
+    def _expand(self, index: int, split: WindowSplit, *, may_split: bool) -> None:
+        """Put the next request of a split before it; remove the split after its last."""
+        request, has_more = split.next_request(may_split=may_split)
         if not has_more:
-            del self._line[place]
+            del self._queue[index]
         if request is not None:
-            self._line.insert(place, request)
+            self._queue.insert(index, request)
 
-    def _result(self, request: PageRequest) -> TimedPage | None:
-        """Return a page, or None if the server does not understand the end of its window."""
+    def _page_or_unsupported(self, request: PageRequest) -> TimedPage | None:
+        """Return a page, or None if the server does not support the end of its window."""
         try:
             page = self._page(request)
         except RequestRejectedError:
-            if request.cutter is None:
+            if request.splitter is None:
                 raise
             return None
-        return request.without_end(page) if request.holds(page) else None
+        return request.without_empty_next(page) if request.respects_end(page) else None
 
     def _page(self, request: PageRequest) -> TimedPage:
-        """Return a page, and keep the other requests going until it has come."""
+        """Return a page, and keep other requests going until it has arrived."""
         if self.executor is None:
-            return self.source.page(request.window, request.more)
+            return self.source.page(request.window, request.page_token)
         self._send_ahead()
-        while request.is_under_way:
-            wait(self._under_way(), return_when=FIRST_COMPLETED)
-            self._settle()
+        while request.is_in_flight:
+            wait(self._in_flight(), return_when=FIRST_COMPLETED)
+            self._queue_behind_answered()
             self._send_ahead()
         if request.future is None:
-            return self.source.page(request.window, request.more)
+            return self.source.page(request.window, request.page_token)
         return request.future.result()
 
-    def _under_way(self) -> list[Future[TimedPage]]:
-        """Return the answers that are still to come."""
-        futures = [item.future for item in self._requests() if item.is_under_way]
+    def _in_flight(self) -> list[Future[TimedPage]]:
+        futures = [item.future for item in self._requests() if item.is_in_flight]
+        # A future may be done by now: waiting for it would return at once, again and again.
         return [future for future in futures if future is not None and not future.done()]
 
     def _requests(self) -> list[PageRequest]:
-        return [item for item in self._line if isinstance(item, PageRequest)]
+        return [item for item in self._queue if isinstance(item, PageRequest)]
 
-    def _read_alone(self, request: PageRequest) -> None:
+    def _read_sequentially(self, request: PageRequest) -> None:
         """Read what is left without windows, one page after the other."""
         self._cancel()
         self.executor = None
         window = Window(request.window.after, None)
-        self._line = deque([PageRequest(window, request.more, seen=request.seen)])
+        self._queue = deque([PageRequest(window, request.page_token, seen=request.seen)])
 
     def _cancel(self) -> None:
-        for future in self._under_way():
+        for future in self._in_flight():
             future.cancel()
 
-    def _is_settled(self, head: PageRequest, page: TimedPage) -> bool:
-        """Return whether no row can move into what the next page shows any more.
+    def _is_final(self, head: PageRequest, page: TimedPage) -> bool:
+        """Return whether no row can still move into what the next pages show.
 
-        Rows that are edited meanwhile move behind the last row, never before others.
+        Rows that are edited meanwhile move behind the last row, never before others. As long as
+        half a page of rows lies behind a window, none of them can have moved into it. Counting rows
+        instead of comparing times makes this independent of all clocks.
         """
-        if head.cutter is None:
+        if head.splitter is None:
             return True
-        if head.more is None and not head.is_settled:
+        if head.page_token is None and not head.is_settled:
             head.is_settled = True
-            head.cutter.settle(len(page.rows) if page.total is None else page.total)
-        return page.more is not None or 2 * head.cutter.behind >= self.source.page_size
+            head.splitter.settle(len(page.rows) if page.total is None else page.total)
+        if page.next_page_token is not None:
+            return True
+        return 2 * head.splitter.rows_behind >= self.source.page_size
 
-    def _open(self, head: PageRequest) -> None:
-        """Read on without an end, since nothing may lie behind the page that is next."""
+    def _read_to_end(self, head: PageRequest) -> None:
+        """Read on without an end, because nothing may lie behind the next page."""
         self._cancel()
         self._budget.spend(sum(item.future is not None for item in self._requests()))
-        after = head.window.after if head.more is None else max(at for _, at in head.seen) - 1
-        self._line = deque([PageRequest(Window(after, None), seen=head.seen)])
+        after = head.window.after
+        if head.page_token is not None:
+            # From within the window: from the last row that was emitted.
+            after = max(time for _, time in head.seen) - 1
+        self._queue = deque([PageRequest(Window(after, None), seen=head.seen)])
 
-    def _settle(self) -> None:
-        """Go on behind every page that has come, before its turn."""
+    def _queue_behind_answered(self) -> None:
+        """Queue the next request behind every page that has arrived, before its turn."""
         for item in self._requests():
-            if item.is_followed or item.window.is_open or not item.has_come:
+            if item.is_followed or item.window.is_open or not item.is_answered:
                 continue
             page = _page_or_none(item.future)
-            if page is None or not item.holds(page):
-                # A failure is met when it is its turn; what comes behind it has time.
+            if page is None or not item.respects_end(page):
+                # An error is raised when it is its turn; what lies behind it can wait.
                 break
-            self._follow(self._line.index(item), item, item.without_end(page))
+            self._queue_next(self._queue.index(item), item, item.without_empty_next(page))
 
-    def _follow(self, place: int, request: PageRequest, page: TimedPage) -> None:
-        """Put what is left of a window behind its page in the line."""
+    def _queue_next(self, index: int, request: PageRequest, page: TimedPage) -> None:
+        """Queue what is left of a window behind its page."""
         if request.is_followed:
             return
         request.is_followed = True
         request.count(page)
-        if page.more is None:
-            if request.cutter is not None:
+        if page.next_page_token is None:
+            if request.splitter is not None:
                 self._budget.spend(max(1 - len(page.rows) / self.source.page_size, 0.0))
             return
         if request.is_resumed and page.rows and page.times[0] < page.times[-1]:
-            # Past the crowd: a request by time tells again how many rows are left.
+            # A page that was resumed by token has no count. Past the rows of equal time, a request
+            # by time says again how many rows are left, so that they can be split.
             window = Window(page.times[-1] - 1, request.window.until)
-            self._insert(place + 1, [PageRequest(window, seen=keys_of(page))])
+            self._queue.insert(index + 1, PageRequest(window, seen=row_keys(page)))
             return
         following = request.next_page(page)
-        if following.left is None or not self._is_worth_cutting(request, page, following.left):
-            self._insert(place + 1, [following])
+        rows_left = following.rows_left
+        if rows_left is None or not self._is_worth_splitting(request, page, rows_left):
+            self._queue.insert(index + 1, following)
         else:
-            self._insert(place + 1, [self._cut(request, page, following.left)])
+            self._queue.insert(index + 1, self._split(request, page, rows_left))
 
-    def _insert(self, place: int, items: Sequence[PageRequest | WindowSplit]) -> None:
-        for item in reversed(items):
-            self._line.insert(place, item)
-
-    def _is_worth_cutting(self, request: PageRequest, page: TimedPage, left: int) -> bool:
-        """Return whether what follows a page comes sooner in windows than page by page."""
-        if self.executor is None or self.width() == 1 or left <= self.source.page_size:
+    def _is_worth_splitting(self, request: PageRequest, page: TimedPage, rows_left: int) -> bool:
+        """Return whether what follows a page arrives sooner in windows than page by page."""
+        if self.executor is None or self.max_in_flight() == 1:
             return False
-        # A page of one stamp is a crowd that only its own order can be followed through.
+        if rows_left <= self.source.page_size:
+            return False
+        # Rows of equal time can only be paged by token.
         if not page.rows or page.times[-1] == page.times[0]:
             return False
-        self._budget.begin(left + len(page.rows), self.source.page_size)
+        self._budget.begin(rows_left + len(page.rows), self.source.page_size)
         if not self._budget.allows(0):
             return False
-        return request.window.is_open or self._is_idle()
+        return request.window.is_open or self._has_idle_slots()
 
-    def _is_idle(self) -> bool:
-        """Return whether there is less in line than could be under way."""
-        kept = sum(item.future is not None for item in self._requests())
-        if kept >= self._most_held():
+    def _has_idle_slots(self) -> bool:
+        """Return whether fewer requests are queued than could be in flight."""
+        held = sum(item.future is not None for item in self._requests())
+        if held >= self._max_held():
+            # No page may be requested behind the first one, so that splitting it costs no slot.
             return True
-        if any(isinstance(item, WindowSplit) for item in self._line):
+        if any(isinstance(item, WindowSplit) for item in self._queue):
             return False
-        coming = [r for r in self._requests() if not r.window.is_open and not r.has_come]
-        return len(coming) + 1 < self.width()
+        pending = [r for r in self._requests() if not r.window.is_open and not r.is_answered]
+        return len(pending) + 1 < self.max_in_flight()
 
-    def _most_held(self) -> int:
-        width = self.width()
-        return max(width, min(ROWS_HELD // self.source.page_size, PAGES_HELD * width))
+    def _max_held(self) -> int:
+        in_flight = self.max_in_flight()
+        held = min(MAX_HELD_ROWS // self.source.page_size, MAX_HELD_PAGES * in_flight)
+        return max(in_flight, held)
 
-    def _cut(self, request: PageRequest, page: TimedPage, rows: int) -> WindowSplit:
-        """Split the rest of a window, given the number of rows on the page before it."""
-        width = self.width()
-        sizes = WindowSizes(self.source.page_size, width, max(self._most_held() // width, 1))
-        after, end, gap = page.times[-1] - 1, request.window.until, row_spacing(page.times)
-        now = end if end is not None else max(timestamps.milliseconds(page.asked_at), after + 1)
-        cutter = WindowSplitter(after, end, rows, sizes, gap, request.cutter, now)
-        return WindowSplit(cutter, keys_of(page))
+    def _split(self, request: PageRequest, page: TimedPage, rows_left: int) -> WindowSplit:
+        """Split the rest of a window; ``page`` is the page before it."""
+        in_flight = self.max_in_flight()
+        sizes = WindowSizes(self.source.page_size, in_flight, max(self._max_held() // in_flight, 1))
+        # One less, so that other rows of the last row's time are in the window; those that were
+        # seen are dropped.
+        after, end = page.times[-1] - 1, request.window.until
+        now = end if end is not None else max(datetime_to_millis(page.requested_at), after + 1)
+        spacing = row_spacing(page.times)
+        splitter = WindowSplitter(after, end, rows_left, sizes, spacing, request.splitter, now)
+        return WindowSplit(splitter, row_keys(page))
 
     def _send_ahead(self) -> None:
-        """Send what stands first in line, as long as requests are free and pages can be held."""
+        """Send requests in order, as long as slots are free and pages can be held."""
         if self.executor is None:
             return
-        width, room = self.width(), self._most_held()
-        under_way = len(self._under_way())
+        max_in_flight, room = self.max_in_flight(), self._max_held()
+        in_flight = len(self._in_flight())
         room -= sum(item.future is not None for item in self._requests())
-        place = 0
-        while place < len(self._line) and (place == 0 or under_way < width):
-            item = self._line[place]
+        index = 0
+        # The first request is always sent: everything else waits for it.
+        while index < len(self._queue) and (index == 0 or in_flight < max_in_flight):
+            item = self._queue[index]
             if isinstance(item, WindowSplit):
-                risky = sum(r.cutter is not None and r.is_under_way for r in self._requests())
-                may_cut = self._budget.allows(risky)
-                if place > 0 and not may_cut:
+                uncertain = sum(r.splitter is not None and r.is_in_flight for r in self._requests())
+                may_split = self._budget.allows(uncertain)
+                if index > 0 and not may_split:
                     return
-                self._expand(place, item, may_cut=may_cut)
+                self._expand(index, item, may_split=may_split)
                 continue
-            # Rows of the open window may still move: nothing else may be under way.
-            if place > 0 and (item.window.is_open or (room <= 0 and place >= width)):
+            # Rows may still move into the open window: it is read alone, as the last one.
+            if index > 0 and (item.window.is_open or (room <= 0 and index >= max_in_flight)):
                 return
             if item.future is None:
-                item.future = self.executor.submit(self.source.page, item.window, item.more, None)
-                under_way, room = under_way + 1, room - 1
-            place += 1
+                item.future = self.executor.submit(
+                    self.source.page, item.window, item.page_token, None
+                )
+                in_flight, room = in_flight + 1, room - 1
+            index += 1
 
 
 def _page_or_none(future: Future[TimedPage] | None) -> TimedPage | None:
-    """Return the page of an answer, or None for a failure."""
+    """Return the page of a response, or None for an error."""
     try:
         return None if future is None else future.result()
     except InterruptedRunError:

@@ -1,6 +1,6 @@
-"""What stands in line while a list is read ahead: pages, windows still to be cut, and the budget.
+"""The queue of a read: pages, windows that are still to be split, and the request budget.
 
-No threads are started here, and no order is decided: that is the reader's part.
+Nothing is sent from here, and no order is decided: that is up to the prefetcher.
 """
 
 from __future__ import annotations
@@ -12,150 +12,157 @@ from dataclasses import dataclass, field, replace
 
 from tap_common.errors import UnexpectedResponseError
 
-from tap_commcare.pagination.pages import PageToken, TimedPage
-from tap_commcare.pagination.windows import Window, WindowSplitter
+from tap_commcare.incremental.window_splitter import WindowSplitter
+from tap_commcare.pagination.pages import PageToken, TimedPage, Window
 
-Seen = frozenset[tuple[str, int]]
+RowKeys = frozenset[tuple[str, int]]
+"""Id and time of rows."""
 
-MOST_EXTRA = 0.05  # of the requests that reading one page after the other takes
-ROUNDING = 1.0  # the last page of either read is full or not
+MAX_EXTRA = 0.05  # of the requests that reading page by page takes
+ROUNDING = 1.0  # the last page of either way may be full or not
 FIRST_COST = 0.2
-# What is kept for a window under way, which may turn out nearly empty or a little too full.
-RISK = 2.0  # times what windows have cost so far
-MOST_RISK = 0.5
+# What is reserved for a window in flight, which may turn out nearly empty or slightly too full:
+# a multiple of what windows have cost so far, up to a limit.
+RISK = 2.0
+MAX_RISK = 0.5
 LEARNED_FROM = 4
 
 
 @dataclass
 class PageRequest:
-    """A page that is wanted, on its way, or held back until its turn."""
+    """A page that is to be requested, in flight, or held until its turn."""
 
     window: Window
-    more: PageToken | None = None
-    seen: Seen = frozenset()
-    cutter: WindowSplitter | None = None
+    page_token: PageToken | None = None
+    seen: RowKeys = frozenset()
+    """Rows of the page before, which this page may repeat."""
+    splitter: WindowSplitter | None = None
+    """What the window was split by; None if it was not split."""
     future: Future[TimedPage] | None = None
     is_resumed: bool = False
     is_followed: bool = False
-    """Whether what comes behind this page stands in line already."""
-    left: int | None = None
-    """How many rows of the window come from this page on, if known."""
+    """Whether the request after this page is queued."""
+    rows_left: int | None = None
+    """How many rows the window has from this page on, if known."""
     is_settled: bool = False
-    """Whether rows are known to lie behind its window, so that none can move into it."""
+    """Whether the splitter has been told the rows of the window, in order."""
     visited: set[int] = field(default_factory=set)
-    """The pages of this window that were asked for: a circle of links would never end."""
+    """The page tokens used in this window: a cycle of links would never end."""
 
     @property
-    def is_under_way(self) -> bool:
-        """Tell whether the answer is still to come."""
+    def is_in_flight(self) -> bool:
+        """Whether the response is still to come."""
         return self.future is not None and not self.future.done()
 
     @property
-    def has_come(self) -> bool:
-        """Tell whether there is an answer, or a failure."""
+    def is_answered(self) -> bool:
+        """Whether there is a page, or an error."""
         return self.future is not None and self.future.done()
 
     def count(self, page: TimedPage) -> None:
-        """Note how many rows the server says that there are."""
+        """Record how many rows the server says the window has."""
         if page.total is not None:
-            self.left = page.total
-        if self.more is None and self.cutter is not None:
+            self.rows_left = page.total
+        if self.page_token is None and self.splitter is not None:
             rows = page.total if page.total is not None else len(page.rows)
-            self.cutter.learn(self.window, rows)
+            self.splitter.learn(self.window, rows)
 
-    def without_end(self, page: TimedPage) -> TimedPage:
-        """Return a page that leads on only to rows that are known to exist.
+    def without_empty_next(self, page: TimedPage) -> TimedPage:
+        """Return a page whose token leads only to rows that are known to exist.
 
-        A full page has a link, also when it is the last. Rows leave a window with an end, and none
-        comes into it; behind an open one may stand what was edited meanwhile.
+        A full page has a token even if it is the last one; following it would cost a request for an
+        empty page. That is safe only in a window with an end: rows leave it, but none comes in.
+        Behind an open window there may be rows that were edited meanwhile.
         """
-        left = self.left if page.total is None else page.total
+        left = self.rows_left if page.total is None else page.total
         is_last = left is not None and left <= len(page.rows)
-        return replace(page, more=None) if is_last and not self.window.is_open else page
+        return replace(page, next_page_token=None) if is_last and not self.window.is_open else page
 
-    def holds(self, page: TimedPage) -> bool:
-        """Return whether the server kept to the end of the window."""
+    def respects_end(self, page: TimedPage) -> bool:
+        """Return whether the server observed the end of the window."""
         until = self.window.until
-        return self.cutter is None or until is None or max(page.times, default=until) <= until
+        return self.splitter is None or until is None or max(page.times, default=until) <= until
 
     def next_page(self, page: TimedPage) -> PageRequest:
-        """Return the request for the next page of the same window."""
-        place = hash(json.dumps(page.more, sort_keys=True))
-        if place in self.visited:
+        """Return the request for the next page of the same window.
+
+        Raises:
+            UnexpectedResponseError: The page was requested before.
+        """
+        token = hash(json.dumps(page.next_page_token, sort_keys=True))
+        if token in self.visited:
             raise UnexpectedResponseError(
-                "The links from page to page lead in a circle.", "Run again later."
+                "The links from page to page form a cycle.", "Run again later."
             )
-        self.visited.add(place)
+        self.visited.add(token)
         return replace(
             self,
-            more=page.more,
-            seen=keys_of(page),
+            page_token=page.next_page_token,
+            seen=row_keys(page),
             future=None,
             is_followed=False,
-            left=None if self.left is None else self.left - len(page.rows),
+            rows_left=None if self.rows_left is None else self.rows_left - len(page.rows),
         )
 
 
 @dataclass
 class WindowSplit:
-    """Windows that are still to be cut; the first of them begins among rows seen already."""
+    """Windows that are still to be split off; the first begins among rows that were seen."""
 
-    cutter: WindowSplitter
-    seen: Seen = frozenset()
+    splitter: WindowSplitter
+    seen: RowKeys = frozenset()
 
-    def next_request(self, *, may_cut: bool) -> tuple[PageRequest | None, bool]:
-        """Return the request that comes next, if any, and whether others may follow it."""
-        window = self.cutter.next_window(may_cut=may_cut)
+    def next_request(self, *, may_split: bool) -> tuple[PageRequest | None, bool]:
+        """Return the next request, if there is one, and whether more may follow it."""
+        window = self.splitter.next_window(may_split=may_split)
         seen, self.seen = self.seen, frozenset()
         if window is not None:
-            return PageRequest(window, seen=seen, cutter=self.cutter), True
-        if self.cutter.end is None:
-            return PageRequest(Window(self.cutter.at, None), seen=seen), False
+            return PageRequest(window, seen=seen, splitter=self.splitter), True
+        if self.splitter.end is None:
+            return PageRequest(Window(self.splitter.position, None), seen=seen), False
         return None, False
 
 
 @dataclass
 class RequestBudget:
-    """How many requests more than one after the other a read may cost, in parts of a page.
+    """How many more requests than page by page a read may cost, in fractions of a page.
 
-    Sources count requests, not rows. A window wastes what its last page has room for.
+    HQ limits the rate of requests, whatever they return. A window wastes the room that is left on
+    its last page.
     """
 
     allowed: float | None = None
     spent: float = 0.0
-    _of_a_window: float = FIRST_COST
+    _window_cost: float = FIRST_COST
+    """What a window costs on average."""
 
     def begin(self, rows: int, page_size: int) -> None:
-        """Begin with what the first page says of the rows that there are."""
+        """Set the budget, once, by the rows that there are according to the first page."""
         if self.allowed is None:
-            self.allowed = math.floor(MOST_EXTRA * rows / page_size) - ROUNDING
+            self.allowed = math.floor(MAX_EXTRA * rows / page_size) - ROUNDING
 
-    def spend(self, part: float) -> None:
-        """Note what a window has wasted."""
-        self.spent += part
-        self._of_a_window += (part - self._of_a_window) / LEARNED_FROM
+    def spend(self, pages: float) -> None:
+        """Record what a window has wasted."""
+        self.spent += pages
+        self._window_cost += (pages - self._window_cost) / LEARNED_FROM
 
-    def allows(self, under_way: int) -> bool:
-        """Return whether one more window can be afforded, beside those under way."""
-        kept = under_way * min(RISK * self._of_a_window, MOST_RISK)
-        return self.spent + kept + self._of_a_window <= (self.allowed or 0.0)
+    def allows(self, in_flight: int) -> bool:
+        """Return whether one more window can be afforded, beside those in flight."""
+        reserved = in_flight * min(RISK * self._window_cost, MAX_RISK)
+        return self.spent + reserved + self._window_cost <= (self.allowed or 0.0)
 
 
-def keys_of(page: TimedPage) -> Seen:
-    """Return what tells a page's rows from others."""
+def row_keys(page: TimedPage) -> RowKeys:
+    """Return what identifies the rows of a page."""
     return frozenset(zip(page.ids, page.times, strict=True))
 
 
-def drop_seen(page: TimedPage, seen: Seen) -> TimedPage:
-    """Return a page without the rows that the page before it held already."""
+def drop_seen(page: TimedPage, seen: RowKeys) -> TimedPage:
+    """Return a page without the rows that the page before it had."""
     if not seen:
         return page
-    pairs = zip(page.ids, page.times, strict=True)
-    return select_rows(page, [index for index, pair in enumerate(pairs) if pair not in seen])
-
-
-def select_rows(page: TimedPage, kept: list[int]) -> TimedPage:
-    """Return a page with some of its rows."""
+    keys = zip(page.ids, page.times, strict=True)
+    kept = [index for index, key in enumerate(keys) if key not in seen]
     if len(kept) == len(page.rows):
         return page
     return replace(

@@ -1,7 +1,7 @@
-"""Streams that are read by time: what is new since the last run, page by page, with a bookmark.
+"""Reads a list by time: what is new since the last run, page by page, with a bookmark per stream.
 
-Several streams may be made of one read; each has a bookmark of its own, because each may have been
-selected at another time. It must not know an endpoint.
+Several streams may be made of one list. Each has its own bookmark, because each may have been
+selected at another time. This module does not know any endpoint.
 """
 
 from __future__ import annotations
@@ -17,61 +17,61 @@ from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import (
     POSITION_ERRORS,
     TableVersions,
+    ToRecords,
+    drop_invalid_timestamps,
     finish_tables,
-    readable,
     should_restart,
 )
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
-from tap_common.sync import Run
+from tap_common.sync import SyncRun
 
 from tap_commcare.incremental.bookmarks import (
     Progress,
     Start,
     begin,
     progress_after,
-    progress_of,
     resume,
+    stored_progress,
 )
 from tap_commcare.incremental.prefetch import Prefetcher
-from tap_commcare.pagination.pages import TimedPage, TimedSource
-from tap_commcare.pagination.windows import Window
-
-Expand = Callable[[Sequence[Any]], Iterable[Record]]
-
+from tap_commcare.pagination.pages import TimedPage, TimedSource, Window
 
 log = logging.getLogger(__name__)
 
-MOMENTS = ("replication_key_value", "read_started_at", "read_to")
+TIMESTAMPS = ("replication_key_value", "read_started_at", "read_to")
 
 
-class StateAheadError(Exception):
-    """The state speaks of a moment that has not come."""
+class FutureStateError(Exception):
+    """The state contains a time that has not come yet."""
 
 
 @dataclass
 class StreamCursor:
-    """A stream of a read, with what it remembers."""
+    """A stream of a read, and how far it has come."""
 
     stream: ApiStream
-    expand: Expand
+    to_records: ToRecords
     bookmark: str | None = None
+    """The latest time that was emitted, as the record spells it."""
     read_to: int | None = None
-    floor: int | None = None
+    """The latest time that was read. A row need not have a record in this stream."""
+    emit_after: int | None = None
     start: Start = field(default_factory=lambda: Start(Window(None, None)))
     start_by_time: Start = field(default_factory=lambda: Start(Window(None, None)))
+    """Where to begin if the page token of ``start`` cannot be used."""
     version: int | None = None
 
     def records(self, page: TimedPage) -> list[Record]:
         """Return the records of a page that this stream has not emitted before."""
         rows = page.rows
-        if self.floor is not None:
+        if self.emit_after is not None:
             pairs = zip(page.rows, page.times, strict=True)
-            rows = [row for row, stamp in pairs if stamp > self.floor]
-        return list(self.expand(rows))
+            rows = [row for row, time in pairs if time > self.emit_after]
+        return list(self.to_records(rows))
 
     def advance(self, records: Sequence[Record], last: int | None) -> None:
-        """Move the bookmark to the latest record, never beyond."""
+        """Move the bookmark to the latest record, never beyond it."""
         key = self.stream.replication_key or "indexed_on"
         values = [record[key] for record in records]
         if self.bookmark is not None:
@@ -84,184 +84,200 @@ class StreamCursor:
 
 @dataclass
 class IncrementalSync:
-    """Reads one endpoint by time for the streams that are made of it.
+    """Reads one endpoint by time, for the streams that are made of it.
 
     Args:
+        domain: The domain.
+        cursors: The streams.
+        source: The endpoint.
+        versions: The versions of streams that are read in full.
         overlap: How far before the bookmark a read begins, in milliseconds.
-        start_date: The first stamp that is wanted, or None.
-        scope: A digest of the filters: under other filters, what is remembered means nothing.
+        start_date: The earliest time to read, or None.
+        scope: A digest of the filters: a bookmark is not valid under other filters.
+        executor: Runs requests at the same time; None if they are sequential.
+        max_in_flight: Returns how many requests may be in flight at the moment.
     """
 
     domain: str
-    members: Sequence[StreamCursor]
+    cursors: Sequence[StreamCursor]
     source: TimedSource
     versions: TableVersions
     overlap: int
     start_date: int | None
     scope: str
     executor: Executor | None
-    width: Callable[[], int]
+    max_in_flight: Callable[[], int]
     streams: Sequence[ApiStream] = field(init=False)
-    _pages: int = 0
+    _pages_written: int = 0
 
     def __post_init__(self) -> None:
-        self.streams = [member.stream for member in self.members]
+        self.streams = [cursor.stream for cursor in self.cursors]
 
     def sample(self, limit: int) -> Mapping[str, Iterable[Record]]:
-        """Return a few records of each stream, by one request."""
+        """Return a few records of each stream, with one request."""
         rows = self.source.page(Window(None, None), None, limit).rows
-        return {member.stream.name: member.expand(rows) for member in self.members}
+        return {cursor.stream.name: cursor.to_records(rows) for cursor in self.cursors}
 
-    def run(self, run: Run) -> None:
-        """Read everything since the bookmark, and remember each page."""
-        for member in self.members:
-            self._recall(run, member)
-            run.begin(member.stream, member.version)
+    def run(self, run: SyncRun) -> None:
+        """Read everything since the bookmark, and move it after each page."""
+        for cursor in self.cursors:
+            self._load_bookmark(run, cursor)
+            run.begin(cursor.stream, cursor.version)
         start = self._common_start()
         try:
-            self._read_known(run, start)
+            self._read_from(run, start)
         except POSITION_ERRORS as error:
-            is_resumed = start.more is not None and not self._pages
+            is_resumed = start.page_token is not None and not self._pages_written
             names = " and ".join(stream.name for stream in self.streams)
             if not is_resumed or not should_restart(error, names, self.domain):
                 raise
-            self._read_known(run, self.members[0].start_by_time)
+            self._read_from(run, self.cursors[0].start_by_time)
 
-    def _read_known(self, run: Run, start: Start) -> None:
-        """Read from where the state says, or everything where it speaks of the future."""
+    def _read_from(self, run: SyncRun, start: Start) -> None:
+        """Read from where the state says, or everything if the state is of the future."""
         try:
             self._read(run, start)
-        except StateAheadError:
+        except FutureStateError:
             self._read(run, self._common_start())
 
-    def _read(self, run: Run, start: Start) -> None:
-        started = 0
-        ahead = Prefetcher(self.source, self.executor, self.width)
-        for window, page in ahead.pages(start):
-            if not started:
-                started = timestamps.milliseconds(page.asked_at)
-                self._check(start, page, started)
-            self._write(run, window, page, started)
-            self._pages += 1
-        self._finish(run, started)
+    def _read(self, run: SyncRun, start: Start) -> None:
+        began = 0
+        prefetcher = Prefetcher(self.source, self.executor, self.max_in_flight)
+        for window, page in prefetcher.pages(start):
+            if not began:
+                began = timestamps.datetime_to_millis(page.requested_at)
+                self._check_state(start, page, began)
+            self._write(run, window, page, began)
+            self._pages_written += 1
+        self._finish(run, began)
 
-    def _check(self, start: Start, page: TimedPage, now: int) -> None:
-        """Make sure, before anything is written, that the state can be what this tap wrote.
+    def _check_state(self, start: Start, page: TimedPage, now: int) -> None:
+        """Check, before anything is written, that this tap can have written the state.
+
+        A bookmark in the future would hide every change until then.
 
         Raises:
-            StateAheadError: It says that what is still to come has been read; that is forgotten.
-            ShapeError: It names a place that nothing follows.
+            FutureStateError: A bookmark is in the future; it has been reset.
+            UnexpectedResponseError: It has a page token that nothing follows.
         """
-        if start.more is not None and not page.rows:
-            raise UnexpectedResponseError("nothing follows the place.")
-        since = -1 if self.start_date is None else self.start_date - 1
-        ahead = [m for m in self.members if m.floor is not None and m.floor > max(now, since)]
-        for member in ahead:
+        if start.page_token is not None and not page.rows:
+            raise UnexpectedResponseError("nothing follows the stored page.")
+        earliest = -1 if self.start_date is None else self.start_date - 1
+        future = [
+            cursor
+            for cursor in self.cursors
+            if cursor.emit_after is not None and cursor.emit_after > max(now, earliest)
+        ]
+        for cursor in future:
             log.warning(
-                "%s of %s: the state says that it was read to a moment that has not come yet; it is"
-                " read anew",
-                member.stream.name,
+                "%s of %s: the bookmark in the state is in the future; reading everything again",
+                cursor.stream.name,
                 self.domain,
             )
-            member.bookmark = member.read_to = None
-            member.start = member.start_by_time = begin(None, None, self.overlap, self.start_date)
-            member.floor = member.start.floor
-        if ahead:
-            raise StateAheadError
+            cursor.bookmark = cursor.read_to = None
+            cursor.start = cursor.start_by_time = begin(None, None, self.overlap, self.start_date)
+            cursor.emit_after = cursor.start.emit_after
+        if future:
+            raise FutureStateError
 
-    def _recall(self, run: Run, member: StreamCursor) -> None:
-        entry = run.bookmarks.read(member.stream.name, self.domain)
-        if member.stream.is_full_table:
-            member.version = self.versions.of(member.stream)
-            entry = self.versions.entry(member.stream, self.domain)
+    def _load_bookmark(self, run: SyncRun, cursor: StreamCursor) -> None:
+        entry = run.bookmarks.read(cursor.stream.name, self.domain)
+        if cursor.stream.is_full_table:
+            cursor.version = self.versions.version(cursor.stream)
+            entry = self.versions.bookmark(cursor.stream, self.domain)
         if entry.get("scope", self.scope) != self.scope:
             entry = {}
-        entry = readable(entry, MOMENTS, member.stream.name, self.domain)
-        member.bookmark = entry.get("replication_key_value")
-        read_to = entry.get("read_to", member.bookmark)
-        member.read_to = timestamps.stamp(read_to) if read_to else None
-        begun = entry.get("read_started_at")
-        started = timestamps.stamp(begun) if begun else None
-        # What we write of an unfinished read always says when it began.
-        progress = None if started is None else progress_of(entry)
-        latest = member.read_to if progress is None else progress.at
-        member.start_by_time = begin(latest, started, self.overlap, self.start_date)
-        member.start = member.start_by_time
-        if progress is not None and started is not None:
-            member.start = resume(progress, started, self.overlap, self.start_date)
-        member.floor = member.start.floor
+        entry = drop_invalid_timestamps(entry, TIMESTAMPS, cursor.stream.name, self.domain)
+        cursor.bookmark = entry.get("replication_key_value")
+        read_to = entry.get("read_to", cursor.bookmark)
+        cursor.read_to = timestamps.to_millis(read_to) if read_to else None
+        read_started_at = entry.get("read_started_at")
+        began = timestamps.to_millis(read_started_at) if read_started_at else None
+        # This tap never writes the progress of a read without the time at which it began.
+        progress = None if began is None else stored_progress(entry)
+        latest = cursor.read_to if progress is None else progress.at
+        cursor.start_by_time = begin(latest, began, self.overlap, self.start_date)
+        cursor.start = cursor.start_by_time
+        if progress is not None and began is not None:
+            cursor.start = resume(progress, began, self.overlap, self.start_date)
+        cursor.emit_after = cursor.start.emit_after
 
     def _common_start(self) -> Start:
-        """Return where all members can begin: where they are if alike, else at the earliest."""
-        first = self.members[0].start
-        if all(member.start == first for member in self.members):
+        """Return where all streams can begin: where they are if alike, else at the earliest."""
+        first = self.cursors[0].start
+        if all(cursor.start == first for cursor in self.cursors):
             return first
-        for member in self.members:
-            if member.start.more is not None:
-                # Its place inside a window is of no use to the others.
-                member.start = member.start_by_time
-                member.floor = member.start.floor
-        floors = [member.floor for member in self.members]
-        lowest = None if None in floors else min(floor for floor in floors if floor is not None)
-        return Start(Window(lowest, None))
+        for cursor in self.cursors:
+            if cursor.start.page_token is not None:
+                # A page inside a window is of no use to the other streams.
+                cursor.start = cursor.start_by_time
+                cursor.emit_after = cursor.start.emit_after
+        times = [cursor.emit_after for cursor in self.cursors]
+        earliest = None if None in times else min(time for time in times if time is not None)
+        return Start(Window(earliest, None))
 
-    def _write(self, run: Run, window: Window, page: TimedPage, started: int) -> None:
-        pages = [(member, member.records(page)) for member in self.members]
-        if not self._pages and window.is_open:
-            self._expect(run, page, pages)
+    def _write(self, run: SyncRun, window: Window, page: TimedPage, began: int) -> None:
+        written = [(cursor, cursor.records(page)) for cursor in self.cursors]
+        if not self._pages_written and window.is_open:
+            self._log_expected(run, page, written)
         progress = None
         if page.times:
             first, last = min(page.times), max(page.times)
-            progress = progress_after(first, last, window, page.more, self.overlap)
+            progress = progress_after(first, last, window, page.next_page_token, self.overlap)
 
-        def remember() -> None:
-            for member, records in pages:
-                member.advance(records, progress.at if progress else None)
+        def update_bookmarks() -> None:
+            for cursor, records in written:
+                cursor.advance(records, progress.at if progress else None)
                 if progress is not None:
-                    self._remember(run, member, started, progress)
+                    self._save_bookmark(run, cursor, began, progress)
 
-        run.write_page(self, [(member.stream, records) for member, records in pages], remember)
+        pages = [(cursor.stream, records) for cursor, records in written]
+        run.write_page(self, pages, update_bookmarks)
 
-    def _expect(
-        self, run: Run, page: TimedPage, pages: Sequence[tuple[StreamCursor, Sequence[Record]]]
+    def _log_expected(
+        self,
+        run: SyncRun,
+        page: TimedPage,
+        written: Sequence[tuple[StreamCursor, Sequence[Record]]],
     ) -> None:
-        """Say how many records are to come of streams that have one for each row."""
-        rows = len(page.rows) if page.more is None else page.total
-        for member, records in pages:
-            if rows is not None and len(member.stream.key) == 1 and len(records) == len(page.rows):
-                run.expect(member.stream, self.domain, rows)
+        """Log how many records are to come, for streams with one record per row."""
+        rows = len(page.rows) if page.next_page_token is None else page.total
+        for cursor, records in written:
+            one_per_row = len(cursor.stream.key) == 1 and len(records) == len(page.rows)
+            if rows is not None and one_per_row:
+                run.log_expected(cursor.stream, self.domain, rows)
 
-    def _remember(
-        self, run: Run, member: StreamCursor, started: int, progress: Progress | None
+    def _save_bookmark(
+        self, run: SyncRun, cursor: StreamCursor, began: int, progress: Progress | None
     ) -> None:
-        entry = self._entry(member, started)
-        if member.version is not None:
-            entry["version"] = member.version
+        entry = self._entry(cursor, began)
+        if cursor.version is not None:
+            entry["version"] = cursor.version
         if progress is not None:
             entry["position"] = progress.entry()
-        run.bookmarks.write(member.stream.name, self.domain, entry)
+        run.bookmarks.write(cursor.stream.name, self.domain, entry)
 
-    def _entry(self, member: StreamCursor, started: int) -> dict[str, Any]:
-        """Return what is remembered of a stream, however its read ended."""
+    def _entry(self, cursor: StreamCursor, began: int) -> dict[str, Any]:
+        """Return the parts of a bookmark that do not depend on whether the read is complete."""
         entry: dict[str, Any] = {}
-        if member.bookmark is not None:
-            entry["replication_key"] = member.stream.replication_key or "indexed_on"
-            entry["replication_key_value"] = member.bookmark
-        entry["read_started_at"] = timestamps.spell(timestamps.moment(started))
-        known = None if member.bookmark is None else timestamps.stamp(member.bookmark)
-        if member.read_to is not None and member.read_to != known:
-            entry["read_to"] = timestamps.spell(timestamps.moment(member.read_to))
+        if cursor.bookmark is not None:
+            entry["replication_key"] = cursor.stream.replication_key or "indexed_on"
+            entry["replication_key_value"] = cursor.bookmark
+        entry["read_started_at"] = timestamps.to_rfc3339(timestamps.from_millis(began))
+        emitted_to = None if cursor.bookmark is None else timestamps.to_millis(cursor.bookmark)
+        if cursor.read_to is not None and cursor.read_to != emitted_to:
+            entry["read_to"] = timestamps.to_rfc3339(timestamps.from_millis(cursor.read_to))
         if self.scope:
             entry["scope"] = self.scope
         return entry
 
-    def _finish(self, run: Run, started: int) -> None:
-        def remember() -> None:
-            for member in self.members:
-                if member.version is None:
-                    self._remember(run, member, started, None)
+    def _finish(self, run: SyncRun, began: int) -> None:
+        def update_bookmarks() -> None:
+            for cursor in self.cursors:
+                if cursor.version is None:
+                    self._save_bookmark(run, cursor, began, None)
 
-        run.write_page(self, [], remember)
-        in_full = {m.stream: self._entry(m, started) for m in self.members if m.version}
+        run.write_page(self, [], update_bookmarks)
+        in_full = {c.stream: self._entry(c, began) for c in self.cursors if c.version}
         if in_full:
             finish_tables(run, self.domain, in_full, self.versions)

@@ -2,65 +2,50 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from tap_common import columns as c
 
-from tap_common.stream import ApiStream
-
-from tap_commcare.columns import (
-    FLAG,
-    INTEGER,
-    INTEGER_KEY,
-    INTEGER_REFERENCE,
-    KEY,
-    MOMENT,
-    NUMBER,
-    OBJECT,
-    REFERENCE,
-    TEXT,
-    Field,
-    columns,
-)
-
-LOCATIONS = (
-    Field("location_id", KEY, "Identity of the location; owns cases as owner_id."),
-    Field("id", INTEGER, "Number of the location within HQ."),
-    Field("name", TEXT, "Name."),
-    Field("site_code", TEXT, "Code, unique in the project space."),
-    Field("external_id", TEXT, "Identity in another system."),
-    Field("latitude", NUMBER, "Degrees north."),
-    Field("longitude", NUMBER, "Degrees east."),
-    Field("created_at", MOMENT, "When it was created."),
-    Field("last_modified", MOMENT, "When it was last changed."),
-    Field(
-        "location_type_id", INTEGER_REFERENCE, "Its type: id in location_types.", "location_type"
-    ),
-    Field("parent_location_id", REFERENCE, "The location above it.", "parent"),
-    Field("location_data", OBJECT, "Fields that the project space defines for locations."),
-)
-
-LOCATION_TYPES = (
-    Field("id", INTEGER_KEY, "Number of the type."),
-    Field("name", TEXT, "Name."),
-    Field("code", TEXT, "Code."),
-    Field("parent_id", INTEGER_REFERENCE, "The type above it.", "parent"),
-    Field("administrative", FLAG, "Whether it is an administrative level."),
-    Field("shares_cases", FLAG, "Whether its locations own cases together."),
-    Field("view_descendants", FLAG, "Whether users see the cases of locations below."),
-)
+from tap_commcare.streams.base import DOMAIN, ListStream, integer_reference, reference
 
 
-class LocationsStream(ApiStream):
+class LocationsStream(ListStream):
     """Locations that are not archived. Archiving leaves no trace in the API."""
 
     name = "locations"
+    path = "location/v1"
     key = ("location_id",)
     replication_key = "last_modified"
-    columns: ClassVar = columns(LOCATIONS)
+    columns = {
+        "location_id": c.key("Id of the location; as owner_id it owns cases."),
+        "domain": DOMAIN,
+        "id": c.integer("Number of the location within HQ."),
+        "name": c.text("Name."),
+        "site_code": c.text("Code, unique in the project space."),
+        "external_id": c.text("Id in another system."),
+        "latitude": c.number("Degrees north."),
+        "longitude": c.number("Degrees east."),
+        "created_at": c.timestamp("When it was created."),
+        "last_modified": c.timestamp("When it was last changed."),
+        "location_type_id": integer_reference(
+            "Its type: id in location_types.", source="location_type"
+        ),
+        "parent_location_id": reference("The location above it.", source="parent"),
+        "location_data": c.json_object("Fields that the project space defines for locations."),
+    }
 
 
-class LocationTypesStream(ApiStream):
+class LocationTypesStream(ListStream):
     """Types of locations."""
 
     name = "location_types"
+    path = "location_type/v1"
     key = ("id",)
-    columns: ClassVar = columns(LOCATION_TYPES)
+    columns = {
+        "id": c.key_integer("Number of the type."),
+        "domain": DOMAIN,
+        "name": c.text("Name."),
+        "code": c.text("Code."),
+        "parent_id": integer_reference("The type above it.", source="parent"),
+        "administrative": c.boolean("Whether it is an administrative level."),
+        "shares_cases": c.boolean("Whether its locations share the ownership of cases."),
+        "view_descendants": c.boolean("Whether users see the cases of locations below."),
+    }

@@ -1,75 +1,74 @@
-"""Who uses a project space, and how they are grouped."""
+"""The users of a project space, and their groups."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from tap_common import columns as c
 
-from tap_common.stream import ApiStream
+from tap_commcare.streams.base import DOMAIN, ListStream
 
-from tap_commcare.columns import ARRAY, FLAG, KEY, OBJECT, TEXT, Field, columns
-
-_PERSON = (
-    Field("id", KEY, "Identity of the user."),
-    Field("username", TEXT, "Login name; of a mobile worker with its domain, of others an e-mail."),
-    Field("first_name", TEXT, "First name."),
-    Field("last_name", TEXT, "Last name."),
-    Field("email", TEXT, "E-mail address."),
-    Field("default_phone_number", TEXT, "First phone number."),
-    Field("phone_numbers", ARRAY, "All phone numbers."),
-    Field("role", TEXT, "Name of the role."),
-    Field("user_data", OBJECT, "Fields that the project space defines for its users."),
-    Field("eulas", TEXT, "Agreements that the user accepted, as the API spells them."),
-)
-
-USERS = (
-    *_PERSON,
-    Field("is_active", FLAG, "Whether the user is active, not deactivated."),
-    Field("language", TEXT, "Language of the user."),
-    Field("groups", ARRAY, "Groups that the user is in."),
-    Field("locations", ARRAY, "Locations that the user is assigned to."),
-    Field("primary_location", TEXT, "The first of these."),
-)
-
-WEB_USERS = (
-    *_PERSON,
-    Field("is_admin", FLAG, "Whether the user administers the project space."),
-    Field("permissions", OBJECT, "What the user may do; names change with releases of HQ."),
-    Field("profile", TEXT, "Profile of the user's fields."),
-    Field("primary_location_id", TEXT, "First location that the user is assigned to."),
-    Field("assigned_location_ids", ARRAY, "Locations that the user is assigned to."),
-    Field("is_active_in_domain", FLAG, "Whether the user is active in this project space."),
-    Field("tableau_role", TEXT, "Role in Tableau."),
-)
-
-GROUPS = (
-    Field("id", KEY, "Identity of the group."),
-    Field("name", TEXT, "Name."),
-    Field("users", ARRAY, "Its active members."),
-    Field("case_sharing", FLAG, "Whether members share their cases."),
-    Field("reporting", FLAG, "Whether it is used in reports."),
-    Field("metadata", OBJECT, "Further facts."),
-)
+_USER = {
+    "id": c.key("Id of the user."),
+    "domain": DOMAIN,
+    "username": c.text(
+        "User name: of a mobile worker with its domain, of others an e-mail address."
+    ),
+    "first_name": c.text("First name."),
+    "last_name": c.text("Last name."),
+    "email": c.text("E-mail address."),
+    "default_phone_number": c.text("First phone number."),
+    "phone_numbers": c.json_array("All phone numbers."),
+    "role": c.text("Name of the role."),
+    "user_data": c.json_object("Fields that the project space defines for its users."),
+    "eulas": c.text("Agreements that the user accepted, as the API spells them."),
+}
 
 
-class UsersStream(ApiStream):
+class UsersStream(ListStream):
     """Mobile workers, active and deactivated."""
 
     name = "users"
+    path = "user/v1"
     key = ("id",)
-    columns: ClassVar = columns(USERS)
+    columns = {
+        **_USER,
+        "is_active": c.boolean("Whether the user is active, not deactivated."),
+        "language": c.text("Language of the user."),
+        "groups": c.json_array("Groups that the user is in."),
+        "locations": c.json_array("Locations that the user is assigned to."),
+        "primary_location": c.text("The first of these."),
+    }
 
 
-class WebUsersStream(ApiStream):
+class WebUsersStream(ListStream):
     """Web users."""
 
     name = "web_users"
+    path = "web-user/v1"
     key = ("id",)
-    columns: ClassVar = columns(WEB_USERS)
+    columns = {
+        **_USER,
+        "is_admin": c.boolean("Whether the user administers the project space."),
+        "permissions": c.json_object("What the user may do; names change with releases of HQ."),
+        "profile": c.text("Profile of the user's fields."),
+        "primary_location_id": c.text("First location that the user is assigned to."),
+        "assigned_location_ids": c.json_array("Locations that the user is assigned to."),
+        "is_active_in_domain": c.boolean("Whether the user is active in this project space."),
+        "tableau_role": c.text("Role in Tableau."),
+    }
 
 
-class GroupsStream(ApiStream):
+class GroupsStream(ListStream):
     """Groups of mobile workers."""
 
     name = "groups"
+    path = "group/v1"
     key = ("id",)
-    columns: ClassVar = columns(GROUPS)
+    columns = {
+        "id": c.key("Id of the group."),
+        "domain": DOMAIN,
+        "name": c.text("Name."),
+        "users": c.json_array("Its active members."),
+        "case_sharing": c.boolean("Whether members share their cases."),
+        "reporting": c.boolean("Whether it is used in reports."),
+        "metadata": c.json_object("Custom data of the group."),
+    }

@@ -1,4 +1,4 @@
-"""Where a read begins and where an interrupted one goes on."""
+"""Where a read begins, and where an interrupted one resumes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from tap_commcare.incremental.bookmarks import (
     Start,
     begin,
     progress_after,
-    progress_of,
     resume,
+    stored_progress,
 )
-from tap_commcare.pagination.windows import Window
+from tap_commcare.pagination.pages import Window
 
 MINUTE = 60_000
 NOW = 10**12
@@ -37,7 +37,7 @@ def test_a_page_that_reaches_beyond_the_overlap_is_resumed_by_time():
     assert resume(after, NOW, MINUTE, None).window.after == MINUTE - 1
 
 
-def test_a_crowd_is_resumed_inside_once_it_is_older_than_the_overlap():
+def test_equal_times_are_resumed_by_token_once_they_are_older_than_the_overlap():
     after = progress_after(500, 500, Window(None, 900), {"next": "x"}, MINUTE)
 
     assert resume(after, NOW, MINUTE, None) == Start(Window(None, 900), {"next": "x"})
@@ -53,6 +53,6 @@ def test_a_window_that_was_read_to_its_end_is_not_entered_again():
 def test_progress_survives_the_state():
     progress = Progress(5, 9, {"from": 7})
 
-    assert progress_of({"position": progress.entry()}) == progress
-    assert progress_of({}) is None
-    assert progress_of({"position": {"at": "soon"}}) is None
+    assert stored_progress({"position": progress.entry()}) == progress
+    assert stored_progress({}) is None
+    assert stored_progress({"position": {"at": "soon"}}) is None

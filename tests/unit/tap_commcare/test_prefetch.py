@@ -1,4 +1,4 @@
-"""Reading ahead: every row once, in order, however rows lie in time and whatever a server can."""
+"""Prefetching: every row once, in order, wherever rows lie in time and whatever a server can do."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_commcare.incremental.bookmarks import Start
 from tap_commcare.incremental.prefetch import Prefetcher
-from tap_commcare.pagination.pages import PageToken, TimedPage
-from tap_commcare.pagination.windows import Window
+from tap_commcare.pagination.pages import PageToken, TimedPage, Window
 from tap_common.errors import RequestRejectedError, UnavailableError, UnexpectedResponseError
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -55,7 +54,7 @@ class Endpoint:
     page_size: int
     refuses_ends: bool = False
     ignores_ends: bool = False
-    goes_in_circles: bool = False
+    goes_in_cycles: bool = False
     fails_at: int = 0
     rounds: Rounds | None = None
     asked: int = 0
@@ -63,7 +62,9 @@ class Endpoint:
     most_under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def page(self, window: Window, more: PageToken | None, limit: int | None = None) -> TimedPage:
+    def page(
+        self, window: Window, page_token: PageToken | None, limit: int | None = None
+    ) -> TimedPage:
         with self.lock:
             self.asked += 1
             fails = self.asked == self.fails_at
@@ -74,12 +75,12 @@ class Endpoint:
                 self.rounds.wait()
             if fails:
                 raise UnavailableError("The server answered 500.")
-            return self._page(window, more, limit)
+            return self._page(window, page_token, limit)
         finally:
             with self.lock:
                 self.under_way -= 1
 
-    def _page(self, window: Window, more: PageToken | None, limit: int | None) -> TimedPage:
+    def _page(self, window: Window, page_token: PageToken | None, limit: int | None) -> TimedPage:
         if window.until is not None and self.refuses_ends:
             raise RequestRejectedError("'indexed_on.lte' is not a valid parameter.")
         found = [
@@ -87,20 +88,20 @@ class Endpoint:
             for row in sorted(self.rows)
             if (window.after is None or row[0] > window.after)
             and (window.until is None or self.ignores_ends or row[0] <= window.until)
-            and (more is None or list(row) > more["last"])
+            and (page_token is None or list(row) > page_token["last"])
         ]
         size = limit or self.page_size
         rows = found[:size]
         following: PageToken | None = {"last": list(rows[-1])} if len(rows) == size else None
-        if self.goes_in_circles and following is not None:
+        if self.goes_in_cycles and following is not None:
             following = {"last": [-1, ""]}
         return TimedPage(
             rows=rows,
             ids=[name for _, name in rows],
             times=[stamp for stamp, _ in rows],
-            total=len(found) if more is None else None,
-            more=following,
-            asked_at=NOW,
+            total=len(found) if page_token is None else None,
+            next_page_token=following,
+            requested_at=NOW,
         )
 
 
@@ -111,11 +112,13 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 
 def read(endpoint: Endpoint, executor: ThreadPoolExecutor | None, start: Start | None = None):
-    ahead = Prefetcher(endpoint, executor, lambda: 4)
-    return [row for _, page in ahead.pages(start or Start(Window(None, None))) for row in page.rows]
+    prefetcher = Prefetcher(endpoint, executor, lambda: 4)
+    return [
+        row for _, page in prefetcher.pages(start or Start(Window(None, None))) for row in page.rows
+    ]
 
 
-def crowded(times: list[int]) -> list[tuple[int, str]]:
+def numbered(times: list[int]) -> list[tuple[int, str]]:
     return [(stamp, f"{place:04d}") for place, stamp in enumerate(times)]
 
 
@@ -128,7 +131,7 @@ def crowded(times: list[int]) -> list[tuple[int, str]]:
     in_parallel=st.booleans(),
 )
 def test_every_row_comes_once_and_in_order(executor, times, page_size, in_parallel):
-    endpoint = Endpoint(crowded(times), page_size)
+    endpoint = Endpoint(numbered(times), page_size)
 
     rows = read(endpoint, executor if in_parallel else None)
 
@@ -153,12 +156,12 @@ SPREADS = {
 def spread_rows(spread: str, count: int) -> list[tuple[int, str]]:
     chance = random.Random(5)
     times = [int(NOW.timestamp() * 1000 - YEAR + SPREADS[spread](chance)) for _ in range(count)]
-    return crowded(sorted(times) if spread != "evenly" else [s * 6_000_000 for s in range(count)])
+    return numbered(sorted(times) if spread != "evenly" else [s * 6_000_000 for s in range(count)])
 
 
 @pytest.mark.parametrize("count", [0, 40, 41, 119, 120, 600, 1640, 4840])
 @pytest.mark.parametrize("spread", SPREADS)
-def test_reading_ahead_costs_five_percent_more_requests_at_most(executor, spread, count):
+def test_prefetching_costs_five_percent_more_requests_at_most(executor, spread, count):
     rows = spread_rows(spread, count)
     alone, ahead = Endpoint(rows, 40), Endpoint(rows, 40, rounds=Rounds(0.01))
 
@@ -178,14 +181,14 @@ def test_four_requests_at_once_take_half_of_the_time_where_rows_come_regularly(e
 
 @pytest.mark.parametrize("habit", ["refuses_ends", "ignores_ends"])
 def test_a_server_without_ends_of_windows_is_read_one_page_after_the_other(executor, habit):
-    endpoint = Endpoint(crowded(list(range(0, 100_000, 100))), 50, **{habit: True})
+    endpoint = Endpoint(numbered(list(range(0, 100_000, 100))), 50, **{habit: True})
 
     assert len(read(endpoint, executor)) == 1000
 
 
 @pytest.mark.parametrize("request_number", range(2, 12))
 def test_a_request_that_fails_loses_no_page_that_came_before_it(executor, request_number):
-    rows = crowded(list(range(0, 100_000, 100)))
+    rows = numbered(list(range(0, 100_000, 100)))
     endpoint = Endpoint(rows, 50, fails_at=request_number)
     found: list[tuple[int, str]] = []
 
@@ -199,15 +202,15 @@ def test_a_request_that_fails_loses_no_page_that_came_before_it(executor, reques
     assert found == rows[: len(found)]
 
 
-def test_a_circle_of_links_is_an_error(executor):
-    endpoint = Endpoint(crowded([5] * 100), 10, goes_in_circles=True)
+def test_a_cycle_of_links_is_an_error(executor):
+    endpoint = Endpoint(numbered([5] * 100), 10, goes_in_cycles=True)
 
-    with pytest.raises(UnexpectedResponseError, match="circle"):
+    with pytest.raises(UnexpectedResponseError, match="cycle"):
         read(endpoint, executor)
 
 
-def test_a_read_goes_on_inside_a_crowd_and_then_ahead(executor):
-    rows = crowded([5] * 100 + list(range(1000, 2000)))
+def test_a_read_resumes_among_equal_times_and_then_prefetches(executor):
+    rows = numbered([5] * 100 + list(range(1000, 2000)))
     endpoint = Endpoint(rows, 20)
 
     left = read(endpoint, executor, Start(Window(None, None), {"last": list(rows[49])}))
@@ -218,11 +221,11 @@ def test_a_read_goes_on_inside_a_crowd_and_then_ahead(executor):
 @pytest.mark.parametrize("clock", [1_000_001, 50_000_000, 2_000_000_000_000])
 @pytest.mark.parametrize("gap", [1, 1000])
 def test_rows_that_move_to_the_end_during_the_read_are_found_there(executor, clock, gap):
-    endpoint = Endpoint(crowded(list(range(0, 1_000_000, 1000))), 50)
+    endpoint = Endpoint(numbered(list(range(0, 1_000_000, 1000))), 50)
     seen: dict[str, int] = {}
 
-    ahead = Prefetcher(endpoint, executor, lambda: 4)
-    for turn, (_, page) in enumerate(ahead.pages(Start(Window(None, None)))):
+    prefetcher = Prefetcher(endpoint, executor, lambda: 4)
+    for turn, (_, page) in enumerate(prefetcher.pages(Start(Window(None, None)))):
         seen |= {name: stamp for stamp, name in page.rows}
         if turn < 10:
             _, name = endpoint.rows.pop(900 - 40 * turn)

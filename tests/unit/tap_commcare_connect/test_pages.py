@@ -1,10 +1,10 @@
-"""Pages and their links, and the list of everything."""
+"""Pages and their links, and the account index."""
 
 from __future__ import annotations
 
 import pytest
-from tap_commcare_connect.account_index import DOCUMENT, Filters, OpportunitySummary
-from tap_commcare_connect.pagination.keyset import TARGET_BYTES, AdaptivePageSize, last_id_of
+from tap_commcare_connect.account_index import DECODE, Filters, OpportunitySummary
+from tap_commcare_connect.pagination.keyset import TARGET_BYTES, PageSize, last_id_in
 from tap_commcare_connect.streams.delivery import VisitsStream
 from tap_common.errors import UnexpectedResponseError
 
@@ -19,7 +19,7 @@ from tap_common.errors import UnexpectedResponseError
     ],
 )
 def test_of_a_link_only_the_id_is_taken(link, last_id):
-    assert last_id_of(link, 7) == last_id
+    assert last_id_in(link, 7) == last_id
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_of_a_link_only_the_id_is_taken(link, last_id):
 )
 def test_a_link_that_cannot_be_followed_is_no_end(link):
     with pytest.raises(UnexpectedResponseError):
-        last_id_of(link, 7)
+        last_id_in(link, 7)
 
 
 @pytest.mark.parametrize(
@@ -35,33 +35,33 @@ def test_a_link_that_cannot_be_followed_is_no_end(link):
 )
 def test_a_page_needs_both_its_keys(body):
     with pytest.raises(UnexpectedResponseError):
-        VisitsStream.page_reader(body)
+        VisitsStream.decode_page(body)
 
 
 @pytest.mark.parametrize("missing", ["organizations", "opportunities", "programs"])
-def test_the_list_of_everything_needs_its_keys(missing):
+def test_the_account_index_needs_its_keys(missing):
     keys = {"organizations", "opportunities", "programs"} - {missing}
     body = "{" + ",".join(f'"{key}":[]' for key in keys) + "}"
 
     with pytest.raises(UnexpectedResponseError):
-        DOCUMENT(body.encode())
+        DECODE(body.encode())
 
 
 def test_pages_grow_and_shrink_to_a_bounded_size():
-    size = AdaptivePageSize.of(None, 200)
-    size.learn(200, 200 * 500)
+    size = PageSize.of(None, 200)
+    size.adapt(200, 200 * 500)
     small_rows = size.rows
-    size.learn(800, 800 * 500)
+    size.adapt(800, 800 * 500)
     usual_rows = size.rows
-    size.learn(100, 100 * 60_000)
+    size.adapt(100, 100 * 60_000)
 
     assert (small_rows, usual_rows) == (800, 1000)
     assert size.rows == TARGET_BYTES // 60_000
 
 
 def test_a_size_that_is_set_stays_within_what_the_server_grants():
-    size = AdaptivePageSize.of(9999, 200)
-    size.learn(5000, 1)
+    size = PageSize.of(9999, 200)
+    size.adapt(5000, 1)
 
     assert size.rows == 5000
 
@@ -69,8 +69,8 @@ def test_a_size_that_is_set_stays_within_what_the_server_grants():
 def test_filters_are_met_all_together():
     filters = Filters.of({"opportunity_ids": ["1", 2], "organization_slugs": ["acme"]})
 
-    assert filters.wants(OpportunitySummary(1, "acme", None))
-    assert not filters.wants(OpportunitySummary(1, "other", None))
-    assert not filters.wants(OpportunitySummary(3, "acme", None))
+    assert filters.accepts(OpportunitySummary(1, "acme", None))
+    assert not filters.accepts(OpportunitySummary(1, "other", None))
+    assert not filters.accepts(OpportunitySummary(3, "acme", None))
     assert filters.scope == [[1, 2], ["acme"], []]
     assert Filters.of({}).scope == []

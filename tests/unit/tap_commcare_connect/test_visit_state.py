@@ -1,4 +1,4 @@
-"""What is remembered between runs."""
+"""The bookmark of visits, and the progress of a read of all opportunities."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LATER = NOW + timedelta(days=8)
 BEGAN = "2026-11-20T12:00:00.000000Z"
 
 
-def position(**more) -> ReadProgress:
+def progress(**more) -> ReadProgress:
     return ReadProgress(BEGAN, **more)
 
 
 def test_a_position_knows_what_is_done_and_where_the_others_stand():
-    known = position()
+    known = progress()
     known.advance(3, 10)
     known.advance(5, 12)
     known.advance(3, None)
 
     assert known.done == [3]
-    assert (known.after(5), known.after(7)) == (12, None)
-    assert ReadProgress.of(known.entry(), [], NOW) == known
+    assert (known.last_id(5), known.last_id(7)) == (12, None)
+    assert ReadProgress.stored(known.entry(), [], NOW) == known
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_a_position_knows_what_is_done_and_where_the_others_stand():
         ({"at": "of another program"}, [], NOW),
         ({"began_at": "soon"}, [], NOW),
         ({"began_at": BEGAN, "done": 5, "open": []}, [], NOW),
-        (position().entry(), [[1], [], []], NOW),
-        (position().entry(), [], NOW + timedelta(days=4)),
+        (progress().entry(), [[1], [], []], NOW),
+        (progress().entry(), [], NOW + timedelta(days=4)),
     ],
 )
 def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, now):
-    assert ReadProgress.of(entry, scope, now) is None
+    assert ReadProgress.stored(entry, scope, now) is None
 
 
 @pytest.mark.parametrize(
@@ -57,65 +57,65 @@ def test_a_state_that_something_else_wrote_is_forgotten(held, caplog):
     state = VisitState(held, NOW)
 
     assert state.last_id(1) is None
-    assert state.begun([], NOW) is None
-    assert not state.is_due(NOW, 7, [])
+    assert state.resumable_full_read([], NOW) is None
+    assert not state.is_full_read_due(NOW, 7, [])
     assert "all visits are read again" in caplog.text
 
 
 def test_an_opportunity_is_unchanged_once_it_was_read_to_its_end():
     state = VisitState({}, NOW)
-    state.reach(3, 50)
+    state.record_page(3, 50)
     in_the_middle = state.is_unchanged(3, 20)
-    state.finish(3, 20)
+    state.record_end(3, 20)
 
     assert not in_the_middle
     assert state.is_unchanged(3, 20)
     assert not state.is_unchanged(3, 21)
     assert not state.is_unchanged(3, None)
     assert not state.is_unchanged(4, 0)
-    state.reach(3, 40)
+    state.record_page(3, 40)
     assert (state.last_id(3), state.is_unchanged(3, 20)) == (50, False)
 
 
 def test_the_first_read_counts_as_a_full_read_once_it_is_complete():
     state = VisitState({}, NOW)
-    state.begin_first(NOW, [])
-    state.reach(1, 5)
+    state.begin_first_read(NOW, [])
+    state.record_page(1, 5)
     state = VisitState(state.entry, NOW)
-    state.begin_first(NOW + timedelta(days=1), [])
-    state.tell([])
+    state.begin_first_read(NOW + timedelta(days=1), [])
+    state.record_failed([])
 
     assert state.entry["full_read_at"] == BEGAN
-    assert not state.is_due(NOW + timedelta(days=6), 7, [])
-    assert state.is_due(LATER, 7, [])
-    assert state.is_due(NOW, 7, ["images"])
-    assert state.is_due(NOW, 0, [])
+    assert not state.is_full_read_due(NOW + timedelta(days=6), 7, [])
+    assert state.is_full_read_due(LATER, 7, [])
+    assert state.is_full_read_due(NOW, 7, ["images"])
+    assert state.is_full_read_due(NOW, 0, [])
 
 
 def test_a_first_read_that_is_never_complete_is_followed_by_a_full_read():
     state = VisitState({}, NOW)
-    state.begin_first(NOW, [])
-    state.reach(1, 5)
+    state.begin_first_read(NOW, [])
+    state.record_page(1, 5)
 
-    assert not state.is_due(NOW, 7, [])
-    assert state.is_due(LATER, 7, [])
+    assert not state.is_full_read_due(NOW, 7, [])
+    assert state.is_full_read_due(LATER, 7, [])
 
 
 def full_read(state: VisitState, version: int) -> ReadProgress:
-    known = position(done=[1, 2])
-    state.remember(version, known, {"1": [70, 9], "2": [None, 0]})
+    known = progress(done=[1, 2])
+    state.save_full_read(version, known, {"1": [70, 9], "2": [None, 0]})
     return known
 
 
 def test_what_a_full_read_found_counts_from_its_completion_on():
     state = VisitState({}, NOW)
-    state.reach(1, 50)
-    state.reach(9, 60)
+    state.record_page(1, 50)
+    state.record_page(9, 60)
     known = full_read(state, 7)
     before = state.last_id(1)
     resumed = VisitState(state.entry, NOW)
-    found = resumed.begun([], NOW)
-    resumed.complete(known, 7, [])
+    found = resumed.resumable_full_read([], NOW)
+    resumed.complete_full_read(known, 7, [])
 
     assert before == 50
     assert found == (7, known)
@@ -131,12 +131,12 @@ def test_what_a_full_read_found_counts_from_its_completion_on():
 
 def test_an_abandoned_full_read_changes_no_bookmark_and_is_tried_again_after_a_day():
     state = VisitState({}, NOW)
-    state.reach(1, 50)
-    state.finish(1, 5)
-    state.abandon(full_read(state, 7), 7)
+    state.record_page(1, 50)
+    state.record_end(1, 5)
+    state.abandon_full_read(full_read(state, 7), 7)
 
     assert state.last_id(1) == 50
     assert state.is_unchanged(1, 5)
-    assert not state.is_due(NOW + timedelta(hours=23), 7, [])
-    assert state.is_due(NOW + timedelta(hours=25), 7, [])
+    assert not state.is_full_read_due(NOW + timedelta(hours=23), 7, [])
+    assert state.is_full_read_due(NOW + timedelta(hours=25), 7, [])
     assert state.next_version(NOW) > 7

@@ -39,7 +39,7 @@ def test_a_token_that_worked_is_renewed_each_time_that_it_dies():
 
     for _ in range(4):
         header = oauth.header()
-        oauth.accept(header)
+        oauth.mark_accepted(header)
         assert oauth.renew(header)
 
     assert len(spent) == 5
@@ -48,7 +48,7 @@ def test_a_token_that_worked_is_renewed_each_time_that_it_dies():
 def test_many_refused_with_one_token_need_one_refresh():
     oauth, spent = login()
     header = oauth.header()
-    oauth.accept(header)
+    oauth.mark_accepted(header)
 
     assert all(oauth.renew(header) for _ in range(4))
 

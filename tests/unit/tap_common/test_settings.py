@@ -72,7 +72,7 @@ def test_blank_settings_count_as_absent():
     ],
 )
 def test_texts_of_the_environment_become_what_their_settings_are(kind, text, value):
-    assert settings.typed({"x": text}, {"x": {"type": [kind, "null"]}}) == {"x": value}
+    assert settings.convert_texts({"x": text}, {"x": {"type": [kind, "null"]}}) == {"x": value}
 
 
 def test_lists_lose_blanks_and_repetitions_and_keep_their_order():

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from tap_common.errors import RateLimitError
-from tap_common.retry_after import LONGEST_SECONDS, retry_after_seconds
+from tap_common.retry_after import MAX_SECONDS, retry_after_seconds
 from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
         ("0", 0.0),
         ("Fri, 20 Nov 2026 12:01:00 GMT", 60.0),
         ("Fri, 20 Nov 2026 11:00:00 GMT", 0.0),
-        ("1e400", LONGEST_SECONDS),
+        ("1e400", MAX_SECONDS),
         ("nan", None),
         ("-3", None),
         ("later", None),
@@ -56,13 +56,13 @@ def throttle_often(
 def test_a_wait_beyond_the_limit_pauses_the_domain_for_all_readers():
     closed = gate(10)
 
-    with pytest.raises(RateLimitError) as paused:
+    with pytest.raises(RateLimitError) as limited:
         closed.throttle(11, silent)
     with pytest.raises(RateLimitError):
         closed.wait()
 
-    assert paused.value.exit_code == 75
-    assert "river-health" in str(paused.value)
+    assert limited.value.exit_code == 75
+    assert "river-health" in str(limited.value)
 
 
 def test_without_a_header_waits_grow_until_they_are_too_long():
@@ -80,22 +80,22 @@ def test_short_waits_without_any_answer_pause_in_the_end_and_an_answer_begins_an
     for _ in range(50):
         closed.throttle(1, silent)
         closed.opens_at = 0.0
-        closed.answered()
+        closed.record_response()
 
     with pytest.raises(RateLimitError):
         throttle_often(closed, 1, silent)
 
 
-def test_throttling_halves_the_width_and_calm_widens_it_again():
+def test_throttling_halves_the_requests_in_flight_and_calm_restores_them():
     closed = gate(10)
     closed.throttle(1, silent)
     closed.throttle(1, silent)
 
-    narrow = closed.width(8)
+    narrow = closed.max_in_flight(8)
     for _ in range(100):
-        closed.answered()
+        closed.record_response()
 
-    assert (narrow, closed.width(8)) == (2, 8)
+    assert (narrow, closed.max_in_flight(8)) == (2, 8)
 
 
 def test_a_backoff_ends_when_its_time_is_used_up():

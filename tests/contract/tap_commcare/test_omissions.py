@@ -1,13 +1,13 @@
-"""Values that cannot be read and properties without a column: named at the end of a run."""
+"""Unreadable values, properties without a column and NUL: reported at the end of a run."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
+from support.json_server import json_server
 
 USER = {"id": "u1", "username": "ann", "is_active": True, "resource_uri": ""}
 FORM = {
@@ -38,30 +38,18 @@ LISTS = {
 def url() -> Iterator[str]:
     """A server whose rows have odd values and more properties than the tap knows."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("/api/")[2]
-            rows = next((rows for name, rows in LISTS.items() if path.startswith(name)), [])
-            rows = [] if "archived=true" in path and path.startswith("user") else rows
-            meta = {"limit": 1000, "offset": 0, "total_count": len(rows), "next": None}
-            body = json.dumps({"meta": meta, "objects": rows}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def respond(path: str) -> Any:
+        resource = path.partition("/api/")[2]
+        rows = next((rows for name, rows in LISTS.items() if resource.startswith(name)), [])
+        rows = [] if "archived=true" in resource and resource.startswith("user") else rows
+        meta = {"limit": 1000, "offset": 0, "total_count": len(rows), "next": None}
+        return {"meta": meta, "objects": rows}
 
-        def log_message(self, *_: object) -> None:
-            """Be silent."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
+    with json_server(respond) as url:
+        yield url
 
 
-def test_names_and_counts_are_told_once_and_no_value_is(url, tap, select):
+def test_names_and_counts_are_logged_once_and_no_value_is(url, tap, select):
     run = tap(catalog=select("users", "forms"), base_url=url)
 
     (form,) = run.records("forms")

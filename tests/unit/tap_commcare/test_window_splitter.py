@@ -1,4 +1,4 @@
-"""Cutting time into windows: nothing is left out, nothing twice, and widths follow the data."""
+"""Splitting time into windows: no gap, no overlap, and widths that follow the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import itertools
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tap_commcare.pagination.windows import Window, WindowSizes, WindowSplitter, row_spacing
+from tap_commcare.incremental.window_splitter import WindowSizes, WindowSplitter, row_spacing
+from tap_commcare.pagination.pages import Window
 
 
 def count(times: list[int], window: Window) -> int:
@@ -16,23 +17,23 @@ def count(times: list[int], window: Window) -> int:
     return last - first
 
 
-def cutter_after(page: list[int], end: int, rows: int) -> WindowSplitter:
-    sizes = WindowSizes(page_size=len(page), width=4, most_pages=1)
+def splitter_after(page: list[int], end: int, rows: int) -> WindowSplitter:
+    sizes = WindowSizes(page_size=len(page), in_flight=4, max_pages=1)
     return WindowSplitter(page[-1] - 1, end, rows, sizes, row_spacing(page))
 
 
-def cut(times: list[int], page_size: int) -> list[Window]:
+def split(times: list[int], page_size: int) -> list[Window]:
     page = times[:page_size]
-    cutter = cutter_after(page, times[-1], len(times) - len(page))
-    return walk(cutter, times)
+    splitter = splitter_after(page, times[-1], len(times) - len(page))
+    return walk(splitter, times)
 
 
-def walk(cutter: WindowSplitter, times: list[int]) -> list[Window]:
+def walk(splitter: WindowSplitter, times: list[int]) -> list[Window]:
     windows = []
-    while window := cutter.next_window(may_cut=True):
+    while window := splitter.next_window(may_split=True):
         windows.append(window)
-        cutter.learn(window, count(times, window))
-        cutter.settle(count(times, window))
+        splitter.learn(window, count(times, window))
+        splitter.settle(count(times, window))
     return windows
 
 
@@ -44,7 +45,7 @@ def walk(cutter: WindowSplitter, times: list[int]) -> list[Window]:
 def test_windows_follow_each_other_to_the_end(times, page_size):
     ordered = sorted(times)
 
-    windows = cut(ordered, page_size)
+    windows = split(ordered, page_size)
 
     assert windows[0].after == ordered[page_size - 1] - 1
     for one, other in itertools.pairwise(windows):
@@ -55,30 +56,30 @@ def test_windows_follow_each_other_to_the_end(times, page_size):
 def test_even_data_takes_hardly_more_windows_than_pages():
     times = list(range(0, 10_000_000, 1000))
 
-    assert len(cut(times, 500)) <= 22
+    assert len(split(times, 500)) <= 22
 
 
 def test_windows_grow_with_what_is_left_and_with_what_may_be_held():
-    sizes = WindowSizes(page_size=100, width=4, most_pages=8)
+    sizes = WindowSizes(page_size=100, in_flight=4, max_pages=8)
 
-    assert sizes.full(100_000) == 800
-    assert sizes.full(2_000) == 500
-    assert sizes.full(10) == 200
+    assert sizes.capacity(100_000) == 800
+    assert sizes.capacity(2_000) == 500
+    assert sizes.capacity(10) == 200
     assert 750 < sizes.target(100_000) < 800
 
 
 def test_a_long_gap_is_crossed_in_a_few_steps():
     times = list(range(1000)) + list(range(10**9, 10**9 + 1000))
 
-    assert len(cut(times, 100)) < 60
+    assert len(split(times, 100)) < 60
 
 
 def test_what_is_left_after_all_rows_were_found_is_one_window():
     times = [*range(0, 100_000, 100), 10**12]
     page, rows = times[:100], 900
-    cutter = cutter_after(page, 10**12, rows)
+    splitter = splitter_after(page, 10**12, rows)
 
-    windows = walk(cutter, times[:-1])
+    windows = walk(splitter, times[:-1])
 
     assert windows[-1].until == 10**12
     assert len(windows) < 14
@@ -86,27 +87,27 @@ def test_what_is_left_after_all_rows_were_found_is_one_window():
 
 def test_without_an_end_the_last_pages_are_left_and_rows_are_known_to_lie_behind():
     times = list(range(0, 10_000_000, 1000))
-    page, sizes = times[:500], WindowSizes(page_size=500, width=4, most_pages=1)
-    cutter = WindowSplitter(
+    page, sizes = times[:500], WindowSizes(page_size=500, in_flight=4, max_pages=1)
+    splitter = WindowSplitter(
         page[-1] - 1, None, len(times) - 499, sizes, row_spacing(page), now=20_000_000
     )
 
-    windows = walk(cutter, times)
+    windows = walk(splitter, times)
 
     assert 17 <= len(windows) <= 19
-    assert 500 <= cutter.behind <= 1000
-    assert cutter.behind == count(times, Window(windows[-1].until, None))
+    assert 500 <= splitter.rows_behind <= 1000
+    assert splitter.rows_behind == count(times, Window(windows[-1].until, None))
 
 
 def test_no_window_begins_where_none_was_found_or_beyond_the_servers_clock():
-    sizes = WindowSizes(page_size=100, width=4, most_pages=1)
+    sizes = WindowSizes(page_size=100, in_flight=4, max_pages=1)
     lost = WindowSplitter(0, None, 5000, sizes, 10.0, now=10**9)
     late = WindowSplitter(0, None, 5000, sizes, 10.0, now=500)
-    first = lost.next_window(may_cut=True)
+    first = lost.next_window(may_split=True)
     assert first is not None
     lost.learn(first, 0)
 
-    assert lost.next_window(may_cut=True) is None
-    assert late.next_window(may_cut=True) == Window(0, 500)
-    assert late.next_window(may_cut=True) is None
-    assert WindowSplitter(0, 900, 5000, sizes).next_window(may_cut=False) == Window(0, 900)
+    assert lost.next_window(may_split=True) is None
+    assert late.next_window(may_split=True) == Window(0, 500)
+    assert late.next_window(may_split=True) is None
+    assert WindowSplitter(0, 900, 5000, sizes).next_window(may_split=False) == Window(0, 900)

@@ -1,16 +1,14 @@
-"""NUL in the answers of Connect: stays for targets that can hold it, or is removed and told of."""
+"""NUL in responses of Connect: emitted for targets that can store it, or removed and reported."""
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from support.json_server import json_server
 
-ANSWERS: dict[str, Any] = {
+RESPONSES: dict[str, Any] = {
     "opp_org_program_list/": {
         "organizations": [],
         "programs": [],
@@ -26,27 +24,14 @@ ANSWERS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A server whose rows hold NUL."""
+    """A server whose rows contain NUL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            found = next(value for end, value in ANSWERS.items() if path.endswith(end))
-            body = json.dumps(found).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def respond(path: str) -> Any:
+        resource = path.partition("?")[0]
+        return next(body for end, body in RESPONSES.items() if resource.endswith(end))
 
-        def log_message(self, *_: object) -> None:
-            """Be silent."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
+    with json_server(respond) as url:
+        yield url
 
 
 @pytest.mark.parametrize("is_stripped", [True, False])
