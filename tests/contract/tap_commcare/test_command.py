@@ -28,8 +28,8 @@ from tap_commcare.tap import TapCommCare
         ({"case_types": "mother"}, "case_types"),
         ({"deletions": "on"}, "deletions"),
         ({"credential_file": 5}, "credential_file"),
-        ({"api_key": None}, "login"),
-        ({"password": "x"}, "more than one login"),
+        ({"api_key": None}, "credential"),
+        ({"password": "x"}, "more than one credential"),
         ({"base_url": "http://hq.example.org"}, "https"),
         ({"base_url": "ftp://hq.example.org"}, "base_url"),
         ({"base_url": "https://me:pw@hq.example.org"}, "base_url"),
@@ -200,7 +200,7 @@ def test_a_map_that_takes_the_key_away_is_a_wrong_setting(tap, select):
     run = tap(catalog=select("cases"), stream_maps={"cases": {"case_id": None}})
 
     assert run.code == 2
-    assert "stream_maps cannot be used" in run.last_line
+    assert "stream_maps is invalid" in run.last_line
 
 
 def test_the_key_goes_out_even_if_a_catalog_deselects_it(tap, select):

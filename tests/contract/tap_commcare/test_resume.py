@@ -195,7 +195,7 @@ def test_a_place_in_the_middle_of_a_lighter_read_is_of_no_use_to_a_whole_one(tap
         whole = tap(catalog=select("cases"), state=light.state, **settings)
 
     assert (light.code, len(light.records("cases"))) == (75, 100)
-    assert "another selection" in whole.log
+    assert "other selected columns" in whole.log
     assert len(set(light.ids("cases")) | set(whole.ids("cases"))) == 200
     assert all(record["properties"] is not None for record in whole.records("cases"))
 
@@ -272,7 +272,7 @@ def test_a_start_date_that_is_still_to_come_is_no_fault_of_the_state(tap, select
     run = tap(catalog=select("cases"), start_date="2999-01-01", state={"bookmarks": {}})
 
     assert (run.code, run.records("cases")) == (0, [])
-    assert "has not come yet" not in run.log
+    assert "in the future" not in run.log
 
 
 STARTED = {"replication_key_value": "2024-01-01T00:00:00Z", "read_started_at": FUTURE}

@@ -165,7 +165,7 @@ def test_an_opportunity_that_is_named_and_not_seen_is_skipped_with_its_reason(ta
     assert run.code == 1
     assert len(run.records("users")) == 8
     assert not run.activated()
-    assert "users skipped (8 records; opportunity 77: It is not among" in run.last_line
+    assert "users skipped (8 records; opportunity 77: This account cannot see it." in run.last_line
 
 
 def test_only_get_is_sent_with_the_version_and_the_token_in_its_header(sandbox: Sandbox, tap):

@@ -158,8 +158,8 @@ def test_a_token_without_the_scope_ends_with_77(sandbox: Sandbox, tap, select):
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"access_token": None}, "login"),
-        ({"client_id": "x", "access_token": None}, "login"),
+        ({"access_token": None}, "credential"),
+        ({"client_id": "x", "access_token": None}, "credential"),
         ({"base_url": "http://connect.example.org"}, "https"),
         ({"opportunity_ids": ["x"]}, "opportunity_ids"),
         ({"page_size": 0}, "page_size"),

@@ -228,7 +228,7 @@ def test_a_bookmark_behind_all_visits_hides_nothing_and_is_told(read_shared, ove
     after = again.state["bookmarks"]["visits"]["opportunities"]["3"]["id"]
 
     assert again.code == 0
-    assert "visits: opportunity 3 shows no visit as late" in again.log
+    assert "visits: opportunity 3 has no visit as late" in again.log
     whole = {r["id"] for r in first.records("visits") if r["opportunity_id"] == 3}
     assert {r["id"] for r in again.records("visits") if r["opportunity_id"] == 3} == whole
     assert after == max(whole)
@@ -255,7 +255,7 @@ def test_a_state_of_visits_that_this_tap_cannot_have_written_is_forgotten(read_s
     again = read_shared(state)
 
     assert again.code == 0
-    assert "visits: the state is not of this tap" in again.log
+    assert "visits: this tap did not write the state" in again.log
     assert len(ids(again)) == 300
 
 
@@ -291,5 +291,5 @@ def test_tables_go_on_only_where_something_follows(tap, select):
     assert again.code == 0, again.log
     for name in ("payments", "users"):
         assert sorted(again.keys(name)) == sorted(whole.keys(name))
-    assert "nothing follows the place" in again.log
-    assert "version is none that this tap gave" in again.log
+    assert "nothing follows the position" in again.log
+    assert "ignoring version in the state" in again.log

@@ -104,7 +104,7 @@ def test_a_cursor_that_is_no_longer_known_gives_way_to_the_bookmark(server, run,
 
     assert code == 0, log
     assert server.lost >= 1
-    assert log.count("does not go on where the last run stopped") == 1
+    assert log.count("does not resume where the last run stopped") == 1
     assert {f"c{n}" for n in range(31, 60)} <= {record["record"]["case_id"] for record in records}
 
 
@@ -116,7 +116,7 @@ def test_a_page_of_locations_that_is_no_longer_known_gives_way_to_the_first(serv
     code, log, records = run("locations", {"position": place, "read_started_at": started})
 
     assert code == 0, log
-    assert log.count("does not go on where the last run stopped") == 1
+    assert log.count("does not resume where the last run stopped") == 1
     assert len({record["record"]["location_id"] for record in records}) == 5
 
 
@@ -127,4 +127,4 @@ def test_without_a_connection_no_place_is_given_up(server, run):
     code, log, _ = run("cases", {"position": place})
 
     assert code == 1
-    assert "does not go on" not in log
+    assert "does not resume" not in log
