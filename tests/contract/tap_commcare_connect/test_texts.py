@@ -17,7 +17,12 @@ SITUATIONS = [
     ("wrong or expired token", {}, {"access_token": "dead"}, 77),
     ("token without the scope", {"connect_forbidden": True}, {}, 77),
     ("lost access to an opportunity", {"connect_hidden": "3"}, {}, 1),
-    ("an opportunity in the settings that the account cannot see", {}, {"opportunity_ids": [1, 77]}, 1),
+    (
+        "an opportunity in the settings that the account cannot see",
+        {},
+        {"opportunity_ids": [1, 77]},
+        1,
+    ),
     ("server down", {}, DOWN, 1),
     ("one opportunity returns 500", {"fault": "500", "fault_path": "/opportunity/3/"}, {}, 1),
     ("unexpected response", {"fault": "missing-key", "fault_path": "/user_data/"}, {}, 65),
