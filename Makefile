@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help setup demo test check fix bench bench-target clean
+.PHONY: help setup demo test test-fast check fix docs bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (
 test: $(READY) ## run all tests
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+test-fast: $(READY) ## run the unit tests, which need no database, network or process
+	@$(BIN)/pytest --quiet --numprocesses 2 $(ARGS) tests/unit
+
 check: $(READY) ## format, lint, types, import contracts, lock
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -48,6 +51,11 @@ fix: $(READY) ## format, and mend what can be mended
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: $(READY) ## generate the reference and build the site in docs/_build
+	@$(BIN)/python tools/reference.py
+	@$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build
+	@echo "Open docs/_build/index.html."
+
 bench: $(READY) ## measure beside peers (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -56,4 +64,4 @@ bench-target: $(READY) ## measure the target beside its peers (ARGS="--scale 0.0
 
 clean: ## stop what the demo left running; remove the environment and everything generated
 	@test ! -x $(BIN)/scout || $(BIN)/scout demo --stop
-	@rm -rf .venv .scout .meltano .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf docs/_build .venv .scout .meltano .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -20,10 +20,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
-from scout_control.credentials import keeping
-from scout_control.credentials.keeping import Owner
+from scout_control.credentials import records
+from scout_control.credentials.records import Owner
+from scout_control.scheduler import maintenance
 from scout_control.store import lookups
-from scout_control.worker import upkeep
 from sqlalchemy import text
 
 from benchmarks.control.__main__ import RESULTS, add, project_without_dbt
@@ -124,7 +124,7 @@ def add_slow_logins(world: World, url: str, count: int) -> None:
             ends = datetime.now(UTC) + timedelta(minutes=30)
             owner = Owner(user_id=f"slow-{number}")
             facts = {"fields": fields, "token_expires_at": ends}
-            keeping.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
+            records.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
 
 
 def execute(world: World, statement: str, **values: object) -> None:
@@ -183,7 +183,7 @@ def measure(world: World, lanes: int, minutes: float, limit: float, *, with_thre
             path, flood = held
             watched["held"] = lambda: is_dropped(world, path)
             watched["flood"] = lambda: all(is_loaded(world, each) for each in flood)
-        upkeep.start_due(world.scout.site, datetime.now(UTC))
+        maintenance.start_due(world.scout.site, datetime.now(UTC))
         worker = world.start_worker(lanes, "--slice-minutes", str(minutes))
         try:
             return seconds_until(watched, limit)

@@ -22,15 +22,15 @@ from urllib.parse import urlsplit
 import psycopg2
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
-from scout_control.settings import Settings
+from scout_control.api.scout import Scout
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 
 from benchmarks.control.equality import Domain
 from benchmarks.control.machines import Machine, machines, postgres
 from benchmarks.control.victims import attempts
 from benchmarks.control.world import DATABASE, ROOT, World
-from scout_control import embedded
 
 PORT = 54329
 CASES, PAGE_SIZE, LATENCY_MS = 1500, 25, 1000.0
@@ -145,7 +145,7 @@ def main() -> int:
             settings = Settings(
                 project_root=ROOT,
                 home=folder / "home",
-                database_url=embedded.create_database(server, DATABASE),
+                database_url=embedded_postgres.create_database(server, DATABASE),
                 encryption_keys=generate(),
             )
             with Scout(settings) as scout:

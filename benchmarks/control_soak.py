@@ -22,12 +22,13 @@ from datetime import UTC, datetime
 import psutil
 import psycopg2
 from scout_control.errors import ControlError
+from scout_control.installation import embedded_postgres
+from scout_control.meltano import workdir
 
 from benchmarks import soak
 from benchmarks.control.equality import Domain, Opportunity
 from benchmarks.control.victims import Overlaps, attempts, below
 from benchmarks.control.world import World, installed
-from scout_control import embedded, scratch
 
 # How often which kind is chosen; "all workers" is what a machine that loses its power does.
 CHANCES = {
@@ -129,7 +130,7 @@ class Soak:
         wait_for_end(pid)
         seconds = self.chance.uniform(0, 8)
         time.sleep(seconds)
-        embedded.start(self.world.postgres)
+        embedded_postgres.start(self.world.postgres)
         return f"away for {seconds:.1f} s after {how.name}"
 
     def wait(self, workers: int) -> float:
@@ -211,7 +212,7 @@ def findings(job: Soak, overlaps: Overlaps) -> dict[str, object]:
         "states that name another dataset's source": mixed,
         "two runs of a dataset at once": overlaps.found,
         "processes left": dict(attempts(str(world.settings.home))),
-        "directories left": [str(path) for path in scratch.abandoned()],
+        "directories left": [str(path) for path in workdir.abandoned()],
     }
 
 

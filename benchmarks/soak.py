@@ -25,8 +25,7 @@ import psycopg2
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
-
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
 
 PROGRAMS = Path(sys.executable).parent
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM}
@@ -191,9 +190,9 @@ def database(url: str | None) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     home.chmod(0o755)
     try:
-        yield embedded.start(home / "data", as_superuser=True)
+        yield embedded_postgres.start(home / "data", as_superuser=True)
     finally:
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -27,6 +27,7 @@ from queue import Queue
 import psycopg2
 from psycopg2 import sql
 from scout_control.errors import ServerError
+from scout_control.installation import embedded_postgres
 
 from benchmarks.target.workloads import (
     STREAMS,
@@ -37,7 +38,6 @@ from benchmarks.target.workloads import (
     row_image,
     workloads,
 )
-from scout_control import embedded
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
 PATIENCE_SECONDS = 60
@@ -51,7 +51,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.data = home / "data"
-        self.url = embedded.start(self.data, as_superuser=True)
+        self.url = embedded_postgres.start(self.data, as_superuser=True)
 
     def restart(self, how: str) -> None:
         """Stop the server, in order or as if it had crashed, and start it again."""
@@ -61,12 +61,12 @@ class Server:
             while running.exists():
                 time.sleep(0.02)
             time.sleep(0.2)
-        embedded.stop(self.data)
+        embedded_postgres.stop(self.data)
         for _ in range(MOST_STARTS - 1):
             with suppress(ServerError):
-                embedded.start(self.data, as_superuser=True)
+                embedded_postgres.start(self.data, as_superuser=True)
                 return
-        embedded.start(self.data, as_superuser=True)
+        embedded_postgres.start(self.data, as_superuser=True)
 
     def query(self, statement: str, *parts: str) -> list[tuple]:
         connection = psycopg2.connect(self.url)
@@ -342,7 +342,7 @@ def main() -> int:
                     f"SIGTERM to the end: median {statistics.median(soak.drains):.2f} s, "
                     f"longest {max(soak.drains):.2f} s"
                 )
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
     print("every table is what the input says")
     return 0

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
 LINES_AT_ONCE = 5_000
@@ -182,12 +181,12 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="scout-swap-"))
     home.chmod(0o755)
     try:
-        url = embedded.start(home / "data", as_superuser=True)
+        url = embedded_postgres.start(home / "data", as_superuser=True)
         config = home / "config.json"
         config.write_text(json.dumps({"database_url": url, "default_target_schema": "data_swap"}))
         return 0 if measure(url, config, chosen.rows, chosen.refreshes, chosen.changed) else 1
     finally:
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -15,10 +15,9 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg2 import sql
-from scout_control.embedded import roles
+from scout_control.installation import embedded_postgres
+from scout_control.installation.embedded_postgres import roles
 from support.logins import with_login
-
-from scout_control import embedded
 
 # The same examples on every machine, however slow it is: what fails here fails everywhere. To look
 # for new ones: pytest --hypothesis-profile=search
@@ -42,9 +41,9 @@ def postgres() -> Iterator[str]:
         return
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     try:
-        yield embedded.start(home / "data", durable=False, as_superuser=True)
+        yield embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     finally:
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -26,12 +26,14 @@ from pathlib import Path
 
 import psutil
 import yaml
+from scout_control.datasets import schemas
+from scout_control.meltano.process import environment as environment_of_run
+from scout_control.runs import prepare
+from scout_control.scheduler import maintenance
 from scout_control.store import lookups
-from scout_control.worker import places, preparing, upkeep
 from sqlalchemy import text
 
 from benchmarks.control.world import ROOT, World, installed
-from scout_control import meltano
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PROGRAMS = Path(sys.executable).parent
@@ -138,11 +140,11 @@ def bare(world: World, path: str) -> tuple[list[str], dict[str, str]]:
         run = lookups.run(session, str(run_id))
         run.dataset  # noqa: B018 - loaded while the transaction is open
     world.scout.runs.cancel(str(run_id))
-    place = places.provision(site, run.dataset)
-    with preparing.prepared(site, run) as preparation:
-        pipeline = preparing.pipeline(site, run, preparation, place)
+    place = schemas.provision(site, run.dataset)
+    with prepare.prepared(site, run) as preparation:
+        pipeline = prepare.pipeline(site, run, preparation, place)
     work = Path(tempfile.mkdtemp(prefix="bare-", dir=world.folder))
-    environment = meltano.environment(pipeline, str(uuid.uuid4()), work)
+    environment = environment_of_run(pipeline, str(uuid.uuid4()), work)
     return [str(PROGRAMS / "meltano"), "run", "--force", *pipeline.blocks], environment
 
 
@@ -183,7 +185,7 @@ def measure_throughput(world: World, count: int) -> Iterator[Row]:
     for path in world.scout.datasets.list():
         if not path.path.startswith("due"):
             world.scout.datasets.pause(path.path)
-    queued = upkeep.start_due(world.scout.site, datetime.now(UTC))
+    queued = maintenance.start_due(world.scout.site, datetime.now(UTC))
     began, used = time.monotonic(), children_cpu_seconds()
     workers = [world.start_worker(1, "--until-idle") for _ in range(CORES)]
     peaks = _peaks(workers)
@@ -250,10 +252,10 @@ def measure_rounds(world: World) -> Iterator[Row]:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
 
     def due() -> int:
-        return upkeep.start_due(site, datetime.now(UTC))
+        return maintenance.start_due(site, datetime.now(UTC))
 
     def tick() -> int:
-        return sum(upkeep.tick(site, A_DAY).values())
+        return sum(maintenance.tick(site, A_DAY).values())
 
     with site.store.begin() as session:
         session.execute(text("UPDATE scout_control.datasets SET is_paused = false"))

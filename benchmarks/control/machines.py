@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
 
 ACCOUNT = "nobody"
 TRUSTED = "host all all 10.213.0.0/16 trust\n"
@@ -135,7 +135,7 @@ def postgres(folder: Path, port: int) -> Iterator[str]:
     data = folder / "data"
     data.mkdir(mode=0o700)
     subprocess.run(["chown", ACCOUNT, data], check=True)
-    programs = embedded.psql().parent
+    programs = embedded_postgres.psql().parent
     as_account = {"user": ACCOUNT, "cwd": data, "stdout": subprocess.DEVNULL}
     subprocess.run(
         [

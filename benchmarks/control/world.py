@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from commcare_sandbox import Sandbox
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
-from scout_control.settings import Settings
-
-from scout_control import embedded
+from scout_control.api.scout import Scout
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DATABASE = "control"
@@ -94,7 +93,7 @@ def installed(project_root: Path = ROOT, **sandbox: int) -> Iterator[World]:
     postgres = folder / "data"
     try:
         with Sandbox(**sandbox) as started:
-            url = embedded.create_database(embedded.start(postgres), DATABASE)
+            url = embedded_postgres.create_database(embedded_postgres.start(postgres), DATABASE)
             settings = Settings(
                 project_root=project_root,
                 home=folder / "home",
@@ -111,5 +110,5 @@ def installed(project_root: Path = ROOT, **sandbox: int) -> Iterator[World]:
                     folder=folder,
                 )
     finally:
-        embedded.stop(postgres)
+        embedded_postgres.stop(postgres)
         shutil.rmtree(folder, ignore_errors=True)

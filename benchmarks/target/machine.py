@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg2
-
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
 
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -76,12 +75,12 @@ def server(home: Path) -> Iterator[Server]:
     """Start a server with the settings above; stop it in the end."""
     data = home / "server"
     try:
-        first = Server(embedded.start(data, as_superuser=True), data)
+        first = Server(embedded_postgres.start(data, as_superuser=True), data)
         first.query(*[f"ALTER SYSTEM SET {name} = '{value}'" for name, value in SETTINGS.items()])
-        embedded.stop(data)
-        yield Server(embedded.start(data, as_superuser=True), data)
+        embedded_postgres.stop(data)
+        yield Server(embedded_postgres.start(data, as_superuser=True), data)
     finally:
-        embedded.stop(data)
+        embedded_postgres.stop(data)
 
 
 def described(found: Server) -> str:

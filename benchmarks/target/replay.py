@@ -17,9 +17,9 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from scout_control.installation import embedded_postgres
 
 from benchmarks.target.peers import OURS, PEERS, Peer, Place
-from scout_control import embedded
 
 THEIRS = next(peer for peer in PEERS if peer.name == "meltanolabs")
 MOST_CELLS = 400
@@ -92,7 +92,7 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="scout-replay-"))
     home.chmod(0o755)
     try:
-        url = embedded.start(home / "server", durable=False, as_superuser=True)
+        url = embedded_postgres.start(home / "server", durable=False, as_superuser=True)
         print("| file | ours: exit, rows | theirs: exit, rows | differs (ours / theirs) |")
         print("|---|---|---|---|")
         files = sorted(chosen.folder.glob("*.singer"))
@@ -107,7 +107,7 @@ def main() -> None:
                 flush=True,
             )
     finally:
-        embedded.stop(home / "server")
+        embedded_postgres.stop(home / "server")
         shutil.rmtree(home, ignore_errors=True)
 
 

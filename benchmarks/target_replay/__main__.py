@@ -23,11 +23,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scout_control.installation import embedded_postgres
+
 from benchmarks.target_replay import report
 from benchmarks.target_replay.files import Found, Notes, find
 from benchmarks.target_replay.model import Model
 from benchmarks.target_replay.seen import Database, difference
-from scout_control import embedded
 
 COMMAND = str(Path(sys.executable).parent / "target-scout-postgres")
 PATIENCE_SECONDS = 300
@@ -128,7 +129,7 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="scout-replay-"))
     home.chmod(0o755)
     try:
-        url = embedded.start(home / "data", durable=False, as_superuser=True)
+        url = embedded_postgres.start(home / "data", durable=False, as_superuser=True)
         replay = Replay(root, chosen.settings | {"database_url": url}, home, notes)
         with ThreadPoolExecutor(chosen.at_once) as pool:
             tasks = [pool.submit(replay.file, found) for found in reversed(distinct.values())]
@@ -136,7 +137,7 @@ def main() -> int:
             for task in tasks:
                 task.result()
     finally:
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
     return report.summary(files, replay.results, notes, chosen.results)
 

@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from scout_control.installation import embedded_postgres
+
 from benchmarks.transform import data
-from scout_control import embedded
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -114,7 +115,7 @@ def main() -> None:
     began = time.monotonic()
     rows: list[tuple[str, str, Cost]] = []
     try:
-        url = embedded.start(folder / "data", durable=False, as_superuser=True)
+        url = embedded_postgres.start(folder / "data", durable=False, as_superuser=True)
         for dataset, cases, forms, stream in datasets:
             if not cases + forms:
                 continue
@@ -125,7 +126,7 @@ def main() -> None:
                 print(line, flush=True)
             RESULTS.write_text(report(rows, options.rounds, began), encoding="utf-8")
     finally:
-        embedded.stop(folder / "data")
+        embedded_postgres.stop(folder / "data")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scout_control.cli import main
+from scout_control.cli.main import main
 
 main(prog_name="scout")

@@ -21,11 +21,12 @@ import psycopg2
 import yaml
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from scout_control import leash, libpq
+from scout_control.meltano import parent_death
+from scout_control.meltano.unnamed_files import unnamed_file
 from scout_control.modelling import building, catalog, custom, failures, page
-from scout_control.rules.surroundings import PROJECT, is_of_dbt
+from scout_control.rules import libpq
+from scout_control.rules.environment import PROJECT, is_of_dbt
 from scout_control.rules.terminal import harmless
-from scout_control.unnamed_files import unnamed_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ class Call:
 
 def main() -> None:
     """Run dbt with the arguments given."""
-    leash.keep_private()
+    parent_death.keep_private()
     arguments = tuple(sys.argv[1:])
     try:
         environment = surroundings(os.environ)

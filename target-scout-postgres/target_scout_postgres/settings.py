@@ -23,6 +23,7 @@ YES_NO = ("True", "False")
 PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
 IN_THE_ENVIRONMENT = ("database_url", "password")  # taken from there even without ENV
+JSON_OF_OURS = ("keyless_overrides",)
 OF_THE_SDK = (
     "stream_maps",
     "stream_map_config",
@@ -83,6 +84,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "its records, or replace the table at the clean end of the run."
         ),
     ] = "append"
+    keyless_overrides: Annotated[
+        dict[str, Literal["append", "replace"]],
+        Meta(description="Streams that differ from keyless_streams, each with append or replace."),
+    ] = {}
     hard_delete: Annotated[
         bool,
         Meta(
@@ -147,7 +152,7 @@ def read(sources: Iterable[str], environment: Mapping[str, str] = os.environ) ->
     for source in sources:
         if source == "ENV":
             merged |= from_environment(FIELDS, environment)
-            merged |= _of_the_sdk(environment)
+            merged |= _json_from_environment(environment)
         else:
             merged |= _file(Path(source))
     known = from_environment(IN_THE_ENVIRONMENT, environment)
@@ -162,9 +167,9 @@ def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> di
     return {name: environment[key] for name, key in wanted.items() if environment.get(key)}
 
 
-def _of_the_sdk(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the SDK's own settings; all but texts are JSON there."""
-    found: dict[str, Any] = from_environment(OF_THE_SDK, environment)
+def _json_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that are JSON in the environment, or text: the SDK's, and objects."""
+    found: dict[str, Any] = from_environment((*JSON_OF_OURS, *OF_THE_SDK), environment)
     for name, text in found.items():
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
             found[name] = msgspec.json.decode(text.lower() if text in YES_NO else text)
@@ -233,7 +238,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _complaint(message: str) -> str:
     """Rewrite the decoder's complaint, which may quote the value."""
-    name = re.search(r"`\$\.(\w+)`", message)
+    name = re.search(r"`\$\.(\w+)(\[|`)", message)
     setting = name.group(1) if name else "?"
     field = schema()["properties"].get(setting, {})
     choices = field.get("enum") or next(
@@ -241,6 +246,9 @@ def _complaint(message: str) -> str:
     )
     if choices:
         return f"The setting {setting} must be one of {', '.join(map(str, choices))}."
+    if name and name.group(2) == "[":
+        each = field.get("additionalProperties", {}).get("enum", ())
+        return f"Each value of the setting {setting} must be one of {', '.join(each)}."
     kinds = [part.get("type") for part in field.get("anyOf", [field]) if part.get("type")]
     wanted = " or ".join(kind for kind in kinds if kind != "null")
     bounds = [f"{word} {field[key]}" for key, word in BOUNDS.items() if key in field]

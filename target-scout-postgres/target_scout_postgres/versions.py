@@ -38,7 +38,7 @@ class Versions:
         schema = stream.schema
         has_neither = schema is not None and not (schema.key or schema.has_bookmark)
         is_asked = self._settings.load_method == "upsert"
-        if not (has_neither and is_asked and self._settings.keyless_streams == "replace"):
+        if not (has_neither and is_asked and self._keyless(stream) == "replace"):
             stream.is_staged = stream.is_staged and not stream.is_replaced
             stream.is_replaced = False
         elif stream.loading is not None:  # its records may go on with an unfinished version
@@ -46,6 +46,11 @@ class Versions:
         elif not stream.is_replaced:
             stream.is_replaced = True
             self._begin_replacing(stream)
+
+    def _keyless(self, stream: Stream) -> str:
+        """Return what the settings ask for a stream that has neither key nor bookmark."""
+        settings = self._settings
+        return settings.keyless_overrides.get(stream.name, settings.keyless_streams)
 
     def _begin_replacing(self, stream: Stream) -> None:
         stream.is_staged = True
@@ -169,7 +174,7 @@ class Versions:
             return
         how = "replaced the table with" if stream.is_replaced else "appended"
         why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
-        why = why or f"keyless_streams is {self._settings.keyless_streams}"
+        why = why or f"keyless_streams is {self._keyless(stream)}"
         logs.info(f"{stream.name}: {how} {stream.rows} records, as it has no key and {why}")
 
     def _waits(self, stream: Stream) -> bool:

@@ -14,6 +14,7 @@ DOCUMENTS = sorted(
     if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
 README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -44,14 +45,14 @@ def test_continuous_integration_runs_what_the_readme_says():
 
 
 def test_every_folder_of_the_map_exists():
-    folders = re.findall(r"^\| \[?`([\w./-]+)`", README, re.MULTILINE)
+    folders = re.findall(r"^\| `([\w./-]+)`", ARCHITECTURE, re.MULTILINE)
 
     assert len(folders) > 8
     assert [folder for folder in folders if not any(ROOT.rglob(folder.rstrip("/")))] == []
 
 
 def test_every_decision_has_its_five_headings_and_its_own_number():
-    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    decisions = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
     numbers = [path.name[:4] for path in decisions]
     headings = (
         "**Question.**",

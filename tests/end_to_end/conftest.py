@@ -12,11 +12,10 @@ import pytest
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
+from scout_control.demo.executor import LOAD, Job, Result, work
+from scout_control.installation import embedded_postgres
 from scout_control.rules.naming import Dataset, OwnerKind
-from scout_control.worker.once import LOAD, Job, Result, work
 from support.logins import at_database_of
-
-from scout_control import embedded
 
 ROOT = Path(__file__).parents[2]
 CASES, FORMS = 400, 150
@@ -78,12 +77,12 @@ class Pipeline:
 
 @pytest.fixture(scope="session")
 def server_url(control_postgres: str) -> str:
-    return embedded.create_database(control_postgres, "pipeline")
+    return embedded_postgres.create_database(control_postgres, "pipeline")
 
 
 @pytest.fixture(scope="session")
 def meltano_url(control_postgres: str) -> str:
-    return embedded.create_database(control_postgres, "meltano")
+    return embedded_postgres.create_database(control_postgres, "meltano")
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from commcare_sandbox import Sandbox
-from scout_control.credentials.encryption import generate
-
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
 
 ROOT = Path(__file__).parents[2]
 LOADED = {"cases": 120, "forms": 40}
@@ -29,7 +28,9 @@ def sandbox():
 def scout(control_postgres, tmp_path_factory):
     """Run the command as a program; return its exit code, its answer, and what it said."""
     environment = os.environ | {
-        "SCOUT_DATABASE_URL": embedded.create_database(control_postgres, "control_end_to_end"),
+        "SCOUT_DATABASE_URL": embedded_postgres.create_database(
+            control_postgres, "control_end_to_end"
+        ),
         "SCOUT_ENCRYPTION_KEYS": generate(),
         "SCOUT_HOME": str(tmp_path_factory.mktemp("home")),
         "SCOUT_PROJECT_ROOT": str(ROOT),
@@ -115,7 +116,7 @@ def test_the_python_example_of_the_guide_works(
 ):
     guide = (ROOT / "docs/guides/embed.md").read_text()
     [example, *_] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    url = embedded.create_database(control_postgres, "control_of_the_guide")
+    url = embedded_postgres.create_database(control_postgres, "control_of_the_guide")
     monkeypatch.setenv("SCOUT_DATABASE_URL", url)
     monkeypatch.setenv("SCOUT_ENCRYPTION_KEYS", generate())
     monkeypatch.setenv("SCOUT_HOME", str(tmp_path))

@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
+from scout_control.installation import embedded_postgres
 from scout_control.rules.naming import query_role, reader_role, writer_role
 from support.installations import Installation, installed
 from support.servers import EMBEDDED, older
-
-from scout_control import embedded
 
 PASSWORD = "of-controls-role"
 # What stands in the store and of roles, but for moments and what runs write down.
@@ -117,7 +116,7 @@ def shared_world(request, tmp_path_factory):
     server = getattr(request, "param", EMBEDDED)
     superuser = request.getfixturevalue("postgres" if server == EMBEDDED else "older_server")
     name = f"world_{uuid.uuid4().hex[:10]}"
-    store = embedded.create_database(superuser, name)
+    store = embedded_postgres.create_database(superuser, name)
     with closing(psycopg2.connect(superuser)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()

@@ -12,12 +12,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from integration.scout_control_worker.conftest import a_database, installed
+from scout_control.datasets.query import QueryError
 from scout_control.errors import ControlError, OwnershipError, SettingsError
 from scout_control.store import audit, chain, migrate
 from scout_control.store.database import Store
-from scout_control.worker.reading import QueryError
 from sqlalchemy import text
+from support.installations import a_database, installed
 from support.workers import environment_of
 
 TABLES = ("audit_events", "audit_values", "audit_chain", "audit_head")
@@ -56,7 +56,7 @@ def with_role(url, name):
 
 
 def verify(store, **options):
-    from scout_control.nouns.audit import Audit  # noqa: PLC0415
+    from scout_control.api.audit import Audit  # noqa: PLC0415
 
     class OfStore:
         pass

@@ -7,12 +7,11 @@ import uuid
 
 import pytest
 from scout_control.errors import SettingsError
+from scout_control.installation import embedded_postgres
 from scout_control.store import migrate
 from scout_control.store.database import Store
 from sqlalchemy import text
 from support.senders import sending
-
-from scout_control import embedded
 
 ROWS = """
     INSERT INTO scout_control.connections (id, name, host, port, database, login) VALUES
@@ -94,7 +93,7 @@ def test_a_secret_is_bound_once_and_not_again(senders):
 
 
 def test_secrets_are_not_left_unbound_by_a_program_that_only_migrates(postgres):
-    store = Store(embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"))
+    store = Store(embedded_postgres.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"))
     migrate.migrate(store, "0005")
     with store.engine.begin() as connection:
         connection.execute(

@@ -9,12 +9,12 @@ from contextlib import closing
 import psycopg2
 import pytest
 from psycopg2 import sql
+from scout_control.datasets import schema_drop
 from scout_control.errors import OwnershipError
+from scout_control.installation.settings import Settings
 from scout_control.rules.naming import is_owner, owner_digest
-from scout_control.settings import Settings
 from scout_control.store.datasets import names
 from scout_control.store.models import Dataset, Installation
-from scout_control.worker import dropping
 from sqlalchemy import select
 from support.senders import sending
 
@@ -121,7 +121,7 @@ def test_a_comment_of_an_older_version_is_accepted_and_replaced(senders, loaded)
         dataset = session.scalars(select(Dataset).where(Dataset.user_id == USER)).one()
     site = senders.scout.site
     with pytest.raises(OwnershipError):
-        dropping.check(site.server_url_of(dataset), names(dataset), force=True)
+        schema_drop.check(site.server_url_of(dataset), names(dataset), force=True)
     assert not is_owner(None, dataset.owner)
 
 

@@ -9,18 +9,18 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from scout_control.api import Scout
+from scout_control.api.scout import Scout
 from scout_control.credentials import renewal
-from scout_control.credentials.encryption import generate
 from scout_control.errors import (
     ControlError,
     CredentialMissingError,
     CredentialRefusedError,
     SettingsError,
 )
-from scout_control.settings import Settings
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
+from scout_control.scheduler import maintenance
 from scout_control.store.models import Credential, Dataset
-from scout_control.worker import upkeep
 from sqlalchemy import select, text
 from support.senders import sending
 from support.workers import environment_of
@@ -352,7 +352,7 @@ def test_a_token_is_renewed_and_revoked_only_where_it_came_from(senders):
     senders.sql("UPDATE scout_control.credentials SET token_expires_at = :now", now=now)
     senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
 
-    assert upkeep.renew_tokens(senders.scout.site, now) == {"refused": 1}
+    assert maintenance.renew_tokens(senders.scout.site, now) == {"refused": 1}
     assert senders.scout.credentials.revoke("hq", user="ann") is False
     assert senders.elsewhere.caught == []
 

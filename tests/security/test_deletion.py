@@ -14,19 +14,19 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+from scout_control.api.doctor import deletions
+from scout_control.datasets import deletion, schema_drop, schemas
 from scout_control.errors import ConflictError
-from scout_control.nouns.doctor import deletions
+from scout_control.installation import embedded_postgres
 from scout_control.rules import expiry
 from scout_control.rules.naming import writer_role
+from scout_control.scheduler import maintenance
 from scout_control.store import lookups
 from scout_control.store.models import Dataset
-from scout_control.worker import deleting, dropping, places, upkeep
 from sqlalchemy import update
 from support.installations import installed
 from support.servers import EMBEDDED, SERVERS
 from support.workers import wait_until
-
-from scout_control import embedded
 
 DAY = timedelta(hours=24)
 LATER = timedelta(hours=25)
@@ -55,13 +55,13 @@ ODD = {
 def prepared():
     """Start the embedded server so that it knows prepared transactions, and give its URL."""
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
-    url = embedded.start(home / "data", durable=False, as_superuser=True)
+    url = embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     try:
         execute(url, "ALTER SYSTEM SET max_prepared_transactions = 8")
-        embedded.stop(home / "data")
-        yield embedded.start(home / "data", durable=False, as_superuser=True)
+        embedded_postgres.stop(home / "data")
+        yield embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     finally:
-        embedded.stop(home / "data")
+        embedded_postgres.stop(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -79,7 +79,7 @@ def server(request):
 def url(server):
     """A database of a role that may make roles, and may end nobody else's session."""
     name = f"plain_{uuid.uuid4().hex[:10]}"
-    made = embedded.create_database(server, name)
+    made = embedded_postgres.create_database(server, name)
     execute(server, f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'plain'")
     execute(server, f"ALTER DATABASE {name} OWNER TO {name}")
     return as_role(made, name, "plain")
@@ -172,7 +172,7 @@ def writer_url(site, installation, dataset):
     """Log in as the writer of a dataset, as its runs do."""
     with site.store.begin() as session:
         found = lookups.dataset(session, dataset)
-        place = places.provision(site, found)
+        place = schemas.provision(site, found)
         return place.url(site.server_url_of(found))
 
 
@@ -189,7 +189,7 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
     execute(server, f"GRANT pg_signal_backend TO {control}")
     installation.scout.datasets.share(held, [analyst])
     with idle_reader(as_role(url, analyst, "ann"), schema) as reader:
-        assert upkeep.expire(site, later(), DAY) == 1
+        assert maintenance.expire(site, later(), DAY) == 1
         assert left_of(server, url, schema_of(installation, other)) == []
         assert schema in left_of(server, url, schema)
         assert analyst in installation.scout.datasets.show(held).sync_error
@@ -197,7 +197,7 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
             execute(as_role(url, analyst, "ann"), f"SELECT FROM {schema}.things")
 
         monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
-        assert upkeep.expire(site, later(), DAY) == 1
+        assert maintenance.expire(site, later(), DAY) == 1
         with pytest.raises(psycopg2.OperationalError):
             reader.cursor().execute("SELECT 1")
     execute(server, f"REVOKE pg_signal_backend FROM {control}")
@@ -216,12 +216,12 @@ def test_who_may_not_be_ended_is_named_with_what_to_do_and_the_next_dataset_is_d
         with pytest.raises(ConflictError, match=rf"{reader.info.backend_pid}.*{analyst}") as error:
             installation.scout.datasets.drop(held)
         assert "GRANT pg_signal_backend" in str(error.value)
-        assert upkeep.expire(site, later(), DAY) == 1
+        assert maintenance.expire(site, later(), DAY) == 1
         assert left_of(server, url, schema_of(installation, other)) == []
         [finding] = [each for each in deletions(site) if not each.is_well]
         assert held in finding.finding
         assert str(reader.info.backend_pid) in finding.finding
-    assert upkeep.expire(site, later(), DAY) == 1
+    assert maintenance.expire(site, later(), DAY) == 1
     assert left_of(server, url, schema) == []
 
 
@@ -232,12 +232,12 @@ def test_data_that_is_wanted_again_before_it_could_be_removed_comes_back_whole(
     schema = installation.scout.run(held).schema
     installation.scout.datasets.share(held, [analyst])
     with idle_reader(as_role(url, analyst, "ann"), schema):
-        assert upkeep.expire(site, later(), DAY) == 0
+        assert maintenance.expire(site, later(), DAY) == 0
     assert installation.scout.run(held).status == "completed"
     assert installation.told()[-1]["state"] == {}
-    assert upkeep.expire(site, datetime.now(UTC), DAY) == 0
+    assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
     assert execute(as_role(url, analyst, "ann"), f"SELECT count(*) FROM {schema}.things") == [(3,)]
-    assert deleting.remove_roles(site) == 0
+    assert deletion.remove_roles(site) == 0
     assert schema in left_of(server, url, schema)
     installation.scout.datasets.drop(held)
 
@@ -263,7 +263,7 @@ def test_a_role_that_owns_something_out_of_reach_loses_its_login_and_keeps_no_da
     [dataset] = loaded()
     schema, closed = schema_of(installation, dataset), f"closed_{uuid.uuid4().hex[:10]}"
     writer = writer_role(schema)
-    there = embedded.create_database(server, closed)
+    there = embedded_postgres.create_database(server, closed)
     execute(server, f'GRANT CONNECT ON DATABASE {closed} TO "{writer}"')
     elsewhere = writer_url(site, installation, dataset)
     execute(urlunsplit(urlsplit(elsewhere)._replace(path=f"/{closed}")), "SELECT lo_create(0)")
@@ -278,12 +278,12 @@ def test_a_role_that_owns_something_out_of_reach_loses_its_login_and_keeps_no_da
     assert writer in finding.finding
     assert closed in finding.finding
     assert "DROP OWNED BY" in finding.remedy
-    assert deleting.remove_roles(site) == 0
+    assert deletion.remove_roles(site) == 0
     execute(server, f"ALTER DATABASE {closed} ALLOW_CONNECTIONS true")
-    assert deleting.remove_roles(site) == 0  # what a superuser granted is left, and named
+    assert deletion.remove_roles(site) == 0  # what a superuser granted is left, and named
     assert execute(there, "SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
     execute(there, f'DROP OWNED BY "{writer}"')
-    assert deleting.remove_roles(site) == 1
+    assert deletion.remove_roles(site) == 1
     assert left_of(server, url, schema) == []
     assert all(each.is_well for each in deletions(site))
 
@@ -320,7 +320,7 @@ def test_a_prepared_transaction_of_a_reader_is_named(
     with pytest.raises(ConflictError, match=rf"{name}.*ROLLBACK PREPARED"):
         installation.scout.datasets.drop(dataset)
     execute(reading, f"ROLLBACK PREPARED '{name}'")
-    assert upkeep.expire(site, later(), DAY) == 1
+    assert maintenance.expire(site, later(), DAY) == 1
     assert left_of(server, url, schema) == []
 
 
@@ -348,7 +348,7 @@ def test_many_objects_of_any_kind_are_dropped(installation, site, loaded, server
     [dataset] = loaded()
     schema = schema_of(installation, dataset)
     before, one = (text.replace("SCHEMA", schema) for text in ODD[kind])
-    made = "; ".join(one % number for number in range(dropping.ONE_BITE + 10))
+    made = "; ".join(one % number for number in range(schema_drop.ONE_BITE + 10))
     execute(writer_url(site, installation, dataset), f"{before}; {made}")
     installation.scout.datasets.drop(dataset)
 
@@ -361,11 +361,11 @@ def test_a_drop_that_broke_off_is_finished_by_the_next_round(
     [dataset] = loaded()
     schema = schema_of(installation, dataset)
     with monkeypatch.context() as broken:
-        broken.setattr(dropping, "drop", interrupted)
+        broken.setattr(schema_drop, "drop", interrupted)
         with pytest.raises(KeyboardInterrupt):
             installation.scout.datasets.drop(dataset)
     assert schema in left_of(server, url, schema)
-    assert upkeep.expire(site, datetime.now(UTC), DAY) == 1
+    assert maintenance.expire(site, datetime.now(UTC), DAY) == 1
     wait_until(lambda: left_of(server, url, schema) == [])
 
 

@@ -12,12 +12,11 @@ from contextlib import closing
 import psycopg2
 import pytest
 from scout_control.errors import ConflictError
+from scout_control.installation import embedded_postgres
 from scout_control.store.database import Store
 from scout_control.store.locks import Locks, alone, holding, of_dataset
 from support.logins import with_login
 from support.workers import LONGEST_SECONDS, environment_of, wait_until, worker
-
-from scout_control import embedded
 
 SEEN = """
     SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
@@ -260,7 +259,7 @@ def test_a_writer_may_log_in_while_its_run_lasts_only(world, owner, ending):
 
 
 def test_many_who_set_up_at_once_do_it_once(postgres, world):
-    url = embedded.create_database(postgres, f"setup_{os.getpid()}")
+    url = embedded_postgres.create_database(postgres, f"setup_{os.getpid()}")
     environment = environment_of(world.settings) | {"SCOUT_DATABASE_URL": url}
     command = [sys.executable, "-m", "scout_control", "init"]
     started = [

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 from scout_control.rules.naming import writer_role
-from scout_control.states import States
+from scout_control.store.singer_state import States
 from support.hostile_taps import installed
 
 # A pickle that leaves a mark where it is read.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from integration.scout_control_worker.conftest import a_database, installed
+from scout_control.datasets.mixed_readers import mixed
 from scout_control.rules.naming import writer_role
-from scout_control.worker.mixing import mixed
+from support.installations import a_database, installed
 
 ANALYST = "analyst_of_two"
 # What a writer can leave in its schema, and whether it runs as the reader with what they may see.

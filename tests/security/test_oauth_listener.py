@@ -15,16 +15,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
+from scout_control.api.scout import Scout
 from scout_control.credentials.loopback import LARGEST_HEAD_BYTES, MOST_CLIENTS, listening
 from scout_control.credentials.oauth import Client, is_same, said_once
 from scout_control.errors import ControlError, RunFailedError, ServerError, SettingsError
-from scout_control.plugins import OAuthPaths
-from scout_control.settings import Settings
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
+from scout_control.meltano.project import OAuthPaths
 from scout_control.store import migrate
-
-from scout_control import embedded
 
 STATE = "st-ate"
 PATHS = OAuthPaths(authorize="/o/authorize/", token="/o/token/", revoke="/o/revoke/")
@@ -311,7 +310,9 @@ def scout(postgres, tmp_path_factory):
     settings = Settings(
         project_root=Path(__file__).parents[2],
         home=tmp_path_factory.mktemp("home"),
-        database_url=embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"),
+        database_url=embedded_postgres.create_database(
+            postgres, f"control_{uuid.uuid4().hex[:10]}"
+        ),
         encryption_keys=generate(),
     )
     with Scout(settings) as opened:

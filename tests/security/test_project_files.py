@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from scout_control.errors import SettingsError
-from scout_control.settings import Settings
-
-from scout_control import trust
+from scout_control.installation.settings import Settings
+from scout_control.meltano import trusted_files
 
 ANOTHER_ACCOUNT = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
@@ -87,7 +86,7 @@ def test_a_group_of_this_account_alone_may_write(project):
     for path in (project, *project.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWGRP)
 
-    if trust._is_private(project.stat().st_gid):
+    if trusted_files._is_private(project.stat().st_gid):
         assert Settings.load().project_root == project
     else:
         with pytest.raises(SettingsError, match="Other accounts may change"):
@@ -160,7 +159,7 @@ def test_a_file_that_is_opened_up_after_it_was_looked_at_is_not_read(project):
     (project / "meltano.yml").chmod(0o666)
 
     with pytest.raises(SettingsError, match="Other accounts may change"):
-        trust.read_text(project / "meltano.yml")
+        trusted_files.read_text(project / "meltano.yml")
 
 
 def test_the_home_is_ours_alone_from_the_first_moment(project, folder):
@@ -194,10 +193,10 @@ def test_a_log_file_is_ours_alone_also_where_it_was_there_before(folder):
     log.write_text("before")
     log.chmod(0o666)
 
-    with trust.private_file(log) as opened:
+    with trusted_files.private_file(log) as opened:
         opened.write("now")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    with trust.private_file(log, is_continued=True) as opened:
+    with trusted_files.private_file(log, is_continued=True) as opened:
         opened.write(" and then")
     assert log.read_text() == "now and then"
 
@@ -211,7 +210,7 @@ def test_a_log_file_is_no_link_pipe_or_folder_and_what_it_points_to_stays(folder
 
     for path in (link, pipe, hard, folder, Path("/dev/null")):
         with pytest.raises(SettingsError):
-            trust.private_file(path)
+            trusted_files.private_file(path)
     assert real.read_text() == "kept"
 
 
@@ -222,5 +221,5 @@ def test_a_log_file_of_another_account_is_refused(folder):
     os.chown(log, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
 
     with pytest.raises(SettingsError, match="not a plain file of this account"):
-        trust.private_file(log)
+        trusted_files.private_file(log)
     assert log.read_text() == "theirs"

@@ -19,15 +19,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from commcare_sandbox import Sandbox
-from integration.scout_control_worker.conftest import a_database, installed
-from scout_control.api import Scout
+from scout_control.api.scout import Scout
 from scout_control.errors import SettingsError
+from scout_control.installation import embedded_postgres
+from scout_control.installation.settings import Settings
+from scout_control.meltano import workdir
 from scout_control.rules.naming import writer_role
-from scout_control.settings import Settings
-from scout_control.worker.executing import Caller, caller_name, execute
+from scout_control.runs.execute import Caller, caller_name, execute
+from support.installations import a_database, installed
 from support.workers import environment_of, wait_until, worker
-
-from scout_control import embedded, scratch
 
 ROOT = Path(__file__).parents[2]
 ANN = "ann.o'neil-7f3a@example.org"
@@ -75,7 +75,7 @@ def files_below(*places, but):
 
 def told_on_disk(wanted, *places, but=()):
     """Return the files that hold a word, or are called so."""
-    scratches = [path for path in scratch.IN_MEMORY.glob("scout-*") if path.is_dir()]
+    scratches = [path for path in workdir.IN_MEMORY.glob("scout-*") if path.is_dir()]
     found = []
     for path in files_below(*places, *scratches, but=but):
         held = path.read_bytes() if path.is_file() and path not in but else b""
@@ -122,7 +122,7 @@ def sandbox():
 def home(folder):
     """The home of an installation with an embedded Postgres."""
     yield folder / "home"
-    embedded.stop(folder / "home" / "postgres")
+    embedded_postgres.stop(folder / "home" / "postgres")
 
 
 def consent(scout, source, user):
@@ -191,7 +191,7 @@ def test_a_user_with_data_everywhere_is_nowhere_afterwards(sandbox, home, tmp_pa
     receipt = tmp_path / "receipt.json"
     with Scout(settings) as scout:
         schemas, ids = furnish(scout, sandbox)
-        url = embedded.url(home / "postgres", "control")
+        url = embedded_postgres.url(home / "postgres", "control")
         litter(url, schemas[0])
         hers = [ANN, ANN.replace("'", "''"), *schemas[:2], *ids[:2]]
         data = home / "postgres"
@@ -463,11 +463,11 @@ def test_a_run_that_does_not_end_is_named_and_nothing_of_it_is_dropped(toys):
     with worker(toys.settings, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: len(toys.told()) > begun)
         os.kill(process.pid, 19)
-        from scout_control.credentials.keeping import Owner  # noqa: PLC0415
-        from scout_control.worker import erasing  # noqa: PLC0415
+        from scout_control.credentials.records import Owner  # noqa: PLC0415
+        from scout_control.datasets.purge import steps  # noqa: PLC0415
 
         began = time.monotonic()
-        removal = erasing.remove(scout.site, Owner(user_id="ann"), wait_seconds=1)
+        removal = steps.remove(scout.site, Owner(user_id="ann"), wait_seconds=1)
         assert time.monotonic() - began < LONGEST_SECONDS
         os.kill(process.pid, 18)
         schema = scout.datasets.show(path).schema

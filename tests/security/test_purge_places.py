@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
-from scout_control import scratch
+from scout_control.meltano import workdir
 
 NOBODY = 65534
 OWNER = "river-2026"
@@ -18,7 +17,7 @@ LINE = f"project={OWNER} was here\n"
 @pytest.fixture
 def place():
     """A name that a directory of a run may have."""
-    made = Path(tempfile.gettempdir()) / f"{scratch.RUN}of-others-{os.getpid()}"
+    made = Path(tempfile.gettempdir()) / f"{workdir.RUN}of-others-{os.getpid()}"
     yield made
     if made.is_symlink():
         made.unlink()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import yaml
-from scout_control.api import Scout
+from scout_control.api.scout import Scout
 from support.hostile_taps import installed
 
 STREAM = {"schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": ["id"]}

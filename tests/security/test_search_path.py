@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
-from scout_control.nouns.doctor import examine
+from scout_control.api.doctor import examine
 from support.servers import EACH_SERVER
 from support.workers import environment_of
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from scout_control import scratch
+from scout_control.meltano import workdir
 
 ANOTHER_ACCOUNT = 12345
 SECONDS_BETWEEN_LOOKS = 0.3
@@ -102,7 +102,7 @@ class Files:
             self.found.add(str(path))
 
     def _files(self) -> Iterator[Path]:
-        for place in [*self._places, *scratch.IN_MEMORY.glob("scout-run-*")]:
+        for place in [*self._places, *workdir.IN_MEMORY.glob("scout-run-*")]:
             for folder, _, names in os.walk(place):
                 yield from (Path(folder, name) for name in names)
 

@@ -24,11 +24,11 @@ from urllib.parse import quote, urlsplit
 
 import psycopg2
 import yaml
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
-from scout_control.settings import Settings
+from scout_control.api.scout import Scout
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 
-from scout_control import embedded
 from support.canaries import spellings
 
 ROOT = Path(__file__).parents[2]
@@ -152,7 +152,7 @@ class Installation:
 def installed(postgres: str, folder: Path) -> Iterator[Installation]:
     """Set an installation up, whose role at the server has a password and is no superuser."""
     name = f"control_{uuid.uuid4().hex[:10]}"
-    superuser = embedded.create_database(postgres, name)
+    superuser = embedded_postgres.create_database(postgres, name)
     with closing(psycopg2.connect(superuser)) as opened, opened, opened.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD %s", [STORE_PASSWORD])
         cursor.execute(f"ALTER DATABASE {name} OWNER TO {name}")

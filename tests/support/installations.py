@@ -15,11 +15,10 @@ from pathlib import Path
 
 import psycopg2
 import yaml
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
-from scout_control.settings import Settings
-
-from scout_control import embedded
+from scout_control.api.scout import Scout
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 TAP = """
@@ -46,7 +45,8 @@ TAP = """
         file.write(json.dumps(told) + "\\n")
     def say(message):
         print(json.dumps(message), flush=True)
-    say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": ["id"]})
+    key = act.get("key", ["id"])
+    say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": key})
     for number in range(act["rows"]):
         record = {"id": None if "broken" in act else number, "name": act.get("name", "a")}
         say({"type": "RECORD", "stream": "things", "record": record})
@@ -137,7 +137,7 @@ class Installation:
 
 def a_database(control_postgres):
     """Return the URL of a database of its own."""
-    return embedded.create_database(control_postgres, f"control_{uuid.uuid4().hex[:10]}")
+    return embedded_postgres.create_database(control_postgres, f"control_{uuid.uuid4().hex[:10]}")
 
 
 @contextmanager

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
-from scout_control.settings import Settings
+from scout_control.api.scout import Scout
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 from sqlalchemy import text
-
-from scout_control import embedded
 
 ROOT = Path(__file__).parents[2]
 # As taps do: a request to its address with its login, then one record.
@@ -169,7 +168,9 @@ def sending(
     made = Settings(
         project_root=project,
         home=folder / "home",
-        database_url=embedded.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"),
+        database_url=embedded_postgres.create_database(
+            postgres, f"control_{uuid.uuid4().hex[:10]}"
+        ),
         encryption_keys=generate(),
         **more,
     )

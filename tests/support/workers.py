@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psutil
-from scout_control.settings import Settings
+from scout_control.installation.settings import Settings
 
 LONGEST_SECONDS = 180.0  # several times what it takes while the machine is busy with other work
 

@@ -23,7 +23,7 @@ from scout_control.errors import (
     ServerError,
     SettingsError,
 )
-from scout_control.plugins import OAuthPaths
+from scout_control.meltano.project import OAuthPaths
 from scout_control.rules.addresses import origin
 from scout_control.rules.expiry import is_final
 
@@ -182,7 +182,7 @@ class Client:
 
     def _session(self, redirect_uri: str | None, scopes: str | None) -> Any:
         method = "client_secret_post" if self.client_secret else "none"
-        from scout_control.credentials import bounded  # noqa: PLC0415 - takes a moment to load
+        from scout_control.credentials import bounded_http  # noqa: PLC0415 - takes a moment to load
 
         make: Any = import_module("authlib.integrations.requests_client").OAuth2Session  # is slow
         session = make(
@@ -196,7 +196,7 @@ class Client:
             default_timeout=TIMEOUT,
         )
         for scheme in ("https://", "http://"):
-            session.mount(scheme, bounded.Bounded(self.longest_seconds))
+            session.mount(scheme, bounded_http.Bounded(self.longest_seconds))
         return session
 
     def _url(self, path: str) -> str:

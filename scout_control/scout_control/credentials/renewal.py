@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
 
-from scout_control.credentials import binding
-from scout_control.credentials.keeping import Owner, refuse, replace
 from scout_control.credentials.oauth import Client
+from scout_control.credentials.records import Owner, refuse, replace
 from scout_control.errors import (
     ControlError,
     CredentialMissingError,
     CredentialRefusedError,
     SettingsError,
 )
+from scout_control.installation import secret_context
 from scout_control.rules.addresses import BASE_URL
+from scout_control.rules.credential_kinds import OAUTH
 from scout_control.rules.expiry import RENEW_TOKENS_BEFORE
-from scout_control.rules.logins import OAUTH
 from scout_control.store import audit, locks, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource, Source
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
-    from scout_control.credentials.encryption import Keyring
-    from scout_control.plugins import Plugins
+    from scout_control.installation.encryption import Keyring
+    from scout_control.meltano.project import Plugins
     from scout_control.store.database import Store
 
 LONGEST_REVOCATION_SECONDS = 30.0
@@ -71,7 +71,7 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
                 return "refused"
         try:
             kind = plugins.source_type(found.source.source_type)
-            context = binding.of_credential(found, found.source, kind)
+            context = secret_context.of_credential(found, found.source, kind)
             fields = keyring.decrypt(found.secrets, context)
             if not fields.get("refresh_token"):
                 return "failed"
@@ -101,7 +101,7 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
         SettingsError: Its type knows no OAuth, or the source has no client id.
     """
     source_type = plugins.source_type(source.source_type)
-    base_url = binding.settings_of(source, source_type).get(BASE_URL)
+    base_url = secret_context.settings_of(source, source_type).get(BASE_URL)
     if source_type.oauth is None or not base_url:
         raise SettingsError(
             f"Sources of type {source_type.name} cannot be connected by OAuth.",
@@ -115,7 +115,7 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
         )
     secret = None
     if source.oauth_client_secret:
-        context = binding.of_client_secret(source, source_type)
+        context = secret_context.of_client_secret(source, source_type)
         secret = keyring.decrypt(source.oauth_client_secret, context)["client_secret"]
     return Client(
         source=source.name,
@@ -190,7 +190,7 @@ def _grant(keyring: Keyring, plugins: Plugins, found: Credential) -> Grant:
     name = f"{source.name} {owner}"
     try:
         kind = plugins.source_type(source.source_type)
-        fields = keyring.decrypt(found.secrets, binding.of_credential(found, source, kind))
+        fields = keyring.decrypt(found.secrets, secret_context.of_credential(found, source, kind))
         client = client_of(source, keyring, plugins)
     except ControlError:
         return Grant(name=name, client=None, token="")
@@ -203,7 +203,7 @@ def move(session: Session, source: Source) -> int:
     moved = session.execute(
         update(Credential)
         .where(Credential.source_id == source.id)
-        .values(is_valid=False, last_error=binding.ADDRESS_CHANGED)
+        .values(is_valid=False, last_error=secret_context.ADDRESS_CHANGED)
         .returning(Credential.id)
     ).all()
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
@@ -211,7 +211,7 @@ def move(session: Session, source: Source) -> int:
         session.execute(
             update(Dataset)
             .where(Dataset.project_source_id.in_(links))
-            .values(next_sync_at=None, sync_error=binding.ADDRESS_CHANGED)
+            .values(next_sync_at=None, sync_error=secret_context.ADDRESS_CHANGED)
         )
     return len(moved)
 

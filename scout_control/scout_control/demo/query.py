@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from scout_control.loads import Contents
-from scout_control.readers import login
+from scout_control.datasets.loads import Contents
+from scout_control.datasets.query_role import login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from scout_control.loads import Contents, Load
-from scout_control.readers import login
-from scout_control.worker import once
+from scout_control.datasets.loads import Contents, Load
+from scout_control.datasets.query_role import login
+from scout_control.demo import executor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scout_control.datasets.provision import Place
     from scout_control.demo.display import Display
     from scout_control.demo.world import World
     from scout_control.errors import ControlError
-    from scout_control.meltano import Run
-    from scout_control.provision import Place
-    from scout_control.settings import Settings
+    from scout_control.installation.settings import Settings
+    from scout_control.meltano.process import Run
 
 LOOK_EVERY_SECONDS = 0.1
 LOADER = "target-scout-postgres"
@@ -107,7 +107,7 @@ def run(
     totals = source.counts(sandbox) if is_first else {}
     watch = Watch(world.server_url, display, totals, is_killer=kill_loader)
     dataset = world.dataset
-    job = once.Job(
+    job = executor.Job(
         dataset=dataset,
         server_url=world.server_url,
         meltano_url=world.meltano_url,
@@ -123,7 +123,7 @@ def run(
         log_file=world.home / "run.log",
     )
     try:
-        result = once.work(job, watch.begin, on_progress=lambda _: None)
+        result = executor.work(job, watch.begin, on_progress=lambda _: None)
     finally:
         watch.end()
     return Done(

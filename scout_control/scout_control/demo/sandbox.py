@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import psutil
 
 from scout_control.errors import NotFoundError, ServerError
-from scout_control.rules.surroundings import HANDED_ON
+from scout_control.rules.environment import HANDED_ON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scout_control import embedded
 from scout_control.demo import by_hand, query
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
 from scout_control.demo.run import Done, run
 from scout_control.demo.world import Memory, World, started
 from scout_control.errors import RunFailedError
+from scout_control.installation import embedded_postgres
 
 if TYPE_CHECKING:
     from scout_control.demo.display import Display
     from scout_control.demo.sandbox import Size
     from scout_control.demo.source import Change, Source
-    from scout_control.settings import Settings
+    from scout_control.installation.settings import Settings
 
 SOURCES: dict[str, Source] = {each.name: each for each in (CommCare(), Connect())}
 KILL = "kill"
@@ -211,7 +211,9 @@ def _next(world: World, options: Options, display: Display) -> None:
         url = shlex.quote(world.shown_url)
         # A password of the environment would come before the file of the password.
         clean = "env -u PGPASSWORD " if "PGPASSWORD" in os.environ else ""
-        display.say(f"  {clean}PGOPTIONS=--search_path={schema} {_short(embedded.psql())} {url}")
+        display.say(
+            f"  {clean}PGOPTIONS=--search_path={schema} {_short(embedded_postgres.psql())} {url}"
+        )
         display.say("The same pipe by hand:")
         display.say(f"  {by_hand.command(world, programs, folder)}")
 

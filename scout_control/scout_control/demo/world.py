@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scout_control import embedded, trust
 from scout_control.demo import sandbox as sandboxes
 from scout_control.demo.source import Change, Source, dataset
 from scout_control.errors import ServerError
+from scout_control.installation import embedded_postgres
+from scout_control.meltano import trusted_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ class World:
 @contextmanager
 def started(home: Path, source: Source, size: Size, *, keep_running: bool) -> Iterator[World]:
     """Start what is not running yet; end what was started here, unless it shall go on."""
-    trust.private_folder(home)
+    trusted_files.private_folder(home)
     with _alone(home), ExitStack() as at_the_end:
         found = sandboxes.remembered(home)
         if found and found.size != size:
@@ -74,9 +75,9 @@ def started(home: Path, source: Source, size: Size, *, keep_running: bool) -> It
             home=home,
             source=source,
             size=size,
-            server_url=embedded.create_database(server, DATA_DATABASE),
-            shown_url=embedded.url_to_show(home / POSTGRES, DATA_DATABASE),
-            meltano_url=embedded.create_database(server, STATE_DATABASE),
+            server_url=embedded_postgres.create_database(server, DATA_DATABASE),
+            shown_url=embedded_postgres.url_to_show(home / POSTGRES, DATA_DATABASE),
+            meltano_url=embedded_postgres.create_database(server, STATE_DATABASE),
             sandbox=sandbox,
             is_new_sandbox=found is None,
         )
@@ -90,16 +91,16 @@ def database(home: Path) -> Iterator[str]:
     """
     with ExitStack() as at_the_end:
         server = _postgres(home, at_the_end, keep_running=False)
-        embedded.create_database(server, DATA_DATABASE)
-        yield embedded.url_to_show(home / POSTGRES, DATA_DATABASE)
+        embedded_postgres.create_database(server, DATA_DATABASE)
+        yield embedded_postgres.url_to_show(home / POSTGRES, DATA_DATABASE)
 
 
 def _postgres(home: Path, at_the_end: ExitStack, *, keep_running: bool) -> str:
     """Start the server unless it runs, and return its URL."""
     data = home / POSTGRES
-    if not keep_running and not embedded.is_running(data):
-        at_the_end.callback(embedded.stop, data)
-    return embedded.start(data)
+    if not keep_running and not embedded_postgres.is_running(data):
+        at_the_end.callback(embedded_postgres.stop, data)
+    return embedded_postgres.start(data)
 
 
 def stop(home: Path) -> list[str]:
@@ -108,7 +109,7 @@ def stop(home: Path) -> list[str]:
     if found := sandboxes.remembered(home):
         found.stop()
         stopped.append("sandbox")
-    if embedded.stop(home / POSTGRES):
+    if embedded_postgres.stop(home / POSTGRES):
         stopped.append("Postgres")
     return stopped
 

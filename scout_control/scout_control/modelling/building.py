@@ -17,7 +17,7 @@ from psycopg2.extras import execute_values
 
 from scout_control.modelling import catalog, documents, generating, package, state
 from scout_control.modelling.custom import FOLDER
-from scout_control.rules import sessions
+from scout_control.rules import session_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,7 +82,7 @@ class Build:
 
 @contextmanager
 def opened(
-    conninfo: str, schema: str, settings: Iterable[sessions.Setting] = ()
+    conninfo: str, schema: str, settings: Iterable[session_settings.Setting] = ()
 ) -> Iterator[Cursor]:
     """Open a transaction in a dataset schema."""
     told = parse_dsn(conninfo).get("options") or ""
@@ -90,7 +90,7 @@ def opened(
         conninfo,
         application_name="scout models",
         connect_timeout=10,
-        options=f"{told} {sessions.options(settings)}",
+        options=f"{told} {session_settings.options(settings)}",
     )
     try:
         with connection, connection.cursor() as cursor:
@@ -208,7 +208,7 @@ def finish(
 
 def describe(conninfo: str, schema: str) -> None:
     """Describe what there is in a dataset schema that no models are built in."""
-    with opened(conninfo, schema, sessions.WRITER) as cursor:
+    with opened(conninfo, schema, session_settings.WRITER) as cursor:
         catalog.refresh(cursor, (), ())
 
 

@@ -13,7 +13,7 @@ from psycopg2 import sql
 
 from scout_control.modelling import answers, statements
 from scout_control.modelling.kinds import KINDS
-from scout_control.rules.plain import plain
+from scout_control.rules.json_values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -27,7 +27,7 @@ from scout_control.errors import (
     CredentialRefusedError,
     OwnershipError,
 )
-from scout_control.rules.plain import plain
+from scout_control.rules.json_values import plain
 from scout_control.store.models import AuditEvent, AuditLink, AuditValue
 
 if TYPE_CHECKING:

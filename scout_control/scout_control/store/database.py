@@ -14,9 +14,9 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from scout_control import tls
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
-from scout_control.rules import sessions
+from scout_control.rules import session_settings
+from scout_control.store import tls_errors
 from scout_control.store.models import VERSION
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ class Store:
         self.engine = create_engine(
             parsed,
             # From the first moment: the driver itself looks types up when it connects.
-            connect_args={**name, "options": f"{told} {sessions.options(sessions.STORE)}"},
+            connect_args={
+                **name,
+                "options": f"{told} {session_settings.options(session_settings.STORE)}",
+            },
             pool_pre_ping=True,
             pool_size=4,
             use_native_hstore=False,
@@ -197,7 +200,7 @@ def refusal(error: DBAPIError) -> ControlError:
     for prefix, kind, cause, remedy in REFUSALS:
         if state.startswith(prefix):
             return kind(cause.format(where=where, what=what), remedy)
-    if not state and (of_tls := tls.refused_because(origin)):
+    if not state and (of_tls := tls_errors.refused_because(origin)):
         return ServerError(f"The store's Postgres {of_tls[0]}.", of_tls[1])
     if not state:
         return ServerError(

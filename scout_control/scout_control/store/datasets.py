@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.naming import Dataset as Names
 from scout_control.rules.naming import Kept, OwnerKind, opaque_schema
-from scout_control.rules.runs import DatasetStatus, dataset_before
+from scout_control.rules.statuses import DatasetStatus, dataset_before
 from scout_control.store import audit
 from scout_control.store.models import Dataset, Installation, ProjectSource
 

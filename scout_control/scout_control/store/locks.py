@@ -17,8 +17,8 @@ import psycopg
 from sqlalchemy import text
 
 from scout_control.errors import ServerError
-from scout_control.provision import connect
-from scout_control.rules import sessions
+from scout_control.rules import session_settings
+from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +142,7 @@ class Locks:
 
     def _connect(self) -> tuple[psycopg.Connection[Any], dict[str, Any]]:
         connection = connect(
-            self._store.driver_url, autocommit=True, settings=sessions.STORE, **ON_OUR_SIDE
+            self._store.driver_url, autocommit=True, settings=session_settings.STORE, **ON_OUR_SIDE
         )
         [(pid, start, role)] = connection.execute(SESSION).fetchall()
         return connection, {"pid": pid, "start": start, "role": role}
@@ -159,7 +159,9 @@ def holding(store: Store, *names: str) -> Iterator[bool]:
 
 
 @contextmanager
-def alone(store: Store, name: str, seconds: int = sessions.SECONDS_TO_TAKE_TURNS) -> Iterator[None]:
+def alone(
+    store: Store, name: str, seconds: int = session_settings.SECONDS_TO_TAKE_TURNS
+) -> Iterator[None]:
     """Do something short that two must not do at once; the second one waits for the first.
 
     The row is there for this transaction only, and is seen by no other.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.rules import catalogs
+from scout_control.rules import singer_catalog
 from scout_control.store.models import SourceMetadata
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def save(session: Session, dataset: Dataset, found: dict[str, Any], now: datetim
 def streams(session: Session, dataset: Dataset) -> frozenset[str]:
     """Return the streams that a source is known to have; none when it was never asked."""
     known = find(session, dataset)
-    return catalogs.ids((known.document if known else {}).get("streams"))
+    return singer_catalog.ids((known.document if known else {}).get("streams"))
 
 
 def streams_of(session: Session, source_id: uuid.UUID) -> frozenset[str]:
@@ -57,4 +57,4 @@ def streams_of(session: Session, source_id: uuid.UUID) -> frozenset[str]:
     found = session.scalars(
         select(SourceMetadata.document).where(SourceMetadata.source_id == source_id)
     )
-    return frozenset().union(*(catalogs.ids(each.get("streams")) for each in found if each))
+    return frozenset().union(*(singer_catalog.ids(each.get("streams")) for each in found if each))

@@ -13,11 +13,11 @@ from alembic.util.exc import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from scout_control.provision import AT_ONCE, SECONDS_BETWEEN_TRIES, TRIES_AT_ONCE
-from scout_control.rules import sessions
+from scout_control.rules import session_settings
 from scout_control.store import queue_schema
 from scout_control.store.database import is_newer, refusal
 from scout_control.store.models import SCHEMA
+from scout_control.store.postgres import AT_ONCE, SECONDS_BETWEEN_TRIES, TRIES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ PREPARATION = (
     """,
 )
 LOCK = (
-    f"SET LOCAL lock_timeout TO '{sessions.SECONDS_TO_TAKE_TURNS}s'",
+    f"SET LOCAL lock_timeout TO '{session_settings.SECONDS_TO_TAKE_TURNS}s'",
     "SET LOCAL statement_timeout TO 0",
     f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE",
 )

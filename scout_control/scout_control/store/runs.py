@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from scout_control.rules.runs import LIVE, WAITING, DatasetStatus, RunStatus, Trigger, before
+from scout_control.rules.statuses import LIVE, WAITING, DatasetStatus, RunStatus, Trigger, before
 from scout_control.store import datasets
 from scout_control.store.models import Dataset, Run
 

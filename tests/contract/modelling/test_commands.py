@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from commcare_sandbox import Sandbox
-from scout_control.credentials.encryption import generate
-
-from scout_control import embedded
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
 
 ROOT = Path(__file__).parents[3]
 WORDS = (
@@ -42,7 +41,9 @@ def scout(control_postgres, tmp_path_factory, project):
     """Run the command as a program on a dataset that was loaded once; return code and answer."""
     with Sandbox(cases=80, forms=30) as sandbox:
         environment = os.environ | {
-            "SCOUT_DATABASE_URL": embedded.create_database(control_postgres, "models_by_command"),
+            "SCOUT_DATABASE_URL": embedded_postgres.create_database(
+                control_postgres, "models_by_command"
+            ),
             "SCOUT_ENCRYPTION_KEYS": generate(),
             "SCOUT_HOME": str(tmp_path_factory.mktemp("home")),
             "SCOUT_PROJECT_ROOT": str(project),

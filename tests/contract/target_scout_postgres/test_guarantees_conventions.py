@@ -157,8 +157,12 @@ def test_a_keyless_stream_is_appended_or_replaced_and_the_log_says_which(target,
         assert query("SELECT n FROM {s}.view ORDER BY n") == sorted([(run,), (run,), (5,)])
     assert query("SELECT n FROM {s}.events ORDER BY n") == [(0,), (1,), (2,)]
 
-    result = target.load(stream, *rows("view", 8), make.state(3), batch_size_rows=size)
+    result = target.load(
+        stream, *rows("view", 8), make.state(3), batch_size_rows=size,
+        keyless_overrides={"view": "append"}, **REPLACE,
+    )  # fmt: skip
     assert "view: appended 1 records" in result.log
+    assert "keyless_streams is append" in result.log
     assert query("SELECT count(*) FROM {s}.view") == [(4,)]
 
 

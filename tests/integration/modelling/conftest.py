@@ -18,9 +18,8 @@ import psycopg2
 import pytest
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
+from scout_control.datasets import provision
 from scout_control.rules.naming import Dataset, OwnerKind
-
-from scout_control import provision
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent

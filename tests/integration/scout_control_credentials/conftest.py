@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from commcare_sandbox import Sandbox
-from scout_control.api import Scout
-from scout_control.credentials.encryption import generate
+from scout_control.api.scout import Scout
 from scout_control.credentials.loopback import listening
-from scout_control.settings import Settings
+from scout_control.installation import embedded_postgres
+from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 from scout_control.store import migrate
-
-from scout_control import embedded
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,7 +31,9 @@ def scout(control_postgres, tmp_path):
     settings = Settings(
         project_root=ROOT,
         home=tmp_path,
-        database_url=embedded.create_database(control_postgres, f"control_{uuid.uuid4().hex[:10]}"),
+        database_url=embedded_postgres.create_database(
+            control_postgres, f"control_{uuid.uuid4().hex[:10]}"
+        ),
         encryption_keys=generate(),
     )
     with Scout(settings) as opened:

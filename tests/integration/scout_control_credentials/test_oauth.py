@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from scout_control.credentials import keeping, renewal
+from scout_control.credentials import records, renewal
 from scout_control.credentials.loopback import listening
 from scout_control.errors import (
     CredentialMissingError,
@@ -18,8 +18,8 @@ from scout_control.errors import (
     RunFailedError,
     SettingsError,
 )
+from scout_control.scheduler import maintenance
 from scout_control.store.models import Credential
-from scout_control.worker import upkeep
 from sqlalchemy import select, update
 
 
@@ -112,7 +112,7 @@ def test_tokens_that_end_soon_are_renewed_by_one_of_many(scout, connect, sandbox
     spent = sandbox.connect.logins()["refreshes"]
     with ThreadPoolExecutor(6) as pool:
         rounds = list(
-            pool.map(lambda _: upkeep.renew_tokens(scout.site, datetime.now(UTC)), range(6))
+            pool.map(lambda _: maintenance.renew_tokens(scout.site, datetime.now(UTC)), range(6))
         )
     after = secrets_of(scout)
 
@@ -130,11 +130,11 @@ def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
     connect()
     expire_soon(scout)
     sandbox.set(fault="500", fault_path="/o/token")
-    trouble = upkeep.renew_tokens(scout.site, datetime.now(UTC))
+    trouble = maintenance.renew_tokens(scout.site, datetime.now(UTC))
     [still] = scout.credentials.list()
     sandbox.set(fault="", fault_path="")
     sandbox.connect.kill_refresh_tokens()
-    refused = upkeep.renew_tokens(scout.site, datetime.now(UTC))
+    refused = maintenance.renew_tokens(scout.site, datetime.now(UTC))
     [gone] = scout.credentials.list()
 
     assert (trouble, still.status) == ({"failed": 1}, "connected")
@@ -150,26 +150,26 @@ def test_a_tap_that_renewed_the_login_hands_it_back_unless_somebody_connected_an
     store, keyring = scout.site.store, scout.site.keyring
     dataset = scout.datasets.ensure("river", "connect")
     with store.begin() as session:
-        found = keeping.lookups.dataset(session, dataset.id)
+        found = records.lookups.dataset(session, dataset.id)
         kind = scout.site.plugins.source_type("commcare-connect")
-        login = keeping.login_for(session, keyring, found, kind)
+        login = records.login_for(session, keyring, found, kind)
     given = login.fields["refresh_token"]
-    origin = keeping.origin_of(given)
+    origin = records.origin_of(given)
 
     def written(token):
         facts = {"refresh_token": token, "access_token": "a", "expires_at": 2e9, "origin": origin}
         return json.dumps(facts).encode()
 
     assert "access_token" not in login.fields
-    assert keeping.take_back(store, keyring, login, written("second"))
-    assert not keeping.take_back(store, keyring, login, written("second"))
-    assert keeping.take_back(store, keyring, login, written("third"))
+    assert records.take_back(store, keyring, login, written("second"))
+    assert not records.take_back(store, keyring, login, written("second"))
+    assert records.take_back(store, keyring, login, written("third"))
     assert secrets_of(scout)["refresh_token"] == "third"
-    assert keeping.descends(written("fourth"), secrets_of(scout))
+    assert records.descends(written("fourth"), secrets_of(scout))
 
     connect()
-    assert not keeping.take_back(store, keyring, login, written("fourth"))
-    assert not keeping.descends(written("fourth"), secrets_of(scout))
+    assert not records.take_back(store, keyring, login, written("fourth"))
+    assert not records.descends(written("fourth"), secrets_of(scout))
     assert secrets_of(scout)["refresh_token"] not in {given, "third", "fourth"}
 
 
@@ -227,4 +227,4 @@ def test_a_secret_is_not_sent_in_the_clear_to_another_machine(scout):
 
 def _source(scout):
     with scout.site.store.begin() as session:
-        return keeping.lookups.source(session, "connect")
+        return records.lookups.source(session, "connect")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from procrastinate.jobs import Job
-from scout_control.credentials import bounded, keeping
-from scout_control.credentials.keeping import Owner
-from scout_control.store import lookups
+from scout_control.credentials import bounded_http, records
+from scout_control.credentials.records import Owner
+from scout_control.scheduler import maintenance
+from scout_control.store import lookups, queue
 from scout_control.store.models import Credential
-from scout_control.worker import queue, upkeep
 from sqlalchemy import select
 from support.dripping import dripping
 from support.workers import wait_until, worker
@@ -30,7 +30,7 @@ def slow_source(scout, base_url, count=1):
             owner = Owner(user_id=f"user-{number}")
             ends = datetime.now(UTC) + SOON
             fields = {"fields": FIELDS, "token_expires_at": ends}
-            keeping.save(session, scout.site.keyring, source, kind, owner, "oauth2", **fields)
+            records.save(session, scout.site.keyring, source, kind, owner, "oauth2", **fields)
 
 
 def ask_for(scout, name):
@@ -56,10 +56,10 @@ def test_an_answer_that_never_ends_is_cut_off(scout, source, connect, in_head, m
     connect()
     with scout.site.store.begin() as session:
         session.scalars(select(Credential)).one().token_expires_at = datetime.now(UTC) + SOON
-    monkeypatch.setattr(bounded, "LONGEST_SECONDS", 2.0)
+    monkeypatch.setattr(bounded_http, "LONGEST_SECONDS", 2.0)
     with dripping(in_head=in_head) as server:
         slow_source(scout, server.url, count=20)
-        outcomes = upkeep.renew_tokens(scout.site, datetime.now(UTC))
+        outcomes = maintenance.renew_tokens(scout.site, datetime.now(UTC))
 
     assert outcomes == {"failed": 20, "renewed": 1}
     assert server.requests == 20
@@ -69,13 +69,14 @@ def test_an_answer_that_never_ends_is_cut_off(scout, source, connect, in_head, m
 
 
 def test_a_round_that_ends_early_is_gone_on_with_where_it_stopped(scout, monkeypatch):
-    monkeypatch.setattr(bounded, "LONGEST_SECONDS", 0.5)
-    monkeypatch.setattr(upkeep, "RENEWALS_AT_ONCE", 2)
+    monkeypatch.setattr(bounded_http, "LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr(maintenance, "RENEWALS_AT_ONCE", 2)
     with dripping() as server:
         slow_source(scout, server.url, count=6)
         left = iter([False] * 2 + [True] * 4 + [False] * 2 + [True] * 4)
         rounds = [
-            upkeep.renew_tokens(scout.site, datetime.now(UTC), lambda: next(left)) for _ in range(2)
+            maintenance.renew_tokens(scout.site, datetime.now(UTC), lambda: next(left))
+            for _ in range(2)
         ]
 
     assert rounds == [{"failed": 2, "left": 4}] * 2

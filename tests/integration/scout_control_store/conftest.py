@@ -5,17 +5,16 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from scout_control.installation import embedded_postgres
 from scout_control.store import migrate
 from scout_control.store.database import Store
-
-from scout_control import embedded
 
 
 @pytest.fixture
 def empty_store(control_postgres):
     """A store in a fresh database, not made yet."""
     name = f"store_{uuid.uuid4().hex[:12]}"
-    store = Store(embedded.create_database(control_postgres, name))
+    store = Store(embedded_postgres.create_database(control_postgres, name))
     yield store
     store.close()
 

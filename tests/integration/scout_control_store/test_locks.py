@@ -5,23 +5,24 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from scout_control.installation import embedded_postgres
 from scout_control.store import migrate
 from scout_control.store.database import Store
 from scout_control.store.locks import Locks, holding
-
-from scout_control import embedded
 
 
 @pytest.fixture
 def server(folder):
     """A server that may be stopped."""
     yield folder / "data"
-    embedded.stop(folder / "data")
+    embedded_postgres.stop(folder / "data")
 
 
 @pytest.fixture
 def store(server):
-    made = Store(embedded.create_database(embedded.start(server, durable=False), "store"))
+    made = Store(
+        embedded_postgres.create_database(embedded_postgres.start(server, durable=False), "store")
+    )
     migrate.migrate(made)
     yield made
     made.close()
@@ -33,10 +34,10 @@ def test_locks_are_over_when_the_server_was_started_again_and_can_be_taken_again
         assert locks.take("two")
         with holding(store, "one") as is_free:
             assert not is_free
-        embedded.stop(server)
+        embedded_postgres.stop(server)
         assert not locks.are_ours()
         assert not locks.regain()
-        embedded.start(server, durable=False)
+        embedded_postgres.start(server, durable=False)
         store.close()
         with holding(store, "two") as is_free:
             assert is_free

@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from scout_control.errors import ServerError
-from scout_control.provision import connect
 from scout_control.store.database import Store
+from scout_control.store.postgres import connect
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))

@@ -6,8 +6,8 @@ import json
 
 import psycopg2
 import pytest
+from scout_control.meltano.log import RunLog
 from scout_control.modelling.failures import lines, of_postgres, reason
-from scout_control.rules.meltano_log import RunLog
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,183 @@
+"""The models of a dataset: described, generated into a folder, documented as one page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+
+from scout_control.datasets import query, schemas
+from scout_control.datasets.loads import LONGEST_READING_SECONDS, Contents
+from scout_control.datasets.query_role import bounded
+from scout_control.errors import (
+    ConflictError,
+    NotFoundError,
+    RunFailedError,
+    ServerError,
+    SettingsError,
+)
+from scout_control.modelling import building, catalog, generating, package
+from scout_control.rules import session_settings
+from scout_control.rules.environment import PASSED_ON, PROJECT
+from scout_control.runs.prepare import LOADER
+from scout_control.store import lookups
+from scout_control.store.locks import Locks, of_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
+
+    from scout_control.datasets.provision import Place
+    from scout_control.installation.installation import Site
+    from scout_control.store.models import Dataset
+
+PAGE = "static_index.html"
+TRANSFORM = "transform"
+
+
+@dataclass(frozen=True)
+class Models:
+    """What datasets look like to people who read them."""
+
+    _site: Site
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return the tables of a dataset with their columns, as its catalog says.
+
+        Raises:
+            NotFoundError: There is no such dataset, or it was never loaded.
+        """
+        dataset = self._dataset(name, "described")
+        path, schema = lookups.path(dataset), dataset.schema_name
+        try:
+            rows = self._catalog(dataset)
+        except SettingsError:
+            rows = []
+        if rows is None:
+            raise ConflictError(
+                f"The catalog of {path} is not as it is made, or cannot be read.",
+                f"Drop {schema}.{catalog.NAME}, then: scout run {quote(path)}",
+            )
+        if not rows:
+            raise NotFoundError(f"{path} has no catalog yet.", f"Load it: scout run {quote(path)}")
+        return {"dataset": path, "schema": schema, "tables": catalog.tables(rows)}
+
+    def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
+        with (
+            closing(query.login_for_control(self._site, dataset)) as reader,
+            bounded(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
+        ):
+            contents = Contents(reader, dataset.schema_name)
+            return contents.rows(catalog.NAME, catalog.READ, catalog.COLUMNS)
+
+    def generate(self, name: str, folder: Path) -> list[str]:
+        """Write the generated models of a dataset as a dbt package; return their names.
+
+        Raises:
+            ConflictError: A run of the dataset is in progress, or it holds no data.
+        """
+        with self._held(name, "models generated") as (dataset, place):
+            url = place.url(self._site.server_url_of(dataset))
+            with _opened(url, place.schema) as cursor:
+                generated = generating.generate(cursor, self._source_type(dataset))
+            package.write(generated.models, folder)
+            return [model.table.name for model in generated.models]
+
+    def document(self, name: str, page: Path) -> Path:
+        """Write the documentation of a dataset as one static page.
+
+        Raises:
+            ConflictError: A run of the dataset is in progress, or it holds no data.
+            RunFailedError: dbt could not write it.
+        """
+        with self._held(name, "documented") as (dataset, place):
+            target = self._site.dbt_folder(place.schema)
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            done = subprocess.run(  # noqa: S603 - a fixed program
+                [
+                    *(*_program(), "docs", "generate", "--static"),
+                    *("--vars", f"source_type: {self._source_type(dataset)}"),
+                ],
+                env=self._environment(dataset, place, target),
+                capture_output=True,
+                check=False,
+            )
+        if done.returncode or not (target / PAGE).is_file():
+            raise RunFailedError(
+                "dbt could not write the documentation.", f"Look into {target}/dbt.log."
+            )
+        page.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(target / PAGE, page)
+        return page
+
+    def _dataset(self, name: str, action: str) -> Dataset:
+        """Return a dataset, after it was recorded what is done with it."""
+        with self._site.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            query.record(session, action, dataset)
+            lookups.path(dataset)
+            return dataset
+
+    @contextmanager
+    def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, Place]]:
+        """Hold the lock of a dataset that has data, and a login of its writer."""
+        dataset = self._dataset(name, action)
+        query.check_data(dataset)
+        with closing(Locks(self._site.store)) as locks:
+            if not locks.take(of_dataset(dataset.id)):
+                raise ConflictError(
+                    f"A run of {lookups.path(dataset)} is in progress.", "Try again after it."
+                )
+            with schemas.provisioned(self._site, dataset, locks) as place:
+                yield dataset, place
+
+    def _source_type(self, dataset: Dataset) -> str:
+        """Return what the data is of, as the models name it."""
+        source_type = self._site.plugins.source_type(dataset.project_source.source.source_type)
+        is_connect = any(block.endswith("-connect") for block in source_type.blocks)
+        return "connect" if is_connect else "commcare"
+
+    def _environment(self, dataset: Dataset, place: Place, target: Path) -> dict[str, str]:
+        project = str(self._site.settings.project_root / TRANSFORM)
+        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return {
+            **inherited,
+            "PATH": os.defpath,
+            "DBT_PROJECT_DIR": project,
+            "DBT_PROFILES_DIR": project,
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(target),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            f"{LOADER}DATABASE_URL": place.url(self._site.server_url_of(dataset)),
+            f"{LOADER}DEFAULT_TARGET_SCHEMA": place.schema,
+            PROJECT: dataset.project_source.project_id,
+        }
+
+
+@contextmanager
+def _opened(server_url: str, schema: str) -> Iterator[Cursor]:
+    """Open a transaction in a dataset schema with the driver of dbt, as what makes models does."""
+    try:
+        with building.opened(server_url, schema, session_settings.WRITER) as cursor:
+            yield cursor
+    except psycopg2.Error as error:
+        raise ServerError.of_postgres(error, error.pgcode) from None
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ConflictError(
+            f"The tables of {schema} that remember models are not as they are made "
+            f"({type(error).__name__}).",
+            "Drop the dataset, then load it again: scout datasets drop",
+        ) from None
+
+
+def _program() -> list[str]:
+    return [str(Path(sys.executable).with_name("scout-dbt"))]

@@ -1,0 +1,65 @@
+"""``scout models``, ``scout describe`` and ``scout docs``: what a dataset's tables are and mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scout_control.cli.base import Commands, with_scout
+from scout_control.cli.output import answer, facts, said, table
+from scout_control.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from scout_control.api.scout import Scout
+
+TABLE = ("table", "kind", "rows", "columns", "updated_at", "description")
+COLUMN = ("name", "type", "is_nullable", "is_key", "refers_to", "unreadable", "description")
+
+
+@click.group(cls=Commands)
+def models() -> None:
+    """Tables that are generated from applications and data: one per case type, form and repeat."""
+
+
+@models.command()
+@click.option("--dataset", required=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="dbt_packages")
+@with_scout
+def generate(scout: Scout, *, dataset: str, out: Path) -> None:
+    """Write the generated models of a dataset as a dbt package, as its runs do themselves."""
+    names = scout.models.generate(dataset, out)
+    answer(
+        {"folder": str(out), "models": names}, lambda: said(f"{len(names)} models are in {out}.")
+    )
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("name", required=False)
+@with_scout
+def describe(scout: Scout, dataset: str, name: str | None) -> None:
+    """Say what the tables of a DATASET are, or the columns of the table NAME."""
+    found = scout.models.describe(dataset)
+    if name is not None:
+        found["tables"] = [each for each in found["tables"] if each["table"] == name]
+        if not found["tables"]:
+            raise NotFoundError(
+                f"{found['dataset']} has no table {name}.",
+                f"Look which it has: scout describe {found['dataset']}",
+            )
+        answer(found, lambda: table(found["tables"][0]["columns"], COLUMN, "It has no columns."))
+        return
+    rows = [{**each, "columns": len(each["columns"])} for each in found["tables"]]
+    answer(found, lambda: table(rows, TABLE, "There are no tables."))
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs.html")
+@with_scout
+def docs(scout: Scout, dataset: str, out: Path) -> None:
+    """Write the documentation of a DATASET's models as one static page."""
+    page = str(scout.models.document(dataset, out))
+    answer({"page": page}, lambda: facts({"page": page}))

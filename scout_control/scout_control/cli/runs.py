@@ -1,0 +1,174 @@
+"""``scout run`` and ``scout runs``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scout_control.cli.base import Commands, wants_json, with_scout
+from scout_control.cli.output import answer, cell, facts, said, table
+from scout_control.cli.progress import shown_live
+from scout_control.cli.terminal import say
+from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
+from scout_control.rules.json_values import plain
+from scout_control.rules.terminal import as_json, harmless
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from scout_control.api.scout import Scout
+    from scout_control.api.views import Run
+
+RUN = (
+    "run_id",
+    "dataset",
+    "status",
+    "phase",
+    "trigger",
+    "started_at",
+    "completed_at",
+    "rows_loaded",
+)
+# How a run ended, as an exit code of the contract; the error decides among failures.
+EXIT_CODES = {
+    "completed": 0,
+    "partial": RunFailedError.exit_code,
+    "queued": RunInterruptedError.exit_code,
+    "cancelled": RunInterruptedError.exit_code,
+    "paused": RunPausedError.exit_code,
+}
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--full-refresh", is_flag=True, help="Forget the state and read everything.")
+@click.option("--early", is_flag=True, help="Continue a paused run before its time.")
+@click.option("--queue", "is_queued", is_flag=True, help="Leave it to a worker.")
+@click.option(
+    "--log-file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Keep what Meltano and its plugins say, to see why a run fails.",
+)
+@with_scout
+def run(
+    scout: Scout,
+    dataset: str,
+    *,
+    full_refresh: bool,
+    early: bool,
+    is_queued: bool,
+    log_file: Path | None,
+) -> None:
+    """Load and transform DATASET now: PROJECT/SOURCE, PROJECT/SOURCE/USER, schema or id.
+
+    Exit code 75 when its source asks to wait, 77 when a person must connect an account.
+    """
+    if log_file is not None and not log_file.absolute().parent.is_dir():
+        raise click.UsageError(f"There is no folder {log_file.absolute().parent}.")
+    if is_queued:
+        queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
+        answer(queued, lambda: say(f"Queued as run {queued['run_id']}."))
+        return
+    told_to_end: list[int] = []
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, _remember(told_to_end))
+    with shown_live() as show:
+        try:
+            ended = scout.runs.execute(
+                dataset,
+                full_refresh=full_refresh,
+                early=early,
+                on_progress=show,
+                should_stop=lambda: bool(told_to_end),
+                log_file=log_file,
+            )
+        except RunPausedError:
+            if waiting := scout.datasets.show(dataset).run:
+                _announce_pause(waiting["resume_at"])
+            raise
+    if signal.SIGINT in told_to_end and ended.status == "queued":
+        ended = scout.runs.cancel(ended.run_id)  # a person ended it; SIGTERM leaves it to a worker
+    _tell(ended)
+    sys.exit(128 + told_to_end[0] if told_to_end else exit_code(ended))
+
+
+def exit_code(ended: Run) -> int:
+    """Return the exit code of the contract for how a run ended."""
+    if ended.transform_error:
+        return RunFailedError.exit_code
+    if ended.status in EXIT_CODES:
+        return EXIT_CODES[ended.status]
+    return int(ended.result.get("error", {}).get("exit_code", RunFailedError.exit_code))
+
+
+@click.group(cls=Commands)
+def runs() -> None:
+    """Executions for datasets."""
+
+
+@runs.command("list")
+@click.option("--dataset")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@with_scout
+def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
+    """List the latest runs."""
+    found = [each.as_dict() for each in scout.runs.list(dataset=dataset, limit=limit)]
+    answer(found, lambda: table(found, RUN))
+
+
+@runs.command()
+@click.argument("run_id")
+@with_scout
+def show(scout: Scout, run_id: str) -> None:
+    """Show one run; exit code 3 when there is none of that id."""
+    found = scout.runs.show(run_id).as_dict()
+    shown = {name: value for name, value in found.items() if name not in {"result", "error"}}
+    answer(found, lambda: facts(shown))
+
+
+@runs.command()
+@click.argument("run_id")
+@with_scout
+def cancel(scout: Scout, run_id: str) -> None:
+    """Cancel a run; what it committed stays."""
+    found = scout.runs.cancel(run_id).as_dict()
+    said(f"Cancelled run {run_id}.", {"run": found})
+
+
+def _remember(told: list[int]) -> Any:
+    def handler(signum: int, _frame: FrameType | None) -> None:
+        told.append(signum)
+
+    return handler
+
+
+def _announce_pause(resume_at: str) -> None:
+    """Say it as all programs do, for whoever reads logs."""
+    say(f"event=paused resume_at={resume_at}", err=True)
+
+
+def _tell(ended: Run) -> None:
+    if wants_json():
+        told = {"success": exit_code(ended) == 0, **ended.as_dict()}
+        say(as_json(told))
+    else:
+        table(
+            [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
+            ("stream", "rows"),
+            "No rows were loaded.",
+        )
+        named = f"(run {ended.run_id}, schema {ended.schema})"
+        say(f"\n{harmless(ended.dataset)}: {ended.status} {named}")
+    if ended.resume_at:
+        _announce_pause(plain(ended.resume_at))
+        when = cell(plain(ended.resume_at))
+        say(f"Paused until {when}; a worker goes on by itself then.", err=True)
+    if warning := ended.result.get("warning"):
+        say(f"Warning: {harmless(warning)}", err=True)
+    for text in (ended.error_message, ended.transform_error):
+        if text:
+            say(f"Error: {harmless(text)}", err=True)

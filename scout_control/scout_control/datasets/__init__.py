@@ -1,0 +1,1 @@
+"""Dataset schemas: provisioned, granted, queried, counted, dropped."""

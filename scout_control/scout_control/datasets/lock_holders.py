@@ -1,0 +1,141 @@
+"""Who else is at work in a dataset schema: sessions, and transactions that were prepared.
+
+A reader that does nothing in an open transaction keeps a schema from being dropped, for as long as
+it likes. A prepared transaction does so without any session, even after the server was restarted.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from scout_control.errors import ServerError
+from scout_control.rules.expiry import LOCK_WAIT, STATEMENT_LIMIT
+from scout_control.store import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from psycopg import Connection
+
+log = logging.getLogger(__name__)
+
+LIMITS = (("lock_timeout", LOCK_WAIT), ("statement_timeout", STATEMENT_LIMIT))
+MILLISECONDS_TO_END = 5000
+# Locks on the schema and on all that is in it; a prepared transaction has no process.
+HOLDERS = """
+    WITH space AS (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s),
+         content AS (
+             SELECT classid, objid FROM pg_depend, space
+              WHERE refclassid = 'pg_namespace'::regclass AND refobjid = space.oid
+             UNION ALL SELECT 'pg_namespace'::regclass, oid FROM space
+             UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index, pg_class, space
+              WHERE pg_class.oid = indrelid AND relnamespace = space.oid
+         ),
+         held AS (
+             SELECT DISTINCT pid, virtualtransaction AS virtual
+               FROM pg_locks JOIN content
+                 ON content.classid = coalesce(pg_locks.classid, 'pg_class'::regclass)
+                AND content.objid = coalesce(pg_locks.objid, pg_locks.relation)
+              WHERE granted AND locktype IN ('relation', 'object')
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+         )
+    SELECT held.pid, NULL AS gid, coalesce(usename, backend_type, '') AS role,
+           current_database() AS database
+      FROM held JOIN pg_stat_activity ON pg_stat_activity.pid = held.pid
+     WHERE held.pid <> pg_backend_pid()
+    UNION ALL
+    SELECT NULL, gid, owner, pg_prepared_xacts.database
+      FROM held
+      JOIN pg_locks AS own ON own.virtualtransaction = held.virtual AND own.pid IS NULL
+      JOIN pg_prepared_xacts ON own.transactionid = transaction
+     WHERE held.pid IS NULL AND own.locktype = 'transactionid'
+     ORDER BY pid, gid
+"""
+OF_ROLES = """
+    SELECT pid, NULL AS gid, usename AS role, datname AS database
+      FROM pg_stat_activity WHERE usename = ANY(%(roles)s)
+    UNION ALL
+    SELECT NULL, gid, owner, database FROM pg_prepared_xacts WHERE owner = ANY(%(roles)s)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A session, or a prepared transaction, that holds something."""
+
+    pid: int | None
+    gid: str | None
+    role: str
+    database: str
+
+    def __str__(self) -> str:
+        if self.gid is not None:
+            return f"the prepared transaction {self.gid!r} of role {self.role!r}"
+        return f"session {self.pid} of role {self.role!r}"
+
+    @property
+    def remedy(self) -> str:
+        """Return what a person can run who may end it."""
+        if self.gid is not None:
+            return f"in database {self.database!r} as its owner: ROLLBACK PREPARED {self.gid!r}"
+        return f"SELECT pg_terminate_backend({self.pid})"
+
+
+@contextmanager
+def connected(server_url: str, database: str | None = None) -> Iterator[Connection[Any]]:
+    """Open a connection of which each statement is a transaction, and ends in bounded time."""
+    if database is not None:
+        path = "/" + quote(database, safe="")
+        server_url = urlunsplit(urlsplit(server_url)._replace(path=path))
+    with closing(postgres.connect(server_url, autocommit=True)) as connection:
+        for name, value in LIMITS:
+            connection.execute(
+                sql.SQL("SELECT set_config({}, {}, false)").format(
+                    sql.Literal(name), sql.Literal(str(round(value.total_seconds() * 1000)))
+                )
+            )
+        yield connection
+
+
+def holders(connection: Connection[Any], schema: str) -> list[Holder]:
+    """Return who else holds a lock on a schema or on anything in it."""
+    return _found(connection, HOLDERS, {"schema": schema})
+
+
+def of_roles(connection: Connection[Any], roles: Sequence[str]) -> list[Holder]:
+    """Return what these roles do on the whole server."""
+    return _found(connection, OF_ROLES, {"roles": list(roles)})
+
+
+def end(connection: Connection[Any], server_url: str, found: Sequence[Holder]) -> None:
+    """End these, as far as we may; that they ended is for the caller to see."""
+    for holder in found:
+        try:
+            if holder.gid is not None:
+                _roll_back(server_url, holder)
+            else:
+                connection.execute(
+                    "SELECT pg_terminate_backend(%s, %s)", [holder.pid, MILLISECONDS_TO_END]
+                )
+        except (psycopg.Error, ServerError) as error:
+            log.debug("not_ended holder=%s error=%s", holder, type(error).__name__)
+
+
+def _found(connection: Connection[Any], query: str, values: dict[str, Any]) -> list[Holder]:
+    with connection.cursor(row_factory=class_row(Holder)) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
+
+
+def _roll_back(server_url: str, holder: Holder) -> None:
+    """Roll a prepared transaction back, as its owner and in its database: else it is refused."""
+    with connected(server_url, holder.database) as connection:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(holder.role)))
+        connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(holder.gid)))

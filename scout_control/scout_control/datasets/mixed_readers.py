@@ -1,0 +1,77 @@
+"""Finds readers of several datasets who would run what a writer of one of them wrote.
+
+A view of a writer is read with the rights of the writer, but the functions that it calls run as the
+role that reads it, and see all that this role sees. Only catalogs are read here.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from scout_control.errors import ControlError
+from scout_control.rules.naming import reader_role
+from scout_control.store import postgres
+from scout_control.store.models import Dataset
+
+if TYPE_CHECKING:
+    from scout_control.installation.installation import Site
+
+CALLS = ":(?:funcid|opfuncid|winfnoid|aggfnoid) ([0-9]+)"
+MIXED = """
+    WITH RECURSIVE dataset AS (
+        SELECT nspname, pg_namespace.oid AS space, pg_roles.oid AS reader
+          FROM unnest(%(schemas)s::text[], %(readers)s::text[]) AS told (schema_name, reader_name)
+          JOIN pg_catalog.pg_namespace ON nspname = schema_name
+          JOIN pg_catalog.pg_roles ON rolname = reader_name
+    ), reads (role, reader) AS (
+        SELECT member, roleid FROM pg_catalog.pg_auth_members
+         WHERE roleid IN (SELECT reader FROM dataset)
+        UNION
+        SELECT member, reads.reader FROM pg_catalog.pg_auth_members JOIN reads ON roleid = role
+    ), mixed AS (
+        SELECT role FROM reads JOIN pg_catalog.pg_roles ON pg_roles.oid = role
+         WHERE rolcanlogin AND rolname <> current_user
+         GROUP BY role HAVING count(DISTINCT reader) > 1
+    ), code (space) AS (
+        SELECT pronamespace FROM pg_catalog.pg_proc
+        UNION
+        SELECT relnamespace FROM pg_catalog.pg_policy
+          JOIN pg_catalog.pg_class ON pg_class.oid = polrelid
+        UNION
+        SELECT relnamespace
+          FROM pg_catalog.pg_rewrite
+          JOIN pg_catalog.pg_class ON pg_class.oid = ev_class
+          JOIN dataset ON space = relnamespace
+         CROSS JOIN regexp_matches(ev_action::text, %(calls)s, 'g') AS called
+          JOIN pg_catalog.pg_proc ON pg_proc.oid = called[1]::oid
+         WHERE provolatile = 'v' OR pronamespace <> 'pg_catalog'::regnamespace
+    )
+    SELECT nspname, string_agg(DISTINCT rolname, ', ' ORDER BY rolname)
+      FROM dataset
+      JOIN reads ON reads.reader = dataset.reader
+      JOIN mixed ON mixed.role = reads.role
+      JOIN pg_catalog.pg_roles ON pg_roles.oid = mixed.role
+     WHERE space IN (SELECT space FROM code)
+     GROUP BY nspname
+     ORDER BY nspname
+"""
+
+
+def mixed(site: Site) -> list[str]:
+    """Return the dataset schemas that hold such code, each with the roles that would run it."""
+    by_url: dict[str, list[str]] = {}
+    with site.store.begin() as session:
+        for dataset in session.scalars(select(Dataset).where(Dataset.readers != [])):
+            by_url.setdefault(site.server_url_of(dataset), []).append(dataset.schema_name)
+    found: list[str] = []
+    for url, schemas in by_url.items():
+        readers = [reader_role(schema) for schema in schemas]
+        given = {"schemas": schemas, "readers": readers, "calls": CALLS}
+        with suppress(ControlError), postgres.connect(url) as connection:  # another finding
+            cursor = connection.cursor()
+            cursor.execute(MIXED, given)
+            found += [f"{schema} ({roles})" for schema, roles in cursor.fetchall()]
+    return found

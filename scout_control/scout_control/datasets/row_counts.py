@@ -1,0 +1,61 @@
+"""Reads a dataset schema after a run, as its query role: only what is committed counts."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scout_control.datasets import query
+from scout_control.datasets.loads import LONGEST_READING_SECONDS, Contents
+from scout_control.datasets.query_role import bounded
+from scout_control.errors import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scout_control.installation.installation import Site
+    from scout_control.store.models import Dataset
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What a run left, as far as it is known."""
+
+    rows_loaded: Mapping[str, int] = field(default_factory=dict)
+    row_counts: Mapping[str, int | None] = field(default_factory=dict)
+    documents: Mapping[str, list[Any]] = field(default_factory=dict)
+    is_counted: bool = False
+
+
+def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str]) -> Committed:
+    """Return what runs have committed, how much there is now, and the rows of some tables."""
+    try:
+        with closing(query.login_for_control(site, dataset)) as reader:
+            contents = Contents(reader, dataset.schema_name)
+            with bounded(reader, site.server_url_of(dataset), LONGEST_READING_SECONDS):
+                rows, counts = _rows_loaded(contents, runs), contents.counts()
+                return Committed(
+                    rows_loaded=rows or {},
+                    row_counts=counts or {},
+                    documents=contents.documents(tables),
+                    is_counted=rows is not None and counts is not None,
+                )
+    except ControlError as error:
+        log.warning("not_read schema=%s: %s", dataset.schema_name, error.cause)
+        return Committed()
+
+
+def _rows_loaded(contents: Contents, runs: Sequence[str]) -> Mapping[str, int] | None:
+    """Return what all attempts have committed of each stream."""
+    loads = contents.of_runs(runs)
+    if loads is None:
+        return None
+    rows: Counter[str] = Counter()
+    for load in loads:
+        rows[load.stream] += load.rows
+    return rows

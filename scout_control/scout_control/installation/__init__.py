@@ -1,0 +1,1 @@
+"""One installation: settings, encryption keys, setup and the embedded Postgres."""

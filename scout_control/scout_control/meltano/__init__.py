@@ -1,0 +1,1 @@
+"""Everything that touches Meltano: its project file, its processes and its log."""

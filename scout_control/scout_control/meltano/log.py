@@ -1,0 +1,161 @@
+"""What the log lines of a ``meltano run`` say: progress, failures, pauses.
+
+Meltano has no supported Python interface; its log, one JSON object a line, is what it offers. Lines
+of another shape are passed over, since plugins may write what they like.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from scout_control.rules.json_values import storable
+from scout_control.rules.statuses import Phase
+
+PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
+DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
+MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
+FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
+OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
+REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # of scout-dbt, without values
+SUMMARY = "event=finished "  # what went before says more
+ERRORS = frozenset({"error", "critical"})
+LOADING_BLOCK, STATE_SAVED = "ExtractLoadBlocks", "Incremental state has been updated"
+COUNT, TOTAL = "record_count", "record_total"
+EXTRACTOR, LOADER = "extractors", "loaders"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So many records of a stream were read since the line before, of so many if it is told."""
+
+    stream: str
+    records: int
+    total: int | None = None
+
+
+@dataclass
+class RunLog:
+    """What has been learned from the lines so far."""
+
+    phase: Phase = Phase.DISCOVERING
+    fetched: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By stream, then by domain."""
+    exit_codes: dict[str, int] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    resume_at: str | None = None
+    transform_error: str | None = None
+    failed_models: list[str] = field(default_factory=list)
+    complaint: str | None = None
+    streams: dict[str, str] = field(default_factory=dict)
+    """What became of each stream, as the tap's last line lists them."""
+
+    def take(self, line: str) -> Progress | Phase | None:
+        """Learn from one line; return the progress that it reports, or the phase that begins."""
+        if found := PAUSED.search(line):
+            self.resume_at = found[1]
+        if (found := FINISHED.search(line)) and not self.streams:
+            for stream, outcome in OUTCOME.findall(found[1]):
+                self.streams.setdefault(stream, outcome)
+                if outcome == "failed":
+                    self.streams[stream] = outcome
+        event = _parse(line)
+        if event is None:
+            return None
+        if event.get("event") == "Block run completed":
+            self._end_of_block(event)
+        elif event.get("level") in ERRORS:
+            self._error(event)
+        elif str(event.get("name")).startswith("dbt"):
+            self._line_of_dbt(storable(str(event.get("event"))))
+        return self._progress(event) or self._phase(event)
+
+    def said(self, plugin_type: str) -> str | None:
+        """Return the last error that the extractor or the loader reported."""
+        prefix = {EXTRACTOR: "tap-", LOADER: "target-"}[plugin_type]
+        return next((text for name, text in self.words.items() if name.startswith(prefix)), None)
+
+    def _end_of_block(self, event: dict[str, Any]) -> None:
+        if event.get("success"):
+            return
+        self.complaint = _first_line(event.get("err"))
+        if event.get("block_type") == "InvokerCommand":
+            self.transform_error = ", ".join(self.failed_models) or self.complaint
+        codes = event.get("exit_codes") or {}
+        self.exit_codes |= {
+            str(kind): code for kind, code in codes.items() if isinstance(code, int)
+        }
+        if found := DISCOVERY_FAILED.search(str(event.get("err"))):
+            self.exit_codes[EXTRACTOR] = int(found[1])
+
+    def _error(self, event: dict[str, Any]) -> None:
+        text = _first_line(event.get("event"))
+        plugin = event.get("string_id") or event.get("name")
+        if not text:
+            return
+        if plugin and str(plugin) != "meltano":
+            if not text.startswith(SUMMARY) or str(plugin) not in self.words:
+                self.words[str(plugin)] = text
+        elif found := DISCOVERY_FAILED.search(str(event)):
+            self.exit_codes[EXTRACTOR] = int(found[1])
+        else:
+            self.complaint = text
+
+    def _phase(self, event: dict[str, Any]) -> Phase | None:
+        """Return the phase that begins; of a silent tap only what the loader saves is heard."""
+        was = self.phase
+        if event.get("block_type") == LOADING_BLOCK and event.get("success"):
+            self.phase = Phase.TRANSFORMING
+        elif was is Phase.DISCOVERING and (
+            event.get("cmd_type") == "elb" or str(event.get("event")).startswith(STATE_SAVED)
+        ):
+            self.phase = Phase.LOADING
+        return None if self.phase is was else self.phase
+
+    def _line_of_dbt(self, text: str) -> None:
+        """Keep which model or test failed; what Postgres says of it may quote a value."""
+        if found := REASON.search(text):
+            self.failed_models = [
+                f"{each}: {found['why']}" if each == found["of"] else each
+                for each in self.failed_models
+            ]
+        elif found := MODEL_FAILED.search(text):
+            self.failed_models.append(found["kind"] or f"{found['what']} {found['name']}")
+
+    def _progress(self, event: dict[str, Any]) -> Progress | None:
+        metric = event.get("metric_info")
+        if not isinstance(metric, dict) or metric.get("metric") not in {COUNT, TOTAL}:
+            return None
+        if not str(event.get("string_id", "tap-")).startswith("tap-"):
+            return None
+        tags, value = metric.get("tags"), metric.get("value")
+        if not isinstance(tags, dict) or not isinstance(value, int):
+            return None
+        stream = tags.get("stream")
+        if not isinstance(stream, str):
+            return None
+        stream = storable(stream)
+        if metric["metric"] == TOTAL:
+            self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
+            return Progress(stream, 0, sum(self.totals[stream].values()))
+        self.fetched[stream] += value  # the counter starts anew with each line
+        return Progress(stream, value)
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _first_line(text: object) -> str:
+    lines = str(text or "").strip().splitlines()
+    return storable(lines[0]) if lines else ""

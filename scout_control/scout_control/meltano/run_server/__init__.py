@@ -1,0 +1,1 @@
+"""Hands secrets and state to the processes of one run, over a Unix socket."""

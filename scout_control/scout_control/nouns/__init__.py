@@ -1,1 +1,0 @@
-"""What can be done with each kind of thing: what the commands and the Python interface share."""

@@ -1,0 +1,35 @@
+"""What a run does to streams without key and bookmark: the loader's settings that a link may set.
+
+A dataset is a copy of its source, so such a stream is replaced unless the link says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEYLESS_STREAMS, KEYLESS_OVERRIDES = NAMES = ("keyless_streams", "keyless_overrides")
+CHOICES = ("append", "replace")
+DEFAULT = "replace"
+
+
+def mistake(settings: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the settings, as a sentence."""
+    options = " or ".join(CHOICES)
+    if settings.get(KEYLESS_STREAMS, DEFAULT) not in CHOICES:
+        return f"{KEYLESS_STREAMS} is {options}."
+    overrides = settings.get(KEYLESS_OVERRIDES, {})
+    if not isinstance(overrides, dict) or not all(how in CHOICES for how in overrides.values()):
+        return f"{KEYLESS_OVERRIDES} gives streams {options}, as a JSON object."
+    return None
+
+
+def taken_from(settings: dict[str, Any]) -> dict[str, str]:
+    """Remove these settings from those of a tap; return them as the loader's, in text."""
+    return {
+        KEYLESS_STREAMS: settings.pop(KEYLESS_STREAMS, DEFAULT),
+        KEYLESS_OVERRIDES: json.dumps(settings.pop(KEYLESS_OVERRIDES, {})),
+    }

@@ -1,0 +1,199 @@
+"""What a run is given: the settings of its source, the login of its owner, its place."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from scout_control.credentials import records, renewal
+from scout_control.errors import ConflictError, SettingsError
+from scout_control.installation import secret_context
+from scout_control.meltano import workdir
+from scout_control.meltano.process import Pipeline
+from scout_control.meltano.project import SELECTED, as_text
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.rules import keyless
+from scout_control.rules.expiry import needs_renewal
+from scout_control.store import audit, lookups, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from scout_control.credentials.records import Login
+    from scout_control.datasets.provision import Place
+    from scout_control.installation.installation import Site
+    from scout_control.meltano.project import SourceType
+    from scout_control.store.models import Dataset, ProjectSource, Run
+
+LOADER = "TARGET_SCOUT_POSTGRES_"
+CREDENTIAL = "credential.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """Everything that is known before anything is started."""
+
+    source_type: SourceType
+    login: Login
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    login_directory: Path | None
+
+    @property
+    def credential_file(self) -> Path | None:
+        """Return where the tap writes a login that it renewed."""
+        return self.login_directory / CREDENTIAL if self.login_directory else None
+
+
+@contextmanager
+def prepared(site: Site, run: Run) -> Iterator[Preparation]:
+    """Find out what a run needs; nothing is started, made in a database, or asked of a source.
+
+    Raises:
+        ControlError: A login or a setting is missing.
+    """
+    dataset = run.dataset
+    if not dataset.project_source.is_active:
+        raise unlinked(dataset)
+    source_type = site.plugins.source_type(dataset.project_source.source.source_type)
+    if records.CREDENTIAL_FILE not in source_type.settings:
+        _renew_now(site, dataset)
+    with site.store.begin() as session:
+        login = records.login_for(session, site.keyring, dataset, source_type)
+        if login.credential_id is not None:
+            names = audit.of_dataset(dataset) | {"run": str(run.id)}
+            given = {"kind": login.kind, "processes": [source_type.name]}
+            audit.record(session, "used", "credential", login.credential_id, **names, **given)
+        known = metadata.streams(session, dataset)
+    settings = source_settings(source_type, dataset, source_type.streams or known)
+    with ExitStack() as at_the_end:
+        directory = None
+        if login.rotates:
+            prefix = f"{LOGIN_DIRECTORY}{run.id}-"
+            directory = at_the_end.enter_context(workdir.directory(prefix))
+            variable = source_type.variable(records.CREDENTIAL_FILE)
+            settings[variable] = str(directory / CREDENTIAL)
+        yield Preparation(
+            source_type=source_type,
+            login=login,
+            settings=settings,
+            secrets={source_type.variable(name): value for name, value in login.fields.items()},
+            login_directory=directory,
+        )
+
+
+def unlinked(dataset: Dataset) -> ConflictError:
+    """Return the error of a dataset whose source its project no longer uses."""
+    link = dataset.project_source
+    source, project = quote(link.source.name), quote(link.project_id)
+    return ConflictError(
+        f"{lookups.path(dataset)} is not linked any more.",
+        f"Link it again: scout sources link {source} --project {project}",
+    )
+
+
+def _renew_now(site: Site, dataset: Dataset) -> None:
+    """Renew a token that ends soon, for a tap that cannot do so itself."""
+    owner = records.Owner.of(dataset)
+    source_id = dataset.project_source.source_id
+    with site.store.begin() as session:
+        found = lookups.credential(session, source_id, owner.project_id, owner.user_id)
+    if found is not None and needs_renewal(found.token_expires_at, datetime.now(UTC)):
+        renewal.renew(site.store, site.keyring, site.plugins, found.id)
+
+
+def source_settings(
+    source_type: SourceType, dataset: Dataset, known: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """Return a source's settings as environment variables; those of the link win.
+
+    Raises:
+        SettingsError: A stream is asked for that the source is known not to have.
+    """
+    link = dataset.project_source
+    check_link(source_type, link)
+    told = {**secret_context.settings_of(link.source, source_type), **link.sync_config}
+    streams = told.pop(SELECTED, None)
+    loading = keyless.taken_from(told)
+    settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
+    settings |= {f"{LOADER}{name.upper()}": value for name, value in loading.items()}
+    if streams:
+        if error := unknown_streams(dataset, known):
+            raise error
+        variable = source_type.variable("_select")
+        settings[variable] = json.dumps([f"{stream}.*" for stream in streams])
+    return settings
+
+
+def check_link(source_type: SourceType, link: ProjectSource) -> None:
+    """Refuse a link that says more than what is read, also one that was written past control.
+
+    Raises:
+        SettingsError: It names an address, a file, or what the source type does not have.
+    """
+    allowed = {*source_type.settings, SELECTED, *keyless.NAMES}.difference(
+        source_type.sensitive, source_type.addresses.among(link.sync_config)
+    )
+    if names := sorted(set(link.sync_config) - allowed):
+        source, project = quote(link.source.name), quote(link.project_id)
+        raise SettingsError(
+            f"The link of the project {link.project_id} to the source {link.source.name} sets "
+            f"{', '.join(names)}, and a link says only what is read.",
+            f"Set it at the source (scout sources update {source} --base-url URL or --config "
+            f"NAME=VALUE), and link without it: scout sources link {source} --project {project}",
+        )
+
+
+def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:
+    """Return the error of a dataset whose settings name streams that its source does not have."""
+    link = dataset.project_source
+    streams = {**link.source.config, **link.sync_config}.get(SELECTED) or ()
+    unknown = sorted(set(streams) - known)
+    if not known or not unknown:
+        return None
+    source = link.source.name
+    return SettingsError(
+        f"The source {source} has no stream {', '.join(unknown)}; "
+        f"it has {', '.join(sorted(known))}.",
+        f"Name its streams: scout sources link {source} --project {link.project_id} --stream ...",
+    )
+
+
+def pipeline(
+    site: Site, run: Run, preparation: Preparation, place: Place, log_file: Path | None = None
+) -> Pipeline:
+    """Return what Meltano is to run."""
+    schema, url = place.schema, place.url(site.server_url_of(run.dataset))
+    return Pipeline(
+        project_root=site.settings.project_root,
+        blocks=preparation.source_type.blocks,
+        dataset_schema=schema,
+        database_uri=site.state_url,
+        settings={
+            **preparation.settings,
+            f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
+            f"{LOADER}OWNER": place.owner,
+            f"{LOADER}READER_ROLE": place.reader,
+            f"{LOADER}CREATE_SCHEMA": "false",
+        },
+        secrets={
+            **preparation.secrets,
+            f"{LOADER}DATABASE_URL": url,
+        },
+        database_url=url,
+        project_id=run.dataset.project_source.project_id,
+        dbt_target=_dbt_target(site, schema),
+        log_file=log_file,
+    )
+
+
+def _dbt_target(site: Site, schema: str) -> Path:
+    target = site.dbt_folder(schema)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return target

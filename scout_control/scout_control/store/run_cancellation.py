@@ -1,0 +1,75 @@
+"""Cancels runs: the status in the store, which whoever executes the run notices."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from scout_control.errors import ConflictError
+from scout_control.rules import schedule, statuses
+from scout_control.rules.statuses import WAITING, RunStatus
+from scout_control.store import audit, datasets, lookups, runs
+from scout_control.store.models import Dataset
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.store.database import Store
+    from scout_control.store.models import Run
+
+
+def cancel(store: Store, run_id: str) -> Run:
+    """Cancel a run: its status first, so that whoever executes it hears of it and ends it.
+
+    Raises:
+        NotFoundError: There is no such run.
+        ConflictError: It has ended already.
+    """
+    with store.begin() as session:
+        run = lookups.run(session, run_id)
+        if not _cancel(session, run):
+            raise ConflictError(
+                f"Run {run.id} is not in progress (state: {run.status}).", "Nothing to cancel."
+            )
+    with store.begin() as session:
+        return lookups.run(session, run_id)
+
+
+def cancel_waiting(session: Session, dataset_id: uuid.UUID) -> None:
+    """Cancel a dataset's run if it is queued or paused."""
+    run = runs.alive(session, dataset_id)
+    if run is not None and run.status in WAITING:
+        _cancel(session, run)
+
+
+def _cancel(session: Session, run: Run) -> bool:
+    was = run.status
+    result = {name: value for name, value in run.result.items() if name != "error"}
+    moved = runs.move(
+        session,
+        run.id,
+        RunStatus.CANCELLED,
+        completed_at=datetime.now(UTC),
+        resume_at=None,
+        phase="done",
+        error_code=None,
+        error_message=None,
+        result={**result, "status": "cancelled", "cancelled": True, "previous_state": was},
+    )
+    if moved:
+        _settle(session, run.dataset)
+        names = audit.of_dataset(run.dataset)
+        audit.record(session, "cancelled", "run", run.id, **names, previous=was)
+    return moved
+
+
+def _settle(session: Session, dataset: Dataset) -> None:
+    """Let a dataset be what it was before a run that was cancelled, due at its next turn."""
+    interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
+    due = schedule.next_sync_at(datetime.now(UTC), interval, str(dataset.id))
+    session.execute(update(Dataset).where(Dataset.id == dataset.id).values(next_sync_at=due))
+    datasets.move(session, dataset.id, statuses.settled(has_data=dataset.last_sync_at is not None))

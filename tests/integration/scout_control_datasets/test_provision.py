@@ -1,0 +1,197 @@
+"""Places of datasets in a real Postgres: whose they are, who may write, who may read."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing, contextmanager
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from scout_control.datasets.provision import let_read, provision
+from scout_control.errors import NotFoundError, OwnershipError, ServerError
+from scout_control.rules.naming import Dataset, OwnerKind
+from support.logins import with_login
+
+HOSTILE = ['"; DROP SCHEMA public CASCADE; --', "a'b\"c\\d%s{}", "नदी 🌊", "pg_catalog", "x" * 5000]
+
+
+def a_dataset(owner_id="p1", **changes) -> Dataset:
+    usual = {"owner_kind": OwnerKind.PROJECT, "project_id": "p1", "source_id": "s1"}
+    return Dataset(owner_id=owner_id, source_type="commcare", **usual | changes)
+
+
+@pytest.fixture
+def place(postgres, cleaned):
+    return cleaned(provision(postgres, a_dataset()))
+
+
+@pytest.fixture
+def cleaned(connection):
+    """Drop the schemas and roles of the places it is shown."""
+    places = []
+
+    def remember(place):
+        places.append(place)
+        return place
+
+    yield remember
+    with connection.cursor() as cursor:
+        for place in {place.schema: place for place in places}.values():
+            cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(place.schema)))
+            for role in (place.reader, place.writer):
+                cursor.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+                cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+@contextmanager
+def as_writer(postgres, place):
+    with closing(psycopg2.connect(place.url(postgres))) as opened:
+        opened.autocommit = True
+        yield opened.cursor()
+
+
+@pytest.fixture
+def reader(connection, place):
+    """A cursor with the rights of somebody who was let in, and no others."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE analyst LOGIN")
+        yield cursor
+        cursor.execute("RESET ROLE")
+        cursor.execute("DROP ROLE analyst")
+
+
+@pytest.mark.parametrize("owner_id", HOSTILE)
+def test_hostile_ids_get_a_place_and_harm_nothing(postgres, connection, cleaned, owner_id):
+    place = cleaned(provision(postgres, a_dataset(owner_id)))
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT obj_description(%s::regnamespace, 'pg_namespace')", [place.schema])
+        assert cursor.fetchone()[0] == place.owner
+        cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'public'")
+        assert cursor.fetchone()[0] == 1
+    with as_writer(postgres, place) as cursor:
+        cursor.execute("CREATE TABLE cases (case_id text)")
+        cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'cases'")
+        assert (place.schema,) in cursor.fetchall()
+
+
+def test_a_place_may_be_made_again_and_keeps_its_data(postgres, place):
+    with as_writer(postgres, place) as cursor:
+        cursor.execute("CREATE TABLE cases AS SELECT 1 AS case_id")
+
+    again = provision(postgres, a_dataset())
+
+    assert again.schema == place.schema
+    with as_writer(postgres, again) as cursor:
+        cursor.execute("SELECT count(*) FROM cases")
+        assert cursor.fetchone() == (1,)
+
+
+def test_many_at_once_make_one_place(postgres, cleaned):
+    made, failed = [], []
+
+    def make():
+        try:
+            made.append(provision(postgres, a_dataset("crowd")))
+        except ServerError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not failed
+    assert len({cleaned(place).schema for place in made}) == 1
+
+
+def test_a_schema_of_another_owner_is_refused_and_left_alone(postgres, connection, place):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("COMMENT ON SCHEMA {} IS 'somebody else'").format(sql.Identifier(place.schema))
+        )
+
+        with pytest.raises(OwnershipError, match="belongs to another owner"):
+            provision(postgres, a_dataset())
+
+        cursor.execute("SELECT obj_description(%s::regnamespace, 'pg_namespace')", [place.schema])
+        assert cursor.fetchone() == ("somebody else",)
+
+
+def test_a_writer_reaches_no_other_dataset_and_cannot_change_whose_its_own_is(
+    postgres, place, cleaned
+):
+    other = cleaned(provision(postgres, a_dataset("p2")))
+    with as_writer(postgres, other) as cursor:
+        cursor.execute("CREATE TABLE secrets AS SELECT 1 AS one")
+    attempts = [
+        f"SELECT * FROM {other.schema}.secrets",
+        f"CREATE TABLE {other.schema}.mine (a int)",
+        f"COMMENT ON SCHEMA {place.schema} IS 'mine now'",
+        f"SET ROLE {other.writer}",
+        "SET ROLE postgres",
+        "CREATE SCHEMA elsewhere",
+        "CREATE ROLE helper",
+    ]
+
+    with as_writer(postgres, place) as cursor:
+        for attempt in attempts:
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(attempt)
+
+
+def test_a_third_role_reads_only_after_it_is_let_in_and_only_reads(postgres, place, reader):
+    with as_writer(postgres, place) as cursor:
+        cursor.execute("CREATE TABLE cases AS SELECT 1 AS case_id")
+        cursor.execute("CREATE VIEW stg_cases AS SELECT * FROM cases")
+    look = f"SELECT count(*) FROM {place.schema}.stg_cases"
+
+    reader.execute("SET ROLE analyst")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        reader.execute(look)
+    let_read(postgres, place.schema, ["analyst"])
+    reader.execute(look)
+    assert reader.fetchone() == (1,)
+    for attempt in ("DELETE FROM {}.cases", "CREATE TABLE {}.x (a int)", "DROP TABLE {}.cases"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            reader.execute(attempt.format(place.schema))
+    let_read(postgres, place.schema, [])
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        reader.execute(look)
+
+
+def test_a_role_that_somebody_dropped_keeps_nobody_else_from_reading(postgres, place, reader):
+    with pytest.raises(NotFoundError, match="no role 'dropped'"):
+        let_read(postgres, place.schema, ["analyst", "dropped"])
+
+    assert let_read(postgres, place.schema, ["analyst", "dropped"], may_lack=True) == ["dropped"]
+    reader.execute("SELECT pg_has_role('analyst', %s, 'USAGE')", [place.reader])
+    assert reader.fetchone() == (True,)
+
+
+def test_a_role_that_may_create_roles_but_is_no_superuser_can_provision(
+    postgres, connection, cleaned
+):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE control LOGIN CREATEROLE PASSWORD 'known'")
+        cursor.execute("GRANT CREATE ON DATABASE postgres TO control")
+        place = cleaned(provision(with_login(postgres, "control", "known"), a_dataset("p3")))
+        with as_writer(postgres, place) as writer:
+            writer.execute("CREATE TABLE cases (case_id text)")
+        cursor.execute("REASSIGN OWNED BY control TO postgres")
+        cursor.execute("DROP OWNED BY control")
+        cursor.execute("DROP ROLE control")
+
+
+def test_a_server_that_does_not_answer_is_named_without_the_password():
+    with pytest.raises(ServerError) as raised:
+        provision("postgresql://u:hunter2@127.0.0.1:1/scout", a_dataset())
+
+    assert "127.0.0.1:1" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_login_of_a_run_is_never_shown(place):
+    assert place.password not in repr(place)

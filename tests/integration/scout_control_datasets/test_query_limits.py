@@ -1,0 +1,102 @@
+"""What an answer may weigh: it holds for one value, too, and against who writes the query."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from scout_control.datasets.query import QueryError
+from scout_control.errors import SettingsError
+from support.measuring import run_measured
+from support.workers import environment_of
+
+MANY = "SELECT n, repeat('x', 1000) AS text FROM generate_series(1, 250) AS n ORDER BY n DESC"
+GIANT = "SELECT n, repeat('x', (CASE n WHEN 3 THEN 3e8 ELSE 1 END)::int) FROM {numbers} AS n"
+GIANT = GIANT.format(numbers="generate_series(1, 5)")
+MOST_MIB = 300  # with a value of GIANT in memory it is more than twice as much
+SHAPES = (
+    ("SELECT 1 AS a, 2 AS a, 3 AS total, 4 AS q -- a comment", [(1, 2, 3, 4)]),
+    ("VALUES (1, 'x'), (2, NULL);", [(1, "x"), (2, None)]),
+    ("TABLE things", [(0, "a"), (1, "a"), (2, "a")]),
+    ("WITH a AS (SELECT 1 AS one) SELECT * FROM a", [(1,)]),
+    ("SELECT FROM things", [(), (), ()]),
+    ("SELECT row(1, 2), NULL, pg_sleep(0)", [(("1", "2"), None, "")]),
+    ("SELECT '{\"a\": [1]}'::jsonb, ARRAY[1, 2]", [({"a": [1]}, [1, 2])]),
+)
+# Out of the parentheses, into a second statement, past the transaction that only reads.
+ESCAPES = (
+    "SELECT 1) AS q; SET statement_timeout TO 0; SELECT (2",
+    "SELECT 1; SELECT 2",
+    "SELECT 1) AS q(c0) OFFSET 0) AS q) AS q UNION ALL SELECT 0, repeat('x', 300000000)"
+    " FROM (SELECT (SELECT (SELECT 1",
+    "SELECT 1) AS z, (SELECT repeat('x', 300000000)",
+    "SELECT 1 /*",
+    "SELECT 1) --",
+    "COMMIT",
+    "CREATE TABLE made AS SELECT 1",
+    "EXPLAIN SELECT 1",
+)
+
+
+@pytest.fixture(scope="module")
+def ask(shared_installation):
+    dataset = shared_installation.dataset()
+    shared_installation.scout.run(dataset)
+
+    def query(statement, **limits):
+        return shared_installation.scout.datasets.query(dataset, statement, **limits)
+
+    query.dataset = dataset
+    return query
+
+
+def test_rows_are_cut_before_the_one_that_is_too_much(ask):
+    whole = ask(MANY)
+    cut = ask(MANY, most_bytes=10_000)
+    by_rows = ask(MANY, most_rows=7)
+
+    assert (len(whole.rows), whole.is_truncated, whole.truncated_by) == (250, False, None)
+    assert [row[0] for row in cut.rows] == list(range(250, 241, -1))
+    assert (cut.columns, cut.is_truncated, cut.truncated_by) == (["n", "text"], True, "bytes")
+    assert (len(by_rows.rows), by_rows.truncated_by) == (7, "rows")
+    with pytest.raises(SettingsError, match="--max-bytes"):
+        ask(MANY, most_bytes=0)
+
+
+@pytest.mark.parametrize(("statement", "rows"), SHAPES)
+def test_what_is_asked_and_its_types_are_as_they_were(ask, statement, rows):
+    assert ask(statement).rows == rows
+
+
+@pytest.mark.parametrize("statement", ESCAPES)
+def test_a_query_is_one_select(ask, statement):
+    with pytest.raises(QueryError):
+        ask(statement)
+
+
+def test_a_value_that_is_too_large_never_comes(shared_installation, ask, tmp_path):
+    command = [sys.executable, "-m", "scout_control", "query", ask.dataset, GIANT, "--json"]
+    environment = environment_of(shared_installation.settings)
+
+    done, peak = run_measured(command, tmp_path, env=environment, stdout=subprocess.PIPE)
+
+    said = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert said["rows"] == [[1, "x"], [2, "x"]]
+    assert (said["truncated"], said["truncated_by"]) == (True, "bytes")
+    assert peak < MOST_MIB * 1024
+
+
+def test_people_are_told_that_an_answer_was_cut(shared_installation, ask):
+    done = subprocess.run(
+        [sys.executable, "-m", "scout_control", "query", ask.dataset, MANY, "--max-bytes", "5000"],
+        env=environment_of(shared_installation.settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 5)
+    assert "larger than 5000 bytes and was cut; see --max-bytes" in done.stderr

@@ -1,0 +1,311 @@
+"""A run from the queue to its end, with a real Meltano and a real target."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import psycopg2
+import pytest
+from scout_control.cli.runs import exit_code
+from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
+from scout_control.installation import key_rotation
+from scout_control.installation.encryption import generate
+from scout_control.installation.installation import Site
+from scout_control.meltano import workdir
+from scout_control.rules import expiry
+from scout_control.store.models import Run
+from sqlalchemy import update
+from support.workers import LONGEST_SECONDS, environment_of, is_alive, wait_until
+
+
+@pytest.fixture
+def installation(shared_installation, tmp_path):
+    """The installation of all tests here, with acts of this test's own."""
+    made = replace(shared_installation, folder=tmp_path)
+    made.act()
+    return made
+
+
+def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
+    dataset = installation.dataset()
+    steps = []
+    run = installation.scout.run(dataset, on_progress=lambda step: steps.append(step.phase))
+    found = installation.scout.datasets.show(dataset)
+
+    assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
+    assert run.result["sources"] == {"things": {"state": "loaded", "rows": 3}}
+    assert (found.status, found.row_counts) == ("ready", {"things": 3})
+    assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
+    assert list(dict.fromkeys(steps)) == ["provisioning", "discovering", "loading"]
+    assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
+    assert installation.rows(dataset) == [(3,)]
+
+
+def test_data_that_somebody_dropped_past_control_comes_back_whole(installation):
+    dataset = installation.dataset()
+    schema = installation.scout.run(dataset).schema
+    installation.rows(dataset, f'DROP SCHEMA "{schema}" CASCADE; SELECT')
+    again = installation.scout.run(dataset)
+
+    assert (again.status, installation.rows(dataset)) == ("completed", [(3,)])
+    assert installation.told()[-1]["state"] == {}
+
+
+def test_a_stream_that_the_source_turns_out_not_to_have_is_told(installation):
+    dataset, sources = installation.dataset(), installation.scout.sources
+    source = dataset.split("/")[1]
+    sources.link("river", source, mode="project", config={"datasets": ["things", "nope"]})
+    run = installation.scout.run(dataset)
+
+    assert (run.status, run.error_code) == ("partial", "VALIDATION_ERROR")
+    assert "no stream nope; it has things" in run.error_message
+    with pytest.raises(SettingsError, match="no stream nope"):
+        sources.link("river", source, config={"datasets": ["nope"]})
+
+
+def test_a_keyless_stream_is_replaced_unless_the_link_says_append(installation, tmp_path):
+    dataset, link = installation.dataset(), installation.scout.sources.link
+    installation.act(key=[])
+    source = dataset.split("/")[1]
+    for config, rows, how in [
+        ({}, 3, "replaced"),
+        ({}, 3, "replaced"),
+        ({"keyless_streams": "append"}, 6, "appended"),
+        ({"keyless_streams": "append", "keyless_overrides": {"things": "replace"}}, 3, "replaced"),
+        ({"keyless_overrides": {"things": "append"}}, 6, "appended"),
+    ]:
+        link("river", source, mode="project", config=config)
+        log = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
+        assert installation.scout.runs.execute(dataset, log_file=log).status == "completed"
+        assert (installation.rows(dataset), how in log.read_text()) == ([(rows,)], True)
+
+
+def test_any_id_makes_a_dataset_of_its_own(installation):
+    hostile = ['a"; DROP SCHEMA public; --', "é" * 200, "a'b\\c %s {x}", "A", "a"]
+    datasets = [installation.dataset(project) for project in hostile]
+    runs = [installation.scout.run(dataset) for dataset in datasets[:3]]
+    schemas = {installation.scout.datasets.show(dataset).schema for dataset in datasets}
+
+    assert [run.status for run in runs] == ["completed"] * 3
+    assert len(schemas) == len(hostile)
+    assert max(len(schema.encode()) for schema in schemas) <= 55
+
+
+def test_without_a_login_nothing_is_started(installation):
+    dataset = installation.dataset(connect=False)
+    run = installation.scout.run(dataset)
+
+    assert (run.status, run.error_code) == ("failed", "AUTH_TOKEN_MISSING")
+    assert "scout credentials connect" in run.error_message
+    assert installation.told() == []
+    schema = installation.scout.datasets.show(dataset).schema
+    spaces = installation.rows(dataset, f"SELECT FROM pg_namespace WHERE nspname = '{schema}'")
+    assert spaces == []
+
+
+def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(installation):
+    resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    dataset = installation.dataset()
+    installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
+    paused = installation.scout.run(dataset)
+    with pytest.raises(RunPausedError, match="paused until"):
+        installation.scout.run(dataset)
+    installation.act(rows=5)
+    with installation.scout.site.store.begin() as session:  # as if time had passed
+        session.execute(
+            update(Run).where(Run.status == "paused").values(resume_at=datetime.now(UTC))
+        )
+    done = installation.scout.run(dataset)
+
+    assert (paused.status, paused.resume_at) == ("paused", resume_at)
+    assert (done.run_id, done.status, done.attempt) == (paused.run_id, "completed", 2)
+    assert installation.told()[1]["state"]["bookmarks"] == {"things": {"at": 3}}
+    assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
+
+
+def test_no_source_parks_a_dataset_for_years(installation):
+    dataset = installation.dataset()
+    installation.act(exit=75, words="event=paused resume_at=9999-12-31T23:59:59Z")
+    paused = installation.scout.run(dataset)
+    wait = paused.resume_at - datetime.now(UTC)
+
+    assert expiry.LONGEST_PAUSE - timedelta(minutes=5) < wait <= expiry.LONGEST_PAUSE
+    assert installation.scout.runs.cancel(paused.run_id).status == "cancelled"
+
+
+FINISHED = "event=finished exit_code={} streams: things completed (3 records), more {}"
+
+
+@pytest.mark.parametrize(
+    ("code", "of_other", "ends"),
+    [
+        (1, "failed (0 records; 500)", ("partial", "ready", 1)),
+        (77, "failed (0 records; 401)", ("failed", "error", 77)),
+    ],
+)
+def test_a_run_is_partial_only_where_some_streams_came_home_and_nobody_must_reconnect(
+    installation, code, of_other, ends
+):
+    dataset = installation.dataset()
+    installation.act(exit=code, words=FINISHED.format(code, of_other))
+    run = installation.scout.run(dataset)
+
+    assert (run.status, installation.scout.datasets.show(dataset).status, exit_code(run)) == ends
+
+
+def test_a_run_whose_loader_refused_the_data_is_not_partial_whatever_the_tap_read(installation):
+    dataset = installation.dataset()
+    installation.act(broken=True, words=FINISHED.format(1, "failed (0 records; 500)"))
+    run = installation.scout.run(dataset)
+
+    assert (run.status, run.error_code, exit_code(run)) == ("failed", "VALIDATION_ERROR", 65)
+
+
+def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(installation):
+    dataset = installation.dataset()
+    source = dataset.split("/")[1]
+    installation.act(exit=77)
+    run = installation.scout.run(dataset)
+    [login] = [each for each in installation.scout.credentials.list() if each.source == source]
+    again = installation.scout.run(dataset)
+    refused = installation.scout.datasets.show(dataset)
+
+    assert (run.status, run.error_code) == ("failed", "AUTH_TOKEN_EXPIRED")
+    assert login.status == "needs reconnect"
+    assert (again.error_code, len(installation.told())) == ("AUTH_TOKEN_EXPIRED", 1)
+    assert "A person must reconnect: scout credentials connect" in run.error_message
+    assert (
+        f"A person must reconnect: scout credentials connect {source} --project"
+        in again.error_message
+    )
+    assert (refused.status, refused.next_sync_at) == ("error", None)
+
+    installation.act()
+    installation.scout.credentials.save(source, "settings", {"key": "new"}, project="river")
+    assert installation.scout.datasets.show(dataset).next_sync_at <= datetime.now(UTC)
+    assert installation.scout.run(dataset).status == "completed"
+    assert installation.told()[-1]["key"] == "new"
+
+
+def test_a_secret_is_in_no_argument_no_file_of_ours_and_no_table(installation):
+    dataset = installation.dataset()
+    canary = f"canary-{uuid.uuid4().hex}"
+    source = dataset.split("/")[1]
+    installation.scout.credentials.save(source, "settings", {"key": canary}, project="river")
+    installation.act(seconds=3)
+    thread = threading.Thread(target=installation.scout.run, args=[dataset])
+    thread.start()
+    wait_until(installation.told)
+    arguments = [str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"])]
+    modes = {mode for path in workdir.IN_MEMORY.glob("scout-run-*") for mode in modes_of(path)}
+    thread.join()
+    (installation.folder / "told").unlink()  # the tap's own, to show that it got the secret
+    folders = (installation.settings.home, installation.settings.project_root)
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+    assert [each for each in arguments if canary in each] == []
+    assert modes <= {0o700}
+    assert [path for path in files if canary.encode() in path.read_bytes()] == []
+    assert canary not in dump(installation)
+
+
+def modes_of(path):
+    """Return the mode of a folder, and nothing where it is gone: others run, too."""
+    with suppress(FileNotFoundError):
+        yield stat.S_IMODE(path.stat().st_mode)
+
+
+def dump(installation):
+    """Return all that control and Meltano have written to the database."""
+    connection = psycopg2.connect(installation.settings.database_url)
+    found = []
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format('SELECT t::text FROM %I.%I AS t', schemaname, tablename) "
+            "FROM pg_tables WHERE schemaname LIKE 'scout%'"
+        )
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
+            found += [row for (row,) in cursor.fetchall()]
+    connection.close()
+    assert len(found) > 10
+    return "\n".join(found)
+
+
+def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
+    installation.dataset()
+    with Site(replace(installation.settings, encryption_keys=generate())) as other:
+        assert key_rotation.count_closed(other) > 1
+
+    assert key_rotation.count_closed(installation.scout.site) == 0
+
+
+def test_a_failed_run_is_tried_again_later_and_later(installation):
+    dataset = installation.dataset()
+    installation.act(exit=1, words="the source broke")
+    first = installation.scout.run(dataset)
+    wait = installation.scout.datasets.show(dataset).next_sync_at - datetime.now(UTC)
+
+    assert (first.status, first.error_code) == ("failed", "INTERNAL_ERROR")
+    assert first.rows_loaded == {"things": 3}
+    assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
+
+
+def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(installation):
+    dataset = installation.dataset()
+    installation.act(seconds=3600)
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(installation.scout.run(dataset)))
+    thread.start()
+    wait_until(installation.told)
+    [run] = installation.scout.runs.list(dataset=dataset)
+    with pytest.raises(ConflictError, match="running already"):
+        installation.scout.run(dataset)
+    cancelled = installation.scout.runs.cancel(run.run_id)
+    thread.join(LONGEST_SECONDS)
+
+    assert cancelled.result["previous_state"] == "running"
+    assert [each.status for each in ended] == ["cancelled"]
+    assert installation.scout.datasets.show(dataset).status == "pending"
+    wait_until(lambda: not is_alive(installation.told()[0]["pid"]))
+    with pytest.raises(ConflictError, match="not in progress"):
+        installation.scout.runs.cancel(run.run_id)
+
+
+def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(installation):
+    dataset = installation.dataset()
+    installation.act(seconds=3600)
+    environment = environment_of(installation.settings)
+    scout = [sys.executable, "-m", "scout_control", "run", dataset]
+    with subprocess.Popen(scout, env=environment, stderr=subprocess.DEVNULL) as process:
+        wait_until(installation.told)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(installation.told()[0]["pid"]))
+    installation.act(rows=7)
+    store = installation.scout.site.store
+    with store.begin() as session:  # as if time had passed
+        silent = datetime.now(UTC) - expiry.DEAD_AFTER * 2
+        is_running = Run.status == "running"
+        session.execute(update(Run).where(is_running).values(heartbeat_at=silent))
+    [killed] = installation.scout.runs.list(dataset=dataset)
+    done = installation.scout.run(dataset)
+
+    assert (done.run_id, killed.status) == (killed.run_id, "running")
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert installation.rows(dataset) == [(7,)]
+
+
+def test_a_run_that_is_not_there_is_not_found(installation):
+    with pytest.raises(NotFoundError):
+        installation.scout.runs.show("00000000-0000-0000-0000-000000000000")
+    with pytest.raises(NotFoundError):
+        installation.scout.runs.show("not-an-id")

@@ -1,0 +1,198 @@
+"""What is done again and again: due, expired, taken over, purged."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+from scout_control.errors import ConflictError
+from scout_control.meltano import workdir
+from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.runs import recovery
+from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.prepare import CREDENTIAL
+from scout_control.scheduler import maintenance
+from scout_control.store import queue
+from scout_control.store.models import Dataset, Run
+from sqlalchemy import text, update
+
+DAY = timedelta(hours=24)
+
+
+def in_future(hours):
+    return datetime.now(UTC) + timedelta(hours=hours)
+
+
+@pytest.fixture
+def site(installation):
+    return installation.scout.site
+
+
+def test_due_datasets_are_queued_once_and_paused_ones_are_left_alone(installation, site):
+    due, paused = installation.dataset(), installation.dataset()
+    installation.scout.datasets.pause(paused)
+
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1
+    assert maintenance.start_due(site, datetime.now(UTC)) == 0
+    [run] = installation.scout.runs.list()
+    assert (run.dataset, run.status, run.trigger) == (due, "queued", "schedule")
+    with site.store.begin() as session:
+        assert queue.waiting(session) == {run.run_id}
+
+
+def test_a_run_that_lost_its_job_is_asked_for_again(installation, site):
+    run = installation.scout.runs.queue(installation.dataset())
+    with site.store.begin() as session:
+        session.execute(text("DELETE FROM scout_control.procrastinate_jobs"))
+
+    assert maintenance.ask_again(site, datetime.now(UTC)) == 0
+    assert maintenance.ask_again(site, in_future(1)) == 1
+    with site.store.begin() as session:
+        assert queue.waiting(session) == {run.run_id}
+
+
+def test_unused_data_is_dropped_with_its_roles_and_state_and_comes_back_whole(installation, site):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    schema = installation.scout.datasets.show(dataset).schema
+
+    assert maintenance.expire(site, in_future(23), DAY) == 0
+    assert maintenance.expire(site, in_future(25), DAY) == 1
+    expired = installation.scout.datasets.show(dataset)
+    assert (expired.status, expired.row_counts, expired.next_sync_at) == ("expired", {}, None)
+    left = installation.rows(
+        dataset,
+        f"SELECT nspname FROM pg_namespace WHERE nspname = '{schema}' UNION ALL "
+        f"SELECT rolname FROM pg_roles WHERE rolname LIKE '{schema}%' UNION ALL "
+        f"SELECT state_id FROM scout_meltano.state WHERE state_id LIKE '%{schema}'",
+    )
+    assert left == []
+    assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
+    assert maintenance.start_due(site, in_future(48)) == 0
+
+    assert installation.scout.run(dataset).status == "completed"
+    assert installation.told()[-1]["state"] == {}
+    assert installation.rows(dataset) == [(3,)]
+
+
+def test_a_touch_keeps_data_from_being_dropped(installation, site):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    with site.store.begin() as session:
+        session.execute(update(Dataset).values(last_activity_at=datetime.now(UTC) - 2 * DAY))
+    installation.scout.datasets.touch(dataset)
+
+    assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
+
+
+def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation, site):
+    dataset = installation.dataset()
+    maintenance.start_due(site, datetime.now(UTC))
+    first = installation.scout.run(dataset)  # its first load: what came just now must not go
+    with site.store.begin() as session:
+        old = {"last_activity_at": datetime.now(UTC) - DAY, "next_sync_at": datetime.now(UTC)}
+        session.execute(update(Dataset).values(**old))
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1
+    [queued, _] = installation.scout.runs.list()
+    execute(site, uuid.UUID(queued.run_id), Caller(name=caller_name()))
+    refreshed = installation.scout.runs.show(queued.run_id)
+
+    assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")
+    assert refreshed.status == "completed"
+    assert maintenance.expire(site, datetime.now(UTC), DAY) == 1
+
+
+def test_data_is_not_dropped_while_a_run_is_alive_or_something_outside_hangs_on_it(
+    installation, site
+):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    schema = installation.scout.datasets.show(dataset).schema
+    run = installation.scout.runs.queue(dataset)
+    with pytest.raises(ConflictError, match="in progress"):
+        installation.scout.datasets.drop(dataset)
+    assert maintenance.expire(site, in_future(48), DAY) == 0
+
+    installation.scout.runs.cancel(run.run_id)
+    connection = psycopg2.connect(installation.settings.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f'CREATE VIEW public.mine AS SELECT * FROM "{schema}".things')
+    with pytest.raises(ConflictError, match=r"public\.mine would be dropped"):
+        installation.scout.datasets.drop(dataset)
+    assert installation.rows(dataset) == [(3,)]
+    installation.scout.datasets.drop(dataset, force=True)
+    connection.close()
+
+    assert installation.scout.datasets.show(dataset).status == "expired"
+
+
+def test_a_source_that_is_unlinked_and_dropped_leaves_nothing(installation):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    project, source = dataset.split("/")
+    with pytest.raises(ConflictError, match="linked"):
+        installation.scout.sources.remove(source)
+    installation.scout.sources.unlink(project, source, drop=True)
+    installation.scout.sources.remove(source)
+    installation.scout.projects.remove(project)
+
+    assert installation.scout.datasets.list() == []
+    assert installation.scout.credentials.list() == []
+
+
+def test_a_round_queues_all_that_is_due_and_nothing_else(installation, site):
+    dataset = installation.dataset()
+    with site.store.begin() as session:
+        session.execute(
+            text("""
+                INSERT INTO scout_control.datasets
+                    (project_source_id, user_id, schema_name, owner, status, next_sync_at)
+                SELECT project_source_id, 'user-' || n, 'data_' || n, 'o', 'ready',
+                       now() + interval '1 hour'
+                  FROM scout_control.datasets, generate_series(1, 10000) AS n
+            """)
+        )
+        session.execute(
+            text("""
+                INSERT INTO scout_control.runs (dataset_id, status, completed_at)
+                SELECT id, 'completed', now() FROM scout_control.datasets
+            """)
+        )
+    with site.store.begin() as session:
+        session.execute(
+            text(
+                "UPDATE scout_control.datasets SET next_sync_at = now() WHERE schema_name LIKE "
+                "'data_77%'"
+            )
+        )
+
+    assert dataset
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1 + 111
+    assert maintenance.start_due(site, datetime.now(UTC)) == 0
+
+
+def test_what_is_over_long_ago_is_forgotten(installation, site):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    queued = installation.scout.runs.queue(dataset)
+    maintenance.purge(site, datetime.now(UTC))
+    assert len(installation.scout.runs.list()) == 2
+    with site.store.begin() as session:
+        session.execute(update(Run).values(completed_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    maintenance.purge(site, datetime.now(UTC))
+
+    assert [each.run_id for each in installation.scout.runs.list()] == [queued.run_id]
+
+
+def test_a_login_that_a_killed_run_of_another_installation_renewed_is_left_to_that_one(site):
+    with workdir.directory(f"{LOGIN_DIRECTORY}{uuid.uuid4()}-") as made:
+        (made / CREDENTIAL).write_text("{}")
+        workdir.keep(made)
+    recovery.clean_up(site)
+    is_there = (made / CREDENTIAL).exists()
+    shutil.rmtree(made)
+
+    assert is_there

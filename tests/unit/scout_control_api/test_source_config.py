@@ -1,0 +1,73 @@
+"""Settings are refused when they are given, not when a run fails of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scout_control.api.source_config import check_config, check_interval
+from scout_control.errors import SettingsError
+from scout_control.meltano.project import Plugins
+
+COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"domian": "river"}, "no setting domian"),
+        ({"page_size": "many"}, "page_size of tap-commcare is a whole number"),
+        ({"page_size": True}, "a whole number"),
+        ({"include_archived": "yes"}, "true or false"),
+        ({"case_types": "pregnancy"}, r"a list, as in \["),
+        ({"domain": ["river"]}, "domain of tap-commcare is text"),
+        ({"domain": None}, "is text"),
+        ({"start_date": "last week"}, "a date, as in"),
+        ({"case_api": "v9"}, "one of: v2, v1"),
+        ({"base_url": "http://hq.example.org"}, "not https"),
+        ({"api_key": "canary"}, "api_key is a secret"),
+        ({"client_secret": "canary"}, "client_secret is a secret"),
+        ({"datasets": "cases"}, "a list of streams"),
+        ({"datasets": ["cases", "nope"]}, "no stream nope"),
+        ({"keyless_streams": "keep"}, "keyless_streams is append or replace"),
+        ({"keyless_overrides": {"log": "keep"}}, "keyless_overrides gives streams append or"),
+        ({"keyless_overrides": ["log"]}, "as a JSON object"),
+    ],
+)
+def test_a_setting_that_no_run_could_use_is_refused_at_once(config, words):
+    with pytest.raises(SettingsError, match=words):
+        check_config(COMMCARE, config)
+
+
+def test_an_unknown_stream_is_told_which_there_are():
+    with pytest.raises(SettingsError, match=r"It has: applications, .*, cases, .*, web_users\."):
+        check_config(COMMCARE, {"datasets": ["nope"]})
+
+
+def test_settings_that_fit_are_kept_and_a_number_may_be_the_name_of_a_domain():
+    config = {
+        "domain": 123,
+        "start_date": "2026-01-31T08:00:00Z",
+        "page_size": 50,
+        "case_types": ["a"],
+        "datasets": ["cases"],
+        "keyless_streams": "append",
+        "keyless_overrides": {"ucr_rows": "replace"},
+    }
+
+    assert check_config(COMMCARE, config) == config | {"domain": "123"}
+
+
+def test_streams_of_a_source_that_was_asked_before_are_known():
+    toy = Plugins(Path(__file__).parents[3]).source_type("commcare-connect")
+    unknown = type(toy)(name="tap-x", label="X", executable="x", settings=(), sensitive=())
+
+    assert check_config(unknown, {"datasets": ["any"]}) == {"datasets": ["any"]}
+    with pytest.raises(SettingsError, match="no stream any"):
+        check_config(unknown, {"datasets": ["any"]}, {"orders"})
+
+
+@pytest.mark.parametrize("hours", [0, -1, 10**9, 1.5, True])
+def test_an_interval_that_no_schedule_can_keep_is_refused(hours):
+    with pytest.raises(SettingsError, match="whole hours"):
+        check_interval(hours)

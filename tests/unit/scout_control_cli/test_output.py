@@ -1,0 +1,93 @@
+"""How answers and errors are shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import scout_control.cli
+from click.testing import CliRunner
+from scout_control.cli.base import Commands, json_option
+from scout_control.cli.output import answer, table
+from scout_control.rules.json_values import plain
+
+
+def commands(function):
+    group = Commands(name="scout")
+    group.add_command(json_option(click.command("act")(function)))
+    return group
+
+
+def test_what_the_system_refuses_is_json_for_programs():
+    def act():
+        raise PermissionError(13, "Permission denied", "/nowhere")
+
+    result = CliRunner().invoke(commands(act), ["act", "--json"])
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["message"] == "Permission denied at /nowhere."
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure_to_tell_of():
+    def act():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    result = CliRunner().invoke(commands(act), ["act"])
+
+    assert (result.exit_code, result.output) == (1, "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_inputs_and_outputs_may_be_closed(closed):
+    script = f'"$0" -m scout_control completion bash {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_numbers_that_json_does_not_have_are_text():
+    def act():
+        answer(plain([float("nan"), float("-inf"), 1.5]))
+
+    result = CliRunner().invoke(commands(act), ["act"])
+
+    assert json.loads(result.stdout, parse_constant=lambda _: None) == ["nan", "-inf", 1.5]
+
+
+def test_columns_of_one_name_keep_their_values(capsys):
+    table([{"0": 300, "1": 150}], ["0", "1"], titles=["count", "count"])
+
+    assert capsys.readouterr().out.split() == ["count", "count", "300", "150"]
+
+
+@pytest.mark.parametrize(("kind", "code"), [(EOFError, 2), (KeyboardInterrupt, 130)])
+def test_a_question_without_an_answer_and_an_interrupt_have_codes_of_their_own(kind, code):
+    def act():
+        try:
+            raise kind
+        except (EOFError, KeyboardInterrupt):
+            raise click.Abort from None
+
+    assert CliRunner().invoke(commands(act), ["act"]).exit_code == code
+
+
+def test_there_is_one_way_to_the_terminal():
+    """All that commands print goes through ``say``, but for click's script and drawn tables."""
+    folder = Path(scout_control.cli.__file__).parent
+    found = {
+        path.name: len(re.findall(r"click\.s?echo\(|sys\.std\w+\.write", path.read_text()))
+        for path in folder.glob("*.py")
+    }
+
+    assert {name: count for name, count in found.items() if count} == {
+        "admin.py": 1,
+        "output.py": 1,
+        "terminal.py": 1,
+    }

@@ -1,0 +1,71 @@
+"""Secrets at rest."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+from scout_control.errors import SettingsError
+from scout_control.installation import encryption
+from scout_control.installation.encryption import Keyring, generate
+
+
+def test_without_a_key_nothing_is_stored_and_the_message_says_how_to_make_one():
+    with pytest.raises(SettingsError, match="scout keys generate"):
+        Keyring.of(None)
+
+
+def test_a_key_that_is_none_is_refused_without_showing_it():
+    with pytest.raises(SettingsError) as refused:
+        Keyring.of("not-a-key")
+
+    assert "not-a-key" not in str(refused.value)
+
+
+def test_the_first_key_encrypts_and_every_key_opens():
+    old, new = generate(), generate()
+    ciphertext = Keyring.of(old).encrypt({"api_key": "canary"})
+    rotated = Keyring.of(f"{new},{old}").rotate(ciphertext)
+
+    assert Keyring.of(f"{new}, {old}").decrypt(ciphertext) == {"api_key": "canary"}
+    assert rotated is not None
+    assert Keyring.of(new).decrypt(rotated) == {"api_key": "canary"}
+    assert Keyring.of(new).rotate(rotated) is None
+
+
+def test_a_lost_key_says_so():
+    ciphertext = Keyring.of(generate()).encrypt({"api_key": "canary"})
+
+    with pytest.raises(SettingsError, match="No configured key"):
+        Keyring.of(generate()).decrypt(ciphertext)
+
+
+def test_a_key_file_is_made_once_and_is_ours_alone(tmp_path):
+    file = tmp_path / "encryption.keys"
+    ciphertext = Keyring.of(None, file).encrypt({"token": "canary"})
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert Keyring.of(None, file).decrypt(ciphertext) == {"token": "canary"}
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_a_key_file_that_others_may_read_is_refused(tmp_path):
+    file = tmp_path / "encryption.keys"
+    file.write_text(generate())
+    file.chmod(0o644)
+
+    with pytest.raises(SettingsError, match="chmod 600"):
+        Keyring.of(None, file)
+
+
+def test_a_process_that_runs_on_while_the_file_is_rotated_opens_what_came_later(tmp_path):
+    file = tmp_path / "encryption.keys"
+    running = Keyring.of(None, file)
+    before = running.encrypt({"token": "before"})
+    encryption.add_to_file(file)
+    after = Keyring.of(None, file).encrypt({"token": "after"})
+
+    assert running.decrypt(after) == {"token": "after"}
+    assert Keyring.of(None, file).decrypt(before) == {"token": "before"}
+    encryption.forget_old(file)
+    assert len(file.read_text().split()) == 1

@@ -1,0 +1,178 @@
+"""What control learns from Meltano's log, and what a failed run amounts to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from scout_control.meltano.log import Progress, RunLog
+from scout_control.meltano.outcomes import failure, transform_failure
+
+from scout_control import errors
+
+
+def a_log(*events) -> RunLog:
+    log = RunLog()
+    for event in events:
+        log.take(event if isinstance(event, str) else json.dumps(event))
+    return log
+
+
+def ended(success=False, **facts):
+    return {"event": "Block run completed", "success": success, "level": "error", **facts}
+
+
+def counted(stream, records, string_id="tap-commcare"):
+    metric = {"metric": "record_count", "value": records, "tags": {"stream": stream}}
+    return {"event": "METRIC", "level": "info", "string_id": string_id, "metric_info": metric}
+
+
+def test_counts_of_a_stream_add_up():
+    log = RunLog()
+
+    assert log.take(json.dumps(counted("cases", 1000))) == Progress("cases", 1000)
+    assert log.take(json.dumps(counted("cases", 500))) == Progress("cases", 500)
+    assert log.fetched == {"cases": 1500}
+
+
+def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
+    log = RunLog()
+
+    def told(domain, records):
+        event = counted("cases", records)
+        event["metric_info"] |= {"metric": "record_total"}
+        event["metric_info"]["tags"]["domain"] = domain
+        return log.take(json.dumps(event))
+
+    assert told("river", 1000) == Progress("cases", 0, 1000)
+    assert told("hill", 20) == Progress("cases", 0, 1020)
+    assert told("hill", 30) == Progress("cases", 0, 1030)
+    assert log.fetched == {}
+
+
+def test_the_log_tells_when_the_load_and_the_transform_begin():
+    log = RunLog()
+    heard = [
+        {"event": "Running catalog discovery", "level": "info"},
+        {"event": "words of the tap", "cmd_type": "elb", "level": "info"},
+        {"event": "Incremental state has been updated at 2026-11-20.", "level": "info"},
+        ended(success=True, block_type="ExtractLoadBlocks"),
+        ended(success=True, block_type="InvokerCommand"),
+    ]
+
+    told = [log.take(json.dumps(event)) for event in heard]
+    assert told == [None, "loading", None, "transforming", None]
+
+
+def test_counts_of_the_loader_are_not_progress_of_the_extractor():
+    assert a_log(counted("cases", 5, string_id="target-scout-postgres")).fetched == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["", "plain text", "{not json", "[1]", "{}", '{"event": 5}', '{"metric_info": []}']
+)
+def test_a_line_of_another_shape_is_passed_over(line):
+    assert a_log(line) == RunLog()
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind", "exit_code"),
+    [
+        ({"extractors": 77}, errors.CredentialRefusedError, 77),
+        ({"extractors": 75}, errors.RunPausedError, 75),
+        ({"extractors": 65}, errors.DataRefusedError, 65),
+        ({"loaders": 65}, errors.DataRefusedError, 65),
+        ({"extractors": 2}, errors.SettingsError, 2),
+        ({"loaders": 1}, errors.RunFailedError, 1),
+        ({"loaders": -9}, errors.RunFailedError, 1),
+        ({"extractors": 77, "loaders": 1}, errors.CredentialRefusedError, 77),
+    ],
+)
+def test_the_exit_code_of_a_plugin_decides_what_a_failure_is(codes, kind, exit_code):
+    error = failure(a_log(ended(err="Extractor failed", exit_codes=codes)))
+
+    assert type(error) is kind
+    assert error.exit_code == exit_code
+
+
+def test_a_login_refused_during_discovery_is_known_too():
+    text = "Catalog discovery failed: command ['tap-commcare'] returned 77 with stderr:\n no"
+
+    assert failure(a_log(ended(err=text))).exit_code == 77
+
+
+def test_the_plugins_own_words_are_the_cause():
+    said = {"event": "HQ refused the login of river-health.", "level": "error"}
+    log = a_log(
+        said | {"string_id": "tap-commcare"},
+        ended(err="Extractor failed", exit_codes={"extractors": 77}),
+    )
+
+    assert failure(log).cause == "HQ refused the login of river-health."
+    assert "scout credentials connect" in failure(log).remedy
+
+
+def test_a_pause_names_when_to_run_again():
+    said = {"event": "event=paused resume_at=2026-11-20T20:00:00Z", "level": "warning"}
+    log = a_log(said, ended(err="Extractor failed", exit_codes={"extractors": 75}))
+
+    assert log.resume_at == "2026-11-20T20:00:00Z"
+    assert "until 2026-11-20T20:00:00Z" in str(failure(log))
+
+
+def test_a_failed_model_is_not_a_failed_load():
+    line = {"name": "dbt-postgres", "level": "info"}
+    log = a_log(
+        ended(success=True, level="info"),
+        line | {"event": "19:21:27  Failure in model stg_commcare__cases (models/x.sql)"},
+        line | {"event": "19:21:27    Database Error in model stg_commcare__cases (models/x.sql)"},
+        line | {"event": '  invalid input syntax for type date: "somebody"'},
+        ended(block_type="InvokerCommand", err="`dbt build` failed with exit code: 1"),
+    )
+
+    assert transform_failure(log).cause == (
+        "The data is loaded, but dbt failed: model stg_commcare__cases."
+    )
+
+
+def test_a_run_that_dies_without_a_word_still_has_an_error():
+    assert "without saying why" in failure(RunLog()).cause
+    assert failure(RunLog(), -9).cause == "Meltano was killed by signal 9."
+
+
+def test_a_run_whose_meltano_was_killed_below_its_leash_says_so():
+    assert failure(RunLog(), 137).cause == "Meltano was killed by signal 9."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This Session's transaction has been rolled back due to a previous exception during flush. "
+        "To begin a new transaction with this Session, first issue Session.rollback().",
+        '(psycopg2.OperationalError) connection to server on socket "/run/x/.s.PGSQL.5432" failed',
+        "(psycopg2.errors.AdminShutdown) terminating connection due to administrator command",
+        "(psycopg2.InterfaceError) connection already closed",
+        "Can't reconnect until invalid transaction is rolled back.",
+    ],
+)
+def test_a_database_that_was_away_is_told_in_plain_words(said):
+    for log in (
+        a_log({"event": said + "\n(Background on this error at: ...)", "level": "error"}),
+        a_log(ended(err=said)),
+    ):
+        assert str(failure(log)) == (
+            "The database of the store was not reachable, so Meltano could not go on. "
+            "What was committed is kept. Run again: it goes on from there."
+        )
+    log = a_log(ended(block_type="InvokerCommand", err=said))
+    assert transform_failure(log).cause == (
+        "The data is loaded, but dbt failed: "
+        "The database of the store was not reachable, so Meltano could not go on."
+    )
+
+
+def test_a_database_that_refuses_meltano_is_told_by_the_kind_of_refusal_only():
+    said = '(psycopg2.errors.DiskFull) could not extend file "base/1/2"'
+
+    assert "DiskFull" in failure(a_log(ended(err=said))).cause
+    assert "base/1/2" not in str(failure(a_log(ended(err=said))))

@@ -1,0 +1,62 @@
+"""What meltano.yml offers, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scout_control.errors import NotFoundError, SettingsError
+from scout_control.meltano.project import Plugins
+
+ROOT = Path(__file__).parents[3]
+
+
+def plugins(folder, text):
+    (folder / "meltano.yml").write_text(text)
+    return Plugins(folder)
+
+
+def test_our_own_source_types_say_how_to_log_in_and_what_transforms_them():
+    commcare = Plugins(ROOT).source_type("commcare")
+
+    assert commcare.name == "tap-commcare"
+    assert commcare.logins[:2] == ("oauth2", "api_key")
+    assert commcare.oauth.token == "/oauth/token/"
+    assert commcare.variable("api_key") == "TAP_COMMCARE_API_KEY"
+    assert commcare.variable("_select") == "TAP_COMMCARE__SELECT"
+    assert commcare.blocks[:2] == ("tap-commcare", "target-scout-postgres")
+    assert commcare.job == "commcare-sync"
+
+
+def test_a_tap_of_somebody_else_needs_only_its_entry(tmp_path):
+    found = plugins(
+        tmp_path,
+        "plugins: {extractors: [{name: tap-x, settings: [{name: url}, "
+        "{name: key, sensitive: true}]}, {name: tap-open}]}",
+    )
+    locked, free = found.source_types()
+
+    assert (locked.logins, locked.needs_login, locked.sensitive) == (("settings",), True, ("key",))
+    assert (free.needs_login, free.blocks) == (False, ("tap-open", "target-scout-postgres"))
+
+
+def test_an_unknown_source_type_names_those_that_there_are(tmp_path):
+    found = plugins(tmp_path, "plugins: {extractors: [{name: tap-x}]}")
+
+    with pytest.raises(NotFoundError, match=r"knows tap-x"):
+        found.source_type("y")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "is not YAML in line"),
+        ("- a", "holds no settings"),
+        ("jobs: [{name: broken, tasks: {a: b}}]", "job broken"),
+    ],
+)
+def test_a_broken_definition_is_an_error_that_names_the_file(tmp_path, text, words):
+    with pytest.raises(SettingsError, match=words) as refused:
+        plugins(tmp_path, text).jobs()
+
+    assert "meltano.yml" in str(refused.value)
