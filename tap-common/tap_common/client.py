@@ -113,7 +113,7 @@ def new_session(connections: int, user_agent: str) -> requests.Session:
         {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ENCODINGS}
     )
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # Without an auth of its own, requests would replace the header by a login in ~/.netrc.
+    # Without this, requests would replace the header by a credential in ~/.netrc.
     session.auth = lambda request: request
     adapter = TimedAdapter(pool_maxsize=max(connections, 1), max_retries=0)
     session.mount("https://", adapter)

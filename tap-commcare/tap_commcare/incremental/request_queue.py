@@ -45,7 +45,7 @@ class PageRequest:
     rows_left: int | None = None
     """How many rows the window has from this page on, if known."""
     is_settled: bool = False
-    """Whether the splitter has been told the rows of the window, in order."""
+    """Whether the rows of the window have been reported to the splitter, in order."""
     visited: set[int] = field(default_factory=set)
     """The page tokens used in this window: a cycle of links would never end."""
 

@@ -8,7 +8,7 @@ from tap_commcare.streams.base import DOMAIN, HQStream
 
 
 class FormsStream(HQStream):
-    """Submitted forms, in the order of their last change; edited and archived ones come again."""
+    """Submitted forms by time of their last change; edited and archived ones are emitted again."""
 
     name = "forms"
     path = "form/v1"

@@ -63,7 +63,7 @@ class Source:
         return base64.b64encode(urlencode(place).encode()).decode()
 
     def page(self, query: dict[str, str]) -> Row:
-        """Return a page; the limit that it tells is what was asked for, whatever it gives."""
+        """Return a page; it states the requested limit, whatever it returns."""
         self.requests += 1
         after = ("", "")
         if "cursor" in query:
@@ -106,7 +106,7 @@ class Source:
 
 
 def rows_of(*counts: int) -> list[Row]:
-    """Return the rows of documents with so many rows each; some share a moment."""
+    """Return the rows of documents with the given numbers of rows; some have the same time."""
     return [
         {
             "doc_id": f"doc-{place:03}",

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: waited out without a loss, or told in words."""
+"""Failures of the server: retried without a loss, or reported."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_missing_permission_fails_that_stream_only(sandbox: Sandbox, tap, sele
     ],
     ids=str,
 )
-def test_what_a_person_must_do_is_said(sandbox: Sandbox, tap, switches, settings, code, words):
+def test_the_log_says_what_to_do(sandbox: Sandbox, tap, switches, settings, code, words):
     sandbox.set(**switches)
 
     run = tap(**settings)
@@ -84,7 +84,7 @@ def test_what_a_person_must_do_is_said(sandbox: Sandbox, tap, switches, settings
     assert sandbox.api_key not in run.log
 
 
-def test_a_longer_wait_than_allowed_pauses_and_the_next_run_goes_on(sandbox: Sandbox, tap, select):
+def test_a_longer_wait_than_allowed_pauses_and_the_next_run_resumes(sandbox: Sandbox, tap, select):
     catalog = select("cases")
     sandbox.set(fault="429", fault_every=4, retry_after="int", retry_after_seconds=900)
     paused = tap(catalog=catalog, overlap_seconds=0, concurrency=1)

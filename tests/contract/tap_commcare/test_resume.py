@@ -1,4 +1,4 @@
-"""A run may end at any moment; the next one goes on where the last state says."""
+"""A run may end at any time; the next one resumes where the last state says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from commcare_sandbox import Sandbox
 
 
-def test_killed_at_random_moments_on_a_changing_server_the_union_is_what_the_server_has(tap_on):
+def test_killed_at_random_on_a_changing_server_the_union_is_what_the_server_has(tap_on):
     chance = random.Random(7)
     rows: dict[tuple[str, str], dict] = {}
     state = None
@@ -65,7 +65,7 @@ def test_a_killed_read_repeats_at_most_a_page(tap, select, concurrency):
 
 
 @pytest.mark.parametrize("stream", ["cases", "forms"])
-def test_a_crowd_of_equal_stamps_is_read_through_and_resumed_within(tap_on, select, stream):
+def test_equal_timestamps_are_read_completely_and_resumed_among(tap_on, select, stream):
     with Sandbox(cases=300, forms=300, unstable_ties=True) as server:
         server.reindex()
         time.sleep(1.1)
@@ -118,7 +118,7 @@ def test_a_state_follows_every_page(tap, select):
         assert count <= 50
 
 
-def test_an_interrupted_full_table_goes_on_with_its_version(sandbox: Sandbox, tap, select):
+def test_an_interrupted_full_table_resumes_under_its_version(sandbox: Sandbox, tap, select):
     catalog = select("lookup_table_rows")
     sandbox.set(fault="429", fault_every=3, retry_after="int", retry_after_seconds=999)
     paused = tap(catalog=catalog, page_size=20)
@@ -167,7 +167,7 @@ def test_a_reader_who_goes_away_ends_the_run_quietly(tap):
     assert "BrokenPipe" not in log
 
 
-def test_a_place_that_the_server_no_longer_knows_is_given_up_for_the_bookmark(tap, select):
+def test_a_cursor_that_the_server_no_longer_knows_gives_way_to_the_bookmark(tap, select):
     first = tap(catalog=select("cases", "users"))
     state = first.state
     entry = state["bookmarks"]["cases"]
@@ -185,7 +185,7 @@ def test_a_place_that_the_server_no_longer_knows_is_given_up_for_the_bookmark(ta
     assert 0 < len(again.ids("cases")) < 400
 
 
-def test_a_place_in_the_middle_of_a_lighter_read_is_of_no_use_to_a_whole_one(tap_on, select):
+def test_a_cursor_that_excludes_columns_is_not_used_once_they_are_selected(tap_on, select):
     settings = {"overlap_seconds": 0, "concurrency": 1, "max_rate_limit_wait": 1}
     with Sandbox(cases=200, forms=1) as server:
         tap = tap_on(server)
@@ -242,7 +242,7 @@ AHEAD = {
 
 
 @pytest.mark.parametrize("what", AHEAD)
-def test_a_state_that_speaks_of_the_future_hides_nothing_and_is_told(tap, select, what):
+def test_a_state_of_the_future_hides_nothing_and_is_reported(tap, select, what):
     names = ("cases", "forms", "form_cases", "locations")
     catalog = select(*names)
     whole = tap(catalog=catalog)
@@ -268,7 +268,7 @@ def test_one_stream_that_is_ahead_does_not_hide_what_shares_its_read(tap, select
     assert len(run.records("forms")) < len(whole.records("forms"))
 
 
-def test_a_start_date_that_is_still_to_come_is_no_fault_of_the_state(tap, select):
+def test_a_start_date_in_the_future_is_not_blamed_on_the_state(tap, select):
     run = tap(catalog=select("cases"), start_date="2999-01-01", state={"bookmarks": {}})
 
     assert (run.code, run.records("cases")) == (0, [])
@@ -278,7 +278,7 @@ def test_a_start_date_that_is_still_to_come_is_no_fault_of_the_state(tap, select
 STARTED = {"replication_key_value": "2024-01-01T00:00:00Z", "read_started_at": FUTURE}
 
 
-def test_a_place_in_another_project_space_is_never_asked_for(sandbox, tap, select):
+def test_a_stored_page_of_another_project_space_is_never_requested(sandbox, tap, select):
     """The credential may reach it; the state was written by who may only write this dataset."""
     names = ("cases", "users", "locations", "lookup_tables", "report_rows", "ucr_rows")
     elsewhere = "/a/other-space/api/case/v2/?limit=1&domain=other-space"
@@ -302,7 +302,7 @@ def test_a_place_in_another_project_space_is_never_asked_for(sandbox, tap, selec
     assert all(run.records(name) for name in names)
 
 
-def test_a_place_in_another_data_source_is_never_asked_for(sandbox, tap, select):
+def test_a_stored_page_of_another_data_source_is_never_requested(sandbox, tap, select):
     one, other = sandbox.data_sources[:2]
     path = f"/a/{sandbox.domain}/api/ucr/v1/?data_source_id={other}&limit=10"
     state = {"bookmarks": {"ucr_rows": {"data_sources": {one: {"begin": path}}}}}

@@ -148,7 +148,7 @@ def test_images_that_are_wanted_anew_make_a_full_read_due(read_shared):
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("is_full", [False, True])
-def test_a_killed_read_goes_on_inside_an_opportunity(
+def test_a_killed_read_resumes_inside_an_opportunity(
     read_shared, tap, sandbox, select, concurrency, is_full
 ):
     before = read_shared().state if is_full else None
@@ -220,7 +220,7 @@ FAR = 32_472_144_000_000  # the same moment, in milliseconds
 
 @pytest.mark.parametrize("overlap", [0, 1, 1000])
 @pytest.mark.parametrize("ahead", [1, 5000, 2**62])
-def test_a_bookmark_behind_all_visits_hides_nothing_and_is_told(read_shared, overlap, ahead):
+def test_a_bookmark_after_all_visits_hides_nothing_and_is_reported(read_shared, overlap, ahead):
     first = read_shared()
     known = first.state["bookmarks"]["visits"]["opportunities"]["3"]
     known |= {"id": known["id"] + ahead, "visits": 0}
@@ -260,7 +260,7 @@ def test_a_state_of_visits_that_this_tap_cannot_have_written_is_forgotten(read_s
 
 
 @pytest.mark.parametrize("began_at", [FUTURE, "now"])
-def test_a_full_read_goes_on_only_where_something_follows(read_shared, began_at):
+def test_a_full_read_resumes_only_if_something_follows(read_shared, began_at):
     now = datetime.now(UTC)
     is_now = began_at == "now"
     position = {"began_at": now.isoformat() if is_now else FUTURE, "open": {"3": 10**12}}
@@ -273,7 +273,7 @@ def test_a_full_read_goes_on_only_where_something_follows(read_shared, began_at)
     assert bool(again.of("ACTIVATE_VERSION")) is is_now
 
 
-def test_tables_go_on_only_where_something_follows(tap, select):
+def test_tables_resume_only_if_something_follows(tap, select):
     catalog = select("payments", "users")
     whole = tap(catalog=catalog)
     now = datetime.now(UTC)

@@ -20,7 +20,7 @@ LOST = 1_738_368_030_000
 
 
 class Server(ThreadingHTTPServer):
-    """Cases and locations; what is asked for by a cursor or an offset is answered by a failure."""
+    """Cases and locations; a request with a cursor or an offset fails."""
 
     failure = 500
     lost = 0
@@ -108,7 +108,7 @@ def test_a_cursor_that_is_no_longer_known_gives_way_to_the_bookmark(server, run,
     assert {f"c{n}" for n in range(31, 60)} <= {record["record"]["case_id"] for record in records}
 
 
-def test_a_page_of_locations_that_is_no_longer_known_gives_way_to_the_first(server, run):
+def test_a_page_of_locations_that_is_no_longer_known_gives_way_to_the_first_one(server, run):
     page = {"next": "/a/d/api/location/v1/?limit=3&offset=3", "seen": 3, "total": 5}
     place = {"api": "v1", "at": page}
     started = "2026-01-01T00:00:00.000000Z"
@@ -120,7 +120,7 @@ def test_a_page_of_locations_that_is_no_longer_known_gives_way_to_the_first(serv
     assert len({record["record"]["location_id"] for record in records}) == 5
 
 
-def test_without_a_connection_no_place_is_given_up(server, run):
+def test_without_a_connection_no_cursor_is_dropped(server, run):
     place = {"at": LOST, "more": {"next": "/a/d/api/case/v2/?cursor=old"}}
     server.socket.close()
 

@@ -118,7 +118,7 @@ def read_forms(
     return found
 
 
-def test_a_server_that_cannot_leave_columns_out_is_asked_for_all():
+def test_a_server_that_cannot_exclude_columns_is_asked_for_all():
     def respond(_: str, query: Query) -> list[dict[str, Any]] | int:
         asked.append("exclude" in query)
         at = "2025-02-01T00:00:00Z"

@@ -109,7 +109,7 @@ def test_an_empty_file_is_as_good_as_none(path: Path, content: str):
 
 
 @pytest.mark.parametrize("content", ["not JSON", '{"token": "x"}'])
-def test_a_file_of_somebody_else_is_not_overwritten(path: Path, content: str):
+def test_a_file_of_another_program_is_not_overwritten(path: Path, content: str):
     path.write_text(content)
 
     with pytest.raises(SettingsError, match="credential_file"):

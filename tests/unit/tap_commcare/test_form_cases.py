@@ -46,7 +46,7 @@ def test_a_block_is_found_at_any_depth(form, path):
         ({"index": {"parent": {"#text": "p"}}}, (False, False, False)),
     ],
 )
-def test_actions_are_told_by_what_they_hold(block, flags):
+def test_actions_follow_from_their_contents(block, flags):
     assert told({"case": {"@case_id": "c1", **block}}) == [("c1", "/case", *flags)]
 
 

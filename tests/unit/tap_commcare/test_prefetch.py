@@ -22,7 +22,7 @@ QUIET_SECONDS = 0.15
 
 
 class Rounds:
-    """Answers requests four at a time, or fewer when no more of them come: a clock without haste.
+    """Answers requests four at a time, or fewer if no others arrive: a clock for tests.
 
     How many rounds a read takes says how long it lasts, however busy the machine is.
     """
@@ -48,7 +48,7 @@ class Rounds:
 
 @dataclass
 class Endpoint:
-    """An endpoint in memory, with a cursor that goes by stamp and id."""
+    """An endpoint in memory, with a cursor by time and id."""
 
     rows: list[tuple[int, str]]
     page_size: int

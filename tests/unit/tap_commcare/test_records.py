@@ -1,4 +1,4 @@
-"""Objects of the API and the records that are made of them."""
+"""Rows of the API, and the records that are made of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_form_without_metadata_or_with_odd_metadata_has_its_columns():
     assert record["case_ids"] == []
 
 
-def test_a_form_keeps_its_answers_as_they_came():
+def test_a_form_keeps_its_data_unchanged():
     answers = {"@xmlns": "x", "q": {"#text": "1", "@a": "b"}, "flat": "", "repeat": [{}, {}]}
 
     assert form(form=answers)["form_data"] == answers
@@ -69,7 +69,7 @@ def test_a_case_without_what_identifies_it_is_another_shape(field):
         cases_v2.DECODE(msgspec.json.encode({"cases": [row]}))
 
 
-def test_a_case_of_api_v1_is_told_as_one_of_v2():
+def test_a_case_of_api_v1_becomes_the_record_of_v2():
     row = cases_v1.CaseRowV1(
         case_id="c",
         indexed_on="2024-01-01",
@@ -129,7 +129,7 @@ def test_a_shared_xmlns_is_one_definition_with_all_its_uses():
     ]
 
 
-def test_a_case_type_knows_who_uses_it():
+def test_a_case_type_lists_what_uses_it():
     module = {"case_type": "t", "case_properties": ["b", "a"], "unique_id": "m"}
     found = apps(
         {"id": "1", "name": "One", "modules": [module]},
@@ -167,7 +167,7 @@ def test_a_root_has_no_parent(parent):
     assert record["parent_location_id"] is None
 
 
-def test_rows_of_one_document_are_told_apart():
+def test_rows_of_one_document_have_different_keys():
     rows = [
         {"doc_id": "x", "inserted_at": "2024-01-01T00:00:00", "repeat_iteration": place}
         for place in (0, 1)
@@ -199,7 +199,7 @@ def test_rows_of_one_document_without_a_number_are_numbered(given):
         ("", None),
     ],
 )
-def test_the_next_page_is_found_at_home(link, path):
+def test_the_next_page_is_on_the_same_host(link, path):
     assert client.next_path(link, "/a/d/api/case/v2/?limit=1") == path
 
 
@@ -218,7 +218,7 @@ def test_the_next_page_is_found_at_home(link, path):
         "/a/d/api/case/v2/",
     ],
 )
-def test_a_next_that_leads_nowhere_or_in_a_circle_is_an_error(link):
+def test_a_next_that_leads_nowhere_or_to_itself_is_an_error(link):
     with pytest.raises(UnexpectedResponseError):
         client.next_path(link, "/a/d/api/case/v2/?limit=1")
 
@@ -242,7 +242,7 @@ def test_one_part_that_may_not_be_read_does_not_close_the_domain():
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_an_expired_subscription_is_told_by_its_words_whatever_the_status(status):
+def test_an_expired_subscription_is_recognised_by_its_text_whatever_the_status(status):
     said = "Your current subscription does not have access to this feature"
 
     error = client.to_error(ErrorResponse(status, "https://hq.example/a/d/api/user/v1/", "d", said))

@@ -1,4 +1,4 @@
-"""Pages are read in one go where all is as it should be, and value by value where not: the same."""
+"""Pages are decoded as a whole if all types match, else value by value: the same records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page_of(*rows) -> bytes:
 
 
 def shown(stream, rows) -> list[dict]:
-    """Return records as a target reads them, moments in one spelling."""
+    """Return records as a target reads them, with one spelling of timestamps."""
     maker = object.__new__(stream)
     duplicates = DuplicateCounter()
     lines = [ENCODER.encode(record) for record in maker.records(rows, 1, duplicates)]
@@ -67,7 +67,7 @@ def test_both_ways_give_the_same_records_and_keys(stream):
         ("a_new_one", {"x": 1}, None, True),
     ],
 )
-def test_a_value_that_is_spelled_otherwise_arrives_all_the_same(column, said, value, typed):
+def test_a_value_of_another_type_becomes_the_same_record(column, said, value, typed):
     stream = next(s for s in LISTED if s.name == "visits")
     body = page_of(VISIT | {column: said})
 
@@ -87,14 +87,14 @@ def test_a_value_that_is_spelled_otherwise_arrives_all_the_same(column, said, va
         ("work_area_groups", {"id": 1, "opportunity": 2}),
     ],
 )
-def test_a_row_that_is_no_row_of_the_stream_is_refused(stream, row):
+def test_a_row_that_cannot_be_identified_is_an_error(stream, row):
     chosen = next(s for s in LISTED if s.name == stream)
 
     with pytest.raises(UnexpectedResponseError):
         shown(chosen, chosen.decode_page(page_of(row)).results)
 
 
-def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
+def test_unreadable_values_are_null_and_unknown_properties_are_reported():
     stream = next(s for s in LISTED if s.name == "visits")
     OMISSIONS.reset(is_strict=False)
     plain = VISIT | {"new_property": 1}
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_null_and_what_has_no_column_is_told_of():
     ]
 
 
-def test_what_cannot_be_read_is_an_error_where_the_settings_say_so():
+def test_an_unreadable_value_is_an_error_in_strict_mode():
     stream = next(s for s in LISTED if s.name == "visits")
     OMISSIONS.reset(is_strict=True)
     try:

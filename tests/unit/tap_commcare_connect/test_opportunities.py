@@ -33,7 +33,7 @@ PAGE_ROWS = 2
 
 @dataclass
 class Server:
-    """Rows with ids by opportunity; pages fail where it is told to."""
+    """Rows with ids by opportunity; pages fail as configured."""
 
     rows: dict[int, dict[int, dict[str, Any]]]
     failures: dict[int, ApiError] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Server:
 
 @dataclass
 class OpportunityList:
-    """The list of one opportunity, in the place of a list over HTTP."""
+    """The list of one opportunity, in place of a list over HTTP."""
 
     server: Server
     opportunity: int

@@ -18,14 +18,14 @@ from tap_common.errors import UnexpectedResponseError
         (None, None),
     ],
 )
-def test_of_a_link_only_the_id_is_taken(link, last_id):
+def test_only_the_id_of_a_link_is_used(link, last_id):
     assert last_id_in(link, 7) == last_id
 
 
 @pytest.mark.parametrize(
     "link", ["", "https://x/", "?last_id=", "?last_id=x", "?last_id=7", "http://["]
 )
-def test_a_link_that_cannot_be_followed_is_no_end(link):
+def test_a_link_that_cannot_be_followed_is_not_the_end(link):
     with pytest.raises(UnexpectedResponseError):
         last_id_in(link, 7)
 
@@ -66,7 +66,7 @@ def test_a_size_that_is_set_stays_within_what_the_server_grants():
     assert size.rows == 5000
 
 
-def test_filters_are_met_all_together():
+def test_all_filters_apply_together():
     filters = Filters.of({"opportunity_ids": ["1", 2], "organization_slugs": ["acme"]})
 
     assert filters.accepts(OpportunitySummary(1, "acme", None))

@@ -1,4 +1,4 @@
-"""Renewing a login: when another token is worth its price."""
+"""Renewing a token: when another one is requested."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def login() -> tuple[RefreshTokenAuth, list[str]]:
     return RefreshTokenAuth("r0", exchange, None), spent
 
 
-def test_new_tokens_that_never_work_are_not_spent_one_after_the_other():
+def test_new_tokens_that_never_work_are_not_requested_again_and_again():
     oauth, spent = login()
 
     first = oauth.header()
@@ -34,7 +34,7 @@ def test_new_tokens_that_never_work_are_not_spent_one_after_the_other():
     assert spent == ["r0", "r1"]
 
 
-def test_a_token_that_worked_is_renewed_each_time_that_it_dies():
+def test_a_token_that_worked_is_renewed_each_time_it_expires():
     oauth, spent = login()
 
     for _ in range(4):
@@ -55,7 +55,7 @@ def test_many_refused_with_one_token_need_one_refresh():
     assert len(spent) == 2
 
 
-def test_a_dead_refresh_token_is_asked_about_once():
+def test_a_refused_refresh_token_is_sent_once():
     asked: list[str] = []
 
     def refuse(refresh_token: str) -> TokenResponse:

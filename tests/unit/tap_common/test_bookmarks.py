@@ -1,4 +1,4 @@
-"""What is remembered, for one domain or several."""
+"""Bookmarks of one domain or several."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_was_read_can_be_changed_without_changing_the_state():
 
 
 @pytest.mark.parametrize("partitions", [5, "a", [4], [{"context": 7}], {"context": {}}])
-def test_partitions_of_another_shape_are_taken_for_none(partitions):
+def test_partitions_of_another_shape_are_ignored(partitions):
     bookmarks = Bookmarks({"bookmarks": {"cases": {"partitions": partitions}}}, ["a", "b"])
 
     assert bookmarks.read("cases", "a") == {}

@@ -1,4 +1,4 @@
-"""Bodies: fast, exact, and never half read."""
+"""Bodies are decoded exactly and completely, or not at all."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def test_a_pretty_printed_body_becomes_one_line():
     assert bytes(page.rows[0].data) == b'{"a":"x\\ny"}'
 
 
-def test_half_characters_and_numbers_that_json_lacks_do_not_stop_a_page():
+def test_lone_surrogates_and_nan_do_not_stop_a_page():
     page = READ(b'{"rows":[{"id":"1","data":{"a":"\\ud83d x","b":NaN}}]}')
 
     assert msgspec.json.decode(page.rows[0].data) == {"a": "\N{REPLACEMENT CHARACTER} x", "b": None}
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"objects":[]}', b'{"rows":{}}', b'{"rows":[{"id":1}]}'])
-def test_another_shape_is_told_from_a_damaged_body(body):
+def test_another_shape_is_distinguished_from_a_damaged_body(body):
     with pytest.raises(UnexpectedResponseError):
         READ(body)
 
 
 @pytest.mark.parametrize("body", [b"", b'{"rows":[{"id":"1"', b"<html></html>", b'{"rows":[]} x'])
-def test_a_damaged_body_is_no_json(body):
+def test_a_damaged_body_is_not_json(body):
     with pytest.raises(msgspec.DecodeError):
         READ(body)
 
 
-def test_text_that_is_no_utf_8_is_damaged_also_where_it_is_not_looked_at():
+def test_text_that_is_not_utf_8_is_damaged_also_inside_raw_values():
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         READ(b'{"rows":[{"id":"1","data":{"a":"\xff"}}]}')

@@ -1,4 +1,4 @@
-"""Waiting: what a server asks for, and when a run gives up."""
+"""Rate limits and retries: how long a run waits, and when it gives up."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_without_a_header_waits_grow_until_they_are_too_long():
     assert told == [1, 2, 4, 8]
 
 
-def test_short_waits_without_any_answer_pause_in_the_end_and_an_answer_begins_anew():
+def test_short_waits_without_a_response_end_the_run_and_a_response_resets_them():
     closed = gate(10)
     for _ in range(50):
         closed.throttle(1, silent)

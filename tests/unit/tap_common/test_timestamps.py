@@ -34,7 +34,7 @@ def test_a_spelling_becomes_rfc_3339_in_utc(spelled, normal):
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_spelling_keeps_every_microsecond(moment):
+def test_formatting_keeps_every_microsecond(moment):
     spelled = timestamps.to_rfc3339(moment)
 
     assert timestamps.parse(spelled) == moment
@@ -42,7 +42,7 @@ def test_spelling_keeps_every_microsecond(moment):
 
 
 @given(st.integers(min_value=-(10**12), max_value=10**13))
-def test_a_stamp_survives_its_moment(stamp):
+def test_milliseconds_survive_the_conversion_to_a_datetime(stamp):
     assert timestamps.datetime_to_millis(timestamps.from_millis(stamp)) == stamp
 
 
@@ -52,11 +52,11 @@ def test_milliseconds_are_cut_off_and_never_rounded():
 
 
 @pytest.mark.parametrize("stamp", [-(10**20), 10**20])
-def test_a_stamp_beyond_all_years_is_the_nearest_moment(stamp):
+def test_milliseconds_beyond_all_years_are_the_nearest_datetime(stamp):
     assert timestamps.from_millis(stamp).year in {1, 9999}
 
 
-def test_what_is_no_moment_is_left_out_of_an_entry():
+def test_invalid_timestamps_are_removed_from_a_bookmark():
     held = {"latest": 5, "since": None, "read_to": "soon", "known": "2025-01-01T00:00:00Z", "x": 5}
 
     left = timestamps.without_invalid(held, ("latest", "since", "read_to", "known"))

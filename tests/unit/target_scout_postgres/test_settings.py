@@ -21,7 +21,7 @@ REQUIRED = {"database_url": "postgresql://h/d", "default_target_schema": "river"
         ({"database_url": None}, "database_url is missing"),
     ],
 )
-def test_a_wrong_setting_is_named_without_its_value(wrong, message):
+def test_an_invalid_setting_is_named_without_its_value(wrong, message):
     with pytest.raises(SettingsError, match=message) as raised:
         settings.validate(REQUIRED | wrong)
     assert "canary" not in str(raised.value)
