@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from tap_common import auth, settings
 from tap_common.auth import Auth
 from tap_common.bookmarks import Bookmarks
-from tap_common.client import ApiClient, new_session
+from tap_common.client import ApiClient
 from tap_common.errors import SettingsError
 from tap_common.full_table import TableVersions
+from tap_common.session import new_session
 from tap_common.stream import ApiStream, declared_in
 from tap_common.sync import SyncTask
 from tap_common.tap import ApiTap

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Generic, NoReturn, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,11 +30,9 @@ from tap_common.errors import (
 from tap_common.retry_after import parse_http_date, retry_after_seconds
 from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
 from tap_common.transfer import (
-    ENCODINGS,
     MAX_PAGE_BYTES,
     MAX_TOKEN_BYTES,
     RawResponse,
-    TimedAdapter,
     deadline,
     describe_failure,
     error_type_for,
@@ -48,6 +45,9 @@ T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 
 MAX_RENEWED_ELSEWHERE = 10
+AUTH_DOMAIN = "the token endpoint"
+"""What messages call the domain of token requests."""
+
 THROTTLING_STATUSES = frozenset({429, 503})
 TRANSIENT_STATUSES = frozenset(
     {408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 530}
@@ -104,21 +104,6 @@ def same_origin(url: str, base_url: str) -> str:
     link, base = urlsplit(url), urlsplit(base_url)
     query = f"?{link.query}" if link.query else ""
     return f"{base.scheme}://{base.netloc}{link.path}{query}"
-
-
-def new_session(connections: int, user_agent: str) -> requests.Session:
-    """Return a session that does no retries, keeps no cookies and adds no credentials."""
-    session = requests.Session()
-    session.headers.update(
-        {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ENCODINGS}
-    )
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # Without this, requests would replace the header by a credential in ~/.netrc.
-    session.auth = lambda request: request
-    adapter = TimedAdapter(pool_maxsize=max(connections, 1), max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 @dataclass
@@ -193,7 +178,7 @@ class ApiClient:
                 stream=True,
             )
 
-        return self._send_with_retries(TOKEN_DOMAIN, url, send, decode, MAX_TOKEN_BYTES).value
+        return self._send_with_retries(AUTH_DOMAIN, url, send, decode, MAX_TOKEN_BYTES).value
 
     def _send(
         self, url: str, params: Params, header: str, headers: Mapping[str, str] | None
@@ -203,6 +188,7 @@ class ApiClient:
             params=list(params),
             headers={"Authorization": header.encode(), **(headers or {})},
             timeout=(self.limits.connect_timeout, self.limits.read_timeout),
+            # A redirect to another host would take the credential there.
             allow_redirects=False,
             stream=True,
         )
@@ -220,8 +206,10 @@ class ApiClient:
         attempts = RenewalAttempts()
         while True:
             gate.wait()
+            # Asked for each time: another thread may have renewed the token while this one waited.
             header = self.auth.header()
             try:
+                # A slot is held only while bytes come: waiting requests must not block others.
                 with self._slots, deadline(self.limits.request_timeout):
                     response = receive(send(header), max_bytes)
             except UnexpectedResponseError as error:
@@ -234,6 +222,8 @@ class ApiClient:
             if response.status == 200:
                 self.auth.mark_accepted(header)
                 try:
+                    # When the server handled the request, not when the body had arrived: rows may
+                    # have been written in between.
                     requested_at = server_time(response) - response.elapsed
                     return Response(_decode(response.body, decode, url), requested_at)
                 except MalformedBodyError:
@@ -298,9 +288,6 @@ class ApiClient:
             seconds,
         )
         self.stop.wait(seconds)
-
-
-TOKEN_DOMAIN = "the login"  # noqa: S105 - what messages call the domain of token requests
 
 
 def _give_up(

@@ -97,6 +97,7 @@ class TableVersions:
             if stream.name not in self._versions:
                 now = int(time.time() * 1000)
                 entries = [self._bookmarks.read(stream.name, domain) for domain in self._domains]
+                # An interrupted version continues: the rows that were emitted under it still count.
                 begun = [stored_version(entry, "version", stream.name) for entry in entries]
                 last = [stored_version(entry, "last_version", stream.name) for entry in entries]
                 # Targets ignore a version that is not larger than the one before.
@@ -250,6 +251,7 @@ class FullTableSync:
             try:
                 page = self.source.page(position)
             except POSITION_ERRORS as error:
+                # Only the first page is at a stored position; later errors are the server's.
                 if is_resumed and should_restart(error, self._names, self.domain):
                     raise ListChangedError from None
                 raise

@@ -194,6 +194,7 @@ def _run_one(run: SyncRun, task: SyncTask) -> None:
         for stream in task.streams:
             run.outcomes[stream.name, task.domain].status = StreamStatus.COMPLETED
     finally:
+        # The SDK's counter logs its total when it ends, also of a stream that failed.
         for key in keys:
             run.counters.pop(key).exit()
 

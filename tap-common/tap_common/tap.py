@@ -31,11 +31,12 @@ from tap_common import settings, timestamps
 from tap_common.auth import Auth, RefreshTokenAuth
 from tap_common.bookmarks import Bookmarks
 from tap_common.cli import TapCommand
-from tap_common.client import ApiClient, new_session
+from tap_common.client import ApiClient
 from tap_common.credential_file import CredentialFile
 from tap_common.errors import InterruptedRunError, SettingsError
 from tap_common.messages import AnyRecord, BufferedWriter, Output, flush
 from tap_common.omissions import OMISSIONS
+from tap_common.session import new_session
 from tap_common.signals import SignalHandler
 from tap_common.stream import ApiStream
 from tap_common.sync import SyncRun, SyncTask, log_result, run_tasks

@@ -99,6 +99,7 @@ class OpportunitySync(abc.ABC):
     def _read_version(self, run: SyncRun, index: AccountIndex) -> list[Failure]:
         """Read what is not done yet; stop when the version can no longer be completed."""
         left = [o for o in index.opportunities if o.id not in self.progress.done]
+        # What failed last time is tried first: if it fails again, nothing else was read in vain.
         doubtful = [o for o in left if o.id in self.failed]
         others = [o for o in left if o.id not in self.failed]
         return self._each(run, doubtful, stops=False) or self._each(run, others, stops=True)

@@ -103,6 +103,7 @@ class VisitState:
         """
         stored = self._opportunities.setdefault(str(opportunity), {})
         stored.pop("visits", None)
+        # The overlap is read again from smaller ids: the bookmark must not move back.
         if last_id is not None:
             stored["id"] = max(last_id, stored.get("id", 0))
 
@@ -125,9 +126,11 @@ class VisitState:
         if not self._opportunities:
             return False
         failed_at = self.entry.get("full_read_failed_at")
+        # Without this, a stream whose full read always fails would try again in every run.
         if failed_at is not None:
             return now >= parse(failed_at) + timedelta(days=min(days, 1))
         began_at = self.entry.get("full_read_at", self.entry.get("first_read_at"))
+        # Other settings, such as include_images, change visits that were read already.
         has_other_scope = self.entry.get("scope", []) != scope
         return has_other_scope or began_at is None or now >= parse(began_at) + timedelta(days=days)
 

@@ -193,6 +193,8 @@ class VisitsSync:
             self._read_whole(run, state, full, opportunity)
 
         self._log_expected(run, left)
+        # One failure makes the version useless. What failed last time is tried first, so that a
+        # full read that cannot succeed costs little.
         failures = [not_listed(opportunity) for opportunity in index.not_listed]
         failures = failures or self._each(doubtful, read, stops=True)
         failures = failures or self._each(others, read, stops=True)
@@ -229,6 +231,7 @@ class VisitsSync:
             ]
             state.save_full_read(full.version, full.progress, full.ends)
 
+        # Under another server's state, an id may lie after all visits, and hide them.
         last_id = full.progress.last_id(opportunity.id)
         after = self.list_of(opportunity.id).verified(last_id, self.stream.name)
         self._read_pages(run, opportunity.id, after, update_bookmark)

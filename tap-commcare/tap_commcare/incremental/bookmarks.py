@@ -89,6 +89,7 @@ def resume(progress: Progress, read_began: int, overlap: int, start_date: int | 
     Rows whose time is before the read began, less the overlap, were visible to it and need not be
     read again. Later rows are read again from where they may be incomplete.
     """
+    # Later rows may have become visible behind the page that the token names.
     is_certain = progress.at < read_began - overlap
     if is_certain and progress.page_token is not None:
         return Start(Window(None, progress.until), progress.page_token)

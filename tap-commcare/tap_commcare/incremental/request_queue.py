@@ -63,6 +63,7 @@ class PageRequest:
         """Record how many rows the server says the window has."""
         if page.total is not None:
             self.rows_left = page.total
+        # Only the first page of a window says how many rows all of it has.
         if self.page_token is None and self.splitter is not None:
             rows = page.total if page.total is not None else len(page.rows)
             self.splitter.learn(self.window, rows)
@@ -115,6 +116,7 @@ class WindowSplit:
     def next_request(self, *, may_split: bool) -> tuple[PageRequest | None, bool]:
         """Return the next request, if there is one, and whether more may follow it."""
         window = self.splitter.next_window(may_split=may_split)
+        # Windows after the first begin where the one before ended, so they repeat no row.
         seen, self.seen = self.seen, frozenset()
         if window is not None:
             return PageRequest(window, seen=seen, splitter=self.splitter), True
@@ -138,6 +140,7 @@ class RequestBudget:
 
     def begin(self, rows: int, page_size: int) -> None:
         """Set the budget, once, by the rows that there are according to the first page."""
+        # Rounded down to whole requests: HQ does not grant fractions of one.
         if self.allowed is None:
             self.allowed = math.floor(MAX_EXTRA * rows / page_size) - ROUNDING
 

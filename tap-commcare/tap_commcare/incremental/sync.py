@@ -127,6 +127,7 @@ class IncrementalSync:
         try:
             self._read_from(run, start)
         except POSITION_ERRORS as error:
+            # Once a page has been written, an error is the server's and not the stored token's.
             is_resumed = start.page_token is not None and not self._pages_written
             names = " and ".join(stream.name for stream in self.streams)
             if not is_resumed or not should_restart(error, names, self.domain):
@@ -185,6 +186,7 @@ class IncrementalSync:
         if cursor.stream.is_full_table:
             cursor.version = self.versions.version(cursor.stream)
             entry = self.versions.bookmark(cursor.stream, self.domain)
+        # A wider filter admits rows before the bookmark, which would never be read.
         if entry.get("scope", self.scope) != self.scope:
             entry = {}
         entry = drop_invalid_timestamps(entry, TIMESTAMPS, cursor.stream.name, self.domain)
@@ -221,6 +223,7 @@ class IncrementalSync:
         if not self._pages_written and window.is_open:
             self._log_expected(run, page, written)
         progress = None
+        # After a page without rows, progress stays where it was.
         if page.times:
             first, last = min(page.times), max(page.times)
             progress = progress_after(first, last, window, page.next_page_token, self.overlap)
@@ -273,6 +276,7 @@ class IncrementalSync:
 
     def _finish(self, run: SyncRun, began: int) -> None:
         def update_bookmarks() -> None:
+            # Without progress, the bookmark says that its read was complete.
             for cursor in self.cursors:
                 if cursor.version is None:
                     self._save_bookmark(run, cursor, began, None)

@@ -18,8 +18,9 @@ from tap_commcare.pagination.by_date import ByDateSource
 from tap_commcare.pagination.pages import Window
 from tap_commcare.streams.locations import LocationsStream
 from tap_common.auth import bearer_auth
-from tap_common.client import ApiClient, new_session
+from tap_common.client import ApiClient
 from tap_common.full_table import ListSource
+from tap_common.session import new_session
 from tap_common.throttling import RequestLimits
 
 Query = dict[str, list[str]]
