@@ -216,21 +216,13 @@ def test_a_state_that_something_else_wrote_costs_a_read_and_no_more(sandbox, tap
 FUTURE = "2999-01-01T00:00:00.000000Z"
 FAR = 32_472_144_000_000  # the same moment, in milliseconds
 AHEAD = {
-    "bookmarks alone": {"replication_key_value": FUTURE},
     "a complete read": {"replication_key_value": FUTURE, "read_started_at": FUTURE},
-    "what was read to": {"read_to": FUTURE, "read_started_at": FUTURE},
     "an unfinished read": {
         "replication_key_value": FUTURE,
         "read_started_at": FUTURE,
         "latest": FUTURE,
         "since": FUTURE[:-1],
         "position": {"at": FAR, "until": FAR},
-    },
-    "a window that is read": {
-        "replication_key_value": "1970-01-01T00:00:01Z",
-        "read_started_at": FUTURE,
-        "since": FUTURE[:-1],
-        "position": {"at": 1, "until": FAR},
     },
     "a place in a window": {
         "replication_key_value": "1970-01-01T00:00:01Z",
@@ -328,24 +320,6 @@ def test_a_cursor_behind_the_end_of_a_data_source_hides_nothing(sandbox, tap, se
         assert len(run.records("ucr_rows")) == len(whole.records("ucr_rows"))
 
 
-@pytest.mark.parametrize("version", [10**18, 2**63 - 1, -5, True, "7", FAR])
-def test_a_version_that_this_tap_cannot_have_given_is_left_out(tap, select, version):
-    entry = {"version": version, "last_version": version, "is_complete": True, "completed_at": FAR}
-    run = tap(catalog=select("groups"), state={"bookmarks": {"groups": entry}})
-
-    assert run.code == 0, run.log
-    (activated,) = run.of("ACTIVATE_VERSION")
-    assert abs(activated["version"] / 1000 - time.time()) < 600
-    assert run.records("groups")
-
-
-def test_a_completion_in_the_future_does_not_stand_for_reading(tap, select):
-    entry = {"version": int(time.time() * 1000), "is_complete": True, "completed_at": FAR}
-    run = tap(catalog=select("groups"), state={"bookmarks": {"groups": entry}})
-
-    assert run.records("groups")
-
-
 ODD = (5, -1, 1.5, True, "x", "", None, [], [[]], {}, {"a": {"b": []}}, 1e300, 10**30, "\ud800")
 NAMES = (
     "replication_key_value", "read_started_at", "read_to", "position", "version", "last_version",
@@ -365,41 +339,3 @@ def test_states_of_any_shape_are_read_or_left_out(sandbox, tap):
         )
         assert run.code == 0, (odd, run.log)
         assert run.records("cases"), odd
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"bookmarks":' + "[" * 100_000 + "]" * 100_000 + "}",
-        '{"bookmarks":{"cases":' + '{"a":' * 900 + "1" + "}" * 900 + "}}",
-        '{"bookmarks":{"cases":{"a":' + "7" * 5000 + "}}}",
-        '{"bookmarks":{"cases":{"a":1e999999,"b":NaN,"c":-Infinity,"d":"\\ud800"}}}',
-        '{"a":1,"a":2,"bookmarks":{}}',
-    ],
-)
-@pytest.mark.parametrize("option", ["--state", "--catalog", "--config"])
-def test_a_file_that_holds_odd_json_is_no_internal_error(tap, tmp_path, option, text):
-    file = tmp_path / "odd.json"
-    file.write_text(text)
-    run = tap(option, str(file))
-
-    assert run.code in {0, 2}, run.log
-    assert "Internal error" not in run.log
-
-
-@pytest.mark.parametrize(
-    "streams",
-    [
-        [1], [{}], [{"stream": 5}], [{"tap_stream_id": "cases"}], [None], [[]],
-        [{"tap_stream_id": "cases", "schema": 5, "metadata": []}],
-        [{"tap_stream_id": "cases", "schema": {}, "metadata": [{"breadcrumb": 5}]}],
-        [{"tap_stream_id": "cases", "schema": {}, "metadata": [{"metadata": "x"}]}],
-        [{"tap_stream_id": "cases", "schema": {}, "metadata": {"a": 1}}],
-        [{"tap_stream_id": "cases", "key_properties": 7, "schema": {"properties": []}}],
-    ],
-)  # fmt: skip
-def test_a_catalog_of_another_shape_is_a_wrong_setting(tap, streams):
-    run = tap(catalog={"streams": streams})
-
-    assert run.code in {0, 2}, run.log
-    assert "Internal error" not in run.log

@@ -218,8 +218,7 @@ FUTURE = "2999-01-01T00:00:00.000000Z"
 FAR = 32_472_144_000_000  # the same moment, in milliseconds
 
 
-@pytest.mark.parametrize("overlap", [0, 1, 1000])
-@pytest.mark.parametrize("ahead", [1, 5000, 2**62])
+@pytest.mark.parametrize(("overlap", "ahead"), [(0, 1), (1000, 2**62)])
 def test_a_bookmark_after_all_visits_hides_nothing_and_is_reported(read_shared, overlap, ahead):
     first = read_shared()
     known = first.state["bookmarks"]["visits"]["opportunities"]["3"]
@@ -234,21 +233,8 @@ def test_a_bookmark_after_all_visits_hides_nothing_and_is_reported(read_shared, 
     assert after == max(whole)
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"full_read_at": FUTURE},
-        {"full_read_failed_at": FUTURE},
-        {"first_read_at": FUTURE},
-        {"last_version": FAR},
-        {"last_version": 2**63},
-        {"full_read_at": "9999-12-31T23:59:59-14:00"},
-        {"full_read": {"version": FAR, "position": {"began_at": FUTURE}, "ends": {}}},
-        {"opportunities": {"3": {"id": -1}}},
-        {"opportunities": {"3": {"id": 2**63}}},
-    ],
-)
-def test_a_state_of_visits_that_this_tap_cannot_have_written_is_forgotten(read_shared, odd):
+@pytest.mark.parametrize("odd", [{"full_read_at": FUTURE}, {"last_version": FAR}])
+def test_a_state_of_visits_that_this_tap_cannot_have_written_is_ignored(read_shared, odd):
     first = read_shared()
     state = first.state
     state["bookmarks"]["visits"] |= odd

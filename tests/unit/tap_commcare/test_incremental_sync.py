@@ -143,13 +143,37 @@ def test_with_other_filters_the_bookmark_is_not_valid(run):
     assert set(ids(other)) == all_ids(endpoint)
 
 
-def test_a_bookmark_in_the_future_is_ignored_with_a_warning(run, caplog):
+FUTURE = "2999-01-01T00:00:00.000000Z"
+FAR = 32_472_144_000_000  # the same time, in milliseconds
+EARLY = "1970-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    "bookmark",
+    [
+        {"replication_key_value": FUTURE},
+        {"replication_key_value": FUTURE, "read_started_at": FUTURE},
+        {"read_to": FUTURE, "read_started_at": FUTURE},
+        {"read_started_at": FUTURE, "position": {"at": FAR, "until": FAR}},
+        {
+            "replication_key_value": EARLY,
+            "read_started_at": FUTURE,
+            "position": {"at": 1, "until": FAR},
+        },
+        {
+            "replication_key_value": EARLY,
+            "read_started_at": FUTURE,
+            "position": {"at": 1, "more": {"at": FAR}},
+        },
+    ],
+)
+def test_a_bookmark_in_the_future_is_ignored_with_a_warning(run, caplog, bookmark):
     endpoint = spaced(30)
-    bookmark = {"replication_key_value": "2999-01-01T00:00:00Z"}
     result = run({"bookmarks": {"cases": bookmark}}, syncing(endpoint))
 
     assert set(ids(result)) == all_ids(endpoint)
-    assert "in the future" in caplog.text
+    assert any(record.levelname == "WARNING" for record in caplog.records)
+    assert FUTURE[:4] not in str(result.states[-1])
 
 
 @pytest.mark.parametrize("field", ["replication_key_value", "read_started_at", "read_to"])

@@ -271,13 +271,18 @@ def test_a_full_read_that_fails_is_abandoned_and_shows_nothing_of_itself(run, fa
     assert bookmarks["opportunities"]["1"]["id"] == 105
 
 
-def test_a_bookmark_after_all_visits_is_not_trusted(run, caplog):
-    state = {"bookmarks": {"visits": {"opportunities": {"1": {"id": 999}}}}}
-    server = Server({1: visits().rows[1]})
-    result = run(state, visiting(server, overlap=5, days=36500))
+@pytest.mark.parametrize("overlap", [0, 1, 1000])
+@pytest.mark.parametrize("ahead", [1, 5000, 2**62])
+def test_a_bookmark_after_all_visits_hides_nothing_and_is_reported(run, caplog, overlap, ahead):
+    first = run({}, visiting(visits()))
+    state = first.states[-1]
+    state["bookmarks"]["visits"]["opportunities"]["3"] |= {"id": 305 + ahead, "visits": 0}
+    again = run(state, visiting(visits(), overlap=overlap))
+    bookmark = again.states[-1]["bookmarks"]["visits"]["opportunities"]["3"]
 
-    assert len(set(keys(result, "visits"))) == 5
-    assert "no visit as late as the bookmark" in caplog.text or result.activated()
+    assert {key for key in keys(again, "visits") if key > 300} == set(range(301, 306))
+    assert "opportunity 3 has no visit as late as the bookmark" in caplog.text
+    assert bookmark["id"] == 305
 
 
 def test_the_expected_number_of_visits_is_logged_for_a_first_read(run, caplog):

@@ -11,13 +11,15 @@ from tap_commcare_connect.incremental.visit_state import VisitState
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=8)
 BEGAN = "2026-11-20T12:00:00.000000Z"
+FUTURE = "2999-01-01T00:00:00.000000Z"
+FAR = 32_472_144_000_000  # the same time, in milliseconds
 
 
 def progress(**more) -> ReadProgress:
     return ReadProgress(BEGAN, **more)
 
 
-def test_a_position_knows_what_is_done_and_where_the_others_stand():
+def test_progress_has_what_is_done_and_where_the_others_are():
     known = progress()
     known.advance(3, 10)
     known.advance(5, 12)
@@ -39,7 +41,7 @@ def test_a_position_knows_what_is_done_and_where_the_others_stand():
         (progress().entry(), [], NOW + timedelta(days=4)),
     ],
 )
-def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, now):
+def test_progress_under_other_filters_or_from_long_ago_is_not_resumed(entry, scope, now):
     assert ReadProgress.stored(entry, scope, now) is None
 
 
@@ -51,9 +53,18 @@ def test_a_position_of_other_filters_or_long_ago_is_not_continued(entry, scope, 
         {"full_read": 5, "opportunities": {"1": {"id": 5}}},
         {"full_read_at": "soon", "opportunities": {"1": {"id": 5}}},
         {"failed": 5},
+        {"full_read_at": FUTURE},
+        {"full_read_failed_at": FUTURE},
+        {"first_read_at": FUTURE},
+        {"last_version": FAR},
+        {"last_version": 2**63},
+        {"full_read_at": "9999-12-31T23:59:59-14:00"},
+        {"full_read": {"version": FAR, "position": {"began_at": FUTURE}, "ends": {}}},
+        {"opportunities": {"3": {"id": -1}}},
+        {"opportunities": {"3": {"id": 2**63}}},
     ],
 )
-def test_a_state_that_something_else_wrote_is_forgotten(held, caplog):
+def test_a_state_that_this_tap_cannot_have_written_is_ignored(held, caplog):
     state = VisitState(held, NOW)
 
     assert state.last_id(1) is None

@@ -136,15 +136,19 @@ def test_a_position_that_the_server_no_longer_knows_gives_way_to_the_beginning(r
     assert "does not resume where the last run stopped" in caplog.text
 
 
-@pytest.mark.parametrize("stored", [10**15, -1, "soon", 1.5])
-def test_a_version_that_this_tap_did_not_write_is_ignored(run, caplog, stored):
-    partition = {"context": {"domain": "a"}, "last_version": stored}
+FAR = 32_472_144_000_000  # the year 2999, in milliseconds
+
+
+@pytest.mark.parametrize("name", ["version", "last_version"])
+@pytest.mark.parametrize("stored", [FAR, 10**18, 2**63 - 1, -1, "soon", 1.5, True])
+def test_a_version_that_this_tap_did_not_write_is_ignored(run, caplog, name, stored):
+    partition = {"context": {"domain": "a"}, name: stored}
     state = {"bookmarks": {"groups": {"partitions": [partition]}}}
     result = run(state, reading(Rows(), "a"), reading(Rows(), "b"))
 
     ((_, version),) = result.activated()
     assert 0 < version <= time.time() * 1000
-    assert "ignoring last_version" in caplog.text
+    assert f"ignoring {name}" in caplog.text
 
 
 def test_a_new_version_is_larger_than_the_last_one(run):
@@ -154,3 +158,13 @@ def test_a_new_version_is_larger_than_the_last_one(run):
     result = run(state, reading(Rows(), "a"), reading(Rows(), "b"))
 
     assert result.activated() == [("groups", last + 1)]
+
+
+def test_a_completion_in_the_future_does_not_replace_reading(run):
+    version = int(time.time() * 1000)
+    done = {"version": version, "is_complete": True, "completed_at": FAR}
+    partitions = [{"context": {"domain": domain}, **done} for domain in DOMAINS]
+    state = {"bookmarks": {"groups": {"partitions": partitions}}}
+    result = run(state, reading(Rows(), "a"), reading(Rows(), "b"))
+
+    assert len(ids(result)) == 10
