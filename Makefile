@@ -28,7 +28,7 @@ $(READY): uv.lock pyproject.toml $(wildcard */pyproject.toml)
 	@test -x $(BIN)/uv || $(BIN)/python -c '$(UV)' > .venv/uv.txt
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
 	@$(BIN)/uv sync --quiet --locked --python $(BIN)/python
-	@$(BIN)/python -m compileall -q -j 0 dimagi-api $(MEMBERS)  # which uv leaves out, for they can be edited
+	@$(BIN)/python -m compileall -q -j 0 $(MEMBERS)  # which uv leaves out, for they can be edited
 	@touch $@
 
 demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (ARGS="--cases 5000 --fault 429")

@@ -1,4 +1,4 @@
-"""The faults: each changes a correct response."""
+"""The faults: how each changes a correct response."""
 
 from __future__ import annotations
 
@@ -102,23 +102,23 @@ FAULTS: tuple[tuple[str, Spoil], ...] = (
     ("429, Retry-After: 0.25", at("/user_data/", status(429, "0.25"), first=2)),
     ("429, Retry-After: an HTTP date", at("/user_data/", throttled_until(2), first=1)),
     ("429 without Retry-After", at("/user_data/", status(429), first=1)),
-    ("429, Retry-After: soon (no number)", at("/user_data/", status(429, "soon"), first=1)),
+    ("429, Retry-After: soon (not a number)", at("/user_data/", status(429, "soon"), first=1)),
     ("503, Retry-After: 1", at("/user_data/", status(503, "1"), first=2)),
     ("429, Retry-After: 900, more than allowed", at("/user_data/", status(429, "900"))),
-    ("500, then well", at("/user_data/", status(500, html=True), first=2)),
-    ("502 of a proxy, then well", at("/user_data/", status(502, html=True), first=1)),
-    ("body cut short, then well", at("/user_visits/", truncated, first=1)),
-    ("half a JSON with status 200, then well", at("/user_visits/", half_json, first=1)),
-    ("200 with HTML, then well", at("/user_visits/", status(200, html=True), first=1)),
+    ("500, then recovered", at("/user_data/", status(500, html=True), first=2)),
+    ("502 of a proxy, then recovered", at("/user_data/", status(502, html=True), first=1)),
+    ("truncated body, then recovered", at("/user_visits/", truncated, first=1)),
+    ("half a JSON with status 200, then recovered", at("/user_visits/", half_json, first=1)),
+    ("200 with HTML, then recovered", at("/user_visits/", status(200, html=True), first=1)),
     ("gzip", at("/export/", compressed)),
-    ("500 permanently, one opportunity", at(SECOND, status(500, html=True))),
+    ("permanent 500, one opportunity", at(SECOND, status(500, html=True))),
     ("404, one opportunity: the membership has ended", at(SECOND, status(404))),
     ("404 HTML, one list of one opportunity", at(USERS, status(404, html=True))),
     ("403, one opportunity", at(SECOND, status(403))),
     ("403 for all lists", at("/opportunity/", status(403))),
-    ("401 permanently", lambda _a, _r: Reply({"detail": "No."}, 401)),
-    ("body cut short permanently, one opportunity", at(SECOND, truncated)),
-    ("200 with HTML permanently, one opportunity", at(SECOND, status(200, html=True))),
+    ("permanent 401", lambda _a, _r: Reply({"detail": "No."}, 401)),
+    ("permanently truncated body, one opportunity", at(SECOND, truncated)),
+    ("permanent 200 with HTML, one opportunity", at(SECOND, status(200, html=True))),
     ("CSV of version 1 instead of JSON", at(USERS, csv)),
     ("redirect to another host", at(USERS, moved)),
     (
@@ -148,15 +148,15 @@ FAULTS: tuple[tuple[str, Spoil], ...] = (
         at(VISITS, rows(lambda found: [r | {"opportunity_id": 3} for r in found])),
     ),
     (
-        "a visit without id",
+        "a visit without an id",
         at(VISITS, rows(lambda found: [{k: v for k, v in r.items() if k != "id"} for r in found])),
     ),
     (
-        "a date that is no date",
+        "a date that is not a date",
         at(VISITS, rows(lambda found: [r | {"visit_date": "soon"} for r in found])),
     ),
     (
-        "an amount that is no number",
+        "an amount that is not a number",
         at("/2/payment/", rows(lambda found: [r | {"amount": "a lot"} for r in found])),
     ),
     (
@@ -179,10 +179,10 @@ FAULTS: tuple[tuple[str, Spoil], ...] = (
         at("/export/opportunity/", rows(lambda found: [r | {"is_test": False} for r in found])),
     ),
     ("each row twice", at(VISITS, rows(lambda found: [r for r in found for _ in range(2)]))),
-    ("no key opportunities in the list of everything", at("opp_org", changed(opportunities=None))),
-    ("500 for the list of everything", at("opp_org", status(500, html=True))),
+    ("no key opportunities in the account index", at("opp_org", changed(opportunities=None))),
+    ("500 for the account index", at("opp_org", status(500, html=True))),
     (
-        "an opportunity is no longer listed, and so not read",
+        "an opportunity is no longer listed, and therefore not read",
         at("opp_org", lambda _a, r: Reply(r.body | {"opportunities": r.body["opportunities"][:2]})),
     ),
 )

@@ -18,11 +18,12 @@ from typing import Any, ClassVar
 
 import requests
 from commcare_sandbox import Sandbox
-from dimagi_api.messages import RecordLines
 from singer_sdk import RESTStream, Tap
-from tap_commcare import cases, forms
+from tap_commcare.endpoints import cases_v2, forms
 from tap_commcare.streams.cases import CasesStream
 from tap_commcare.streams.forms import FormsStream
+from tap_common.messages import RecordEncoder
+from tap_common.stream import ApiStream
 
 DOMAIN = "river-health"
 
@@ -40,6 +41,11 @@ def bodies(case_count: int, form_count: int) -> dict[str, bytes]:
             name: requests.get(url, headers=headers, timeout=60).content
             for name, url in paths.items()
         }
+
+
+def schemas(stream: type[ApiStream]) -> dict[str, Any]:
+    """Return the JSON schemas of a stream's columns."""
+    return {name: column.schema for name, column in stream.columns.items()}
 
 
 class Stock(RESTStream[Any]):
@@ -61,14 +67,14 @@ class StockCases(Stock):
     name = "cases"
     records_jsonpath = "$.cases[*]"
     primary_keys = ("case_id",)
-    schema: ClassVar = {"type": "object", "properties": CasesStream.columns}
+    schema: ClassVar = {"type": "object", "properties": schemas(CasesStream)}
 
 
 class StockForms(Stock):
     name = "forms"
     records_jsonpath = "$.objects[*]"
     primary_keys = ("form_id",)
-    schema: ClassVar = {"type": "object", "properties": FormsStream.columns}
+    schema: ClassVar = {"type": "object", "properties": schemas(FormsStream)}
 
     def post_process(self, row: dict[str, Any], context: Any = None) -> dict[str, Any]:
         del context
@@ -100,15 +106,15 @@ def stock(name: str, body: bytes) -> Callable[[], None]:
 
 
 def own(name: str, body: bytes) -> Callable[[], None]:
-    """Return a function that runs this tap's implementation, with the case ids of forms."""
-    lines = RecordLines(name, None, None)
+    """Return a run of this tap's way; forms include the walk for case ids."""
+    encoder = RecordEncoder(name, None, None)
 
     def run() -> None:
         if name == "cases":
-            records = [cases.case_record(row, DOMAIN) for row in cases.BODY(body).cases]
+            records = [cases_v2.case_record(row, DOMAIN) for row in cases_v2.DECODE(body).cases]
         else:
-            records = [forms.form_record(row, DOMAIN) for row in forms.BODY(body).objects]
-        for piece in lines.of(records):
+            records = [forms.form_record(row, DOMAIN) for row in forms.DECODE(body).objects]
+        for piece in encoder.encode(records):
             sys.stdout.buffer.write(piece)
 
     return run

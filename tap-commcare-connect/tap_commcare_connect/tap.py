@@ -6,25 +6,26 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from dimagi_api import logins, settings
-from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.full_table import Versions
-from dimagi_api.http import Api, new_session
-from dimagi_api.logins import Login
-from dimagi_api.stream import ApiStream
-from dimagi_api.sync import Reading
-from dimagi_api.tap import ApiTap
+from tap_common import auth, settings
+from tap_common.auth import Auth
+from tap_common.bookmarks import Bookmarks
+from tap_common.client import ApiClient
+from tap_common.full_table import TableVersions
+from tap_common.session import new_session
+from tap_common.stream import ApiStream, declared_in
+from tap_common.sync import SyncTask
+from tap_common.tap import ApiTap
 from typing_extensions import override
 
-from tap_commcare_connect import connect
-from tap_commcare_connect.discovery import Discovery, Filters
-from tap_commcare_connect.readings import World, readings_of
-from tap_commcare_connect.settings import LOGINS, PROPERTIES
-from tap_commcare_connect.stream import ConnectStream
-from tap_commcare_connect.streams import delivery, field, listed, workers
+from tap_commcare_connect import streams
+from tap_commcare_connect.account_index import AccountIndexLoader, Filters
+from tap_commcare_connect.client import OAUTH_PATH, to_error
+from tap_commcare_connect.settings import AUTH_METHODS, PROPERTIES
+from tap_commcare_connect.streams.base import ConnectStream
+from tap_commcare_connect.sync_plan import SyncContext, tasks_for
 
-_ONE_ACCOUNT = ("",)
-"""An account is not divided into domains; opportunities are parts of a stream instead."""
+_NO_DOMAINS = ("",)
+"""An account has no domains; opportunities are parts of a stream instead."""
 
 
 class TapCommCareConnect(ApiTap):
@@ -32,32 +33,13 @@ class TapCommCareConnect(ApiTap):
 
     name = "tap-commcare-connect"
     config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
-    logins = LOGINS
-    stream_types = (
-        listed.OrganizationsStream,
-        listed.ProgramsStream,
-        listed.OpportunitiesStream,
-        listed.PaymentUnitsStream,
-        listed.LearnModulesStream,
-        workers.UsersStream,
-        delivery.VisitsStream,
-        delivery.InvoicesStream,
-        delivery.CompletedWorksStream,
-        delivery.PaymentsStream,
-        workers.AssessmentsStream,
-        workers.CompletedModulesStream,
-        field.TaskTypesStream,
-        field.AssignedTasksStream,
-        field.WorkAreaGroupsStream,
-        field.WorkAreasStream,
-        field.AuditReportsStream,
-        field.AuditReportEntriesStream,
-    )
+    auth_methods = AUTH_METHODS
+    stream_types = declared_in(streams, ConnectStream)
 
     @property
     @override
     def domains(self) -> Sequence[str]:
-        return _ONE_ACCOUNT
+        return _NO_DOMAINS
 
     @override
     def check_settings(self) -> None:
@@ -66,31 +48,36 @@ class TapCommCareConnect(ApiTap):
 
     @cached_property
     @override
-    def api(self) -> Api:
+    def client(self) -> ApiClient:
         base_url = settings.checked_base_url(str(self.config["base_url"]))
-        limits = settings.limits(self.config)
-        session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
-        stop, login = self.interruption.stop, self._login(base_url)
-        return Api(base_url, login, limits, connect.explain, session, stop, self.concurrency)
+        return ApiClient(
+            base_url=base_url,
+            auth=self._auth(base_url),
+            limits=settings.limits(self.config),
+            to_error=to_error,
+            session=new_session(self.concurrency, f"{self.name}/{self.plugin_version}"),
+            stop=self.signals.stop,
+            in_flight=self.concurrency,
+        )
 
     @override
-    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
-        world = World(
-            api=self.api,
+    def sync_tasks(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[SyncTask]:
+        context = SyncContext(
+            client=self.client,
             config=self.config,
-            discovery=self._discovery,
-            versions=Versions(bookmarks, self.domains),
+            account=self._account,
+            versions=TableVersions(bookmarks, self.domains),
             executor=self.executor,
             concurrency=self.concurrency,
         )
-        return readings_of(world, [s for s in streams if isinstance(s, ConnectStream)])
+        return tasks_for(context, [s for s in streams if isinstance(s, ConnectStream)])
 
     @cached_property
-    def _discovery(self) -> Discovery:
-        return Discovery(self.api, Filters.of(self.config))
+    def _account(self) -> AccountIndexLoader:
+        return AccountIndexLoader(self.client, Filters.of(self.config))
 
-    def _login(self, base_url: str) -> Login:
+    def _auth(self, base_url: str) -> Auth:
         config = {name: str(value) for name, value in self.config.items()}
-        if settings.chosen_login(self.config, LOGINS) == "access_token":
-            return logins.bearer_login(config["access_token"])
-        return self.refreshing_login(base_url + connect.TOKEN)
+        if settings.chosen_auth_method(self.config, AUTH_METHODS) == "access_token":
+            return auth.bearer_auth(config["access_token"])
+        return self.refresh_token_auth(base_url + OAUTH_PATH)

@@ -7,38 +7,25 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from dimagi_api import logins, settings
-from dimagi_api.bookmarks import Bookmarks
-from dimagi_api.errors import SettingsError
-from dimagi_api.full_table import Versions
-from dimagi_api.http import Api, new_session
-from dimagi_api.logins import Login
-from dimagi_api.stream import ApiStream
-from dimagi_api.sync import Reading
-from dimagi_api.tap import ApiTap
+from tap_common import auth, settings
+from tap_common.auth import Auth
+from tap_common.bookmarks import Bookmarks
+from tap_common.client import ApiClient
+from tap_common.errors import SettingsError
+from tap_common.full_table import TableVersions
+from tap_common.session import new_session
+from tap_common.stream import ApiStream, declared_in
+from tap_common.sync import SyncTask
+from tap_common.tap import ApiTap
 from typing_extensions import override
 
-from tap_commcare import hq
-from tap_commcare.readings import World, readings_of
-from tap_commcare.settings import LOGINS, PROPERTIES
-from tap_commcare.streams.applications import (
-    ApplicationsStream,
-    CaseTypesStream,
-    FormDefinitionsStream,
-    FormQuestionsStream,
-)
-from tap_commcare.streams.cases import CasesStream
-from tap_commcare.streams.forms import FormCasesStream, FormsStream
-from tap_commcare.streams.people import GroupsStream, UsersStream, WebUsersStream
-from tap_commcare.streams.places import LocationsStream, LocationTypesStream
-from tap_commcare.streams.tables import (
-    LookupTableRowsStream,
-    LookupTablesStream,
-    ReportRowsStream,
-    UcrRowsStream,
-)
+from tap_commcare import streams
+from tap_commcare.client import to_error
+from tap_commcare.settings import AUTH_METHODS, PROPERTIES
+from tap_commcare.streams.base import HQStream
+from tap_commcare.sync_plan import SyncContext, tasks_for
 
-NOT_IN_DOMAINS = re.compile(r"[\s/\\?#%:@]|^\.+$")
+INVALID_IN_DOMAINS = re.compile(r"[\s/\\?#%:@]|^\.+$")
 
 
 class TapCommCare(ApiTap):
@@ -46,25 +33,8 @@ class TapCommCare(ApiTap):
 
     name = "tap-commcare"
     config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
-    logins = LOGINS
-    stream_types = (
-        CasesStream,
-        FormsStream,
-        FormCasesStream,
-        UsersStream,
-        WebUsersStream,
-        GroupsStream,
-        LocationsStream,
-        LocationTypesStream,
-        ApplicationsStream,
-        CaseTypesStream,
-        FormDefinitionsStream,
-        FormQuestionsStream,
-        LookupTablesStream,
-        LookupTableRowsStream,
-        ReportRowsStream,
-        UcrRowsStream,
-    )
+    auth_methods = AUTH_METHODS
+    stream_types = declared_in(streams, HQStream)
 
     @property
     @override
@@ -76,42 +46,45 @@ class TapCommCare(ApiTap):
     def check_settings(self) -> None:
         super().check_settings()
         if not self.domains:
-            raise SettingsError("domain is missing.", "Name the project space to read.")
-        if any(NOT_IN_DOMAINS.search(domain) for domain in self.domains):
+            raise SettingsError("domain is missing.", "Set the project space to read.")
+        if any(INVALID_IN_DOMAINS.search(domain) for domain in self.domains):
             raise SettingsError(
-                "domain is no name of a project space.",
-                "Give the part of its address behind /a/, such as river-health.",
+                "Invalid domain.",
+                "Use the part of the project space's address after /a/, such as river-health.",
             )
 
     @cached_property
     @override
-    def api(self) -> Api:
+    def client(self) -> ApiClient:
         base_url = settings.checked_base_url(str(self.config["base_url"]))
-        limits = settings.limits(self.config)
-        session = new_session(self.concurrency, f"{self.name}/{self.plugin_version}")
-        stop = self.interruption.stop
-        return Api(
-            base_url, self._login(base_url), limits, hq.explain, session, stop, self.concurrency
+        return ApiClient(
+            base_url=base_url,
+            auth=self._auth(base_url),
+            limits=settings.limits(self.config),
+            to_error=to_error,
+            session=new_session(self.concurrency, f"{self.name}/{self.plugin_version}"),
+            stop=self.signals.stop,
+            in_flight=self.concurrency,
         )
 
     @override
-    def readings(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[Reading]:
-        world = World(
-            api=self.api,
+    def sync_tasks(self, streams: Sequence[ApiStream], bookmarks: Bookmarks) -> Sequence[SyncTask]:
+        context = SyncContext(
+            client=self.client,
             config=self.config,
-            versions=Versions(bookmarks, self.domains),
+            versions=TableVersions(bookmarks, self.domains),
             executor=self.executor,
             concurrency=self.concurrency,
         )
-        return [r for domain in self.domains for r in readings_of(world, domain, streams)]
+        return [task for domain in self.domains for task in tasks_for(context, domain, streams)]
 
-    def _login(self, base_url: str) -> Login:
+    def _auth(self, base_url: str) -> Auth:
         config = {name: str(value) for name, value in self.config.items()}
-        chosen = settings.chosen_login(self.config, LOGINS)
-        if chosen == "api_key":
-            return logins.api_key_login(config["username"], config["api_key"])
-        if chosen == "password":
-            return logins.basic_login(config["username"], config["password"])
-        if chosen == "access_token":
-            return logins.bearer_login(config["access_token"])
-        return self.refreshing_login(f"{base_url}/oauth/token/")
+        method = settings.chosen_auth_method(self.config, AUTH_METHODS)
+        if method == "api_key":
+            return auth.api_key_auth(config["username"], config["api_key"])
+        if method == "password":
+            return auth.basic_auth(config["username"], config["password"])
+        if method == "access_token":
+            return auth.bearer_auth(config["access_token"])
+        return self.refresh_token_auth(f"{base_url}/oauth/token/")

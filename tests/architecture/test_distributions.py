@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
@@ -21,7 +23,11 @@ CASES = """
     INSERT INTO cases (domain, case_id, case_type, properties)
         VALUES ('d', '1', 'person', '{"village": "Devpur"}')
 """
-PROGRAMS = ("tap-commcare", "tap-commcare-connect", "target-scout-postgres")
+PROGRAMS = {
+    "tap-commcare": ("tap-common", "tap-commcare"),
+    "tap-commcare-connect": ("tap-common", "tap-commcare-connect"),
+    "target-scout-postgres": ("target-scout-postgres",),
+}
 
 
 def run(*command: object, **options: Any) -> str:
@@ -40,9 +46,10 @@ def run(*command: object, **options: Any) -> str:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_is_installed_alone_and_without_the_workspace(program, tmp_path):
     python = tmp_path / "bin" / "python"
+    folders = [ROOT / folder for folder in PROGRAMS[program]]
 
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path)
-    run(UV, "pip", "install", "--quiet", "--no-sources", "--python", python, ROOT / program)
+    run(UV, "pip", "install", "--quiet", "--no-sources", "--python", python, *folders)
 
     assert run(tmp_path / "bin" / program, "--version").startswith(f"{program} v")
 
@@ -76,3 +83,14 @@ def test_scout_dbt_generates_and_builds_models_without_a_checkout(
         cursor.execute("SELECT n, (SELECT village FROM case_person) FROM mine")
         assert cursor.fetchall() == [(1, "Devpur")]
     assert list((tmp_path / "venv").rglob("dbt_project/target")) == []
+
+
+@pytest.mark.parametrize("tap", ["tap-commcare", "tap-commcare-connect"])
+def test_a_tap_requires_a_version_of_tap_common_that_no_public_index_accepts(tap):
+    common = tomllib.loads((ROOT / "tap-common" / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / tap / "pyproject.toml").read_text())["project"]
+
+    assert f"{common['name']}=={common['version']}" in project["dependencies"]
+    assert Version(common["version"]).local
+    assert f"pip install ./tap-common ./{tap}" in (ROOT / tap / "README.md").read_text()
+    assert f"\npip_url: ./tap-common ./{tap} " in (ROOT / tap / f"{tap}.yml").read_text()

@@ -31,7 +31,7 @@ HOLDS_IN = (
     *("docs/decisions/0002-makefile-bootstrap.md", "docs/decisions/0004-sandbox.md"),
 )
 NOT_YET = (
-    *("dimagi-api", "tap-commcare", "tap-commcare-connect", "target-scout-postgres"),
+    *("tap-common", "tap-commcare", "tap-commcare-connect", "target-scout-postgres"),
     *("tap-common", "scout_control", "transform", "tools", "docs", "tests"),
     *("README.md", "CONTRIBUTING.md"),
     *("CHANGELOG.md", "SECURITY.md", "meltano.yml", "Makefile", "pyproject.toml"),

@@ -101,7 +101,7 @@ TIMES: dict[str, Attack] = {
 }
 
 
-def test_an_answer_that_never_ends_is_given_up_after_request_timeout(tmp_path):
+def test_a_response_that_never_ends_is_given_up_after_request_timeout(tmp_path):
     """Bytes come more often than read_timeout would notice."""
 
     def outcome(case):
@@ -195,7 +195,7 @@ ROWS = (
 
 @pytest.mark.parametrize("tap", TAPS)
 @pytest.mark.parametrize("name", VALUES)
-def test_odd_json_is_an_unexpected_answer_and_never_an_internal_error(tap, name, tmp_path):
+def test_odd_json_is_an_unexpected_response_and_never_an_internal_error(tap, name, tmp_path):
     """As a value in pages of every kind, and in place of one."""
 
     def answer(path):

@@ -1,4 +1,4 @@
-"""README and plugin definition of each tap say what it has."""
+"""README and plugin definition of each tap match its settings and streams."""
 
 from __future__ import annotations
 
@@ -40,44 +40,46 @@ TAPS = (
 # SDK targets bind `version` and `deletedate` in the soft delete of a table, and SQLAlchemy refuses
 # both as names of its columns; `_sdc_` is what all targets keep for themselves.
 TAKEN = re.compile(r"version|deletedate|_sdc_.*|_scout_.*", re.IGNORECASE)
-pytestmark = pytest.mark.parametrize("told", TAPS, ids=lambda told: told.tap.name)
+pytestmark = pytest.mark.parametrize("described", TAPS, ids=lambda described: described.tap.name)
 
 
-def test_the_readme_has_every_setting_with_its_default_and_meaning(told):
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", told.readme, re.MULTILINE))
+def test_the_readme_has_every_setting_with_its_default_and_meaning(described):
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", described.readme, re.MULTILINE))
 
-    for name, schema in told.settings.items():
+    for name, schema in described.settings.items():
         default = schema.get("default")
         assert rows[name].endswith(schema["description"])
         assert default is None or str(default).lower() in rows[name].lower()
 
 
-def test_the_readme_has_every_stream_with_its_key(told):
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", told.readme, re.MULTILINE))
-    keys = {stream.name: ", ".join(stream.key) for stream in told.tap.stream_types}
+def test_the_readme_has_every_stream_with_its_key(described):
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", described.readme, re.MULTILINE))
+    keys = {stream.name: ", ".join(stream.key) for stream in described.tap.stream_types}
 
     assert keys.items() <= rows.items()
 
 
-def test_the_plugin_definition_has_every_setting_and_marks_secrets(told):
-    described = {setting["name"]: setting for setting in told.plugin["settings"]}
+def test_the_plugin_definition_has_every_setting_and_marks_secrets(described):
+    described = {setting["name"]: setting for setting in described.plugin["settings"]}
 
-    assert list(described) == list(told.settings)
-    for name, schema in told.settings.items():
+    assert list(described) == list(described.settings)
+    for name, schema in described.settings.items():
         assert described[name]["label"] == schema["title"]
         assert described[name]["description"] == schema["description"]
         assert described[name].get("sensitive", False) == schema.get("secret", False)
         assert described[name].get("value") == schema.get("default")
 
 
-def test_the_plugin_definition_has_capabilities_and_logins(told):
-    groups = [set(group) for group in told.plugin["settings_group_validation"]]
+def test_the_plugin_definition_has_capabilities_and_logins(described):
+    groups = [set(group) for group in described.plugin["settings_group_validation"]]
 
-    assert set(told.plugin["capabilities"]) == {c.value for c in told.tap.capabilities}
-    assert groups == [{*told.always, *needed} for needed in told.module.LOGINS.values()]
+    assert set(described.plugin["capabilities"]) == {c.value for c in described.tap.capabilities}
+    assert groups == [
+        {*described.always, *needed} for needed in described.module.AUTH_METHODS.values()
+    ]
 
 
-def test_no_column_has_a_name_that_targets_keep_for_themselves(told):
-    columns = {name for stream in told.tap.stream_types for name in stream.columns}
+def test_no_column_has_a_name_that_targets_reserve(described):
+    columns = {name for stream in described.tap.stream_types for name in stream.columns}
 
     assert not [name for name in columns if TAKEN.fullmatch(name)]

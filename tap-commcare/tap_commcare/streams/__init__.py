@@ -1,1 +1,1 @@
-"""The streams as a catalog shows them: names, keys, columns. Not how they are read."""
+"""The streams as a catalog shows them: names, keys, paths and columns."""

@@ -1,4 +1,4 @@
-"""A sandbox server, and the tap as a process of its own."""
+"""A sandbox server, and the tap as a separate process."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ from tap_commcare.tap import TapCommCare
         ({"case_types": "mother"}, "case_types"),
         ({"deletions": "on"}, "deletions"),
         ({"credential_file": 5}, "credential_file"),
-        ({"api_key": None}, "login"),
-        ({"password": "x"}, "more than one login"),
+        ({"api_key": None}, "credential"),
+        ({"password": "x"}, "more than one credential"),
         ({"base_url": "http://hq.example.org"}, "https"),
         ({"base_url": "ftp://hq.example.org"}, "base_url"),
         ({"base_url": "https://me:pw@hq.example.org"}, "base_url"),
@@ -42,7 +42,7 @@ from tap_commcare.tap import TapCommCare
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_named_without_its_value(settings, word):
+def test_an_invalid_setting_is_named_without_its_value(settings, word):
     config = {"domain": "river-health", "username": "me", "api_key": "s3cret"} | settings
 
     with pytest.raises(ConfigValidationError) as refused:
@@ -52,7 +52,7 @@ def test_a_wrong_setting_is_named_without_its_value(settings, word):
     assert "s3cret" not in " ".join(refused.value.errors)
 
 
-def test_wrong_settings_end_the_command_before_anything_is_started(sandbox: Sandbox, tap):
+def test_invalid_settings_end_the_command_before_anything_is_started(sandbox: Sandbox, tap):
     sandbox.forget_requests()
 
     run = tap(domain=None)
@@ -128,7 +128,7 @@ def test_the_test_is_honest(sandbox: Sandbox, tap):
     assert "users failed" in run.last_line
 
 
-def test_the_test_tells_a_refused_login(tap):
+def test_the_connection_test_reports_a_refused_credential(tap):
     assert tap("--test", api_key="wrong").code == 77
 
 
@@ -140,7 +140,7 @@ def test_discovery_needs_no_server(tap):
 
 
 @pytest.mark.parametrize("style", ["json", "markdown"])
-def test_about_tells_every_setting_and_marks_secrets(tap, style):
+def test_about_shows_every_setting_and_marks_secrets(tap, style):
     run = tap("--about", f"--format={style}")
 
     assert run.code == 0
@@ -196,11 +196,11 @@ def test_a_log_level_that_is_none_stops_nothing(tap, select, monkeypatch):
     assert tap(catalog=select("groups")).code == 0
 
 
-def test_a_map_that_takes_the_key_away_is_a_wrong_setting(tap, select):
+def test_a_stream_map_that_removes_the_key_is_an_invalid_setting(tap, select):
     run = tap(catalog=select("cases"), stream_maps={"cases": {"case_id": None}})
 
     assert run.code == 2
-    assert "stream_maps cannot be used" in run.last_line
+    assert "stream_maps is invalid" in run.last_line
 
 
 def test_the_key_goes_out_even_if_a_catalog_deselects_it(tap, select):
@@ -215,7 +215,7 @@ def test_the_key_goes_out_even_if_a_catalog_deselects_it(tap, select):
 
 
 @pytest.mark.parametrize("expression", ["no_function(case_name)", "1/0"])
-def test_a_map_that_cannot_be_evaluated_is_told_by_its_stream(tap, select, expression):
+def test_a_stream_map_that_cannot_be_evaluated_names_its_stream(tap, select, expression):
     run = tap(catalog=select("cases"), stream_maps={"cases": {"name": expression}})
 
     assert run.code == 1

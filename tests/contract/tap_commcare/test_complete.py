@@ -1,4 +1,4 @@
-"""What a healthy server shows arrives: every record, every field, once."""
+"""Every record and field of a healthy server is emitted, once."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ PAGE = 100
 
 
 def asked(sandbox: Sandbox, tap: TapCommand, concurrency: int) -> dict[str, int]:
-    """Read all streams; return how often each address was asked for."""
+    """Read all streams; return how often each address was requested."""
     sandbox.forget_requests()
     run = tap(concurrency=concurrency, page_size=PAGE)
     assert run.code == 0, run.log

@@ -1,4 +1,4 @@
-"""A run may end at any moment; the next one goes on where the last state says."""
+"""A run may end at any time; the next one resumes where the last state says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from commcare_sandbox import Sandbox
 
 
-def test_killed_at_random_moments_on_a_changing_server_the_union_is_what_the_server_has(tap_on):
+def test_killed_at_random_on_a_changing_server_the_union_is_what_the_server_has(tap_on):
     chance = random.Random(7)
     rows: dict[tuple[str, str], dict] = {}
     state = None
@@ -65,7 +65,7 @@ def test_a_killed_read_repeats_at_most_a_page(tap, select, concurrency):
 
 
 @pytest.mark.parametrize("stream", ["cases", "forms"])
-def test_a_crowd_of_equal_stamps_is_read_through_and_resumed_within(tap_on, select, stream):
+def test_equal_timestamps_are_read_completely_and_resumed_among(tap_on, select, stream):
     with Sandbox(cases=300, forms=300, unstable_ties=True) as server:
         server.reindex()
         time.sleep(1.1)
@@ -118,7 +118,7 @@ def test_a_state_follows_every_page(tap, select):
         assert count <= 50
 
 
-def test_an_interrupted_full_table_goes_on_with_its_version(sandbox: Sandbox, tap, select):
+def test_an_interrupted_full_table_resumes_under_its_version(sandbox: Sandbox, tap, select):
     catalog = select("lookup_table_rows")
     sandbox.set(fault="429", fault_every=3, retry_after="int", retry_after_seconds=999)
     paused = tap(catalog=catalog, page_size=20)
@@ -167,7 +167,7 @@ def test_a_reader_who_goes_away_ends_the_run_quietly(tap):
     assert "BrokenPipe" not in log
 
 
-def test_a_place_that_the_server_no_longer_knows_is_given_up_for_the_bookmark(tap, select):
+def test_a_cursor_that_the_server_no_longer_knows_gives_way_to_the_bookmark(tap, select):
     first = tap(catalog=select("cases", "users"))
     state = first.state
     entry = state["bookmarks"]["cases"]
@@ -185,7 +185,7 @@ def test_a_place_that_the_server_no_longer_knows_is_given_up_for_the_bookmark(ta
     assert 0 < len(again.ids("cases")) < 400
 
 
-def test_a_place_in_the_middle_of_a_lighter_read_is_of_no_use_to_a_whole_one(tap_on, select):
+def test_a_cursor_that_excludes_columns_is_not_used_once_they_are_selected(tap_on, select):
     settings = {"overlap_seconds": 0, "concurrency": 1, "max_rate_limit_wait": 1}
     with Sandbox(cases=200, forms=1) as server:
         tap = tap_on(server)
@@ -195,7 +195,7 @@ def test_a_place_in_the_middle_of_a_lighter_read_is_of_no_use_to_a_whole_one(tap
         whole = tap(catalog=select("cases"), state=light.state, **settings)
 
     assert (light.code, len(light.records("cases"))) == (75, 100)
-    assert "another selection" in whole.log
+    assert "other selected columns" in whole.log
     assert len(set(light.ids("cases")) | set(whole.ids("cases"))) == 200
     assert all(record["properties"] is not None for record in whole.records("cases"))
 
@@ -216,21 +216,13 @@ def test_a_state_that_something_else_wrote_costs_a_read_and_no_more(sandbox, tap
 FUTURE = "2999-01-01T00:00:00.000000Z"
 FAR = 32_472_144_000_000  # the same moment, in milliseconds
 AHEAD = {
-    "bookmarks alone": {"replication_key_value": FUTURE},
     "a complete read": {"replication_key_value": FUTURE, "read_started_at": FUTURE},
-    "what was read to": {"read_to": FUTURE, "read_started_at": FUTURE},
     "an unfinished read": {
         "replication_key_value": FUTURE,
         "read_started_at": FUTURE,
         "latest": FUTURE,
         "since": FUTURE[:-1],
         "position": {"at": FAR, "until": FAR},
-    },
-    "a window that is read": {
-        "replication_key_value": "1970-01-01T00:00:01Z",
-        "read_started_at": FUTURE,
-        "since": FUTURE[:-1],
-        "position": {"at": 1, "until": FAR},
     },
     "a place in a window": {
         "replication_key_value": "1970-01-01T00:00:01Z",
@@ -242,7 +234,7 @@ AHEAD = {
 
 
 @pytest.mark.parametrize("what", AHEAD)
-def test_a_state_that_speaks_of_the_future_hides_nothing_and_is_told(tap, select, what):
+def test_a_state_of_the_future_hides_nothing_and_is_reported(tap, select, what):
     names = ("cases", "forms", "form_cases", "locations")
     catalog = select(*names)
     whole = tap(catalog=catalog)
@@ -268,17 +260,17 @@ def test_one_stream_that_is_ahead_does_not_hide_what_shares_its_read(tap, select
     assert len(run.records("forms")) < len(whole.records("forms"))
 
 
-def test_a_start_date_that_is_still_to_come_is_no_fault_of_the_state(tap, select):
+def test_a_start_date_in_the_future_is_not_blamed_on_the_state(tap, select):
     run = tap(catalog=select("cases"), start_date="2999-01-01", state={"bookmarks": {}})
 
     assert (run.code, run.records("cases")) == (0, [])
-    assert "has not come yet" not in run.log
+    assert "in the future" not in run.log
 
 
 STARTED = {"replication_key_value": "2024-01-01T00:00:00Z", "read_started_at": FUTURE}
 
 
-def test_a_place_in_another_project_space_is_never_asked_for(sandbox, tap, select):
+def test_a_stored_page_of_another_project_space_is_never_requested(sandbox, tap, select):
     """The credential may reach it; the state was written by who may only write this dataset."""
     names = ("cases", "users", "locations", "lookup_tables", "report_rows", "ucr_rows")
     elsewhere = "/a/other-space/api/case/v2/?limit=1&domain=other-space"
@@ -302,7 +294,7 @@ def test_a_place_in_another_project_space_is_never_asked_for(sandbox, tap, selec
     assert all(run.records(name) for name in names)
 
 
-def test_a_place_in_another_data_source_is_never_asked_for(sandbox, tap, select):
+def test_a_stored_page_of_another_data_source_is_never_requested(sandbox, tap, select):
     one, other = sandbox.data_sources[:2]
     path = f"/a/{sandbox.domain}/api/ucr/v1/?data_source_id={other}&limit=10"
     state = {"bookmarks": {"ucr_rows": {"data_sources": {one: {"begin": path}}}}}
@@ -328,24 +320,6 @@ def test_a_cursor_behind_the_end_of_a_data_source_hides_nothing(sandbox, tap, se
         assert len(run.records("ucr_rows")) == len(whole.records("ucr_rows"))
 
 
-@pytest.mark.parametrize("version", [10**18, 2**63 - 1, -5, True, "7", FAR])
-def test_a_version_that_this_tap_cannot_have_given_is_left_out(tap, select, version):
-    entry = {"version": version, "last_version": version, "is_complete": True, "completed_at": FAR}
-    run = tap(catalog=select("groups"), state={"bookmarks": {"groups": entry}})
-
-    assert run.code == 0, run.log
-    (activated,) = run.of("ACTIVATE_VERSION")
-    assert abs(activated["version"] / 1000 - time.time()) < 600
-    assert run.records("groups")
-
-
-def test_a_completion_in_the_future_does_not_stand_for_reading(tap, select):
-    entry = {"version": int(time.time() * 1000), "is_complete": True, "completed_at": FAR}
-    run = tap(catalog=select("groups"), state={"bookmarks": {"groups": entry}})
-
-    assert run.records("groups")
-
-
 ODD = (5, -1, 1.5, True, "x", "", None, [], [[]], {}, {"a": {"b": []}}, 1e300, 10**30, "\ud800")
 NAMES = (
     "replication_key_value", "read_started_at", "read_to", "position", "version", "last_version",
@@ -365,41 +339,3 @@ def test_states_of_any_shape_are_read_or_left_out(sandbox, tap):
         )
         assert run.code == 0, (odd, run.log)
         assert run.records("cases"), odd
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"bookmarks":' + "[" * 100_000 + "]" * 100_000 + "}",
-        '{"bookmarks":{"cases":' + '{"a":' * 900 + "1" + "}" * 900 + "}}",
-        '{"bookmarks":{"cases":{"a":' + "7" * 5000 + "}}}",
-        '{"bookmarks":{"cases":{"a":1e999999,"b":NaN,"c":-Infinity,"d":"\\ud800"}}}',
-        '{"a":1,"a":2,"bookmarks":{}}',
-    ],
-)
-@pytest.mark.parametrize("option", ["--state", "--catalog", "--config"])
-def test_a_file_that_holds_odd_json_is_no_internal_error(tap, tmp_path, option, text):
-    file = tmp_path / "odd.json"
-    file.write_text(text)
-    run = tap(option, str(file))
-
-    assert run.code in {0, 2}, run.log
-    assert "Internal error" not in run.log
-
-
-@pytest.mark.parametrize(
-    "streams",
-    [
-        [1], [{}], [{"stream": 5}], [{"tap_stream_id": "cases"}], [None], [[]],
-        [{"tap_stream_id": "cases", "schema": 5, "metadata": []}],
-        [{"tap_stream_id": "cases", "schema": {}, "metadata": [{"breadcrumb": 5}]}],
-        [{"tap_stream_id": "cases", "schema": {}, "metadata": [{"metadata": "x"}]}],
-        [{"tap_stream_id": "cases", "schema": {}, "metadata": {"a": 1}}],
-        [{"tap_stream_id": "cases", "key_properties": 7, "schema": {"properties": []}}],
-    ],
-)  # fmt: skip
-def test_a_catalog_of_another_shape_is_a_wrong_setting(tap, streams):
-    run = tap(catalog={"streams": streams})
-
-    assert run.code in {0, 2}, run.log
-    assert "Internal error" not in run.log

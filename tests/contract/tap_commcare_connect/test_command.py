@@ -8,7 +8,7 @@ from commcare_sandbox import Sandbox
 from tap_commcare_connect.settings import PROPERTIES
 
 
-def test_about_tells_every_setting_and_marks_secrets(tap):
+def test_about_shows_every_setting_and_marks_secrets(tap):
     about = json.loads("{" + tap("--about", "--format=json").log.split("{", 1)[1])
     settings = about["settings"]["properties"]
 
@@ -25,7 +25,7 @@ def test_the_test_reads_one_record_of_each_stream(tap):
     assert len(run.of("SCHEMA")) == 18
 
 
-def test_the_version_is_told(tap):
+def test_the_version_is_printed(tap):
     assert "tap-commcare-connect v" in tap("--version").log
 
 

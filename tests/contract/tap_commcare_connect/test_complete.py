@@ -1,4 +1,4 @@
-"""Every row that Connect shows arrives, as it is, in every stream."""
+"""Every row of Connect is emitted unchanged, in every stream."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_money_is_exact_as_written(sandbox: Sandbox, tap, select, tmp_path):
         assert f'"amount":{item["row"]["amount"]},' in printed
 
 
-def test_images_are_asked_for_when_wanted(sandbox: Sandbox, tap, select):
+def test_images_are_requested_if_the_setting_is_on(sandbox: Sandbox, tap, select):
     catalog = select("visits")
 
     assert {r["images"] for r in tap(catalog=catalog).records("visits")} == {None}
@@ -165,7 +165,7 @@ def test_an_opportunity_that_is_named_and_not_seen_is_skipped_with_its_reason(ta
     assert run.code == 1
     assert len(run.records("users")) == 8
     assert not run.activated()
-    assert "users skipped (8 records; opportunity 77: It is not among" in run.last_line
+    assert "users skipped (8 records; opportunity 77: This account cannot see it." in run.last_line
 
 
 def test_only_get_is_sent_with_the_version_and_the_token_in_its_header(sandbox: Sandbox, tap):
@@ -177,7 +177,7 @@ def test_only_get_is_sent_with_the_version_and_the_token_in_its_header(sandbox: 
     assert not any("token" in request["query"] for request in asked)
 
 
-def test_the_list_of_everything_is_asked_for_once(sandbox: Sandbox, tap):
+def test_the_account_index_is_requested_once(sandbox: Sandbox, tap):
     sandbox.forget_requests()
     tap()
 

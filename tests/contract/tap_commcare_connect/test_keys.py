@@ -26,7 +26,7 @@ SMALL = {"cases": 0, "forms": 0}
 
 
 def by_row(run, stream):
-    """Return the keys of rows, each told by all its columns and its place among equals."""
+    """Return the keys of rows by all their columns and their position among equal rows."""
     found: dict[tuple, str] = {}
     for record in run.records(stream):
         shown = tuple(str(v) for k, v in sorted(record.items()) if k != "record_key")
@@ -70,7 +70,7 @@ def test_keys_survive_edits_insertions_and_deletions(tap_on, select):
         assert [record[column] for record in changed] == [value]
 
 
-def test_a_moment_may_be_spelled_otherwise(tap_on, select):
+def test_a_timestamp_may_be_spelled_differently(tap_on, select):
     with Sandbox(**SMALL, connect_opportunities=1, connect_visits=10) as server:
         tap, catalog = tap_on(server), select("assessments")
         before = tap(catalog=catalog).keys("assessments")

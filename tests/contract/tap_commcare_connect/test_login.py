@@ -11,7 +11,7 @@ from commcare_sandbox import Sandbox
 
 @pytest.fixture
 def oauth(sandbox: Sandbox):
-    """Settings of a login that refreshes, which nobody else has used."""
+    """Settings with a refresh token that no other test has used."""
     tokens = sandbox.connect.issue_tokens()
     logins = sandbox.connect.logins()
     return {
@@ -91,7 +91,7 @@ def test_two_processes_that_share_a_credential_file_share_each_refresh(
     assert sandbox.connect.logins()["refreshes"] - before == 2
 
 
-def test_the_next_run_goes_on_with_the_token_of_the_file(
+def test_the_next_run_continues_with_the_token_in_the_file(
     sandbox: Sandbox, tap, select, oauth, tmp_path
 ):
     given = oauth | {"credential_file": str(tmp_path / "credential")}
@@ -142,7 +142,7 @@ def test_a_refused_login_ends_with_77(tap, select, oauth, wrong):
     assert oauth["client_secret"] not in run.log
 
 
-def test_a_dead_access_token_that_nobody_renews_ends_with_77(tap, select):
+def test_an_expired_access_token_without_renewal_ends_with_77(tap, select):
     run = tap(catalog=select("users"), access_token="dead")
 
     assert run.code == 77
@@ -158,8 +158,8 @@ def test_a_token_without_the_scope_ends_with_77(sandbox: Sandbox, tap, select):
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"access_token": None}, "login"),
-        ({"client_id": "x", "access_token": None}, "login"),
+        ({"access_token": None}, "credential"),
+        ({"client_id": "x", "access_token": None}, "credential"),
         ({"base_url": "http://connect.example.org"}, "https"),
         ({"opportunity_ids": ["x"]}, "opportunity_ids"),
         ({"page_size": 0}, "page_size"),

@@ -1,4 +1,4 @@
-"""A run may end at any moment; the next one goes on where the last state says."""
+"""A run may end at any time; the next one resumes where the last state says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL = {"cases": 0, "forms": 0}
 
 
 class Loaded:
-    """What a target would hold: rows by key, and tables that are replaced when activated."""
+    """What a target would store: rows by key, and tables that are replaced when activated."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[tuple, dict]] = {}
@@ -59,9 +59,7 @@ def change(server: Sandbox, chance: random.Random) -> None:
         server.connect.insert(kind, first["opportunity"], before=first["row_id"])
 
 
-def test_killed_at_random_moments_on_a_changing_server_all_tables_are_equal_in_the_end(
-    tap_on, select
-):
+def test_killed_at_random_on_a_changing_server_all_tables_are_equal_in_the_end(tap_on, select):
     chance = random.Random(11)
     loaded = Loaded()
     with Sandbox(**SMALL, connect_opportunities=30, connect_visits=900, latency_ms=8) as server:
@@ -95,7 +93,7 @@ def test_killed_at_random_moments_on_a_changing_server_all_tables_are_equal_in_t
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_a_killed_table_goes_on_with_its_version_and_its_keys(tap, select, concurrency):
+def test_a_killed_table_resumes_with_its_version_and_its_keys(tap, select, concurrency):
     catalog = select("completed_modules")
     chosen = {"concurrency": concurrency, "page_size": 5}
     whole = tap(catalog=catalog, page_size=1000)
@@ -139,7 +137,7 @@ def test_a_signal_ends_the_run_between_two_messages(sandbox: Sandbox, tap, signu
     assert run.messages[-1]["type"] in {"STATE", "SCHEMA", "ACTIVATE_VERSION"}
 
 
-def test_what_is_read_beside_a_failure_goes_on_too(sandbox: Sandbox, tap, select):
+def test_what_is_read_beside_a_failure_resumes_too(sandbox: Sandbox, tap, select):
     catalog = select("users")
     chosen = {"catalog": catalog, "concurrency": 1, "page_size": 4}
     sandbox.set(connect_hidden="1")

@@ -1,4 +1,4 @@
-"""What a person reads when something goes wrong is what the README says, word for word."""
+"""The messages in the log are those of the README, word for word."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ SITUATIONS = [
     ("wrong or expired token", {}, {"access_token": "dead"}, 77),
     ("token without the scope", {"connect_forbidden": True}, {}, 77),
     ("lost access to an opportunity", {"connect_hidden": "3"}, {}, 1),
-    ("a named opportunity that is not seen", {}, {"opportunity_ids": [1, 77]}, 1),
+    (
+        "an opportunity in the settings that the account cannot see",
+        {},
+        {"opportunity_ids": [1, 77]},
+        1,
+    ),
     ("server down", {}, DOWN, 1),
-    ("one opportunity answers 500", {"fault": "500", "fault_path": "/opportunity/3/"}, {}, 1),
-    ("changed shape of a page", {"fault": "missing-key", "fault_path": "/user_data/"}, {}, 65),
-    ("a long wait", PAUSE, {"max_rate_limit_wait": 300}, 75),
+    ("one opportunity returns 500", {"fault": "500", "fault_path": "/opportunity/3/"}, {}, 1),
+    ("unexpected response", {"fault": "missing-key", "fault_path": "/user_data/"}, {}, 65),
+    ("rate limit", PAUSE, {"max_rate_limit_wait": 300}, 75),
 ]
 
 
@@ -33,8 +38,8 @@ def test_the_log_says_what_the_readme_says(
 ):
     sandbox.set(**switches)
     run = tap(catalog=select("users"), **(QUICK | config))
-    told = re.escape(TEXTS[what].replace("connect.dimagi.com", "127.0.0.1"))
-    told = re.sub(r"\d+\\ tries", r"\\d+\\ tries", told)
+    expected = re.escape(TEXTS[what].replace("connect.dimagi.com", "127.0.0.1"))
+    expected = re.sub(r"\d+\\ tries", r"\\d+\\ tries", expected)
 
     assert run.code == code
-    assert re.search(told, run.log.replace("/connect/export/", "/export/"))
+    assert re.search(expected, run.log.replace("/connect/export/", "/export/"))

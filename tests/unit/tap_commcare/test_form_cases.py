@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_commcare.form_cases import touches
+from tap_commcare.endpoints.form_cases import case_actions
 
 BLOCK = {"@case_id": "c1", "update": {"a": "1"}}
 
 
 def told(form):
-    return [(t.case_id, t.path, t.is_created, t.is_updated, t.is_closed) for t in touches(form)]
+    return [
+        (t.case_id, t.path, t.is_created, t.is_updated, t.is_closed) for t in case_actions(form)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_a_block_is_found_at_any_depth(form, path):
         ({"index": {"parent": {"#text": "p"}}}, (False, False, False)),
     ],
 )
-def test_actions_are_told_by_what_they_hold(block, flags):
+def test_actions_follow_from_their_contents(block, flags):
     assert told({"case": {"@case_id": "c1", **block}}) == [("c1", "/case", *flags)]
 
 

@@ -1,27 +1,30 @@
-"""Objects of the API and the records that are made of them."""
+"""Rows of the API, and the records that are made of them."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
-from dimagi_api.errors import AccessClosedError, ForbiddenError, ShapeError
-from dimagi_api.http import Refusal
-from dimagi_api.stream import thawed
-from tap_commcare import applications, case_v1, cases, fields, forms, hq, ucr, values
-from tap_commcare.streams.places import LOCATIONS
+from tap_commcare import client
+from tap_commcare.endpoints import applications, cases_v1, cases_v2, forms, ucr
+from tap_commcare.pagination import ucr_documents
+from tap_commcare.streams.locations import LocationsStream
 from tap_commcare.tap import TapCommCare
+from tap_common import values
+from tap_common.client import ErrorResponse
+from tap_common.errors import ApiDisabledError, ForbiddenError, UnexpectedResponseError
+from tap_common.stream import to_plain
 
 
 def case(**more):
     row = {"case_id": "c", "indexed_on": "2024-01-01T00:00:00Z", **more}
-    page = cases.BODY(msgspec.json.encode({"cases": [row]}))
-    return thawed(cases.case_record(page.cases[0], "d"))
+    page = cases_v2.DECODE(msgspec.json.encode({"cases": [row]}))
+    return to_plain(cases_v2.case_record(page.cases[0], "d"))
 
 
 def form(**more):
     row = {"id": "f", "indexed_on": "2024-01-01", "form": {"@xmlns": "x"}, **more}
-    page = forms.BODY(msgspec.json.encode({"meta": {}, "objects": [row]}))
-    return thawed(forms.form_record(page.objects[0], "d"))
+    page = forms.DECODE(msgspec.json.encode({"meta": {}, "objects": [row]}))
+    return to_plain(forms.form_record(page.objects[0], "d"))
 
 
 def test_a_case_with_nothing_but_an_id_has_all_columns():
@@ -51,7 +54,7 @@ def test_a_form_without_metadata_or_with_odd_metadata_has_its_columns():
     assert record["case_ids"] == []
 
 
-def test_a_form_keeps_its_answers_as_they_came():
+def test_a_form_keeps_its_data_unchanged():
     answers = {"@xmlns": "x", "q": {"#text": "1", "@a": "b"}, "flat": "", "repeat": [{}, {}]}
 
     assert form(form=answers)["form_data"] == answers
@@ -62,19 +65,19 @@ def test_a_case_without_what_identifies_it_is_another_shape(field):
     row = {"case_id": "c", "indexed_on": "2024-01-01"}
     del row[field]
 
-    with pytest.raises(ShapeError):
-        cases.BODY(msgspec.json.encode({"cases": [row]}))
+    with pytest.raises(UnexpectedResponseError):
+        cases_v2.DECODE(msgspec.json.encode({"cases": [row]}))
 
 
-def test_a_case_of_api_v1_is_told_as_one_of_v2():
-    row = case_v1.CaseRowV1(
+def test_a_case_of_api_v1_becomes_the_record_of_v2():
+    row = cases_v1.CaseRowV1(
         case_id="c",
         indexed_on="2024-01-01",
         date_modified="1900-01-01",
         properties={"case_type": "t", "case_name": "n", "owner_id": None, "edd": ""},
     )
 
-    (record,) = case_v1.case_v1_records([row], "d", frozenset())
+    (record,) = cases_v1.case_v1_records([row], "d", frozenset())
 
     assert list(record) == list(case())
     assert (record["case_type"], record["case_name"], record["owner_id"]) == ("t", "n", None)
@@ -84,7 +87,7 @@ def test_a_case_of_api_v1_is_told_as_one_of_v2():
 
 def apps(*found):
     rows = {"meta": {"total_count": len(found)}, "objects": found}
-    return applications.BODY(msgspec.json.encode(rows)).objects
+    return applications.DECODE(msgspec.json.encode(rows)).objects
 
 
 def test_applications_survive_every_shape_of_modules():
@@ -126,7 +129,7 @@ def test_a_shared_xmlns_is_one_definition_with_all_its_uses():
     ]
 
 
-def test_a_case_type_knows_who_uses_it():
+def test_a_case_type_lists_what_uses_it():
     module = {"case_type": "t", "case_properties": ["b", "a"], "unique_id": "m"}
     found = apps(
         {"id": "1", "name": "One", "modules": [module]},
@@ -150,7 +153,7 @@ def test_a_location_refers_by_ids_whatever_version_its_links_name():
         "last_modified": "2024-03-11T19:29:16",
     }
 
-    (record,) = fields.records(LOCATIONS, [row], "d", "locations")
+    (record,) = LocationsStream.records([row], "d")
 
     assert (record["parent_location_id"], record["location_type_id"]) == ("p", 2)
     assert str(record["latitude"]) == "-20.1100000000"
@@ -159,20 +162,18 @@ def test_a_location_refers_by_ids_whatever_version_its_links_name():
 
 @pytest.mark.parametrize("parent", [None, ""])
 def test_a_root_has_no_parent(parent):
-    (record,) = fields.records(
-        LOCATIONS, [{"location_id": "l", "parent": parent}], "d", "locations"
-    )
+    (record,) = LocationsStream.records([{"location_id": "l", "parent": parent}], "d")
 
     assert record["parent_location_id"] is None
 
 
-def test_rows_of_one_document_are_told_apart():
+def test_rows_of_one_document_have_different_keys():
     rows = [
         {"doc_id": "x", "inserted_at": "2024-01-01T00:00:00", "repeat_iteration": place}
         for place in (0, 1)
     ]
 
-    records = ucr.ucr_records(ucr.documents_of(rows), "source", "d")
+    records = ucr.ucr_records(ucr_documents.documents_of(rows), "source", "d")
 
     assert [record["repeat_iteration"] for record in records] == [0, 1]
 
@@ -181,7 +182,7 @@ def test_rows_of_one_document_are_told_apart():
 def test_rows_of_one_document_without_a_number_are_numbered(given):
     row = {"doc_id": "x", "inserted_at": "2024-01-01T00:00:00", "repeat_iteration": given}
 
-    records = ucr.ucr_records(ucr.documents_of([row, row, row]), "source", "d")
+    records = ucr.ucr_records(ucr_documents.documents_of([row, row, row]), "source", "d")
 
     assert [record["repeat_iteration"] for record in records] == [0, 1, 2]
 
@@ -198,8 +199,8 @@ def test_rows_of_one_document_without_a_number_are_numbered(given):
         ("", None),
     ],
 )
-def test_the_next_page_is_found_at_home(link, path):
-    assert hq.next_path(link, "/a/d/api/case/v2/?limit=1") == path
+def test_the_next_page_is_on_the_same_host(link, path):
+    assert client.next_path(link, "/a/d/api/case/v2/?limit=1") == path
 
 
 @pytest.mark.parametrize(
@@ -217,42 +218,42 @@ def test_the_next_page_is_found_at_home(link, path):
         "/a/d/api/case/v2/",
     ],
 )
-def test_a_next_that_leads_nowhere_or_in_a_circle_is_an_error(link):
-    with pytest.raises(ShapeError):
-        hq.next_path(link, "/a/d/api/case/v2/?limit=1")
+def test_a_next_that_leads_nowhere_or_to_itself_is_an_error(link):
+    with pytest.raises(UnexpectedResponseError):
+        client.next_path(link, "/a/d/api/case/v2/?limit=1")
 
 
 def test_single_values():
     assert [values.text(v) for v in ("a", "", None, 7, True)] == ["a", None, None, "7", "true"]
-    assert [values.flag(v) for v in (True, "False", "", None)] == [True, False, None, None]
+    assert [values.boolean(v) for v in (True, "False", "", None)] == [True, False, None, None]
     assert [values.integer(v) for v in (7, "7", "x", None, True)] == [7, 7, None, None, None]
 
 
 @pytest.mark.parametrize("row", [{}, {"location_id": None}, {"location_id": ""}])
 def test_a_row_of_a_list_without_its_identity_is_another_shape(row):
-    with pytest.raises(ShapeError, match="without location_id"):
-        list(fields.records(LOCATIONS, [row], "d", "locations"))
+    with pytest.raises(UnexpectedResponseError, match="without location_id"):
+        list(LocationsStream.records([row], "d"))
 
 
 def test_one_part_that_may_not_be_read_does_not_close_the_domain():
-    refusal = Refusal(401, "https://hq.example/a/d/api/user/v1/", "d", "not authorized")
+    response = ErrorResponse(401, "https://hq.example/a/d/api/user/v1/", "d", "not authorized")
 
-    assert isinstance(hq.explain(refusal), ForbiddenError)
+    assert isinstance(client.to_error(response), ForbiddenError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_an_expired_subscription_is_told_by_its_words_whatever_the_status(status):
+def test_an_expired_subscription_is_recognised_by_its_text_whatever_the_status(status):
     said = "Your current subscription does not have access to this feature"
 
-    error = hq.explain(Refusal(status, "https://hq.example/a/d/api/user/v1/", "d", said))
+    error = client.to_error(ErrorResponse(status, "https://hq.example/a/d/api/user/v1/", "d", said))
 
-    assert isinstance(error, AccessClosedError)
+    assert isinstance(error, ApiDisabledError)
     assert "change the subscription" in str(error)
 
 
 def test_a_data_source_of_2023_names_its_columns_once():
     body = b'{"objects":{"columns":["doc_id","n"],"rows":[["a",1],["b",null]]},"meta":{"next":""}}'
 
-    assert ucr.UCR(body).rows == [{"doc_id": "a", "n": 1}, {"doc_id": "b", "n": None}]
-    with pytest.raises(ShapeError, match="as many values"):
-        _ = ucr.UCR(body.replace(b'["a",1]', b'["a"]')).rows
+    assert ucr_documents.DECODE(body).rows == [{"doc_id": "a", "n": 1}, {"doc_id": "b", "n": None}]
+    with pytest.raises(UnexpectedResponseError, match="as many values"):
+        _ = ucr_documents.DECODE(body.replace(b'["a",1]', b'["a"]')).rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from tap_commcare_connect.record_keys import Twins, identity, record_key
+from tap_commcare_connect.record_keys import DuplicateCounter, identity, record_key
 
 
 def test_an_identity_depends_on_stream_opportunity_and_parts():
@@ -31,21 +31,21 @@ def test_keys_of_twins_differ_and_are_always_the_same():
 
 
 def test_twins_are_counted_in_their_order():
-    twins = Twins()
+    duplicates = DuplicateCounter()
     first, second = identity("payments", 1, ["a"]), identity("payments", 1, ["b"])
 
-    assert [twins.count(each) for each in (first, second, first, first)] == [0, 0, 1, 2]
-    twins.close()
-    twins.close()
+    assert [duplicates.count(each) for each in (first, second, first, first)] == [0, 0, 1, 2]
+    duplicates.close()
+    duplicates.close()
 
 
 def test_counting_many_rows_takes_a_bounded_memory():
-    twins = Twins()
+    duplicates = DuplicateCounter()
     for number in range(20_000):
-        twins.count(identity("payments", 1, [number]))
+        duplicates.count(identity("payments", 1, [number]))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(20_000, 140_000):
-        twins.count(identity("payments", 1, [number]))
-    twins.close()
+        duplicates.count(identity("payments", 1, [number]))
+    duplicates.close()
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024

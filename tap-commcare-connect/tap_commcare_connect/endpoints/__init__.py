@@ -1,0 +1,1 @@
+"""What single endpoints of Connect answer, and the records it becomes."""

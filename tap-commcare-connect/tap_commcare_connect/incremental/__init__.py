@@ -1,0 +1,1 @@
+"""Reading opportunity by opportunity: bookmarks, resuming, what changed since the last run."""

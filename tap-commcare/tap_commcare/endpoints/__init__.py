@@ -1,0 +1,1 @@
+"""What each endpoint of HQ answers, and the records it becomes."""

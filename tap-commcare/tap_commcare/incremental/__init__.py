@@ -1,0 +1,1 @@
+"""Reading what changed since the last run: bookmarks, windows of time, prefetching."""
