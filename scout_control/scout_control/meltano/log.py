@@ -61,6 +61,7 @@ class RunLog:
         if (found := FINISHED.search(line)) and not self.streams:
             for stream, outcome in STREAM_OUTCOME.findall(found[1]):
                 self.streams.setdefault(stream, outcome)
+                # A stream of several domains has failed if it failed in one of them.
                 if outcome == "failed":
                     self.streams[stream] = outcome
         event = _parse(line)

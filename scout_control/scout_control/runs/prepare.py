@@ -64,6 +64,7 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     if not dataset.project_source.is_active:
         raise unlinked(dataset)
     source_type = site.plugins.source_type(dataset.project_source.source.source_type)
+    # A tap without this setting cannot renew its token, which would then expire during a long run.
     if records.CREDENTIAL_FILE not in source_type.settings:
         _renew_token(site, dataset)
     with site.store.begin() as session:
@@ -76,6 +77,8 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     settings = source_settings(source_type, dataset, source_type.streams or known)
     with ExitStack() as stack:
         folder = None
+        # A rotated token exists only in this file until the heartbeat has stored it. The folder is
+        # in memory where possible, and named so that ``recovery`` finds it after a kill.
         if credential.rotates:
             prefix = f"{LOGIN_DIRECTORY}{run.id}-"
             folder = stack.enter_context(workdir.directory(prefix))
@@ -186,6 +189,7 @@ def pipeline(
             f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
             f"{LOADER}OWNER": place.owner,
             f"{LOADER}READER_ROLE": place.reader,
+            # The schema belongs to control: the writer could change the owner of its own.
             f"{LOADER}CREATE_SCHEMA": "false",
         },
         secrets={
