@@ -57,7 +57,7 @@ def work(
     """Provision the dataset and run its pipeline to the end.
 
     Raises:
-        OwnershipError: The dataset schema belongs to somebody else; nothing was started.
+        OwnershipError: The dataset schema belongs to another owner; nothing was started.
         ServerError: The database does not answer or does not let us; nothing was started.
     """
     singer_state.prepare(job.meltano_url)

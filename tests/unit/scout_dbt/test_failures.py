@@ -33,8 +33,8 @@ def test_a_build_that_could_not_start_is_reported_with_its_reason_by_the_run():
     log = RunLog()
     why = of_postgres(psycopg2.errors.InsufficientPrivilege("permission denied: Asha, HIV+"))
     for said in lines("generated models", why):
-        log.take(json.dumps({"name": "dbt-postgres", "level": "info", "event": said}))
-    log.take(json.dumps({"event": "Block run completed", "block_type": "InvokerCommand"}))
+        log.read(json.dumps({"name": "dbt-postgres", "level": "info", "event": said}))
+    log.read(json.dumps({"event": "Block run completed", "block_type": "InvokerCommand"}))
 
     assert str(log.transform_error).startswith("generated models: The models could not be ")
     assert "InsufficientPrivilege" in str(log.transform_error)
