@@ -31,8 +31,7 @@ def test_each_run_has_its_own_environment_and_arguments():
     wide = preloaded.run([SCRIPT, "serve", "--help"], env=os.environ | {"COLUMNS": "200"})
     narrow = preloaded.run([SCRIPT, "serve", "--help"], env=os.environ | {"COLUMNS": "50"})
 
-    assert max(map(len, narrow.stdout.splitlines())) <= 50
-    assert max(map(len, wide.stdout.splitlines())) > 50
+    assert len(narrow.stdout.splitlines()) > len(wide.stdout.splitlines()) > 10
 
 
 def test_a_run_is_killed_after_its_timeout():
