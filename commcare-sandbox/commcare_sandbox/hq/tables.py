@@ -121,8 +121,8 @@ def source_data(context: Context) -> Response:
         raise HTTPError(400, b"Missing data_source_id parameter")
     if source_id not in tables.source_ids:
         raise HTTPError(404)
-    requested_limit = context.request.get("limit")
     limit = int_param(context, "limit", SOURCE_USUAL)
+    shown_limit = context.request.get("limit") or limit
     after = _cursor_key(context)
     rows = [row for row in tables.source_rows(source_id) if _sort_key(row) > after]
     part = rows[: min(limit or SOURCE_MOST, SOURCE_MOST)]
@@ -133,13 +133,13 @@ def source_data(context: Context) -> Response:
         cursor = base64.b64encode(urlencode(last).encode()).decode()
         kept = {
             "data_source_id": source_id,
-            "limit": limit if requested_limit is None else requested_limit,
+            "limit": shown_limit,
         }
         # Releases before 2025 did not repeat the data source in the link.
         is_old = context.hq.switches.next_style == "bare"
         query = {"cursor": cursor} if is_old else kept | {"cursor": cursor}
         next_link = context.link(urlencode(query), "absolute")
-    meta = {"next": next_link, "limit": limit if requested_limit is None else requested_limit}
+    meta = {"next": next_link, "limit": shown_limit}
     return Response({"objects": part, "meta": meta})
 
 
