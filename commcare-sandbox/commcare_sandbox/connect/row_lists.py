@@ -22,7 +22,7 @@ NEW_LISTS = (
 )
 """Lists that exist in version 2 only."""
 _NOT_YET = {"user_visits": ("user_id", "user_visit_id")}
-Shown = Callable[[Row], Row]
+RowFormat = Callable[[Row], Row]
 
 
 def rows_of(kind: str) -> Callable[[Context], Response]:
@@ -33,7 +33,7 @@ def rows_of(kind: str) -> Callable[[Context], Response]:
         table = context.connect.store.table(kind, opportunity)
         format_row, accepts = _row_format(context, kind), _filter(context, kind)
         if context.version == "1.0":
-            return _sheet(context, table, format_row, accepts)
+            return _csv(context, table, format_row, accepts)
         return pagination.page(context, _FilteredTable(table, accepts), format_row)
 
     return handle
@@ -43,26 +43,26 @@ class _FilteredTable(Table):
     """A table with a row filter."""
 
     def __init__(self, table: Table, accepts: Callable[[Row], bool] | None) -> None:
-        self._table, self._keeps = table, accepts
+        self._table, self._accepts = table, accepts
 
     def page(
         self, after: int | None, limit: int, *, reverse: bool = False
     ) -> list[tuple[int, Row]]:
         """Return the ids and rows after an id that pass the filter."""
-        if self._keeps is None:
+        if self._accepts is None:
             return self._table.page(after, limit, reverse=reverse)
         kept: list[tuple[int, Row]] = []
         while len(kept) < limit:
             found = self._table.page(after, limit, reverse=reverse)
-            kept += [(row_id, row) for row_id, row in found if self._keeps(row)]
+            kept += [(row_id, row) for row_id, row in found if self._accepts(row)]
             if len(found) < limit:
                 break
             after = found[-1][0]
         return kept[:limit]
 
 
-def _sheet(
-    context: Context, table: Table, format_row: Shown, accepts: Callable[[Row], bool] | None
+def _csv(
+    context: Context, table: Table, format_row: RowFormat, accepts: Callable[[Row], bool] | None
 ) -> Response:
     rows = (format_row(row) for _, row in table.all_rows() if accepts is None or accepts(row))
     names = list(format_row(table.generate(2)))
@@ -84,21 +84,21 @@ def _filter(context: Context, kind: str) -> Callable[[Row], bool] | None:
     return None
 
 
-def _row_format(context: Context, kind: str) -> Shown:
+def _row_format(context: Context, kind: str) -> RowFormat:
     """Return the function that formats a row for this request."""
     missing = _NOT_YET.get(kind, ()) if context.switches.connect_old_fields else ()
     with_images = kind == "user_visits" and (context.request.get("images") or "").lower() == "true"
     with_new = context.switches.connect_new_fields
 
-    def show(row: Row) -> Row:
-        seen = {name: value for name, value in row.items() if name not in missing}
+    def format_one(row: Row) -> Row:
+        formatted = {name: value for name, value in row.items() if name not in missing}
         if with_images:
-            seen["images"] = _images(row)
+            formatted["images"] = _images(row)
         if with_new:
-            seen["is_test"] = False
-        return seen
+            formatted["is_test"] = False
+        return formatted
 
-    return show
+    return format_one
 
 
 def _images(row: Row) -> list[dict[str, str]]:

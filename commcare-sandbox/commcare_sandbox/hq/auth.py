@@ -39,7 +39,7 @@ class Access:
     """Body of the 401 for wrong credentials; usually empty."""
 
 
-def authenticate(request: Request, hq: HQ, rule: Access) -> None:
+def authenticate(request: Request, hq: HQ, access: Access) -> None:
     """Check the credentials of a request.
 
     Raises:
@@ -47,23 +47,23 @@ def authenticate(request: Request, hq: HQ, rule: Access) -> None:
     """
     header = request.headers.get("authorization", "")
     scheme, _, rest = header.partition(" ")
-    if not header and rule.tastypie and request.get("api_key"):
+    if not header and access.tastypie and request.get("api_key"):
         scheme, rest = "apikey", f"{request.get('username') or ''}:{request.get('api_key')}"
     if not _SCHEMES.get(scheme.lower(), _challenge)(rest.strip(), request, hq.credentials):
-        raise _unauthorized(rule)
+        raise _unauthorized(access)
     one_time = request.headers.get("x-commcarehq-otp") or request.get("otp")
     if scheme.lower() in ("basic", "digest") and hq.switches.two_factor and not one_time:
         raise HTTPError(401, {"error": "must send X-CommcareHQ-OTP header or 'otp' URL parameter"})
 
 
-def _unauthorized(rule: Access) -> HTTPError:
-    error = HTTPError(401, rule.unauthorized_body.encode())
-    if rule.unauthorized_body:
+def _unauthorized(access: Access) -> HTTPError:
+    error = HTTPError(401, access.unauthorized_body.encode())
+    if access.unauthorized_body:
         error.response.content_type = "text/plain; charset=utf-8"
     return error
 
 
-def check_permission(request: Request, hq: HQ, rule: Access) -> None:
+def check_permission(request: Request, hq: HQ, access: Access) -> None:
     """Check the permission to use a resource of a domain.
 
     Raises:
@@ -76,34 +76,34 @@ def check_permission(request: Request, hq: HQ, rule: Access) -> None:
         raise HTTPError(401, {"error": _NO_PLAN})
     if switches.cut_off:
         raise HTTPError(401, {"error": _CUT_OFF})
-    forbidden = HTTPError(403, b"" if rule.tastypie else FORBIDDEN)
+    forbidden = HTTPError(403, b"" if access.tastypie else FORBIDDEN)
     missing = {each.strip() for each in switches.missing_permission.split(",")}
-    needed = {rule.permission, "access_api"}
-    if needed & missing or (rule.needs_locations and switches.no_locations):
+    needed = {access.permission, "access_api"}
+    if needed & missing or (access.needs_locations and switches.no_locations):
         raise forbidden
-    if switches.location_restricted and not rule.sees_subset:
+    if switches.location_restricted and not access.sees_subset:
         raise forbidden
 
 
-def check_rate_limit(request: Request, hq: HQ, rule: Access) -> None:
+def check_rate_limit(request: Request, hq: HQ, access: Access) -> None:
     """Check the rate limit of the domain.
 
     Raises:
         HTTPError: 429 with an empty body.
     """
-    if not rule.throttled:
+    if not access.throttled:
         return
     domain = request.path_params["domain"]
     seconds = hq.throttle.wait(domain, hq.switches)
     if seconds > 0:
-        raise too_many(hq.switches, seconds, tastypie=rule.tastypie)
-    if not rule.tastypie:
+        raise too_many(hq.switches, seconds, tastypie=access.tastypie)
+    if not access.tastypie:
         hq.throttle.count(domain, hq.switches)
 
 
-def count(request: Request, hq: HQ, rule: Access) -> None:
+def count(request: Request, hq: HQ, access: Access) -> None:
     """Count a successful request. Views outside tastypie are counted before they run."""
-    if rule.throttled and rule.tastypie:
+    if access.throttled and access.tastypie:
         hq.throttle.count(request.path_params["domain"], hq.switches)
 
 
@@ -155,11 +155,11 @@ def _digest(rest: str, request: Request, credentials: Credentials) -> bool:
     if username.lower() != account.username or nonce != _nonce(credentials):
         return _challenge(rest, request, credentials)
     secret = _md5(f"{username}:{REALM}:{account.password}")
-    params = _md5(f"{request.method}:{uri}")
+    requested = _md5(f"{request.method}:{uri}")
     middle = nonce
     if "qop" in given:
         middle = f"{nonce}:{given.get('nc')}:{given.get('cnonce')}:{given['qop']}"
-    return _md5(f"{secret}:{middle}:{params}") == response
+    return _md5(f"{secret}:{middle}:{requested}") == response
 
 
 def _md5(text: str) -> str:

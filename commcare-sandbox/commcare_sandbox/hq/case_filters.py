@@ -43,7 +43,7 @@ def _add(context: Context, filters: Filters[Case], name: str, values: list[str])
         of_type(filters, set(values))
     elif name == "closed":
         flags = _flags(values)
-        filters.kind(lambda at: is_closed(at) in flags, lambda case: case.closed in flags)
+        filters.by_number(lambda at: is_closed(at) in flags, lambda case: case.closed in flags)
     elif name == "query":
         cases = context.domain.cases
         queries = [case_search.parse(value, cases) for value in values]
@@ -61,13 +61,15 @@ def _add(context: Context, filters: Filters[Case], name: str, values: list[str])
 
 def of_type(filters: Filters[Case], types: set[str]) -> None:
     """Filter by case type."""
-    filters.kind(lambda at: FAMILIES[at % FAMILY][0] in types, lambda case: case.case_type in types)
+    filters.by_number(
+        lambda at: FAMILIES[at % FAMILY][0] in types, lambda case: case.case_type in types
+    )
 
 
 def only_in_location(context: Context, filters: Filters[Case]) -> None:
     """Filter by location if the user is location-restricted."""
     if context.hq.switches.location_restricted:
-        filters.kind(_in_location, lambda case: in_location(context, case))
+        filters.by_number(_in_location, lambda case: in_location(context, case))
 
 
 def in_location(context: Context, case: Case) -> bool:

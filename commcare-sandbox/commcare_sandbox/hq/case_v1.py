@@ -50,7 +50,7 @@ def _add(filters: Filters[Case], name: str, value: str) -> None:
         of_type(filters, known or {value.lower()})
     elif plain == "closed":
         closed = value.lower() == "true"
-        filters.kind(lambda at: is_closed(at) == closed, lambda case: case.closed == closed)
+        filters.by_number(lambda at: is_closed(at) == closed, lambda case: case.closed == closed)
     else:
         test = _TESTS.get(plain)
         filters.test(f"{name}={value}", test(value.lower()) if test else nothing)

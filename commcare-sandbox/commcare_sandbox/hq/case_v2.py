@@ -198,23 +198,23 @@ def bulk_fetch(context: Context) -> Response:
         raise bad_request("Payload must be valid JSON") from None
     if not isinstance(body, dict):
         raise bad_request("Payload must be a single JSON object")
-    params = [body.get("case_ids") or [], body.get("external_ids") or []]
-    if not all(isinstance(ids, list) for ids in params):
+    requested = [body.get("case_ids") or [], body.get("external_ids") or []]
+    if not all(isinstance(ids, list) for ids in requested):
         raise bad_request("'case_ids' and 'external_ids' must be lists")
-    if not any(params):
+    if not any(requested):
         raise bad_request("Payload must include 'case_ids' or 'external_ids' fields")
-    if sum(map(len, params)) > MOST:
+    if sum(map(len, requested)) > MOST:
         raise bad_request(f"You cannot request more than {MOST} cases per request.")
-    return _many(context, params[0], params[1])
+    return _many(context, requested[0], requested[1])
 
 
 def _many(context: Context, case_ids: list[Any], external_ids: list[Any]) -> Response:
     format_case = formatter(context, context.request.params)
     found: list[dict[str, Any]] = []
     missing = 0
-    params = [("case_id", str(each)) for each in case_ids]
-    params += [("external_id", str(each)) for each in external_ids]
-    for name, wanted in params:
+    requested = [("case_id", str(each)) for each in case_ids]
+    requested += [("external_id", str(each)) for each in external_ids]
+    for name, wanted in requested:
         if name == "case_id":
             case = context.domain.cases.get(wanted)
         else:

@@ -18,20 +18,20 @@ class Filters(Generic[R]):
 
     def __init__(self, period: int) -> None:
         self._period = period
-        self._windows: list[DateRange] = []
-        self._kinds: frozenset[int] | None = None
-        self._of_kind: list[Test[R]] = []
+        self._date_ranges: list[DateRange] = []
+        self._residues: frozenset[int] | None = None
+        self._residue_tests: list[Test[R]] = []
         self._tests: list[tuple[str, Test[R]]] = []
 
-    def kind(self, is_kind: Callable[[int], bool], test: Test[R]) -> None:
+    def by_number(self, accepts_number: Callable[[int], bool], test: Test[R]) -> None:
         """Filter by something that follows from a record's number. Needs no scan."""
-        kept = frozenset(filter(is_kind, range(self._period)))
-        self._kinds = kept if self._kinds is None else self._kinds & kept
-        self._of_kind.append(test)
+        kept = frozenset(filter(accepts_number, range(self._period)))
+        self._residues = kept if self._residues is None else self._residues & kept
+        self._residue_tests.append(test)
 
     def date_range(self, date_range: DateRange) -> None:
         """Filter by a date that the generated records are ordered by. Needs no scan."""
-        self._windows.append(date_range)
+        self._date_ranges.append(date_range)
 
     def test(self, name: str, test: Test[R]) -> None:
         """Filter by any predicate. Generates every record once."""
@@ -39,10 +39,10 @@ class Filters(Generic[R]):
 
     def query(self) -> Query[R]:
         """Return the combined query."""
-        residue_test = tuple(self._of_kind)
+        residue_test = tuple(self._residue_tests)
         return Query(
-            intersect(self._windows),
-            self._kinds,
+            intersect(self._date_ranges),
+            self._residues,
             (lambda record: all(test(record) for test in residue_test)) if residue_test else None,
             tuple(test for _, test in self._tests),
             "&".join(sorted(name for name, _ in self._tests)),

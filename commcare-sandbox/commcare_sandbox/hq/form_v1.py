@@ -53,7 +53,7 @@ def _query(context: Context) -> Query[Form]:
         if name not in _NO_FILTERS and not name.endswith("__full"):
             _add(filters, name, value)
     if "include_archived" not in params:
-        filters.kind(lambda at: not is_archived(at), lambda form: not form["archived"])
+        filters.by_number(lambda at: not is_archived(at), lambda form: not form["archived"])
     return filters.query()
 
 
@@ -62,12 +62,12 @@ def _add(filters: Filters[Form], name: str, value: str) -> None:
     if bound := v1_bound(name, value, DATES):
         filters.date_range(bound)
     elif name == "xmlns":
-        filters.kind(
+        filters.by_number(
             lambda at: FORM_TYPES[at % len(FORM_TYPES)].xmlns == value,
             lambda form: str(form["form"].get("@xmlns", "")) == value,
         )
     elif name == "app_id":
-        filters.kind(
+        filters.by_number(
             lambda at: (FORM_TYPES[at % len(FORM_TYPES)].app_id or "").lower() == wanted,
             lambda form: (form["app_id"] or "").lower() == wanted,
         )

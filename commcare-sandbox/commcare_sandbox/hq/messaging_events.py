@@ -36,18 +36,18 @@ def event_list(context: Context) -> Response:
     if field not in DATES:
         raise bad_request(f"'{requested}' is not a valid value for 'order_by'")
     events = [each for each in _all_events(context) if _passes(each, params)]
-    events.sort(key=lambda event: _location(event, field), reverse=is_descending)
+    events.sort(key=lambda event: _sort_key(event, field), reverse=is_descending)
     if after is not None:
         behind: Callable[[Any], bool] = after.__gt__ if is_descending else after.__lt__
-        events = [event for event in events if behind(_location(event, field))]
+        events = [event for event in events if behind(_sort_key(event, field))]
     page = events[:limit]
-    page_after = None
+    next_link = None
     if page and len(page) == limit:
-        at, last = _location(page[-1], field)
+        at, last = _sort_key(page[-1], field)
         inside = urlencode([*params, (_AT, at), (_LAST, last)])
         cursor = base64.b64encode(inside.encode()).decode()
-        page_after = context.link(urlencode({"cursor": cursor}), "absolute")
-    return Response({"objects": page, "meta": {"limit": limit, "next": page_after}})
+        next_link = context.link(urlencode({"cursor": cursor}), "absolute")
+    return Response({"objects": page, "meta": {"limit": limit, "next": next_link}})
 
 
 def event_detail(context: Context) -> Response:
@@ -62,7 +62,7 @@ def _all_events(context: Context) -> list[Event]:
     return messaging_events(context.domain.name, context.domain.seed)
 
 
-def _location(event: Event, field: str) -> tuple[int, int]:
+def _sort_key(event: Event, field: str) -> tuple[int, int]:
     return timestamps.read(event[field]), event["id"]
 
 

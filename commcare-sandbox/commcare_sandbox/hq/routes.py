@@ -38,7 +38,7 @@ class Resource:
 
     name: str
     versions: tuple[str, ...]
-    rule: Access
+    access: Access
     listing: Handler | None = None
     detail: Handler | None = None
 
@@ -126,13 +126,13 @@ class Route:
 
     pattern: re.Pattern[str]
     method: str
-    rule: Access
+    access: Access
     handler: Handler
 
 
-def _route(path: str, rule: Access, handler: Handler, method: str = "GET") -> Route:
+def _route(path: str, access: Access, handler: Handler, method: str = "GET") -> Route:
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\."))
-    return Route(re.compile(pattern), method, rule, handler)
+    return Route(re.compile(pattern), method, access, handler)
 
 
 def _addresses(name: str, version: str) -> str:
@@ -155,18 +155,18 @@ def _routes() -> list[Route]:
         for version in resource.versions:
             home = _addresses(resource.name, version)
             if resource.listing:
-                routes.append(_route(home, resource.rule, resource.listing))
+                routes.append(_route(home, resource.access, resource.listing))
             if resource.detail:
-                routes.append(_route(f"{home}{{id}}/", resource.rule, resource.detail))
+                routes.append(_route(f"{home}{{id}}/", resource.access, resource.detail))
     for path, handler in FILES:
         routes.append(_route(path, _FILES, handler))
-    for name, rule, handler in (
+    for name, access, handler in (
         ("identity", _ANYONE, identity_and_apps.identity),
         ("user_domains", _MEMBER, identity_and_apps.user_domains),
     ):
         routes += [
-            _route(f"/api/{name}/v1/", rule, handler),
-            _route(f"/api/v0.5/{name}/", rule, handler),
+            _route(f"/api/{name}/v1/", access, handler),
+            _route(f"/api/v0.5/{name}/", access, handler),
         ]
     return routes
 
@@ -211,16 +211,16 @@ def _dispatch(request: Request, hq: HQ) -> Response:
 
 def _authorized(route: Route, request: Request, hq: HQ) -> Response:
     if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
-        body = b"" if route.rule.tastypie else {"error": "Request method not allowed"}
+        body = b"" if route.access.tastypie else {"error": "Request method not allowed"}
         raise HTTPError(405, body, Allow=route.method)
-    authenticate(request, hq, route.rule)
+    authenticate(request, hq, route.access)
     context = Context(request, hq)
     if "domain" not in request.path_params:
         return route.handler(context)
-    check_permission(request, hq, route.rule)
-    check_rate_limit(request, hq, route.rule)
+    check_permission(request, hq, route.access)
+    check_rate_limit(request, hq, route.access)
     context.optional_domain = hq.domains[request.path_params["domain"]]
     context.domain.reveal_due(hq.request_log.total)
     found = route.handler(context)
-    count(request, hq, route.rule)
+    count(request, hq, route.access)
     return found

@@ -77,16 +77,16 @@ def report_data(context: Context) -> Response:
         raise bad_request(f"Limit may not exceed {REPORT_MOST}.")
     rows = tables.report_rows(report_id)
     part = rows[offset : offset + limit]
-    page_after = ""
+    next_link = ""
     if limit and offset + limit < len(rows):
         kept = [(k, v) for k, v in context.request.params if k not in ("limit", "offset")]
         query = urlencode([*kept, ("offset", offset + limit), ("limit", limit)])
-        page_after = context.link(query, "path")
+        next_link = context.link(query, "path")
     return Response(
         {
             "columns": [_column(slug) for slug in dict.fromkeys(s for row in part for s in row)],
             "data": part,
-            "next_page": page_after,
+            "next_page": next_link,
             "total_records": len(rows),
             "resource_uri": "",
         }
@@ -121,26 +121,29 @@ def source_data(context: Context) -> Response:
         raise HTTPError(400, b"Missing data_source_id parameter")
     if source_id not in tables.source_ids:
         raise HTTPError(404)
-    params = context.request.get("limit")
     limit = int_param(context, "limit", SOURCE_USUAL)
+    shown_limit = context.request.get("limit") or limit
     after = _cursor_key(context)
-    rows = [row for row in tables.source_rows(source_id) if _location(row) > after]
+    rows = [row for row in tables.source_rows(source_id) if _sort_key(row) > after]
     part = rows[: min(limit or SOURCE_MOST, SOURCE_MOST)]
-    page_after = None
-    if (
-        part
-    ):  # the page may end inside a document, and the cursor skips the rest of it, as HQ's does
+    next_link = None
+    if part:
+        # The page can end inside a document, and the cursor skips the rest of it, as HQ's does.
         last = {"last_doc_id": part[-1]["doc_id"], "last_inserted_at": part[-1]["inserted_at"]}
         cursor = base64.b64encode(urlencode(last).encode()).decode()
-        kept = {"data_source_id": source_id, "limit": limit if params is None else params}
-        is_old = context.hq.switches.next_style == "bare"  # releases before 2025 named no source
+        kept = {
+            "data_source_id": source_id,
+            "limit": shown_limit,
+        }
+        # Releases before 2025 did not repeat the data source in the link.
+        is_old = context.hq.switches.next_style == "bare"
         query = {"cursor": cursor} if is_old else kept | {"cursor": cursor}
-        page_after = context.link(urlencode(query), "absolute")
-    meta = {"next": page_after, "limit": limit if params is None else params}
+        next_link = context.link(urlencode(query), "absolute")
+    meta = {"next": next_link, "limit": shown_limit}
     return Response({"objects": part, "meta": meta})
 
 
-def _location(row: Row) -> tuple[str, str]:
+def _sort_key(row: Row) -> tuple[str, str]:
     return row["inserted_at"], row["doc_id"]
 
 

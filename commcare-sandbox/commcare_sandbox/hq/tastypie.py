@@ -59,11 +59,11 @@ def page(
 ) -> Response:
     """Return one page of a list; ``fetch`` is called with offset and limit."""
     limit, offset = page_bounds(context, default, most)
-    page_after = offset + limit if limit and offset + limit < total else None
+    next_offset = offset + limit if limit and offset + limit < total else None
     count_below = offset - limit if limit and offset - limit >= 0 else None
     meta = {
         "limit": limit,
-        "next": _link(context, limit, page_after),
+        "next": _link(context, limit, next_offset),
         "offset": offset,
         "previous": _link(context, limit, count_below),
         "total_count": total,
