@@ -1,4 +1,4 @@
-"""Kill the target hundreds of times while the server restarts; every row must be right in the end.
+"""Kill the target hundreds of times while the server restarts; every row must be right at the end.
 
 Run it with `python -m benchmarks.target_soak --kills 300 --terms 100`. A driver acts as a tap that
 resumes from the last STATE which the target has printed. After each STATE, each kill and each round
@@ -47,14 +47,14 @@ MOST_STARTS = 3  # a busy machine may not have cleared away what a crash has lef
 
 
 class Server:
-    """An embedded Postgres that restarts when it is asked to."""
+    """An embedded Postgres that can be restarted."""
 
     def __init__(self, home: Path) -> None:
         self.data = home / "data"
         self.url = embedded_postgres.start(self.data, as_superuser=True)
 
     def restart(self, how: str) -> None:
-        """Stop the server, in order or as if it had crashed, and start it again."""
+        """Stop the server, cleanly or as if it had crashed, and start it again."""
         running = self.data / "postmaster.pid"
         if how == "crash":
             os.kill(int(running.read_text().split()[0]), signal.SIGQUIT)
@@ -152,7 +152,7 @@ class Run:
         self.latest.put(None)
 
     def _check(self) -> None:
-        """Look into the database at once when a STATE is printed; leave out those meanwhile."""
+        """Check the database as soon as a STATE is printed; skip those printed during the check."""
         while (state := self.latest.get()) is not None:
             while not self.latest.empty() and self.latest.queue[0] is not None:
                 state = self.latest.get()
@@ -168,7 +168,7 @@ class Run:
         self.log = self.process.stderr.read()
 
     def end(self) -> int:
-        """Wait for the process; return its code. Nothing of it may be left on the server."""
+        """Wait for the process; return its code. It may leave nothing on the server."""
         code = self.process.wait(PATIENCE_SECONDS * 3)
         for thread in self.threads:
             thread.join()
@@ -180,7 +180,7 @@ class Run:
 
 
 class Soak:
-    """The cycles, and what they have come to."""
+    """The cycles and their results."""
 
     def __init__(self, server: Server, home: Path, seed: int, only: str) -> None:
         self.server = server
@@ -244,7 +244,7 @@ class Soak:
             self.drains.append(time.monotonic() - began)
 
     def _settled(self) -> None:
-        """Wait until the server has done with the sessions of a run that was killed."""
+        """Wait until the server has ended the sessions of a killed run."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.server.is_busy():
             if time.monotonic() > deadline:
@@ -265,7 +265,7 @@ class Soak:
         self.counts["STATE lines checked at once"] += run.checked
 
     def complete(self, name: str) -> None:
-        """Run until the input has ended, compare each row, and begin anew."""
+        """Run until the end of the input, compare each row, and start over."""
         workload = self.loads[name]
         schema = self.schema(name)
         for _ in range(3):
@@ -273,7 +273,7 @@ class Soak:
                 break
         found = self.server.rows(schema)
         workload.judge_end(found)
-        self._judge_books(schema)
+        self._check_load_log(schema)
         rows = sum(part.total() for part in found.values())
         self.counts["rounds compared"] += 1
         self.counts["rows compared"] += rows
@@ -283,8 +283,8 @@ class Soak:
         self.rounds[name] += 1
         self.loads[name] = workloads(self.seed + self.rounds.total())[name]
 
-    def _judge_books(self, schema: str) -> None:
-        """Demand that no run looks alive, and that no table of a dead one is left."""
+    def _check_load_log(self, schema: str) -> None:
+        """Check that no load looks alive, and that a killed run has left no table."""
         running = "SELECT run_id FROM {}._scout_loads WHERE status = 'running'"
         if found := self.server.query(running, schema):
             raise WrongError(f"_scout_loads says that {len(found)} runs go on")
@@ -317,7 +317,7 @@ class Soak:
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run with the command line's options; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=30)
     options.add_argument("--terms", type=int, default=10)

@@ -1,4 +1,4 @@
-"""Refresh a table again and again while others read it; show how long they waited.
+"""Refresh a table repeatedly while others read it; show how long they waited.
 
 Run it with `python -m benchmarks.target_swap --rows 10000000 --refreshes 1`, or with fewer rows and
 50 refreshes. One reader counts the whole table through a view and a granted role with a prepared
@@ -40,7 +40,7 @@ SCHEMA = {
 
 
 def messages(rows: int, version: int, changed: int) -> Iterator[bytes]:
-    """A whole table of a version; each row whose number the share divides tells the version."""
+    """A whole table of a version; each row whose number the share divides holds the version."""
     yield json.dumps(SCHEMA).encode() + b"\n"
     head = f'{{"type":"RECORD","stream":"t","version":{version},"record":{{"id":'
     for first in range(0, rows, LINES_AT_ONCE):
@@ -57,7 +57,7 @@ def messages(rows: int, version: int, changed: int) -> Iterator[bytes]:
 
 
 class Reader:
-    """A session that asks the same question over and over."""
+    """A session that runs one query repeatedly."""
 
     def __init__(self, url: str, prepare: list[str], ask: Callable[[Any], str | None]) -> None:
         self.longest = 0.0
@@ -94,9 +94,9 @@ class Reader:
 def whole(rows: int, marked: int) -> Callable[[Any], str | None]:
     def ask(cursor: Any) -> str | None:
         cursor.execute("EXECUTE whole")
-        count, told, oldest, newest = cursor.fetchone()
-        if (count, told) != (rows, marked) or oldest != newest:
-            return f"{count} rows, {told} of versions {oldest} to {newest}"
+        count, versions, oldest, newest = cursor.fetchone()
+        if (count, versions) != (rows, marked) or oldest != newest:
+            return f"{count} rows, {versions} of versions {oldest} to {newest}"
         return None
 
     return ask
@@ -136,7 +136,7 @@ def execute(url: str, *statements: str) -> None:
 
 
 def measure(url: str, config: Path, rows: int, refreshes: int, changed: int) -> bool:
-    """Load, read, refresh; print what the readers saw and tell whether it was right."""
+    """Load, read, refresh; print what the readers saw, and return whether it was right."""
     print(f"first load of {rows:,} rows: {load(config, rows, 1, changed):.1f} s", flush=True)
     execute(
         url,
@@ -172,7 +172,7 @@ def measure(url: str, config: Path, rows: int, refreshes: int, changed: int) -> 
 
 
 def main() -> int:
-    """Read the command line, run, and say how it ended."""
+    """Run with the command line's options; return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=20_000)
     options.add_argument("--refreshes", type=int, default=50)
