@@ -277,7 +277,7 @@ MUTATIONS = (
         "postgres/rejected_rows.py",
         'DATA_ERRORS = ("22", "54",',
         'DATA_ERRORS = ("", "22", "54",',
-        CONTRACT + "rejected_rows.py::test_trouble_of_the_server_ends_the_run_and_loses_nothing",
+        CONTRACT + "rejected_rows.py::test_an_error_of_the_server_ends_the_run_and_loses_nothing",
     ),
     Mutation(
         "9 a row that Postgres rejects is kept with its record",

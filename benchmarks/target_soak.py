@@ -273,7 +273,7 @@ class Soak:
                 break
         found = self.server.rows(schema)
         workload.judge_end(found)
-        self._judge_load_log(schema)
+        self._check_load_log(schema)
         rows = sum(part.total() for part in found.values())
         self.counts["rounds compared"] += 1
         self.counts["rows compared"] += rows
@@ -283,7 +283,7 @@ class Soak:
         self.rounds[name] += 1
         self.loads[name] = workloads(self.seed + self.rounds.total())[name]
 
-    def _judge_load_log(self, schema: str) -> None:
+    def _check_load_log(self, schema: str) -> None:
         """Assert that no run looks alive and no table of a dead run is left."""
         running = "SELECT run_id FROM {}._scout_loads WHERE status = 'running'"
         if found := self.server.query(running, schema):

@@ -94,9 +94,9 @@ class Reader:
 def whole(rows: int, marked: int) -> Callable[[Any], str | None]:
     def ask(cursor: Any) -> str | None:
         cursor.execute("EXECUTE whole")
-        count, told, oldest, newest = cursor.fetchone()
-        if (count, told) != (rows, marked) or oldest != newest:
-            return f"{count} rows, {told} of versions {oldest} to {newest}"
+        count, versions, oldest, newest = cursor.fetchone()
+        if (count, versions) != (rows, marked) or oldest != newest:
+            return f"{count} rows, {versions} of versions {oldest} to {newest}"
         return None
 
     return ask

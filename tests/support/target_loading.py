@@ -1,4 +1,4 @@
-"""A loader that records what it is told, in place of one that writes to Postgres."""
+"""What stands in for Postgres where the target is tested without it: it records what it is told."""
 
 from __future__ import annotations
 
@@ -7,15 +7,38 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg2
 from target_scout_postgres import settings
 from target_scout_postgres.encoding.encoder import Encoder
 from target_scout_postgres.encoding.layout import ColumnMapping, Layout
 from target_scout_postgres.encoding.stream_schema import Property, StreamSchema
 from target_scout_postgres.loading.checkpointer import Checkpointer
 from target_scout_postgres.loading.stream_tables import StreamTables
-from target_scout_postgres.postgres.schema_snapshot import StreamVersions, Table
+from target_scout_postgres.postgres.ddl import Ddl
+from target_scout_postgres.postgres.schema_manager import SchemaManager
+from target_scout_postgres.postgres.schema_snapshot import SchemaSnapshot, StreamVersions, Table
 
 REQUIRED = {"database_url": "postgresql://h/d", "default_target_schema": "river"}
+
+
+class RecordingDdl(Ddl):
+    """Counts changes instead of making them; a column may refuse to be widened."""
+
+    is_widening_refused = False
+    changes = 0
+
+    def alter(self, table, changes, tolerated=()):
+        del table
+        if tolerated and self.is_widening_refused:
+            raise psycopg2.errors.FeatureNotSupported
+        self.changes += len(changes)
+
+
+class FakeSession:
+    """What `Ddl` needs of a session that makes no changes."""
+
+    def __init__(self, **options) -> None:
+        self.settings = settings.validate(REQUIRED | options)
 
 
 @dataclass
@@ -27,8 +50,25 @@ class RecordingLoader:
     has_rows: bool = False
     rejected: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self):
+        snapshot = SchemaSnapshot()
+        session = FakeSession()
+        self.manager = SchemaManager(session.settings, snapshot, RecordingDdl(session, snapshot))
+
+    def start(self):
+        self.events.append("start")
+
     def tables_of(self, stream):
         return StreamTables(stream, Table(stream))
+
+    def sync_schema(self, tables, schema, widened):
+        tables.layout = self.manager.sync_schema(tables.live, schema, widened)
+        self.events.append(("sync", tables.stream, dict(tables.live.columns)))
+        return tables.layout
+
+    def reuse_layout(self, tables, layout):
+        tables.layout = layout
+        self.events.append(("reuse", tables.stream))
 
     def stored_versions(self, stream):
         return self.stored.get(stream, StreamVersions())
@@ -57,6 +97,9 @@ class RecordingLoader:
             ("activate", tables.stream, version) for tables, version in checkpoint.activated
         ]
         self.events += [("reject", reject.stream, reject.line) for reject in checkpoint.rejects]
+
+    def mark_failed(self):
+        self.events.append("mark failed")
 
     def drop_withheld(self):
         self.events.append("drop withheld")

@@ -53,10 +53,11 @@ class Engine:
         settings: Settings,
         emit: Callable[[bytes], None],
         mapper: LineMapper | None = None,
+        loader: Loader | None = None,
     ) -> None:
         self._settings = settings
         self._mapper = mapper
-        self._loader = Loader(settings, run_id())
+        self._loader = loader or Loader(settings, run_id())
         self._checkpointer = Checkpointer(settings, self._loader, emit)
         self._policy = self._checkpointer.policy
         self._streams = self._checkpointer.streams

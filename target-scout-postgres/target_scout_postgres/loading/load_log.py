@@ -72,6 +72,7 @@ class LoadLog:
 
     def mark_interrupted(self) -> None:
         """Mark the loads of runs that were killed."""
+        # Not created here: a run that loads nothing leaves nothing behind.
         if self.exists:
             self._session.begin()
             mark = load_log_statements.mark_interrupted(self._table(LOADS))

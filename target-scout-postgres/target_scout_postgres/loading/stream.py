@@ -45,6 +45,7 @@ class Stream:
 
     def segment(self, epoch: int) -> BufferSegment:
         """Return the segment of the buffer that rows of this epoch go into."""
+        # Flat, because it is called for each run of lines.
         last, is_staged = self.buffer.last, self.versions.is_staged
         if last and last.is_staged == is_staged and not (last.waits and last.epoch != epoch):
             return last

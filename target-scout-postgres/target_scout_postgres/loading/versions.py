@@ -113,7 +113,7 @@ class Versions:
     def _gather(self, stream: Stream, version: int) -> None:
         state = stream.versions
         self._activate_pending(stream)
-        self._checkpointer.flush(stream)
+        self._checkpointer.flush(stream)  # the rows before belong to what came before
         if state.counts_anew(version):
             logs.warning(
                 f"{stream.name}: version {version} is lower than {state.active}, the active one, "

@@ -81,6 +81,7 @@ class DatasetLock:
             DatabaseError: Another table has its name, or this role may not write to it.
         """
         names = [lock_statements.LOCK, self._schema]
+        # Checked by every run: another role may have changed or replaced the table since the last.
         try:
             rows = self._query(lock_statements.TABLE_CHECK, [lock_statements.shape(), *names])
             if not rows:
@@ -213,6 +214,7 @@ class DatasetLock:
 
     def _keeps_sessions(self, connection: extensions.connection, backend: int) -> bool:
         """Return whether each of the two connections still has its own server session."""
+        # Asked while a transaction is open: only then must a pooler give each connection a session.
         try:
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")

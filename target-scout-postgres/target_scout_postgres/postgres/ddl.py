@@ -73,6 +73,7 @@ class Ddl:
 
     def widen(self, table: Table, column: str, fit: Fit) -> bool:
         """Widen a column in place; return whether that was possible."""
+        # A table that does not exist yet is created with the wider type.
         if table.exists:
             self._check_evolution(table, f"a wider column {column}")
             change = statements.widen_column(

@@ -1,4 +1,4 @@
-"""The target as a process, and a look into what it made of its input."""
+"""The target as a process, and queries on what it loaded."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Result:
 
 @dataclass
 class Running:
-    """A target that is still fed."""
+    """A target whose input is still open."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -117,7 +117,7 @@ def wait_until(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -
 
 
 def wait_for_the_server(url: str) -> None:
-    """Wait until the server has noticed that its clients are dead; it needs a turn for that."""
+    """Wait until the server has noticed that its clients are dead."""
     with contextlib.closing(psycopg2.connect(url)) as opened:
         opened.autocommit = True
         cursor = opened.cursor()

@@ -1,4 +1,4 @@
-"""What messages say of the server: its address if that is sure, and nothing of a password."""
+"""Messages show the server's address if it is unambiguous, and never a part of a password."""
 
 from __future__ import annotations
 

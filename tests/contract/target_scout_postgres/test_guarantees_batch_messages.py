@@ -1,4 +1,4 @@
-"""BATCH messages: right, or 65 with the file's name and nothing half-loaded."""
+"""BATCH messages are loaded exactly; a broken one ends the run with 65, and loads nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guarantees 4 and 5: a name is a column only with a type that fits; our aliases meet no name."""
+"""Guarantees 4 and 5: a column is used only if its type fits; aliases never collide with names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other taps do, and streams that have neither key nor bookmark."""
+"""Conventions of other taps, and streams with neither key nor bookmark."""
 
 from __future__ import annotations
 

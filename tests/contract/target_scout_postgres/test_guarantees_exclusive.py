@@ -1,4 +1,4 @@
-"""Guarantees 6 to 9: alone, never across owners, bounded, loud."""
+"""Guarantees 6 to 9: exclusive, confined to one owner, bounded, loud."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guarantee 2: keys are compared as what they are, in a batch as in Postgres; one column."""
+"""Guarantee 2: keys are compared by value, in a batch as in Postgres, and stay one column."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def people(make):
 
 @pytest.fixture
 def role(target, query):
-    """Make roles that may log in; they go with what they own after the test."""
+    """Make roles that may log in; they are dropped with what they own after the test."""
     made: list[str] = []
 
     def create(suffix: str) -> str:
@@ -70,9 +70,7 @@ def loaded(target, people, make, reader):
 # -- the lock --------------------------------------------------------------------------------------
 
 
-def test_a_role_that_takes_every_advisory_lock_there_is_holds_up_nothing(
-    loaded, people, make, reader, query
-):
+def test_a_role_that_takes_every_advisory_lock_blocks_nothing(loaded, people, make, reader, query):
     """Those seen in pg_locks during a run, and those of earlier releases."""
     running = loaded.start(batch_wait_limit_seconds=0.1)
     running.send(people, make.record("people", {"id": "b"}), make.state({"n": 1}))
@@ -144,7 +142,7 @@ def kill(running):
 
 @pytest.fixture
 def killed(target, people, make, query):
-    """A dataset schema whose lock names a session that ended without a word."""
+    """A dataset schema whose lock names a session that was killed."""
     running = target.start(batch_wait_limit_seconds=0.1)
     running.send(people, make.record("people", {"id": "a"}), make.state({"n": 1}))
     running.next_state()
@@ -166,7 +164,7 @@ def killed(target, people, make, query):
 def test_a_lock_of_a_session_that_cannot_be_this_servers_is_free(
     killed, people, query, connection, of, what
 ):
-    """As after a dump was restored, or a process id was used again: here by the test's session."""
+    """As after a restored dump, or a reused process id: here that of the test's session."""
     here = (
         "pid = me.pid, backend_start = me.backend_start, role_id = me.usesysid "
         "FROM pg_stat_get_activity(pg_backend_pid()) AS me"
@@ -179,7 +177,7 @@ def test_a_lock_of_a_session_that_cannot_be_this_servers_is_free(
 
 
 def test_a_dump_that_is_restored_under_another_name_is_free(holder_of, target, people, query):
-    """The row names a session that is there and loads the schema that it was copied from."""
+    """The row names an existing session, which loads the schema that it was copied from."""
     running = holder_of("people")
     copy = f"{target.schema}_copy"
     try:
@@ -342,7 +340,7 @@ def test_the_stream_of_the_locks_name_is_loaded_beside_it(target, make, query):
 def test_two_roles_that_load_one_schema_keep_each_other_out(
     target, people, make, query, role, holder_of
 ):
-    """The second may see neither when the first connected, nor what it does."""
+    """The second one sees neither when the first connected nor what it does."""
     first, second = role("one"), role("two")
     query(f"CREATE SCHEMA {{s}} AUTHORIZATION {first}")
     query(f"GRANT USAGE, CREATE ON SCHEMA {{s}} TO {second}")
@@ -453,7 +451,7 @@ def stage_of(query, schema):
 def test_an_idle_reader_of_a_stage_ends_the_refresh_within_a_bound(
     target, people, make, reader, query, first
 ):
-    """The stage becomes the table itself, or is dropped: both wait for who reads it."""
+    """The stage becomes the table itself, or is dropped: both wait for its readers."""
     role_name = reader.info.user
     if not first:
         target.load(people, make.record("people", {"id": "old"}), reader_role=role_name)

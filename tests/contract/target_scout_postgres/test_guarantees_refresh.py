@@ -1,4 +1,4 @@
-"""Guarantee 3: a full refresh is atomic, resumable, and leaves all around the table alone."""
+"""Guarantee 3: a full refresh is atomic, resumable, and changes nothing around the table."""
 
 from __future__ import annotations
 

@@ -126,8 +126,8 @@ TROUBLES += [(name, way) for name in ("disk full", "corrupt data") for way in WA
 
 
 @pytest.mark.parametrize(("name", "way"), TROUBLES)
-def test_trouble_of_the_server_ends_the_run_and_loses_nothing(target, make, query, name, way):
-    """A trigger plays the server that is in trouble, for one record."""
+def test_an_error_of_the_server_ends_the_run_and_loses_nothing(target, make, query, name, way):
+    """A trigger raises the server's error for one record."""
     stream = stream_of(make, way)
     version = 7 if "version" in way else None
     settings = REJECT | ({"load_method": way} if way == "append-only" else {})

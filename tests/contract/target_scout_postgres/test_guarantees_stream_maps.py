@@ -1,4 +1,4 @@
-"""Stream maps and flattening: what they hide stays hidden, and values are as exact as without."""
+"""Stream maps and flattening: what they hide stays hidden, and values stay exact."""
 
 from __future__ import annotations
 

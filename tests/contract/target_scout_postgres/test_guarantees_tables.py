@@ -1,4 +1,4 @@
-"""Guarantees 3 and 4 about what others add to a table, and what a schema costs that came before."""
+"""Guarantees 3 and 4 for tables that others have changed, and the cost of a repeated schema."""
 
 from __future__ import annotations
 

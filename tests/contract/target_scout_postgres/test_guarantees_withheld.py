@@ -1,4 +1,4 @@
-"""Guarantee 2 for rows that wait for their STATE: they are loaded as all others are."""
+"""Guarantee 2 for rows that wait for their STATE: they are loaded like all others."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_more_than_a_batch_between_two_states_comes_once_and_survives_a_kill(
 
 
 def test_rows_behind_withheld_ones_stay_behind_them(target, make, query, wells, without_key):
-    """The keyed rows come last, so that theirs are the values; SIGTERM keeps all of them back."""
+    """The keyed rows come last, so that their values win; SIGTERM leaves all of them withheld."""
     keyed = make.schema("wells", {"id": "integer", "depth": "number"}, ["id"])
     running = target.start(batch_size_rows=1, batch_wait_limit_seconds=0.1)
     running.send(without_key, make.state(0))

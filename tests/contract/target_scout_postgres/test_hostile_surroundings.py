@@ -1,4 +1,4 @@
-"""Roles, schemas, settings and inputs that are odd but allowed."""
+"""Unusual but valid roles, schemas, settings and inputs."""
 
 import gzip
 import json
@@ -169,7 +169,7 @@ def test_a_closed_stderr_does_not_end_a_run(target, make, people):
 def test_a_signal_ends_a_run_that_waits_for_a_lock_of_another_session(
     target, make, connection, dataset_schema, query, eventually
 ):
-    """With a patience of a second instead of sixty, as the test has little time."""
+    """With a timeout of one second instead of sixty."""
     stream = make.schema("people", {"id": "string"}, ["id"])
     target.load(stream, make.record("people", {"id": "a"}))
     program = (

@@ -141,7 +141,7 @@ def with_a_token(line: bytes, chance: random.Random) -> bytes:
 
 
 def in_another_form(line: bytes, chance: random.Random) -> bytes:
-    """The same content, written otherwise; or with what does not belong there."""
+    """The same content in another notation, or with something that does not belong there."""
     return chance.choice(
         [
             b"\xef\xbb\xbf" + line,
@@ -196,7 +196,7 @@ def comparable(value: Any) -> str:
 
 
 def sent_values(line: bytes) -> list[str]:
-    """All values of the record that a line holds, read by another reader of JSON."""
+    """All values of the record that a line holds, decoded by another JSON library."""
     try:
         text = sanitized(line)[0].decode(errors="replace")
         message = json.loads(text, parse_float=Decimal, parse_int=Decimal)

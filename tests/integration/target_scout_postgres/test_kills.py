@@ -153,7 +153,7 @@ def test_killed_runs_end_in_exactly_the_input(
 def test_a_kill_between_commit_and_state_repeats_that_checkpoint_and_only_without_a_key(
     postgres, connection, dataset_schema, tmp_path, kind
 ):
-    """A reader that takes no STATE holds the run in the very moment, for as long as we like."""
+    """A reader that does not read STATE holds the run at that moment."""
     source = Source(kind, pages=4, seed=7)
     config = tmp_path / "config.json"
     settings = {
@@ -237,7 +237,7 @@ def check_repeated(source: Source, repeated: Counter[tuple[str, int]], how: int)
 
 
 def wait_for_the_server(connection: Any) -> None:
-    """Wait until the server has ended what clients began that are dead."""
+    """Wait until the server has ended the work of dead clients."""
     asked = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
     deadline = time.monotonic() + PATIENCE_SECONDS
     with connection.cursor() as cursor:

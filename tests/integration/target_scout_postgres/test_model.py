@@ -1,4 +1,4 @@
-"""Random streams against a slow and obvious model: the tables must be equal.
+"""Random streams against a slow, simple model: the tables must be equal.
 
 SCOUT_TEST_EXAMPLES sets how many are tried.
 """
@@ -133,7 +133,7 @@ def plain(value: Any) -> Any:
 
 
 def encoded(message: Any, *, is_ascii: bool) -> str:
-    """A line; decimals are written as they are."""
+    """A line; decimals keep their digits."""
     marks: dict[str, str] = {}
 
     def number(value: Any) -> Any:

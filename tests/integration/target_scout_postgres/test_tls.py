@@ -251,7 +251,7 @@ def test_each_failure_of_tls_says_which_it_is_and_what_to_do(server, tmp_path):
 
 
 def said_by_control(server, **changes) -> str:
-    """The message of control and that of its store, which are about the same server."""
+    """The messages of control and of its store about the same server."""
     port, home = server
     given = {"sslmode": "verify-full", "sslrootcert": str(home / "authority.crt")}
     given |= {"sslcert": str(home / "loader.crt"), "sslkey": str(home / "loader.key")}

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import psycopg2
 import pytest
-from support.target_loading import REQUIRED
-from target_scout_postgres import settings
+from support.target_loading import FakeSession, RecordingDdl
 from target_scout_postgres.encoding.column_types import BIGINT, NUMERIC, TEXT, TIMESTAMPTZ
 from target_scout_postgres.encoding.layout import DELETED_AT, MAX_COLUMNS, OVERFLOW
 from target_scout_postgres.encoding.stream_schema import Property, StreamSchema
 from target_scout_postgres.errors import DataError, SchemaError
-from target_scout_postgres.postgres.ddl import Ddl
 from target_scout_postgres.postgres.schema_manager import SchemaManager
 from target_scout_postgres.postgres.schema_snapshot import SchemaSnapshot, Table
-
-
-class RecordingDdl(Ddl):
-    """Counts changes instead of making them; a column may refuse to be widened."""
-
-    is_widening_refused = False
-    changes = 0
-
-    def alter(self, table, changes, tolerated=()):
-        del table
-        if tolerated and self.is_widening_refused:
-            raise psycopg2.errors.FeatureNotSupported
-        self.changes += len(changes)
-
-
-class FakeSession:
-    """What `Ddl` needs of a session that makes no changes."""
-
-    def __init__(self, **options) -> None:
-        self.settings = settings.validate(REQUIRED | options)
 
 
 class Schemas:
