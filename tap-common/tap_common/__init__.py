@@ -1,1 +1,1 @@
-"""What the taps on Dimagi's APIs share: login, patience, pages, state, and the command line."""
+"""What both taps share: HTTP client, auth, rate limits, state, columns and command line."""
