@@ -204,7 +204,7 @@ class ApiTap(Tap, abc.ABC):
             except SettingsError as error:
                 errors = [str(error)]
         if errors and raise_errors:
-            raise ConfigValidationError("Wrong settings", errors=errors, schema=schema)
+            raise ConfigValidationError("Invalid settings", errors=errors, schema=schema)
         return errors
 
     def _with_defaults(self, config: Mapping[str, Any]) -> dict[str, Any]:

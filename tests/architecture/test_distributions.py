@@ -14,7 +14,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-TIMEOUT = {"UV_HTTP_RETRIES": "8", "UV_HTTP_TIMEOUT": "120"}  # with the package index
+INDEX_OPTIONS = {"UV_HTTP_RETRIES": "8", "UV_HTTP_TIMEOUT": "120"}
 CASES = """
     CREATE TABLE cases (domain text, case_id text, case_type text, case_name text,
         external_id text, owner_id text, date_opened timestamptz, last_modified timestamptz,
@@ -30,15 +30,20 @@ PROGRAMS = {
 }
 
 
-def run(*command: object, **options: Any) -> str:
-    """Run a command and return its output."""
-    done = subprocess.run(
+def execute(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
         [str(c) for c in command],
-        **({"env": os.environ | TIMEOUT} | options),
+        **({"env": os.environ | INDEX_OPTIONS} | options),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def run(*command: object, **options: Any) -> str:
+    """Run a command that must succeed; return what it prints."""
+    done = execute(*command, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -94,3 +99,15 @@ def test_a_tap_requires_a_version_of_tap_common_that_no_public_index_accepts(tap
     assert Version(common["version"]).local
     assert f"pip install ./tap-common ./{tap}" in (ROOT / tap / "README.md").read_text()
     assert f"\npip_url: ./tap-common ./{tap} " in (ROOT / tap / f"{tap}.yml").read_text()
+
+
+def test_a_tap_without_tap_common_is_not_completed_from_an_index(tmp_path):
+    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path)
+    python = tmp_path / "bin" / "python"
+
+    done = execute(
+        UV, "pip", "install", "--no-sources", "--dry-run", "--python", python, ROOT / "tap-commcare"
+    )
+
+    assert done.returncode != 0
+    assert "commcare-tap-common" in done.stderr

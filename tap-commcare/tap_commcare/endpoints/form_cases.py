@@ -67,7 +67,7 @@ def _add(block: dict[str, Any], trail: Trail, found: dict[str, CaseAction]) -> N
 
 
 def _case_id(block: dict[str, Any]) -> str | None:
-    """Return a block's case id; blocks of the first XForms version have no ``@`` before it."""
+    """Return a block's case id; case blocks of version 1 have no ``@`` before it."""
     case_id = block.get("@case_id")
     if case_id is None and ("date_modified" in block or any(a in block for a in ACTIONS)):
         case_id = block.get("case_id")
