@@ -315,7 +315,7 @@ def test_each_thing_that_is_done_or_refused_is_recorded(installation):
     scout.datasets.pause(path, is_paused=False)
     scout.datasets.share(path, ["pg_monitor"])
     scout.rotate_keys()
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         session.execute(text(f"COMMENT ON SCHEMA {schema} IS 'another owner''s'"))
     assert scout.run(path).status == "failed"
     with pytest.raises(OwnershipError):

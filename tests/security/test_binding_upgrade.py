@@ -39,7 +39,7 @@ SCHEMA = f"data_ann_sender_{uuid.uuid4().hex[:8]}"
 
 def older(senders):
     """Make the store of an older version, with secrets that do not say what they are for."""
-    site = senders.scout.site
+    site = senders.scout.installation
     migrate.migrate(site.store, "0005")
     values = {
         "far": site.keyring.encrypt({"user": "u", "password": "canary"}),
@@ -71,19 +71,19 @@ def test_accounts_and_consents_of_an_older_version_work_after_the_upgrade(sender
     assert scout.run("river/hq/ann").status == "completed"
     assert senders.home.caught == ["canary-key"]
     assert scout.credentials.ask("hq", "http://127.0.0.1:1/callback").state
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         stored = session.execute(text("SELECT secrets FROM scout_control.credentials")).scalars()
         bound = [
-            scout.site.keyring.open(each).identity is not None
+            scout.installation.keyring.open(each).identity is not None
             for each in stored
-            if scout.site.keyring.opens(each)
+            if scout.installation.keyring.opens(each)
         ]
     assert bound == [True, True]
 
 
 def test_a_secret_is_bound_once_and_not_again(senders):
     scout = senders.scout
-    plain = scout.site.keyring.encrypt({"client_secret": "canary"})
+    plain = scout.installation.keyring.encrypt({"client_secret": "canary"})
     senders.sql("UPDATE scout_control.sources SET oauth_client_secret = :plain", plain=plain)
 
     scout.init()

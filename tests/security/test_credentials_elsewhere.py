@@ -37,7 +37,7 @@ def place(postgres, tmp_path_factory):
 def senders(place):
     """The installation, emptied of what the attack before it made."""
     yield place
-    with place.scout.site.store.engine.begin() as connection:
+    with place.scout.installation.store.engine.begin() as connection:
         for table in ("runs", "datasets", "project_sources", "credentials", "sources", "projects"):
             connection.execute(text(f"DELETE FROM scout_control.{table}"))
     place.home.caught.clear()
@@ -161,13 +161,16 @@ def test_a_source_that_says_nothing_does_not_keep_its_removal_waiting(senders):
             senders.scout.credentials.save(
                 "silent", "oauth2", {"refresh_token": "canary"}, user=user
             )
-        with senders.scout.site.store.begin() as session:
+        with senders.scout.installation.store.begin() as session:
             found = session.scalars(select(Credential)).all()
-            grants = renewal.forget(
-                session, senders.scout.site.keyring, senders.scout.site.plugins, found
+            grants = renewal.delete_credentials(
+                session,
+                senders.scout.installation.keyring,
+                senders.scout.installation.plugins,
+                found,
             )
 
-        assert renewal.end(grants, 2.0) == ["silent --user ann", "silent --user bob"]
+        assert renewal.revoke_grants(grants, 2.0) == ["silent --user ann", "silent --user bob"]
         assert "canary" not in repr(grants)
 
 
@@ -193,10 +196,11 @@ def test_a_command_says_with_its_exit_code_who_must_act(senders):
     assert command("credentials", "check", "hq", "--project", "river")[0] == 77
     link = ("sources", "link", "hq", "--project", "river")
     assert command(*link, "-c", f"base_url={senders.elsewhere.url}")[0] == 2
-    target = senders.settings.home / "target"
+    home = senders.settings.make_home()
+    target, log_link = home / "target", home / "link"
     target.write_text("kept")
-    (senders.settings.home / "link").symlink_to(target)
-    assert command("run", path, "--log-file", str(senders.settings.home / "link"))[0] == 2
+    log_link.symlink_to(target)
+    assert command("run", path, "--log-file", str(log_link))[0] == 2
     assert target.read_text() == "kept"
     assert senders.elsewhere.caught == senders.home.caught == []
 
@@ -209,7 +213,7 @@ def test_going_back_to_the_old_address_reconnects_no_account(senders):
     for url in (senders.elsewhere.url, senders.home.url):
         senders.scout.sources.update("hq", base_url=url)
 
-    assert "no longer accepted" in refused(senders, path).error_message
+    assert "no longer valid" in refused(senders, path).error_message
 
 
 @pytest.mark.parametrize(
@@ -237,7 +241,7 @@ def test_a_source_that_was_rewritten_past_control_gets_no_login(senders, change)
     run = refused(senders, path)
     with pytest.raises(CredentialRefusedError, match="scout credentials connect hq --project"):
         senders.scout.credentials.check("hq", project="river")
-    with pytest.raises(SettingsError, match="Give it again"):
+    with pytest.raises(SettingsError, match="Set it again"):
         senders.scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
 
     assert run.error_code == "AUTH_TOKEN_EXPIRED"
@@ -305,7 +309,7 @@ def test_a_secret_that_is_bound_to_nothing_is_refused(senders):
     senders.source()
     path = senders.dataset()
     senders.connect(project="river")
-    plain = senders.scout.site.keyring.encrypt({"api_key": "canary"})
+    plain = senders.scout.installation.keyring.encrypt({"api_key": "canary"})
     senders.sql("UPDATE scout_control.credentials SET secrets = :plain", plain=plain)
 
     senders.scout.init()
@@ -352,7 +356,7 @@ def test_a_token_is_renewed_and_revoked_only_where_it_came_from(senders):
     senders.sql("UPDATE scout_control.credentials SET token_expires_at = :now", now=now)
     senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
 
-    assert maintenance.renew_tokens(senders.scout.site, now) == {"refused": 1}
+    assert maintenance.renew_tokens(senders.scout.installation, now) == {"refused": 1}
     assert senders.scout.credentials.revoke("hq", user="ann") is False
     assert senders.elsewhere.caught == []
 
@@ -363,7 +367,7 @@ def test_an_account_that_is_being_connected_while_the_address_changes_is_not(sen
     senders.scout.sources.update("hq", base_url=senders.elsewhere.url)
     answer = f"http://127.0.0.1:1/callback?code=canary&state={request.state}"
 
-    with pytest.raises(SettingsError, match="changed while"):
+    with pytest.raises(SettingsError, match="changed during"):
         senders.scout.credentials.answer("hq", request, answer, user="ann")
     assert senders.elsewhere.caught == []
 
@@ -372,7 +376,7 @@ def test_a_login_of_settings_says_nothing_of_where_it_goes(senders):
     senders.source()
 
     for more in ({"base_url": senders.elsewhere.url}, {"ca_file": "/etc/shadow"}):
-        with pytest.raises(SettingsError, match="no part of a login"):
+        with pytest.raises(SettingsError, match="cannot be part of a credential"):
             senders.scout.credentials.save("hq", "settings", {"api_key": "x", **more}, user="ann")
 
 
@@ -408,7 +412,7 @@ def test_an_account_of_a_user_serves_a_project_only_after_that_user_agreed(sende
     with pytest.raises(ControlError):
         scout.run(path)
     assert len(senders.home.caught) == 1
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         actions = session.scalars(
             text("SELECT action FROM scout_control.audit_events WHERE subject_kind = 'dataset'")
         ).all()

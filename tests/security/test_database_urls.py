@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scout_control.api import owners
+from scout_control.api import connections
 from scout_control.errors import ControlError
 from scout_control.rules import database_urls
 from scout_control.store import postgres
@@ -35,8 +35,8 @@ def open_store(url: str) -> None:
 def test_no_part_of_a_password_is_shown_whatever_is_in_it(number):
     password, url = NASTY[number]
 
-    for action in (open_store, postgres.connect, owners._parse, owners._try):
-        if action is owners._parse and not database_urls.is_ambiguous(url):
+    for action in (open_store, postgres.connect, connections._parse, connections._test):
+        if action is connections._parse and not database_urls.is_ambiguous(url):
             continue  # a connection may be made of it
         assert leaks(password, told(lambda action=action: action(url))) == set(), action.__name__
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from scout_control.api.scout import Scout
-from scout_control.credentials.loopback import LARGEST_HEAD_BYTES, MOST_CLIENTS, listening
-from scout_control.credentials.oauth import Client, is_same, said_once
+from scout_control.credentials.loopback import LARGEST_HEAD_BYTES, MOST_CLIENTS, callback_server
+from scout_control.credentials.oauth import OAuthClient, equal_in_constant_time, unique_parameters
 from scout_control.errors import ControlError, RunFailedError, ServerError, SettingsError
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
@@ -44,7 +44,7 @@ NOT_OURS = [
 
 @pytest.fixture
 def callback():
-    with listening() as opened:
+    with callback_server() as opened:
         opened.state = STATE
         yield opened
 
@@ -65,19 +65,21 @@ def test_an_answer_that_is_not_ours_is_refused_and_ours_is_taken_afterwards(call
 
 @pytest.mark.parametrize("query", NOT_OURS)
 def test_an_address_that_was_pasted_and_is_not_ours_is_refused(query):
-    client = Client(source="hq", base_url="https://hq.example.org", paths=PATHS, client_id="id")
-    request = replace(client.request("http://127.0.0.1:1/callback"), state=STATE)
+    client = OAuthClient(
+        source="hq", base_url="https://hq.example.org", paths=PATHS, client_id="id"
+    )
+    request = replace(client.authorization_request("http://127.0.0.1:1/callback"), state=STATE)
 
     for address in (f"http://127.0.0.1:1/callback?code=c&{query}", "http://[::1", "\udcff", "#"):
-        with pytest.raises(SettingsError, match="not the answer"):
-            client.exchange(request, address)
+        with pytest.raises(SettingsError, match="not the response"):
+            client.exchange_code(request, address)
 
 
 def test_a_state_is_compared_as_bytes():
-    assert is_same("é", "é")
-    assert not is_same("é", "e")
-    assert not is_same("\udcff", "")
-    assert said_once("/callback?a=1&a=2") is None
+    assert equal_in_constant_time("é", "é")
+    assert not equal_in_constant_time("é", "e")
+    assert not equal_in_constant_time("\udcff", "")
+    assert unique_parameters("/callback?a=1&a=2") is None
 
 
 @contextmanager
@@ -134,7 +136,7 @@ def test_large_cookies_of_a_browser_are_no_trouble(callback):
 
 def test_the_listener_ends_while_clients_still_hold_it():
     with ExitStack() as at_the_end:
-        with listening() as opened:
+        with callback_server() as opened:
             at_the_end.enter_context(drips(opened.server_port, 3))
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", opened.server_port))
@@ -251,7 +253,7 @@ def endless(client, over):
 @pytest.mark.parametrize("answer", [drip_body, drip_head, say_nothing, endless])
 def test_a_token_endpoint_that_never_ends_is_given_up(answer):
     with answering(answer) as url:
-        client = replace(a_client(url), longest_seconds=1.0)
+        client = replace(a_client(url), timeout_seconds=1.0)
         began = time.monotonic()
         with pytest.raises(ControlError, match=r"did not answer|invalid token response"):
             client.refresh("canary")
@@ -276,7 +278,9 @@ def test_a_redirect_takes_no_secret_along():
 
 
 def a_client(url):
-    return Client(source="hq", base_url=url, paths=PATHS, client_id="id", client_secret="s3cret")
+    return OAuthClient(
+        source="hq", base_url=url, paths=PATHS, client_id="id", client_secret="s3cret"
+    )
 
 
 PASSWORD = "hunter2"
@@ -316,7 +320,7 @@ def scout(postgres, tmp_path_factory):
         encryption_keys=generate(),
     )
     with Scout(settings) as opened:
-        migrate.migrate(opened.site.store)
+        migrate.migrate(opened.installation.store)
         opened.sources.add("hq", "commcare", base_url="https://hq.example.org")
         yield opened
 
@@ -335,7 +339,7 @@ def test_a_base_url_that_is_invalid_or_holds_a_secret_is_refused_and_not_shown(s
 
 
 def test_no_other_setting_keeps_a_password_in_a_url(scout):
-    with pytest.raises(SettingsError, match="holds a password") as told:
+    with pytest.raises(SettingsError, match="contains a password") as told:
         scout.sources.update("hq", config={"case_types": [f"https://u:{quote(PASSWORD)}@h"]})
 
     assert PASSWORD not in str(told.value)

@@ -125,7 +125,7 @@ class Senders:
 
     def sql(self, statement: str, **values: Any) -> None:
         """Change the store past control, as a program does that may write it and has no key."""
-        with self.scout.site.store.engine.begin() as connection:
+        with self.scout.installation.store.engine.begin() as connection:
             assert connection.execute(text(statement), values).rowcount
 
 

@@ -38,7 +38,7 @@ from scout_control.rules.terminal import as_json as to_json
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the facts as JSON; the rest to stderr."
 )
-def demo(  # noqa: PLR0913 - one argument an option
+def demo(
     *,
     source: str,
     cases: int,

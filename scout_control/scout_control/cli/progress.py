@@ -46,8 +46,8 @@ def _by_phase() -> Callable[[Step], None]:
 
 @contextmanager
 def _on_terminal() -> Iterator[Callable[[Step], None]]:
-    from rich.console import Console  # noqa: PLC0415 - takes a moment to load
-    from rich.progress import (  # noqa: PLC0415 - the same
+    from rich.console import Console
+    from rich.progress import (
         Progress,
         SpinnerColumn,
         TextColumn,

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from scout_control.credentials import records, renewal
-from scout_control.credentials.loopback import listening
+from scout_control.credentials.loopback import callback_server
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -24,13 +24,13 @@ from sqlalchemy import select, update
 
 
 def secrets_of(scout):
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         found = session.scalars(select(Credential)).one()
-        return scout.site.keyring.open(found.secrets).fields
+        return scout.installation.keyring.open(found.secrets).fields
 
 
 def expire_soon(scout):
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         soon = datetime.now(UTC) + timedelta(minutes=30)
         session.execute(update(Credential).values(token_expires_at=soon))
 
@@ -71,7 +71,7 @@ def test_an_answer_to_another_login_is_refused(scout, source):
     other = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
     answer = f"http://127.0.0.1:1/callback?code=c&state={other.state}"
 
-    with pytest.raises(SettingsError, match="not the answer"):
+    with pytest.raises(SettingsError, match="not the response"):
         scout.credentials.answer(source, first, answer, project="river")
 
 
@@ -79,12 +79,12 @@ def test_a_person_who_says_no_is_told_so(scout, source):
     request = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
     answer = f"http://127.0.0.1:1/callback?error=access_denied&state={request.state}"
 
-    with pytest.raises(RunFailedError, match="was told no"):
+    with pytest.raises(RunFailedError, match="Authorization was denied"):
         scout.credentials.answer(source, request, answer, project="river")
 
 
 def test_the_callback_takes_only_the_answer_with_our_state():
-    with listening() as callback:
+    with callback_server() as callback:
         callback.state = "ours"
         for path in ("/callback?code=c&state=theirs", "/callback", "/?code=c&state=ours"):
             with pytest.raises(urllib.error.HTTPError) as refused:
@@ -112,7 +112,9 @@ def test_tokens_that_end_soon_are_renewed_by_one_of_many(scout, connect, sandbox
     spent = sandbox.connect.logins()["refreshes"]
     with ThreadPoolExecutor(6) as pool:
         rounds = list(
-            pool.map(lambda _: maintenance.renew_tokens(scout.site, datetime.now(UTC)), range(6))
+            pool.map(
+                lambda _: maintenance.renew_tokens(scout.installation, datetime.now(UTC)), range(6)
+            )
         )
     after = secrets_of(scout)
 
@@ -130,11 +132,11 @@ def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
     connect()
     expire_soon(scout)
     sandbox.set(fault="500", fault_path="/o/token")
-    trouble = maintenance.renew_tokens(scout.site, datetime.now(UTC))
+    trouble = maintenance.renew_tokens(scout.installation, datetime.now(UTC))
     [still] = scout.credentials.list()
     sandbox.set(fault="", fault_path="")
     sandbox.connect.kill_refresh_tokens()
-    refused = maintenance.renew_tokens(scout.site, datetime.now(UTC))
+    refused = maintenance.renew_tokens(scout.installation, datetime.now(UTC))
     [gone] = scout.credentials.list()
 
     assert (trouble, still.status) == ({"failed": 1}, "connected")
@@ -147,29 +149,29 @@ def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
 
 def test_a_tap_that_renewed_the_login_hands_it_back_unless_somebody_connected_anew(scout, connect):
     connect()
-    store, keyring = scout.site.store, scout.site.keyring
+    store, keyring = scout.installation.store, scout.installation.keyring
     dataset = scout.datasets.ensure("river", "connect")
     with store.begin() as session:
         found = records.lookups.dataset(session, dataset.id)
-        kind = scout.site.plugins.source_type("commcare-connect")
-        login = records.login_for(session, keyring, found, kind)
+        kind = scout.installation.plugins.source_type("commcare-connect")
+        login = records.credential_for(session, keyring, found, kind)
     given = login.fields["refresh_token"]
-    origin = records.origin_of(given)
+    origin = records.token_digest(given)
 
     def written(token):
         facts = {"refresh_token": token, "access_token": "a", "expires_at": 2e9, "origin": origin}
         return json.dumps(facts).encode()
 
     assert "access_token" not in login.fields
-    assert records.take_back(store, keyring, login, written("second"))
-    assert not records.take_back(store, keyring, login, written("second"))
-    assert records.take_back(store, keyring, login, written("third"))
+    assert records.store_rotated_token(store, keyring, login, written("second"))
+    assert not records.store_rotated_token(store, keyring, login, written("second"))
+    assert records.store_rotated_token(store, keyring, login, written("third"))
     assert secrets_of(scout)["refresh_token"] == "third"
-    assert records.descends(written("fourth"), secrets_of(scout))
+    assert records.is_descendant(written("fourth"), secrets_of(scout))
 
     connect()
-    assert not records.take_back(store, keyring, login, written("fourth"))
-    assert not records.descends(written("fourth"), secrets_of(scout))
+    assert not records.store_rotated_token(store, keyring, login, written("fourth"))
+    assert not records.is_descendant(written("fourth"), secrets_of(scout))
     assert secrets_of(scout)["refresh_token"] not in {given, "third", "fourth"}
 
 
@@ -179,7 +181,9 @@ def test_a_revoked_login_is_forgotten_on_both_sides_and_its_data_is_no_longer_re
     connect()
     refresh_token = secrets_of(scout)["refresh_token"]
     dataset = scout.datasets.ensure("river", source)
-    client = renewal.client_of(_source(scout), scout.site.keyring, scout.site.plugins)
+    client = renewal.oauth_client(
+        _source(scout), scout.installation.keyring, scout.installation.plugins
+    )
 
     assert scout.credentials.revoke(source, project="river") is True
     assert scout.credentials.list() == []
@@ -193,12 +197,14 @@ def test_a_revoked_login_is_forgotten_on_both_sides_and_its_data_is_no_longer_re
 def test_a_source_that_is_removed_takes_back_what_it_granted(scout, source, connect, sandbox):
     connect()
     connect(user="ann")
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         tokens = [
-            scout.site.keyring.open(found.secrets).fields["refresh_token"]
+            scout.installation.keyring.open(found.secrets).fields["refresh_token"]
             for found in session.scalars(select(Credential))
         ]
-    client = renewal.client_of(_source(scout), scout.site.keyring, scout.site.plugins)
+    client = renewal.oauth_client(
+        _source(scout), scout.installation.keyring, scout.installation.plugins
+    )
     scout.sources.unlink("river", source, drop=True)
 
     assert scout.sources.remove(source) == []
@@ -221,10 +227,10 @@ def test_what_could_not_be_revoked_is_named_and_forgotten_all_the_same(
 
 
 def test_a_secret_is_not_sent_in_the_clear_to_another_machine(scout):
-    with pytest.raises(SettingsError, match="not https"):
+    with pytest.raises(SettingsError, match="must use https"):
         scout.sources.add("plain", "commcare-connect", base_url="http://connect.example.org")
 
 
 def _source(scout):
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         return records.lookups.source(session, "connect")

@@ -27,7 +27,7 @@ def hq(scout):
 
 def everything(scout):
     """Return all that the store holds, as text."""
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         tables = session.scalars(
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'scout_control'")
         ).all()
@@ -48,8 +48,8 @@ def test_no_secret_is_in_the_store_in_clear(scout, hq):
 
 def test_a_password_stays_when_only_the_description_changes(scout, hq):
     changed = scout.connections.update("far", description="Far away")
-    with scout.site.store.begin() as session:
-        url = scout.site.server_url(lookups.connection(session, "far"))
+    with scout.installation.store.begin() as session:
+        url = scout.installation.server_url(lookups.connection(session, "far"))
 
     assert changed.description == "Far away"
     assert url == f"postgresql://scout:{CANARIES[2]}@db.example.org:5432/far"
@@ -74,9 +74,9 @@ def test_a_setting_that_the_extractor_does_not_have_is_refused_naming_what_it_ha
 
 
 def test_keys_are_rotated_while_others_read_and_write(scout, hq, tmp_path):
-    old = scout.site.settings.encryption_keys
+    old = scout.installation.settings.encryption_keys
     both = f"{generate()},{old}"
-    settings = Settings(**{**vars(scout.site.settings), "encryption_keys": both})
+    settings = Settings(**{**vars(scout.installation.settings), "encryption_keys": both})
     over, failures = threading.Event(), []
 
     def keep_connecting():

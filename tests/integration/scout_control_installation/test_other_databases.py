@@ -61,9 +61,9 @@ def test_everything_works_for_a_plain_role_whatever_its_database_prefers(
     assert [str(value) for value in answer.rows[0][:2]] == ["2026-11-20", "1:00:00"]
     assert scout.runs.list()[0].run_id == run.run_id
     assert scout.tick()["queued"] == 0
-    assert scout.site.dbt_folder(run.schema).is_dir()
+    assert scout.installation.dbt_folder(run.schema).is_dir()
     scout.datasets.drop(dataset)
-    assert not scout.site.dbt_folder(run.schema).exists()
+    assert not scout.installation.dbt_folder(run.schema).exists()
     assert scout.datasets.show(dataset).status == "expired"
     with pytest.raises(ConflictError, match="holds no data now"):
         scout.datasets.touch(dataset)

@@ -24,7 +24,7 @@ COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
         ({"domain": None}, "is text"),
         ({"start_date": "last week"}, "a date, as in"),
         ({"case_api": "v9"}, "one of: v2, v1"),
-        ({"base_url": "http://hq.example.org"}, "not https"),
+        ({"base_url": "http://hq.example.org"}, "must use https"),
         ({"api_key": "canary"}, "api_key is a secret"),
         ({"client_secret": "canary"}, "client_secret is a secret"),
         ({"datasets": "cases"}, "a list of streams"),
@@ -69,5 +69,5 @@ def test_streams_of_a_source_that_was_asked_before_are_known():
 
 @pytest.mark.parametrize("hours", [0, -1, 10**9, 1.5, True])
 def test_an_interval_that_no_schedule_can_keep_is_refused(hours):
-    with pytest.raises(SettingsError, match="whole hours"):
+    with pytest.raises(SettingsError, match="whole number of hours"):
         check_interval(hours)

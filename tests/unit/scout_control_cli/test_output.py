@@ -12,13 +12,13 @@ import click
 import pytest
 import scout_control.cli
 from click.testing import CliRunner
-from scout_control.cli.base import Commands, json_option
-from scout_control.cli.output import answer, table
-from scout_control.rules.json_values import plain
+from scout_control.cli.base import LazyGroup, json_option
+from scout_control.cli.output import print_result, print_table
+from scout_control.rules.json_values import to_json_value
 
 
 def commands(function):
-    group = Commands(name="scout")
+    group = LazyGroup(name="scout")
     group.add_command(json_option(click.command("act")(function)))
     return group
 
@@ -54,7 +54,7 @@ def test_inputs_and_outputs_may_be_closed(closed):
 
 def test_numbers_that_json_does_not_have_are_text():
     def act():
-        answer(plain([float("nan"), float("-inf"), 1.5]))
+        print_result(to_json_value([float("nan"), float("-inf"), 1.5]))
 
     result = CliRunner().invoke(commands(act), ["act"])
 
@@ -62,7 +62,7 @@ def test_numbers_that_json_does_not_have_are_text():
 
 
 def test_columns_of_one_name_keep_their_values(capsys):
-    table([{"0": 300, "1": 150}], ["0", "1"], titles=["count", "count"])
+    print_table([{"0": 300, "1": 150}], ["0", "1"], titles=["count", "count"])
 
     assert capsys.readouterr().out.split() == ["count", "count", "300", "150"]
 

@@ -86,9 +86,9 @@ def test_what_is_marked_and_does_not_open_is_refused_without_showing_it(act, tok
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"__enc_api_key": True}, "a field that is not there"),
-        ({"api_key": "x", "__enc_api_key": "yes"}, "neither true nor false"),
-        ({"api_key": "x", "__enc_api_key": None}, "neither true nor false"),
+        ({"__enc_api_key": True}, "a field that does not exist"),
+        ({"api_key": "x", "__enc_api_key": "yes"}, "must be true or false"),
+        ({"api_key": "x", "__enc_api_key": None}, "must be true or false"),
     ],
 )
 @pytest.mark.parametrize("act", [encrypt_credentials, decrypt_credentials])
@@ -98,5 +98,5 @@ def test_a_mark_that_means_nothing_is_refused(act, config, words):
 
 
 def test_a_value_that_is_no_json_is_refused():
-    with pytest.raises(SettingsError, match="token is not JSON"):
+    with pytest.raises(SettingsError, match="token cannot be written as JSON"):
         encrypt_credentials({"token": datetime.now(UTC)}, KEYRING)

@@ -62,10 +62,10 @@ def test_a_process_that_runs_on_while_the_file_is_rotated_opens_what_came_later(
     file = tmp_path / "encryption.keys"
     running = Keyring.of(None, file)
     before = running.encrypt({"token": "before"})
-    encryption.add_to_file(file)
+    encryption.add_primary_key(file)
     after = Keyring.of(None, file).encrypt({"token": "after"})
 
     assert running.decrypt(after) == {"token": "after"}
     assert Keyring.of(None, file).decrypt(before) == {"token": "before"}
-    encryption.forget_old(file)
+    encryption.remove_old_keys(file)
     assert len(file.read_text().split()) == 1

@@ -34,7 +34,7 @@ def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch)
 
 def test_what_is_nested_without_end_is_no_catalog_and_no_login():
     assert singer_catalog.streams(DEEP) == {}
-    assert not records.descends(DEEP, {"refresh_token": "a"})
-    login = records.Login(credential_id=None, kind="oauth", fields={})
-    assert not records.take_back(None, None, login, DEEP)
-    assert records._moment(1e300) is None
+    assert not records.is_descendant(DEEP, {"refresh_token": "a"})
+    login = records.RunCredential(credential_id=None, kind="oauth", fields={})
+    assert not records.store_rotated_token(None, None, login, DEEP)
+    assert records._parse_timestamp(1e300) is None
