@@ -244,7 +244,7 @@ def spoil(scout, url, file, schema):
     assert verify(receipt).is_gone
     assert not verify(receipt | {"removed": {}}).is_genuine
     with pytest.raises(SettingsError, match="another owner"):
-        verify(receipt, id="bob")
+        verify(receipt, owner_id="bob")
     comment = f'COMMENT ON SCHEMA public IS \'["user", "{ANN.replace(chr(39), chr(39) * 2)}"]\''
     for statement, undone in (
         (f"CREATE SCHEMA {schema}", f"DROP SCHEMA {schema}"),

@@ -140,7 +140,7 @@ def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
     [gone] = scout.credentials.list()
 
     assert (trouble, still.status) == ({"failed": 1}, "connected")
-    assert still.last_error == "127.0.0.1 did not answer (HTTPError)."
+    assert still.last_error == "127.0.0.1 did not respond (HTTPError)."
     assert (refused, gone.status) == ({"refused": 1}, "needs reconnect")
     with pytest.raises(CredentialRefusedError):
         scout.credentials.check(source, project="river")
