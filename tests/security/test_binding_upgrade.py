@@ -63,7 +63,7 @@ def senders(postgres, tmp_path_factory):
         yield made
 
 
-def test_accounts_and_consents_of_an_older_version_work_after_the_upgrade(senders):
+def test_credentials_and_consents_survive_an_upgrade(senders):
     scout = senders.scout
     dataset = scout.datasets.show("river/hq/ann")
 
@@ -81,7 +81,7 @@ def test_accounts_and_consents_of_an_older_version_work_after_the_upgrade(sender
     assert bound == [True, True]
 
 
-def test_a_secret_is_bound_once_and_not_again(senders):
+def test_a_secret_is_bound_once(senders):
     scout = senders.scout
     plain = scout.installation.keyring.encrypt({"client_secret": "canary"})
     senders.sql("UPDATE scout_control.sources SET oauth_client_secret = :plain", plain=plain)
@@ -92,7 +92,7 @@ def test_a_secret_is_bound_once_and_not_again(senders):
         scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
 
 
-def test_secrets_are_not_left_unbound_by_a_program_that_only_migrates(postgres):
+def test_a_migration_without_binding_is_refused(postgres):
     store = Store(embedded_postgres.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"))
     migrate.migrate(store, "0005")
     with store.engine.begin() as connection:

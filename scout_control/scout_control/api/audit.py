@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
     from scout_control.store.models import AuditEvent
 
+# The chain is read by several statements, which must see the same events.
 ONE_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 
 
@@ -115,6 +116,7 @@ class Audit:
             expect: The ``hash`` of an earlier verification, which must still be in the chain.
             most: Check only this many of the latest events; all by default.
         """
+        # At any version: the trail must be verifiable before an upgrade, too.
         with self._installation.store.begin_at_any_version() as session:
             session.connection(execution_options=ONE_SNAPSHOT)
             result = chain.verify(session, most=most, expect=expect)

@@ -144,7 +144,7 @@ class Credentials:
                 session,
                 self._installation.keyring,
                 # The row as it was before the exchange: its tokens are bound to the address that
-                # issued them, even if the source was moved meanwhile.
+                # issued them, even if the source was moved in between.
                 row,
                 source_type,
                 owner,

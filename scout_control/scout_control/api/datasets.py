@@ -38,7 +38,7 @@ class Datasets:
         with self._installation.store.begin() as session:
             if project is not None:
                 lookups.project(session, project)
-            datasets.collect_touches(session)
+            datasets.collect_touches(session)  # else last_activity_at is up to a minute old
             rows = datasets.of_owner(session, project, user)
             active_runs = runs.all_alive(session, [row.id for row in rows])
             return [views.Dataset.of(row, active_runs.get(row.id)) for row in rows]

@@ -106,6 +106,7 @@ class Erasure:
         """
         owner = Owner(project_id=project, user_id=user)
         began_at = datetime.now(UTC)
+        # Before anything is removed: afterwards the rows that name schemas and roles do not exist.
         with self._installation.store.begin() as session:
             names = owner_data.names(session, owner)
         removal = steps.remove(self._installation, owner)
@@ -152,7 +153,7 @@ class Erasure:
             url = self._installation.server_url_of(dataset)
             with postgres.connect(url) as connection:
                 return schema_drop.dependents(connection, dataset.schema_name)
-        except ControlError:
+        except ControlError:  # an unreachable database must not prevent the plan for the others
             return []
 
     def _record(self, receipt: Mapping[str, Any]) -> None:

@@ -88,6 +88,7 @@ def check_interval(hours: float) -> None:
 def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str]) -> None:
     if not isinstance(streams, list) or not all(isinstance(each, str) for each in streams):
         raise SettingsError(f"{SELECTED} must be a list of streams.", 'Write ["cases", "forms"].')
+    # Before the first discovery the streams are unknown; the first run checks them.
     if known and (unknown := sorted(set(streams) - known)):
         raise SettingsError(
             f"{source_type.name} has no stream {', '.join(unknown)}.",

@@ -116,6 +116,8 @@ class Sources:
         with self._installation.store.begin() as session:
             source = lookups.source(session, name)
             extractor = self._installation.plugins.source_type(source.source_type)
+            # Compared by meaning: another path of the same host, or the default port spelled out,
+            # is the same address.
             address_before = secret_context.source_address(source, extractor)
             if config is not None:
                 known = metadata.streams_of(session, source.id)
@@ -220,7 +222,7 @@ class Sources:
             link.credential_mode, link.is_active = mode, True
             link.refresh_interval_hours = interval_hours
             link.sync_config = settings
-            changes = audit.changes(link)
+            changes = audit.changes(link)  # before the flush, which resets the history of columns
             session.flush()
             prepare.check_link(extractor, link)
             names = {"project": project_row.id, "source": source_row.name}

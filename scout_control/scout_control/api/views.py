@@ -244,7 +244,7 @@ class Run(View):
     transform_error: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it: ``rows_loaded`` is the sum, ``sources`` tells the streams."""
+        """Return the JSON representation: ``rows_loaded`` in total, ``sources`` per stream."""
         ended = self.result if self.result.get("status") == self.status else {}
         total = sum(self.rows_loaded.values())
         return {"sources": {}, **ended, **super().as_dict(), "rows_loaded": total}

@@ -63,6 +63,7 @@ class LazyGroup(click.Group):
             if wants_json(ctx) and ctx.parent is None:
                 document = {"code": "VALIDATION_ERROR", "message": error.format_message()}
                 say(as_json({"success": False, "error": document}))
+            # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(harmless(error.format_message()), error.ctx) from None
         except BrokenPipeError:
             raise  # the reader closed the pipe: click exits quietly
@@ -145,7 +146,7 @@ def _without_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        gc.freeze()  # modules stay: later collections need not visit them
         gc.enable()
 
 

@@ -21,10 +21,6 @@ def say(text: str, *, err: bool = False, bold: bool = False) -> None:
 class OneLineFormatter(logging.Formatter):
     """Formats each event as one line, without tracebacks: their variables may be secrets."""
 
-    def formatException(self, ei: object) -> str:  # noqa: ARG002, N802 - overrides logging's method
-        """Return no traceback."""
-        return ""
-
     def format(self, record: logging.LogRecord) -> str:
         """Return the message, followed by the class of the exception if there is one."""
         error = record.exc_info[1] if record.exc_info else None

@@ -60,6 +60,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         names = audit.of_owner(source, owner.project_id, owner.user_id)
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
+    # Held as a run would: a credential must not be renewed while a tap is using it.
     with holding(installation.store, of_credential(credential.id)):
         settings = secret_context.tap_settings(source, source_type)
         exit_code = _run_tap(installation, source_type, settings, fields)
@@ -110,6 +111,7 @@ def _run_tap(
 ) -> int:
     """Run the tap with --test, or --discover if it has no --test; return its exit code."""
     tap_settings = dict(settings)
+    # What control resolves for the tap in a run, and the tap does not have.
     tap_settings.pop(project.SELECTED, None)
     keyless.taken_from(tap_settings)
     pipeline = Pipeline(
@@ -124,6 +126,7 @@ def _run_tap(
         secrets={source_type.variable(name): value for name, value in fields.items()},
     )
     done = _invoke(pipeline, "--test")
+    # --test is an option of the Meltano SDK; other taps can only list their streams.
     if done.returncode == UNKNOWN_OPTION and "--test" in done.stdout:
         done = _invoke(pipeline, "--discover")
     return done.returncode

@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_page(200, f"{outcome}. You may close this window and return to the terminal.")
         self.server.is_redirected.set()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - overrides a method
+    def log_message(self, *_args: Any, **_kwargs: Any) -> None:
         """Log nothing: the URL contains a code."""
 
     def _read_head(self) -> bytes | None:

@@ -248,8 +248,9 @@ def _parse_tokens(response: Any) -> Tokens:
     for value in (access_token, refresh_token, scopes):
         if not isinstance(value, str | None):
             raise TypeError
-    if math.isnan(seconds):
+    if math.isnan(seconds):  # JSON of Python has NaN, which no comparison would catch
         raise ValueError
+    # Zero means unknown; a lifetime beyond the range of datetime counts as unlimited.
     expires = 0 < seconds < LONGEST_TOKEN_SECONDS
     return Tokens(
         access_token=access_token,

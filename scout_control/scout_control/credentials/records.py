@@ -1,8 +1,8 @@
 """Stores the credentials of owners and finds them. Only a run is given the secrets.
 
-A credential is found by source and owner, and in no other way. One process at a time may change a
-rotating token: whoever renews it holds the credential's lock, and so does a run whose tap renews
-by itself. A new token replaces only the token that it descends from.
+A credential can only be found by source and owner. One process at a time may change a rotating
+token: it holds the credential's lock, as does a run whose tap renews the token itself. A new token
+replaces only the token that it descends from.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def save(
             user_id=owner.user_id,
         )
         session.add(credential)
+    # Columns that are not given are reset: they describe the former credential.
     values = {"token_expires_at": None, "scopes": None, "external_user_id": None, **columns}
     for name, value in values.items():
         setattr(credential, name, value)
@@ -281,6 +282,7 @@ def replace_tokens(
     holds a token of the former grant. The new tokens keep the binding of the old ones, even if the
     source was moved: they are valid where they were issued.
     """
+    # The row is locked from the comparison to the update: two late writers cannot both succeed.
     credential = session.get(Credential, credential_id, with_for_update={"of": Credential})
     if credential is None:
         return False
@@ -293,6 +295,7 @@ def replace_tokens(
     credential.secrets = keyring.seal(copy_with(sealed, fields=fields))
     credential.token_expires_at = tokens.expires_at
     credential.scopes = tokens.scopes or credential.scopes
+    # A credential of a source that was moved stays invalid, however fresh its token is.
     if credential.last_error != secret_context.ADDRESS_CHANGED:
         credential.is_valid, credential.last_error = True, None
     names = _audit_names(credential)

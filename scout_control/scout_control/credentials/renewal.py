@@ -97,6 +97,7 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
             with store.begin() as session:
                 _record_failure(session, credential_id, error.cause)
             return Renewal.FAILED
+        # Not in the transaction above: the request may take a minute, and must not hold rows.
         with store.begin() as session:
             replace_tokens(session, keyring, credential_id, refresh_token, tokens)
         return Renewal.RENEWED
@@ -234,6 +235,7 @@ def invalidate_all(session: Session, source: Source) -> int:
         .returning(Credential.id)
     ).all()
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
+    # Scheduled runs could only fail; connecting an account schedules its datasets again.
     if invalidated:
         session.execute(
             update(Dataset)

@@ -209,6 +209,8 @@ def generate() -> str:
 
 def add_primary_key(file: Path) -> None:
     """Generate a new primary key; the former keys still decrypt what they encrypted."""
+    if not file.exists():
+        _create(file)
     _write(file, [generate(), *_read(file)])
 
 

@@ -56,6 +56,10 @@ class Installation:
         """The encryption keys."""
         return Keyring.of(self.settings.encryption_keys, self.settings.key_file)
 
+    def forget_keyring(self) -> None:
+        """Read the keys again on the next use, after the key file has changed."""
+        self.__dict__.pop("keyring", None)
+
     @cached_property
     def plugins(self) -> Plugins:
         """The plugins and jobs of meltano.yml."""

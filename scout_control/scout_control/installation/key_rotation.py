@@ -11,7 +11,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, TableClause, literal_column, select, update
+from sqlalchemy import column as named_column
+from sqlalchemy import table as named_table
 
 from scout_control.errors import NotFoundError
 from scout_control.installation import encryption, secret_context
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ALL_COLUMNS: Any = literal_column("*")
 CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (models.Connection.id, models.Connection.login),
     (Source.id, Source.oauth_client_secret),
@@ -44,9 +47,8 @@ def rotate(installation: Installation, *, forget_old: bool = False) -> int:
     """
     key_file = None if installation.settings.encryption_keys else installation.settings.key_file
     if key_file is not None:
-        installation.keyring  # noqa: B018 - read for its effect: it creates a missing key file
         encryption.add_primary_key(key_file)
-        del installation.keyring  # so that the next use reads the file
+        installation.forget_keyring()
     changed = 0
     # A secret that another process changed in between is skipped, hence further rounds.
     while count := sum(_rotate(installation, key, column) for key, column in CIPHERTEXTS):
@@ -56,7 +58,7 @@ def rotate(installation: Installation, *, forget_old: bool = False) -> int:
         audit.record(session, "rotated", "keys", "all", **details)
     if forget_old and key_file is not None:
         encryption.remove_old_keys(key_file)
-        del installation.keyring
+        installation.forget_keyring()
     return changed
 
 
@@ -65,29 +67,35 @@ def bind_all(installation: Installation, connection: Connection) -> None:
 
     A secret that no key decrypts stays as it is; its owner has to connect again.
     """
-    for table, column, context_of in UNBOUND:
-        statement = f"SELECT * FROM {SCHEMA}.{table} WHERE {column} IS NOT NULL"  # noqa: S608 - fixed names
-        for row in connection.execute(text(statement)).mappings().all():
+    for table_name, column_name, context_of in UNBOUND:
+        # By their names, not by the models: a later version of these may have other columns.
+        has_secret = named_column(column_name).is_not(None)
+        statement = select(ALL_COLUMNS).select_from(_table(table_name)).where(has_secret)
+        for row in connection.execute(statement).mappings().all():
             context = context_of(installation, connection, SimpleNamespace(**row))
-            _bind(installation, connection, table, column, row, context)
+            _bind(installation, connection, (table_name, column_name), row, context)
 
 
 def _bind(
     installation: Installation,
     connection: Connection,
-    table: str,
-    column: str,
+    location: tuple[str, str],
     row: Any,
     context: EncryptionContext,
 ) -> None:
-    ciphertext = bytes(row[column])
+    table_name, column_name = location
+    ciphertext = bytes(row[column_name])
     if not installation.keyring.opens(ciphertext):
-        log.warning("not_bound table=%s: no configured key decrypts it", table)
+        log.warning("not_bound table=%s: no configured key decrypts it", table_name)
         return
     bound = installation.keyring.encrypt(installation.keyring.open(ciphertext).fields, context)
     key = "role" if "role" in row else "id"
-    statement = f"UPDATE {SCHEMA}.{table} SET {column} = :bound WHERE {key} = :key"  # noqa: S608 - fixed names
-    connection.execute(text(statement), {"bound": bound, "key": row[key]})
+    statement = update(_table(table_name, key, column_name)).where(named_column(key) == row[key])
+    connection.execute(statement.values({column_name: bound}))
+
+
+def _table(name: str, *columns: str) -> TableClause:
+    return named_table(name, *map(named_column, columns), schema=SCHEMA)
 
 
 def _source_type_of(installation: Installation, source: Any) -> SourceType:
@@ -102,8 +110,12 @@ def _source_type_of(installation: Installation, source: Any) -> SourceType:
 def _of_credential(
     installation: Installation, connection: Connection, row: Any
 ) -> EncryptionContext:
-    statement = text(f"SELECT * FROM {SCHEMA}.sources WHERE id = :id")  # noqa: S608 - fixed names
-    mapping = connection.execute(statement, {"id": row.source_id}).mappings().one()
+    statement = (
+        select(ALL_COLUMNS)
+        .select_from(_table("sources"))
+        .where(named_column("id") == row.source_id)
+    )
+    mapping = connection.execute(statement).mappings().one()
     source = SimpleNamespace(**mapping)
     return secret_context.of_credential(row, source, _source_type_of(installation, source))
 

@@ -34,7 +34,7 @@ def init(installation: Installation) -> str:
         ControlError: There is no encryption key, or the database does not permit it.
     """
     # First, because it fails without keys: a store that cannot hold secrets must not be created.
-    installation.keyring  # noqa: B018 - the property is read for its effect
+    installation.keyring.encrypt({})
     before = migrate.version(installation.store)
     # The secrets of older versions are bound in the transaction of the upgrade: a worker of the
     # new version never sees one that is not bound.

@@ -54,7 +54,7 @@ def ask_for(scout, name):
 
 
 @pytest.mark.parametrize("in_head", [False, True])
-def test_an_answer_that_never_ends_is_cut_off(scout, source, connect, in_head, monkeypatch):
+def test_an_endless_response_is_cut_off(scout, source, connect, in_head, monkeypatch):
     connect()
     with scout.installation.store.begin() as session:
         session.scalars(select(Credential)).one().token_expires_at = datetime.now(UTC) + SOON
@@ -70,7 +70,7 @@ def test_an_answer_that_never_ends_is_cut_off(scout, source, connect, in_head, m
     assert {"did not respond" in each.last_error for each in slow} == {True}
 
 
-def test_a_round_that_ends_early_is_gone_on_with_where_it_stopped(scout, monkeypatch):
+def test_a_round_continues_where_the_last_one_stopped(scout, monkeypatch):
     monkeypatch.setattr(bounded_http, "LONGEST_SECONDS", 0.5)
     monkeypatch.setattr(maintenance, "RENEWALS_AT_ONCE", 2)
     with dripping() as server:
@@ -85,7 +85,7 @@ def test_a_round_that_ends_early_is_gone_on_with_where_it_stopped(scout, monkeyp
     assert [each.last_error is not None for each in scout.credentials.list()].count(True) == 4
 
 
-def test_the_schedule_goes_on_while_logins_are_renewed_from_a_dripping_server(scout, source):
+def test_a_slow_token_endpoint_does_not_delay_the_schedule(scout, source):
     dataset = scout.datasets.ensure("river", source)
     with dripping() as server, worker(scout.installation.settings, stderr=subprocess.DEVNULL):
         slow_source(scout, server.url, count=20)

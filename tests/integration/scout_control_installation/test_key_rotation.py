@@ -32,7 +32,7 @@ def command(installation):
 
 
 @pytest.mark.timeout(900)
-def test_no_run_notices_that_keys_are_rotated(installation, command):
+def test_key_rotation_does_not_disturb_runs(installation, command):
     old, new = installation.settings.encryption_keys, generate()
     datasets = [installation.dataset() for _ in range(DATASETS)]
     installation.act(seconds=2)
