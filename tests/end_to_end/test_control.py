@@ -139,7 +139,7 @@ def test_what_is_wrong_has_the_exit_codes_of_the_contract(scout):
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
-                "message": "There is no dataset 'nobody/nothing'.",
+                "message": "No dataset 'nobody/nothing' exists.",
                 "remedy": "See: scout datasets list",
             },
         },

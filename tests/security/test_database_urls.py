@@ -59,4 +59,4 @@ def test_a_connection_whose_url_can_be_read_in_two_ways_is_refused(url):
     ],
 )
 def test_what_is_sure_of_an_address_is_shown(url, shown):
-    assert database_urls.shown(url) == shown
+    assert database_urls.redacted(url) == shown

@@ -105,7 +105,7 @@ class Audit:
         with self._site.store.begin() as session:
             if dataset is not None and "/" in dataset:
                 named["dataset"] = lookups.dataset(session, dataset).schema_name
-            wanted = audit.Wanted(since=since, until=until, action=action, named=named)
+            wanted = audit.EventFilter(since=since, until=until, action=action, named=named)
             return [Event.of(*found) for found in audit.latest(session, wanted, limit)]
 
     def verify(self, *, expect: str | None = None, most: int | None = None) -> Verdict:

@@ -12,7 +12,7 @@ from scout_control.api import views
 from scout_control.credentials import check, records, renewal
 from scout_control.credentials.records import Owner
 from scout_control.errors import SettingsError
-from scout_control.rules.credential_kinds import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
 
@@ -123,7 +123,7 @@ class Credentials:
             found = lookups.source(session, source)
             source_type = self._site.plugins.source_type(found.source_type)
             client = renewal.client_of(found, self._site.keyring, self._site.plugins)
-        with audit.refusals(
+        with audit.recording_refusals(
             self._site.store, "source", found.id, source=found.name, **_named(owner)
         ):
             tokens = client.exchange(request, answer)
@@ -156,7 +156,9 @@ class Credentials:
             ControlError: The source cannot be asked.
         """
         owner = Owner(project_id=project, user_id=user)
-        with audit.refusals(self._site.store, "source", source, source=source, **_named(owner)):
+        with audit.recording_refusals(
+            self._site.store, "source", source, source=source, **_named(owner)
+        ):
             check.check(self._site, source, owner)
         with self._site.store.begin() as session:
             found = lookups.source(session, source)
@@ -184,12 +186,12 @@ def _named(owner: Owner) -> dict[str, str | None]:
 
 
 def _check(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
-    if kind not in source_type.logins:
+    if kind not in source_type.credential_kinds:
         raise SettingsError(
             f"{source_type.name} knows no login of kind {kind!r}.",
-            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+            f"Use one of: {', '.join(source_type.credential_kinds) or 'none'}.",
         )
-    wanted = {name for part in KINDS.get(kind, ()) for name in part}
+    wanted = {name for part in FIELDS_BY_KIND.get(kind, ()) for name in part}
     if kind == OAUTH:
         wanted = {"refresh_token"}
     if missing := sorted(name for name in wanted if not fields.get(name)):

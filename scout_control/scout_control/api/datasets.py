@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.datasets import deletion, query
-from scout_control.datasets.provision import let_read
+from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scout_control.datasets.query import Answer
+    from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Site
 
 
@@ -66,7 +66,7 @@ class Datasets:
                 )
             now = datetime.now(UTC)
             found = datasets.ensure(session, link, user or None, now)
-            if datasets.agree(found, audit.actor(), now):
+            if datasets.give_consent(found, audit.actor(), now):
                 audit.record(session, "agreed", "dataset", found.id, user=user, project=project)
             return views.Dataset.of(found)
 
@@ -77,7 +77,7 @@ class Datasets:
             found = metadata.find(session, dataset)
             return {
                 "dataset": lookups.path(dataset),
-                "discovered_at": plain(found.discovered_at) if found else None,
+                "discovered_at": to_json_value(found.discovered_at) if found else None,
                 **(found.document if found else {}),
             }
 
@@ -89,7 +89,7 @@ class Datasets:
             told = audit.changes(dataset)
             if dataset.last_sync_at is not None:
                 server_url = self._site.server_url_of(dataset)
-                let_read(server_url, dataset.schema_name, dataset.readers)
+                set_readers(server_url, dataset.schema_name, dataset.readers)
             names = audit.of_dataset(dataset)
             audit.record(session, "shared", "dataset", dataset.id, **names, changes=told)
             return views.Dataset.of(dataset)
@@ -114,7 +114,7 @@ class Datasets:
         with self._site.store.begin() as session:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
-        with audit.refusals(self._site.store, "dataset", dataset.id, **names):
+        with audit.recording_refusals(self._site.store, "dataset", dataset.id, **names):
             deletion.drop(self._site, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
@@ -131,10 +131,10 @@ class Datasets:
         name: str,
         statement: str,
         *,
-        most_rows: int = query.MOST_ROWS,
-        most_bytes: int = query.MOST_BYTES,
-        longest_seconds: float = query.LONGEST_SECONDS,
-    ) -> Answer:
+        max_rows: int = query.MAX_ROWS,
+        max_bytes: int = query.MAX_BYTES,
+        timeout_seconds: float = query.TIMEOUT_SECONDS,
+    ) -> QueryResult:
         """Ask a dataset one question as its reader; this touches it, too.
 
         Raises:
@@ -146,9 +146,9 @@ class Datasets:
             self._site,
             name,
             statement,
-            most_rows=most_rows,
-            most_bytes=most_bytes,
-            longest_seconds=longest_seconds,
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+            timeout_seconds=timeout_seconds,
         )
 
     def search_path(self, project: str, *, user: str | None = None) -> str:

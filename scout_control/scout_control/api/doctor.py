@@ -131,7 +131,7 @@ def _secrets(site: Site) -> Iterator[Finding]:
 def deletions(site: Site) -> Iterator[Finding]:
     """Look for data and roles that are to be removed and could not be."""
     with site.store.begin() as session:
-        ids = datasets.unremoved(session)
+        ids = datasets.expired_with_data(session)
         found = session.scalars(select(Dataset).where(Dataset.id.in_(ids))).all()
     for dataset in found:
         finding = f"the data of {lookups.path(dataset)} is there still: {dataset.sync_error}"
@@ -148,7 +148,7 @@ def deletions(site: Site) -> Iterator[Finding]:
             lock_holders.connected(url) as connection,
         ):
             yield _ending(connection)
-            yield from map(_left_role, role_retirement.left(connection))
+            yield from map(_left_role, role_retirement.undropped(connection))
 
 
 def _ending(connection: psycopg.Connection[Any]) -> Finding:
@@ -159,11 +159,11 @@ def _ending(connection: psycopg.Connection[Any]) -> Finding:
         check="deletion",
         is_well=True,  # without the right only the data that somebody holds stays
         finding=f"{finding} end sessions in {name} that hold what is to be dropped",
-        remedy="" if able else f"Run as superuser: {schema_drop.grant(role)}",
+        remedy="" if able else f"Run as superuser: {schema_drop.grant_statement(role)}",
     )
 
 
-def _left_role(left: role_retirement.LeftRole) -> Finding:
+def _left_role(left: role_retirement.UndroppedRole) -> Finding:
     where = ", ".join(left.databases) or "no database that is known"
     name = sql.Identifier(left.name).as_string(None)
     return Finding(
@@ -304,7 +304,7 @@ def _audit(site: Site) -> Iterator[Finding]:
 
 def _mixed_readers(site: Site) -> Iterator[Finding]:
     """Look for code of a dataset's writer that runs as readers of other datasets."""
-    found = mixed_readers.mixed(site)
+    found = mixed_readers.find(site)
     yield Finding(
         check="mixed readers",
         is_well=not found,

@@ -16,7 +16,7 @@ from scout_control.installation import secret_context
 from scout_control.rules import database_urls
 from scout_control.store import audit, lookups
 from scout_control.store.models import Connection, Project, ProjectSource
-from scout_control.store.postgres import unreachable
+from scout_control.store.postgres import connection_error
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -226,6 +226,6 @@ def _try(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=TEST_SECONDS).close()
     except (psycopg.Error, ValueError) as error:
-        raise unreachable(
+        raise connection_error(
             error, url, "Check that it runs, and the user, password, database and sslmode."
         ) from None

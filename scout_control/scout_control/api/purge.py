@@ -13,9 +13,9 @@ from scout_control.api import views
 from scout_control.credentials.records import Owner
 from scout_control.datasets import schema_drop
 from scout_control.datasets.purge import leftovers, owner_data, steps
-from scout_control.datasets.purge.owner_data import Names
+from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.errors import ControlError, SettingsError
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, lookups, postgres, runs
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Erasure:
         """Return what a purge would remove, and remove nothing."""
         owner = Owner(project_id=project, user_id=user)
         with self._site.store.begin() as session:
-            names = owner_data.names(session, owner)
+            names = owner_data.search_terms(session, owner)
             found = owner_data.datasets(session, owner)
             alive = runs.all_alive(session, [each.id for each in found])
             return Plan(
@@ -107,9 +107,9 @@ class Erasure:
         owner = Owner(project_id=project, user_id=user)
         began = datetime.now(UTC)
         with self._site.store.begin() as session:
-            names = owner_data.names(session, owner)
-        removal = steps.remove(self._site, owner)
-        looked = leftovers.look(self._site, names, leave_out)
+            names = owner_data.search_terms(session, owner)
+        removal = steps.purge(self._site, owner)
+        looked = leftovers.search(self._site, names, leave_out)
         facts = {
             "began_at": began,
             "removed": dict(sorted(removal.removed.items())),
@@ -137,7 +137,7 @@ class Erasure:
         Raises:
             SettingsError: This is no receipt, or another owner's.
         """
-        looked = leftovers.look(self._site, _names(receipt, id), leave_out)
+        looked = leftovers.search(self._site, _names(receipt, id), leave_out)
         left = _left(looked)
         is_genuine = receipt.get("hash") == _hash(receipt)
         return Verified(
@@ -163,7 +163,11 @@ class Erasure:
 
 
 def _receipt(
-    names: Names, looked: list[leftovers.Look], facts: Mapping[str, Any], *, with_id: bool
+    names: SearchTerms,
+    looked: list[leftovers.SearchResult],
+    facts: Mapping[str, Any],
+    *,
+    with_id: bool,
 ) -> dict[str, Any]:
     left = _left(looked)
     told = {
@@ -186,18 +190,18 @@ def _receipt(
         "beyond_reach": list(BEYOND),
         "is_complete": not left and not facts["not_removed"],
     }
-    receipt: dict[str, Any] = plain(told)
+    receipt: dict[str, Any] = to_json_value(told)
     return receipt | {"hash": _hash(receipt)}
 
 
-def _left(looked: list[leftovers.Look]) -> list[dict[str, Any]]:
+def _left(looked: list[leftovers.SearchResult]) -> list[dict[str, Any]]:
     return [asdict(each) for each in looked if each.found or each.problem]
 
 
-def _names(receipt: Mapping[str, Any], told: str | None) -> Names:
+def _names(receipt: Mapping[str, Any], told: str | None) -> SearchTerms:
     try:
         owner, wanted = receipt["owner"], receipt["looked_for"]
-        names = Names(
+        names = SearchTerms(
             kind={"user": "user", "project": "project"}[owner["kind"]],
             id=told or owner.get("id"),
             schemas=tuple(wanted["schemas"]),

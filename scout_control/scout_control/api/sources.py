@@ -16,7 +16,7 @@ from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.runs import prepare
 from scout_control.store import audit, lookups, metadata, models, run_cancellation
-from scout_control.store.datasets import withdraw
+from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Sources:
             kind = self._site.plugins.source_type(found.source_type)
             before = secret_context.address_of(found, kind)
             if config is not None:
-                known = metadata.streams_of(session, found.id)
+                known = metadata.streams_of_source(session, found.id)
                 found.config = {**found.config, **check_config(kind, config, known)}
             if base_url is not None:
                 check_url(base_url)
@@ -181,7 +181,7 @@ class Sources:
             of_project = lookups.project(session, project)
             of_source = lookups.source(session, source)
             kind = self._site.plugins.source_type(of_source.source_type)
-            known = metadata.streams_of(session, of_source.id)
+            known = metadata.streams_of_source(session, of_source.id)
             settings = check_config(kind, config or {}, known)
             found = session.scalar(
                 select(ProjectSource).where(
@@ -211,14 +211,14 @@ class Sources:
             ConflictError: A run is in progress, or something outside depends on the data.
         """
         with self._site.store.begin() as session:
-            found = lookups.link(session, project, source, was_enough=drop)
+            found = lookups.link(session, project, source, include_inactive=drop)
             found.is_active = False
             datasets = session.scalars(
                 select(Dataset).where(Dataset.project_source_id == found.id)
             ).all()
             for dataset in datasets:
                 run_cancellation.cancel_waiting(session, dataset.id)
-                withdraw(dataset)
+                withdraw_consent(dataset)
             names = {"project": found.project_id, "source": found.source.name}
             audit.record(session, "unlinked", "source", found.source_id, **names, drop=drop)
         if not drop:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class View:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
-        return {name: plain(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]  # every view is a dataclass
+        return {name: to_json_value(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]  # every view is a dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +216,7 @@ class Dataset(View):
 
 def _alive(run: models.Run) -> dict[str, Any]:
     names = ("status", "phase", "progress", "resume_at")
-    return {"run_id": str(run.id)} | {name: plain(getattr(run, name)) for name in names}
+    return {"run_id": str(run.id)} | {name: to_json_value(getattr(run, name)) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,7 +162,7 @@ def _purge(scout: Scout, owner: dict[str, str | None], file: Path | None, *, wit
 
 
 def _receipt(file: Path | None) -> AbstractContextManager[TextIO | None]:
-    return nullcontext() if file is None else trusted_files.private_file(file, is_continued=True)
+    return nullcontext() if file is None else trusted_files.private_file(file, append=True)
 
 
 def _verify_purge(scout: Scout, file: Path, identity: str | None) -> None:

@@ -12,7 +12,7 @@ import click
 from scout_control.cli.base import Commands, secret, wants_json, with_scout
 from scout_control.cli.output import advise, answer, facts, said, table
 from scout_control.cli.terminal import say
-from scout_control.rules.credential_kinds import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def list_credentials(scout: Scout, *, project: str | None, user: str | None) -> 
 @click.argument("source")
 @owner_options[0]
 @owner_options[1]
-@click.option("--kind", type=click.Choice(sorted(KINDS)), help="The source's best when left out.")
+@click.option(
+    "--kind", type=click.Choice(sorted(FIELDS_BY_KIND)), help="The source's best when left out."
+)
 @click.option("--username", help="For an API key or a password.")
 @click.option(
     "--secret",
@@ -126,7 +128,7 @@ def _advise_to_run(scout: Scout, login: Credential) -> None:
 
 def _best(scout: Scout, source: str, given: dict[str, Any]) -> str:
     """Return the kind that fits what was given, else the first that the source takes."""
-    logins = scout.credentials.source_type(source).logins
+    logins = scout.credentials.source_type(source).credential_kinds
     if given["names"]:
         return ANY_SETTINGS
     if given["username"] and "api_key" in logins:
@@ -135,7 +137,7 @@ def _best(scout: Scout, source: str, given: dict[str, Any]) -> str:
 
 
 def _fields(kind: str, given: dict[str, Any]) -> dict[str, str]:
-    public, secrets = KINDS[kind]
+    public, secrets = FIELDS_BY_KIND[kind]
     if kind == OAUTH:
         secrets = ("refresh_token",)
     fields = {name: given[name] or click.prompt(name.capitalize(), err=True) for name in public}

@@ -9,7 +9,7 @@ import click
 from scout_control.cli.base import Commands, wants_json, with_scout
 from scout_control.cli.output import answer, facts, in_short, said, table
 from scout_control.cli.terminal import say
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ def query(
 ) -> None:
     """Ask DATASET a question in SQL, as a reader that sees nothing else."""
     found = scout.datasets.query(
-        dataset, statement, most_rows=limit, most_bytes=max_bytes, longest_seconds=timeout
+        dataset, statement, max_rows=limit, max_bytes=max_bytes, timeout_seconds=timeout
     )
-    rows = [[plain(value) for value in row] for row in found.rows]
+    rows = [[to_json_value(value) for value in row] for row in found.rows]
     data = {
         "columns": found.columns,
         "rows": rows,
@@ -165,7 +165,7 @@ def query(
 def touch(scout: Scout, dataset: str) -> None:
     """Say that DATASET is in use: what nobody uses for a day expires."""
     found = scout.datasets.touch(dataset)
-    said(f"{dataset} is in use.", {"last_activity_at": plain(found.last_activity_at)})
+    said(f"{dataset} is in use.", {"last_activity_at": to_json_value(found.last_activity_at)})
 
 
 @click.command("search-path")

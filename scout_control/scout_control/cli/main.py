@@ -51,7 +51,7 @@ COMMANDS = {
 @json_option
 def main() -> None:
     """CommCare data in your own Postgres: who, when, with which login, into which schema."""
-    parent_death.keep_private()  # it may hold the encryption keys
+    parent_death.protect_memory()  # it may hold the encryption keys
     for signum in UNWIND:
         signal.signal(signum, _terminated)
 

@@ -33,7 +33,7 @@ def types(scout: Scout) -> None:
         {
             "source_type": each.name,
             "label": each.label,
-            "logins": list(each.logins),
+            "logins": list(each.credential_kinds),
             "base_url": each.base_url,
             "settings": list(each.settings),
             "pipeline": each.job,
@@ -163,7 +163,7 @@ def _advise_to_connect(scout: Scout, link: dict[str, Any]) -> None:
     owner = f"--project {quote(project)}" if "dataset" in link else "--user USER"
     known = {each.source for each in scout.credentials.list(project=project)}
     if "dataset" in link and (
-        source in known or not scout.credentials.source_type(source).needs_login
+        source in known or not scout.credentials.source_type(source).needs_credential
     ):
         advise(f"scout run {quote(link['dataset'])}")
     else:

@@ -22,7 +22,7 @@ from scout_control.meltano.process import Pipeline
 from scout_control.rules import keyless
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
-from scout_control.store.locks import holding, of_credential
+from scout_control.store.locks import credential_lock, try_locks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def check(site: Site, source: str, owner: Owner) -> None:
         names = audit.of_owner(found, owner.project_id, owner.user_id)
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
-    with holding(site.store, of_credential(credential.id)):
+    with try_locks(site.store, credential_lock(credential.id)):
         code = _try(site, source_type, secret_context.settings_of(found, source_type), fields)
     if code == REFUSED:
         with site.store.begin() as session:
@@ -105,8 +105,8 @@ def _try(
 ) -> int:
     """Let the tap read a record; one that knows no ``--test`` lists its streams."""
     told = dict(settings)
-    told.pop(project.SELECTED, None)
-    keyless.taken_from(told)
+    told.pop(project.STREAMS_SETTING, None)
+    keyless.pop_loader_settings(told)
     pipeline = Pipeline(
         project_root=site.settings.project_root,
         blocks=(source_type.name,),

@@ -25,7 +25,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano.project import OAuthPaths
 from scout_control.rules.addresses import origin
-from scout_control.rules.expiry import is_final
+from scout_control.rules.expiry import is_permanent
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TIMEOUT = (10, 60)
@@ -170,7 +170,7 @@ class Client:
                 f"{self._host} was told no: the login of source {self.source} was not allowed.",
                 "Start again, and allow it on the page of the source.",
             )
-        if is_final(name):
+        if is_permanent(name):
             return CredentialRefusedError(
                 f"{self._host} refused the login of source {self.source} ({name}).",
                 f"{RECONNECT} {quote(self.source)}",

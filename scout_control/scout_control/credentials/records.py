@@ -104,7 +104,7 @@ def save(
         source: Where it is good; it opens for this address only.
         source_type: What the source is.
         owner: Whose it is.
-        kind: One of ``KINDS``.
+        kind: One of ``FIELDS_BY_KIND``.
         **facts: ``fields``, the secrets by name; and columns as they are.
     """
     fields = facts.pop("fields")
@@ -146,7 +146,7 @@ def login_for(
     found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
     how = f"{quote(source.name)} {owner}"
     if found is None:
-        if not source_type.needs_login:
+        if not source_type.needs_credential:
             return Login(credential_id=None, kind="none", fields={})
         raise CredentialMissingError(
             f"No account is connected for {lookups.path(dataset)}.", f"{FIRST_CONNECT} {how}"

@@ -62,7 +62,7 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
 
     Only a refusal for good makes it invalid. A run that uses it renews it by itself: busy.
     """
-    with locks.holding(store, locks.of_credential(credential_id)) as is_ours:
+    with locks.try_locks(store, locks.credential_lock(credential_id)) as is_ours:
         if not is_ours:
             return "busy"
         with store.begin() as session:
@@ -105,7 +105,7 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
     if source_type.oauth is None or not base_url:
         raise SettingsError(
             f"Sources of type {source_type.name} cannot be connected by OAuth.",
-            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+            f"Use one of: {', '.join(source_type.credential_kinds) or 'none'}.",
         )
     if not source.oauth_client_id:
         raise SettingsError(

@@ -14,7 +14,7 @@ from scout_control.installation.settings import Settings
 from scout_control.meltano.project import Plugins
 from scout_control.store.database import Store
 from scout_control.store.models import Connection
-from scout_control.store.postgres import with_login
+from scout_control.store.postgres import url_as_role
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ class Site:
             options["host"], host = host, ""
         place = f"{host}:{connection.port}" if host else ""
         address = ("postgresql", place, "/" + quote(connection.database or "", safe=""))
-        return with_login(
+        return url_as_role(
             urlunsplit((*address, urlencode(options, quote_via=quote), "")),
             login["user"],
             login["password"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import RECONNECT, ControlError, CredentialRefusedError, SettingsError
 from scout_control.installation.encryption import MOVED, Context
-from scout_control.rules.addresses import BASE_URL, bound
+from scout_control.rules.addresses import BASE_URL, binding
 
 if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
@@ -32,7 +32,7 @@ def settings_of(source: Row, source_type: SourceType) -> dict[str, Any]:
 def address_of(source: Row, source_type: SourceType) -> dict[str, str]:
     """Return where a source is: which tap asks, at which address, and how safely."""
     told = source_type.addresses.among(settings_of(source, source_type))
-    return {"tap": source_type.name, **bound(told)}
+    return {"tap": source_type.name, **binding(told)}
 
 
 def of_credential(found: Row, source: Row, source_type: SourceType) -> Context:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from scout_control.errors import ServerError
 from scout_control.installation import key_rotation
 from scout_control.store import audit, migrate, singer_state
-from scout_control.store.locks import alone
+from scout_control.store.locks import exclusive
 from scout_control.store.models import Connection, Installation, ServiceLogin
 from scout_control.store.postgres import connect
 
@@ -36,7 +36,7 @@ def init(site: Site) -> str:
     site.keyring  # noqa: B018 - nothing is made without keys
     before = migrate.version(site.store)
     version = migrate.migrate(site.store, bind=partial(key_rotation.bind_all, site))
-    with alone(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
+    with exclusive(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
         _make_first_rows(site, before, version)
         with site.store.begin() as session:
             former = list(session.scalars(select(ServiceLogin.role)))

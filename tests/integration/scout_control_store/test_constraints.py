@@ -50,7 +50,7 @@ def test_an_owner_has_one_credential_for_a_source(store, link, owner):
     with store.begin() as session:
         session.add(credential(link, **owner))
 
-    again = pytest.raises(ConflictError, match="There is such a login already")
+    again = pytest.raises(ConflictError, match="This credential already exists")
     with again, store.begin() as session:
         session.add(credential(link, **owner))
 

@@ -14,7 +14,7 @@ import scout_control.cli
 from click.testing import CliRunner
 from scout_control.cli.base import Commands, json_option
 from scout_control.cli.output import answer, table
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 
 
 def commands(function):
@@ -54,7 +54,7 @@ def test_inputs_and_outputs_may_be_closed(closed):
 
 def test_numbers_that_json_does_not_have_are_text():
     def act():
-        answer(plain([float("nan"), float("-inf"), 1.5]))
+        answer(to_json_value([float("nan"), float("-inf"), 1.5]))
 
     result = CliRunner().invoke(commands(act), ["act"])
 
