@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from scout_control.datasets.query import QueryError
 from scout_control.errors import ControlError, OwnershipError, SettingsError
-from scout_control.store import audit, chain, migrate
+from scout_control.store import audit, audit_chain, migrate
 from scout_control.store.database import Store
 from sqlalchemy import text
 from support.installations import a_database, installed
@@ -79,7 +79,7 @@ def disarm(connection):
 
 
 def arm(connection):
-    for table, name in chain.expected_triggers():
+    for table, name in audit_chain.expected_triggers():
         connection.execute(f"ALTER TABLE scout_control.{table} ENABLE ALWAYS TRIGGER {name}")
 
 

@@ -132,7 +132,7 @@ def test_a_link_that_another_account_could_turn_is_refused(project, folder):
 @ROOT_ONLY
 def test_a_folder_above_that_another_account_could_rename_is_refused(project, folder):
     folder.chmod(0o777)
-    with pytest.raises(SettingsError, match=f"may change {folder},"):
+    with pytest.raises(SettingsError, match=f"can change {folder},"):
         Settings.load()
     folder.chmod(0o1777)  # as /tmp: others cannot rename what is ours in it
     assert Settings.load().project_root == project
@@ -144,7 +144,7 @@ def test_a_folder_above_that_another_account_could_rename_is_refused(project, fo
 def test_a_link_in_a_circle_and_one_to_nowhere_end_with_a_message(project):
     (project / ".env").unlink()
     (project / ".env").symlink_to(".env")
-    with pytest.raises(SettingsError, match="leads nowhere"):
+    with pytest.raises(SettingsError, match="circular link"):
         Settings.load()
     (project / ".env").unlink()
     (project / "transform" / "again").symlink_to("..")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.store import audit, chain, lookups
+from scout_control.store import audit, audit_chain, lookups
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -117,7 +117,7 @@ class Audit:
         """
         with self._site.store.begin_at_any_version() as session:
             session.connection(execution_options=ONE_MOMENT)
-            found = chain.verify(session, most=most, expect=expect)
+            found = audit_chain.verify(session, most=most, expect=expect)
         return Verdict(
             is_whole=not found.flaws,
             first=found.first,

@@ -136,24 +136,24 @@ def drop(server_url: str, dataset: SchemaNames, *, force: bool = False) -> None:
 
 def dependents(connection: Connection[Any], schema: str) -> list[str]:
     """Return views and tables in other schemas that depend on a schema."""
-    found = connection.execute(SELECT_DEPENDENTS.encode(), {"schema": schema})
-    return [name for (name,) in found.fetchall()]
+    rows = connection.execute(SELECT_DEPENDENTS.encode(), {"schema": schema})
+    return [name for (name,) in rows.fetchall()]
 
 
 def _check(connection: Connection[Any], dataset: SchemaNames, *, force: bool) -> bool:
     """Return whether the schema exists; raise if it may not be dropped."""
     schema = dataset.schema
-    found = connection.execute(SELECT_OWNER, [schema]).fetchone()
-    if found and not is_owner(found[0], dataset.owner):
+    row = connection.execute(SELECT_OWNER, [schema]).fetchone()
+    if row and not is_owner(row[0], dataset.owner):
         raise OwnershipError(
             f"The schema {schema} belongs to another owner.", "Nothing was dropped."
         )
-    if found and not force and (outside := dependents(connection, schema)):
+    if row and not force and (outside := dependents(connection, schema)):
         raise ConflictError(
             f"{', '.join(outside)} would be dropped together with {schema}.",
             "Drop them first, or use --force.",
         )
-    return found is not None
+    return row is not None
 
 
 def _terminate_own_sessions(connection: Connection[Any], server_url: str, schema: str) -> None:
@@ -187,10 +187,10 @@ def _drop_data(
 
 def _drop_in_batches(connection: Connection[Any], schema: str) -> None:
     while len(
-        found := connection.execute(SELECT_OBJECTS.encode(), [schema, DROP_BATCH_SIZE]).fetchall()
+        objects := connection.execute(SELECT_OBJECTS.encode(), [schema, DROP_BATCH_SIZE]).fetchall()
     ) == (DROP_BATCH_SIZE):
         with connection.transaction():
-            for kind, identity in found:  # already quoted by Postgres
+            for kind, identity in objects:  # already quoted by Postgres
                 connection.execute(f"DROP {kind} IF EXISTS {identity} CASCADE".encode())
     name = sql.Identifier(schema)
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))

@@ -31,7 +31,7 @@ def find(session: Session, dataset: Dataset) -> SourceMetadata | None:
     )
 
 
-def save(session: Session, dataset: Dataset, found: dict[str, Any], now: datetime) -> None:
+def save(session: Session, dataset: Dataset, document: dict[str, Any], now: datetime) -> None:
     """Store what discovery found; replaces entries of the same name."""
     metadata = find(session, dataset)
     if metadata is None:
@@ -42,7 +42,7 @@ def save(session: Session, dataset: Dataset, found: dict[str, Any], now: datetim
             project_id=None if dataset.user_id is not None else link.project_id,
         )
         session.add(metadata)
-    metadata.document = {**(metadata.document or {}), **found}
+    metadata.document = {**(metadata.document or {}), **document}
     metadata.discovered_at = now
 
 

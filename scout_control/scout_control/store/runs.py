@@ -44,10 +44,10 @@ def queue_due(session: Session, now: datetime) -> list[uuid.UUID]:
     The unique index rejects second live runs. Excluding them in the query instead makes the planner
     guess, and a wrong guess costs seconds.
     """
-    found = datasets.due(now).add_columns(literal(str(Trigger.SCHEDULE)))
+    due = datasets.due(now).add_columns(literal(str(Trigger.SCHEDULE)))
     statement = (
         insert(Run)
-        .from_select(["dataset_id", "trigger"], found, include_defaults=False)
+        .from_select(["dataset_id", "trigger"], due, include_defaults=False)
         .on_conflict_do_nothing()
         .returning(Run.id)
     )

@@ -150,7 +150,7 @@ def test_limits_of_a_query_that_are_none_are_refused(installation, datasets, lim
 def test_a_dataset_is_shared_only_with_roles_that_are_there(installation, datasets):
     before = installation.scout.datasets.show(datasets[0])
 
-    with pytest.raises(NotFoundError, match="no role 'nobody_here'"):
+    with pytest.raises(NotFoundError, match="missing in the database: 'nobody_here'"):
         installation.scout.datasets.share(datasets[0], ["nobody_here"])
 
     assert installation.scout.datasets.show(datasets[0]) == before

@@ -163,7 +163,7 @@ def test_a_third_role_reads_only_after_it_is_let_in_and_only_reads(postgres, pla
 
 
 def test_a_role_that_somebody_dropped_keeps_nobody_else_from_reading(postgres, place, reader):
-    with pytest.raises(NotFoundError, match="no role 'dropped'"):
+    with pytest.raises(NotFoundError, match="missing in the database: 'dropped'"):
         set_readers(postgres, place.schema, ["analyst", "dropped"])
 
     assert set_readers(postgres, place.schema, ["analyst", "dropped"], skip_missing=True) == [

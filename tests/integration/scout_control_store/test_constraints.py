@@ -85,7 +85,7 @@ def test_a_dataset_never_has_two_living_runs(store, link):
 @pytest.mark.parametrize("table", [Connection, Project, Source])
 def test_what_is_in_use_cannot_be_removed(store, link, table):
     with (
-        pytest.raises(ConflictError, match=r"in use by a (project|link)"),
+        pytest.raises(ConflictError, match=r"used by a (project|link)"),
         store.begin() as session,
     ):
         session.execute(delete(table))

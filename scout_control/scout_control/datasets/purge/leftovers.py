@@ -215,14 +215,14 @@ def _count(
         cursor.execute(statement, terms.parameters)
     except psycopg.Error as error:
         return SearchResult(where=where, found=0, problem=f"not read: SQLSTATE {error.sqlstate}")
-    [found] = cursor.fetchone() or (0,)
-    return SearchResult(where=where, found=found)
+    [count] = cursor.fetchone() or (0,)
+    return SearchResult(where=where, found=count)
 
 
 def _in_databases(site: Site, terms: SearchTerms) -> Iterator[SearchResult]:
     with site.store.begin() as session:
-        found = session.scalars(select(Connection).order_by(Connection.name)).all()
-    for connection in found:
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+    for connection in connections:
         where = f"connection {connection.name}"
         try:
             with postgres.connect(site.server_url(connection), autocommit=True) as opened:

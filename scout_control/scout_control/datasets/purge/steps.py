@@ -155,8 +155,8 @@ def _delete_credentials(purge: Purge) -> None:
     """Delete credentials, and revoke tokens at the source."""
     report = purge.report
     with purge.site.store.begin() as session:
-        found = owner_data.credentials(session, purge.owner)
-    for each in found:
+        credentials = owner_data.credentials(session, purge.owner)
+    for each in credentials:
         report.removed["credentials"] += 1
         if _is_revoked(purge.site, each, purge.owner):
             report.removed["credentials_revoked_at_source"] += 1
@@ -186,8 +186,8 @@ def _is_revoked(site: Site, credential: Credential, owner: Owner) -> bool:
 def _drop_data(purge: Purge) -> None:
     """Drop the data of each dataset with its state and roles."""
     with purge.site.store.begin() as session:
-        found = owner_data.datasets(session, purge.owner)
-    for dataset in found:
+        datasets_of_owner = owner_data.datasets(session, purge.owner)
+    for dataset in datasets_of_owner:
         try:
             _drop_dataset(purge.site, dataset, purge.report)
         except ControlError as error:

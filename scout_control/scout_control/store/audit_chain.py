@@ -189,8 +189,8 @@ def verify(session: Session, *, most: int | None = None, expect: str | None = No
         used = {
             name: value for name, value in parameters.items() if re.search(f":{name}\\b", check)
         }
-        found = session.execute(text(check), used)
-        flaws += [Flaw(position=position, flaw=flaw) for position, flaw in found]
+        rows = session.execute(text(check), used)
+        flaws += [Flaw(position=position, flaw=flaw) for position, flaw in rows]
     if expect is not None and not _has(session, expect):
         flaws.append(Flaw(position=None, flaw="the expected hash is not in the chain"))
     end = session.execute(text(END)).first() or (0, "", 0)
@@ -205,10 +205,10 @@ def verify(session: Session, *, most: int | None = None, expect: str | None = No
 
 def _start(session: Session, most: int | None) -> tuple[int, bytes]:
     """Return the position to start at, and the hash of the preceding event."""
-    found: Any = None
+    start: Any = None
     if most is not None:
-        found = session.execute(text(START_OF_LATEST), {"most": most}).first()
-    first, anchor = found or session.execute(text(ANCHOR)).one()
+        start = session.execute(text(START_OF_LATEST), {"most": most}).first()
+    first, anchor = start or session.execute(text(ANCHOR)).one()
     return int(first), bytes(anchor)
 
 
