@@ -103,8 +103,10 @@ def remove(
         ControlError: A step failed; a repetition continues from there.
     """
     server_url, names = site.server_url_of(dataset), datasets.names(dataset)
+    # Before anything changes: a refusal must leave the dataset as it was.
     schema_drop.check_droppable(server_url, names, force=force)
     with site.store.begin() as session:
+        # Under the row lock: a reader may have touched the dataset since the caller looked.
         locked = datasets.lock(session, dataset.id)
         if locked is None or (may_drop is not None and not may_drop(session, locked)):
             return False
@@ -116,6 +118,7 @@ def remove(
         with site.store.begin() as session:
             datasets.record_removal(session, dataset.id, str(error))
         raise
+    # Not in the ``try``: roles that cannot be dropped are marked and retried, the data is removed.
     role_retirement.drop(
         server_url, role_retirement.roles(names.schema), lambda: exclusive(site.store, GRANTS_LOCK)
     )

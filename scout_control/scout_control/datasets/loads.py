@@ -205,6 +205,7 @@ class SchemaContents:
         seconds_left = min(self._until - time.monotonic(), STATEMENT_SECONDS)
         if seconds_left <= 0:
             raise _UnreadableError("reading takes too long")
+        # At least 1 ms: Postgres takes 0 as "no limit".
         limit = f"{seconds_left * 1000 + 1:.0f}"
         self._reader.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
         composed = statement.format(table.name).encode()

@@ -87,6 +87,7 @@ def provision(server_url: str, dataset: SchemaNames) -> ProvisionedSchema:
 
 
 def _provision(server_url: str, provisioned: ProvisionedSchema) -> None:
+    # One transaction: nothing is created for a schema of another owner, or half of it.
     with connect(server_url) as connection, connection.cursor() as cursor:
         _check_owner(cursor, provisioned)
         _create_roles(cursor, provisioned)
@@ -198,9 +199,11 @@ def _create_roles(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
             )
         )
     writer = sql.Identifier(provisioned.writer)
+    # The server's clock decides about VALID UNTIL.
     cursor.execute("SELECT (now() + %s::interval)::text", [LOGIN_VALIDITY])
     [(until,)] = cursor.fetchall()
     set_login(cursor.connection, provisioned.writer, provisioned.password, valid_until=until)
+    # For sessions of plugins, which set none of this themselves.
     for name, value in (("search_path", provisioned.schema), *session_settings.STANDARD):
         cursor.execute(
             sql.SQL("ALTER ROLE {} SET {} TO {}").format(
@@ -231,6 +234,7 @@ CREATE_SCHEMA = (
     "GRANT USAGE, CREATE ON SCHEMA {schema} TO {writer}",
     "GRANT USAGE ON SCHEMA {schema} TO {reader}",
     "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+    # Tables that the writer creates later are readable, too.
     "ALTER DEFAULT PRIVILEGES FOR ROLE {writer} IN SCHEMA {schema} "
     "GRANT SELECT ON TABLES TO {reader}",
 )

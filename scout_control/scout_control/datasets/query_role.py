@@ -57,6 +57,7 @@ def connect_as_query_role(
     """
     role, password = query_role(schema), secrets.token_urlsafe(32)
     with connect(server_url, autocommit=True) as control:
+        # Committed before connecting, since the new session must see the password.
         with control.transaction():
             _enable_login(control, schema, role, password)
         try:
@@ -74,6 +75,7 @@ def connect_as_query_role(
                 "Check that it runs, and that pg_hba.conf allows password logins.",
             ) from None
         finally:
+            # The established session continues; only new logins are prevented.
             with suppress(psycopg.Error):
                 disable_login(control, role)
 
@@ -116,6 +118,7 @@ def _terminate_after(
         return
     with suppress(psycopg.Error):
         reader.cancel_safe(timeout=SECONDS_TO_CANCEL)
+    # In a loop: the server may be unreachable at first, and the caller waits for this thread.
     while not is_done.wait(SECONDS_TO_CANCEL):
         with suppress(psycopg.Error, ControlError), connect(server_url) as control:
             control.execute(TERMINATE_SESSION, [pid, role])

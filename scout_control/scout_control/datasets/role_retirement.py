@@ -20,6 +20,7 @@ from psycopg import sql
 from scout_control.datasets import lock_holders
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules.naming import READER_SUFFIX, query_role, reader_role, writer_role
+from scout_control.store.postgres import disable_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,9 +101,8 @@ def disable(connection: Connection[Any], dataset: SchemaNames) -> datetime | Non
         try:
             with connection.transaction():
                 return _disable(connection, dataset.schema)
-        except (
-            psycopg.errors.InternalError_
-        ):  # "tuple concurrently updated": another session changed it
+        except psycopg.errors.InternalError_:
+            # "tuple concurrently updated": another session changed the same role or schema.
             if attempt == MAX_TRIES - 1:
                 raise
     return None
@@ -154,13 +154,15 @@ def undropped(connection: Connection[Any]) -> list[UndroppedRole]:
 def _disable(connection: Connection[Any], schema: str) -> datetime | None:
     comments = dict(connection.execute(SELECT_COMMENTS, [roles(schema)]).fetchall())
     for role in comments:
-        name = sql.Identifier(role)
-        # Directly: a membership through the query role would end with that role.
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
-        connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(name))
+        # DROP OWNED requires membership. Granted directly: a membership through the query role
+        # would end with that role.
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+        disable_login(connection, role)
     for (grantee,) in connection.execute(SELECT_GRANTEES, [schema]).fetchall():
         revoke = f"REVOKE ALL ON SCHEMA {{}} FROM {grantee} CASCADE"  # quoted by quote_ident
         connection.execute(sql.SQL(revoke).format(sql.Identifier(schema)))
+    # Roles that had read access through a membership lose it here, not only at DROP ROLE, which may
+    # be days later.
     for granted, member in connection.execute(
         SELECT_MEMBERSHIPS, {"roles": list(comments)}
     ).fetchall():
@@ -185,7 +187,7 @@ def _mark_all(connection: Connection[Any], comments: dict[str, str]) -> datetime
     for role, comment in comments.items():
         if comment.startswith(mark):
             marked_at.append(datetime.fromisoformat(comment.removeprefix(mark)))
-            continue
+            continue  # keeps its time: a repetition must not extend the grace period
         marked_at.append(now)
         _comment(connection, role, mark + now.isoformat())
     return min(marked_at, default=None)

@@ -125,7 +125,7 @@ def drop(server_url: str, dataset: SchemaNames, *, force: bool = False) -> None:
     """
     try:
         with lock_holders.connected(server_url) as connection:
-            exists = _check(connection, dataset, force=force)
+            exists = _check(connection, dataset, force=force)  # again: roles are disabled next
             since = role_retirement.disable(connection, dataset)
             _terminate_own_sessions(connection, server_url, dataset.schema)
             if exists:
@@ -167,6 +167,7 @@ def _drop_data(
     connection: Connection[Any], server_url: str, schema: str, since: datetime | None
 ) -> None:
     """Drop the schema; leave lock holders alone until their grace period ends."""
+    # ``since`` is the earliest mark, so the grace period does not start over with each attempt.
     grace_ends_at = since + expiry.READER_GRACE if since else datetime.now(UTC)
     for _ in range(MAX_TRIES):
         holders = lock_holders.find(connection, schema)
@@ -179,18 +180,20 @@ def _drop_data(
         try:
             _drop_in_batches(connection, schema)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            continue
+            continue  # such as autovacuum, which has yielded by now
         return
     holders = lock_holders.find(connection, schema)
     raise BlockedError(schema, holders, wait_seconds=0, role=connection.info.user)
 
 
 def _drop_in_batches(connection: Connection[Any], schema: str) -> None:
-    while len(
-        objects := connection.execute(SELECT_OBJECTS.encode(), [schema, DROP_BATCH_SIZE]).fetchall()
-    ) == (DROP_BATCH_SIZE):
+    while True:
+        objects = connection.execute(SELECT_OBJECTS.encode(), [schema, DROP_BATCH_SIZE]).fetchall()
+        if len(objects) < DROP_BATCH_SIZE:
+            break  # DROP SCHEMA can lock the rest
         with connection.transaction():
             for kind, identity in objects:  # already quoted by Postgres
+                # IF EXISTS, since CASCADE may have dropped it with an earlier object.
                 connection.execute(f"DROP {kind} IF EXISTS {identity} CASCADE".encode())
     name = sql.Identifier(schema)
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))

@@ -73,23 +73,23 @@ def isolate_process() -> None:
     # run needs: REFER is allowed below "/" again, and nothing creates block devices.
     handled = struct.pack("QQQ", MAKE_BLOCK_DEVICE | REFER, 0, SCOPE_SIGNALS)
     size = len(handled) if version >= SUPPORTS_SIGNALS else 8
-    ruleset = _check(system.syscall(CREATE_RULESET, handled, size, 0))
+    ruleset = _checked(system.syscall(CREATE_RULESET, handled, size, 0))
     folder = os.open("/", os.O_PATH | os.O_CLOEXEC)
     allowed = struct.pack("=Qi", REFER, folder)
-    _check(system.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, allowed, 0))
-    if (
-        system.prctl(HAS_NO_NEW_PRIVILEGES, 0, 0, 0, 0) == 1
-    ):  # inherited already, so it cannot be the mark
+    _checked(system.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, allowed, 0))
+    # Setting NO_NEW_PRIVILEGES is the visible mark of the first call. Where it is set already, an
+    # additional seccomp filter is the mark.
+    if system.prctl(HAS_NO_NEW_PRIVILEGES, 0, 0, 0, 0) == 1:
         program = ctypes.create_string_buffer(ALLOW_ALL, len(ALLOW_ALL))
         filters = struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
-        _check(system.prctl(FILTER_SYSTEM_CALLS, BY_PROGRAM, filters, 0, 0))
-    _check(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-    _check(system.syscall(RESTRICT_SELF, ruleset, 0))
+        _checked(system.prctl(FILTER_SYSTEM_CALLS, BY_PROGRAM, filters, 0, 0))
+    _checked(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+    _checked(system.syscall(RESTRICT_SELF, ruleset, 0))
     os.close(folder)
     os.close(ruleset)
 
 
-def _check(result: int) -> int:
+def _checked(result: int) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
@@ -105,7 +105,7 @@ def _supervise(parent: int, command: list[str]) -> int:
         return 128 + signal.SIGTERM
     child = os.fork()
     if child == 0:
-        _end_with_parent()
+        _end_with_parent()  # not inherited by fork()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         try:
             isolate_process()
@@ -122,7 +122,7 @@ def _supervise(parent: int, command: list[str]) -> int:
     signal.signal(signal.SIGALRM, _end_all)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     _, status = os.waitpid(child, 0)
-    if os.getppid() != parent:
+    if os.getppid() != parent:  # Meltano has exited, but its plugins may still run
         _end_all()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code

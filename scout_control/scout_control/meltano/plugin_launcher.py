@@ -53,6 +53,7 @@ def _environment(launch: Mapping[str, Any], home: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in names or name.startswith(prefixes)
     }
+    # Files, since a variable can be read by anything that the plugin runs.
     files = {
         name: unnamed_file(text, f"{home}/{name}-{os.getpid()}")
         for name, text in launch["files"].items()

@@ -124,6 +124,7 @@ def write(root: Path, target: Path, launcher: Path, blocks: Sequence[str]) -> Ru
     """
     document = read_project(root / PROJECT_FILE)
     target.mkdir()
+    # Linked, so that relative paths of plugins still work.
     for each in root.iterdir():
         if each.name not in NOT_LINKED:
             (target / each.name).symlink_to(each)
@@ -181,7 +182,7 @@ def _find(root: Path, document: Mapping[str, Any], name: str) -> RunPlugin:
 
 def _lineage(root: Path, kind: str, known: Mapping[str, Entry], name: str) -> Iterator[Entry]:
     """Yield an entry, those that it inherits from, and the lock file of Meltano's hub."""
-    seen: set[str] = set()
+    seen: set[str] = set()  # entries may inherit from each other in a circle
     last: Entry = {}
     while name in known and name not in seen:
         seen.add(name)

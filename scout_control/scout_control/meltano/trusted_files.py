@@ -97,6 +97,7 @@ def private_file(path: Path, *, append: bool = False) -> TextIO:
     Raises:
         SettingsError: It is a link, not a regular file, or belongs to another account.
     """
+    # O_NONBLOCK: opening a pipe that another account has placed there must not hang.
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | (os.O_APPEND if append else 0), 0o600)
@@ -122,6 +123,7 @@ def private_file(path: Path, *, append: bool = False) -> TextIO:
 def _check_path(path: Path, root: Path, *, is_named: bool) -> None:
     """Check a path and each folder and link that its resolution traverses."""
     *traversed, end = _resolution(path)
+    # The sticky bit does not protect the folder itself: others could add files that are read.
     last_folders = {end.parent, root.resolve()}
     for each in traversed:
         _check(each, each.lstat(), root, is_named=is_named, is_end=each in last_folders)

@@ -76,6 +76,7 @@ def sweep() -> int:
 
 @contextmanager
 def _locked_directory(prefix: str) -> Iterator[Path]:
+    # flock is released by the kernel with the process, however it ends.
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=_parent_directory()))  # mode 0700
     draft = path / f"{LOCK}.draft"
     descriptor = os.open(draft, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

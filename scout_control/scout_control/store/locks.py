@@ -124,12 +124,15 @@ class Locks:
             self._connection.close()
         try:
             self._connection, self._session = self._connect()
+            # Postgres may not have noticed yet that the previous session is lost, and still list
+            # it; ACQUIRE therefore also accepts rows of that session.
             return all(self._is_acquired(name, previous) for name in self._names)
         except (ServerError, psycopg.Error):
             return False
 
     def close(self) -> None:
         """Release all locks and disconnect."""
+        # Rows would lapse with the session, but it may outlive us by a moment in pg_stat_activity.
         with suppress(psycopg.Error):
             self.execute(RELEASE, {"names": self._names, **self._session})
         with suppress(psycopg.Error):

@@ -129,6 +129,7 @@ def _stop_runs(purge: Purge) -> None:
         datasets_of_owner = owner_data.datasets(session, purge.owner)
         for dataset in datasets_of_owner:
             dataset.is_paused, dataset.next_sync_at = True, None
+            # If this purge is interrupted, the next one finds the names of dropped datasets here.
             details = audit.of_dataset(dataset) | {"comment": dataset.owner}
             audit.record(session, owner_data.PURGE_BEGUN, "dataset", dataset.id, **details)
         alive = runs.all_alive(session, [each.id for each in datasets_of_owner])
@@ -192,6 +193,7 @@ def _drop_data(purge: Purge) -> None:
             _drop_dataset(purge.site, dataset, purge.report)
         except ControlError as error:
             purge.report.failed(dataset.schema_name, error.cause)
+    # Also of datasets whose rows an interrupted purge has deleted already.
     for schema in purge.terms.schemas:
         schemas.delete_state(purge.site, schema)
 
@@ -205,13 +207,14 @@ def _drop_dataset(site: Site, dataset: Dataset, report: PurgeReport) -> None:
         _wait_for_jobs(site, ids)
         _delete_credential_files(ids)
         with site.store.begin() as session:
-            locked = datasets.lock(session, dataset.id)
+            locked = datasets.lock(session, dataset.id)  # reads its current state
         if locked is None:
             return
         deletion.retry_while_blocked(
             lambda: deletion.remove(site, locked, force=True, reason="purged")
         )
         with site.store.begin() as session:
+            # Once more: a run could have been queued before the dataset was paused.
             ids = [str(run) for run in session.scalars(_runs_of(dataset))]
             jobs = session.execute(DELETE_JOBS, {"runs": ids}).all()
             session.execute(delete(Run).where(Run.dataset_id == dataset.id))
@@ -260,6 +263,7 @@ def _delete_credential_files(ids: list[str]) -> None:
 def _drop_roles(purge: Purge) -> None:
     """Retry to drop roles that still owned objects, and report those that still do."""
     deletion.drop_retired_roles(purge.site)
+    # Roles of a schema that could not be dropped are expected to remain: one report is enough.
     in_use = tuple(each["what"] for each in purge.report.not_removed)
     for url in purge.site.server_urls():
         with suppress(ControlError), postgres.connect(url) as connection:
@@ -282,7 +286,7 @@ def _delete_rows(purge: Purge) -> None:
         is_empty = not owner_data.datasets(session, owner)
         if is_empty:
             _delete(session, report, "links", owner_data.links(session, owner))
-            session.flush()
+            session.flush()  # the foreign key of links restricts the deletion of the project
         project = owner_data.project(session, owner)
         if is_empty and project is not None:
             _delete(session, report, "projects", [project])
@@ -328,6 +332,7 @@ def remove_entries(path: Path, pattern: re.Pattern[bytes]) -> int:
     """
     removed = 0
     with path.open("rb") as source, path.open("r+b") as target:
+        # The write position never overtakes the read position, since entries only become fewer.
         entry: list[bytes] = []
         for line in source:
             if not line.startswith(b"\t") and not any(each in line for each in CONTINUATIONS):

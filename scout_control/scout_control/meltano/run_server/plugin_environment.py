@@ -69,12 +69,14 @@ def _launch(
     secret_settings = {
         name: request.settings[name] for name in request.settings.keys() & project.secret_names
     }
+    # Later ones win: what the run sets overrides the project's .env.
     candidates = {**project.own_variables, **secret_settings, **request.secrets}
     secrets = {
         name: value
         for name, value in candidates.items()
         if name.startswith(plugin.prefixes) or name in plugin.settings
     }
+    # Settings without the prefix of another plugin may be anyone's, such as variables for dbt.
     settings = (name for name in request.settings if not name.startswith(other_prefixes))
     is_transform = plugin.kind not in VERBS
     database = conninfo_to_dict(request.database_url or "") if is_transform else {}

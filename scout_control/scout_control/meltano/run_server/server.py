@@ -111,10 +111,13 @@ class RunServer:
                     self._respond(connection)
 
     def _respond(self, connection: socket.socket) -> None:
+        # The socket exists before the process: the first client may connect before set_root().
         self._is_root_known.wait(TIMEOUT_SECONDS)
         peer = _peer(connection)
         ancestry = _ancestry(peer, self._root)
         role = len(ancestry) - 1 - self._meltano_depth
+        # Descendants of a plugin are too deep. A sibling that a plugin created is as deep as a
+        # launcher, but has more restrictions than Meltano, which is ancestry[role].
         if role not in {MELTANO, LAUNCHER} or _restrictions(peer) != _restrictions(ancestry[role]):
             return
         with connection.makefile("rb") as lines:
@@ -183,6 +186,7 @@ def _restrictions(process: int) -> list[str]:
 def _parent_and_start(process: int) -> tuple[int, str]:
     """Return the parent of a process and its start time."""
     if IS_LINUX:
+        # The second field is the program's name, which may contain spaces and parentheses.
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return int(fields[1]), fields[19]
     import psutil
