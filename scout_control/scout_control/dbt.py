@@ -25,7 +25,7 @@ from scout_control.meltano import parent_death
 from scout_control.meltano.unnamed_files import unnamed_file
 from scout_control.modelling import building, catalog, custom, failures, page
 from scout_control.rules import libpq
-from scout_control.rules.environment import PROJECT, is_of_dbt
+from scout_control.rules.environment import PROJECT, is_visible_to_dbt
 from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Call:
 
 def main() -> None:
     """Run dbt with the arguments given."""
-    parent_death.keep_private()
+    parent_death.protect_memory()
     arguments = tuple(sys.argv[1:])
     try:
         environment = surroundings(os.environ)
@@ -183,7 +183,7 @@ def _keywords(environment: Mapping[str, str]) -> dict[str, str]:
 
 def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what dbt may see: where the database is, and the password in a file without a name."""
-    found = {name: value for name, value in environment.items() if is_of_dbt(name)}
+    found = {name: value for name, value in environment.items() if is_visible_to_dbt(name)}
     variables, password = translated(environment)
     if password:
         otherwise = Path(tempfile.gettempdir(), f"scout-dbt-{os.getpid()}.pgpass")

@@ -139,7 +139,7 @@ def test_errors_have_the_documented_exit_codes(scout):
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
-                "message": "There is no dataset 'nobody/nothing'.",
+                "message": "No dataset 'nobody/nothing' exists.",
                 "remedy": "See: scout datasets list",
             },
         },

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from scout_control.datasets.query import QueryError
 from scout_control.errors import ControlError, OwnershipError, SettingsError
-from scout_control.store import audit, chain, migrate
+from scout_control.store import audit, audit_chain, migrate
 from scout_control.store.database import Store
 from sqlalchemy import text
 from support.installations import a_database, installed
@@ -79,7 +79,7 @@ def disarm(connection):
 
 
 def arm(connection):
-    for table, name in chain.armed():
+    for table, name in audit_chain.expected_triggers():
         connection.execute(f"ALTER TABLE scout_control.{table} ENABLE ALWAYS TRIGGER {name}")
 
 
@@ -260,7 +260,7 @@ def test_retention_removes_old_events_and_is_recorded(store):
     assert found.is_whole, found.flaws
     assert (found.first, found.last, found.events) == (4, 7, 4)
     with store.begin() as session:
-        [(position, event), *_] = audit.latest(session, audit.Wanted(), 1)
+        [(position, event), *_] = audit.latest(session, audit.EventFilter(), 1)
     assert (position, event.action, event.facts["last"]) == (7, "audit retention", 3)
 
 
@@ -290,7 +290,7 @@ def test_an_older_trail_becomes_the_start_of_the_chain(postgres):
         )
     migrate.migrate(store)
     with store.begin() as session:
-        wanted = audit.Wanted(named={"project": "river", "actor": "ann"})
+        wanted = audit.EventFilter(named={"project": "river", "actor": "ann"})
         found = [position for position, _ in audit.latest(session, wanted, 9)]
     whole = verify(store)
     store.close()

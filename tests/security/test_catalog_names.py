@@ -121,7 +121,7 @@ def test_a_comment_of_an_older_version_is_accepted_and_replaced(senders, loaded)
         dataset = session.scalars(select(Dataset).where(Dataset.user_id == USER)).one()
     site = senders.scout.site
     with pytest.raises(OwnershipError):
-        schema_drop.check(site.server_url_of(dataset), names(dataset), force=True)
+        schema_drop.check_droppable(site.server_url_of(dataset), names(dataset), force=True)
     assert not is_owner(None, dataset.owner)
 
 

@@ -59,4 +59,4 @@ def test_an_ambiguous_connection_url_is_rejected(url):
     ],
 )
 def test_unambiguous_parts_of_a_url_are_shown(url, shown):
-    assert database_urls.shown(url) == shown
+    assert database_urls.redacted(url) == shown

@@ -196,7 +196,7 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             execute(as_role(url, analyst, "ann"), f"SELECT FROM {schema}.things")
 
-        monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
+        monkeypatch.setattr(expiry, "READER_GRACE", NO_GRACE)
         assert maintenance.expire(site, later(), DAY) == 1
         with pytest.raises(psycopg2.OperationalError):
             reader.cursor().execute("SELECT 1")
@@ -210,7 +210,7 @@ def test_who_may_not_be_ended_is_named_with_what_to_do_and_the_next_dataset_is_d
 ):
     held, other = loaded(2)
     schema = schema_of(installation, held)
-    monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
+    monkeypatch.setattr(expiry, "READER_GRACE", NO_GRACE)
     installation.scout.datasets.share(held, [analyst])
     with idle_reader(as_role(url, analyst, "ann"), schema) as reader:
         with pytest.raises(ConflictError, match=rf"{reader.info.backend_pid}.*{analyst}") as error:
@@ -237,7 +237,7 @@ def test_data_that_is_wanted_again_before_it_could_be_removed_comes_back_whole(
     assert installation.told()[-1]["state"] == {}
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
     assert execute(as_role(url, analyst, "ann"), f"SELECT count(*) FROM {schema}.things") == [(3,)]
-    assert deletion.remove_roles(site) == 0
+    assert deletion.drop_retired_roles(site) == 0
     assert schema in left_of(server, url, schema)
     installation.scout.datasets.drop(held)
 
@@ -278,12 +278,12 @@ def test_a_role_that_owns_something_out_of_reach_loses_its_login_and_keeps_no_da
     assert writer in finding.finding
     assert closed in finding.finding
     assert "DROP OWNED BY" in finding.remedy
-    assert deletion.remove_roles(site) == 0
+    assert deletion.drop_retired_roles(site) == 0
     execute(server, f"ALTER DATABASE {closed} ALLOW_CONNECTIONS true")
-    assert deletion.remove_roles(site) == 0  # what a superuser granted is left, and named
+    assert deletion.drop_retired_roles(site) == 0  # what a superuser granted is left, and named
     assert execute(there, "SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
     execute(there, f'DROP OWNED BY "{writer}"')
-    assert deletion.remove_roles(site) == 1
+    assert deletion.drop_retired_roles(site) == 1
     assert left_of(server, url, schema) == []
     assert all(each.is_well for each in deletions(site))
 
@@ -312,7 +312,7 @@ def test_a_prepared_transaction_of_a_reader_is_named(
 ):
     [dataset] = loaded()
     schema, name = schema_of(installation, dataset), uuid.uuid4().hex
-    monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
+    monkeypatch.setattr(expiry, "READER_GRACE", NO_GRACE)
     installation.scout.datasets.share(dataset, [analyst])
     reading = as_role(url, analyst, "ann")
     with idle_reader(reading, schema) as reader:
@@ -348,7 +348,7 @@ def test_many_objects_of_any_kind_are_dropped(installation, site, loaded, server
     [dataset] = loaded()
     schema = schema_of(installation, dataset)
     before, one = (text.replace("SCHEMA", schema) for text in ODD[kind])
-    made = "; ".join(one % number for number in range(schema_drop.ONE_BITE + 10))
+    made = "; ".join(one % number for number in range(schema_drop.DROP_BATCH_SIZE + 10))
     execute(writer_url(site, installation, dataset), f"{before}; {made}")
     installation.scout.datasets.drop(dataset)
 

@@ -14,7 +14,7 @@ import pytest
 from scout_control.errors import ConflictError
 from scout_control.installation import embedded_postgres
 from scout_control.store.database import Store
-from scout_control.store.locks import Locks, alone, holding, of_dataset
+from scout_control.store.locks import Locks, dataset_lock, exclusive, try_locks
 from support.logins import with_login
 from support.workers import LONGEST_SECONDS, environment_of, wait_until, worker
 
@@ -49,7 +49,7 @@ def test_advisory_locks_that_others_take_hold_up_neither_runs_nor_anything_else(
 ):
     """Those of earlier releases, and whatever is seen to be taken while a run lasts."""
     names = [
-        of_dataset(dataset_id),
+        dataset_lock(dataset_id),
         owner.schema,
         owner.names["query"],
         "scout grants",
@@ -135,50 +135,50 @@ def test_a_reader_that_touches_in_a_transaction_without_end_holds_up_nothing(wor
 
 
 def test_of_many_takers_at_once_one_gets_a_lock_also_of_a_session_that_died(world, dataset_id):
-    store, name = world.scout.site.store, of_dataset(dataset_id)
+    store, name = world.scout.site.store, dataset_lock(dataset_id)
     for _ in range(5):
         dead = Locks(store)
-        assert dead.take(name)
+        assert dead.acquire(name)
         world.ask("SELECT pg_terminate_backend(pid, 30000) FROM scout_control.locks")
         takers = [Locks(store) for _ in range(6)]
         taken: list[Locks] = []
         start = threading.Barrier(len(takers))
 
-        def take(taker, start=start, taken=taken):
+        def acquire(taker, start=start, taken=taken):
             start.wait()
-            if taker.take(name):
+            if taker.acquire(name):
                 taken.append(taker)
 
-        threads = [threading.Thread(target=take, args=[taker]) for taker in takers]
+        threads = [threading.Thread(target=acquire, args=[taker]) for taker in takers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         [winner] = taken
-        assert winner.are_ours()
-        assert not dead.are_ours()
-        assert not dead.regain()
+        assert winner.are_held()
+        assert not dead.are_held()
+        assert not dead.reacquire()
         for taker in (*takers, dead):
             taker.close()
-    with holding(store, name) as is_free:
+    with try_locks(store, name) as is_free:
         assert is_free
 
 
 def test_a_lock_survives_its_connection_only_for_who_had_it(world, dataset_id):
-    store, name = world.scout.site.store, of_dataset(dataset_id)
+    store, name = world.scout.site.store, dataset_lock(dataset_id)
     with closing(Locks(store)) as locks:
-        assert locks.take(name)
+        assert locks.acquire(name)
         world.ask("SELECT pg_terminate_backend(pid, 30000) FROM scout_control.locks")
-        assert not locks.are_ours()
-        assert locks.regain()
-        assert locks.are_ours()
-        with holding(store, name) as is_free:
+        assert not locks.are_held()
+        assert locks.reacquire()
+        assert locks.are_held()
+        with try_locks(store, name) as is_free:
             assert not is_free
 
 
 def test_a_session_of_another_role_never_passes_for_one_that_died(world, dataset_id, stranger):
     """Numbers of processes come again; a lock that ends with a session would never end."""
-    store, name = world.scout.site.store, of_dataset(dataset_id)
+    store, name = world.scout.site.store, dataset_lock(dataset_id)
     world.ask(
         "INSERT INTO scout_control.locks VALUES (%s, %s, now() - interval '1 day', %s)",
         name,
@@ -186,7 +186,7 @@ def test_a_session_of_another_role_never_passes_for_one_that_died(world, dataset
         world.control,
     )
 
-    with holding(store, name) as is_free:
+    with try_locks(store, name) as is_free:
         assert is_free
 
 
@@ -195,10 +195,10 @@ def test_something_short_is_done_by_one_at_a_time(world):
     inside = threading.Event()
 
     def second():
-        with alone(store, "x"):
+        with exclusive(store, "x"):
             order.append("second")
 
-    with alone(store, "x"):
+    with exclusive(store, "x"):
         thread = threading.Thread(target=second)
         thread.start()
         wait_until(lambda: world.ask(WAITING, world.control) != [(0,)])
@@ -281,7 +281,7 @@ def test_many_who_set_up_at_once_do_it_once(postgres, world):
 def test_who_waits_too_long_for_a_lock_is_told_so(world):
     store = world.scout.site.store
     statement = "SET LOCAL lock_timeout TO '100ms'"
-    with alone(store, "y"), pytest.raises(ConflictError, match="did not end in time"):  # noqa: PT012, SIM117
+    with exclusive(store, "y"), pytest.raises(ConflictError, match="did not end in time"):  # noqa: PT012, SIM117
         with store.begin() as session:
             session.connection().exec_driver_sql(statement)
             session.connection().exec_driver_sql(

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 from scout_control.rules.naming import writer_role
-from scout_control.store.singer_state import States
+from scout_control.store.singer_state import StateStore
 from support.hostile_taps import installed
 
 # A pickle that leaves a mark where it is read.
@@ -163,7 +163,7 @@ def test_the_role_of_a_run_can_neither_read_nor_hold_up_state(installation):
 
 
 def test_only_the_exact_suffix_of_a_dataset_is_forgotten(installation):
-    with closing(States(str(installation.settings.database_url))) as kept:
+    with closing(StateStore(str(installation.settings.database_url))) as kept:
         names = ["prod:a-to-b:data_x", "prod:a-to-b:data_xx", "prod:a-to-b:data%x", "data_x"]
         for name in names:
             kept.keep(name, {"completed": {"name": name}, "partial": None})

@@ -223,7 +223,7 @@ def test_a_query_ends_in_time_also_when_a_function_takes_no_heed_of_being_cancel
     with world.session_of(victim.names["writer"]) as cursor:
         cursor.execute(STUBBORN.format(**victim.names))
     with pytest.raises(QueryError):
-        world.scout.datasets.query(victim.path, statement, longest_seconds=1)
+        world.scout.datasets.query(victim.path, statement, timeout_seconds=1)
 
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
     wait_until(lambda: world.ask(sessions, victim.names["query"]) == [(0,)])

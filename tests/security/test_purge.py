@@ -467,7 +467,7 @@ def test_a_run_that_does_not_end_is_named_and_nothing_of_it_is_dropped(toys):
         from scout_control.datasets.purge import steps  # noqa: PLC0415
 
         began = time.monotonic()
-        removal = steps.remove(scout.site, Owner(user_id="ann"), wait_seconds=1)
+        removal = steps.purge(scout.site, Owner(user_id="ann"), wait_seconds=1)
         assert time.monotonic() - began < LONGEST_SECONDS
         os.kill(process.pid, 18)
         schema = scout.datasets.show(path).schema

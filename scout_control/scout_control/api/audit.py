@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.store import audit, chain, lookups
+from scout_control.store import audit, audit_chain, lookups
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -106,7 +106,7 @@ class Audit:
         with self._installation.store.begin() as session:
             if dataset is not None and "/" in dataset:
                 names["dataset"] = lookups.dataset(session, dataset).schema_name
-            wanted = audit.Wanted(since=since, until=until, action=action, named=names)
+            wanted = audit.EventFilter(since=since, until=until, action=action, named=names)
             return [Event.of(*each) for each in audit.latest(session, wanted, limit)]
 
     def verify(self, *, expect: str | None = None, most: int | None = None) -> Verification:
@@ -119,7 +119,7 @@ class Audit:
         # At any version: the trail must be verifiable before an upgrade, too.
         with self._installation.store.begin_at_any_version() as session:
             session.connection(execution_options=ONE_SNAPSHOT)
-            result = chain.verify(session, most=most, expect=expect)
+            result = audit_chain.verify(session, most=most, expect=expect)
         return Verification(
             is_whole=not result.flaws,
             first=result.first,

@@ -16,7 +16,7 @@ from scout_control.installation import secret_context
 from scout_control.rules import database_urls
 from scout_control.store import audit, lookups
 from scout_control.store.models import Connection, Project
-from scout_control.store.postgres import unreachable
+from scout_control.store.postgres import connection_error
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -179,6 +179,6 @@ def _test(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=TEST_TIMEOUT_SECONDS).close()
     except (psycopg.Error, ValueError) as error:
-        raise unreachable(
+        raise connection_error(
             error, url, "Check that it is running, and the user, password, database and sslmode."
         ) from None

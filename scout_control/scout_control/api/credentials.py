@@ -12,7 +12,7 @@ from scout_control.api import views
 from scout_control.credentials import check, records, renewal
 from scout_control.credentials.records import Owner
 from scout_control.errors import SettingsError
-from scout_control.rules.credential_kinds import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
 
@@ -134,7 +134,7 @@ class Credentials:
                 row, self._installation.keyring, self._installation.plugins
             )
         names = {"source": row.name, "project": owner.project_id, "user": owner.user_id}
-        with audit.refusals(self._installation.store, "source", row.id, **names):
+        with audit.recording_refusals(self._installation.store, "source", row.id, **names):
             tokens = client.exchange_code(request, redirect_url)
         fields = {"access_token": tokens.access_token}
         if tokens.refresh_token:
@@ -171,7 +171,7 @@ class Credentials:
         """
         owner = Owner(project_id=project, user_id=user)
         names = {"source": source, "project": project, "user": user}
-        with audit.refusals(self._installation.store, "source", source, **names):
+        with audit.recording_refusals(self._installation.store, "source", source, **names):
             check.check(self._installation, source, owner)
         with self._installation.store.begin() as session:
             row = lookups.source(session, source)
@@ -199,12 +199,12 @@ class Credentials:
 
 
 def _check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
-    if kind not in source_type.logins:
+    if kind not in source_type.credential_kinds:
         raise SettingsError(
             f"{source_type.name} does not accept credentials of kind {kind!r}.",
-            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+            f"Use one of: {', '.join(source_type.credential_kinds) or 'none'}.",
         )
-    required = {name for group in KINDS.get(kind, ()) for name in group}
+    required = {name for group in FIELDS_BY_KIND.get(kind, ()) for name in group}
     if kind == OAUTH:
         required = {"refresh_token"}
     if missing := sorted(name for name in required if not fields.get(name)):

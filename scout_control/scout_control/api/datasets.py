@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.datasets import deletion, query
-from scout_control.datasets.provision import let_read
+from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
@@ -16,7 +16,7 @@ from scout_control.store import audit, datasets, lookups, metadata, runs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scout_control.datasets.query import Answer
+    from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Installation
 
 
@@ -69,7 +69,7 @@ class Datasets:
                 )
             now = datetime.now(UTC)
             dataset = datasets.ensure(session, link, user or None, now)
-            if datasets.agree(dataset, audit.actor(), now):
+            if datasets.give_consent(dataset, audit.actor(), now):
                 audit.record(session, "agreed", "dataset", dataset.id, user=user, project=project)
             return views.Dataset.of(dataset)
 
@@ -92,7 +92,7 @@ class Datasets:
             changes = audit.changes(dataset)
             if dataset.last_sync_at is not None:
                 server_url = self._installation.server_url_of(dataset)
-                let_read(server_url, dataset.schema_name, dataset.readers)
+                set_readers(server_url, dataset.schema_name, dataset.readers)
             names = audit.of_dataset(dataset)
             audit.record(session, "shared", "dataset", dataset.id, **names, changes=changes)
             return views.Dataset.of(dataset)
@@ -121,7 +121,7 @@ class Datasets:
         with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
-        with audit.refusals(self._installation.store, "dataset", dataset.id, **names):
+        with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
             deletion.drop(self._installation, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
@@ -138,18 +138,18 @@ class Datasets:
         name: str,
         statement: str,
         *,
-        most_rows: int = query.MOST_ROWS,
-        most_bytes: int = query.MOST_BYTES,
-        longest_seconds: float = query.LONGEST_SECONDS,
-    ) -> Answer:
+        max_rows: int = query.MAX_ROWS,
+        max_bytes: int = query.MAX_BYTES,
+        timeout_seconds: float = query.TIMEOUT_SECONDS,
+    ) -> QueryResult:
         """Run one SQL statement as the reader of a dataset; this also marks it as used.
 
         Args:
             name: The dataset.
             statement: The statement; it runs in a read-only transaction.
-            most_rows: Limit on the number of rows.
-            most_bytes: Limit on the size of the result as text.
-            longest_seconds: Time after which the statement is cancelled.
+            max_rows: Limit on the number of rows.
+            max_bytes: Limit on the size of the result as text.
+            timeout_seconds: Time after which the statement is cancelled.
 
         Raises:
             ConflictError: The dataset holds no data.
@@ -160,9 +160,9 @@ class Datasets:
             self._installation,
             name,
             statement,
-            most_rows=most_rows,
-            most_bytes=most_bytes,
-            longest_seconds=longest_seconds,
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+            timeout_seconds=timeout_seconds,
         )
 
     def search_path(self, project: str, *, user: str | None = None) -> str:

@@ -131,7 +131,7 @@ def _secrets(installation: Installation) -> Iterator[Finding]:
 def deletions(installation: Installation) -> Iterator[Finding]:
     """Check for data and roles whose removal has failed so far."""
     with installation.store.begin() as session:
-        ids = datasets.unremoved(session)
+        ids = datasets.expired_with_data(session)
         unremoved = session.scalars(select(Dataset).where(Dataset.id.in_(ids))).all()
     for dataset in unremoved:
         path = lookups.path(dataset)
@@ -147,7 +147,7 @@ def deletions(installation: Installation) -> Iterator[Finding]:
             lock_holders.connected(url) as connection,
         ):
             yield _can_terminate_sessions(connection)
-            yield from map(_remaining_role, role_retirement.left(connection))
+            yield from map(_remaining_role, role_retirement.undropped(connection))
 
 
 def _can_terminate_sessions(connection: psycopg.Connection[Any]) -> Finding:
@@ -158,11 +158,11 @@ def _can_terminate_sessions(connection: psycopg.Connection[Any]) -> Finding:
         is_well=True,  # without it only data that a session blocks cannot be dropped
         finding=f"{'may' if is_able else 'may not'} terminate sessions in {name} "
         "that block a deletion",
-        remedy="" if is_able else f"Run as superuser: {schema_drop.grant(role)}",
+        remedy="" if is_able else f"Run as superuser: {schema_drop.grant_statement(role)}",
     )
 
 
-def _remaining_role(role: role_retirement.LeftRole) -> Finding:
+def _remaining_role(role: role_retirement.UndroppedRole) -> Finding:
     where = ", ".join(role.databases) or "an unknown database"
     name = sql.Identifier(role.name).as_string(None)
     return Finding(
@@ -307,7 +307,7 @@ def _audit(installation: Installation) -> Iterator[Finding]:
 
 def _mixed_readers(installation: Installation) -> Iterator[Finding]:
     """Check for views of a dataset whose code would run as readers of other datasets."""
-    datasets_with_code = mixed_readers.mixed(installation)
+    datasets_with_code = mixed_readers.find(installation)
     yield Finding(
         check="mixed readers",
         is_well=not datasets_with_code,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from scout_control.datasets import query, schemas
-from scout_control.datasets.loads import LONGEST_READING_SECONDS, Contents
-from scout_control.datasets.query_role import bounded
+from scout_control.datasets.loads import LONGEST_READING_SECONDS, SchemaContents
+from scout_control.datasets.query_role import time_limit
 from scout_control.errors import (
     ConflictError,
     NotFoundError,
@@ -26,17 +26,17 @@ from scout_control.errors import (
 )
 from scout_control.modelling import building, catalog, generating, package
 from scout_control.rules import session_settings
-from scout_control.rules.environment import PASSED_ON, PROJECT
+from scout_control.rules.environment import COMMON_VARIABLES, PROJECT
 from scout_control.runs.prepare import LOADER
 from scout_control.store import lookups
-from scout_control.store.locks import Locks, of_dataset
+from scout_control.store.locks import Locks, dataset_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a type
 
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Site
     from scout_control.store.models import Dataset
 
@@ -73,10 +73,10 @@ class Models:
 
     def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
         with (
-            closing(query.login_for_control(self._site, dataset)) as reader,
-            bounded(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
+            closing(query.connect_as_inspector(self._site, dataset)) as reader,
+            time_limit(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
         ):
-            contents = Contents(reader, dataset.schema_name)
+            contents = SchemaContents(reader, dataset.schema_name)
             return contents.rows(catalog.NAME, catalog.READ, catalog.COLUMNS)
 
     def generate(self, name: str, folder: Path) -> list[str]:
@@ -128,16 +128,16 @@ class Models:
             return dataset
 
     @contextmanager
-    def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, Place]]:
+    def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, ProvisionedSchema]]:
         """Hold the lock of a dataset that has data, and a login of its writer."""
         dataset = self._dataset(name, action)
-        query.check_data(dataset)
+        query.require_data(dataset)
         with closing(Locks(self._site.store)) as locks:
-            if not locks.take(of_dataset(dataset.id)):
+            if not locks.acquire(dataset_lock(dataset.id)):
                 raise ConflictError(
                     f"A run of {lookups.path(dataset)} is in progress.", "Try again after it."
                 )
-            with schemas.provisioned(self._site, dataset, locks) as place:
+            with schemas.provisioned_schema(self._site, dataset, locks) as place:
                 yield dataset, place
 
     def _source_type(self, dataset: Dataset) -> str:
@@ -146,9 +146,11 @@ class Models:
         is_connect = any(block.endswith("-connect") for block in source_type.blocks)
         return "connect" if is_connect else "commcare"
 
-    def _environment(self, dataset: Dataset, place: Place, target: Path) -> dict[str, str]:
+    def _environment(
+        self, dataset: Dataset, place: ProvisionedSchema, target: Path
+    ) -> dict[str, str]:
         project = str(self._site.settings.project_root / TRANSFORM)
-        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        inherited = {name: os.environ[name] for name in COMMON_VARIABLES if name in os.environ}
         return {
             **inherited,
             "PATH": os.defpath,

@@ -13,7 +13,7 @@ from scout_control.api import views
 from scout_control.credentials.records import Owner
 from scout_control.datasets import schema_drop
 from scout_control.datasets.purge import leftovers, owner_data, steps
-from scout_control.datasets.purge.owner_data import Names
+from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, lookups, postgres, runs
@@ -71,7 +71,7 @@ class Erasure:
         """Return what a purge would remove, without removing anything."""
         owner = Owner(project_id=project, user_id=user)
         with self._installation.store.begin() as session:
-            names = owner_data.names(session, owner)
+            names = owner_data.search_terms(session, owner)
             datasets = owner_data.datasets(session, owner)
             active_runs = runs.all_alive(session, [each.id for each in datasets])
             return Plan(
@@ -108,9 +108,9 @@ class Erasure:
         began_at = datetime.now(UTC)
         # Before anything is removed: afterwards the rows that name schemas and roles do not exist.
         with self._installation.store.begin() as session:
-            names = owner_data.names(session, owner)
-        removal = steps.remove(self._installation, owner)
-        searched = leftovers.look(self._installation, names, leave_out)
+            names = owner_data.search_terms(session, owner)
+        removal = steps.purge(self._installation, owner)
+        searched = leftovers.search(self._installation, names, leave_out)
         outcome = {
             "began_at": began_at,
             "removed": dict(sorted(removal.removed.items())),
@@ -138,7 +138,7 @@ class Erasure:
         Raises:
             SettingsError: This is not a receipt, or ``owner_id`` is another owner's.
         """
-        searched = leftovers.look(self._installation, _names(receipt, owner_id), leave_out)
+        searched = leftovers.search(self._installation, _names(receipt, owner_id), leave_out)
         left = _left(searched)
         is_genuine = receipt.get("hash") == _hash(receipt)
         return PurgeVerification(
@@ -164,7 +164,11 @@ class Erasure:
 
 
 def _receipt(
-    names: Names, searched: list[leftovers.Look], outcome: Mapping[str, Any], *, with_id: bool
+    names: SearchTerms,
+    searched: list[leftovers.SearchResult],
+    outcome: Mapping[str, Any],
+    *,
+    with_id: bool,
 ) -> dict[str, Any]:
     left = _left(searched)
     document = {
@@ -191,14 +195,14 @@ def _receipt(
     return receipt | {"hash": _hash(receipt)}
 
 
-def _left(searched: list[leftovers.Look]) -> list[dict[str, Any]]:
+def _left(searched: list[leftovers.SearchResult]) -> list[dict[str, Any]]:
     return [asdict(each) for each in searched if each.found or each.problem]
 
 
-def _names(receipt: Mapping[str, Any], owner_id: str | None) -> Names:
+def _names(receipt: Mapping[str, Any], owner_id: str | None) -> SearchTerms:
     try:
         owner, looked_for = receipt["owner"], receipt["looked_for"]
-        names = Names(
+        names = SearchTerms(
             kind={"user": "user", "project": "project"}[owner["kind"]],
             id=owner_id or owner.get("id"),
             schemas=tuple(looked_for["schemas"]),

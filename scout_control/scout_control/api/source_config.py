@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
-from scout_control.meltano.project import SELECTED
-from scout_control.meltano.setting_kinds import as_typed
+from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.meltano.setting_kinds import coerce
 from scout_control.rules import keyless
-from scout_control.rules.addresses import BASE_URL, origin, texts
-from scout_control.rules.credential_kinds import KINDS
+from scout_control.rules.addresses import BASE_URL, origin, strings
+from scout_control.rules.credential_kinds import FIELDS_BY_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scout_control.meltano.project import SourceType
 
-SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in KINDS.values())))
+SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in FIELDS_BY_KIND.values())))
 LONGEST_INTERVAL_HOURS = 24 * 366
 URL_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#]*@", re.IGNORECASE)
 
@@ -40,7 +40,7 @@ def check_config(
     Raises:
         SettingsError: A setting is unknown, invalid or a secret.
     """
-    allowed = {*source_type.settings, SELECTED, *keyless.NAMES}
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}
     unknown = sorted(set(config) - allowed)
     if secrets := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
@@ -56,18 +56,19 @@ def check_config(
         check_url(str(config[BASE_URL]))
     _reject_passwords(config)
     settings = {
-        name: as_typed(source_type.kinds.get(name), value) for name, value in config.items()
+        name: coerce(source_type.setting_kinds.get(name), value) for name, value in config.items()
     }
     for name, value in settings.items():
-        kind = source_type.kinds.get(name)
+        kind = source_type.setting_kinds.get(name)
         if kind is not None and not kind.fits(value):
             raise SettingsError(
-                f"The setting {name} of {source_type.name} is {kind.words}.", "Correct its value."
+                f"The setting {name} of {source_type.name} is {kind.description}.",
+                "Correct its value.",
             )
-    if error := keyless.mistake(settings):
+    if error := keyless.find_error(settings):
         raise SettingsError(error, "Correct the setting.")
-    if SELECTED in settings:
-        _check_streams(source_type, settings[SELECTED], source_type.streams or known_streams)
+    if STREAMS_SETTING in settings:
+        _check_streams(source_type, settings[STREAMS_SETTING], source_type.streams or known_streams)
     return settings
 
 
@@ -87,7 +88,9 @@ def check_interval(hours: float) -> None:
 
 def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str]) -> None:
     if not isinstance(streams, list) or not all(isinstance(each, str) for each in streams):
-        raise SettingsError(f"{SELECTED} must be a list of streams.", 'Write ["cases", "forms"].')
+        raise SettingsError(
+            f"{STREAMS_SETTING} must be a list of streams.", 'Write ["cases", "forms"].'
+        )
     # Before the first discovery the streams are unknown; the first run checks them.
     if known and (unknown := sorted(set(streams) - known)):
         raise SettingsError(
@@ -98,7 +101,7 @@ def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str
 
 def _reject_passwords(config: Mapping[str, Any]) -> None:
     for name, value in config.items():
-        if any(map(URL_WITH_PASSWORD.search, texts(value))):
+        if any(map(URL_WITH_PASSWORD.search, strings(value))):
             raise SettingsError(
                 f"The URL in {name} contains a password and cannot be stored as a setting.",
                 "Remove the password, or mark the setting as sensitive in meltano.yml and use: "

@@ -16,7 +16,7 @@ from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.runs import prepare
 from scout_control.store import audit, lookups, metadata, run_cancellation
-from scout_control.store.datasets import withdraw
+from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Sources:
             # is the same address.
             address_before = secret_context.source_address(source, extractor)
             if config is not None:
-                known = metadata.streams_of(session, source.id)
+                known = metadata.streams_of_source(session, source.id)
                 source.config = {**source.config, **check_config(extractor, config, known)}
             if base_url is not None:
                 check_url(base_url)
@@ -208,7 +208,7 @@ class Sources:
             project_row = lookups.project(session, project)
             source_row = lookups.source(session, source)
             extractor = self._installation.plugins.source_type(source_row.source_type)
-            known = metadata.streams_of(session, source_row.id)
+            known = metadata.streams_of_source(session, source_row.id)
             settings = check_config(extractor, config or {}, known)
             link = session.scalar(
                 select(ProjectSource).where(
@@ -243,14 +243,14 @@ class Sources:
             ConflictError: A run is in progress, or an object outside depends on the data.
         """
         with self._installation.store.begin() as session:
-            link = lookups.link(session, project, source, was_enough=drop)
+            link = lookups.link(session, project, source, include_inactive=drop)
             link.is_active = False
             datasets = session.scalars(
                 select(Dataset).where(Dataset.project_source_id == link.id)
             ).all()
             for dataset in datasets:
                 run_cancellation.cancel_waiting(session, dataset.id)
-                withdraw(dataset)
+                withdraw_consent(dataset)
             names = {"project": link.project_id, "source": link.source.name}
             audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)
         if not drop:

@@ -174,7 +174,7 @@ def _purge(scout: Scout, owner: dict[str, str | None], path: Path | None, *, wit
 
 
 def _receipt_file(path: Path | None) -> AbstractContextManager[TextIO | None]:
-    return nullcontext() if path is None else trusted_files.private_file(path, is_continued=True)
+    return nullcontext() if path is None else trusted_files.private_file(path, append=True)
 
 
 def _verify_purge(scout: Scout, path: Path, owner_id: str | None) -> None:

@@ -12,7 +12,7 @@ import click
 from scout_control.cli.base import LazyGroup, read_secret, wants_json, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
-from scout_control.rules.credential_kinds import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def list_credentials(scout: Scout, *, project: str | None, user: str | None) -> 
 @owner_options[1]
 @click.option(
     "--kind",
-    type=click.Choice(sorted(KINDS)),
+    type=click.Choice(sorted(FIELDS_BY_KIND)),
     help="The kind of credential; defaults to the preferred kind of the source.",
 )
 @click.option("--username", help="Username for API-key or password authentication.")
@@ -142,7 +142,7 @@ def _suggest_run(scout: Scout, credential: Credential) -> None:
 
 def _default_kind(scout: Scout, source: str, options: dict[str, Any]) -> str:
     """Return the kind that the given options imply, else the preferred kind of the source."""
-    kinds = scout.credentials.source_type(source).logins
+    kinds = scout.credentials.source_type(source).credential_kinds
     if options["names"]:
         return ANY_SETTINGS
     if options["username"] and "api_key" in kinds:
@@ -151,7 +151,7 @@ def _default_kind(scout: Scout, source: str, options: dict[str, Any]) -> str:
 
 
 def _read_fields(kind: str, options: dict[str, Any]) -> dict[str, str]:
-    public, secrets = KINDS[kind]
+    public, secrets = FIELDS_BY_KIND[kind]
     if kind == OAUTH:
         secrets = ("refresh_token",)
     fields = {name: options[name] or click.prompt(name.capitalize(), err=True) for name in public}

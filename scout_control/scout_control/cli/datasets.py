@@ -155,7 +155,7 @@ def query(
 ) -> None:
     """Run an SQL STATEMENT on DATASET, as a read-only role that sees nothing else."""
     result = scout.datasets.query(
-        dataset, statement, most_rows=limit, most_bytes=max_bytes, longest_seconds=timeout
+        dataset, statement, max_rows=limit, max_bytes=max_bytes, timeout_seconds=timeout
     )
     data = {
         "columns": result.columns,

@@ -54,7 +54,7 @@ def main() -> None:
 
     Manages credentials, schedules, runs and retention, with one schema per project or user.
     """
-    parent_death.keep_private()  # this process may hold the encryption keys
+    parent_death.protect_memory()  # this process may hold the encryption keys
     for signum in TERMINATION_SIGNALS:
         signal.signal(signum, _exit_on_signal)
 

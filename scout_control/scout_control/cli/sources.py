@@ -9,7 +9,7 @@ import click
 
 from scout_control.cli.base import LazyGroup, parse_settings, read_secret, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
-from scout_control.meltano.project import SELECTED
+from scout_control.meltano.project import STREAMS_SETTING
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -50,7 +50,7 @@ def types(scout: Scout) -> None:
         {
             "source_type": each.name,
             "label": each.label,
-            "logins": list(each.logins),
+            "logins": list(each.credential_kinds),
             "base_url": each.base_url,
             "settings": list(each.settings),
             "pipeline": each.job,
@@ -164,7 +164,7 @@ def link(
     streams: tuple[str, ...],
 ) -> None:
     """Let a project use a source, or change how it does."""
-    settings = parse_settings(config) | ({SELECTED: list(streams)} if streams else {})
+    settings = parse_settings(config) | ({STREAMS_SETTING: list(streams)} if streams else {})
     record = scout.sources.link(
         project, source, mode=mode, interval_hours=interval_hours, config=settings
     ).as_dict()
@@ -196,7 +196,7 @@ def _suggest_next(scout: Scout, link: dict[str, Any]) -> None:
         suggest(f"scout credentials connect {quote(source)} --user USER")
         return
     is_connected = source in {each.source for each in scout.credentials.list(project=project)}
-    if is_connected or not scout.credentials.source_type(source).needs_login:
+    if is_connected or not scout.credentials.source_type(source).needs_credential:
         suggest(f"scout run {quote(link['dataset'])}")
     else:
         suggest(f"scout credentials connect {quote(source)} --project {quote(project)}")

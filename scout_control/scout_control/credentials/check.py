@@ -23,7 +23,7 @@ from scout_control.meltano.process import Pipeline
 from scout_control.rules import keyless
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
-from scout_control.store.locks import holding, of_credential
+from scout_control.store.locks import credential_lock, try_locks
 
 if TYPE_CHECKING:
     import uuid
@@ -61,7 +61,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
     # Held as a run would: a credential must not be renewed while a tap is using it.
-    with holding(installation.store, of_credential(credential.id)):
+    with try_locks(installation.store, credential_lock(credential.id)):
         settings = secret_context.tap_settings(source, source_type)
         exit_code = _run_tap(installation, source_type, settings, fields)
     if exit_code == REJECTED:
@@ -112,8 +112,8 @@ def _run_tap(
     """Run the tap with --test, or --discover if it has no --test; return its exit code."""
     tap_settings = dict(settings)
     # What control resolves for the tap in a run, and the tap does not have.
-    tap_settings.pop(project.SELECTED, None)
-    keyless.taken_from(tap_settings)
+    tap_settings.pop(project.STREAMS_SETTING, None)
+    keyless.pop_loader_settings(tap_settings)
     pipeline = Pipeline(
         project_root=installation.settings.project_root,
         blocks=(source_type.name,),

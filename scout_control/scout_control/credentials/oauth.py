@@ -25,7 +25,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano.project import OAuthPaths
 from scout_control.rules.addresses import origin
-from scout_control.rules.expiry import is_final
+from scout_control.rules.expiry import is_permanent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ class OAuthClient:
                 "Start again, and allow access on the page of the source.",
             )
         # Only some codes are permanent (RFC 6749, 5.2): others must not invalidate a credential.
-        if is_final(code):
+        if is_permanent(code):
             return CredentialRefusedError(
                 f"{self._host} rejected the credential for the source {self.source} ({code}).",
                 f"{RECONNECT} {quote(self.source)}",

@@ -104,7 +104,7 @@ def save(
         source: The source; the secrets are bound to its address.
         source_type: The type of the source.
         owner: The owner.
-        kind: One of ``KINDS``.
+        kind: One of ``FIELDS_BY_KIND``.
         **columns: ``fields``, the secrets by name; and other columns of the row.
     """
     fields = columns.pop("fields")
@@ -148,7 +148,7 @@ def credential_for(
     credential = lookups.credential(session, source.id, owner.project_id, owner.user_id)
     arguments = f"{quote(source.name)} {owner}"
     if credential is None:
-        if not source_type.needs_login:
+        if not source_type.needs_credential:
             return RunCredential(credential_id=None, kind="none", fields={})
         raise CredentialMissingError(
             f"No account is connected for {lookups.path(dataset)}.", f"{FIRST_CONNECT} {arguments}"

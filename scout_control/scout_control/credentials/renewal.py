@@ -75,7 +75,7 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
     """Renew the token of one credential. Only a permanent rejection invalidates it."""
     # The lock is held from before the request until the new token is stored: a refresh token that
     # rotates is valid once, so a second request with it would revoke the grant at some servers.
-    with locks.holding(store, locks.of_credential(credential_id)) as is_locked:
+    with locks.try_locks(store, locks.credential_lock(credential_id)) as is_locked:
         if not is_locked:
             return Renewal.BUSY
         with store.begin() as session:
@@ -121,7 +121,7 @@ def oauth_client(source: Source, keyring: Keyring, plugins: Plugins) -> OAuthCli
     if source_type.oauth is None or not base_url:
         raise SettingsError(
             f"Sources of type {source_type.name} cannot be connected by OAuth.",
-            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+            f"Use one of: {', '.join(source_type.credential_kinds) or 'none'}.",
         )
     if not source.oauth_client_id:
         raise SettingsError(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from scout_control.datasets.loads import Contents
-from scout_control.datasets.query_role import login
+from scout_control.datasets.loads import SchemaContents
+from scout_control.datasets.query_role import connect_as_query_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def reading(server_url: str, schema: str) -> Iterator[Connection[Any] | None]:
     """Log in as the reader of the dataset; there is none before its first load."""
     try:
-        connection = login(server_url, schema)
+        connection = connect_as_query_role(server_url, schema)
     except errors.UndefinedObject:
         yield None
         return
@@ -49,5 +49,5 @@ def counts(server_url: str, schema: str, tables: Iterable[str]) -> dict[str, int
     with reading(server_url, schema) as connection:
         if connection is None:
             return dict.fromkeys(tables, 0)
-        contents = Contents(connection, schema)
+        contents = SchemaContents(connection, schema)
         return {table: contents.count(table) or 0 for table in tables}

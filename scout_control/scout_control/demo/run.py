@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from scout_control.datasets.loads import Contents, Load
-from scout_control.datasets.query_role import login
+from scout_control.datasets.loads import Load, SchemaContents
+from scout_control.datasets.query_role import connect_as_query_role
 from scout_control.demo import executor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.demo.display import Display
     from scout_control.demo.world import World
     from scout_control.errors import ControlError
@@ -41,7 +41,7 @@ class Watch:
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    def begin(self, place: Place, run: Run) -> None:
+    def begin(self, place: ProvisionedSchema, run: Run) -> None:
         """Begin to look."""
         arguments = (place.schema, run.run_id, run.process.pid)
         self._thread = threading.Thread(target=self._look, args=arguments, daemon=True)
@@ -55,12 +55,12 @@ class Watch:
         self.display.done()
 
     def _look(self, schema: str, run_id: str, meltano: int) -> None:
-        with closing(login(self.server_url, schema)) as reader:
-            contents = Contents(reader, schema)
+        with closing(connect_as_query_role(self.server_url, schema)) as reader:
+            contents = SchemaContents(reader, schema)
             is_over = False
             while not is_over:
                 is_over = self._over.wait(LOOK_EVERY_SECONDS)
-                self.found = contents.of_runs([run_id]) or []
+                self.found = contents.loads_of([run_id]) or []
                 counts = {load.stream: load.rows for load in self.found}
                 if counts:
                     self.display.rows(counts, self.totals)
@@ -82,7 +82,7 @@ class Watch:
 class Done:
     """What one run of the demo came to."""
 
-    place: Place
+    place: ProvisionedSchema
     loads: list[Load]
     fetched: Mapping[str, int]
     seconds: float

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scout_control.rules.naming import Dataset, OwnerKind
+from scout_control.rules.naming import DatasetIdentity, OwnerKind
 
 if TYPE_CHECKING:
     from scout_control.demo.sandbox import Sandbox, Size
@@ -69,9 +69,9 @@ class Source(abc.ABC):
         """Say what was changed."""
 
 
-def dataset(source: Source, size: Size) -> Dataset:
+def dataset(source: Source, size: Size) -> DatasetIdentity:
     """Return the dataset of a source in a size."""
-    return Dataset(
+    return DatasetIdentity(
         owner_kind=OwnerKind.PROJECT,
         owner_id="demo",
         project_id="demo",

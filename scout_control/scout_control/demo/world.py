@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scout_control.demo.sandbox import Sandbox, Size
-    from scout_control.rules.naming import Dataset
+    from scout_control.rules.naming import DatasetIdentity
 
 POSTGRES, LOCK = "postgres", "demo.lock"
 DATA_DATABASE, STATE_DATABASE = "scout", "meltano"
@@ -43,7 +43,7 @@ class World:
     is_new_sandbox: bool
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> DatasetIdentity:
         """Return the dataset that is shown."""
         return dataset(self.source, self.size)
 

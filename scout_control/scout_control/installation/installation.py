@@ -14,7 +14,7 @@ from scout_control.installation.settings import Settings
 from scout_control.meltano.project import Plugins
 from scout_control.store.database import Store
 from scout_control.store.models import Connection
-from scout_control.store.postgres import with_login
+from scout_control.store.postgres import url_as_role
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ class Installation:
         netloc = f"{host}:{connection.port}" if host else ""
         path = "/" + quote(connection.database or "", safe="")
         query = urlencode(options, quote_via=quote)
-        return with_login(
+        return url_as_role(
             urlunsplit(("postgresql", netloc, path, query, "")), login["user"], login["password"]
         )
 

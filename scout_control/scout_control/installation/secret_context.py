@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import RECONNECT, ControlError, CredentialRefusedError, SettingsError
 from scout_control.installation.encryption import ADDRESS_DIFFERS, EncryptionContext
-from scout_control.rules.addresses import BASE_URL, bound
+from scout_control.rules.addresses import BASE_URL, binding
 
 if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
@@ -33,7 +33,7 @@ def tap_settings(source: Row, source_type: SourceType) -> dict[str, Any]:
 def source_address(source: Row, source_type: SourceType) -> dict[str, str]:
     """Return what determines where secrets are sent: the tap, its addresses and TLS settings."""
     addresses = source_type.addresses.among(tap_settings(source, source_type))
-    return {"tap": source_type.name, **bound(addresses)}
+    return {"tap": source_type.name, **binding(addresses)}
 
 
 def of_credential(credential: Row, source: Row, source_type: SourceType) -> EncryptionContext:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from scout_control.errors import ServerError
 from scout_control.installation import key_rotation
 from scout_control.store import audit, migrate, models, singer_state
-from scout_control.store.locks import alone
+from scout_control.store.locks import exclusive
 from scout_control.store.models import Connection, ServiceLogin
 from scout_control.store.postgres import connect
 
@@ -39,7 +39,7 @@ def init(installation: Installation) -> str:
     # The secrets of older versions are bound in the transaction of the upgrade: a worker of the
     # new version never sees one that is not bound.
     version = migrate.migrate(installation.store, bind=partial(key_rotation.bind_all, installation))
-    with alone(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
+    with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
         with installation.store.begin() as session:
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)

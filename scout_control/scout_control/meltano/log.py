@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from scout_control.rules.json_values import storable
+from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
@@ -71,7 +71,7 @@ class RunLog:
         elif event.get("level") in ERRORS:
             self._error(event)
         elif str(event.get("name")).startswith("dbt"):
-            self._line_of_dbt(storable(str(event.get("event"))))
+            self._line_of_dbt(to_storable_text(str(event.get("event"))))
         return self._progress(event) or self._phase(event)
 
     def said(self, plugin_type: str) -> str | None:
@@ -138,7 +138,7 @@ class RunLog:
         stream = tags.get("stream")
         if not isinstance(stream, str):
             return None
-        stream = storable(stream)
+        stream = to_storable_text(stream)
         if metric["metric"] == TOTAL:
             self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
             return Progress(stream, 0, sum(self.totals[stream].values()))
@@ -158,4 +158,4 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 def _first_line(text: object) -> str:
     lines = str(text or "").strip().splitlines()
-    return storable(lines[0]) if lines else ""
+    return to_storable_text(lines[0]) if lines else ""

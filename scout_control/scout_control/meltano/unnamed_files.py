@@ -1,4 +1,4 @@
-"""Files that no search finds: in memory, in no directory, for this process and what it executes."""
+"""In-memory files without a directory entry, for this process and the program it executes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
     from os import PathLike
 
 
-def unnamed_file(text: str, otherwise: str | PathLike[str]) -> str:
-    """Return the path of a file that holds a text; elsewhere than on Linux it has a name.
+def unnamed_file(text: str, fallback: str | PathLike[str]) -> str:
+    """Return the path of an in-memory file; of an ordinary file on systems other than Linux.
 
     Args:
-        text: What it holds.
-        otherwise: Where it is put when the system has no files without a name.
+        text: Its content.
+        fallback: The path of the ordinary file.
     """
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("scout", 0)
         path = f"/proc/{os.getpid()}/fd/{descriptor}"
     else:
-        descriptor = os.open(otherwise, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        path = os.fspath(otherwise)
-    os.fchmod(descriptor, 0o600)  # libpq reads no password file that others may read
+        descriptor = os.open(fallback, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        path = os.fspath(fallback)
+    os.fchmod(descriptor, 0o600)  # libpq ignores a password file that others can read
     with open(descriptor, "w", encoding="utf-8", closefd=False) as file:
         file.write(text)
     return path

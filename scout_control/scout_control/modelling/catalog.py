@@ -13,7 +13,7 @@ from psycopg2 import sql
 
 from scout_control.modelling import answers, statements
 from scout_control.modelling.kinds import KINDS
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -234,7 +234,7 @@ def tables(rows_read: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
                     "kind": kind,
                     "description": facts[4],
                     "rows": rows,
-                    "updated_at": plain(updated_at and updated_at.astimezone(UTC)),
+                    "updated_at": to_json_value(updated_at and updated_at.astimezone(UTC)),
                     "columns": [],
                 }
             )

@@ -1,7 +1,7 @@
-"""Says where a database is by the variables that libpq reads, with the password in none of them.
+"""Connection parameters as the environment variables of libpq, without the password.
 
-A password in a variable is read by whatever runs in the process, such as the Jinja of a model. In
-a file it is read by libpq alone (``PGPASSFILE``).
+Anything that runs in a process, such as the Jinja of a model, can read a password from a variable.
+The password file (``PGPASSFILE``) is read by libpq only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PASSFILE = "PGPASSFILE"
-# libpq's keyword, setting of the loader, libpq's variable
+# (libpq's keyword, setting of the loader, libpq's variable)
 CONNECTION = (
     ("host", "HOST", "PGHOST"),
     ("port", "PORT", "PGPORT"),
@@ -25,16 +25,16 @@ CONNECTION = (
 )
 
 
-def variables(told: Mapping[str, object]) -> dict[str, str]:
-    """Return the parts of a connection as variables, all but the password."""
+def variables(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Return connection parameters as variables, except the password."""
     return {
-        variable: str(told[keyword])
+        variable: str(parameters[keyword])
         for keyword, _, variable in CONNECTION
-        if told.get(keyword) not in {None, ""}
+        if parameters.get(keyword) not in {None, ""}
     }
 
 
 def passfile(password: str) -> str:
-    """Return what a password file says that holds for every server."""
+    """Return the content of a password file that applies to every server."""
     escaped = password.replace("\\", "\\\\").replace(":", "\\:")
     return f"*:*:*:*:{escaped}\n"

@@ -32,13 +32,13 @@ from scout_control.runs import finish, prepare
 from scout_control.runs.finish import Facts
 from scout_control.runs.heartbeat import HANDED_BACK, Watch
 from scout_control.store import lookups, queue, runs
-from scout_control.store.locks import Locks, of_credential, of_dataset
+from scout_control.store.locks import Locks, credential_lock, dataset_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Site
     from scout_control.meltano.project import SourceType
     from scout_control.runs.prepare import Preparation
@@ -111,7 +111,7 @@ def execute(site: Site, run_id: uuid.UUID, caller: Caller) -> Run | None:
     try:
         with site.store.begin() as session:
             waiting = lookups.run(session, str(run_id))
-        if not locks.take(of_dataset(waiting.dataset_id)):
+        if not locks.acquire(dataset_lock(waiting.dataset_id)):
             _look_again(site, waiting)
             return None
         with site.store.begin() as session:
@@ -142,8 +142,8 @@ def _attempt(site: Site, run: Run, caller: Caller, locks: Locks) -> None:
     try:
         with prepare.prepared(site, run) as preparation:
             facts.login, facts.pipeline = preparation.login, preparation.source_type.job
-            if preparation.login.rotates and not locks.take(
-                of_credential(preparation.login.credential_id)
+            if preparation.login.rotates and not locks.acquire(
+                credential_lock(preparation.login.credential_id)
             ):
                 finish.hand_back(site, run, caller.name, LOOK_AGAIN)
                 return
@@ -172,9 +172,9 @@ def _work(
     """Do the run; tell whether its end is ours to write down."""
     schema = run.dataset.schema_name
     caller.on_step(Step(phase=Phase.PROVISIONING, message=f"Provisioning {schema}"))
-    with schemas.provisioned(site, run.dataset, locks) as place:
+    with schemas.provisioned_schema(site, run.dataset, locks) as place:
         if run.is_full_refresh and run.attempt == 1:
-            schemas.forget_state(site, schema)  # later attempts go on where this one stops
+            schemas.delete_state(site, schema)  # later attempts go on where this one stops
         return _load(site, run, caller, locks, preparation, place, facts)
 
 
@@ -184,7 +184,7 @@ def _load(
     caller: Caller,
     locks: Locks,
     preparation: Preparation,
-    place: Place,
+    place: ProvisionedSchema,
     facts: Facts,
 ) -> bool:
     """Load and transform; return whether the end of the run is ours to write down."""
@@ -266,7 +266,7 @@ def _teller(
     return tell
 
 
-def _describe(site: Site, run: Run, place: Place) -> None:
+def _describe(site: Site, run: Run, place: ProvisionedSchema) -> None:
     """Say what tables there are, for a source that no transform does it for.
 
     As the writer, who may have put anything there: after a while its login is ended.
@@ -275,7 +275,7 @@ def _describe(site: Site, run: Run, place: Place) -> None:
 
     from scout_control.modelling import building  # noqa: PLC0415 - the same
 
-    until = threading.Timer(LONGEST_DESCRIBING_SECONDS, schemas.end_login, (site, run.dataset))
+    until = threading.Timer(LONGEST_DESCRIBING_SECONDS, schemas.disable_writer, (site, run.dataset))
     until.start()
     try:
         building.describe(place.url(site.server_url_of(run.dataset)), place.schema)

@@ -15,7 +15,7 @@ from scout_control.errors import (
 )
 from scout_control.rules import schedule
 from scout_control.rules import statuses as rules
-from scout_control.rules.expiry import LONGEST_PAUSE, is_use
+from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
 from scout_control.rules.statuses import DatasetStatus, RunStatus, Trigger
 from scout_control.store import audit, datasets, metadata, queue, runs
 from scout_control.store.models import Run
@@ -101,7 +101,7 @@ def seconds_left(run: Run, timeout: float) -> float:
 
 def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:
     asked = _moment(facts.resume_at) or now + SHORTEST_PAUSE
-    resume_at = min(max(asked, now), now + LONGEST_PAUSE)
+    resume_at = min(max(asked, now), now + MAX_PAUSE)
     is_ours = runs.move(
         session,
         run.id,
@@ -200,7 +200,7 @@ def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now:
 def _remember_use(session: Session, run: Run, then: RunStatus, now: datetime) -> None:
     has_data = then in {RunStatus.COMPLETED, RunStatus.PARTIAL}
     was_asked_for, had_data = run.trigger == Trigger.MANUAL, run.dataset.last_sync_at is not None
-    if has_data and is_use(was_asked_for=was_asked_for, had_data=had_data):
+    if has_data and counts_as_use(was_asked_for=was_asked_for, had_data=had_data):
         datasets.touch(session, run.dataset_id, now)
 
 

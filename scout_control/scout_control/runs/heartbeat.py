@@ -20,8 +20,8 @@ from psycopg.types.json import Jsonb
 from scout_control.credentials import records
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
-from scout_control.rules.expiry import ALONE_AFTER, SIGN_OF_LIFE
-from scout_control.rules.fairness import ASK_AGAIN
+from scout_control.rules.expiry import HEARTBEAT_INTERVAL, MAX_STORE_OUTAGE
+from scout_control.rules.fairness import LANE_CHECK_INTERVAL
 from scout_control.rules.statuses import Phase
 from scout_control.store import queue_turns
 
@@ -108,12 +108,12 @@ class Watch:
         self._over.set()
         self._thread.join()
         self._read_catalog()
-        until = time.monotonic() + ALONE_AFTER.total_seconds()
+        until = time.monotonic() + MAX_STORE_OUTAGE.total_seconds()
         while not self._keep_login():
             if time.monotonic() > until and self._credential_file is not None:
                 workdir.keep(self._credential_file.parent)
                 return
-            time.sleep(SIGN_OF_LIFE.total_seconds())
+            time.sleep(HEARTBEAT_INTERVAL.total_seconds())
 
     def _watch(self) -> None:
         while not self._over.is_set():
@@ -123,7 +123,7 @@ class Watch:
                 log.warning("run_ended_early run=%s reason=%s", self._run_id, self.reason.name)
                 self._run.end()
                 return
-            self._over.wait(SIGN_OF_LIFE.total_seconds())
+            self._over.wait(HEARTBEAT_INTERVAL.total_seconds())
 
     def _reason_to_end(self) -> Reason | None:
         if self._should_stop():
@@ -134,9 +134,9 @@ class Watch:
             if self._is_wanted():
                 return Reason.YIELDED
         except psycopg.Error:
-            if not self._locks.regain():
+            if not self._locks.reacquire():
                 alone = time.monotonic() - self._reached_at
-                return Reason.ALONE if alone > ALONE_AFTER.total_seconds() else None
+                return Reason.ALONE if alone > MAX_STORE_OUTAGE.total_seconds() else None
         self._reached_at = time.monotonic()
         return None
 
@@ -154,9 +154,8 @@ class Watch:
         """Tell whether others wait for the lane of this run, which has had it for long enough."""
         if self._slice is None or time.monotonic() < self._ask_at:
             return False
-        self._ask_at = time.monotonic() + min(self._slice, ASK_AGAIN).total_seconds()
-        question = queue_turns.question(self._run_id, self._slice)
-        return self._locks.execute(queue_turns.IS_WANTED, question) == [(True,)]
+        self._ask_at = time.monotonic() + min(self._slice, LANE_CHECK_INTERVAL).total_seconds()
+        return queue_turns.is_lane_wanted(self._locks.execute, self._run_id, self._slice)
 
     def _keep_login(self) -> bool:
         """Store a login that the tap renewed; tell whether nothing remains to be stored."""

@@ -14,8 +14,8 @@ from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
-from scout_control.meltano.project import SELECTED, as_text
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.project import STREAMS_SETTING, as_text
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.rules import keyless
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import audit, lookups, metadata
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scout_control.credentials.records import Login
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Site
     from scout_control.meltano.project import SourceType
     from scout_control.store.models import Dataset, ProjectSource, Run
@@ -75,7 +75,7 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     with ExitStack() as at_the_end:
         directory = None
         if login.rotates:
-            prefix = f"{LOGIN_DIRECTORY}{run.id}-"
+            prefix = f"{CREDENTIAL_DIRECTORY}{run.id}-"
             directory = at_the_end.enter_context(workdir.directory(prefix))
             variable = source_type.variable(records.CREDENTIAL_FILE)
             settings[variable] = str(directory / CREDENTIAL)
@@ -119,8 +119,8 @@ def source_settings(
     link = dataset.project_source
     check_link(source_type, link)
     told = {**secret_context.settings_of(link.source, source_type), **link.sync_config}
-    streams = told.pop(SELECTED, None)
-    loading = keyless.taken_from(told)
+    streams = told.pop(STREAMS_SETTING, None)
+    loading = keyless.pop_loader_settings(told)
     settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
     settings |= {f"{LOADER}{name.upper()}": value for name, value in loading.items()}
     if streams:
@@ -137,7 +137,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
     Raises:
         SettingsError: It names an address, a file, or what the source type does not have.
     """
-    allowed = {*source_type.settings, SELECTED, *keyless.NAMES}.difference(
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
     )
     if names := sorted(set(link.sync_config) - allowed):
@@ -153,7 +153,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
 def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:
     """Return the error of a dataset whose settings name streams that its source does not have."""
     link = dataset.project_source
-    streams = {**link.source.config, **link.sync_config}.get(SELECTED) or ()
+    streams = {**link.source.config, **link.sync_config}.get(STREAMS_SETTING) or ()
     unknown = sorted(set(streams) - known)
     if not known or not unknown:
         return None
@@ -166,7 +166,11 @@ def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError 
 
 
 def pipeline(
-    site: Site, run: Run, preparation: Preparation, place: Place, log_file: Path | None = None
+    site: Site,
+    run: Run,
+    preparation: Preparation,
+    place: ProvisionedSchema,
+    log_file: Path | None = None,
 ) -> Pipeline:
     """Return what Meltano is to run."""
     schema, url = place.schema, place.url(site.server_url_of(run.dataset))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scout_control.credentials import records
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs.prepare import CREDENTIAL
 from scout_control.store import lookups
 from scout_control.store.models import Run
@@ -29,8 +29,8 @@ def clean_up(site: Site) -> None:
     What a run of another installation had to keep is left to that one.
     """
     workdir.sweep()
-    for directory in workdir.abandoned(LOGIN_DIRECTORY):
-        run_id = directory.name.removeprefix(LOGIN_DIRECTORY)[:LETTERS_OF_ID]
+    for directory in workdir.abandoned(CREDENTIAL_DIRECTORY):
+        run_id = directory.name.removeprefix(CREDENTIAL_DIRECTORY)[:LETTERS_OF_ID]
         try:
             is_ours = _keep(site, run_id, directory / CREDENTIAL)
         except (OSError, ValueError, ControlError) as error:  # anybody here may make such a folder

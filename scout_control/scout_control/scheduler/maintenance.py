@@ -20,10 +20,10 @@ from scout_control.credentials import renewal
 from scout_control.datasets import deletion, schemas
 from scout_control.errors import ControlError
 from scout_control.rules import expiry, schedule
-from scout_control.rules.statuses import DatasetStatus, RunStatus, dataset_before
+from scout_control.rules.statuses import DatasetStatus, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.store import audit, datasets, queue, queue_turns, runs
-from scout_control.store.locks import holding, of_dataset
+from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Dataset, Run
 
 if TYPE_CHECKING:
@@ -75,17 +75,17 @@ def take_over_one(site: Site, run: Run, now: datetime) -> int:
 
 
 def _take_over_free(site: Site, run: Run, now: datetime) -> int:
-    with holding(site.store, of_dataset(run.dataset_id)) as is_free:
+    with try_locks(site.store, dataset_lock(run.dataset_id)) as is_free:
         if not is_free:
             return 0  # its worker lives after all, or another one has it
-        schemas.end_login(site, run.dataset)
+        schemas.disable_writer(site, run.dataset)
         with site.store.begin() as session:
             return _take_over(session, site, run, now)
 
 
 def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
     deaths = run.deaths + 1
-    if deaths < expiry.MOST_DEATHS:
+    if deaths < expiry.MAX_WORKER_DEATHS:
         moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
         if moved:
             queue.defer(site.store, session, run.id)
@@ -127,7 +127,7 @@ def ask_again(site: Site, now: datetime) -> int:
         lost = [run for run in waiting if str(run) not in known]
         for run in lost:
             queue.defer(site.store, session, run)
-        queue_turns.take(session)
+        queue_turns.assign_priorities(session)
     return len(lost)
 
 
@@ -140,7 +140,7 @@ def expire(
     """
     with site.store.begin() as session:
         datasets.collect_touches(session)
-        found = [*datasets.idle(session, now - idle), *datasets.unremoved(session)]
+        found = [*datasets.idle(session, now - idle), *datasets.expired_with_data(session)]
 
     def is_over(session: Session, dataset: Dataset) -> bool:
         return _is_over(session, dataset, now, idle)
@@ -156,7 +156,7 @@ _told: dict[uuid.UUID, str] = {}
 def _expire(site: Site, dataset_id: uuid.UUID, is_over: Callable[[Session, Dataset], bool]) -> bool:
     """Drop one dataset's data, if it is still to go now that nobody can touch it."""
     try:
-        return deletion.attempt(site, dataset_id, is_over, reason="expired")
+        return deletion.try_drop(site, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
         told = str(error) if isinstance(error, ControlError) else type(error).__name__
         if _told.get(dataset_id) != told:
@@ -173,7 +173,7 @@ def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta)
         return dataset.sync_error is not None
     datasets.collect_touches(session)
     session.refresh(dataset, ["last_activity_at"])
-    return dataset.status in dataset_before(DatasetStatus.EXPIRED) and expiry.is_inactive(
+    return dataset.status in dataset_predecessors(DatasetStatus.EXPIRED) and expiry.is_inactive(
         dataset.last_activity_at, idle, now
     )
 
@@ -199,7 +199,7 @@ def renew_tokens(
 
 def _deadline(should_stop: Callable[[], bool]) -> Callable[[], bool]:
     """Return what tells whether a round must begin nothing new: what it leaves is for the next."""
-    until = time.monotonic() + expiry.ROUND_LIMIT.total_seconds()
+    until = time.monotonic() + expiry.MAINTENANCE_ROUND_LIMIT.total_seconds()
     return lambda: should_stop() or time.monotonic() > until
 
 
@@ -207,20 +207,22 @@ def end_logins(site: Site) -> int:
     """End logins of writers that no run needs: what ended their runs could not; return how many."""
     with site.store.begin() as session:
         found = session.scalars(select(Dataset)).all()
-    return sum(_end_login(site, dataset) for dataset in schemas.open_logins(site, found))
+    return sum(
+        _end_login(site, dataset) for dataset in schemas.datasets_with_enabled_writer(site, found)
+    )
 
 
 def _end_login(site: Site, dataset: Dataset) -> bool:
-    with holding(site.store, of_dataset(dataset.id)) as is_free:
+    with try_locks(site.store, dataset_lock(dataset.id)) as is_free:
         if is_free:
-            schemas.end_login(site, dataset)
+            schemas.disable_writer(site, dataset)
     return is_free
 
 
 def purge(site: Site, now: datetime) -> None:
     """Forget old runs, events and jobs."""
     with site.store.begin() as session:
-        runs.purge(session, now - expiry.KEEP_HISTORY)
+        runs.purge(session, now - expiry.HISTORY_RETENTION)
         audit.retain(session, now - site.settings.audit_keep)
         queue.purge(session, now - timedelta(days=1))
 
@@ -237,5 +239,5 @@ def tick(site: Site, idle: timedelta) -> dict[str, int]:
     }
     purge(site, now)
     end_logins(site)
-    deletion.remove_roles(site)
+    deletion.drop_retired_roles(site)
     return done

@@ -30,7 +30,7 @@ from scout_control.rules import fairness
 from scout_control.runs.execute import Caller, caller_name, execute
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
-from scout_control.store.locks import holding
+from scout_control.store.locks import try_locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class Options:
     concurrency: int = 2
     grace_seconds: float = 60.0
     """How long runs may go on after the worker was told to end; then they are handed back."""
-    slice_of_time: timedelta = fairness.SLICE
+    slice_of_time: timedelta = fairness.TIME_SLICE
     """How long a run keeps its lane while other owners wait for one."""
     idle: timedelta = timedelta(hours=24)
     until_idle: bool = False
@@ -94,7 +94,7 @@ ROUNDS: dict[str, tuple[str, Round]] = {
     ),
     "end logins": (HOURLY, _plainly(lambda site, _now: maintenance.end_logins(site))),
     "purge": (DAILY, _plainly(maintenance.purge)),
-    "remove roles": (DAILY, _plainly(lambda site, _now: deletion.remove_roles(site))),
+    "remove roles": (DAILY, _plainly(lambda site, _now: deletion.drop_retired_roles(site))),
 }
 
 
@@ -250,7 +250,7 @@ def _round(site: Site, name: str, begin: Callable[[datetime], object]) -> Callab
 
     def once(timestamp: int) -> None:  # noqa: ARG001 - the moment that it was meant for
         try:
-            with holding(site.store, f"scout round {name}") as is_free:
+            with try_locks(site.store, f"scout round {name}") as is_free:
                 if is_free:
                     begin(datetime.now(UTC))
         except ControlError as error:

@@ -58,9 +58,9 @@ def test_a_query_sees_its_own_dataset_and_nothing_else(installation, datasets):
 
 def test_a_query_has_limits(installation, datasets):
     mine, _ = datasets
-    few = installation.scout.datasets.query(mine, "SELECT * FROM things", most_rows=2)
+    few = installation.scout.datasets.query(mine, "SELECT * FROM things", max_rows=2)
     with pytest.raises(QueryError, match=r"longer than 0\.3 seconds"):
-        installation.scout.datasets.query(mine, "SELECT pg_sleep(5)", longest_seconds=0.3)
+        installation.scout.datasets.query(mine, "SELECT pg_sleep(5)", timeout_seconds=0.3)
 
     assert (len(few.rows), few.is_truncated) == (2, True)
 
@@ -140,7 +140,7 @@ def test_values_beyond_python_are_read_as_text(installation, datasets):
 
 
 @pytest.mark.parametrize(
-    "limits", [{"most_rows": 0}, {"longest_seconds": -1}, {"longest_seconds": 1e12}]
+    "limits", [{"max_rows": 0}, {"timeout_seconds": -1}, {"timeout_seconds": 1e12}]
 )
 def test_limits_of_a_query_that_are_none_are_refused(installation, datasets, limits):
     with pytest.raises(SettingsError):
@@ -150,7 +150,7 @@ def test_limits_of_a_query_that_are_none_are_refused(installation, datasets, lim
 def test_a_dataset_is_shared_only_with_roles_that_are_there(installation, datasets):
     before = installation.scout.datasets.show(datasets[0])
 
-    with pytest.raises(NotFoundError, match="no role 'nobody_here'"):
+    with pytest.raises(NotFoundError, match="missing in the database: 'nobody_here'"):
         installation.scout.datasets.share(datasets[0], ["nobody_here"])
 
     assert installation.scout.datasets.show(datasets[0]) == before

@@ -10,10 +10,10 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from scout_control.datasets import loads
-from scout_control.datasets.loads import Contents
+from scout_control.datasets.loads import SchemaContents
 from scout_control.datasets.provision import provision
-from scout_control.datasets.query_role import bounded, login
-from scout_control.rules.naming import Dataset, OwnerKind, query_role
+from scout_control.datasets.query_role import connect_as_query_role, time_limit
+from scout_control.rules.naming import DatasetIdentity, OwnerKind, query_role
 
 LOADS = """
     CREATE TABLE _scout_loads (run_id text, stream text, rows bigint, bytes bigint,
@@ -45,7 +45,7 @@ DOCUMENTS = (
 
 @pytest.fixture
 def place(postgres, connection):
-    dataset = Dataset(
+    dataset = DatasetIdentity(
         owner_kind=OwnerKind.PROJECT,
         owner_id="p1",
         project_id="p1",
@@ -73,19 +73,19 @@ def write(postgres, place):
 
 @pytest.fixture
 def contents(postgres, place):
-    with closing(login(postgres, place.schema)) as reader:
-        yield Contents(reader, place.schema)
+    with closing(connect_as_query_role(postgres, place.schema)) as reader:
+        yield SchemaContents(reader, place.schema)
 
 
 def test_before_the_first_commit_there_is_nothing_and_that_is_known(contents):
-    assert (contents.of_runs(["r"]), contents.counts(), contents.count("x")) == ([], {}, None)
+    assert (contents.loads_of(["r"]), contents.counts(), contents.count("x")) == ([], {}, None)
 
 
 def test_what_runs_committed_is_read_and_what_others_did_is_not(contents, write):
     write(LOADS)
     write(f"{TELL} ('r', 'a', 1, now()), ('s', 'a', 2, now()), ('t', 'b', 4, now())")
     write("CREATE TABLE a AS SELECT 1 AS t")
-    found = contents.of_runs(["r", "s"])
+    found = contents.loads_of(["r", "s"])
 
     assert [(load.stream, load.rows) for load in found] == [("a", 1), ("a", 2)]
     assert contents.counts() == {"a": 1}
@@ -95,7 +95,7 @@ def test_what_runs_committed_is_read_and_what_others_did_is_not(contents, write)
 @pytest.mark.parametrize("kind", ODD)
 def test_loads_that_are_not_as_they_are_made_are_unknown(contents, write, kind, caplog):
     write(ODD[kind])
-    found = contents.of_runs(["r"])
+    found = contents.loads_of(["r"])
 
     if kind in {"index", "type"}:
         assert found in ([], None)
@@ -112,13 +112,13 @@ def test_documents_that_are_too_much_are_left_out(contents, write, document):
 
 
 def test_no_more_is_read_than_a_source_can_have(contents, write, monkeypatch):
-    monkeypatch.setattr(loads, "MOST_TABLES", 3)
+    monkeypatch.setattr(loads, "MAX_TABLES", 3)
     write(LOADS)
     for number in range(5):
         write(f"{TELL} ('r', 'a{number}', 1, now()); CREATE TABLE a{number} ()")
     write(f"{TELL} ('r', repeat('x', 100000), 1, now())")
 
-    assert len(contents.of_runs(["r"])) == 3
+    assert len(contents.loads_of(["r"])) == 3
     assert contents.counts() == {"a0": 0, "a1": 0, "a2": 0}
 
 
@@ -127,16 +127,16 @@ def test_reading_ends_in_time_and_what_was_left_is_unknown(contents, write, monk
     write(f"{TELL} ('r', 'a', 1, now()); CREATE TABLE a ()")
     contents._until = time.monotonic()
 
-    assert (contents.of_runs(["r"]), contents.counts(), contents.count("a")) == (None, None, None)
+    assert (contents.loads_of(["r"]), contents.counts(), contents.count("a")) == (None, None, None)
 
 
 def test_a_session_that_was_ended_makes_unknown_what_is_read_over_it(
     contents, write, postgres, place
 ):
     write(LOADS)
-    with bounded(contents._reader, postgres, 0.2):
+    with time_limit(contents._reader, postgres, 0.2):
         write("BEGIN; LOCK TABLE _scout_loads")
-        found = contents.of_runs(["r"])
+        found = contents.loads_of(["r"])
         write("ROLLBACK")
 
     assert found is None

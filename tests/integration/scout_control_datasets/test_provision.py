@@ -8,17 +8,17 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.datasets.provision import let_read, provision
+from scout_control.datasets.provision import provision, set_readers
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
-from scout_control.rules.naming import Dataset, OwnerKind
+from scout_control.rules.naming import DatasetIdentity, OwnerKind
 from support.logins import with_login
 
 HOSTILE = ['"; DROP SCHEMA public CASCADE; --', "a'b\"c\\d%s{}", "नदी 🌊", "pg_catalog", "x" * 5000]
 
 
-def a_dataset(owner_id="p1", **changes) -> Dataset:
+def a_dataset(owner_id="p1", **changes) -> DatasetIdentity:
     usual = {"owner_kind": OwnerKind.PROJECT, "project_id": "p1", "source_id": "s1"}
-    return Dataset(owner_id=owner_id, source_type="commcare", **usual | changes)
+    return DatasetIdentity(owner_id=owner_id, source_type="commcare", **usual | changes)
 
 
 @pytest.fixture
@@ -151,22 +151,24 @@ def test_a_third_role_reads_only_after_it_is_let_in_and_only_reads(postgres, pla
     reader.execute("SET ROLE analyst")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.execute(look)
-    let_read(postgres, place.schema, ["analyst"])
+    set_readers(postgres, place.schema, ["analyst"])
     reader.execute(look)
     assert reader.fetchone() == (1,)
     for attempt in ("DELETE FROM {}.cases", "CREATE TABLE {}.x (a int)", "DROP TABLE {}.cases"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             reader.execute(attempt.format(place.schema))
-    let_read(postgres, place.schema, [])
+    set_readers(postgres, place.schema, [])
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.execute(look)
 
 
 def test_a_role_that_somebody_dropped_keeps_nobody_else_from_reading(postgres, place, reader):
-    with pytest.raises(NotFoundError, match="no role 'dropped'"):
-        let_read(postgres, place.schema, ["analyst", "dropped"])
+    with pytest.raises(NotFoundError, match="missing in the database: 'dropped'"):
+        set_readers(postgres, place.schema, ["analyst", "dropped"])
 
-    assert let_read(postgres, place.schema, ["analyst", "dropped"], may_lack=True) == ["dropped"]
+    assert set_readers(postgres, place.schema, ["analyst", "dropped"], skip_missing=True) == [
+        "dropped"
+    ]
     reader.execute("SELECT pg_has_role('analyst', %s, 'USAGE')", [place.reader])
     assert reader.fetchone() == (True,)
 

@@ -54,15 +54,15 @@ def ask(shared_installation):
 
 def test_rows_are_cut_before_the_one_that_is_too_much(ask):
     whole = ask(MANY)
-    cut = ask(MANY, most_bytes=10_000)
-    by_rows = ask(MANY, most_rows=7)
+    cut = ask(MANY, max_bytes=10_000)
+    by_rows = ask(MANY, max_rows=7)
 
     assert (len(whole.rows), whole.is_truncated, whole.truncated_by) == (250, False, None)
     assert [row[0] for row in cut.rows] == list(range(250, 241, -1))
     assert (cut.columns, cut.is_truncated, cut.truncated_by) == (["n", "text"], True, "bytes")
     assert (len(by_rows.rows), by_rows.truncated_by) == (7, "rows")
     with pytest.raises(SettingsError, match="--max-bytes"):
-        ask(MANY, most_bytes=0)
+        ask(MANY, max_bytes=0)
 
 
 @pytest.mark.parametrize(("statement", "rows"), SHAPES)

@@ -19,7 +19,7 @@ APART = """
 import subprocess, sys
 from scout_control.meltano import parent_death
 for _ in range(16):
-    parent_death.stay_apart()
+    parent_death.isolate_process()
 sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "print('started')"]))
 """
 
@@ -29,7 +29,7 @@ sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "pri
     "signum", [signal.SIGKILL, signal.SIGTERM], ids=["is killed", "is asked to end"]
 )
 def test_what_is_held_ends_when_its_holder_does(signum, before):
-    words = [*before, *parent_death.held_by_us(), sys.executable, "-c", HELD]
+    words = [*before, *parent_death.supervisor_command(), sys.executable, "-c", HELD]
     with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as holder:
         assert holder.stdout.readline() == b"started\n"
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
@@ -46,7 +46,7 @@ def test_what_cannot_be_kept_apart_is_not_started():
     )
 
     assert (done.returncode, done.stdout) == (1, ""), done
-    assert "was not started apart from us" in done.stderr
+    assert "could not be started in isolation" in done.stderr
 
 
 def _is_alive(process: int) -> bool:

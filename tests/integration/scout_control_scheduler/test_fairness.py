@@ -41,7 +41,7 @@ ADD = (
      WHERE name LIKE 'many-%'
     """,
 )
-SLICE = ("--slice-minutes", "0.2")
+TIME_SLICE = ("--slice-minutes", "0.2")
 SHORT_SLICE = ("--slice-minutes", "0.1")
 
 
@@ -95,7 +95,7 @@ def test_many_runs_that_one_owner_asks_for_keep_no_one_waiting(installation, sit
     with site.store.begin() as session:
         old = {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}
         session.execute(update(Run).where(Run.trigger == "schedule").values(**old))
-        queue_turns.take(session)
+        queue_turns.assign_priorities(session)
     assert set(in_order(site)[:3]) == {"flood", "lake", "river"}
     assert asked_for.status == "queued"
 
@@ -115,7 +115,7 @@ def test_the_one_due_dataset_of_an_owner_starts_at_once_beside_thousands_of_anot
 
 def test_a_run_that_never_ends_gives_its_lane_back_and_goes_on_later(installation, worker):
     installation.act(seconds=600)
-    with worker("--concurrency", "1", *SLICE):
+    with worker("--concurrency", "1", *TIME_SLICE):
         first = installation.scout.runs.queue(installation.dataset("flood"))
         wait_until(installation.told)
         installation.act()
@@ -143,7 +143,7 @@ def test_one_owner_alone_is_never_interrupted(installation, worker):
 def test_of_two_workers_that_one_owner_fills_one_gives_a_lane_back(installation, worker):
     installation.act(seconds=600)
     endless = [installation.scout.runs.queue(installation.dataset("flood")) for _ in range(2)]
-    with worker("--concurrency", "1", *SLICE), worker("--concurrency", "1", *SLICE):
+    with worker("--concurrency", "1", *TIME_SLICE), worker("--concurrency", "1", *TIME_SLICE):
         wait_until(lambda: len(installation.told()) == 2)
         installation.act()
         quick = installation.scout.runs.queue(installation.dataset("river"))

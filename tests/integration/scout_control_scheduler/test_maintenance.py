@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs import recovery
 from scout_control.runs.execute import Caller, caller_name, execute
 from scout_control.runs.prepare import CREDENTIAL
@@ -188,7 +188,7 @@ def test_what_is_over_long_ago_is_forgotten(installation, site):
 
 
 def test_a_login_that_a_killed_run_of_another_installation_renewed_is_left_to_that_one(site):
-    with workdir.directory(f"{LOGIN_DIRECTORY}{uuid.uuid4()}-") as made:
+    with workdir.directory(f"{CREDENTIAL_DIRECTORY}{uuid.uuid4()}-") as made:
         (made / CREDENTIAL).write_text("{}")
         workdir.keep(made)
     recovery.clean_up(site)

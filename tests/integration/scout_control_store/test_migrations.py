@@ -31,7 +31,7 @@ def test_every_older_version_becomes_the_newest_and_keeps_its_rows(empty_store, 
 def test_an_older_store_is_not_used_before_it_was_brought_to_this_version(empty_store, revision):
     migrate.migrate(empty_store, revision)
 
-    with pytest.raises(SettingsError, match="older than this program"), empty_store.begin():
+    with pytest.raises(SettingsError, match="outdated"), empty_store.begin():
         pass
 
 
@@ -64,9 +64,9 @@ def test_the_queue_takes_only_the_steps_that_its_version_lacks(store):
     with store.engine.begin() as connection:
         queue_schema.upgrade(connection)
         found = connection.scalar(text("SELECT version FROM scout_control.queue_version"))
-    names = [path.name for path in queue_schema.steps_after("3.3.0")]
+    names = [path.name for path in queue_schema.scripts_after("3.3.0")]
 
-    assert queue_schema.steps_after(found) == []
+    assert queue_schema.scripts_after(found) == []
     assert names[0].startswith("03.04.00")
     assert names == sorted(names)
 
@@ -89,8 +89,8 @@ def test_a_store_of_a_newer_program_is_left_alone(empty_store):
     with empty_store.engine.begin() as connection:
         connection.execute(text("UPDATE scout_control.alembic_version SET version_num = '9999'"))
 
-    with pytest.raises(SettingsError, match="it is newer"):
+    with pytest.raises(SettingsError, match="a newer release"):
         migrate.migrate(empty_store)
-    with pytest.raises(SettingsError, match="it is newer"), empty_store.begin():
+    with pytest.raises(SettingsError, match="a newer release"), empty_store.begin():
         pass
     assert migrate.version(empty_store) == "9999"

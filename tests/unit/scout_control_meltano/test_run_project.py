@@ -9,8 +9,8 @@ import pytest
 import yaml
 from scout_control.errors import SettingsError
 from scout_control.meltano.process import Pipeline
-from scout_control.meltano.run_project import make
-from scout_control.meltano.run_server.plugin_environment import told
+from scout_control.meltano.run_project import write
+from scout_control.meltano.run_server.plugin_environment import plugin_launches
 
 PROJECT = """
 project_id: p
@@ -77,7 +77,7 @@ def run(root, tmp_path):
     def start(*blocks, settings=(), secrets=(), database_url=None):
         work = tmp_path / "work"
         work.mkdir()
-        project = make(root, work / "project", Path("/launcher"), blocks)
+        project = write(root, work / "project", Path("/launcher"), blocks)
         pipeline = Pipeline(
             project_root=root,
             blocks=blocks,
@@ -89,7 +89,7 @@ def run(root, tmp_path):
             project_id="river",
         )
         file = yaml.safe_load((work / "project/meltano.yml").read_text())
-        return file, project, told(pipeline, project)
+        return file, project, plugin_launches(pipeline, project)
 
     return start
 

@@ -17,7 +17,7 @@ DEEP = b"[" * 200_000
 def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch):
     path = tmp_path / "credential.json"
     (tmp_path / "plain").write_text("{}")
-    monkeypatch.setattr(workdir, "MOST_BYTES", 100)
+    monkeypatch.setattr(workdir, "MAX_BYTES", 100)
     make = {
         "pipe": lambda: os.mkfifo(path),
         "device": lambda: path.symlink_to("/dev/zero"),

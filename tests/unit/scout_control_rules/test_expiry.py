@@ -17,11 +17,11 @@ def test_data_is_over_a_day_after_its_last_use():
 
 
 @pytest.mark.parametrize(
-    ("was_asked_for", "had_data", "is_use"),
+    ("was_asked_for", "had_data", "counts"),
     [(True, True, True), (True, False, True), (False, False, True), (False, True, False)],
 )
-def test_a_run_is_use_unless_it_only_refreshed_on_schedule(was_asked_for, had_data, is_use):
-    assert expiry.is_use(was_asked_for=was_asked_for, had_data=had_data) is is_use
+def test_a_run_is_use_unless_it_only_refreshed_on_schedule(was_asked_for, had_data, counts):
+    assert expiry.counts_as_use(was_asked_for=was_asked_for, had_data=had_data) is counts
 
 
 def test_a_token_is_renewed_within_the_hour_before_it_ends_and_after():
@@ -32,10 +32,10 @@ def test_a_token_is_renewed_within_the_hour_before_it_ends_and_after():
 
 
 def test_only_a_refusal_for_good_invalidates_a_credential():
-    assert expiry.is_final("invalid_grant")
-    assert expiry.is_final("invalid_client")
-    assert not expiry.is_final("temporarily_unavailable")
-    assert not expiry.is_final(None)
+    assert expiry.is_permanent("invalid_grant")
+    assert expiry.is_permanent("invalid_client")
+    assert not expiry.is_permanent("temporarily_unavailable")
+    assert not expiry.is_permanent(None)
 
 
 def test_a_run_is_dead_after_two_minutes_without_a_sign_of_life():
@@ -45,4 +45,4 @@ def test_a_run_is_dead_after_two_minutes_without_a_sign_of_life():
 
 
 def test_a_worker_that_is_cut_off_gives_up_before_its_run_is_taken_over():
-    assert expiry.SIGN_OF_LIFE < expiry.ALONE_AFTER < expiry.DEAD_AFTER
+    assert expiry.HEARTBEAT_INTERVAL < expiry.MAX_STORE_OUTAGE < expiry.DEAD_AFTER

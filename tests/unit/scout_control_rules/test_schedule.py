@@ -39,7 +39,7 @@ def test_ten_thousand_due_datasets_do_not_start_at_once():
     offsets = schedule.start_offsets(10_000)
 
     assert len(offsets) == 10_000
-    assert offsets.count(timedelta()) == schedule.STARTS_AT_ONCE
+    assert offsets.count(timedelta()) == schedule.MAX_IMMEDIATE_STARTS
     assert max(offsets) < schedule.ROUND
     assert max(offsets.count(offset) for offset in offsets[1000:2000]) == 1
 

@@ -17,22 +17,22 @@ def test_a_run_that_ended_never_moves_again():
 
 
 def test_every_living_run_can_be_cancelled_and_can_fail():
-    assert set(statuses.before(RunStatus.CANCELLED)) == set(statuses.LIVE)
-    assert set(statuses.before(RunStatus.FAILED)) == set(statuses.LIVE)
+    assert set(statuses.run_predecessors(RunStatus.CANCELLED)) == set(statuses.LIVE)
+    assert set(statuses.run_predecessors(RunStatus.FAILED)) == set(statuses.LIVE)
 
 
 def test_only_a_running_run_can_complete_or_pause():
-    assert statuses.before(RunStatus.COMPLETED) == (RunStatus.RUNNING,)
-    assert statuses.before(RunStatus.PAUSED) == (RunStatus.RUNNING,)
+    assert statuses.run_predecessors(RunStatus.COMPLETED) == (RunStatus.RUNNING,)
+    assert statuses.run_predecessors(RunStatus.PAUSED) == (RunStatus.RUNNING,)
 
 
 def test_a_run_goes_back_to_the_queue_only_from_a_worker():
-    assert statuses.before(RunStatus.QUEUED) == (RunStatus.RUNNING,)
+    assert statuses.run_predecessors(RunStatus.QUEUED) == (RunStatus.RUNNING,)
 
 
 def test_a_dataset_is_not_expired_while_it_is_synced():
-    assert DatasetStatus.SYNCING not in statuses.dataset_before(DatasetStatus.EXPIRED)
-    assert set(statuses.dataset_before(DatasetStatus.SYNCING)) == set(DatasetStatus)
+    assert DatasetStatus.SYNCING not in statuses.dataset_predecessors(DatasetStatus.EXPIRED)
+    assert set(statuses.dataset_predecessors(DatasetStatus.SYNCING)) == set(DatasetStatus)
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,5 @@ def test_every_failure_has_a_name_for_programs(error, name):
 
 
 def test_a_cancelled_dataset_is_what_it_was():
-    assert statuses.settled(has_data=True) == DatasetStatus.READY
-    assert statuses.settled(has_data=False) == DatasetStatus.PENDING
+    assert statuses.after_cancel(has_data=True) == DatasetStatus.READY
+    assert statuses.after_cancel(has_data=False) == DatasetStatus.PENDING
