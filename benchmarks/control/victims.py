@@ -10,7 +10,7 @@ import psutil
 
 # By the first argument that names a program; the order matters.
 PROGRAMS = {
-    "leash.py": "leash",
+    "parent_death.py": "leash",
     "tap-commcare": "tap",
     "tap-commcare-connect": "tap",
     "target-scout-postgres": "target",

@@ -12,9 +12,9 @@ import pytest
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
-from scout_control.demo.executor import LOAD, Job, Result, work
 from scout_control.installation import embedded_postgres
 from scout_control.rules.naming import DatasetIdentity, OwnerKind
+from support.executor import LOAD, Job, Result, work
 from support.logins import at_database_of
 
 ROOT = Path(__file__).parents[2]

@@ -101,7 +101,7 @@ def test_the_demo_shows_connect_and_then_only_new_visits(environment):
     assert 3 <= read["visits"] <= 23
 
 
-def test_a_demo_that_is_told_to_stop_ends_what_it_started(environment):
+def test_a_terminated_demo_stops_what_it_started(environment):
     with subprocess.Popen(
         [SCOUT, "demo", "--cases", "300", "--forms", "100"],
         cwd=ROOT,

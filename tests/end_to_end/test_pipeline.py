@@ -58,7 +58,7 @@ def test_nothing_is_lost_when_meltano_tap_and_target_are_killed_at_random_moment
 
     def killer(victim):
         def on_start(_place, run):
-            threading.Thread(target=kill, args=(victim, run.process.pid), daemon=True).start()
+            threading.Thread(target=kill, args=(victim, run.pid), daemon=True).start()
 
         return on_start
 

@@ -110,7 +110,7 @@ def test_a_link_changed_in_the_store_sends_no_credential_elsewhere(senders):
             config=json.dumps(config),
         )
         run = refused(senders, path)
-        assert "says only what is read" in run.error_message
+        assert "may only select what is read" in run.error_message
     assert run.error_code == "VALIDATION_ERROR"
 
 

@@ -25,7 +25,8 @@ from scout_control.installation import embedded_postgres
 from scout_control.installation.settings import Settings
 from scout_control.meltano import workdir
 from scout_control.rules.naming import writer_role
-from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.context import RunContext, worker_name
+from scout_control.runs.execute import execute
 from support.installations import a_database, installed
 from support.workers import environment_of, wait_until, worker
 
@@ -474,4 +475,4 @@ def test_a_run_that_does_not_end_is_named_and_nothing_of_it_is_dropped(toys):
         assert {each["what"] for each in removal.not_removed} == {schema}
         wait_until(lambda: scout.runs.show(run.run_id).status == "cancelled")
     assert scout.credentials.list(user="ann") == []
-    assert execute(scout.site, uuid.UUID(run.run_id), Caller(name=caller_name())) is None
+    assert execute(scout.site, uuid.UUID(run.run_id), RunContext(worker=worker_name())) is None

@@ -25,7 +25,7 @@ from scout_control.credentials import encrypted_config
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
-from scout_control.runs.execute import Step
+from scout_control.runs.context import ProgressEvent
 from scout_control.scheduler import maintenance
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Scout:
         self,
         dataset: str,
         *,
-        on_progress: Callable[[Step], None] = lambda _: None,
+        on_progress: Callable[[ProgressEvent], None] = lambda _: None,
         full_refresh: bool = False,
     ) -> views.Run:
         """Load and transform a dataset now, and return the finished run.

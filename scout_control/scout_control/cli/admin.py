@@ -190,7 +190,7 @@ def worker(
         Options(
             concurrency=concurrency,
             grace_seconds=grace_seconds,
-            slice_of_time=timedelta(minutes=slice_minutes),
+            time_slice=timedelta(minutes=slice_minutes),
             idle=timedelta(hours=idle_hours),
             until_idle=until_idle,
         ),

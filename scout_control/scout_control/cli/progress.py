@@ -1,4 +1,4 @@
-"""What a run is at, for people who wait: live on a terminal, a line for each phase elsewhere."""
+"""Shows the progress of a run: live on a terminal, one line per phase elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scout_control.rules.terminal import harmless
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scout_control.runs.execute import Step
+    from scout_control.runs.context import ProgressEvent
 
 
 @contextmanager
-def shown_live() -> Iterator[Callable[[Step], None]]:
-    """Show steps as they come, on stderr."""
+def shown_live() -> Iterator[Callable[[ProgressEvent], None]]:
+    """Show progress on stderr."""
     if sys.stderr.isatty():
         with _on_terminal() as show:
             yield show
@@ -26,26 +26,26 @@ def shown_live() -> Iterator[Callable[[Step], None]]:
         yield _by_phase()
 
 
-def described(step: Step) -> str:
-    """Return what a run is at, in a line."""
-    message = harmless(step.message)
-    counted = counts(step.progress)
+def describe(event: ProgressEvent) -> str:
+    """Return one line about the progress of a run."""
+    message = harmless(event.message)
+    counted = counts(event.progress)
     return f"{message} ({counted} records)" if counted else message
 
 
-def _by_phase() -> Callable[[Step], None]:
+def _by_phase() -> Callable[[ProgressEvent], None]:
     phases: list[str] = []
 
-    def show(step: Step) -> None:
-        if step.phase not in phases[-1:]:
-            phases.append(step.phase)
-            say(described(step), err=True)
+    def show(event: ProgressEvent) -> None:
+        if event.phase not in phases[-1:]:
+            phases.append(event.phase)
+            say(describe(event), err=True)
 
     return show
 
 
 @contextmanager
-def _on_terminal() -> Iterator[Callable[[Step], None]]:
+def _on_terminal() -> Iterator[Callable[[ProgressEvent], None]]:
     from rich.console import Console
     from rich.progress import (
         Progress,
@@ -57,4 +57,4 @@ def _on_terminal() -> Iterator[Callable[[Step], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Starting")
-        yield lambda step: progress.update(task, description=described(step))
+        yield lambda event: progress.update(task, description=describe(event))

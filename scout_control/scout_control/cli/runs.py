@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +15,11 @@ from scout_control.cli.progress import shown_live
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import to_json_value
+from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import as_json, harmless
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from scout_control.api.scout import Scout
@@ -33,25 +35,30 @@ RUN = (
     "completed_at",
     "rows_loaded",
 )
-# How a run ended, as an exit code of the contract; the error decides among failures.
+# By status, where the error does not decide. The exit codes are public.
 EXIT_CODES = {
-    "completed": 0,
-    "partial": RunFailedError.exit_code,
-    "queued": RunInterruptedError.exit_code,
-    "cancelled": RunInterruptedError.exit_code,
-    "paused": RunPausedError.exit_code,
+    RunStatus.COMPLETED: 0,
+    RunStatus.PARTIAL: RunFailedError.exit_code,
+    RunStatus.QUEUED: RunInterruptedError.exit_code,
+    RunStatus.CANCELLED: RunInterruptedError.exit_code,
+    RunStatus.PAUSED: RunPausedError.exit_code,
 }
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--full-refresh", is_flag=True, help="Forget the state and read everything.")
-@click.option("--early", is_flag=True, help="Continue a paused run before its time.")
-@click.option("--queue", "is_queued", is_flag=True, help="Leave it to a worker.")
+@click.option("--full-refresh", is_flag=True, help="Discard the state and read everything.")
+@click.option("--early", is_flag=True, help="Resume a paused run now.")
+@click.option(
+    "--queue",
+    "is_queued",
+    is_flag=True,
+    help="Leave the run to a worker.",
+)
 @click.option(
     "--log-file",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Keep what Meltano and its plugins say, to see why a run fails.",
+    help="Write the full output of Meltano and its plugins to this file.",
 )
 @with_scout
 def run(
@@ -65,17 +72,17 @@ def run(
 ) -> None:
     """Load and transform DATASET now: PROJECT/SOURCE, PROJECT/SOURCE/USER, schema or id.
 
-    Exit code 75 when its source asks to wait, 77 when a person must connect an account.
+    Exit code 75 means that the source is rate-limiting, 77 that a person must connect an account.
     """
     if log_file is not None and not log_file.absolute().parent.is_dir():
-        raise click.UsageError(f"There is no folder {log_file.absolute().parent}.")
+        raise click.UsageError(f"The folder {log_file.absolute().parent} does not exist.")
     if is_queued:
         queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
         answer(queued, lambda: say(f"Queued as run {queued['run_id']}."))
         return
-    told_to_end: list[int] = []
+    signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(signum, _remember(told_to_end))
+        signal.signal(signum, _append_to(signals))
     with shown_live() as show:
         try:
             ended = scout.runs.execute(
@@ -83,25 +90,27 @@ def run(
                 full_refresh=full_refresh,
                 early=early,
                 on_progress=show,
-                should_stop=lambda: bool(told_to_end),
+                should_stop=lambda: bool(signals),
                 log_file=log_file,
             )
         except RunPausedError:
             if waiting := scout.datasets.show(dataset).run:
                 _announce_pause(waiting["resume_at"])
             raise
-    if signal.SIGINT in told_to_end and ended.status == "queued":
-        ended = scout.runs.cancel(ended.run_id)  # a person ended it; SIGTERM leaves it to a worker
-    _tell(ended)
-    sys.exit(128 + told_to_end[0] if told_to_end else exit_code(ended))
+    if signal.SIGINT in signals and ended.status == RunStatus.QUEUED:
+        # Ctrl-C means that a person does not want the run; after SIGTERM a worker may finish it.
+        ended = scout.runs.cancel(ended.run_id)
+    _show_end(ended)
+    sys.exit(128 + signals[0] if signals else exit_code(ended))
 
 
 def exit_code(ended: Run) -> int:
-    """Return the exit code of the contract for how a run ended."""
+    """Return the exit code for how a run ended."""
     if ended.transform_error:
         return RunFailedError.exit_code
-    if ended.status in EXIT_CODES:
-        return EXIT_CODES[ended.status]
+    status = RunStatus(ended.status)
+    if status in EXIT_CODES:
+        return EXIT_CODES[status]
     return int(ended.result.get("error", {}).get("exit_code", RunFailedError.exit_code))
 
 
@@ -124,7 +133,7 @@ def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
 @click.argument("run_id")
 @with_scout
 def show(scout: Scout, run_id: str) -> None:
-    """Show one run; exit code 3 when there is none of that id."""
+    """Show one run; exit code 3 when no run has this id."""
     found = scout.runs.show(run_id).as_dict()
     shown = {name: value for name, value in found.items() if name not in {"result", "error"}}
     answer(found, lambda: facts(shown))
@@ -134,27 +143,26 @@ def show(scout: Scout, run_id: str) -> None:
 @click.argument("run_id")
 @with_scout
 def cancel(scout: Scout, run_id: str) -> None:
-    """Cancel a run; what it committed stays."""
+    """Cancel a run; committed rows stay."""
     found = scout.runs.cancel(run_id).as_dict()
     said(f"Cancelled run {run_id}.", {"run": found})
 
 
-def _remember(told: list[int]) -> Any:
+def _append_to(signals: list[int]) -> Callable[[int, FrameType | None], None]:
     def handler(signum: int, _frame: FrameType | None) -> None:
-        told.append(signum)
+        signals.append(signum)
 
     return handler
 
 
 def _announce_pause(resume_at: str) -> None:
-    """Say it as all programs do, for whoever reads logs."""
+    """Print the line that all programs here print when they pause, for log readers."""
     say(f"event=paused resume_at={resume_at}", err=True)
 
 
-def _tell(ended: Run) -> None:
+def _show_end(ended: Run) -> None:
     if wants_json():
-        told = {"success": exit_code(ended) == 0, **ended.as_dict()}
-        say(as_json(told))
+        say(as_json({"success": exit_code(ended) == 0, **ended.as_dict()}))
     else:
         table(
             [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
@@ -166,7 +174,7 @@ def _tell(ended: Run) -> None:
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
         when = cell(to_json_value(ended.resume_at))
-        say(f"Paused until {when}; a worker goes on by itself then.", err=True)
+        say(f"Paused until {when}; a worker resumes it then.", err=True)
     if warning := ended.result.get("warning"):
         say(f"Warning: {harmless(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):

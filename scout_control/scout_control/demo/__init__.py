@@ -1,5 +1,4 @@
-"""The demo: sandbox and embedded Postgres on this machine, one real run between them.
+"""The demo: a sandbox of CommCare and an embedded Postgres, loaded by an ordinary installation.
 
-It does by itself what people do in production by hand, through the same worker; nothing outside the
-demo may need it.
+It uses the same ``Scout`` as every program, so that all commands work on its data afterwards.
 """

@@ -1,36 +1,35 @@
-"""The same pipe by hand: configuration files for tap and target, and the line that joins them.
+"""The same pipe by hand: configuration files for tap and target, and the command that joins them.
 
-The files hold the sandbox's key, so nobody else may read them. A real key never goes into one here.
+The files hold the key of the sandbox, so they are closed to other accounts. Real keys belong into
+``scout credentials connect``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from scout_control.demo.world import World
 
 SCHEMA = "by_hand"
 
 
-def write(world: World) -> Path:
+def write(home: Path, tap: Mapping[str, Any], database_url: str) -> Path:
     """Write both files and return their folder."""
-    folder = world.home / "by-hand"
+    folder = home / "by-hand"
     folder.mkdir(mode=0o700, exist_ok=True)
-    tap = world.source.tap_file(world.sandbox)
-    target = {"database_url": world.shown_url, "default_target_schema": SCHEMA}
+    target = {"database_url": database_url, "default_target_schema": SCHEMA}
     for name, config in (("tap.json", tap), ("target.json", target)):
         (folder / name).touch(0o600)
         (folder / name).write_text(json.dumps(config, indent=2) + "\n")
     return folder
 
 
-def command(world: World, programs: Path, folder: Path) -> str:
-    """Return the line to type."""
+def command(tap: str, programs: Path, folder: Path) -> str:
+    """Return the command to type."""
     return (
-        f"{programs}/{world.source.blocks[0]} --config {folder}/tap.json"
+        f"{programs}/{tap} --config {folder}/tap.json"
         f" | {programs}/target-scout-postgres --config {folder}/target.json"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scout_control.demo.source import Change, Question, Source
+from scout_control.demo.source import Change, Login, Question, Source
 
 if TYPE_CHECKING:
     from scout_control.demo.sandbox import Sandbox, Size
+    from scout_control.demo.source import Query
 
 NEW_VISITS = 3
 VISITS_BY_OPPORTUNITY = """\
@@ -26,14 +27,11 @@ class Connect(Source):
     """CommCare Connect."""
 
     name = "connect"
-    what = "the API of CommCare Connect"
-    blocks = ("tap-commcare-connect", "target-scout-postgres", "dbt-postgres:build-connect")
-    checked = ("opportunities", "visits")
+    label = "the API of CommCare Connect"
+    source_type = "tap-commcare-connect"
+    compared_streams = ("opportunities", "visits")
     incremental = "Incremental run: only new visits, and a few before them; small streams in full"
-    small_steps = {  # noqa: RUF012 - never changed
-        "TAP_COMMCARE_CONNECT_PAGE_SIZE": "200",
-        "TARGET_SCOUT_POSTGRES_BATCH_SIZE_ROWS": "200",
-    }
+    example_query = "select status, count(*) from visits group by 1"
     question = Question(
         title="Visits by opportunity",
         columns=("opportunity", "visits", "approved", "workers"),
@@ -41,38 +39,36 @@ class Connect(Source):
     )
 
     def size(self, size: Size) -> str:
-        """Name a size."""
+        """Return the number of visits."""
         return str(size.visits)
 
-    def config(self, sandbox: Sandbox) -> dict[str, str]:
-        """Return the tap's settings as environment variables."""
-        return {
-            "TAP_COMMCARE_CONNECT_BASE_URL": sandbox.connect_url,
-            "TAP_COMMCARE_CONNECT_VISIT_OVERLAP": "20",
-        }
+    def url(self, sandbox: Sandbox) -> str:
+        """Return the address of the sandbox's Connect."""
+        return sandbox.connect_url
 
-    def secrets(self, sandbox: Sandbox) -> dict[str, str]:
-        """Return the tap's login as environment variables."""
-        return {"TAP_COMMCARE_CONNECT_ACCESS_TOKEN": sandbox.connect_token}
+    def config(self, sandbox: Sandbox) -> dict[str, str | int]:
+        """Return a short overlap, so that a second run visibly reads little."""
+        del sandbox
+        return {"visit_overlap": 20}
 
-    def tap_file(self, sandbox: Sandbox) -> dict[str, str]:
-        """Return the same as a configuration file."""
-        return {"base_url": sandbox.connect_url, "access_token": sandbox.connect_token}
+    def login(self, sandbox: Sandbox) -> Login:
+        """Return an access token."""
+        return Login(kind="token", fields={"access_token": sandbox.connect_token})
 
     def counts(self, sandbox: Sandbox) -> dict[str, int]:
-        """Return how many opportunities and visits the API would show now."""
+        """Return how many opportunities and visits the API has now."""
         listed = list(sandbox.lines("content/connect/opportunities"))
         return {
             "opportunities": len(listed),
             "visits": sum(opportunity["visit_count"] for opportunity in listed),
         }
 
-    def new_changes(self, server_url: str, schema: str, number: int) -> list[Change]:
+    def new_changes(self, query: Query, number: int) -> list[Change]:
         """Return new visits in the first opportunity."""
-        del server_url, schema, number  # visits are added, whatever was loaded
+        del query, number  # new visits depend on nothing that was loaded
         where = {"kind": "user_visits", "opportunity": 1, "count": NEW_VISITS}
         return [{"action": "connect/insert", **where}]
 
-    def told(self, changes: list[Change]) -> str:
-        """Say what was changed."""
-        return f"{NEW_VISITS * len(changes)} visits were made"
+    def describe_changes(self, changes: list[Change]) -> str:
+        """Count the visits."""
+        return f"{NEW_VISITS * len(changes)} visits were added"

@@ -1,4 +1,4 @@
-"""What the demo shows: bars on a terminal, plain lines elsewhere, tables at the end."""
+"""Prints the demo: progress bars on a terminal, plain lines elsewhere, tables at the end."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ LINE_EVERY_SECONDS = 2.0
 
 
 class Display(ABC):
-    """Where the demo's words go."""
+    """Prints the steps, the progress and the tables of the demo."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began = time.monotonic()
 
     def step(self, text: str) -> None:
-        """Say what was done, and how long after the start."""
+        """Print what was done, and the seconds since the start."""
         seconds = time.monotonic() - self._began
         self._console.print(_text(f"{seconds:5.1f} s  {text}"), soft_wrap=True)
 
     def say(self, text: str = "") -> None:
-        """Say something that is not a step; commands are never broken into lines."""
+        """Print text without a time; commands are not wrapped."""
         self._console.print(_text(text), soft_wrap=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Show a table; numbers stand to the right."""
+        """Print a table, with numbers aligned to the right."""
         self._console.print(_text(f"\n{title}", style="bold"))
         table = Table()
         numeric = [
@@ -51,42 +51,42 @@ class Display(ABC):
 
     @abstractmethod
     def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Show how many rows of each stream are in Postgres; totals where they are known."""
+        """Show how many rows of each stream are committed, and the totals where they are known."""
 
     @abstractmethod
     def done(self) -> None:
-        """Take the progress away: no more rows come."""
+        """End the progress: no more rows are loaded."""
 
 
 class PlainDisplay(Display):
-    """Lines for a log file; now and then one that says which streams moved."""
+    """Lines for a log file, with one on progress every few seconds."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._said: dict[str, int] = {}
-        self._said_at = 0.0
+        self._printed: dict[str, int] = {}
+        self._printed_at = 0.0
 
     def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Print the streams that moved, at most every two seconds."""
-        moved = {name: rows for name, rows in counts.items() if rows != self._said.get(name, 0)}
-        if not moved or time.monotonic() - self._said_at < LINE_EVERY_SECONDS:
+        """Print the streams that have new rows, at most every two seconds."""
+        moved = {name: rows for name, rows in counts.items() if rows != self._printed.get(name, 0)}
+        if not moved or time.monotonic() - self._printed_at < LINE_EVERY_SECONDS:
             return
-        self._said_at = time.monotonic()
-        self._said |= moved
-        told = (
+        self._printed_at = time.monotonic()
+        self._printed |= moved
+        counted = (
             f"{name} {rows:,}" + (f" of {totals[name]:,}" if name in totals else "")
             for name, rows in moved.items()
         )
-        self.step(f"In Postgres: {', '.join(told)}")
+        self.step(f"In Postgres: {', '.join(counted)}")
 
     def done(self) -> None:
-        """Nothing stays on the screen to take away."""
-        self._said.clear()
-        self._said_at = 0.0
+        """Forget what was printed, for the next run."""
+        self._printed.clear()
+        self._printed_at = 0.0
 
 
 class TerminalDisplay(Display):
-    """A bar per stream."""
+    """A progress bar per stream."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -94,7 +94,7 @@ class TerminalDisplay(Display):
         self._bars: dict[str, TaskID] = {}
 
     def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Move the bars; a stream whose end is not known has a bar that only pulses."""
+        """Update the bars; one whose total is unknown pulses."""
         if self._progress is None:
             named = TextColumn("{task.description:<16}", markup=False)
             columns = (SpinnerColumn(), named, BarColumn())
@@ -106,7 +106,7 @@ class TerminalDisplay(Display):
             self._progress.update(self._bars[name], completed=rows)
 
     def done(self) -> None:
-        """Let the bars stand as they are."""
+        """Stop the bars as they are."""
         if self._progress is not None:
             for bar in self._progress.tasks:
                 self._progress.update(bar.id, total=bar.completed)
@@ -121,7 +121,7 @@ def display_for(console: Console) -> Display:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """Return text that means what it says: no markup, and of controls only the ends of lines."""
+    """Return literal text: no markup, and no control character but the line feed."""
     return Text(harmless(text, keep="\n"), style=style)
 
 

@@ -1,4 +1,4 @@
-"""The CommCare HQ of the demo: ``commcare-sandbox serve`` as a child, and its control endpoint."""
+"""The sandbox of the demo: ``commcare-sandbox serve`` as a child process, and its control API."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ if TYPE_CHECKING:
 PROGRAM = "commcare-sandbox"
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
-CONNECT_FACTS = {"url": "url", "token": "access_token"}
+CONNECT_FIELDS = {"url": "url", "token": "access_token"}
 _open = build_opener(ProxyHandler({})).open  # loopback: never through a proxy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much the sandbox serves."""
+    """How many records the sandbox serves."""
 
     cases: int
     forms: int
     visits: int
 
 
+DEFAULT_SIZE = Size(cases=5000, forms=2000, visits=3000)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sandbox:
-    """A sandbox that serves: how to log in, and how to tell it what to do."""
+    """A running sandbox: its addresses and credentials, and its control API."""
 
     url: str
     domain: str
@@ -55,18 +58,18 @@ class Sandbox:
 
     @property
     def size(self) -> Size:
-        """Return how much it serves."""
+        """Return how many records it serves."""
         return Size(cases=self.cases, forms=self.forms, visits=self.visits)
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the control endpoint, with a body to change something."""
-        return json.loads(self._ask(path, body) or b"null")
+        """Call the control API; a body makes it a POST."""
+        return json.loads(self._request(path, body) or b"null")
 
     def lines(self, path: str) -> Iterator[dict[str, Any]]:
-        """Return an answer of the control endpoint that has one JSON object a line."""
-        return map(json.loads, self._ask(path, None).splitlines())
+        """Return the JSON objects of a response of the control API that has one per line."""
+        return map(json.loads, self._request(path, None).splitlines())
 
-    def _ask(self, path: str, body: Mapping[str, Any] | None) -> bytes:
+    def _request(self, path: str, body: Mapping[str, Any] | None) -> bytes:
         request = Request(  # noqa: S310 - a loopback URL that the sandbox itself has printed
             f"{self.url}/_sandbox/{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -78,20 +81,20 @@ class Sandbox:
         except (URLError, TimeoutError, ConnectionError, ValueError) as error:
             raise ServerError(
                 f"The sandbox at {self.url} does not answer ({type(error).__name__}).",
-                "Look into .scout/sandbox.log, then run again.",
+                "See .scout/sandbox.log, then run again.",
             ) from None
 
-    def refusals(self) -> int:
-        """Return how many requests have been answered with an error so far."""
+    def failures(self) -> int:
+        """Return how many requests it has answered with an error."""
         by_status = self.call("requests")["by_status"]
         return sum(count for status, count in by_status.items() if int(status) >= 400)
 
     def is_alive(self) -> bool:
-        """Tell whether it still serves."""
+        """Return whether it is still running."""
         return _process(self.pid) is not None
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         process = _process(self.pid)
         if process is None:
             return
@@ -104,31 +107,31 @@ class Sandbox:
 
 
 def start(home: Path, size: Size) -> subprocess.Popen[bytes]:
-    """Start a sandbox of that size; ``ready`` waits until it serves."""
+    """Start a sandbox; ``ready`` waits until it serves."""
     program = Path(sys.executable).with_name(PROGRAM)
     if not program.exists():
         raise NotFoundError(
-            f"{program} is not there.",
+            f"{program} does not exist.",
             "The demo needs it: install commcare-sandbox, then run again.",
         )
     command = [str(program), "serve", "--port=0", f"--cases={size.cases}", f"--forms={size.forms}"]
     command.append(f"--connect-visits={size.visits}")
     environment = {name: os.environ[name] for name in RUN_VARIABLES if name in os.environ}
-    with (home / "sandbox.out").open("wb") as said, (home / "sandbox.log").open("wb") as log:
+    with (home / "sandbox.out").open("wb") as output, (home / "sandbox.log").open("wb") as log:
         (home / "sandbox.out").chmod(0o600)
         (home / "sandbox.log").chmod(0o600)
         return subprocess.Popen(  # noqa: S603 - a fixed program
             command,
             env={**environment, "PATH": os.environ.get("PATH", os.defpath)},
             stdin=subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=log,
             start_new_session=True,
         )
 
 
 def ready(home: Path, process: subprocess.Popen[bytes], size: Size) -> Sandbox:
-    """Wait until a sandbox serves and remember it, so that ``remembered`` finds it."""
+    """Wait until a sandbox serves, and store how to reach it for ``remembered``."""
     until = time.monotonic() + START_SECONDS
     while True:
         line = (home / "sandbox.out").read_text()
@@ -136,13 +139,11 @@ def ready(home: Path, process: subprocess.Popen[bytes], size: Size) -> Sandbox:
             break
         if process.poll() is not None or time.monotonic() > until:
             process.kill()
-            raise ServerError(
-                "The sandbox did not start.", f"Its reason is in {home / 'sandbox.log'}."
-            )
+            raise ServerError("The sandbox did not start.", f"See {home / 'sandbox.log'}.")
         time.sleep(0.02)
-    told = json.loads(line)
-    known = {name: told[name] for name in ("url", "domain", "username", "api_key")}
-    connect = {f"connect_{name}": told["connect"][key] for name, key in CONNECT_FACTS.items()}
+    printed = json.loads(line)
+    known = {name: printed[name] for name in ("url", "domain", "username", "api_key")}
+    connect = {f"connect_{name}": printed["connect"][key] for name, key in CONNECT_FIELDS.items()}
     found = {**known, **connect, "pid": process.pid, **asdict(size)}
     (home / "sandbox.out").write_text("")
     file = home / "sandbox.json"
@@ -161,7 +162,7 @@ def remembered(home: Path) -> Sandbox | None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a sandbox that was started here."""
+    """Stop a sandbox that was started here."""
     process.terminate()
     try:
         process.wait(10)
@@ -171,7 +172,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _process(pid: int) -> psutil.Process | None:
-    """Return the process if it is a sandbox, since process ids are used again."""
+    """Return the process if it is a sandbox: process ids are reused."""
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         process = psutil.Process(pid)
         is_ours = any(PROGRAM in word for word in process.cmdline())

@@ -1,4 +1,4 @@
-"""What the demo must know of a source to show it: one module each, all alike."""
+"""What the demo needs to know of a source: one subclass per source, in a module each."""
 
 from __future__ import annotations
 
@@ -7,74 +7,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scout_control.rules.naming import DatasetIdentity, OwnerKind
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scout_control.demo.sandbox import Sandbox, Size
 
+    Query = Callable[[str], list[tuple[object, ...]]]
+
 Change = dict[str, object]
-"""One change of the sandbox: the action of its control endpoint, and what it is told."""
+"""One change in the sandbox: the action of its control endpoint, and the values of the action."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question that a person of a health programme would ask of the demo's data."""
+    """A question that the staff of a health programme would ask of the data."""
 
     title: str
     columns: tuple[str, ...]
     query: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """A credential of the sandbox: its kind, and its fields by name."""
+
+    kind: str
+    fields: Mapping[str, str]
+
+
 class Source(abc.ABC):
-    """A source that the demo can show."""
+    """A source that the demo can load."""
 
     name: str
-    what: str
-    """What the sandbox looks like for it."""
-    blocks: tuple[str, ...]
-    checked: tuple[str, ...]
-    """Streams that are compared with the sandbox."""
+    source_type: str
+    label: str
+    """What the sandbox imitates."""
+    compared_streams: tuple[str, ...]
+    """Streams whose row counts are compared with the sandbox."""
     incremental: str
     """What a second run reads."""
-    small_steps: Mapping[str, str]
-    """Settings under which a run has a middle."""
+    example_query: str
+    """Suggested to type next."""
     question: Question
 
     @abc.abstractmethod
     def size(self, size: Size) -> str:
-        """Name a size: another size is another source, with its own data."""
+        """Return the name of a size: each size is loaded as a separate source."""
 
     @abc.abstractmethod
-    def config(self, sandbox: Sandbox) -> dict[str, str]:
-        """Return the tap's settings as environment variables."""
+    def url(self, sandbox: Sandbox) -> str:
+        """Return the address of the API."""
 
     @abc.abstractmethod
-    def secrets(self, sandbox: Sandbox) -> dict[str, str]:
-        """Return the tap's login as environment variables."""
+    def config(self, sandbox: Sandbox) -> dict[str, str | int]:
+        """Return the tap's settings, other than the address."""
 
     @abc.abstractmethod
-    def tap_file(self, sandbox: Sandbox) -> dict[str, str]:
-        """Return the same as a configuration file."""
+    def login(self, sandbox: Sandbox) -> Login:
+        """Return the credential."""
 
     @abc.abstractmethod
     def counts(self, sandbox: Sandbox) -> dict[str, int]:
-        """Return how many records of the checked streams the API would show now."""
+        """Return how many records of the compared streams the sandbox has now."""
 
     @abc.abstractmethod
-    def new_changes(self, server_url: str, schema: str, number: int) -> list[Change]:
-        """Return changes as people would make them; others for every number."""
+    def new_changes(self, query: Query, number: int) -> list[Change]:
+        """Return changes as users would make them; different ones for each number."""
 
     @abc.abstractmethod
-    def told(self, changes: list[Change]) -> str:
-        """Say what was changed."""
+    def describe_changes(self, changes: list[Change]) -> str:
+        """Return a sentence about the changes, without a full stop."""
 
-
-def dataset(source: Source, size: Size) -> DatasetIdentity:
-    """Return the dataset of a source in a size."""
-    return DatasetIdentity(
-        owner_kind=OwnerKind.PROJECT,
-        owner_id="demo",
-        project_id="demo",
-        source_id=f"sandbox {source.size(size)}",
-        source_type=source.name,
-    )
+    def tap_config(self, sandbox: Sandbox) -> dict[str, str | int]:
+        """Return the complete settings of the tap, with the credential."""
+        address = {"base_url": self.url(sandbox)}
+        return {**address, **self.config(sandbox), **self.login(sandbox).fields}

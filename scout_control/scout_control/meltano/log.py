@@ -1,14 +1,13 @@
-"""What the log lines of a ``meltano run`` say: progress, failures, pauses.
+"""Reads the log of ``meltano run``: progress, failures, pauses.
 
-Meltano has no supported Python interface; its log, one JSON object a line, is what it offers. Lines
-of another shape are passed over, since plugins may write what they like.
+Meltano has no supported Python interface; its log, one JSON object per line, takes that place.
+Other lines are ignored: plugins may write anything.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +18,9 @@ PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
 DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
-OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
-REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # of scout-dbt, without values
-SUMMARY = "event=finished "  # what went before says more
+STREAM_OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
+REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # by scout-dbt, without values
+SUMMARY = "event=finished "  # the lines before it say more
 ERRORS = frozenset({"error", "critical"})
 LOADING_BLOCK, STATE_SAVED = "ExtractLoadBlocks", "Incremental state has been updated"
 COUNT, TOTAL = "record_count", "record_total"
@@ -29,62 +28,65 @@ EXTRACTOR, LOADER = "extractors", "loaders"
 
 
 @dataclass(frozen=True)
-class Progress:
-    """So many records of a stream were read since the line before, of so many if it is told."""
+class StreamProgress:
+    """How many records of a stream were read since the last report."""
 
     stream: str
     records: int
     total: int | None = None
+    """How many there are, where the tap knows."""
 
 
 @dataclass
 class RunLog:
-    """What has been learned from the lines so far."""
+    """What the lines read so far amount to."""
 
     phase: Phase = Phase.DISCOVERING
-    fetched: Counter[str] = field(default_factory=Counter)
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     """By stream, then by domain."""
     exit_codes: dict[str, int] = field(default_factory=dict)
-    words: dict[str, str] = field(default_factory=dict)
+    plugin_errors: dict[str, str] = field(default_factory=dict)
+    """The last error line of each plugin, by the plugin's name."""
     resume_at: str | None = None
     transform_error: str | None = None
     failed_models: list[str] = field(default_factory=list)
-    complaint: str | None = None
+    meltano_error: str | None = None
     streams: dict[str, str] = field(default_factory=dict)
-    """What became of each stream, as the tap's last line lists them."""
+    """completed, failed or skipped by stream, as the tap's last line lists them."""
 
-    def take(self, line: str) -> Progress | Phase | None:
-        """Learn from one line; return the progress that it reports, or the phase that begins."""
+    def read(self, line: str) -> StreamProgress | Phase | None:
+        """Read one line; return the progress that it reports, or the phase that begins."""
         if found := PAUSED.search(line):
             self.resume_at = found[1]
         if (found := FINISHED.search(line)) and not self.streams:
-            for stream, outcome in OUTCOME.findall(found[1]):
+            for stream, outcome in STREAM_OUTCOME.findall(found[1]):
                 self.streams.setdefault(stream, outcome)
+                # A stream of several domains has failed if it failed in one of them.
                 if outcome == "failed":
                     self.streams[stream] = outcome
         event = _parse(line)
         if event is None:
             return None
         if event.get("event") == "Block run completed":
-            self._end_of_block(event)
+            self._read_end_of_block(event)
         elif event.get("level") in ERRORS:
-            self._error(event)
+            self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
-            self._line_of_dbt(to_storable_text(str(event.get("event"))))
+            self._read_dbt_line(to_storable_text(str(event.get("event"))))
         return self._progress(event) or self._phase(event)
 
-    def said(self, plugin_type: str) -> str | None:
-        """Return the last error that the extractor or the loader reported."""
+    def last_error(self, plugin_type: str) -> str | None:
+        """Return the last error that the extractor or the loader logged."""
         prefix = {EXTRACTOR: "tap-", LOADER: "target-"}[plugin_type]
-        return next((text for name, text in self.words.items() if name.startswith(prefix)), None)
+        errors = self.plugin_errors.items()
+        return next((text for name, text in errors if name.startswith(prefix)), None)
 
-    def _end_of_block(self, event: dict[str, Any]) -> None:
+    def _read_end_of_block(self, event: dict[str, Any]) -> None:
         if event.get("success"):
             return
-        self.complaint = _first_line(event.get("err"))
+        self.meltano_error = _first_line(event.get("err"))
         if event.get("block_type") == "InvokerCommand":
-            self.transform_error = ", ".join(self.failed_models) or self.complaint
+            self.transform_error = ", ".join(self.failed_models) or self.meltano_error
         codes = event.get("exit_codes") or {}
         self.exit_codes |= {
             str(kind): code for kind, code in codes.items() if isinstance(code, int)
@@ -92,32 +94,35 @@ class RunLog:
         if found := DISCOVERY_FAILED.search(str(event.get("err"))):
             self.exit_codes[EXTRACTOR] = int(found[1])
 
-    def _error(self, event: dict[str, Any]) -> None:
+    def _read_error(self, event: dict[str, Any]) -> None:
         text = _first_line(event.get("event"))
         plugin = event.get("string_id") or event.get("name")
         if not text:
             return
         if plugin and str(plugin) != "meltano":
-            if not text.startswith(SUMMARY) or str(plugin) not in self.words:
-                self.words[str(plugin)] = text
+            if not text.startswith(SUMMARY) or str(plugin) not in self.plugin_errors:
+                self.plugin_errors[str(plugin)] = text
         elif found := DISCOVERY_FAILED.search(str(event)):
             self.exit_codes[EXTRACTOR] = int(found[1])
         else:
-            self.complaint = text
+            self.meltano_error = text
 
     def _phase(self, event: dict[str, Any]) -> Phase | None:
-        """Return the phase that begins; of a silent tap only what the loader saves is heard."""
-        was = self.phase
+        """Return the phase that begins.
+
+        A tap without metrics shows only in the states that the loader saves.
+        """
+        before = self.phase
         if event.get("block_type") == LOADING_BLOCK and event.get("success"):
             self.phase = Phase.TRANSFORMING
-        elif was is Phase.DISCOVERING and (
+        elif before is Phase.DISCOVERING and (
             event.get("cmd_type") == "elb" or str(event.get("event")).startswith(STATE_SAVED)
         ):
             self.phase = Phase.LOADING
-        return None if self.phase is was else self.phase
+        return None if self.phase is before else self.phase
 
-    def _line_of_dbt(self, text: str) -> None:
-        """Keep which model or test failed; what Postgres says of it may quote a value."""
+    def _read_dbt_line(self, text: str) -> None:
+        """Keep which model or test failed, without the message of Postgres: it may quote values."""
         if found := REASON.search(text):
             self.failed_models = [
                 f"{each}: {found['why']}" if each == found["of"] else each
@@ -126,7 +131,7 @@ class RunLog:
         elif found := MODEL_FAILED.search(text):
             self.failed_models.append(found["kind"] or f"{found['what']} {found['name']}")
 
-    def _progress(self, event: dict[str, Any]) -> Progress | None:
+    def _progress(self, event: dict[str, Any]) -> StreamProgress | None:
         metric = event.get("metric_info")
         if not isinstance(metric, dict) or metric.get("metric") not in {COUNT, TOTAL}:
             return None
@@ -141,9 +146,8 @@ class RunLog:
         stream = to_storable_text(stream)
         if metric["metric"] == TOTAL:
             self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
-            return Progress(stream, 0, sum(self.totals[stream].values()))
-        self.fetched[stream] += value  # the counter starts anew with each line
-        return Progress(stream, value)
+            return StreamProgress(stream, 0, sum(self.totals[stream].values()))
+        return StreamProgress(stream, value)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

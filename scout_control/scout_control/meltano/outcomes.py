@@ -1,4 +1,4 @@
-"""What the end of a run means: from exit codes to the kinds of failure of ``errors``."""
+"""Translates exit codes and log lines into the errors of ``errors``."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ KINDS: dict[int, type[ControlError]] = {
     75: RunPausedError,
     77: CredentialRefusedError,
 }
-KEPT = "What was committed is kept."
+KEPT = "Committed rows are kept."
 KILLED = 128  # what a shell, and parent_death, add to the number of a signal
-# What Meltano says when its own tables fail it is SQLAlchemy's text, which may quote an address.
-OF_A_DATABASE = re.compile(
+# When its own tables fail, Meltano logs the text of SQLAlchemy, which may quote an address.
+DATABASE_ERROR = re.compile(
     r"^\((?:psycopg2?|sqlite3)\.(?:errors\.)?(?P<kind>\w+)\)"
     r"|^This Session's transaction|^Can't reconnect until|^QueuePool limit"
 )
@@ -46,40 +46,45 @@ LOST_DATABASE = frozenset(
         "TooManyConnections",
     }
 )
-NOT_REACHABLE = "The database of the store was not reachable, so Meltano could not go on."
+NOT_REACHABLE = "The store's database could not be reached, so Meltano stopped."
 REMEDIES: dict[type[ControlError], str] = {
     SettingsError: "Nothing was loaded. Correct the setting, then run again.",
     DataRefusedError: "Correct the data, or set on_invalid_record to reject; then run again.",
-    RunPausedError: "What was committed is kept. Run again at {resume_at}: it goes on from there.",
-    CredentialRefusedError: f"What was committed is kept. {RECONNECT}; then run again.",
-    RunFailedError: "What was committed is kept. Run again: it goes on from there.",
+    RunPausedError: "Committed rows are kept. Run again at {resume_at} to resume.",
+    CredentialRefusedError: f"Committed rows are kept. {RECONNECT}; then run again.",
+    RunFailedError: "Committed rows are kept. Run again to resume.",
 }
 
 
 def failure(log: RunLog, returncode: int = 1) -> ControlError:
-    """Return the error that a failed run amounts to; the return code is Meltano's own.
+    """Return the error of a failed run.
 
-    The extractor's code is looked at first, because a loader fails in its wake and not the other
-    way round: Meltano reports an extractor that lost its reader as ended well.
+    The exit code of the extractor decides before that of the loader: a loader fails in the wake of
+    its extractor, but Meltano reports an extractor whose loader failed as a success.
+
+    Args:
+        log: The log of the process.
+        returncode: Meltano's own exit code.
     """
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
     kind = failed[0] if failed else EXTRACTOR
     error = KINDS.get(log.exit_codes.get(kind, 0), RunFailedError)
     if error is RunPausedError and log.resume_at:
-        return error(f"The source asks to wait until {log.resume_at}.", KEPT)
-    if told := log.said(kind):  # the plugin's words end with what to do, but know no command
-        return error(told, REMEDIES[error] if error is CredentialRefusedError else KEPT)
+        return error(f"The source is rate-limiting until {log.resume_at}.", KEPT)
+    if message := log.last_error(kind):
+        # A plugin's message ends with its remedy, but cannot name the command that reconnects.
+        return error(message, REMEDIES[error] if error is CredentialRefusedError else KEPT)
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
     if not failed and (signal := _signal(returncode)):
         return RunFailedError(f"Meltano was killed by signal {signal}.", remedy)
-    return error(_plain_cause(log, kind), remedy.format(resume_at=log.resume_at or "a later time"))
+    return error(_cause(log, kind), remedy.format(resume_at=log.resume_at or "a later time"))
 
 
 def is_partial(log: RunLog, error: ControlError) -> bool:
-    """Tell whether a run that failed has brought some of its streams home whole.
+    """Return whether a failed run has loaded some of its streams to their end.
 
-    Only what the loader ended well is home. A login that was refused needs a person, whatever came
-    before.
+    Not when the loader failed too, nor when the credential was refused: that needs a person,
+    however much was loaded before.
     """
     is_loaded = not log.exit_codes.get(LOADER)
     return (
@@ -92,18 +97,18 @@ def is_partial(log: RunLog, error: ControlError) -> bool:
 
 def transform_failure(log: RunLog) -> RunError:
     """Return the error of a run whose data is loaded and whose models failed."""
-    why = in_plain_words(log.transform_error or "")
+    why = without_sqlalchemy_text(log.transform_error or "")
     return RunFailedError(
-        f"The data is loaded, but dbt failed: {why.rstrip('.')}.",
+        f"The data was loaded, but dbt failed: {why.rstrip('.')}.",
         "Correct the model that dbt names, then run again.",
     )
 
 
-def in_plain_words(complaint: str) -> str:
-    """Say what Meltano complains of; where that is its database, without SQLAlchemy's words."""
-    found = OF_A_DATABASE.match(complaint)
+def without_sqlalchemy_text(message: str) -> str:
+    """Return an error of Meltano; one of its database is replaced: it may quote an address."""
+    found = DATABASE_ERROR.match(message)
     if found is None:
-        return complaint
+        return message
     kind = found["kind"]
     if kind is None or kind in LOST_DATABASE:
         return NOT_REACHABLE
@@ -111,15 +116,15 @@ def in_plain_words(complaint: str) -> str:
 
 
 def _signal(returncode: int) -> int:
-    """Return which signal ended a process, as it or its shell tells; 0 when none did."""
+    """Return the signal that ended a process, from its exit code or its shell's; 0 for none."""
     return -returncode if returncode < 0 else max(0, returncode - KILLED)
 
 
-def _plain_cause(log: RunLog, kind: str) -> str:
+def _cause(log: RunLog, kind: str) -> str:
     code = log.exit_codes.get(kind)
     who = {EXTRACTOR: "The extractor", LOADER: "The loader"}[kind]
     if code is None:
-        return in_plain_words(log.complaint or "Meltano ended without saying why.")
+        return without_sqlalchemy_text(log.meltano_error or "Meltano logged no error.")
     if code < 0:
         return f"{who} was killed by signal {-code}."
     return f"{who} ended with exit code {code}."

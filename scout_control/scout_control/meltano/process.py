@@ -1,9 +1,8 @@
 """Starts ``meltano run`` and follows it to its end. The only module that starts a pipeline.
 
-Meltano has no supported Python interface, so it is a child process. Each run has a directory of its
-own with a project, a database and a socket: runs of one plugin that share a directory read each
-other's state. Meltano itself is told no secret; see ``run_server``.
-Knows no schedule.
+Meltano has no supported Python interface, so it is a child process. Each one gets a separate
+project, database and socket: processes that share a directory read each other's state. Meltano
+receives no secrets; its plugins fetch theirs from ``run_server``.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from scout_control.errors import RunInterruptedError
 from scout_control.meltano import parent_death, run_project, trusted_files, workdir
-from scout_control.meltano.log import Progress, RunLog
+from scout_control.meltano.log import RunLog, StreamProgress
 from scout_control.meltano.outcomes import failure, transform_failure
 from scout_control.meltano.run_server import client
 from scout_control.meltano.run_server.plugin_environment import plugin_launches
@@ -44,59 +43,57 @@ LAUNCHER = PROGRAMS / "scout-plugin"
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What to run, for which dataset schema, and with what."""
+    """What to run, for which dataset schema, with which settings and secrets."""
 
     project_root: Path
     blocks: Sequence[str]
     dataset_schema: str
     database_uri: str = field(repr=False)
-    """Of the database where control keeps state; no process of the run learns it."""
+    """The database in which control keeps state; no process of the run receives it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables of the tap and of the loader: each is told its own."""
+    """Variables of the tap and of the loader, each of which receives only its own."""
     database_url: str | None = field(default=None, repr=False)
-    """Of the dataset's database, for what comes after the load."""
+    """The dataset's database, for the transforms."""
     project_id: str | None = None
-    """Whose models are built besides those that are for everybody."""
+    """The project whose custom models are built after the shared ones."""
     environment: str = "prod"
     full_refresh: bool = False
     dbt_target: Path | None = None
-    """Where dbt keeps what it has parsed, to start faster the next time; one place a dataset."""
+    """Where dbt caches what it has parsed, one folder per dataset: its next start is faster."""
     log_file: Path | None = None
-    """Where all that Meltano says is kept; readable by us only."""
-    is_continued: bool = False
-    """Whether the log of what went before is kept, too."""
+    """Receives the full output of Meltano; readable by this account only."""
+    append: bool = False
+    """Append to ``log_file`` instead of replacing it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a run ended."""
+class ProcessResult:
+    """How a process of Meltano ended."""
 
     run_id: str
     returncode: int
     seconds: float
     log: RunLog
     is_interrupted: bool
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether everything that was asked for was done."""
-        return self.returncode == 0
+    """Whether it was stopped from here."""
 
     @property
     def error(self) -> ControlError | None:
-        """Return the error that this end amounts to."""
-        if self.is_complete:
+        """Return the error that the exit code and the log amount to; None after success."""
+        if self.returncode == 0:
             return None
         if self.is_interrupted:
-            return RunInterruptedError("The run was ended.", "Run again: it goes on from there.")
+            return RunInterruptedError(
+                "The run was stopped.", "Run again: it resumes from the last saved state."
+            )
         if self.log.transform_error:
             return transform_failure(self.log)
         return failure(self.log, self.returncode)
 
 
-class Run:
-    """One ``meltano run``, started by entering its context and surely ended by leaving it."""
+class MeltanoProcess:
+    """One ``meltano run`` as a child process."""
 
     def __init__(
         self, pipeline: Pipeline, run_id: str | None = None, grace_seconds: float = 30.0
@@ -108,58 +105,65 @@ class Run:
         self._is_interrupted = False
 
     @contextmanager
-    def started(self) -> Iterator[Run]:
-        """Start the run; end it and all its processes when the context is left."""
+    def started(self) -> Iterator[MeltanoProcess]:
+        """Start it, and stop it with all its plugins when the context is left."""
         with _started(self._pipeline, self._arguments(), self.run_id) as (work, process):
-            self.work, self.process = work, process
-            self._began = time.monotonic()
+            self.work, self._process = work, process
+            self._started_at = time.monotonic()
             try:
                 yield self
             finally:
-                self.end()
-                if self.process.stdout:
-                    self.process.stdout.close()
+                self.stop()
+                if self._process.stdout:
+                    self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id, which is also the id of the group that its plugins are in."""
+        return self._process.pid
 
     def follow(
-        self, on_progress: Callable[[Progress | Phase], None], timeout: float | None = None
-    ) -> Ended:
-        """Read what the run says until it ends; after ``timeout`` seconds it is ended."""
-        watchdog = threading.Timer(timeout, self.end) if timeout else None
+        self,
+        on_progress: Callable[[StreamProgress | Phase], None],
+        timeout_seconds: float | None = None,
+    ) -> ProcessResult:
+        """Read its output until it ends; it is stopped after ``timeout_seconds``."""
+        watchdog = threading.Timer(timeout_seconds, self.stop) if timeout_seconds else None
         if watchdog:
             watchdog.start()
         try:
             with _log_file(self._pipeline) as log_file:
-                for line in self.process.stdout or ():
+                for line in self._process.stdout or ():
                     log_file.write(harmless(line, keep="\n"))
-                    if progress := self._log.take(line):
+                    if progress := self._log.read(line):
                         on_progress(progress)
-            returncode = self.process.wait()
+            returncode = self._process.wait()
         finally:
             if watchdog:
                 watchdog.cancel()
-        return Ended(
+        return ProcessResult(
             run_id=self.run_id,
             returncode=returncode,
-            seconds=time.monotonic() - self._began,
+            seconds=time.monotonic() - self._started_at,
             log=self._log,
             is_interrupted=self._is_interrupted,
         )
 
-    def end(self) -> None:
-        """End Meltano, which ends its plugins; kill whatever is left after the grace.
+    def stop(self) -> None:
+        """Send SIGTERM, which Meltano passes on to its plugins; then kill what is left of them.
 
-        Meltano never goes further than SIGTERM itself, and a plugin may ignore that.
+        Meltano sends no more than SIGTERM, and a plugin may ignore that.
         """
-        if self.process.poll() is None:
+        if self._process.poll() is None:
             self._is_interrupted = True
-            self.process.terminate()
+            self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(self._grace_seconds)
-        _kill(self.process)
+                self._process.wait(self._grace_seconds)
+        _kill(self._process)
 
     def _arguments(self) -> list[str]:
-        # Meltano takes a run that was killed for one that goes on, for five minutes; whether one
-        # does go on is told by the lock that the target holds on the dataset schema.
+        # Without --force, Meltano takes a killed run for a running one for five minutes. Two runs
+        # at once are prevented by the lock that the target holds on the dataset schema.
         options = ["--full-refresh"] if self._pipeline.full_refresh else []
         return ["run", "--force", *options, *self._pipeline.blocks]
 
@@ -167,25 +171,25 @@ class Run:
 def invoke(
     pipeline: Pipeline, *arguments: str, longest_seconds: float
 ) -> subprocess.CompletedProcess[str]:
-    """Let Meltano start one plugin with arguments of its own, and answer.
+    """Run one plugin with these arguments through ``meltano invoke``, and return its output.
 
     Raises:
-        subprocess.TimeoutExpired: It gave no answer in time, and was ended.
+        subprocess.TimeoutExpired: It did not end in time, and was killed.
     """
-    words = ["invoke", *pipeline.blocks, *arguments]
-    with _started(pipeline, words, str(uuid.uuid4())) as (_, process):
+    command = ["invoke", *pipeline.blocks, *arguments]
+    with _started(pipeline, command, str(uuid.uuid4())) as (_, process):
         try:
             output, _ = process.communicate(timeout=longest_seconds)
         finally:
             _kill(process)
-    return subprocess.CompletedProcess(words, process.returncode, output, None)
+    return subprocess.CompletedProcess(command, process.returncode, output, None)
 
 
 @contextmanager
 def _started(
-    pipeline: Pipeline, words: Sequence[str], run_id: str
+    pipeline: Pipeline, arguments: Sequence[str], run_id: str
 ) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """Start Meltano in a directory of its own, and answer what its processes ask."""
+    """Start Meltano in a new work folder, with the server that hands secrets to its plugins."""
     with workdir.directory() as work, closing(StateStore(pipeline.database_uri)) as states:
         project = run_project.write(
             pipeline.project_root, work / "project", LAUNCHER, pipeline.blocks
@@ -193,8 +197,8 @@ def _started(
         server = RunServer(plugin_launches(pipeline, project), states, pipeline.dataset_schema)
         with server.opened(work / client.SOCKET_NAME):
             holder = parent_death.supervisor_command()
-            process = subprocess.Popen(  # noqa: S603 - a fixed program; words come from the project
-                [*holder, sys.executable, str(MELTANO), *words],
+            process = subprocess.Popen(  # noqa: S603 - a fixed program; the blocks are the project's
+                [*holder, sys.executable, str(MELTANO), *arguments],
                 cwd=pipeline.project_root,
                 env=project.without_secrets(environment(pipeline, run_id, work)),
                 stdin=subprocess.DEVNULL,
@@ -202,8 +206,8 @@ def _started(
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,
-                umask=0o077,
+                start_new_session=True,  # one group, so that all of it can be killed
+                umask=0o077,  # work files may hold the project's settings
             )
             server.set_root(process.pid, 1 if holder else 0)
             yield work, process
@@ -216,9 +220,9 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
-    """Build the environment of a run: nothing comes along that is not named here, and no secret.
+    """Return the environment of a run: only what is named here, and no secret.
 
-    Meltano puts its files below ``work``: else it keeps logs in a home that may be read only.
+    Meltano keeps its files below ``work``: its default is a home folder that may be read-only.
     """
     inherited = {name: os.environ[name] for name in COMMON_VARIABLES if name in os.environ}
     homes = {f"XDG_{kind}_HOME": str(work / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
@@ -250,4 +254,4 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
 def _log_file(pipeline: Pipeline) -> TextIO:
     if pipeline.log_file is None:
         return Path(os.devnull).open("w")
-    return trusted_files.private_file(pipeline.log_file, append=pipeline.is_continued)
+    return trusted_files.private_file(pipeline.log_file, append=pipeline.append)

@@ -1,8 +1,8 @@
-"""What becomes of a run and its dataset when it has ended, in one transaction."""
+"""Decides how a run ended, and writes that in one transaction: run, dataset, credential, audit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,80 +13,155 @@ from scout_control.errors import (
     CredentialRefusedError,
     RunPausedError,
 )
+from scout_control.meltano import outcomes
 from scout_control.rules import schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
-from scout_control.rules.statuses import DatasetStatus, RunStatus, Trigger
+from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, Trigger
 from scout_control.store import audit, datasets, metadata, queue, runs
-from scout_control.store.models import Run
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
 
-    from scout_control.credentials.records import Login
+    from scout_control.datasets.row_counts import Committed
     from scout_control.installation.installation import Site
+    from scout_control.meltano.process import ProcessResult
+    from scout_control.runs.prepare import Preparation
+    from scout_control.store.models import Dataset, Run
 
 SHORTEST_PAUSE = timedelta(seconds=30)
 NOT_COUNTED = (
-    "What the run loaded could not be counted: the tables of the dataset schema are not as the "
-    "target makes them, or could not be read. See the log."
+    "The loaded rows could not be counted: tables of the dataset schema are unreadable or not as "
+    "the target creates them. See the log."
 )
 WORKED_SECONDS = "worked_seconds"
-"""How long the attempts took that were handed back, in the result of a run that has not ended."""
+"""In the ``result`` of a run that has not ended: how long its requeued attempts took together."""
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
-@dataclass(kw_only=True)
-class Facts:
-    """What is known of a run at its end."""
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a run ended."""
 
-    worker: str
     error: ControlError | None = None
     is_partial: bool = False
+    """Whether it failed, but some streams were loaded to their end."""
     transform_error: str | None = None
     resume_at: str | None = None
+    """When a paused run may be resumed, as the tap printed it."""
     rows_loaded: Mapping[str, int] = field(default_factory=dict)
     row_counts: Mapping[str, int | None] | None = None
-    """Nothing when it was not looked at."""
+    """None when the run ended before anything could be counted."""
     is_counted: bool = True
-    """Whether what can be told of rows is known."""
+    """False when the rows were to be counted and could not be."""
     streams: Mapping[str, str] = field(default_factory=dict)
+    """The tap's outcome of each stream: completed, failed or skipped."""
     catalog: Mapping[str, Any] = field(default_factory=dict)
-    content: Mapping[str, Any] = field(default_factory=dict)
-    login: Login | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Rows of the streams that describe the source."""
+    credential_id: uuid.UUID | None = None
     pipeline: str | None = None
 
+    @property
+    def status(self) -> RunStatus:
+        """Return the status that the run ends with.
 
-def end(site: Site, run: Run, facts: Facts) -> bool:
-    """Write the end of a run down, unless somebody moved it meanwhile; tell whether it was ours."""
+        A run whose transforms failed is complete: its rows are loaded.
+        """
+        if isinstance(self.error, RunPausedError):
+            return RunStatus.PAUSED
+        if self.is_partial:
+            return RunStatus.PARTIAL
+        is_loaded = self.error is None or self.transform_error
+        return RunStatus.COMPLETED if is_loaded else RunStatus.FAILED
+
+    @property
+    def failure(self) -> ControlError | None:
+        """Return the error of the load; that of a transform is in ``transform_error`` alone."""
+        is_transform = self.transform_error and not self.is_partial
+        return None if is_transform else self.error
+
+
+def started(preparation: Preparation) -> RunResult:
+    """Return what is known of a result as soon as a run is prepared."""
+    return RunResult(
+        credential_id=preparation.credential.credential_id, pipeline=preparation.source_type.job
+    )
+
+
+def result_of_load(
+    known: RunResult,
+    loaded: ProcessResult,
+    committed: Committed,
+    catalog: Mapping[str, Any],
+    unknown_streams: ControlError | None,
+) -> RunResult:
+    """Return the result of a load.
+
+    Args:
+        known: What was known before it.
+        loaded: How the process ended.
+        committed: What the target has committed.
+        catalog: What discovery found.
+        unknown_streams: The error for selected streams that the source turned out not to have.
+    """
+    error, is_partial = loaded.error, False
+    if error is not None:
+        is_partial = outcomes.is_partial(loaded.log, error)
+    elif unknown_streams is not None:
+        error, is_partial = unknown_streams, any(committed.rows_loaded.values())
+    return replace(
+        known,
+        error=error,
+        is_partial=is_partial,
+        transform_error=loaded.log.transform_error if loaded.error else None,
+        resume_at=loaded.log.resume_at,
+        rows_loaded=committed.rows_loaded,
+        row_counts=committed.row_counts,
+        is_counted=committed.is_counted,
+        streams=loaded.log.streams,
+        catalog=catalog,
+        metadata={} if error else committed.documents,
+    )
+
+
+def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
+    """Return the result of a partial load after its transforms."""
+    if transformed.error is None:
+        return result
+    why = transformed.log.transform_error or transformed.error.cause
+    return replace(result, transform_error=why)
+
+
+def finish(site: Site, run: Run, worker: str, result: RunResult) -> bool:
+    """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
     now = datetime.now(UTC)
     with site.store.begin() as session:
-        if isinstance(facts.error, RunPausedError):
-            return _pause(session, site, run, facts, now)
-        then = _status(facts)
-        is_ours = runs.move(
-            session, run.id, then, facts.worker, completed_at=now, **_columns(run, facts, then)
-        )
-        if not is_ours:
+        if result.status is RunStatus.PAUSED:
+            return _pause(session, site, run, worker, result, now)
+        columns = run_columns(run, result)
+        # Cancelled or reclaimed since the last heartbeat: then nothing else may be written either.
+        if not runs.move(session, run.id, result.status, worker, completed_at=now, **columns):
             return False
-        _end_dataset(session, run, facts, then, now)
-        if facts.catalog or facts.content:
-            metadata.save(session, run.dataset, _found(facts), now)
-        used = facts.login.credential_id if facts.login else None
-        if isinstance(facts.error, CredentialRefusedError) and used:
-            records.refuse(session, used, facts.error.cause)
-        _record(session, str(then), run, facts.error)
+        _finish_dataset(session, run, result, now)
+        if result.catalog or result.metadata:
+            found = {"content": dict(result.metadata), "streams": dict(result.catalog)}
+            known = {name: value for name, value in found.items() if value}
+            metadata.save(session, run.dataset, known, now)
+        if isinstance(result.error, CredentialRefusedError) and result.credential_id:
+            records.refuse(session, result.credential_id, result.error.cause)
+        _record(session, str(result.status), run, result.error)
     return True
 
 
-def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) -> bool:
-    """Give a run back to the queue; tell whether it was ours to give."""
+def requeue(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) -> bool:
+    """Give an unfinished run back to the queue; return whether it was this worker's to give."""
     now = datetime.now(UTC)
+    result = add_worked_seconds(run.result, run.updated_at, now)
     with site.store.begin() as session:
-        worked = run.result.get(WORKED_SECONDS, 0) + (now - run.updated_at).total_seconds()
-        result = {**run.result, WORKED_SECONDS: round(worked, 1)}
         is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None, result=result)
         if is_ours:
             queue.defer(site.store, session, run.id, now + wait if wait else None)
@@ -94,27 +169,132 @@ def hand_back(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) 
     return is_ours
 
 
-def seconds_left(run: Run, timeout: float) -> float:
-    """Return how long an attempt may take, of what all attempts at its run may take together."""
-    return max(timeout - float(run.result.get(WORKED_SECONDS, 0)), 1.0)
+def add_worked_seconds(
+    result: Mapping[str, Any], claimed_at: datetime, now: datetime
+) -> dict[str, Any]:
+    """Return the ``result`` of a run with the time of one more attempt added."""
+    worked = result.get(WORKED_SECONDS, 0) + (now - claimed_at).total_seconds()
+    return {**result, WORKED_SECONDS: round(worked, 1)}
 
 
-def _pause(session: Session, site: Site, run: Run, facts: Facts, now: datetime) -> bool:
-    asked = _moment(facts.resume_at) or now + SHORTEST_PAUSE
-    resume_at = min(max(asked, now), now + MAX_PAUSE)
+def seconds_left(result: Mapping[str, Any], timeout_seconds: float) -> float:
+    """Return how long an attempt may take, of the time that all attempts at a run share."""
+    return max(timeout_seconds - float(result.get(WORKED_SECONDS, 0)), 1.0)
+
+
+def resume_time(asked: str | None, now: datetime) -> datetime:
+    """Return when a paused run is resumed: as its source asked, within bounds.
+
+    The text comes from a tap and may be anything; without a zone it is UTC.
+    """
+    try:
+        moment = datetime.fromisoformat(asked) if asked else now + SHORTEST_PAUSE
+    except ValueError:
+        moment = now + SHORTEST_PAUSE
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(moment, now), now + MAX_PAUSE)
+
+
+def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
+    """Return the columns of a run that is over for now, other than its status and its times."""
+    rows = {**run.rows_loaded, **result.rows_loaded}  # the latter count all attempts
+    error = result.failure
+    return {
+        "phase": str(Phase.DONE),
+        "rows_loaded": rows,
+        "result": _result_document(run, result, rows),
+        "transform_error": result.transform_error,
+        "error_code": rules.code(error) if error else None,
+        "error_message": str(error) if error else None,
+        "pid": None,
+    }
+
+
+def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> dict[str, Any]:
+    """Return the ``result`` column, which ``--json`` shows: its keys are public."""
+    document: dict[str, Any] = {
+        "status": str(result.status),
+        "run_id": str(run.id),
+        "schema": run.dataset.schema_name,
+        "pipeline": result.pipeline,
+        "sources": {
+            stream: _stream_document(result.streams.get(stream, "loaded"), rows.get(stream, 0))
+            for stream in {**rows, **result.streams}
+        },
+        "rows_loaded": sum(rows.values()),
+    }
+    if not result.is_counted:
+        document["warning"] = NOT_COUNTED
+    if result.transform_error:
+        document["transform_error"] = result.transform_error
+    if error := result.failure:
+        document["error"] = {
+            "code": rules.code(error),
+            "message": str(error),
+            "exit_code": error.exit_code,
+        }
+    return document
+
+
+def _stream_document(status: str, rows: int) -> dict[str, Any]:
+    return {"status": status, "state": status, "rows": rows}  # state: the name until 0.1
+
+
+def dataset_columns(
+    dataset: Dataset, result: RunResult, now: datetime
+) -> tuple[DatasetStatus, dict[str, Any]]:
+    """Return the status of a dataset after a run that ended, and its other columns."""
+    interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
+    values: dict[str, Any] = {"sync_error": str(result.error) if result.error else None}
+    if result.row_counts is not None:
+        values["row_counts"] = dict(result.row_counts)
+    if result.status is RunStatus.COMPLETED:
+        values |= {
+            "failures": 0,
+            "last_sync_at": now,
+            "next_sync_at": schedule.next_sync_at(now, interval, str(dataset.id)),
+        }
+        return DatasetStatus.READY, values
+    failures = dataset.failures + 1
+    # Without a usable credential each retry would fail the same way: connecting one schedules it.
+    needs_a_person = isinstance(result.error, NEEDS_A_PERSON)
+    values |= {
+        "failures": failures,
+        "next_sync_at": None if needs_a_person else schedule.retry_at(now, failures, interval),
+    }
+    if result.status is RunStatus.PARTIAL:
+        return DatasetStatus.READY, {**values, "last_sync_at": now}
+    return DatasetStatus.ERROR, values
+
+
+def _pause(
+    session: Session, site: Site, run: Run, worker: str, result: RunResult, now: datetime
+) -> bool:
+    resume_at = resume_time(result.resume_at, now)
     is_ours = runs.move(
         session,
         run.id,
         RunStatus.PAUSED,
-        facts.worker,
+        worker,
         resume_at=resume_at,
-        deaths=0,  # it came as far as its source let it
-        **_columns(run, facts, RunStatus.PAUSED),
+        deaths=0,  # it made progress until its source asked for a pause
+        **run_columns(run, result),
     )
     if is_ours:
         queue.defer(site.store, session, run.id, resume_at)
-        _record(session, "paused", run, facts.error)
+        _record(session, str(RunStatus.PAUSED), run, result.error)
     return is_ours
+
+
+def _finish_dataset(session: Session, run: Run, result: RunResult, now: datetime) -> None:
+    dataset = run.dataset
+    has_data = result.status in {RunStatus.COMPLETED, RunStatus.PARTIAL}
+    was_asked_for, had_data = run.trigger == Trigger.MANUAL, dataset.last_sync_at is not None
+    if has_data and counts_as_use(was_asked_for=was_asked_for, had_data=had_data):
+        datasets.touch(session, run.dataset_id, now)
+    status, values = dataset_columns(dataset, result, now)
+    datasets.move(session, dataset.id, status, **values)
 
 
 def _record(session: Session, action: str, run: Run, error: ControlError | None = None) -> None:
@@ -124,95 +304,3 @@ def _record(session: Session, action: str, run: Run, error: ControlError | None 
     if isinstance(error, audit.REFUSALS):
         names |= {"run": str(run.id)}
         audit.record(session, "refused", "dataset", run.dataset_id, **names, reason=error.cause)
-
-
-def _status(facts: Facts) -> RunStatus:
-    if facts.is_partial:
-        return RunStatus.PARTIAL
-    is_loaded = facts.error is None or facts.transform_error
-    return RunStatus.COMPLETED if is_loaded else RunStatus.FAILED
-
-
-def _columns(run: Run, facts: Facts, then: RunStatus) -> dict[str, Any]:
-    is_failure = facts.error is not None and (facts.is_partial or not facts.transform_error)
-    rows = {**run.rows_loaded, **facts.rows_loaded}  # the latter count all attempts
-    result = {
-        "status": str(then),
-        "run_id": str(run.id),
-        "schema": run.dataset.schema_name,
-        "pipeline": facts.pipeline,
-        "sources": {
-            stream: {"state": facts.streams.get(stream, "loaded"), "rows": rows.get(stream, 0)}
-            for stream in {**rows, **facts.streams}
-        },
-        "rows_loaded": sum(rows.values()),
-    }
-    if not facts.is_counted:
-        result["warning"] = NOT_COUNTED
-    if facts.transform_error:
-        result["transform_error"] = facts.transform_error
-    if is_failure and facts.error:
-        result["error"] = {
-            "code": rules.code(facts.error),
-            "message": str(facts.error),
-            "exit_code": facts.error.exit_code,
-        }
-    return {
-        "phase": "done",
-        "rows_loaded": rows,
-        "result": result,
-        "transform_error": facts.transform_error,
-        "error_code": rules.code(facts.error) if is_failure and facts.error else None,
-        "error_message": str(facts.error) if is_failure else None,
-        "pid": None,
-    }
-
-
-def _end_dataset(session: Session, run: Run, facts: Facts, then: RunStatus, now: datetime) -> None:
-    dataset = run.dataset
-    _remember_use(session, run, then, now)
-    interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
-    values: dict[str, Any] = {"sync_error": str(facts.error) if facts.error else None}
-    if facts.row_counts is not None:
-        values["row_counts"] = dict(facts.row_counts)
-    if then == RunStatus.COMPLETED:
-        values |= {
-            "failures": 0,
-            "last_sync_at": now,
-            "next_sync_at": schedule.next_sync_at(now, interval, str(dataset.id)),
-        }
-        datasets.move(session, dataset.id, DatasetStatus.READY, **values)
-        return
-    failures = dataset.failures + 1
-    needs_a_person = isinstance(facts.error, NEEDS_A_PERSON)
-    values |= {
-        "failures": failures,
-        "next_sync_at": None if needs_a_person else schedule.retry_at(now, failures, interval),
-    }
-    if then == RunStatus.PARTIAL:
-        values["last_sync_at"] = now
-    is_ready = then == RunStatus.PARTIAL
-    datasets.move(
-        session, dataset.id, DatasetStatus.READY if is_ready else DatasetStatus.ERROR, **values
-    )
-
-
-def _remember_use(session: Session, run: Run, then: RunStatus, now: datetime) -> None:
-    has_data = then in {RunStatus.COMPLETED, RunStatus.PARTIAL}
-    was_asked_for, had_data = run.trigger == Trigger.MANUAL, run.dataset.last_sync_at is not None
-    if has_data and counts_as_use(was_asked_for=was_asked_for, had_data=had_data):
-        datasets.touch(session, run.dataset_id, now)
-
-
-def _found(facts: Facts) -> dict[str, Any]:
-    """Return what is worth keeping of what the run found at its source."""
-    found = {"content": dict(facts.content), "streams": dict(facts.catalog)}
-    return {name: value for name, value in found.items() if value}
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

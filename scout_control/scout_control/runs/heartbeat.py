@@ -1,7 +1,7 @@
-"""Watches a run while it runs: says that it lives, hears that it was cancelled, keeps its login.
+"""Keeps a run alive in the store while its process runs, and stops the process of a lost run.
 
-Beats go over the connection that holds the run's locks, so that a beat also proves that they hold.
-A worker that cannot reach the store for a minute ends its run before anybody else takes it over.
+A heartbeat is written over the connection that holds the run's locks, so that it also proves that
+the locks still hold.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -22,17 +22,18 @@ from scout_control.errors import ControlError
 from scout_control.meltano import workdir
 from scout_control.rules.expiry import HEARTBEAT_INTERVAL, MAX_STORE_OUTAGE
 from scout_control.rules.fairness import LANE_CHECK_INTERVAL
-from scout_control.rules.statuses import Phase
 from scout_control.store import queue_turns
 
 if TYPE_CHECKING:
-    import uuid
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from scout_control.installation.installation import Site
-    from scout_control.meltano.process import Run as MeltanoRun
+    from scout_control.meltano.process import MeltanoProcess
+    from scout_control.runs.context import RunContext
+    from scout_control.runs.prepare import Preparation
+    from scout_control.runs.progress import RunProgress
     from scout_control.store.locks import Locks
+    from scout_control.store.models import Run
 
 log = logging.getLogger(__name__)
 
@@ -45,136 +46,174 @@ BEAT = """
 CATALOGS = "run/*/tap.properties.json"
 
 
-class Reason(StrEnum):
-    """Why a watched run was ended before it was done."""
+class LossReason(StrEnum):
+    """Why a run stopped being this worker's before it was done."""
 
-    MOVED = "somebody cancelled it or took it over"
-    ALONE = "the store could not be reached"
-    STOPPED = "the worker was told to stop"
-    YIELDED = "it had its slice of time, and other owners wait for a lane"
-
-
-HANDED_BACK = frozenset({Reason.STOPPED, Reason.YIELDED})
-"""What ends a run only for now."""
+    MOVED = "the run was cancelled, or another worker reclaimed it"
+    UNREACHABLE = "the store could not be reached"
+    STOPPED = "the worker is shutting down"
+    YIELDED = "its time slice is over, and other owners wait for a lane"
+    CREDENTIAL_IN_USE = "another run is using the same rotating credential"
 
 
-class Watch:
-    """The watch over one run, in a thread of its own."""
+RETRY_LOCK_AFTER = timedelta(seconds=20)
+REQUEUE_AFTER = {
+    LossReason.STOPPED: timedelta(),
+    LossReason.YIELDED: timedelta(),
+    LossReason.CREDENTIAL_IN_USE: RETRY_LOCK_AFTER,
+}
+"""When to run again what is still this worker's to give back; otherwise its row is another's."""
+
+
+class RunLostError(Exception):
+    """The run is no longer this worker's, so this worker must not write how it ended."""
+
+    def __init__(self, reason: LossReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def loss_of(
+    *, is_running: bool | None, is_lane_wanted: bool = False, unreachable: timedelta = timedelta()
+) -> LossReason | None:
+    """Return why the run is lost after a heartbeat, or None while it is not.
+
+    Args:
+        is_running: Whether the heartbeat found the run running here; None when the store did not
+            answer and the locks could not be taken again.
+        is_lane_wanted: Whether the time slice is over and another owner waits for the lane.
+        unreachable: How long ago the last heartbeat succeeded.
+    """
+    if is_running is None:
+        # This must end before DEAD_AFTER, when another worker may reclaim the run: two workers
+        # that load the same dataset would each overwrite the bookmarks of the other.
+        return LossReason.UNREACHABLE if unreachable > MAX_STORE_OUTAGE else None
+    if not is_running:
+        return LossReason.MOVED
+    return LossReason.YIELDED if is_lane_wanted else None
+
+
+class Heartbeat:
+    """The heartbeat of one attempt at a run, over all processes that it starts."""
 
     def __init__(
-        self, site: Site, locks: Locks, run_id: uuid.UUID, run: MeltanoRun, worker: str
+        self,
+        site: Site,
+        run: Run,
+        context: RunContext,
+        locks: Locks,
+        preparation: Preparation,
+        progress: RunProgress,
     ) -> None:
-        self.reason: Reason | None = None
-        self.phase = Phase.DISCOVERING
-        self.progress: dict[str, Any] = {}
         self.catalog: bytes | None = None
-        self._site, self._locks, self._run_id = site, locks, run_id
-        self._run, self._worker = run, worker
-        self._login: records.Login | None = None
-        self._credential_file: Path | None = None
-        self._should_stop: Callable[[], bool] = lambda: False
-        self._slice: timedelta | None = None
-        self._ask_at = 0.0
-        self._over = threading.Event()
-        self._reached_at = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, name="watch")
+        """The catalog that Meltano discovered, as far as a process has written one."""
+        self._site, self._run_id, self._context, self._locks = site, run.id, context, locks
+        self._credential = preparation.credential
+        self._credential_file = preparation.credential_file
+        self._progress = progress
+        self._loss: LossReason | None = None
+        self._ask_at = time.monotonic() + (context.time_slice or timedelta()).total_seconds()
 
-    def over(self, run: MeltanoRun) -> Watch:
-        """Return a watch over what Meltano runs next of the same run."""
-        following = Watch(self._site, self._locks, self._run_id, run, self._worker)
-        following.progress = self.progress
-        following._slice, following._ask_at = self._slice, self._ask_at
-        return following
+    @contextmanager
+    def watch(self, process: MeltanoProcess) -> Iterator[None]:
+        """Beat while the process runs, and stop it when the run is lost.
 
-    def keep(self, login: records.Login, credential_file: Path | None) -> None:
-        """Store what the tap makes of this login."""
-        self._login, self._credential_file = login, credential_file
+        Raises:
+            RunLostError: The run is no longer this worker's.
+        """
+        is_over = threading.Event()
+        thread = threading.Thread(target=self._beat_until, args=(process, is_over), name="beat")
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+            self._read_catalog(process)
+            self._store_last_token()
+        if self._loss:
+            raise RunLostError(self._loss)
 
-    def stop_when(self, should_stop: Callable[[], bool]) -> None:
-        """End the run when this says so."""
-        self._should_stop = should_stop
+    def _beat_until(self, process: MeltanoProcess, is_over: threading.Event) -> None:
+        reached_at = time.monotonic()
+        while not is_over.is_set():
+            self._store_token()
+            is_reached = True
+            if self._context.should_stop():
+                self._loss = LossReason.STOPPED
+            else:
+                unreachable = timedelta(seconds=time.monotonic() - reached_at)
+                self._loss, is_reached = self._beat(process, unreachable)
+            if self._loss:
+                log.warning("run_lost run=%s reason=%s", self._run_id, self._loss.name)
+                process.stop()
+                return
+            if is_reached:
+                reached_at = time.monotonic()
+            is_over.wait(HEARTBEAT_INTERVAL.total_seconds())
 
-    def share(self, slice_of_time: timedelta | None) -> None:
-        """End the run after this time when others wait for its lane; never when it is nothing."""
-        self._slice = slice_of_time
-        self._ask_at = time.monotonic() + (slice_of_time or timedelta()).total_seconds()
+    def _beat(
+        self, process: MeltanoProcess, unreachable: timedelta
+    ) -> tuple[LossReason | None, bool]:
+        """Write one heartbeat; return why the run is lost, and whether the store was reached."""
+        values = {
+            "phase": str(self._progress.phase),
+            "progress": Jsonb(self._progress.snapshot()),
+            "pid": process.pid,
+            "run": self._run_id,
+            "worker": self._context.worker,
+        }
+        try:
+            is_running = bool(self._locks.execute(BEAT, values))
+            is_lane_wanted = is_running and self._is_lane_wanted()
+        except psycopg.Error:
+            # A restart of the database ends the session and its locks. If they can be taken again
+            # at once, no other worker was quicker, and the run continues.
+            if self._locks.reacquire():
+                return None, True
+            return loss_of(is_running=None, unreachable=unreachable), False
+        return loss_of(is_running=is_running, is_lane_wanted=is_lane_wanted), True
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+    def _is_lane_wanted(self) -> bool:
+        """Return whether the slice is over and others wait; asks the store only now and then."""
+        time_slice = self._context.time_slice
+        if time_slice is None or time.monotonic() < self._ask_at:
+            return False
+        self._ask_at = time.monotonic() + min(time_slice, LANE_CHECK_INTERVAL).total_seconds()
+        return queue_turns.is_lane_wanted(self._locks.execute, self._run_id, time_slice)
 
-    def finish(self) -> None:
-        """Watch no more, and look a last time."""
-        self._over.set()
-        self._thread.join()
-        self._read_catalog()
+    def _store_last_token(self) -> None:
+        """Store the last token that the tap rotated, also when the store is away for a moment.
+
+        The source accepts no older one: a token that is lost here locks its owner out. If the store
+        stays away, the file is kept for ``recovery`` to find.
+        """
         until = time.monotonic() + MAX_STORE_OUTAGE.total_seconds()
-        while not self._keep_login():
+        while not self._store_token():
             if time.monotonic() > until and self._credential_file is not None:
                 workdir.keep(self._credential_file.parent)
                 return
             time.sleep(HEARTBEAT_INTERVAL.total_seconds())
 
-    def _watch(self) -> None:
-        while not self._over.is_set():
-            self._keep_login()
-            self.reason = self._reason_to_end()
-            if self.reason:
-                log.warning("run_ended_early run=%s reason=%s", self._run_id, self.reason.name)
-                self._run.end()
-                return
-            self._over.wait(HEARTBEAT_INTERVAL.total_seconds())
-
-    def _reason_to_end(self) -> Reason | None:
-        if self._should_stop():
-            return Reason.STOPPED
-        try:
-            if not self._beat():
-                return Reason.MOVED
-            if self._is_wanted():
-                return Reason.YIELDED
-        except psycopg.Error:
-            if not self._locks.reacquire():
-                alone = time.monotonic() - self._reached_at
-                return Reason.ALONE if alone > MAX_STORE_OUTAGE.total_seconds() else None
-        self._reached_at = time.monotonic()
-        return None
-
-    def _beat(self) -> bool:
-        facts = {
-            "phase": str(self.phase),
-            "progress": Jsonb(self.progress),
-            "pid": self._run.process.pid,
-            "run": self._run_id,
-            "worker": self._worker,
-        }
-        return bool(self._locks.execute(BEAT, facts))
-
-    def _is_wanted(self) -> bool:
-        """Tell whether others wait for the lane of this run, which has had it for long enough."""
-        if self._slice is None or time.monotonic() < self._ask_at:
-            return False
-        self._ask_at = time.monotonic() + min(self._slice, LANE_CHECK_INTERVAL).total_seconds()
-        return queue_turns.is_lane_wanted(self._locks.execute, self._run_id, self._slice)
-
-    def _keep_login(self) -> bool:
-        """Store a login that the tap renewed; tell whether nothing remains to be stored."""
-        if self._login is None or self._credential_file is None:
+    def _store_token(self) -> bool:
+        """Store a token that the tap rotated; return whether nothing is left to store."""
+        if self._credential_file is None:
             return True
         try:
             written = workdir.read(self._credential_file)
-            records.take_back(self._site.store, self._site.keyring, self._login, written)
+            records.take_back(self._site.store, self._site.keyring, self._credential, written)
         except FileNotFoundError:
             return True
-        except OSError as error:  # no file of a tap that renewed a login
-            log.warning("login_not_read run=%s: %s", self._run_id, type(error).__name__)
+        except OSError as error:  # not a plain file: no tap that rotated a token wrote it
+            log.warning("token_not_read run=%s: %s", self._run_id, type(error).__name__)
             return True
         except ControlError as error:
-            log.warning("login_not_kept_yet run=%s: %s", self._run_id, error.cause)
+            log.warning("token_not_stored_yet run=%s: %s", self._run_id, error.cause)
             return False
         return True
 
-    def _read_catalog(self) -> None:
-        for path in (self._run.work / "meltano").glob(CATALOGS):
+    def _read_catalog(self, process: MeltanoProcess) -> None:
+        # Meltano keeps the discovered catalog only in its work folder, which is removed with it.
+        for path in (process.work / "meltano").glob(CATALOGS):
             with suppress(OSError):
                 self.catalog = workdir.read(path)

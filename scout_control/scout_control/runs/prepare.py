@@ -1,4 +1,4 @@
-"""What a run is given: the settings of its source, the login of its owner, its place."""
+"""Collects what a run needs: settings of the source, credential of the owner, schema."""
 
 from __future__ import annotations
 
@@ -33,73 +33,80 @@ if TYPE_CHECKING:
 
 LOADER = "TARGET_SCOUT_POSTGRES_"
 CREDENTIAL = "credential.json"
+"""The file in which a tap leaves a token that it rotated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """Everything that is known before anything is started."""
+    """What a run needs before any process is started."""
 
     source_type: SourceType
-    login: Login
+    credential: Login
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
-    login_directory: Path | None
+    credential_folder: Path | None
+    """Only for a credential whose tokens rotate."""
 
     @property
     def credential_file(self) -> Path | None:
-        """Return where the tap writes a login that it renewed."""
-        return self.login_directory / CREDENTIAL if self.login_directory else None
+        """Return the file in which the tap leaves a token that it rotated."""
+        return self.credential_folder / CREDENTIAL if self.credential_folder else None
 
 
 @contextmanager
 def prepared(site: Site, run: Run) -> Iterator[Preparation]:
-    """Find out what a run needs; nothing is started, made in a database, or asked of a source.
+    """Collect what a run needs, before anything is started or created in a database.
 
     Raises:
-        ControlError: A login or a setting is missing.
+        ControlError: A credential or a setting is missing.
     """
     dataset = run.dataset
     if not dataset.project_source.is_active:
         raise unlinked(dataset)
     source_type = site.plugins.source_type(dataset.project_source.source.source_type)
+    # A tap without this setting cannot renew its token, which would then expire during a long run.
     if records.CREDENTIAL_FILE not in source_type.settings:
-        _renew_now(site, dataset)
+        _renew_token(site, dataset)
     with site.store.begin() as session:
-        login = records.login_for(session, site.keyring, dataset, source_type)
-        if login.credential_id is not None:
+        credential = records.login_for(session, site.keyring, dataset, source_type)
+        if credential.credential_id is not None:
             names = audit.of_dataset(dataset) | {"run": str(run.id)}
-            given = {"kind": login.kind, "processes": [source_type.name]}
-            audit.record(session, "used", "credential", login.credential_id, **names, **given)
+            given = {"kind": credential.kind, "processes": [source_type.name]}
+            audit.record(session, "used", "credential", credential.credential_id, **names, **given)
         known = metadata.streams(session, dataset)
     settings = source_settings(source_type, dataset, source_type.streams or known)
-    with ExitStack() as at_the_end:
-        directory = None
-        if login.rotates:
+    with ExitStack() as stack:
+        folder = None
+        # A rotated token exists only in this file until the heartbeat has stored it. The folder is
+        # in memory where possible, and named so that ``recovery`` finds it after a kill.
+        if credential.rotates:
             prefix = f"{CREDENTIAL_DIRECTORY}{run.id}-"
-            directory = at_the_end.enter_context(workdir.directory(prefix))
+            folder = stack.enter_context(workdir.directory(prefix))
             variable = source_type.variable(records.CREDENTIAL_FILE)
-            settings[variable] = str(directory / CREDENTIAL)
+            settings[variable] = str(folder / CREDENTIAL)
         yield Preparation(
             source_type=source_type,
-            login=login,
+            credential=credential,
             settings=settings,
-            secrets={source_type.variable(name): value for name, value in login.fields.items()},
-            login_directory=directory,
+            secrets={
+                source_type.variable(name): value for name, value in credential.fields.items()
+            },
+            credential_folder=folder,
         )
 
 
 def unlinked(dataset: Dataset) -> ConflictError:
-    """Return the error of a dataset whose source its project no longer uses."""
+    """Return the error for a dataset whose source is no longer linked to its project."""
     link = dataset.project_source
     source, project = quote(link.source.name), quote(link.project_id)
     return ConflictError(
-        f"{lookups.path(dataset)} is not linked any more.",
+        f"The source of {lookups.path(dataset)} is no longer linked to the project.",
         f"Link it again: scout sources link {source} --project {project}",
     )
 
 
-def _renew_now(site: Site, dataset: Dataset) -> None:
-    """Renew a token that ends soon, for a tap that cannot do so itself."""
+def _renew_token(site: Site, dataset: Dataset) -> None:
+    """Renew a token that expires soon, for a tap that cannot renew it itself."""
     owner = records.Owner.of(dataset)
     source_id = dataset.project_source.source_id
     with site.store.begin() as session:
@@ -111,18 +118,18 @@ def _renew_now(site: Site, dataset: Dataset) -> None:
 def source_settings(
     source_type: SourceType, dataset: Dataset, known: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Return a source's settings as environment variables; those of the link win.
+    """Return the settings of a source as environment variables; the link overrides the source.
 
     Raises:
-        SettingsError: A stream is asked for that the source is known not to have.
+        SettingsError: The link selects a stream that the source does not have.
     """
     link = dataset.project_source
     check_link(source_type, link)
-    told = {**secret_context.settings_of(link.source, source_type), **link.sync_config}
-    streams = told.pop(STREAMS_SETTING, None)
-    loading = keyless.pop_loader_settings(told)
-    settings = {source_type.variable(name): as_text(value) for name, value in told.items()}
-    settings |= {f"{LOADER}{name.upper()}": value for name, value in loading.items()}
+    config = {**secret_context.settings_of(link.source, source_type), **link.sync_config}
+    streams = config.pop(STREAMS_SETTING, None)
+    of_loader = keyless.pop_loader_settings(config)
+    settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
+    settings |= {f"{LOADER}{name.upper()}": value for name, value in of_loader.items()}
     if streams:
         if error := unknown_streams(dataset, known):
             raise error
@@ -132,10 +139,12 @@ def source_settings(
 
 
 def check_link(source_type: SourceType, link: ProjectSource) -> None:
-    """Refuse a link that says more than what is read, also one that was written past control.
+    """Check that a link only selects what is read, even if it was not written by control.
+
+    An address or a file set by a link would send the project's credential elsewhere.
 
     Raises:
-        SettingsError: It names an address, a file, or what the source type does not have.
+        SettingsError: It sets an address, a file, or a setting that the source type lacks.
     """
     allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
@@ -144,14 +153,14 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
         source, project = quote(link.source.name), quote(link.project_id)
         raise SettingsError(
             f"The link of the project {link.project_id} to the source {link.source.name} sets "
-            f"{', '.join(names)}, and a link says only what is read.",
+            f"{', '.join(names)}, but a link may only select what is read.",
             f"Set it at the source (scout sources update {source} --base-url URL or --config "
             f"NAME=VALUE), and link without it: scout sources link {source} --project {project}",
         )
 
 
 def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:
-    """Return the error of a dataset whose settings name streams that its source does not have."""
+    """Return the error for selected streams that the source does not have, or None."""
     link = dataset.project_source
     streams = {**link.source.config, **link.sync_config}.get(STREAMS_SETTING) or ()
     unknown = sorted(set(streams) - known)
@@ -172,7 +181,7 @@ def pipeline(
     place: ProvisionedSchema,
     log_file: Path | None = None,
 ) -> Pipeline:
-    """Return what Meltano is to run."""
+    """Return the pipeline of a run, as Meltano starts it."""
     schema, url = place.schema, place.url(site.server_url_of(run.dataset))
     return Pipeline(
         project_root=site.settings.project_root,
@@ -184,6 +193,7 @@ def pipeline(
             f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
             f"{LOADER}OWNER": place.owner,
             f"{LOADER}READER_ROLE": place.reader,
+            # The schema belongs to control: the writer could change the owner of its own.
             f"{LOADER}CREATE_SCHEMA": "false",
         },
         secrets={

@@ -1,4 +1,4 @@
-"""Cleans up behind workers of this machine that were killed, and saves what they had to keep."""
+"""Cleans up after killed workers of this machine, and saves the tokens that they had rotated."""
 
 from __future__ import annotations
 
@@ -20,33 +20,45 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Site
 
 log = logging.getLogger(__name__)
-LETTERS_OF_ID = 36
+UUID_LENGTH = 36
 
 
 def clean_up(site: Site) -> None:
-    """Remove what killed runs left; a login that a tap had renewed is stored first.
+    """Remove the folders of killed runs, after storing any token that a tap had rotated.
 
-    What a run of another installation had to keep is left to that one.
+    A folder that belongs to a run of another installation is left for that one.
     """
     workdir.sweep()
-    for directory in workdir.abandoned(CREDENTIAL_DIRECTORY):
-        run_id = directory.name.removeprefix(CREDENTIAL_DIRECTORY)[:LETTERS_OF_ID]
+    for folder in workdir.abandoned(CREDENTIAL_DIRECTORY):
         try:
-            is_ours = _keep(site, run_id, directory / CREDENTIAL)
-        except (OSError, ValueError, ControlError) as error:  # anybody here may make such a folder
-            log.warning("login_not_salvaged run=%s: %s", run_id, type(error).__name__)
+            may_go = _store_token(site, folder)
+        except (OSError, ValueError, ControlError) as error:
+            # The folder for temporary files is open to every account, so its name and content may
+            # be anything. A store that is down also ends here: the next round tries again.
+            log.warning("token_not_recovered folder=%s: %s", folder.name, type(error).__name__)
             continue
-        if is_ours:
-            shutil.rmtree(directory, ignore_errors=True)
+        if may_go:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _keep(site: Site, run_id: str, file: Path) -> bool:
-    """Store the login that a killed run had renewed; tell whether it was a run of ours."""
+def run_id_of(folder: Path) -> uuid.UUID:
+    """Return the run that a folder was made for.
+
+    Raises:
+        ValueError: Its name holds no run id.
+    """
+    return uuid.UUID(folder.name.removeprefix(CREDENTIAL_DIRECTORY)[:UUID_LENGTH])
+
+
+def _store_token(site: Site, folder: Path) -> bool:
+    """Store the token that a killed run had rotated; return whether its folder may be removed."""
+    file = folder / CREDENTIAL
     if not file.exists():
         return True
+    run_id = run_id_of(folder)
     written = workdir.read(file)
     with site.store.begin() as session:
-        run = session.get(Run, uuid.UUID(run_id))
+        run = session.get(Run, run_id)
         if run is None:
             return False
         source, owner = run.dataset.project_source.source, records.Owner.of(run.dataset)
@@ -54,9 +66,11 @@ def _keep(site: Site, run_id: str, file: Path) -> bool:
         if found is None:
             return True
         fields = site.keyring.open(found.secrets).fields
-        login = records.Login(
+        credential = records.Login(
             credential_id=found.id, kind=found.kind, fields={}, known=fields.get("refresh_token")
         )
+    # The owner may have reconnected since: only a token that descends from the stored one replaces
+    # it, or an account that was exchanged would come back.
     if records.descends(written, fields):
-        records.take_back(site.store, site.keyring, login, written)
+        records.take_back(site.store, site.keyring, credential, written)
     return True

@@ -1,7 +1,7 @@
-"""What is done again and again: start what is due, take over what died, end what is over.
+"""Background jobs: start due runs, reclaim those of dead workers, expire data, renew tokens.
 
-Each round may run on any number of machines at once: whatever it decides is decided again, in one
-statement, by whoever acts on it.
+Each job may run on any number of machines at once: every decision is repeated by the statement that
+acts on it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from scout_control.credentials import renewal
 from scout_control.datasets import deletion, schemas
 from scout_control.errors import ControlError
 from scout_control.rules import expiry, schedule
-from scout_control.rules.statuses import DatasetStatus, RunStatus, dataset_predecessors
+from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.store import audit, datasets, queue, queue_turns, runs
 from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Dataset, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy.orm import Session
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOB_IS_LOST_AFTER = timedelta(seconds=60)
-DIED = "The worker died or was cut off."
+WORKER_DIED = "The worker died or lost its connection."
 RENEWALS_AT_ONCE = 8
 
 
 def never() -> bool:
-    """Tell that nothing asks to stop."""
+    """Return False: nothing asks a job to stop."""
     return False
 
 
@@ -49,6 +49,7 @@ def start_due(site: Site, now: datetime) -> int:
     """Queue a run for each dataset that is due; return how many."""
     with site.store.begin() as session:
         queued = runs.queue_due(session, now)
+        # Spread out: all datasets of an installation that was down become due at once.
         waits = schedule.start_offsets(len(queued))
         jobs = [
             (run, now + wait if wait else None) for run, wait in zip(queued, waits, strict=True)
@@ -59,84 +60,102 @@ def start_due(site: Site, now: datetime) -> int:
     return len(queued)
 
 
-def take_over(site: Site, now: datetime) -> int:
-    """Put runs whose worker died back into the queue; return how many."""
+def reclaim(site: Site, now: datetime) -> int:
+    """Requeue runs whose worker died; return how many."""
     recovery.clean_up(site)
     with site.store.begin() as session:
         datasets.collect_touches(session)
         silent = runs.dead(session, now - expiry.DEAD_AFTER)
-    return sum(_take_over_free(site, run, now) for run in silent)
+    return sum(_reclaim_if_unlocked(site, run, now) for run in silent)
 
 
-def take_over_one(site: Site, run: Run, now: datetime) -> int:
-    """Put one run whose worker died back into the queue; return how many that were."""
+def reclaim_one(site: Site, run: Run, now: datetime) -> bool:
+    """Requeue one run whose worker died; return whether it had."""
     recovery.clean_up(site)
-    return _take_over_free(site, run, now)
+    return _reclaim_if_unlocked(site, run, now)
 
 
-def _take_over_free(site: Site, run: Run, now: datetime) -> int:
+def status_after_death(deaths: int) -> RunStatus:
+    """Return what becomes of a run whose worker has died this many times in a row.
+
+    A run that kills every worker, such as one that needs too much memory, must not do so for ever.
+    """
+    return RunStatus.QUEUED if deaths < expiry.MAX_WORKER_DEATHS else RunStatus.FAILED
+
+
+def _reclaim_if_unlocked(site: Site, run: Run, now: datetime) -> bool:
     with try_locks(site.store, dataset_lock(run.dataset_id)) as is_free:
         if not is_free:
-            return 0  # its worker lives after all, or another one has it
+            return False  # its worker is alive after all, or another one has it
+        # Before the run is queued again: sessions of the dead worker may still write.
         schemas.disable_writer(site, run.dataset)
         with site.store.begin() as session:
-            return _take_over(session, site, run, now)
+            deaths = run.deaths + 1
+            if status_after_death(deaths) is RunStatus.QUEUED:
+                return _requeue(session, site, run, deaths)
+            return _fail(session, run, deaths, now)
 
 
-def _take_over(session: Session, site: Site, run: Run, now: datetime) -> int:
-    deaths = run.deaths + 1
-    if deaths < expiry.MAX_WORKER_DEATHS:
-        moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
-        if moved:
-            queue.defer(site.store, session, run.id)
-            names = audit.of_dataset(run.dataset)
-            audit.record(session, "taken over", "run", run.id, **names, attempt=run.attempt)
-        return int(moved)
-    moved = runs.move(
+def _requeue(session: Session, site: Site, run: Run, deaths: int) -> bool:
+    is_moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
+    if is_moved:
+        queue.defer(site.store, session, run.id)
+        names = audit.of_dataset(run.dataset)
+        audit.record(session, "taken over", "run", run.id, **names, attempt=run.attempt)
+    return is_moved
+
+
+def _fail(session: Session, run: Run, deaths: int, now: datetime) -> bool:
+    is_moved = runs.move(
         session,
         run.id,
         RunStatus.FAILED,
         run.worker,
         completed_at=now,
         deaths=deaths,
-        phase="done",
+        phase=str(Phase.DONE),
         error_code="INTERNAL_ERROR",
-        error_message=DIED,
+        error_message=WORKER_DIED,
     )
-    if moved:
+    if is_moved:
         interval = timedelta(hours=run.dataset.project_source.refresh_interval_hours)
         failures = run.dataset.failures + 1
         datasets.move(
             session,
             run.dataset_id,
             DatasetStatus.ERROR,
-            sync_error=DIED,
+            sync_error=WORKER_DIED,
             failures=failures,
             next_sync_at=schedule.retry_at(now, failures, interval),
         )
         names = audit.of_dataset(run.dataset)
-        audit.record(session, "failed", "run", run.id, **names, error=DIED)
-    return int(moved)
+        audit.record(session, "failed", "run", run.id, **names, error=WORKER_DIED)
+    return is_moved
 
 
-def ask_again(site: Site, now: datetime) -> int:
-    """Queue a job for each waiting run that lost its own; return how many."""
+def requeue_lost(site: Site, now: datetime) -> int:
+    """Enqueue a job for each waiting run whose own was lost; return how many."""
     with site.store.begin() as session:
         waiting = runs.waiting(session, now, JOB_IS_LOST_AFTER)
-        known = queue.waiting(session) if waiting else set()
-        lost = [run for run in waiting if str(run) not in known]
+        lost = without_job(waiting, queue.waiting(session) if waiting else set())
         for run in lost:
             queue.defer(site.store, session, run)
+        # Also without lost jobs: the turns of owners change with every run that ends.
         queue_turns.assign_priorities(session)
     return len(lost)
+
+
+def without_job(waiting: Iterable[uuid.UUID], queued: set[str]) -> list[uuid.UUID]:
+    """Return the waiting runs that no job in the queue names."""
+    return [run_id for run_id in waiting if str(run_id) not in queued]
 
 
 def expire(
     site: Site, now: datetime, idle: timedelta, should_stop: Callable[[], bool] = never
 ) -> int:
-    """Drop the data of datasets that nobody used for ``idle``; return how many.
+    """Drop the data of datasets that were not used for ``idle``; return how many.
 
-    Datasets that expired before and whose data could not be removed are tried again.
+    Datasets that expired before and whose data could not be dropped are tried again.
     """
     with site.store.begin() as session:
         datasets.collect_touches(session)
@@ -145,47 +164,58 @@ def expire(
     def is_over(session: Session, dataset: Dataset) -> bool:
         return _is_over(session, dataset, now, idle)
 
-    is_late = _deadline(should_stop)
+    is_late = _time_limit(should_stop)
     return sum(_expire(site, each, is_over) for each in found if not is_late())
 
 
-_told: dict[uuid.UUID, str] = {}
-"""Why a dataset could not be dropped, as it was logged last: each minute it is tried again."""
+_logged: dict[uuid.UUID, str] = {}
+"""Why a dataset could not be dropped, as last logged: it is tried again every minute."""
 
 
 def _expire(site: Site, dataset_id: uuid.UUID, is_over: Callable[[Session, Dataset], bool]) -> bool:
-    """Drop one dataset's data, if it is still to go now that nobody can touch it."""
+    """Drop the data of one dataset, unless it was used since it was found."""
+    # A dataset that cannot be dropped, because a view depends on it, must not stop the others.
     try:
         return deletion.try_drop(site, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
-        told = str(error) if isinstance(error, ControlError) else type(error).__name__
-        if _told.get(dataset_id) != told:
-            log.warning("not_expired dataset=%s: %s", dataset_id, told)
-        _told[dataset_id] = told
+        message = str(error) if isinstance(error, ControlError) else type(error).__name__
+        if _logged.get(dataset_id) != message:
+            log.warning("not_expired dataset=%s: %s", dataset_id, message)
+        _logged[dataset_id] = message
         return False
 
 
 def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta) -> bool:
-    """Return whether a dataset's data is to go: unused, or left from an earlier attempt."""
     if runs.alive(session, dataset.id) is not None:
         return False
-    if dataset.status == DatasetStatus.EXPIRED:
-        return dataset.sync_error is not None
-    datasets.collect_touches(session)
-    session.refresh(dataset, ["last_activity_at"])
-    return dataset.status in dataset_predecessors(DatasetStatus.EXPIRED) and expiry.is_inactive(
-        dataset.last_activity_at, idle, now
+    if dataset.status != DatasetStatus.EXPIRED:
+        datasets.collect_touches(session)
+        session.refresh(dataset, ["last_activity_at"])
+    return should_drop(
+        DatasetStatus(dataset.status), dataset.sync_error, now - dataset.last_activity_at, idle
     )
+
+
+def should_drop(
+    status: DatasetStatus, sync_error: str | None, unused: timedelta, idle: timedelta
+) -> bool:
+    """Return whether the data of a dataset without a run is to be dropped.
+
+    An expired dataset with an error is one whose data an earlier attempt could not drop.
+    """
+    if status is DatasetStatus.EXPIRED:
+        return sync_error is not None
+    return status in dataset_predecessors(DatasetStatus.EXPIRED) and unused >= idle
 
 
 def renew_tokens(
     site: Site, now: datetime, should_stop: Callable[[], bool] = never
 ) -> dict[str, int]:
-    """Renew tokens that end within the hour, several at once; return how many ended how."""
+    """Renew tokens that expire within the hour, several at once; return the count by outcome."""
     with site.store.begin() as session:
         found = renewal.expiring(session, now)
 
-    is_late = _deadline(should_stop)
+    is_late = _time_limit(should_stop)
 
     def renew(credential_id: uuid.UUID) -> str:
         if is_late():
@@ -197,14 +227,17 @@ def renew_tokens(
     return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
 
 
-def _deadline(should_stop: Callable[[], bool]) -> Callable[[], bool]:
-    """Return what tells whether a round must begin nothing new: what it leaves is for the next."""
+def _time_limit(should_stop: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a function that says when to begin nothing new, and leave the rest to the next round.
+
+    One round that never ends would keep all later ones of its kind from starting.
+    """
     until = time.monotonic() + expiry.MAINTENANCE_ROUND_LIMIT.total_seconds()
     return lambda: should_stop() or time.monotonic() > until
 
 
 def end_logins(site: Site) -> int:
-    """End logins of writers that no run needs: what ended their runs could not; return how many."""
+    """End writer logins that outlived their run; return how many."""
     with site.store.begin() as session:
         found = session.scalars(select(Dataset)).all()
     return sum(
@@ -220,7 +253,7 @@ def _end_login(site: Site, dataset: Dataset) -> bool:
 
 
 def purge(site: Site, now: datetime) -> None:
-    """Forget old runs, events and jobs."""
+    """Delete old runs, audit events and jobs."""
     with site.store.begin() as session:
         runs.purge(session, now - expiry.HISTORY_RETENTION)
         audit.retain(session, now - site.settings.audit_keep)
@@ -228,13 +261,13 @@ def purge(site: Site, now: datetime) -> None:
 
 
 def tick(site: Site, idle: timedelta) -> dict[str, int]:
-    """Do one round of everything; return what was done."""
+    """Do one round of every job; return what was done. The keys are public."""
     now = datetime.now(UTC)
     done = {
-        "taken_over": take_over(site, now),
+        "taken_over": reclaim(site, now),
         "expired": expire(site, now, idle),
         "queued": start_due(site, now),
-        "asked_again": ask_again(site, now),
+        "asked_again": requeue_lost(site, now),
         **{f"tokens_{name}": count for name, count in renew_tokens(site, now).items()},
     }
     purge(site, now)

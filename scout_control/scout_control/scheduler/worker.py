@@ -1,8 +1,8 @@
-"""A worker: takes runs from the queue, does upkeep, and ends when it is told to.
+"""A worker process: executes runs from the queue, and the background jobs.
 
-Runs and upkeep have separate lanes, and upkeep has one for each of its rounds: neither long loads
-nor one round that waits for something keep the schedule waiting. A worker outlives restarts of the
-database; a run that it had to drop is taken over.
+Runs and background jobs have separate lanes, and each job has its own, so that neither long loads
+nor one slow job delay the schedule. A worker survives restarts of the database; a run that it had
+to drop is reclaimed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from procrastinate.worker import Worker
 from scout_control.datasets import deletion
 from scout_control.errors import ControlError
 from scout_control.rules import fairness
-from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.context import RunContext, worker_name
+from scout_control.runs.execute import execute
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.locks import try_locks
@@ -39,14 +40,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# minute hour day month weekday; each on any number of workers, deferred once a moment
+# minute hour day month weekday; deferred once per moment, for all workers together
 EVERY_MINUTE, EVERY_5_MINUTES, EVERY_15_MINUTES = "* * * * *", "*/5 * * * *", "*/15 * * * *"
 HOURLY, DAILY = "7 * * * *", "23 3 * * *"
-LOOK_AGAIN_SECONDS = 2.0
-# How long one that has nothing to do says goodbye to a database that may be gone.
-GOODBYE_SECONDS = 3.0
-# Workers look for work instead of listening: any role of the database may notify whatever it likes.
-LOOK_FOR_WORK_SECONDS = 1.0
+RECONNECT_SECONDS = 2.0
+LONGEST_DISCONNECT_SECONDS = 3.0
+"""How long an idle worker that shuts down waits for a database that may be away."""
+# Workers poll instead of listening: any role of the database may send any notification.
+POLL_SECONDS = 1.0
 CONNECTIONS: dict[str, Any] = {"min_size": 1, "max_size": 6, "timeout": 20.0}
 
 
@@ -56,104 +57,121 @@ class Options:
 
     concurrency: int = 2
     grace_seconds: float = 60.0
-    """How long runs may go on after the worker was told to end; then they are handed back."""
-    slice_of_time: timedelta = fairness.TIME_SLICE
-    """How long a run keeps its lane while other owners wait for one."""
+    """How long runs may continue after a signal to shut down; unfinished ones are requeued."""
+    time_slice: timedelta = fairness.TIME_SLICE
+    """How long a run may keep its lane while other owners wait for one."""
     idle: timedelta = timedelta(hours=24)
+    """After how long without use data expires."""
     until_idle: bool = False
     """End when the queue is empty."""
 
 
-class Round(Protocol):
-    """What is done again and again."""
+class Job(Protocol):
+    """A background job."""
 
     def __call__(
         self, site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
     ) -> object:
-        """Do it once."""
+        """Do one round."""
 
 
-def _plainly(do: Callable[[Site, datetime], object]) -> Round:
-    """Return a round of what needs nothing but the time, and takes none."""
-    return lambda site, now, **_: do(site, now)
+def _short(do: Callable[[Site, datetime], object]) -> Job:
+    """Return a job that is too short to be stopped."""
+
+    def job(
+        site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+    ) -> object:
+        del options, should_stop
+        return do(site, now)
+
+    return job
 
 
-ROUNDS: dict[str, tuple[str, Round]] = {
-    "take over": (EVERY_MINUTE, _plainly(maintenance.take_over)),
-    "ask again": (EVERY_MINUTE, _plainly(maintenance.ask_again)),
-    "start due": (EVERY_5_MINUTES, _plainly(maintenance.start_due)),
-    "renew tokens": (
-        EVERY_15_MINUTES,
-        lambda site, now, *, options, should_stop: maintenance.renew_tokens(site, now, should_stop),  # noqa: ARG005
-    ),
-    "expire": (
-        EVERY_MINUTE,
-        lambda site, now, *, options, should_stop: maintenance.expire(
-            site, now, options.idle, should_stop
-        ),
-    ),
-    "end logins": (HOURLY, _plainly(lambda site, _now: maintenance.end_logins(site))),
-    "purge": (DAILY, _plainly(maintenance.purge)),
-    "remove roles": (DAILY, _plainly(lambda site, _now: deletion.drop_retired_roles(site))),
+def _expire(
+    site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+) -> object:
+    return maintenance.expire(site, now, options.idle, should_stop)
+
+
+def _renew_tokens(
+    site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+) -> object:
+    del options
+    return maintenance.renew_tokens(site, now, should_stop)
+
+
+JOBS: dict[str, tuple[str, Job]] = {
+    "reclaim": (EVERY_MINUTE, _short(maintenance.reclaim)),
+    "requeue lost": (EVERY_MINUTE, _short(maintenance.requeue_lost)),
+    "start due": (EVERY_5_MINUTES, _short(maintenance.start_due)),
+    "renew tokens": (EVERY_15_MINUTES, _renew_tokens),
+    "expire": (EVERY_MINUTE, _expire),
+    "end logins": (HOURLY, _short(lambda site, _now: maintenance.end_logins(site))),
+    "purge": (DAILY, _short(maintenance.purge)),
+    "remove roles": (DAILY, _short(lambda site, _now: deletion.drop_retired_roles(site))),
 }
 
 
 def work(site: Site, options: Options) -> int:
-    """Work until nothing is left to do, or SIGTERM or SIGINT; return which one, or 0.
+    """Work until the queue is empty, or until SIGTERM or SIGINT.
 
-    Signals are for the main thread: in another one nothing but an empty queue ends it.
+    Only the main thread receives signals; a worker in another one ends when the queue is empty.
+
+    Returns:
+        The signal that ended the worker, or 0.
 
     Raises:
-        ControlError: The store is not there.
+        ControlError: The store does not answer.
     """
     with site.store.begin() as session:
         queue.waiting(session)
-    working = _Working(site, options)
-    asyncio.run(working.run())
-    return working.told_by
+    worker = _Worker(site, options)
+    asyncio.run(worker.run())
+    return worker.signal
 
 
-class _Working:
+class _Worker:
     """One worker process."""
 
     def __init__(self, site: Site, options: Options) -> None:
         self._site, self._options = site, options
-        self.told_by = 0
+        self.signal = 0
+        """The signal that told it to shut down."""
         self._runs_until: float | None = None
         self._lanes: list[Any] = []  # Procrastinate's Worker has few types
-        self._executing: set[object] = set()
+        self._executing: set[str] = set()
         self._idle_since: float | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + len(ROUNDS) + 4))
+        loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + len(JOBS) + 4))
         working = asyncio.create_task(self._work())
-        is_process = threading.current_thread() is threading.main_thread()
-        for signum in (signal.SIGTERM, signal.SIGINT) if is_process else ():
-            loop.add_signal_handler(signum, self._end, signum, working)
+        is_main = threading.current_thread() is threading.main_thread()
+        for signum in (signal.SIGTERM, signal.SIGINT) if is_main else ():
+            loop.add_signal_handler(signum, self._shut_down, signum, working)
         with suppress(asyncio.CancelledError):
             await working
 
     async def _work(self) -> None:
-        while not self.told_by:
+        while not self.signal:
             try:
-                await self._work_once()
+                await self._work_until_disconnected()
             except (ConnectorException, OSError) as error:
                 log.warning("queue_lost error=%s", type(error).__name__)
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(RECONNECT_SECONDS)
             else:
                 if self._options.until_idle:
                     return
 
-    async def _work_once(self) -> None:
+    async def _work_until_disconnected(self) -> None:
         app = App(connector=queue.connector(self._site.store, **CONNECTIONS))
-        _add_runs(app, self._site, self._options, self._is_over, self._executing)
-        _add_rounds(app, self._site, self._options, lambda: self._runs_until is not None)
+        self._add_runs(app)
+        self._add_jobs(app)
         async with app.open_async():
-            lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, len(ROUNDS))]
+            lanes = [(queue.RUNS, self._options.concurrency), (queue.UPKEEP, len(JOBS))]
             self._runs_until = None
             self._lanes = [self._lane(app, name, concurrency) for name, concurrency in lanes]
-            if self.told_by:
+            if self.signal:
                 return
             endings = await asyncio.gather(
                 *(self._run(lane) for lane in self._lanes), return_exceptions=True
@@ -163,7 +181,7 @@ class _Working:
                 raise ending
 
     async def _run(self, lane: Any) -> None:
-        """Run one lane; when it breaks, or gives up, let the others end too."""
+        """Run one lane; when it fails, stop the others, so that all connect again together."""
         is_done = False
         try:
             await lane.run()
@@ -181,79 +199,78 @@ class _Working:
             wait=not self._options.until_idle,
             delete_jobs="always",
             listen_notify=False,
-            fetch_job_polling_interval=LOOK_FOR_WORK_SECONDS,
+            fetch_job_polling_interval=POLL_SECONDS,
             install_signal_handlers=False,
-            # One that ends when it is idle waits for its runs; see ``_is_over``.
+            # With until_idle, a lane that found the queue empty waits for the runs of the other.
             shutdown_graceful_timeout=None
             if self._options.until_idle
             else self._options.grace_seconds,
         )
 
-    def _end(self, signum: int, working: asyncio.Task[None]) -> None:
-        if not self.told_by:
-            self.told_by = signum
-            self._leave(working)
+    def _shut_down(self, signum: int, working: asyncio.Task[None]) -> None:
+        if not self.signal:
+            self.signal = signum
+            self._cancel_when_idle(working)
         self._stop_lanes()
 
-    def _leave(self, working: asyncio.Task[None]) -> None:
-        """Wait for a database that does not answer no longer than runs do."""
+    def _cancel_when_idle(self, working: asyncio.Task[None]) -> None:
+        """Cancel the worker some seconds after its last run.
+
+        Procrastinate unregisters the worker in its database: forty seconds when that is down.
+        """
         now = time.monotonic()
         self._idle_since = None if self._executing else self._idle_since or now
-        if self._idle_since is not None and now - self._idle_since >= GOODBYE_SECONDS:
+        is_idle = self._idle_since is not None
+        if is_idle and now - (self._idle_since or now) >= LONGEST_DISCONNECT_SECONDS:
             working.cancel()
-        asyncio.get_running_loop().call_later(LOOK_FOR_WORK_SECONDS, self._leave, working)
-
-    def _is_over(self) -> bool:
-        """Tell whether runs must be handed back: some time after the lanes were told to stop."""
-        return self._runs_until is not None and time.monotonic() > self._runs_until
+        asyncio.get_running_loop().call_later(POLL_SECONDS, self._cancel_when_idle, working)
 
     def _stop_lanes(self) -> None:
+        # Lanes only stop taking jobs. A run ends by its own heartbeat, once the grace is over.
         self._runs_until = time.monotonic() + self._options.grace_seconds
         for lane in self._lanes:
             lane.stop()
 
+    def _is_grace_over(self) -> bool:
+        return self._runs_until is not None and time.monotonic() > self._runs_until
 
-def _add_runs(
-    app: App,
-    site: Site,
-    options: Options,
-    is_over: Callable[[], bool],
-    executing: set[object],
-) -> None:
-    @app.task(name=queue.RUN, queue=queue.RUNS, pass_context=True)
-    def run(context: JobContext, run_id: str) -> None:
-        def should_stop() -> bool:
-            return context.should_abort() or is_over()
+    def _add_runs(self, app: App) -> None:
+        @app.task(name=queue.RUN, queue=queue.RUNS, pass_context=True)
+        def run(job: JobContext, run_id: str) -> None:
+            context = RunContext(
+                worker=worker_name(),
+                should_stop=lambda: job.should_abort() or self._is_grace_over(),
+                time_slice=self._options.time_slice,
+            )
+            self._executing.add(context.worker)
+            try:
+                execute(self._site, uuid.UUID(run_id), context)
+            finally:
+                self._executing.discard(context.worker)
 
-        caller = Caller(
-            name=caller_name(), should_stop=should_stop, slice_of_time=options.slice_of_time
-        )
-        executing.add(caller.name)
-        try:
-            execute(site, uuid.UUID(run_id), caller)
-        finally:
-            executing.discard(caller.name)
+    def _add_jobs(self, app: App) -> None:
+        def is_stopping() -> bool:
+            return self._runs_until is not None
 
-
-def _add_rounds(app: App, site: Site, options: Options, is_stopping: Callable[[], bool]) -> None:
-    for name, (cron, do) in ROUNDS.items():
-        begin = partial(do, site, options=options, should_stop=is_stopping)
-        task = app.task(name=name, queue=queue.UPKEEP, queueing_lock=name)
-        app.periodic(cron=cron)(task(_round(site, name, begin)))
+        for name, (cron, job) in JOBS.items():
+            do = partial(job, self._site, options=self._options, should_stop=is_stopping)
+            task = app.task(name=name, queue=queue.UPKEEP, queueing_lock=name)
+            app.periodic(cron=cron)(task(_exclusive(self._site, name, do)))
 
 
-def _round(site: Site, name: str, begin: Callable[[datetime], object]) -> Callable[[int], None]:
-    """Return a round that does nothing while an earlier one of its name is still at work.
+def _exclusive(site: Site, name: str, do: Callable[[datetime], object]) -> Callable[[int], None]:
+    """Return a job that does nothing while an earlier round of it is still running anywhere.
 
-    The lock of Procrastinate would last when its worker died.
+    Procrastinate's own lock is not enough: it would stay locked when its worker dies.
     """
 
-    def once(timestamp: int) -> None:  # noqa: ARG001 - the moment that it was meant for
+    def once(timestamp: int) -> None:
+        del timestamp  # the scheduled moment, which Procrastinate passes
         try:
             with try_locks(site.store, f"scout round {name}") as is_free:
                 if is_free:
-                    begin(datetime.now(UTC))
+                    do(datetime.now(UTC))
         except ControlError as error:
-            log.warning("round_failed name=%r: %s", name, error)
+            log.warning("job_failed name=%r: %s", name, error)
 
     return once

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from scout_control.installation import embedded_postgres
-from scout_control.meltano.process import Pipeline, Run
+from scout_control.meltano.process import MeltanoProcess, Pipeline
 
 TAP = """
     import json, os, signal, sys, time
@@ -68,11 +68,9 @@ def pipeline(control_postgres, project):
     return make
 
 
-def test_a_run_gets_its_secrets_and_nothing_of_ours_and_leaves_no_directory(
-    pipeline, project, monkeypatch
-):
+def test_a_run_gets_only_its_own_secrets_and_leaves_no_folder(pipeline, project, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
-    with Run(pipeline(CODE="77")).started() as run:
+    with MeltanoProcess(pipeline(CODE="77")).started() as run:
         ended = run.follow(lambda _: None)
 
     told = json.loads((project / "told.json").read_text())
@@ -85,7 +83,7 @@ def test_a_run_gets_its_secrets_and_nothing_of_ours_and_leaves_no_directory(
 
 
 def test_a_plugin_that_ignores_sigterm_is_killed_after_the_grace(pipeline, project):
-    run = Run(pipeline(STUBBORN="1"), grace_seconds=1.0)
+    run = MeltanoProcess(pipeline(STUBBORN="1"), grace_seconds=1.0)
     with run.started():
         ending = threading.Thread(
             target=end_when_told, args=(run, project / "told.json"), daemon=True
@@ -94,7 +92,7 @@ def test_a_plugin_that_ignores_sigterm_is_killed_after_the_grace(pipeline, proje
         ended = run.follow(lambda _: None)
         ending.join()
 
-    group = run.process.pid
+    group = run.pid
     assert ended.is_interrupted
     assert alive_in(group, after_seconds=60.0) == []
 
@@ -112,10 +110,10 @@ def alive_in(group: int, after_seconds: float) -> list[psutil.Process]:
         time.sleep(0.05)
 
 
-def end_when_told(run: Run, file: Path) -> None:
+def end_when_told(run: MeltanoProcess, file: Path) -> None:
     while not file.exists() or not file.stat().st_size:
         time.sleep(0.02)
-    run.end()
+    run.stop()
 
 
 def is_alive_in(group: int, process: psutil.Process) -> bool:

@@ -15,13 +15,11 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import psycopg2
 import pytest
-from scout_control.cli.runs import exit_code
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.installation import key_rotation
 from scout_control.installation.encryption import generate
 from scout_control.installation.installation import Site
 from scout_control.meltano import workdir
-from scout_control.rules import expiry
 from scout_control.store.models import Run
 from sqlalchemy import update
 from support.workers import LONGEST_SECONDS, environment_of, is_alive, wait_until
@@ -35,14 +33,14 @@ def installation(shared_installation, tmp_path):
     return made
 
 
-def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
+def test_a_run_loads_counts_rows_and_keeps_the_catalog(installation):
     dataset = installation.dataset()
     steps = []
     run = installation.scout.run(dataset, on_progress=lambda step: steps.append(step.phase))
     found = installation.scout.datasets.show(dataset)
 
     assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
-    assert run.result["sources"] == {"things": {"state": "loaded", "rows": 3}}
+    assert run.result["sources"] == {"things": {"status": "loaded", "state": "loaded", "rows": 3}}
     assert (found.status, found.row_counts) == ("ready", {"things": 3})
     assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
     assert list(dict.fromkeys(steps)) == ["provisioning", "discovering", "loading"]
@@ -50,7 +48,7 @@ def test_a_run_loads_counts_and_remembers_what_the_source_has(installation):
     assert installation.rows(dataset) == [(3,)]
 
 
-def test_data_that_somebody_dropped_past_control_comes_back_whole(installation):
+def test_a_schema_dropped_outside_of_control_is_loaded_in_full(installation):
     dataset = installation.dataset()
     schema = installation.scout.run(dataset).schema
     installation.rows(dataset, f'DROP SCHEMA "{schema}" CASCADE; SELECT')
@@ -60,7 +58,7 @@ def test_data_that_somebody_dropped_past_control_comes_back_whole(installation):
     assert installation.told()[-1]["state"] == {}
 
 
-def test_a_stream_that_the_source_turns_out_not_to_have_is_told(installation):
+def test_a_selected_stream_that_discovery_does_not_find_is_reported(installation):
     dataset, sources = installation.dataset(), installation.scout.sources
     source = dataset.split("/")[1]
     sources.link("river", source, mode="project", config={"datasets": ["things", "nope"]})
@@ -89,7 +87,7 @@ def test_a_keyless_stream_is_replaced_unless_the_link_says_append(installation, 
         assert (installation.rows(dataset), how in log.read_text()) == ([(rows,)], True)
 
 
-def test_any_id_makes_a_dataset_of_its_own(installation):
+def test_hostile_ids_get_separate_valid_schemas(installation):
     hostile = ['a"; DROP SCHEMA public; --', "é" * 200, "a'b\\c %s {x}", "A", "a"]
     datasets = [installation.dataset(project) for project in hostile]
     runs = [installation.scout.run(dataset) for dataset in datasets[:3]]
@@ -100,7 +98,7 @@ def test_any_id_makes_a_dataset_of_its_own(installation):
     assert max(len(schema.encode()) for schema in schemas) <= 55
 
 
-def test_without_a_login_nothing_is_started(installation):
+def test_without_a_credential_nothing_is_started(installation):
     dataset = installation.dataset(connect=False)
     run = installation.scout.run(dataset)
 
@@ -112,7 +110,7 @@ def test_without_a_login_nothing_is_started(installation):
     assert spaces == []
 
 
-def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(installation):
+def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     dataset = installation.dataset()
     installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
@@ -132,45 +130,7 @@ def test_a_long_wait_pauses_the_run_and_the_same_run_goes_on_where_it_stopped(in
     assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
 
 
-def test_no_source_parks_a_dataset_for_years(installation):
-    dataset = installation.dataset()
-    installation.act(exit=75, words="event=paused resume_at=9999-12-31T23:59:59Z")
-    paused = installation.scout.run(dataset)
-    wait = paused.resume_at - datetime.now(UTC)
-
-    assert expiry.MAX_PAUSE - timedelta(minutes=5) < wait <= expiry.MAX_PAUSE
-    assert installation.scout.runs.cancel(paused.run_id).status == "cancelled"
-
-
-FINISHED = "event=finished exit_code={} streams: things completed (3 records), more {}"
-
-
-@pytest.mark.parametrize(
-    ("code", "of_other", "ends"),
-    [
-        (1, "failed (0 records; 500)", ("partial", "ready", 1)),
-        (77, "failed (0 records; 401)", ("failed", "error", 77)),
-    ],
-)
-def test_a_run_is_partial_only_where_some_streams_came_home_and_nobody_must_reconnect(
-    installation, code, of_other, ends
-):
-    dataset = installation.dataset()
-    installation.act(exit=code, words=FINISHED.format(code, of_other))
-    run = installation.scout.run(dataset)
-
-    assert (run.status, installation.scout.datasets.show(dataset).status, exit_code(run)) == ends
-
-
-def test_a_run_whose_loader_refused_the_data_is_not_partial_whatever_the_tap_read(installation):
-    dataset = installation.dataset()
-    installation.act(broken=True, words=FINISHED.format(1, "failed (0 records; 500)"))
-    run = installation.scout.run(dataset)
-
-    assert (run.status, run.error_code, exit_code(run)) == ("failed", "VALIDATION_ERROR", 65)
-
-
-def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(installation):
+def test_a_refused_credential_stops_the_schedule_until_it_is_reconnected(installation):
     dataset = installation.dataset()
     source = dataset.split("/")[1]
     installation.act(exit=77)
@@ -196,7 +156,7 @@ def test_a_refused_login_waits_for_a_person_and_runs_when_they_connect_again(ins
     assert installation.told()[-1]["key"] == "new"
 
 
-def test_a_secret_is_in_no_argument_no_file_of_ours_and_no_table(installation):
+def test_a_secret_is_in_no_argument_file_or_table(installation):
     dataset = installation.dataset()
     canary = f"canary-{uuid.uuid4().hex}"
     source = dataset.split("/")[1]
@@ -241,7 +201,7 @@ def dump(installation):
     return "\n".join(found)
 
 
-def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
+def test_secrets_that_no_configured_key_decrypts_are_counted(installation):
     installation.dataset()
     with Site(replace(installation.settings, encryption_keys=generate())) as other:
         assert key_rotation.count_closed(other) > 1
@@ -249,7 +209,7 @@ def test_secrets_that_none_of_the_keys_opens_are_counted(installation):
     assert key_rotation.count_closed(installation.scout.site) == 0
 
 
-def test_a_failed_run_is_tried_again_later_and_later(installation):
+def test_a_failed_run_keeps_its_rows_and_is_retried_after_minutes(installation):
     dataset = installation.dataset()
     installation.act(exit=1, words="the source broke")
     first = installation.scout.run(dataset)
@@ -268,7 +228,7 @@ def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(install
     thread.start()
     wait_until(installation.told)
     [run] = installation.scout.runs.list(dataset=dataset)
-    with pytest.raises(ConflictError, match="running already"):
+    with pytest.raises(ConflictError, match="already running"):
         installation.scout.run(dataset)
     cancelled = installation.scout.runs.cancel(run.run_id)
     thread.join(LONGEST_SECONDS)
@@ -281,7 +241,9 @@ def test_a_cancelled_run_ends_with_all_its_processes_and_stays_cancelled(install
         installation.scout.runs.cancel(run.run_id)
 
 
-def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(installation):
+def test_a_run_whose_worker_was_killed_leaves_no_process_and_resumes_at_once_on_its_machine(
+    installation,
+):
     dataset = installation.dataset()
     installation.act(seconds=3600)
     environment = environment_of(installation.settings)
@@ -291,11 +253,7 @@ def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(i
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not is_alive(installation.told()[0]["pid"]))
     installation.act(rows=7)
-    store = installation.scout.site.store
-    with store.begin() as session:  # as if time had passed
-        silent = datetime.now(UTC) - expiry.DEAD_AFTER * 2
-        is_running = Run.status == "running"
-        session.execute(update(Run).where(is_running).values(heartbeat_at=silent))
+    wait_until(lambda: not installation.rows(dataset, LOCKED))
     [killed] = installation.scout.runs.list(dataset=dataset)
     done = installation.scout.run(dataset)
 
@@ -304,7 +262,13 @@ def test_a_run_whose_worker_is_killed_leaves_nothing_running_and_is_taken_over(i
     assert installation.rows(dataset) == [(7,)]
 
 
-def test_a_run_that_is_not_there_is_not_found(installation):
+LOCKED = """
+    SELECT pid FROM scout_control.locks
+      JOIN pg_stat_activity AS session USING (pid, backend_start)
+"""
+
+
+def test_an_unknown_run_id_is_not_found(installation):
     with pytest.raises(NotFoundError):
         installation.scout.runs.show("00000000-0000-0000-0000-000000000000")
     with pytest.raises(NotFoundError):

@@ -1,4 +1,4 @@
-"""A run that waits for its source: it goes on at its time, once, whatever happens meanwhile."""
+"""A paused run resumes on time, once, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from scout_control.errors import ConflictError, CredentialMissingError, RunPausedError
 from scout_control.rules.statuses import LIVE
 from scout_control.runs import execute, finish
-from scout_control.runs.execute import Caller
+from scout_control.runs.context import RunContext
 from scout_control.scheduler import maintenance
 from scout_control.store import lookups, runs
 
@@ -41,7 +41,7 @@ def paused(installation, site):
             run = runs.claim(session, lookups.run(session, queued.run_id).id, "w", now())
         error = RunPausedError("It asks to wait.", "Wait.")
         moment = (now() + wait).isoformat()
-        assert finish.end(site, run, finish.Facts(worker="w", error=error, resume_at=moment))
+        assert finish.finish(site, run, "w", finish.RunResult(error=error, resume_at=moment))
         return dataset, run
 
     return pause
@@ -76,7 +76,7 @@ def living(installation, dataset):
 
 
 def attend(site, run, **caller):
-    return execute.execute(site, run.id, Caller(name=f"w{uuid.uuid4()}", **caller))
+    return execute.execute(site, run.id, RunContext(worker=f"w{uuid.uuid4()}", **caller))
 
 
 def let_time_pass(installation, run):
@@ -87,17 +87,15 @@ def let_time_pass(installation, run):
     )
 
 
-def test_it_waits_in_the_queue_once_and_nobody_starts_it_before_its_time(
-    installation, site, paused
-):
+def test_a_paused_run_is_queued_once_and_not_started_early(installation, site, paused):
     dataset, run = paused()
     scout = installation.scout
     with pytest.raises(RunPausedError, match="paused until"):
         scout.run(dataset)
     queued_again = scout.runs.queue(dataset)
     maintenance.start_due(site, now() + timedelta(days=2))
-    maintenance.take_over(site, now())
-    maintenance.ask_again(site, now())
+    maintenance.reclaim(site, now())
+    maintenance.requeue_lost(site, now())
 
     assert attend(site, run) is None
     assert queued_again.run_id == str(run.id)
@@ -107,20 +105,18 @@ def test_it_waits_in_the_queue_once_and_nobody_starts_it_before_its_time(
     assert (shown["status"], shown["run_id"]) == ("paused", str(run.id))
 
 
-def test_it_is_asked_for_again_when_its_job_was_lost_but_not_before_its_time(
-    installation, site, paused
-):
+def test_a_lost_job_is_enqueued_again_when_the_pause_is_over(installation, site, paused):
     _, run = paused()
     forget_jobs(installation)
     counts = []
     for wait in (timedelta(), timedelta(minutes=2), timedelta(minutes=3)):
-        maintenance.ask_again(site, now() + LONG + wait)
+        maintenance.requeue_lost(site, now() + LONG + wait)
         counts.append(jobs(installation, run))
 
     assert counts == [0, 1, 1]
 
 
-def test_many_workers_that_come_late_run_it_once(installation, site, paused):
+def test_several_workers_execute_it_once(installation, site, paused):
     dataset, run = paused()
     let_time_pass(installation, run)
     with ThreadPoolExecutor(4) as pool:
@@ -132,7 +128,7 @@ def test_many_workers_that_come_late_run_it_once(installation, site, paused):
     assert living(installation, dataset) == []
 
 
-def test_it_may_be_paused_again_and_again(installation, site, paused):
+def test_it_may_pause_several_times(installation, site, paused):
     dataset, run = paused()
     let_time_pass(installation, run)
     later = (now() + LONG).replace(microsecond=0)
@@ -144,21 +140,23 @@ def test_it_may_be_paused_again_and_again(installation, site, paused):
     assert [each.status for each in living(installation, dataset)] == ["paused"]
 
 
-def test_cancelled_while_it_waits_it_never_comes_back(installation, site, paused):
+def test_a_cancelled_paused_run_is_never_resumed(installation, site, paused):
     dataset, run = paused()
     cancelled = installation.scout.runs.cancel(str(run.id))
     let_time_pass(installation, run)
 
     assert attend(site, run) is None
     forget_jobs(installation)
-    maintenance.ask_again(site, now() + LONG * 2)
+    maintenance.requeue_lost(site, now() + LONG * 2)
     assert jobs(installation, run) == 0
     assert (cancelled.status, living(installation, dataset)) == ("cancelled", [])
     assert installation.scout.datasets.show(dataset).status == "pending"
     assert installation.scout.datasets.show(dataset).next_sync_at is not None
 
 
-def test_without_its_login_it_fails_and_a_new_login_makes_it_due(installation, site, paused):
+def test_without_its_credential_it_fails_and_reconnecting_makes_the_dataset_due(
+    installation, site, paused
+):
     dataset, run = paused()
     source = dataset.split("/")[1]
     installation.scout.credentials.revoke(source, project="river")
@@ -174,9 +172,7 @@ def test_without_its_login_it_fails_and_a_new_login_makes_it_due(installation, s
         installation.scout.credentials.revoke(source, user="ann")
 
 
-def test_unlinked_while_it_waits_it_is_cancelled_and_its_data_can_be_dropped(
-    installation, site, paused
-):
+def test_unlinking_cancels_a_paused_run_and_frees_its_data(installation, site, paused):
     dataset, run = paused()
     scout, source = installation.scout, dataset.split("/")[1]
     scout.sources.unlink("river", source)
@@ -184,13 +180,13 @@ def test_unlinked_while_it_waits_it_is_cancelled_and_its_data_can_be_dropped(
 
     assert scout.runs.show(str(run.id)).status == "cancelled"
     assert attend(site, run) is None
-    with pytest.raises(ConflictError, match="not linked any more"):
+    with pytest.raises(ConflictError, match="no longer linked"):
         scout.run(dataset)
     scout.sources.unlink("river", source, drop=True)
     scout.sources.remove(source)
 
 
-def test_a_person_may_go_on_early_and_the_waiting_job_then_does_nothing(installation, site, paused):
+def test_a_person_may_resume_early_and_the_queued_job_then_does_nothing(installation, site, paused):
     dataset, run = paused()
     done = installation.scout.runs.execute(dataset, early=True)
 
@@ -200,7 +196,7 @@ def test_a_person_may_go_on_early_and_the_waiting_job_then_does_nothing(installa
     assert living(installation, dataset) == []
 
 
-def test_pauses_do_not_count_as_deaths_of_its_worker(installation, site, paused):
+def test_pauses_do_not_count_as_deaths_of_the_worker(installation, site, paused):
     dataset, run = paused()
     asked(installation, "UPDATE runs SET attempt = 7 WHERE id = %s", str(run.id))
     statuses = []
@@ -208,7 +204,7 @@ def test_pauses_do_not_count_as_deaths_of_its_worker(installation, site, paused)
         let_time_pass(installation, run)
         with site.store.begin() as session:
             assert runs.claim(session, run.id, "w", now())
-        maintenance.take_over(site, now() + LONG)
+        maintenance.reclaim(site, now() + LONG)
         statuses.append(installation.scout.runs.show(str(run.id)).status)
 
     assert statuses == ["queued"] * 4 + ["failed"]
@@ -216,7 +212,7 @@ def test_pauses_do_not_count_as_deaths_of_its_worker(installation, site, paused)
     assert "worker died" in installation.scout.runs.show(str(run.id)).error_message
 
 
-def test_a_pause_forgets_that_its_worker_died(installation, site, paused):
+def test_a_pause_resets_the_count_of_deaths(installation, site, paused):
     _, run = paused()
     asked(installation, "UPDATE runs SET deaths = 4 WHERE id = %s", str(run.id))
     let_time_pass(installation, run)

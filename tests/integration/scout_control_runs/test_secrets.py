@@ -187,7 +187,7 @@ def stored(settings, postgres):
 
 
 @pytest.mark.timeout(900)
-def test_no_secret_is_seen_anywhere_whatever_is_run(postgres, settings, environment, tmp_path):
+def test_no_secret_is_visible_anywhere(postgres, settings, environment, tmp_path):
     with (
         Sandbox(cases=8, forms=4, connect_visits=10, seed=SEED) as sandbox,
         Scout(settings) as scout,
@@ -226,7 +226,7 @@ def test_no_secret_is_seen_anywhere_whatever_is_run(postgres, settings, environm
     assert found == set()
 
 
-def test_spellings_find_a_secret_inside_of_others():
+def test_spellings_find_encoded_secrets():
     secret = "canary/+&= of 25 letters!"
     login = f"ann@example.org:{secret}"
 

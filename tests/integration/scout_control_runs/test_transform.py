@@ -35,7 +35,7 @@ def transformed(installation):
     return installation
 
 
-def test_models_are_made_of_the_streams_that_came_when_others_failed(transformed):
+def test_models_are_built_from_the_loaded_streams_when_others_failed(transformed):
     dataset, steps = transformed.dataset(), []
     transformed.act(exit=1, words=SOME_FAILED)
     broken = transformed.scout.run(dataset)
@@ -49,7 +49,7 @@ def test_models_are_made_of_the_streams_that_came_when_others_failed(transformed
     assert transformed.scout.datasets.show(dataset).status == "ready"
 
 
-def test_a_source_without_models_has_a_catalog_too_though_nobody_hears_of_progress(installation):
+def test_a_source_without_models_has_a_data_dictionary_even_if_the_callback_fails(installation):
     dataset = installation.dataset()
     run = installation.scout.run(dataset, on_progress=lambda step: step.nothing)
     (things,) = installation.scout.models.describe(dataset)["tables"]

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from scout_control.runs import finish
 from scout_control.scheduler import maintenance
 from scout_control.store import queue_turns
 from scout_control.store.models import Run
@@ -81,7 +80,7 @@ def test_the_first_run_of_each_owner_comes_before_the_second_of_any(installation
     assert order[6:] == ["flood"] * 3
 
 
-def test_many_runs_that_one_owner_asks_for_keep_no_one_waiting(installation, site):
+def test_many_manual_runs_of_one_owner_do_not_delay_others(installation, site):
     flood = [installation.dataset("flood") for _ in range(9)]
     for dataset in flood:
         installation.scout.runs.queue(dataset)
@@ -100,9 +99,7 @@ def test_many_runs_that_one_owner_asks_for_keep_no_one_waiting(installation, sit
     assert asked_for.status == "queued"
 
 
-def test_the_one_due_dataset_of_an_owner_starts_at_once_beside_thousands_of_another(
-    installation, site
-):
+def test_one_due_dataset_is_not_delayed_by_thousands_of_another_owner(installation, site):
     installation.dataset("flood")
     with site.store.begin() as session:
         for statement in ADD:
@@ -113,7 +110,7 @@ def test_the_one_due_dataset_of_an_owner_starts_at_once_beside_thousands_of_anot
     assert "river" in in_order(site)[:2]
 
 
-def test_a_run_that_never_ends_gives_its_lane_back_and_goes_on_later(installation, worker):
+def test_an_endless_run_yields_its_lane_and_resumes_later(installation, worker):
     installation.act(seconds=600)
     with worker("--concurrency", "1", *TIME_SLICE):
         first = installation.scout.runs.queue(installation.dataset("flood"))
@@ -140,7 +137,7 @@ def test_one_owner_alone_is_never_interrupted(installation, worker):
     assert {show(installation, run).status for run in runs} == {"completed"}
 
 
-def test_of_two_workers_that_one_owner_fills_one_gives_a_lane_back(installation, worker):
+def test_of_two_lanes_of_one_owner_only_one_is_yielded(installation, worker):
     installation.act(seconds=600)
     endless = [installation.scout.runs.queue(installation.dataset("flood")) for _ in range(2)]
     with worker("--concurrency", "1", *TIME_SLICE), worker("--concurrency", "1", *TIME_SLICE):
@@ -151,10 +148,3 @@ def test_of_two_workers_that_one_owner_fills_one_gives_a_lane_back(installation,
         kept = [show(installation, run).attempt for run in endless].count(1)
 
     assert kept >= 1  # one lane was wanted, and no more than one given back
-
-
-def test_all_attempts_at_a_run_together_take_no_longer_than_one_may():
-    run = Run(result={finish.WORKED_SECONDS: 3600.0})
-
-    assert finish.seconds_left(run, 24 * 3600.0) == 23 * 3600.0
-    assert finish.seconds_left(run, 1800.0) == 1.0

@@ -1,4 +1,4 @@
-"""A worker whose database has gone, and one that is a thread of a program."""
+"""A worker whose database is down, and one in a thread of a program."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def superuser_url(url):
     return url
 
 
-def test_a_worker_with_nothing_to_do_waits_for_no_database_that_has_gone(installation, server):
+def test_an_idle_worker_shuts_down_quickly_without_its_database(installation, server):
     dataset = installation.dataset()
     installation.scout.runs.queue(dataset)
     in_a_thread = threading.Thread(target=installation.scout.work, kwargs={"until_idle": True})

@@ -12,7 +12,8 @@ from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs import recovery
-from scout_control.runs.execute import Caller, caller_name, execute
+from scout_control.runs.context import RunContext, worker_name
+from scout_control.runs.execute import execute
 from scout_control.runs.prepare import CREDENTIAL
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
@@ -43,18 +44,18 @@ def test_due_datasets_are_queued_once_and_paused_ones_are_left_alone(installatio
         assert queue.waiting(session) == {run.run_id}
 
 
-def test_a_run_that_lost_its_job_is_asked_for_again(installation, site):
+def test_a_run_that_lost_its_job_is_enqueued_again(installation, site):
     run = installation.scout.runs.queue(installation.dataset())
     with site.store.begin() as session:
         session.execute(text("DELETE FROM scout_control.procrastinate_jobs"))
 
-    assert maintenance.ask_again(site, datetime.now(UTC)) == 0
-    assert maintenance.ask_again(site, in_future(1)) == 1
+    assert maintenance.requeue_lost(site, datetime.now(UTC)) == 0
+    assert maintenance.requeue_lost(site, in_future(1)) == 1
     with site.store.begin() as session:
         assert queue.waiting(session) == {run.run_id}
 
 
-def test_unused_data_is_dropped_with_its_roles_and_state_and_comes_back_whole(installation, site):
+def test_unused_data_expires_with_roles_and_state_and_can_be_loaded_again(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
     schema = installation.scout.datasets.show(dataset).schema
@@ -78,7 +79,7 @@ def test_unused_data_is_dropped_with_its_roles_and_state_and_comes_back_whole(in
     assert installation.rows(dataset) == [(3,)]
 
 
-def test_a_touch_keeps_data_from_being_dropped(installation, site):
+def test_a_touch_prevents_expiry(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
     with site.store.begin() as session:
@@ -88,7 +89,7 @@ def test_a_touch_keeps_data_from_being_dropped(installation, site):
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
 
 
-def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation, site):
+def test_scheduled_refreshes_do_not_prevent_expiry(installation, site):
     dataset = installation.dataset()
     maintenance.start_due(site, datetime.now(UTC))
     first = installation.scout.run(dataset)  # its first load: what came just now must not go
@@ -97,7 +98,7 @@ def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation
         session.execute(update(Dataset).values(**old))
     assert maintenance.start_due(site, datetime.now(UTC)) == 1
     [queued, _] = installation.scout.runs.list()
-    execute(site, uuid.UUID(queued.run_id), Caller(name=caller_name()))
+    execute(site, uuid.UUID(queued.run_id), RunContext(worker=worker_name()))
     refreshed = installation.scout.runs.show(queued.run_id)
 
     assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")
@@ -105,9 +106,7 @@ def test_refreshing_on_schedule_does_not_keep_data_that_nobody_uses(installation
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 1
 
 
-def test_data_is_not_dropped_while_a_run_is_alive_or_something_outside_hangs_on_it(
-    installation, site
-):
+def test_data_with_an_unfinished_run_or_an_outside_view_is_not_dropped(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
     schema = installation.scout.datasets.show(dataset).schema
@@ -143,7 +142,7 @@ def test_a_source_that_is_unlinked_and_dropped_leaves_nothing(installation):
     assert installation.scout.credentials.list() == []
 
 
-def test_a_round_queues_all_that_is_due_and_nothing_else(installation, site):
+def test_exactly_the_due_datasets_of_thousands_are_queued(installation, site):
     dataset = installation.dataset()
     with site.store.begin() as session:
         session.execute(
@@ -174,7 +173,7 @@ def test_a_round_queues_all_that_is_due_and_nothing_else(installation, site):
     assert maintenance.start_due(site, datetime.now(UTC)) == 0
 
 
-def test_what_is_over_long_ago_is_forgotten(installation, site):
+def test_old_runs_are_deleted(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
     queued = installation.scout.runs.queue(dataset)
@@ -187,7 +186,7 @@ def test_what_is_over_long_ago_is_forgotten(installation, site):
     assert [each.run_id for each in installation.scout.runs.list()] == [queued.run_id]
 
 
-def test_a_login_that_a_killed_run_of_another_installation_renewed_is_left_to_that_one(site):
+def test_a_token_rotated_for_another_installation_is_left_alone(site):
     with workdir.directory(f"{CREDENTIAL_DIRECTORY}{uuid.uuid4()}-") as made:
         (made / CREDENTIAL).write_text("{}")
         workdir.keep(made)

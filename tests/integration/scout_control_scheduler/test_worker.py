@@ -18,9 +18,7 @@ def worker(installation):
     return partial(workers.worker, installation.settings, stderr=subprocess.PIPE)
 
 
-def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_on(
-    installation, worker
-):
+def test_a_terminated_worker_requeues_its_run_and_the_next_one_resumes_it(installation, worker):
     dataset = installation.dataset()
     installation.act(seconds=600)
     run = installation.scout.runs.queue(dataset)
@@ -41,7 +39,7 @@ def test_a_worker_that_is_told_to_end_hands_its_run_back_and_the_next_one_goes_o
     assert installation.rows(dataset) == [(4,)]
 
 
-def test_a_worker_that_ends_when_it_is_idle_ends_its_runs_first(installation, worker):
+def test_a_worker_until_idle_finishes_its_runs_first(installation, worker):
     dataset = installation.dataset()
     installation.act(seconds=4)
     installation.scout.runs.queue(dataset)
@@ -52,7 +50,7 @@ def test_a_worker_that_ends_when_it_is_idle_ends_its_runs_first(installation, wo
     assert (code, run.status, run.attempt) == (0, "completed", 1)
 
 
-def test_a_worker_resumes_a_paused_run_by_itself_at_its_time(installation, worker):
+def test_a_worker_resumes_a_paused_run_on_time(installation, worker):
     dataset = installation.dataset()
     installation.act(exit=75, resume_in=15, then={"rows": 6})
     run = installation.scout.runs.queue(dataset)
@@ -67,7 +65,7 @@ def test_a_worker_resumes_a_paused_run_by_itself_at_its_time(installation, worke
     assert installation.rows(dataset) == [(6,)]
 
 
-def test_two_workers_do_everything_once_though_their_connections_are_cut(installation, worker):
+def test_two_workers_execute_each_run_once_through_a_database_restart(installation, worker):
     datasets = [installation.dataset() for _ in range(4)]
     installation.act(seconds=4)
     for dataset in datasets:

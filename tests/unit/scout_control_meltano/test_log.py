@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from scout_control.meltano.log import Progress, RunLog
+from scout_control.meltano.log import RunLog, StreamProgress
 from scout_control.meltano.outcomes import failure, transform_failure
 
 from scout_control import errors
@@ -14,7 +14,7 @@ from scout_control import errors
 def a_log(*events) -> RunLog:
     log = RunLog()
     for event in events:
-        log.take(event if isinstance(event, str) else json.dumps(event))
+        log.read(event if isinstance(event, str) else json.dumps(event))
     return log
 
 
@@ -30,27 +30,25 @@ def counted(stream, records, string_id="tap-commcare"):
 def test_counts_of_a_stream_add_up():
     log = RunLog()
 
-    assert log.take(json.dumps(counted("cases", 1000))) == Progress("cases", 1000)
-    assert log.take(json.dumps(counted("cases", 500))) == Progress("cases", 500)
-    assert log.fetched == {"cases": 1500}
+    assert log.read(json.dumps(counted("cases", 1000))) == StreamProgress("cases", 1000)
+    assert log.read(json.dumps(counted("cases", 500))) == StreamProgress("cases", 500)
 
 
-def test_totals_of_several_domains_add_up_and_the_latest_word_of_each_counts():
+def test_totals_of_domains_add_up_and_the_latest_of_each_counts():
     log = RunLog()
 
     def told(domain, records):
         event = counted("cases", records)
         event["metric_info"] |= {"metric": "record_total"}
         event["metric_info"]["tags"]["domain"] = domain
-        return log.take(json.dumps(event))
+        return log.read(json.dumps(event))
 
-    assert told("river", 1000) == Progress("cases", 0, 1000)
-    assert told("hill", 20) == Progress("cases", 0, 1020)
-    assert told("hill", 30) == Progress("cases", 0, 1030)
-    assert log.fetched == {}
+    assert told("river", 1000) == StreamProgress("cases", 0, 1000)
+    assert told("hill", 20) == StreamProgress("cases", 0, 1020)
+    assert told("hill", 30) == StreamProgress("cases", 0, 1030)
 
 
-def test_the_log_tells_when_the_load_and_the_transform_begin():
+def test_the_phases_begin_at_the_right_lines():
     log = RunLog()
     heard = [
         {"event": "Running catalog discovery", "level": "info"},
@@ -60,18 +58,20 @@ def test_the_log_tells_when_the_load_and_the_transform_begin():
         ended(success=True, block_type="InvokerCommand"),
     ]
 
-    told = [log.take(json.dumps(event)) for event in heard]
+    told = [log.read(json.dumps(event)) for event in heard]
     assert told == [None, "loading", None, "transforming", None]
 
 
-def test_counts_of_the_loader_are_not_progress_of_the_extractor():
-    assert a_log(counted("cases", 5, string_id="target-scout-postgres")).fetched == {}
+def test_metrics_of_the_loader_are_no_progress():
+    line = json.dumps(counted("cases", 5, string_id="target-scout-postgres"))
+
+    assert RunLog().read(line) is None
 
 
 @pytest.mark.parametrize(
     "line", ["", "plain text", "{not json", "[1]", "{}", '{"event": 5}', '{"metric_info": []}']
 )
-def test_a_line_of_another_shape_is_passed_over(line):
+def test_lines_of_another_shape_are_ignored(line):
     assert a_log(line) == RunLog()
 
 
@@ -95,13 +95,13 @@ def test_the_exit_code_of_a_plugin_decides_what_a_failure_is(codes, kind, exit_c
     assert error.exit_code == exit_code
 
 
-def test_a_login_refused_during_discovery_is_known_too():
+def test_a_credential_refused_during_discovery_is_recognised():
     text = "Catalog discovery failed: command ['tap-commcare'] returned 77 with stderr:\n no"
 
     assert failure(a_log(ended(err=text))).exit_code == 77
 
 
-def test_the_plugins_own_words_are_the_cause():
+def test_the_message_of_the_plugin_is_the_cause():
     said = {"event": "HQ refused the login of river-health.", "level": "error"}
     log = a_log(
         said | {"string_id": "tap-commcare"},
@@ -131,16 +131,16 @@ def test_a_failed_model_is_not_a_failed_load():
     )
 
     assert transform_failure(log).cause == (
-        "The data is loaded, but dbt failed: model stg_commcare__cases."
+        "The data was loaded, but dbt failed: model stg_commcare__cases."
     )
 
 
-def test_a_run_that_dies_without_a_word_still_has_an_error():
-    assert "without saying why" in failure(RunLog()).cause
+def test_a_run_that_ends_silently_still_has_an_error():
+    assert "logged no error" in failure(RunLog()).cause
     assert failure(RunLog(), -9).cause == "Meltano was killed by signal 9."
 
 
-def test_a_run_whose_meltano_was_killed_below_its_leash_says_so():
+def test_a_signal_is_recognised_in_the_exit_code_of_a_shell_too():
     assert failure(RunLog(), 137).cause == "Meltano was killed by signal 9."
 
 
@@ -155,23 +155,23 @@ def test_a_run_whose_meltano_was_killed_below_its_leash_says_so():
         "Can't reconnect until invalid transaction is rolled back.",
     ],
 )
-def test_a_database_that_was_away_is_told_in_plain_words(said):
+def test_a_lost_database_is_reported_without_the_text_of_sqlalchemy(said):
     for log in (
         a_log({"event": said + "\n(Background on this error at: ...)", "level": "error"}),
         a_log(ended(err=said)),
     ):
         assert str(failure(log)) == (
-            "The database of the store was not reachable, so Meltano could not go on. "
-            "What was committed is kept. Run again: it goes on from there."
+            "The store's database could not be reached, so Meltano stopped. "
+            "Committed rows are kept. Run again to resume."
         )
     log = a_log(ended(block_type="InvokerCommand", err=said))
     assert transform_failure(log).cause == (
-        "The data is loaded, but dbt failed: "
-        "The database of the store was not reachable, so Meltano could not go on."
+        "The data was loaded, but dbt failed: "
+        "The store's database could not be reached, so Meltano stopped."
     )
 
 
-def test_a_database_that_refuses_meltano_is_told_by_the_kind_of_refusal_only():
+def test_an_error_of_the_database_is_reported_by_its_class_only():
     said = '(psycopg2.errors.DiskFull) could not extend file "base/1/2"'
 
     assert "DiskFull" in failure(a_log(ended(err=said))).cause

@@ -19,14 +19,14 @@ LINE = (
 )
 def test_each_stream_is_known_by_its_first_mention(line):
     log = RunLog()
-    log.take(line)
+    log.read(line)
 
     assert log.streams == {"cases": "completed", "forms": "failed", "users": "skipped"}
 
 
-def test_streams_of_several_domains_are_told_apart_by_the_worst():
+def test_the_worst_outcome_of_several_domains_counts():
     log = RunLog()
-    log.take(
+    log.read(
         "event=finished exit_code=1 streams: cases[river] failed (0 records; no), "
         "cases[hill] completed (3 records)"
     )
@@ -42,5 +42,5 @@ def test_streams_of_a_catalog_are_kept_by_table_and_selected_by_id():
 
 
 @pytest.mark.parametrize("broken", [None, b"", b"[", b"[]", b'{"streams": [{}]}', b"\xff"])
-def test_a_catalog_that_is_none_has_no_streams(broken):
+def test_an_invalid_catalog_has_no_streams(broken):
     assert singer_catalog.streams(broken) == {}

@@ -1,4 +1,4 @@
-"""Joins the edges: provisions a dataset, runs its pipeline, says how that ended."""
+"""Provisions a dataset and runs its pipeline, without a store: for tests of the pipeline alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scout_control.datasets.provision import ProvisionedSchema, disable_writer, provision
-from scout_control.meltano.process import Pipeline, Run
+from scout_control.meltano.process import MeltanoProcess, Pipeline
 from scout_control.store import singer_state
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scout_control.errors import ControlError
-    from scout_control.meltano.log import Progress
-    from scout_control.meltano.process import Ended
+    from scout_control.meltano.log import StreamProgress
+    from scout_control.meltano.process import ProcessResult
     from scout_control.rules.naming import DatasetIdentity
     from scout_control.rules.statuses import Phase
 
@@ -44,14 +44,14 @@ class Result:
     """How a run ended, and the error that it amounts to if any."""
 
     place: ProvisionedSchema
-    ended: Ended
+    ended: ProcessResult
     error: ControlError | None
 
 
 def work(
     job: Job,
-    on_start: Callable[[ProvisionedSchema, Run], None],
-    on_progress: Callable[[Progress | Phase], None],
+    on_start: Callable[[ProvisionedSchema, MeltanoProcess], None],
+    on_progress: Callable[[StreamProgress | Phase], None],
     timeout: float | None = None,
 ) -> Result:
     """Provision the dataset and run its pipeline to the end.
@@ -63,7 +63,7 @@ def work(
     singer_state.prepare(job.meltano_url)
     place = provision(job.server_url, job.dataset)
     try:
-        with Run(_pipeline(job, place)).started() as run:
+        with MeltanoProcess(_pipeline(job, place)).started() as run:
             on_start(place, run)
             ended = run.follow(on_progress, timeout)
     finally:

@@ -1,0 +1,93 @@
+"""What an attempt writes when a phase fails or the run is lost: the phases are stand-ins."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from scout_control.errors import CredentialMissingError, RunFailedError
+from scout_control.runs import finish, prepare
+from scout_control.runs.context import RunContext
+from scout_control.runs.execute import Attempt
+from scout_control.runs.heartbeat import RETRY_LOCK_AFTER, LossReason, RunLostError
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the attempts of a test write to the store."""
+    found = []
+    monkeypatch.setattr(
+        finish, "finish", lambda _site, _run, worker, result: found.append((worker, result))
+    )
+    monkeypatch.setattr(
+        finish, "requeue", lambda _site, _run, worker, wait: found.append((worker, wait))
+    )
+    return found
+
+
+@pytest.fixture
+def attempt(monkeypatch):
+    """Execute an attempt whose preparation raises an error."""
+
+    def execute(error):
+        @contextmanager
+        def prepared(_site, _run):
+            raise error
+            yield
+
+        monkeypatch.setattr(prepare, "prepared", prepared)
+        Attempt(site=None, run=None, context=RunContext(worker="w"), locks=None).execute()
+
+    return execute
+
+
+def test_an_error_in_a_phase_is_how_the_run_ends(attempt, written):
+    error = CredentialMissingError("Missing.", "Connect.")
+    attempt(error)
+    [(worker, result)] = written
+
+    assert (worker, result.error, result.status) == ("w", error, "failed")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(1)])
+def test_an_internal_error_is_written_too_and_goes_to_the_caller(attempt, written, error):
+    with pytest.raises(type(error)):
+        attempt(error)
+    [(_, result)] = written
+
+    assert isinstance(result.error, RunFailedError)
+    assert type(error).__name__ in result.error.cause
+    assert "a bug" not in str(result.error)  # it may hold a value
+
+
+@pytest.mark.parametrize(
+    ("reason", "wait"),
+    [
+        (LossReason.STOPPED, timedelta()),
+        (LossReason.YIELDED, timedelta()),
+        (LossReason.CREDENTIAL_IN_USE, RETRY_LOCK_AFTER),
+        (LossReason.MOVED, None),
+        (LossReason.UNREACHABLE, None),
+    ],
+)
+def test_a_lost_run_is_requeued_or_left_to_whoever_has_it(attempt, written, reason, wait):
+    attempt(RunLostError(reason))
+
+    assert written == ([] if wait is None else [("w", wait)])
+
+
+def test_two_runs_never_use_one_rotating_credential(monkeypatch, written):
+    credential = SimpleNamespace(rotates=True, credential_id="c")
+    source_type = SimpleNamespace(job="toy-sync")
+
+    @contextmanager
+    def prepared(_site, _run):
+        yield SimpleNamespace(credential=credential, source_type=source_type)
+
+    monkeypatch.setattr(prepare, "prepared", prepared)
+    locks = SimpleNamespace(acquire=lambda _name: False)
+    Attempt(site=None, run=None, context=RunContext(worker="w"), locks=locks).execute()
+
+    assert written == [("w", RETRY_LOCK_AFTER)]

@@ -1,0 +1,206 @@
+"""How a run ends: its status, its row, and what happens to its dataset. No database, no process."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from scout_control.datasets.row_counts import Committed
+from scout_control.errors import (
+    CredentialMissingError,
+    CredentialRefusedError,
+    RunFailedError,
+    RunPausedError,
+    SettingsError,
+)
+from scout_control.meltano.log import RunLog
+from scout_control.meltano.process import ProcessResult
+from scout_control.rules.expiry import MAX_PAUSE
+from scout_control.runs import finish
+from scout_control.runs.finish import RunResult
+from scout_control.store.models import Dataset, ProjectSource, Run
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+FAILED = RunFailedError("It broke.", "Run again.")
+REFUSED = CredentialRefusedError("Refused.", "Reconnect.")
+MISSING = CredentialMissingError("Missing.", "Connect.")
+PAUSED = RunPausedError("Rate-limited.", "Wait.")
+
+
+def a_run(**values) -> Run:
+    link = ProjectSource(refresh_interval_hours=24)
+    dataset = Dataset(id=uuid.uuid4(), schema_name="data_x", failures=2, project_source=link)
+    return Run(**{"id": uuid.uuid4(), "dataset": dataset, "rows_loaded": {}, **values})
+
+
+def a_process(returncode=1, **log) -> ProcessResult:
+    return ProcessResult(
+        run_id="r", returncode=returncode, seconds=1.0, log=RunLog(**log), is_interrupted=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "is_load_failure"),
+    [
+        (RunResult(), "completed", False),
+        (RunResult(error=FAILED), "failed", True),
+        (RunResult(error=FAILED, is_partial=True), "partial", True),
+        (RunResult(error=FAILED, transform_error="model x"), "completed", False),
+        (RunResult(error=FAILED, is_partial=True, transform_error="model x"), "partial", True),
+        (RunResult(error=PAUSED), "paused", True),
+        (RunResult(error=PAUSED, is_partial=True), "paused", True),
+    ],
+)
+def test_error_and_partial_load_decide_the_status(result, status, is_load_failure):
+    assert result.status == status
+    assert (result.failure is not None) == is_load_failure
+
+
+SOME = {"things": "completed", "more": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("process", "unknown", "rows", "expected"),
+    [
+        (a_process(0), None, 3, ("completed", None, False)),
+        (a_process(0), SettingsError("No such stream.", ""), 3, ("partial", "SettingsError", True)),
+        (a_process(0), SettingsError("No such stream.", ""), 0, ("failed", "SettingsError", False)),
+        (a_process(), None, 3, ("failed", "RunFailedError", False)),
+        (
+            a_process(exit_codes={"extractors": 1}, streams=SOME),
+            SettingsError("Not asked.", ""),
+            3,
+            ("partial", "RunFailedError", True),
+        ),
+        (
+            a_process(exit_codes={"extractors": 77}, streams=SOME),
+            None,
+            3,
+            ("failed", "CredentialRefusedError", False),
+        ),
+        (
+            a_process(exit_codes={"extractors": 1, "loaders": 65}, streams=SOME),
+            None,
+            3,
+            ("failed", "RunFailedError", False),
+        ),
+        (a_process(transform_error="model x"), None, 3, ("completed", "RunFailedError", False)),
+        (a_process(exit_codes={"extractors": 75}), None, 3, ("paused", "RunPausedError", False)),
+    ],
+)
+def test_process_and_committed_rows_give_the_result(process, unknown, rows, expected):
+    committed = Committed(rows_loaded={"things": rows}, documents={"things": [{}]}, is_counted=True)
+    known = RunResult(pipeline="toy-sync")
+    result = finish.result_of_load(known, process, committed, {"things": {}}, unknown)
+    error = type(result.error).__name__ if result.error else None
+
+    assert (str(result.status), error, result.is_partial) == expected
+    assert (result.pipeline, result.rows_loaded) == ("toy-sync", {"things": rows})
+    assert bool(result.metadata) == (error is None)  # of a failed run they may be incomplete
+
+
+def test_transforms_after_a_partial_load_keep_it_partial_and_add_their_error():
+    partial = RunResult(error=FAILED, is_partial=True)
+    with_model = finish.with_transforms(partial, a_process(transform_error="model x"))
+    with_cause = finish.with_transforms(partial, a_process(meltano_error="dbt is missing"))
+
+    assert finish.with_transforms(partial, a_process(0)) is partial
+    assert (with_model.status, with_model.transform_error) == ("partial", "model x")
+    assert (with_cause.status, with_cause.transform_error) == ("partial", "dbt is missing")
+
+
+def test_the_row_of_a_failed_run_has_the_rows_of_all_attempts_and_the_error():
+    run = a_run(rows_loaded={"things": 1, "old": 2})
+    result = RunResult(
+        error=REFUSED, rows_loaded={"things": 5}, streams={"more": "failed"}, pipeline="toy-sync"
+    )
+    columns = finish.run_columns(run, result)
+
+    assert columns["rows_loaded"] == {"things": 5, "old": 2}
+    assert (columns["phase"], columns["pid"]) == ("done", None)
+    assert (columns["error_code"], columns["transform_error"]) == ("AUTH_TOKEN_EXPIRED", None)
+    assert columns["error_message"] == "Refused. Reconnect."
+    assert columns["result"] == {
+        "status": "failed",
+        "run_id": str(run.id),
+        "schema": "data_x",
+        "pipeline": "toy-sync",
+        "sources": {
+            "things": {"status": "loaded", "state": "loaded", "rows": 5},
+            "old": {"status": "loaded", "state": "loaded", "rows": 2},
+            "more": {"status": "failed", "state": "failed", "rows": 0},
+        },
+        "rows_loaded": 7,
+        "error": {
+            "code": "AUTH_TOKEN_EXPIRED",
+            "message": "Refused. Reconnect.",
+            "exit_code": 77,
+        },
+    }
+
+
+def test_the_row_of_a_complete_run_has_a_transform_error_and_a_warning_but_no_error():
+    result = RunResult(error=FAILED, transform_error="model x", is_counted=False)
+    columns = finish.run_columns(a_run(), result)
+
+    assert (columns["error_code"], columns["error_message"]) == (None, None)
+    assert columns["transform_error"] == columns["result"]["transform_error"] == "model x"
+    assert columns["result"]["warning"] == finish.NOT_COUNTED
+    assert "error" not in columns["result"]
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "failures", "is_retried"),
+    [
+        (RunResult(), "ready", 0, True),
+        (RunResult(error=FAILED, transform_error="model x"), "ready", 0, True),
+        (RunResult(error=FAILED, is_partial=True), "ready", 3, True),
+        (RunResult(error=FAILED), "error", 3, True),
+        (RunResult(error=REFUSED), "error", 3, False),
+        (RunResult(error=MISSING), "error", 3, False),
+    ],
+)
+def test_only_a_missing_or_refused_credential_ends_the_schedule(
+    result, status, failures, is_retried
+):
+    then, values = finish.dataset_columns(a_run().dataset, result, NOW)
+
+    assert (then, values["failures"]) == (status, failures)
+    assert (values["next_sync_at"] is not None) == is_retried
+    assert ("last_sync_at" in values) == (status == "ready")
+    assert values["sync_error"] == (str(result.error) if result.error else None)
+
+
+def test_row_counts_stay_as_they_were_when_a_run_ended_before_counting():
+    counted = RunResult(row_counts={"things": 3})
+    dataset = a_run().dataset
+
+    assert finish.dataset_columns(dataset, counted, NOW)[1]["row_counts"] == {"things": 3}
+    assert "row_counts" not in finish.dataset_columns(dataset, RunResult(error=MISSING), NOW)[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [
+        ("2026-11-28T13:00:00Z", timedelta(hours=1)),
+        ("2026-11-28T13:00:00", timedelta(hours=1)),  # without a zone it is UTC
+        ("2026-11-28T14:00:00+01:00", timedelta(hours=1)),
+        ("2020-01-01T00:00:00Z", timedelta()),
+        ("9999-12-31T23:59:59Z", MAX_PAUSE),
+        ("tomorrow", finish.SHORTEST_PAUSE),
+        (None, finish.SHORTEST_PAUSE),
+    ],
+)
+def test_a_pause_is_as_long_as_the_source_asks_within_bounds(asked, wait):
+    assert finish.resume_time(asked, NOW) - NOW == wait
+
+
+def test_all_attempts_at_a_run_share_its_time():
+    once = finish.add_worked_seconds({"kept": 1}, NOW - timedelta(hours=1), NOW)
+    twice = finish.add_worked_seconds(once, NOW - timedelta(hours=1), NOW)
+
+    assert twice == {"kept": 1, finish.WORKED_SECONDS: 7200.0}
+    assert finish.seconds_left({}, 3600.0) == 3600.0
+    assert finish.seconds_left(twice, 24 * 3600.0) == 22 * 3600.0
+    assert finish.seconds_left(twice, 1800.0) == 1.0

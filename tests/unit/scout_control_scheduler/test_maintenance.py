@@ -1,0 +1,48 @@
+"""What background jobs decide, as tables: dead workers, lost jobs, unused data."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from scout_control.rules import expiry
+from scout_control.rules.statuses import DatasetStatus
+from scout_control.scheduler import maintenance
+
+DAY = timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("deaths", "status"),
+    [(1, "queued"), (expiry.MAX_WORKER_DEATHS - 1, "queued"), (expiry.MAX_WORKER_DEATHS, "failed")],
+)
+def test_a_run_that_kills_worker_after_worker_fails_in_the_end(deaths, status):
+    assert maintenance.status_after_death(deaths) == status
+
+
+def test_waiting_runs_that_no_job_names_are_requeued_in_their_order():
+    first, second, third = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+
+    assert maintenance.without_job([first, second, third], {str(second)}) == [first, third]
+    assert maintenance.without_job([], {str(second)}) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "sync_error", "unused", "is_dropped"),
+    [
+        ("ready", None, DAY, True),
+        ("ready", None, DAY - timedelta(seconds=1), False),
+        ("error", "It broke.", DAY, True),
+        ("pending", None, DAY, True),
+        ("syncing", None, DAY, False),
+        ("expired", None, 3 * DAY, False),
+        ("expired", "Could not be dropped.", timedelta(), True),
+    ],
+)
+def test_unused_data_is_dropped_and_what_could_not_be_is_tried_again(
+    status, sync_error, unused, is_dropped
+):
+    status = DatasetStatus(status)
+
+    assert maintenance.should_drop(status, sync_error, unused, DAY) is is_dropped
