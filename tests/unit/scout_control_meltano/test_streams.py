@@ -42,5 +42,5 @@ def test_streams_of_a_catalog_are_kept_by_table_and_selected_by_id():
 
 
 @pytest.mark.parametrize("broken", [None, b"", b"[", b"[]", b'{"streams": [{}]}', b"\xff"])
-def test_a_catalog_that_is_none_has_no_streams(broken):
+def test_an_invalid_catalog_has_no_streams(broken):
     assert singer_catalog.streams(broken) == {}
