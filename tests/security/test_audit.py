@@ -1,4 +1,4 @@
-"""The audit trail: who did what, also refused and read; and that nobody changes it unseen."""
+"""The audit trail records actions, reads and refusals, and reveals every change of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def installation(postgres, tmp_path):
 
 @pytest.fixture
 def store(postgres):
-    """A store whose role is no superuser, with a few events."""
+    """A store whose role is not a superuser, with a few events."""
     url = a_database(postgres)
     name = urlsplit(url).path[1:]
     with psycopg.connect(url, autocommit=True) as connection:
@@ -68,7 +68,7 @@ def verify(store, **options):
 
 @contextmanager
 def as_owner(store):
-    """A session of control's own role, past this program."""
+    """A session of control's role that bypasses this program."""
     with psycopg.connect(store.driver_url, autocommit=True) as connection:
         yield connection
 
@@ -107,7 +107,7 @@ def test_control_s_own_role_changes_and_removes_nothing(store, table, statement)
     assert verify(store).is_whole
 
 
-def test_nobody_puts_a_link_into_the_chain_by_hand(store):
+def test_a_link_cannot_be_inserted_into_the_chain_by_hand(store):
     with as_owner(store) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("INSERT INTO scout_control.audit_chain VALUES (99, 1, '')")
 
@@ -154,7 +154,7 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-def test_what_was_changed_removed_or_put_in_is_named(store, how):
+def test_every_change_removal_and_insertion_is_reported(store, how):
     position, statements = TAMPERED[how]
     with as_owner(store) as connection:
         connection.execute(statements)
@@ -165,7 +165,7 @@ def test_what_was_changed_removed_or_put_in_is_named(store, how):
     assert found.flaws[0]["position"] == position, found.flaws
 
 
-def test_a_trail_that_was_cut_and_mended_lacks_the_hash_that_was_kept(store):
+def test_a_trail_that_was_cut_and_rechained_lacks_the_recorded_hash(store):
     kept = verify(store).hash
     with as_owner(store) as connection:
         disarm(connection)
@@ -181,7 +181,7 @@ def test_a_trail_that_was_cut_and_mended_lacks_the_hash_that_was_kept(store):
     assert not verify(store, expect="nonsense").is_whole
 
 
-def test_a_hash_that_was_kept_is_found_as_long_as_its_event_is_there(store):
+def test_a_recorded_hash_is_found_as_long_as_its_event_exists(store):
     kept = verify(store).hash
     with store.begin() as session:
         audit.record(session, "tried", "thing", "one more")
@@ -201,7 +201,7 @@ def test_settings_of_a_session_change_no_hash(store):
     assert verify(store).is_whole
 
 
-def test_many_writers_at_once_leave_neither_gaps_nor_deadlocks(store):
+def test_concurrent_writers_cause_neither_gaps_nor_deadlocks(store):
     def fail(number):
         with store.begin() as session:
             audit.record(session, "undone", "thing", number)
@@ -224,7 +224,7 @@ def test_many_writers_at_once_leave_neither_gaps_nor_deadlocks(store):
 
 
 def age(store, *ids):
-    """Make events old, and the chain anew: as if they had been recorded then."""
+    """Backdate events and rebuild the chain, as if they had been recorded then."""
     with as_owner(store) as connection:
         disarm(connection)
         connection.execute(
@@ -248,7 +248,7 @@ def retain(store, days):
         return audit.retain(session, datetime.now(UTC) - timedelta(days=days))
 
 
-def test_what_is_older_than_told_is_removed_and_that_is_recorded(store):
+def test_events_beyond_the_retention_are_removed_and_that_is_recorded(store):
     assert not retain(store, 400)
     age(store, 1, 2, 3)
     kept = verify(store)
@@ -264,7 +264,7 @@ def test_what_is_older_than_told_is_removed_and_that_is_recorded(store):
     assert (position, event.action, event.facts["last"]) == (7, "audit retention", 3)
 
 
-def test_a_retention_removes_nothing_that_is_young_whatever_is_asked(store):
+def test_a_retention_never_removes_recent_events(store):
     for before in ("now", "2100-01-01", "infinity"):
         with as_owner(store) as connection:
             connection.execute(
@@ -277,7 +277,7 @@ def test_a_retention_removes_nothing_that_is_young_whatever_is_asked(store):
     assert verify(store).is_whole
 
 
-def test_an_older_trail_becomes_the_beginning_of_the_chain(postgres):
+def test_an_older_trail_becomes_the_start_of_the_chain(postgres):
     store = Store(a_database(postgres))
     migrate.migrate(store, "0006")
     with store.engine.begin() as connection:
@@ -299,7 +299,7 @@ def test_an_older_trail_becomes_the_beginning_of_the_chain(postgres):
     assert whole.is_whole, whole.flaws
 
 
-def test_each_thing_that_is_done_or_refused_is_recorded(installation):
+def test_every_action_and_refusal_is_recorded(installation):
     scout = installation.scout
     path = installation.dataset()
     project, source = path.split("/")

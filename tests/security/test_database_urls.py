@@ -1,4 +1,4 @@
-"""What control says of a database's URL: no part of a password, whatever is in it."""
+"""Messages show no part of a password of a database URL, whatever it contains."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_store(url: str) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(NASTY)))
-def test_no_part_of_a_password_is_shown_whatever_is_in_it(number):
+def test_no_part_of_any_password_is_shown(number):
     password, url = NASTY[number]
 
     for action in (open_store, postgres.connect, owners._parse, owners._try):
@@ -45,7 +45,7 @@ def test_no_part_of_a_password_is_shown_whatever_is_in_it(number):
     "url",
     ["postgresql://u:987@654/x@127.0.0.1:1/db", "postgresql://u:a@b?host=x@127.0.0.1:1/db"],
 )
-def test_a_connection_whose_url_can_be_read_in_two_ways_is_refused(url):
+def test_a_connection_with_an_ambiguous_url_is_rejected(url):
     assert database_urls.is_ambiguous(url)
 
 
@@ -58,5 +58,5 @@ def test_a_connection_whose_url_can_be_read_in_two_ways_is_refused(url):
         ("host=h password=secret", "the server of the given URL"),
     ],
 )
-def test_what_is_sure_of_an_address_is_shown(url, shown):
+def test_the_unambiguous_parts_of_a_url_are_shown(url, shown):
     assert database_urls.redacted(url) == shown

@@ -102,7 +102,7 @@ def planted(shared_world):
     world.ask("DROP ROLE planter")
 
 
-def test_control_runs_nothing_that_others_planted_in_public(world, planted, monkeypatch):
+def test_control_executes_no_planted_objects_in_public(world, planted, monkeypatch):
     for name, value in environment_of(world.settings).items():
         monkeypatch.setenv(name, value)
     scout = world.scout
@@ -126,7 +126,7 @@ def test_control_runs_nothing_that_others_planted_in_public(world, planted, monk
     assert "REVOKE CREATE ON SCHEMA public FROM PUBLIC" in public.remedy
 
 
-def test_the_doctor_says_what_the_role_of_control_may_do_before_postgres_16(world, monkeypatch):
+def test_doctor_reports_the_privileges_of_control_before_postgres_16(world, monkeypatch):
     for name, value in environment_of(world.settings).items():
         monkeypatch.setenv(name, value)
     found = [each for each in examine() if each.check == "role of default"]
