@@ -25,7 +25,10 @@ from scout_control.store.postgres import (
     SECONDS_BETWEEN_TRIES,
     connect,
     disable_login,
+    has_role,
+    join_role,
     set_login,
+    statement_error,
     url_as_role,
 )
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
 LOGIN_VALIDITY = "3 days"  # a safety net: the login is disabled at the end of the run
 TERMINATE_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-# By SQLSTATE prefix, first match wins. Postgres' message is never quoted: it may name other owners.
+# By SQLSTATE prefix, first match wins.
 REMEDIES = (
     ("55P03", "Another session holds a lock there: end it, or retry when it has ended."),
     ("42501", "Grant the role of control CREATEROLE, and CREATE on the database."),
@@ -102,7 +105,7 @@ def disable_writer(server_url: str, writer: str) -> None:
     """
     try:
         with connect(server_url, autocommit=True) as connection:
-            if connection.execute(HAS_ROLE, [writer]).fetchone() is None:
+            if not has_role(connection, writer):
                 return
             # In this order: a terminated session could otherwise log in again.
             disable_login(connection, writer)
@@ -154,7 +157,6 @@ def _set_members(cursor: Cursor[Any], role: str, wanted: set[str]) -> None:
         cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
 
 
-HAS_ROLE = "SELECT FROM pg_roles WHERE rolname = %s"
 MEMBERS = """
     SELECT member.rolname
       FROM pg_auth_members
@@ -210,10 +212,7 @@ def _create_roles(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
                 writer, sql.Identifier(name), sql.Literal(value)
             )
         )
-    # As a member of the writer control can drop its objects and terminate its sessions.
-    cursor.execute("SELECT pg_has_role(%s, 'USAGE')", [provisioned.writer])
-    if cursor.fetchone() != (True,):
-        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(writer))
+    join_role(cursor.connection, provisioned.writer)
 
 
 def _create_schema(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
@@ -241,8 +240,6 @@ CREATE_SCHEMA = (
 
 
 def _provision_error(error: psycopg.Error, schema: str) -> ServerError:
-    """Return the error for a failed statement, without quoting Postgres."""
     state = error.sqlstate or ""
     remedy = next(text for prefix, text in REMEDIES if state.startswith(prefix))
-    cause = f"Postgres could not provision {schema} ({type(error).__name__}, SQLSTATE {state})."
-    return ServerError(cause, remedy)
+    return statement_error(f"Postgres could not provision {schema}", error, remedy)

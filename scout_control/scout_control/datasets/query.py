@@ -30,12 +30,12 @@ from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, datasets, lookups
 from scout_control.store.locks import exclusive, query_login_lock
 from scout_control.store.models import Dataset, ProjectSource
+from scout_control.store.owners import dataset_visible_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from psycopg.abc import AdaptContext, Buffer
-    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Site
@@ -158,15 +158,12 @@ def search_path(site: Site, project_id: str, user_id: str | None) -> str:
     """
     with site.store.begin() as session:
         project = lookups.project(session, project_id)
-        owner: ColumnElement[bool] = Dataset.user_id.is_(None)
-        if user_id is not None:
-            owner = owner | (Dataset.user_id == user_id)
         dataset_schemas = session.scalars(
             select(Dataset.schema_name)
             .join(Dataset.project_source)
             .where(
                 ProjectSource.project_id == project.id,
-                owner,
+                dataset_visible_to(user_id),
                 Dataset.status.in_((DatasetStatus.READY, DatasetStatus.SYNCING)),
                 Dataset.last_sync_at.is_not(None),
             )

@@ -22,6 +22,8 @@ from scout_control.rules.naming import query_role, reader_role
 from scout_control.store.postgres import (
     connect,
     disable_login,
+    has_role,
+    join_role,
     options,
     set_login,
     unavailable,
@@ -82,14 +84,12 @@ def connect_as_query_role(
 
 def _enable_login(control: psycopg.Connection[Any], schema: str, role: str, password: str) -> None:
     names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
-    if control.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+    if not has_role(control, role):
         for statement in ("CREATE ROLE {role} NOLOGIN", *ROLE_SETTINGS):
             control.execute(sql.SQL(statement).format(**names))
     reader = sql.Identifier(reader_role(schema))
     control.execute(sql.SQL("GRANT {reader} TO {role}").format(reader=reader, **names))
-    if control.execute("SELECT pg_has_role(%s, 'USAGE')", [role]).fetchone() != (True,):
-        # Only a member of the role may terminate its sessions.
-        control.execute(sql.SQL("GRANT {role} TO CURRENT_USER").format(**names))
+    join_role(control, role)
     set_login(control, role, password)
 
 

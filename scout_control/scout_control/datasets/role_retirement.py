@@ -20,7 +20,7 @@ from psycopg import sql
 from scout_control.datasets import lock_holders
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules.naming import READER_SUFFIX, query_role, reader_role, writer_role
-from scout_control.store.postgres import disable_login
+from scout_control.store.postgres import disable_login, has_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -199,7 +199,7 @@ def _drop(
     name = sql.Identifier(role)
     current = connection.info.dbname
     try:
-        if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+        if not has_role(connection, role):
             return False
         for database in [current, *_databases(connection, role)]:
             _drop_owned(server_url, database, role, exclusively)

@@ -15,14 +15,16 @@ import psycopg
 from psycopg import sql
 
 from scout_control.datasets import lock_holders, role_retirement
-from scout_control.errors import ConflictError, OwnershipError, ServerError
+from scout_control.errors import ConflictError, OwnershipError
 from scout_control.rules import expiry
 from scout_control.rules.naming import is_owner
+from scout_control.store.postgres import statement_error
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from scout_control.datasets.lock_holders import LockHolder
+    from scout_control.errors import ServerError
     from scout_control.rules.naming import SchemaNames
 
 log = logging.getLogger(__name__)
@@ -200,7 +202,8 @@ def _drop_in_batches(connection: Connection[Any], schema: str) -> None:
 
 
 def _drop_error(error: psycopg.Error, schema: str) -> ServerError:
-    return ServerError(
-        f"Postgres could not drop {schema} ({type(error).__name__}, SQLSTATE {error.sqlstate}).",
+    return statement_error(
+        f"Postgres could not drop {schema}",
+        error,
         "Maintenance retries it; check the server's log.",
     )

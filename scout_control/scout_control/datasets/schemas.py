@@ -106,14 +106,11 @@ def _grant_readers(
             role_retirement.clear_marks(cursor.connection, names(dataset))
             if site.is_in_store(dataset):
                 _grant_touch(site, cursor, provisioned.reader)
-            cursor.execute(
-                "SELECT FROM pg_roles WHERE rolname = %s", [query_role(provisioned.schema)]
-            )
-            is_queried = cursor.fetchone() is not None
+            is_queried = postgres.has_role(cursor.connection, query_role(provisioned.schema))
     except psycopg.Error as error:
-        raise ServerError(
-            f"Postgres could not provision {provisioned.schema} "
-            f"({type(error).__name__}, SQLSTATE {error.sqlstate}).",
+        raise postgres.statement_error(
+            f"Postgres could not provision {provisioned.schema}",
+            error,
             "Retry; if the error persists, check the server's log.",
         ) from None
     members = [*dataset.readers, *([query_role(provisioned.schema)] if is_queried else [])]

@@ -13,6 +13,7 @@ from scout_control.rules.naming import DatasetIdentity, OwnerKind, StoredNames, 
 from scout_control.rules.statuses import DatasetStatus, dataset_predecessors
 from scout_control.store import audit
 from scout_control.store.models import Dataset, Installation, ProjectSource
+from scout_control.store.owners import dataset_of, dataset_visible_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,9 +66,8 @@ def ensure(session: Session, link: ProjectSource, user_id: str | None, now: date
         .on_conflict_do_nothing()
         .returning(Dataset.id)
     )
-    owner = Dataset.user_id == user_id if user_id else Dataset.user_id.is_(None)
     of_link = Dataset.project_source_id == link.id
-    dataset = session.scalars(select(Dataset).where(of_link, owner)).one()
+    dataset = session.scalars(select(Dataset).where(of_link, dataset_of(user_id))).one()
     if created is not None:
         audit.record(session, "made", "dataset", dataset.id, **audit.of_dataset(dataset))
     return dataset
@@ -203,7 +203,7 @@ def of_owner(session: Session, project_id: str | None, user_id: str | None) -> S
     if project_id is not None:
         statement = statement.where(ProjectSource.project_id == project_id)
     if user_id is not None:
-        statement = statement.where(Dataset.user_id.is_(None) | (Dataset.user_id == user_id))
+        statement = statement.where(dataset_visible_to(user_id))
     return session.scalars(statement).all()
 
 

@@ -17,6 +17,7 @@ from scout_control.store.models import (
     Run,
     Source,
 )
+from scout_control.store.owners import belongs_to, dataset_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -86,8 +87,7 @@ def dataset(session: Session, name: str) -> Dataset:
         statement = statement.where(
             ProjectSource.project_id == project_id, _named(Source, source_name)
         )
-        owner = Dataset.user_id == user[0] if user else Dataset.user_id.is_(None)
-        statement = statement.where(owner)
+        statement = statement.where(dataset_of(user[0] if user else None))
     else:
         statement = statement.where(Dataset.schema_name == name)
     return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
@@ -111,11 +111,7 @@ def credential(
 
     No other function finds credentials, so that none is used for another owner.
     """
-    owner = (
-        Credential.user_id == user_id
-        if user_id is not None
-        else (Credential.project_id == project_id) & Credential.user_id.is_(None)
-    )
+    owner = belongs_to(Credential, project_id, user_id)
     return session.scalar(select(Credential).where(Credential.source_id == source_id, owner))
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from scout_control.rules import singer_catalog
 from scout_control.store.models import SourceMetadata
+from scout_control.store.owners import belongs_to
 
 if TYPE_CHECKING:
     import uuid
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 def find(session: Session, dataset: Dataset) -> SourceMetadata | None:
     """Return the metadata of a dataset's source for its owner."""
     link = dataset.project_source
-    owner = (
-        SourceMetadata.user_id == dataset.user_id
-        if dataset.user_id is not None
-        else SourceMetadata.project_id == link.project_id
-    )
+    owner = belongs_to(SourceMetadata, link.project_id, dataset.user_id)
     return session.scalar(
         select(SourceMetadata).where(SourceMetadata.source_id == link.source_id, owner)
     )

@@ -95,6 +95,24 @@ def unavailable(server: str, error: BaseException | None, remedy: str) -> Server
     return ServerError(f"{server} does not answer, or rejects the login.", remedy)
 
 
+def statement_error(failure: str, error: psycopg.Error, remedy: str) -> ServerError:
+    """Return the error for a failed statement, without quoting Postgres: it may name owners."""
+    return ServerError(f"{failure} ({type(error).__name__}, SQLSTATE {error.sqlstate}).", remedy)
+
+
+def has_role(connection: Connection[Any], role: str) -> bool:
+    """Return whether a role exists."""
+    query = "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s"
+    return connection.execute(query, [role]).fetchone() is not None
+
+
+def join_role(connection: Connection[Any], role: str) -> None:
+    """Become a member of a role: only members can drop its objects and end its sessions."""
+    query = "SELECT pg_catalog.pg_has_role(%s, 'USAGE')"
+    if connection.execute(query, [role]).fetchone() != (True,):
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+
+
 def set_login(
     connection: Connection[Any], role: str, password: str, valid_until: str | None = None
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is read of a dataset schema whose writer made anything of it: little, and in time."""
+"""Reading a dataset schema whose writer may have replaced anything: within limits and in time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOADS = """
         started_at timestamptz, completed_at timestamptz, version bigint, status text)
 """
 TELL = "INSERT INTO _scout_loads (run_id, stream, rows, started_at) VALUES "
-# What stands in the place of the loads, and counts as unknown.
+# Replacements of the load log that count as unknown.
 ODD = {
     "barrier": "CREATE VIEW _scout_loads WITH (security_barrier) AS SELECT 'x' AS run_id",
     "materialized": "CREATE MATERIALIZED VIEW _scout_loads AS SELECT 'x' AS run_id",
@@ -44,7 +44,7 @@ DOCUMENTS = (
 
 
 @pytest.fixture
-def place(postgres, connection):
+def provisioned(postgres, connection):
     dataset = DatasetIdentity(
         owner_kind=OwnerKind.PROJECT,
         owner_id="p1",
@@ -64,24 +64,24 @@ def place(postgres, connection):
 
 
 @pytest.fixture
-def write(postgres, place):
+def write(postgres, provisioned):
     """Execute statements as the writer."""
-    with closing(psycopg2.connect(place.url(postgres))) as opened:
+    with closing(psycopg2.connect(provisioned.url(postgres))) as opened:
         opened.autocommit = True
         yield opened.cursor().execute
 
 
 @pytest.fixture
-def contents(postgres, place):
-    with closing(connect_as_query_role(postgres, place.schema)) as reader:
-        yield SchemaContents(reader, place.schema)
+def contents(postgres, provisioned):
+    with closing(connect_as_query_role(postgres, provisioned.schema)) as reader:
+        yield SchemaContents(reader, provisioned.schema)
 
 
-def test_before_the_first_commit_there_is_nothing_and_that_is_known(contents):
+def test_before_the_first_commit_the_contents_are_known_to_be_empty(contents):
     assert (contents.loads_of(["r"]), contents.counts(), contents.count("x")) == ([], {}, None)
 
 
-def test_what_runs_committed_is_read_and_what_others_did_is_not(contents, write):
+def test_only_the_commits_of_the_given_runs_are_read(contents, write):
     write(LOADS)
     write(f"{TELL} ('r', 'a', 1, now()), ('s', 'a', 2, now()), ('t', 'b', 4, now())")
     write("CREATE TABLE a AS SELECT 1 AS t")
@@ -93,7 +93,7 @@ def test_what_runs_committed_is_read_and_what_others_did_is_not(contents, write)
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_loads_that_are_not_as_they_are_made_are_unknown(contents, write, kind, caplog):
+def test_a_load_log_of_another_shape_is_unknown(contents, write, kind, caplog):
     write(ODD[kind])
     found = contents.loads_of(["r"])
 
@@ -105,13 +105,13 @@ def test_loads_that_are_not_as_they_are_made_are_unknown(contents, write, kind, 
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_documents_that_are_too_much_are_left_out(contents, write, document):
+def test_documents_beyond_the_limits_are_omitted(contents, write, document):
     write(f"CREATE TABLE a AS {document}")
 
     assert contents.documents(["a"]) == {}
 
 
-def test_no_more_is_read_than_a_source_can_have(contents, write, monkeypatch):
+def test_at_most_the_maximum_number_of_tables_is_read(contents, write, monkeypatch):
     monkeypatch.setattr(loads, "MAX_TABLES", 3)
     write(LOADS)
     for number in range(5):
@@ -122,7 +122,7 @@ def test_no_more_is_read_than_a_source_can_have(contents, write, monkeypatch):
     assert contents.counts() == {"a0": 0, "a1": 0, "a2": 0}
 
 
-def test_reading_ends_in_time_and_what_was_left_is_unknown(contents, write, monkeypatch):
+def test_reading_ends_in_time_and_the_rest_is_unknown(contents, write, monkeypatch):
     write(LOADS)
     write(f"{TELL} ('r', 'a', 1, now()); CREATE TABLE a ()")
     contents._until = time.monotonic()
@@ -130,9 +130,7 @@ def test_reading_ends_in_time_and_what_was_left_is_unknown(contents, write, monk
     assert (contents.loads_of(["r"]), contents.counts(), contents.count("a")) == (None, None, None)
 
 
-def test_a_session_that_was_ended_makes_unknown_what_is_read_over_it(
-    contents, write, postgres, place
-):
+def test_what_is_read_over_a_terminated_session_is_unknown(contents, write, postgres, provisioned):
     write(LOADS)
     with time_limit(contents._reader, postgres, 0.2):
         write("BEGIN; LOCK TABLE _scout_loads")
@@ -142,9 +140,9 @@ def test_a_session_that_was_ended_makes_unknown_what_is_read_over_it(
     assert found is None
 
 
-def test_a_session_of_the_reader_may_write_nothing(contents, write, place):
+def test_a_session_of_the_reader_cannot_write(contents, write, provisioned):
     write("CREATE TABLE a (b int); GRANT ALL ON a TO PUBLIC")
-    statement = f"INSERT INTO {place.schema}.a VALUES (1)".encode()
+    statement = f"INSERT INTO {provisioned.schema}.a VALUES (1)".encode()
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         contents._reader.execute(statement)

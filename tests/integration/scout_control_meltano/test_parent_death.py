@@ -1,4 +1,4 @@
-"""What stands between a worker and a run: it ends the run, and keeps it apart from the worker."""
+"""The supervisor between worker and run: it ends the run and isolates it from the worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "pri
 @pytest.mark.parametrize(
     "signum", [signal.SIGKILL, signal.SIGTERM], ids=["is killed", "is asked to end"]
 )
-def test_what_is_held_ends_when_its_holder_does(signum, before):
+def test_a_supervised_process_ends_with_its_parent(signum, before):
     words = [*before, *parent_death.supervisor_command(), sys.executable, "-c", HELD]
     with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as holder:
         assert holder.stdout.readline() == b"started\n"
@@ -40,7 +40,7 @@ def test_what_is_held_ends_when_its_holder_does(signum, before):
     wait_until(lambda: not _is_alive(held))
 
 
-def test_what_cannot_be_kept_apart_is_not_started():
+def test_what_cannot_be_isolated_is_not_started():
     done = subprocess.run(
         [sys.executable, "-c", APART], capture_output=True, text=True, timeout=60, check=False
     )

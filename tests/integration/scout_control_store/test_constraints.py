@@ -1,4 +1,4 @@
-"""What the database refuses, whoever asks."""
+"""Constraints that the database enforces for all clients."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_dataset_schema_belongs_to_one_dataset(store, link):
         session.add_all([dataset(link), dataset(link, user_id="ann")])
 
 
-def test_a_dataset_never_has_two_living_runs(store, link):
+def test_a_dataset_never_has_two_live_runs(store, link):
     with store.begin() as session:
         made = dataset(link)
         session.add(made)

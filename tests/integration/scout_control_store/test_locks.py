@@ -1,4 +1,4 @@
-"""A lock ends with the session that holds it, however that ends."""
+"""A lock ends with its session, for whatever reason that ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scout_control.store.locks import Locks, try_locks
 
 @pytest.fixture
 def server(folder):
-    """A server that may be stopped."""
+    """A server that the test can stop."""
     yield folder / "data"
     embedded_postgres.stop(folder / "data")
 
@@ -28,7 +28,7 @@ def store(server):
     made.close()
 
 
-def test_locks_are_over_when_the_server_was_started_again_and_can_be_taken_again(store, server):
+def test_locks_lapse_with_a_restart_of_the_server_and_can_be_reacquired(store, server):
     with closing(Locks(store)) as locks:
         assert locks.acquire("one")
         assert locks.acquire("two")

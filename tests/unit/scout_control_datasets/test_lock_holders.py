@@ -26,7 +26,7 @@ def test_a_holder_is_named_with_what_ends_it(holder, name, statement):
     assert holder.remedy == statement
 
 
-def test_within_the_grace_period_there_is_nothing_to_do_but_wait():
+def test_within_the_grace_period_the_message_says_to_wait():
     error = BlockedError("data_x", [SESSION], 12.4, "scout")
 
     assert not error.is_grace_over
@@ -35,7 +35,7 @@ def test_within_the_grace_period_there_is_nothing_to_do_but_wait():
     assert "pg_terminate_backend" not in error.remedy
 
 
-def test_after_it_each_holder_comes_with_its_statement_and_control_with_its_grant():
+def test_after_it_the_message_has_statements_and_the_grant_for_control():
     error = BlockedError("data_x", [SESSION, PREPARED, SESSION], 0, 'sc"out')
 
     assert error.is_grace_over
@@ -45,7 +45,7 @@ def test_after_it_each_holder_comes_with_its_statement_and_control_with_its_gran
     assert 'TO "sc""out"' in error.remedy
 
 
-def test_a_holder_that_has_ended_since_is_no_riddle():
+def test_a_holder_that_has_ended_since_is_reported_as_such():
     error = BlockedError("data_x", [], 0, "scout")
 
     assert "a session that has ended since" in error.cause

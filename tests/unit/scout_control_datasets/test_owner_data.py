@@ -1,4 +1,4 @@
-"""By what an owner's traces are found, and what is left to others."""
+"""Which texts identify an owner, and which could mean another one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_found(names, text):
 
 
 @pytest.mark.parametrize("identity", [ADDRESS, UUID, "hill-2026", "2048"])
-def test_an_id_is_found_where_it_is_said_to_be_one(identity):
+def test_an_id_is_found_where_the_context_says_so(identity):
     user = SearchTerms(kind="user", id=identity)
 
     for text in (f"--user {identity}", f'{{"user": "{identity}"}}', f"river/hq/{identity}"):
@@ -28,7 +28,7 @@ def test_a_project_with_the_id_of_a_user_keeps_its_traces(text):
     assert not is_found(SearchTerms(kind="user", id="hill-2026"), text)
 
 
-def test_only_addresses_and_uuids_are_traces_by_themselves():
+def test_only_addresses_and_uuids_identify_an_owner_anywhere():
     assert not is_found(SearchTerms(kind="user", id="2048"), '{"letters": 2048}')
     assert is_found(SearchTerms(kind="user", id=ADDRESS), f"asked by {ADDRESS}")
     assert is_found(SearchTerms(kind="user", id=UUID), f"asked by {UUID}")

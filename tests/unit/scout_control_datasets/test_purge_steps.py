@@ -1,4 +1,4 @@
-"""A purge goes on after a step that failed, in an order that can be repeated."""
+"""A purge continues after a failed step, in an order that can be repeated."""
 
 from __future__ import annotations
 

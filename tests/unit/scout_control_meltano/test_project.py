@@ -1,4 +1,4 @@
-"""What meltano.yml offers, and what is said when it is wrong."""
+"""Source types and jobs of meltano.yml, and the errors of an invalid one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def plugins(folder, text):
     return Plugins(folder)
 
 
-def test_our_own_source_types_say_how_to_log_in_and_what_transforms_them():
+def test_our_source_types_declare_credentials_and_transforms():
     commcare = Plugins(ROOT).source_type("commcare")
 
     assert commcare.name == "tap-commcare"
@@ -28,7 +28,7 @@ def test_our_own_source_types_say_how_to_log_in_and_what_transforms_them():
     assert commcare.job == "commcare-sync"
 
 
-def test_a_tap_of_somebody_else_needs_only_its_entry(tmp_path):
+def test_a_third_party_tap_needs_only_its_entry(tmp_path):
     found = plugins(
         tmp_path,
         "plugins: {extractors: [{name: tap-x, settings: [{name: url}, "
@@ -44,7 +44,7 @@ def test_a_tap_of_somebody_else_needs_only_its_entry(tmp_path):
     assert (free.needs_credential, free.blocks) == (False, ("tap-open", "target-scout-postgres"))
 
 
-def test_an_unknown_source_type_names_those_that_there_are(tmp_path):
+def test_an_unknown_source_type_names_the_available_ones(tmp_path):
     found = plugins(tmp_path, "plugins: {extractors: [{name: tap-x}]}")
 
     with pytest.raises(NotFoundError, match="available: tap-x"):

@@ -1,4 +1,4 @@
-"""Files that a plugin wrote hold nobody up: a pipe, a device, a link, something huge or deep."""
+"""Files of a plugin are read safely: pipes, devices, links, huge or deeply nested content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEEP = b"[" * 200_000
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder", "large"])
-def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch):
+def test_only_a_regular_file_within_the_limit_is_read(tmp_path, kind, monkeypatch):
     path = tmp_path / "credential.json"
     (tmp_path / "plain").write_text("{}")
     monkeypatch.setattr(workdir, "MAX_BYTES", 100)
@@ -32,7 +32,7 @@ def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch)
     assert workdir.read(tmp_path / "plain") == b"{}"
 
 
-def test_what_is_nested_without_end_is_no_catalog_and_no_login():
+def test_unbounded_nesting_is_neither_a_catalog_nor_a_credential():
     assert singer_catalog.streams(DEEP) == {}
     assert not records.is_descendant(DEEP, {"refresh_token": "a"})
     login = records.RunCredential(credential_id=None, kind="oauth", fields={})

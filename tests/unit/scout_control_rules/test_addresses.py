@@ -39,7 +39,7 @@ def test_a_setting_that_may_locate_the_source_is_an_address(name, value):
         ("page_size", 100),
     ],
 )
-def test_a_setting_that_selects_data_is_none(name, value):
+def test_a_setting_that_selects_data_is_no_address(name, value):
     assert Addresses().among({name: value}) == {}
 
 

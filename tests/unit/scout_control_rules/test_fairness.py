@@ -52,7 +52,7 @@ def test_manual_runs_of_an_owner_precede_scheduled_ones_but_only_some():
     assert min(priorities, key=priorities.__getitem__) == 1
 
 
-def test_what_waited_for_long_precedes_scheduled_runs():
+def test_a_run_that_waited_long_precedes_scheduled_runs():
     seconds = MAX_QUEUE_WAIT.total_seconds()
 
     assert order([waiting(1, "a"), waiting(2, "a", waited=seconds + 1)]) == [2, 1]

@@ -20,7 +20,7 @@ datasets = st.builds(
 
 
 @given(datasets)
-def test_a_name_is_plain_and_leaves_room_for_suffixes_whatever_the_ids(dataset):
+def test_a_name_is_ascii_and_leaves_room_for_suffixes_for_any_id(dataset):
     assert re.fullmatch(r"data(_[a-z0-9]+)*_[0-9a-f]{8}", dataset.schema)
     assert len(dataset.schema.encode()) <= 55
     assert len(reader_role(dataset.schema)) <= 63
@@ -28,7 +28,7 @@ def test_a_name_is_plain_and_leaves_room_for_suffixes_whatever_the_ids(dataset):
 
 
 @given(datasets, datasets)
-def test_two_datasets_never_share_an_owner_text(one, other):
+def test_two_datasets_never_share_an_owner_comment(one, other):
     same = (one.owner_kind, one.owner_id, one.project_id, one.source_id) == (
         other.owner_kind,
         other.owner_id,

@@ -1,4 +1,4 @@
-"""Where a run and a dataset may go from where they stand."""
+"""The allowed status changes of runs and datasets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from scout_control.rules.statuses import DatasetStatus, RunStatus
 from scout_control import errors
 
 
-def test_a_run_that_ended_never_moves_again():
+def test_an_ended_run_never_changes_its_status():
     ended = set(RunStatus) - set(statuses.LIVE)
 
     assert ended == {"completed", "partial", "failed", "cancelled"}
     assert [status for status in ended if statuses.NEXT_OF_RUN[status]] == []
 
 
-def test_every_living_run_can_be_cancelled_and_can_fail():
+def test_every_live_run_can_be_cancelled_and_can_fail():
     assert set(statuses.run_predecessors(RunStatus.CANCELLED)) == set(statuses.LIVE)
     assert set(statuses.run_predecessors(RunStatus.FAILED)) == set(statuses.LIVE)
 
@@ -45,10 +45,10 @@ def test_a_dataset_is_not_expired_while_it_is_synced():
         (errors.RunFailedError, "INTERNAL_ERROR"),
     ],
 )
-def test_every_failure_has_a_name_for_programs(error, name):
+def test_every_failure_has_an_error_code(error, name):
     assert statuses.code(error("What happened.", "What to do.")) == name
 
 
-def test_a_cancelled_dataset_is_what_it_was():
+def test_a_cancelled_run_restores_the_status_of_its_dataset():
     assert statuses.after_cancel(has_data=True) == DatasetStatus.READY
     assert statuses.after_cancel(has_data=False) == DatasetStatus.PENDING

@@ -25,12 +25,12 @@ from scout_control.store.models import (
     ProjectSource,
     SourceMetadata,
 )
+from scout_control.store.owners import belongs_to, dataset_of
 from scout_control.store.singer_state import MELTANO_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.records import Owner
@@ -142,8 +142,8 @@ def kind_and_id(owner: Owner) -> tuple[str, str]:
 
 def datasets(session: Session, owner: Owner) -> Sequence[Dataset]:
     """Return a user's datasets in every project, or all datasets in a project."""
-    is_owned: ColumnElement[bool] = (
-        Dataset.user_id == owner.user_id
+    is_owned = (
+        dataset_of(owner.user_id)
         if owner.user_id is not None
         else ProjectSource.project_id == owner.project_id
     )
@@ -153,12 +153,16 @@ def datasets(session: Session, owner: Owner) -> Sequence[Dataset]:
 
 def credentials(session: Session, owner: Owner) -> Sequence[Credential]:
     """Return the credentials of an owner."""
-    return session.scalars(select(Credential).where(_belongs_to(Credential, owner))).all()
+    return session.scalars(
+        select(Credential).where(belongs_to(Credential, owner.project_id, owner.user_id))
+    ).all()
 
 
 def metadata(session: Session, owner: Owner) -> Sequence[SourceMetadata]:
     """Return the source metadata of an owner."""
-    return session.scalars(select(SourceMetadata).where(_belongs_to(SourceMetadata, owner))).all()
+    return session.scalars(
+        select(SourceMetadata).where(belongs_to(SourceMetadata, owner.project_id, owner.user_id))
+    ).all()
 
 
 def links(session: Session, owner: Owner) -> Sequence[ProjectSource]:
@@ -173,12 +177,6 @@ def links(session: Session, owner: Owner) -> Sequence[ProjectSource]:
 def project(session: Session, owner: Owner) -> Project | None:
     """Return the project itself."""
     return session.get(Project, owner.project_id) if owner.project_id is not None else None
-
-
-def _belongs_to(table: type[Credential | SourceMetadata], owner: Owner) -> ColumnElement[bool]:
-    if owner.user_id is not None:
-        return table.user_id == owner.user_id
-    return table.project_id == owner.project_id
 
 
 def _datasets_of_begun_purges(
