@@ -199,6 +199,9 @@ def _methods(prefix: str, owner: type) -> Iterator[str]:
         if name.startswith("_") or not inspect.isfunction(member):
             continue
         yield f"### {prefix}.{name}\n"
+        if member.__name__ != name:
+            yield f"Alias of `{prefix}.{member.__name__}`.\n"
+            continue
         yield f"```python\n{prefix}.{name}{_signature(member)}\n```\n"
         yield from _docstring(inspect.getdoc(member) or "")
         yield ""

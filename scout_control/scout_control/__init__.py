@@ -1,8 +1,8 @@
-"""Control around ``meltano run``: who, when, with which login, into which dataset schema."""
+"""Manages credentials, schedules, runs and retention around ``meltano run``."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # without typing, which takes longer to load than a launcher may
+TYPE_CHECKING = False  # importing typing would slow down the launcher of plugins
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
 
@@ -10,9 +10,9 @@ __all__ = ["Scout"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the Python interface when it is asked for: small commands start without it."""
+    """Import ``Scout`` on first use, so that importing a submodule does not load all of it."""
     if name == "Scout":
-        from scout_control.api.scout import Scout  # noqa: PLC0415 - loaded when it is asked for
+        from scout_control.api.scout import Scout
 
         return Scout
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

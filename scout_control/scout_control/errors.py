@@ -1,18 +1,18 @@
-"""Everything that can go wrong here, sorted by who can put it right.
+"""All errors, by who can resolve them.
 
 * ControlError
   - SettingsError .......... the deployer; nothing was started (exit 2)
-  - ConflictError .......... nobody: somebody else moved first, or something still depends on it
-  - NotFoundError .......... the caller, who named something that is not there (exit 3)
-  - ServerError ............ whoever runs the database or the machine
-  - OwnershipError ......... nobody: the dataset schema belongs to another owner, and stays theirs
+  - ConflictError .......... the caller: the current state does not allow it; look, then retry
+  - NotFoundError .......... the caller, who named something that does not exist (exit 3)
+  - ServerError ............ the administrator of the database or the machine
+  - OwnershipError ......... the administrator: the schema belongs to another owner
   - CredentialMissingError . the owner of the dataset, by connecting an account (exit 77)
-  - RunError ............... sorted again by what happens next
-    - CredentialRefusedError  the owner of the login, who must reconnect (exit 77)
-    - RunPausedError ........ time: run again after the moment it names (exit 75)
-    - DataRefusedError ...... whoever can change the data or its shape (exit 65)
-    - RunFailedError ........ nobody yet: the next run goes on where this one stopped
-    - RunInterruptedError ... nobody: somebody asked for it (exit 130 or 143)
+  - RunError ............... by what happens next
+    - CredentialRefusedError  the owner of the credential, by reconnecting (exit 77)
+    - RunPausedError ........ nothing to do: run again after the printed time (exit 75)
+    - DataRefusedError ...... the maintainer of the data or its schema (exit 65)
+    - RunFailedError ........ nothing to do yet: the next run resumes where this one stopped
+    - RunInterruptedError ... nothing to do: the run was interrupted on request (exit 130 or 143)
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import ClassVar, Self
 
 CONNECT = "scout credentials connect"
 RECONNECT = f"A person must reconnect: {CONNECT}"
-"""How every message of exit code 77 says what to do; the source and its owner follow."""
-FIRST_CONNECT = f"A person must connect one (as to reconnect): {CONNECT}"
+"""The remedy of every message with exit code 77; the source and the owner follow."""
+FIRST_CONNECT = f"A person must connect (or reconnect) an account: {CONNECT}"
 
 
 class ControlError(Exception):
-    """A failure with its cause and its remedy, both whole sentences fit to show to people."""
+    """A failure with its cause and its remedy, both complete sentences."""
 
     exit_code: ClassVar[int] = 1
 
@@ -37,36 +37,36 @@ class ControlError(Exception):
 
 
 class SettingsError(ControlError):
-    """A setting is missing or wrong; nothing was started."""
+    """A setting is missing or invalid; nothing was started."""
 
     exit_code = 2
 
 
 class ConflictError(ControlError):
-    """What was asked for does not fit what is there now."""
+    """The current state does not allow the request."""
 
 
 class CredentialMissingError(ControlError):
-    """No account is connected for the source and the owner; nothing was started."""
+    """No account of the source is connected for the owner; nothing was started."""
 
     exit_code = 77
 
 
 class NotFoundError(ControlError):
-    """What the caller named does not exist."""
+    """The named object does not exist."""
 
     exit_code = 3
 
 
 class ServerError(ControlError):
-    """A server that is needed does not answer or cannot do what it must."""
+    """A server does not respond, or does not permit what is needed."""
 
     @classmethod
     def of_postgres(cls, error: Exception, state: str | None) -> Self:
-        """Say that Postgres failed with this SQLSTATE, without its words."""
+        """Return the error for a failure of Postgres, without its message: that may quote data."""
         return cls(
             f"Postgres failed ({type(error).__name__}, SQLSTATE {state or 'none'}).",
-            "Look into its log, then run again.",
+            "See the Postgres log, then run again.",
         )
 
 
@@ -75,32 +75,32 @@ class OwnershipError(ControlError):
 
 
 class RunError(ControlError):
-    """A run ended otherwise than complete."""
+    """A run ended without completing."""
 
 
 class CredentialRefusedError(RunError):
-    """The source refused the login; only a person can renew it."""
+    """The source rejected the credential; its owner must reconnect."""
 
     exit_code = 77
 
 
 class RunPausedError(RunError):
-    """The source asked for a longer wait than allowed; what came before is kept."""
+    """Rate-limited for longer than a run waits; committed data is kept."""
 
     exit_code = 75
 
 
 class DataRefusedError(RunError):
-    """The data does not fit."""
+    """Invalid record, or unexpected API response."""
 
     exit_code = 65
 
 
 class RunFailedError(RunError):
-    """A run failed; what it committed is kept, and the next one continues there."""
+    """A run failed; committed data is kept, and the next run resumes there."""
 
 
 class RunInterruptedError(RunError):
-    """Somebody ended the run."""
+    """A run was interrupted on request."""
 
     exit_code = 143

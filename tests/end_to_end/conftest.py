@@ -13,7 +13,7 @@ from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 from scout_control.installation import embedded_postgres
-from scout_control.rules.naming import Dataset, OwnerKind
+from scout_control.rules.naming import DatasetIdentity, OwnerKind
 from support.executor import LOAD, Job, Result, work
 from support.logins import at_database_of
 
@@ -31,7 +31,7 @@ class Pipeline:
     """The same database, past all roles."""
     meltano_url: str
     sandbox: Sandbox
-    dataset: Dataset
+    dataset: DatasetIdentity
     places: list = field(default_factory=list)
 
     def job(self, *, transform: bool = False, **changes) -> Job:
@@ -87,7 +87,7 @@ def meltano_url(control_postgres: str) -> str:
 
 @pytest.fixture
 def pipeline(postgres: str, server_url: str, meltano_url: str) -> Iterator[Pipeline]:
-    dataset = Dataset(
+    dataset = DatasetIdentity(
         owner_kind=OwnerKind.PROJECT,
         owner_id=uuid.uuid4().hex,
         project_id="p",

@@ -52,7 +52,7 @@ def scout(control_postgres, tmp_path_factory):
     return run
 
 
-def test_the_guide_from_the_first_command_to_the_last(scout, sandbox):
+def test_all_commands_of_the_guide(scout, sandbox):
     assert scout("projects", "list")[0] == 2
     assert scout("init")[:1] == (0,)
     assert scout("projects", "create", "river")[1]["id"] == "river"
@@ -129,7 +129,7 @@ def test_the_python_example_of_the_guide_works(
     assert said.splitlines()[-1] == "[(120,)]"
 
 
-def test_what_is_wrong_has_the_exit_codes_of_the_contract(scout):
+def test_errors_have_the_documented_exit_codes(scout):
     scout("init")
 
     assert scout("runs", "show", "nope")[0] == 3
@@ -139,7 +139,7 @@ def test_what_is_wrong_has_the_exit_codes_of_the_contract(scout):
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
-                "message": "There is no dataset 'nobody/nothing'.",
+                "message": "No dataset 'nobody/nothing' exists.",
                 "remedy": "See: scout datasets list",
             },
         },

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from scout_control.datasets.query import QueryError
 from scout_control.errors import ControlError, OwnershipError, SettingsError
-from scout_control.store import audit, chain, migrate
+from scout_control.store import audit, audit_chain, migrate
 from scout_control.store.database import Store
 from sqlalchemy import text
 from support.installations import a_database, installed
@@ -79,7 +79,7 @@ def disarm(connection):
 
 
 def arm(connection):
-    for table, name in chain.armed():
+    for table, name in audit_chain.expected_triggers():
         connection.execute(f"ALTER TABLE scout_control.{table} ENABLE ALWAYS TRIGGER {name}")
 
 
@@ -93,7 +93,7 @@ def arm(connection):
         "WITH gone AS (DELETE FROM scout_control.{table} RETURNING 1) SELECT count(*) FROM gone",
     ],
 )
-def test_control_s_own_role_changes_and_removes_nothing(store, table, statement):
+def test_control_s_role_cannot_change_or_remove_events(store, table, statement):
     columns = {
         "audit_events": "action = 'other'",
         "audit_values": "value = 'other'",
@@ -107,7 +107,7 @@ def test_control_s_own_role_changes_and_removes_nothing(store, table, statement)
     assert verify(store).is_whole
 
 
-def test_nobody_puts_a_link_into_the_chain_by_hand(store):
+def test_events_cannot_be_inserted_by_hand(store):
     with as_owner(store) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("INSERT INTO scout_control.audit_chain VALUES (99, 1, '')")
 
@@ -154,7 +154,7 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-def test_what_was_changed_removed_or_put_in_is_named(store, how):
+def test_changed_removed_and_inserted_events_are_named(store, how):
     position, statements = TAMPERED[how]
     with as_owner(store) as connection:
         connection.execute(statements)
@@ -165,7 +165,7 @@ def test_what_was_changed_removed_or_put_in_is_named(store, how):
     assert found.flaws[0]["position"] == position, found.flaws
 
 
-def test_a_trail_that_was_cut_and_mended_lacks_the_hash_that_was_kept(store):
+def test_a_truncated_and_repaired_trail_lacks_a_kept_hash(store):
     kept = verify(store).hash
     with as_owner(store) as connection:
         disarm(connection)
@@ -181,7 +181,7 @@ def test_a_trail_that_was_cut_and_mended_lacks_the_hash_that_was_kept(store):
     assert not verify(store, expect="nonsense").is_whole
 
 
-def test_a_hash_that_was_kept_is_found_as_long_as_its_event_is_there(store):
+def test_a_kept_hash_is_found_while_its_event_exists(store):
     kept = verify(store).hash
     with store.begin() as session:
         audit.record(session, "tried", "thing", "one more")
@@ -189,7 +189,7 @@ def test_a_hash_that_was_kept_is_found_as_long_as_its_event_is_there(store):
     assert verify(store, expect=kept).is_whole
 
 
-def test_settings_of_a_session_change_no_hash(store):
+def test_session_settings_do_not_change_hashes(store):
     odd = "SET timezone = 'Asia/Kathmandu'; SET datestyle = 'SQL, DMY'; SET extra_float_digits = 0"
     with as_owner(store) as connection:
         connection.execute(odd + "; SET bytea_output = 'escape'; SET intervalstyle = 'iso_8601'")
@@ -201,7 +201,7 @@ def test_settings_of_a_session_change_no_hash(store):
     assert verify(store).is_whole
 
 
-def test_many_writers_at_once_leave_neither_gaps_nor_deadlocks(store):
+def test_concurrent_writers_leave_no_gaps_and_no_deadlocks(store):
     def fail(number):
         with store.begin() as session:
             audit.record(session, "undone", "thing", number)
@@ -248,7 +248,7 @@ def retain(store, days):
         return audit.retain(session, datetime.now(UTC) - timedelta(days=days))
 
 
-def test_what_is_older_than_told_is_removed_and_that_is_recorded(store):
+def test_retention_removes_old_events_and_is_recorded(store):
     assert not retain(store, 400)
     age(store, 1, 2, 3)
     kept = verify(store)
@@ -260,11 +260,11 @@ def test_what_is_older_than_told_is_removed_and_that_is_recorded(store):
     assert found.is_whole, found.flaws
     assert (found.first, found.last, found.events) == (4, 7, 4)
     with store.begin() as session:
-        [(position, event), *_] = audit.latest(session, audit.Wanted(), 1)
+        [(position, event), *_] = audit.latest(session, audit.EventFilter(), 1)
     assert (position, event.action, event.facts["last"]) == (7, "audit retention", 3)
 
 
-def test_a_retention_removes_nothing_that_is_young_whatever_is_asked(store):
+def test_retention_never_removes_recent_events(store):
     for before in ("now", "2100-01-01", "infinity"):
         with as_owner(store) as connection:
             connection.execute(
@@ -277,7 +277,7 @@ def test_a_retention_removes_nothing_that_is_young_whatever_is_asked(store):
     assert verify(store).is_whole
 
 
-def test_an_older_trail_becomes_the_beginning_of_the_chain(postgres):
+def test_an_older_trail_becomes_the_start_of_the_chain(postgres):
     store = Store(a_database(postgres))
     migrate.migrate(store, "0006")
     with store.engine.begin() as connection:
@@ -290,7 +290,7 @@ def test_an_older_trail_becomes_the_beginning_of_the_chain(postgres):
         )
     migrate.migrate(store)
     with store.begin() as session:
-        wanted = audit.Wanted(named={"project": "river", "actor": "ann"})
+        wanted = audit.EventFilter(named={"project": "river", "actor": "ann"})
         found = [position for position, _ in audit.latest(session, wanted, 9)]
     whole = verify(store)
     store.close()
@@ -299,7 +299,7 @@ def test_an_older_trail_becomes_the_beginning_of_the_chain(postgres):
     assert whole.is_whole, whole.flaws
 
 
-def test_each_thing_that_is_done_or_refused_is_recorded(installation):
+def test_every_action_and_refusal_is_recorded(installation):
     scout = installation.scout
     path = installation.dataset()
     project, source = path.split("/")
@@ -315,7 +315,7 @@ def test_each_thing_that_is_done_or_refused_is_recorded(installation):
     scout.datasets.pause(path, is_paused=False)
     scout.datasets.share(path, ["pg_monitor"])
     scout.rotate_keys()
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         session.execute(text(f"COMMENT ON SCHEMA {schema} IS 'another owner''s'"))
     assert scout.run(path).status == "failed"
     with pytest.raises(OwnershipError):
@@ -363,7 +363,7 @@ def command(installation, *words):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_commands_show_find_and_verify(installation):
+def test_the_commands_list_filter_and_verify(installation):
     assert command(installation, "projects", "create", "lake")[0] == 0
     code, shown, _ = command(installation, "audit", "--actor", "olga", "--json")
     assert (code, [each["action"] for each in json.loads(shown)]) == (0, ["created"])

@@ -39,7 +39,7 @@ SCHEMA = f"data_ann_sender_{uuid.uuid4().hex[:8]}"
 
 def older(senders):
     """Make the store of an older version, with secrets that do not say what they are for."""
-    site = senders.scout.site
+    site = senders.scout.installation
     migrate.migrate(site.store, "0005")
     values = {
         "far": site.keyring.encrypt({"user": "u", "password": "canary"}),
@@ -63,7 +63,7 @@ def senders(postgres, tmp_path_factory):
         yield made
 
 
-def test_accounts_and_consents_of_an_older_version_work_after_the_upgrade(senders):
+def test_credentials_and_consents_survive_an_upgrade(senders):
     scout = senders.scout
     dataset = scout.datasets.show("river/hq/ann")
 
@@ -71,19 +71,19 @@ def test_accounts_and_consents_of_an_older_version_work_after_the_upgrade(sender
     assert scout.run("river/hq/ann").status == "completed"
     assert senders.home.caught == ["canary-key"]
     assert scout.credentials.ask("hq", "http://127.0.0.1:1/callback").state
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         stored = session.execute(text("SELECT secrets FROM scout_control.credentials")).scalars()
         bound = [
-            scout.site.keyring.open(each).identity is not None
+            scout.installation.keyring.open(each).identity is not None
             for each in stored
-            if scout.site.keyring.opens(each)
+            if scout.installation.keyring.opens(each)
         ]
     assert bound == [True, True]
 
 
-def test_a_secret_is_bound_once_and_not_again(senders):
+def test_a_secret_is_bound_once(senders):
     scout = senders.scout
-    plain = scout.site.keyring.encrypt({"client_secret": "canary"})
+    plain = scout.installation.keyring.encrypt({"client_secret": "canary"})
     senders.sql("UPDATE scout_control.sources SET oauth_client_secret = :plain", plain=plain)
 
     scout.init()
@@ -92,7 +92,7 @@ def test_a_secret_is_bound_once_and_not_again(senders):
         scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
 
 
-def test_secrets_are_not_left_unbound_by_a_program_that_only_migrates(postgres):
+def test_a_migration_without_binding_is_refused(postgres):
     store = Store(embedded_postgres.create_database(postgres, f"control_{uuid.uuid4().hex[:10]}"))
     migrate.migrate(store, "0005")
     with store.engine.begin() as connection:

@@ -88,7 +88,7 @@ def test_catalogs_name_no_person_project_or_source(senders, loaded):
     assert comments(senders, schema) == {owner_of(senders)}
 
 
-def test_the_choice_is_kept_with_the_installation_whatever_another_process_is_told(senders, loaded):
+def test_the_choice_is_stored_with_the_installation_and_shared_by_all_processes(senders, loaded):
     other = Settings(**{**vars(senders.settings), "opaque_names": None})
     with type(senders.scout)(other) as scout:
         scout.init()
@@ -121,7 +121,7 @@ def test_a_comment_of_an_older_version_is_accepted_and_replaced(senders, loaded)
         dataset = session.scalars(select(Dataset).where(Dataset.user_id == USER)).one()
     site = senders.scout.site
     with pytest.raises(OwnershipError):
-        schema_drop.check(site.server_url_of(dataset), names(dataset), force=True)
+        schema_drop.check_droppable(site.server_url_of(dataset), names(dataset), force=True)
     assert not is_owner(None, dataset.owner)
 
 

@@ -37,7 +37,7 @@ def place(postgres, tmp_path_factory):
 def senders(place):
     """The installation, emptied of what the attack before it made."""
     yield place
-    with place.scout.site.store.engine.begin() as connection:
+    with place.scout.installation.store.engine.begin() as connection:
         for table in ("runs", "datasets", "project_sources", "credentials", "sources", "projects"):
             connection.execute(text(f"DELETE FROM scout_control.{table}"))
     place.home.caught.clear()
@@ -79,7 +79,7 @@ def elsewhere(senders):
     ]
 
 
-def test_a_link_says_what_is_read_and_never_where(senders):
+def test_a_link_cannot_change_the_address(senders):
     senders.source()
     senders.scout.projects.create("river")
 
@@ -99,7 +99,7 @@ def test_a_link_says_what_is_read_and_never_where(senders):
     assert senders.scout.sources.link("river", "hq", config=what).sync_config == what
 
 
-def test_a_link_that_was_written_past_control_carries_no_login_elsewhere(senders):
+def test_a_link_changed_in_the_store_sends_no_credential_elsewhere(senders):
     senders.source(base_url=None, config={"host": "127.0.0.1", "port": senders.home.server_port})
     path = senders.dataset()
     senders.connect(project="river")
@@ -117,7 +117,7 @@ def test_a_link_that_was_written_past_control_carries_no_login_elsewhere(senders
 SPELLINGS = ["{0}/", "{0}/other/path", "HTTP{1}", "{0}"]
 
 
-def test_another_spelling_of_the_address_is_the_same_one(senders):
+def test_equivalent_spellings_are_the_same_address(senders):
     senders.source()
     path = senders.dataset()
     key = senders.connect(project="river")
@@ -130,7 +130,7 @@ def test_another_spelling_of_the_address_is_the_same_one(senders):
     assert set(senders.home.caught) == {key}
 
 
-def test_a_source_that_is_updated_to_another_address_needs_its_accounts_again(senders):
+def test_a_changed_address_invalidates_credentials(senders):
     senders.source(client_id="id", client_secret="canary-secret")
     path = senders.dataset()
     senders.connect(project="river")
@@ -153,7 +153,7 @@ def test_a_source_that_is_updated_to_another_address_needs_its_accounts_again(se
     assert senders.elsewhere.caught == [key]
 
 
-def test_a_source_that_says_nothing_does_not_keep_its_removal_waiting(senders):
+def test_a_silent_source_does_not_delay_its_removal(senders):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         senders.source("silent", base_url=url, client_id="id")
@@ -161,17 +161,20 @@ def test_a_source_that_says_nothing_does_not_keep_its_removal_waiting(senders):
             senders.scout.credentials.save(
                 "silent", "oauth2", {"refresh_token": "canary"}, user=user
             )
-        with senders.scout.site.store.begin() as session:
+        with senders.scout.installation.store.begin() as session:
             found = session.scalars(select(Credential)).all()
-            grants = renewal.forget(
-                session, senders.scout.site.keyring, senders.scout.site.plugins, found
+            grants = renewal.delete_credentials(
+                session,
+                senders.scout.installation.keyring,
+                senders.scout.installation.plugins,
+                found,
             )
 
-        assert renewal.end(grants, 2.0) == ["silent --user ann", "silent --user bob"]
+        assert renewal.revoke_grants(grants, 2.0) == ["silent --user ann", "silent --user bob"]
         assert "canary" not in repr(grants)
 
 
-def test_a_command_says_with_its_exit_code_who_must_act(senders):
+def test_exit_codes_distinguish_credentials_from_settings(senders):
     senders.source()
     path = senders.dataset()
     senders.connect(project="river")
@@ -193,15 +196,16 @@ def test_a_command_says_with_its_exit_code_who_must_act(senders):
     assert command("credentials", "check", "hq", "--project", "river")[0] == 77
     link = ("sources", "link", "hq", "--project", "river")
     assert command(*link, "-c", f"base_url={senders.elsewhere.url}")[0] == 2
-    target = senders.settings.home / "target"
+    home = senders.settings.make_home()
+    target, log_link = home / "target", home / "link"
     target.write_text("kept")
-    (senders.settings.home / "link").symlink_to(target)
-    assert command("run", path, "--log-file", str(senders.settings.home / "link"))[0] == 2
+    log_link.symlink_to(target)
+    assert command("run", path, "--log-file", str(log_link))[0] == 2
     assert target.read_text() == "kept"
     assert senders.elsewhere.caught == senders.home.caught == []
 
 
-def test_going_back_to_the_old_address_reconnects_no_account(senders):
+def test_restoring_the_old_address_does_not_restore_credentials(senders):
     senders.source()
     path = senders.dataset()
     senders.connect(project="river")
@@ -209,7 +213,7 @@ def test_going_back_to_the_old_address_reconnects_no_account(senders):
     for url in (senders.elsewhere.url, senders.home.url):
         senders.scout.sources.update("hq", base_url=url)
 
-    assert "no longer accepted" in refused(senders, path).error_message
+    assert "no longer valid" in refused(senders, path).error_message
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,7 @@ def test_going_back_to_the_old_address_reconnects_no_account(senders):
         'config = \'{{"base-url": "{0}"}}\'',
     ],
 )
-def test_a_source_that_was_rewritten_past_control_gets_no_login(senders, change):
+def test_a_source_changed_in_the_store_gets_no_credential(senders, change):
     senders.source(client_id="id", client_secret="canary-secret")
     path = senders.dataset()
     senders.connect(project="river")
@@ -237,7 +241,7 @@ def test_a_source_that_was_rewritten_past_control_gets_no_login(senders, change)
     run = refused(senders, path)
     with pytest.raises(CredentialRefusedError, match="scout credentials connect hq --project"):
         senders.scout.credentials.check("hq", project="river")
-    with pytest.raises(SettingsError, match="Give it again"):
+    with pytest.raises(SettingsError, match="Set it again"):
         senders.scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
 
     assert run.error_code == "AUTH_TOKEN_EXPIRED"
@@ -279,7 +283,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize(("statements", "codes"), MOVES.values(), ids=MOVES.keys())
-def test_a_ciphertext_that_was_moved_in_the_store_does_not_open(senders, statements, codes):
+def test_a_ciphertext_moved_in_the_store_does_not_decrypt(senders, statements, codes):
     senders.source(client_id="id", client_secret="canary-secret")
     senders.source("other", base_url=senders.elsewhere.url)
     senders.dataset()
@@ -301,11 +305,11 @@ def test_a_ciphertext_that_was_moved_in_the_store_does_not_open(senders, stateme
             senders.scout.credentials.check("hq", user="hill")
 
 
-def test_a_secret_that_is_bound_to_nothing_is_refused(senders):
+def test_an_unbound_secret_is_refused(senders):
     senders.source()
     path = senders.dataset()
     senders.connect(project="river")
-    plain = senders.scout.site.keyring.encrypt({"api_key": "canary"})
+    plain = senders.scout.installation.keyring.encrypt({"api_key": "canary"})
     senders.sql("UPDATE scout_control.credentials SET secrets = :plain", plain=plain)
 
     senders.scout.init()
@@ -313,7 +317,7 @@ def test_a_secret_that_is_bound_to_nothing_is_refused(senders):
     assert "not bound" in refused(senders, path).error_message
 
 
-def test_the_address_of_a_database_cannot_be_changed_under_its_password(senders):
+def test_a_changed_database_address_invalidates_its_password(senders):
     scout, url = senders.scout, "postgresql://u:canary@127.0.0.1:1/far?sslmode=require"
     scout.connections.add("far", url, test=False)
 
@@ -325,7 +329,7 @@ def test_the_address_of_a_database_cannot_be_changed_under_its_password(senders)
     scout.connections.remove("far")
 
 
-def test_keys_are_rotated_and_everything_stays_bound(senders):
+def test_key_rotation_keeps_bindings(senders):
     senders.source()
     path = senders.dataset()
     key = senders.connect(project="river")
@@ -343,7 +347,7 @@ def test_keys_are_rotated_and_everything_stays_bound(senders):
     assert "address of the source" in refused(senders, path).error_message
 
 
-def test_a_token_is_renewed_and_revoked_only_where_it_came_from(senders):
+def test_a_token_is_renewed_and_revoked_only_at_its_issuer(senders):
     senders.source(client_id="id")
     senders.scout.credentials.save(
         "hq", "oauth2", {"refresh_token": "canary", "access_token": "canary"}, user="ann"
@@ -352,31 +356,31 @@ def test_a_token_is_renewed_and_revoked_only_where_it_came_from(senders):
     senders.sql("UPDATE scout_control.credentials SET token_expires_at = :now", now=now)
     senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
 
-    assert maintenance.renew_tokens(senders.scout.site, now) == {"refused": 1}
+    assert maintenance.renew_tokens(senders.scout.installation, now) == {"refused": 1}
     assert senders.scout.credentials.revoke("hq", user="ann") is False
     assert senders.elsewhere.caught == []
 
 
-def test_an_account_that_is_being_connected_while_the_address_changes_is_not(senders):
+def test_a_changed_address_aborts_authorization(senders):
     senders.source(client_id="id")
     request = senders.scout.credentials.ask("hq", "http://127.0.0.1:1/callback")
     senders.scout.sources.update("hq", base_url=senders.elsewhere.url)
     answer = f"http://127.0.0.1:1/callback?code=canary&state={request.state}"
 
-    with pytest.raises(SettingsError, match="changed while"):
+    with pytest.raises(SettingsError, match="changed during"):
         senders.scout.credentials.answer("hq", request, answer, user="ann")
     assert senders.elsewhere.caught == []
 
 
-def test_a_login_of_settings_says_nothing_of_where_it_goes(senders):
+def test_a_credential_cannot_contain_an_address(senders):
     senders.source()
 
     for more in ({"base_url": senders.elsewhere.url}, {"ca_file": "/etc/shadow"}):
-        with pytest.raises(SettingsError, match="no part of a login"):
+        with pytest.raises(SettingsError, match="cannot be part of a credential"):
             senders.scout.credentials.save("hq", "settings", {"api_key": "x", **more}, user="ann")
 
 
-def test_an_account_of_a_user_serves_a_project_only_after_that_user_agreed(senders):
+def test_a_user_credential_requires_consent(senders):
     scout = senders.scout
     senders.source()
     scout.projects.create("river")
@@ -408,7 +412,7 @@ def test_an_account_of_a_user_serves_a_project_only_after_that_user_agreed(sende
     with pytest.raises(ControlError):
         scout.run(path)
     assert len(senders.home.caught) == 1
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         actions = session.scalars(
             text("SELECT action FROM scout_control.audit_events WHERE subject_kind = 'dataset'")
         ).all()
@@ -417,7 +421,7 @@ def test_an_account_of_a_user_serves_a_project_only_after_that_user_agreed(sende
     assert actions.count("agreed") == 2
 
 
-def test_a_dataset_of_a_user_that_was_made_past_control_waits_for_their_consent(senders):
+def test_a_dataset_inserted_in_the_store_requires_consent(senders):
     scout = senders.scout
     senders.source()
     senders.connect(user="ann")

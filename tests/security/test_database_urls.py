@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scout_control.api import owners
+from scout_control.api import connections
 from scout_control.errors import ControlError
 from scout_control.rules import database_urls
 from scout_control.store import postgres
@@ -32,11 +32,11 @@ def open_store(url: str) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(NASTY)))
-def test_no_part_of_a_password_is_shown_whatever_is_in_it(number):
+def test_no_part_of_any_password_is_shown(number):
     password, url = NASTY[number]
 
-    for action in (open_store, postgres.connect, owners._parse, owners._try):
-        if action is owners._parse and not database_urls.is_ambiguous(url):
+    for action in (open_store, postgres.connect, connections._parse, connections._test):
+        if action is connections._parse and not database_urls.is_ambiguous(url):
             continue  # a connection may be made of it
         assert leaks(password, told(lambda action=action: action(url))) == set(), action.__name__
 
@@ -45,7 +45,7 @@ def test_no_part_of_a_password_is_shown_whatever_is_in_it(number):
     "url",
     ["postgresql://u:987@654/x@127.0.0.1:1/db", "postgresql://u:a@b?host=x@127.0.0.1:1/db"],
 )
-def test_a_connection_whose_url_can_be_read_in_two_ways_is_refused(url):
+def test_an_ambiguous_connection_url_is_rejected(url):
     assert database_urls.is_ambiguous(url)
 
 
@@ -58,5 +58,5 @@ def test_a_connection_whose_url_can_be_read_in_two_ways_is_refused(url):
         ("host=h password=secret", "the server of the given URL"),
     ],
 )
-def test_what_is_sure_of_an_address_is_shown(url, shown):
-    assert database_urls.shown(url) == shown
+def test_unambiguous_parts_of_a_url_are_shown(url, shown):
+    assert database_urls.redacted(url) == shown

@@ -1,4 +1,4 @@
-"""Deleting a dataset ends, whatever its readers and its writer hold and wherever they hold it."""
+"""Deleting a dataset ends, whatever locks its readers and its writer hold, in any database."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ODD = {
 
 @contextmanager
 def prepared():
-    """Start the embedded server so that it knows prepared transactions, and give its URL."""
+    """Start the embedded server with prepared transactions enabled; return its URL."""
     home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
     url = embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     try:
@@ -67,7 +67,7 @@ def prepared():
 
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request):
-    """The URL of the superuser of a server that knows prepared transactions."""
+    """The superuser's URL of a server with prepared transactions enabled."""
     if request.param != EMBEDDED:
         yield request.getfixturevalue("older_server")
         return
@@ -77,7 +77,7 @@ def server(request):
 
 @pytest.fixture(scope="module")
 def url(server):
-    """A database of a role that may make roles, and may end nobody else's session."""
+    """A database of a role that can create roles but not terminate sessions of others."""
     name = f"plain_{uuid.uuid4().hex[:10]}"
     made = embedded_postgres.create_database(server, name)
     execute(server, f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'plain'")
@@ -146,7 +146,7 @@ def in_database(server, url):
 
 @contextmanager
 def idle_reader(url, schema):
-    """Hold a table of a dataset by a transaction that does nothing."""
+    """Lock a table of a dataset in an idle transaction."""
     with closing(psycopg2.connect(url)) as connection:
         cursor = connection.cursor()
         cursor.execute(sql.SQL("SELECT count(*) FROM {}.things").format(sql.Identifier(schema)))
@@ -180,7 +180,7 @@ def later():
     return datetime.now(UTC) + LATER
 
 
-def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_grace(
+def test_an_idle_reader_delays_only_its_own_dataset_and_only_for_the_grace_period(
     installation, site, loaded, server, url, analyst, monkeypatch
 ):
     held, other = loaded(2)
@@ -196,7 +196,7 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             execute(as_role(url, analyst, "ann"), f"SELECT FROM {schema}.things")
 
-        monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
+        monkeypatch.setattr(expiry, "READER_GRACE", NO_GRACE)
         assert maintenance.expire(site, later(), DAY) == 1
         with pytest.raises(psycopg2.OperationalError):
             reader.cursor().execute("SELECT 1")
@@ -205,12 +205,12 @@ def test_an_idle_reader_holds_up_its_own_dataset_only_and_no_longer_than_its_gra
     assert installation.scout.datasets.show(held).sync_error is None
 
 
-def test_who_may_not_be_ended_is_named_with_what_to_do_and_the_next_dataset_is_dropped(
+def test_a_session_that_cannot_be_terminated_is_reported_and_the_next_dataset_is_dropped(
     installation, site, loaded, server, url, analyst, monkeypatch
 ):
     held, other = loaded(2)
     schema = schema_of(installation, held)
-    monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
+    monkeypatch.setattr(expiry, "READER_GRACE", NO_GRACE)
     installation.scout.datasets.share(held, [analyst])
     with idle_reader(as_role(url, analyst, "ann"), schema) as reader:
         with pytest.raises(ConflictError, match=rf"{reader.info.backend_pid}.*{analyst}") as error:
@@ -225,7 +225,7 @@ def test_who_may_not_be_ended_is_named_with_what_to_do_and_the_next_dataset_is_d
     assert left_of(server, url, schema) == []
 
 
-def test_data_that_is_wanted_again_before_it_could_be_removed_comes_back_whole(
+def test_data_requested_again_before_its_removal_is_complete(
     installation, site, loaded, server, url, analyst
 ):
     held = installation.dataset()
@@ -237,12 +237,12 @@ def test_data_that_is_wanted_again_before_it_could_be_removed_comes_back_whole(
     assert installation.told()[-1]["state"] == {}
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
     assert execute(as_role(url, analyst, "ann"), f"SELECT count(*) FROM {schema}.things") == [(3,)]
-    assert deletion.remove_roles(site) == 0
+    assert deletion.drop_retired_roles(site) == 0
     assert schema in left_of(server, url, schema)
     installation.scout.datasets.drop(held)
 
 
-def test_what_the_writer_made_in_another_database_is_removed_with_its_data(
+def test_objects_of_the_writer_in_another_database_are_removed_with_its_data(
     installation, site, loaded, server, url
 ):
     [dataset] = loaded()
@@ -257,7 +257,7 @@ def test_what_the_writer_made_in_another_database_is_removed_with_its_data(
     assert status_of(installation, dataset) == "expired"
 
 
-def test_a_role_that_owns_something_out_of_reach_loses_its_login_and_keeps_no_data(
+def test_a_role_with_unreachable_objects_loses_its_login_and_keeps_no_data(
     installation, site, loaded, server, url
 ):
     [dataset] = loaded()
@@ -278,12 +278,12 @@ def test_a_role_that_owns_something_out_of_reach_loses_its_login_and_keeps_no_da
     assert writer in finding.finding
     assert closed in finding.finding
     assert "DROP OWNED BY" in finding.remedy
-    assert deletion.remove_roles(site) == 0
+    assert deletion.drop_retired_roles(site) == 0
     execute(server, f"ALTER DATABASE {closed} ALLOW_CONNECTIONS true")
-    assert deletion.remove_roles(site) == 0  # what a superuser granted is left, and named
+    assert deletion.drop_retired_roles(site) == 0  # what a superuser granted is left, and named
     assert execute(there, "SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
     execute(there, f'DROP OWNED BY "{writer}"')
-    assert deletion.remove_roles(site) == 1
+    assert deletion.drop_retired_roles(site) == 1
     assert left_of(server, url, schema) == []
     assert all(each.is_well for each in deletions(site))
 
@@ -307,12 +307,12 @@ def test_a_prepared_transaction_of_the_writer_is_rolled_back(
     assert execute(server, "SELECT gid FROM pg_prepared_xacts") == []
 
 
-def test_a_prepared_transaction_of_a_reader_is_named(
+def test_a_prepared_transaction_of_a_reader_is_reported(
     installation, site, loaded, server, url, analyst, monkeypatch
 ):
     [dataset] = loaded()
     schema, name = schema_of(installation, dataset), uuid.uuid4().hex
-    monkeypatch.setattr(expiry, "GRACE_OF_READERS", NO_GRACE)
+    monkeypatch.setattr(expiry, "READER_GRACE", NO_GRACE)
     installation.scout.datasets.share(dataset, [analyst])
     reading = as_role(url, analyst, "ann")
     with idle_reader(reading, schema) as reader:
@@ -324,7 +324,7 @@ def test_a_prepared_transaction_of_a_reader_is_named(
     assert left_of(server, url, schema) == []
 
 
-def test_a_writer_that_is_still_there_and_thousands_of_its_objects_hold_nothing_up(
+def test_a_connected_writer_and_thousands_of_objects_do_not_delay_a_drop(
     installation, site, loaded, server, url
 ):
     [dataset] = loaded()
@@ -348,14 +348,14 @@ def test_many_objects_of_any_kind_are_dropped(installation, site, loaded, server
     [dataset] = loaded()
     schema = schema_of(installation, dataset)
     before, one = (text.replace("SCHEMA", schema) for text in ODD[kind])
-    made = "; ".join(one % number for number in range(schema_drop.ONE_BITE + 10))
+    made = "; ".join(one % number for number in range(schema_drop.DROP_BATCH_SIZE + 10))
     execute(writer_url(site, installation, dataset), f"{before}; {made}")
     installation.scout.datasets.drop(dataset)
 
     assert left_of(server, url, schema) == []
 
 
-def test_a_drop_that_broke_off_is_finished_by_the_next_round(
+def test_an_interrupted_drop_is_completed_by_the_next_round(
     installation, site, loaded, server, url, monkeypatch
 ):
     [dataset] = loaded()

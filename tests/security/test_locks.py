@@ -14,7 +14,7 @@ import pytest
 from scout_control.errors import ConflictError
 from scout_control.installation import embedded_postgres
 from scout_control.store.database import Store
-from scout_control.store.locks import Locks, alone, holding, of_dataset
+from scout_control.store.locks import Locks, dataset_lock, exclusive, try_locks
 from support.logins import with_login
 from support.workers import LONGEST_SECONDS, environment_of, wait_until, worker
 
@@ -36,7 +36,7 @@ def dataset_id(world, owner):
 
 @pytest.fixture
 def stranger(world):
-    """A session of a role that may connect and nothing else."""
+    """A session of a role that can only connect."""
     world.ask("CREATE ROLE stranger LOGIN PASSWORD 'known'")
     with closing(psycopg2.connect(with_login(world.superuser, "stranger", "known"))) as opened:
         opened.autocommit = True
@@ -44,12 +44,12 @@ def stranger(world):
     world.ask("DROP ROLE stranger")
 
 
-def test_advisory_locks_that_others_take_hold_up_neither_runs_nor_anything_else(
+def test_advisory_locks_of_others_delay_neither_runs_nor_anything_else(
     world, owner, dataset_id, stranger
 ):
-    """Those of earlier releases, and whatever is seen to be taken while a run lasts."""
+    """Those of earlier releases, and all that are observed during a run."""
     names = [
-        of_dataset(dataset_id),
+        dataset_lock(dataset_id),
         owner.schema,
         owner.names["query"],
         "scout grants",
@@ -90,14 +90,14 @@ def test_advisory_locks_that_others_take_hold_up_neither_runs_nor_anything_else(
     ],
 )
 @pytest.mark.parametrize("kind", ["reader", "writer", "query"])
-def test_no_role_of_an_owner_may_write_or_lock_the_locks(world, owner, kind, attack):
+def test_no_role_of_an_owner_can_write_or_lock_the_locks(world, owner, kind, attack):
     with world.session_of(owner.names[kind]) as cursor:
         cursor.execute("SET default_transaction_read_only TO off")
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             cursor.execute(attack)
 
 
-def test_a_reader_that_touches_in_a_transaction_without_end_holds_up_nothing(world, owner):
+def test_a_reader_that_touches_in_an_endless_transaction_delays_nothing(world, owner):
     with world.session_of(owner.names["reader"]) as cursor:
         before = world.scout.datasets.show(owner.path).last_activity_at
         world.ask(
@@ -134,51 +134,51 @@ def test_a_reader_that_touches_in_a_transaction_without_end_holds_up_nothing(wor
     assert world.ask("SELECT count(*) FROM scout_control.touches") == [(0,)]
 
 
-def test_of_many_takers_at_once_one_gets_a_lock_also_of_a_session_that_died(world, dataset_id):
-    store, name = world.scout.site.store, of_dataset(dataset_id)
+def test_of_concurrent_sessions_one_acquires_a_lock_even_of_a_dead_session(world, dataset_id):
+    store, name = world.scout.site.store, dataset_lock(dataset_id)
     for _ in range(5):
         dead = Locks(store)
-        assert dead.take(name)
+        assert dead.acquire(name)
         world.ask("SELECT pg_terminate_backend(pid, 30000) FROM scout_control.locks")
         takers = [Locks(store) for _ in range(6)]
         taken: list[Locks] = []
         start = threading.Barrier(len(takers))
 
-        def take(taker, start=start, taken=taken):
+        def acquire(taker, start=start, taken=taken):
             start.wait()
-            if taker.take(name):
+            if taker.acquire(name):
                 taken.append(taker)
 
-        threads = [threading.Thread(target=take, args=[taker]) for taker in takers]
+        threads = [threading.Thread(target=acquire, args=[taker]) for taker in takers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         [winner] = taken
-        assert winner.are_ours()
-        assert not dead.are_ours()
-        assert not dead.regain()
+        assert winner.are_held()
+        assert not dead.are_held()
+        assert not dead.reacquire()
         for taker in (*takers, dead):
             taker.close()
-    with holding(store, name) as is_free:
+    with try_locks(store, name) as is_free:
         assert is_free
 
 
-def test_a_lock_survives_its_connection_only_for_who_had_it(world, dataset_id):
-    store, name = world.scout.site.store, of_dataset(dataset_id)
+def test_a_lost_lock_can_be_reacquired_only_by_its_previous_holder(world, dataset_id):
+    store, name = world.scout.site.store, dataset_lock(dataset_id)
     with closing(Locks(store)) as locks:
-        assert locks.take(name)
+        assert locks.acquire(name)
         world.ask("SELECT pg_terminate_backend(pid, 30000) FROM scout_control.locks")
-        assert not locks.are_ours()
-        assert locks.regain()
-        assert locks.are_ours()
-        with holding(store, name) as is_free:
+        assert not locks.are_held()
+        assert locks.reacquire()
+        assert locks.are_held()
+        with try_locks(store, name) as is_free:
             assert not is_free
 
 
-def test_a_session_of_another_role_never_passes_for_one_that_died(world, dataset_id, stranger):
+def test_a_session_of_another_role_never_passes_for_a_dead_one(world, dataset_id, stranger):
     """Numbers of processes come again; a lock that ends with a session would never end."""
-    store, name = world.scout.site.store, of_dataset(dataset_id)
+    store, name = world.scout.site.store, dataset_lock(dataset_id)
     world.ask(
         "INSERT INTO scout_control.locks VALUES (%s, %s, now() - interval '1 day', %s)",
         name,
@@ -186,19 +186,19 @@ def test_a_session_of_another_role_never_passes_for_one_that_died(world, dataset
         world.control,
     )
 
-    with holding(store, name) as is_free:
+    with try_locks(store, name) as is_free:
         assert is_free
 
 
-def test_something_short_is_done_by_one_at_a_time(world):
+def test_a_critical_section_runs_once_at_a_time(world):
     store, order = world.scout.site.store, []
     inside = threading.Event()
 
     def second():
-        with alone(store, "x"):
+        with exclusive(store, "x"):
             order.append("second")
 
-    with alone(store, "x"):
+    with exclusive(store, "x"):
         thread = threading.Thread(target=second)
         thread.start()
         wait_until(lambda: world.ask(WAITING, world.control) != [(0,)])
@@ -215,7 +215,7 @@ WAITING = """
 """
 
 
-def test_a_killed_worker_leaves_no_lock_and_no_login_behind(world, owner):
+def test_a_killed_worker_leaves_neither_lock_nor_login(world, owner):
     world.act(seconds=600)
     run = world.scout.runs.queue(owner.path)
     begun = len(world.told())
@@ -243,7 +243,7 @@ HOLDERS = """
 
 
 @pytest.mark.parametrize("ending", ["fails", "stops"])
-def test_a_writer_may_log_in_while_its_run_lasts_only(world, owner, ending):
+def test_a_writer_can_log_in_only_during_its_run(world, owner, ending):
     world.act(**({"exit": 1} if ending == "fails" else {"exit": 75, "resume_in": 3600}))
     run = world.scout.run(owner.path)
 
@@ -258,7 +258,7 @@ def test_a_writer_may_log_in_while_its_run_lasts_only(world, owner, ending):
         world.scout.runs.cancel(run.run_id)
 
 
-def test_many_who_set_up_at_once_do_it_once(postgres, world):
+def test_concurrent_initialisations_run_once(postgres, world):
     url = embedded_postgres.create_database(postgres, f"setup_{os.getpid()}")
     environment = environment_of(world.settings) | {"SCOUT_DATABASE_URL": url}
     command = [sys.executable, "-m", "scout_control", "init"]
@@ -278,10 +278,10 @@ def test_many_who_set_up_at_once_do_it_once(postgres, world):
     assert [code for _, code in ended] == [0, 0, 0], ended
 
 
-def test_who_waits_too_long_for_a_lock_is_told_so(world):
+def test_a_lock_timeout_is_reported_as_such(world):
     store = world.scout.site.store
     statement = "SET LOCAL lock_timeout TO '100ms'"
-    with alone(store, "y"), pytest.raises(ConflictError, match="did not end in time"):  # noqa: PT012, SIM117
+    with exclusive(store, "y"), pytest.raises(ConflictError, match="did not end in time"):  # noqa: PT012, SIM117
         with store.begin() as session:
             session.connection().exec_driver_sql(statement)
             session.connection().exec_driver_sql(

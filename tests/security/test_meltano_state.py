@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 from scout_control.rules.naming import writer_role
-from scout_control.store.singer_state import States
+from scout_control.store.singer_state import StateStore
 from support.hostile_taps import installed
 
 # A pickle that leaves a mark where it is read.
@@ -61,8 +61,8 @@ ASK = """
     questions = [
         {"plugin": "target-scout-postgres"}, {"plugin": "tap-spy"}, {"plugin": "dbt-postgres"},
         {"state_id": STATE_ID}, {"state_id": OWN_ID}, {"state_id": "%" + STATE_ID[-10:]},
-        {"state_id": STATE_ID, "keep": taken}, {"state_id": OWN_ID + "x", "keep": taken},
-        [], "x", 1, {}, {"keep": 1, "state_id": None}, None, [["plugin", "tap-spy"]],
+        {"state_id": STATE_ID, "save": taken}, {"state_id": OWN_ID + "x", "save": taken},
+        [], "x", 1, {}, {"save": 1, "state_id": None}, None, [["plugin", "tap-spy"]],
     ]
     words = [str(work / "control"), json.dumps(questions)]
     program = [sys.executable, "-c", CLIENT, *words]
@@ -112,7 +112,7 @@ def code(text, **names):
     return lines + text
 
 
-def test_a_pickle_in_meltanos_database_is_read_neither_by_this_run_nor_by_the_next(installation):
+def test_a_pickle_in_meltanos_database_is_never_read(installation):
     attacker, victim = installation.dataset("river"), installation.dataset("hill")
     assert installation.scout.run(victim.path).status == "completed"
     attacker.does(PLANT)
@@ -131,7 +131,7 @@ def test_a_pickle_in_meltanos_database_is_read_neither_by_this_run_nor_by_the_ne
     ) == [("state",)]
 
 
-def test_code_of_a_tap_is_told_nothing_by_control_and_keeps_no_state(installation):
+def test_code_of_a_tap_gets_nothing_from_control_and_stores_no_state(installation):
     attacker, victim = installation.dataset("river"), installation.dataset("hill")
     assert installation.scout.run(victim.path).status == "completed"
     before = states(installation)
@@ -151,7 +151,7 @@ def test_code_of_a_tap_is_told_nothing_by_control_and_keeps_no_state(installatio
     assert victim.told[1]["state"]["bookmarks"] == {"things": {"of": str(victim.folder)}}
 
 
-def test_the_role_of_a_run_can_neither_read_nor_hold_up_state(installation):
+def test_the_role_of_a_run_can_neither_read_nor_lock_state(installation):
     dataset = installation.dataset("river")
     installation.scout.run(dataset.path)
     with closing(psycopg2.connect(installation.superuser)) as opened, opened.cursor() as cursor:
@@ -162,16 +162,16 @@ def test_the_role_of_a_run_can_neither_read_nor_hold_up_state(installation):
                 cursor.execute(statement)
 
 
-def test_only_the_exact_suffix_of_a_dataset_is_forgotten(installation):
-    with closing(States(str(installation.settings.database_url))) as kept:
+def test_only_states_with_the_exact_suffix_are_deleted(installation):
+    with closing(StateStore(str(installation.settings.database_url))) as kept:
         names = ["prod:a-to-b:data_x", "prod:a-to-b:data_xx", "prod:a-to-b:data%x", "data_x"]
         for name in names:
-            kept.keep(name, {"completed": {"name": name}, "partial": None})
-        kept.forget("data_x")
+            kept.save(name, {"completed": {"name": name}, "partial": None})
+        kept.delete("data_x")
 
         found = {name: kept.get(name) for name in names}
         for name in ("data_xx", "data%x"):
-            kept.forget(name)
+            kept.delete(name)
 
     assert found.pop("prod:a-to-b:data_x") is None
     assert found == {name: {"completed": {"name": name}, "partial": {}} for name in names[1:]}

@@ -162,7 +162,7 @@ def seized(world, owner):
 
 
 @pytest.mark.parametrize("kind", LOADS)
-def test_whatever_stands_in_the_place_of_the_loads_is_never_evaluated_and_counts_as_unknown(
+def test_a_replaced_load_log_is_never_evaluated_and_counts_as_unknown(
     world, attacker, attack, caplog, kind
 ):
     caplog.set_level(logging.WARNING)
@@ -194,7 +194,7 @@ def test_tables_are_counted_and_everything_else_is_unknown(world, attacker, atta
     }
 
 
-def test_a_stream_about_the_source_is_kept_only_from_a_table_of_types_of_postgres(
+def test_a_metadata_stream_is_kept_only_from_a_table_of_built_in_types(
     world, attacker, victim, attack
 ):
     run = attack(*CAST)
@@ -218,12 +218,12 @@ def test_a_catalog_that_is_a_view_is_not_read(world, attacker, attack):
     assert seized(world, attacker) == []
 
 
-def test_a_query_ends_in_time_also_when_a_function_takes_no_heed_of_being_cancelled(world, victim):
+def test_a_query_ends_in_time_even_if_a_function_ignores_cancellation(world, victim):
     statement = f"SELECT {victim.schema}.stubborn()"
     with world.session_of(victim.names["writer"]) as cursor:
         cursor.execute(STUBBORN.format(**victim.names))
     with pytest.raises(QueryError):
-        world.scout.datasets.query(victim.path, statement, longest_seconds=1)
+        world.scout.datasets.query(victim.path, statement, timeout_seconds=1)
 
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
     wait_until(lambda: world.ask(sessions, victim.names["query"]) == [(0,)])
@@ -242,7 +242,7 @@ STUBBORN = """
 """
 
 
-def test_the_role_that_control_reads_as_logs_in_for_that_moment_only(world, victim):
+def test_the_query_role_can_log_in_only_while_control_connects(world, victim):
     world.scout.datasets.query(victim.path, "SELECT 1")
     roles = [victim.names[kind] for kind in ("query", "reader", "writer")]
 

@@ -1,10 +1,10 @@
-"""Code of a dataset's writer that would run as a reader of other datasets is named by doctor."""
+"""Doctor reports code of a writer that would run as a reader of other datasets."""
 
 from __future__ import annotations
 
 import psycopg
 import pytest
-from scout_control.datasets.mixed_readers import mixed
+from scout_control.datasets.mixed_readers import find
 from scout_control.rules.naming import writer_role
 from support.installations import a_database, installed
 
@@ -47,13 +47,13 @@ def schemas(installation):
 
 
 @pytest.mark.parametrize("statement", LEFT)
-def test_what_runs_as_a_reader_of_two_datasets_is_found(installation, schemas, statement):
+def test_code_that_runs_as_a_reader_of_two_datasets_is_found(installation, schemas, statement):
     with psycopg.connect(installation.settings.database_url) as connection:
         connection.execute(f"SET ROLE {writer_role(schemas[0])}")
         connection.execute(f"SET search_path TO {schemas[0]}")
         connection.execute(statement)
         connection.commit()
-        found = mixed(installation.scout.site)
+        found = find(installation.scout.site)
         kind, name = statement.split()[1:3]
         table = " ON things" if kind == "POLICY" else ""
         connection.execute(f"DROP {kind} {name.partition('(')[0]}{table}")
@@ -61,7 +61,7 @@ def test_what_runs_as_a_reader_of_two_datasets_is_found(installation, schemas, s
     assert found == ([f"{schemas[0]} ({ANALYST})"] if LEFT[statement] else [])
 
 
-def test_a_reader_of_one_dataset_runs_only_what_it_may_see_anyway(installation, schemas):
+def test_code_for_a_reader_of_one_dataset_is_not_reported(installation, schemas):
     path = installation.dataset("pond")
     installation.scout.run(path)
     schema = installation.scout.datasets.show(path).schema
@@ -72,7 +72,7 @@ def test_a_reader_of_one_dataset_runs_only_what_it_may_see_anyway(installation, 
         connection.execute(f"SET ROLE {writer_role(schema)}")
         connection.execute(f"CREATE FUNCTION {schema}.x() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         connection.execute("RESET ROLE")
-        found = mixed(installation.scout.site)
+        found = find(installation.scout.site)
         installation.scout.datasets.share(path, [])
         connection.execute("DROP ROLE analyst_of_one")
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from scout_control.api.scout import Scout
-from scout_control.credentials.loopback import LARGEST_HEAD_BYTES, MOST_CLIENTS, listening
-from scout_control.credentials.oauth import Client, is_same, said_once
+from scout_control.credentials.loopback import LARGEST_HEAD_BYTES, MOST_CLIENTS, callback_server
+from scout_control.credentials.oauth import OAuthClient, equal_in_constant_time, unique_parameters
 from scout_control.errors import ControlError, RunFailedError, ServerError, SettingsError
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
@@ -44,7 +44,7 @@ NOT_OURS = [
 
 @pytest.fixture
 def callback():
-    with listening() as opened:
+    with callback_server() as opened:
         opened.state = STATE
         yield opened
 
@@ -57,27 +57,29 @@ def ask(callback, query, path="/callback"):
 
 
 @pytest.mark.parametrize("query", NOT_OURS)
-def test_an_answer_that_is_not_ours_is_refused_and_ours_is_taken_afterwards(callback, query):
+def test_an_unexpected_redirect_is_rejected_and_the_expected_one_accepted_later(callback, query):
     assert " 404 " in ask(callback, f"code=c&{query}")
     assert " 200 " in ask(callback, f"code=c&state={STATE}")
     assert callback.wait(60).endswith(f"/callback?code=c&state={STATE}")
 
 
 @pytest.mark.parametrize("query", NOT_OURS)
-def test_an_address_that_was_pasted_and_is_not_ours_is_refused(query):
-    client = Client(source="hq", base_url="https://hq.example.org", paths=PATHS, client_id="id")
-    request = replace(client.request("http://127.0.0.1:1/callback"), state=STATE)
+def test_an_unexpected_pasted_url_is_rejected(query):
+    client = OAuthClient(
+        source="hq", base_url="https://hq.example.org", paths=PATHS, client_id="id"
+    )
+    request = replace(client.authorization_request("http://127.0.0.1:1/callback"), state=STATE)
 
     for address in (f"http://127.0.0.1:1/callback?code=c&{query}", "http://[::1", "\udcff", "#"):
-        with pytest.raises(SettingsError, match="not the answer"):
-            client.exchange(request, address)
+        with pytest.raises(SettingsError, match="not the response"):
+            client.exchange_code(request, address)
 
 
-def test_a_state_is_compared_as_bytes():
-    assert is_same("é", "é")
-    assert not is_same("é", "e")
-    assert not is_same("\udcff", "")
-    assert said_once("/callback?a=1&a=2") is None
+def test_states_are_compared_as_bytes():
+    assert equal_in_constant_time("é", "é")
+    assert not equal_in_constant_time("é", "e")
+    assert not equal_in_constant_time("\udcff", "")
+    assert unique_parameters("/callback?a=1&a=2") is None
 
 
 @contextmanager
@@ -106,13 +108,13 @@ def drips(port, count):
 
 
 @pytest.mark.parametrize("count", [1, MOST_CLIENTS - 1, 5 * MOST_CLIENTS])
-def test_clients_that_drip_do_not_keep_the_browser_waiting(callback, count):
+def test_slow_clients_do_not_delay_the_browser(callback, count):
     with drips(callback.server_port, count):
         assert " 200 " in ask(callback, f"code=c&state={STATE}")
         assert callback.wait(60).endswith(STATE)
 
 
-def test_a_head_without_end_is_not_read_for_ever(callback):
+def test_an_endless_request_head_is_cut_off(callback):
     with socket.create_connection(("127.0.0.1", callback.server_port), timeout=60) as client:
         head = b"A: " + b"x" * 1000 * LARGEST_HEAD_BYTES
         with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it comes
@@ -120,7 +122,7 @@ def test_a_head_without_end_is_not_read_for_ever(callback):
     assert " 200 " in ask(callback, f"code=c&state={STATE}")
 
 
-def test_large_cookies_of_a_browser_are_no_trouble(callback):
+def test_large_cookies_are_accepted(callback):
     cookies = "x" * 30_000
     url = f"{callback.redirect_uri}?code=c&state={STATE}"
 
@@ -132,9 +134,9 @@ def test_large_cookies_of_a_browser_are_no_trouble(callback):
     refused.value.close()
 
 
-def test_the_listener_ends_while_clients_still_hold_it():
+def test_the_server_stops_while_clients_are_connected():
     with ExitStack() as at_the_end:
-        with listening() as opened:
+        with callback_server() as opened:
             at_the_end.enter_context(drips(opened.server_port, 3))
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", opened.server_port))
@@ -209,7 +211,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
-def test_an_invalid_token_response_is_an_error_that_shows_nothing_of_it(body):
+def test_an_invalid_token_response_is_not_quoted(body):
     with answering(token_answer(body)) as url:
         with pytest.raises(ControlError) as told:
             a_client(url).refresh("canary")
@@ -220,7 +222,7 @@ def test_an_invalid_token_response_is_an_error_that_shows_nothing_of_it(body):
     assert len(str(told.value)) < 300
 
 
-def test_a_token_that_never_ends_in_reach_is_kept_without_its_end():
+def test_a_token_lifetime_out_of_range_counts_as_unlimited():
     body = json.dumps(GOOD | {"expires_in": 10**15}).encode()
     with answering(token_answer(body)) as url:
         assert a_client(url).refresh("canary").expires_at is None
@@ -249,18 +251,18 @@ def endless(client, over):
 
 
 @pytest.mark.parametrize("answer", [drip_body, drip_head, say_nothing, endless])
-def test_a_token_endpoint_that_never_ends_is_given_up(answer):
+def test_an_endless_token_response_times_out(answer):
     with answering(answer) as url:
-        client = replace(a_client(url), longest_seconds=1.0)
+        client = replace(a_client(url), timeout_seconds=1.0)
         began = time.monotonic()
-        with pytest.raises(ControlError, match=r"did not answer|invalid token response"):
+        with pytest.raises(ControlError, match=r"did not respond|invalid token response"):
             client.refresh("canary")
         assert client.revoke("canary") is False
 
         assert time.monotonic() - began < 50  # the test would wait for the server's own end
 
 
-def test_a_redirect_takes_no_secret_along():
+def test_secrets_do_not_follow_redirects():
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as other:
         caught = []
 
@@ -276,7 +278,9 @@ def test_a_redirect_takes_no_secret_along():
 
 
 def a_client(url):
-    return Client(source="hq", base_url=url, paths=PATHS, client_id="id", client_secret="s3cret")
+    return OAuthClient(
+        source="hq", base_url=url, paths=PATHS, client_id="id", client_secret="s3cret"
+    )
 
 
 PASSWORD = "hunter2"
@@ -316,13 +320,13 @@ def scout(postgres, tmp_path_factory):
         encryption_keys=generate(),
     )
     with Scout(settings) as opened:
-        migrate.migrate(opened.site.store)
+        migrate.migrate(opened.installation.store)
         opened.sources.add("hq", "commcare", base_url="https://hq.example.org")
         yield opened
 
 
 @pytest.mark.parametrize("url", WRONG_URLS)
-def test_a_base_url_that_is_invalid_or_holds_a_secret_is_refused_and_not_shown(scout, url):
+def test_an_invalid_or_secret_base_url_is_rejected_and_not_shown(scout, url):
     for attempt in (
         lambda: scout.sources.add("odd", "commcare", base_url=url),
         lambda: scout.sources.update("hq", base_url=url),
@@ -334,8 +338,8 @@ def test_a_base_url_that_is_invalid_or_holds_a_secret_is_refused_and_not_shown(s
     assert scout.sources.show("hq").base_url == "https://hq.example.org"
 
 
-def test_no_other_setting_keeps_a_password_in_a_url(scout):
-    with pytest.raises(SettingsError, match="holds a password") as told:
+def test_urls_with_passwords_are_rejected_in_all_settings(scout):
+    with pytest.raises(SettingsError, match="contains a password") as told:
         scout.sources.update("hq", config={"case_types": [f"https://u:{quote(PASSWORD)}@h"]})
 
     assert PASSWORD not in str(told.value)

@@ -1,4 +1,4 @@
-"""What decides which programs run with the keys is ours: another account cannot have written it."""
+"""Files that determine what runs with the keys cannot have been written by another account."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def project(folder, monkeypatch):
     return made
 
 
-def test_a_project_of_ours_is_found_from_a_folder_below(project, monkeypatch):
+def test_a_project_of_this_account_is_found_from_a_subfolder(project, monkeypatch):
     monkeypatch.chdir(project / "transform" / "models")
 
     assert Settings.load().project_root == project
@@ -47,22 +47,20 @@ PATHS = ["meltano.yml", ".", ".env", "transform", "transform/models", MODEL]
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mode", [0o777, 0o1777])
-def test_a_project_that_every_account_may_write_is_refused_found_or_named(
-    project, monkeypatch, path, mode
-):
+def test_a_world_writable_project_is_rejected_found_or_named(project, monkeypatch, path, mode):
     (project / path).chmod(mode)
 
-    with pytest.raises(SettingsError, match="Other accounts may change") as found:
+    with pytest.raises(SettingsError, match="Other accounts can change") as found:
         Settings.load()
     monkeypatch.setenv("SCOUT_PROJECT_ROOT", str(project))
-    with pytest.raises(SettingsError, match="Other accounts may change") as named:
+    with pytest.raises(SettingsError, match="Other accounts can change") as named:
         Settings.load()
     assert found.value.remedy == named.value.remedy == f"Run: chmod go-w {project / path}"
 
 
 @ROOT_ONLY
 @pytest.mark.parametrize("path", PATHS)
-def test_a_project_of_another_account_is_refused_unless_it_was_named(project, monkeypatch, path):
+def test_a_project_of_another_account_is_rejected_unless_it_was_named(project, monkeypatch, path):
     os.chown(project / path, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
 
     with pytest.raises(SettingsError, match="belongs to another account") as found:
@@ -74,7 +72,7 @@ def test_a_project_of_another_account_is_refused_unless_it_was_named(project, mo
 
 @ROOT_ONLY
 @pytest.mark.parametrize("path", PATHS)
-def test_a_project_that_a_group_of_others_may_write_is_refused(project, path):
+def test_a_project_that_another_group_can_write_is_rejected(project, path):
     os.chown(project / path, 0, ANOTHER_ACCOUNT)
     (project / path).chmod(0o775)
 
@@ -82,19 +80,19 @@ def test_a_project_that_a_group_of_others_may_write_is_refused(project, path):
         Settings.load()
 
 
-def test_a_group_of_this_account_alone_may_write(project):
+def test_a_private_group_may_write(project):
     for path in (project, *project.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWGRP)
 
     if trusted_files._is_private(project.stat().st_gid):
         assert Settings.load().project_root == project
     else:
-        with pytest.raises(SettingsError, match="Other accounts may change"):
+        with pytest.raises(SettingsError, match="Other accounts can change"):
             Settings.load()
 
 
 @ROOT_ONLY
-def test_a_planted_file_above_is_refused_and_never_read(project, folder, monkeypatch):
+def test_a_planted_file_in_a_parent_folder_is_rejected_and_never_read(project, folder, monkeypatch):
     planted = folder / "shared"
     (planted / "work").mkdir(parents=True)
     (planted / "meltano.yml").write_text(DOCUMENT)
@@ -112,7 +110,7 @@ def test_a_planted_file_above_is_refused_and_never_read(project, folder, monkeyp
 
 
 @ROOT_ONLY
-def test_a_link_that_another_account_could_turn_is_refused(project, folder):
+def test_a_link_that_another_account_could_replace_is_rejected(project, folder):
     theirs = folder / "theirs"
     theirs.mkdir()
     for name in ("meltano.yml", "transform"):
@@ -130,9 +128,9 @@ def test_a_link_that_another_account_could_turn_is_refused(project, folder):
 
 
 @ROOT_ONLY
-def test_a_folder_above_that_another_account_could_rename_is_refused(project, folder):
+def test_a_parent_folder_that_another_account_could_rename_is_rejected(project, folder):
     folder.chmod(0o777)
-    with pytest.raises(SettingsError, match=f"may change {folder},"):
+    with pytest.raises(SettingsError, match=f"can change {folder},"):
         Settings.load()
     folder.chmod(0o1777)  # as /tmp: others cannot rename what is ours in it
     assert Settings.load().project_root == project
@@ -141,10 +139,10 @@ def test_a_folder_above_that_another_account_could_rename_is_refused(project, fo
         Settings.load()
 
 
-def test_a_link_in_a_circle_and_one_to_nowhere_end_with_a_message(project):
+def test_circular_and_broken_links_end_with_a_message(project):
     (project / ".env").unlink()
     (project / ".env").symlink_to(".env")
-    with pytest.raises(SettingsError, match="leads nowhere"):
+    with pytest.raises(SettingsError, match="circular link"):
         Settings.load()
     (project / ".env").unlink()
     (project / "transform" / "again").symlink_to("..")
@@ -155,14 +153,14 @@ def test_a_link_in_a_circle_and_one_to_nowhere_end_with_a_message(project):
         Settings.load()
 
 
-def test_a_file_that_is_opened_up_after_it_was_looked_at_is_not_read(project):
+def test_a_file_whose_mode_changes_after_the_check_is_not_read(project):
     (project / "meltano.yml").chmod(0o666)
 
-    with pytest.raises(SettingsError, match="Other accounts may change"):
+    with pytest.raises(SettingsError, match="Other accounts can change"):
         trusted_files.read_text(project / "meltano.yml")
 
 
-def test_the_home_is_ours_alone_from_the_first_moment(project, folder):
+def test_the_home_is_created_private(project, folder):
     settings = Settings(project_root=project, home=folder / "a" / "home")
     was = os.umask(0)
     try:
@@ -176,7 +174,7 @@ def test_the_home_is_ours_alone_from_the_first_moment(project, folder):
 
 
 @ROOT_ONLY
-def test_a_home_of_another_account_is_refused_also_behind_a_link(project, folder):
+def test_a_home_of_another_account_is_rejected_also_behind_a_link(project, folder):
     theirs, link = folder / "theirs", folder / "link"
     theirs.mkdir(mode=0o700)
     os.chown(theirs, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
@@ -188,7 +186,7 @@ def test_a_home_of_another_account_is_refused_also_behind_a_link(project, folder
     assert list(theirs.iterdir()) == []
 
 
-def test_a_log_file_is_ours_alone_also_where_it_was_there_before(folder):
+def test_a_log_file_is_private_even_if_it_existed(folder):
     log = folder / "run.log"
     log.write_text("before")
     log.chmod(0o666)
@@ -196,12 +194,12 @@ def test_a_log_file_is_ours_alone_also_where_it_was_there_before(folder):
     with trusted_files.private_file(log) as opened:
         opened.write("now")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    with trusted_files.private_file(log, is_continued=True) as opened:
+    with trusted_files.private_file(log, append=True) as opened:
         opened.write(" and then")
     assert log.read_text() == "now and then"
 
 
-def test_a_log_file_is_no_link_pipe_or_folder_and_what_it_points_to_stays(folder):
+def test_a_log_file_cannot_be_a_link_pipe_or_folder(folder):
     real, link, pipe, hard = (folder / name for name in ("real", "link", "pipe", "hard"))
     real.write_text("kept")
     link.symlink_to(real)
@@ -215,11 +213,11 @@ def test_a_log_file_is_no_link_pipe_or_folder_and_what_it_points_to_stays(folder
 
 
 @ROOT_ONLY
-def test_a_log_file_of_another_account_is_refused(folder):
+def test_a_log_file_of_another_account_is_rejected(folder):
     log = folder / "run.log"
     log.write_text("theirs")
     os.chown(log, ANOTHER_ACCOUNT, ANOTHER_ACCOUNT)
 
-    with pytest.raises(SettingsError, match="not a plain file of this account"):
+    with pytest.raises(SettingsError, match="not a regular file of this account"):
         trusted_files.private_file(log)
     assert log.read_text() == "theirs"

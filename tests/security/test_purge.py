@@ -1,4 +1,4 @@
-"""The right to be forgotten: all of an owner goes, nothing of another, and that can be seen."""
+"""The right to erasure: everything of an owner is removed, nothing of others, verifiably."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def furnish(scout, sandbox):
 
 
 def litter(url, schema):
-    """Leave traces past control: in the server's log, a large object, a view, a grant."""
+    """Leave traces outside of control: in the server's log, a large object, a view, a grant."""
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in (
             f"SELECT * FROM {schema}.nothing",
@@ -187,7 +187,7 @@ def litter(url, schema):
 
 
 @pytest.mark.timeout(900)
-def test_a_user_with_data_everywhere_is_nowhere_afterwards(sandbox, home, tmp_path):
+def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
     settings = Settings(project_root=ROOT, home=home)
     receipt = tmp_path / "receipt.json"
     with Scout(settings) as scout:
@@ -240,12 +240,12 @@ def test_a_user_with_data_everywhere_is_nowhere_afterwards(sandbox, home, tmp_pa
 
 
 def spoil(scout, url, file, schema):
-    """Whatever comes back, or a receipt that is not as it was, is noticed."""
+    """Reappearing data and a modified receipt are detected."""
     receipt, verify = json.loads(file.read_text()), scout.erasure.verify
     assert verify(receipt).is_gone
     assert not verify(receipt | {"removed": {}}).is_genuine
     with pytest.raises(SettingsError, match="another owner"):
-        verify(receipt, id="bob")
+        verify(receipt, owner_id="bob")
     comment = f'COMMENT ON SCHEMA public IS \'["user", "{ANN.replace(chr(39), chr(39) * 2)}"]\''
     for statement, undone in (
         (f"CREATE SCHEMA {schema}", f"DROP SCHEMA {schema}"),
@@ -274,7 +274,7 @@ def installation(postgres, tmp_path_factory):
 
 @pytest.fixture
 def toys(installation):
-    """An installation in which a test has owners of its own."""
+    """An installation in which each test has separate owners."""
     installation.act()
     return installation
 
@@ -306,7 +306,7 @@ def in_database(toys):
         )
 
 
-def test_a_project_goes_with_its_users_data_and_with_a_run_that_is_under_way(toys):
+def test_a_project_is_purged_with_its_users_data_and_a_run_in_progress(toys):
     scout = toys.scout
     project, other_project = f"river-{uuid.uuid4().hex[:8]}", f"lake-{uuid.uuid4().hex[:8]}"
     other, of_bob = toys.dataset(other_project), of_user(toys, other_project, "bob")
@@ -340,7 +340,7 @@ def test_a_project_goes_with_its_users_data_and_with_a_run_that_is_under_way(toy
     assert scout.audit.verify().is_whole
 
 
-def test_a_purge_that_is_killed_anywhere_is_begun_again(toys):
+def test_a_purge_that_is_killed_at_any_step_can_be_repeated(toys):
     scout, user = toys.scout, f"ann-{uuid.uuid4().hex[:8]}"
     paths = [of_user(toys, "river", user), of_user(toys, "lake", user)]
     for path in paths:
@@ -368,7 +368,7 @@ def test_a_purge_that_is_killed_anywhere_is_begun_again(toys):
     assert scout.audit.verify().is_whole
 
 
-def test_what_cannot_be_removed_is_named_and_goes_the_next_time(toys, postgres):
+def test_what_cannot_be_removed_is_reported_and_removed_by_the_next_purge(toys, postgres):
     scout, user = toys.scout, f"ann-{uuid.uuid4().hex[:8]}"
     path = of_user(toys, "river", user)
     assert scout.run(path).status == "completed"
@@ -414,7 +414,7 @@ def typed(settings, answer, *words):
     return process.returncode, told + said
 
 
-def test_it_asks_at_a_terminal_and_only_there(toys):
+def test_it_asks_for_confirmation_at_a_terminal_only(toys):
     user = "ann of the terminal"
     path = of_user(toys, "river", user)
     words = ("purge", "--user", user)
@@ -441,7 +441,7 @@ def test_an_id_that_is_an_ordinary_word_is_not_found_where_it_means_something_el
     assert toys.rows(path) == [(3,)]
 
 
-def test_a_receipt_without_the_id_needs_it_for_looking_again(toys, tmp_path):
+def test_a_receipt_without_the_id_requires_it_for_verification(toys, tmp_path):
     user = f"ann-{uuid.uuid4().hex[:8]}"
     path = of_user(toys, "river", user)
     receipt = tmp_path / "receipt.json"
@@ -455,7 +455,7 @@ def test_a_receipt_without_the_id_needs_it_for_looking_again(toys, tmp_path):
     assert command(toys.settings, "purge", "--verify", str(receipt), "--user", user)[0] == 1
 
 
-def test_a_run_that_does_not_end_is_named_and_nothing_of_it_is_dropped(toys):
+def test_a_run_that_does_not_end_is_reported_and_its_data_is_kept(toys):
     path = of_user(toys, "river", "ann")
     toys.act(seconds=3600)
     scout, begun = toys.scout, len(toys.told())
@@ -468,7 +468,7 @@ def test_a_run_that_does_not_end_is_named_and_nothing_of_it_is_dropped(toys):
         from scout_control.datasets.purge import steps  # noqa: PLC0415
 
         began = time.monotonic()
-        removal = steps.remove(scout.site, Owner(user_id="ann"), wait_seconds=1)
+        removal = steps.purge(scout.site, Owner(user_id="ann"), wait_seconds=1)
         assert time.monotonic() - began < LONGEST_SECONDS
         os.kill(process.pid, 18)
         schema = scout.datasets.show(path).schema

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
-from scout_control.api.doctor import examine
+from scout_control.api.doctor import run_checks
 from support.servers import EACH_SERVER
 from support.workers import environment_of
 
@@ -102,7 +102,7 @@ def planted(shared_world):
     world.ask("DROP ROLE planter")
 
 
-def test_control_runs_nothing_that_others_planted_in_public(world, planted, monkeypatch):
+def test_control_executes_nothing_planted_in_public(world, planted, monkeypatch):
     for name, value in environment_of(world.settings).items():
         monkeypatch.setenv(name, value)
     scout = world.scout
@@ -115,7 +115,7 @@ def test_control_runs_nothing_that_others_planted_in_public(world, planted, monk
     scout.runs.queue(planted.path)
     scout.work(until_idle=True)
     scout.tick()
-    findings = {each.check: each for each in examine()}
+    findings = {each.check: each for each in run_checks()}
     scout.datasets.drop(planted.path)
 
     control = world.control
@@ -126,10 +126,10 @@ def test_control_runs_nothing_that_others_planted_in_public(world, planted, monk
     assert "REVOKE CREATE ON SCHEMA public FROM PUBLIC" in public.remedy
 
 
-def test_the_doctor_says_what_the_role_of_control_may_do_before_postgres_16(world, monkeypatch):
+def test_doctor_warns_of_createrole_before_postgres_16(world, monkeypatch):
     for name, value in environment_of(world.settings).items():
         monkeypatch.setenv(name, value)
-    found = [each for each in examine() if each.check == "role of default"]
+    found = [each for each in run_checks() if each.check == "role of default"]
 
     assert len(found) == (1 if world.version < 16 else 0)
     assert all("pg_execute_server_program" in each.finding for each in found)

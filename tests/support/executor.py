@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scout_control.datasets.provision import Place, end_login, provision
+from scout_control.datasets.provision import ProvisionedSchema, disable_writer, provision
 from scout_control.meltano.process import MeltanoProcess, Pipeline
 from scout_control.store import singer_state
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scout_control.errors import ControlError
     from scout_control.meltano.log import StreamProgress
     from scout_control.meltano.process import ProcessResult
-    from scout_control.rules.naming import Dataset
+    from scout_control.rules.naming import DatasetIdentity
     from scout_control.rules.statuses import Phase
 
 LOAD = ("tap-commcare", "target-scout-postgres")
@@ -27,7 +27,7 @@ LOAD_AND_TRANSFORM = (*LOAD, "dbt-postgres:build")
 class Job:
     """One run to do: for which dataset, from which source, into which server."""
 
-    dataset: Dataset
+    dataset: DatasetIdentity
     server_url: str = field(repr=False)
     meltano_url: str = field(repr=False)
     project_root: Path
@@ -43,14 +43,14 @@ class Job:
 class Result:
     """How a run ended, and the error that it amounts to if any."""
 
-    place: Place
+    place: ProvisionedSchema
     ended: ProcessResult
     error: ControlError | None
 
 
 def work(
     job: Job,
-    on_start: Callable[[Place, MeltanoProcess], None],
+    on_start: Callable[[ProvisionedSchema, MeltanoProcess], None],
     on_progress: Callable[[StreamProgress | Phase], None],
     timeout: float | None = None,
 ) -> Result:
@@ -67,11 +67,11 @@ def work(
             on_start(place, run)
             ended = run.follow(on_progress, timeout)
     finally:
-        end_login(job.server_url, place.writer)
+        disable_writer(job.server_url, place.writer)
     return Result(place=place, ended=ended, error=ended.error)
 
 
-def _pipeline(job: Job, place: Place) -> Pipeline:
+def _pipeline(job: Job, place: ProvisionedSchema) -> Pipeline:
     url = place.url(job.server_url)
     return Pipeline(
         project_root=job.project_root,

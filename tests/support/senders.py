@@ -125,7 +125,7 @@ class Senders:
 
     def sql(self, statement: str, **values: Any) -> None:
         """Change the store as an attacker with write access and without the key would."""
-        with self.scout.site.store.engine.begin() as connection:
+        with self.scout.installation.store.engine.begin() as connection:
             assert connection.execute(text(statement), values).rowcount
 
 

@@ -1,1 +1,1 @@
-"""The public Python interface: what the commands do, for programs that embed Scout."""
+"""The public Python interface, for programs that embed Scout."""

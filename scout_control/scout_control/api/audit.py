@@ -1,4 +1,4 @@
-"""The audit trail: who did what, and whether it is whole."""
+"""The audit trail: lists its events, and verifies that none was changed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.store import audit, chain, lookups
+from scout_control.store import audit, audit_chain, lookups
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.store.models import AuditEvent
 
-ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}
+# The chain is read by several statements, which must see the same events.
+ONE_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event(views.View):
-    """What happened; erased values are missing."""
+    """One event; values that a purge erased are None."""
 
     position: int | None
     at: datetime
@@ -36,24 +37,24 @@ class Event(views.View):
     details: dict[str, Any]
 
     @classmethod
-    def of(cls, position: int | None, found: AuditEvent) -> Event:
-        """Return how callers see it."""
-        told = {each.name: each.value for each in found.values}
-        details = json.loads(told.pop(audit.DETAILS, "{}"))
-        named = {name: told.get(name) for name in (audit.ACTOR, audit.SUBJECT, *audit.NAMED)}
+    def of(cls, position: int | None, event: AuditEvent) -> Event:
+        """Return the view of an event of the store."""
+        values = {each.name: each.value for each in event.values}
+        details = json.loads(values.pop(audit.DETAILS, "{}"))
+        names = {name: values.get(name) for name in (audit.ACTOR, audit.SUBJECT, *audit.NAMED)}
         return cls(
             position=position,
-            at=found.at,
-            action=found.action,
-            subject_kind=found.subject_kind,
-            details={**found.facts, **details},
-            **named,
+            at=event.at,
+            action=event.action,
+            subject_kind=event.subject_kind,
+            details={**event.facts, **details},
+            **names,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict(views.View):
-    """Whether the trail is whole, and the hash by which a later look finds out about its end."""
+class Verification(views.View):
+    """Whether the trail is intact, and the hash of its last event, to be kept elsewhere."""
 
     is_whole: bool
     first: int
@@ -65,11 +66,11 @@ class Verdict(views.View):
 
 @dataclass(frozen=True)
 class Audit:
-    """Who did what, when, to whose; kept by the database in a chain."""
+    """The audit trail: who did what, when, to whose data. Postgres keeps it as a hash chain."""
 
-    _site: Site
+    _installation: Installation
 
-    def list(  # noqa: PLR0913 - each is a filter
+    def list(
         self,
         *,
         since: datetime | None = None,
@@ -82,47 +83,48 @@ class Audit:
         user: str | None = None,
         limit: int = 100,
     ) -> list[Event]:
-        """Return the latest events that fit, the newest first.
+        """Return the latest events that match all filters, newest first.
 
         Args:
-            since: Not before this moment.
-            until: Before this moment.
-            action: What was done, as ``connected``.
-            actor: Who did it.
-            subject: To what: an id or a name.
+            since: Events at or after this time.
+            until: Events before this time.
+            action: Events of this kind, such as ``connected``.
+            actor: Events by this actor.
+            subject: Events about this subject: an id or a name.
             dataset: A dataset schema, or project/source, project/source/user while it exists.
-            project: Whose.
-            user: Whose.
-            limit: How many at most.
+            project: Events about this project.
+            user: Events about this user.
+            limit: At most this many events.
         """
-        named = {
+        names = {
             "actor": actor,
             "subject": subject,
             "dataset": dataset,
             "project": project,
             "user": user,
         }
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             if dataset is not None and "/" in dataset:
-                named["dataset"] = lookups.dataset(session, dataset).schema_name
-            wanted = audit.Wanted(since=since, until=until, action=action, named=named)
-            return [Event.of(*found) for found in audit.latest(session, wanted, limit)]
+                names["dataset"] = lookups.dataset(session, dataset).schema_name
+            wanted = audit.EventFilter(since=since, until=until, action=action, named=names)
+            return [Event.of(*each) for each in audit.latest(session, wanted, limit)]
 
-    def verify(self, *, expect: str | None = None, most: int | None = None) -> Verdict:
-        """Work the chain out again, and return whether anything was changed, removed or put in.
+    def verify(self, *, expect: str | None = None, most: int | None = None) -> Verification:
+        """Recompute the hash chain; return whether an event was changed, removed or inserted.
 
         Args:
-            expect: A hash that an earlier verdict gave: its event must still be in the chain.
-            most: How many of the latest events to check; all by default.
+            expect: The ``hash`` of an earlier verification, which must still be in the chain.
+            most: Check only this many of the latest events; all by default.
         """
-        with self._site.store.begin_at_any_version() as session:
-            session.connection(execution_options=ONE_MOMENT)
-            found = chain.verify(session, most=most, expect=expect)
-        return Verdict(
-            is_whole=not found.flaws,
-            first=found.first,
-            last=found.last,
-            hash=found.hash,
-            events=found.events,
-            flaws=[{"position": each.position, "flaw": each.flaw} for each in found.flaws],
+        # At any version: the trail must be verifiable before an upgrade, too.
+        with self._installation.store.begin_at_any_version() as session:
+            session.connection(execution_options=ONE_SNAPSHOT)
+            result = audit_chain.verify(session, most=most, expect=expect)
+        return Verification(
+            is_whole=not result.flaws,
+            first=result.first,
+            last=result.last,
+            hash=result.hash,
+            events=result.events,
+            flaws=[{"position": each.position, "flaw": each.flaw} for each in result.flaws],
         )

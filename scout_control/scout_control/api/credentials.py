@@ -1,4 +1,4 @@
-"""Connecting accounts: by OAuth in a browser, or by a key, password or token."""
+"""Connects accounts of sources: by OAuth, API key, password or token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scout_control.api import views
 from scout_control.credentials import check, records, renewal
 from scout_control.credentials.records import Owner
 from scout_control.errors import SettingsError
-from scout_control.rules.credential_kinds import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from scout_control.credentials.oauth import Request
-    from scout_control.installation.installation import Site
+    from scout_control.credentials.oauth import AuthorizationRequest
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
     from scout_control.store.models import Source
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """The logins of owners; nothing here gives a secret back."""
+    """Credentials of projects and users. No method returns a secret."""
 
-    _site: Site
+    _installation: Installation
 
     def list(
         self, *, project: str | None = None, user: str | None = None
     ) -> list[views.Credential]:
-        """Return all logins, or those of one owner, without their secrets.
+        """Return all credentials, or those of one owner, without their secrets.
 
         Raises:
-            NotFoundError: There is no such project.
+            NotFoundError: The project does not exist.
         """
         statement = select(Credential)
         if project is not None:
@@ -47,16 +47,17 @@ class Credentials:
         if user is not None:
             statement = statement.where(Credential.user_id == user)
         now = datetime.now(UTC)
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             if project is not None:
                 lookups.project(session, project)
-            found = session.scalars(statement.order_by(Credential.created_at))
-            return [views.Credential.of(each, now) for each in found]
+            rows = session.scalars(statement.order_by(Credential.created_at))
+            return [views.Credential.of(row, now) for row in rows]
 
     def source_type(self, source: str) -> SourceType:
-        """Return the type of a source, which says how to log in there."""
-        with self._site.store.begin() as session:
-            return self._site.plugins.source_type(lookups.source(session, source).source_type)
+        """Return the type of a source, which names the kinds of credential that it accepts."""
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
+            return self._installation.plugins.source_type(row.source_type)
 
     def save(
         self,
@@ -67,74 +68,84 @@ class Credentials:
         project: str | None = None,
         user: str | None = None,
     ) -> views.Credential:
-        """Store a login that is no OAuth flow: key, password, token, or a tap's own settings.
+        """Store an API key, a password, a token, or the secret settings of a tap.
 
         Raises:
-            SettingsError: The kind is none of the source's, or a field is missing.
+            SettingsError: The source does not accept this kind, or a field is missing.
         """
         owner = Owner(project_id=project, user_id=user)
         source_type = self.source_type(source)
-        _check(source_type, kind, fields)
-        with self._site.store.begin() as session:
-            found = lookups.source(session, source)
+        _check_fields(source_type, kind, fields)
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
             _check_owner(session, owner)
             saved = records.save(
                 session,
-                self._site.keyring,
-                found,
+                self._installation.keyring,
+                row,
                 source_type,
                 owner,
                 kind,
                 fields=dict(fields),
                 external_user_id=fields.get("username"),
             )
-            _let_run(session, found, owner)
+            _schedule_waiting_datasets(session, row, owner)
             return views.Credential.of(saved, datetime.now(UTC))
 
-    def ask(self, source: str, redirect_uri: str, scopes: str | None = None) -> Request:
-        """Begin a login by OAuth: return where to send the person.
+    def authorization_request(
+        self, source: str, redirect_uri: str, scopes: str | None = None
+    ) -> AuthorizationRequest:
+        """Start the OAuth authorization code flow.
+
+        Keep the result until the browser is redirected back; send the person to its ``url``.
 
         Raises:
             SettingsError: The source cannot be connected by OAuth.
         """
-        with self._site.store.begin() as session:
-            found = lookups.source(session, source)
-            client = renewal.client_of(found, self._site.keyring, self._site.plugins)
-        return client.request(redirect_uri, scopes)
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
+            client = renewal.oauth_client(
+                row, self._installation.keyring, self._installation.plugins
+            )
+        return client.authorization_request(redirect_uri, scopes)
 
-    def answer(
+    def complete_authorization(
         self,
         source: str,
-        request: Request,
-        answer: str,
+        request: AuthorizationRequest,
+        redirect_url: str,
         *,
         project: str | None = None,
         user: str | None = None,
     ) -> views.Credential:
-        """Finish a login by OAuth with the address that the person came back to.
+        """Complete the OAuth flow with the full URL that the browser was redirected to.
 
         Raises:
-            SettingsError: The address does not answer this request.
-            CredentialRefusedError: The source refused.
+            SettingsError: The URL does not belong to this request.
+            CredentialRefusedError: The source rejected the client or the code.
+            RunFailedError: Authorization was denied.
         """
         owner = Owner(project_id=project, user_id=user)
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             _check_owner(session, owner)
-            found = lookups.source(session, source)
-            source_type = self._site.plugins.source_type(found.source_type)
-            client = renewal.client_of(found, self._site.keyring, self._site.plugins)
-        with audit.refusals(
-            self._site.store, "source", found.id, source=found.name, **_named(owner)
-        ):
-            tokens = client.exchange(request, answer)
+            row = lookups.source(session, source)
+            source_type = self._installation.plugins.source_type(row.source_type)
+            client = renewal.oauth_client(
+                row, self._installation.keyring, self._installation.plugins
+            )
+        names = {"source": row.name, "project": owner.project_id, "user": owner.user_id}
+        with audit.recording_refusals(self._installation.store, "source", row.id, **names):
+            tokens = client.exchange_code(request, redirect_url)
         fields = {"access_token": tokens.access_token}
         if tokens.refresh_token:
             fields["refresh_token"] = tokens.refresh_token
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             saved = records.save(
                 session,
-                self._site.keyring,
-                found,  # as it was asked: what it gave is good there, wherever it is now
+                self._installation.keyring,
+                # The row as it was before the exchange: its tokens are bound to the address that
+                # issued them, even if the source was moved in between.
+                row,
                 source_type,
                 owner,
                 OAUTH,
@@ -142,65 +153,72 @@ class Credentials:
                 token_expires_at=tokens.expires_at,
                 scopes=tokens.scopes,
             )
-            _let_run(session, found, owner)
+            _schedule_waiting_datasets(session, row, owner)
             return views.Credential.of(saved, datetime.now(UTC))
+
+    ask = authorization_request
+    answer = complete_authorization
 
     def check(
         self, source: str, *, project: str | None = None, user: str | None = None
     ) -> views.Credential:
-        """Try a login at its source.
+        """Test a credential at its source.
 
         Raises:
-            CredentialMissingError: There is none.
-            CredentialRefusedError: The source refuses it.
-            ControlError: The source cannot be asked.
+            CredentialMissingError: There is no credential.
+            CredentialRefusedError: The source rejects it.
+            ControlError: The test could not be completed.
         """
         owner = Owner(project_id=project, user_id=user)
-        with audit.refusals(self._site.store, "source", source, source=source, **_named(owner)):
-            check.check(self._site, source, owner)
-        with self._site.store.begin() as session:
-            found = lookups.source(session, source)
-            credential = lookups.credential(session, found.id, project, user)
+        names = {"source": source, "project": project, "user": user}
+        with audit.recording_refusals(self._installation.store, "source", source, **names):
+            check.check(self._installation, source, owner)
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
+            credential = lookups.credential(session, row.id, project, user)
             if credential is None:
-                raise check.missing(source, owner)
+                raise check.missing_error(source, owner)
             return views.Credential.of(credential, datetime.now(UTC))
 
     def revoke(self, source: str, *, project: str | None = None, user: str | None = None) -> bool:
-        """Forget a login, here and at the source; tell whether the source confirmed.
+        """Delete a credential; return whether the source confirmed the revocation of its token.
 
         Raises:
-            CredentialMissingError: There is none.
+            CredentialMissingError: There is no credential.
         """
         owner = Owner(project_id=project, user_id=user)
-        with self._site.store.begin() as session:
-            found = lookups.source(session, source)
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
         return renewal.revoke(
-            self._site.store, self._site.keyring, self._site.plugins, found, owner
+            self._installation.store,
+            self._installation.keyring,
+            self._installation.plugins,
+            row,
+            owner,
         )
 
 
-def _named(owner: Owner) -> dict[str, str | None]:
-    return {"project": owner.project_id, "user": owner.user_id}
-
-
-def _check(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
-    if kind not in source_type.logins:
+def _check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
+    if kind not in source_type.credential_kinds:
         raise SettingsError(
-            f"{source_type.name} knows no login of kind {kind!r}.",
-            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+            f"{source_type.name} does not accept credentials of kind {kind!r}.",
+            f"Use one of: {', '.join(source_type.credential_kinds) or 'none'}.",
         )
-    wanted = {name for part in KINDS.get(kind, ()) for name in part}
+    required = {name for group in FIELDS_BY_KIND.get(kind, ()) for name in group}
     if kind == OAUTH:
-        wanted = {"refresh_token"}
-    if missing := sorted(name for name in wanted if not fields.get(name)):
-        raise SettingsError(f"The login lacks {', '.join(missing)}.", "Give it.")
-    known = {"access_token", "refresh_token"} if kind in {OAUTH, "token"} else wanted
-    if kind != ANY_SETTINGS and (other := sorted(set(fields) - known)):
-        raise SettingsError(f"A login of kind {kind!r} has no {', '.join(other)}.", "Leave it out.")
-    if kind == ANY_SETTINGS and (where := _addresses(source_type, fields)):
+        required = {"refresh_token"}
+    if missing := sorted(name for name in required if not fields.get(name)):
+        raise SettingsError(f"The credential lacks {', '.join(missing)}.", "Add what is missing.")
+    allowed = {"access_token", "refresh_token"} if kind in {OAUTH, "token"} else required
+    if kind != ANY_SETTINGS and (extra := sorted(set(fields) - allowed)):
         raise SettingsError(
-            f"{', '.join(where)} says where {source_type.name} reads, and is no part of a login.",
-            "Set it at the source: scout sources update; or mark it as sensitive in meltano.yml.",
+            f"A credential of kind {kind!r} has no {', '.join(extra)}.", "Leave it out."
+        )
+    if kind == ANY_SETTINGS and (addresses := _addresses(source_type, fields)):
+        raise SettingsError(
+            f"{', '.join(addresses)} sets where {source_type.name} reads from; "
+            "it cannot be part of a credential.",
+            "Set it on the source: scout sources update; or mark it as sensitive in meltano.yml.",
         )
     if kind == ANY_SETTINGS and (unknown := sorted(set(fields) - set(source_type.settings))):
         raise SettingsError(
@@ -218,19 +236,19 @@ def _check_owner(session: Session, owner: Owner) -> None:
         lookups.project(session, owner.project_id)
 
 
-def _let_run(session: Session, source: Source, owner: Owner) -> None:
-    """Let datasets that waited for this login be due now."""
+def _schedule_waiting_datasets(session: Session, source: Source, owner: Owner) -> None:
+    """Make datasets due that were not scheduled for lack of this credential."""
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
     if owner.project_id is not None:
         links = links.where(ProjectSource.project_id == owner.project_id)
-        mine = Dataset.user_id.is_(None)
+        is_theirs = Dataset.user_id.is_(None)
     else:
-        mine = (Dataset.user_id == owner.user_id) & Dataset.agreed_at.is_not(None)  # type: ignore[assignment]  # both are conditions
+        is_theirs = (Dataset.user_id == owner.user_id) & Dataset.agreed_at.is_not(None)  # type: ignore[assignment]  # both are conditions
     session.execute(
         update(Dataset)
         .where(
             Dataset.project_source_id.in_(links),
-            mine,
+            is_theirs,
             Dataset.next_sync_at.is_(None),
             Dataset.status != "expired",
         )

@@ -1,4 +1,4 @@
-"""Datasets: made, looked at, shared, touched, paused, asked, dropped."""
+"""Datasets: create, show, share, query, pause and drop."""
 
 from __future__ import annotations
 
@@ -8,95 +8,98 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.datasets import deletion, query
-from scout_control.datasets.provision import let_read
+from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scout_control.datasets.query import Answer
-    from scout_control.installation.installation import Site
+    from scout_control.datasets.query import QueryResult
+    from scout_control.installation.installation import Installation
 
 
 @dataclass(frozen=True)
 class Datasets:
-    """Sources materialised for owners."""
+    """Sources materialised for owners, each in one schema of Postgres.
 
-    _site: Site
+    Methods take a dataset as project/source, project/source/user, its schema or its id.
+    """
+
+    _installation: Installation
 
     def list(self, *, project: str | None = None, user: str | None = None) -> list[views.Dataset]:
-        """Return all datasets, or what one owner sees.
+        """Return all datasets, or those that a project or user sees.
 
         Raises:
-            NotFoundError: There is no such project.
+            NotFoundError: The project does not exist.
         """
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             if project is not None:
                 lookups.project(session, project)
-            datasets.collect_touches(session)
-            found = datasets.of_owner(session, project, user)
-            alive = runs.all_alive(session, [each.id for each in found])
-            return [views.Dataset.of(each, alive.get(each.id)) for each in found]
+            datasets.collect_touches(session)  # else last_activity_at is up to a minute old
+            rows = datasets.of_owner(session, project, user)
+            active_runs = runs.all_alive(session, [row.id for row in rows])
+            return [views.Dataset.of(row, active_runs.get(row.id)) for row in rows]
 
     def show(self, name: str) -> views.Dataset:
-        """Return one dataset: by project/source, project/source/user, schema or id."""
-        with self._site.store.begin() as session:
+        """Return one dataset."""
+        with self._installation.store.begin() as session:
             datasets.collect_touches(session)
-            found = lookups.dataset(session, name)
-            return views.Dataset.of(found, runs.alive(session, found.id))
+            dataset = lookups.dataset(session, name)
+            return views.Dataset.of(dataset, runs.alive(session, dataset.id))
 
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
-        """Return the dataset of an owner, made when missing; it is loaded by its first run.
+        """Return the dataset of an owner, created if missing; its first run loads it.
 
-        With ``user`` this is how a user agrees that the project reads the source with their login;
-        nothing else is. Unlinking the source ends it.
+        With ``user``, this call records the user's consent that the project reads the source with
+        their credential. There is no other way to consent; unlinking the source ends it.
 
         Raises:
-            SettingsError: The link is for users and none is named, or the other way round.
+            SettingsError: The link is for users and ``user`` is missing, or the other way round.
         """
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             link = lookups.link(session, project, source)
             if (link.credential_mode == "user") != bool(user):
                 raise SettingsError(
-                    f"{project}/{source} is read with the login of "
-                    + ("the project." if user else "each user."),
+                    f"{project}/{source} is read with "
+                    + ("the credential of the project." if user else "each user's own credential."),
                     "Leave --user out." if user else "Give --user.",
                 )
             now = datetime.now(UTC)
-            found = datasets.ensure(session, link, user or None, now)
-            if datasets.agree(found, audit.actor(), now):
-                audit.record(session, "agreed", "dataset", found.id, user=user, project=project)
-            return views.Dataset.of(found)
+            dataset = datasets.ensure(session, link, user or None, now)
+            if datasets.give_consent(dataset, audit.actor(), now):
+                audit.record(session, "agreed", "dataset", dataset.id, user=user, project=project)
+            return views.Dataset.of(dataset)
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Return what discovery found at a dataset's source; it outlives the data."""
-        with self._site.store.begin() as session:
+        """Return the discovered streams of a dataset's source, kept even after its data expires."""
+        with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
-            found = metadata.find(session, dataset)
+            discovery = metadata.find(session, dataset)
             return {
                 "dataset": lookups.path(dataset),
-                "discovered_at": plain(found.discovered_at) if found else None,
-                **(found.document if found else {}),
+                "discovered_at": to_json_value(discovery.discovered_at) if discovery else None,
+                **(discovery.document if discovery else {}),
             }
 
     def share(self, name: str, roles: Iterable[str]) -> views.Dataset:
-        """Let exactly these roles of the database read a dataset; no other one may any more."""
-        with self._site.store.begin() as session:
+        """Set which roles of the database may read a dataset; all others lose access."""
+        with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
             dataset.readers = sorted(set(roles))
-            told = audit.changes(dataset)
+            changes = audit.changes(dataset)
             if dataset.last_sync_at is not None:
-                server_url = self._site.server_url_of(dataset)
-                let_read(server_url, dataset.schema_name, dataset.readers)
+                server_url = self._installation.server_url_of(dataset)
+                set_readers(server_url, dataset.schema_name, dataset.readers)
             names = audit.of_dataset(dataset)
-            audit.record(session, "shared", "dataset", dataset.id, **names, changes=told)
+            audit.record(session, "shared", "dataset", dataset.id, **names, changes=changes)
             return views.Dataset.of(dataset)
 
     def pause(self, name: str, *, is_paused: bool = True) -> views.Dataset:
-        """Leave a dataset out of the schedule, or let it in again."""
-        with self._site.store.begin() as session:
+        """Pause the schedule of a dataset, or resume it."""
+        with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
             dataset.is_paused = is_paused
             if not is_paused and dataset.next_sync_at is None:
@@ -106,24 +109,28 @@ class Datasets:
             return views.Dataset.of(dataset)
 
     def drop(self, name: str, *, force: bool = False) -> None:
-        """Drop a dataset's data and state; the dataset stays, expired.
+        """Drop the data and state of a dataset; the dataset itself remains, expired.
+
+        Args:
+            name: The dataset.
+            force: Also drop objects outside that depend on the data.
 
         Raises:
-            ConflictError: A run is in progress, or something outside depends on the data.
+            ConflictError: A run is in progress, or an object outside depends on the data.
         """
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
-        with audit.refusals(self._site.store, "dataset", dataset.id, **names):
-            deletion.drop(self._site, dataset.id, force=force)
+        with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
+            deletion.drop(self._installation, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
-        """Remember that a dataset is in use.
+        """Mark a dataset as used so it does not expire.
 
         Raises:
-            ConflictError: Its data is gone already.
+            ConflictError: Its data has already been dropped.
         """
-        query.touch(self._site, name)
+        query.touch(self._installation, name)
         return self.show(name)
 
     def query(
@@ -131,26 +138,33 @@ class Datasets:
         name: str,
         statement: str,
         *,
-        most_rows: int = query.MOST_ROWS,
-        most_bytes: int = query.MOST_BYTES,
-        longest_seconds: float = query.LONGEST_SECONDS,
-    ) -> Answer:
-        """Ask a dataset one question as its reader; this touches it, too.
+        max_rows: int = query.MAX_ROWS,
+        max_bytes: int = query.MAX_BYTES,
+        timeout_seconds: float = query.TIMEOUT_SECONDS,
+    ) -> QueryResult:
+        """Run one SQL statement as the reader of a dataset; this also marks it as used.
+
+        Args:
+            name: The dataset.
+            statement: The statement; it runs in a read-only transaction.
+            max_rows: Limit on the number of rows.
+            max_bytes: Limit on the size of the result as text.
+            timeout_seconds: Time after which the statement is cancelled.
 
         Raises:
-            ConflictError: It holds no data now.
-            SettingsError: A limit is not positive, or is longer than a day.
-            QueryError: The database refused the question.
+            ConflictError: The dataset holds no data.
+            SettingsError: A limit is not positive, or longer than a day.
+            QueryError: Postgres rejected the statement.
         """
         return query.query(
-            self._site,
+            self._installation,
             name,
             statement,
-            most_rows=most_rows,
-            most_bytes=most_bytes,
-            longest_seconds=longest_seconds,
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+            timeout_seconds=timeout_seconds,
         )
 
     def search_path(self, project: str, *, user: str | None = None) -> str:
-        """Return the search path by which an owner reads unqualified names."""
-        return query.search_path(self._site, project, user)
+        """Return the search_path with which a project, or a user in it, reads its tables."""
+        return query.search_path(self._installation, project, user)

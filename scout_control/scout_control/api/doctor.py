@@ -1,4 +1,4 @@
-"""Looks for what is wrong with an installation; each finding says what to do."""
+"""Checks an installation; each problem found comes with its remedy."""
 
 from __future__ import annotations
 
@@ -24,202 +24,205 @@ from scout_control.credentials import bounded_http
 from scout_control.datasets import lock_holders, mixed_readers, role_retirement, schema_drop
 from scout_control.errors import RECONNECT, ControlError, ServerError
 from scout_control.installation import key_rotation
-from scout_control.installation.installation import Site
+from scout_control.installation.installation import Installation
 from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, Source
 from scout_control.store.postgres import connect
 
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
-TIMEOUT = (5, 10)
-PROGRAM_SECONDS = 60
-AUDIT_EVENTS = 10_000  # of the latest: looking at all takes minutes after years
-ABILITIES = """
+REQUEST_TIMEOUT = (5, 10)
+PROGRAM_TIMEOUT_SECONDS = 60
+AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
+PRIVILEGES = """
     SELECT rolsuper OR rolcreaterole,
            has_database_privilege(current_database(), 'CREATE'),
            extract(epoch FROM clock_timestamp())::float8
       FROM pg_roles WHERE rolname = current_user
 """
-SCHEMAS = """
-    SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)
-"""
-
-
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)"
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
-MAY_END = """
+CAN_TERMINATE_SESSIONS = """
     SELECT rolsuper OR pg_has_role('pg_signal_backend', 'USAGE')
       FROM pg_roles WHERE rolname = current_user
 """
 
 
-def examine() -> list[Finding]:
-    """Check everything, each check whatever the others found."""
+def run_checks() -> list[Finding]:
+    """Run all checks; a check that fails does not stop the others."""
     try:
-        site = Site.load()
+        installation = Installation.load()
     except ControlError as error:
         return [Finding(check="project", is_well=False, finding=error.cause, remedy=error.remedy)]
-    with site:
-        findings = [Finding(check="project", is_well=True, finding=str(site.settings.project_root))]
+    with installation:
+        root = str(installation.settings.project_root)
+        findings = [Finding(check="project", is_well=True, finding=root)]
         for name, check in CHECKS:
-            findings += _checked(name, check, site)
+            findings += _run(name, check, installation)
     return findings
 
 
-def _checked(name: str, check: Callable[[Site], Iterator[Finding]], site: Site) -> list[Finding]:
+def _run(
+    name: str, check: Callable[[Installation], Iterator[Finding]], installation: Installation
+) -> list[Finding]:
     try:
-        return list(check(site))
+        return list(check(installation))
     except ControlError as error:
         return [Finding(check=name, is_well=False, finding=error.cause, remedy=error.remedy)]
 
 
-def _keys(site: Site) -> Iterator[Finding]:
-    site.keyring.decrypt(site.keyring.encrypt({}))
-    told = "SCOUT_ENCRYPTION_KEYS" if site.settings.encryption_keys else site.settings.key_file
-    yield Finding(check="keys", is_well=True, finding=f"from {told}")
+def _keys(installation: Installation) -> Iterator[Finding]:
+    installation.keyring.decrypt(installation.keyring.encrypt({}))
+    settings = installation.settings
+    origin = "SCOUT_ENCRYPTION_KEYS" if settings.encryption_keys else settings.key_file
+    yield Finding(check="keys", is_well=True, finding=f"from {origin}")
 
 
-def _database(site: Site) -> Iterator[Finding]:
-    with site.store.begin_at_any_version() as session:
+def _database(installation: Installation) -> Iterator[Finding]:
+    with installation.store.begin_at_any_version() as session:
         connection = session.connection().connection.driver_connection
-        server = connection.info.server_version if connection else 0
-        able = session.connection().exec_driver_sql(ABILITIES).one()
+        version = connection.info.server_version if connection else 0
+        can_create_roles, can_create_schemas, server_time = (
+            session.connection().exec_driver_sql(PRIVILEGES).one()
+        )
     yield Finding(
         check="database",
-        is_well=server >= OLDEST_POSTGRES,
-        finding=f"PostgreSQL {server // 10000}",
-        remedy="" if server >= OLDEST_POSTGRES else "Use PostgreSQL 14 or later.",
+        is_well=version >= OLDEST_POSTGRES,
+        finding=f"PostgreSQL {version // 10000}",
+        remedy="" if version >= OLDEST_POSTGRES else "Use PostgreSQL 14 or later.",
     )
-    is_able = bool(able[0] and able[1])
+    is_able = bool(can_create_roles and can_create_schemas)
     yield Finding(
         check="roles",
         is_well=is_able,
-        finding="may make roles and schemas" if is_able else "may not make roles or schemas",
+        finding="may create roles and schemas" if is_able else "may not create roles or schemas",
         remedy="" if is_able else "Give the store's role CREATEROLE, and CREATE on the database.",
     )
-    skew = abs(datetime.now(UTC).timestamp() - able[2])
+    skew = abs(datetime.now(UTC).timestamp() - server_time)
     yield Finding(
         check="clock",
         is_well=skew < LARGEST_SKEW_SECONDS,
         finding=f"{skew:.1f} s from the database's",
-        remedy="" if skew < LARGEST_SKEW_SECONDS else "Let both keep time by NTP.",
+        remedy="" if skew < LARGEST_SKEW_SECONDS else "Synchronise both clocks by NTP.",
     )
 
 
-def _store(site: Site) -> Iterator[Finding]:
-    have, need = migrate.version(site.store), migrate.newest()
+def _store(installation: Installation) -> Iterator[Finding]:
+    current, newest = migrate.version(installation.store), migrate.newest()
     yield Finding(
         check="store",
-        is_well=have == need,
-        finding=f"version {have or 'none'} of {need}",
-        remedy="" if have == need else "Run: scout init",
+        is_well=current == newest,
+        finding=f"version {current or 'none'} of {newest}",
+        remedy="" if current == newest else "Run: scout init",
     )
 
 
-def _secrets(site: Site) -> Iterator[Finding]:
-    """Try whether the keys open what is stored, and show none of it."""
-    closed = key_rotation.count_closed(site)
+def _secrets(installation: Installation) -> Iterator[Finding]:
+    count = key_rotation.count_undecryptable(installation)
+    remedy = f"Add the key they were encrypted with to the keys. Otherwise: {RECONNECT}"
     yield Finding(
         check="secrets",
-        is_well=not closed,
-        finding=f"{closed} open with none of the keys" if closed else "all open",
-        remedy=f"Add the key they were stored under to the keys. Otherwise: {RECONNECT}"
-        if closed
-        else "",
+        is_well=not count,
+        finding=f"no configured key decrypts {count} stored secrets" if count else "all decrypt",
+        remedy=remedy if count else "",
     )
 
 
-def deletions(site: Site) -> Iterator[Finding]:
-    """Look for data and roles that are to be removed and could not be."""
-    with site.store.begin() as session:
-        ids = datasets.unremoved(session)
-        found = session.scalars(select(Dataset).where(Dataset.id.in_(ids))).all()
-    for dataset in found:
-        finding = f"the data of {lookups.path(dataset)} is there still: {dataset.sync_error}"
+def deletions(installation: Installation) -> Iterator[Finding]:
+    """Check for data and roles whose removal has failed so far."""
+    with installation.store.begin() as session:
+        ids = datasets.expired_with_data(session)
+        unremoved = session.scalars(select(Dataset).where(Dataset.id.in_(ids))).all()
+    for dataset in unremoved:
+        path = lookups.path(dataset)
         yield Finding(
             check="deletion",
             is_well=False,
-            finding=finding,
-            remedy="It is tried again every minute; "
-            f"or at once: scout datasets drop {quote(lookups.path(dataset))}",
+            finding=f"the data of {path} could not be dropped: {dataset.sync_error}",
+            remedy=f"This is retried every minute; to retry now: scout datasets drop {quote(path)}",
         )
-    for url in sorted(site.server_urls()):
+    for url in sorted(installation.server_urls()):
         with (
             suppress(psycopg.OperationalError, ServerError),
             lock_holders.connected(url) as connection,
         ):
-            yield _ending(connection)
-            yield from map(_left_role, role_retirement.left(connection))
+            yield _can_terminate_sessions(connection)
+            yield from map(_remaining_role, role_retirement.undropped(connection))
 
 
-def _ending(connection: psycopg.Connection[Any]) -> Finding:
-    able = connection.execute(MAY_END).fetchone() == (True,)
+def _can_terminate_sessions(connection: psycopg.Connection[Any]) -> Finding:
+    is_able = connection.execute(CAN_TERMINATE_SESSIONS).fetchone() == (True,)
     name, role = connection.info.dbname, connection.info.user
-    finding = "may" if able else "may not"
     return Finding(
         check="deletion",
-        is_well=True,  # without the right only the data that somebody holds stays
-        finding=f"{finding} end sessions in {name} that hold what is to be dropped",
-        remedy="" if able else f"Run as superuser: {schema_drop.grant(role)}",
+        is_well=True,  # without it only data that a session blocks cannot be dropped
+        finding=f"{'may' if is_able else 'may not'} terminate sessions in {name} "
+        "that block a deletion",
+        remedy="" if is_able else f"Run as superuser: {schema_drop.grant_statement(role)}",
     )
 
 
-def _left_role(left: role_retirement.LeftRole) -> Finding:
-    where = ", ".join(left.databases) or "no database that is known"
-    name = sql.Identifier(left.name).as_string(None)
+def _remaining_role(role: role_retirement.UndroppedRole) -> Finding:
+    where = ", ".join(role.databases) or "an unknown database"
+    name = sql.Identifier(role.name).as_string(None)
     return Finding(
         check="deletion",
         is_well=False,
-        finding=f"the role {left.name} of data that was removed owns something in {where}",
-        remedy=f"Run there as superuser: DROP OWNED BY {name}; it is tried again every day.",
+        finding=f"the role {role.name} of dropped data still owns objects in {where}",
+        remedy=f"Run there as superuser: DROP OWNED BY {name}; removal is retried every day.",
     )
 
 
-def _schemas(site: Site) -> Iterator[Finding]:
-    """Compare what is said to be there with what is there."""
-    with site.store.begin() as session:
-        datasets = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
+def _schemas(installation: Installation) -> Iterator[Finding]:
+    """Check that the schema of each loaded dataset exists."""
+    with installation.store.begin() as session:
+        loaded = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
     by_url: dict[str, list[str]] = {}
-    for dataset in datasets:
-        by_url.setdefault(site.server_url_of(dataset), []).append(dataset.schema_name)
+    for dataset in loaded:
+        by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
     missing: list[str] = []
     for url, schemas in by_url.items():
         try:
             with connect(url) as connection:
-                found = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
+                existing = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
         except (ControlError, psycopg.Error):
             missing += schemas
             continue
-        missing += sorted(set(schemas) - found)
+        missing += sorted(set(schemas) - existing)
     yield Finding(
         check="dataset schemas",
         is_well=not missing,
-        finding=f"missing: {', '.join(missing)}" if missing else f"{len(datasets)} are there",
+        finding=f"missing: {', '.join(missing)}" if missing else f"{len(loaded)} exist",
         remedy="Load them again: scout run --full-refresh" if missing else "",
     )
 
 
-def _readers(site: Site) -> Iterator[Finding]:
-    """Look for roles that data is shared with, and that somebody dropped since."""
-    with site.store.begin() as session:
+def _readers(installation: Installation) -> Iterator[Finding]:
+    """Check for roles that were dropped after data was shared with them."""
+    with installation.store.begin() as session:
         shared = [each for each in session.scalars(select(Dataset)) if each.readers]
-        places = [(site.server_url_of(each), lookups.path(each), each.readers) for each in shared]
-    gone: list[str] = []
-    for url, path, readers in places:
+        shares = [
+            (installation.server_url_of(each), lookups.path(each), each.readers) for each in shared
+        ]
+    dropped: list[str] = []
+    for url, path, readers in shares:
         with suppress(ControlError, psycopg.Error), connect(url) as connection:
-            there = {name for (name,) in connection.execute(ROLES, [readers])}
-            gone += [f"{name} of {path}" for name in readers if name not in there]
+            existing = {name for (name,) in connection.execute(ROLES, [readers])}
+            dropped += [f"{name} of {path}" for name in readers if name not in existing]
     yield Finding(
         check="readers",
-        is_well=not gone,
-        finding=f"dropped: {', '.join(gone)}" if gone else f"{len(shared)} datasets are shared",
-        remedy="Create the role again, or: scout datasets share DATASET ROLE..." if gone else "",
+        is_well=not dropped,
+        finding=f"dropped: {', '.join(dropped)}"
+        if dropped
+        else f"{len(shared)} datasets are shared",
+        remedy="Create the role again, or: scout datasets share DATASET ROLE..." if dropped else "",
     )
 
 
-def _connections(site: Site) -> Iterator[Finding]:
-    with site.store.begin() as session:
-        found = session.scalars(select(Connection).where(Connection.host.is_not(None))).all()
-        urls = {each.name: site.server_url(each) for each in found}
+def _connections(installation: Installation) -> Iterator[Finding]:
+    with installation.store.begin() as session:
+        rows = session.scalars(select(Connection).where(Connection.host.is_not(None))).all()
+        urls = {row.name: installation.server_url(row) for row in rows}
     for name, url in urls.items():
         try:
             connect(url).close()
@@ -234,7 +237,7 @@ def _connections(site: Site) -> Iterator[Finding]:
             yield Finding(check=f"connection {name}", is_well=True, finding="answers")
 
 
-def _programs(site: Site) -> Iterator[Finding]:
+def _programs(installation: Installation) -> Iterator[Finding]:
     folder = Path(sys.executable).parent
     for name in ("meltano", "dbt"):
         version = _version(folder / name)
@@ -244,26 +247,26 @@ def _programs(site: Site) -> Iterator[Finding]:
             finding=version or "does not start",
             remedy="" if version else f"Install it beside {sys.executable}.",
         )
-    for source_type in site.plugins.source_types():
+    for source_type in installation.plugins.source_types():
         executable = shutil.which(source_type.executable, path=f"{folder}:/usr/bin:/bin")
         yield Finding(
             check=source_type.name,
             is_well=executable is not None,
-            finding=executable or f"there is no program {source_type.executable}",
+            finding=executable or f"the program {source_type.executable} was not found",
             remedy="" if executable else f"Install {source_type.name} beside {sys.executable}.",
         )
 
 
-def _sources(site: Site) -> Iterator[Finding]:
-    with site.store.begin() as session:
-        found = session.scalars(select(Source).where(Source.is_active)).all()
-    for source in found:
-        url = source.base_url or site.plugins.source_type(source.source_type).base_url
+def _sources(installation: Installation) -> Iterator[Finding]:
+    with installation.store.begin() as session:
+        sources = session.scalars(select(Source).where(Source.is_active)).all()
+    for source in sources:
+        url = source.base_url or installation.plugins.source_type(source.source_type).base_url
         if not url:
             continue
         try:
-            with bounded_http.session() as session:
-                session.head(url, timeout=TIMEOUT, allow_redirects=False)
+            with bounded_http.session() as http:
+                http.head(url, timeout=REQUEST_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
             yield Finding(
                 check=f"source {source.name}",
@@ -276,12 +279,13 @@ def _sources(site: Site) -> Iterator[Finding]:
 
 
 def _version(program: Path) -> str | None:
+    """Return the version that a program prints, or None if it does not start."""
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed program
+        done = subprocess.run(  # noqa: S603 - a program of our own environment
             [program, "--version"],
             capture_output=True,
             text=True,
-            timeout=PROGRAM_SECONDS,
+            timeout=PROGRAM_TIMEOUT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -290,32 +294,33 @@ def _version(program: Path) -> str | None:
     return next((word.strip(",") for word in words if word[:1].isdigit()), "starts")
 
 
-def _audit(site: Site) -> Iterator[Finding]:
-    """Work the latest part of the audit trail out again."""
-    found = Audit(site).verify(most=AUDIT_EVENTS)
-    flaw = next((each["flaw"] for each in found.flaws), None)
+def _audit(installation: Installation) -> Iterator[Finding]:
+    verification = Audit(installation).verify(most=AUDIT_EVENTS)
+    flaw = next((each["flaw"] for each in verification.flaws), None)
     yield Finding(
         check="audit",
-        is_well=found.is_whole,
-        finding=f"not whole: {flaw}" if flaw else f"whole, {found.events} events",
+        is_well=verification.is_whole,
+        finding=f"tampered with: {flaw}" if flaw else f"intact, {verification.events} events",
         remedy="See: scout audit --verify" if flaw else "",
     )
 
 
-def _mixed_readers(site: Site) -> Iterator[Finding]:
-    """Look for code of a dataset's writer that runs as readers of other datasets."""
-    found = mixed_readers.mixed(site)
+def _mixed_readers(installation: Installation) -> Iterator[Finding]:
+    """Check for views of a dataset whose code would run as readers of other datasets."""
+    datasets_with_code = mixed_readers.find(installation)
     yield Finding(
         check="mixed readers",
-        is_well=not found,
-        finding=f"run code of a writer: {', '.join(found)}" if found else "run no writer's code",
-        remedy="Let a role read one dataset, or look at its views and functions: docs/security.md"
-        if found
+        is_well=not datasets_with_code,
+        finding=f"run code of a writer: {', '.join(datasets_with_code)}"
+        if datasets_with_code
+        else "run no writer's code",
+        remedy="Share one dataset per role, or review its views and functions: docs/security.md"
+        if datasets_with_code
         else "",
     )
 
 
-CHECKS: tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...] = (
+CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("keys", _keys),
     ("database", _database),
     ("servers", server_checks.check),

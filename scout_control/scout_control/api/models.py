@@ -18,8 +18,8 @@ import psycopg2
 from scout_dbt import api as dbt_api
 
 from scout_control.datasets import query, schemas
-from scout_control.datasets.loads import LONGEST_READING_SECONDS, Contents
-from scout_control.datasets.query_role import bounded
+from scout_control.datasets.loads import LONGEST_READING_SECONDS, SchemaContents
+from scout_control.datasets.query_role import time_limit
 from scout_control.errors import (
     ConflictError,
     NotFoundError,
@@ -28,16 +28,16 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.rules import session_settings
-from scout_control.rules.environment import PASSED_ON, PROJECT
+from scout_control.rules.environment import COMMON_VARIABLES, PROJECT
 from scout_control.rules.terminal import harmless
 from scout_control.runs.prepare import LOADER
 from scout_control.store import lookups
-from scout_control.store.locks import Locks, of_dataset
+from scout_control.store.locks import Locks, dataset_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Site
     from scout_control.store.models import Dataset
 
@@ -79,10 +79,10 @@ class Models:
 
     def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
         with (
-            closing(query.login_for_control(self._site, dataset)) as reader,
-            bounded(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
+            closing(query.connect_as_inspector(self._site, dataset)) as reader,
+            time_limit(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
         ):
-            contents = Contents(reader, dataset.schema_name)
+            contents = SchemaContents(reader, dataset.schema_name)
             return contents.rows(
                 dbt_api.DICTIONARY, dbt_api.DICTIONARY_QUERY, dbt_api.DICTIONARY_COLUMNS
             )
@@ -122,7 +122,9 @@ class Models:
         shutil.copyfile(target / PAGE, page)
         return page
 
-    def _write_docs(self, dataset: Dataset, place: Place, target: Path) -> tuple[int, str]:
+    def _write_docs(
+        self, dataset: Dataset, place: ProvisionedSchema, target: Path
+    ) -> tuple[int, str]:
         """Let dbt write the documentation; return its exit code and output.
 
         Raises:
@@ -162,7 +164,7 @@ class Models:
             process.communicate(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            schemas.end_login(self._site, dataset)
+            schemas.disable_writer(self._site, dataset)
 
     def _dataset(self, name: str, action: str) -> Dataset:
         """Return a dataset, after it was recorded what is done with it."""
@@ -173,16 +175,16 @@ class Models:
             return dataset
 
     @contextmanager
-    def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, Place]]:
+    def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, ProvisionedSchema]]:
         """Hold the lock of a dataset that has data, and a login of its writer."""
         dataset = self._dataset(name, action)
-        query.check_data(dataset)
+        query.require_data(dataset)
         with closing(Locks(self._site.store)) as locks:
-            if not locks.take(of_dataset(dataset.id)):
+            if not locks.acquire(dataset_lock(dataset.id)):
                 raise ConflictError(
                     f"A run of {lookups.path(dataset)} is in progress.", "Try again after it."
                 )
-            with schemas.provisioned(self._site, dataset, locks) as place:
+            with schemas.provisioned_schema(self._site, dataset, locks) as place:
                 yield dataset, place
 
     def _source_type(self, dataset: Dataset) -> str:
@@ -191,9 +193,11 @@ class Models:
         is_connect = any(block.endswith("-connect") for block in source_type.blocks)
         return "connect" if is_connect else "commcare"
 
-    def _environment(self, dataset: Dataset, place: Place, target: Path) -> dict[str, str]:
+    def _environment(
+        self, dataset: Dataset, place: ProvisionedSchema, target: Path
+    ) -> dict[str, str]:
         project = str(self._site.settings.project_root / TRANSFORM)
-        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        inherited = {name: os.environ[name] for name in COMMON_VARIABLES if name in os.environ}
         return {
             **inherited,
             "PATH": os.defpath,

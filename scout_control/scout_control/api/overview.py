@@ -1,4 +1,4 @@
-"""The three questions of everybody: what can I connect, what is connected, what data is there."""
+"""The status of an installation: available sources, connected credentials, synced data."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Status(views.View):
-    """Available sources, connected accounts, synced data."""
+    """Available sources, credentials and synced data."""
 
     available_sources: list[dict[str, Any]]
-    connections: list[dict[str, Any]]
+    credentials: list[dict[str, Any]]
     synced_data: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON representation; ``connections`` repeats ``credentials``.
+
+        Earlier versions had the credentials under ``connections``.
+        """
+        document = super().as_dict()
+        return {**document, "connections": document["credentials"]}
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Answers all three."""
+    """Collects the status from the parts of the interface."""
 
     sources: Sources
     credentials: Credentials
     datasets: Datasets
 
     def status(self, *, project: str | None, user: str | None) -> Status:
-        """Return what there is for a project, a user, or everybody."""
+        """Return the status of a project, of a user, or of everything."""
         links = self.sources.links(project)
         linked = {link.source for link in links}
         sources = [
@@ -42,12 +50,12 @@ class Overview:
             for source in self.sources.list()
             if project is None or source.name in linked
         ]
-        logins = [
-            login.as_dict()
-            for login in self.credentials.list()
+        credentials = [
+            credential.as_dict()
+            for credential in self.credentials.list()
             if (project is None and user is None)
-            or (project is not None and login.project == project)
-            or (user is not None and login.user == user)
+            or (project is not None and credential.project == project)
+            or (user is not None and credential.user == user)
         ]
         data = [each.as_dict() for each in self.datasets.list(project=project, user=user)]
-        return Status(available_sources=sources, connections=logins, synced_data=data)
+        return Status(available_sources=sources, credentials=credentials, synced_data=data)

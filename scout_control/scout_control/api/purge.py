@@ -1,4 +1,4 @@
-"""The right to be forgotten: removes all of an owner, and says on a receipt what was done."""
+"""Erasure of an owner: removes all their data, and documents it in a receipt."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from scout_control.api import views
 from scout_control.credentials.records import Owner
 from scout_control.datasets import schema_drop
 from scout_control.datasets.purge import leftovers, owner_data, steps
-from scout_control.datasets.purge.owner_data import Names
+from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.errors import ControlError, SettingsError
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, lookups, postgres, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.store.models import Dataset
 
-KIND, VERSION = "scout purge", 1
-BEYOND = (
+RECEIPT_TYPE, RECEIPT_VERSION = "scout purge", 1
+BEYOND_REACH = (
     "backups and replicas of the databases",
-    "the write-ahead log and dead rows of Postgres, until it reuses them",
-    "log files outside of SCOUT_HOME, and files of other machines: purge there too",
+    "the write-ahead log and dead rows of Postgres, until their space is reused",
+    "log files outside SCOUT_HOME, and files of other machines: run the purge there too",
     "copies that readers made of the data",
 )
 
@@ -43,7 +43,7 @@ class Plan(views.View):
     schemas: list[str]
     roles: list[str]
     dropped_too: list[str]
-    """What others built on the data."""
+    """Objects outside the schemas that depend on the data."""
     runs_in_progress: int
     credentials: int
     links: int
@@ -51,36 +51,36 @@ class Plan(views.View):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified(views.View):
-    """What a later look found of an owner who was purged."""
+class PurgeVerification(views.View):
+    """The result of searching for an owner again after a purge."""
 
     is_gone: bool
     is_genuine: bool
-    """Whether the receipt is as it was written."""
+    """Whether the receipt is unchanged."""
     looked_at: list[dict[str, Any]]
     left: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """Removes owners."""
+    """Removes all data of a project or user, and verifies the removal."""
 
-    _site: Site
+    _installation: Installation
 
     def plan(self, *, project: str | None = None, user: str | None = None) -> Plan:
-        """Return what a purge would remove, and remove nothing."""
+        """Return what a purge would remove, without removing anything."""
         owner = Owner(project_id=project, user_id=user)
-        with self._site.store.begin() as session:
-            names = owner_data.names(session, owner)
-            found = owner_data.datasets(session, owner)
-            alive = runs.all_alive(session, [each.id for each in found])
+        with self._installation.store.begin() as session:
+            names = owner_data.search_terms(session, owner)
+            datasets = owner_data.datasets(session, owner)
+            active_runs = runs.all_alive(session, [each.id for each in datasets])
             return Plan(
                 owner=str(owner),
-                datasets=[lookups.path(each) for each in found],
+                datasets=[lookups.path(each) for each in datasets],
                 schemas=list(names.schemas),
                 roles=list(names.roles),
-                dropped_too=sorted({each for one in found for each in self._dependents(one)}),
-                runs_in_progress=len(alive),
+                dropped_too=sorted({name for each in datasets for name in self._dependents(each)}),
+                runs_in_progress=len(active_runs),
                 credentials=len(owner_data.credentials(session, owner)),
                 links=len(owner_data.links(session, owner)),
                 source_metadata=len(owner_data.metadata(session, owner)),
@@ -94,29 +94,30 @@ class Erasure:
         with_id: bool = True,
         leave_out: Iterable[Path] = (),
     ) -> dict[str, Any]:
-        """Remove all that belongs to an owner, look for what is left, and return the receipt.
+        """Remove everything that belongs to an owner, search for remains, and return the receipt.
 
-        It may be called again, whatever stopped it.
+        Safe to repeat after any failure.
 
         Args:
-            project: The project: with the data of its users in it.
-            user: Or the user: their data in all projects.
-            with_id: Whether the receipt holds the id, or its digest only.
-            leave_out: Files that name the owner on purpose.
+            project: The project to erase, including its users' data in it.
+            user: Or the user to erase: their data in all projects.
+            with_id: Whether the receipt contains the id, or only its digest.
+            leave_out: Files that name the owner on purpose, which are not searched.
         """
         owner = Owner(project_id=project, user_id=user)
-        began = datetime.now(UTC)
-        with self._site.store.begin() as session:
-            names = owner_data.names(session, owner)
-        removal = steps.remove(self._site, owner)
-        looked = leftovers.look(self._site, names, leave_out)
-        facts = {
-            "began_at": began,
+        began_at = datetime.now(UTC)
+        # Before anything is removed: afterwards the rows that name schemas and roles do not exist.
+        with self._installation.store.begin() as session:
+            names = owner_data.search_terms(session, owner)
+        removal = steps.purge(self._installation, owner)
+        searched = leftovers.search(self._installation, names, leave_out)
+        outcome = {
+            "began_at": began_at,
             "removed": dict(sorted(removal.removed.items())),
             "not_removed": removal.not_removed,
             "notes": removal.notes,
         }
-        receipt = _receipt(names, looked, facts, with_id=with_id)
+        receipt = _receipt(names, searched, outcome, with_id=with_id)
         self._record(receipt)
         return receipt
 
@@ -124,100 +125,107 @@ class Erasure:
         self,
         receipt: Mapping[str, Any],
         *,
-        id: str | None = None,  # noqa: A002 - the owner's
+        owner_id: str | None = None,
         leave_out: Iterable[Path] = (),
-    ) -> Verified:
-        """Look again for an owner who was purged; says what of them is there.
+    ) -> PurgeVerification:
+        """Search again for an owner who was purged.
 
         Args:
             receipt: What ``purge`` returned.
-            id: The owner's id, for a receipt without it.
-            leave_out: Files that name the owner on purpose, as the receipt.
+            owner_id: The owner's id, for a receipt without it.
+            leave_out: Files that name the owner on purpose, such as the receipt.
 
         Raises:
-            SettingsError: This is no receipt, or another owner's.
+            SettingsError: This is not a receipt, or ``owner_id`` is another owner's.
         """
-        looked = leftovers.look(self._site, _names(receipt, id), leave_out)
-        left = _left(looked)
+        searched = leftovers.search(self._installation, _names(receipt, owner_id), leave_out)
+        left = _left(searched)
         is_genuine = receipt.get("hash") == _hash(receipt)
-        return Verified(
+        return PurgeVerification(
             is_gone=not left,
             is_genuine=is_genuine,
-            looked_at=[{"where": each.where, "found": each.found} for each in looked],
+            looked_at=[{"where": each.where, "found": each.found} for each in searched],
             left=left,
         )
 
     def _dependents(self, dataset: Dataset) -> list[str]:
         try:
-            url = self._site.server_url_of(dataset)
+            url = self._installation.server_url_of(dataset)
             with postgres.connect(url) as connection:
                 return schema_drop.dependents(connection, dataset.schema_name)
-        except ControlError:
+        except ControlError:  # an unreachable database must not prevent the plan for the others
             return []
 
     def _record(self, receipt: Mapping[str, Any]) -> None:
-        told = {name: receipt[name] for name in ("removed", "is_complete", "hash")}
+        details = {name: receipt[name] for name in ("removed", "is_complete", "hash")}
         owner = receipt["owner"]
-        with self._site.store.begin() as session:
-            audit.record(session, "purged", owner["kind"], owner["sha256"], **told)
+        with self._installation.store.begin() as session:
+            audit.record(session, "purged", owner["kind"], owner["sha256"], **details)
 
 
 def _receipt(
-    names: Names, looked: list[leftovers.Look], facts: Mapping[str, Any], *, with_id: bool
+    names: SearchTerms,
+    searched: list[leftovers.SearchResult],
+    outcome: Mapping[str, Any],
+    *,
+    with_id: bool,
 ) -> dict[str, Any]:
-    left = _left(looked)
-    told = {
-        "receipt": KIND,
-        "version": VERSION,
+    left = _left(searched)
+    document = {
+        "receipt": RECEIPT_TYPE,
+        "version": RECEIPT_VERSION,
         "owner": {"kind": names.kind, "sha256": _digest(names.kind, names.id or "")}
         | ({"id": names.id} if with_id else {}),
         "by": "the user" if audit.actor() == names.id else audit.actor(),
         "machine": socket.gethostname(),
         "ended_at": datetime.now(UTC),
-        **facts,
+        **outcome,
         "looked_for": {
             "schemas": list(names.schemas),
             "roles": list(names.roles),
             "datasets": list(names.datasets),
             "comments": list(names.comments),
         },
-        "looked_at": [{"where": each.where, "found": each.found} for each in looked],
+        "looked_at": [{"where": each.where, "found": each.found} for each in searched],
         "left": left,
-        "beyond_reach": list(BEYOND),
-        "is_complete": not left and not facts["not_removed"],
+        "beyond_reach": list(BEYOND_REACH),
+        "is_complete": not left and not outcome["not_removed"],
     }
-    receipt: dict[str, Any] = plain(told)
+    receipt: dict[str, Any] = to_json_value(document)
     return receipt | {"hash": _hash(receipt)}
 
 
-def _left(looked: list[leftovers.Look]) -> list[dict[str, Any]]:
-    return [asdict(each) for each in looked if each.found or each.problem]
+def _left(searched: list[leftovers.SearchResult]) -> list[dict[str, Any]]:
+    return [asdict(each) for each in searched if each.found or each.problem]
 
 
-def _names(receipt: Mapping[str, Any], told: str | None) -> Names:
+def _names(receipt: Mapping[str, Any], owner_id: str | None) -> SearchTerms:
     try:
-        owner, wanted = receipt["owner"], receipt["looked_for"]
-        names = Names(
+        owner, looked_for = receipt["owner"], receipt["looked_for"]
+        names = SearchTerms(
             kind={"user": "user", "project": "project"}[owner["kind"]],
-            id=told or owner.get("id"),
-            schemas=tuple(wanted["schemas"]),
-            datasets=tuple(wanted["datasets"]),
-            comments=tuple(wanted["comments"]),
+            id=owner_id or owner.get("id"),
+            schemas=tuple(looked_for["schemas"]),
+            datasets=tuple(looked_for["datasets"]),
+            comments=tuple(looked_for["comments"]),
         )
         is_theirs = names.id is None or _digest(names.kind, names.id) == owner["sha256"]
     except (KeyError, TypeError, AttributeError):
         raise SettingsError(
-            "This is not the receipt of a purge.", "Give what scout purge printed."
+            "This is not a receipt of scout purge.", "Give the JSON that scout purge printed."
         ) from None
     if not is_theirs:
-        raise SettingsError("This receipt is of another owner.", "Give the id that it is of.")
+        raise SettingsError(
+            "This receipt belongs to another owner.", "Give the id of the owner who was purged."
+        )
     return names
 
 
-def _digest(kind: str, identity: str) -> str:
-    return hashlib.sha256(f"{kind}:{identity}".encode()).hexdigest()
+def _digest(kind: str, owner_id: str) -> str:
+    return hashlib.sha256(f"{kind}:{owner_id}".encode()).hexdigest()
 
 
 def _hash(receipt: Mapping[str, Any]) -> str:
+    """Return the digest of a receipt without its ``hash``, by which a later change shows."""
     rest = {name: value for name, value in receipt.items() if name != "hash"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

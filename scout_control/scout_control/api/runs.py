@@ -84,7 +84,7 @@ class Runs:
             SettingsError: The log file is a link, or belongs to another account.
         """
         if log_file is not None:
-            trusted_files.private_file(log_file, is_continued=True).close()
+            trusted_files.private_file(log_file, append=True).close()
         run = self._unfinished_run(dataset, full_refresh=full_refresh)
         _check_can_start(run, early=early)
         context = RunContext(

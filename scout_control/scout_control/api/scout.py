@@ -14,15 +14,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scout_control.api.audit import Audit
+from scout_control.api.connections import Connections
 from scout_control.api.credentials import Credentials
 from scout_control.api.datasets import Datasets
 from scout_control.api.overview import Overview, Status
-from scout_control.api.owners import Connections, Projects
+from scout_control.api.projects import Projects
 from scout_control.api.runs import Runs
 from scout_control.api.sources import Sources
 from scout_control.credentials import encrypted_config
 from scout_control.installation import key_rotation
-from scout_control.installation.installation import Site
+from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
 from scout_control.runs.context import ProgressEvent
 from scout_control.scheduler import maintenance
@@ -41,41 +42,46 @@ A_DAY = timedelta(hours=24)
 
 
 class Scout:
-    """One installation of Scout. Close it, or use it as a context.
+    """One installation of Scout. Use it as a context manager, or close it.
 
     Args:
-        settings: Where it is; by default what the environment says.
+        settings: The settings of the installation; read from the environment by default.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.site = Site(settings or Settings.load())
-        self.connections = Connections(self.site)
-        self.projects = Projects(self.site)
-        self.sources = Sources(self.site)
-        self.credentials = Credentials(self.site)
-        self.datasets = Datasets(self.site)
-        self.runs = Runs(self.site)
-        self.audit = Audit(self.site)
+        self.installation = Installation(settings or Settings.load())
+        self.connections = Connections(self.installation)
+        self.projects = Projects(self.installation)
+        self.sources = Sources(self.installation)
+        self.credentials = Credentials(self.installation)
+        self.datasets = Datasets(self.installation)
+        self.runs = Runs(self.installation)
+        self.audit = Audit(self.installation)
+
+    @property
+    def site(self) -> Installation:
+        """The installation."""
+        return self.installation
 
     @cached_property
     def models(self) -> Models:
-        """The models of datasets: what their tables are and mean."""
-        from scout_control.api.models import Models  # noqa: PLC0415 - takes a moment to load
+        """The dbt models of datasets."""
+        from scout_control.api.models import Models
 
-        return Models(self.site)
+        return Models(self.installation)
 
     @cached_property
     def erasure(self) -> Erasure:
-        """The removal of owners: what it would remove, what it removed, what is left."""
-        from scout_control.api.purge import Erasure  # noqa: PLC0415 - takes a moment to load
+        """The erasure of owners."""
+        from scout_control.api.purge import Erasure
 
-        return Erasure(self.site)
+        return Erasure(self.installation)
 
     def init(self) -> str:
-        """Set the installation up, or bring it to this version; return the store's version."""
-        from scout_control.installation import setup  # noqa: PLC0415 - takes a moment to load
+        """Initialise or upgrade the installation; return the version of the store."""
+        from scout_control.installation import setup
 
-        return setup.init(self.site)
+        return setup.init(self.installation)
 
     def run(
         self,
@@ -84,61 +90,72 @@ class Scout:
         on_progress: Callable[[ProgressEvent], None] = lambda _: None,
         full_refresh: bool = False,
     ) -> views.Run:
-        """Load and transform a dataset now, and return the run as it ended.
+        """Load and transform a dataset now, and return the finished run.
 
         Args:
-            dataset: By project/source, project/source/user, schema or id.
-            on_progress: Is told of every step.
-            full_refresh: Forget the state and read everything.
+            dataset: The dataset: project/source, project/source/user, its schema or its id.
+            on_progress: Called with each progress event.
+            full_refresh: Discard the state and read everything.
 
         Raises:
-            ControlError: It could not be started. How a run ended is in its ``status``.
+            ControlError: The run could not be started. How it ended is in its ``status``.
         """
         return self.runs.execute(dataset, on_progress=on_progress, full_refresh=full_refresh)
 
     def pipelines(self) -> list[Job]:
         """Return the pipelines: jobs of meltano.yml that load a dataset schema."""
-        return self.site.plugins.jobs()
+        return self.installation.plugins.jobs()
 
     def status(self, *, project: str | None = None, user: str | None = None) -> Status:
-        """Return what sources there are, which accounts are connected, which data is there."""
+        """Return available sources, connected credentials, and synced data."""
         overview = Overview(self.sources, self.credentials, self.datasets)
         return overview.status(project=project, user=user)
 
     def rotate_keys(self, *, forget_old: bool = False) -> int:
-        """Encrypt everything under the first key; return how many secrets that changed.
+        """Re-encrypt secrets with the primary key; return how many were changed.
 
         Args:
-            forget_old: Drop the older keys from the key file afterwards; processes that started
-                before then cannot read what they know.
+            forget_old: Then remove the older keys from the key file. Processes that started before
+                the rotation can no longer decrypt secrets.
         """
-        return key_rotation.rotate(self.site, forget_old=forget_old)
+        return key_rotation.rotate(self.installation, forget_old=forget_old)
 
     def tick(self, *, idle: timedelta = A_DAY) -> dict[str, int]:
-        """Do one round of upkeep: start what is due, take over, renew, expire; tell what was done.
+        """Run the background jobs once; return how much each of them did.
 
-        The runs that it queues are for workers; see ``work``.
+        Runs that become due are queued; ``work`` executes them.
+
+        Args:
+            idle: Drop data that has been unused for this long.
         """
-        return maintenance.tick(self.site, idle)
+        return maintenance.tick(self.installation, idle)
 
     def work(self, *, concurrency: int = 2, until_idle: bool = False) -> int:
-        """Be a worker until nothing is left to do, or SIGTERM or SIGINT; return which one, or 0."""
-        from scout_control.scheduler import worker  # noqa: PLC0415 - takes a moment to load
+        """Execute queued runs and background jobs until SIGTERM or SIGINT.
+
+        Args:
+            concurrency: Number of runs executed at the same time.
+            until_idle: Return when the queue is empty.
+
+        Returns:
+            The signal that ended it, or 0.
+        """
+        from scout_control.scheduler import worker
 
         options = worker.Options(concurrency=concurrency, until_idle=until_idle)
-        return worker.work(self.site, options)
+        return worker.work(self.installation, options)
 
     def encrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a configuration whose secrets are encrypted and marked ``__enc_<field>``."""
-        return encrypted_config.encrypt_credentials(config, self.site.keyring)
+        """Return a configuration with its secrets encrypted and marked ``__enc_<field>``."""
+        return encrypted_config.encrypt_credentials(config, self.installation.keyring)
 
     def decrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a configuration as it was before ``encrypt_credentials``."""
-        return encrypted_config.decrypt_credentials(config, self.site.keyring)
+        """Reverse ``encrypt_credentials``."""
+        return encrypted_config.decrypt_credentials(config, self.installation.keyring)
 
     def close(self) -> None:
-        """Close all connections."""
-        self.site.close()
+        """Close the connections of the installation to Postgres."""
+        self.installation.close()
 
     def __enter__(self) -> Self:
         return self

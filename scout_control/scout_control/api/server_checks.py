@@ -1,4 +1,4 @@
-"""What the servers that hold data let others do, and what control's own role could do there."""
+"""Checks the Postgres servers that hold data: privileges of control's role and of PUBLIC."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from scout_control.store.postgres import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
-TAME_CREATEROLE = 160000
-RIGHTS = """
+# From this version a role with CREATEROLE can grant only roles that it administers.
+RESTRICTED_CREATEROLE = 160000
+PRIVILEGES = """
     SELECT rolname, rolsuper, rolcreaterole, current_database(), EXISTS (
                SELECT FROM pg_namespace AS space
                 WHERE nspname = 'public' AND has_schema_privilege('public', space.oid, 'CREATE')
@@ -27,44 +28,47 @@ RIGHTS = """
       FROM pg_roles WHERE rolname = current_user
 """
 OPEN_PUBLIC = "any role may create objects in the schema public"
-CLOSE_PUBLIC = "Close it, in the database {database}: REVOKE CREATE ON SCHEMA public FROM PUBLIC"
-SUPERUSER = "{role} is a superuser: it may read and write everything, and run programs there"
+CLOSE_PUBLIC = "In the database {database}, run: REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+SUPERUSER = "{role} is a superuser: it can read and write everything, and run programs there"
 NO_SUPERUSER = (
-    "Give scout a role with LOGIN, CREATEROLE and the database of its own, and let it own what "
-    "{role} made: REASSIGN OWNED"
+    "Give scout a role with LOGIN and CREATEROLE that owns its database, and transfer what "
+    "{role} created: REASSIGN OWNED"
 )
 NEARLY_SUPERUSER = (
-    "before PostgreSQL 16 a role with CREATEROLE, as {role}, may make itself a member of any role "
-    "but a superuser, also of pg_execute_server_program"
+    "before PostgreSQL 16 a role with CREATEROLE, such as {role}, can grant itself any role but a "
+    "superuser, including pg_execute_server_program"
 )
-GUARD_IT = "Guard its login like a superuser's, keep other databases elsewhere, or upgrade."
+PROTECT_IT = "Protect its password like a superuser's, keep other databases elsewhere, or upgrade."
 
 
-def check(site: Site) -> Iterator[Finding]:
-    """Look at the store's server and at those of all connections."""
-    with site.store.begin() as session:
-        found = session.scalars(select(Connection).where(Connection.is_active)).all()
-        urls = {site.server_url(each): each.name for each in reversed(found)}
+def check(installation: Installation) -> Iterator[Finding]:
+    """Check the servers of the store and of all connections."""
+    with installation.store.begin() as session:
+        rows = session.scalars(select(Connection).where(Connection.is_active)).all()
+        # Reversed: of connections to one URL, the first gives the finding its name.
+        urls = {installation.server_url(row): row.name for row in reversed(rows)}
     for url, name in urls.items():
-        with suppress(ControlError, psycopg.Error):  # of which another check tells
+        with suppress(ControlError, psycopg.Error):  # the check of connections reports these
             yield from _check(url, name)
 
 
 def _check(url: str, name: str) -> Iterator[Finding]:
     with connect(url) as connection:
         version = connection.info.server_version
-        [(role, is_super, makes_roles, database, is_open)] = connection.execute(RIGHTS).fetchall()
-    is_nearly_super = makes_roles and not is_super and version < TAME_CREATEROLE
-    words = {"role": role, "database": database}
-    for what, is_so, is_well, finding, remedy in (
+        [(role, is_super, can_create_roles, database, is_open)] = connection.execute(
+            PRIVILEGES
+        ).fetchall()
+    is_nearly_super = can_create_roles and not is_super and version < RESTRICTED_CREATEROLE
+    names = {"role": role, "database": database}
+    for subject, applies, is_well, finding, remedy in (
         ("role", is_super, True, SUPERUSER, NO_SUPERUSER),
-        ("role", is_nearly_super, True, NEARLY_SUPERUSER, GUARD_IT),
+        ("role", is_nearly_super, True, NEARLY_SUPERUSER, PROTECT_IT),
         ("public", is_open, False, OPEN_PUBLIC, CLOSE_PUBLIC),
     ):
-        if is_so:
+        if applies:
             yield Finding(
-                check=f"{what} of {name}",
+                check=f"{subject} of {name}",
                 is_well=is_well,
-                finding=finding.format(**words),
-                remedy=remedy.format(**words),
+                finding=finding.format(**names),
+                remedy=remedy.format(**names),
             )

@@ -1,4 +1,4 @@
-"""Refuses settings of sources before anything is started with them."""
+"""Validates the settings of sources and links before anything is stored or started."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
-from scout_control.meltano.project import SELECTED
-from scout_control.meltano.setting_kinds import as_typed
+from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.meltano.setting_kinds import coerce
 from scout_control.rules import keyless
-from scout_control.rules.addresses import BASE_URL, origin, texts
-from scout_control.rules.credential_kinds import KINDS
+from scout_control.rules.addresses import BASE_URL, origin, strings
+from scout_control.rules.credential_kinds import FIELDS_BY_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scout_control.meltano.project import SourceType
 
-SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in KINDS.values())))
+SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in FIELDS_BY_KIND.values())))
 LONGEST_INTERVAL_HOURS = 24 * 366
 URL_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#]*@", re.IGNORECASE)
 
@@ -30,63 +30,68 @@ def check_config(
     config: Mapping[str, Any],
     known_streams: AbstractSet[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return settings as they are kept; refuse those that the source type does not take.
+    """Return settings with values of their declared kinds; reject what the source type lacks.
 
     Args:
-        source_type: Says which settings there are, and of which kind.
+        source_type: Declares the settings and their kinds.
         config: The settings.
-        known_streams: Streams that the source was found to have.
+        known_streams: The discovered streams of the source, if any.
 
     Raises:
-        SettingsError: Naming them, and what there is.
+        SettingsError: A setting is unknown, invalid or a secret.
     """
-    known = {*source_type.settings, SELECTED, *keyless.NAMES}
-    unknown = sorted(set(config) - known)
-    if secret := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}
+    unknown = sorted(set(config) - allowed)
+    if secrets := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
-            f"{', '.join(secret)} is a secret, and is not kept among the settings.",
-            "Give it with: scout credentials connect; a client secret: --client-secret-from-env.",
+            f"{', '.join(secrets)} is a secret and cannot be stored as a setting.",
+            "Use: scout credentials connect; for a client secret: --client-secret-from-env.",
         )
     if unknown:
         raise SettingsError(
             f"{source_type.name} has no setting {', '.join(unknown)}.",
-            f"It has: {', '.join(sorted(known))}.",
+            f"It has: {', '.join(sorted(allowed))}.",
         )
     if BASE_URL in config:
         check_url(str(config[BASE_URL]))
-    _check_passwords(config)
+    _reject_passwords(config)
     settings = {
-        name: as_typed(source_type.kinds.get(name), value) for name, value in config.items()
+        name: coerce(source_type.setting_kinds.get(name), value) for name, value in config.items()
     }
     for name, value in settings.items():
-        kind = source_type.kinds.get(name)
+        kind = source_type.setting_kinds.get(name)
         if kind is not None and not kind.fits(value):
             raise SettingsError(
-                f"The setting {name} of {source_type.name} is {kind.words}.", "Correct it."
+                f"The setting {name} of {source_type.name} is {kind.description}.",
+                "Correct its value.",
             )
-    if error := keyless.mistake(settings):
-        raise SettingsError(error, "Correct it.")
-    if SELECTED in settings:
-        _check_streams(source_type, settings[SELECTED], source_type.streams or known_streams)
+    if error := keyless.find_error(settings):
+        raise SettingsError(error, "Correct the setting.")
+    if STREAMS_SETTING in settings:
+        _check_streams(source_type, settings[STREAMS_SETTING], source_type.streams or known_streams)
     return settings
 
 
 def check_interval(hours: float) -> None:
-    """Refuse an interval that no schedule can keep.
+    """Reject an invalid interval between scheduled runs.
 
     Raises:
-        SettingsError: It is no whole number of hours, or out of bounds.
+        SettingsError: It is not a whole number of hours, or out of range.
     """
     is_whole = isinstance(hours, int) and not isinstance(hours, bool)
     if not is_whole or not 1 <= hours <= LONGEST_INTERVAL_HOURS:
         raise SettingsError(
-            f"An interval is 1 to {LONGEST_INTERVAL_HOURS} whole hours.", "Choose another."
+            f"An interval must be a whole number of hours from 1 to {LONGEST_INTERVAL_HOURS}.",
+            "Choose another interval.",
         )
 
 
 def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str]) -> None:
     if not isinstance(streams, list) or not all(isinstance(each, str) for each in streams):
-        raise SettingsError(f"{SELECTED} is a list of streams.", 'Write ["cases", "forms"].')
+        raise SettingsError(
+            f"{STREAMS_SETTING} must be a list of streams.", 'Write ["cases", "forms"].'
+        )
+    # Before the first discovery the streams are unknown; the first run checks them.
     if known and (unknown := sorted(set(streams) - known)):
         raise SettingsError(
             f"{source_type.name} has no stream {', '.join(unknown)}.",
@@ -94,33 +99,33 @@ def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str
         )
 
 
-def _check_passwords(config: Mapping[str, Any]) -> None:
+def _reject_passwords(config: Mapping[str, Any]) -> None:
     for name, value in config.items():
-        if any(map(URL_WITH_PASSWORD.search, texts(value))):
+        if any(map(URL_WITH_PASSWORD.search, strings(value))):
             raise SettingsError(
-                f"The URL in {name} holds a password, and is not kept among the settings.",
-                "Leave the password out, or mark the setting as sensitive in meltano.yml and give "
-                "it with: scout credentials connect",
+                f"The URL in {name} contains a password and cannot be stored as a setting.",
+                "Remove the password, or mark the setting as sensitive in meltano.yml and use: "
+                "scout credentials connect",
             )
 
 
 def check_url(base_url: str | None) -> None:
-    """Refuse a base URL that is invalid, holds a login, or is not safe, without showing it.
+    """Reject a base URL that is invalid, contains a login, or would send secrets unencrypted.
 
     Raises:
-        SettingsError: It is not scheme, host, perhaps a port and a path; or it is plain http to
-            another machine.
+        SettingsError: The URL is not a scheme, a host and optionally a port and path, or it is
+            plain HTTP to another machine. The message does not quote it.
     """
     if base_url is None:
         return
-    remedy = "Write https://host, perhaps with a port and a path."
+    remedy = "Write https://host, optionally with a port and a path."
     if "@" in base_url:
-        raise SettingsError("The base URL holds a user or password.", remedy)
-    place = origin(base_url)
-    if place is None:
+        raise SettingsError("The base URL contains a user or password.", remedy)
+    url_origin = origin(base_url)
+    if url_origin is None:
         raise SettingsError("The base URL is invalid.", remedy)
-    parts = urlsplit(place)
+    parts = urlsplit(url_origin)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise SettingsError(
-            "The base URL is not https (plain http is for this machine only).", remedy
+            "The base URL must use https (plain http is allowed for loopback only).", remedy
         )

@@ -1,4 +1,4 @@
-"""Sources and their links to projects."""
+"""Sources, and their links to projects."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from scout_control.datasets import deletion
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.runs import prepare
-from scout_control.store import audit, lookups, metadata, models, run_cancellation
-from scout_control.store.datasets import withdraw
+from scout_control.store import audit, lookups, metadata, run_cancellation
+from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scout_control.installation.installation import Site
+    from sqlalchemy.orm import Session
+
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
 
 MODES = ("project", "user")
@@ -30,23 +32,23 @@ MODES = ("project", "user")
 
 @dataclass(frozen=True)
 class Sources:
-    """Configured sources."""
+    """Configured sources, and which projects use them."""
 
-    _site: Site
+    _installation: Installation
 
     def types(self) -> list[SourceType]:
-        """Return the source types: all extractors of meltano.yml, whoever wrote them."""
-        return self._site.plugins.source_types()
+        """Return the source types: all extractors of meltano.yml."""
+        return self._installation.plugins.source_types()
 
     def list(self) -> list[views.Source]:
         """Return all active sources."""
-        with self._site.store.begin() as session:
-            found = session.scalars(select(Source).where(Source.is_active).order_by(Source.name))
-            return [views.Source.of(each) for each in found]
+        with self._installation.store.begin() as session:
+            rows = session.scalars(select(Source).where(Source.is_active).order_by(Source.name))
+            return [views.Source.of(row) for row in rows]
 
     def show(self, name: str) -> views.Source:
         """Return one source."""
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             return views.Source.of(lookups.source(session, name))
 
     def add(
@@ -59,33 +61,43 @@ class Sources:
         client_id: str | None = None,
         client_secret: str | None = None,
     ) -> views.Source:
-        """Remember a source.
+        """Add a source.
+
+        Args:
+            name: A name for it, without a slash.
+            source_type: An extractor of meltano.yml, with or without ``tap-``.
+            base_url: The URL of the server; defaults to that of the source type.
+            config: Settings of the tap, without secrets.
+            client_id: The client id of an OAuth application registered at the source.
+            client_secret: Its client secret.
 
         Raises:
-            NotFoundError: meltano.yml declares no such extractor.
-            SettingsError: A setting is none of the extractor's, or a secret, or the URL is unsafe.
+            NotFoundError: meltano.yml has no such extractor.
+            SettingsError: A setting is unknown or a secret, or the URL is unsafe.
         """
         if not name or "/" in name:
-            raise SettingsError("A source's name is not empty and has no slash.", "Choose another.")
-        kind = self._site.plugins.source_type(source_type)
-        settings = check_config(kind, config or {})
+            raise SettingsError(
+                "The name of a source must not be empty or contain a slash.", "Choose another name."
+            )
+        extractor = self._installation.plugins.source_type(source_type)
+        settings = check_config(extractor, config or {})
         check_url(base_url)
-        with self._site.store.begin() as session:
-            found = Source(
+        with self._installation.store.begin() as session:
+            source = Source(
                 id=uuid.uuid4(),
                 name=name,
-                source_type=kind.name,
+                source_type=extractor.name,
                 base_url=base_url,
                 config=settings,
                 oauth_client_id=client_id,
                 created_by=audit.actor(),
             )
-            self._keep_secret(found, kind, client_secret)
-            session.add(found)
-            told = audit.changes(found)
+            self._store_client_secret(source, extractor, client_secret)
+            session.add(source)
+            changes = audit.changes(source)
             session.flush()
-            audit.record(session, "added", "source", found.id, source=name, changes=told)
-            return views.Source.of(found)
+            audit.record(session, "added", "source", source.id, source=name, changes=changes)
+            return views.Source.of(source)
 
     def update(
         self,
@@ -96,69 +108,77 @@ class Sources:
         client_id: str | None = None,
         client_secret: str | None = None,
     ) -> views.Source:
-        """Change a source; what is not named stays, the client secret too.
+        """Change a source; arguments that are left out keep their values.
 
-        Another address, or a less safe way there: its logins need to be connected again.
+        After a change of its address, or of how certificates are checked, all accounts of the
+        source must be connected again.
         """
-        with self._site.store.begin() as session:
-            found = lookups.source(session, name)
-            kind = self._site.plugins.source_type(found.source_type)
-            before = secret_context.address_of(found, kind)
+        with self._installation.store.begin() as session:
+            source = lookups.source(session, name)
+            extractor = self._installation.plugins.source_type(source.source_type)
+            # Compared by meaning: another path of the same host, or the default port spelled out,
+            # is the same address.
+            address_before = secret_context.source_address(source, extractor)
             if config is not None:
-                known = metadata.streams_of(session, found.id)
-                found.config = {**found.config, **check_config(kind, config, known)}
+                known = metadata.streams_of_source(session, source.id)
+                source.config = {**source.config, **check_config(extractor, config, known)}
             if base_url is not None:
                 check_url(base_url)
-                found.base_url = base_url
+                source.base_url = base_url
             if client_id is not None:
-                found.oauth_client_id = client_id
-            self._keep_secret(found, kind, client_secret)
-            told = audit.changes(found)
-            audit.record(session, "updated", "source", found.id, source=found.name, changes=told)
-            if secret_context.address_of(found, kind) != before:
-                moved = renewal.move(session, found)
-                names = {"source": found.name}
-                audit.record(session, "moved", "source", found.id, **names, logins=moved)
-            return views.Source.of(found)
+                source.oauth_client_id = client_id
+            self._store_client_secret(source, extractor, client_secret)
+            changes = audit.changes(source)
+            audit.record(
+                session, "updated", "source", source.id, source=source.name, changes=changes
+            )
+            if secret_context.source_address(source, extractor) != address_before:
+                count = renewal.invalidate_all(session, source)
+                names = {"source": source.name}
+                audit.record(session, "moved", "source", source.id, **names, logins=count)
+            return views.Source.of(source)
 
     def remove(self, name: str) -> Sequence[str]:
-        """Forget a source and its logins, and ask it to take back what it granted by OAuth.
+        """Remove a source with its credentials, and revoke their OAuth tokens at the source.
 
         Returns:
-            The logins that the source did not confirm to have revoked.
+            The credentials whose revocation the source did not confirm.
 
         Raises:
-            ConflictError: A project is linked to it.
+            ConflictError: A project is linked to the source.
         """
-        with self._site.store.begin() as session:
-            found = lookups.source(session, name)
-            links = session.scalar(select(func.count()).where(ProjectSource.source_id == found.id))
+        with self._installation.store.begin() as session:
+            source = lookups.source(session, name)
+            links = session.scalar(select(func.count()).where(ProjectSource.source_id == source.id))
             if links:
                 raise ConflictError(
                     f"The source {name} is linked to {links} project(s).",
                     "Unlink it first: scout sources unlink --drop",
                 )
-            logins = session.scalars(select(Credential).where(Credential.source_id == found.id))
-            grants = renewal.forget(
-                session, self._site.keyring, self._site.plugins, list(logins.all())
+            credentials = session.scalars(
+                select(Credential).where(Credential.source_id == source.id)
+            ).all()
+            grants = renewal.delete_credentials(
+                session, self._installation.keyring, self._installation.plugins, credentials
             )
-            session.delete(found)
-            audit.record(session, "removed", "source", found.id, source=found.name)
-        return renewal.end(grants)
+            session.delete(source)
+            audit.record(session, "removed", "source", source.id, source=source.name)
+        # After the commit: a rollback must not leave a credential whose token is revoked.
+        return renewal.revoke_grants(grants)
 
     def links(self, project: str | None = None) -> Sequence[views.Link]:
-        """Return which sources are linked to which projects.
+        """Return the links of all projects, or of one.
 
         Raises:
-            NotFoundError: There is no such project.
+            NotFoundError: The project does not exist.
         """
         statement = select(ProjectSource).where(ProjectSource.is_active)
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             if project is not None:
-                found = lookups.project(session, project)
-                statement = statement.where(ProjectSource.project_id == found.id)
+                row = lookups.project(session, project)
+                statement = statement.where(ProjectSource.project_id == row.id)
             links = session.scalars(statement.order_by(ProjectSource.project_id))
-            return [views.Link.of(each) for each in links]
+            return [views.Link.of(link) for link in links]
 
     def link(
         self,
@@ -169,70 +189,88 @@ class Sources:
         interval_hours: int = 24,
         config: Mapping[str, Any] | None = None,
     ) -> views.Link:
-        """Let a project use a source: with its own login, or each user with theirs.
+        """Let a project use a source, or change how it does.
+
+        Args:
+            project: The id of the project.
+            source: The name of the source.
+            mode: ``project`` to use one credential of the project, ``user`` for each user's own.
+            interval_hours: Hours between scheduled runs.
+            config: Settings that choose what is read; the address is a setting of the source.
 
         Raises:
             SettingsError: The mode, a setting or a stream is unknown.
         """
         check_interval(interval_hours)
         if mode not in MODES:
-            raise SettingsError(f"There is no mode {mode!r}.", f"Use one of: {', '.join(MODES)}.")
-        with self._site.store.begin() as session:
-            of_project = lookups.project(session, project)
-            of_source = lookups.source(session, source)
-            kind = self._site.plugins.source_type(of_source.source_type)
-            known = metadata.streams_of(session, of_source.id)
-            settings = check_config(kind, config or {}, known)
-            found = session.scalar(
+            raise SettingsError(f"Unknown mode {mode!r}.", f"Use one of: {', '.join(MODES)}.")
+        with self._installation.store.begin() as session:
+            project_row = lookups.project(session, project)
+            source_row = lookups.source(session, source)
+            extractor = self._installation.plugins.source_type(source_row.source_type)
+            known = metadata.streams_of_source(session, source_row.id)
+            settings = check_config(extractor, config or {}, known)
+            link = session.scalar(
                 select(ProjectSource).where(
-                    ProjectSource.project_id == of_project.id,
-                    ProjectSource.source_id == of_source.id,
+                    ProjectSource.project_id == project_row.id,
+                    ProjectSource.source_id == source_row.id,
                 )
             )
-            if found is None:
-                found = ProjectSource(project=of_project, source=of_source)
-                session.add(found)
-            found.credential_mode, found.is_active = mode, True
-            found.refresh_interval_hours = interval_hours
-            found.sync_config = settings
-            told = audit.changes(found)
+            if link is None:
+                link = ProjectSource(project=project_row, source=source_row)
+                session.add(link)
+            link.credential_mode, link.is_active = mode, True
+            link.refresh_interval_hours = interval_hours
+            link.sync_config = settings
+            changes = audit.changes(link)  # before the flush, which resets the history of columns
             session.flush()
-            prepare.check_link(kind, found)
-            names = {"project": of_project.id, "source": of_source.name}
-            audit.record(session, "linked", "source", of_source.id, **names, changes=told)
-            return views.Link.of(found)
+            prepare.check_link(extractor, link)
+            names = {"project": project_row.id, "source": source_row.name}
+            audit.record(session, "linked", "source", source_row.id, **names, changes=changes)
+            return views.Link.of(link)
 
     def unlink(self, project: str, source: str, *, drop: bool = False) -> None:
-        """Stop refreshing a source for a project; its data expires, or is dropped now.
+        """Detach a source from a project; its data expires, or is dropped now.
 
-        Runs that wait are cancelled; one that is running ends first.
+        Queued runs are cancelled; a run in progress finishes first.
+
+        Args:
+            project: The id of the project.
+            source: The name of the source.
+            drop: Drop the data now. May be repeated after an earlier call without it.
 
         Raises:
-            ConflictError: A run is in progress, or something outside depends on the data.
+            ConflictError: A run is in progress, or an object outside depends on the data.
         """
-        with self._site.store.begin() as session:
-            found = lookups.link(session, project, source, was_enough=drop)
-            found.is_active = False
+        with self._installation.store.begin() as session:
+            link = lookups.link(session, project, source, include_inactive=drop)
+            link.is_active = False
             datasets = session.scalars(
-                select(Dataset).where(Dataset.project_source_id == found.id)
+                select(Dataset).where(Dataset.project_source_id == link.id)
             ).all()
             for dataset in datasets:
                 run_cancellation.cancel_waiting(session, dataset.id)
-                withdraw(dataset)
-            names = {"project": found.project_id, "source": found.source.name}
-            audit.record(session, "unlinked", "source", found.source_id, **names, drop=drop)
+                withdraw_consent(dataset)
+            names = {"project": link.project_id, "source": link.source.name}
+            audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)
         if not drop:
             return
         for dataset in datasets:
-            deletion.drop(self._site, dataset.id)
-        with self._site.store.begin() as session:
-            ids = [dataset.id for dataset in datasets]
-            session.execute(delete(Run).where(Run.dataset_id.in_(ids)))
-            session.execute(delete(Dataset).where(Dataset.id.in_(ids)))
-            session.execute(delete(models.ProjectSource).where(models.ProjectSource.id == found.id))
+            deletion.drop(self._installation, dataset.id)
+        with self._installation.store.begin() as session:
+            _delete_link(session, link.id, [dataset.id for dataset in datasets])
 
-    def _keep_secret(self, found: Source, kind: SourceType, client_secret: str | None) -> None:
+    def _store_client_secret(
+        self, source: Source, source_type: SourceType, client_secret: str | None
+    ) -> None:
         if client_secret is not None:
-            found.oauth_client_secret = self._site.keyring.encrypt(
-                {"client_secret": client_secret}, secret_context.of_client_secret(found, kind)
+            context = secret_context.of_client_secret(source, source_type)
+            source.oauth_client_secret = self._installation.keyring.encrypt(
+                {"client_secret": client_secret}, context
             )
+
+
+def _delete_link(session: Session, link_id: uuid.UUID, dataset_ids: list[uuid.UUID]) -> None:
+    session.execute(delete(Run).where(Run.dataset_id.in_(dataset_ids)))
+    session.execute(delete(Dataset).where(Dataset.id.in_(dataset_ids)))
+    session.execute(delete(ProjectSource).where(ProjectSource.id == link_id))

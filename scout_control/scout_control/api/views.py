@@ -1,4 +1,4 @@
-"""What callers get to see: plain, typed, ready for JSON, and without a secret."""
+"""Typed views of stored objects for callers: JSON-ready, and without secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class View:
-    """A thing as callers see it."""
+    """Base of all views, which are dataclasses."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
-        return {name: plain(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]  # every view is a dataclass
+        """Return the JSON representation."""
+        return {name: to_json_value(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]  # every view is a dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connection(View):
-    """A database that dataset schemas live in."""
+    """A database that holds dataset schemas."""
 
     id: str
     name: str
@@ -36,24 +36,24 @@ class Connection(View):
     project_count: int
 
     @classmethod
-    def of(cls, found: models.Connection, project_count: int) -> Connection:
-        """Return how callers see it."""
+    def of(cls, row: models.Connection, project_count: int) -> Connection:
+        """Return the view of a stored connection."""
         return cls(
-            id=str(found.id),
-            name=found.name,
-            description=found.description,
-            host=found.host,
-            port=found.port,
-            database=found.database,
-            sslmode=found.sslmode,
-            is_active=found.is_active,
+            id=str(row.id),
+            name=row.name,
+            description=row.description,
+            host=row.host,
+            port=row.port,
+            database=row.database,
+            sslmode=row.sslmode,
+            is_active=row.is_active,
             project_count=project_count,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project(View):
-    """A group that shares data."""
+    """A group of people that shares data."""
 
     id: str
     name: str
@@ -62,14 +62,14 @@ class Project(View):
     is_active: bool
 
     @classmethod
-    def of(cls, found: models.Project) -> Project:
-        """Return how callers see it."""
+    def of(cls, row: models.Project) -> Project:
+        """Return the view of a stored project."""
         return cls(
-            id=found.id,
-            name=found.name,
-            connection=found.connection.name,
-            db_schema=found.db_schema,
-            is_active=found.is_active,
+            id=row.id,
+            name=row.name,
+            connection=row.connection.name,
+            db_schema=row.db_schema,
+            is_active=row.is_active,
         )
 
 
@@ -87,23 +87,23 @@ class Source(View):
     is_active: bool
 
     @classmethod
-    def of(cls, found: models.Source) -> Source:
-        """Return how callers see it."""
+    def of(cls, row: models.Source) -> Source:
+        """Return the view of a stored source."""
         return cls(
-            id=str(found.id),
-            name=found.name,
-            source_type=found.source_type,
-            base_url=found.base_url,
-            config=found.config,
-            oauth_client_id=found.oauth_client_id,
-            has_client_secret=found.oauth_client_secret is not None,
-            is_active=found.is_active,
+            id=str(row.id),
+            name=row.name,
+            source_type=row.source_type,
+            base_url=row.base_url,
+            config=row.config,
+            oauth_client_id=row.oauth_client_id,
+            has_client_secret=row.oauth_client_secret is not None,
+            is_active=row.is_active,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link(View):
-    """A source as a project uses it."""
+    """The use of a source by a project."""
 
     id: str
     project: str
@@ -115,23 +115,23 @@ class Link(View):
     is_active: bool
 
     @classmethod
-    def of(cls, found: models.ProjectSource) -> Link:
-        """Return how callers see it."""
+    def of(cls, row: models.ProjectSource) -> Link:
+        """Return the view of a stored link."""
         return cls(
-            id=str(found.id),
-            project=found.project_id,
-            source=found.source.name,
-            source_type=found.source.source_type,
-            credential_mode=found.credential_mode,
-            sync_config=found.sync_config,
-            refresh_interval_hours=found.refresh_interval_hours,
-            is_active=found.is_active,
+            id=str(row.id),
+            project=row.project_id,
+            source=row.source.name,
+            source_type=row.source.source_type,
+            credential_mode=row.credential_mode,
+            sync_config=row.sync_config,
+            refresh_interval_hours=row.refresh_interval_hours,
+            is_active=row.is_active,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credential(View):
-    """A login, as far as anybody may see it."""
+    """A credential without its secrets."""
 
     id: str
     source: str
@@ -139,7 +139,7 @@ class Credential(View):
     user: str | None
     kind: str
     status: str
-    """``connected``, ``expired`` (is renewed by itself) or ``needs reconnect``."""
+    """``connected``, ``expired`` (renewed automatically) or ``needs reconnect``."""
     account: str | None
     token_expires_at: datetime | None
     scopes: str | None
@@ -147,21 +147,23 @@ class Credential(View):
     last_used_at: datetime | None
 
     @classmethod
-    def of(cls, found: models.Credential, now: datetime) -> Credential:
-        """Return how callers see it."""
-        is_over = found.token_expires_at is not None and found.token_expires_at <= now
+    def of(cls, row: models.Credential, now: datetime) -> Credential:
+        """Return the view of a stored credential; ``now`` decides whether its token has expired."""
+        is_expired = row.token_expires_at is not None and row.token_expires_at <= now
         return cls(
-            id=str(found.id),
-            source=found.source.name,
-            project=found.project_id,
-            user=found.user_id,
-            kind=found.kind,
-            status=("expired" if is_over else "connected") if found.is_valid else "needs reconnect",
-            account=found.external_user_id,
-            token_expires_at=found.token_expires_at,
-            scopes=found.scopes,
-            last_error=found.last_error,
-            last_used_at=found.last_used_at,
+            id=str(row.id),
+            source=row.source.name,
+            project=row.project_id,
+            user=row.user_id,
+            kind=row.kind,
+            status=("expired" if is_expired else "connected")
+            if row.is_valid
+            else "needs reconnect",
+            account=row.external_user_id,
+            token_expires_at=row.token_expires_at,
+            scopes=row.scopes,
+            last_error=row.last_error,
+            last_used_at=row.last_used_at,
         )
 
 
@@ -184,39 +186,39 @@ class Dataset(View):
     next_sync_at: datetime | None
     last_activity_at: datetime
     agreed_at: datetime | None
-    """Since when a user lets the project read with their login."""
+    """When the user consented that the project reads with their credential."""
     sync_error: str | None
     run: dict[str, Any] | None
-    """Its run that has not ended: run_id, status, phase, progress, resume_at."""
+    """Its active run: run_id, status, phase, progress, resume_at."""
 
     @classmethod
-    def of(cls, found: models.Dataset, run: models.Run | None = None) -> Dataset:
-        """Return how callers see it, and its run that has not ended."""
-        link = found.project_source
+    def of(cls, row: models.Dataset, run: models.Run | None = None) -> Dataset:
+        """Return the view of a stored dataset, with its active run."""
+        link = row.project_source
         return cls(
-            id=str(found.id),
-            path=lookups.path(found),
-            schema=found.schema_name,
+            id=str(row.id),
+            path=lookups.path(row),
+            schema=row.schema_name,
             project=link.project_id,
             source=link.source.name,
             source_type=link.source.source_type,
-            user=found.user_id,
-            status=found.status,
-            is_paused=found.is_paused,
-            readers=found.readers,
-            row_counts=found.row_counts,
-            last_sync_at=found.last_sync_at,
-            next_sync_at=found.next_sync_at,
-            last_activity_at=found.last_activity_at,
-            agreed_at=found.agreed_at,
-            sync_error=found.sync_error,
-            run=_alive(run) if run else None,
+            user=row.user_id,
+            status=row.status,
+            is_paused=row.is_paused,
+            readers=row.readers,
+            row_counts=row.row_counts,
+            last_sync_at=row.last_sync_at,
+            next_sync_at=row.next_sync_at,
+            last_activity_at=row.last_activity_at,
+            agreed_at=row.agreed_at,
+            sync_error=row.sync_error,
+            run=_active_run(run) if run else None,
         )
 
 
-def _alive(run: models.Run) -> dict[str, Any]:
+def _active_run(run: models.Run) -> dict[str, Any]:
     names = ("status", "phase", "progress", "resume_at")
-    return {"run_id": str(run.id)} | {name: plain(getattr(run, name)) for name in names}
+    return {"run_id": str(run.id)} | {name: to_json_value(getattr(run, name)) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,38 +244,38 @@ class Run(View):
     transform_error: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it: ``rows_loaded`` is the sum, ``sources`` tells the streams."""
+        """Return the JSON representation: ``rows_loaded`` in total, ``sources`` per stream."""
         ended = self.result if self.result.get("status") == self.status else {}
         total = sum(self.rows_loaded.values())
         return {"sources": {}, **ended, **super().as_dict(), "rows_loaded": total}
 
     @classmethod
-    def of(cls, found: models.Run) -> Run:
-        """Return how callers see it."""
+    def of(cls, row: models.Run) -> Run:
+        """Return the view of a stored run."""
         return cls(
-            run_id=str(found.id),
-            dataset=lookups.path(found.dataset),
-            schema=found.dataset.schema_name,
-            status=found.status,
-            phase=found.phase,
-            trigger=found.trigger,
-            attempt=found.attempt,
-            started_at=found.started_at,
-            completed_at=found.completed_at,
-            resume_at=found.resume_at,
-            heartbeat_at=found.heartbeat_at,
-            progress=found.progress,
-            rows_loaded=found.rows_loaded,
-            result=found.result,
-            error_code=found.error_code,
-            error_message=found.error_message,
-            transform_error=found.transform_error,
+            run_id=str(row.id),
+            dataset=lookups.path(row.dataset),
+            schema=row.dataset.schema_name,
+            status=row.status,
+            phase=row.phase,
+            trigger=row.trigger,
+            attempt=row.attempt,
+            started_at=row.started_at,
+            completed_at=row.completed_at,
+            resume_at=row.resume_at,
+            heartbeat_at=row.heartbeat_at,
+            progress=row.progress,
+            rows_loaded=row.rows_loaded,
+            result=row.result,
+            error_code=row.error_code,
+            error_message=row.error_message,
+            transform_error=row.transform_error,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding(View):
-    """What a check found; one that is well may have a remedy nonetheless, which is advice."""
+    """The result of one check; where ``is_well`` is true, a remedy is only advice."""
 
     check: str
     is_well: bool

@@ -1,4 +1,4 @@
-"""What operators need: init, status, doctor, keys, worker, tick, pipelines, completion."""
+"""Operations: init, status, doctor, keys, worker, tick, pipelines, completion."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING
 import click
 from click.shell_completion import get_completion_class
 
-from scout_control.cli.base import Commands, json_option, wants_json, with_scout
-from scout_control.cli.output import advise, answer, in_short, said, table
+from scout_control.cli.base import LazyGroup, json_option, wants_json, with_scout
+from scout_control.cli.output import dataset_row, print_done, print_result, print_table, suggest
 from scout_control.cli.terminal import log_to_stderr, say
 from scout_control.rules.terminal import as_json
 
@@ -25,63 +25,71 @@ idle_option = click.option(
     default=24.0,
     show_default=True,
     envvar="SCOUT_IDLE_HOURS",
-    help="Data that nobody uses for so long is dropped.",
+    help="Drop data that has been unused for this many hours.",
 )
 
 
 @click.command()
 @with_scout
 def init(scout: Scout) -> None:
-    """Set an installation up, or bring it to this version; may be repeated."""
+    """Initialise or upgrade the installation. Safe to repeat."""
     version = scout.init()
-    home = scout.site.settings.home
-    where = "the server of SCOUT_DATABASE_URL"
-    if not scout.site.settings.database_url:
-        where = f"the embedded Postgres in {home}"
-    data = {"store_version": version, "home": str(home), "is_embedded": where.startswith("the emb")}
-    said(f"Ready in {where} (store version {version}).", data)
+    settings = scout.installation.settings
+    server = (
+        "the server of SCOUT_DATABASE_URL"
+        if settings.database_url
+        else f"the embedded Postgres in {settings.home}"
+    )
+    data = {
+        "store_version": version,
+        "home": str(settings.home),
+        "is_embedded": not settings.database_url,
+    }
+    print_done(f"Ready on {server} (store version {version}).", data)
     if not scout.projects.list():
-        advise("scout projects create PROJECT")
+        suggest("scout projects create PROJECT")
 
 
 @click.command()
-@click.option("--project")
-@click.option("--user")
+@click.option("--project", help="Only what this project uses.")
+@click.option("--user", help="Only what this user sees.")
 @with_scout
 def status(scout: Scout, *, project: str | None, user: str | None) -> None:
-    """Show what can be connected, what is connected, and what data is there."""
-    found = scout.status(project=project, user=user)
+    """Show available sources, connected credentials, and synced data."""
+    overview = scout.status(project=project, user=user)
 
     def show() -> None:
         say("Available sources", bold=True)
-        table(found.available_sources, ("name", "source_type", "base_url", "projects"))
-        say("\nConnections", bold=True)
+        print_table(overview.available_sources, ("name", "source_type", "base_url", "projects"))
+        say("\nCredentials", bold=True)
         columns = ("source", "project", "user", "kind", "status", "token_expires_at")
-        table(found.connections, columns)
+        print_table(overview.credentials, columns)
         say("\nSynced data", bold=True)
         columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
-        table(map(in_short, found.synced_data), columns)
+        print_table(map(dataset_row, overview.synced_data), columns)
 
-    answer(found.as_dict(), show)
+    print_result(overview.as_dict(), show)
 
 
 @click.command()
 @json_option
 def doctor() -> None:
-    """Look for what is wrong; each finding says what to do. Exit code 1 when something is."""
-    from scout_control.api.doctor import examine  # noqa: PLC0415 - takes a moment to load
+    """Check the installation; each problem comes with its remedy. Exits with code 1 if any."""
+    from scout_control.api.doctor import run_checks
 
-    findings = examine()
+    findings = run_checks()
     rows = [finding.as_dict() for finding in findings]
-    answer({"findings": rows}, lambda: table(rows, ("check", "is_well", "finding", "remedy")))
+    columns = ("check", "is_well", "finding", "remedy")
+    titles = ("check", "ok", "finding", "remedy")
+    print_result({"findings": rows}, lambda: print_table(rows, columns, titles=titles))
     sys.exit(0 if all(finding.is_well for finding in findings) else 1)
 
 
 @click.command()
 @with_scout
 def pipelines(scout: Scout) -> None:
-    """List the pipelines: jobs of meltano.yml that load a dataset schema."""
-    found = [
+    """List pipelines: the jobs of meltano.yml that load a dataset schema."""
+    rows = [
         {
             "name": job.name,
             "provider": job.provider,
@@ -90,46 +98,46 @@ def pipelines(scout: Scout) -> None:
         }
         for job in scout.pipelines()
     ]
-    answer(found, lambda: table(found, ("name", "provider", "transforms")))
+    print_result(rows, lambda: print_table(rows, ("name", "provider", "transforms")))
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup)
 def keys() -> None:
-    """Keys that stored secrets are encrypted with."""
+    """Manage the keys that encrypt stored secrets."""
 
 
 @keys.command("generate")
 @json_option
 def generate_key() -> None:
     """Print a new key for SCOUT_ENCRYPTION_KEYS."""
-    from scout_control.installation.encryption import generate  # noqa: PLC0415 - takes a moment
+    from scout_control.installation.encryption import generate
 
     key = generate()
-    answer({"key": key}, lambda: say(key))
+    print_result({"key": key}, lambda: say(key))
 
 
 @keys.command()
 @click.option(
     "--forget-old",
     is_flag=True,
-    help="Drop older keys from the key file; restart the workers before.",
+    help="Then remove the older keys from the key file; restart workers first.",
 )
 @with_scout
 def rotate(scout: Scout, *, forget_old: bool) -> None:
-    """Encrypt everything under the first key, while workers go on.
+    """Re-encrypt secrets with the primary key, without downtime.
 
-    With a key file a new key is made first. With SCOUT_ENCRYPTION_KEYS put the new key in front of
-    the old ones in every process, then rotate, then remove the old ones.
+    With a key file, a new primary key is generated first. With SCOUT_ENCRYPTION_KEYS, put the new
+    key before the old ones in every process, rotate, then remove the old keys.
     """
     changed = scout.rotate_keys(forget_old=forget_old)
-    said(f"{changed} secrets are under the first key now.", {"changed": changed})
+    print_done(f"Re-encrypted {changed} secrets with the primary key.", {"changed": changed})
 
 
 @keys.command("encrypt")
 @click.argument("file", type=click.File("r"), default="-")
 @with_scout
 def encrypt_config(scout: Scout, file: IO[str]) -> None:
-    """Print a configuration (JSON) with its secrets encrypted, to keep or to move."""
+    """Print a JSON configuration with its secrets encrypted, for storage or transfer."""
     try:
         config = json.load(file)
     except ValueError:
@@ -140,22 +148,28 @@ def encrypt_config(scout: Scout, file: IO[str]) -> None:
 
 
 @click.command()
-@click.option("--concurrency", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Number of runs executed at the same time.",
+)
 @click.option(
     "--grace-seconds",
     type=click.FloatRange(0),
     default=60.0,
     show_default=True,
-    help="How long runs may go on when it is told to end; then they are handed back.",
+    help="Shutdown grace period; unfinished runs are requeued.",
 )
 @click.option(
     "--slice-minutes",
     type=click.FloatRange(0.01),
     default=1.0,
     show_default=True,
-    help="How long a run keeps its lane while other owners wait for one.",
+    help="Time after which a run yields to owners that are waiting.",
 )
-@click.option("--until-idle", is_flag=True, help="End when nothing is left to do.")
+@click.option("--until-idle", is_flag=True, help="Exit when the queue is empty.")
 @idle_option
 @with_scout
 def worker(
@@ -167,12 +181,12 @@ def worker(
     until_idle: bool,
     idle_hours: float,
 ) -> None:
-    """Take runs from the queue and keep the schedule; any number, on any number of machines."""
-    from scout_control.scheduler.worker import Options, work  # noqa: PLC0415 - takes a moment to load
+    """Execute queued runs and background jobs. Start any number, on any number of machines."""
+    from scout_control.scheduler.worker import Options, work
 
     _log_to_stderr()
-    told_by = work(
-        scout.site,
+    signum = work(
+        scout.installation,
         Options(
             concurrency=concurrency,
             grace_seconds=grace_seconds,
@@ -181,35 +195,41 @@ def worker(
             until_idle=until_idle,
         ),
     )
-    sys.exit(128 + told_by if told_by else 0)
+    sys.exit(128 + signum if signum else 0)
 
 
 @click.command()
-@click.option("--work", "is_working", is_flag=True, help="Run what is queued, too, then end.")
-@click.option("--concurrency", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--work", "is_working", is_flag=True, help="Then execute queued runs, and exit.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Number of runs executed at the same time.",
+)
 @idle_option
 @with_scout
 def tick(scout: Scout, *, is_working: bool, concurrency: int, idle_hours: float) -> None:
-    """Do one round of upkeep, for cron: start what is due, renew tokens, expire, take over."""
+    """Run the background jobs once, for cron: queue due runs, renew tokens, expire data."""
     done = scout.tick(idle=timedelta(hours=idle_hours))
     if is_working:
         _log_to_stderr()
-        told_by = scout.work(concurrency=concurrency, until_idle=True)
-        if told_by:
-            sys.exit(128 + told_by)
-    said(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in done.items()), done)
+        signum = scout.work(concurrency=concurrency, until_idle=True)
+        if signum:
+            sys.exit(128 + signum)
+    print_done(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in done.items()), done)
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @json_option
 def completion(shell: str) -> None:
-    """Print what makes SHELL complete scout's commands: eval "$(scout completion bash)"."""
-    found = get_completion_class(shell)
+    """Print the completion script for SHELL; use it as: eval "$(scout completion bash)"."""
+    completer = get_completion_class(shell)
     context = click.get_current_context().find_root()
-    if found is not None:
-        script = found(context.command, {}, "scout", "_SCOUT_COMPLETE").source()
-        answer({"script": script}, lambda: click.echo(script))
+    if completer is not None:
+        script = completer(context.command, {}, "scout", "_SCOUT_COMPLETE").source()
+        print_result({"script": script}, lambda: click.echo(script))
 
 
 def _log_to_stderr() -> None:

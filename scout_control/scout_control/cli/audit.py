@@ -1,4 +1,4 @@
-"""``scout audit`` and ``scout purge``: who did what, and an owner's right to be forgotten."""
+"""``scout audit`` and ``scout purge``: the audit trail, and the erasure of an owner's data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scout_control.cli.base import wants_json, with_scout
-from scout_control.cli.output import answer, cell, facts, table
+from scout_control.cli.output import format_cell, print_record, print_result, print_table
 from scout_control.cli.terminal import say
 from scout_control.meltano import trusted_files
 from scout_control.rules.terminal import as_json
@@ -21,28 +21,40 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TextIO
 
-    from scout_control.api.audit import Verdict
+    from scout_control.api.audit import Verification
     from scout_control.api.scout import Scout
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-EVENT = ("position", "at", "actor", "action", "subject_kind", "of", "details")
-MOMENTS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
+COLUMNS = ("position", "at", "actor", "action", "subject_kind", "of", "details")
+TIME_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 
 
 @click.command()
-@click.option("--since", type=click.DateTime(MOMENTS), help="Not before this moment, in UTC.")
-@click.option("--until", type=click.DateTime(MOMENTS), help="Before this moment, in UTC.")
-@click.option("--actor", help="Who did it.")
-@click.option("--action", help="What was done, as: connected, used, queried, refused.")
-@click.option("--subject", help="To what: an id or a name.")
-@click.option("--dataset", help="By its schema, or its path while it exists.")
-@click.option("--project")
-@click.option("--user")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--verify", is_flag=True, help="Check that nothing was changed, removed or put in.")
-@click.option("--expect", metavar="HASH", help="With --verify: a hash that it printed earlier.")
+@click.option(
+    "--since", type=click.DateTime(TIME_FORMATS), help="Events at or after this time, in UTC."
+)
+@click.option("--until", type=click.DateTime(TIME_FORMATS), help="Events before this time, in UTC.")
+@click.option("--actor", help="Events by this actor.")
+@click.option("--action", help="Events of this kind, such as connected, used, queried, refused.")
+@click.option("--subject", help="Events about this subject, by id or name.")
+@click.option(
+    "--dataset", help="Events about this dataset: its schema, or its path while it exists."
+)
+@click.option("--project", help="Events about this project.")
+@click.option("--user", help="Events about this user.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Show at most this many events.",
+)
+@click.option(
+    "--verify", is_flag=True, help="Check that no event was changed, removed or inserted."
+)
+@click.option("--expect", metavar="HASH", help="With --verify: require a hash printed earlier.")
 @with_scout
-def audit(  # noqa: PLR0913 - each is a filter
+def audit(
     scout: Scout,
     *,
     since: datetime | None,
@@ -57,15 +69,15 @@ def audit(  # noqa: PLR0913 - each is a filter
     verify: bool,
     expect: str | None,
 ) -> None:
-    """Show who did what, the latest first; --verify: exit code 1 when the trail is not whole."""
+    """Show the audit trail, latest first. --verify exits with code 1 if it was tampered with."""
     if expect is not None and not verify:
-        raise click.UsageError("--expect goes with --verify.")
+        raise click.UsageError("--expect requires --verify.")
     if verify:
-        _verify(scout.audit.verify(expect=expect))
+        _print_verification(scout.audit.verify(expect=expect))
         return
-    found = scout.audit.list(
-        since=_in_utc(since),
-        until=_in_utc(until),
+    events = scout.audit.list(
+        since=_as_utc(since),
+        until=_as_utc(until),
         actor=actor,
         action=action,
         subject=subject,
@@ -74,108 +86,108 @@ def audit(  # noqa: PLR0913 - each is a filter
         user=user,
         limit=limit,
     )
-    rows = [each.as_dict() for each in found]
-    answer(rows, lambda: table([_in_short(row) for row in rows], EVENT))
+    rows = [each.as_dict() for each in events]
+    print_result(rows, lambda: print_table([_with_subject(row) for row in rows], COLUMNS))
 
 
-def _verify(found: Verdict) -> None:
+def _print_verification(verification: Verification) -> None:
     def show() -> None:
-        if found.is_whole:
-            say(f"Whole: {found.events} events, the last at position {found.last}.")
-            say(f"Keep this hash elsewhere, for --expect: {found.hash}")
-        for flaw in found.flaws:
+        if verification.is_whole:
+            say(f"Intact: {verification.events} events, the last at position {verification.last}.")
+            say(f"Keep this hash elsewhere, for --expect: {verification.hash}")
+        for flaw in verification.flaws:
             where = f"Position {flaw['position']}" if flaw["position"] else "The trail"
             say(f"{where}: {flaw['flaw']}.")
 
-    answer(found.as_dict(), show)
-    if not found.is_whole:
+    print_result(verification.as_dict(), show)
+    if not verification.is_whole:
         sys.exit(1)
 
 
-def _in_short(row: dict[str, object]) -> dict[str, object]:
-    """Return an event with whose it is in one column."""
+def _with_subject(row: dict[str, object]) -> dict[str, object]:
+    """Return an event with project, source, user and dataset in one column, to fit a terminal."""
     names = [row[name] for name in ("project", "source", "user", "dataset") if row[name]]
-    return {**row, "of": " ".join(cell(name) for name in names) or row["subject"]}
+    return {**row, "of": " ".join(format_cell(name) for name in names) or row["subject"]}
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=moment.tzinfo or UTC) if moment else None
+def _as_utc(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=time.tzinfo or UTC) if time else None
 
 
 @click.command()
-@click.option("--user", help="The user to forget: their data in all projects.")
-@click.option("--project", help="The project to forget, with the data of its users in it.")
+@click.option("--user", help="Erase this user: their data in all projects.")
+@click.option("--project", help="Erase this project, including its users' data in it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--receipt", type=FILE, help="Write the receipt there, too.")
-@click.option("--without-id", is_flag=True, help="The receipt holds only a digest of the id.")
-@click.option("--verify", "known", type=FILE, metavar="RECEIPT", help="Look for what is left.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--receipt", type=FILE, help="Also write the receipt to this file.")
+@click.option("--without-id", is_flag=True, help="Store only a digest of the id in the receipt.")
+@click.option("--verify", "receipt_file", type=FILE, metavar="RECEIPT", help="Search for remains.")
 @with_scout
 def purge(
     scout: Scout,
     *,
     user: str | None,
     project: str | None,
-    known: Path | None,
+    receipt_file: Path | None,
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Remove everything of a user or a project: data, logins, roles, state, logs, traces.
+    """Remove everything that belongs to a user or project: data, credentials, roles, state, logs.
 
-    It may be repeated. Exit code 1 when something could not be removed; the receipt names it.
+    Safe to repeat. Exits with code 1 if something could not be removed; the receipt names it.
     """
-    if known is not None:
-        _verify_purge(scout, known, user or project)
+    if receipt_file is not None:
+        _verify_purge(scout, receipt_file, user or project)
         return
     if (user is None) == (project is None):
         raise click.UsageError("Give either --user or --project.")
     owner = {"user": user, "project": project}
     if dry_run:
         plan = scout.erasure.plan(**owner).as_dict()
-        answer(plan, lambda: facts(plan))
+        print_result(plan, lambda: print_record(plan))
         return
-    _confirm(scout, owner, is_sure=options["yes"])
+    _confirm(scout, owner, is_confirmed=options["yes"])
     _purge(scout, owner, options["receipt"], with_id=not options["without_id"])
 
 
-def _confirm(scout: Scout, owner: dict[str, str | None], *, is_sure: bool) -> None:
-    if is_sure:
+def _confirm(scout: Scout, owner: dict[str, str | None], *, is_confirmed: bool) -> None:
+    if is_confirmed:
         return
     if wants_json() or not sys.stdin.isatty():
-        raise click.UsageError("This needs a terminal to ask at: give --yes.")
+        raise click.UsageError("There is no terminal to confirm on: give --yes.")
     plan = scout.erasure.plan(**owner)
-    facts(plan.as_dict())
-    click.confirm(f"Remove all of that for good ({plan.owner})?", abort=True, err=True)
+    print_record(plan.as_dict())
+    click.confirm(f"Remove all of this permanently ({plan.owner})?", abort=True, err=True)
 
 
-def _purge(scout: Scout, owner: dict[str, str | None], file: Path | None, *, with_id: bool) -> None:
-    with _receipt(file) as opened:  # before anything is removed
-        receipt = scout.erasure.purge(**owner, with_id=with_id, leave_out=[file] if file else [])
-        told = as_json(receipt, indent=2)
-        if opened:
-            opened.truncate(0)  # what an earlier purge wrote stays until this one has an end
-            opened.write(f"{told}\n")
-    answer(receipt, lambda: say(told))
+def _purge(scout: Scout, owner: dict[str, str | None], path: Path | None, *, with_id: bool) -> None:
+    with _receipt_file(path) as file:  # opened first: a receipt that cannot be written stops here
+        receipt = scout.erasure.purge(**owner, with_id=with_id, leave_out=[path] if path else [])
+        text = as_json(receipt, indent=2)
+        if file:
+            file.truncate(0)  # only now: an earlier receipt stays until there is a new one
+            file.write(f"{text}\n")
+    print_result(receipt, lambda: say(text))
     if not receipt["is_complete"]:
-        say("Not all could be removed (see not_removed and left). Purge again.", err=True)
+        say("Some data was not removed (see not_removed and left). Purge again.", err=True)
         sys.exit(1)
 
 
-def _receipt(file: Path | None) -> AbstractContextManager[TextIO | None]:
-    return nullcontext() if file is None else trusted_files.private_file(file, is_continued=True)
+def _receipt_file(path: Path | None) -> AbstractContextManager[TextIO | None]:
+    return nullcontext() if path is None else trusted_files.private_file(path, append=True)
 
 
-def _verify_purge(scout: Scout, file: Path, identity: str | None) -> None:
+def _verify_purge(scout: Scout, path: Path, owner_id: str | None) -> None:
     try:
-        receipt = json.loads(file.read_text())
+        receipt = json.loads(path.read_text())
     except ValueError:
-        raise click.UsageError(f"{file} is no receipt.") from None
-    found = scout.erasure.verify(receipt, id=identity, leave_out=[file])
+        raise click.UsageError(f"{path} is not a receipt.") from None
+    verification = scout.erasure.verify(receipt, owner_id=owner_id, leave_out=[path])
 
     def show() -> None:
-        if not found.is_genuine:
-            say("The receipt is not as it was written.")
-        table(found.left, ("where", "found", "problem"), "Nothing is left.")
+        if not verification.is_genuine:
+            say("The receipt was changed after it was written.")
+        print_table(verification.left, ("where", "found", "problem"), "Nothing is left.")
 
-    answer(found.as_dict(), show)
-    sys.exit(0 if found.is_gone and found.is_genuine else 1)
+    print_result(verification.as_dict(), show)
+    sys.exit(0 if verification.is_gone and verification.is_genuine else 1)

@@ -1,4 +1,4 @@
-"""What all commands share: lazy loading, errors as one line, the installation, secrets."""
+"""What all commands share: lazy loading, one-line errors, access to the installation, secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,86 +22,95 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 AS_JSON = "as_json"
-BEGAN = "began"
 
 
-class Commands(click.Group):
-    """Loads its commands when they are named; shows our own errors as one line with their code."""
+class LazyGroup(click.Group):
+    """A group that imports its commands on first use and prints a ``ControlError`` as one line.
+
+    Importing all commands takes longer than running most of them.
+    """
 
     def __init__(self, *, lazy: Mapping[str, str] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._lazy = dict(lazy or {})
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        """Run, with all that is said to an input or output that is closed said to nobody."""
-        _replace_closed()
+        """Run the program, also where standard streams are closed."""
+        _reopen_closed_streams()
         log_warnings()
         return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
+        """Return the names of all commands, imported or not."""
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, loaded now."""
+        """Import a command and return it."""
         if cmd_name in self._lazy:
             module, _, name = self._lazy[cmd_name].partition(":")
-            found: click.Command = getattr(importlib.import_module(module), name)
-            return found
+            command: click.Command = getattr(importlib.import_module(module), name)
+            return command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        ctx.ensure_object(dict).setdefault(BEGAN, time.monotonic())
+        """Run a command and turn its errors into messages and exit codes."""
         try:
             return super().invoke(ctx)
         except ControlError as error:
-            _show(ctx, error)
+            _print_error(ctx, error)
             ctx.exit(error.exit_code)
         except click.UsageError as error:
             if wants_json(ctx) and ctx.parent is None:
-                told = {"code": "VALIDATION_ERROR", "message": error.format_message()}
-                say(as_json({"success": False, "error": told}))
+                document = {"code": "VALIDATION_ERROR", "message": error.format_message()}
+                say(as_json({"success": False, "error": document}))
+            # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(harmless(error.format_message()), error.ctx) from None
         except BrokenPipeError:
-            raise  # whoever read the answer has seen enough
+            raise  # the reader closed the pipe: click exits quietly
         except OSError as error:
             where = f" at {error.filename}" if error.filename else ""
-            cause = f"{error.strerror or 'The system refused'}{where}."
-            _show(ctx, ControlError(cause, "Put that right, then run again."))
+            cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
+            _print_error(ctx, ControlError(cause, "Correct the cause, then run the command again."))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
-            asked_to_end = isinstance(error.__context__ or error, KeyboardInterrupt)
-            if not asked_to_end:
-                _show(ctx, SettingsError("A question was not answered.", "Give it as an option."))
+            # click raises Abort both for Ctrl-C and for a prompt at the end of its input.
+            is_interrupt = isinstance(error.__context__ or error, KeyboardInterrupt)
+            if not is_interrupt:
+                _print_error(
+                    ctx, SettingsError("A prompt received no input.", "Use the option instead.")
+                )
                 ctx.exit(SettingsError.exit_code)
             say("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
 
 
-def _replace_closed() -> None:
-    for place, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+def _reopen_closed_streams() -> None:
+    """Open /dev/null in place of closed standard streams.
+
+    Otherwise the next file or socket would get that descriptor, and output would end up in it.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), place)
-            setattr(sys, name, os.fdopen(place, mode))
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
-def _show(ctx: click.Context, error: ControlError) -> None:
+def _print_error(ctx: click.Context, error: ControlError) -> None:
     if wants_json(ctx):
-        from scout_control.rules.statuses import code  # noqa: PLC0415 - errors only
+        from scout_control.rules.statuses import code
 
-        told = {"code": code(error), "message": error.cause, "remedy": error.remedy}
-        say(as_json({"success": False, "error": told}))
+        document = {"code": code(error), "message": error.cause, "remedy": error.remedy}
+        say(as_json({"success": False, "error": document}))
     say(f"Error: {harmless(str(error))}", err=True)
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:
-    """Tell whether the answer is for a program."""
+    """Return whether --json was given, to any command of the command line."""
     root = (ctx or click.get_current_context()).find_root()
     return bool((root.obj or {}).get(AS_JSON))
 
 
-def _remember_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it so
+def _set_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         ctx.find_root().ensure_object(dict)[AS_JSON] = True
 
@@ -112,44 +120,46 @@ json_option = click.option(
     is_flag=True,
     expose_value=False,
     is_eager=True,
-    callback=_remember_json,
-    help="Print the answer as JSON.",
+    callback=_set_json,
+    help="Print the result as JSON.",
 )
 
 
 def with_scout(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the installation, opened and closed around it, and the option --json."""
+    """Pass the command an open ``Scout``, close it afterwards, and add the option --json."""
 
     @functools.wraps(function)
     def command(*arguments: Any, **options: Any) -> Any:
-        with _without_collecting():
-            from scout_control.api.scout import Scout  # noqa: PLC0415 - takes a moment to load
+        with _without_garbage_collection():
+            from scout_control.api.scout import Scout
 
-        with told_of_postgres(), Scout() as scout:
+        with report_postgres_errors(), Scout() as scout:
             return function(scout, *arguments, **options)
 
     return json_option(command)
 
 
 @contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Load modules without looking for garbage: there is none, and looking is a fifth of it."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Import modules with the collector off: it finds nothing and takes a fifth of the time."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        gc.freeze()  # modules stay: later collections need not visit them
         gc.enable()
 
 
 @contextmanager
-def told_of_postgres() -> Iterator[None]:
-    """Say what Postgres failed with where nobody else did, without its words.
+def report_postgres_errors() -> Iterator[None]:
+    """Turn errors of Postgres that nothing else handled into a ``ServerError``.
+
+    The server's message is left out: it may quote data.
 
     Raises:
-        ServerError: It failed.
+        ServerError: Postgres failed.
     """
-    import psycopg  # noqa: PLC0415 - takes a moment to load
+    import psycopg
 
     try:
         yield
@@ -157,32 +167,37 @@ def told_of_postgres() -> Iterator[None]:
         raise ServerError.of_postgres(error, error.sqlstate) from None
 
 
-def settings_of(pairs: Iterable[str]) -> dict[str, Any]:
-    """Return NAME=VALUE pairs as settings; a value that is JSON is what it says."""
-    found: dict[str, Any] = {}
+def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return NAME=VALUE pairs as a mapping; a value that is valid JSON is decoded."""
+    settings: dict[str, Any] = {}
     for pair in pairs:
         name, is_pair, value = pair.partition("=")
         if not is_pair:
             raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
         try:
-            found[name] = json.loads(value)
+            settings[name] = json.loads(value)
         except ValueError:
-            found[name] = value
-    return found
+            settings[name] = value
+    return settings
 
 
-def secret(text: str, variable: str | None, *, from_stdin: bool) -> str:
-    """Return a secret from the environment, from stdin, or from a hidden prompt; never argv.
+def read_secret(label: str, variable: str | None, *, from_stdin: bool) -> str:
+    """Return a secret from the environment, stdin or a hidden prompt.
+
+    Never from an argument: other accounts can read the command lines of processes.
 
     Raises:
-        click.UsageError: The variable is not set, or nothing was typed.
+        click.UsageError: The secret is empty.
     """
     if variable:
-        found = os.environ.get(variable, "")
+        value = os.environ.get(variable, "")
     elif from_stdin:
-        found = sys.stdin.readline().strip("\r\n")
+        value = sys.stdin.readline().strip("\r\n")
     else:
-        found = click.prompt(text, hide_input=True, err=True)
-    if not found:
-        raise click.UsageError(f"{variable or text} is empty.")
-    return str(found)
+        value = click.prompt(label, hide_input=True, err=True)
+    if not value:
+        raise click.UsageError(f"{variable or label} is empty.")
+    return str(value)
+
+
+Commands = LazyGroup

@@ -1,4 +1,4 @@
-"""``scout credentials``: connect, list, check, revoke. None of them ever prints a secret."""
+"""``scout credentials``: connect, list, check and revoke. No command prints a secret."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import Commands, secret, wants_json, with_scout
-from scout_control.cli.output import advise, answer, facts, said, table
+from scout_control.cli.base import LazyGroup, read_secret, wants_json, with_scout
+from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
-from scout_control.rules.credential_kinds import ANY_SETTINGS, KINDS, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
     from scout_control.api.views import Credential
 
-CREDENTIAL = (
+COLUMNS = (
     "source", "project", "user", "kind", "status", "account", "token_expires_at", "last_error",
 )  # fmt: skip
-WAIT_SECONDS = 300
+BROWSER_TIMEOUT_SECONDS = 300
 owner_options = (
-    click.option("--project", help="The project whose login it is."),
-    click.option("--user", help="The user whose login it is."),
+    click.option("--project", help="The project that owns the credential."),
+    click.option("--user", help="The user who owns the credential."),
 )
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup)
 def credentials() -> None:
-    """Logins of projects and users at sources. Write-only: none is ever shown."""
+    """Manage credentials of projects and users at sources. Secrets are never shown."""
 
 
 @credentials.command("list")
@@ -39,29 +39,42 @@ def credentials() -> None:
 @owner_options[1]
 @with_scout
 def list_credentials(scout: Scout, *, project: str | None, user: str | None) -> None:
-    """List logins and how they stand."""
-    found = [each.as_dict() for each in scout.credentials.list(project=project, user=user)]
-    answer(found, lambda: table(found, CREDENTIAL))
+    """List credentials and their status."""
+    rows = [each.as_dict() for each in scout.credentials.list(project=project, user=user)]
+    print_result(rows, lambda: print_table(rows, COLUMNS))
 
 
 @credentials.command()
 @click.argument("source")
 @owner_options[0]
 @owner_options[1]
-@click.option("--kind", type=click.Choice(sorted(KINDS)), help="The source's best when left out.")
-@click.option("--username", help="For an API key or a password.")
+@click.option(
+    "--kind",
+    type=click.Choice(sorted(FIELDS_BY_KIND)),
+    help="The kind of credential; defaults to the preferred kind of the source.",
+)
+@click.option("--username", help="Username for API-key or password authentication.")
 @click.option(
     "--secret",
     "names",
     multiple=True,
     metavar="SETTING",
-    help="For kind settings; all when left out.",
+    help="With --kind settings: a secret setting of the tap; repeatable; defaults to all.",
 )
 @click.option("--from-env", metavar="VARIABLE", help="Read the secret from this variable.")
-@click.option("--from-stdin", is_flag=True, help="Read the secret from stdin, a line each.")
-@click.option("--no-browser", is_flag=True, help="Print the address; paste what comes back.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="For the way back.")
-@click.option("--scopes", help="Other than the source's own.")
+@click.option("--from-stdin", is_flag=True, help="Read secrets from stdin, one per line.")
+@click.option(
+    "--no-browser",
+    is_flag=True,
+    help="OAuth: print the authorization URL, and read the redirect URL from stdin.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="OAuth: the loopback port of the redirect URI; a free one by default.",
+)
+@click.option("--scopes", help="OAuth: scopes to request instead of the defaults of the source.")
 @with_scout
 def connect(
     scout: Scout,
@@ -70,22 +83,21 @@ def connect(
     project: str | None,
     user: str | None,
     kind: str | None,
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """Connect an account: in a browser, or with a key, password or token."""
+    """Connect an account of SOURCE by OAuth, API key, password or token."""
     if (project is None) == (user is None):
         raise click.UsageError("Give either --project or --user.")
     owner = {"project": project, "user": user}
-    kind = kind or _best(scout, source, given)
-    if kind == OAUTH and not (given["from_env"] or given["from_stdin"]):
-        found = _by_browser(scout, source, owner, given)
+    kind = kind or _default_kind(scout, source, options)
+    if kind == OAUTH and not (options["from_env"] or options["from_stdin"]):
+        credential = _authorize_in_browser(scout, source, owner, options)
     else:
-        if kind == ANY_SETTINGS and not given["names"]:
-            given["names"] = scout.credentials.source_type(source).sensitive
-        found = scout.credentials.save(source, kind, _fields(kind, given), **owner)
-    shown = found.as_dict()
-    answer(shown, lambda: facts(shown))
-    _advise_to_run(scout, found)
+        if kind == ANY_SETTINGS and not options["names"]:
+            options["names"] = scout.credentials.source_type(source).sensitive
+        credential = scout.credentials.save(source, kind, _read_fields(kind, options), **owner)
+    _print(credential)
+    _suggest_run(scout, credential)
 
 
 @credentials.command()
@@ -94,9 +106,8 @@ def connect(
 @owner_options[1]
 @with_scout
 def check(scout: Scout, source: str, *, project: str | None, user: str | None) -> None:
-    """Try a login at its source; exit code 77 when it is refused."""
-    found = scout.credentials.check(source, project=project, user=user).as_dict()
-    answer(found, lambda: facts(found))
+    """Test a credential at its source. Exits with code 77 if the source rejects it."""
+    _print(scout.credentials.check(source, project=project, user=user))
 
 
 @credentials.command()
@@ -105,64 +116,70 @@ def check(scout: Scout, source: str, *, project: str | None, user: str | None) -
 @owner_options[1]
 @with_scout
 def revoke(scout: Scout, source: str, *, project: str | None, user: str | None) -> None:
-    """Forget a login, here and at the source."""
+    """Delete a credential, and revoke its OAuth token at the source."""
     is_confirmed = scout.credentials.revoke(source, project=project, user=user)
-    where = "here and at the source" if is_confirmed else "here"
-    said(f"Forgotten {where}.", {"revoked_at_source": is_confirmed})
+    text = "Deleted; the source confirmed the revocation." if is_confirmed else "Deleted."
+    print_done(text, {"revoked_at_source": is_confirmed})
 
 
-def _advise_to_run(scout: Scout, login: Credential) -> None:
-    mine = [
+def _print(credential: Credential) -> None:
+    record = credential.as_dict()
+    print_result(record, lambda: print_record(record))
+
+
+def _suggest_run(scout: Scout, credential: Credential) -> None:
+    paths = [
         each.path
-        for each in scout.datasets.list(project=login.project, user=login.user)
-        if (each.source, each.user) == (login.source, login.user)
+        for each in scout.datasets.list(project=credential.project, user=credential.user)
+        if (each.source, each.user) == (credential.source, credential.user)
     ]
-    for path in mine[:1]:
-        advise(f"scout run {quote(path)}")
-    if not mine and login.user:
-        user = quote(login.user)
-        advise(f"scout datasets ensure {quote(login.source)} --project PROJECT --user {user}")
+    if paths:
+        suggest(f"scout run {quote(paths[0])}")
+    elif credential.user:
+        source, user = quote(credential.source), quote(credential.user)
+        suggest(f"scout datasets ensure {source} --project PROJECT --user {user}")
 
 
-def _best(scout: Scout, source: str, given: dict[str, Any]) -> str:
-    """Return the kind that fits what was given, else the first that the source takes."""
-    logins = scout.credentials.source_type(source).logins
-    if given["names"]:
+def _default_kind(scout: Scout, source: str, options: dict[str, Any]) -> str:
+    """Return the kind that the given options imply, else the preferred kind of the source."""
+    kinds = scout.credentials.source_type(source).credential_kinds
+    if options["names"]:
         return ANY_SETTINGS
-    if given["username"] and "api_key" in logins:
+    if options["username"] and "api_key" in kinds:
         return "api_key"
-    return logins[0] if logins else "none"
+    return kinds[0] if kinds else "none"
 
 
-def _fields(kind: str, given: dict[str, Any]) -> dict[str, str]:
-    public, secrets = KINDS[kind]
+def _read_fields(kind: str, options: dict[str, Any]) -> dict[str, str]:
+    public, secrets = FIELDS_BY_KIND[kind]
     if kind == OAUTH:
         secrets = ("refresh_token",)
-    fields = {name: given[name] or click.prompt(name.capitalize(), err=True) for name in public}
-    for name in given["names"] or secrets:
-        text = name.replace("_", " ").capitalize()
-        fields[name] = secret(text, given["from_env"], from_stdin=given["from_stdin"])
+    fields = {name: options[name] or click.prompt(name.capitalize(), err=True) for name in public}
+    for name in options["names"] or secrets:
+        label = name.replace("_", " ").capitalize()
+        fields[name] = read_secret(label, options["from_env"], from_stdin=options["from_stdin"])
     return fields
 
 
-def _by_browser(
-    scout: Scout, source: str, owner: dict[str, Any], way: dict[str, Any]
+def _authorize_in_browser(
+    scout: Scout, source: str, owner: dict[str, Any], options: dict[str, Any]
 ) -> Credential:
-    from scout_control.credentials.loopback import listening  # noqa: PLC0415 - of this way only
+    from scout_control.credentials.loopback import callback_server
 
-    with listening(way["port"]) as callback:
-        request = scout.credentials.ask(source, callback.redirect_uri, way["scopes"])
-        callback.state = request.state
-        say(
-            f"Open this address to connect {harmless(source)}:\n\n  {harmless(request.url)}\n",
-            err=True,
+    with callback_server(options["port"]) as server:
+        request = scout.credentials.authorization_request(
+            source, server.redirect_uri, options["scopes"]
         )
-        if way["no_browser"]:
-            say("Paste the address that the browser ends at:", err=True)
-            came_back = sys.stdin.readline().strip()
+        server.state = request.state
+        say(
+            f"Open this URL to connect {harmless(source)}:\n\n  {harmless(request.url)}\n", err=True
+        )
+        if options["no_browser"]:
+            say("Paste the URL that the browser is redirected to:", err=True)
+            redirect_url = sys.stdin.readline().strip()
         else:
             webbrowser.open(request.url)
             if not wants_json():
-                say("Waiting for the browser to come back...", err=True)
-            came_back = callback.wait(WAIT_SECONDS)
-    return scout.credentials.answer(source, request, came_back, **owner)
+                say("Waiting for the browser...", err=True)
+            redirect_url = server.wait(BROWSER_TIMEOUT_SECONDS)
+    return scout.credentials.complete_authorization(source, request, redirect_url, **owner)

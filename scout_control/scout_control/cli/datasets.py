@@ -1,4 +1,4 @@
-"""``scout datasets``, and what readers need: query, touch, search-path."""
+"""``scout datasets``, and what readers need: ``query``, ``touch``, ``search-path``."""
 
 from __future__ import annotations
 
@@ -6,71 +6,81 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import Commands, wants_json, with_scout
-from scout_control.cli.output import answer, facts, in_short, said, table
+from scout_control.cli.base import LazyGroup, wants_json, with_scout
+from scout_control.cli.output import (
+    dataset_row,
+    print_done,
+    print_record,
+    print_result,
+    print_table,
+)
 from scout_control.cli.terminal import say
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.rules.terminal import harmless
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
+    from scout_control.api.views import Dataset
 
-DATASET = ("path", "schema", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
+COLUMNS = ("path", "schema", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
+WITHOUT_DATA = frozenset({"pending", "expired"})
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup)
 def datasets() -> None:
-    """Sources as tables, one dataset schema for each owner.
+    """Manage datasets: one source for one owner, in one schema of Postgres.
 
     A DATASET is named PROJECT/SOURCE, PROJECT/SOURCE/USER, or by its schema or id.
     """
 
 
 @datasets.command("list")
-@click.option("--project")
-@click.option("--user")
+@click.option("--project", help="Only datasets of this project.")
+@click.option("--user", help="Only what this user sees: shared and own datasets.")
 @with_scout
 def list_datasets(scout: Scout, *, project: str | None, user: str | None) -> None:
     """List datasets."""
-    found = [each.as_dict() for each in scout.datasets.list(project=project, user=user)]
-    answer(found, lambda: table(map(in_short, found), DATASET))
+    rows = [each.as_dict() for each in scout.datasets.list(project=project, user=user)]
+    print_result(rows, lambda: print_table(map(dataset_row, rows), COLUMNS))
 
 
 @datasets.command()
 @click.argument("dataset")
 @with_scout
 def show(scout: Scout, dataset: str) -> None:
-    """Show one dataset."""
-    found = scout.datasets.show(dataset).as_dict()
-    answer(found, lambda: facts(found))
+    """Show a dataset."""
+    _print(scout.datasets.show(dataset))
 
 
 @datasets.command()
 @click.argument("source")
-@click.option("--project", required=True)
-@click.option("--user")
+@click.option("--project", required=True, help="The project that reads the source.")
+@click.option("--user", help="The user whose credential is used, and who thereby consents.")
 @with_scout
 def ensure(scout: Scout, source: str, *, project: str, user: str | None) -> None:
-    """Make the dataset of an owner if it is missing."""
-    found = scout.datasets.ensure(project, source, user=user).as_dict()
-    answer(found, lambda: facts(found))
+    """Create the dataset of a project or user if it does not exist.
+
+    With --user, this records the user's consent: the project may read SOURCE with their credential.
+    """
+    _print(scout.datasets.ensure(project, source, user=user))
 
 
 @datasets.command()
 @click.argument("dataset")
 @with_scout
 def describe(scout: Scout, dataset: str) -> None:
-    """Show what discovery found at the source: streams, keys, columns."""
-    found = scout.datasets.describe(dataset)
+    """Show the discovered streams of the source, with keys and columns."""
+    discovery = scout.datasets.describe(dataset)
     streams = [
         {
             "stream": name,
             "key": each["key"],
             "columns": sorted(each["schema"].get("properties", {})),
         }
-        for name, each in (found.get("streams") or {}).items()
+        for name, each in (discovery.get("streams") or {}).items()
     ]
-    answer(found, lambda: table(streams, ("stream", "key", "columns"), "Not discovered yet."))
+    columns = ("stream", "key", "columns")
+    print_result(discovery, lambda: print_table(streams, columns, "Not discovered yet."))
 
 
 @datasets.command()
@@ -78,106 +88,119 @@ def describe(scout: Scout, dataset: str) -> None:
 @click.argument("roles", nargs=-1)
 @with_scout
 def share(scout: Scout, dataset: str, roles: tuple[str, ...]) -> None:
-    """Let exactly these ROLES of the database read; no role: nobody."""
-    found = scout.datasets.share(dataset, roles).as_dict()
-    answer(found, lambda: facts(found))
+    """Set which database ROLES may read a dataset; without ROLES, revoke access from all."""
+    _print(scout.datasets.share(dataset, roles))
 
 
 @datasets.command()
 @click.argument("dataset")
 @with_scout
 def pause(scout: Scout, dataset: str) -> None:
-    """Leave a dataset out of the schedule."""
+    """Pause the schedule of a dataset."""
     scout.datasets.pause(dataset)
-    said(f"{dataset} is paused.")
+    print_done(f"{dataset} is paused.")
 
 
 @datasets.command()
 @click.argument("dataset")
 @with_scout
 def resume(scout: Scout, dataset: str) -> None:
-    """Let a dataset into the schedule again."""
+    """Resume the schedule of a dataset."""
     scout.datasets.pause(dataset, is_paused=False)
-    said(f"{dataset} is scheduled again.")
+    print_done(f"{dataset} is scheduled again.")
 
 
 @datasets.command()
 @click.argument("dataset")
-@click.option("--force", is_flag=True, help="Drop what others built on it, too.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Also drop objects outside that depend on it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_scout
 def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
-    """Drop a dataset's data; its next run loads all of it again."""
+    """Drop the data of a dataset; its next run loads everything again."""
     if not yes and wants_json():
-        raise click.UsageError("Nobody can be asked here: give --yes.")
+        raise click.UsageError("--json cannot ask for confirmation: give --yes.")
     if not yes:
         click.confirm(f"Drop the data of {harmless(dataset)}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
-    said(f"Dropped the data of {dataset}.")
+    print_done(f"Dropped the data of {dataset}.")
 
 
 @click.command()
 @click.argument("dataset")
 @click.argument("statement")
-@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Return at most this many rows.",
+)
 @click.option(
     "--max-bytes",
     type=click.IntRange(1),
     default=67_108_864,
     show_default=True,
-    help="What the answer may weigh as text; it is cut before the row that is too much.",
+    help="Limit on the size of the result as text; rows beyond it are cut off.",
 )
-@click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    show_default=True,
+    help="Cancel the statement after this many seconds.",
+)
 @with_scout
 def query(
     scout: Scout, dataset: str, statement: str, *, limit: int, max_bytes: int, timeout: float
 ) -> None:
-    """Ask DATASET a question in SQL, as a reader that sees nothing else."""
-    found = scout.datasets.query(
-        dataset, statement, most_rows=limit, most_bytes=max_bytes, longest_seconds=timeout
+    """Run an SQL STATEMENT on DATASET, as a read-only role that sees nothing else."""
+    result = scout.datasets.query(
+        dataset, statement, max_rows=limit, max_bytes=max_bytes, timeout_seconds=timeout
     )
-    rows = [[plain(value) for value in row] for row in found.rows]
     data = {
-        "columns": found.columns,
-        "rows": rows,
-        "truncated": found.is_truncated,
-        "truncated_by": found.truncated_by,
+        "columns": result.columns,
+        "rows": [[to_json_value(value) for value in row] for row in result.rows],
+        "truncated": result.is_truncated,
+        "truncated_by": result.truncated_by,
     }
 
     def show_rows() -> None:
-        places = [str(place) for place in range(len(found.columns))]  # names may repeat
-        placed = [dict(zip(places, row, strict=True)) for row in found.rows]
-        table(placed, places, "No rows.", titles=found.columns)
-        if found.truncated_by == "rows":
-            say(f"There are more than {limit} rows; see --limit.", err=True)
-        if found.truncated_by == "bytes":
-            say(
-                f"The answer is larger than {max_bytes} bytes and was cut; see --max-bytes.",
-                err=True,
-            )
+        keys = [str(index) for index in range(len(result.columns))]  # column names may repeat
+        rows = [dict(zip(keys, row, strict=True)) for row in result.rows]
+        print_table(rows, keys, "No rows.", titles=result.columns)
+        if result.truncated_by == "rows":
+            say(f"Only the first {limit} rows are shown; see --limit.", err=True)
+        if result.truncated_by == "bytes":
+            say(f"The result was cut at {max_bytes} bytes; see --max-bytes.", err=True)
 
-    answer(data, show_rows)
+    print_result(data, show_rows)
 
 
 @click.command()
 @click.argument("dataset")
 @with_scout
 def touch(scout: Scout, dataset: str) -> None:
-    """Say that DATASET is in use: what nobody uses for a day expires."""
-    found = scout.datasets.touch(dataset)
-    said(f"{dataset} is in use.", {"last_activity_at": plain(found.last_activity_at)})
+    """Mark DATASET as used so it does not expire. Data unused for 24 h expires."""
+    touched = scout.datasets.touch(dataset)
+    last_used_at = to_json_value(touched.last_activity_at)
+    print_done(f"{dataset} is marked as used.", {"last_activity_at": last_used_at})
 
 
 @click.command("search-path")
-@click.option("--project", required=True)
-@click.option("--user")
+@click.option("--project", required=True, help="The project that reads.")
+@click.option("--user", help="The user who reads, within the project.")
 @click.option("--ensure", is_flag=True, help="Queue runs for data that is missing or expired.")
 @with_scout
 def search_path(scout: Scout, *, project: str, user: str | None, ensure: bool) -> None:
-    """Print the search path by which a project, or a user in it, reads."""
-    found = scout.datasets.search_path(project, user=user)
+    """Print the search_path with which a project, or a user in it, reads its tables."""
+    path = scout.datasets.search_path(project, user=user)
     if ensure:
-        for each in scout.datasets.list(project=project, user=user):
-            if each.status in {"pending", "expired"}:
-                scout.runs.queue(each.id)
-    answer({"search_path": found}, lambda: say(found))
+        for dataset in scout.datasets.list(project=project, user=user):
+            if dataset.status in WITHOUT_DATA:
+                scout.runs.queue(dataset.id)
+    print_result({"search_path": path}, lambda: say(path))
+
+
+def _print(dataset: Dataset) -> None:
+    record = dataset.as_dict()
+    print_result(record, lambda: print_record(record))

@@ -1,4 +1,4 @@
-"""The command ``scout`` and where its commands are; each is loaded when it is named."""
+"""The command ``scout``. Each subcommand's module is imported when it is first named."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import Commands, json_option
+from scout_control.cli.base import LazyGroup, json_option
 from scout_control.meltano import parent_death
 
 if TYPE_CHECKING:
     from types import FrameType
 
-UNWIND = (signal.SIGTERM, signal.SIGHUP)
+TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 COMMANDS = {
-    name: f"scout_control.cli.{place}"
-    for name, place in (
+    name: f"scout_control.cli.{location}"
+    for name, location in (
         ("init", "admin:init"),
-        ("connections", "owners:connections"),
-        ("projects", "owners:projects"),
+        ("connections", "connections:connections"),
+        ("projects", "projects:projects"),
         ("sources", "sources:sources"),
         ("credentials", "credentials:credentials"),
         ("datasets", "datasets:datasets"),
@@ -46,18 +46,24 @@ COMMANDS = {
 }
 
 
-@click.group(cls=Commands, lazy=COMMANDS)
+@click.group(cls=LazyGroup, lazy=COMMANDS)
 @click.version_option(package_name="scout-control")
 @json_option
 def main() -> None:
-    """CommCare data in your own Postgres: who, when, with which login, into which schema."""
-    parent_death.keep_private()  # it may hold the encryption keys
-    for signum in UNWIND:
-        signal.signal(signum, _terminated)
+    """Incremental sync of CommCare into your own Postgres.
+
+    Manages credentials, schedules, runs and retention, with one schema per project or user.
+    """
+    parent_death.protect_memory()  # this process may hold the encryption keys
+    for signum in TERMINATION_SIGNALS:
+        signal.signal(signum, _exit_on_signal)
 
 
-def _terminated(signum: int, _frame: FrameType | None) -> None:
-    """Unwind, so that everything that was started is ended; asking twice does not disturb that."""
-    for asked in UNWIND:
-        signal.signal(asked, signal.SIG_IGN)
+def _exit_on_signal(signum: int, _frame: FrameType | None) -> None:
+    """Exit through the context managers, which end child processes.
+
+    A second signal is ignored: it would interrupt that cleanup and leave processes behind.
+    """
+    for each in TERMINATION_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise SystemExit(128 + signum)

@@ -1,4 +1,4 @@
-"""How answers are shown: as tables to people, as JSON to programs. Only answers go to stdout."""
+"""Prints results: tables for people, JSON for programs. Only results go to stdout."""
 
 from __future__ import annotations
 
@@ -15,74 +15,76 @@ from scout_control.rules.terminal import as_json, harmless
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 
 
-def answer(data: Any, show: Callable[[], None] | None = None) -> None:
-    """Print an answer: as JSON for programs, else as ``show`` does."""
+def print_result(data: Any, show: Callable[[], None] | None = None) -> None:
+    """Print a result as JSON if --json was given or ``show`` is missing, else by ``show``."""
     if wants_json() or show is None:
         say(as_json(data))
     else:
         show()
 
 
-def said(text: str, data: Any = None) -> None:
-    """Say that something was done."""
-    answer({"success": True, **(data or {})}, lambda: say(text))
+def print_done(text: str, data: Any = None) -> None:
+    """Confirm that a command succeeded."""
+    print_result({"success": True, **(data or {})}, lambda: say(text))
 
 
-def advise(command: str) -> None:
-    """Tell people what to do next; not part of the answer."""
+def suggest(command: str) -> None:
+    """Suggest the next command to people, on stderr: it is not part of the result."""
     if not wants_json():
         say(f"Next: {command}", err=True)
 
 
-def table(
+def print_table(
     rows: Iterable[Mapping[str, Any]],
     columns: Sequence[str],
     empty: str = "None yet.",
     *,
     titles: Sequence[str] | None = None,
 ) -> None:
-    """Print rows for people; the titles are the columns' names when left out."""
-    found = list(rows)
-    if not found:
+    """Print rows as a table; titles default to the names of the columns."""
+    records = list(rows)
+    if not records:
         say(empty)
         return
-    head = [harmless(title) for title in titles or [each.replace("_", " ") for each in columns]]
-    _print([head, *([cell(row.get(column)) for column in columns] for row in found)])
+    titles = titles or [column.replace("_", " ") for column in columns]
+    header = [harmless(title) for title in titles]
+    body = [[format_cell(record.get(column)) for column in columns] for record in records]
+    _print_rows([header, *body])
 
 
-def facts(row: Mapping[str, Any]) -> None:
-    """Print one thing for people."""
-    told = {name: value for name, value in row.items() if value not in (None, "", {}, [])}
-    _print(
-        [[harmless(name).replace("_", " "), cell(value)] for name, value in told.items()],
+def print_record(record: Mapping[str, Any]) -> None:
+    """Print the fields of one object, one per line, without the empty ones."""
+    fields = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
+    _print_rows(
+        [[harmless(name).replace("_", " "), format_cell(value)] for name, value in fields.items()],
         titles="column",
     )
 
 
-def in_short(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dataset as lists show it: with the sum of its rows, and what its run is at."""
-    counted = [rows for rows in dataset["row_counts"].values() if rows is not None]
-    rows = f"{sum(counted):,} in {len(counted)} streams" if counted else None
-    return {**dataset, "rows": rows, "status": _situation(dataset)}
+def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dataset as lists show it: total rows, and its status with that of its run."""
+    counts = [count for count in dataset["row_counts"].values() if count is not None]
+    rows = f"{sum(counts):,} in {len(counts)} streams" if counts else None
+    return {**dataset, "rows": rows, "status": _dataset_status(dataset)}
 
 
-def _situation(dataset: Mapping[str, Any]) -> str:
+def _dataset_status(dataset: Mapping[str, Any]) -> str:
     run = dataset["run"] or {}
-    words = {
+    run_status = {
         "queued": "run queued",
-        "paused": f"waits until {cell(run.get('resume_at'))}",
-        "running": " ".join((run.get("phase", ""), counts(run.get("progress", {})))).strip(),
+        "paused": f"waits until {format_cell(run.get('resume_at'))}",
+        "running": " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip(),
     }
-    extra = [words[run["status"]]] if run else []
-    extra += ["paused by you"] if dataset["is_paused"] else []
-    return f"{dataset['status']} ({', '.join(extra)})" if extra else dataset["status"]
+    details = [run_status[run["status"]]] if run else []
+    details += ["paused by you"] if dataset["is_paused"] else []
+    return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
 
 
-def counts(progress: Mapping[str, Any]) -> str:
-    """Return how many records came, of how many where the source of every stream told."""
+def format_counts(progress: Mapping[str, Any]) -> str:
+    """Return the records fetched so far, with the total if all streams announced theirs."""
     fetched = sum(each["fetched"] for each in progress.values())
     totals = [each.get("total") for each in progress.values()]
     if not fetched:
@@ -92,48 +94,53 @@ def counts(progress: Mapping[str, Any]) -> str:
     return f"{fetched:,} of {sum(totals):,}"
 
 
-def cell(value: Any) -> str:
-    """Return a value as people read it, in one line."""
+def format_cell(value: Any) -> str:
+    """Return a value as text in one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{harmless(name)} {cell(value[name])}" for name in sorted(value)) or "-"
+        pairs = (f"{harmless(name)} {format_cell(value[name])}" for name in sorted(value))
+        return ", ".join(pairs) or "-"
     if isinstance(value, list | tuple):
-        return ", ".join(cell(each) for each in value) or "-"
-    moment = MOMENT.fullmatch(value) if isinstance(value, str) else None
-    return f"{moment[1]} {moment[2]}Z" if moment else harmless(str(value))
+        return ", ".join(format_cell(each) for each in value) or "-"
+    timestamp = TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+    return f"{timestamp[1]} {timestamp[2]}Z" if timestamp else harmless(str(value))
 
 
-def _print(rows: list[list[str]], titles: str = "row") -> None:
-    """Print a table; its first row, or column, are titles."""
-    draw = _folded if sys.stdout.isatty() else _in_columns
+def _print_rows(rows: list[list[str]], titles: str = "row") -> None:
+    """Print a table whose first ``titles`` (row or column) holds the titles."""
+    draw = _draw_folded if sys.stdout.isatty() else _draw_columns
     for line in draw(rows, titles):
-        click.echo(line.rstrip())  # its cells are harmless; the bold titles are ours
+        click.echo(line.rstrip())  # cells are escaped already; say() would escape the bold titles
 
 
-def _in_columns(rows: list[list[str]], _titles: str) -> Iterator[str]:
-    """Draw for files and programs: a row is a line, however long."""
+def _draw_columns(rows: list[list[str]], _titles: str) -> Iterator[str]:
+    """Draw for files and pipes: one line per row, however long."""
     cells = [[" ".join(each.split()) for each in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         yield "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True))
 
 
-def _folded(rows: list[list[str]], titles: str) -> list[str]:
-    """Draw for people: cells are folded to the width of the terminal, titles are bold."""
-    from rich.console import Console  # noqa: PLC0415 - takes a moment to load
-    from rich.table import Table  # noqa: PLC0415 - the same
+def _draw_folded(rows: list[list[str]], titles: str) -> list[str]:
+    """Draw for a terminal: cells folded to its width, titles in bold."""
+    from rich.console import Console
+    from rich.table import Table
 
     has_header = titles == "row"
-    drawn = Table(box=None, pad_edge=False, show_header=has_header, header_style="bold")
-    for at, title in enumerate(rows[0]):
-        is_title = not has_header and at == 0
-        drawn.add_column(title, overflow="fold", style="bold" if is_title else None)
+    table = Table(box=None, pad_edge=False, show_header=has_header, header_style="bold")
+    for index, title in enumerate(rows[0]):
+        is_title = not has_header and index == 0
+        table.add_column(title, overflow="fold", style="bold" if is_title else None)
     for row in rows[1:] if has_header else rows:
-        drawn.add_row(*row)
+        table.add_row(*row)
     console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as capture:
-        console.print(drawn)
+        console.print(table)
     return capture.get().splitlines()
+
+
+answer, said, facts = print_result, print_done, print_record
+table, cell, counts = print_table, format_cell, format_counts

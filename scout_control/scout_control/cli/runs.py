@@ -14,7 +14,7 @@ from scout_control.cli.output import answer, cell, facts, said, table
 from scout_control.cli.progress import shown_live
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import as_json, harmless
 
@@ -172,8 +172,8 @@ def _show_end(ended: Run) -> None:
         named = f"(run {ended.run_id}, schema {ended.schema})"
         say(f"\n{harmless(ended.dataset)}: {ended.status} {named}")
     if ended.resume_at:
-        _announce_pause(plain(ended.resume_at))
-        when = cell(plain(ended.resume_at))
+        _announce_pause(to_json_value(ended.resume_at))
+        when = cell(to_json_value(ended.resume_at))
         say(f"Paused until {when}; a worker resumes it then.", err=True)
     if warning := ended.result.get("warning"):
         say(f"Warning: {harmless(warning)}", err=True)

@@ -7,124 +7,151 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import Commands, secret, settings_of, with_scout
-from scout_control.cli.output import advise, answer, facts, said, table
+from scout_control.cli.base import LazyGroup, parse_settings, read_secret, with_scout
+from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+from scout_control.meltano.project import STREAMS_SETTING
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
+    from scout_control.api.views import Source
 
-SOURCE = ("name", "source_type", "base_url", "config", "oauth_client_id")
-LINK = ("project", "source", "credential_mode", "refresh_interval_hours", "sync_config")
+SOURCE_COLUMNS = ("name", "source_type", "base_url", "config", "oauth_client_id")
+LINK_COLUMNS = ("project", "source", "credential_mode", "refresh_interval_hours", "sync_config")
 config_option = click.option(
-    "--config", "-c", multiple=True, metavar="NAME=VALUE", help="A setting; JSON for lists."
+    "--config",
+    "-c",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the tap; lists and objects as JSON; repeatable.",
+)
+client_options = (
+    click.option("--client-id", help="The client id of the OAuth application registered there."),
+    click.option(
+        "--client-secret-from-env",
+        metavar="VARIABLE",
+        help="Read the client secret from this variable.",
+    ),
+    click.option(
+        "--client-secret-from-stdin", is_flag=True, help="Read the client secret from stdin."
+    ),
 )
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup)
 def sources() -> None:
-    """Where data comes from, and which projects use it."""
+    """Manage sources, and which projects use them."""
 
 
 @sources.command()
 @with_scout
 def types(scout: Scout) -> None:
-    """List the source types: all extractors of meltano.yml."""
-    found = [
+    """List source types: the extractors of meltano.yml."""
+    rows = [
         {
             "source_type": each.name,
             "label": each.label,
-            "logins": list(each.logins),
+            "logins": list(each.credential_kinds),
             "base_url": each.base_url,
             "settings": list(each.settings),
             "pipeline": each.job,
         }
         for each in scout.sources.types()
     ]
-    answer(found, lambda: table(found, ("source_type", "label", "logins", "pipeline")))
+    columns = ("source_type", "label", "logins", "pipeline")
+    titles = ("source type", "label", "credentials", "pipeline")
+    print_result(rows, lambda: print_table(rows, columns, titles=titles))
 
 
 @sources.command("list")
 @with_scout
 def list_sources(scout: Scout) -> None:
     """List all sources."""
-    found = [each.as_dict() for each in scout.sources.list()]
-    answer(found, lambda: table(found, SOURCE))
+    rows = [each.as_dict() for each in scout.sources.list()]
+    print_result(rows, lambda: print_table(rows, SOURCE_COLUMNS))
 
 
 @sources.command()
 @click.argument("name")
 @with_scout
 def show(scout: Scout, name: str) -> None:
-    """Show one source, without its client secret."""
-    found = scout.sources.show(name).as_dict()
-    answer(found, lambda: facts(found))
+    """Show a source, without its client secret."""
+    _print(scout.sources.show(name))
 
 
 @sources.command()
 @click.argument("name")
 @click.option("--type", "source_type", required=True, help="See: scout sources types")
-@click.option("--base-url", help="Of the server; the type's own when left out.")
+@click.option("--base-url", help="The URL of the server; defaults to that of the source type.")
 @config_option
-@click.option("--client-id", help="Of the OAuth application registered there.")
-@click.option("--client-secret-from-env", metavar="VARIABLE")
-@click.option("--client-secret-from-stdin", is_flag=True)
+@client_options[0]
+@client_options[1]
+@client_options[2]
 @with_scout
 def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
     """Add a source."""
-    found = scout.sources.add(name, source_type, **_facts(options)).as_dict()
-    answer(found, lambda: facts(found))
-    advise(f"scout sources link {quote(name)} --project PROJECT --mode project")
+    _print(scout.sources.add(name, source_type, **_source_fields(options)))
+    suggest(f"scout sources link {quote(name)} --project PROJECT --mode project")
 
 
 @sources.command()
 @click.argument("name")
-@click.option("--base-url")
+@click.option("--base-url", help="The URL of the server.")
 @config_option
-@click.option("--client-id")
-@click.option("--client-secret-from-env", metavar="VARIABLE")
-@click.option("--client-secret-from-stdin", is_flag=True)
+@client_options[0]
+@client_options[1]
+@client_options[2]
 @with_scout
 def update(scout: Scout, name: str, **options: Any) -> None:
-    """Change a source; what is not named stays."""
-    found = scout.sources.update(name, **_facts(options)).as_dict()
-    answer(found, lambda: facts(found))
+    """Change a source; options that are left out keep their values."""
+    _print(scout.sources.update(name, **_source_fields(options)))
 
 
 @sources.command()
 @click.argument("name")
 @with_scout
 def remove(scout: Scout, name: str) -> None:
-    """Forget a source and its logins; no project may be linked to it."""
-    left = scout.sources.remove(name)
-    said(
-        f"Removed {name}."
-        + (f" Revoke at the source, which did not confirm: {', '.join(left)}." if left else ""),
-        {"not_revoked": left},
-    )
+    """Remove a source that no project uses, and revoke its credentials."""
+    not_revoked = scout.sources.remove(name)
+    text = f"Removed {name}."
+    if not_revoked:
+        text += (
+            " The source did not confirm the revocation of these tokens; revoke them there: "
+            + ", ".join(not_revoked)
+            + "."
+        )
+    print_done(text, {"not_revoked": not_revoked})
 
 
 @sources.command()
-@click.option("--project", help="Only of this project.")
+@click.option("--project", help="Only links of this project.")
 @with_scout
 def links(scout: Scout, project: str | None) -> None:
     """List which projects use which sources."""
-    found = [each.as_dict() for each in scout.sources.links(project)]
-    answer(found, lambda: table(found, LINK))
+    rows = [each.as_dict() for each in scout.sources.links(project)]
+    print_result(rows, lambda: print_table(rows, LINK_COLUMNS))
 
 
 @sources.command()
 @click.argument("source")
-@click.option("--project", required=True)
+@click.option("--project", required=True, help="The project that will use the source.")
 @click.option(
     "--mode",
     type=click.Choice(["project", "user"]),
     default="user",
     show_default=True,
-    help="Read with one login of the project, or each user with their own.",
+    help="Use one credential of the project, or each user's own credential.",
 )
-@click.option("--interval-hours", type=click.IntRange(1, 8784), default=24, show_default=True)
+@click.option(
+    "--interval-hours",
+    type=click.IntRange(1, 8784),
+    default=24,
+    show_default=True,
+    help="Hours between scheduled runs.",
+)
 @config_option
-@click.option("--stream", "streams", multiple=True, help="Only these streams; all when left out.")
+@click.option(
+    "--stream", "streams", multiple=True, help="Select a stream; repeatable; all by default."
+)
 @with_scout
 def link(
     scout: Scout,
@@ -136,50 +163,55 @@ def link(
     config: tuple[str, ...],
     streams: tuple[str, ...],
 ) -> None:
-    """Let a project use a source."""
-    told = settings_of(config) | ({"datasets": list(streams)} if streams else {})
-    found = scout.sources.link(
-        project, source, mode=mode, interval_hours=interval_hours, config=told
+    """Let a project use a source, or change how it does."""
+    settings = parse_settings(config) | ({STREAMS_SETTING: list(streams)} if streams else {})
+    record = scout.sources.link(
+        project, source, mode=mode, interval_hours=interval_hours, config=settings
     ).as_dict()
     if mode == "project":
-        found["dataset"] = scout.datasets.ensure(project, source).path
-    answer(found, lambda: facts(found))
-    _advise_to_connect(scout, found)
+        record["dataset"] = scout.datasets.ensure(project, source).path
+    print_result(record, lambda: print_record(record))
+    _suggest_next(scout, record)
 
 
 @sources.command()
 @click.argument("source")
-@click.option("--project", required=True)
-@click.option("--drop", is_flag=True, help="Drop the data now; else it expires.")
+@click.option("--project", required=True, help="The project that uses the source.")
+@click.option("--drop", is_flag=True, help="Drop the data now instead of letting it expire.")
 @with_scout
 def unlink(scout: Scout, source: str, *, project: str, drop: bool) -> None:
-    """Let a project use a source no more."""
+    """Detach a source from a project."""
     scout.sources.unlink(project, source, drop=drop)
-    said(f"Unlinked {source} from {project}.")
+    print_done(f"Unlinked {source} from {project}.")
 
 
-def _advise_to_connect(scout: Scout, link: dict[str, Any]) -> None:
+def _print(source: Source) -> None:
+    record = source.as_dict()
+    print_result(record, lambda: print_record(record))
+
+
+def _suggest_next(scout: Scout, link: dict[str, Any]) -> None:
     source, project = link["source"], link["project"]
-    owner = f"--project {quote(project)}" if "dataset" in link else "--user USER"
-    known = {each.source for each in scout.credentials.list(project=project)}
-    if "dataset" in link and (
-        source in known or not scout.credentials.source_type(source).needs_login
-    ):
-        advise(f"scout run {quote(link['dataset'])}")
+    if "dataset" not in link:
+        suggest(f"scout credentials connect {quote(source)} --user USER")
+        return
+    is_connected = source in {each.source for each in scout.credentials.list(project=project)}
+    if is_connected or not scout.credentials.source_type(source).needs_credential:
+        suggest(f"scout run {quote(link['dataset'])}")
     else:
-        advise(f"scout credentials connect {quote(source)} {owner}")
+        suggest(f"scout credentials connect {quote(source)} --project {quote(project)}")
 
 
-def _facts(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what a source is to be told; the client secret comes from anywhere but argv."""
+def _source_fields(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``Sources.add`` and ``update``."""
     variable = options["client_secret_from_env"]
     from_stdin = options["client_secret_from_stdin"]
     client_secret = None
     if variable or from_stdin:
-        client_secret = secret("Client secret", variable, from_stdin=from_stdin)
+        client_secret = read_secret("Client secret", variable, from_stdin=from_stdin)
     return {
         "base_url": options["base_url"],
-        "config": settings_of(options["config"]) if options["config"] else None,
+        "config": parse_settings(options["config"]) if options["config"] else None,
         "client_id": options["client_id"],
         "client_secret": client_secret,
     }

@@ -1,4 +1,4 @@
-"""The only way to the terminal: what is said to people, and the lines of the log."""
+"""The only way to the terminal: messages for people, and log lines."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from scout_control.rules.terminal import harmless
 
 
 def say(text: str, *, err: bool = False, bold: bool = False) -> None:
-    """Print lines for people; whatever they quote, only the ends of lines are obeyed."""
+    """Print text with control characters escaped, except line ends.
+
+    Names and data come from outside: a terminal would obey escape sequences in them.
+    """
     click.secho(harmless(text, keep="\n"), err=err, bold=bold or None)
 
 
-class OneLine(logging.Formatter):
-    """A line for each event; no traces, which may quote what must not be quoted."""
-
-    def formatException(self, ei: object) -> str:  # noqa: ARG002, N802 - the name it has
-        """Leave the trace out."""
-        return ""
+class OneLineFormatter(logging.Formatter):
+    """Formats each event as one line, without tracebacks: their variables may be secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Name the error, without its trace."""
+        """Return the message, followed by the class of the exception if there is one."""
         error = record.exc_info[1] if record.exc_info else None
         record.exc_info = record.exc_text = None
         line = harmless(super().format(record))
@@ -31,13 +30,13 @@ class OneLine(logging.Formatter):
 
 
 def log_to_stderr(*, level: int = logging.INFO) -> None:
-    """Log as a worker does."""
+    """Log to stderr with time and level, as a worker does."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
 
 
 def log_warnings() -> None:
-    """Let warnings of commands that keep no log be single lines, too."""
+    """Print warnings as single lines in commands that configure no logging."""
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(OneLine())
+        logging.lastResort.setFormatter(OneLineFormatter())

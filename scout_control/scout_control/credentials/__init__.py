@@ -1,1 +1,1 @@
-"""Logins: how they are kept, connected, renewed and handed to a run. Knows no schedule."""
+"""Credentials: stored encrypted, connected by OAuth, renewed, and handed to runs."""

@@ -1,7 +1,7 @@
-"""Requests that end: within a time in all, and within a size.
+"""HTTP requests with a limit on their total time and size.
 
-The time-outs of ``requests`` are between two bytes: a server that sends one now and then is waited
-for without end. Here the connection is cut when the time is over, whatever it is doing.
+The timeouts of ``requests`` apply between two bytes, so a server that sends a byte now and then is
+waited for forever. Here a timer shuts the connection down, whatever the request is doing.
 """
 
 from __future__ import annotations
@@ -22,55 +22,56 @@ MOST_BYTES = 1_000_000
 CHUNK_BYTES = 65_536
 
 
-class _Cut:
-    """Cuts the connections of one request when its time is over."""
+class _Deadline:
+    """Shuts down the connections of one request when its time is up."""
 
     def __init__(self, seconds: float) -> None:
-        self.is_over = False
+        self.has_passed = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._cut)
+        self._timer = threading.Timer(seconds, self._disconnect)
         self._timer.daemon = True
         self._timer.start()
 
-    def watch(self, opened: socket.socket) -> None:
-        """Cut this connection, too; a copy of it, for TLS takes the socket over."""
+    def watch(self, connection: socket.socket) -> None:
+        """Also shut down this connection, by a duplicate: TLS detaches the original socket."""
         with self._lock:
-            self._sockets.append(opened.dup())
-        if self.is_over:
-            self._cut()
+            self._sockets.append(connection.dup())
+        if self.has_passed:
+            self._disconnect()
 
     def close(self) -> None:
-        """Leave the connections alone from now on."""
+        """Stop the timer and close the duplicates."""
         self._timer.cancel()
         with self._lock:
             for watched in self._sockets:
                 watched.close()
             self._sockets.clear()
 
-    def _cut(self) -> None:
-        self.is_over = True
+    def _disconnect(self) -> None:
+        self.has_passed = True
         with self._lock:
             for watched in self._sockets:
                 with suppress(OSError):
                     watched.shutdown(socket.SHUT_RDWR)
 
 
-_cut: ContextVar[_Cut] = ContextVar("cut")
+# urllib3 creates connections deep inside a pool: this is how they find their request's deadline.
+_deadline: ContextVar[_Deadline] = ContextVar("deadline")
 
 
 class _Http(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        opened = super()._new_conn()
-        _cut.get().watch(opened)
-        return opened
+        connection = super()._new_conn()
+        _deadline.get().watch(connection)
+        return connection
 
 
 class _Https(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        opened = super()._new_conn()
-        _cut.get().watch(opened)
-        return opened
+        connection = super()._new_conn()
+        _deadline.get().watch(connection)
+        return connection
 
 
 class _HttpPool(HTTPConnectionPool):
@@ -81,70 +82,66 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-class Bounded(HTTPAdapter):
-    """An adapter whose answers are whole when they are given, or are refused."""
+class BoundedAdapter(HTTPAdapter):
+    """An adapter that reads each response completely within its limits, or raises."""
 
     def __init__(self, seconds: float | None = None) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
         self._seconds = LONGEST_SECONDS if seconds is None else seconds
 
-    def init_poolmanager(self, *args: Any, **named: Any) -> None:
-        """Let the pool make connections that can be cut."""
-        super().init_poolmanager(*args, **named)
-        _let_cut(self.poolmanager)
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool create connections that watch the deadline."""
+        super().init_poolmanager(*args, **kwargs)
+        _use_watched_pools(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **named: Any) -> Any:
-        """The same through a proxy."""
-        return _let_cut(super().proxy_manager_for(*args, **named))
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the pool of a proxy create connections that watch the deadline."""
+        return _use_watched_pools(super().proxy_manager_for(*args, **kwargs))
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> Any:
-        """Send a request, and read its answer.
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send a request and read its response.
 
         Raises:
-            requests.RequestException: It was not answered whole in time, or at too great a length.
+            requests.RequestException: The response was not complete in time, or was too large.
         """
-        cut = _Cut(self._seconds)
-        token = _cut.set(cut)
+        deadline = _Deadline(self._seconds)
+        token = _deadline.set(deadline)
         try:
-            answer: Any = super().send(request, *args, **named)
-            answer._content = _read(answer)  # noqa: SLF001 - as requests itself does
-            answer._content_consumed = True  # noqa: SLF001 - the same
+            response: Any = super().send(request, *args, **kwargs)
+            # Read here, inside the deadline: requests would read later, without one.
+            response._content = _read(response)  # noqa: SLF001 - as requests itself does
+            response._content_consumed = True  # noqa: SLF001 - as requests itself does
         except requests.RequestException:
-            if not cut.is_over:
+            if not deadline.has_passed:
                 raise
-            answer = None
+            response = None
         finally:
-            _cut.reset(token)
-            cut.close()
-            self.close()  # a connection is for one request, since a cut is
-        if cut.is_over:
+            _deadline.reset(token)
+            deadline.close()
+            self.close()  # a kept-alive connection would not be watched by the next deadline
+        if deadline.has_passed:
             raise requests.ReadTimeout(f"no answer within {self._seconds:g} seconds")
-        return answer
+        return response
 
 
 def session() -> requests.Session:
-    """Return a session whose requests end."""
-    made = requests.Session()
-    bind(made)
-    return made
-
-
-def bind(made: requests.Session) -> None:
-    """Let the requests of a session end."""
+    """Return a session with a limit on the time and size of each request."""
+    bounded = requests.Session()
     for scheme in ("http://", "https://"):
-        made.mount(scheme, Bounded())
+        bounded.mount(scheme, BoundedAdapter())
+    return bounded
 
 
-def _read(answer: requests.Response) -> bytes:
+def _read(response: requests.Response) -> bytes:
     content = bytearray()
-    for chunk in answer.iter_content(CHUNK_BYTES):
+    for chunk in response.iter_content(CHUNK_BYTES):
         content += chunk
         if len(content) > MOST_BYTES:
-            answer.close()
+            response.close()
             raise requests.exceptions.ContentDecodingError(f"more than {MOST_BYTES} bytes")
     return bytes(content)
 
 
-def _let_cut(manager: Any) -> Any:
+def _use_watched_pools(manager: Any) -> Any:
     manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
     return manager

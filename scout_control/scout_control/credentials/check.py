@@ -1,4 +1,4 @@
-"""Tries a login at its source, by letting the tap read one record with it."""
+"""Tests a credential at its source: the tap reads one record with it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import records, renewal
+from scout_control.credentials.renewal import Renewal
 from scout_control.errors import (
     FIRST_CONNECT,
     RECONNECT,
@@ -22,102 +23,110 @@ from scout_control.meltano.process import Pipeline
 from scout_control.rules import keyless
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
-from scout_control.store.locks import holding, of_credential
+from scout_control.store.locks import credential_lock, try_locks
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Mapping
 
     from scout_control.credentials.records import Owner
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
 
-LONGEST_CHECK_SECONDS = 120
-UNKNOWN_OPTION, PAUSED, REFUSED = 2, 75, 77
+TIMEOUT_SECONDS = 120
+UNKNOWN_OPTION, RATE_LIMITED, REJECTED = 2, 75, 77
 
 
-def check(site: Site, source: str, owner: Owner) -> None:
-    """Try a login; one that rotates is renewed, which tries it too.
+def check(installation: Installation, source_name: str, owner: Owner) -> None:
+    """Test a credential; one with a refresh token is renewed, which tests it as well.
 
     Raises:
-        CredentialMissingError: There is none.
-        CredentialRefusedError: The source refuses it.
-        ControlError: The source cannot be asked.
+        CredentialMissingError: There is no credential.
+        CredentialRefusedError: The source rejects it.
+        ControlError: The test could not be completed.
     """
-    with site.store.begin() as session:
-        found = lookups.source(session, source)
-        credential = lookups.credential(session, found.id, owner.project_id, owner.user_id)
+    with installation.store.begin() as session:
+        source = lookups.source(session, source_name)
+        credential = lookups.credential(session, source.id, owner.project_id, owner.user_id)
     if credential is None:
-        raise missing(source, owner)
-    source_type = site.plugins.source_type(found.source_type)
-    context = secret_context.of_credential(credential, found, source_type)
-    fields = site.keyring.decrypt(credential.secrets, context)
+        raise missing_error(source_name, owner)
+    source_type = installation.plugins.source_type(source.source_type)
+    context = secret_context.of_credential(credential, source, source_type)
+    fields = installation.keyring.decrypt(credential.secrets, context)
     if credential.kind == OAUTH and fields.get("refresh_token"):
-        _renew(site, source, owner, credential.id)
+        _renew(installation, source_name, owner, credential.id)
         return
-    with site.store.begin() as session:
-        names = audit.of_owner(found, owner.project_id, owner.user_id)
+    with installation.store.begin() as session:
+        names = audit.of_owner(source, owner.project_id, owner.user_id)
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
-    with holding(site.store, of_credential(credential.id)):
-        code = _try(site, source_type, secret_context.settings_of(found, source_type), fields)
-    if code == REFUSED:
-        with site.store.begin() as session:
-            records.refuse(session, credential.id, "The source refuses the login.")
-        raise refused(source, owner)
-    if code == PAUSED:
-        raise RunPausedError(f"{source} asks to wait.", "Try again later.")
-    if code:
+    # Held as a run would: a credential must not be renewed while a tap is using it.
+    with try_locks(installation.store, credential_lock(credential.id)):
+        settings = secret_context.tap_settings(source, source_type)
+        exit_code = _run_tap(installation, source_type, settings, fields)
+    if exit_code == REJECTED:
+        with installation.store.begin() as session:
+            records.invalidate(session, credential.id, "The source rejected the credential.")
+        raise rejected_error(source_name, owner)
+    if exit_code == RATE_LIMITED:
+        raise RunPausedError(f"{source_name} is rate-limited.", "Try again later.")
+    if exit_code:
         raise RunFailedError(
-            f"{source_type.name} could not read from {source} (exit code {code}).",
-            f"Try it by itself: meltano invoke {source_type.name} --test",
+            f"{source_type.name} could not read from {source_name} (exit code {exit_code}).",
+            f"Run the tap alone to see why: meltano invoke {source_type.name} --test",
         )
 
 
-def missing(source: str, owner: Owner) -> CredentialMissingError:
-    """Return the error of a login that is not there."""
+def missing_error(source: str, owner: Owner) -> CredentialMissingError:
+    """Return the error for a credential that does not exist."""
     return CredentialMissingError(
         f"No account is connected for {source} {owner}.",
         f"{FIRST_CONNECT} {quote(source)} {owner}",
     )
 
 
-def refused(source: str, owner: Owner) -> CredentialRefusedError:
-    """Return the error of a login that the source refuses."""
+def rejected_error(source: str, owner: Owner) -> CredentialRefusedError:
+    """Return the error for a credential that the source rejects."""
     return CredentialRefusedError(
-        f"{source} refuses the login of {owner}.",
+        f"{source} rejected the credential of {owner}.",
         f"{RECONNECT} {quote(source)} {owner}",
     )
 
 
-def _renew(site: Site, source: str, owner: Owner, credential_id: object) -> None:
-    outcome = renewal.renew(site.store, site.keyring, site.plugins, credential_id)  # type: ignore[arg-type]  # an id
-    if outcome == "refused":
-        raise refused(source, owner)
-    if outcome == "failed":
-        raise ServerError(f"{source} did not renew the login.", "Try again later.")
+def _renew(installation: Installation, source: str, owner: Owner, credential_id: uuid.UUID) -> None:
+    outcome = renewal.renew(
+        installation.store, installation.keyring, installation.plugins, credential_id
+    )
+    if outcome == Renewal.REJECTED:
+        raise rejected_error(source, owner)
+    if outcome == Renewal.FAILED:
+        raise ServerError(f"{source} did not renew the token.", "Try again later.")
 
 
-def _try(
-    site: Site,
+def _run_tap(
+    installation: Installation,
     source_type: SourceType,
     settings: Mapping[str, object],
     fields: Mapping[str, str],
 ) -> int:
-    """Let the tap read a record; one that knows no ``--test`` lists its streams."""
-    told = dict(settings)
-    told.pop(project.SELECTED, None)
-    keyless.taken_from(told)
+    """Run the tap with --test, or --discover if it has no --test; return its exit code."""
+    tap_settings = dict(settings)
+    # What control resolves for the tap in a run, and the tap does not have.
+    tap_settings.pop(project.STREAMS_SETTING, None)
+    keyless.pop_loader_settings(tap_settings)
     pipeline = Pipeline(
-        project_root=site.settings.project_root,
+        project_root=installation.settings.project_root,
         blocks=(source_type.name,),
-        dataset_schema="",  # a tap that is tried keeps no state
-        database_uri=site.state_url,
+        dataset_schema="",  # a test keeps no state
+        database_uri=installation.state_url,
         settings={
-            source_type.variable(name): project.as_text(value) for name, value in told.items()
+            source_type.variable(name): project.as_text(value)
+            for name, value in tap_settings.items()
         },
         secrets={source_type.variable(name): value for name, value in fields.items()},
     )
     done = _invoke(pipeline, "--test")
+    # --test is an option of the Meltano SDK; other taps can only list their streams.
     if done.returncode == UNKNOWN_OPTION and "--test" in done.stdout:
         done = _invoke(pipeline, "--discover")
     return done.returncode
@@ -125,9 +134,9 @@ def _try(
 
 def _invoke(pipeline: Pipeline, option: str) -> subprocess.CompletedProcess[str]:
     try:
-        return process.invoke(pipeline, option, longest_seconds=LONGEST_CHECK_SECONDS)
+        return process.invoke(pipeline, option, longest_seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         raise ServerError(
-            f"{pipeline.blocks[0]} gave no answer within {LONGEST_CHECK_SECONDS} seconds.",
+            f"{pipeline.blocks[0]} did not finish within {TIMEOUT_SECONDS} seconds.",
             "Try again later.",
         ) from None

@@ -1,7 +1,7 @@
-"""Configurations with secrets, to keep or to move: ``__enc_<field>`` marks what is encrypted.
+"""Encrypts the secrets of a configuration for storage or transfer: ``__enc_<field>`` marks them.
 
-Secrets are known by their names, at any depth. What is marked must open: nothing that is plain
-passes for encrypted, and nothing that was damaged passes for a secret.
+Secrets are recognised by the names of their fields, at any depth. A marked value must decrypt:
+plain text never passes for encrypted, and a damaged ciphertext never passes for a secret.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from scout_control.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scout_control.installation.encryption import Keyring
 
-SENSITIVE = frozenset(
+SECRET_NAMES = frozenset(
     {
         "access_token",
         "api_key",
@@ -28,82 +30,87 @@ SENSITIVE = frozenset(
         "token",
     }
 )
-ENDINGS = ("_password", "_secret", "_token", "_api_key", "_private_key")
+SECRET_ENDINGS = ("_password", "_secret", "_token", "_api_key", "_private_key")
 MARK = "__enc_"
 VALUE = "value"
 
 
 def encrypt_credentials(config: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
-    """Return a configuration whose secrets are encrypted and marked ``__enc_<field>``.
+    """Return a configuration with its secrets encrypted and marked ``__enc_<field>``.
+
+    Values that are encrypted already stay as they are.
 
     Raises:
-        SettingsError: A field is marked already and is not encrypted, or holds what is no JSON.
+        SettingsError: A marked field is not encrypted, or a secret cannot be written as JSON.
     """
     encrypted: dict[str, Any] = {}
-    for name, value in _fields(config).items():
+    for name, value in _unmarked_fields(config).items():
         if config.get(MARK + name):
-            _opened(name, value, keyring)
+            _decrypt(name, value, keyring)  # only to check it
             encrypted |= {name: value, MARK + name: True}
         elif value is not None and _is_secret(name):
-            encrypted |= {name: _closed(name, value, keyring), MARK + name: True}
+            encrypted |= {name: _encrypt(name, value, keyring), MARK + name: True}
         else:
-            encrypted[name] = _inside(value, lambda part: encrypt_credentials(part, keyring))
+            encrypted[name] = _map_nested(value, lambda part: encrypt_credentials(part, keyring))
     return encrypted
 
 
 def decrypt_credentials(config: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
-    """Return a configuration as it was before ``encrypt_credentials``.
+    """Reverse ``encrypt_credentials``.
 
     Raises:
-        SettingsError: A field is marked and does not open with these keys, or is not there.
+        SettingsError: A marked field is missing, or no key decrypts it.
     """
     return {
-        name: _opened(name, value, keyring)
+        name: _decrypt(name, value, keyring)
         if config.get(MARK + name)
-        else _inside(value, lambda part: decrypt_credentials(part, keyring))
-        for name, value in _fields(config).items()
+        else _map_nested(value, lambda part: decrypt_credentials(part, keyring))
+        for name, value in _unmarked_fields(config).items()
     }
 
 
-def _fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields without their marks, of which each must belong to one."""
+def _unmarked_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields without the marks, each of which must belong to a field."""
     fields = {name: value for name, value in config.items() if not name.startswith(MARK)}
     for mark, value in config.items():
         if mark.startswith(MARK) and mark.removeprefix(MARK) not in fields:
-            raise SettingsError(f"{mark} marks a field that is not there.", "Remove the mark.")
+            raise SettingsError(f"{mark} marks a field that does not exist.", "Remove the mark.")
         if mark.startswith(MARK) and not isinstance(value, bool):
-            raise SettingsError(f"{mark} is neither true nor false.", "Correct it.")
+            raise SettingsError(f"{mark} must be true or false.", "Correct its value.")
     return fields
 
 
 def _is_secret(name: str) -> bool:
-    return name.lower() in SENSITIVE or name.lower().endswith(ENDINGS)
+    return name.lower() in SECRET_NAMES or name.lower().endswith(SECRET_ENDINGS)
 
 
-def _inside(value: Any, do: Any) -> Any:
+def _map_nested(value: Any, function: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """Apply a function to the mappings in a value, at any depth of lists."""
     if isinstance(value, Mapping):
-        return do(value)
+        return function(value)
     if isinstance(value, list | tuple):
-        return [_inside(each, do) for each in value]
+        return [_map_nested(each, function) for each in value]
     return value
 
 
-def _closed(name: str, value: Any, keyring: Keyring) -> str:
+def _encrypt(name: str, value: Any, keyring: Keyring) -> str:
     try:
         return keyring.encrypt({VALUE: value}).decode()
     except (TypeError, ValueError):
-        raise SettingsError(f"The value of {name} is not JSON.", "Give text.") from None
-
-
-def _opened(name: str, value: Any, keyring: Keyring) -> Any:
-    try:
-        found = keyring.decrypt(value.encode()) if isinstance(value, str) else {}
-    except (SettingsError, UnicodeEncodeError):
-        found = {}
-    if set(found) != {VALUE}:
         raise SettingsError(
-            f"{name} is marked as encrypted, and does not open with these keys.",
-            "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS, or give it in plain, "
+            f"The value of {name} cannot be written as JSON.", "Use text instead."
+        ) from None
+
+
+def _decrypt(name: str, value: Any, keyring: Keyring) -> Any:
+    try:
+        fields = keyring.decrypt(value.encode()) if isinstance(value, str) else {}
+    except (SettingsError, UnicodeEncodeError):
+        fields = {}
+    if set(fields) != {VALUE}:
+        raise SettingsError(
+            f"{name} is marked as encrypted, but no configured key decrypts it.",
+            "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS, or give it in plain text, "
             f"without {MARK}{name}.",
         )
-    return found[VALUE]
+    return fields[VALUE]

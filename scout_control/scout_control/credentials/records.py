@@ -1,8 +1,8 @@
-"""The logins of owners: stored and found. Write-only: only a run is ever given one.
+"""Stores the credentials of owners and finds them. Only a run is given the secrets.
 
-A login is found by source and owner, and in no other way. Tokens that rotate are changed by one at
-a time: whoever renews holds the credential's lock, and so does a run whose tap renews by itself.
-A new token takes only the place of the one it descends from.
+A credential can only be found by source and owner. One process at a time may change a rotating
+token: it holds the credential's lock, as does a run whose tap renews the token itself. A new token
+replaces only the token that it descends from.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass, field
-from dataclasses import replace as changed
+from dataclasses import replace as copy_with
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
     from scout_control.store.database import Store
 
-CREDENTIAL_FILE = "credential_file"  # the setting by which a tap says that it can renew a login
+CREDENTIAL_FILE = "credential_file"  # a tap with this setting renews its OAuth token itself
 ORIGIN = "origin"  # digest of the token that a run was given, from which the stored one descends
 
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """Whose login it is: a project's or a user's."""
+    """The owner of a credential: a project or a user."""
 
     project_id: str | None = None
     user_id: str | None = None
@@ -55,7 +55,7 @@ class Owner:
         is_one = (self.project_id is None) != (self.user_id is None)
         if not is_one or not (self.project_id or self.user_id):
             raise SettingsError(
-                "A login belongs to one project or to one user.",
+                "A credential belongs to one project or to one user.",
                 "Give either --project or --user.",
             )
 
@@ -65,25 +65,25 @@ class Owner:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Owner:
-        """Return whose login a dataset is read with."""
+        """Return the owner of the credential that a dataset is read with."""
         if dataset.user_id is not None:
             return cls(user_id=dataset.user_id)
         return cls(project_id=dataset.project_source.project_id)
 
 
 @dataclass(kw_only=True)
-class Login:
-    """What a run needs to log in."""
+class RunCredential:
+    """A decrypted credential, as a run uses it."""
 
     credential_id: uuid.UUID | None
     kind: str
     fields: Mapping[str, str] = field(repr=False)
     known: str | None = field(default=None, repr=False)
-    """The refresh token that the store holds, as far as this run knows."""
+    """The refresh token in the store, as far as this run knows."""
 
     @property
     def rotates(self) -> bool:
-        """Tell whether the run changes the login while it uses it."""
+        """Return whether the tap may change the credential during the run."""
         return self.kind == OAUTH and "refresh_token" in self.fields
 
 
@@ -94,82 +94,85 @@ def save(
     source_type: SourceType,
     owner: Owner,
     kind: str,
-    **facts: Any,
+    **columns: Any,
 ) -> Credential:
-    """Store the login of an owner, in the place of an older one.
+    """Store the credential of an owner at a source, replacing an older one.
 
     Args:
         session: An open transaction.
         keyring: Encrypts ``fields``.
-        source: Where it is good; it opens for this address only.
-        source_type: What the source is.
-        owner: Whose it is.
-        kind: One of ``KINDS``.
-        **facts: ``fields``, the secrets by name; and columns as they are.
+        source: The source; the secrets are bound to its address.
+        source_type: The type of the source.
+        owner: The owner.
+        kind: One of ``FIELDS_BY_KIND``.
+        **columns: ``fields``, the secrets by name; and other columns of the row.
     """
-    fields = facts.pop("fields")
-    found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
-    if found is None:
-        found = Credential(
+    fields = columns.pop("fields")
+    credential = lookups.credential(session, source.id, owner.project_id, owner.user_id)
+    if credential is None:
+        credential = Credential(
             id=uuid.uuid4(),
             source_id=source.id,
             project_id=owner.project_id,
             user_id=owner.user_id,
         )
-        session.add(found)
-    values = {"token_expires_at": None, "scopes": None, "external_user_id": None, **facts}
+        session.add(credential)
+    # Columns that are not given are reset: they describe the former credential.
+    values = {"token_expires_at": None, "scopes": None, "external_user_id": None, **columns}
     for name, value in values.items():
-        setattr(found, name, value)
-    found.kind = kind
-    found.secrets = keyring.encrypt(
-        fields, secret_context.of_credential(found, source, source_type)
-    )
-    found.is_valid, found.last_error = True, None
-    told = audit.changes(found)
+        setattr(credential, name, value)
+    credential.kind = kind
+    context = secret_context.of_credential(credential, source, source_type)
+    credential.secrets = keyring.encrypt(fields, context)
+    credential.is_valid, credential.last_error = True, None
+    changes = audit.changes(credential)
     session.flush()
     names = audit.of_owner(source, owner.project_id, owner.user_id)
-    audit.record(session, "connected", "credential", found.id, **names, login=kind, changes=told)
-    return found
+    audit.record(
+        session, "connected", "credential", credential.id, **names, login=kind, changes=changes
+    )
+    return credential
 
 
-def login_for(
+def credential_for(
     session: Session, keyring: Keyring, dataset: Dataset, source_type: SourceType
-) -> Login:
-    """Return the login of a dataset's owner at its source.
+) -> RunCredential:
+    """Return the decrypted credential that a dataset is read with.
 
     Raises:
-        CredentialMissingError: There is none.
-        CredentialRefusedError: The source has refused it; a person must reconnect.
+        CredentialMissingError: There is no credential, or its user has not consented.
+        CredentialRefusedError: The source has rejected it; a person must reconnect.
     """
     source, owner = dataset.project_source.source, Owner.of(dataset)
     check_consent(dataset)
-    found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
-    how = f"{quote(source.name)} {owner}"
-    if found is None:
-        if not source_type.needs_login:
-            return Login(credential_id=None, kind="none", fields={})
+    credential = lookups.credential(session, source.id, owner.project_id, owner.user_id)
+    arguments = f"{quote(source.name)} {owner}"
+    if credential is None:
+        if not source_type.needs_credential:
+            return RunCredential(credential_id=None, kind="none", fields={})
         raise CredentialMissingError(
-            f"No account is connected for {lookups.path(dataset)}.", f"{FIRST_CONNECT} {how}"
+            f"No account is connected for {lookups.path(dataset)}.", f"{FIRST_CONNECT} {arguments}"
         )
-    if not found.is_valid:
+    if not credential.is_valid:
         raise CredentialRefusedError(
-            f"The login for {lookups.path(dataset)} is no longer accepted.", f"{RECONNECT} {how}"
+            f"The credential for {lookups.path(dataset)} is no longer valid.",
+            f"{RECONNECT} {arguments}",
         )
-    found.last_used_at = datetime.now(UTC)
-    fields = _for_tap(found, source, source_type, keyring)
-    return Login(
-        credential_id=found.id,
-        kind=found.kind,
+    credential.last_used_at = datetime.now(UTC)
+    fields = _fields_for_tap(credential, source, source_type, keyring)
+    return RunCredential(
+        credential_id=credential.id,
+        kind=credential.kind,
         fields=fields,
         known=fields.get("refresh_token"),
     )
 
 
 def check_consent(dataset: Dataset) -> None:
-    """Refuse to read with the login of a user who did not agree to this project and source.
+    """Refuse to use the credential of a user who has not consented to this project and source.
 
     Raises:
-        CredentialMissingError: The user did not agree, or the source was unlinked since.
+        CredentialMissingError: The user has not consented, or the source was unlinked since.
     """
     if dataset.user_id is None or dataset.agreed_at is not None:
         return
@@ -177,22 +180,25 @@ def check_consent(dataset: Dataset) -> None:
     project, source, user = map(quote, (link.project_id, link.source.name, dataset.user_id))
     raise CredentialMissingError(
         f"The user has not agreed that {lookups.path(dataset)} is read with their account.",
-        f"They agree by: scout datasets ensure {source} --project {project} --user {user}",
+        f"To agree, they run: scout datasets ensure {source} --project {project} --user {user}",
     )
 
 
-def _for_tap(
-    found: Credential, source: Source, source_type: SourceType, keyring: Keyring
+def _fields_for_tap(
+    credential: Credential, source: Source, source_type: SourceType, keyring: Keyring
 ) -> dict[str, str]:
-    """Return the fields that a tap is given; one that can renew gets no token that ends."""
-    opened = keyring.decrypt(
-        found.secrets, secret_context.of_credential(found, source, source_type)
-    )
-    fields = {str(name): str(value) for name, value in opened.items()}
-    renews = CREDENTIAL_FILE in source_type.settings
-    if found.kind != OAUTH or "refresh_token" not in fields:
+    """Return the fields that a tap is given.
+
+    A tap that renews its token gets the refresh token and no access token, so that it starts by
+    renewing and its first token lasts. Any other tap gets only the access token: with the refresh
+    token it could rotate the grant without handing the new token back.
+    """
+    context = secret_context.of_credential(credential, source, source_type)
+    decrypted = keyring.decrypt(credential.secrets, context)
+    fields = {str(name): str(value) for name, value in decrypted.items()}
+    if credential.kind != OAUTH or "refresh_token" not in fields:
         return fields
-    if not renews:
+    if CREDENTIAL_FILE not in source_type.settings:
         return {"access_token": fields.get("access_token", "")}
     fields.pop("access_token", None)
     fields.pop(ORIGIN, None)
@@ -203,53 +209,66 @@ def _for_tap(
     return fields
 
 
-def take_back(store: Store, keyring: Keyring, login: Login, written: bytes) -> bool:
-    """Store what a tap wrote to its ``credential_file``; tell whether it was news."""
+def store_rotated_token(
+    store: Store, keyring: Keyring, credential: RunCredential, content: bytes
+) -> bool:
+    """Store the token that a tap wrote to its ``credential_file``; return whether it was new."""
     try:
-        stored = json.loads(written)
+        document = json.loads(content)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(stored, dict) or stored.get("refresh_token") in {None, login.known}:
+    if not isinstance(document, dict):
+        return False
+    if document.get("refresh_token") in {None, credential.known}:
         return False
     tokens = Tokens(
-        access_token=stored.get("access_token") or "",
-        refresh_token=str(stored["refresh_token"]),
-        expires_at=_moment(stored.get("expires_at")),
+        access_token=document.get("access_token") or "",
+        refresh_token=str(document["refresh_token"]),
+        expires_at=_parse_timestamp(document.get("expires_at")),
         scopes=None,
     )
     with store.begin() as session:
-        is_ours = replace(
-            session, keyring, login.credential_id, login.known, tokens, stored.get("origin")
+        is_stored = replace_tokens(
+            session,
+            keyring,
+            credential.credential_id,
+            credential.known,
+            tokens,
+            document.get("origin"),
         )
-    if is_ours:
-        login.known = tokens.refresh_token
-    return is_ours
+    if is_stored:
+        credential.known = tokens.refresh_token
+    return is_stored
 
 
-def _moment(seconds: object) -> datetime | None:
-    """Return the moment that a tap wrote, which may be any value."""
+def _parse_timestamp(seconds: object) -> datetime | None:
+    """Return Unix time as a datetime, or None for anything else: a tap may write any value."""
     try:
         return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def descends(written: bytes, fields: Mapping[str, Any]) -> bool:
-    """Tell whether a tap wrote a file in a run that was given the stored token, or its parent."""
+def is_descendant(content: bytes, fields: Mapping[str, Any]) -> bool:
+    """Return whether a tap that was given the stored token, or its parent, wrote a file.
+
+    After a worker was killed this decides whether its file holds the newest token: a person may
+    have reconnected in between.
+    """
     try:
-        origin = json.loads(written).get(ORIGIN)
+        origin = json.loads(content).get(ORIGIN)
     except (ValueError, AttributeError, RecursionError):
         return False
     token = fields.get("refresh_token")
-    return bool(token) and origin in {fields.get(ORIGIN), origin_of(str(token))}
+    return bool(token) and origin in {fields.get(ORIGIN), token_digest(str(token))}
 
 
-def origin_of(refresh_token: str) -> str:
-    """Return the digest by which our taps say which token theirs descends from."""
+def token_digest(refresh_token: str) -> str:
+    """Return the digest by which the taps name the token that theirs descends from."""
     return hashlib.sha256(b"refresh token:" + refresh_token.encode()).hexdigest()
 
 
-def replace(
+def replace_tokens(
     session: Session,
     keyring: Keyring,
     credential_id: uuid.UUID | None,
@@ -257,40 +276,49 @@ def replace(
     tokens: Tokens,
     origin: str | None = None,
 ) -> bool:
-    """Put new tokens in the place of those that they descend from; tell whether these were there.
+    """Replace the tokens of a credential if its refresh token is ``known``; return whether it was.
 
-    A login that a person connected anew meanwhile, or that somebody else renewed, stays as it is.
-    New tokens are for what the old ones were for: also where the source moved meanwhile.
+    A credential that was reconnected or renewed in the meantime stays as it is: the late writer
+    holds a token of the former grant. The new tokens keep the binding of the old ones, even if the
+    source was moved: they are valid where they were issued.
     """
-    found = session.get(Credential, credential_id, with_for_update={"of": Credential})
-    if found is None:
+    # The row is locked from the comparison to the update: two late writers cannot both succeed.
+    credential = session.get(Credential, credential_id, with_for_update={"of": Credential})
+    if credential is None:
         return False
-    sealed = keyring.open(found.secrets)
+    sealed = keyring.open(credential.secrets)
     if sealed.fields.get("refresh_token") != known:
         return False
-    fresh = {**sealed.fields, "access_token": tokens.access_token, ORIGIN: origin}
-    if tokens.refresh_token:
-        fresh["refresh_token"] = tokens.refresh_token
-    found.secrets = keyring.seal(changed(sealed, fields=fresh))
-    found.token_expires_at = tokens.expires_at
-    found.scopes = tokens.scopes or found.scopes
-    if found.last_error != secret_context.ADDRESS_CHANGED:
-        found.is_valid, found.last_error = True, None
-    audit.record(session, "renewed", "credential", found.id, **_names(found), secrets=audit.CHANGED)
+    fields = {**sealed.fields, "access_token": tokens.access_token, ORIGIN: origin}
+    if tokens.refresh_token:  # a server that does not rotate omits it: the old one stays valid
+        fields["refresh_token"] = tokens.refresh_token
+    credential.secrets = keyring.seal(copy_with(sealed, fields=fields))
+    credential.token_expires_at = tokens.expires_at
+    credential.scopes = tokens.scopes or credential.scopes
+    # A credential of a source that was moved stays invalid, however fresh its token is.
+    if credential.last_error != secret_context.ADDRESS_CHANGED:
+        credential.is_valid, credential.last_error = True, None
+    names = _audit_names(credential)
+    audit.record(session, "renewed", "credential", credential.id, **names, secrets=audit.CHANGED)
     return True
 
 
-def refuse(session: Session, credential_id: uuid.UUID, reason: str) -> None:
-    """Remember that a source refused a login for good: a person must reconnect."""
+def invalidate(session: Session, credential_id: uuid.UUID, reason: str) -> None:
+    """Mark a credential as rejected by its source: a person must reconnect."""
     session.execute(
         update(Credential)
         .where(Credential.id == credential_id)
         .values(is_valid=False, last_error=reason, updated_at=func.now())
     )
-    found = session.get(Credential, credential_id)
-    names = _names(found) if found else {}
+    credential = session.get(Credential, credential_id)
+    names = _audit_names(credential) if credential else {}
     audit.record(session, "needs reconnect", "credential", credential_id, **names, reason=reason)
 
 
-def _names(found: Credential) -> dict[str, str | None]:
-    return audit.of_owner(found.source, found.project_id, found.user_id)
+def _audit_names(credential: Credential) -> dict[str, str | None]:
+    return audit.of_owner(credential.source, credential.project_id, credential.user_id)
+
+
+Login = RunCredential
+login_for, take_back = credential_for, store_rotated_token
+descends, refuse = is_descendant, invalidate

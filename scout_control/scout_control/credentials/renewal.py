@@ -1,17 +1,18 @@
-"""Renews logins before they end, and revokes them."""
+"""Renews OAuth tokens before they expire, and revokes credentials."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from dataclasses import replace as replace_fields
+from dataclasses import replace as copy_with
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
 
-from scout_control.credentials.oauth import Client
-from scout_control.credentials.records import Owner, refuse, replace
+from scout_control.credentials.oauth import OAuthClient
+from scout_control.credentials.records import Owner, invalidate, replace_tokens
 from scout_control.errors import (
     ControlError,
     CredentialMissingError,
@@ -36,13 +37,26 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import Plugins
     from scout_control.store.database import Store
 
-LONGEST_REVOCATION_SECONDS = 30.0
+REVOCATION_TIMEOUT_SECONDS = 30.0
+
+
+class Renewal(StrEnum):
+    """The outcome of renewing one credential."""
+
+    RENEWED = "renewed"
+    BUSY = "busy"
+    """A run is using the credential, and its tap renews the token."""
+    REJECTED = "refused"
+    """The source rejected it permanently: a person must reconnect."""
+    FAILED = "failed"
+    """A temporary failure; the next round tries again."""
 
 
 def expiring(session: Session, now: datetime) -> Sequence[uuid.UUID]:
-    """Return the logins whose token should be renewed now, the owners in turn.
+    """Return the credentials whose token should be renewed now, taking owners in turn.
 
-    Of an owner's those come first that were not tried for the longest: what failed goes last.
+    Of each owner the least recently tried come first, so that one that keeps failing does not
+    delay the others.
     """
     owner = (Credential.user_id, Credential.project_id)
     turn = func.row_number().over(partition_by=owner, order_by=Credential.updated_at)
@@ -57,55 +71,57 @@ def expiring(session: Session, now: datetime) -> Sequence[uuid.UUID]:
     ).all()
 
 
-def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.UUID) -> str:
-    """Renew one login; return what came of it: renewed, busy, refused or failed.
-
-    Only a refusal for good makes it invalid. A run that uses it renews it by itself: busy.
-    """
-    with locks.holding(store, locks.of_credential(credential_id)) as is_ours:
-        if not is_ours:
-            return "busy"
+def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.UUID) -> Renewal:
+    """Renew the token of one credential. Only a permanent rejection invalidates it."""
+    # The lock is held from before the request until the new token is stored: a refresh token that
+    # rotates is valid once, so a second request with it would revoke the grant at some servers.
+    with locks.try_locks(store, locks.credential_lock(credential_id)) as is_locked:
+        if not is_locked:
+            return Renewal.BUSY
         with store.begin() as session:
-            found = session.get(Credential, credential_id)
-            if found is None or not found.is_valid:
-                return "refused"
+            credential = session.get(Credential, credential_id)
+            if credential is None or not credential.is_valid:
+                return Renewal.REJECTED
         try:
-            kind = plugins.source_type(found.source.source_type)
-            context = secret_context.of_credential(found, found.source, kind)
-            fields = keyring.decrypt(found.secrets, context)
-            if not fields.get("refresh_token"):
-                return "failed"
-            tokens = client_of(found.source, keyring, plugins).refresh(fields["refresh_token"])
+            source_type = plugins.source_type(credential.source.source_type)
+            context = secret_context.of_credential(credential, credential.source, source_type)
+            refresh_token = keyring.decrypt(credential.secrets, context).get("refresh_token")
+            if not refresh_token:
+                return Renewal.FAILED
+            tokens = oauth_client(credential.source, keyring, plugins).refresh(refresh_token)
         except CredentialRefusedError as error:
             with store.begin() as session:
-                refuse(session, credential_id, error.cause)
-            return "refused"
+                invalidate(session, credential_id, error.cause)
+            return Renewal.REJECTED
         except ControlError as error:
             with store.begin() as session:
-                failed = session.get_one(Credential, credential_id)
-                failed.last_error, failed.updated_at = error.cause, datetime.now(UTC)
-                names = audit.of_owner(found.source, found.project_id, found.user_id)
-                audit.record(
-                    session, "not renewed", "credential", found.id, **names, reason=error.cause
-                )
-            return "failed"
+                _record_failure(session, credential_id, error.cause)
+            return Renewal.FAILED
+        # Not in the transaction above: the request may take a minute, and must not hold rows.
         with store.begin() as session:
-            replace(session, keyring, credential_id, fields["refresh_token"], tokens)
-        return "renewed"
+            replace_tokens(session, keyring, credential_id, refresh_token, tokens)
+        return Renewal.RENEWED
 
 
-def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
-    """Return a source as an OAuth client sees it.
+def _record_failure(session: Session, credential_id: uuid.UUID, cause: str) -> None:
+    credential = session.get_one(Credential, credential_id)
+    credential.last_error, credential.updated_at = cause, datetime.now(UTC)
+    names = audit.of_owner(credential.source, credential.project_id, credential.user_id)
+    audit.record(session, "not renewed", "credential", credential.id, **names, reason=cause)
+
+
+def oauth_client(source: Source, keyring: Keyring, plugins: Plugins) -> OAuthClient:
+    """Return the OAuth client of a source.
 
     Raises:
-        SettingsError: Its type knows no OAuth, or the source has no client id.
+        SettingsError: Its type does not support OAuth, or the source has no client id.
     """
     source_type = plugins.source_type(source.source_type)
-    base_url = secret_context.settings_of(source, source_type).get(BASE_URL)
+    base_url = secret_context.tap_settings(source, source_type).get(BASE_URL)
     if source_type.oauth is None or not base_url:
         raise SettingsError(
             f"Sources of type {source_type.name} cannot be connected by OAuth.",
-            f"Use one of: {', '.join(source_type.logins) or 'none'}.",
+            f"Use one of: {', '.join(source_type.credential_kinds) or 'none'}.",
         )
     if not source.oauth_client_id:
         raise SettingsError(
@@ -113,53 +129,53 @@ def client_of(source: Source, keyring: Keyring, plugins: Plugins) -> Client:
             f"Register an application at {base_url}, then: scout sources update {source.name} "
             "--client-id ID",
         )
-    secret = None
+    client_secret = None
     if source.oauth_client_secret:
         context = secret_context.of_client_secret(source, source_type)
-        secret = keyring.decrypt(source.oauth_client_secret, context)["client_secret"]
-    return Client(
+        client_secret = keyring.decrypt(source.oauth_client_secret, context)["client_secret"]
+    return OAuthClient(
         source=source.name,
         base_url=base_url,
         paths=source_type.oauth,
         client_id=source.oauth_client_id,
-        client_secret=secret,
+        client_secret=client_secret,
     )
 
 
 def revoke(store: Store, keyring: Keyring, plugins: Plugins, source: Source, owner: Owner) -> bool:
-    """Forget a login, and ask the source to forget it too; return whether the source did.
+    """Delete a credential, and revoke its token; return whether the source confirmed that.
 
-    Datasets that were read with it stop being refreshed.
+    Datasets that were read with it are no longer scheduled.
 
     Raises:
-        CredentialMissingError: There is none.
+        CredentialMissingError: There is no credential.
     """
     with store.begin() as session:
-        found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
-        if found is None:
+        credential = lookups.credential(session, source.id, owner.project_id, owner.user_id)
+        if credential is None:
             raise CredentialMissingError(
-                f"No account is connected for {source.name} {owner}.", "Nothing to revoke."
+                f"No account is connected for {source.name} {owner}.", "There is nothing to revoke."
             )
-        grants = forget(session, keyring, plugins, [found])
-        _stop_datasets(session, source, owner)
-    return bool(grants) and not end(grants)
+        grants = delete_credentials(session, keyring, plugins, [credential])
+        _unschedule_datasets(session, source, owner)
+    return bool(grants) and not revoke_grants(grants)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What a source granted by OAuth, and is asked to take back: a token, and whom to tell."""
+    """An OAuth grant to revoke at its source."""
 
     name: str
     """Source and owner, for people."""
-    client: Client | None
-    """Nothing where the source cannot be told, for its address changed or it knows no OAuth."""
+    client: OAuthClient | None
+    """None if the source cannot be reached: its address changed, or it does not support OAuth."""
     token: str = field(repr=False)
 
 
-def forget(
+def delete_credentials(
     session: Session, keyring: Keyring, plugins: Plugins, credentials: Sequence[Credential]
 ) -> list[Grant]:
-    """Delete logins; return what to ``end`` at the sources once this is committed."""
+    """Delete credentials; return their grants, for ``revoke_grants`` after the commit."""
     grants = [_grant(keyring, plugins, each) for each in credentials if each.kind == OAUTH]
     for each in credentials:
         session.execute(delete(Credential).where(Credential.id == each.id))
@@ -168,63 +184,76 @@ def forget(
     return grants
 
 
-def end(grants: Sequence[Grant], longest_seconds: float = LONGEST_REVOCATION_SECONDS) -> list[str]:
-    """Ask the sources to take back what they granted; return the names of those that did not."""
-    until = time.monotonic() + longest_seconds
-    return [each.name for each in grants if not _end(each, until - time.monotonic())]
+def revoke_grants(
+    grants: Sequence[Grant], longest_seconds: float = REVOCATION_TIMEOUT_SECONDS
+) -> list[str]:
+    """Revoke grants at their sources; return the names of those that were not confirmed.
+
+    Args:
+        grants: The grants.
+        longest_seconds: Limit on the time for all of them together.
+    """
+    deadline = time.monotonic() + longest_seconds
+    return [each.name for each in grants if not _revoke_grant(each, deadline - time.monotonic())]
 
 
-def _end(grant: Grant, seconds: float) -> bool:
+def _revoke_grant(grant: Grant, seconds: float) -> bool:
     if grant.client is None or seconds <= 0:
         return False
     try:
-        return replace_fields(grant.client, longest_seconds=seconds).revoke(grant.token)
+        return copy_with(grant.client, timeout_seconds=seconds).revoke(grant.token)
     except ControlError:
         return False
 
 
-def _grant(keyring: Keyring, plugins: Plugins, found: Credential) -> Grant:
-    """Return what a login is at its source; a token is never sent but where it came from."""
-    source = found.source
-    owner = Owner(project_id=found.project_id, user_id=found.user_id)
+def _grant(keyring: Keyring, plugins: Plugins, credential: Credential) -> Grant:
+    """Return the grant of a credential.
+
+    Decrypting checks that the source is still at the address that issued the token: a token is
+    never sent anywhere else, not even to revoke it.
+    """
+    source = credential.source
+    owner = Owner(project_id=credential.project_id, user_id=credential.user_id)
     name = f"{source.name} {owner}"
     try:
-        kind = plugins.source_type(source.source_type)
-        fields = keyring.decrypt(found.secrets, secret_context.of_credential(found, source, kind))
-        client = client_of(source, keyring, plugins)
+        source_type = plugins.source_type(source.source_type)
+        context = secret_context.of_credential(credential, source, source_type)
+        fields = keyring.decrypt(credential.secrets, context)
+        client = oauth_client(source, keyring, plugins)
     except ControlError:
         return Grant(name=name, client=None, token="")
     token = fields.get("refresh_token") or fields.get("access_token") or ""
     return Grant(name=name, client=client if token else None, token=str(token))
 
 
-def move(session: Session, source: Source) -> int:
-    """Invalidate the logins of a source whose address changed; return how many there are."""
-    moved = session.execute(
+def invalidate_all(session: Session, source: Source) -> int:
+    """Invalidate all credentials of a source whose address changed; return their number."""
+    invalidated = session.execute(
         update(Credential)
         .where(Credential.source_id == source.id)
         .values(is_valid=False, last_error=secret_context.ADDRESS_CHANGED)
         .returning(Credential.id)
     ).all()
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
-    if moved:
+    # Scheduled runs could only fail; connecting an account schedules its datasets again.
+    if invalidated:
         session.execute(
             update(Dataset)
             .where(Dataset.project_source_id.in_(links))
             .values(next_sync_at=None, sync_error=secret_context.ADDRESS_CHANGED)
         )
-    return len(moved)
+    return len(invalidated)
 
 
-def _stop_datasets(session: Session, source: Source, owner: Owner) -> None:
+def _unschedule_datasets(session: Session, source: Source, owner: Owner) -> None:
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
     if owner.project_id is not None:
         links = links.where(ProjectSource.project_id == owner.project_id)
-        mine: ColumnElement[bool] = Dataset.user_id.is_(None)
+        is_theirs: ColumnElement[bool] = Dataset.user_id.is_(None)
     else:
-        mine = Dataset.user_id == owner.user_id
+        is_theirs = Dataset.user_id == owner.user_id
     session.execute(
         update(Dataset)
-        .where(Dataset.project_source_id.in_(links), mine)
+        .where(Dataset.project_source_id.in_(links), is_theirs)
         .values(next_sync_at=None, sync_error="The account was disconnected.")
     )

@@ -1,1 +1,1 @@
-"""Dataset schemas: provisioned, granted, queried, counted, dropped."""
+"""Dataset schemas: provisioning, reading, dropping, purging."""

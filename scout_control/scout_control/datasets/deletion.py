@@ -1,7 +1,7 @@
-"""Deletes a dataset's data: what it says of itself first, then its state, its data, its roles.
+"""Deletes the data of a dataset: marks it expired, then deletes state, schema and roles.
 
-Each step is committed by itself, and all are repeated when one of them failed: by the next round
-of upkeep, or by whoever asked. State without data would lose rows for good, so state goes first.
+Each step commits separately; after a failure all are repeated, by the next maintenance round or by
+the caller. State is deleted before data: state without data would skip rows for good.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scout_control.datasets import role_retirement, schema_drop, schemas
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry
 from scout_control.store import audit, datasets, runs
-from scout_control.store.locks import GRANTS, alone, holding, of_dataset
+from scout_control.store.locks import GRANTS_LOCK, dataset_lock, exclusive, try_locks
 
 if TYPE_CHECKING:
     import uuid
@@ -26,112 +26,122 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Site
     from scout_control.store.models import Dataset
 
-    MayGo = Callable[[Session, Dataset], bool]
+    MayDrop = Callable[[Session, Dataset], bool]
 
 log = logging.getLogger(__name__)
 
-MORE_SECONDS = 15.0
-"""How long a person waits at most beyond the grace of the sessions that hold the data."""
+EXTRA_WAIT_SECONDS = 15.0
+"""How much longer than the readers' grace period a person waits at most."""
 
 
 def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
-    """Drop a dataset's data now; sessions that hold it have their grace, and are ended then.
+    """Drop a dataset's data now, after the grace period of sessions that hold locks.
 
     Raises:
-        ConflictError: A run is in progress, something outside depends on the data, or a session
-            holds it that we may not end.
+        ConflictError: A run is in progress, objects outside depend on the data, or a session that
+            we cannot end holds a lock.
     """
-    if not patiently(lambda: attempt(site, dataset_id, _is_free, force=force, reason="dropped")):
+    if not retry_while_blocked(
+        lambda: try_drop(site, dataset_id, _has_no_live_run, force=force, reason="dropped")
+    ):
         raise ConflictError(
             "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
         )
 
 
-def patiently(remove: Callable[[], bool]) -> bool:
-    """Try until the sessions that hold the data have had their grace; return whether it worked.
+def retry_while_blocked(remove: Callable[[], bool]) -> bool:
+    """Retry until the grace period of lock holders has ended; return whether it succeeded.
 
     Raises:
-        BlockedError: A session still holds the data.
+        BlockedError: A session still holds a lock.
     """
-    until = time.monotonic() + expiry.GRACE_OF_READERS.total_seconds() + MORE_SECONDS
-    told = ""
+    until = time.monotonic() + expiry.READER_GRACE.total_seconds() + EXTRA_WAIT_SECONDS
+    logged = ""
     while True:
         try:
-            # Where it was blocked before, a worker may be removing it at this moment.
-            if (is_done := remove()) or not told or time.monotonic() > until:
+            # False after a block: a worker may be removing the data right now, so try again.
+            if (is_done := remove()) or not logged or time.monotonic() > until:
                 return is_done
         except schema_drop.BlockedError as error:
-            if error.is_final or time.monotonic() > until:
+            if error.is_grace_over or time.monotonic() > until:
                 raise
-            if error.cause != told:
+            if error.cause != logged:
                 log.warning("%s", error)
-            told = error.cause
+            logged = error.cause
         time.sleep(1)
 
 
-def attempt(
-    site: Site, dataset_id: uuid.UUID, may_go: MayGo, *, force: bool = False, reason: str
+def try_drop(
+    site: Site, dataset_id: uuid.UUID, may_drop: MayDrop, *, force: bool = False, reason: str
 ) -> bool:
-    """Drop a dataset's data if it may go and is not being loaded; return whether it was dropped.
+    """Drop a dataset's data if permitted and not being loaded; return whether it was dropped.
 
     Raises:
-        ControlError: It could not be; what has been done already need not be done again.
+        ControlError: A step failed; a repetition continues from there.
     """
-    with holding(site.store, of_dataset(dataset_id)) as is_free:
+    with try_locks(site.store, dataset_lock(dataset_id)) as is_free:
         if not is_free:
             return False
         with site.store.begin() as session:
             dataset = datasets.lock(session, dataset_id)
-            if dataset is None or not may_go(session, dataset):
+            if dataset is None or not may_drop(session, dataset):
                 return False
-        return remove(site, dataset, may_go, force=force, reason=reason)
+        return remove(site, dataset, may_drop, force=force, reason=reason)
 
 
 def remove(
-    site: Site, dataset: Dataset, may_go: MayGo | None = None, *, force: bool = False, reason: str
+    site: Site,
+    dataset: Dataset,
+    may_drop: MayDrop | None = None,
+    *,
+    force: bool = False,
+    reason: str,
 ) -> bool:
     """Drop the data of a dataset whose lock the caller holds; return whether it was dropped.
 
     Raises:
-        ControlError: It could not be; what has been done already need not be done again.
+        ControlError: A step failed; a repetition continues from there.
     """
-    server_url, called = site.server_url_of(dataset), datasets.names(dataset)
-    schema_drop.check(server_url, called, force=force)
+    server_url, names = site.server_url_of(dataset), datasets.names(dataset)
+    # Before anything changes: a refusal must leave the dataset as it was.
+    schema_drop.check_droppable(server_url, names, force=force)
     with site.store.begin() as session:
+        # Under the row lock: a reader may have touched the dataset since the caller looked.
         locked = datasets.lock(session, dataset.id)
-        if locked is None or (may_go is not None and not may_go(session, locked)):
+        if locked is None or (may_drop is not None and not may_drop(session, locked)):
             return False
         datasets.expire(session, dataset.id)
     try:
-        schemas.forget_state(site, called.schema)
-        schema_drop.drop(server_url, called, force=force)
+        schemas.delete_state(site, names.schema)
+        schema_drop.drop(server_url, names, force=force)
     except ControlError as error:
         with site.store.begin() as session:
-            datasets.removed(session, dataset.id, str(error))
+            datasets.record_removal(session, dataset.id, str(error))
         raise
-    role_retirement.remove(
-        server_url, role_retirement.roles(called.schema), lambda: alone(site.store, GRANTS)
+    # Not in the ``try``: roles that cannot be dropped are marked and retried, the data is removed.
+    role_retirement.drop(
+        server_url, role_retirement.roles(names.schema), lambda: exclusive(site.store, GRANTS_LOCK)
     )
-    shutil.rmtree(site.dbt_folder(called.schema), ignore_errors=True)
+    shutil.rmtree(site.dbt_folder(names.schema), ignore_errors=True)
     with site.store.begin() as session:
-        datasets.removed(session, dataset.id)
-        names = audit.of_dataset(dataset)
-        audit.record(session, reason, "dataset", dataset.id, **names, forced=force)
+        datasets.record_removal(session, dataset.id)
+        details = audit.of_dataset(dataset)
+        audit.record(session, reason, "dataset", dataset.id, **details, forced=force)
     return True
 
 
-def remove_roles(site: Site) -> int:
-    """Try again to drop the roles of data that was dropped; return how many could be."""
-    return sum(_remove_roles(site, url) for url in site.server_urls())
+def drop_retired_roles(site: Site) -> int:
+    """Retry to drop the roles of dropped datasets; return how many were dropped."""
+    return sum(_drop_retired_roles(site, url) for url in site.server_urls())
 
 
-def _remove_roles(site: Site, server_url: str) -> int:
+def _drop_retired_roles(site: Site, server_url: str) -> int:
     try:
-        return role_retirement.remove_marked(server_url, lambda: alone(site.store, GRANTS))
+        return role_retirement.drop_marked(server_url, lambda: exclusive(site.store, GRANTS_LOCK))
     except ControlError as error:
-        log.warning("roles_not_removed: %s", error)
+        log.warning("roles_not_dropped: %s", error)
         return 0
 
 
-def _is_free(session: Session, dataset: Dataset) -> bool:
+def _has_no_live_run(session: Session, dataset: Dataset) -> bool:
     return runs.alive(session, dataset.id) is None

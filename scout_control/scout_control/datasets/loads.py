@@ -1,8 +1,8 @@
-"""Reads what lies in a dataset schema: what the target committed, rows, streams about the source.
+"""Reads the contents of a dataset schema: the target's load log, row counts, metadata streams.
 
-All of it belongs to the dataset's writer, which may have made anything of it. So it is read over a
-session of the query role (see ``query_role``), only from ordinary tables, only so much of it, and
-only for so long. What cannot be read so is unknown, which is said once in the log.
+All of it belongs to the dataset's writer, which may have replaced any table. So it is read in a
+session of the query role (see ``query_role``), from ordinary tables only, and within limits of size
+and time. What cannot be read that way is unknown and logged once.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOADS = "_scout_loads"
-MOST_TABLES = 2000
-MOST_ROWS_KEPT = 2000
-MOST_BYTES_KEPT = 16 << 20
-MOST_LEVELS_KEPT = 50
-LONGEST_NAME_BYTES = 1000
-LONGEST_STATEMENT_SECONDS = 60.0
+LOAD_LOG = "_scout_loads"
+MAX_TABLES = 2000
+MAX_DOCUMENTS = 2000
+MAX_DOCUMENT_BYTES = 16 << 20
+MAX_DEPTH = 50
+MAX_NAME_BYTES = 1000
+STATEMENT_SECONDS = 60.0
 LONGEST_READING_SECONDS = 180.0
-"""How long all that is read after a run may take."""
-# An ordinary table has no policy that hides rows; a partitioned one has ordinary tables for parts.
-# A type that Postgres did not bring is a question mark: to show its values may take a function.
+"""Time limit for everything that is read after a run."""
+# An ordinary table has no row security; the partitions of a partitioned one are ordinary, too.
+# A type from outside pg_catalog is shown as "?": its output function could be the writer's own.
 TABLE = """
     SELECT class.relkind = 'p',
            class.relkind IN ('r', 'p') AND NOT class.relrowsecurity AND NOT EXISTS (
@@ -51,7 +51,7 @@ TABLE = """
       FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = class.relnamespace
      WHERE space.nspname = %s AND class.relname = %s
 """
-COLUMNS_OF_LOADS = frozenset(
+LOAD_LOG_COLUMNS = frozenset(
     (
         "run_id text",
         "stream text",
@@ -60,33 +60,33 @@ COLUMNS_OF_LOADS = frozenset(
         "completed_at timestamptz",
     )
 )
-OF_RUNS = """
+SELECT_LOADS = """
     SELECT stream, rows,
            extract(epoch FROM coalesce(completed_at, clock_timestamp()) - started_at)::float8
       FROM {} WHERE run_id = ANY(%s) AND octet_length(stream) <= %s
      ORDER BY started_at, stream LIMIT %s
 """
-STREAMS = """
+SELECT_STREAMS = """
     SELECT relname FROM pg_class
      WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
        AND relname::text IN (SELECT stream FROM {}) ORDER BY relname LIMIT %s
 """
-COUNT = "SELECT count(*) FROM {}"
-# Rows until there are too many bytes: the one that is too much comes as NULL.
-DOCUMENTS = """
+SELECT_COUNT = "SELECT count(*) FROM {}"
+# Rows up to the size limit; the row that exceeds it is NULL.
+SELECT_DOCUMENTS = """
     SELECT CASE WHEN sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) <= %s
                 THEN document END
       FROM (SELECT to_jsonb(t.*)::text AS document FROM {} AS t LIMIT %s) AS rows
 """
 
 
-class _UnknownError(Exception):
-    """A table is not as it must be to be read."""
+class _UnreadableError(Exception):
+    """A table does not meet the conditions for reading it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one run has committed of one stream."""
+    """What one run committed of one stream."""
 
     stream: str
     rows: int
@@ -95,132 +95,138 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table that may be read, by the name that stands in statements with parameters."""
+    """A readable table; its name is quoted for statements with parameters."""
 
     name: str
     columns: frozenset[str]
 
 
-class Contents:
-    """What one dataset schema holds, read again and again over one session."""
+class SchemaContents:
+    """The contents of one dataset schema, read repeatedly in one session."""
 
     def __init__(self, reader: psycopg.Connection[Any], schema: str) -> None:
         self._reader, self._schema = reader, schema
         self._until = time.monotonic() + LONGEST_READING_SECONDS
-        self._told: set[str] = set()
-        reader.autocommit = True  # each statement a transaction, which only reads
+        self._logged: set[str] = set()
+        reader.autocommit = True  # each statement is a read-only transaction
 
-    def of_runs(self, names: Sequence[str]) -> list[Load] | None:
-        """Return what runs have committed so far, or nothing when that is unknown."""
-        return self._known(LOADS, lambda: self._of_runs(names))
+    def loads_of(self, names: Sequence[str]) -> list[Load] | None:
+        """Return what runs have committed so far; None if unknown."""
+        return self._read_or_none(LOAD_LOG, lambda: self._loads_of(names))
 
     def counts(self) -> dict[str, int | None] | None:
-        """Return how many rows each loaded table holds, or nothing when that is unknown."""
-        streams = self._known(LOADS, self._streams)
+        """Return the number of rows of each loaded table; None if unknown."""
+        streams = self._read_or_none(LOAD_LOG, self._streams)
         return None if streams is None else {name: self.count(name) for name in streams}
 
     def count(self, name: str) -> int | None:
-        """Return how many rows a table holds, or nothing when it is missing or that is unknown."""
-        return self._known(name, lambda: self._count(name))
+        """Return the number of rows of a table; None if it is missing or unreadable."""
+        return self._read_or_none(name, lambda: self._count(name))
 
     def documents(self, names: Iterable[str]) -> dict[str, list[Any]]:
-        """Return the rows of small tables that describe a source, of those that can be read."""
-        found = {name: self._known(name, partial(self._documents, name)) for name in names}
-        return {name: rows for name, rows in found.items() if rows is not None}
+        """Return the rows of small tables that describe a source; unreadable tables are omitted."""
+        documents = {
+            name: self._read_or_none(name, partial(self._documents, name)) for name in names
+        }
+        return {name: rows for name, rows in documents.items() if rows is not None}
 
     def rows(
         self, name: str, statement: LiteralString, columns: frozenset[str]
     ) -> list[tuple[Any, ...]] | None:
-        """Return what a statement finds in a table with such columns, or nothing when unknown.
+        """Return the result of a statement on a table with these columns; None if unknown.
 
-        Nothing is found in a table that is not there.
+        The result is empty if the table does not exist.
         """
-        return self._known(name, lambda: self._read(statement, self._table_of(name, columns), []))
+        return self._read_or_none(
+            name, lambda: self._read(statement, self._table_of(name, columns), [])
+        )
 
-    def _of_runs(self, names: Sequence[str]) -> list[Load]:
-        values = [list(names), LONGEST_NAME_BYTES, MOST_TABLES]
+    def _loads_of(self, names: Sequence[str]) -> list[Load]:
+        values = [list(names), MAX_NAME_BYTES, MAX_TABLES]
         return [
             Load(stream=stream, rows=rows or 0, seconds=seconds or 0.0)
             for stream, rows, seconds in self._read(
-                OF_RUNS, self._table_of(LOADS, COLUMNS_OF_LOADS), values
+                SELECT_LOADS, self._table_of(LOAD_LOG, LOAD_LOG_COLUMNS), values
             )
         ]
 
     def _streams(self) -> list[str]:
-        loads = self._table_of(LOADS, COLUMNS_OF_LOADS)
-        found = self._read(STREAMS, loads, [self._schema, MOST_TABLES])
-        return [name for (name,) in found]
+        load_log = self._table_of(LOAD_LOG, LOAD_LOG_COLUMNS)
+        rows = self._read(SELECT_STREAMS, load_log, [self._schema, MAX_TABLES])
+        return [name for (name,) in rows]
 
     def _count(self, name: str) -> int | None:
-        found = self._read(COUNT, self._table(name), [])
-        return int(found[0][0]) if found else None
+        rows = self._read(SELECT_COUNT, self._table(name), [])
+        return int(rows[0][0]) if rows else None
 
     def _documents(self, name: str) -> list[Any] | None:
         table = self._table(name)
         if table is None:
             return None
         if any(column.endswith(" ?") for column in table.columns):
-            raise _UnknownError("it has a type that is not of Postgres")
-        found = [
-            text for (text,) in self._read(DOCUMENTS, table, [MOST_BYTES_KEPT, MOST_ROWS_KEPT])
+            raise _UnreadableError("it has a column of a user-defined type")
+        texts = [
+            text
+            for (text,) in self._read(SELECT_DOCUMENTS, table, [MAX_DOCUMENT_BYTES, MAX_DOCUMENTS])
         ]
-        if None in found:
-            raise _UnknownError("it is too large")
-        rows = [json.loads(text) for text in found]
+        if None in texts:
+            raise _UnreadableError("it is too large")
+        rows = [json.loads(text) for text in texts]
         if _is_deep(rows):
-            raise _UnknownError("it is nested too deeply")
+            raise _UnreadableError("it is nested too deeply")
         return rows
 
     def _table_of(self, name: str, columns: frozenset[str]) -> Table | None:
-        """Return one of our own tables, as it is made."""
+        """Return a table that must have these columns."""
         table = self._table(name)
         if table is not None and not table.columns >= columns:
-            raise _UnknownError("it has other columns than it is made with")
+            raise _UnreadableError("its columns differ from the expected ones")
         return table
 
     def _table(self, name: str) -> Table | None:
-        """Return a table of the dataset schema, or nothing when there is none of that name."""
-        found = self._reader.execute(TABLE, [self._schema, name]).fetchone()
-        if found is None:
+        """Return a table of the dataset schema; None if it does not exist."""
+        row = self._reader.execute(TABLE, [self._schema, name]).fetchone()
+        if row is None:
             return None
-        is_partitioned, is_ordinary, columns = found
+        is_partitioned, is_ordinary, columns = row
         if not is_ordinary:
-            raise _UnknownError("it is no ordinary table")
-        # What inherits from a table may be anything, anywhere.
-        words = "" if is_partitioned else "ONLY "
+            raise _UnreadableError("it is not an ordinary table")
+        # Tables that inherit from it could be of any kind and in any schema.
+        prefix = "" if is_partitioned else "ONLY "
         quoted = sql.Identifier(self._schema, name).as_string(self._reader)
-        return Table(name=words + quoted.replace("%", "%%"), columns=frozenset(columns))
+        return Table(name=prefix + quoted.replace("%", "%%"), columns=frozenset(columns))
 
     def _read(
         self, statement: LiteralString, table: Table | None, values: Sequence[Any]
     ) -> list[tuple[Any, ...]]:
-        """Return what a statement finds in a table; nothing in one that is missing."""
+        """Return the result of a statement on a table; empty if the table is missing."""
         if table is None:
             return []
-        left = min(self._until - time.monotonic(), LONGEST_STATEMENT_SECONDS)
-        if left <= 0:
-            raise _UnknownError("reading takes too long")
-        limit = f"{left * 1000 + 1:.0f}"
+        seconds_left = min(self._until - time.monotonic(), STATEMENT_SECONDS)
+        if seconds_left <= 0:
+            raise _UnreadableError("reading takes too long")
+        # At least 1 ms: Postgres takes 0 as "no limit".
+        limit = f"{seconds_left * 1000 + 1:.0f}"
         self._reader.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
         composed = statement.format(table.name).encode()
         return self._reader.execute(composed, values).fetchall()
 
-    def _known(self, name: str, read: Callable[[], Found]) -> Found | None:
-        """Return what is read of a table, or nothing, said once, when it cannot be read."""
+    def _read_or_none(self, name: str, read: Callable[[], Found]) -> Found | None:
+        """Return the result of ``read``; None, with one log line per table, if it fails."""
         try:
             return read()
-        except (_UnknownError, psycopg.Error, ValueError, RecursionError) as error:
-            why = error if isinstance(error, _UnknownError) else type(error).__name__
-            if name not in self._told:
-                self._told.add(name)
+        except (_UnreadableError, psycopg.Error, ValueError, RecursionError) as error:
+            why = error if isinstance(error, _UnreadableError) else type(error).__name__
+            if name not in self._logged:
+                self._logged.add(name)
                 log.warning("not_read schema=%s table=%.63r: %s", self._schema, name, why)
             return None
 
 
 def _is_deep(value: Any) -> bool:
-    """Return whether a document is nested deeper than what handles it later may follow."""
+    """Return whether a document is nested too deeply for later, recursive processing."""
     level = [value]
-    for _ in range(MOST_LEVELS_KEPT):
+    for _ in range(MAX_DEPTH):
         level = [child for each in level for child in _children(each)]
         if not level:
             return False

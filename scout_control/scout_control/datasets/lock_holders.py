@@ -1,7 +1,7 @@
-"""Who else is at work in a dataset schema: sessions, and transactions that were prepared.
+"""Finds and ends sessions and prepared transactions that hold locks in a dataset schema.
 
-A reader that does nothing in an open transaction keeps a schema from being dropped, for as long as
-it likes. A prepared transaction does so without any session, even after the server was restarted.
+A reader that is idle in a transaction keeps a schema from being dropped for any length of time. A
+prepared transaction does so without a session, even after a restart of the server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from scout_control.errors import ServerError
-from scout_control.rules.expiry import LOCK_WAIT, STATEMENT_LIMIT
+from scout_control.rules.expiry import LOCK_TIMEOUT, STATEMENT_TIMEOUT
 from scout_control.store import postgres
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LIMITS = (("lock_timeout", LOCK_WAIT), ("statement_timeout", STATEMENT_LIMIT))
-MILLISECONDS_TO_END = 5000
-# Locks on the schema and on all that is in it; a prepared transaction has no process.
+TIMEOUTS = (("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", STATEMENT_TIMEOUT))
+TERMINATION_MILLISECONDS = 5000
+# Locks on the schema, its objects and their indexes; a prepared transaction has no pid.
 HOLDERS = """
-    WITH space AS (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s),
+    WITH namespace AS (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s),
          content AS (
-             SELECT classid, objid FROM pg_depend, space
-              WHERE refclassid = 'pg_namespace'::regclass AND refobjid = space.oid
-             UNION ALL SELECT 'pg_namespace'::regclass, oid FROM space
-             UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index, pg_class, space
-              WHERE pg_class.oid = indrelid AND relnamespace = space.oid
+             SELECT classid, objid FROM pg_depend, namespace
+              WHERE refclassid = 'pg_namespace'::regclass AND refobjid = namespace.oid
+             UNION ALL SELECT 'pg_namespace'::regclass, oid FROM namespace
+             UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index, pg_class, namespace
+              WHERE pg_class.oid = indrelid AND relnamespace = namespace.oid
          ),
          held AS (
              SELECT DISTINCT pid, virtualtransaction AS virtual
@@ -68,8 +68,8 @@ OF_ROLES = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
-    """A session, or a prepared transaction, that holds something."""
+class LockHolder:
+    """A session or a prepared transaction."""
 
     pid: int | None
     gid: str | None
@@ -83,7 +83,7 @@ class Holder:
 
     @property
     def remedy(self) -> str:
-        """Return what a person can run who may end it."""
+        """A statement that ends it, for a person with the privilege."""
         if self.gid is not None:
             return f"in database {self.database!r} as its owner: ROLLBACK PREPARED {self.gid!r}"
         return f"SELECT pg_terminate_backend({self.pid})"
@@ -91,12 +91,12 @@ class Holder:
 
 @contextmanager
 def connected(server_url: str, database: str | None = None) -> Iterator[Connection[Any]]:
-    """Open a connection of which each statement is a transaction, and ends in bounded time."""
+    """Open an autocommit connection whose statements have timeouts."""
     if database is not None:
         path = "/" + quote(database, safe="")
         server_url = urlunsplit(urlsplit(server_url)._replace(path=path))
     with closing(postgres.connect(server_url, autocommit=True)) as connection:
-        for name, value in LIMITS:
+        for name, value in TIMEOUTS:
             connection.execute(
                 sql.SQL("SELECT set_config({}, {}, false)").format(
                     sql.Literal(name), sql.Literal(str(round(value.total_seconds() * 1000)))
@@ -105,37 +105,37 @@ def connected(server_url: str, database: str | None = None) -> Iterator[Connecti
         yield connection
 
 
-def holders(connection: Connection[Any], schema: str) -> list[Holder]:
-    """Return who else holds a lock on a schema or on anything in it."""
-    return _found(connection, HOLDERS, {"schema": schema})
+def find(connection: Connection[Any], schema: str) -> list[LockHolder]:
+    """Return the other holders of locks on a schema or its objects."""
+    return _query(connection, HOLDERS, {"schema": schema})
 
 
-def of_roles(connection: Connection[Any], roles: Sequence[str]) -> list[Holder]:
-    """Return what these roles do on the whole server."""
-    return _found(connection, OF_ROLES, {"roles": list(roles)})
+def find_by_role(connection: Connection[Any], roles: Sequence[str]) -> list[LockHolder]:
+    """Return sessions and prepared transactions of these roles on the whole server."""
+    return _query(connection, OF_ROLES, {"roles": list(roles)})
 
 
-def end(connection: Connection[Any], server_url: str, found: Sequence[Holder]) -> None:
-    """End these, as far as we may; that they ended is for the caller to see."""
-    for holder in found:
+def terminate(connection: Connection[Any], server_url: str, holders: Sequence[LockHolder]) -> None:
+    """End these as far as privileges allow; the caller must check whether they ended."""
+    for holder in holders:
         try:
             if holder.gid is not None:
                 _roll_back(server_url, holder)
             else:
                 connection.execute(
-                    "SELECT pg_terminate_backend(%s, %s)", [holder.pid, MILLISECONDS_TO_END]
+                    "SELECT pg_terminate_backend(%s, %s)", [holder.pid, TERMINATION_MILLISECONDS]
                 )
         except (psycopg.Error, ServerError) as error:
-            log.debug("not_ended holder=%s error=%s", holder, type(error).__name__)
+            log.debug("not_terminated holder=%s error=%s", holder, type(error).__name__)
 
 
-def _found(connection: Connection[Any], query: str, values: dict[str, Any]) -> list[Holder]:
-    with connection.cursor(row_factory=class_row(Holder)) as cursor:
+def _query(connection: Connection[Any], query: str, values: dict[str, Any]) -> list[LockHolder]:
+    with connection.cursor(row_factory=class_row(LockHolder)) as cursor:
         return cursor.execute(query.encode(), values).fetchall()
 
 
-def _roll_back(server_url: str, holder: Holder) -> None:
-    """Roll a prepared transaction back, as its owner and in its database: else it is refused."""
+def _roll_back(server_url: str, holder: LockHolder) -> None:
+    """Roll a prepared transaction back; Postgres requires its owner and its database."""
     with connected(server_url, holder.database) as connection:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(holder.role)))
         connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(holder.gid)))

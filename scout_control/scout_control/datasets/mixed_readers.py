@@ -1,7 +1,8 @@
-"""Finds readers of several datasets who would run what a writer of one of them wrote.
+"""Finds readers of several datasets who could execute code of one dataset's writer.
 
-A view of a writer is read with the rights of the writer, but the functions that it calls run as the
-role that reads it, and see all that this role sees. Only catalogs are read here.
+A view accesses tables with the privileges of its owner, the writer. But functions that it calls run
+as the role that reads the view, so they can access everything that this role can. Only system
+catalogs are read here.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Site
 
 CALLS = ":(?:funcid|opfuncid|winfnoid|aggfnoid) ([0-9]+)"
-MIXED = """
+FIND_MIXED_READERS = """
     WITH RECURSIVE dataset AS (
-        SELECT nspname, pg_namespace.oid AS space, pg_roles.oid AS reader
-          FROM unnest(%(schemas)s::text[], %(readers)s::text[]) AS told (schema_name, reader_name)
+        SELECT nspname, pg_namespace.oid AS namespace, pg_roles.oid AS reader
+          FROM unnest(%(schemas)s::text[], %(readers)s::text[]) AS given (schema_name, reader_name)
           JOIN pg_catalog.pg_namespace ON nspname = schema_name
           JOIN pg_catalog.pg_roles ON rolname = reader_name
     ), reads (role, reader) AS (
@@ -35,7 +36,7 @@ MIXED = """
         SELECT role FROM reads JOIN pg_catalog.pg_roles ON pg_roles.oid = role
          WHERE rolcanlogin AND rolname <> current_user
          GROUP BY role HAVING count(DISTINCT reader) > 1
-    ), code (space) AS (
+    ), code (namespace) AS (
         SELECT pronamespace FROM pg_catalog.pg_proc
         UNION
         SELECT relnamespace FROM pg_catalog.pg_policy
@@ -44,7 +45,7 @@ MIXED = """
         SELECT relnamespace
           FROM pg_catalog.pg_rewrite
           JOIN pg_catalog.pg_class ON pg_class.oid = ev_class
-          JOIN dataset ON space = relnamespace
+          JOIN dataset ON namespace = relnamespace
          CROSS JOIN regexp_matches(ev_action::text, %(calls)s, 'g') AS called
           JOIN pg_catalog.pg_proc ON pg_proc.oid = called[1]::oid
          WHERE provolatile = 'v' OR pronamespace <> 'pg_catalog'::regnamespace
@@ -54,24 +55,27 @@ MIXED = """
       JOIN reads ON reads.reader = dataset.reader
       JOIN mixed ON mixed.role = reads.role
       JOIN pg_catalog.pg_roles ON pg_roles.oid = mixed.role
-     WHERE space IN (SELECT space FROM code)
+     WHERE namespace IN (SELECT namespace FROM code)
      GROUP BY nspname
      ORDER BY nspname
 """
 
 
-def mixed(site: Site) -> list[str]:
-    """Return the dataset schemas that hold such code, each with the roles that would run it."""
+def find(site: Site) -> list[str]:
+    """Return the dataset schemas with such code, each with the roles that could execute it."""
     by_url: dict[str, list[str]] = {}
     with site.store.begin() as session:
         for dataset in session.scalars(select(Dataset).where(Dataset.readers != [])):
             by_url.setdefault(site.server_url_of(dataset), []).append(dataset.schema_name)
-    found: list[str] = []
+    findings: list[str] = []
     for url, schemas in by_url.items():
         readers = [reader_role(schema) for schema in schemas]
-        given = {"schemas": schemas, "readers": readers, "calls": CALLS}
-        with suppress(ControlError), postgres.connect(url) as connection:  # another finding
+        parameters = {"schemas": schemas, "readers": readers, "calls": CALLS}
+        with (
+            suppress(ControlError),
+            postgres.connect(url) as connection,
+        ):  # unreachable servers are a separate finding
             cursor = connection.cursor()
-            cursor.execute(MIXED, given)
-            found += [f"{schema} ({roles})" for schema, roles in cursor.fetchall()]
-    return found
+            cursor.execute(FIND_MIXED_READERS, parameters)
+            findings += [f"{schema} ({roles})" for schema, roles in cursor.fetchall()]
+    return findings

@@ -1,9 +1,9 @@
-"""Makes the place that a dataset lives in: its schema, who may write it, who may read it.
+"""Provisions a dataset's schema and its roles: a writer, which loads it, and a reader.
 
-Isolation is held by the database: the writer may create nothing outside its dataset schema and read
-no other, the reader only reads. The schema itself belongs to control, so that no run can change
-whose it is. The writer may log in while a run lasts, with a password made for that run. Everything
-may be called again, also by several at once. Knows no run and no source.
+The database enforces isolation: the writer can create objects only in its dataset schema and read
+no other one, the reader only reads. Control owns the schema itself, so that no run can change its
+owner. The writer can log in only during a run, with a password generated for that run. All
+functions are idempotent and safe to call concurrently. Independent of runs and sources.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from psycopg import sql
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules import session_settings
-from scout_control.rules.naming import Names, is_owner, reader_role, writer_role
+from scout_control.rules.naming import SchemaNames, is_owner, reader_role, writer_role
 from scout_control.store.postgres import (
-    AT_ONCE,
+    CONCURRENT_DDL,
+    MAX_DDL_TRIES,
     SECONDS_BETWEEN_TRIES,
-    TRIES_AT_ONCE,
     connect,
-    with_login,
+    disable_login,
+    has_role,
+    join_role,
+    set_login,
+    statement_error,
+    url_as_role,
 )
 
 if TYPE_CHECKING:
@@ -32,20 +37,20 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-LONGEST_LOGIN = "3 days"  # several times the longest run: what ends a login is the end of its run
-LEFT_OVER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-# First match wins; what Postgres answers is never quoted, since it may hold names of other owners.
+LOGIN_VALIDITY = "3 days"  # a safety net: the login is disabled at the end of the run
+TERMINATE_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+# By SQLSTATE prefix, first match wins.
 REMEDIES = (
-    ("55P03", "Another session holds a lock there: end it, or run again after it."),
-    ("42501", "Give the role that control connects as CREATEROLE, and CREATE on the database."),
-    ("53", "The server is out of disk, memory or connections: free some, then run again."),
-    ("", "Look into the server's log, then run again."),
+    ("55P03", "Another session holds a lock there: end it, or retry when it has ended."),
+    ("42501", "Grant the role of control CREATEROLE, and CREATE on the database."),
+    ("53", "The server is out of disk, memory or connections: free some, then retry."),
+    ("", "Check the server's log, then retry."),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a dataset lives, and the login of one run that may write there."""
+class ProvisionedSchema:
+    """A dataset's schema with its roles, and the writer's password for one run."""
 
     schema: str
     owner: str
@@ -54,91 +59,92 @@ class Place:
     password: str = field(repr=False)
 
     def url(self, server_url: str) -> str:
-        """Return the server's URL with the writer's login."""
-        return with_login(server_url, self.writer, self.password)
+        """Return the server's URL with the writer's role and password."""
+        return url_as_role(server_url, self.writer, self.password)
 
 
-def provision(server_url: str, dataset: Names) -> Place:
-    """Make sure that the dataset's schema and roles are there, and mint a login for one run.
+def provision(server_url: str, dataset: SchemaNames) -> ProvisionedSchema:
+    """Create a dataset's schema and roles if missing, and set a password for one run.
 
     Raises:
-        OwnershipError: A schema of that name is there and is not this dataset's.
-        ServerError: The server does not answer, or does not let us.
+        OwnershipError: A schema of that name exists and belongs to another owner.
+        ServerError: The server does not answer, or lacks a privilege.
     """
-    place = Place(
+    provisioned = ProvisionedSchema(
         schema=dataset.schema,
         owner=dataset.owner,
         reader=reader_role(dataset.schema),
         writer=writer_role(dataset.schema),
         password=secrets.token_urlsafe(32),
     )
-    for tries in range(1, TRIES_AT_ONCE + 1):
+    for tries in range(1, MAX_DDL_TRIES + 1):
         try:
-            _provision(server_url, place)
+            _provision(server_url, provisioned)
         except psycopg.Error as error:
-            if error.sqlstate not in AT_ONCE or tries == TRIES_AT_ONCE:
-                raise _refusal(error, place.schema) from None
+            if error.sqlstate not in CONCURRENT_DDL or tries == MAX_DDL_TRIES:
+                raise _provision_error(error, provisioned.schema) from None
             time.sleep(SECONDS_BETWEEN_TRIES * tries)
         else:
             break
-    return place
+    return provisioned
 
 
-def _provision(server_url: str, place: Place) -> None:
+def _provision(server_url: str, provisioned: ProvisionedSchema) -> None:
+    # One transaction: nothing is created for a schema of another owner, or half of it.
     with connect(server_url) as connection, connection.cursor() as cursor:
-        _check_owner(cursor, place)
-        _make_roles(cursor, place)
-        _make_schema(cursor, place)
+        _check_owner(cursor, provisioned)
+        _create_roles(cursor, provisioned)
+        _create_schema(cursor, provisioned)
 
 
-def end_login(server_url: str, writer: str) -> None:
-    """Let a writer log in no longer, and end the sessions that it has left.
+def disable_writer(server_url: str, writer: str) -> None:
+    """Disable a writer's login and terminate its remaining sessions.
 
     Raises:
-        ServerError: The server does not answer, or does not let us.
+        ServerError: The server does not answer, or lacks a privilege.
     """
     try:
         with connect(server_url, autocommit=True) as connection:
-            if connection.execute(HAS_ROLE, [writer]).fetchone() is None:
+            if not has_role(connection, writer):
                 return
-            statement = sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL")
-            connection.execute(statement.format(sql.Identifier(writer)))
-            connection.execute(LEFT_OVER, [writer])
+            # In this order: a terminated session could otherwise log in again.
+            disable_login(connection, writer)
+            connection.execute(TERMINATE_SESSIONS, [writer])
     except psycopg.Error as error:
-        raise _refusal(error, writer) from None
+        raise _provision_error(error, writer) from None
 
 
-def let_read(
-    server_url: str, schema: str, members: Iterable[str], *, may_lack: bool = False
+def set_readers(
+    server_url: str, schema: str, members: Iterable[str], *, skip_missing: bool = False
 ) -> list[str]:
-    """Let exactly these roles read a dataset schema; whoever is not named no longer may.
+    """Let exactly these roles read a dataset schema, and revoke access from all others.
 
     Args:
-        server_url: Where the schema is.
-        schema: The schema.
-        members: The roles.
-        may_lack: Pass over roles that the database does not have.
+        server_url: The server of the schema.
+        schema: The dataset schema.
+        members: The roles that may read.
+        skip_missing: Ignore roles that do not exist.
 
     Returns:
-        The roles that the database does not have.
+        The roles that do not exist.
 
     Raises:
-        NotFoundError: There are such roles, and none may be lacking; nothing was changed.
-        ServerError: The database refused.
+        NotFoundError: A role does not exist and ``skip_missing`` is not set; nothing was changed.
+        ServerError: The database reported an error.
     """
     try:
         with connect(server_url) as connection, connection.cursor() as cursor:
-            cursor.execute(ABSENT, [sorted(set(members))])
-            absent = [name for (name,) in cursor.fetchall()]
-            if absent and not may_lack:
+            cursor.execute(MISSING_ROLES, [sorted(set(members))])
+            missing = [name for (name,) in cursor.fetchall()]
+            if missing and not skip_missing:
                 raise NotFoundError(
-                    f"The database has no role {', '.join(map(repr, absent))}.",
-                    "Create it, or leave it out: scout datasets share",
+                    f"Roles missing in the database: {', '.join(map(repr, missing))}.",
+                    "Create them, or omit them: scout datasets share",
                 )
-            _set_members(cursor, reader_role(schema), set(members) - set(absent))
+            _set_members(cursor, reader_role(schema), set(members) - set(missing))
     except psycopg.Error as error:
-        raise _refusal(error, schema) from None
-    return absent
+        raise _provision_error(error, schema) from None
+    return missing
 
 
 def _set_members(cursor: Cursor[Any], role: str, wanted: set[str]) -> None:
@@ -151,7 +157,6 @@ def _set_members(cursor: Cursor[Any], role: str, wanted: set[str]) -> None:
         cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
 
 
-HAS_ROLE = "SELECT FROM pg_roles WHERE rolname = %s"
 MEMBERS = """
     SELECT member.rolname
       FROM pg_auth_members
@@ -159,92 +164,82 @@ MEMBERS = """
       JOIN pg_roles AS member ON member.oid = pg_auth_members.member
      WHERE granted.rolname = %s AND member.rolname <> current_user
 """
-ABSENT = """
+MISSING_ROLES = """
     SELECT name FROM unnest(%s::text[]) AS name
      WHERE name NOT IN (SELECT rolname FROM pg_roles) ORDER BY name
 """
 
 
-def _check_owner(cursor: Cursor[Any], place: Place) -> None:
+def _check_owner(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
     cursor.execute(
         "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
-        [place.schema],
+        [provisioned.schema],
     )
-    found = cursor.fetchone()
-    if found and not is_owner(found[0], place.owner):
+    row = cursor.fetchone()
+    if row and not is_owner(row[0], provisioned.owner):
         raise OwnershipError(
-            f"The schema {place.schema} is there already and belongs to another owner.",
-            "Nothing was changed. Rename or drop that schema, then run again.",
+            f"The schema {provisioned.schema} already exists and belongs to another owner.",
+            "Nothing was changed. Rename or drop that schema, then retry.",
         )
 
 
-def _make_roles(cursor: Cursor[Any], place: Place) -> None:
+def _create_roles(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
     cursor.execute(
         "SELECT rolname, pg_catalog.shobj_description(oid, 'pg_authid') FROM pg_roles"
         " WHERE rolname = ANY(%s)",
-        [[place.reader, place.writer]],
+        [[provisioned.reader, provisioned.writer]],
     )
-    present = dict(cursor.fetchall())
-    for role in sorted({place.reader, place.writer}):
-        if role not in present:
+    comments = dict(cursor.fetchall())
+    for role in sorted({provisioned.reader, provisioned.writer}):
+        if role not in comments:
             cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-        elif present[role] == place.owner:
+        elif comments[role] == provisioned.owner:
             continue
         cursor.execute(
             sql.SQL("COMMENT ON ROLE {} IS {}").format(
-                sql.Identifier(role), sql.Literal(place.owner)
+                sql.Identifier(role), sql.Literal(provisioned.owner)
             )
         )
-    writer = sql.Identifier(place.writer)
-    scrambled = cursor.connection.pgconn.encrypt_password(
-        place.password.encode(), place.writer.encode(), b"scram-sha-256"
-    )
-    cursor.execute("SELECT (now() + %s::interval)::text", [LONGEST_LOGIN])
+    writer = sql.Identifier(provisioned.writer)
+    # The server's clock decides about VALID UNTIL.
+    cursor.execute("SELECT (now() + %s::interval)::text", [LOGIN_VALIDITY])
     [(until,)] = cursor.fetchall()
-    cursor.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {} VALID UNTIL {}").format(
-            writer, sql.Literal(scrambled.decode()), sql.Literal(until)
-        )
-    )
-    for name, value in (("search_path", place.schema), *session_settings.PLAIN):
+    set_login(cursor.connection, provisioned.writer, provisioned.password, valid_until=until)
+    # For sessions of plugins, which set none of this themselves.
+    for name, value in (("search_path", provisioned.schema), *session_settings.STANDARD):
         cursor.execute(
             sql.SQL("ALTER ROLE {} SET {} TO {}").format(
                 writer, sql.Identifier(name), sql.Literal(value)
             )
         )
-    cursor.execute("SELECT pg_has_role(%s, 'USAGE')", [place.writer])
-    if not cursor.fetchone()[0]:  # type: ignore[index]  # one row, always
-        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(writer))
+    join_role(cursor.connection, provisioned.writer)
 
 
-def _make_schema(cursor: Cursor[Any], place: Place) -> None:
+def _create_schema(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
     names = {
-        "schema": sql.Identifier(place.schema),
-        "reader": sql.Identifier(place.reader),
-        "writer": sql.Identifier(place.writer),
-        "owner": sql.Literal(place.owner),
+        "schema": sql.Identifier(provisioned.schema),
+        "reader": sql.Identifier(provisioned.reader),
+        "writer": sql.Identifier(provisioned.writer),
+        "owner": sql.Literal(provisioned.owner),
     }
-    for statement in SCHEMA:
+    for statement in CREATE_SCHEMA:
         cursor.execute(sql.SQL(statement).format(**names))
 
 
-SCHEMA = (
+CREATE_SCHEMA = (
     "CREATE SCHEMA IF NOT EXISTS {schema}",
     "COMMENT ON SCHEMA {schema} IS {owner}",
     "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC",
     "GRANT USAGE, CREATE ON SCHEMA {schema} TO {writer}",
     "GRANT USAGE ON SCHEMA {schema} TO {reader}",
     "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+    # Tables that the writer creates later are readable, too.
     "ALTER DEFAULT PRIVILEGES FOR ROLE {writer} IN SCHEMA {schema} "
     "GRANT SELECT ON TABLES TO {reader}",
 )
 
 
-def _refusal(error: psycopg.Error, schema: str) -> ServerError:
-    """Say what was refused without quoting Postgres."""
+def _provision_error(error: psycopg.Error, schema: str) -> ServerError:
     state = error.sqlstate or ""
     remedy = next(text for prefix, text in REMEDIES if state.startswith(prefix))
-    cause = (
-        f"Postgres refused to make the place {schema} ({type(error).__name__}, SQLSTATE {state})."
-    )
-    return ServerError(cause, remedy)
+    return statement_error(f"Postgres could not provision {schema}", error, remedy)

@@ -1,8 +1,9 @@
-"""Takes the roles of a dataset out of use, and removes them once nothing is left that they own.
+"""Retires the roles of a dataset: disables them at once, drops them when they own nothing.
 
-A role can own things in any database of its server, where we may not reach them. Such a role never
-keeps data from being dropped: it loses its login and its access, is marked in its comment, and is
-tried again every day. The mark is on the server, where the role is, and goes with it.
+A role can own objects in any database of its server, including ones we cannot connect to. Such a
+role must not keep data from being dropped. So it loses its login and its access, is marked as
+retired in its comment, and dropping it is retried daily. The mark is stored on the role itself, so
+it needs no bookkeeping elsewhere and vanishes with the role.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from psycopg import sql
 from scout_control.datasets import lock_holders
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules.naming import READER_SUFFIX, query_role, reader_role, writer_role
+from scout_control.store.postgres import disable_login, has_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,24 +28,24 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from scout_control.rules.naming import Names
+    from scout_control.rules.naming import SchemaNames
 
-    InTurn = Callable[[], AbstractContextManager[None]]
+    Exclusively = Callable[[], AbstractContextManager[None]]
 
 log = logging.getLogger(__name__)
 
 MARK = "scout: retired from {database} at "
-MOST_TRIES = 5
-COMMENTS = """
+MAX_TRIES = 5
+SELECT_COMMENTS = """
     SELECT rolname, coalesce(shobj_description(oid, 'pg_authid'), '')
       FROM pg_roles WHERE rolname = ANY(%s) ORDER BY rolname
 """
-GRANTEES = """
+SELECT_GRANTEES = """
     SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(rolname) END
       FROM pg_namespace, LATERAL aclexplode(nspacl) LEFT JOIN pg_roles ON pg_roles.oid = grantee
      WHERE nspname = %s AND grantee <> nspowner AND (grantee = 0 OR rolname IS NOT NULL)
 """
-MEMBERSHIPS = """
+SELECT_MEMBERSHIPS = """
     SELECT granted.rolname, member.rolname
       FROM pg_auth_members
       JOIN pg_roles AS granted ON granted.oid = roleid
@@ -51,15 +53,15 @@ MEMBERSHIPS = """
      WHERE (granted.rolname = ANY(%(roles)s) AND member.rolname <> current_user)
         OR member.rolname = ANY(%(roles)s)
 """
-MARKED = """
+SELECT_MARKED = """
     SELECT rolname FROM pg_roles
      WHERE starts_with(shobj_description(oid, 'pg_authid'), %s)
        AND NOT EXISTS (SELECT FROM pg_namespace
                         WHERE nspname IN (left(rolname, -3), left(rolname, -6)))
      ORDER BY rolname
 """
-# Databases in which something refers to a role, or that themselves do.
-DATABASES = """
+# Databases that contain a reference to a role, or whose own entry refers to it.
+SELECT_DATABASES = """
     SELECT DISTINCT datname
       FROM pg_shdepend
       JOIN pg_database ON pg_database.oid = CASE dbid WHEN 0 THEN objid ELSE dbid END
@@ -67,138 +69,145 @@ DATABASES = """
        AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = %s)
      ORDER BY datname
 """
-# A transaction can lock some thousands of objects.
-UNLINK = """
+# In batches: a transaction can lock only some thousands of objects.
+UNLINK_LARGE_OBJECTS = """
     SELECT count(lo_unlink(oid)) FROM (
         SELECT oid FROM pg_largeobject_metadata
          WHERE lomowner = (SELECT oid FROM pg_roles WHERE rolname = %s) LIMIT 1000
-    ) AS bite
+    ) AS batch
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftRole:
-    """A role that could not be dropped yet, and where something refers to it."""
+class UndroppedRole:
+    """A retired role that could not be dropped yet, and the databases that refer to it."""
 
     name: str
     databases: list[str]
 
 
 def roles(schema: str) -> list[str]:
-    """Return the names of all roles that a dataset may have."""
+    """Return the names of all roles that a dataset can have."""
     return [query_role(schema), writer_role(schema), reader_role(schema)]
 
 
-def retire(connection: Connection[Any], dataset: Names) -> datetime | None:
-    """Let the roles of a dataset log in no longer, and no role reach its schema.
+def disable(connection: Connection[Any], dataset: SchemaNames) -> datetime | None:
+    """Disable the logins of a dataset's roles and revoke all access to its schema.
 
     Returns:
-        Since when that is so; nothing when the dataset has no roles.
+        When the roles were first disabled; None if the dataset has no roles.
     """
-    for attempt in range(MOST_TRIES):
+    for attempt in range(MAX_TRIES):
         try:
             with connection.transaction():
-                return _retire(connection, dataset.schema)
-        except psycopg.errors.InternalError_:  # another session changed the same role or schema
-            if attempt == MOST_TRIES - 1:
+                return _disable(connection, dataset.schema)
+        except psycopg.errors.InternalError_:
+            # "tuple concurrently updated": another session changed the same role or schema.
+            if attempt == MAX_TRIES - 1:
                 raise
     return None
 
 
-def bring_back(connection: Connection[Any], dataset: Names) -> None:
-    """Take the marks off the roles of a dataset that is loaded again."""
-    for role, comment in connection.execute(COMMENTS, [roles(dataset.schema)]).fetchall():
+def clear_marks(connection: Connection[Any], dataset: SchemaNames) -> None:
+    """Unmark the roles of a dataset that is loaded again."""
+    for role, comment in connection.execute(SELECT_COMMENTS, [roles(dataset.schema)]).fetchall():
         if comment.startswith(_mark(connection)):
             _comment(connection, role, dataset.owner)
 
 
-def remove(server_url: str, names: Sequence[str], in_turn: InTurn) -> int:
-    """Drop roles that were retired, with all that they own; return how many could be.
+def drop(server_url: str, names: Sequence[str], exclusively: Exclusively) -> int:
+    """Drop disabled roles with everything they own; return how many were dropped.
 
     Args:
-        server_url: Where their dataset schema was.
+        server_url: The server of their dataset schema.
         names: The roles.
-        in_turn: Keeps apart what changes who may reach the store: these are the same rows.
+        exclusively: Serializes changes of the store's privileges, which update the same rows.
     """
     try:
         with lock_holders.connected(server_url) as connection:
-            return sum(_remove(connection, server_url, name, in_turn) for name in names)
+            return sum(_drop(connection, server_url, name, exclusively) for name in names)
     except (psycopg.Error, ServerError) as error:
-        log.warning("roles_left roles=%s error=%s", names, type(error).__name__)
+        log.warning("roles_not_dropped roles=%s error=%s", names, type(error).__name__)
         return 0
 
 
-def remove_marked(server_url: str, in_turn: InTurn) -> int:
-    """Try again to drop what roles were left behind in a database; return how many could be.
+def drop_marked(server_url: str, exclusively: Exclusively) -> int:
+    """Retry to drop the retired roles of a database; return how many were dropped.
 
     Raises:
-        ServerError: The server does not answer, or failed.
+        ServerError: The server does not answer, or reported an error.
     """
     try:
         with lock_holders.connected(server_url) as connection:
-            names = [name for (name,) in connection.execute(MARKED, [_mark(connection)])]
+            names = [name for (name,) in connection.execute(SELECT_MARKED, [_mark(connection)])]
     except psycopg.Error as error:
         raise ServerError.of_postgres(error, error.sqlstate) from None
-    return remove(server_url, names, in_turn)
+    return drop(server_url, names, exclusively)
 
 
-def left(connection: Connection[Any]) -> list[LeftRole]:
-    """Return the roles that were left behind in a database."""
-    names = [name for (name,) in connection.execute(MARKED, [_mark(connection)])]
-    return [LeftRole(name=name, databases=_databases(connection, name)) for name in names]
+def undropped(connection: Connection[Any]) -> list[UndroppedRole]:
+    """Return the retired roles of a database that could not be dropped yet."""
+    names = [name for (name,) in connection.execute(SELECT_MARKED, [_mark(connection)])]
+    return [UndroppedRole(name=name, databases=_databases(connection, name)) for name in names]
 
 
-def _retire(connection: Connection[Any], schema: str) -> datetime | None:
-    found = dict(connection.execute(COMMENTS, [roles(schema)]).fetchall())
-    for role in found:
-        name = sql.Identifier(role)
-        # Directly: a membership through the query role ends with that role.
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
-        connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(name))
-    for (grantee,) in connection.execute(GRANTEES, [schema]).fetchall():
-        revoke = f"REVOKE ALL ON SCHEMA {{}} FROM {grantee} CASCADE"  # quoted by the server
+def _disable(connection: Connection[Any], schema: str) -> datetime | None:
+    comments = dict(connection.execute(SELECT_COMMENTS, [roles(schema)]).fetchall())
+    for role in comments:
+        # DROP OWNED requires membership. Granted directly: a membership through the query role
+        # would end with that role.
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+        disable_login(connection, role)
+    for (grantee,) in connection.execute(SELECT_GRANTEES, [schema]).fetchall():
+        revoke = f"REVOKE ALL ON SCHEMA {{}} FROM {grantee} CASCADE"  # quoted by quote_ident
         connection.execute(sql.SQL(revoke).format(sql.Identifier(schema)))
-    for granted, member in connection.execute(MEMBERSHIPS, {"roles": list(found)}).fetchall():
+    # Roles that had read access through a membership lose it here, not only at DROP ROLE, which may
+    # be days later.
+    for granted, member in connection.execute(
+        SELECT_MEMBERSHIPS, {"roles": list(comments)}
+    ).fetchall():
         _revoke_membership(connection, granted, member)
-    return _marked_at(connection, found)
+    return _mark_all(connection, comments)
 
 
 def _revoke_membership(connection: Connection[Any], granted: str, member: str) -> None:
-    """Take a role away from another; what a superuser granted goes with the role itself."""
+    """Revoke a membership; one that a superuser granted ends only with the role."""
     names = (sql.Identifier(granted), sql.Identifier(member))
     try:
         with connection.transaction():
             connection.execute(sql.SQL("REVOKE {} FROM {}").format(*names))
     except psycopg.errors.InsufficientPrivilege:
-        log.warning("membership_left role=%r member=%r", granted, member)
+        log.warning("membership_not_revoked role=%r member=%r", granted, member)
 
 
-def _marked_at(connection: Connection[Any], found: dict[str, str]) -> datetime | None:
-    """Mark roles that are not marked yet; return since when the first one is."""
+def _mark_all(connection: Connection[Any], comments: dict[str, str]) -> datetime | None:
+    """Mark roles that are not marked yet; return the time of the earliest mark."""
     mark, now = _mark(connection), datetime.now(UTC)
-    moments = []
-    for role, comment in found.items():
+    marked_at = []
+    for role, comment in comments.items():
         if comment.startswith(mark):
-            moments.append(datetime.fromisoformat(comment.removeprefix(mark)))
-            continue
-        moments.append(now)
+            marked_at.append(datetime.fromisoformat(comment.removeprefix(mark)))
+            continue  # keeps its time: a repetition must not extend the grace period
+        marked_at.append(now)
         _comment(connection, role, mark + now.isoformat())
-    return min(moments, default=None)
+    return min(marked_at, default=None)
 
 
-def _remove(connection: Connection[Any], server_url: str, role: str, in_turn: InTurn) -> bool:
+def _drop(
+    connection: Connection[Any], server_url: str, role: str, exclusively: Exclusively
+) -> bool:
     name = sql.Identifier(role)
-    here = connection.info.dbname
+    current = connection.info.dbname
     try:
-        if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+        if not has_role(connection, role):
             return False
-        for database in [here, *_databases(connection, role)]:
-            _disown(server_url, database, role, in_turn)
+        for database in [current, *_databases(connection, role)]:
+            _drop_owned(server_url, database, role, exclusively)
         connection.execute(sql.SQL("DROP ROLE {}").format(name))
     except psycopg.Error as error:
         databases = ", ".join(_databases(connection, role)) or "none"
         log.warning(
-            "role_left role=%s error=%s databases=%s: see scout doctor",
+            "role_not_dropped role=%s error=%s databases=%s: see scout doctor",
             role,
             type(error).__name__,
             databases,
@@ -207,21 +216,21 @@ def _remove(connection: Connection[Any], server_url: str, role: str, in_turn: In
     return True
 
 
-def _disown(server_url: str, database: str, role: str, in_turn: InTurn) -> None:
-    """Drop what a role owns in one database, and take away what it was granted there."""
+def _drop_owned(server_url: str, database: str, role: str, exclusively: Exclusively) -> None:
+    """Drop the objects of a role in one database, and revoke its privileges there."""
     try:
         with lock_holders.connected(server_url, database) as connection:
-            while connection.execute(UNLINK.encode(), [role]).fetchone() != (0,):
+            while connection.execute(UNLINK_LARGE_OBJECTS.encode(), [role]).fetchone() != (0,):
                 pass
-            # Only a reader was granted something in the store; and it owns nothing, so it is quick.
-            with in_turn() if role.endswith(READER_SUFFIX) else nullcontext():
+            # Only readers have privileges in the store. They own nothing, so this is quick.
+            with exclusively() if role.endswith(READER_SUFFIX) else nullcontext():
                 connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
     except (psycopg.Error, ControlError) as error:
-        log.debug("not_disowned role=%s in=%s: %s", role, database, type(error).__name__)
+        log.debug("owned_not_dropped role=%s in=%s: %s", role, database, type(error).__name__)
 
 
 def _databases(connection: Connection[Any], role: str) -> list[str]:
-    return [name for (name,) in connection.execute(DATABASES, [role]).fetchall()]
+    return [name for (name,) in connection.execute(SELECT_DATABASES, [role]).fetchall()]
 
 
 def _comment(connection: Connection[Any], role: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads a dataset schema after a run, as its query role: only what is committed counts."""
+"""Reads row counts and metadata of a dataset schema after a run; committed rows only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scout_control.datasets import query
-from scout_control.datasets.loads import LONGEST_READING_SECONDS, Contents
-from scout_control.datasets.query_role import bounded
+from scout_control.datasets.loads import LONGEST_READING_SECONDS, SchemaContents
+from scout_control.datasets.query_role import time_limit
 from scout_control.errors import ControlError
 
 if TYPE_CHECKING:
@@ -24,20 +24,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Committed:
-    """What a run left, as far as it is known."""
+    """What a run committed, as far as it is known."""
 
     rows_loaded: Mapping[str, int] = field(default_factory=dict)
     row_counts: Mapping[str, int | None] = field(default_factory=dict)
     documents: Mapping[str, list[Any]] = field(default_factory=dict)
     is_counted: bool = False
+    """Whether both counts are known."""
 
 
 def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str]) -> Committed:
-    """Return what runs have committed, how much there is now, and the rows of some tables."""
+    """Return what runs committed, the current row counts, and the rows of metadata tables."""
     try:
-        with closing(query.login_for_control(site, dataset)) as reader:
-            contents = Contents(reader, dataset.schema_name)
-            with bounded(reader, site.server_url_of(dataset), LONGEST_READING_SECONDS):
+        with closing(query.connect_as_inspector(site, dataset)) as reader:
+            contents = SchemaContents(reader, dataset.schema_name)
+            with time_limit(reader, site.server_url_of(dataset), LONGEST_READING_SECONDS):
                 rows, counts = _rows_loaded(contents, runs), contents.counts()
                 return Committed(
                     rows_loaded=rows or {},
@@ -50,9 +51,9 @@ def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str
         return Committed()
 
 
-def _rows_loaded(contents: Contents, runs: Sequence[str]) -> Mapping[str, int] | None:
-    """Return what all attempts have committed of each stream."""
-    loads = contents.of_runs(runs)
+def _rows_loaded(contents: SchemaContents, runs: Sequence[str]) -> Mapping[str, int] | None:
+    """Return the rows of each stream that all attempts have committed."""
+    loads = contents.loads_of(runs)
     if loads is None:
         return None
     rows: Counter[str] = Counter()

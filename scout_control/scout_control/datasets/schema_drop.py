@@ -1,8 +1,8 @@
-"""Drops a dataset schema, whoever holds it.
+"""Drops a dataset schema, even if sessions hold locks in it.
 
-Each step commits by itself and may be repeated, so that whatever stops one is met again by the next
-round. Access is taken away before anything is dropped: who holds a lock then had it before, and
-nobody can line up behind. Sessions get a grace from that moment, and are ended after it.
+Each step commits separately and is repeatable, so the next maintenance round continues after any
+failure. Access is revoked before anything is dropped: all remaining lock holders had access before,
+and no new ones can queue. They get a grace period from that moment, then they are terminated.
 """
 
 from __future__ import annotations
@@ -15,54 +15,56 @@ import psycopg
 from psycopg import sql
 
 from scout_control.datasets import lock_holders, role_retirement
-from scout_control.errors import ConflictError, OwnershipError, ServerError
+from scout_control.errors import ConflictError, OwnershipError
 from scout_control.rules import expiry
 from scout_control.rules.naming import is_owner
+from scout_control.store.postgres import statement_error
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from scout_control.datasets.lock_holders import Holder
-    from scout_control.rules.naming import Names
+    from scout_control.datasets.lock_holders import LockHolder
+    from scout_control.errors import ServerError
+    from scout_control.rules.naming import SchemaNames
 
 log = logging.getLogger(__name__)
 
-MOST_TRIES = 3
-# A transaction can lock some thousands of objects; a table takes several with its indexes.
-ONE_BITE = 200
-OWNER = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s"
-# Relations, functions and types elsewhere that hang on something in this schema.
-DEPENDENTS = """
-    SELECT DISTINCT format('%%I.%%I', outer_space.nspname, dependent.relname)
+MAX_TRIES = 3
+# A transaction can lock only some thousands of objects; a table with its indexes takes several.
+DROP_BATCH_SIZE = 200
+SELECT_OWNER = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s"
+# Views and tables in other schemas that depend on a relation in this one.
+SELECT_DEPENDENTS = """
+    SELECT DISTINCT format('%%I.%%I', outer_namespace.nspname, dependent.relname)
       FROM pg_depend
       JOIN pg_rewrite ON pg_rewrite.oid = pg_depend.objid
       JOIN pg_class AS dependent ON dependent.oid = pg_rewrite.ev_class
-      JOIN pg_namespace AS outer_space ON outer_space.oid = dependent.relnamespace
-      JOIN pg_class AS inner_one ON inner_one.oid = pg_depend.refobjid
-      JOIN pg_namespace AS inner_space ON inner_space.oid = inner_one.relnamespace
+      JOIN pg_namespace AS outer_namespace ON outer_namespace.oid = dependent.relnamespace
+      JOIN pg_class AS referenced ON referenced.oid = pg_depend.refobjid
+      JOIN pg_namespace AS inner_namespace ON inner_namespace.oid = referenced.relnamespace
      WHERE pg_depend.classid = 'pg_rewrite'::regclass
        AND pg_depend.refclassid = 'pg_class'::regclass
-       AND inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
+       AND inner_namespace.nspname = %(schema)s AND outer_namespace.nspname <> %(schema)s
     UNION
-    SELECT format('%%I.%%I', outer_space.nspname, dependent.relname)
+    SELECT format('%%I.%%I', outer_namespace.nspname, dependent.relname)
       FROM pg_constraint
       JOIN pg_class AS dependent ON dependent.oid = pg_constraint.conrelid
-      JOIN pg_namespace AS outer_space ON outer_space.oid = dependent.relnamespace
-      JOIN pg_class AS inner_one ON inner_one.oid = pg_constraint.confrelid
-      JOIN pg_namespace AS inner_space ON inner_space.oid = inner_one.relnamespace
-     WHERE inner_space.nspname = %(schema)s AND outer_space.nspname <> %(schema)s
+      JOIN pg_namespace AS outer_namespace ON outer_namespace.oid = dependent.relnamespace
+      JOIN pg_class AS referenced ON referenced.oid = pg_constraint.confrelid
+      JOIN pg_namespace AS inner_namespace ON inner_namespace.oid = referenced.relnamespace
+     WHERE inner_namespace.nspname = %(schema)s AND outer_namespace.nspname <> %(schema)s
     ORDER BY 1
 """
-# What lies in a schema, tables first and parts of them before the whole; each as DROP calls it.
-# What belongs to another object, as its functions to a range, goes with it and in no other way.
-CONTENT = """
+# The objects of a schema with their type as DROP names it: tables first, partitions before parents.
+# Internal parts of another object, such as the functions of a range type, are dropped with it only.
+SELECT_OBJECTS = """
     SELECT CASE WHEN classid = 'pg_proc'::regclass THEN 'routine'
                 WHEN classid = 'pg_statistic_ext'::regclass THEN 'statistics'
-                ELSE found.type END,
-           found.identity
+                ELSE object.type END,
+           object.identity
       FROM pg_depend
       LEFT JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid,
-           LATERAL pg_identify_object(classid, objid, 0) AS found
+           LATERAL pg_identify_object(classid, objid, 0) AS object
      WHERE refclassid = 'pg_namespace'::regclass
        AND refobjid = (SELECT oid FROM pg_namespace WHERE nspname = %s)
        AND classid <> 'pg_default_acl'::regclass
@@ -77,121 +79,131 @@ CONTENT = """
 
 
 class BlockedError(ConflictError):
-    """Others hold what is to be dropped."""
+    """Other sessions hold locks on what is to be dropped."""
 
-    def __init__(self, schema: str, found: list[Holder], wait_seconds: float, role: str) -> None:
-        names = ", ".join(map(str, found)) or "a session that has ended since"
-        self.is_final = wait_seconds <= 0
-        if not self.is_final:
-            remedy = f"It is ended in {wait_seconds:.0f} seconds; then the data is removed."
+    def __init__(
+        self, schema: str, holders: list[LockHolder], wait_seconds: float, role: str
+    ) -> None:
+        names = ", ".join(map(str, holders)) or "a session that has ended since"
+        self.is_grace_over = wait_seconds <= 0
+        if not self.is_grace_over:
+            remedy = (
+                f"It will be terminated in {wait_seconds:.0f} seconds; then the data is removed."
+            )
         else:
-            ending = "; ".join(dict.fromkeys(each.remedy for each in found))
-            remedy = f"End it: {ending or 'try again'}. Or let control do so: {grant(role)}"
-        super().__init__(f"{names} holds {schema}.", remedy)
+            statements = "; ".join(dict.fromkeys(each.remedy for each in holders))
+            remedy = (
+                f"End it: {statements or 'retry'}. Or let control do so: {grant_statement(role)}"
+            )
+        super().__init__(f"{names} holds a lock in {schema}.", remedy)
 
 
-def grant(role: str) -> str:
-    """Return the statement that lets control end sessions of others."""
+def grant_statement(role: str) -> str:
+    """Return the statement that lets control terminate sessions of other roles."""
     return f"GRANT pg_signal_backend TO {sql.Identifier(role).as_string(None)}"
 
 
-def check(server_url: str, dataset: Names, *, force: bool) -> None:
-    """Make sure that a dataset may be dropped.
+def check_droppable(server_url: str, dataset: SchemaNames, *, force: bool) -> None:
+    """Raise unless the schema of a dataset may be dropped.
 
     Raises:
-        ConflictError: Something outside depends on it, and ``force`` is not given.
-        OwnershipError: A schema of that name is there and is not this dataset's.
+        ConflictError: Objects outside depend on it, and ``force`` is not set.
+        OwnershipError: A schema of that name exists and belongs to another owner.
     """
     try:
         with lock_holders.connected(server_url) as connection:
             _check(connection, dataset, force=force)
     except psycopg.Error as error:
-        raise _refusal(error, dataset.schema) from None
+        raise _drop_error(error, dataset.schema) from None
 
 
-def drop(server_url: str, dataset: Names, *, force: bool = False) -> None:
-    """Drop a dataset schema, and let its roles reach nothing any longer.
+def drop(server_url: str, dataset: SchemaNames, *, force: bool = False) -> None:
+    """Drop a dataset schema and disable its roles.
 
     Raises:
-        BlockedError: Others hold it, and are left alone yet, or may not be ended.
-        ConflictError: Something outside depends on it, and ``force`` is not given.
-        OwnershipError: A schema of that name is there and is not this dataset's.
+        BlockedError: Sessions hold locks, and their grace period lasts or they cannot be ended.
+        ConflictError: Objects outside depend on it, and ``force`` is not set.
+        OwnershipError: A schema of that name exists and belongs to another owner.
     """
     try:
         with lock_holders.connected(server_url) as connection:
-            is_there = _check(connection, dataset, force=force)
-            since = role_retirement.retire(connection, dataset)
-            _end_own(connection, server_url, dataset.schema)
-            if is_there:
+            exists = _check(connection, dataset, force=force)  # again: roles are disabled next
+            since = role_retirement.disable(connection, dataset)
+            _terminate_own_sessions(connection, server_url, dataset.schema)
+            if exists:
                 _drop_data(connection, server_url, dataset.schema, since)
     except psycopg.Error as error:
-        raise _refusal(error, dataset.schema) from None
+        raise _drop_error(error, dataset.schema) from None
 
 
 def dependents(connection: Connection[Any], schema: str) -> list[str]:
-    """Return what outside of a schema hangs on it."""
-    found = connection.execute(DEPENDENTS.encode(), {"schema": schema})
-    return [name for (name,) in found.fetchall()]
+    """Return views and tables in other schemas that depend on a schema."""
+    rows = connection.execute(SELECT_DEPENDENTS.encode(), {"schema": schema})
+    return [name for (name,) in rows.fetchall()]
 
 
-def _check(connection: Connection[Any], dataset: Names, *, force: bool) -> bool:
-    """Tell whether the schema is there, and may be dropped."""
+def _check(connection: Connection[Any], dataset: SchemaNames, *, force: bool) -> bool:
+    """Return whether the schema exists; raise if it may not be dropped."""
     schema = dataset.schema
-    found = connection.execute(OWNER, [schema]).fetchone()
-    if found and not is_owner(found[0], dataset.owner):
+    row = connection.execute(SELECT_OWNER, [schema]).fetchone()
+    if row and not is_owner(row[0], dataset.owner):
         raise OwnershipError(
             f"The schema {schema} belongs to another owner.", "Nothing was dropped."
         )
-    if found and not force and (hanging := dependents(connection, schema)):
+    if row and not force and (outside := dependents(connection, schema)):
         raise ConflictError(
-            f"{', '.join(hanging)} would be dropped together with {schema}.",
+            f"{', '.join(outside)} would be dropped together with {schema}.",
             "Drop them first, or use --force.",
         )
-    return found is not None
+    return row is not None
 
 
-def _end_own(connection: Connection[Any], server_url: str, schema: str) -> None:
-    """End what the dataset's own roles do on the whole server; they cannot log in again."""
-    lock_holders.end(
-        connection, server_url, lock_holders.of_roles(connection, role_retirement.roles(schema))
+def _terminate_own_sessions(connection: Connection[Any], server_url: str, schema: str) -> None:
+    """Terminate all sessions of the dataset's roles; these cannot log in again."""
+    lock_holders.terminate(
+        connection, server_url, lock_holders.find_by_role(connection, role_retirement.roles(schema))
     )
 
 
 def _drop_data(
     connection: Connection[Any], server_url: str, schema: str, since: datetime | None
 ) -> None:
-    """Drop the schema; whoever holds it is left alone until their grace is over."""
-    over_at = since + expiry.GRACE_OF_READERS if since else datetime.now(UTC)
-    for _ in range(MOST_TRIES):
-        found = lock_holders.holders(connection, schema)
-        wait_seconds = (over_at - datetime.now(UTC)).total_seconds()
-        if found and wait_seconds > 0:
-            raise BlockedError(schema, found, wait_seconds, connection.info.user)
-        lock_holders.end(connection, server_url, found)
-        if found and lock_holders.holders(connection, schema):
-            break  # waiting for those whom we may not end helps nothing
+    """Drop the schema; leave lock holders alone until their grace period ends."""
+    # ``since`` is the earliest mark, so the grace period does not start over with each attempt.
+    grace_ends_at = since + expiry.READER_GRACE if since else datetime.now(UTC)
+    for _ in range(MAX_TRIES):
+        holders = lock_holders.find(connection, schema)
+        wait_seconds = (grace_ends_at - datetime.now(UTC)).total_seconds()
+        if holders and wait_seconds > 0:
+            raise BlockedError(schema, holders, wait_seconds, connection.info.user)
+        lock_holders.terminate(connection, server_url, holders)
+        if holders and lock_holders.find(connection, schema):
+            break  # we lack the privilege to end them, so waiting is pointless
         try:
-            _drop_in_bites(connection, schema)
+            _drop_in_batches(connection, schema)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            continue
+            continue  # such as autovacuum, which has yielded by now
         return
-    found = lock_holders.holders(connection, schema)
-    raise BlockedError(schema, found, wait_seconds=0, role=connection.info.user)
+    holders = lock_holders.find(connection, schema)
+    raise BlockedError(schema, holders, wait_seconds=0, role=connection.info.user)
 
 
-def _drop_in_bites(connection: Connection[Any], schema: str) -> None:
-    while len(found := connection.execute(CONTENT.encode(), [schema, ONE_BITE]).fetchall()) == (
-        ONE_BITE
-    ):
+def _drop_in_batches(connection: Connection[Any], schema: str) -> None:
+    while True:
+        objects = connection.execute(SELECT_OBJECTS.encode(), [schema, DROP_BATCH_SIZE]).fetchall()
+        if len(objects) < DROP_BATCH_SIZE:
+            break  # DROP SCHEMA can lock the rest
         with connection.transaction():
-            for kind, identity in found:  # as the server writes them, quoted
+            for kind, identity in objects:  # already quoted by Postgres
+                # IF EXISTS, since CASCADE may have dropped it with an earlier object.
                 connection.execute(f"DROP {kind} IF EXISTS {identity} CASCADE".encode())
     name = sql.Identifier(schema)
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
 
 
-def _refusal(error: psycopg.Error, schema: str) -> ServerError:
-    return ServerError(
-        f"Postgres did not drop {schema} ({type(error).__name__}, SQLSTATE {error.sqlstate}).",
-        "It is tried again; see the server's log.",
+def _drop_error(error: psycopg.Error, schema: str) -> ServerError:
+    return statement_error(
+        f"Postgres could not drop {schema}",
+        error,
+        "Maintenance retries it; check the server's log.",
     )

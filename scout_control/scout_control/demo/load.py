@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from scout_control.datasets import query
-from scout_control.datasets.loads import Contents, Load
+from scout_control.datasets.loads import Load, SchemaContents
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs.execute import attempt_ids
 from scout_control.store import lookups
@@ -64,12 +64,12 @@ class CommitWatch:
         site = self.scout.site
         with site.store.begin() as session:
             found = lookups.dataset(session, self.dataset)
-        with closing(query.login_for_control(site, found)) as reader:
-            contents = Contents(reader, found.schema_name)
+        with closing(query.connect_as_inspector(site, found)) as reader:
+            contents = SchemaContents(reader, found.schema_name)
             is_over = False
             while not is_over:
                 is_over = self._is_over.wait(POLL_SECONDS)
-                self.loads = contents.of_runs([attempt]) or []
+                self.loads = contents.loads_of([attempt]) or []
                 counts = {load.stream: load.rows for load in self.loads}
                 if counts:
                     self.display.rows(counts, self.totals)

@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import psutil
 
 from scout_control.errors import NotFoundError, ServerError
-from scout_control.rules.environment import HANDED_ON
+from scout_control.rules.environment import RUN_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,7 +116,7 @@ def start(home: Path, size: Size) -> subprocess.Popen[bytes]:
         )
     command = [str(program), "serve", "--port=0", f"--cases={size.cases}", f"--forms={size.forms}"]
     command.append(f"--connect-visits={size.visits}")
-    environment = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    environment = {name: os.environ[name] for name in RUN_VARIABLES if name in os.environ}
     with (home / "sandbox.out").open("wb") as output, (home / "sandbox.log").open("wb") as log:
         (home / "sandbox.out").chmod(0o600)
         (home / "sandbox.log").chmod(0o600)

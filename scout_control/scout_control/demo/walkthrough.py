@@ -44,7 +44,7 @@ KEEP_RUNNING_HINT = (
     "make demo ARGS=--keep-running",
     "leave Postgres and the sandbox running, and show the same pipe by hand",
 )
-WIDEST_COMMAND = 72
+WIDEST_COMMAND = 88
 ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
 """Variables that lead the commands to another installation than the demo's."""
 

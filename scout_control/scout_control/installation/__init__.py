@@ -1,1 +1,1 @@
-"""One installation: settings, encryption keys, setup and the embedded Postgres."""
+"""One installation: settings, encryption keys, initialisation, and the embedded Postgres."""

@@ -1,10 +1,11 @@
-"""Secrets at rest: encrypted by the first key, opened by any of them; without a key, refused.
+"""Encryption of stored secrets: the primary key encrypts, any configured key decrypts.
 
-What the store keeps is bound: the ciphertext holds what it is for, and opens for nothing else. So a
-row that was copied to another owner, or a source that was sent to another host, gives nothing away.
+What the store keeps is bound to an ``EncryptionContext``: the ciphertext contains what it is for,
+and decrypts for nothing else. So a row that was copied to another owner, or a source that was moved
+to another host, reveals nothing.
 
-Keys come from ``SCOUT_ENCRYPTION_KEYS``, or, beside the embedded Postgres only, from a file of mode
-0600 that is made on first use. A file that somebody rotated meanwhile is read again.
+Keys come from ``SCOUT_ENCRYPTION_KEYS``, or, beside the embedded Postgres only, from a file with
+mode 0600 that is created on first use.
 """
 
 from __future__ import annotations
@@ -27,40 +28,43 @@ if TYPE_CHECKING:
     from scout_control.errors import ControlError
 
 IDENTITY, ADDRESS, FIELDS = "for", "at", "fields"
-UNBOUND = "is not bound to what it is for"
-ANOTHERS = "was stored for something else"
-MOVED = "was stored for another address, which changed since"
-HOW_TO_MAKE_ONE = "Make one with: scout keys generate; keep it safe, and set it in every process."
+# Why a ciphertext does not decrypt in a context; each completes a sentence about the secret.
+NOT_BOUND = "is not bound to an owner"
+IDENTITY_DIFFERS = "was stored for something else"
+ADDRESS_DIFFERS = "was stored for another address, which has changed since"
+HOW_TO_CREATE_A_KEY = (
+    "Create one with: scout keys generate; keep it safe, and set it in every process."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
-    """What a ciphertext is for. It opens for exactly this."""
+class EncryptionContext:
+    """What a ciphertext is bound to. It decrypts in exactly this context."""
 
     identity: tuple[str, ...]
-    """The kind of thing, and its ids: a row, its source, its owner."""
+    """The kind of secret, then ids: of its row, source and owner."""
     address: Mapping[str, str] = field(default_factory=dict)
-    """Where the secret is sent to."""
-    refusal: Callable[[str], ControlError]
-    """Makes an error of why it does not open: ``UNBOUND``, ``ANOTHERS`` or ``MOVED``."""
+    """Where the secret is sent."""
+    error: Callable[[str], ControlError]
+    """Returns the error for a reason: NOT_BOUND, IDENTITY_DIFFERS or ADDRESS_DIFFERS."""
 
     def check(self, sealed: Sealed) -> None:
-        """Refuse a ciphertext that is for something else.
+        """Refuse a ciphertext that is bound to something else.
 
         Raises:
-            ControlError: As ``refusal`` makes it.
+            ControlError: The result of ``error``.
         """
         if sealed.identity is None:
-            raise self.refusal(UNBOUND)
+            raise self.error(NOT_BOUND)
         if sealed.identity != self.identity:
-            raise self.refusal(ANOTHERS)
+            raise self.error(IDENTITY_DIFFERS)
         if sealed.address != dict(self.address):
-            raise self.refusal(MOVED)
+            raise self.error(ADDRESS_DIFFERS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed:
-    """What is in a ciphertext: secrets, and what they are for; an older one does not say."""
+    """The content of a ciphertext: secrets and their binding, which older versions lacked."""
 
     fields: Mapping[str, Any] = field(repr=False)
     identity: tuple[str, ...] | None = None
@@ -68,7 +72,7 @@ class Sealed:
 
     @classmethod
     def of(cls, document: Any) -> Sealed | None:
-        """Return what an opened document says, or nothing when it is another program's."""
+        """Return the content of a decrypted document, or None if it is not one of ours."""
         if not isinstance(document, dict):
             return None
         if set(document) != {IDENTITY, ADDRESS, FIELDS}:
@@ -81,83 +85,95 @@ class Sealed:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Return it as it is encrypted."""
+        """Return the document that is encrypted."""
         if self.identity is None:
             return dict(self.fields)
         return {IDENTITY: self.identity, ADDRESS: dict(self.address), FIELDS: dict(self.fields)}
 
 
 class Keyring:
-    """The keys of this installation; the first one encrypts."""
+    """The keys of an installation. The first is the primary key, which encrypts."""
 
     def __init__(self, keys: list[str], file: Path | None = None) -> None:
         self._file = file
         self._fernets = [_fernet(key) for key in keys]
         if not self._fernets:
-            raise SettingsError("SCOUT_ENCRYPTION_KEYS is not set.", HOW_TO_MAKE_ONE)
+            raise SettingsError("SCOUT_ENCRYPTION_KEYS is not set.", HOW_TO_CREATE_A_KEY)
 
     @classmethod
-    def of(cls, told: str | None, file: Path | None = None) -> Keyring:
-        """Return the keys of a comma-separated list, else those of the file, made when missing.
+    def of(cls, keys: str | None, file: Path | None = None) -> Keyring:
+        """Return the keys of a comma-separated list, else those of a file, created if missing.
 
         Raises:
-            SettingsError: There is no key, one of them is none, or others may read the file.
+            SettingsError: There is no key, a key is invalid, or others may read the file.
         """
-        if told:
-            return cls([key.strip() for key in told.split(",") if key.strip()])
+        if keys:
+            return cls([key.strip() for key in keys.split(",") if key.strip()])
         if file is None:
             return cls([])
         if not file.exists():
-            _make(file)
+            _create(file)
         return cls(_read(file), file)
 
-    def encrypt(self, fields: Mapping[str, Any], context: Context | None = None) -> bytes:
-        """Return the ciphertext of named secrets; without a context it is one to carry about."""
+    def encrypt(self, fields: Mapping[str, Any], context: EncryptionContext | None = None) -> bytes:
+        """Return the ciphertext of named secrets.
+
+        Args:
+            fields: The secrets, as JSON values.
+            context: What to bind them to; None for a ciphertext that leaves the store.
+        """
         sealed = Sealed(fields=fields)
         if context is not None:
             sealed = Sealed(fields=fields, identity=context.identity, address=dict(context.address))
         return self.seal(sealed)
 
-    def decrypt(self, ciphertext: bytes, context: Context | None = None) -> dict[str, Any]:
-        """Return the named secrets of a ciphertext that is for this context.
+    def decrypt(
+        self, ciphertext: bytes, context: EncryptionContext | None = None
+    ) -> dict[str, Any]:
+        """Return the named secrets of a ciphertext that is bound to a context.
 
         Raises:
-            SettingsError: No key opens it.
-            ControlError: It is for something else.
+            SettingsError: No key decrypts it.
+            ControlError: It is bound to something else.
         """
         sealed = self.open(ciphertext)
         if context is not None:
             context.check(sealed)
         elif sealed.identity is not None:
-            raise SettingsError("A stored secret is kept for something else.", "Give it anew.")
+            # Otherwise a row of the store could be decrypted by passing it off as a configuration.
+            raise SettingsError(
+                "This secret belongs to the store of an installation.", "Give the secret itself."
+            )
         return dict(sealed.fields)
 
     def seal(self, sealed: Sealed) -> bytes:
-        """Return the ciphertext of secrets and what they are for."""
+        """Return the ciphertext of secrets with their binding."""
         return self._fernets[0].encrypt(json.dumps(sealed.document).encode())
 
     def open(self, ciphertext: bytes) -> Sealed:
-        """Return what is in a ciphertext, whatever it is for: to keep it, not to use it.
+        """Return the content of a ciphertext whatever its binding: to re-encrypt it, not to use it.
 
         Raises:
-            SettingsError: No key opens it.
+            SettingsError: No key decrypts it.
         """
-        opened = self._open(ciphertext)
-        if opened is None and self._file is not None:
+        content = self._decrypt(ciphertext)
+        if content is None and self._file is not None:
+            # Another process may have rotated the key file since it was read.
             self._fernets = [_fernet(key) for key in _read(self._file)]
-            opened = self._open(ciphertext)
-        if opened is None:
+            content = self._decrypt(ciphertext)
+        if content is None:
             raise SettingsError(
                 "No configured key decrypts a stored secret.",
-                f"Add the key it was stored under to SCOUT_ENCRYPTION_KEYS. Otherwise: {RECONNECT}",
+                "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS. "
+                f"Otherwise: {RECONNECT}",
             )
-        sealed = _sealed(opened)
+        sealed = _parse(content)
         if sealed is None:
-            raise SettingsError("A stored secret holds something else.", RECONNECT)
+            raise SettingsError("A stored secret has an unknown format.", RECONNECT)
         return sealed
 
     def opens(self, ciphertext: bytes) -> bool:
-        """Return whether one of the keys opens a ciphertext."""
+        """Return whether a configured key decrypts a ciphertext."""
         try:
             self.open(ciphertext)
         except SettingsError:
@@ -165,23 +181,23 @@ class Keyring:
         return True
 
     def rotate(self, ciphertext: bytes) -> bytes | None:
-        """Return the same secrets under the first key, or nothing when they are already."""
+        """Return a ciphertext re-encrypted with the primary key, or None if it already is."""
         try:
             self._fernets[0].decrypt(ciphertext)
         except InvalidToken:
             return self.seal(self.open(ciphertext))
         return None
 
-    def _open(self, ciphertext: bytes) -> bytes | None:
+    def _decrypt(self, ciphertext: bytes) -> bytes | None:
         try:
             return MultiFernet(self._fernets).decrypt(ciphertext)
         except InvalidToken:
             return None
 
 
-def _sealed(opened: bytes) -> Sealed | None:
+def _parse(content: bytes) -> Sealed | None:
     try:
-        return Sealed.of(json.loads(opened))
+        return Sealed.of(json.loads(content))
     except (ValueError, RecursionError, TypeError):
         return None
 
@@ -191,13 +207,15 @@ def generate() -> str:
     return Fernet.generate_key().decode()
 
 
-def add_to_file(file: Path) -> None:
-    """Put a new key before those of the file; the old ones still open what they encrypted."""
+def add_primary_key(file: Path) -> None:
+    """Generate a new primary key; the former keys still decrypt what they encrypted."""
+    if not file.exists():
+        _create(file)
     _write(file, [generate(), *_read(file)])
 
 
-def forget_old(file: Path) -> None:
-    """Keep only the first key of the file."""
+def remove_old_keys(file: Path) -> None:
+    """Keep only the primary key."""
     _write(file, _read(file)[:1])
 
 
@@ -205,15 +223,17 @@ def _fernet(key: str) -> Fernet:
     try:
         return Fernet(key)
     except ValueError:
-        raise SettingsError("An encryption key is not a Fernet key.", HOW_TO_MAKE_ONE) from None
+        raise SettingsError("An encryption key is not a Fernet key.", HOW_TO_CREATE_A_KEY) from None
 
 
-def _make(file: Path) -> None:
+def _create(file: Path) -> None:
     trusted_files.private_folder(file.parent)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     _write_new(draft, [generate()])
     try:
-        os.link(draft, file)  # whoever comes second keeps the first one's key
+        # A link fails if the file exists, where a rename would replace the key of a process that
+        # was faster, and may have encrypted something with it already.
+        os.link(draft, file)
     except FileExistsError:
         pass
     finally:
@@ -227,6 +247,7 @@ def _write(file: Path, keys: list[str]) -> None:
 
 
 def _write_new(path: Path, keys: list[str]) -> None:
+    # The mode is set on creation, so that no other account can open the file before a chmod.
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write("\n".join(keys) + "\n")
@@ -239,11 +260,11 @@ def _read(file: Path) -> list[str]:
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & 0o077:
             raise SettingsError(
-                f"Others may read the encryption keys in {file}.", f"Run: chmod 600 {file}"
+                f"Other accounts may read the encryption keys in {file}.", f"Run: chmod 600 {file}"
             )
         return file.read_text().split()
     except OSError as error:
         raise SettingsError(
             f"The encryption keys in {file} cannot be read: {error.strerror}.",
-            "Give this account the file, or set SCOUT_ENCRYPTION_KEYS.",
+            "Let this account read the file, or set SCOUT_ENCRYPTION_KEYS.",
         ) from None

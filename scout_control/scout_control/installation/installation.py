@@ -1,4 +1,4 @@
-"""One installation: its settings, store, keys and plugins, opened when they are first needed."""
+"""One installation: its settings, store, keys and plugins, each opened on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scout_control.installation.settings import Settings
 from scout_control.meltano.project import Plugins
 from scout_control.store.database import Store
 from scout_control.store.models import Connection
-from scout_control.store.postgres import with_login
+from scout_control.store.postgres import url_as_role
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,20 +27,20 @@ POSTGRES = "postgres"
 DATABASE = "control"
 
 
-class Site:
-    """What commands and workers work with. Close it, or use it as a context."""
+class Installation:
+    """What commands and workers operate on. Use it as a context manager, or close it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     @classmethod
-    def load(cls) -> Site:
-        """Return the installation that the environment names."""
+    def load(cls) -> Installation:
+        """Return the installation that the environment describes."""
         return cls(Settings.load())
 
     @cached_property
     def url(self) -> str:
-        """Return the URL of the store; the embedded Postgres is started when no other is named."""
+        """The URL of the store; starts the embedded Postgres if no other is configured."""
         if self.settings.database_url:
             return self.settings.database_url
         data = self.settings.make_home() / POSTGRES
@@ -48,61 +48,64 @@ class Site:
 
     @cached_property
     def store(self) -> Store:
-        """Return the store."""
+        """The store."""
         return Store(self.url)
 
     @cached_property
     def keyring(self) -> Keyring:
-        """Return the encryption keys."""
+        """The encryption keys."""
         return Keyring.of(self.settings.encryption_keys, self.settings.key_file)
+
+    def forget_keyring(self) -> None:
+        """Read the keys again on the next use, after the key file has changed."""
+        self.__dict__.pop("keyring", None)
 
     @cached_property
     def plugins(self) -> Plugins:
-        """Return what meltano.yml offers."""
+        """The plugins and jobs of meltano.yml."""
         return Plugins(self.settings.project_root)
 
     @property
     def state_url(self) -> str:
-        """Return the URL of the database where control keeps the state of datasets."""
+        """The URL of the database that holds the Singer state of all datasets."""
         return self.store.driver_url
 
     def server_url(self, connection: Connection) -> str:
-        """Return the URL of a database that dataset schemas live in."""
+        """Return the URL of a database that holds dataset schemas, with control's password."""
         if connection.host is None or connection.login is None:
             return self.store.driver_url
         login = self.keyring.decrypt(connection.login, secret_context.of_connection(connection))
         options = {"sslmode": connection.sslmode} if connection.sslmode else {}
         host = connection.host
-        if host.startswith("/"):
+        if host.startswith("/"):  # a directory of Unix sockets, which libpq takes as an option
             options["host"], host = host, ""
-        place = f"{host}:{connection.port}" if host else ""
-        address = ("postgresql", place, "/" + quote(connection.database or "", safe=""))
-        return with_login(
-            urlunsplit((*address, urlencode(options, quote_via=quote), "")),
-            login["user"],
-            login["password"],
+        netloc = f"{host}:{connection.port}" if host else ""
+        path = "/" + quote(connection.database or "", safe="")
+        query = urlencode(options, quote_via=quote)
+        return url_as_role(
+            urlunsplit(("postgresql", netloc, path, query, "")), login["user"], login["password"]
         )
 
     def server_urls(self) -> set[str]:
-        """Return the URLs of all databases that dataset schemas may live in."""
+        """Return the URLs of all databases that may hold dataset schemas."""
         with self.store.begin() as session:
-            found = session.scalars(select(Connection)).all()
-        return {self.store.driver_url, *map(self.server_url, found)}
+            connections = session.scalars(select(Connection)).all()
+        return {self.store.driver_url, *map(self.server_url, connections)}
 
     def server_url_of(self, dataset: Dataset) -> str:
-        """Return the URL of the database that a dataset lives in."""
+        """Return the URL of the database that holds a dataset."""
         return self.server_url(dataset.project_source.project.connection)
 
     def dbt_folder(self, schema: str) -> Path:
-        """Return where dbt keeps on this machine what it knows of a dataset schema."""
+        """Return the folder of this machine for dbt's artifacts of a dataset schema."""
         return self.settings.make_home() / "dbt" / schema
 
     def is_in_store(self, dataset: Dataset) -> bool:
-        """Tell whether a dataset lives in the store's own database."""
+        """Return whether a dataset is in the same database as the store."""
         return dataset.project_source.project.connection.host is None
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the store if it was opened."""
         if "store" in self.__dict__:
             self.store.close()
 
@@ -116,3 +119,6 @@ class Site:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+Site = Installation

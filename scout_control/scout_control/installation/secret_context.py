@@ -1,7 +1,8 @@
-"""What each stored secret is for: the contexts that ciphertexts are bound to.
+"""The encryption contexts of stored secrets: to what each ciphertext is bound.
 
-A login is for one row, source and owner, and for the address of that source; a client secret and
-the password of a database likewise. To open one, say where it is about to be sent to.
+A credential is bound to its row, source and owner, and to the address of that source; a client
+secret and the password of a database likewise. To decrypt one, the caller says where it is about to
+be sent.
 """
 
 from __future__ import annotations
@@ -11,85 +12,91 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import RECONNECT, ControlError, CredentialRefusedError, SettingsError
-from scout_control.installation.encryption import MOVED, Context
-from scout_control.rules.addresses import BASE_URL, bound
+from scout_control.installation.encryption import ADDRESS_DIFFERS, EncryptionContext
+from scout_control.rules.addresses import BASE_URL, binding
 
 if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
 
 ADDRESS_CHANGED = "The address of the source changed since this credential was connected."
-# Rows of the store, or what a migration read of older ones: they have the same names.
+# A model of the store, or a row that a migration read from an older schema: the names are the same.
 Row = Any
 
 
-def settings_of(source: Row, source_type: SourceType) -> dict[str, Any]:
-    """Return what a source tells its tap."""
-    told = dict(source.config)
-    base_url = source.base_url or told.get(BASE_URL) or source_type.base_url
-    return told | ({BASE_URL: base_url} if base_url else {})
+def tap_settings(source: Row, source_type: SourceType) -> dict[str, Any]:
+    """Return the settings that a source gives its tap."""
+    settings = dict(source.config)
+    base_url = source.base_url or settings.get(BASE_URL) or source_type.base_url
+    return settings | ({BASE_URL: base_url} if base_url else {})
 
 
-def address_of(source: Row, source_type: SourceType) -> dict[str, str]:
-    """Return where a source is: which tap asks, at which address, and how safely."""
-    told = source_type.addresses.among(settings_of(source, source_type))
-    return {"tap": source_type.name, **bound(told)}
+def source_address(source: Row, source_type: SourceType) -> dict[str, str]:
+    """Return what determines where secrets are sent: the tap, its addresses and TLS settings."""
+    addresses = source_type.addresses.among(tap_settings(source, source_type))
+    return {"tap": source_type.name, **binding(addresses)}
 
 
-def of_credential(found: Row, source: Row, source_type: SourceType) -> Context:
-    """Return what the login of an owner is for."""
-    kind, owner = ("user", found.user_id) if found.user_id else ("project", found.project_id)
-    how = f"{quote(source.name)} --{kind} {quote(owner)}"
-    return Context(
-        identity=("credential", str(found.id), str(found.source_id), kind, owner),
-        address=address_of(source, source_type),
-        refusal=partial(_refuse_credential, source.name, how),
+def of_credential(credential: Row, source: Row, source_type: SourceType) -> EncryptionContext:
+    """Return the context of a credential."""
+    kind, owner = (
+        ("user", credential.user_id) if credential.user_id else ("project", credential.project_id)
+    )
+    arguments = f"{quote(source.name)} --{kind} {quote(owner)}"
+    return EncryptionContext(
+        identity=("credential", str(credential.id), str(credential.source_id), kind, owner),
+        address=source_address(source, source_type),
+        error=partial(_credential_error, source.name, arguments),
     )
 
 
-def of_client_secret(source: Row, source_type: SourceType) -> Context:
-    """Return what the OAuth client secret of a source is for."""
-    return Context(
+def of_client_secret(source: Row, source_type: SourceType) -> EncryptionContext:
+    """Return the context of the OAuth client secret of a source."""
+    return EncryptionContext(
         identity=("client secret", str(source.id)),
-        address=address_of(source, source_type),
-        refusal=partial(
-            _refuse,
+        address=source_address(source, source_type),
+        error=partial(
+            _error,
             f"The OAuth client secret of the source {source.name}",
-            f"Give it again: scout sources update {quote(source.name)} --client-secret-from-stdin",
+            f"Set it again: scout sources update {quote(source.name)} --client-secret-from-stdin",
         ),
     )
 
 
-def of_connection(connection: Row) -> Context:
-    """Return what the login of a database is for."""
+def of_connection(connection: Row) -> EncryptionContext:
+    """Return the context of the user and password of a database."""
     address = {
         "host": connection.host,
         "port": connection.port,
         "database": connection.database,
         "sslmode": connection.sslmode,
     }
-    return Context(
+    return EncryptionContext(
         identity=("connection", str(connection.id)),
         address={name: str(value) for name, value in address.items() if value is not None},
-        refusal=partial(
-            _refuse,
-            f"The login of the connection {connection.name}",
-            f"Give it again: scout connections update {quote(connection.name)} --url",
+        error=partial(
+            _error,
+            f"The password of the connection {connection.name}",
+            f"Set it again: scout connections update {quote(connection.name)} --url",
         ),
     )
 
 
-def of_service(role: str) -> Context:
-    """Return what the password of a role is for that control made for a part of itself."""
-    return Context(
+def of_service(role: str) -> EncryptionContext:
+    """Return the context of the password of a role that older versions created for themselves."""
+    return EncryptionContext(
         identity=("service", role),
-        refusal=partial(_refuse, f"The password of the role {role}", "Restore the store."),
+        error=partial(_error, f"The password of the role {role}", "Restore the store."),
     )
 
 
-def _refuse(subject: str, remedy: str, why: str) -> ControlError:
-    return SettingsError(f"{subject} {why}.", remedy)
+def _error(subject: str, remedy: str, reason: str) -> ControlError:
+    return SettingsError(f"{subject} {reason}.", remedy)
 
 
-def _refuse_credential(source: str, how: str, why: str) -> ControlError:
-    cause = ADDRESS_CHANGED if why == MOVED else f"This credential for {source} {why}."
-    return CredentialRefusedError(cause, f"{RECONNECT} {how}")
+def _credential_error(source: str, arguments: str, reason: str) -> ControlError:
+    is_moved = reason == ADDRESS_DIFFERS
+    cause = ADDRESS_CHANGED if is_moved else f"This credential for {source} {reason}."
+    return CredentialRefusedError(cause, f"{RECONNECT} {arguments}")
+
+
+settings_of = tap_settings

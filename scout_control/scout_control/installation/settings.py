@@ -1,6 +1,6 @@
-"""The only reader of the environment of control itself.
+"""Control's own settings: the only module that reads its environment.
 
-A run's environment is built in ``meltano``; nothing of ours reaches it by accident.
+The environment of a run is built in ``meltano``, from a list; nothing is inherited.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from scout_control.errors import SettingsError
 from scout_control.meltano import trusted_files
 
-YES_AND_NO = {"": None, "1": True, "true": True, "0": False, "false": False}
-SHORTEST_AUDIT_DAYS = 30  # the database removes nothing that is younger
+BOOLEANS = {"": None, "1": True, "true": True, "0": False, "false": False}
+SHORTEST_AUDIT_DAYS = 30  # the database refuses to remove younger events
 LONGEST_AUDIT_DAYS = 36_500
 
 
@@ -23,33 +23,36 @@ class Settings:
     """Environment variables, each prefixed ``SCOUT_``."""
 
     project_root: Path
-    """``SCOUT_PROJECT_ROOT``: the folder of meltano.yml; by default the nearest one upwards."""
+    """``SCOUT_PROJECT_ROOT``: the folder of meltano.yml; by default found from here upwards."""
 
     home: Path
-    """``SCOUT_HOME``: where Postgres and the demo keep their files; ``.scout`` by default."""
+    """``SCOUT_HOME``: the folder of the embedded Postgres and of caches; ``.scout`` by default."""
 
     database_url: str | None = field(default=None, repr=False)
-    """``SCOUT_DATABASE_URL``: the Postgres of the store; the embedded one when it is not set."""
+    """``SCOUT_DATABASE_URL``: the Postgres of the store; the embedded one if it is not set."""
 
     encryption_keys: str | None = field(default=None, repr=False)
-    """``SCOUT_ENCRYPTION_KEYS``: Fernet keys with commas between; the first one encrypts."""
+    """``SCOUT_ENCRYPTION_KEYS``: comma-separated Fernet keys; the first one encrypts."""
 
     opaque_names: bool | None = None
-    """``SCOUT_OPAQUE_NAMES``: read by ``scout init``, which keeps it in the store for all."""
+    """``SCOUT_OPAQUE_NAMES``: read by ``scout init``, which stores it for all processes."""
 
     audit_keep: timedelta = timedelta(days=400)
-    """``SCOUT_AUDIT_KEEP_DAYS``: for how long the audit trail is kept; 400 by default."""
+    """``SCOUT_AUDIT_KEEP_DAYS``: the retention of the audit trail; 400 by default."""
 
     @property
     def key_file(self) -> Path | None:
-        """Return where keys are kept beside the embedded Postgres; elsewhere they are not."""
+        """Return the file of the encryption keys, or None unless the Postgres is the embedded one.
+
+        A key file beside a server that other machines use would differ on each of them.
+        """
         return None if self.database_url else self.home / "encryption.keys"
 
     def make_home(self) -> Path:
-        """Return ``SCOUT_HOME``, made when missing: closed to other accounts from the beginning.
+        """Return ``SCOUT_HOME``, created with mode 0700 if it does not exist.
 
         Raises:
-            SettingsError: It belongs to another account, or cannot be made.
+            SettingsError: It belongs to another account, or cannot be created.
         """
         return trusted_files.private_folder(self.home)
 
@@ -58,52 +61,56 @@ class Settings:
         """Read the environment.
 
         Raises:
-            SettingsError: No Meltano project is found, or others could have written it.
+            SettingsError: No Meltano project was found, or other accounts can write to it.
         """
-        told = os.environ.get("SCOUT_PROJECT_ROOT")
-        root = Path(told).absolute() if told else _nearest_project()
+        configured_root = os.environ.get("SCOUT_PROJECT_ROOT")
+        root = Path(configured_root).absolute() if configured_root else _find_project()
         if root is None or not (root / trusted_files.PROJECT_FILE).is_file():
             raise SettingsError(
                 f"There is no meltano.yml in {root or Path.cwd()}"
-                + ("." if told else " or above it."),
-                "Run this in the project's folder, or set SCOUT_PROJECT_ROOT to it.",
+                + ("." if configured_root else " or above it."),
+                "Run this in the folder of the project, or set SCOUT_PROJECT_ROOT to it.",
             )
-        trusted_files.check_project(root, is_named=bool(told))
+        trusted_files.check_project(root, is_named=bool(configured_root))
         home = os.environ.get("SCOUT_HOME")
         return cls(
             project_root=root,
             home=Path(home).absolute() if home else root / ".scout",
             database_url=os.environ.get("SCOUT_DATABASE_URL") or None,
             encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
-            opaque_names=_yes_or_no("SCOUT_OPAQUE_NAMES"),
-            audit_keep=_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
+            opaque_names=_read_boolean("SCOUT_OPAQUE_NAMES"),
+            audit_keep=_parse_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
         )
 
 
-def _yes_or_no(variable: str) -> bool | None:
-    told = os.environ.get(variable, "").strip().lower()
-    if told not in YES_AND_NO:
-        raise SettingsError(f"{variable} is neither true nor false.", "Correct it.")
-    return YES_AND_NO[told]
+def _read_boolean(variable: str) -> bool | None:
+    value = os.environ.get(variable, "").strip().lower()
+    if value not in BOOLEANS:
+        raise SettingsError(f"{variable} must be true or false.", "Correct its value.")
+    return BOOLEANS[value]
 
 
-def _audit_keep(told: str) -> timedelta:
-    if not told.isdecimal() or not SHORTEST_AUDIT_DAYS <= int(told) <= LONGEST_AUDIT_DAYS:
+def _parse_audit_keep(days: str) -> timedelta:
+    if not days.isdecimal() or not SHORTEST_AUDIT_DAYS <= int(days) <= LONGEST_AUDIT_DAYS:
         raise SettingsError(
-            f"SCOUT_AUDIT_KEEP_DAYS is {SHORTEST_AUDIT_DAYS} to {LONGEST_AUDIT_DAYS} whole days.",
-            "Correct it, or leave it out for 400.",
+            "SCOUT_AUDIT_KEEP_DAYS must be a whole number of days from "
+            f"{SHORTEST_AUDIT_DAYS} to {LONGEST_AUDIT_DAYS}.",
+            "Correct its value, or remove it for 400.",
         )
-    return timedelta(days=int(told))
+    return timedelta(days=int(days))
 
 
-def _nearest_project() -> Path | None:
-    """Return the folder of the nearest meltano.yml: from here upwards, else where this code is."""
-    here, code = Path.cwd(), Path(__file__).absolute()
-    places = (here, *here.parents, *code.parents)
-    return next((place for place in places if _is_project(place)), None)
+def _find_project() -> Path | None:
+    """Return the folder of the nearest meltano.yml: upwards from here, else from this module."""
+    here, module = Path.cwd(), Path(__file__).absolute()
+    folders = (here, *here.parents, *module.parents)
+    return next((folder for folder in folders if _is_project(folder)), None)
 
 
-def _is_project(place: Path) -> bool:
-    """Return whether a meltano.yml is there, also one that leads nowhere: it is not passed over."""
-    file = place / trusted_files.PROJECT_FILE
+def _is_project(folder: Path) -> bool:
+    """Return whether a folder has a meltano.yml, or a link by that name.
+
+    A broken link counts: going on upwards would use a project that was not meant.
+    """
+    file = folder / trusted_files.PROJECT_FILE
     return file.is_file() or file.is_symlink()

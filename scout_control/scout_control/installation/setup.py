@@ -1,4 +1,4 @@
-"""Sets an installation up: tables, a place for state, a first connection. Repeatable."""
+"""Initialises or upgrades an installation. Safe to repeat, also by two processes at once."""
 
 from __future__ import annotations
 
@@ -10,73 +10,77 @@ from sqlalchemy import delete, select
 
 from scout_control.errors import ServerError
 from scout_control.installation import key_rotation
-from scout_control.store import audit, migrate, singer_state
-from scout_control.store.locks import alone
-from scout_control.store.models import Connection, Installation, ServiceLogin
+from scout_control.store import audit, migrate, models, singer_state
+from scout_control.store.locks import exclusive
+from scout_control.store.models import Connection, ServiceLogin
 from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 DEFAULT_CONNECTION = "default"
-INITIALISING, LONGEST_WAIT_SECONDS = "scout init", 300
-MAY_MAKE_ROLES = """
+LOCK_NAME, LOCK_TIMEOUT_SECONDS = "scout init", 300
+CAN_CREATE_ROLES = """
     SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user
 """
 
 
-def init(site: Site) -> str:
-    """Bring everything to the version of this program; return the version of the store.
+def init(installation: Installation) -> str:
+    """Bring the store to the version of this program, and return that version.
 
     Raises:
-        ControlError: There is no key, or the database does not let us.
+        ControlError: There is no encryption key, or the database does not permit it.
     """
-    site.keyring  # noqa: B018 - nothing is made without keys
-    before = migrate.version(site.store)
-    version = migrate.migrate(site.store, bind=partial(key_rotation.bind_all, site))
-    with alone(site.store, INITIALISING, LONGEST_WAIT_SECONDS):
-        _make_first_rows(site, before, version)
-        with site.store.begin() as session:
+    # First, because it fails without keys: a store that cannot hold secrets must not be created.
+    installation.keyring.encrypt({})
+    before = migrate.version(installation.store)
+    # The secrets of older versions are bound in the transaction of the upgrade: a worker of the
+    # new version never sees one that is not bound.
+    version = migrate.migrate(installation.store, bind=partial(key_rotation.bind_all, installation))
+    with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
+        with installation.store.begin() as session:
+            _create_first_rows(session, before, version)
+            _store_naming_choice(session, installation)
             former = list(session.scalars(select(ServiceLogin.role)))
-        _make_place_for_states(site, former)
-        with site.store.begin() as session:
+        _create_state_schema(installation, former)
+        # Last: until their roles are dropped, a repeated call must still find these names.
+        with installation.store.begin() as session:
             session.execute(delete(ServiceLogin).where(ServiceLogin.role.in_(former)))
     return version
 
 
-def _make_first_rows(site: Site, before: str | None, version: str) -> None:
-    with site.store.begin() as session:
-        if session.scalar(select(Connection).where(Connection.host.is_(None))) is None:
-            session.add(Connection(name=DEFAULT_CONNECTION, description="The store's own database"))
-            audit.record(session, "initialised", "store", version)
-        elif before != version:
-            changes = {"version": [before, version]}
-            audit.record(session, "upgraded", "store", version, changes=changes)
-        _remember_choices(session, site)
+def _create_first_rows(session: Session, before: str | None, version: str) -> None:
+    if session.scalar(select(Connection).where(Connection.host.is_(None))) is None:
+        session.add(Connection(name=DEFAULT_CONNECTION, description="The store's own database"))
+        audit.record(session, "initialised", "store", version)
+    elif before != version:
+        changes = {"version": [before, version]}
+        audit.record(session, "upgraded", "store", version, changes=changes)
 
 
-def _remember_choices(session: Session, site: Site) -> None:
-    """Keep what all processes must agree on: a variable may be set in one and not in another."""
-    told = site.settings.opaque_names
-    found = session.scalars(select(Installation)).one()
-    if told is not None and told != found.has_opaque_names:
-        found.has_opaque_names = told
-        audit.record(session, "chose", "installation", "names", opaque=told)
+def _store_naming_choice(session: Session, installation: Installation) -> None:
+    """Store SCOUT_OPAQUE_NAMES: all processes must agree, whatever their environment says."""
+    choice = installation.settings.opaque_names
+    row = session.scalars(select(models.Installation)).one()
+    if choice is not None and choice != row.has_opaque_names:
+        row.has_opaque_names = choice
+        audit.record(session, "chose", "installation", "names", opaque=choice)
 
 
-def _make_place_for_states(site: Site, former_roles: list[str]) -> None:
-    refused = ServerError(
-        "The role of SCOUT_DATABASE_URL may not make roles or schemas.",
+def _create_state_schema(installation: Installation, former_roles: list[str]) -> None:
+    not_permitted = ServerError(
+        "The role of SCOUT_DATABASE_URL may not create roles or schemas.",
         "Give it CREATEROLE, and CREATE on the database; see: scout doctor",
     )
-    with connect(site.state_url) as connection:
-        if connection.execute(MAY_MAKE_ROLES).fetchone() != (True,):  # each dataset needs roles
-            raise refused
+    with connect(installation.state_url) as connection:
+        # The schema needs no role, but each dataset does: better to fail here than in its run.
+        if connection.execute(CAN_CREATE_ROLES).fetchone() != (True,):
+            raise not_permitted
     try:
-        singer_state.prepare(site.state_url, former_roles)
+        singer_state.prepare(installation.state_url, former_roles)
     except psycopg.errors.InsufficientPrivilege:
-        raise refused from None
+        raise not_permitted from None
     except psycopg.Error as error:
         raise ServerError.of_postgres(error, error.sqlstate) from None

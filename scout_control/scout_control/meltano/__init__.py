@@ -1,1 +1,1 @@
-"""Everything that touches Meltano: its project file, its processes and its log."""
+"""Runs Meltano: a project per run, isolated processes, and their log."""

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from scout_control.rules.json_values import storable
+from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
@@ -72,7 +72,7 @@ class RunLog:
         elif event.get("level") in ERRORS:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
-            self._read_dbt_line(storable(str(event.get("event"))))
+            self._read_dbt_line(to_storable_text(str(event.get("event"))))
         return self._progress(event) or self._phase(event)
 
     def last_error(self, plugin_type: str) -> str | None:
@@ -143,7 +143,7 @@ class RunLog:
         stream = tags.get("stream")
         if not isinstance(stream, str):
             return None
-        stream = storable(stream)
+        stream = to_storable_text(stream)
         if metric["metric"] == TOTAL:
             self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
             return StreamProgress(stream, 0, sum(self.totals[stream].values()))
@@ -162,4 +162,4 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 def _first_line(text: object) -> str:
     lines = str(text or "").strip().splitlines()
-    return storable(lines[0]) if lines else ""
+    return to_storable_text(lines[0]) if lines else ""

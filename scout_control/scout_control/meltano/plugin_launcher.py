@@ -1,9 +1,10 @@
-"""``scout-plugin``: stands in a plugin's place in a run, fetches its secrets, and becomes it.
+"""``scout-plugin``: launches a plugin of a run with its own secrets and no others.
 
-Meltano gives one environment to all that it starts. What only this plugin may know is asked of
-control, which sees who asks; what others are told is left behind. The name that this is called by
-says which plugin it is. Four of these start in each run, so it imports as little as it can: typing
-and pathlib would add a quarter to its time.
+Meltano passes one environment to everything that it starts. So Meltano starts this launcher in
+place of each plugin. It requests the plugin's secrets from control, which authenticates the process
+by its place in the process tree, drops variables of other plugins, and executes the plugin. The
+name in argv[0] selects the plugin. A run starts four launchers, so imports are minimal: typing and
+pathlib would add a quarter to the start-up time.
 """
 
 from __future__ import annotations
@@ -22,55 +23,56 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-CONFIG = ("--config", "-c")
+CONFIG_OPTIONS = ("--config", "-c")
 
 
 def main() -> None:
-    """Become the plugin."""
+    """Replace this process by the plugin."""
     folder, name = os.path.split(sys.argv[0])
     home = os.path.dirname(folder)
     try:
-        told = client.ask(f"{home}/{client.NAME}", {"plugin": name})
+        launch = client.request(f"{home}/{client.SOCKET_NAME}", {"plugin": name})
     except client.RefusedError as error:
         sys.stderr.write(f"{name} was not started: {error}.\n")
         raise SystemExit(1) from None
-    program = told["program"]
-    environment = _environment(told, home)
-    arguments = _arguments(sys.argv[1:], told["config"], home)
+    program = launch["program"]
+    environment = _environment(launch, home)
+    arguments = _arguments(sys.argv[1:], launch["config"], home)
     try:
-        parent_death.stay_apart()  # from Meltano too, which is apart from control already
-        os.execvpe(program, [program, *arguments], environment)  # noqa: S606 - of meltano.yml
+        parent_death.isolate_process()  # from Meltano; Meltano is isolated from control already
+        os.execvpe(program, [program, *arguments], environment)
     except OSError as error:
         sys.stderr.write(f"Executable {program!r} could not be started: {error.strerror}.\n")
         raise SystemExit(127) from None
 
 
-def _environment(told: Mapping[str, Any], home: str) -> dict[str, str]:
-    """Return what the plugin is allowed to see of ours, and what is its own."""
-    names, prefixes = frozenset(told["names"]), tuple(told["prefixes"])
-    passed = {
+def _environment(launch: Mapping[str, Any], home: str) -> dict[str, str]:
+    """Return the permitted variables of our environment, and the plugin's own."""
+    names, prefixes = frozenset(launch["names"]), tuple(launch["prefixes"])
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if name in names or name.startswith(prefixes)
     }
+    # Files, since a variable can be read by anything that the plugin runs.
     files = {
         name: anonymous_file(text, f"{home}/{name}-{os.getpid()}")
-        for name, text in told["files"].items()
+        for name, text in launch["files"].items()
     }
-    return {**passed, **told["environment"], **files}
+    return {**inherited, **launch["environment"], **files}
 
 
 def _arguments(arguments: Sequence[str], secrets: dict[str, Any], home: str) -> list[str]:
-    """Return the arguments, with the secrets in the configuration file that they name."""
-    found = list(arguments)
-    for at, word in enumerate(found[:-1]):
-        if word in CONFIG and secrets:
-            with open(found[at + 1], encoding="utf-8") as file:
+    """Return the arguments; a configuration file is replaced by one that includes the secrets."""
+    result = list(arguments)
+    for index, word in enumerate(result[:-1]):
+        if word in CONFIG_OPTIONS and secrets:
+            with open(result[index + 1], encoding="utf-8") as file:
                 config = json.load(file)
             _merge(config, secrets)
-            otherwise = f"{home}/config-{os.getpid()}.json"
-            found[at + 1] = anonymous_file(json.dumps(config), otherwise)
-    return found
+            fallback = f"{home}/config-{os.getpid()}.json"
+            result[index + 1] = anonymous_file(json.dumps(config), fallback)
+    return result
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

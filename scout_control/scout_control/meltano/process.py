@@ -24,11 +24,11 @@ from scout_control.meltano import parent_death, run_project, trusted_files, work
 from scout_control.meltano.log import RunLog, StreamProgress
 from scout_control.meltano.outcomes import failure, transform_failure
 from scout_control.meltano.run_server import client
-from scout_control.meltano.run_server.plugin_environment import told
+from scout_control.meltano.run_server.plugin_environment import plugin_launches
 from scout_control.meltano.run_server.server import RunServer
-from scout_control.rules.environment import PASSED_ON
+from scout_control.rules.environment import COMMON_VARIABLES
 from scout_control.rules.terminal import harmless
-from scout_control.store.singer_state import States
+from scout_control.store.singer_state import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ class Pipeline:
     """Where dbt caches what it has parsed, one folder per dataset: its next start is faster."""
     log_file: Path | None = None
     """Receives the full output of Meltano; readable by this account only."""
-    is_continued: bool = False
+    append: bool = False
     """Append to ``log_file`` instead of replacing it."""
 
 
@@ -190,13 +190,13 @@ def _started(
     pipeline: Pipeline, arguments: Sequence[str], run_id: str
 ) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     """Start Meltano in a new work folder, with the server that hands secrets to its plugins."""
-    with workdir.directory() as work, closing(States(pipeline.database_uri)) as states:
-        project = run_project.make(
+    with workdir.directory() as work, closing(StateStore(pipeline.database_uri)) as states:
+        project = run_project.write(
             pipeline.project_root, work / "project", LAUNCHER, pipeline.blocks
         )
-        server = RunServer(told(pipeline, project), states, pipeline.dataset_schema)
-        with server.opened(work / client.NAME):
-            holder = parent_death.held_by_us()
+        server = RunServer(plugin_launches(pipeline, project), states, pipeline.dataset_schema)
+        with server.opened(work / client.SOCKET_NAME):
+            holder = parent_death.supervisor_command()
             process = subprocess.Popen(  # noqa: S603 - a fixed program; the blocks are the project's
                 [*holder, sys.executable, str(MELTANO), *arguments],
                 cwd=pipeline.project_root,
@@ -209,7 +209,7 @@ def _started(
                 start_new_session=True,  # one group, so that all of it can be killed
                 umask=0o077,  # work files may hold the project's settings
             )
-            server.know(process.pid, 1 if holder else 0)
+            server.set_root(process.pid, 1 if holder else 0)
             yield work, process
 
 
@@ -224,7 +224,7 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
 
     Meltano keeps its files below ``work``: its default is a home folder that may be read-only.
     """
-    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    inherited = {name: os.environ[name] for name in COMMON_VARIABLES if name in os.environ}
     homes = {f"XDG_{kind}_HOME": str(work / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
     return {
         **inherited,
@@ -233,7 +233,7 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
         "MELTANO_PROJECT_ROOT": str(work / "project"),
         "MELTANO_SYS_DIR_ROOT": str(work / "meltano"),
         "MELTANO_DATABASE_URI": f"sqlite:///{work}/meltano.db",
-        "MELTANO_STATE_BACKEND_URI": f"scout-run://{work / client.NAME}",
+        "MELTANO_STATE_BACKEND_URI": f"scout-run://{work / client.SOCKET_NAME}",
         "MELTANO_AUTO_INSTALL": "false",
         "MELTANO_ENVIRONMENT": pipeline.environment,
         "MELTANO_RUN_ID": run_id,
@@ -254,4 +254,4 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
 def _log_file(pipeline: Pipeline) -> TextIO:
     if pipeline.log_file is None:
         return Path(os.devnull).open("w")
-    return trusted_files.private_file(pipeline.log_file, is_continued=pipeline.is_continued)
+    return trusted_files.private_file(pipeline.log_file, append=pipeline.append)

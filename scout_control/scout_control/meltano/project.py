@@ -1,15 +1,15 @@
-"""What the project's meltano.yml offers: source types (its extractors) and pipelines (its jobs).
+"""Reads a project's meltano.yml: source types (its extractors) and their jobs.
 
-Whoever wrote an extractor, its entry there is all that is needed. What Meltano does not know about
-a source type, how to log in, stands under ``annotations: scout:`` of the entry:
+Any extractor works with its entry there alone. What Meltano has no setting for is declared under
+``annotations: scout:`` of the entry:
 
-* ``logins``: kinds of login that it takes, the best first
-* ``oauth``: paths at the source's ``base_url``, and the scopes to ask for
-* ``fields``: settings of the tap that are called otherwise than the fields of a login
-* ``metadata_streams``: small streams whose rows describe the source, kept after the data expired
-* ``streams``: all streams, where these are the same for every source
-* ``addresses``: settings that say where data is read from and are not called so; no link sets them
-* ``filters``: settings that choose what is read, whatever they are called or look like
+* ``logins``: accepted kinds of credentials, the preferred one first
+* ``oauth``: paths relative to the source's ``base_url``, and the scopes to request
+* ``fields``: settings of the tap whose names differ from the fields of a credential
+* ``metadata_streams``: small streams that describe the source; kept when the data expires
+* ``streams``: all streams, if these are the same for every source
+* ``addresses``: settings that locate the source despite their names; links cannot set them
+* ``filters``: settings that select data despite their names or values
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ import yaml
 
 from scout_control.errors import NotFoundError, SettingsError
 from scout_control.meltano import trusted_files
-from scout_control.meltano.setting_kinds import Kind
+from scout_control.meltano.setting_kinds import SettingKind
 from scout_control.rules.addresses import Addresses
-from scout_control.rules.credential_kinds import ANY_SETTINGS, NO_LOGIN
+from scout_control.rules.credential_kinds import ANY_SETTINGS, NO_CREDENTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 LOADER = "target-scout-postgres"
-SELECTED = "datasets"
-"""The setting of a source or a link that names the streams to read."""
-QUICKEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+STREAMS_SETTING = "datasets"
+"""The setting of a source or a link that selects the streams to read."""
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OAuthPaths:
-    """Where a source type does OAuth, relative to its base URL."""
+    """The OAuth endpoints of a source type, relative to its base URL."""
 
     authorize: str
     token: str
@@ -56,26 +56,26 @@ class SourceType:
     settings: tuple[str, ...]
     sensitive: tuple[str, ...]
     base_url: str | None = None
-    logins: tuple[str, ...] = ()
+    credential_kinds: tuple[str, ...] = ()
     oauth: OAuthPaths | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     metadata_streams: tuple[str, ...] = ()
     streams: frozenset[str] = frozenset()
-    kinds: Mapping[str, Kind] = field(default_factory=dict)
-    """What the value of each setting must be; nothing is known of one that is not here."""
+    setting_kinds: Mapping[str, SettingKind] = field(default_factory=dict)
+    """The expected type of each setting; a setting without an entry accepts any value."""
     addresses: Addresses = field(default_factory=Addresses)
-    """Which settings say where data is read from, and how safely: a source's alone."""
+    """Which settings locate the source or secure the connection; only the source may set them."""
     job: str | None = None
     blocks: tuple[str, ...] = ()
 
     @property
-    def needs_login(self) -> bool:
-        """Tell whether nothing can be read without a login."""
-        return bool(self.logins) and self.logins != (NO_LOGIN,)
+    def needs_credential(self) -> bool:
+        """Whether the source requires a credential."""
+        return bool(self.credential_kinds) and self.credential_kinds != (NO_CREDENTIAL,)
 
     @property
     def transforms(self) -> tuple[str, ...]:
-        """Return the blocks after the load."""
+        """The blocks after the load."""
         return self.blocks[2:]
 
     def variable(self, setting: str) -> str:
@@ -86,7 +86,7 @@ class SourceType:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A pipeline: a job of meltano.yml that loads one source type and may transform it."""
+    """A job of meltano.yml that loads one source type and may transform the data."""
 
     name: str
     provider: str
@@ -94,7 +94,7 @@ class Job:
 
     @property
     def transforms(self) -> tuple[str, ...]:
-        """Return the blocks after the load."""
+        """The blocks after the load."""
         return self.blocks[2:]
 
 
@@ -119,28 +119,28 @@ class Plugins:
         return [self._source_type(entry) for entry in extractors]
 
     def source_type(self, name: str) -> SourceType:
-        """Return one source type; its ``tap-`` may be left out.
+        """Return a source type by its name, with or without ``tap-``.
 
         Raises:
             NotFoundError: meltano.yml declares no such extractor.
         """
-        known = {found.name: found for found in self.source_types()}
+        known = {each.name: each for each in self.source_types()}
         for candidate in (name, f"tap-{name}", f"tap-{name.replace('_', '-')}"):
             if candidate in known:
                 return known[candidate]
         raise NotFoundError(
-            f"There is no source type {name!r} in {self._file}; it knows {', '.join(known)}.",
-            "Add it to extractors there; see docs/guides/add-a-source.md.",
+            f"{self._file} has no source type {name!r}; available: {', '.join(known)}.",
+            "Add it to the extractors there; see docs/guides/add-a-source.md.",
         )
 
     def _source_type(self, entry: Mapping[str, Any]) -> SourceType:
-        said = (entry.get("annotations") or {}).get("scout") or {}
+        annotations = (entry.get("annotations") or {}).get("scout") or {}
         settings = entry.get("settings") or []
         names = tuple(str(setting["name"]) for setting in settings)
         sensitive = tuple(str(each["name"]) for each in settings if each.get("sensitive"))
         values = {str(setting["name"]): setting.get("value") for setting in settings}
         values |= entry.get("config") or {}
-        kinds = {str(each["name"]): kind for each in settings if (kind := _kind(each))}
+        setting_kinds = {str(each["name"]): kind for each in settings if (kind := _kind(each))}
         job = next((job for job in self.jobs() if job.provider == entry["name"]), None)
         return SourceType(
             name=str(entry["name"]),
@@ -149,15 +149,17 @@ class Plugins:
             settings=names,
             sensitive=sensitive,
             base_url=values.get("base_url"),
-            logins=tuple(said.get("logins") or ((ANY_SETTINGS,) if sensitive else ())),
-            oauth=_oauth(said.get("oauth")),
-            fields=said.get("fields") or {},
-            metadata_streams=tuple(said.get("metadata_streams") or ()),
-            streams=frozenset(said.get("streams") or ()),
-            kinds=kinds,
+            credential_kinds=tuple(
+                annotations.get("logins") or ((ANY_SETTINGS,) if sensitive else ())
+            ),
+            oauth=_oauth(annotations.get("oauth")),
+            fields=annotations.get("fields") or {},
+            metadata_streams=tuple(annotations.get("metadata_streams") or ()),
+            streams=frozenset(annotations.get("streams") or ()),
+            setting_kinds=setting_kinds,
             addresses=Addresses(
-                told=frozenset(said.get("addresses") or ()) | _files(settings),
-                filters=frozenset(said.get("filters") or ()),
+                declared=frozenset(annotations.get("addresses") or ()) | _files(settings),
+                filters=frozenset(annotations.get("filters") or ()),
             ),
             job=job.name if job else None,
             blocks=job.blocks if job else (str(entry["name"]), LOADER),
@@ -176,45 +178,47 @@ class Plugins:
         return Job(name=str(entry["name"]), provider=blocks[0], blocks=blocks)
 
 
-def _kind(setting: Mapping[str, Any]) -> Kind | None:
+def _kind(setting: Mapping[str, Any]) -> SettingKind | None:
     options = tuple(str(each["value"]) for each in setting.get("options") or ())
-    return Kind.of(str(setting.get("kind") or ""), options)
+    return SettingKind.of(str(setting.get("kind") or ""), options)
 
 
 def _files(settings: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(str(each["name"]) for each in settings if each.get("kind") == "file")
 
 
-def _oauth(said: Mapping[str, Any] | None) -> OAuthPaths | None:
-    if not said:
+def _oauth(entry: Mapping[str, Any] | None) -> OAuthPaths | None:
+    if not entry:
         return None
     return OAuthPaths(
-        authorize=said["authorize"],
-        token=said["token"],
-        revoke=said.get("revoke"),
-        scopes=tuple(said.get("scopes") or ()),
+        authorize=entry["authorize"],
+        token=entry["token"],
+        revoke=entry.get("revoke"),
+        scopes=tuple(entry.get("scopes") or ()),
     )
 
 
 def as_text(value: Any) -> str:
-    """Return a setting as an environment variable says it."""
+    """Return the text of a setting for an environment variable."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def read_project(file: Path) -> Mapping[str, Any]:
-    """Return what a meltano.yml says, with the plugins of the files that it includes.
+    """Return the content of a meltano.yml, merged with the plugins of its included files.
 
     Raises:
-        SettingsError: It cannot be read.
+        SettingsError: A file cannot be read.
     """
     document = _read(file)
     included = sorted(
-        found for said in document.get("include_paths") or () for found in file.parent.glob(said)
+        path
+        for pattern in document.get("include_paths") or ()
+        for path in file.parent.glob(pattern)
     )
     if not included:
         return document
     plugins: dict[str, list[Any]] = {}
-    for each in (document, *(_read(found) for found in included if found != file)):
+    for each in (document, *(_read(path) for path in included if path != file)):
         for kind, entries in (each.get("plugins") or {}).items():
             plugins.setdefault(kind, []).extend(entries or ())
     return {**document, "plugins": plugins}
@@ -222,15 +226,17 @@ def read_project(file: Path) -> Mapping[str, Any]:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.load(trusted_files.read_text(file), Loader=QUICKEST)  # noqa: S506 - both are safe loaders
+        document = yaml.load(trusted_files.read_text(file), Loader=SAFE_LOADER)
     except OSError as error:
         raise SettingsError(
             f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."
         ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{file} is not YAML{line}.", "Correct it.") from None
+        position = f" (line {mark.line + 1})" if mark else ""
+        raise SettingsError(f"{file} is not valid YAML{position}.", "Correct it.") from None
     if not isinstance(document, dict):
-        raise SettingsError(f"{file} holds no settings.", "See the Meltano project's README.")
+        raise SettingsError(
+            f"{file} is not a mapping.", "See Meltano's documentation of this file."
+        )
     return document

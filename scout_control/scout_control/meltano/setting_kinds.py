@@ -1,4 +1,4 @@
-"""What the value of a setting must be, by the ``kind`` that meltano.yml gives it."""
+"""The value types of settings, by the ``kind`` in meltano.yml."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a value must be, in words, and whether one is."""
+class SettingKind:
+    """A value type: its description and its check."""
 
-    words: str
+    description: str
     fits: Callable[[Any], bool]
 
     @classmethod
-    def of(cls, name: str, options: tuple[str, ...] = ()) -> Kind | None:
-        """Return a kind of Meltano by its name; nothing for one that takes anything."""
+    def of(cls, name: str, options: tuple[str, ...] = ()) -> SettingKind | None:
+        """Return a kind of Meltano by its name; None for a kind that accepts any value."""
         if name == "options" and options:
             return cls(f"one of: {', '.join(options)}", lambda value: value in options)
         return KINDS.get(name)
@@ -33,7 +33,7 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_moment(value: Any) -> bool:
+def _is_timestamp(value: Any) -> bool:
     try:
         datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -41,21 +41,21 @@ def _is_moment(value: Any) -> bool:
     return True
 
 
-_TEXT = Kind("text", _is_text)
-KINDS: Mapping[str, Kind] = {
+_TEXT = SettingKind("text", _is_text)
+KINDS: Mapping[str, SettingKind] = {
     "string": _TEXT,
     "file": _TEXT,
     "email": _TEXT,
-    "date_iso8601": Kind("a date, as in 2026-01-31 or 2026-01-31T08:00:00Z", _is_moment),
-    "integer": Kind("a whole number", _is_integer),
-    "boolean": Kind("true or false", lambda value: isinstance(value, bool)),
-    "array": Kind('a list, as in ["a", "b"]', lambda value: isinstance(value, list)),
-    "object": Kind('an object, as in {"a": 1}', lambda value: isinstance(value, dict)),
+    "date_iso8601": SettingKind("a date, as in 2026-01-31 or 2026-01-31T08:00:00Z", _is_timestamp),
+    "integer": SettingKind("a whole number", _is_integer),
+    "boolean": SettingKind("true or false", lambda value: isinstance(value, bool)),
+    "array": SettingKind('a list, as in ["a", "b"]', lambda value: isinstance(value, list)),
+    "object": SettingKind('an object, as in {"a": 1}', lambda value: isinstance(value, dict)),
 }
 
 
-def as_typed(kind: Kind | None, value: Any) -> Any:
-    """Return a value that fits: a number or a truth value that somebody typed may be text."""
+def coerce(kind: SettingKind | None, value: Any) -> Any:
+    """Return a number or boolean as text if the setting is text: YAML and JSON guess types."""
     is_scalar = isinstance(value, int | float)
     if kind is _TEXT and is_scalar:
         return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,7 +1,7 @@
-"""Meltano's state backend ``scout-run``: hands every state to control, which keeps it.
+"""Meltano's state backend ``scout-run``: forwards states to control, which stores them.
 
-Runs in Meltano's own process, which has no login at any database. Meltano finds it as an add-on of
-``meltano.state_backends``.
+It runs in Meltano's process, which has no database credentials. Meltano discovers it by the entry
+point ``meltano.state_backends``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunStateStore(StateStoreManager):
-    """The state of the one dataset that this run is for."""
+    """The state of the dataset of this run."""
 
     label = "scout"
 
@@ -29,30 +29,31 @@ class RunStateStore(StateStoreManager):
         self._socket = Path(urlsplit(uri).path)
 
     def get(self, state_id: str) -> MeltanoState | None:
-        """Return the state that control keeps."""
-        found = client.ask(self._socket, {"state_id": state_id})["state"]
-        if found is None:
+        """Return the state that control has stored."""
+        state = client.request(self._socket, {"state_id": state_id})["state"]
+        if state is None:
             return None
         return MeltanoState(
             state_id=state_id,
-            partial_state=found["partial"],
-            completed_state=found["completed"],
+            partial_state=state["partial"],
+            completed_state=state["completed"],
         )
 
     def set(self, state: MeltanoState) -> None:
-        """Let control keep a state; committed when this returns."""
-        question = {"state_id": state.state_id, "keep": state.to_dict()}
-        client.ask(self._socket, question)
+        """Store a state; committed when this returns."""
+        client.request(self._socket, {"state_id": state.state_id, "save": state.to_dict()})
 
     def delete(self, state_id: str) -> None:
-        """Let control keep an empty state."""
+        """Store an empty state."""
         self.set(MeltanoState(state_id=state_id, partial_state={}, completed_state={}))
 
-    def get_state_ids(self, pattern: str | None = None) -> Iterable[str]:  # noqa: ARG002
-        """Return nothing: a run knows its own state by name, and no other."""
+    def get_state_ids(self, pattern: str | None = None) -> Iterable[str]:
+        """Return nothing: a run must not list the states of others."""
+        del pattern
         return ()
 
     @contextmanager
-    def acquire_lock(self, state_id: str, *, retry_seconds: float = 1) -> Iterator[None]:  # noqa: ARG002
-        """Do nothing: control lets no other run of the dataset begin."""
+    def acquire_lock(self, state_id: str, *, retry_seconds: float = 1) -> Iterator[None]:
+        """Do nothing: control starts no other run of the dataset."""
+        del state_id, retry_seconds
         yield

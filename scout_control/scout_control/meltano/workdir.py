@@ -1,7 +1,7 @@
-"""Directories for one run: ours alone, in memory where there is such a place, gone afterwards.
+"""Private temporary directories of runs, in memory where possible, removed afterwards.
 
-A process that is killed leaves its directory behind, and what is in it may be secret. Each one is
-locked as long as its process lives, so that whoever comes later can tell and remove the others.
+A killed process leaves its directory behind, which may hold secrets. Each process locks a file in
+its directory, so that later processes can recognise abandoned directories and remove them.
 """
 
 from __future__ import annotations
@@ -19,76 +19,77 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory in it is made 0700 by mkdtemp
-RUN, LOGIN_DIRECTORY = "scout-run-", "scout-login-"
+IN_MEMORY = Path("/dev/shm")
+RUN, CREDENTIAL_DIRECTORY = "scout-run-", "scout-login-"
 LOCK, KEEP = ".alive", ".keep"
-MOST_BYTES = 64 * 1024 * 1024  # of a file that a process of a run wrote: a catalog may be large
+MAX_BYTES = 64 * 1024 * 1024  # of a file that a run wrote; a catalog can be large
 
 
 @contextmanager
 def directory(prefix: str = RUN) -> Iterator[Path]:
-    """Make a directory, and remove it at the end."""
-    with _alive(prefix) as made:
+    """Create a directory and remove it at the end."""
+    with _locked_directory(prefix) as path:
         try:
-            yield made
+            yield path
         finally:
-            if not (made / KEEP).exists():
-                shutil.rmtree(made, ignore_errors=True)
+            if not (path / KEEP).exists():
+                shutil.rmtree(path, ignore_errors=True)
 
 
-def keep(made: Path) -> None:
-    """Leave a directory where it is, for whoever looks for abandoned ones."""
-    (made / KEEP).touch()
+def keep(path: Path) -> None:
+    """Do not remove a directory at the end; recovery finds it as an abandoned one."""
+    (path / KEEP).touch()
 
 
 def read(path: Path) -> bytes:
-    """Return what is in a file that a process of a run wrote, which may have made anything of it.
+    """Return the content of a file that a run wrote and may have replaced by anything.
 
     Raises:
-        OSError: It is a pipe, a link or a device, it is too large, or it cannot be read.
+        OSError: It is a link, pipe or device, too large, or unreadable.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a plain file")
-        found = file.read(MOST_BYTES + 1)
-    if len(found) > MOST_BYTES:
+            raise OSError(errno.EINVAL, "not a regular file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    return found
+    return content
 
 
 def abandoned(prefix: str = RUN) -> Iterator[Path]:
-    """Return the directories of ours whose process was killed."""
-    for place in {_place(), Path(tempfile.gettempdir())}:
-        for found in place.glob(f"{prefix}*"):
+    """Yield our directories whose process was killed."""
+    for parent in {_parent_directory(), Path(tempfile.gettempdir())}:
+        for path in parent.glob(f"{prefix}*"):
             with suppress(OSError):
-                if found.stat().st_uid == os.geteuid() and _is_dead(found):
-                    yield found
+                if path.stat().st_uid == os.geteuid() and _is_abandoned(path):
+                    yield path
 
 
 def sweep() -> int:
-    """Remove the directories of runs that were killed; return how many."""
-    found = list(abandoned())
-    for path in found:
+    """Remove abandoned directories of runs; return how many."""
+    paths = list(abandoned())
+    for path in paths:
         shutil.rmtree(path, ignore_errors=True)
-    return len(found)
+    return len(paths)
 
 
 @contextmanager
-def _alive(prefix: str) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix=prefix, dir=_place()))
-    draft = made / f"{LOCK}.draft"
+def _locked_directory(prefix: str) -> Iterator[Path]:
+    # flock is released by the kernel with the process, however it ends.
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=_parent_directory()))  # mode 0700
+    draft = path / f"{LOCK}.draft"
     descriptor = os.open(draft, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        draft.rename(made / LOCK)  # it is there from the moment on at which it is locked
-        yield made
+        draft.rename(path / LOCK)  # renamed when locked, so that it never exists unlocked
+        yield path
     finally:
         os.close(descriptor)
 
 
-def _is_dead(path: Path) -> bool:
-    """Tell whether nobody holds the lock; one that is just being made counts as alive."""
+def _is_abandoned(path: Path) -> bool:
+    """Return whether the lock is free; a directory without a lock file is being created."""
     try:
         descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -102,6 +103,6 @@ def _is_dead(path: Path) -> bool:
     return True
 
 
-def _place() -> Path:
+def _parent_directory() -> Path:
     is_usable = IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK | os.X_OK)
     return IN_MEMORY if is_usable else Path(tempfile.gettempdir())

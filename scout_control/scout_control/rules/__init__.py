@@ -1,1 +1,1 @@
-"""Rules: pure functions. No database, network, process or clock in here; time is an argument."""
+"""Pure functions: no database, network, process or clock. The current time is an argument."""

@@ -1,21 +1,117 @@
-"""How owners share the lanes of the workers."""
+"""How owners share the lanes (concurrent run slots) of the workers."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Mapping, Sequence
 
 URGENT = 1_000_000
-"""Added to the priority of what comes before everything that is only due."""
-MOST_WISHES = 5
-"""Of the runs that an owner asked for by hand, so many at once come before what is only due."""
-LONGEST_WAIT = timedelta(minutes=10)
-"""What has waited for so long comes before what is only due, too."""
-SLICE = timedelta(minutes=1)
-"""How long a run keeps its lane while other owners wait for one."""
-LONGEST_SLICES = 60
-"""Each attempt at a run gets twice the slice of the one before, up to so many: some plugins give
-no STATE before their end, and would never reach it."""
-PATIENCE = timedelta(seconds=30)
-"""For how long others must have waited: a lane that is free takes a run within seconds."""
-ASK_AGAIN = timedelta(seconds=10)
-"""How often a run asks whether its lane is wanted."""
+"""Added to the priority of runs that precede all scheduled ones."""
+MAX_MANUAL_FIRST = 5
+"""How many manual runs of one owner may precede scheduled runs at the same time."""
+MAX_QUEUE_WAIT = timedelta(minutes=10)
+"""A run that has waited this long precedes scheduled runs, too."""
+TIME_SLICE = timedelta(minutes=1)
+"""How long a run may keep its lane while other owners wait for one."""
+MAX_SLICES = 60
+"""Each attempt doubles the slice, up to this factor.
+
+Plugins that emit no STATE before their end would otherwise never finish."""
+MIN_WAIT_OF_OTHERS = timedelta(seconds=30)
+"""How long others must have waited: a free lane picks up a run within seconds."""
+LANE_CHECK_INTERVAL = timedelta(seconds=10)
+"""How often a run checks whether its lane is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """A run that a free lane could start now."""
+
+    job_id: int
+    owner: str
+    priority: int
+    is_manual: bool
+    """Started by a person, and not attempted yet."""
+    waited_seconds: float
+    lanes: int
+    """How many lanes its owner holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A run that holds a lane."""
+
+    run_id: uuid.UUID
+    owner: str
+    attempt: int
+    held_seconds: float
+
+
+def changed_priorities(waiting: Iterable[WaitingRun]) -> dict[int, int]:
+    """Return the new priorities by job, of those jobs whose priority changes.
+
+    Owners take turns: an owner's k-th run, counted after the lanes that they hold, gets priority
+    -k. Within an owner, manual runs come first, then those that were queued first.
+    """
+    by_owner: dict[str, list[WaitingRun]] = {}
+    for run in waiting:
+        by_owner.setdefault(run.owner, []).append(run)
+    changed: dict[int, int] = {}
+    for runs in by_owner.values():
+        runs.sort(key=lambda run: (not run.is_manual, run.job_id))
+        for position, run in enumerate(runs):
+            priority = (URGENT if _is_urgent(run, position) else 0) - run.lanes - position
+            if priority != run.priority:
+                changed[run.job_id] = priority
+    return changed
+
+
+def _is_urgent(run: WaitingRun, position: int) -> bool:
+    is_early_manual = run.is_manual and position < MAX_MANUAL_FIRST
+    return is_early_manual or run.waited_seconds > MAX_QUEUE_WAIT.total_seconds()
+
+
+def should_yield(
+    run_id: uuid.UUID,
+    lanes: Sequence[Lane],
+    waiting: Mapping[str, float],
+    time_slice: timedelta,
+) -> bool:
+    """Return whether a run should give up its lane.
+
+    Of the runs that have outlasted their slice, the longest ones yield: one for each owner who
+    waits and holds fewer lanes than the owner of this run.
+
+    Args:
+        run_id: The run.
+        lanes: All runs that hold a lane.
+        waiting: By owner, the seconds that their longest-waiting run has waited.
+        time_slice: How long a first attempt may keep its lane.
+    """
+    own = next((lane for lane in lanes if lane.run_id == run_id), None)
+    if own is None:
+        return False
+    held = Counter(lane.owner for lane in lanes)
+    min_wait = min(MIN_WAIT_OF_OTHERS, time_slice).total_seconds()
+    entitled = {
+        owner
+        for owner, seconds in waiting.items()
+        if owner != own.owner and held[owner] < held[own.owner] and seconds >= min_wait
+    }
+    outlasted = [
+        lane
+        for lane in lanes
+        if lane.owner not in entitled and lane.held_seconds >= _slice_seconds(lane, time_slice)
+    ]
+    outlasted.sort(key=lambda lane: (-lane.held_seconds, lane.run_id))
+    return own in outlasted[: len(entitled)]
+
+
+def _slice_seconds(lane: Lane, time_slice: timedelta) -> float:
+    return time_slice.total_seconds() * min(2.0 ** (lane.attempt - 1), MAX_SLICES)

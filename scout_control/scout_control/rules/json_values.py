@@ -1,4 +1,4 @@
-"""Values as JSON knows them."""
+"""Conversion of values to JSON that Postgres can store."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from datetime import datetime
 from typing import Any
 
 
-def storable(text: str) -> str:
-    """Return a text as Postgres can hold it: without NUL, and without halves of surrogate pairs."""
+def to_storable_text(text: str) -> str:
+    """Return a text that Postgres can store: without NUL and lone surrogates."""
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it, and as Postgres can hold it."""
+def to_json_value(value: Any) -> Any:
+    """Return a JSON value that Postgres can store."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
     if isinstance(value, dict):
-        return {storable(str(name)): plain(each) for name, each in value.items()}
+        return {to_storable_text(str(name)): to_json_value(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [to_json_value(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return value if isinstance(value, int | float | bool | None) else storable(str(value))
+    return value if isinstance(value, int | float | bool | None) else to_storable_text(str(value))

@@ -1,4 +1,4 @@
-"""What a run does to streams without key and bookmark: the loader's settings that a link may set.
+"""How a run loads streams without key and bookmark: settings of the loader that a link may set.
 
 A dataset is a copy of its source, so such a stream is replaced unless the link says otherwise.
 """
@@ -16,8 +16,8 @@ CHOICES = ("append", "replace")
 DEFAULT = "replace"
 
 
-def mistake(settings: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the settings, as a sentence."""
+def find_error(settings: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the settings; None if nothing."""
     options = " or ".join(CHOICES)
     if settings.get(KEYLESS_STREAMS, DEFAULT) not in CHOICES:
         return f"{KEYLESS_STREAMS} is {options}."
@@ -27,8 +27,8 @@ def mistake(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
-def taken_from(settings: dict[str, Any]) -> dict[str, str]:
-    """Remove these settings from those of a tap; return them as the loader's, in text."""
+def pop_loader_settings(settings: dict[str, Any]) -> dict[str, str]:
+    """Remove these settings from those of a tap; return them as text for the loader."""
     return {
         KEYLESS_STREAMS: settings.pop(KEYLESS_STREAMS, DEFAULT),
         KEYLESS_OVERRIDES: json.dumps(settings.pop(KEYLESS_OVERRIDES, {})),

@@ -1,9 +1,9 @@
-"""Names of dataset schemas and of their roles: minted here and nowhere else.
+"""Names of dataset schemas and of their roles; generated only here.
 
-``data_{owner}_{source_type}_{digest}``: the first two are for people, the digest of everything that
-tells two datasets apart is for the database. So a name can be read, is never cut by Postgres, and
-two datasets never share one however odd or long the ids are that callers bring along. Where names
-must not tell whose data it is, they are random: ``data_{16 hex}``. A name is kept with its dataset.
+``data_{owner}_{source_type}_{digest}``: owner and source type are for people, the digest of the
+whole identity keeps two datasets apart. So names are readable, Postgres never truncates them, and
+no two datasets share one, however long or unusual the ids of the caller are. Where names must not
+reveal the owner they are random: ``data_{16 hex}``. The name is stored with its dataset.
 """
 
 from __future__ import annotations
@@ -17,44 +17,43 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-LONGEST_SCHEMA_NAME = 55  # of Postgres' 63 bytes, so that suffixes of roles fit
-LONGEST_READABLE_PART = 18
-DIGEST_CHARACTERS = 8
-NOT_PLAIN = re.compile(r"[^a-z0-9]+")
+MAX_SLUG_LENGTH = 18
+DIGEST_LENGTH = 8
+NOT_IN_SLUG = re.compile(r"[^a-z0-9]+")
 READER_SUFFIX = "_ro"
 WRITER_SUFFIX = "_rw"
 QUERY_SUFFIX = "_query"
 
 
 class OwnerKind(StrEnum):
-    """Who a dataset can belong to."""
+    """The kinds of owners of a dataset."""
 
     PROJECT = "project"
     USER = "user"
 
 
-class Names(Protocol):
-    """What a dataset is called in the database."""
+class SchemaNames(Protocol):
+    """The schema name of a dataset, and the owner that its comment names."""
 
     @property
     def schema(self) -> str:
-        """Return the name of the dataset schema."""
+        """The name of the dataset schema."""
 
     @property
     def owner(self) -> str:
-        """Return the text of its comment."""
+        """The comment of the schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """The names that a dataset was given, whatever would be given to it today."""
+class StoredNames:
+    """The names that a dataset was created with; rules for new names may have changed since."""
 
     schema: str
     owner: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset:
+class DatasetIdentity:
     """One source materialised for one owner; ids are the caller's own texts.
 
     A user's dataset names its project too, so that one source linked to two projects stays apart.
@@ -68,13 +67,16 @@ class Dataset:
 
     @property
     def schema(self) -> str:
-        """Return the name of the dataset schema: at most 55 bytes of plain ASCII."""
-        readable = [plain(part) for part in (self.owner_id, self.source_type)]
+        """The name of the dataset schema: at most 55 bytes of ASCII.
+
+        Postgres allows 63; the rest is for the suffixes of roles.
+        """
+        readable = [slug(part) for part in (self.owner_id, self.source_type)]
         return "_".join(["data", *filter(None, readable), digest(*self._identity)])
 
     @property
     def owner(self) -> str:
-        """Return the text of the schema's comment: whose data it is, to those who know already."""
+        """The comment of the schema: identifies the owner only to those who know it already."""
         return owner_digest(json.dumps(self._identity, ensure_ascii=True))
 
     @property
@@ -83,42 +85,42 @@ class Dataset:
 
 
 def opaque_schema() -> str:
-    """Return a new name of a dataset schema that tells nothing."""
+    """Return a new, random name for a dataset schema."""
     return f"data_{secrets.token_hex(8)}"
 
 
 def owner_digest(identity: str) -> str:
-    """Return what a comment says instead of ids: all roles of a database can read comments."""
+    """Return the digest that comments hold instead of ids, since every role can read comments."""
     return f"scout {hashlib.sha256(identity.encode()).hexdigest()}"
 
 
 def is_owner(comment: str | None, owner: str) -> bool:
-    """Return whether a schema's comment names this owner, also as older versions wrote it."""
+    """Return whether a schema's comment names this owner, in the current or the older format."""
     return comment is not None and owner in {comment, owner_digest(comment)}
 
 
 def reader_role(schema: str) -> str:
-    """Return the role that may read a dataset schema and nothing else."""
+    """Return the role that may only read this dataset schema."""
     return schema + READER_SUFFIX
 
 
 def writer_role(schema: str) -> str:
-    """Return the role that loads and transforms a dataset schema and reaches no other."""
+    """Return the role that loads and transforms this dataset schema and has no access elsewhere."""
     return schema + WRITER_SUFFIX
 
 
 def query_role(schema: str) -> str:
-    """Return the role that ``scout query`` logs in as: a reader that can be nothing else."""
+    """Return the login role of ``scout query``, a member of the reader role only."""
     return schema + QUERY_SUFFIX
 
 
-def plain(text: str) -> str:
-    """Return what is readable of a text in lower-case ASCII letters, digits and underscores."""
+def slug(text: str) -> str:
+    """Return a text reduced to lower-case ASCII letters, digits and underscores."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return NOT_PLAIN.sub("_", ascii_text.lower()).strip("_")[:LONGEST_READABLE_PART].strip("_")
+    return NOT_IN_SLUG.sub("_", ascii_text.lower()).strip("_")[:MAX_SLUG_LENGTH].strip("_")
 
 
 def digest(*parts: str) -> str:
-    """Return eight hex digits of all parts; how they are split counts, too."""
+    """Return eight hex digits that depend on all parts and on where they are split."""
     exact = json.dumps(parts, ensure_ascii=True)  # quoting keeps ("a", "bc") and ("ab", "c") apart
-    return hashlib.sha256(exact.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return hashlib.sha256(exact.encode()).hexdigest()[:DIGEST_LENGTH]

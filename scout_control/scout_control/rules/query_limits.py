@@ -1,26 +1,26 @@
-"""Bounds what the answer to a query may weigh, in the query itself: what is not sent costs nothing.
+"""Limits the size of a query result inside the query itself, so that the excess is never sent.
 
-The statement stands alone in parentheses, so that it can be nothing but one SELECT; it is evaluated
-once, and in the order that it asks for.
+The statement is wrapped in parentheses, so it can only be a single SELECT. It is evaluated once, in
+the order that it requests.
 """
 
 from __future__ import annotations
 
 
-def described(statement: bytes) -> bytes:
-    """Return a query for the columns of a statement, and for none of its rows."""
+def columns_query(statement: bytes) -> bytes:
+    """Return a query for the columns of a statement, without rows."""
     return b"SELECT * FROM (\n%b\n) AS q LIMIT 0" % statement
 
 
-def bounded(statement: bytes, columns: int, most_bytes: int) -> bytes:
-    """Return a query for what the rows of a statement weigh so far, as text, and for the rows.
+def limited_query(statement: bytes, columns: int, max_bytes: int) -> bytes:
+    """Return a query for the cumulative size of the rows as text, and for the rows.
 
-    From the row on that makes it too much, all columns are null. Names may repeat in a statement,
-    so that columns are named anew. OFFSET 0 keeps the server from evaluating anything twice.
+    From the row on that exceeds the limit, all columns are null. Columns are renamed, since the
+    names of a statement may repeat. OFFSET 0 keeps the server from evaluating anything twice.
     """
     names = [b"c%d" % number for number in range(columns)]
     alias = b"(%b)" % b", ".join(names) if names else b""
-    kept = b"".join(b", CASE WHEN total <= %d THEN %b END" % (most_bytes, name) for name in names)
+    kept = b"".join(b", CASE WHEN total <= %d THEN %b END" % (max_bytes, name) for name in names)
     return (
         b"SELECT total%b FROM (SELECT q.*, "
         b"pg_catalog.sum(pg_catalog.octet_length(q::pg_catalog.text)) "

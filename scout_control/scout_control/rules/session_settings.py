@@ -1,7 +1,7 @@
-"""What each session of ours in Postgres is set to, whatever its database or role is set to.
+"""Settings of our Postgres sessions, which override those of the database and the role.
 
-A database may write dates its own way, or read backslashes in texts: then drivers fail to read what
-it answers, and patterns mean something else.
+A database may format dates differently or treat backslashes as escapes: drivers then fail to parse
+its values, and patterns change their meaning.
 """
 
 from __future__ import annotations
@@ -13,67 +13,70 @@ if TYPE_CHECKING:
 
 Setting = tuple[str, str | int]
 
-LOST_PEER: tuple[Setting, ...] = (
+KEEPALIVES: tuple[Setting, ...] = (
     ("tcp_keepalives_idle", 15),
     ("tcp_keepalives_interval", 5),
     ("tcp_keepalives_count", 6),
 )
-"""Settings by which Postgres notices that a machine vanished, and frees what it had locked."""
+"""Lets Postgres notice that a client machine vanished, and release its locks."""
 READABLE: tuple[Setting, ...] = (
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
     ("bytea_output", "hex"),
 )
-"""Values are written as drivers read them."""
-PLAIN: tuple[Setting, ...] = (
+"""Value formats that drivers can parse."""
+STANDARD: tuple[Setting, ...] = (
     *READABLE,
     ("standard_conforming_strings", "on"),
     ("default_transaction_isolation", "read committed"),
     ("timezone", "UTC"),
 )
-"""Statements mean what they mean in a database as it comes."""
-SECONDS_TO_WAIT = 10
-"""How long a statement waits for a lock that another session holds."""
-SECONDS_TO_TAKE_TURNS = 60
-"""How long grants wait for others' grants, and migrations for others' migrations."""
-BOUNDED: tuple[Setting, ...] = (
-    ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
+"""Statements mean what they mean in a database with default settings."""
+LOCK_TIMEOUT_SECONDS = 10
+"""How long a statement waits for a lock of another session."""
+EXCLUSIVE_TIMEOUT_SECONDS = 60
+"""How long grants wait for concurrent grants, and migrations for concurrent migrations."""
+TIMEOUTS: tuple[Setting, ...] = (
+    ("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s"),
     ("statement_timeout", "10min"),
     ("idle_in_transaction_session_timeout", "15min"),
 )
-"""Every statement ends, and a process that stands still loses what it has locked."""
-CATALOG: tuple[Setting, ...] = (("search_path", "pg_catalog,pg_temp"),)
-"""Unqualified names, functions and operators are those of Postgres, whatever others created."""
-CONTROL: tuple[Setting, ...] = (*CATALOG, *PLAIN, *LOST_PEER, *BOUNDED)
+"""Every statement ends, and a stalled process loses its locks."""
+CATALOG_ONLY: tuple[Setting, ...] = (("search_path", "pg_catalog,pg_temp"),)
+"""Unqualified names resolve to objects of Postgres, whatever other roles created."""
+CONTROL: tuple[Setting, ...] = (*CATALOG_ONLY, *STANDARD, *KEEPALIVES, *TIMEOUTS)
 """A session of control."""
 STORE: tuple[Setting, ...] = (
     ("search_path", "scout_control,pg_catalog,pg_temp"),
-    *PLAIN,
-    *LOST_PEER,
-    *BOUNDED,
+    *STANDARD,
+    *KEEPALIVES,
+    *TIMEOUTS,
 )
-"""A session of control in its store, where the functions of the queue rely on its schema."""
+"""A session in the store; the functions of the queue rely on its search path."""
 READER: tuple[Setting, ...] = (
     *READABLE,
-    *LOST_PEER,
+    *KEEPALIVES,
     ("default_transaction_read_only", "on"),
-    ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
+    ("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s"),
     ("statement_timeout", "60s"),
     ("idle_in_transaction_session_timeout", "15min"),
 )
-"""A session that reads what lies in a dataset schema."""
-INSPECTOR: tuple[Setting, ...] = (*CATALOG, *PLAIN, *READER, ("row_security", "off"))
-"""The same for control itself: a table whose rows depend on a policy is refused, not evaluated."""
+"""A session that reads a dataset schema for a person."""
+INSPECTOR: tuple[Setting, ...] = (*CATALOG_ONLY, *STANDARD, *READER, ("row_security", "off"))
+"""A session that reads a dataset schema for control.
+
+With row_security off, Postgres raises an error instead of evaluating a policy.
+"""
 WRITER: tuple[Setting, ...] = (
-    ("lock_timeout", f"{SECONDS_TO_WAIT}s"),
+    ("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s"),
     ("statement_timeout", "5min"),
     ("idle_in_transaction_session_timeout", "15min"),
 )
-"""A session of a dataset's writer in which control describes what there is."""
+"""A session of a dataset's writer in which control generates models."""
 
 
 def options(settings: Iterable[Setting]) -> str:
-    """Return the settings as options of a connection."""
+    """Return the settings as the ``options`` parameter of libpq."""
     return " ".join(
         f"-c {name}={str(value).replace(' ', chr(92) + ' ')}" for name, value in settings
     )

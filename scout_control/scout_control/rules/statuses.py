@@ -1,8 +1,8 @@
-"""The life of a run and of a dataset, as data.
+"""The state machines of runs and datasets, as tables.
 
-*Status* is a run's or a dataset's; *state* always means Singer's bookmarks. The store turns each
-move into one statement that names the statuses it may start from, so that a worker that ends a run
-and a person who cancels it cannot both win.
+*Status* is a run's or a dataset's; *state* always means Singer's bookmarks. The store performs each
+transition in one statement that names the allowed current statuses, so that a worker that finishes
+a run and a person who cancels it cannot both succeed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -29,7 +29,7 @@ class RunStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a running run is at."""
+    """The phase of a running run."""
 
     STARTED = "started"
     PROVISIONING = "provisioning"
@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 
 class DatasetStatus(StrEnum):
-    """What can be said of a dataset's data."""
+    """The status of a dataset."""
 
     PENDING = "pending"
     SYNCING = "syncing"
@@ -60,7 +60,7 @@ NEXT_OF_RUN: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.CANCELLED}),
     RunStatus.RUNNING: frozenset(
         {
-            RunStatus.QUEUED,  # handed back by a worker that stops, or taken from one that died
+            RunStatus.QUEUED,  # requeued by a worker that stops, or reclaimed from one that died
             RunStatus.PAUSED,
             RunStatus.COMPLETED,
             RunStatus.PARTIAL,
@@ -91,7 +91,7 @@ NEXT_OF_DATASET: Mapping[DatasetStatus, frozenset[DatasetStatus]] = {
     DatasetStatus.EXPIRED: frozenset({DatasetStatus.SYNCING, DatasetStatus.PENDING}),
 }
 
-# Names that callers of the JSON results match on. First match wins.
+# Error codes in JSON results, a public contract. First match wins.
 CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
     (errors.NotFoundError, "NOT_FOUND"),
     (errors.CredentialMissingError, "AUTH_TOKEN_MISSING"),
@@ -105,21 +105,21 @@ CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
 )
 
 
-def before(then: RunStatus) -> tuple[RunStatus, ...]:
-    """Return the statuses from which a run may become ``then`` in one step."""
-    return tuple(now for now, following in NEXT_OF_RUN.items() if then in following)
+def run_predecessors(target: RunStatus) -> tuple[RunStatus, ...]:
+    """Return the statuses from which a run may change to ``target``."""
+    return tuple(status for status, following in NEXT_OF_RUN.items() if target in following)
 
 
-def dataset_before(then: DatasetStatus) -> tuple[DatasetStatus, ...]:
-    """Return the statuses from which a dataset may become ``then`` in one step."""
-    return tuple(now for now, following in NEXT_OF_DATASET.items() if then in following)
+def dataset_predecessors(target: DatasetStatus) -> tuple[DatasetStatus, ...]:
+    """Return the statuses from which a dataset may change to ``target``."""
+    return tuple(status for status, following in NEXT_OF_DATASET.items() if target in following)
 
 
 def code(error: errors.ControlError) -> str:
-    """Return the name of a failure for programs."""
+    """Return the error code of a failure in JSON results."""
     return next(name for kind, name in CODES if isinstance(error, kind))
 
 
-def settled(*, has_data: bool) -> DatasetStatus:
-    """Return what a dataset becomes when a run of it was cancelled."""
+def after_cancel(*, has_data: bool) -> DatasetStatus:
+    """Return the status of a dataset whose run was cancelled."""
     return DatasetStatus.READY if has_data else DatasetStatus.PENDING

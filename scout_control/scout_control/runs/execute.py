@@ -30,10 +30,10 @@ from scout_control.runs.heartbeat import (
 )
 from scout_control.runs.progress import RunProgress
 from scout_control.store import lookups, queue, runs
-from scout_control.store.locks import Locks, of_credential, of_dataset
+from scout_control.store.locks import Locks, credential_lock, dataset_lock
 
 if TYPE_CHECKING:
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Site
     from scout_control.meltano.log import StreamProgress
     from scout_control.meltano.process import Pipeline, ProcessResult
@@ -82,7 +82,7 @@ def _claim(site: Site, run_id: uuid.UUID, context: RunContext, locks: Locks) -> 
     with site.store.begin() as session:
         waiting = lookups.run(session, str(run_id))
     # The lock comes first: a claimed run whose dataset is locked would look like a dead one.
-    if not locks.take(of_dataset(waiting.dataset_id)):
+    if not locks.acquire(dataset_lock(waiting.dataset_id)):
         _retry_later(site, waiting)
         return None
     with site.store.begin() as session:
@@ -144,20 +144,20 @@ class Attempt:
     def _provision_and_load(self, preparation: Preparation, known: RunResult) -> RunResult:
         # Two runs with one rotating credential would each make the other's token invalid.
         credential = preparation.credential
-        if credential.rotates and not self.locks.take(of_credential(credential.credential_id)):
+        if credential.rotates and not self.locks.acquire(credential_lock(credential.credential_id)):
             raise RunLostError(LossReason.CREDENTIAL_IN_USE)
         schema = self.run.dataset.schema_name
         message = f"Provisioning {schema}"
         self.context.on_progress(ProgressEvent(phase=Phase.PROVISIONING, message=message))
-        with schemas.provisioned(self.site, self.run.dataset, self.locks) as place:
+        with schemas.provisioned_schema(self.site, self.run.dataset, self.locks) as place:
             if self.run.is_full_refresh and self.run.attempt == 1:
                 # Later attempts resume from the bookmarks of the first one, else a full refresh
                 # that is longer than a time slice would never end.
-                schemas.forget_state(self.site, schema)
+                schemas.delete_state(self.site, schema)
             return self._load_and_transform(preparation, place, known)
 
     def _load_and_transform(
-        self, preparation: Preparation, place: Place, known: RunResult
+        self, preparation: Preparation, place: ProvisionedSchema, known: RunResult
     ) -> RunResult:
         source_type = preparation.source_type
         transforms = source_type.transforms
@@ -169,7 +169,7 @@ class Attempt:
         result = self._count(preparation, loaded, heartbeat.catalog, known)
         if transforms and loaded.error and result.is_partial:
             # Meltano skips the transforms when a stream failed; the others still need theirs.
-            rest = replace(pipeline, blocks=transforms, is_continued=True)
+            rest = replace(pipeline, blocks=transforms, append=True)
             self.context.on_progress(progress.enter(Phase.TRANSFORMING))
             result = finish.with_transforms(result, self._follow(rest, heartbeat, progress))
         if not transforms:
@@ -211,7 +211,7 @@ class Attempt:
         return finish.result_of_load(known, loaded, committed, streams, unknown)
 
 
-def _describe(site: Site, run: Run, place: Place) -> None:
+def _describe(site: Site, run: Run, place: ProvisionedSchema) -> None:
     """Write the data dictionary of a source that has no transforms to do it.
 
     It connects as the writer, whose tables may be anything: a query that hangs on them is ended
@@ -220,7 +220,9 @@ def _describe(site: Site, run: Run, place: Place) -> None:
     import psycopg2
     from scout_dbt import api
 
-    deadline = threading.Timer(LONGEST_DESCRIBING_SECONDS, schemas.end_login, (site, run.dataset))
+    deadline = threading.Timer(
+        LONGEST_DESCRIBING_SECONDS, schemas.disable_writer, (site, run.dataset)
+    )
     deadline.start()
     try:
         url = place.url(site.server_url_of(run.dataset))

@@ -16,7 +16,7 @@ from scout_control.errors import (
 from scout_control.meltano import outcomes
 from scout_control.rules import schedule
 from scout_control.rules import statuses as rules
-from scout_control.rules.expiry import LONGEST_PAUSE, is_use
+from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, Trigger
 from scout_control.store import audit, datasets, metadata, queue, runs
 
@@ -193,7 +193,7 @@ def resume_time(asked: str | None, now: datetime) -> datetime:
         moment = now + SHORTEST_PAUSE
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(moment, now), now + LONGEST_PAUSE)
+    return min(max(moment, now), now + MAX_PAUSE)
 
 
 def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
@@ -291,7 +291,7 @@ def _finish_dataset(session: Session, run: Run, result: RunResult, now: datetime
     dataset = run.dataset
     has_data = result.status in {RunStatus.COMPLETED, RunStatus.PARTIAL}
     was_asked_for, had_data = run.trigger == Trigger.MANUAL, dataset.last_sync_at is not None
-    if has_data and is_use(was_asked_for=was_asked_for, had_data=had_data):
+    if has_data and counts_as_use(was_asked_for=was_asked_for, had_data=had_data):
         datasets.touch(session, run.dataset_id, now)
     status, values = dataset_columns(dataset, result, now)
     datasets.move(session, dataset.id, status, **values)

@@ -20,8 +20,8 @@ from psycopg.types.json import Jsonb
 from scout_control.credentials import records
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
-from scout_control.rules.expiry import ALONE_AFTER, SIGN_OF_LIFE
-from scout_control.rules.fairness import ASK_AGAIN
+from scout_control.rules.expiry import HEARTBEAT_INTERVAL, MAX_STORE_OUTAGE
+from scout_control.rules.fairness import LANE_CHECK_INTERVAL
 from scout_control.store import queue_turns
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def loss_of(
     if is_running is None:
         # This must end before DEAD_AFTER, when another worker may reclaim the run: two workers
         # that load the same dataset would each overwrite the bookmarks of the other.
-        return LossReason.UNREACHABLE if unreachable > ALONE_AFTER else None
+        return LossReason.UNREACHABLE if unreachable > MAX_STORE_OUTAGE else None
     if not is_running:
         return LossReason.MOVED
     return LossReason.YIELDED if is_lane_wanted else None
@@ -150,7 +150,7 @@ class Heartbeat:
                 return
             if is_reached:
                 reached_at = time.monotonic()
-            is_over.wait(SIGN_OF_LIFE.total_seconds())
+            is_over.wait(HEARTBEAT_INTERVAL.total_seconds())
 
     def _beat(
         self, process: MeltanoProcess, unreachable: timedelta
@@ -169,7 +169,7 @@ class Heartbeat:
         except psycopg.Error:
             # A restart of the database ends the session and its locks. If they can be taken again
             # at once, no other worker was quicker, and the run continues.
-            if self._locks.regain():
+            if self._locks.reacquire():
                 return None, True
             return loss_of(is_running=None, unreachable=unreachable), False
         return loss_of(is_running=is_running, is_lane_wanted=is_lane_wanted), True
@@ -179,9 +179,8 @@ class Heartbeat:
         time_slice = self._context.time_slice
         if time_slice is None or time.monotonic() < self._ask_at:
             return False
-        self._ask_at = time.monotonic() + min(time_slice, ASK_AGAIN).total_seconds()
-        question = queue_turns.question(self._run_id, time_slice)
-        return self._locks.execute(queue_turns.IS_WANTED, question) == [(True,)]
+        self._ask_at = time.monotonic() + min(time_slice, LANE_CHECK_INTERVAL).total_seconds()
+        return queue_turns.is_lane_wanted(self._locks.execute, self._run_id, time_slice)
 
     def _store_last_token(self) -> None:
         """Store the last token that the tap rotated, also when the store is away for a moment.
@@ -189,12 +188,12 @@ class Heartbeat:
         The source accepts no older one: a token that is lost here locks its owner out. If the store
         stays away, the file is kept for ``recovery`` to find.
         """
-        until = time.monotonic() + ALONE_AFTER.total_seconds()
+        until = time.monotonic() + MAX_STORE_OUTAGE.total_seconds()
         while not self._store_token():
             if time.monotonic() > until and self._credential_file is not None:
                 workdir.keep(self._credential_file.parent)
                 return
-            time.sleep(SIGN_OF_LIFE.total_seconds())
+            time.sleep(HEARTBEAT_INTERVAL.total_seconds())
 
     def _store_token(self) -> bool:
         """Store a token that the tap rotated; return whether nothing is left to store."""

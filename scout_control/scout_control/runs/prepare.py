@@ -14,8 +14,8 @@ from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
-from scout_control.meltano.project import SELECTED, as_text
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.project import STREAMS_SETTING, as_text
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.rules import keyless
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import audit, lookups, metadata
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scout_control.credentials.records import Login
-    from scout_control.datasets.provision import Place
+    from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Site
     from scout_control.meltano.project import SourceType
     from scout_control.store.models import Dataset, ProjectSource, Run
@@ -80,7 +80,7 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
         # A rotated token exists only in this file until the heartbeat has stored it. The folder is
         # in memory where possible, and named so that ``recovery`` finds it after a kill.
         if credential.rotates:
-            prefix = f"{LOGIN_DIRECTORY}{run.id}-"
+            prefix = f"{CREDENTIAL_DIRECTORY}{run.id}-"
             folder = stack.enter_context(workdir.directory(prefix))
             variable = source_type.variable(records.CREDENTIAL_FILE)
             settings[variable] = str(folder / CREDENTIAL)
@@ -126,8 +126,8 @@ def source_settings(
     link = dataset.project_source
     check_link(source_type, link)
     config = {**secret_context.settings_of(link.source, source_type), **link.sync_config}
-    streams = config.pop(SELECTED, None)
-    of_loader = keyless.taken_from(config)
+    streams = config.pop(STREAMS_SETTING, None)
+    of_loader = keyless.pop_loader_settings(config)
     settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
     settings |= {f"{LOADER}{name.upper()}": value for name, value in of_loader.items()}
     if streams:
@@ -146,7 +146,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
     Raises:
         SettingsError: It sets an address, a file, or a setting that the source type lacks.
     """
-    allowed = {*source_type.settings, SELECTED, *keyless.NAMES}.difference(
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
     )
     if names := sorted(set(link.sync_config) - allowed):
@@ -162,7 +162,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
 def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:
     """Return the error for selected streams that the source does not have, or None."""
     link = dataset.project_source
-    streams = {**link.source.config, **link.sync_config}.get(SELECTED) or ()
+    streams = {**link.source.config, **link.sync_config}.get(STREAMS_SETTING) or ()
     unknown = sorted(set(streams) - known)
     if not known or not unknown:
         return None
@@ -175,7 +175,11 @@ def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError 
 
 
 def pipeline(
-    site: Site, run: Run, preparation: Preparation, place: Place, log_file: Path | None = None
+    site: Site,
+    run: Run,
+    preparation: Preparation,
+    place: ProvisionedSchema,
+    log_file: Path | None = None,
 ) -> Pipeline:
     """Return the pipeline of a run, as Meltano starts it."""
     schema, url = place.schema, place.url(site.server_url_of(run.dataset))

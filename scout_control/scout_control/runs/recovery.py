@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scout_control.credentials import records
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs.prepare import CREDENTIAL
 from scout_control.store import lookups
 from scout_control.store.models import Run
@@ -29,7 +29,7 @@ def clean_up(site: Site) -> None:
     A folder that belongs to a run of another installation is left for that one.
     """
     workdir.sweep()
-    for folder in workdir.abandoned(LOGIN_DIRECTORY):
+    for folder in workdir.abandoned(CREDENTIAL_DIRECTORY):
         try:
             may_go = _store_token(site, folder)
         except (OSError, ValueError, ControlError) as error:
@@ -47,7 +47,7 @@ def run_id_of(folder: Path) -> uuid.UUID:
     Raises:
         ValueError: Its name holds no run id.
     """
-    return uuid.UUID(folder.name.removeprefix(LOGIN_DIRECTORY)[:UUID_LENGTH])
+    return uuid.UUID(folder.name.removeprefix(CREDENTIAL_DIRECTORY)[:UUID_LENGTH])
 
 
 def _store_token(site: Site, folder: Path) -> bool:

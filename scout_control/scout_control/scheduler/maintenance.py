@@ -20,10 +20,10 @@ from scout_control.credentials import renewal
 from scout_control.datasets import deletion, schemas
 from scout_control.errors import ControlError
 from scout_control.rules import expiry, schedule
-from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_before
+from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.store import audit, datasets, queue, queue_turns, runs
-from scout_control.store.locks import holding, of_dataset
+from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Dataset, Run
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ def status_after_death(deaths: int) -> RunStatus:
 
     A run that kills every worker, such as one that needs too much memory, must not do so for ever.
     """
-    return RunStatus.QUEUED if deaths < expiry.MOST_DEATHS else RunStatus.FAILED
+    return RunStatus.QUEUED if deaths < expiry.MAX_WORKER_DEATHS else RunStatus.FAILED
 
 
 def _reclaim_if_unlocked(site: Site, run: Run, now: datetime) -> bool:
-    with holding(site.store, of_dataset(run.dataset_id)) as is_free:
+    with try_locks(site.store, dataset_lock(run.dataset_id)) as is_free:
         if not is_free:
             return False  # its worker is alive after all, or another one has it
         # Before the run is queued again: sessions of the dead worker may still write.
-        schemas.end_login(site, run.dataset)
+        schemas.disable_writer(site, run.dataset)
         with site.store.begin() as session:
             deaths = run.deaths + 1
             if status_after_death(deaths) is RunStatus.QUEUED:
@@ -141,7 +141,7 @@ def requeue_lost(site: Site, now: datetime) -> int:
         for run in lost:
             queue.defer(site.store, session, run)
         # Also without lost jobs: the turns of owners change with every run that ends.
-        queue_turns.take(session)
+        queue_turns.assign_priorities(session)
     return len(lost)
 
 
@@ -159,7 +159,7 @@ def expire(
     """
     with site.store.begin() as session:
         datasets.collect_touches(session)
-        found = [*datasets.idle(session, now - idle), *datasets.unremoved(session)]
+        found = [*datasets.idle(session, now - idle), *datasets.expired_with_data(session)]
 
     def is_over(session: Session, dataset: Dataset) -> bool:
         return _is_over(session, dataset, now, idle)
@@ -176,7 +176,7 @@ def _expire(site: Site, dataset_id: uuid.UUID, is_over: Callable[[Session, Datas
     """Drop the data of one dataset, unless it was used since it was found."""
     # A dataset that cannot be dropped, because a view depends on it, must not stop the others.
     try:
-        return deletion.attempt(site, dataset_id, is_over, reason="expired")
+        return deletion.try_drop(site, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
         message = str(error) if isinstance(error, ControlError) else type(error).__name__
         if _logged.get(dataset_id) != message:
@@ -205,7 +205,7 @@ def should_drop(
     """
     if status is DatasetStatus.EXPIRED:
         return sync_error is not None
-    return status in dataset_before(DatasetStatus.EXPIRED) and unused >= idle
+    return status in dataset_predecessors(DatasetStatus.EXPIRED) and unused >= idle
 
 
 def renew_tokens(
@@ -232,7 +232,7 @@ def _time_limit(should_stop: Callable[[], bool]) -> Callable[[], bool]:
 
     One round that never ends would keep all later ones of its kind from starting.
     """
-    until = time.monotonic() + expiry.ROUND_LIMIT.total_seconds()
+    until = time.monotonic() + expiry.MAINTENANCE_ROUND_LIMIT.total_seconds()
     return lambda: should_stop() or time.monotonic() > until
 
 
@@ -240,20 +240,22 @@ def end_logins(site: Site) -> int:
     """End writer logins that outlived their run; return how many."""
     with site.store.begin() as session:
         found = session.scalars(select(Dataset)).all()
-    return sum(_end_login(site, dataset) for dataset in schemas.open_logins(site, found))
+    return sum(
+        _end_login(site, dataset) for dataset in schemas.datasets_with_enabled_writer(site, found)
+    )
 
 
 def _end_login(site: Site, dataset: Dataset) -> bool:
-    with holding(site.store, of_dataset(dataset.id)) as is_free:
+    with try_locks(site.store, dataset_lock(dataset.id)) as is_free:
         if is_free:
-            schemas.end_login(site, dataset)
+            schemas.disable_writer(site, dataset)
     return is_free
 
 
 def purge(site: Site, now: datetime) -> None:
     """Delete old runs, audit events and jobs."""
     with site.store.begin() as session:
-        runs.purge(session, now - expiry.KEEP_HISTORY)
+        runs.purge(session, now - expiry.HISTORY_RETENTION)
         audit.retain(session, now - site.settings.audit_keep)
         queue.purge(session, now - timedelta(days=1))
 
@@ -270,5 +272,5 @@ def tick(site: Site, idle: timedelta) -> dict[str, int]:
     }
     purge(site, now)
     end_logins(site)
-    deletion.remove_roles(site)
+    deletion.drop_retired_roles(site)
     return done

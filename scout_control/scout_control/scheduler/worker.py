@@ -31,7 +31,7 @@ from scout_control.runs.context import RunContext, worker_name
 from scout_control.runs.execute import execute
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
-from scout_control.store.locks import holding
+from scout_control.store.locks import try_locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class Options:
     concurrency: int = 2
     grace_seconds: float = 60.0
     """How long runs may continue after a signal to shut down; unfinished ones are requeued."""
-    time_slice: timedelta = fairness.SLICE
+    time_slice: timedelta = fairness.TIME_SLICE
     """How long a run may keep its lane while other owners wait for one."""
     idle: timedelta = timedelta(hours=24)
     """After how long without use data expires."""
@@ -108,7 +108,7 @@ JOBS: dict[str, tuple[str, Job]] = {
     "expire": (EVERY_MINUTE, _expire),
     "end logins": (HOURLY, _short(lambda site, _now: maintenance.end_logins(site))),
     "purge": (DAILY, _short(maintenance.purge)),
-    "remove roles": (DAILY, _short(lambda site, _now: deletion.remove_roles(site))),
+    "remove roles": (DAILY, _short(lambda site, _now: deletion.drop_retired_roles(site))),
 }
 
 
@@ -267,7 +267,7 @@ def _exclusive(site: Site, name: str, do: Callable[[datetime], object]) -> Calla
     def once(timestamp: int) -> None:
         del timestamp  # the scheduled moment, which Procrastinate passes
         try:
-            with holding(site.store, f"scout round {name}") as is_free:
+            with try_locks(site.store, f"scout round {name}") as is_free:
                 if is_free:
                     do(datetime.now(UTC))
         except ControlError as error:

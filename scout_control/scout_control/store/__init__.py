@@ -1,1 +1,1 @@
-"""What control remembers: schema ``scout_control`` of one Postgres. Knows no source and no run."""
+"""The store: tables, queries, migrations, locks, the queue and the audit trail, in Postgres."""

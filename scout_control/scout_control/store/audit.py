@@ -1,8 +1,8 @@
-"""Who did what to what, and when: recorded, found, kept for as long as told.
+"""The audit trail: records, finds, expires and erases events.
 
-What an event says of a person, an owner or a dataset is kept apart from the event, which holds
-salted digests of it: so it can be erased, and ``audit_chain`` still shows whether anything was
-changed, removed or put in. The database makes the chain; nothing here can leave it out.
+Personal and owner-related values are stored apart from their event, which holds salted digests of
+them. So they can be erased, while ``audit_chain`` still reveals any other change, removal or
+insertion. The database extends the chain by triggers, which this code cannot bypass.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scout_control.errors import (
     CredentialRefusedError,
     OwnershipError,
 )
-from scout_control.rules.json_values import plain
+from scout_control.rules.json_values import to_json_value, to_storable_text
 from scout_control.store.models import AuditEvent, AuditLink, AuditValue
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 ACTOR, SUBJECT, DETAILS = "actor", "subject", "details"
 NAMED = ("project", "user", "dataset", "source", "run")
-"""Details by which events are found; the others are one JSON object."""
+"""Details by which events can be searched; all others form one JSON object."""
 RETENTION, ERASURE = "audit retention", "audit erasure"
-LONGEST_NAME = 500
+MAX_NAME = 500
 CHANGED = "changed"
-"""All that is recorded of a secret."""
-DOOMED = sql("""
+"""Recorded in place of a secret's old and new value."""
+VALUES_TO_ERASE = sql("""
     WITH mine AS (
         SELECT event_id FROM scout_control.audit_values
          WHERE name = :kind AND value = :owner OR name = 'dataset' AND value = ANY(:schemas)
@@ -62,20 +62,20 @@ REFUSALS = (OwnershipError, CredentialRefusedError, CredentialMissingError)
 
 
 def record(session: Session, action: str, kind: str, subject: object, /, **details: Any) -> None:
-    """Record an action in the transaction that it happens in; details never hold a secret."""
-    told = {ACTOR: actor(), SUBJECT: str(subject)[:LONGEST_NAME]}
-    told |= {
-        name: str(value)[:LONGEST_NAME]
+    """Record an action in the current transaction; details must not hold a secret."""
+    values = {ACTOR: actor(), SUBJECT: str(subject)[:MAX_NAME]}
+    values |= {
+        name: str(value)[:MAX_NAME]
         for name in NAMED
         if (value := details.pop(name, None)) is not None
     }
     if details:
-        told[DETAILS] = json.dumps(plain(details), sort_keys=True, ensure_ascii=False)
-    _add(session, action, kind, told)
+        values[DETAILS] = json.dumps(to_json_value(details), sort_keys=True, ensure_ascii=False)
+    _add(session, action, kind, values)
 
 
 def of_dataset(dataset: Dataset) -> dict[str, str | None]:
-    """Return by what an event about a dataset is found."""
+    """Return the searchable details of an event about a dataset."""
     link = dataset.project_source
     return {
         "project": link.project_id,
@@ -86,29 +86,29 @@ def of_dataset(dataset: Dataset) -> dict[str, str | None]:
 
 
 def of_owner(source: Source, project: str | None, user: str | None) -> dict[str, str | None]:
-    """Return by what an event about an owner at a source is found."""
+    """Return the searchable details of an event about an owner at a source."""
     return {"project": project, "user": user, "source": source.name}
 
 
 def changes(row: Base) -> dict[str, list[Any]]:
-    """Return the old and new values of what a row is about to change, before it is flushed.
+    """Return old and new values of the pending changes of a row, before they are flushed.
 
-    Ciphertexts are only said to be changed.
+    Ciphertexts are replaced by ``CHANGED``.
     """
     state = inspect(row)
-    found: dict[str, list[Any]] = {}
+    changed: dict[str, list[Any]] = {}
     for column in state.mapper.column_attrs:
         history = state.attrs[column.key].history
         if history.has_changes():
             old = history.deleted[0] if history.deleted else None
             new = history.added[0] if history.added else None
-            found[column.key] = [_shown(old), _shown(new)]
-    return found
+            changed[column.key] = [_redacted(old), _redacted(new)]
+    return changed
 
 
 @contextmanager
-def refusals(store: Store, kind: str, subject: object, **details: Any) -> Iterator[None]:
-    """Record what is refused because of whose it is, or for want of an accepted login."""
+def recording_refusals(store: Store, kind: str, subject: object, **details: Any) -> Iterator[None]:
+    """Record errors about ownership or credentials that occur in this context."""
     try:
         yield
     except REFUSALS as error:
@@ -118,10 +118,10 @@ def refusals(store: Store, kind: str, subject: object, **details: Any) -> Iterat
 
 
 def actor() -> str:
-    """Return who acts: ``SCOUT_ACTOR``, as an embedding program sets it, else the account."""
-    told = os.environ.get("SCOUT_ACTOR")
-    if told:
-        return told[:LONGEST_NAME]
+    """Return ``SCOUT_ACTOR``, set by embedding programs, else the operating-system user."""
+    name = os.environ.get("SCOUT_ACTOR")
+    if name:
+        return name[:MAX_NAME]
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -129,29 +129,31 @@ def actor() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Traces:
-    """By what an owner is found besides their id."""
+class OwnerTraces:
+    """What identifies an owner besides their id."""
 
     schemas: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
-    """Regular expressions that Postgres and Python read alike."""
+    """Regular expressions that mean the same in Postgres and Python."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which events are looked for; what is left out does not matter."""
+class EventFilter:
+    """Conditions for events; None matches all."""
 
     since: datetime | None = None
     until: datetime | None = None
     action: str | None = None
     named: Mapping[str, str | None] | None = None
-    """Values by name, as ``actor`` or ``dataset``."""
+    """Searchable values by name, such as ``actor`` or ``dataset``."""
 
 
-def latest(session: Session, wanted: Wanted, limit: int) -> list[tuple[int | None, AuditEvent]]:
-    """Return the latest events and their positions in the chain, the newest first.
+def latest(
+    session: Session, filter_: EventFilter, limit: int
+) -> list[tuple[int | None, AuditEvent]]:
+    """Return the latest events and their positions in the chain, newest first.
 
-    One that is being recorded just now has no position yet.
+    An event of the current transaction has no position yet.
     """
     statement = (
         select(AuditLink.position, AuditEvent)
@@ -160,23 +162,23 @@ def latest(session: Session, wanted: Wanted, limit: int) -> list[tuple[int | Non
         .order_by(AuditEvent.id.desc())
         .limit(limit)
     )
-    if wanted.since is not None:
-        statement = statement.where(AuditEvent.at >= wanted.since)
-    if wanted.until is not None:
-        statement = statement.where(AuditEvent.at < wanted.until)
-    if wanted.action is not None:
-        statement = statement.where(AuditEvent.action == wanted.action)
-    for name, value in (wanted.named or {}).items():
+    if filter_.since is not None:
+        statement = statement.where(AuditEvent.at >= filter_.since)
+    if filter_.until is not None:
+        statement = statement.where(AuditEvent.at < filter_.until)
+    if filter_.action is not None:
+        statement = statement.where(AuditEvent.action == filter_.action)
+    for name, value in (filter_.named or {}).items():
         if value is not None:
-            statement = _saying(statement, name, value)
+            statement = _having_value(statement, name, value)
     return [(position, event) for position, event in session.execute(statement)]
 
 
 def retain(session: Session, since: datetime) -> bool:
-    """Remove events from before a moment, and record that; return whether there were any.
+    """Remove events from before a time; return whether there were any.
 
-    The database removes them when the retention is recorded, and never what is younger than 30
-    days. Once a day is enough: each time leaves an event.
+    A trigger removes them when the retention event is recorded, and spares the last 30 days. Call
+    it about once a day, since each call that removes something adds an event.
     """
     oldest = session.execute(
         select(AuditEvent.id, AuditEvent.at)
@@ -191,61 +193,60 @@ def retain(session: Session, since: datetime) -> bool:
     return True
 
 
-def erase(session: Session, kind: str, owner: str, traces: Traces) -> int:
-    """Erase what events say of an owner, and record which; return how many values that were.
+def erase(session: Session, kind: str, owner: str, traces: OwnerTraces) -> int:
+    """Erase values that identify an owner, and record which; return how many.
 
     Args:
         session: An open transaction.
         kind: ``user`` or ``project``.
-        owner: Their id.
-        traces: What else tells of them.
+        owner: The owner's id.
+        traces: What else identifies the owner.
     """
-    found = session.execute(
-        DOOMED,
+    rows = session.execute(
+        VALUES_TO_ERASE,
         {
             "kind": kind,
-            "owner": owner[:LONGEST_NAME],
+            "owner": owner[:MAX_NAME],
             "kept": [ACTOR, "source", *(["project"] if kind == "user" else [])],
             "names": [SUBJECT, kind, *([ACTOR] if kind == "user" else [])],
             "schemas": list(traces.schemas),
             "patterns": list(traces.patterns),
         },
     ).all()
-    if found:
-        erased = {name: ids for name, ids, _ in found}
+    if rows:
+        erased = {name: ids for name, ids, _ in rows}
         _add(session, ERASURE, "audit", {ACTOR: actor()}, erased=erased)
         session.flush()
-    return sum(count for _, _, count in found)
+    return sum(count for _, _, count in rows)
 
 
-def _add(session: Session, action: str, kind: str, told: Mapping[str, str], **facts: Any) -> None:
-    values = [_value(name, text) for name, text in told.items()]
+def _add(session: Session, action: str, kind: str, values: Mapping[str, str], **facts: Any) -> None:
+    rows = [_value(name, text) for name, text in values.items()]
     session.add(
         AuditEvent(
             action=action,
             subject_kind=kind,
             facts=facts,
-            digests={each.name: _digest(each.salt, each.value) for each in values},
-            values=values,
+            digests={each.name: _digest(each.salt, each.value) for each in rows},
+            values=rows,
         )
     )
 
 
-def _saying(statement: Select[Any], name: str, value: str) -> Select[Any]:
-    told = aliased(AuditValue)
-    return statement.join(told, told.event_id == AuditEvent.id).where(
-        told.name == name, told.name != DETAILS, told.value == value[:LONGEST_NAME]
+def _having_value(statement: Select[Any], name: str, value: str) -> Select[Any]:
+    joined = aliased(AuditValue)
+    return statement.join(joined, joined.event_id == AuditEvent.id).where(
+        joined.name == name, joined.name != DETAILS, joined.value == value[:MAX_NAME]
     )
 
 
 def _value(name: str, text: str) -> AuditValue:
-    clean = text.replace("\0", "").encode(errors="replace").decode()
-    return AuditValue(name=name, salt=secrets.token_bytes(16), value=clean)
+    return AuditValue(name=name, salt=secrets.token_bytes(16), value=to_storable_text(text))
 
 
 def _digest(salt: bytes, value: str) -> str:
     return hashlib.sha256(salt + value.encode()).hexdigest()
 
 
-def _shown(value: Any) -> Any:
-    return CHANGED if isinstance(value, bytes) else plain(value)
+def _redacted(value: Any) -> Any:
+    return CHANGED if isinstance(value, bytes) else to_json_value(value)

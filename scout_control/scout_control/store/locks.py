@@ -1,11 +1,10 @@
-"""Locks that only control can take: rows of the store's own table.
+"""Locks as rows of a table in the store, which only control can write.
 
-Any role that may connect to a database may take any advisory lock there, and keep it; only control
-may write these rows. A lock is held by one session of Postgres and ends with it, as it names the
-session: one that Postgres no longer lists holds nothing. One for a dataset while it is loaded and
-transformed, one for a credential whose tokens rotate. The connection is told to notice quickly that
-the network is gone, on both of its ends: a worker that was cut off must not hold a dataset for
-hours.
+Advisory locks would not do: any role that may connect to a database can take and keep them. A row
+names the Postgres session that holds the lock, and lapses with it: a session that Postgres no
+longer lists holds nothing. A dataset is locked while it is loaded and transformed, a credential
+while its tokens may rotate. Keepalives on both ends of the connection detect a lost network
+quickly, since a worker that was cut off must not hold a dataset for hours.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 
     from scout_control.store.database import Store
 
-# Which session this is. Not asked together with TAKE: Postgres lists the sessions once in a
-# transaction, and TAKE must see the list as it is when the row is its own to change.
+# The session of this connection. Not combined with ACQUIRE: Postgres reads pg_stat_activity once
+# per transaction, and ACQUIRE needs its state at the time when it has locked the row.
 SESSION = """
     SELECT pid, backend_start, usename FROM pg_stat_activity WHERE pid = pg_backend_pid()
 """
-# A session of another role shows when it began to a superuser only: then its number and its role
-# must do. The role keeps others from seeming to be the session of a worker that died.
-TAKE = """
+# backend_start of another role's session is visible to superusers only; pid and role must suffice
+# then. The role keeps a session of another role from passing for that of a worker that died.
+ACQUIRE = """
     INSERT INTO scout_control.locks AS held (name, pid, backend_start, role)
     VALUES (%(name)s, %(pid)s, %(start)s, %(role)s)
     ON CONFLICT (name) DO UPDATE
@@ -53,55 +52,55 @@ RELEASE = """
     DELETE FROM scout_control.locks
      WHERE name = ANY(%(names)s) AND pid = %(pid)s AND backend_start = %(start)s
 """
-ENTER = text("""
+INSERT_LOCK = text("""
     INSERT INTO scout_control.locks (name, pid, backend_start, role)
     VALUES (:name, pg_backend_pid(), now(), current_user)
 """)
-LEAVE = text("DELETE FROM scout_control.locks WHERE name = :name")
-WAIT = text("SELECT set_config('lock_timeout', :wait, true)")
-ON_OUR_SIDE: dict[str, Any] = {
+DELETE_LOCK = text("DELETE FROM scout_control.locks WHERE name = :name")
+SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :wait, true)")
+CLIENT_KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 4,
     "tcp_user_timeout": 35_000,
 }
-GRANTS = "scout grants"
+GRANTS_LOCK = "scout grants"
 
 
-def of_dataset(dataset: object) -> str:
-    """Return the name of the lock of a dataset."""
+def dataset_lock(dataset: object) -> str:
+    """Return the name of a dataset's lock."""
     return f"scout dataset {dataset}"
 
 
-def of_credential(credential: object) -> str:
-    """Return the name of the lock of a credential."""
+def credential_lock(credential: object) -> str:
+    """Return the name of a credential's lock."""
     return f"scout credential {credential}"
 
 
-def of_login(dataset: object) -> str:
-    """Return the name of what keeps two from logging in as the reader of a dataset at once."""
+def query_login_lock(dataset: object) -> str:
+    """Return the name of the lock for logging in as a dataset's query role."""
     return f"scout login {dataset}"
 
 
 class Locks:
-    """Locks held by the session of one connection."""
+    """The locks of one Postgres session."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._names: list[str] = []
         self._connection, self._session = self._connect()
 
-    def take(self, name: str) -> bool:
-        """Take a lock if it is free; return whether it is ours now."""
+    def acquire(self, name: str) -> bool:
+        """Acquire a lock if it is free; return whether we hold it."""
         if name in self._names:
             return True
-        if self._is_taken(name, self._session):
+        if self._is_acquired(name, self._session):
             self._names.append(name)
             return True
         return False
 
-    def are_ours(self) -> bool:
-        """Return whether all that was taken is still ours."""
+    def are_held(self) -> bool:
+        """Return whether we still hold all acquired locks."""
         try:
             [(count,)] = self.execute(COUNT, {"names": self._names, **self._session})
         except psycopg.Error:
@@ -109,68 +108,75 @@ class Locks:
         return bool(count == len(self._names))
 
     def execute(self, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Execute a statement over the connection that holds the locks: it proves that they hold.
+        """Execute a statement on the connection of the locks; success proves that they hold.
 
         Raises:
-            psycopg.Error: The connection is gone, and the locks with it.
+            psycopg.Error: The connection is lost, and the locks with it.
         """
         with self._connection.cursor() as cursor:
             cursor.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def regain(self) -> bool:
-        """Connect again and take all locks again; return whether no one else has them."""
-        before = self._session
+    def reacquire(self) -> bool:
+        """Reconnect and acquire all locks again; return whether all could be acquired."""
+        previous = self._session
         with suppress(psycopg.Error):
             self._connection.close()
         try:
             self._connection, self._session = self._connect()
-            return all(self._is_taken(name, before) for name in self._names)
+            # Postgres may not have noticed yet that the previous session is lost, and still list
+            # it; ACQUIRE therefore also accepts rows of that session.
+            return all(self._is_acquired(name, previous) for name in self._names)
         except (ServerError, psycopg.Error):
             return False
 
     def close(self) -> None:
-        """Release everything."""
+        """Release all locks and disconnect."""
+        # Rows would lapse with the session, but it may outlive us by a moment in pg_stat_activity.
         with suppress(psycopg.Error):
             self.execute(RELEASE, {"names": self._names, **self._session})
         with suppress(psycopg.Error):
             self._connection.close()
 
-    def _is_taken(self, name: str, before: dict[str, Any]) -> bool:
-        own = {"own_pid": before["pid"], "own_start": before["start"]}
-        return bool(self.execute(TAKE, {"name": name, **self._session, **own}))
+    def _is_acquired(self, name: str, previous: dict[str, Any]) -> bool:
+        own = {"own_pid": previous["pid"], "own_start": previous["start"]}
+        return bool(self.execute(ACQUIRE, {"name": name, **self._session, **own}))
 
     def _connect(self) -> tuple[psycopg.Connection[Any], dict[str, Any]]:
         connection = connect(
-            self._store.driver_url, autocommit=True, settings=session_settings.STORE, **ON_OUR_SIDE
+            self._store.driver_url,
+            autocommit=True,
+            settings=session_settings.STORE,
+            **CLIENT_KEEPALIVES,
         )
         [(pid, start, role)] = connection.execute(SESSION).fetchall()
         return connection, {"pid": pid, "start": start, "role": role}
 
 
 @contextmanager
-def holding(store: Store, *names: str) -> Iterator[bool]:
-    """Hold these locks for a while; says whether all could be taken, and takes all or none."""
+def try_locks(store: Store, *names: str) -> Iterator[bool]:
+    """Try to acquire these locks, all or none; yield whether that succeeded."""
     locks = Locks(store)
     try:
-        yield all(locks.take(name) for name in names)
+        yield all(locks.acquire(name) for name in names)
     finally:
         locks.close()
 
 
 @contextmanager
-def alone(
-    store: Store, name: str, seconds: int = session_settings.SECONDS_TO_TAKE_TURNS
+def exclusive(
+    store: Store, name: str, seconds: int = session_settings.EXCLUSIVE_TIMEOUT_SECONDS
 ) -> Iterator[None]:
-    """Do something short that two must not do at once; the second one waits for the first.
+    """Run a short critical section; a concurrent caller waits for its end.
 
-    The row is there for this transaction only, and is seen by no other.
+    The row is inserted and deleted in one transaction: it is never visible to others, but its
+    primary key makes concurrent inserts wait. So nothing remains after a crash.
 
     Raises:
-        ConflictError: The first one took too long.
+        ConflictError: The other caller took longer than ``seconds``.
     """
     with store.begin() as session:
-        session.execute(WAIT, {"wait": f"{seconds}s"})
-        session.execute(ENTER, {"name": name})
+        session.execute(SET_LOCK_TIMEOUT, {"wait": f"{seconds}s"})
+        session.execute(INSERT_LOCK, {"name": name})
         yield
-        session.execute(LEAVE, {"name": name})
+        session.execute(DELETE_LOCK, {"name": name})

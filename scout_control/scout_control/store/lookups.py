@@ -1,4 +1,4 @@
-"""Finds what a caller names: by name, by id, or by the path that people type."""
+"""Finds objects by name, by id, or by the path that people type."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from scout_control.store.models import (
     Run,
     Source,
 )
+from scout_control.store.owners import belongs_to, dataset_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -27,7 +28,7 @@ def connection(session: Session, name: str) -> Connection:
     """Return an active connection.
 
     Raises:
-        NotFoundError: There is none of that name or id.
+        NotFoundError: No active object has this name or id.
     """
     found = session.scalar(select(Connection).where(Connection.is_active, _named(Connection, name)))
     return found or _missing("connection", name, "scout connections list")
@@ -37,7 +38,7 @@ def project(session: Session, name: str) -> Project:
     """Return an active project.
 
     Raises:
-        NotFoundError: There is none of that id.
+        NotFoundError: No active project has this id.
     """
     found = session.scalar(select(Project).where(Project.is_active, Project.id == name))
     return found or _missing("project", name, "scout projects list")
@@ -47,23 +48,23 @@ def source(session: Session, name: str) -> Source:
     """Return an active source.
 
     Raises:
-        NotFoundError: There is none of that name or id.
+        NotFoundError: No active object has this name or id.
     """
     found = session.scalar(select(Source).where(Source.is_active, _named(Source, name)))
     return found or _missing("source", name, "scout sources list")
 
 
 def link(
-    session: Session, project_id: str, source_name: str, *, was_enough: bool = False
+    session: Session, project_id: str, source_name: str, *, include_inactive: bool = False
 ) -> ProjectSource:
-    """Return how a source is linked to a project, or was.
+    """Return the link between a project and a source.
 
     Raises:
         NotFoundError: Project or source is unknown, or they are not linked.
     """
     found = session.scalar(
         select(ProjectSource).where(
-            ProjectSource.is_active | was_enough,
+            ProjectSource.is_active | include_inactive,
             ProjectSource.project_id == project(session, project_id).id,
             ProjectSource.source_id == source(session, source_name).id,
         )
@@ -75,7 +76,7 @@ def dataset(session: Session, name: str) -> Dataset:
     """Return a dataset by its id, its dataset schema, or project/source, project/source/user.
 
     Raises:
-        NotFoundError: There is none.
+        NotFoundError: No such dataset exists.
     """
     statement = select(Dataset)
     if identity := _uuid(name):
@@ -86,8 +87,7 @@ def dataset(session: Session, name: str) -> Dataset:
         statement = statement.where(
             ProjectSource.project_id == project_id, _named(Source, source_name)
         )
-        owner = Dataset.user_id == user[0] if user else Dataset.user_id.is_(None)
-        statement = statement.where(owner)
+        statement = statement.where(dataset_of(user[0] if user else None))
     else:
         statement = statement.where(Dataset.schema_name == name)
     return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
@@ -97,7 +97,7 @@ def run(session: Session, name: str) -> Run:
     """Return a run by its id.
 
     Raises:
-        NotFoundError: There is none, or this is not an id.
+        NotFoundError: No run has this id.
     """
     identity = _uuid(name)
     found = session.get(Run, identity) if identity else None
@@ -107,19 +107,18 @@ def run(session: Session, name: str) -> Run:
 def credential(
     session: Session, source_id: uuid.UUID, project_id: str | None, user_id: str | None
 ) -> Credential | None:
-    """Return the credential of exactly this owner at exactly this source: there is no other way."""
-    owner = (
-        Credential.user_id == user_id
-        if user_id is not None
-        else (Credential.project_id == project_id) & Credential.user_id.is_(None)
-    )
+    """Return the credential of exactly this owner at exactly this source.
+
+    No other function finds credentials, so that none is used for another owner.
+    """
+    owner = belongs_to(Credential, project_id, user_id)
     return session.scalar(select(Credential).where(Credential.source_id == source_id, owner))
 
 
-def path(found: Dataset) -> str:
-    """Return how people name a dataset."""
-    link = found.project_source
-    parts = [link.project_id, link.source.name, *([found.user_id] if found.user_id else [])]
+def path(dataset: Dataset) -> str:
+    """Return the path by which people name a dataset."""
+    link = dataset.project_source
+    parts = [link.project_id, link.source.name, *([dataset.user_id] if dataset.user_id else [])]
     return "/".join(parts)
 
 
@@ -136,4 +135,4 @@ def _uuid(text: str) -> uuid.UUID | None:
 
 
 def _missing(kind: str, name: str, command: str) -> NoReturn:
-    raise NotFoundError(f"There is no {kind} {name!r}.", f"See: {command}")
+    raise NotFoundError(f"No {kind} {name!r} exists.", f"See: {command}")

@@ -1,4 +1,4 @@
-"""What discovery found at a source for an owner; it outlives the data."""
+"""What discovery found at a source for an owner; kept when the data expires."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from scout_control.rules import singer_catalog
 from scout_control.store.models import SourceMetadata
+from scout_control.store.owners import belongs_to
 
 if TYPE_CHECKING:
     import uuid
@@ -19,42 +20,40 @@ if TYPE_CHECKING:
 
 
 def find(session: Session, dataset: Dataset) -> SourceMetadata | None:
-    """Return what is known of a dataset's source for its owner."""
+    """Return the metadata of a dataset's source for its owner."""
     link = dataset.project_source
-    owner = (
-        SourceMetadata.user_id == dataset.user_id
-        if dataset.user_id is not None
-        else SourceMetadata.project_id == link.project_id
-    )
+    owner = belongs_to(SourceMetadata, link.project_id, dataset.user_id)
     return session.scalar(
         select(SourceMetadata).where(SourceMetadata.source_id == link.source_id, owner)
     )
 
 
-def save(session: Session, dataset: Dataset, found: dict[str, Any], now: datetime) -> None:
-    """Remember what was found, in the place of what was known before."""
-    known = find(session, dataset)
-    if known is None:
+def save(session: Session, dataset: Dataset, document: dict[str, Any], now: datetime) -> None:
+    """Store what discovery found; replaces entries of the same name."""
+    metadata = find(session, dataset)
+    if metadata is None:
         link = dataset.project_source
-        known = SourceMetadata(
+        metadata = SourceMetadata(
             source_id=link.source_id,
             user_id=dataset.user_id,
             project_id=None if dataset.user_id is not None else link.project_id,
         )
-        session.add(known)
-    known.document = {**(known.document or {}), **found}
-    known.discovered_at = now
+        session.add(metadata)
+    metadata.document = {**(metadata.document or {}), **document}
+    metadata.discovered_at = now
 
 
 def streams(session: Session, dataset: Dataset) -> frozenset[str]:
-    """Return the streams that a source is known to have; none when it was never asked."""
-    known = find(session, dataset)
-    return singer_catalog.ids((known.document if known else {}).get("streams"))
+    """Return the streams that discovery found for a dataset; empty before the first discovery."""
+    metadata = find(session, dataset)
+    return singer_catalog.ids((metadata.document if metadata else {}).get("streams"))
 
 
-def streams_of(session: Session, source_id: uuid.UUID) -> frozenset[str]:
-    """Return the streams that a source is known to have for anybody."""
-    found = session.scalars(
+def streams_of_source(session: Session, source_id: uuid.UUID) -> frozenset[str]:
+    """Return the streams that discovery found at a source for any owner."""
+    documents = session.scalars(
         select(SourceMetadata.document).where(SourceMetadata.source_id == source_id)
     )
-    return frozenset().union(*(singer_catalog.ids(each.get("streams")) for each in found if each))
+    return frozenset().union(
+        *(singer_catalog.ids(each.get("streams")) for each in documents if each)
+    )

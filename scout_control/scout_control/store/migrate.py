@@ -1,4 +1,4 @@
-"""Brings the store to the version of this program; safe when two start at once."""
+"""Migrates the store to the version of this program; safe to run concurrently."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from scout_control.rules import session_settings
 from scout_control.store import queue_schema
-from scout_control.store.database import is_newer, refusal
+from scout_control.store.database import newer_store_error, to_control_error
 from scout_control.store.models import SCHEMA
-from scout_control.store.postgres import AT_ONCE, SECONDS_BETWEEN_TRIES, TRIES_AT_ONCE
+from scout_control.store.postgres import CONCURRENT_DDL, MAX_DDL_TRIES, SECONDS_BETWEEN_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,47 +26,47 @@ if TYPE_CHECKING:
 
     from scout_control.store.database import Store
 
-# Made before the first migration, as Alembic would make it. Each migration locks it, which no other
-# role may, as none has a right on it. Reading stays possible, so that workers continue.
-TABLE = f"{SCHEMA}.alembic_version"
-PREPARATION = (
+# Created before the first migration, as Alembic would create it, so that it can be locked. No other
+# role can lock it, since none has a privilege on it. The lock allows reads, so workers continue.
+VERSION_TABLE = f"{SCHEMA}.alembic_version"
+CREATE_VERSION_TABLE = (
     f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
     f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC",
     f"""
-    CREATE TABLE IF NOT EXISTS {TABLE} (
+    CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (
         version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
     )
     """,
 )
 LOCK = (
-    f"SET LOCAL lock_timeout TO '{session_settings.SECONDS_TO_TAKE_TURNS}s'",
+    f"SET LOCAL lock_timeout TO '{session_settings.EXCLUSIVE_TIMEOUT_SECONDS}s'",
     "SET LOCAL statement_timeout TO 0",
-    f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE",
+    f"LOCK TABLE {VERSION_TABLE} IN SHARE ROW EXCLUSIVE MODE",
 )
-# PUBLIC may execute what is created, unless it is told otherwise.
-IS_OPEN = text(f"""
+# By default PUBLIC may execute new functions.
+HAS_PUBLIC_ROUTINE = text(f"""
     SELECT FROM pg_proc
      WHERE pronamespace = '{SCHEMA}'::regnamespace
        AND has_function_privilege('public', oid, 'EXECUTE') LIMIT 1
 """)
-CLOSE = f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {SCHEMA} FROM PUBLIC"
+REVOKE_ROUTINES = f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {SCHEMA} FROM PUBLIC"
 
 
 def migrate(
     store: Store, revision: str = "head", bind: Callable[[Connection], None] | None = None
 ) -> str:
-    """Apply what is missing, in one transaction, and return the version reached.
+    """Apply the missing migrations in one transaction; return the resulting version.
 
     Args:
-        store: What to bring there.
-        revision: Where to.
-        bind: Binds stored secrets to what they are for, in the version that began to do so.
+        store: The store.
+        revision: The version to reach.
+        bind: Binds stored secrets to their purpose; called by the migration that introduced this.
 
     Raises:
-        ControlError: What the database refused, in words.
+        ControlError: The database reported an error, or the store is newer than this program.
     """
     try:
-        _prepare(store)
+        _ensure_version_table(store)
         with store.engine.begin() as connection:
             for statement in LOCK:
                 connection.execute(text(statement))
@@ -75,27 +75,33 @@ def migrate(
             command.upgrade(configuration, revision)
             if revision == "head":
                 queue_schema.upgrade(connection)
-            if connection.execute(IS_OPEN).first() is not None:
-                connection.execute(text(CLOSE))
+            if connection.execute(HAS_PUBLIC_ROUTINE).first() is not None:
+                connection.execute(text(REVOKE_ROUTINES))
     except DBAPIError as error:
-        raise refusal(error) from None
+        raise to_control_error(error) from None
     except CommandError:
-        raise is_newer(version(store)) from None
+        raise newer_store_error(version(store)) from None
     return version(store) or ""
 
 
-def _prepare(store: Store) -> None:
-    """Make what is locked, if it is missing; who comes second finds it made."""
+def _ensure_version_table(store: Store) -> None:
+    """Create the version table if it is missing; concurrent callers retry and find it."""
     with store.engine.connect() as connection:
-        if connection.scalar(text("SELECT to_regclass(:table)"), {"table": TABLE}) is not None:
+        if (
+            connection.scalar(text("SELECT to_regclass(:table)"), {"table": VERSION_TABLE})
+            is not None
+        ):
             return
-    for tries in range(1, TRIES_AT_ONCE + 1):
+    for tries in range(1, MAX_DDL_TRIES + 1):
         try:
             with store.engine.begin() as connection:
-                for statement in PREPARATION:
+                for statement in CREATE_VERSION_TABLE:
                     connection.execute(text(statement))
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in AT_ONCE or tries == TRIES_AT_ONCE:
+            if (
+                getattr(error.orig, "sqlstate", None) not in CONCURRENT_DDL
+                or tries == MAX_DDL_TRIES
+            ):
                 raise
             time.sleep(SECONDS_BETWEEN_TRIES * tries)
         else:
@@ -103,24 +109,24 @@ def _prepare(store: Store) -> None:
 
 
 def version(store: Store) -> str | None:
-    """Return the version that the store is at, or nothing when it was never made."""
+    """Return the version of the store; None if it does not exist."""
     try:
         with store.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
             return context.get_current_revision()
     except DBAPIError as error:
-        raise refusal(error) from None
+        raise to_control_error(error) from None
 
 
 def newest() -> str:
-    """Return the version that this program needs."""
+    """Return the version that this program requires."""
     return ScriptDirectory.from_config(_configuration()).get_current_head() or ""
 
 
 def versions() -> list[str]:
-    """Return all versions, the oldest first."""
+    """Return all versions, oldest first."""
     script = ScriptDirectory.from_config(_configuration())
-    return [found.revision for found in script.walk_revisions()][::-1]
+    return [each.revision for each in script.walk_revisions()][::-1]
 
 
 def _configuration() -> Config:

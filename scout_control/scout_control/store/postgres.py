@@ -1,6 +1,6 @@
-"""How to reach a Postgres server: URLs, connections, and errors that name the server.
+"""Connections to Postgres: URLs, session options, login passwords, and connection errors.
 
-Knows no table and no dataset.
+Independent of tables and datasets.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from scout_control.errors import ServerError
@@ -20,19 +21,21 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-# What Postgres answers when two sessions make the same thing at once; the next try finds it made.
-AT_ONCE = ("23505", "42710", "42P06", "40P01", "XX000")
-TRIES_AT_ONCE, SECONDS_BETWEEN_TRIES = 10, 0.1
-LOGIN = ("user", "password")  # options of a URL that win over what stands before the host
+# SQLSTATEs of two sessions that create the same object concurrently; a retry finds it created.
+CONCURRENT_DDL = ("23505", "42710", "42P06", "40P01", "XX000")
+MAX_DDL_TRIES, SECONDS_BETWEEN_TRIES = 10, 0.1
+CREDENTIAL_OPTIONS = ("user", "password")  # URL options that override what precedes the host
 
 
-def with_login(server_url: str, user: str, password: str) -> str:
-    """Return the URL of a server with another login."""
+def url_as_role(server_url: str, role: str, password: str) -> str:
+    """Return the URL of a server with another role and password."""
     parts = urlsplit(server_url)
     host = parts.netloc.rpartition("@")[2]
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    rest = [each for each in parts.query.split("&") if each.partition("=")[0] not in LOGIN]
-    return urlunsplit(parts._replace(netloc=f"{login}@{host}", query="&".join(rest)))
+    credential = f"{quote(role, safe='')}:{quote(password, safe='')}"
+    rest = [
+        each for each in parts.query.split("&") if each.partition("=")[0] not in CREDENTIAL_OPTIONS
+    ]
+    return urlunsplit(parts._replace(netloc=f"{credential}@{host}", query="&".join(rest)))
 
 
 def connect(
@@ -42,9 +45,12 @@ def connect(
     settings: Iterable[session_settings.Setting] = session_settings.CONTROL,
     **keywords: Any,
 ) -> Connection[Any]:
-    """Connect to a server, or say which one does not answer.
+    """Connect to a server.
 
-    As a context it commits at its end, or rolls back after an error, and closes.
+    As a context manager the connection commits, or rolls back after an error, and closes.
+
+    Raises:
+        ServerError: The server is unreachable or rejects the login; names the server.
     """
     try:
         return psycopg.connect(
@@ -53,33 +59,88 @@ def connect(
             application_name="scout",
             options=options(server_url, settings),
             autocommit=autocommit,
-            prepare_threshold=None,  # which a pooler of transactions would not forgive
-            cursor_factory=psycopg.ClientCursor,  # the server takes no parameters in DDL
+            prepare_threshold=None,  # would break behind a transaction pooler
+            cursor_factory=psycopg.ClientCursor,  # the server accepts no parameters in DDL
             **keywords,
         )
     except psycopg.OperationalError as error:
-        raise unreachable(
-            error, server_url, "Check that it runs, and the URL's user, password and database."
+        raise connection_error(
+            error, server_url, "Check that it runs, and the role, password and database of the URL."
         ) from None
     except (psycopg.ProgrammingError, ValueError):
         raise ServerError(
-            "The URL of the database cannot be read.",
+            "The URL of the database is invalid.",
             "Write postgresql://user:password@host:port/database.",
         ) from None
 
 
-def unreachable(error: psycopg.Error | ValueError, server_url: str, remedy: str) -> ServerError:
-    """Say which server lets no one in, and which failure of TLS it is, if it is one."""
-    where = database_urls.shown(server_url)
-    if of_tls := tls_errors.refused_because(error):
-        return ServerError(f"Postgres at {where} {of_tls[0]}.", of_tls[1])
-    return ServerError(f"Postgres does not answer at {where}, or refuses the login.", remedy)
+def connection_error(
+    error: psycopg.Error | ValueError, server_url: str, remedy: str
+) -> ServerError:
+    """Return the error for a failed connection; it names the server, and the TLS failure if any."""
+    return unavailable(f"Postgres at {database_urls.redacted(server_url)}", error, remedy)
+
+
+def unavailable(server: str, error: BaseException | None, remedy: str) -> ServerError:
+    """Return the error for a server that could not be reached or rejected the login.
+
+    Args:
+        server: The subject of the message.
+        error: Why the connection failed; a TLS failure is explained instead.
+        remedy: What to do unless it is a TLS failure.
+    """
+    if tls_failure := tls_errors.explain(error):
+        cause, tls_remedy = tls_failure
+        return ServerError(f"{server} {cause}.", tls_remedy)
+    return ServerError(f"{server} does not answer, or rejects the login.", remedy)
+
+
+def statement_error(failure: str, error: psycopg.Error, remedy: str) -> ServerError:
+    """Return the error for a failed statement, without quoting Postgres: it may name owners."""
+    return ServerError(f"{failure} ({type(error).__name__}, SQLSTATE {error.sqlstate}).", remedy)
+
+
+def has_role(connection: Connection[Any], role: str) -> bool:
+    """Return whether a role exists."""
+    query = "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s"
+    return connection.execute(query, [role]).fetchone() is not None
+
+
+def join_role(connection: Connection[Any], role: str) -> None:
+    """Become a member of a role: only members can drop its objects and end its sessions."""
+    query = "SELECT pg_catalog.pg_has_role(%s, 'USAGE')"
+    if connection.execute(query, [role]).fetchone() != (True,):
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+
+
+def set_login(
+    connection: Connection[Any], role: str, password: str, valid_until: str | None = None
+) -> None:
+    """Let a role log in with this password, which is sent as a SCRAM verifier only.
+
+    So the password appears neither in the server's log nor in ``pg_stat_activity``.
+    """
+    verifier = connection.pgconn.encrypt_password(
+        password.encode(), role.encode(), b"scram-sha-256"
+    ).decode()
+    statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+        sql.Identifier(role), sql.Literal(verifier)
+    )
+    if valid_until is not None:
+        statement += sql.SQL(" VALID UNTIL {}").format(sql.Literal(valid_until))
+    connection.execute(statement)
+
+
+def disable_login(connection: Connection[Any], role: str) -> None:
+    """Take the login and the password away from a role."""
+    statement = sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL")
+    connection.execute(statement.format(sql.Identifier(role)))
 
 
 def options(server_url: str, settings: Iterable[session_settings.Setting]) -> str:
-    """Return the options of a connection: those that its URL names, and ours, which win.
+    """Return connection options: those of the URL, overridden by these settings.
 
-    They hold from the first moment: not even a driver looks anything up before.
+    They apply from the start of the session, before the driver's first query.
     """
-    told = conninfo_to_dict(server_url).get("options") or ""
-    return f"{told} {session_settings.options(settings)}"
+    given = conninfo_to_dict(server_url).get("options") or ""
+    return f"{given} {session_settings.options(settings)}"

@@ -1,11 +1,8 @@
-"""The queue: Procrastinate on the store's own Postgres.
+"""The job queue: Procrastinate in the store's own Postgres.
 
-A job only says "look at this run": the run's own status decides whether there is anything to do, so
-that a job that comes twice, or late, or to a worker that dies, does no harm. Jobs are queued in the
-transaction that queues their runs.
-
-Owners take turns: the k-th run of an owner that waits comes after the k-th of each other one; see
-``queue_turns``.
+A job only means "look at this run". The run's status decides whether there is anything to do, so a
+job that is duplicated, late or lost with its worker does no harm. Jobs are enqueued in the same
+transaction as their runs. Owners take turns, see ``queue_turns``.
 """
 
 from __future__ import annotations
@@ -55,65 +52,65 @@ logging.getLogger("procrastinate.periodic").setLevel(logging.WARNING)
 
 
 def connector(store: Store, **pool: Any) -> PsycopgConnector:
-    """Return the way to the queue's tables, which are in the store's schema."""
-    from procrastinate import PsycopgConnector  # noqa: PLC0415 - takes a moment to load
+    """Return Procrastinate's connector to its tables in the store's schema."""
+    from procrastinate import PsycopgConnector
 
-    told = options(store.driver_url, session_settings.STORE)
+    session_options = options(store.driver_url, session_settings.STORE)
     return PsycopgConnector(
         conninfo=store.driver_url,
-        kwargs={"options": told, "application_name": "scout queue"},
+        kwargs={"options": session_options, "application_name": "scout queue"},
         **pool,
     )
 
 
 def defer(store: Store, session: Session, run_id: uuid.UUID, at: datetime | None = None) -> None:
-    """Ask for a run to be looked at, now or at a moment, in its owner's turn; once is enough."""
-    from procrastinate.exceptions import AlreadyEnqueued  # noqa: PLC0415 - takes a moment to load
+    """Enqueue a job for a run, now or at a time, unless one is enqueued; then update priorities."""
+    from procrastinate.exceptions import AlreadyEnqueued
 
     try:
         with session.begin_nested():
             _manager(store).defer_job(job=_job(run_id, at), connection=driver_connection(session))
     except AlreadyEnqueued:
         return
-    queue_turns.take(session, run_id)
+    queue_turns.assign_priorities(session, run_id)
 
 
 def defer_all(
     store: Store, session: Session, runs: Iterable[tuple[uuid.UUID, datetime | None]]
 ) -> None:
-    """Ask for many new runs to be looked at, the owners in turn."""
+    """Enqueue jobs for many new runs and update all priorities."""
     jobs = [_job(run_id, at) for run_id, at in runs]
     if jobs:
         _manager(store).batch_defer_jobs(jobs=jobs, connection=driver_connection(session))
-        queue_turns.take(session)
+        queue_turns.assign_priorities(session)
 
 
 def waiting(session: Session) -> set[str]:
-    """Return the ids of the runs that a job is waiting for."""
-    found = session.execute(
+    """Return the ids of runs with an enqueued job."""
+    run_ids = session.execute(
         text(
             "SELECT args ->> 'run_id' FROM scout_control.procrastinate_jobs "
             "WHERE status = 'todo' AND task_name = :task"
         ),
         {"task": RUN},
     )
-    return set(found.scalars())
+    return set(run_ids.scalars())
 
 
 def purge(session: Session, before: datetime) -> None:
-    """Forget jobs that ended long ago, and those of workers that died."""
+    """Delete jobs that ended long ago, and jobs of dead workers."""
     session.execute(OLD_JOBS, {"before": before})
     session.execute(ORPHANED_JOBS)
 
 
 def _manager(store: Store) -> JobManager:
-    from procrastinate.manager import JobManager  # noqa: PLC0415 - takes a moment to load
+    from procrastinate.manager import JobManager
 
     return JobManager(connector(store))
 
 
 def _job(run_id: uuid.UUID, at: datetime | None) -> Job:
-    from procrastinate.jobs import Job  # noqa: PLC0415 - takes a moment to load
+    from procrastinate.jobs import Job
 
     return Job(
         id=None,

@@ -1,7 +1,7 @@
-"""The tables of Procrastinate, kept at the version of the library that is installed.
+"""Keeps Procrastinate's tables at the version of the installed library.
 
-The library brings its schema and the steps between its versions as files; which steps were taken is
-remembered beside the tables, so that an upgrade of the library needs nothing but ``scout init``.
+The library ships its schema and migration scripts as files. The applied version is stored beside
+the tables, so that an upgrade of the library only requires ``scout init``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import psycopg
     from sqlalchemy import Connection
 
-STEP = re.compile(r"(\d+)\.(\d+)\.(\d+)_")
+SCRIPT_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)_")
 
 
 def create(connection: Connection) -> None:
-    """Make all tables and remember the version."""
+    """Create all tables and store the version."""
     _execute(connection, SchemaManager.get_schema())
     connection.execute(
         text("INSERT INTO scout_control.queue_version VALUES (:version)"),
@@ -31,30 +31,34 @@ def create(connection: Connection) -> None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Take the steps from the version remembered to the installed one."""
-    found = connection.execute(text("SELECT version FROM scout_control.queue_version")).scalar()
-    steps = steps_after(found or "")
-    for step in steps:
-        _execute(connection, step.read_text())
-    if steps:
+    """Apply the scripts between the stored version and the installed one."""
+    version = connection.execute(text("SELECT version FROM scout_control.queue_version")).scalar()
+    scripts = scripts_after(version or "")
+    for script in scripts:
+        _execute(connection, script.read_text())
+    if scripts:
         connection.execute(
             text("UPDATE scout_control.queue_version SET version = :version"),
             {"version": installed_version("procrastinate")},
         )
 
 
-def steps_after(version: str) -> list[Path]:
-    """Return the library's steps that a queue of this version still lacks, in order."""
-    have = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    found = ((STEP.match(path.name), path) for path in _steps())
-    return [path for step, path in found if step and tuple(map(int, step.groups())) > have]
+def scripts_after(version: str) -> list[Path]:
+    """Return the library's migration scripts after a version, in order."""
+    applied = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    candidates = ((SCRIPT_VERSION.match(path.name), path) for path in _scripts())
+    return [
+        path
+        for version_, path in candidates
+        if version_ and tuple(map(int, version_.groups())) > applied
+    ]
 
 
-def _steps() -> list[Path]:
+def _scripts() -> list[Path]:
     return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
 
 
 def _execute(connection: Connection, script: str) -> None:
-    """Execute a script of many statements as it stands: nothing in it is a parameter."""
+    """Execute a script of many statements without parameter substitution."""
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # the store's driver
     driver.execute(script.encode())

@@ -1,4 +1,4 @@
-"""Cancels runs: the status in the store, which whoever executes the run notices."""
+"""Cancels runs by their status in the store, which the executing worker watches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from scout_control.errors import ConflictError
 from scout_control.rules import schedule, statuses
-from scout_control.rules.statuses import WAITING, RunStatus
+from scout_control.rules.statuses import WAITING, Phase, RunStatus
 from scout_control.store import audit, datasets, lookups, runs
 from scout_control.store.models import Dataset
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 
 def cancel(store: Store, run_id: str) -> Run:
-    """Cancel a run: its status first, so that whoever executes it hears of it and ends it.
+    """Cancel a run; the worker that executes it notices and ends it.
 
     Raises:
-        NotFoundError: There is no such run.
-        ConflictError: It has ended already.
+        NotFoundError: No such run exists.
+        ConflictError: The run has ended.
     """
     with store.begin() as session:
         run = lookups.run(session, run_id)
         if not _cancel(session, run):
             raise ConflictError(
-                f"Run {run.id} is not in progress (state: {run.status}).", "Nothing to cancel."
+                f"Run {run.id} is not in progress (status: {run.status}).", "Nothing to cancel."
             )
     with store.begin() as session:
         return lookups.run(session, run_id)
 
 
 def cancel_waiting(session: Session, dataset_id: uuid.UUID) -> None:
-    """Cancel a dataset's run if it is queued or paused."""
+    """Cancel the run of a dataset if it is queued or paused."""
     run = runs.alive(session, dataset_id)
     if run is not None and run.status in WAITING:
         _cancel(session, run)
 
 
 def _cancel(session: Session, run: Run) -> bool:
-    was = run.status
+    previous = run.status
     result = {name: value for name, value in run.result.items() if name != "error"}
     moved = runs.move(
         session,
@@ -55,21 +55,23 @@ def _cancel(session: Session, run: Run) -> bool:
         RunStatus.CANCELLED,
         completed_at=datetime.now(UTC),
         resume_at=None,
-        phase="done",
+        phase=Phase.DONE,
         error_code=None,
         error_message=None,
-        result={**result, "status": "cancelled", "cancelled": True, "previous_state": was},
+        result={**result, "status": "cancelled", "cancelled": True, "previous_state": previous},
     )
     if moved:
-        _settle(session, run.dataset)
+        _reset_dataset(session, run.dataset)
         names = audit.of_dataset(run.dataset)
-        audit.record(session, "cancelled", "run", run.id, **names, previous=was)
+        audit.record(session, "cancelled", "run", run.id, **names, previous=previous)
     return moved
 
 
-def _settle(session: Session, dataset: Dataset) -> None:
-    """Let a dataset be what it was before a run that was cancelled, due at its next turn."""
+def _reset_dataset(session: Session, dataset: Dataset) -> None:
+    """Restore the status of a dataset after its run was cancelled; due at its next interval."""
     interval = timedelta(hours=dataset.project_source.refresh_interval_hours)
     due = schedule.next_sync_at(datetime.now(UTC), interval, str(dataset.id))
     session.execute(update(Dataset).where(Dataset.id == dataset.id).values(next_sync_at=due))
-    datasets.move(session, dataset.id, statuses.settled(has_data=dataset.last_sync_at is not None))
+    datasets.move(
+        session, dataset.id, statuses.after_cancel(has_data=dataset.last_sync_at is not None)
+    )

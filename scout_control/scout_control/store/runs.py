@@ -1,4 +1,4 @@
-"""Moves runs, each move one statement that names the statuses it may start from."""
+"""Queries and status changes of runs; each change is one conditional UPDATE."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from scout_control.rules.statuses import LIVE, WAITING, DatasetStatus, RunStatus, Trigger, before
+from scout_control.rules.statuses import (
+    LIVE,
+    WAITING,
+    DatasetStatus,
+    Phase,
+    RunStatus,
+    Trigger,
+    run_predecessors,
+)
 from scout_control.store import datasets
 from scout_control.store.models import Dataset, Run
 
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 def queue(
     session: Session, dataset_id: uuid.UUID, trigger: str, *, full_refresh: bool = False
 ) -> None:
-    """Queue a run for a dataset, unless it has one alive."""
+    """Queue a run for a dataset unless it has a live one."""
     session.execute(
         insert(Run)
         .values(dataset_id=dataset_id, trigger=trigger, is_full_refresh=full_refresh)
@@ -31,15 +39,15 @@ def queue(
 
 
 def queue_due(session: Session, now: datetime) -> list[uuid.UUID]:
-    """Queue a run for each dataset that is due and has none alive; return them, in their order.
+    """Queue a run for each due dataset without a live run; return the runs in order.
 
-    Who has one alive is left to the index that allows no second: looking for them first makes the
-    planner guess, and a wrong guess costs seconds.
+    The unique index rejects second live runs. Excluding them in the query instead makes the planner
+    guess, and a wrong guess costs seconds.
     """
-    found = datasets.due(now).add_columns(literal(str(Trigger.SCHEDULE)))
+    due = datasets.due(now).add_columns(literal(str(Trigger.SCHEDULE)))
     statement = (
         insert(Run)
-        .from_select(["dataset_id", "trigger"], found, include_defaults=False)
+        .from_select(["dataset_id", "trigger"], due, include_defaults=False)
         .on_conflict_do_nothing()
         .returning(Run.id)
     )
@@ -47,12 +55,12 @@ def queue_due(session: Session, now: datetime) -> list[uuid.UUID]:
 
 
 def alive(session: Session, dataset_id: uuid.UUID) -> Run | None:
-    """Return the run of a dataset that has not ended."""
+    """Return the live run of a dataset."""
     return session.scalar(select(Run).where(Run.dataset_id == dataset_id, Run.status.in_(LIVE)))
 
 
 def all_alive(session: Session, dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Run]:
-    """Return the runs of datasets that have not ended, by dataset."""
+    """Return the live runs of datasets, by dataset."""
     statement = select(Run).where(Run.status.in_(LIVE), Run.dataset_id.in_(dataset_ids))
     return {run.dataset_id: run for run in session.scalars(statement)}
 
@@ -60,22 +68,22 @@ def all_alive(session: Session, dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.U
 def claim(
     session: Session, run_id: uuid.UUID, worker: str, now: datetime, *, early: bool = False
 ) -> Run | None:
-    """Take a waiting run whose time has come, if nobody was quicker.
+    """Claim a waiting run that is due, unless another worker has claimed it.
 
     Args:
         session: An open transaction.
         run_id: The run.
-        worker: Who takes it.
-        now: The time.
-        early: Take a paused run before its time, too.
+        worker: The worker that claims it.
+        now: The current time.
+        early: Also claim a paused run before its ``resume_at``.
     """
-    time_has_come = or_(Run.resume_at.is_(None), Run.resume_at <= now)
-    moved = session.scalar(
+    is_due = or_(Run.resume_at.is_(None), Run.resume_at <= now)
+    dataset_id = session.scalar(
         update(Run)
-        .where(Run.id == run_id, Run.status.in_(WAITING), True if early else time_has_come)  # type: ignore[arg-type]  # SQLAlchemy takes a constant
+        .where(Run.id == run_id, Run.status.in_(WAITING), True if early else is_due)  # type: ignore[arg-type]  # SQLAlchemy takes a constant
         .values(
             status=RunStatus.RUNNING,
-            phase="started",
+            phase=Phase.STARTED,
             worker=worker,
             attempt=Run.attempt + 1,
             started_at=func.coalesce(Run.started_at, now),
@@ -87,49 +95,49 @@ def claim(
         )
         .returning(Run.dataset_id)
     )
-    if moved is None:
+    if dataset_id is None:
         return None
     session.execute(
         update(Dataset)
-        .where(Dataset.id == moved)
+        .where(Dataset.id == dataset_id)
         .values(status=DatasetStatus.SYNCING, updated_at=now)
     )
     return session.get(Run, run_id, populate_existing=True)
 
 
 def move(
-    session: Session, run_id: uuid.UUID, then: RunStatus, holder: str | None = None, **values: Any
+    session: Session, run_id: uuid.UUID, target: RunStatus, holder: str | None = None, **values: Any
 ) -> bool:
-    """Move a run, unless it has moved meanwhile; tell whether it did.
+    """Change the status of a run if that is allowed now; return whether it was.
 
     Args:
         session: An open transaction.
         run_id: The run.
-        then: The status to come.
-        holder: Only while this worker has it.
-        **values: Columns that change with it.
+        target: The new status.
+        holder: Only if this worker holds the run.
+        **values: Other columns to set.
     """
-    conditions = [Run.id == run_id, Run.status.in_(before(then))]
+    conditions = [Run.id == run_id, Run.status.in_(run_predecessors(target))]
     if holder is not None:
         conditions.append(Run.worker == holder)
     moved = session.scalar(
         update(Run)
         .where(*conditions)
-        .values(status=then, updated_at=func.now(), **values)
+        .values(status=target, updated_at=func.now(), **values)
         .returning(Run.id)
     )
     return moved is not None
 
 
 def dead(session: Session, silent_since: datetime) -> Sequence[Run]:
-    """Return running runs without a sign of life since a moment."""
+    """Return running runs whose last heartbeat is older than a time."""
     return session.scalars(
         select(Run).where(Run.status == RunStatus.RUNNING, Run.heartbeat_at < silent_since)
     ).all()
 
 
 def waiting(session: Session, now: datetime, since: timedelta) -> Sequence[uuid.UUID]:
-    """Return the ids of runs that could have been started for a while, and were not."""
+    """Return runs that have been startable for at least ``since`` but were not started."""
     ready_at = func.coalesce(Run.resume_at, Run.updated_at)
     return session.scalars(
         select(Run.id).where(Run.status.in_(WAITING), ready_at <= now - since).order_by(ready_at)
@@ -137,7 +145,7 @@ def waiting(session: Session, now: datetime, since: timedelta) -> Sequence[uuid.
 
 
 def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) -> Sequence[Run]:
-    """Return the latest runs, the newest first."""
+    """Return the latest runs, newest first."""
     statement = select(Run).order_by(Run.created_at.desc(), Run.id).limit(limit)
     if dataset_id is not None:
         statement = statement.where(Run.dataset_id == dataset_id)
@@ -145,5 +153,5 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
 
 
 def purge(session: Session, ended_before: datetime) -> None:
-    """Forget runs that ended before a moment."""
+    """Delete runs that ended before a time."""
     session.execute(delete(Run).where(Run.status.not_in(LIVE), Run.completed_at < ended_before))

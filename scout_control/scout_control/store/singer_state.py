@@ -1,7 +1,7 @@
-"""Keeps the state of datasets (Singer bookmarks) in Postgres: written by control, never by a run.
+"""Stores the Singer state of datasets in Postgres; written by control, never by a run.
 
-No process of a run has a login here. Meltano hands each state to control (``state_backend``), so a
-plugin can neither read nor hold up what belongs to another dataset.
+No process of a run can log in here. Meltano passes each state to control (``state_backend``), so a
+plugin can neither read nor lock the state of another dataset.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 MELTANO_SCHEMA = "scout_meltano"
-# As Meltano itself made it in earlier installations, whose bookmarks stay.
+# The table that Meltano created in earlier installations; their state is kept.
 CREATE = (
     "CREATE SCHEMA IF NOT EXISTS {schema}",
     """CREATE TABLE IF NOT EXISTS {schema}.state (
@@ -30,66 +30,66 @@ CREATE = (
        )""",
     "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC",
 )
-PRESENT = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
-LEAVE = (
+EXISTING_ROLES = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
+DROP_ROLE = (
     "REASSIGN OWNED BY {role} TO CURRENT_USER",
     "DROP OWNED BY {role}",
     "DROP ROLE {role}",
 )
-# Meltano's other tables: one holds pickles, which run as code where they are read.
-LEFT_OVER = """
+# Meltano's other tables; one holds pickles, which execute code when they are read.
+OTHER_TABLES = """
     SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename <> 'state'
 """
-GET = "SELECT partial_state, completed_state FROM {schema}.state WHERE state_id = %s"
-KEEP = """
+SELECT = "SELECT partial_state, completed_state FROM {schema}.state WHERE state_id = %s"
+UPSERT = """
     INSERT INTO {schema}.state AS was (state_id, partial_state, completed_state, updated_at)
     VALUES (%s, %s, %s, timezone('utc', now()))
     ON CONFLICT (state_id) DO UPDATE SET partial_state = excluded.partial_state,
         completed_state = excluded.completed_state, updated_at = excluded.updated_at
 """
-FORGET = "DELETE FROM {schema}.state WHERE right(state_id, length(%(end)s)) = %(end)s"
+DELETE = "DELETE FROM {schema}.state WHERE right(state_id, length(%(end)s)) = %(end)s"
 
 State = dict[str, Any]
 
 
-class States:
-    """The states of the datasets of one store, over a connection that is made when it is needed."""
+class StateStore:
+    """The states of one store; connects on first use, and again after a lost connection."""
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
         self._connection: Connection[Any] | None = None
 
     def get(self, state_id: str) -> State | None:
-        """Return a state: what is partial and what is completed.
+        """Return the partial and the completed state.
 
         Raises:
             ServerError: The server does not answer.
-            psycopg.Error: It refuses.
+            psycopg.Error: The statement failed.
         """
-        found = self._execute(GET, [state_id]).fetchone()
-        if found is None:
+        row = self._execute(SELECT, [state_id]).fetchone()
+        if row is None:
             return None
-        partial, completed = (json.loads(text) if text else {} for text in found)
+        partial, completed = (json.loads(text) if text else {} for text in row)
         return {"partial": partial, "completed": completed}
 
-    def keep(self, state_id: str, state: State) -> None:
-        """Put a state in the place of the one before; committed when this returns.
+    def save(self, state_id: str, state: State) -> None:
+        """Replace a state; committed when this returns.
 
         Raises:
             ServerError: The server does not answer.
-            psycopg.Error: It refuses.
+            psycopg.Error: The statement failed.
         """
         values = [json.dumps(state.get(part) or {}) for part in ("partial", "completed")]
-        self._execute(KEEP, [state_id, *values])
+        self._execute(UPSERT, [state_id, *values])
 
-    def forget(self, dataset_schema: str) -> None:
-        """Forget every state of a dataset.
+    def delete(self, dataset_schema: str) -> None:
+        """Delete all states of a dataset.
 
         Raises:
             ServerError: The server does not answer.
-            psycopg.Error: It refuses.
+            psycopg.Error: The statement failed.
         """
-        self._execute(FORGET, {"end": f":{dataset_schema}"})
+        self._execute(DELETE, {"end": f":{dataset_schema}"})
 
     def close(self) -> None:
         """Close the connection."""
@@ -99,12 +99,12 @@ class States:
 
     def _execute(self, statement: str, values: Any) -> psycopg.Cursor[Any]:
         try:
-            return self._once(statement, values)
-        except psycopg.OperationalError:  # the server was restarted, or a pooler let us go
+            return self._execute_once(statement, values)
+        except psycopg.OperationalError:  # the server restarted, or a pooler disconnected us
             self.close()
-            return self._once(statement, values)
+            return self._execute_once(statement, values)
 
-    def _once(self, statement: str, values: Any) -> psycopg.Cursor[Any]:
+    def _execute_once(self, statement: str, values: Any) -> psycopg.Cursor[Any]:
         if self._connection is None:
             self._connection = connect(self._server_url, autocommit=True)
         composed = sql.SQL(statement).format(schema=sql.Identifier(MELTANO_SCHEMA))
@@ -112,31 +112,30 @@ class States:
 
 
 def prepare(server_url: str, former_roles: Iterable[str] = ()) -> None:
-    """Make the place for states.
+    """Create the table of states.
 
     Args:
-        server_url: Of the database that holds them.
-        former_roles: That Meltano logged in as, in earlier installations: what they own is taken
-            over, and they are dropped.
+        server_url: The database.
+        former_roles: Roles of Meltano in earlier installations; dropped, their objects taken over.
 
     Raises:
         ServerError: The server does not answer.
-        psycopg.Error: It refuses.
+        psycopg.Error: A statement failed.
     """
     with connect(server_url) as connection:
-        for (role,) in connection.execute(PRESENT, [list(former_roles)]).fetchall():
-            for statement in LEAVE:
+        for (role,) in connection.execute(EXISTING_ROLES, [list(former_roles)]).fetchall():
+            for statement in DROP_ROLE:
                 connection.execute(_composed(statement, role=role))
-        for (table,) in connection.execute(LEFT_OVER, [MELTANO_SCHEMA]).fetchall():
+        for (table,) in connection.execute(OTHER_TABLES, [MELTANO_SCHEMA]).fetchall():
             connection.execute(_composed("DROP TABLE {schema}.{table} CASCADE", table=table))
         for statement in CREATE:
             connection.execute(_composed(statement))
 
 
-def forget(server_url: str, dataset_schema: str) -> None:
-    """Forget every state of a dataset, over a connection of its own."""
-    with closing(States(server_url)) as states:
-        states.forget(dataset_schema)
+def delete(server_url: str, dataset_schema: str) -> None:
+    """Delete all states of a dataset, over a separate connection."""
+    with closing(StateStore(server_url)) as states:
+        states.delete(dataset_schema)
 
 
 def _composed(statement: str, **names: str) -> sql.Composed:

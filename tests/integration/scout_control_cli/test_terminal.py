@@ -68,7 +68,7 @@ def hostile(shared_installation):
 
 
 @pytest.mark.parametrize("way", [on_terminal, in_pipes])
-def test_nothing_that_is_said_holds_what_a_terminal_obeys(shared_installation, hostile, way):
+def test_output_contains_no_control_characters(shared_installation, hostile, way):
     dataset, failed, _ = hostile
     name = ATTACK.replace("\n", "").replace("\x07", "")
     asked = QUERY.format(name=name)
@@ -95,14 +95,14 @@ def test_nothing_that_is_said_holds_what_a_terminal_obeys(shared_installation, h
     assert b"\\x1b]52" in said[("query", dataset, asked)]
 
 
-def test_json_says_exactly_what_is_there(shared_installation, hostile):
+def test_json_output_is_exact(shared_installation, hostile):
     dataset, *_ = hostile
     said = in_pipes(shared_installation, "query", dataset, "SELECT name FROM things", "--json")
 
     assert json.loads(said)["rows"] == [[ATTACK]] * 3
 
 
-def test_the_log_of_a_run_may_be_shown_on_a_terminal(hostile):
+def test_the_log_of_a_run_contains_no_control_characters(hostile):
     written = hostile[2].read_bytes()
 
     assert b"forged" in written

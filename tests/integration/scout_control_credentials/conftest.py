@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from commcare_sandbox import Sandbox
 from scout_control.api.scout import Scout
-from scout_control.credentials.loopback import listening
+from scout_control.credentials.loopback import callback_server
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
@@ -37,8 +37,8 @@ def scout(control_postgres, tmp_path):
         encryption_keys=generate(),
     )
     with Scout(settings) as opened:
-        migrate.migrate(opened.site.store)
-        with opened.site.store.begin() as session:
+        migrate.migrate(opened.installation.store)
+        with opened.installation.store.begin() as session:
             session.connection().exec_driver_sql(
                 "INSERT INTO scout_control.connections (name) VALUES ('default')"
             )
@@ -66,7 +66,7 @@ def connect(scout, source):
     """Connect the project's account as a person with a browser does."""
 
     def flow(**owner):
-        with listening() as callback:
+        with callback_server() as callback:
             request = scout.credentials.ask(source, callback.redirect_uri)
             callback.state = request.state
             visit = threading.Thread(target=allow, args=[request.url])

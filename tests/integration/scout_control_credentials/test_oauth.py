@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from scout_control.credentials import records, renewal
-from scout_control.credentials.loopback import listening
+from scout_control.credentials.loopback import callback_server
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -24,20 +24,18 @@ from sqlalchemy import select, update
 
 
 def secrets_of(scout):
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         found = session.scalars(select(Credential)).one()
-        return scout.site.keyring.open(found.secrets).fields
+        return scout.installation.keyring.open(found.secrets).fields
 
 
 def expire_soon(scout):
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         soon = datetime.now(UTC) + timedelta(minutes=30)
         session.execute(update(Credential).values(token_expires_at=soon))
 
 
-def test_a_person_connects_in_a_browser_with_pkce_state_and_the_scopes_of_the_source(
-    scout, source, connect
-):
+def test_an_account_is_connected_by_oauth_with_pkce_state_and_scopes(scout, source, connect):
     url = scout.credentials.ask(source, "http://127.0.0.1:1/callback").url
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     connected = connect()
@@ -54,7 +52,7 @@ def test_a_person_connects_in_a_browser_with_pkce_state_and_the_scopes_of_the_so
     assert connected.token_expires_at > datetime.now(UTC) + timedelta(days=13)
 
 
-def test_nothing_that_a_caller_gets_holds_a_token(scout, connect):
+def test_results_contain_no_token(scout, connect):
     connected = connect()
     secrets = secrets_of(scout)
     shown = json.dumps(
@@ -66,25 +64,25 @@ def test_nothing_that_a_caller_gets_holds_a_token(scout, connect):
     assert [name for name, value in secrets.items() if value and value in shown] == []
 
 
-def test_an_answer_to_another_login_is_refused(scout, source):
+def test_the_redirect_of_another_request_is_rejected(scout, source):
     first = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
     other = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
     answer = f"http://127.0.0.1:1/callback?code=c&state={other.state}"
 
-    with pytest.raises(SettingsError, match="not the answer"):
+    with pytest.raises(SettingsError, match="not the response"):
         scout.credentials.answer(source, first, answer, project="river")
 
 
-def test_a_person_who_says_no_is_told_so(scout, source):
+def test_denied_authorization_is_reported(scout, source):
     request = scout.credentials.ask(source, "http://127.0.0.1:1/callback")
     answer = f"http://127.0.0.1:1/callback?error=access_denied&state={request.state}"
 
-    with pytest.raises(RunFailedError, match="was told no"):
+    with pytest.raises(RunFailedError, match="Authorization was denied"):
         scout.credentials.answer(source, request, answer, project="river")
 
 
-def test_the_callback_takes_only_the_answer_with_our_state():
-    with listening() as callback:
+def test_the_callback_server_accepts_only_the_expected_state():
+    with callback_server() as callback:
         callback.state = "ours"
         for path in ("/callback?code=c&state=theirs", "/callback", "/?code=c&state=ours"):
             with pytest.raises(urllib.error.HTTPError) as refused:
@@ -95,7 +93,7 @@ def test_the_callback_takes_only_the_answer_with_our_state():
         assert callback.wait(60).endswith("?code=c&state=ours")
 
 
-def test_two_owners_have_logins_of_their_own(scout, source, connect):
+def test_owners_have_separate_credentials(scout, source, connect):
     connect()
     connect(user="ann")
 
@@ -105,14 +103,16 @@ def test_two_owners_have_logins_of_their_own(scout, source, connect):
     }
 
 
-def test_tokens_that_end_soon_are_renewed_by_one_of_many(scout, connect, sandbox):
+def test_expiring_tokens_are_renewed_by_one_of_many_workers(scout, connect, sandbox):
     connect()
     before = secrets_of(scout)
     expire_soon(scout)
     spent = sandbox.connect.logins()["refreshes"]
     with ThreadPoolExecutor(6) as pool:
         rounds = list(
-            pool.map(lambda _: maintenance.renew_tokens(scout.site, datetime.now(UTC)), range(6))
+            pool.map(
+                lambda _: maintenance.renew_tokens(scout.installation, datetime.now(UTC)), range(6)
+            )
         )
     after = secrets_of(scout)
 
@@ -124,62 +124,62 @@ def test_tokens_that_end_soon_are_renewed_by_one_of_many(scout, connect, sandbox
     assert scout.credentials.check("connect", project="river").status == "connected"
 
 
-def test_a_refused_refresh_needs_a_person_and_trouble_of_the_network_does_not(
+def test_a_rejected_refresh_invalidates_and_a_network_error_does_not(
     scout, source, connect, sandbox
 ):
     connect()
     expire_soon(scout)
     sandbox.set(fault="500", fault_path="/o/token")
-    trouble = maintenance.renew_tokens(scout.site, datetime.now(UTC))
+    trouble = maintenance.renew_tokens(scout.installation, datetime.now(UTC))
     [still] = scout.credentials.list()
     sandbox.set(fault="", fault_path="")
     sandbox.connect.kill_refresh_tokens()
-    refused = maintenance.renew_tokens(scout.site, datetime.now(UTC))
+    refused = maintenance.renew_tokens(scout.installation, datetime.now(UTC))
     [gone] = scout.credentials.list()
 
     assert (trouble, still.status) == ({"failed": 1}, "connected")
-    assert still.last_error == "127.0.0.1 did not answer (HTTPError)."
+    assert still.last_error == "127.0.0.1 did not respond (HTTPError)."
     assert (refused, gone.status) == ({"refused": 1}, "needs reconnect")
     with pytest.raises(CredentialRefusedError):
         scout.credentials.check(source, project="river")
     assert connect().status == "connected"
 
 
-def test_a_tap_that_renewed_the_login_hands_it_back_unless_somebody_connected_anew(scout, connect):
+def test_a_rotated_token_is_stored_unless_the_account_was_reconnected(scout, connect):
     connect()
-    store, keyring = scout.site.store, scout.site.keyring
+    store, keyring = scout.installation.store, scout.installation.keyring
     dataset = scout.datasets.ensure("river", "connect")
     with store.begin() as session:
         found = records.lookups.dataset(session, dataset.id)
-        kind = scout.site.plugins.source_type("commcare-connect")
-        login = records.login_for(session, keyring, found, kind)
+        kind = scout.installation.plugins.source_type("commcare-connect")
+        login = records.credential_for(session, keyring, found, kind)
     given = login.fields["refresh_token"]
-    origin = records.origin_of(given)
+    origin = records.token_digest(given)
 
     def written(token):
         facts = {"refresh_token": token, "access_token": "a", "expires_at": 2e9, "origin": origin}
         return json.dumps(facts).encode()
 
     assert "access_token" not in login.fields
-    assert records.take_back(store, keyring, login, written("second"))
-    assert not records.take_back(store, keyring, login, written("second"))
-    assert records.take_back(store, keyring, login, written("third"))
+    assert records.store_rotated_token(store, keyring, login, written("second"))
+    assert not records.store_rotated_token(store, keyring, login, written("second"))
+    assert records.store_rotated_token(store, keyring, login, written("third"))
     assert secrets_of(scout)["refresh_token"] == "third"
-    assert records.descends(written("fourth"), secrets_of(scout))
+    assert records.is_descendant(written("fourth"), secrets_of(scout))
 
     connect()
-    assert not records.take_back(store, keyring, login, written("fourth"))
-    assert not records.descends(written("fourth"), secrets_of(scout))
+    assert not records.store_rotated_token(store, keyring, login, written("fourth"))
+    assert not records.is_descendant(written("fourth"), secrets_of(scout))
     assert secrets_of(scout)["refresh_token"] not in {given, "third", "fourth"}
 
 
-def test_a_revoked_login_is_forgotten_on_both_sides_and_its_data_is_no_longer_refreshed(
-    scout, source, connect
-):
+def test_revoking_deletes_the_credential_at_both_sides_and_unschedules(scout, source, connect):
     connect()
     refresh_token = secrets_of(scout)["refresh_token"]
     dataset = scout.datasets.ensure("river", source)
-    client = renewal.client_of(_source(scout), scout.site.keyring, scout.site.plugins)
+    client = renewal.oauth_client(
+        _source(scout), scout.installation.keyring, scout.installation.plugins
+    )
 
     assert scout.credentials.revoke(source, project="river") is True
     assert scout.credentials.list() == []
@@ -190,15 +190,17 @@ def test_a_revoked_login_is_forgotten_on_both_sides_and_its_data_is_no_longer_re
         scout.credentials.revoke(source, project="river")
 
 
-def test_a_source_that_is_removed_takes_back_what_it_granted(scout, source, connect, sandbox):
+def test_removing_a_source_revokes_its_tokens(scout, source, connect, sandbox):
     connect()
     connect(user="ann")
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         tokens = [
-            scout.site.keyring.open(found.secrets).fields["refresh_token"]
+            scout.installation.keyring.open(found.secrets).fields["refresh_token"]
             for found in session.scalars(select(Credential))
         ]
-    client = renewal.client_of(_source(scout), scout.site.keyring, scout.site.plugins)
+    client = renewal.oauth_client(
+        _source(scout), scout.installation.keyring, scout.installation.plugins
+    )
     scout.sources.unlink("river", source, drop=True)
 
     assert scout.sources.remove(source) == []
@@ -208,9 +210,7 @@ def test_a_source_that_is_removed_takes_back_what_it_granted(scout, source, conn
             client.refresh(token)
 
 
-def test_what_could_not_be_revoked_is_named_and_forgotten_all_the_same(
-    scout, source, connect, sandbox
-):
+def test_unconfirmed_revocations_are_named_and_credentials_deleted(scout, source, connect, sandbox):
     connect(user="ann")
     sandbox.set(fault="500", fault_path="/o/revoke_token")
     scout.sources.unlink("river", source, drop=True)
@@ -220,11 +220,11 @@ def test_what_could_not_be_revoked_is_named_and_forgotten_all_the_same(
     sandbox.set(fault="", fault_path="")
 
 
-def test_a_secret_is_not_sent_in_the_clear_to_another_machine(scout):
-    with pytest.raises(SettingsError, match="not https"):
+def test_secrets_are_not_sent_unencrypted_to_another_machine(scout):
+    with pytest.raises(SettingsError, match="must use https"):
         scout.sources.add("plain", "commcare-connect", base_url="http://connect.example.org")
 
 
 def _source(scout):
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         return records.lookups.source(session, "connect")

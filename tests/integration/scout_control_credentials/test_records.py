@@ -27,7 +27,7 @@ def hq(scout):
 
 def everything(scout):
     """Return all that the store holds, as text."""
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         tables = session.scalars(
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'scout_control'")
         ).all()
@@ -39,23 +39,23 @@ def everything(scout):
     return "\n".join(rows)
 
 
-def test_no_secret_is_in_the_store_in_clear(scout, hq):
+def test_the_store_contains_no_plain_secret(scout, hq):
     stored = everything(scout)
 
     assert "ann@example.org" in stored
     assert [canary for canary in CANARIES if canary in stored] == []
 
 
-def test_a_password_stays_when_only_the_description_changes(scout, hq):
+def test_changing_the_description_keeps_the_password(scout, hq):
     changed = scout.connections.update("far", description="Far away")
-    with scout.site.store.begin() as session:
-        url = scout.site.server_url(lookups.connection(session, "far"))
+    with scout.installation.store.begin() as session:
+        url = scout.installation.server_url(lookups.connection(session, "far"))
 
     assert changed.description == "Far away"
     assert url == f"postgresql://scout:{CANARIES[2]}@db.example.org:5432/far"
 
 
-def test_a_login_of_the_wrong_kind_or_without_a_field_is_refused(scout, hq):
+def test_a_credential_of_the_wrong_kind_or_without_a_field_is_rejected(scout, hq):
     with pytest.raises(SettingsError, match="oauth2, api_key"):
         scout.credentials.save("hq", "settings", {}, project="river")
     with pytest.raises(SettingsError, match="lacks api_key"):
@@ -66,17 +66,17 @@ def test_a_login_of_the_wrong_kind_or_without_a_field_is_refused(scout, hq):
         scout.credentials.save("hq", "token", {"access_token": "x"}, project="nobody")
 
 
-def test_a_setting_that_the_extractor_does_not_have_is_refused_naming_what_it_has(scout):
+def test_an_unknown_setting_is_rejected_with_the_known_ones(scout):
     with pytest.raises(SettingsError, match="no setting domian"):
         scout.sources.add("typo", "commcare", config={"domian": "river"})
     with pytest.raises(NotFoundError, match="tap-commcare"):
         scout.sources.add("other", "tap-unknown")
 
 
-def test_keys_are_rotated_while_others_read_and_write(scout, hq, tmp_path):
-    old = scout.site.settings.encryption_keys
+def test_keys_are_rotated_during_reads_and_writes(scout, hq, tmp_path):
+    old = scout.installation.settings.encryption_keys
     both = f"{generate()},{old}"
-    settings = Settings(**{**vars(scout.site.settings), "encryption_keys": both})
+    settings = Settings(**{**vars(scout.installation.settings), "encryption_keys": both})
     over, failures = threading.Event(), []
 
     def keep_connecting():
@@ -105,7 +105,7 @@ def test_keys_are_rotated_while_others_read_and_write(scout, hq, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\udcff"])
-def test_text_that_no_database_holds_is_a_wrong_setting(scout, hq, text):
+def test_text_that_postgres_cannot_store_is_an_invalid_setting(scout, hq, text):
     for attempt in (
         lambda: scout.projects.create(text),
         lambda: scout.datasets.show(text),
@@ -120,17 +120,17 @@ def test_text_that_no_database_holds_is_a_wrong_setting(scout, hq, text):
     "url",
     ["postgresql://u:p@h:port/x", "postgresql://u:p@[::1/x", "postgresql://u:\udcff@h/x", "x"],
 )
-def test_a_url_that_is_none_is_a_wrong_setting(scout, url):
+def test_an_invalid_url_is_an_invalid_setting(scout, url):
     with pytest.raises(SettingsError, match="Write postgresql://"):
         scout.connections.add("other", url, test=False)
 
 
-def test_a_base_url_that_is_none_is_a_wrong_setting(scout):
+def test_an_invalid_base_url_is_an_invalid_setting(scout):
     with pytest.raises(SettingsError, match="Write https://"):
         scout.sources.add("odd", "commcare", base_url="http://[::1", config={"domain": "river"})
 
 
-def test_an_empty_id_owns_nothing(scout, hq):
+def test_an_owner_has_a_nonempty_id(scout, hq):
     scout.sources.add("own", "commcare", config={"domain": "river"})
     scout.sources.link("river", "own", mode="user")
 
@@ -140,7 +140,7 @@ def test_an_empty_id_owns_nothing(scout, hq):
         scout.datasets.ensure("river", "own", user="")
 
 
-def test_a_login_changes_no_setting_of_its_source(scout, hq):
+def test_a_credential_cannot_change_settings_of_its_source(scout, hq):
     fields = {"username": "ann", "api_key": "x", "domain": "hill", "base_url": "https://a.example"}
 
     with pytest.raises(SettingsError, match="has no base_url, domain"):

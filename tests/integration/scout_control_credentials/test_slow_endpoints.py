@@ -23,19 +23,21 @@ FIELDS = {"access_token": "old", "refresh_token": "r-1"}
 def slow_source(scout, base_url, count=1):
     """Make a source, and logins of users that end soon."""
     scout.sources.add("slow", "commcare-connect", base_url=base_url, client_id="c")
-    kind = scout.site.plugins.source_type("tap-commcare-connect")
-    with scout.site.store.begin() as session:
+    kind = scout.installation.plugins.source_type("tap-commcare-connect")
+    with scout.installation.store.begin() as session:
         source = lookups.source(session, "slow")
         for number in range(count):
             owner = Owner(user_id=f"user-{number}")
             ends = datetime.now(UTC) + SOON
             fields = {"fields": FIELDS, "token_expires_at": ends}
-            records.save(session, scout.site.keyring, source, kind, owner, "oauth2", **fields)
+            records.save(
+                session, scout.installation.keyring, source, kind, owner, "oauth2", **fields
+            )
 
 
 def ask_for(scout, name):
     """Ask for a round of upkeep, as the clock does."""
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         job = Job(
             id=None,
             queue=queue.UPKEEP,
@@ -46,36 +48,36 @@ def ask_for(scout, name):
             scheduled_at=None,
             task_kwargs={"timestamp": 0},
         )
-        queue._manager(scout.site.store).defer_job(
+        queue._manager(scout.installation.store).defer_job(
             job=job, connection=queue.driver_connection(session)
         )
 
 
 @pytest.mark.parametrize("in_head", [False, True])
-def test_an_answer_that_never_ends_is_cut_off(scout, source, connect, in_head, monkeypatch):
+def test_an_endless_response_is_cut_off(scout, source, connect, in_head, monkeypatch):
     connect()
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         session.scalars(select(Credential)).one().token_expires_at = datetime.now(UTC) + SOON
     monkeypatch.setattr(bounded_http, "LONGEST_SECONDS", 2.0)
     with dripping(in_head=in_head) as server:
         slow_source(scout, server.url, count=20)
-        outcomes = maintenance.renew_tokens(scout.site, datetime.now(UTC))
+        outcomes = maintenance.renew_tokens(scout.installation, datetime.now(UTC))
 
     assert outcomes == {"failed": 20, "renewed": 1}
     assert server.requests == 20
     slow = [each for each in scout.credentials.list() if each.source == "slow"]
     assert {each.status for each in slow} == {"connected"}
-    assert {"did not answer" in each.last_error for each in slow} == {True}
+    assert {"did not respond" in each.last_error for each in slow} == {True}
 
 
-def test_a_round_that_ends_early_is_gone_on_with_where_it_stopped(scout, monkeypatch):
+def test_a_round_continues_where_the_last_one_stopped(scout, monkeypatch):
     monkeypatch.setattr(bounded_http, "LONGEST_SECONDS", 0.5)
     monkeypatch.setattr(maintenance, "RENEWALS_AT_ONCE", 2)
     with dripping() as server:
         slow_source(scout, server.url, count=6)
         left = iter([False] * 2 + [True] * 4 + [False] * 2 + [True] * 4)
         rounds = [
-            maintenance.renew_tokens(scout.site, datetime.now(UTC), lambda: next(left))
+            maintenance.renew_tokens(scout.installation, datetime.now(UTC), lambda: next(left))
             for _ in range(2)
         ]
 
@@ -83,9 +85,9 @@ def test_a_round_that_ends_early_is_gone_on_with_where_it_stopped(scout, monkeyp
     assert [each.last_error is not None for each in scout.credentials.list()].count(True) == 4
 
 
-def test_the_schedule_goes_on_while_logins_are_renewed_from_a_dripping_server(scout, source):
+def test_a_slow_token_endpoint_does_not_delay_the_schedule(scout, source):
     dataset = scout.datasets.ensure("river", source)
-    with dripping() as server, worker(scout.site.settings, stderr=subprocess.DEVNULL):
+    with dripping() as server, worker(scout.installation.settings, stderr=subprocess.DEVNULL):
         slow_source(scout, server.url, count=20)
         ask_for(scout, "renew tokens")
         wait_until(lambda: server.requests)

@@ -1,4 +1,4 @@
-"""Who may read what: held by the database."""
+"""The database enforces who can read what."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_a_query_sees_its_own_dataset_and_nothing_else(installation, datasets):
 
 def test_a_query_has_limits(installation, datasets):
     mine, _ = datasets
-    few = installation.scout.datasets.query(mine, "SELECT * FROM things", most_rows=2)
+    few = installation.scout.datasets.query(mine, "SELECT * FROM things", max_rows=2)
     with pytest.raises(QueryError, match=r"longer than 0\.3 seconds"):
-        installation.scout.datasets.query(mine, "SELECT pg_sleep(5)", longest_seconds=0.3)
+        installation.scout.datasets.query(mine, "SELECT pg_sleep(5)", timeout_seconds=0.3)
 
     assert (len(few.rows), few.is_truncated) == (2, True)
 
@@ -71,7 +71,7 @@ def test_a_query_of_a_dataset_without_data_says_how_to_load_it(installation):
         installation.scout.datasets.query(dataset, "SELECT 1")
 
 
-def test_exactly_the_roles_that_are_named_may_read_and_touch(installation, datasets):
+def test_only_the_named_roles_can_read_and_touch(installation, datasets):
     mine, _ = datasets
     role = f"reader_{uuid.uuid4().hex[:8]}"
     schemas = [installation.scout.datasets.show(name).schema for name in datasets]
@@ -106,7 +106,7 @@ def test_exactly_the_roles_that_are_named_may_read_and_touch(installation, datas
         control.close()
 
 
-def test_the_search_path_has_the_projects_own_schema_first_and_only_data_that_is_there(
+def test_the_search_path_has_the_projects_schema_first_and_only_loaded_datasets(
     installation, datasets
 ):
     mine, other = datasets
@@ -120,7 +120,7 @@ def test_the_search_path_has_the_projects_own_schema_first_and_only_data_that_is
 
 
 @pytest.mark.parametrize("statement", ["SELECT '\udcff'", "SELECT 1 /*", "", "EXPLAIN SELECT 1"])
-def test_a_query_that_is_none_is_refused_in_words(installation, datasets, statement):
+def test_an_invalid_query_is_rejected_with_an_explanation(installation, datasets, statement):
     with pytest.raises(QueryError):
         installation.scout.datasets.query(datasets[0], statement)
 
@@ -140,17 +140,17 @@ def test_values_beyond_python_are_read_as_text(installation, datasets):
 
 
 @pytest.mark.parametrize(
-    "limits", [{"most_rows": 0}, {"longest_seconds": -1}, {"longest_seconds": 1e12}]
+    "limits", [{"max_rows": 0}, {"timeout_seconds": -1}, {"timeout_seconds": 1e12}]
 )
-def test_limits_of_a_query_that_are_none_are_refused(installation, datasets, limits):
+def test_invalid_limits_of_a_query_are_rejected(installation, datasets, limits):
     with pytest.raises(SettingsError):
         installation.scout.datasets.query(datasets[0], "SELECT 1", **limits)
 
 
-def test_a_dataset_is_shared_only_with_roles_that_are_there(installation, datasets):
+def test_a_dataset_is_shared_only_with_existing_roles(installation, datasets):
     before = installation.scout.datasets.show(datasets[0])
 
-    with pytest.raises(NotFoundError, match="no role 'nobody_here'"):
+    with pytest.raises(NotFoundError, match="missing in the database: 'nobody_here'"):
         installation.scout.datasets.share(datasets[0], ["nobody_here"])
 
     assert installation.scout.datasets.show(datasets[0]) == before

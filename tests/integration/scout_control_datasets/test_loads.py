@@ -1,4 +1,4 @@
-"""What is read of a dataset schema whose writer made anything of it: little, and in time."""
+"""Reading a dataset schema whose writer may have replaced anything: within limits and in time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from scout_control.datasets import loads
-from scout_control.datasets.loads import Contents
+from scout_control.datasets.loads import SchemaContents
 from scout_control.datasets.provision import provision
-from scout_control.datasets.query_role import bounded, login
-from scout_control.rules.naming import Dataset, OwnerKind, query_role
+from scout_control.datasets.query_role import connect_as_query_role, time_limit
+from scout_control.rules.naming import DatasetIdentity, OwnerKind, query_role
 
 LOADS = """
     CREATE TABLE _scout_loads (run_id text, stream text, rows bigint, bytes bigint,
         started_at timestamptz, completed_at timestamptz, version bigint, status text)
 """
 TELL = "INSERT INTO _scout_loads (run_id, stream, rows, started_at) VALUES "
-# What stands in the place of the loads, and counts as unknown.
+# Replacements of the load log that count as unknown.
 ODD = {
     "barrier": "CREATE VIEW _scout_loads WITH (security_barrier) AS SELECT 'x' AS run_id",
     "materialized": "CREATE MATERIALIZED VIEW _scout_loads AS SELECT 'x' AS run_id",
@@ -44,8 +44,8 @@ DOCUMENTS = (
 
 
 @pytest.fixture
-def place(postgres, connection):
-    dataset = Dataset(
+def provisioned(postgres, connection):
+    dataset = DatasetIdentity(
         owner_kind=OwnerKind.PROJECT,
         owner_id="p1",
         project_id="p1",
@@ -64,28 +64,28 @@ def place(postgres, connection):
 
 
 @pytest.fixture
-def write(postgres, place):
+def write(postgres, provisioned):
     """Execute statements as the writer."""
-    with closing(psycopg2.connect(place.url(postgres))) as opened:
+    with closing(psycopg2.connect(provisioned.url(postgres))) as opened:
         opened.autocommit = True
         yield opened.cursor().execute
 
 
 @pytest.fixture
-def contents(postgres, place):
-    with closing(login(postgres, place.schema)) as reader:
-        yield Contents(reader, place.schema)
+def contents(postgres, provisioned):
+    with closing(connect_as_query_role(postgres, provisioned.schema)) as reader:
+        yield SchemaContents(reader, provisioned.schema)
 
 
-def test_before_the_first_commit_there_is_nothing_and_that_is_known(contents):
-    assert (contents.of_runs(["r"]), contents.counts(), contents.count("x")) == ([], {}, None)
+def test_before_the_first_commit_the_contents_are_known_to_be_empty(contents):
+    assert (contents.loads_of(["r"]), contents.counts(), contents.count("x")) == ([], {}, None)
 
 
-def test_what_runs_committed_is_read_and_what_others_did_is_not(contents, write):
+def test_only_the_commits_of_the_given_runs_are_read(contents, write):
     write(LOADS)
     write(f"{TELL} ('r', 'a', 1, now()), ('s', 'a', 2, now()), ('t', 'b', 4, now())")
     write("CREATE TABLE a AS SELECT 1 AS t")
-    found = contents.of_runs(["r", "s"])
+    found = contents.loads_of(["r", "s"])
 
     assert [(load.stream, load.rows) for load in found] == [("a", 1), ("a", 2)]
     assert contents.counts() == {"a": 1}
@@ -93,9 +93,9 @@ def test_what_runs_committed_is_read_and_what_others_did_is_not(contents, write)
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_loads_that_are_not_as_they_are_made_are_unknown(contents, write, kind, caplog):
+def test_a_load_log_of_another_shape_is_unknown(contents, write, kind, caplog):
     write(ODD[kind])
-    found = contents.of_runs(["r"])
+    found = contents.loads_of(["r"])
 
     if kind in {"index", "type"}:
         assert found in ([], None)
@@ -105,46 +105,44 @@ def test_loads_that_are_not_as_they_are_made_are_unknown(contents, write, kind, 
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_documents_that_are_too_much_are_left_out(contents, write, document):
+def test_documents_beyond_the_limits_are_omitted(contents, write, document):
     write(f"CREATE TABLE a AS {document}")
 
     assert contents.documents(["a"]) == {}
 
 
-def test_no_more_is_read_than_a_source_can_have(contents, write, monkeypatch):
-    monkeypatch.setattr(loads, "MOST_TABLES", 3)
+def test_at_most_the_maximum_number_of_tables_is_read(contents, write, monkeypatch):
+    monkeypatch.setattr(loads, "MAX_TABLES", 3)
     write(LOADS)
     for number in range(5):
         write(f"{TELL} ('r', 'a{number}', 1, now()); CREATE TABLE a{number} ()")
     write(f"{TELL} ('r', repeat('x', 100000), 1, now())")
 
-    assert len(contents.of_runs(["r"])) == 3
+    assert len(contents.loads_of(["r"])) == 3
     assert contents.counts() == {"a0": 0, "a1": 0, "a2": 0}
 
 
-def test_reading_ends_in_time_and_what_was_left_is_unknown(contents, write, monkeypatch):
+def test_reading_ends_in_time_and_the_rest_is_unknown(contents, write, monkeypatch):
     write(LOADS)
     write(f"{TELL} ('r', 'a', 1, now()); CREATE TABLE a ()")
     contents._until = time.monotonic()
 
-    assert (contents.of_runs(["r"]), contents.counts(), contents.count("a")) == (None, None, None)
+    assert (contents.loads_of(["r"]), contents.counts(), contents.count("a")) == (None, None, None)
 
 
-def test_a_session_that_was_ended_makes_unknown_what_is_read_over_it(
-    contents, write, postgres, place
-):
+def test_what_is_read_over_a_terminated_session_is_unknown(contents, write, postgres, provisioned):
     write(LOADS)
-    with bounded(contents._reader, postgres, 0.2):
+    with time_limit(contents._reader, postgres, 0.2):
         write("BEGIN; LOCK TABLE _scout_loads")
-        found = contents.of_runs(["r"])
+        found = contents.loads_of(["r"])
         write("ROLLBACK")
 
     assert found is None
 
 
-def test_a_session_of_the_reader_may_write_nothing(contents, write, place):
+def test_a_session_of_the_reader_cannot_write(contents, write, provisioned):
     write("CREATE TABLE a (b int); GRANT ALL ON a TO PUBLIC")
-    statement = f"INSERT INTO {place.schema}.a VALUES (1)".encode()
+    statement = f"INSERT INTO {provisioned.schema}.a VALUES (1)".encode()
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         contents._reader.execute(statement)

@@ -1,4 +1,4 @@
-"""What an answer may weigh: it holds for one value, too, and against who writes the query."""
+"""The size limit of a result: it holds for a single value and against the author of the query."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def ask(shared_installation):
     return query
 
 
-def test_rows_are_cut_before_the_one_that_is_too_much(ask):
+def test_rows_are_cut_before_the_one_that_exceeds_the_limit(ask):
     whole = ask(MANY)
-    cut = ask(MANY, most_bytes=10_000)
-    by_rows = ask(MANY, most_rows=7)
+    cut = ask(MANY, max_bytes=10_000)
+    by_rows = ask(MANY, max_rows=7)
 
     assert (len(whole.rows), whole.is_truncated, whole.truncated_by) == (250, False, None)
     assert [row[0] for row in cut.rows] == list(range(250, 241, -1))
     assert (cut.columns, cut.is_truncated, cut.truncated_by) == (["n", "text"], True, "bytes")
     assert (len(by_rows.rows), by_rows.truncated_by) == (7, "rows")
     with pytest.raises(SettingsError, match="--max-bytes"):
-        ask(MANY, most_bytes=0)
+        ask(MANY, max_bytes=0)
 
 
 @pytest.mark.parametrize(("statement", "rows"), SHAPES)
-def test_what_is_asked_and_its_types_are_as_they_were(ask, statement, rows):
+def test_results_and_types_are_unchanged(ask, statement, rows):
     assert ask(statement).rows == rows
 
 
@@ -76,7 +76,7 @@ def test_a_query_is_one_select(ask, statement):
         ask(statement)
 
 
-def test_a_value_that_is_too_large_never_comes(shared_installation, ask, tmp_path):
+def test_a_value_beyond_the_limit_is_never_sent(shared_installation, ask, tmp_path):
     command = [sys.executable, "-m", "scout_control", "query", ask.dataset, GIANT, "--json"]
     environment = environment_of(shared_installation.settings)
 
@@ -89,7 +89,7 @@ def test_a_value_that_is_too_large_never_comes(shared_installation, ask, tmp_pat
     assert peak < MOST_MIB * 1024
 
 
-def test_people_are_told_that_an_answer_was_cut(shared_installation, ask):
+def test_a_cut_result_is_reported(shared_installation, ask):
     done = subprocess.run(
         [sys.executable, "-m", "scout_control", "query", ask.dataset, MANY, "--max-bytes", "5000"],
         env=environment_of(shared_installation.settings),

@@ -197,9 +197,7 @@ def test_each_role_tries_everything_and_the_database_refuses(installation, schem
     assert allowed == []
 
 
-def test_each_role_sees_neither_names_of_columns_nor_values_nor_statements_of_others(
-    installation, schemas, role
-):
+def test_each_role_sees_no_columns_values_or_statements_of_others(installation, schemas, role):
     with as_role(installation, role[1]) as cursor:
         cursor.execute(SEEN, {"other": schemas[1]})
 
@@ -216,7 +214,7 @@ def test_a_role_of_an_owner_reads_its_own_data(installation, schemas, role):
         assert cursor.fetchone() == (3,)
 
 
-def test_a_role_that_notifies_the_workers_of_what_it_likes_disturbs_no_run(installation, schemas):
+def test_arbitrary_notifications_to_workers_disturb_no_run(installation, schemas):
     def is_alive(run):
         return installation.scout.runs.show(run.run_id).status in LIVE
 

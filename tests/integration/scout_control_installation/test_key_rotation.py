@@ -32,7 +32,7 @@ def command(installation):
 
 
 @pytest.mark.timeout(900)
-def test_no_run_notices_that_keys_are_rotated(installation, command):
+def test_key_rotation_does_not_disturb_runs(installation, command):
     old, new = installation.settings.encryption_keys, generate()
     datasets = [installation.dataset() for _ in range(DATASETS)]
     installation.act(seconds=2)
@@ -64,7 +64,7 @@ def test_no_run_notices_that_keys_are_rotated(installation, command):
         program = [sys.executable, "-m", "scout_control", "keys", "rotate"]
         subprocess.run(program, check=True, timeout=200, **command(new, old))
         with Scout(Settings(**{**vars(installation.settings), "encryption_keys": new})) as scout:
-            assert opens(scout.site, new) == DATASETS
+            assert opens(scout.installation, new) == DATASETS
             queue(scout)
             workers = replace(workers, new)
             wait_until(lambda: not any(is_alive(scout, path) for path in datasets))
@@ -79,13 +79,13 @@ def test_no_run_notices_that_keys_are_rotated(installation, command):
 
 def lanes(installation):
     """Return how many lanes of workers are there to take jobs."""
-    with installation.scout.site.store.begin() as session:
+    with installation.scout.installation.store.begin() as session:
         return session.scalar(text("SELECT count(*) FROM procrastinate_workers"))
 
 
-def opens(site, key):
+def opens(installation, key):
     """Open everything that is stored with one key; return how much that was."""
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         found = list(session.scalars(select(Credential.secrets)))
     keyring = Keyring([key])
     return len([keyring.open(text) for text in found])

@@ -45,9 +45,7 @@ def url(postgres):
     return with_login(made, name, "known")
 
 
-def test_everything_works_for_a_plain_role_whatever_its_database_prefers(
-    installation, monkeypatch, tmp_path
-):
+def test_an_ordinary_role_and_unusual_database_defaults_work(installation, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/proc")  # where nobody can write
     scout, dataset = installation.scout, installation.dataset()
     run = scout.run(dataset)
@@ -61,9 +59,9 @@ def test_everything_works_for_a_plain_role_whatever_its_database_prefers(
     assert [str(value) for value in answer.rows[0][:2]] == ["2026-11-20", "1:00:00"]
     assert scout.runs.list()[0].run_id == run.run_id
     assert scout.tick()["queued"] == 0
-    assert scout.site.dbt_folder(run.schema).is_dir()
+    assert scout.installation.dbt_folder(run.schema).is_dir()
     scout.datasets.drop(dataset)
-    assert not scout.site.dbt_folder(run.schema).exists()
+    assert not scout.installation.dbt_folder(run.schema).exists()
     assert scout.datasets.show(dataset).status == "expired"
     with pytest.raises(ConflictError, match="holds no data now"):
         scout.datasets.touch(dataset)
@@ -73,7 +71,7 @@ def test_everything_works_for_a_plain_role_whatever_its_database_prefers(
         scout.models.describe(dataset)
 
 
-def test_a_login_is_tried_at_a_tap_that_knows_no_option_to_test_it(installation):
+def test_a_credential_is_tested_with_a_tap_without_a_test_option(installation):
     source = installation.dataset().split("/")[1]
     installation.act(test=2, words="error: unrecognized arguments: --test")
     found = installation.scout.credentials.check(source, project="river")
@@ -81,7 +79,7 @@ def test_a_login_is_tried_at_a_tap_that_knows_no_option_to_test_it(installation)
     assert (found.status, found.last_error) == ("connected", None)
 
 
-def test_a_role_that_may_make_no_roles_is_told_so(url, tmp_path, postgres):
+def test_a_role_without_createrole_is_reported(url, tmp_path, postgres):
     name = urlsplit(url).username
     with closing(psycopg2.connect(postgres)) as connection:
         connection.autocommit = True

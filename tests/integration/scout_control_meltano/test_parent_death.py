@@ -1,4 +1,4 @@
-"""What stands between a worker and a run: it ends the run, and keeps it apart from the worker."""
+"""The supervisor between worker and run: it ends the run and isolates it from the worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APART = """
 import subprocess, sys
 from scout_control.meltano import parent_death
 for _ in range(16):
-    parent_death.stay_apart()
+    parent_death.isolate_process()
 sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "print('started')"]))
 """
 
@@ -28,8 +28,8 @@ sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "pri
 @pytest.mark.parametrize(
     "signum", [signal.SIGKILL, signal.SIGTERM], ids=["is killed", "is asked to end"]
 )
-def test_what_is_held_ends_when_its_holder_does(signum, before):
-    words = [*before, *parent_death.held_by_us(), sys.executable, "-c", HELD]
+def test_a_supervised_process_ends_with_its_parent(signum, before):
+    words = [*before, *parent_death.supervisor_command(), sys.executable, "-c", HELD]
     with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as holder:
         assert holder.stdout.readline() == b"started\n"
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
@@ -40,13 +40,13 @@ def test_what_is_held_ends_when_its_holder_does(signum, before):
     wait_until(lambda: not _is_alive(held))
 
 
-def test_what_cannot_be_kept_apart_is_not_started():
+def test_what_cannot_be_isolated_is_not_started():
     done = subprocess.run(
         [sys.executable, "-c", APART], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert (done.returncode, done.stdout) == (1, ""), done
-    assert "was not started apart from us" in done.stderr
+    assert "could not be started in isolation" in done.stderr
 
 
 def _is_alive(process: int) -> bool:

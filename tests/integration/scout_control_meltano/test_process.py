@@ -1,4 +1,4 @@
-"""A real `meltano run` with plugins of a few lines: what it is given, and how it is ended."""
+"""A real `meltano run` with tiny plugins: its environment and its end."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ ADD = (
      WHERE name LIKE 'many-%'
     """,
 )
-SLICE = ("--slice-minutes", "0.2")
+TIME_SLICE = ("--slice-minutes", "0.2")
 SHORT_SLICE = ("--slice-minutes", "0.1")
 
 
@@ -94,7 +94,7 @@ def test_many_manual_runs_of_one_owner_do_not_delay_others(installation, site):
     with site.store.begin() as session:
         old = {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}
         session.execute(update(Run).where(Run.trigger == "schedule").values(**old))
-        queue_turns.take(session)
+        queue_turns.assign_priorities(session)
     assert set(in_order(site)[:3]) == {"flood", "lake", "river"}
     assert asked_for.status == "queued"
 
@@ -112,7 +112,7 @@ def test_one_due_dataset_is_not_delayed_by_thousands_of_another_owner(installati
 
 def test_an_endless_run_yields_its_lane_and_resumes_later(installation, worker):
     installation.act(seconds=600)
-    with worker("--concurrency", "1", *SLICE):
+    with worker("--concurrency", "1", *TIME_SLICE):
         first = installation.scout.runs.queue(installation.dataset("flood"))
         wait_until(installation.told)
         installation.act()
@@ -140,7 +140,7 @@ def test_one_owner_alone_is_never_interrupted(installation, worker):
 def test_of_two_lanes_of_one_owner_only_one_is_yielded(installation, worker):
     installation.act(seconds=600)
     endless = [installation.scout.runs.queue(installation.dataset("flood")) for _ in range(2)]
-    with worker("--concurrency", "1", *SLICE), worker("--concurrency", "1", *SLICE):
+    with worker("--concurrency", "1", *TIME_SLICE), worker("--concurrency", "1", *TIME_SLICE):
         wait_until(lambda: len(installation.told()) == 2)
         installation.act()
         quick = installation.scout.runs.queue(installation.dataset("river"))

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs import recovery
 from scout_control.runs.context import RunContext, worker_name
 from scout_control.runs.execute import execute
@@ -187,7 +187,7 @@ def test_old_runs_are_deleted(installation, site):
 
 
 def test_a_token_rotated_for_another_installation_is_left_alone(site):
-    with workdir.directory(f"{LOGIN_DIRECTORY}{uuid.uuid4()}-") as made:
+    with workdir.directory(f"{CREDENTIAL_DIRECTORY}{uuid.uuid4()}-") as made:
         (made / CREDENTIAL).write_text("{}")
         workdir.keep(made)
     recovery.clean_up(site)

@@ -1,4 +1,4 @@
-"""A store of its own for each test."""
+"""A separate store for each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scout_control.store.database import Store
 
 @pytest.fixture
 def empty_store(control_postgres):
-    """A store in a fresh database, not made yet."""
+    """A store in a new database, before its first migration."""
     name = f"store_{uuid.uuid4().hex[:12]}"
     store = Store(embedded_postgres.create_database(control_postgres, name))
     yield store

@@ -1,4 +1,4 @@
-"""What the database refuses, whoever asks."""
+"""Constraints that the database enforces for all clients."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_owner_has_one_credential_for_a_source(store, link, owner):
     with store.begin() as session:
         session.add(credential(link, **owner))
 
-    again = pytest.raises(ConflictError, match="There is such a login already")
+    again = pytest.raises(ConflictError, match="This credential already exists")
     with again, store.begin() as session:
         session.add(credential(link, **owner))
 
@@ -69,7 +69,7 @@ def test_a_dataset_schema_belongs_to_one_dataset(store, link):
         session.add_all([dataset(link), dataset(link, user_id="ann")])
 
 
-def test_a_dataset_never_has_two_living_runs(store, link):
+def test_a_dataset_never_has_two_live_runs(store, link):
     with store.begin() as session:
         made = dataset(link)
         session.add(made)
@@ -85,7 +85,7 @@ def test_a_dataset_never_has_two_living_runs(store, link):
 @pytest.mark.parametrize("table", [Connection, Project, Source])
 def test_what_is_in_use_cannot_be_removed(store, link, table):
     with (
-        pytest.raises(ConflictError, match=r"in use by a (project|link)"),
+        pytest.raises(ConflictError, match=r"used by a (project|link)"),
         store.begin() as session,
     ):
         session.execute(delete(table))

@@ -1,4 +1,4 @@
-"""What is said when the store cannot be reached or written."""
+"""Errors when the store cannot be reached or written."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from scout_control.store.models import Connection
 @pytest.mark.parametrize(
     "url", ["x", "postgresql://u:canary@[::1/x", "postgresql://u:canary@h:a/x"]
 )
-def test_an_address_that_is_none_is_a_wrong_setting_and_is_not_quoted(url):
+def test_an_invalid_url_is_a_wrong_setting_and_is_not_quoted(url):
     with pytest.raises(SettingsError, match="not a URL of Postgres") as refused:
         Store(url)
 
     assert "canary" not in str(refused.value)
 
 
-def test_a_server_that_lets_nobody_write_is_named_as_such(store):
+def test_a_read_only_server_is_reported_as_such(store):
     read_only = {"options": "-cdefault_transaction_read_only=on"}
     url = store.engine.url.update_query_dict(read_only).set(drivername="postgresql")
     standby = Store(url.render_as_string(hide_password=False))
 
-    with pytest.raises(ServerError, match="lets nobody write"), standby.begin() as session:
+    with pytest.raises(ServerError, match="is read-only"), standby.begin() as session:
         session.add(Connection(name="default"))
 
     standby.close()
@@ -52,7 +52,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_process_that_is_forked_off_has_connections_of_its_own(store):
+def test_a_forked_process_has_separate_connections(store):
     command = [sys.executable, "-c", FORKED, store.driver_url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -60,7 +60,7 @@ def test_a_process_that_is_forked_off_has_connections_of_its_own(store):
 
 
 @pytest.mark.parametrize("word", ["a b", " ", "a+b", "a%20b", "/?#[]@:&=%", "é\u00a0☃", "a\tb"])
-def test_libpq_reads_the_address_as_it_was_meant_whatever_is_in_it(word):
+def test_libpq_parses_the_url_as_intended(word):
     login = f"{quote(word, safe='')}:{quote(word, safe='')}"
     options = urlencode({"host": "/a b+c", "options": f"-c x={word}"}, quote_via=quote)
     store = Store(f"postgresql://{login}@/{quote(word, safe='')}?{options}")

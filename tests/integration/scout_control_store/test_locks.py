@@ -1,4 +1,4 @@
-"""A lock ends with the session that holds it, however that ends."""
+"""A lock ends with its session, for whatever reason that ends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 from scout_control.installation import embedded_postgres
 from scout_control.store import migrate
 from scout_control.store.database import Store
-from scout_control.store.locks import Locks, holding
+from scout_control.store.locks import Locks, try_locks
 
 
 @pytest.fixture
 def server(folder):
-    """A server that may be stopped."""
+    """A server that the test can stop."""
     yield folder / "data"
     embedded_postgres.stop(folder / "data")
 
@@ -28,21 +28,21 @@ def store(server):
     made.close()
 
 
-def test_locks_are_over_when_the_server_was_started_again_and_can_be_taken_again(store, server):
+def test_locks_lapse_with_a_restart_of_the_server_and_can_be_reacquired(store, server):
     with closing(Locks(store)) as locks:
-        assert locks.take("one")
-        assert locks.take("two")
-        with holding(store, "one") as is_free:
+        assert locks.acquire("one")
+        assert locks.acquire("two")
+        with try_locks(store, "one") as is_free:
             assert not is_free
         embedded_postgres.stop(server)
-        assert not locks.are_ours()
-        assert not locks.regain()
+        assert not locks.are_held()
+        assert not locks.reacquire()
         embedded_postgres.start(server, durable=False)
         store.close()
-        with holding(store, "two") as is_free:
+        with try_locks(store, "two") as is_free:
             assert is_free
-            assert not locks.regain()
-        assert locks.regain()
-        assert locks.are_ours()
-    with holding(store, "one", "two") as is_free:
+            assert not locks.reacquire()
+        assert locks.reacquire()
+        assert locks.are_held()
+    with try_locks(store, "one", "two") as is_free:
         assert is_free

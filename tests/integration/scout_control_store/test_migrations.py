@@ -1,4 +1,4 @@
-"""From nothing and from every older version to the newest."""
+"""Migrations from nothing and from every older version to the newest."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_every_older_version_becomes_the_newest_and_keeps_its_rows(empty_store, 
 
 
 @pytest.mark.parametrize("revision", migrate.versions()[:-1])
-def test_an_older_store_is_not_used_before_it_was_brought_to_this_version(empty_store, revision):
+def test_an_outdated_store_is_not_used_before_its_migration(empty_store, revision):
     migrate.migrate(empty_store, revision)
 
-    with pytest.raises(SettingsError, match="older than this program"), empty_store.begin():
+    with pytest.raises(SettingsError, match="outdated"), empty_store.begin():
         pass
 
 
-def test_two_migrators_at_once_do_the_work_once(empty_store):
+def test_concurrent_migrations_run_once(empty_store):
     others = [Store(empty_store.url) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         reached = list(pool.map(migrate.migrate, others))
@@ -45,7 +45,7 @@ def test_two_migrators_at_once_do_the_work_once(empty_store):
     assert reached == [migrate.newest()] * 4
 
 
-def test_migrations_make_exactly_the_tables_that_the_models_name(store):
+def test_migrations_create_exactly_the_tables_of_the_models(store):
     with store.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -60,18 +60,18 @@ def test_migrations_make_exactly_the_tables_that_the_models_name(store):
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_the_queue_takes_only_the_steps_that_its_version_lacks(store):
+def test_the_queue_applies_only_the_scripts_after_its_version(store):
     with store.engine.begin() as connection:
         queue_schema.upgrade(connection)
         found = connection.scalar(text("SELECT version FROM scout_control.queue_version"))
-    names = [path.name for path in queue_schema.steps_after("3.3.0")]
+    names = [path.name for path in queue_schema.scripts_after("3.3.0")]
 
-    assert queue_schema.steps_after(found) == []
+    assert queue_schema.scripts_after(found) == []
     assert names[0].startswith("03.04.00")
     assert names == sorted(names)
 
 
-def test_a_store_that_was_never_made_says_how_to_make_it(empty_store):
+def test_a_missing_store_names_the_command_that_creates_it(empty_store):
     with pytest.raises(SettingsError, match="scout init"), empty_store.begin() as session:
         session.query(Connection).all()
 
@@ -84,13 +84,13 @@ def _is_ours(name, kind, _parents):
     return not (kind == "table" and (name.startswith("procrastinate") or name == "queue_version"))
 
 
-def test_a_store_of_a_newer_program_is_left_alone(empty_store):
+def test_a_store_of_a_newer_release_is_unchanged(empty_store):
     migrate.migrate(empty_store)
     with empty_store.engine.begin() as connection:
         connection.execute(text("UPDATE scout_control.alembic_version SET version_num = '9999'"))
 
-    with pytest.raises(SettingsError, match="it is newer"):
+    with pytest.raises(SettingsError, match="a newer release"):
         migrate.migrate(empty_store)
-    with pytest.raises(SettingsError, match="it is newer"), empty_store.begin():
+    with pytest.raises(SettingsError, match="a newer release"), empty_store.begin():
         pass
     assert migrate.version(empty_store) == "9999"

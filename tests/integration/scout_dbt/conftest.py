@@ -19,7 +19,7 @@ import pytest
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from scout_control.datasets import provision
-from scout_control.rules.naming import Dataset, OwnerKind
+from scout_control.rules.naming import DatasetIdentity, OwnerKind
 from support import preloaded
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +31,7 @@ class World:
     """One dataset schema, its roles, and a copy of the project that models can be added to."""
 
     url: str
-    place: provision.Place
+    place: provision.ProvisionedSchema
     folder: Path
     project: Path
 
@@ -105,7 +105,7 @@ class Loaded(World):
 def world(postgres: str) -> Iterator[World]:
     """An empty dataset schema."""
     folder = Path(tempfile.mkdtemp(prefix="scout-models-"))
-    dataset = Dataset(
+    dataset = DatasetIdentity(
         owner_kind=OwnerKind.PROJECT,
         owner_id=uuid.uuid4().hex,
         project_id="p",

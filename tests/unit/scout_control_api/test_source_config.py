@@ -24,7 +24,7 @@ COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
         ({"domain": None}, "is text"),
         ({"start_date": "last week"}, "a date, as in"),
         ({"case_api": "v9"}, "one of: v2, v1"),
-        ({"base_url": "http://hq.example.org"}, "not https"),
+        ({"base_url": "http://hq.example.org"}, "must use https"),
         ({"api_key": "canary"}, "api_key is a secret"),
         ({"client_secret": "canary"}, "client_secret is a secret"),
         ({"datasets": "cases"}, "a list of streams"),
@@ -34,17 +34,17 @@ COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
         ({"keyless_overrides": ["log"]}, "as a JSON object"),
     ],
 )
-def test_a_setting_that_no_run_could_use_is_refused_at_once(config, words):
+def test_an_invalid_setting_is_rejected(config, words):
     with pytest.raises(SettingsError, match=words):
         check_config(COMMCARE, config)
 
 
-def test_an_unknown_stream_is_told_which_there_are():
+def test_an_unknown_stream_is_rejected_with_the_known_ones():
     with pytest.raises(SettingsError, match=r"It has: applications, .*, cases, .*, web_users\."):
         check_config(COMMCARE, {"datasets": ["nope"]})
 
 
-def test_settings_that_fit_are_kept_and_a_number_may_be_the_name_of_a_domain():
+def test_valid_settings_are_kept_and_a_domain_may_be_a_number():
     config = {
         "domain": 123,
         "start_date": "2026-01-31T08:00:00Z",
@@ -58,7 +58,7 @@ def test_settings_that_fit_are_kept_and_a_number_may_be_the_name_of_a_domain():
     assert check_config(COMMCARE, config) == config | {"domain": "123"}
 
 
-def test_streams_of_a_source_that_was_asked_before_are_known():
+def test_discovered_streams_are_checked():
     toy = Plugins(Path(__file__).parents[3]).source_type("commcare-connect")
     unknown = type(toy)(name="tap-x", label="X", executable="x", settings=(), sensitive=())
 
@@ -68,6 +68,6 @@ def test_streams_of_a_source_that_was_asked_before_are_known():
 
 
 @pytest.mark.parametrize("hours", [0, -1, 10**9, 1.5, True])
-def test_an_interval_that_no_schedule_can_keep_is_refused(hours):
-    with pytest.raises(SettingsError, match="whole hours"):
+def test_an_invalid_interval_is_rejected(hours):
+    with pytest.raises(SettingsError, match="whole number of hours"):
         check_interval(hours)

@@ -34,7 +34,7 @@ def what_is_wrong(words: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_of_a_document_exists(document):
+def test_commands_and_options_in_documents_exist(document):
     wrong = {}
     for line in shown(document):
         try:
@@ -47,7 +47,7 @@ def test_every_command_of_a_document_exists(document):
     assert wrong == {}
 
 
-def test_every_command_has_help_and_an_answer_for_programs():
+def test_every_command_has_help_and_json_output():
     def walk(command, path):
         if isinstance(command, click.Group):
             context = click.Context(command)

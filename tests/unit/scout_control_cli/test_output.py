@@ -12,18 +12,18 @@ import click
 import pytest
 import scout_control.cli
 from click.testing import CliRunner
-from scout_control.cli.base import Commands, json_option
-from scout_control.cli.output import answer, table
-from scout_control.rules.json_values import plain
+from scout_control.cli.base import LazyGroup, json_option
+from scout_control.cli.output import print_result, print_table
+from scout_control.rules.json_values import to_json_value
 
 
 def commands(function):
-    group = Commands(name="scout")
+    group = LazyGroup(name="scout")
     group.add_command(json_option(click.command("act")(function)))
     return group
 
 
-def test_what_the_system_refuses_is_json_for_programs():
+def test_operating_system_errors_are_printed_as_json():
     def act():
         raise PermissionError(13, "Permission denied", "/nowhere")
 
@@ -33,7 +33,7 @@ def test_what_the_system_refuses_is_json_for_programs():
     assert json.loads(result.stdout)["error"]["message"] == "Permission denied at /nowhere."
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure_to_tell_of():
+def test_a_closed_output_pipe_prints_no_error():
     def act():
         raise BrokenPipeError(32, "Broken pipe")
 
@@ -43,7 +43,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure_to_tell_of():
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_inputs_and_outputs_may_be_closed(closed):
+def test_standard_streams_may_be_closed(closed):
     script = f'"$0" -m scout_control completion bash {closed}'
     done = subprocess.run(
         ["/bin/sh", "-c", script, sys.executable], capture_output=True, text=True, check=False
@@ -52,23 +52,23 @@ def test_inputs_and_outputs_may_be_closed(closed):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_numbers_that_json_does_not_have_are_text():
+def test_non_finite_numbers_are_text_in_json():
     def act():
-        answer(plain([float("nan"), float("-inf"), 1.5]))
+        print_result(to_json_value([float("nan"), float("-inf"), 1.5]))
 
     result = CliRunner().invoke(commands(act), ["act"])
 
     assert json.loads(result.stdout, parse_constant=lambda _: None) == ["nan", "-inf", 1.5]
 
 
-def test_columns_of_one_name_keep_their_values(capsys):
-    table([{"0": 300, "1": 150}], ["0", "1"], titles=["count", "count"])
+def test_columns_with_the_same_name_keep_their_values(capsys):
+    print_table([{"0": 300, "1": 150}], ["0", "1"], titles=["count", "count"])
 
     assert capsys.readouterr().out.split() == ["count", "count", "300", "150"]
 
 
 @pytest.mark.parametrize(("kind", "code"), [(EOFError, 2), (KeyboardInterrupt, 130)])
-def test_a_question_without_an_answer_and_an_interrupt_have_codes_of_their_own(kind, code):
+def test_prompts_without_input_and_interrupts_have_different_exit_codes(kind, code):
     def act():
         try:
             raise kind
@@ -78,7 +78,7 @@ def test_a_question_without_an_answer_and_an_interrupt_have_codes_of_their_own(k
     assert CliRunner().invoke(commands(act), ["act"]).exit_code == code
 
 
-def test_there_is_one_way_to_the_terminal():
+def test_all_output_goes_through_say():
     """All that commands print goes through ``say``, but for click's script and drawn tables."""
     folder = Path(scout_control.cli.__file__).parent
     found = {

@@ -26,7 +26,7 @@ CONFIG = {
 }
 
 
-def test_secrets_are_encrypted_and_marked_at_any_depth_and_come_back():
+def test_secrets_are_encrypted_at_any_depth_and_decrypted_again():
     encrypted = encrypt_credentials(CONFIG, KEYRING)
     through_a_file = json.loads(json.dumps(encrypted))
 
@@ -51,7 +51,7 @@ def test_encrypting_twice_changes_nothing():
     assert encrypt_credentials(encrypted, KEYRING) == encrypted
 
 
-def test_a_mark_of_no_tells_that_a_field_is_plain():
+def test_a_false_mark_means_plain_text():
     config = {"token": "canary", "__enc_token": False}
 
     assert decrypt_credentials(config, KEYRING) == {"token": "canary"}
@@ -76,7 +76,7 @@ UNOPENED = {
 
 @pytest.mark.parametrize("token", UNOPENED.values(), ids=UNOPENED.keys())
 @pytest.mark.parametrize("act", [encrypt_credentials, decrypt_credentials])
-def test_what_is_marked_and_does_not_open_is_refused_without_showing_it(act, token):
+def test_a_marked_value_that_does_not_decrypt_is_rejected_and_not_shown(act, token):
     with pytest.raises(SettingsError, match="api_key is marked as encrypted") as refused:
         act({"db": {"api_key": token, "__enc_api_key": True}}, KEYRING)
 
@@ -86,17 +86,17 @@ def test_what_is_marked_and_does_not_open_is_refused_without_showing_it(act, tok
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"__enc_api_key": True}, "a field that is not there"),
-        ({"api_key": "x", "__enc_api_key": "yes"}, "neither true nor false"),
-        ({"api_key": "x", "__enc_api_key": None}, "neither true nor false"),
+        ({"__enc_api_key": True}, "a field that does not exist"),
+        ({"api_key": "x", "__enc_api_key": "yes"}, "must be true or false"),
+        ({"api_key": "x", "__enc_api_key": None}, "must be true or false"),
     ],
 )
 @pytest.mark.parametrize("act", [encrypt_credentials, decrypt_credentials])
-def test_a_mark_that_means_nothing_is_refused(act, config, words):
+def test_an_invalid_mark_is_rejected(act, config, words):
     with pytest.raises(SettingsError, match=words):
         act(config, KEYRING)
 
 
-def test_a_value_that_is_no_json_is_refused():
-    with pytest.raises(SettingsError, match="token is not JSON"):
+def test_a_value_that_is_not_json_is_rejected():
+    with pytest.raises(SettingsError, match="token cannot be written as JSON"):
         encrypt_credentials({"token": datetime.now(UTC)}, KEYRING)

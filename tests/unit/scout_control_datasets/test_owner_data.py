@@ -1,11 +1,11 @@
-"""By what an owner's traces are found, and what is left to others."""
+"""Which texts identify an owner, and which could mean another one."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from scout_control.datasets.purge.owner_data import Names
+from scout_control.datasets.purge.owner_data import SearchTerms
 
 ADDRESS = "ann@example.org"
 UUID = "6f1c2d3e-0a1b-4c5d-8e9f-001122334455"
@@ -16,8 +16,8 @@ def is_found(names, text):
 
 
 @pytest.mark.parametrize("identity", [ADDRESS, UUID, "hill-2026", "2048"])
-def test_an_id_is_found_where_it_is_said_to_be_one(identity):
-    user = Names(kind="user", id=identity)
+def test_an_id_is_found_where_the_context_says_so(identity):
+    user = SearchTerms(kind="user", id=identity)
 
     for text in (f"--user {identity}", f'{{"user": "{identity}"}}', f"river/hq/{identity}"):
         assert is_found(user, text), text
@@ -25,10 +25,10 @@ def test_an_id_is_found_where_it_is_said_to_be_one(identity):
 
 @pytest.mark.parametrize("text", ["hill-2026", "hill-2026/hq", '{"project": "hill-2026"}'])
 def test_a_project_with_the_id_of_a_user_keeps_its_traces(text):
-    assert not is_found(Names(kind="user", id="hill-2026"), text)
+    assert not is_found(SearchTerms(kind="user", id="hill-2026"), text)
 
 
-def test_only_addresses_and_uuids_are_traces_by_themselves():
-    assert not is_found(Names(kind="user", id="2048"), '{"letters": 2048}')
-    assert is_found(Names(kind="user", id=ADDRESS), f"asked by {ADDRESS}")
-    assert is_found(Names(kind="user", id=UUID), f"asked by {UUID}")
+def test_only_addresses_and_uuids_identify_an_owner_anywhere():
+    assert not is_found(SearchTerms(kind="user", id="2048"), '{"letters": 2048}')
+    assert is_found(SearchTerms(kind="user", id=ADDRESS), f"asked by {ADDRESS}")
+    assert is_found(SearchTerms(kind="user", id=UUID), f"asked by {UUID}")

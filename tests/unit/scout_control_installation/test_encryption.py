@@ -10,19 +10,19 @@ from scout_control.installation import encryption
 from scout_control.installation.encryption import Keyring, generate
 
 
-def test_without_a_key_nothing_is_stored_and_the_message_says_how_to_make_one():
+def test_a_missing_key_is_an_error_that_says_how_to_create_one():
     with pytest.raises(SettingsError, match="scout keys generate"):
         Keyring.of(None)
 
 
-def test_a_key_that_is_none_is_refused_without_showing_it():
+def test_an_invalid_key_is_rejected_and_not_shown():
     with pytest.raises(SettingsError) as refused:
         Keyring.of("not-a-key")
 
     assert "not-a-key" not in str(refused.value)
 
 
-def test_the_first_key_encrypts_and_every_key_opens():
+def test_the_primary_key_encrypts_and_any_key_decrypts():
     old, new = generate(), generate()
     ciphertext = Keyring.of(old).encrypt({"api_key": "canary"})
     rotated = Keyring.of(f"{new},{old}").rotate(ciphertext)
@@ -33,14 +33,14 @@ def test_the_first_key_encrypts_and_every_key_opens():
     assert Keyring.of(new).rotate(rotated) is None
 
 
-def test_a_lost_key_says_so():
+def test_a_missing_old_key_is_reported():
     ciphertext = Keyring.of(generate()).encrypt({"api_key": "canary"})
 
     with pytest.raises(SettingsError, match="No configured key"):
         Keyring.of(generate()).decrypt(ciphertext)
 
 
-def test_a_key_file_is_made_once_and_is_ours_alone(tmp_path):
+def test_a_key_file_is_created_once_with_mode_0600(tmp_path):
     file = tmp_path / "encryption.keys"
     ciphertext = Keyring.of(None, file).encrypt({"token": "canary"})
 
@@ -49,7 +49,7 @@ def test_a_key_file_is_made_once_and_is_ours_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
-def test_a_key_file_that_others_may_read_is_refused(tmp_path):
+def test_a_key_file_readable_by_others_is_rejected(tmp_path):
     file = tmp_path / "encryption.keys"
     file.write_text(generate())
     file.chmod(0o644)
@@ -58,14 +58,14 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path):
         Keyring.of(None, file)
 
 
-def test_a_process_that_runs_on_while_the_file_is_rotated_opens_what_came_later(tmp_path):
+def test_a_running_process_decrypts_with_keys_rotated_since(tmp_path):
     file = tmp_path / "encryption.keys"
     running = Keyring.of(None, file)
     before = running.encrypt({"token": "before"})
-    encryption.add_to_file(file)
+    encryption.add_primary_key(file)
     after = Keyring.of(None, file).encrypt({"token": "after"})
 
     assert running.decrypt(after) == {"token": "after"}
     assert Keyring.of(None, file).decrypt(before) == {"token": "before"}
-    encryption.forget_old(file)
+    encryption.remove_old_keys(file)
     assert len(file.read_text().split()) == 1

@@ -1,4 +1,4 @@
-"""What meltano.yml offers, and what is said when it is wrong."""
+"""Source types and jobs of meltano.yml, and the errors of an invalid one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def plugins(folder, text):
     return Plugins(folder)
 
 
-def test_our_own_source_types_say_how_to_log_in_and_what_transforms_them():
+def test_our_source_types_declare_credentials_and_transforms():
     commcare = Plugins(ROOT).source_type("commcare")
 
     assert commcare.name == "tap-commcare"
-    assert commcare.logins[:2] == ("oauth2", "api_key")
+    assert commcare.credential_kinds[:2] == ("oauth2", "api_key")
     assert commcare.oauth.token == "/oauth/token/"
     assert commcare.variable("api_key") == "TAP_COMMCARE_API_KEY"
     assert commcare.variable("_select") == "TAP_COMMCARE__SELECT"
@@ -28,7 +28,7 @@ def test_our_own_source_types_say_how_to_log_in_and_what_transforms_them():
     assert commcare.job == "commcare-sync"
 
 
-def test_a_tap_of_somebody_else_needs_only_its_entry(tmp_path):
+def test_a_third_party_tap_needs_only_its_entry(tmp_path):
     found = plugins(
         tmp_path,
         "plugins: {extractors: [{name: tap-x, settings: [{name: url}, "
@@ -36,22 +36,26 @@ def test_a_tap_of_somebody_else_needs_only_its_entry(tmp_path):
     )
     locked, free = found.source_types()
 
-    assert (locked.logins, locked.needs_login, locked.sensitive) == (("settings",), True, ("key",))
-    assert (free.needs_login, free.blocks) == (False, ("tap-open", "target-scout-postgres"))
+    assert (locked.credential_kinds, locked.needs_credential, locked.sensitive) == (
+        ("settings",),
+        True,
+        ("key",),
+    )
+    assert (free.needs_credential, free.blocks) == (False, ("tap-open", "target-scout-postgres"))
 
 
-def test_an_unknown_source_type_names_those_that_there_are(tmp_path):
+def test_an_unknown_source_type_names_the_available_ones(tmp_path):
     found = plugins(tmp_path, "plugins: {extractors: [{name: tap-x}]}")
 
-    with pytest.raises(NotFoundError, match=r"knows tap-x"):
+    with pytest.raises(NotFoundError, match="available: tap-x"):
         found.source_type("y")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: [", "is not YAML in line"),
-        ("- a", "holds no settings"),
+        ("a: [", r"is not valid YAML \(line"),
+        ("- a", "is not a mapping"),
         ("jobs: [{name: broken, tasks: {a: b}}]", "job broken"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The project of one run, made from meltano.yml, and what each of its plugins is told."""
+"""The project of one run, derived from meltano.yml, and what each of its plugins may see."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import yaml
 from scout_control.errors import SettingsError
 from scout_control.meltano.process import Pipeline
-from scout_control.meltano.run_project import make
-from scout_control.meltano.run_server.plugin_environment import told
+from scout_control.meltano.run_project import write
+from scout_control.meltano.run_server.plugin_environment import plugin_launches
 
 PROJECT = """
 project_id: p
@@ -72,12 +72,12 @@ def root(tmp_path) -> Path:
 
 @pytest.fixture
 def run(root, tmp_path):
-    """Return what makes a project of some blocks: the file, the project, and what is told."""
+    """Return a function that writes a project: it returns the file, the project, the launches."""
 
     def start(*blocks, settings=(), secrets=(), database_url=None):
         work = tmp_path / "work"
         work.mkdir()
-        project = make(root, work / "project", Path("/launcher"), blocks)
+        project = write(root, work / "project", Path("/launcher"), blocks)
         pipeline = Pipeline(
             project_root=root,
             blocks=blocks,
@@ -89,12 +89,12 @@ def run(root, tmp_path):
             project_id="river",
         )
         file = yaml.safe_load((work / "project/meltano.yml").read_text())
-        return file, project, told(pipeline, project)
+        return file, project, plugin_launches(pipeline, project)
 
     return start
 
 
-def test_the_file_has_the_plugins_of_the_run_with_launchers_and_nothing_for_people(
+def test_the_file_has_the_plugins_of_the_run_as_launchers_without_documentation(
     run, root, tmp_path
 ):
     file, _, found = run("tap-a", "target-x", "dbt:run")
@@ -121,7 +121,7 @@ def test_the_file_has_the_plugins_of_the_run_with_launchers_and_nothing_for_peop
     }
 
 
-def test_a_plugin_is_found_by_what_it_inherits_its_venv_and_its_lock(run, root):
+def test_a_plugin_is_found_by_inheritance_venv_and_lock_file(run, root):
     file, _, found = run("tap-b", "tap-c", "tap-d")
 
     assert [each["name"] for each in file["plugins"]["extractors"]] == [
@@ -133,7 +133,7 @@ def test_a_plugin_is_found_by_what_it_inherits_its_venv_and_its_lock(run, root):
     assert "TAP_A_" in found["tap-b"].prefixes
 
 
-def test_each_plugin_is_told_its_own_secrets_and_the_names_that_are_its_own(run):
+def test_each_plugin_gets_its_own_secrets_and_variables_only(run):
     _, project, found = run(
         *("tap-a", "target-x", "dbt:run"),
         settings={"TAP_A_HOST": "h", "TARGET_X_SIZE": "5", "EXTRA": "e", "TAP_A_LIST": "[1]"},
@@ -177,7 +177,7 @@ def test_secrets_that_are_declared_are_typed_and_nested_in_the_configuration(run
     }
 
 
-def test_a_dotenv_gives_each_plugin_its_own_and_nothing_that_no_entry_names(run):
+def test_a_dotenv_gives_each_plugin_its_own_variables_only(run):
     _, project, found = run("tap-a", "tap-b", "target-x")
 
     assert project.open_variables == {"TAP_A_HOST": "of-dotenv", "HOST_OF_B": "b.test"}
@@ -186,6 +186,6 @@ def test_a_dotenv_gives_each_plugin_its_own_and_nothing_that_no_entry_names(run)
     assert "canary-x" not in str(found["tap-a"].environment)
 
 
-def test_a_plugin_that_is_not_there_is_named(run):
+def test_a_missing_plugin_is_named(run):
     with pytest.raises(SettingsError, match="no plugin 'tap-z'"):
         run("tap-z")

@@ -1,4 +1,4 @@
-"""Files that a plugin wrote hold nobody up: a pipe, a device, a link, something huge or deep."""
+"""Files of a plugin are read safely: pipes, devices, links, huge or deeply nested content."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DEEP = b"[" * 200_000
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder", "large"])
-def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch):
+def test_only_a_regular_file_within_the_limit_is_read(tmp_path, kind, monkeypatch):
     path = tmp_path / "credential.json"
     (tmp_path / "plain").write_text("{}")
-    monkeypatch.setattr(workdir, "MOST_BYTES", 100)
+    monkeypatch.setattr(workdir, "MAX_BYTES", 100)
     make = {
         "pipe": lambda: os.mkfifo(path),
         "device": lambda: path.symlink_to("/dev/zero"),
@@ -32,9 +32,9 @@ def test_only_a_plain_file_within_the_limit_is_read(tmp_path, kind, monkeypatch)
     assert workdir.read(tmp_path / "plain") == b"{}"
 
 
-def test_what_is_nested_without_end_is_no_catalog_and_no_login():
+def test_unbounded_nesting_is_neither_a_catalog_nor_a_credential():
     assert singer_catalog.streams(DEEP) == {}
-    assert not records.descends(DEEP, {"refresh_token": "a"})
-    login = records.Login(credential_id=None, kind="oauth", fields={})
-    assert not records.take_back(None, None, login, DEEP)
-    assert records._moment(1e300) is None
+    assert not records.is_descendant(DEEP, {"refresh_token": "a"})
+    login = records.RunCredential(credential_id=None, kind="oauth", fields={})
+    assert not records.store_rotated_token(None, None, login, DEEP)
+    assert records._parse_timestamp(1e300) is None

@@ -6,11 +6,11 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.rules.naming import Dataset, OwnerKind, reader_role, writer_role
+from scout_control.rules.naming import DatasetIdentity, OwnerKind, reader_role, writer_role
 
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=80)
 datasets = st.builds(
-    Dataset,
+    DatasetIdentity,
     owner_kind=st.sampled_from(OwnerKind),
     owner_id=ids,
     project_id=ids,
@@ -20,7 +20,7 @@ datasets = st.builds(
 
 
 @given(datasets)
-def test_a_name_is_plain_and_leaves_room_for_suffixes_whatever_the_ids(dataset):
+def test_a_name_is_ascii_and_leaves_room_for_suffixes_for_any_id(dataset):
     assert re.fullmatch(r"data(_[a-z0-9]+)*_[0-9a-f]{8}", dataset.schema)
     assert len(dataset.schema.encode()) <= 55
     assert len(reader_role(dataset.schema)) <= 63
@@ -28,7 +28,7 @@ def test_a_name_is_plain_and_leaves_room_for_suffixes_whatever_the_ids(dataset):
 
 
 @given(datasets, datasets)
-def test_two_datasets_never_share_an_owner_text(one, other):
+def test_two_datasets_never_share_an_owner_comment(one, other):
     same = (one.owner_kind, one.owner_id, one.project_id, one.source_id) == (
         other.owner_kind,
         other.owner_id,
@@ -41,7 +41,7 @@ def test_two_datasets_never_share_an_owner_text(one, other):
 
 @given(datasets)
 def test_a_name_is_the_same_every_time(dataset):
-    again = Dataset(
+    again = DatasetIdentity(
         owner_kind=dataset.owner_kind,
         owner_id=dataset.owner_id,
         project_id=dataset.project_id,
@@ -52,7 +52,7 @@ def test_a_name_is_the_same_every_time(dataset):
     assert again.schema == dataset.schema
 
 
-def a_dataset(**changes) -> Dataset:
+def a_dataset(**changes) -> DatasetIdentity:
     usual = {
         "owner_kind": OwnerKind.PROJECT,
         "owner_id": "Kenya Rivers",
@@ -60,7 +60,7 @@ def a_dataset(**changes) -> Dataset:
         "source_id": "42",
         "source_type": "commcare",
     }
-    return Dataset(**usual | changes)
+    return DatasetIdentity(**usual | changes)
 
 
 def test_a_person_can_read_whose_data_it_is():

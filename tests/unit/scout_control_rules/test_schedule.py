@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 @given(st.text())
-def test_a_dataset_is_due_within_its_interval_at_a_moment_of_its_own(dataset):
+def test_a_dataset_is_due_within_its_interval_at_its_own_offset(dataset):
     due = schedule.next_sync_at(NOW, DAY, dataset)
 
     assert NOW + DAY * 0.9 <= due <= NOW + DAY
@@ -35,15 +35,15 @@ def test_failures_wait_longer_and_longer_and_never_longer_than_the_interval():
     assert schedule.retry_at(NOW, 9, timedelta(hours=1)) - NOW == timedelta(hours=1)
 
 
-def test_ten_thousand_due_datasets_do_not_start_at_once():
+def test_ten_thousand_due_datasets_start_staggered():
     offsets = schedule.start_offsets(10_000)
 
     assert len(offsets) == 10_000
-    assert offsets.count(timedelta()) == schedule.STARTS_AT_ONCE
+    assert offsets.count(timedelta()) == schedule.MAX_IMMEDIATE_STARTS
     assert max(offsets) < schedule.ROUND
     assert max(offsets.count(offset) for offset in offsets[1000:2000]) == 1
 
 
-def test_a_few_due_datasets_start_at_once():
+def test_a_few_due_datasets_start_immediately():
     assert schedule.start_offsets(3) == [timedelta()] * 3
     assert schedule.start_offsets(0) == []

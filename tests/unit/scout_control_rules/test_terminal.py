@@ -1,4 +1,4 @@
-"""What a terminal would obey is seen instead, and everything else stays as it is."""
+"""Control characters are escaped, everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEPT = ("नदी", "क्‍ष", "👩‍👩‍👧", "العربية", "h�
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_nothing_of_an_attack_is_left_but_what_it_was(attack):
+def test_an_attack_is_escaped_and_visible(attack):
     shown = harmless(attack)
 
     assert all(character.isprintable() or character == "\u200d" for character in shown)
@@ -42,17 +42,17 @@ def test_nothing_of_an_attack_is_left_but_what_it_was(attack):
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_text_that_does_nothing_stays(text):
+def test_harmless_text_is_unchanged(text):
     assert harmless(text) == text
     assert as_json(text) == json.dumps(text, ensure_ascii=False)
 
 
-def test_ends_of_lines_stay_where_they_are_asked_for():
+def test_kept_line_ends_stay():
     assert harmless("a\nb\rc", keep="\n") == "a\nb\\rc"
 
 
 @given(st.text())
-def test_no_control_survives(text):
+def test_no_control_character_survives(text):
     shown = harmless(text) + as_json([text])
 
     assert not {unicodedata.category(each) for each in shown} & {"Cc", "Cs", "Zl", "Zp"}

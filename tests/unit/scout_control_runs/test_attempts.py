@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from scout_control.meltano.workdir import LOGIN_DIRECTORY
+from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs import recovery
 from scout_control.runs.context import has_died, worker_name
 from scout_control.runs.execute import attempt_ids
@@ -44,6 +44,6 @@ def test_a_worker_elsewhere_or_with_another_kind_of_name_is_not_known_to_be_dead
 def test_a_folder_names_its_run():
     run_id = uuid.uuid4()
 
-    assert recovery.run_id_of(Path(f"/dev/shm/{LOGIN_DIRECTORY}{run_id}-x7b2")) == run_id
+    assert recovery.run_id_of(Path(f"/dev/shm/{CREDENTIAL_DIRECTORY}{run_id}-x7b2")) == run_id
     with pytest.raises(ValueError, match="UUID"):
-        recovery.run_id_of(Path(f"/dev/shm/{LOGIN_DIRECTORY}anything"))
+        recovery.run_id_of(Path(f"/dev/shm/{CREDENTIAL_DIRECTORY}anything"))

@@ -87,7 +87,7 @@ def test_two_runs_never_use_one_rotating_credential(monkeypatch, written):
         yield SimpleNamespace(credential=credential, source_type=source_type)
 
     monkeypatch.setattr(prepare, "prepared", prepared)
-    locks = SimpleNamespace(take=lambda _name: False)
+    locks = SimpleNamespace(acquire=lambda _name: False)
     Attempt(site=None, run=None, context=RunContext(worker="w"), locks=locks).execute()
 
     assert written == [("w", RETRY_LOCK_AFTER)]

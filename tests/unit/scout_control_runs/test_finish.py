@@ -16,7 +16,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano.log import RunLog
 from scout_control.meltano.process import ProcessResult
-from scout_control.rules.expiry import LONGEST_PAUSE
+from scout_control.rules.expiry import MAX_PAUSE
 from scout_control.runs import finish
 from scout_control.runs.finish import RunResult
 from scout_control.store.models import Dataset, ProjectSource, Run
@@ -187,7 +187,7 @@ def test_row_counts_stay_as_they_were_when_a_run_ended_before_counting():
         ("2026-11-28T13:00:00", timedelta(hours=1)),  # without a zone it is UTC
         ("2026-11-28T14:00:00+01:00", timedelta(hours=1)),
         ("2020-01-01T00:00:00Z", timedelta()),
-        ("9999-12-31T23:59:59Z", LONGEST_PAUSE),
+        ("9999-12-31T23:59:59Z", MAX_PAUSE),
         ("tomorrow", finish.SHORTEST_PAUSE),
         (None, finish.SHORTEST_PAUSE),
     ],

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from scout_control.rules.expiry import ALONE_AFTER, DEAD_AFTER
+from scout_control.rules.expiry import DEAD_AFTER, MAX_STORE_OUTAGE
 from scout_control.rules.statuses import Phase
 from scout_control.runs.context import RunContext
 from scout_control.runs.heartbeat import (
@@ -36,9 +36,9 @@ RUN = SimpleNamespace(id=uuid.uuid4())
         ({"is_running": True, "is_lane_wanted": True}, LossReason.YIELDED),
         ({"is_running": False}, LossReason.MOVED),
         ({"is_running": False, "is_lane_wanted": True}, LossReason.MOVED),
-        ({"is_running": None, "unreachable": ALONE_AFTER}, None),
-        ({"is_running": None, "unreachable": ALONE_AFTER + MOMENT}, LossReason.UNREACHABLE),
-        ({"is_running": True, "unreachable": ALONE_AFTER + MOMENT}, None),
+        ({"is_running": None, "unreachable": MAX_STORE_OUTAGE}, None),
+        ({"is_running": None, "unreachable": MAX_STORE_OUTAGE + MOMENT}, LossReason.UNREACHABLE),
+        ({"is_running": True, "unreachable": MAX_STORE_OUTAGE + MOMENT}, None),
     ],
 )
 def test_each_heartbeat_says_whether_the_run_is_lost(beat, reason):
@@ -46,13 +46,17 @@ def test_each_heartbeat_says_whether_the_run_is_lost(beat, reason):
 
 
 def test_a_worker_that_lost_the_store_stops_before_another_reclaims_its_run():
-    assert ALONE_AFTER < DEAD_AFTER
+    assert MAX_STORE_OUTAGE < DEAD_AFTER
 
 
 def test_only_a_run_that_is_still_the_workers_own_is_requeued():
     others = {LossReason.MOVED, LossReason.UNREACHABLE}
 
     assert set(LossReason) - set(REQUEUE_AFTER) == others
+
+
+# The lane of the run, and how long another owner has waited for one.
+LANE_IS_WANTED = [(RUN.id, "project river", 0, 3600.0), (None, "project lake", None, 3600.0)]
 
 
 class Connection:
@@ -67,11 +71,11 @@ class Connection:
         if self._is_down:
             raise psycopg.OperationalError
         if query != BEAT:
-            return [(self._is_wanted,)]
+            return LANE_IS_WANTED if self._is_wanted else []
         self.beats.append(values)
         return [(RUN.id,)] if self._is_running else []
 
-    def regain(self):
+    def reacquire(self):
         return self._is_regained
 
 

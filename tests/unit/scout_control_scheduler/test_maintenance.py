@@ -15,7 +15,7 @@ DAY = timedelta(hours=24)
 
 @pytest.mark.parametrize(
     ("deaths", "status"),
-    [(1, "queued"), (expiry.MOST_DEATHS - 1, "queued"), (expiry.MOST_DEATHS, "failed")],
+    [(1, "queued"), (expiry.MAX_WORKER_DEATHS - 1, "queued"), (expiry.MAX_WORKER_DEATHS, "failed")],
 )
 def test_a_run_that_kills_worker_after_worker_fails_in_the_end(deaths, status):
     assert maintenance.status_after_death(deaths) == status

@@ -1,1 +1,1 @@
-"""Removes everything that belongs to one owner, and looks for what is left."""
+"""Removes everything that belongs to an owner, and searches for remains."""

@@ -1,6 +1,7 @@
-"""What the planner of Postgres remembers of values that were removed: found, and forgotten.
+"""Finds and removes values of purged rows in the planner statistics of Postgres.
 
-Statistics hold the most common values of a column, and outlive the rows; other roles may read them.
+Statistics hold the most common values of a column. They outlive the rows, and other roles can read
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from sqlalchemy import select
 
-from scout_control.datasets.purge.owner_data import PLACES
+from scout_control.datasets.purge.owner_data import STORE_SCHEMAS
 from scout_control.errors import ControlError
 from scout_control.store import postgres
 from scout_control.store.models import Connection
@@ -19,12 +20,12 @@ from scout_control.store.models import Connection
 if TYPE_CHECKING:
     from psycopg import Cursor
 
-    from scout_control.datasets.purge.owner_data import Names
+    from scout_control.datasets.purge.owner_data import SearchTerms
     from scout_control.installation.installation import Site
 
-OF_STORE = """
+COLUMNS_WITH_OWNER = """
     SELECT schemaname, tablename, attname FROM pg_catalog.pg_stats
-     WHERE schemaname = ANY(%(places)s)
+     WHERE schemaname = ANY(%(schemas)s)
        AND (concat(most_common_vals, histogram_bounds) ~ ANY(%(patterns)s)
             OR attname = ANY(%(ids)s) AND %(id)s = ANY(
                 coalesce(most_common_vals::text::text[], '{}')
@@ -32,71 +33,71 @@ OF_STORE = """
             )
             OR tablename = 'audit_values' AND %(id)s = ANY(most_common_vals::text::text[]))
 """
-OF_CATALOGS = """
+CATALOGS_WITH_NAMES = """
     SELECT DISTINCT schemaname, tablename FROM pg_catalog.pg_stats
      WHERE schemaname = 'pg_catalog'
-       AND concat(most_common_vals, histogram_bounds) ~ ANY(%(made)s)
+       AND concat(most_common_vals, histogram_bounds) ~ ANY(%(generated)s)
 """
-OUR_TABLES = """
+STORE_TABLES = """
     SELECT schemaname, tablename FROM pg_catalog.pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2
 """
-TYPE_OF = """
+COLUMN_TYPE = """
     SELECT pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
      WHERE attrelid = %s::regclass AND attname = %s
 """
 
 
-def of_store(cursor: Cursor[Any], names: Names) -> list[tuple[str, str, str]]:
-    """Return of which columns of the store the planner remembers values that name the owner."""
-    cursor.execute(OF_STORE, names.parameters)
+def columns_with_owner(cursor: Cursor[Any], terms: SearchTerms) -> list[tuple[str, str, str]]:
+    """Return the columns of the store whose statistics name the owner."""
+    cursor.execute(COLUMNS_WITH_OWNER, terms.parameters)
     return cursor.fetchall()
 
 
-def of_catalogs(cursor: Cursor[Any], names: Names) -> list[tuple[str, str]]:
-    """Return of which catalogs the planner remembers names that control made."""
-    cursor.execute(OF_CATALOGS, names.parameters)
+def catalogs_with_names(cursor: Cursor[Any], terms: SearchTerms) -> list[tuple[str, str]]:
+    """Return the system catalogs whose statistics hold names that control generated."""
+    cursor.execute(CATALOGS_WITH_NAMES, terms.parameters)
     return cursor.fetchall()
 
 
-def forget(site: Site, names: Names) -> list[str]:
-    """Remove dead rows and renew all statistics; return what is left to others."""
+def refresh(site: Site, terms: SearchTerms) -> list[str]:
+    """Vacuum and analyze the store; return notes on statistics that only others can renew."""
     with postgres.connect(site.store.driver_url, autocommit=True) as connection:
         cursor = connection.cursor()
-        cursor.execute(OUR_TABLES, [list(PLACES)])
+        cursor.execute(STORE_TABLES, [list(STORE_SCHEMAS)])
         for schema, table in cursor.fetchall():
             cursor.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(schema, table)))
-        for schema, table, column in of_store(cursor, names):
-            _forget_column(cursor, sql.Identifier(schema, table), column)
-    left: list[str] = []
+        for schema, table, column in columns_with_owner(cursor, terms):
+            _discard_statistics(cursor, sql.Identifier(schema, table), column)
+    notes: list[str] = []
     for url in _urls(site):
         with suppress(ControlError), postgres.connect(url, autocommit=True) as connection:
-            left += _forget_catalogs(connection.cursor(), names)
-    return left
+            notes += _refresh_catalogs(connection.cursor(), terms)
+    return notes
 
 
-def _forget_column(cursor: Cursor[Any], table: sql.Identifier, column: str) -> None:
-    """Forget a column of a table that is empty now, which ANALYZE passes over.
+def _discard_statistics(cursor: Cursor[Any], table: sql.Identifier, column: str) -> None:
+    """Discard the statistics of a column if its table is empty: ANALYZE skips empty tables.
 
-    A column whose type is set, be it to the one it has, has no statistics.
+    Postgres discards them when the type of a column is set, even to the same type.
     """
     cursor.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table))
     if cursor.fetchone() is None:
-        cursor.execute(TYPE_OF, [table.as_string(cursor), column])
+        cursor.execute(COLUMN_TYPE, [table.as_string(cursor), column])
         [kind] = cursor.fetchone() or ("text",)
         change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}")
         cursor.execute(change.format(table, sql.Identifier(column), sql.SQL(kind)))
 
 
-def _forget_catalogs(cursor: Cursor[Any], names: Names) -> list[str]:
-    """Forget names of schemas, which only the owner of the database can do."""
-    for schema, table in of_catalogs(cursor, names):
+def _refresh_catalogs(cursor: Cursor[Any], terms: SearchTerms) -> list[str]:
+    """Renew catalog statistics that hold schema names; requires the owner of the database."""
+    for schema, table in catalogs_with_names(cursor, terms):
         cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
-    left = ", ".join(table for _, table in of_catalogs(cursor, names))
-    told = (
-        f"The planner's statistics of {left} still hold names of dropped schemas, until the "
-        "server analyses them: let the owner of the database run ANALYZE."
+    remaining = ", ".join(table for _, table in catalogs_with_names(cursor, terms))
+    note = (
+        f"The planner statistics of {remaining} still hold names of dropped schemas until the "
+        "next ANALYZE, which the owner of the database can run."
     )
-    return [told] if left else []
+    return [note] if remaining else []
 
 
 def _urls(site: Site) -> set[str]:

@@ -1,9 +1,9 @@
 """The embedded Postgres: a real server from a Python wheel, for the demo, the tests and first use.
 
-It listens on a unix socket only, in a directory that no other account may enter. Control logs in as
-``scout``, by a password that is kept in a file of mode 0600 beside the data; the superuser makes
-that role once and cannot log in afterwards. Started by root, which PostgreSQL refuses to run as, it
-runs as ``nobody``. For everything else give a URL of any PostgreSQL from 14 on.
+It listens on a Unix socket only, in a directory that no other account may enter. Control logs in as
+``scout``, with a password from a file of mode 0600 beside the data; the superuser creates that role
+once and cannot log in afterwards. Under root, as which PostgreSQL refuses to run, the server runs
+as ``nobody``. In production, use any PostgreSQL 14 or later by its URL.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from scout_control.installation.embedded_postgres.cluster import Cluster
 from scout_control.installation.embedded_postgres.roles import (
     SCOUT,
     SUPERUSER,
-    make_scout,
-    superuser_password,
+    create_scout,
+    set_superuser_password,
 )
 
 if TYPE_CHECKING:
@@ -33,22 +33,23 @@ MAINTENANCE = "postgres"
 
 
 def start(data: Path, *, durable: bool = True, as_superuser: bool = False) -> str:
-    """Start the server whose files are in ``data`` (made when missing) and return its URL.
+    """Start the server of a data directory, created if missing, and return its URL.
 
-    The server keeps running when this process ends; ``stop`` ends it.
+    The server keeps running when this process ends; ``stop`` stops it.
 
     Args:
         data: The data directory.
-        durable: False lets a power cut spoil the files, and is faster: for tests.
+        durable: False is faster, but a power failure may corrupt the data: for tests.
         as_superuser: Return the URL of the superuser instead of ``scout``: for tests.
 
     Raises:
-        ServerError: The files cannot be made or used, or the server does not start.
+        ServerError: The directory cannot be created or used, or the server does not start.
     """
     cluster = Cluster.at(data)
     role = SUPERUSER if as_superuser else SCOUT
     with _lock(cluster):
-        if not cluster.is_made or (cluster.login or ("",))[0] != role:
+        # Also a login for the other role: a directory of an earlier version, or of the tests.
+        if not cluster.exists or (cluster.login or ("",))[0] != role:
             _prepare(cluster, role, durable=durable)
         elif not server.becomes_ready(cluster):
             cluster.check()
@@ -57,25 +58,25 @@ def start(data: Path, *, durable: bool = True, as_superuser: bool = False) -> st
 
 
 def stop(data: Path) -> bool:
-    """Stop the server whose files are in ``data``; return whether one was running."""
+    """Stop the server of a data directory; return whether it was running."""
     cluster = Cluster.at(data)
     if not cluster.data.parent.is_dir():
         return False
     with _lock(cluster):
-        was_running = server.end(cluster)
+        was_running = server.stop(cluster)
         if server.pid_of(cluster) is None:
             server.remove_sockets(cluster)
-            programs.forget(cluster.log)
+            programs.remove_copies(cluster.log)
         return was_running
 
 
 def is_running(data: Path) -> bool:
-    """Return whether the server whose files are in ``data`` answers."""
-    return server.answers(Cluster.at(data))
+    """Return whether the server of a data directory accepts connections."""
+    return server.accepts_connections(Cluster.at(data))
 
 
 def url(data: Path, database: str = MAINTENANCE) -> str:
-    """Return the URL of a server that was started before; it holds the password."""
+    """Return the URL of a server that was started before, with the password."""
     cluster = Cluster.at(data)
     user, password = cluster.login or (SCOUT, "")
     login = f"{user}:{quote(password, safe='')}"
@@ -83,7 +84,7 @@ def url(data: Path, database: str = MAINTENANCE) -> str:
 
 
 def url_to_show(data: Path, database: str = MAINTENANCE) -> str:
-    """Return a URL for libpq's programs that names the file of the password instead of it."""
+    """Return a URL for libpq programs that names the password file instead of the password."""
     cluster = Cluster.at(data)
     user, _ = cluster.login or (SCOUT, "")
     options = f"host={quote(str(cluster.sockets))}&passfile={quote(str(cluster.passfile))}"
@@ -91,14 +92,14 @@ def url_to_show(data: Path, database: str = MAINTENANCE) -> str:
 
 
 def psql() -> Path:
-    """Return the path of the ``psql`` that came with the server."""
-    return programs.of_the_wheel() / "psql"
+    """Return the path of the ``psql`` that is installed with the server."""
+    return programs.bundled_programs() / "psql"
 
 
 def create_database(server_url: str, name: str) -> str:
-    """Create a database if it is missing and return its URL."""
+    """Create a database if it does not exist, and return its URL."""
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    # The latter where another process makes it at the same time.
+    # UniqueViolation: another process is creating it at the same time.
     exists = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
     with psycopg.connect(server_url, autocommit=True) as connection, exists:
         connection.execute(statement)
@@ -106,25 +107,25 @@ def create_database(server_url: str, name: str) -> str:
 
 
 def _prepare(cluster: Cluster, role: str, *, durable: bool) -> None:
-    """Make the files, or take over those of an earlier version, and mint a login for ``role``.
+    """Create the data directory, or convert one of an earlier version; create a login for ``role``.
 
-    The login is written down last: whatever interrupts this, the next start does all of it again.
+    The login is written last: after an interruption the next start repeats everything.
     """
     cluster.check()
-    server.end(cluster)
+    server.stop(cluster)  # the password of the superuser is set in single-user mode
     cluster.passfile.unlink(missing_ok=True)
-    if not cluster.is_made:
-        server.initialise(cluster)
-    password = superuser_password(cluster)
+    if not cluster.exists:
+        server.initdb(cluster)
+    password = set_superuser_password(cluster)
     server.launch(cluster, durable=durable)
     if role == SCOUT:
-        password = make_scout(cluster, password)
-    cluster.keep_login(role, password)
+        password = create_scout(cluster, password)
+    cluster.write_login(role, password)
 
 
 @contextmanager
 def _lock(cluster: Cluster) -> Iterator[None]:
-    """Let one process at a time start or stop this server."""
+    """Allow one process at a time to start or stop a server."""
     cluster.data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with cluster.beside("lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The files of one embedded server: where they are, whose they are. Starts nothing."""
+"""The files of one embedded server and their ownership. Starts no process."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from scout_control.installation.embedded_postgres import programs
 
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH_BYTES = 100  # Linux allows 107, macOS 103
-# No comma, quote or blank: it goes into a setting.
+# Paths with a comma, quote or space could not be written into unix_socket_directories.
 PLAIN_PATH = re.compile(r"[\w/.@+=-]+", re.ASCII)
-SHORT_PLACE = Path("/tmp")  # noqa: S108 - what is made there is 0700, and checked to be ours
-# Only by password. Whoever may enter the directory of the socket may try.
-WHO_MAY_LOG_IN = "local all all scram-sha-256\n"
+SHORT_FOLDER = Path("/tmp")  # noqa: S108 - what is created there is 0700, and its owner is checked
+# Passwords for every role: any process that can enter the directory of the socket may try.
+PG_HBA = "local all all scram-sha-256\n"
 
 
 @dataclass(frozen=True)
@@ -30,119 +30,125 @@ class Cluster:
 
     @classmethod
     def at(cls, data: Path) -> Cluster:
-        """Return the server with this data directory."""
+        """Return the cluster of a data directory."""
         return cls(data.absolute())
 
-    def beside(self, what: str) -> Path:
-        """Return the path of a file beside the data, which is ours and not the server's."""
-        return self.data.with_name(f"{self.data.name}.{what}")
+    def beside(self, suffix: str) -> Path:
+        """Return the path of a file beside the data directory, outside the server's reach."""
+        return self.data.with_name(f"{self.data.name}.{suffix}")
 
     @property
     def log(self) -> Path:
-        """Return the file of what the server says."""
+        """The log of the server."""
         return self.beside("log")
 
     @property
     def passfile(self) -> Path:
-        """Return the file of the login, in libpq's format."""
+        """The user and password that control logs in with, in the format of libpq."""
         return self.beside("passfile")
 
     @property
     def sockets(self) -> Path:
-        """Return the data directory, or a short one when a socket's path in it is too long."""
+        """The directory of the socket: the data directory, or a short path if that is too long."""
         path = str(self.data)
         is_short = len(os.fsencode(path)) + len(SOCKET_NAME) < LONGEST_SOCKET_PATH_BYTES
         if is_short and PLAIN_PATH.fullmatch(path):
             return self.data
-        # Two directories: the outer one is ours, so that the server's account alone is not enough.
-        return SHORT_PLACE / f"scout-{os.geteuid()}-{programs.digest(self.data)}" / "s"
+        # Two levels: the outer directory belongs to this account, so that under root the account of
+        # the server, nobody, cannot exchange the inner one.
+        return SHORT_FOLDER / f"scout-{os.geteuid()}-{programs.digest(self.data)}" / "s"
 
     @property
-    def is_made(self) -> bool:
-        """Return whether there are files of a server."""
+    def exists(self) -> bool:
+        """Whether the data directory is complete."""
         return (self.data / "PG_VERSION").exists()
 
     @property
     def login(self) -> tuple[str, str] | None:
-        """Return the user and password that the server was prepared for."""
+        """The user and password in the password file, if there is one."""
         with suppress(FileNotFoundError, ValueError):
             *_, user, password = self.passfile.read_text().strip().split(":")
             return user, password
         return None
 
-    def keep_login(self, user: str, password: str) -> None:
-        """Write the login down, whole or not at all."""
-        _put(self.passfile, f"*:*:*:{user}:{password}\n")
+    def write_login(self, user: str, password: str) -> None:
+        """Write the password file atomically."""
+        _write_atomically(self.passfile, f"*:*:*:{user}:{password}\n")
 
     def check(self) -> None:
-        """Refuse a directory that is not ours to use.
+        """Refuse a data directory that must not be used.
 
         Raises:
-            ServerError: It belongs to another account, or holds something else.
+            ServerError: It belongs to another account, or contains something else.
         """
         with suppress(FileNotFoundError):
-            check_ours(self.data)
-            if not self.is_made and any(self.data.iterdir()):
+            check_owner(self.data)
+            if not self.exists and any(self.data.iterdir()):
                 raise ServerError(
-                    f"{self.data} holds files, but none of a complete Postgres.",
-                    "Remove it, or choose another place: SCOUT_HOME",
+                    f"{self.data} contains files, but no complete Postgres data directory.",
+                    "Remove it, or choose another folder: SCOUT_HOME",
                 )
 
-    def empty(self) -> Path:
-        """Return an empty directory of the server's account, to be made the data directory."""
-        fresh = self.beside("new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        make_private(fresh)
-        return fresh
+    def create_draft(self) -> Path:
+        """Return a new empty directory of the server's account, to be renamed to ``data``."""
+        draft = self.beside("new")
+        shutil.rmtree(draft, ignore_errors=True)
+        make_private(draft)
+        return draft
 
-    def let_in(self) -> None:
-        """Say who may log in; a login of an earlier version needed no password.
+    def write_hba(self) -> None:
+        """Require passwords in pg_hba.conf; earlier versions did not.
 
-        Renamed into its place: the directory is not ours, and a link in it would be followed.
+        Renamed into place: under root the directory belongs to nobody, who could have put a link
+        there that root would follow.
         """
-        made = self.beside("hba")
-        _put(made, WHO_MAY_LOG_IN)
-        _give(made)
-        made.replace(self.data / "pg_hba.conf")
+        draft = self.beside("hba")
+        _write_atomically(draft, PG_HBA)
+        _chown_to_server(draft)
+        draft.replace(self.data / "pg_hba.conf")
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory that only the server's account may enter; refuse somebody else's."""
+    """Create a directory that only the server's account may enter, or check an existing one."""
     try:
         directory.mkdir(mode=0o700)
     except FileExistsError:
-        check_ours(directory)
+        check_owner(directory)
     else:
-        _give(directory)
+        _chown_to_server(directory)
 
 
-def check_ours(directory: Path, *, but_the_servers: bool = False) -> None:
-    """Refuse a directory unless it is ours or, without `but_the_servers`, the server account's.
+def check_owner(directory: Path, *, allow_server: bool = True) -> None:
+    """Refuse a directory that belongs to another account, or is a link.
+
+    Args:
+        directory: The directory.
+        allow_server: Whether it may belong to the server's account instead of ours.
 
     Raises:
-        ServerError: It is not.
+        ServerError: It does.
     """
-    found, owners = directory.lstat(), {os.geteuid()}
-    if not but_the_servers:
-        owners.add(programs.owner())
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+    status, owners = directory.lstat(), {os.geteuid()}
+    if allow_server:
+        owners.add(programs.server_uid())
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in owners:
         raise ServerError(
             f"{directory} belongs to another account.",
-            "Remove it, choose another place, or run this as that account.",
+            "Remove it, choose another folder, or run this as that account.",
         )
 
 
-def _give(path: Path) -> None:
-    if account := programs.account():
+def _chown_to_server(path: Path) -> None:
+    if account := programs.server_account():
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
-def _put(file: Path, text: str) -> None:
-    """Write a file of mode 0600, whole or not at all."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:  # noqa: PTH123 - a descriptor
+def _write_atomically(file: Path, text: str) -> None:
+    """Write a file with mode 0600; an interruption leaves the former content."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    fresh.replace(file)
+    draft.replace(file)

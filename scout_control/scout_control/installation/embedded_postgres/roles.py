@@ -1,4 +1,4 @@
-"""The roles of an embedded server: ``scout``, which control is, and the superuser that makes it."""
+"""The roles of an embedded server: ``scout``, as which control logs in, and its superuser."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from scout_control.installation.embedded_postgres.cluster import Cluster
 
 SUPERUSER, SCOUT = "postgres", "scout"
-# Also true of a server of one's own: what control needs, and no more.
-ROLE = """
+# The privileges that control needs, on any server.
+CREATE_SCOUT = """
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'scout') THEN
         CREATE ROLE scout;
@@ -25,8 +25,9 @@ ALTER ROLE scout LOGIN NOSUPERUSER NOREPLICATION NOBYPASSRLS CREATEROLE CREATEDB
     PASSWORD {password};
 GRANT pg_signal_backend TO scout;
 """
-# Before there was this role the superuser made everything, by itself and for all datasets.
-TAKE_OVER_ROLES = """
+# In earlier versions control was the superuser, so everything belongs to it. 10 is the oid of the
+# superuser of initdb; objects with oids below 16384 belong to the system.
+TRANSFER_ROLES = """
 DO $$
 DECLARE
     step text;
@@ -63,7 +64,7 @@ BEGIN
     END LOOP;
 END $$
 """
-TAKE_OVER_OBJECTS = """
+TRANSFER_OBJECTS = """
 DO $$
 DECLARE
     step text;
@@ -99,41 +100,44 @@ END $$
 DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1'"
 
 
-def superuser_password(cluster: Cluster) -> str:
-    """Give the superuser a password that this process knows and nothing else."""
+def set_superuser_password(cluster: Cluster) -> str:
+    """Give the superuser a random password, which is stored nowhere, and return it."""
     password = secrets.token_urlsafe(32)
-    cluster.let_in()
-    server.execute_alone(cluster, f"ALTER ROLE postgres LOGIN PASSWORD '{password}';\n\n")
+    cluster.write_hba()
+    # Single-user mode needs no password, so this works whatever the state of the roles.
+    server.execute_single_user(cluster, f"ALTER ROLE postgres LOGIN PASSWORD '{password}';\n\n")
     return password
 
 
-def make_scout(cluster: Cluster, superuser: str) -> str:
-    """Make ``scout`` the owner of all there is, and shut the superuser out; return its password."""
-    with _connect(cluster, "postgres", superuser) as connection:
+def create_scout(cluster: Cluster, superuser_password: str) -> str:
+    """Create ``scout``, the owner of everything, and lock the superuser; return its password."""
+    with _connect(cluster, "postgres", superuser_password) as connection:
         password = make_role(connection)
-        connection.execute(TAKE_OVER_ROLES)
+        connection.execute(TRANSFER_ROLES)
         databases = connection.execute(DATABASES).fetchall()
     for (database,) in databases:
-        with _connect(cluster, database, superuser) as connection:
-            connection.execute(TAKE_OVER_OBJECTS)
-    with _connect(cluster, "postgres", superuser) as connection:
+        with _connect(cluster, database, superuser_password) as connection:
+            connection.execute(TRANSFER_OBJECTS)
+    with _connect(cluster, "postgres", superuser_password) as connection:
         connection.execute("ALTER ROLE postgres NOLOGIN PASSWORD NULL")
     return password
 
 
 def make_role(connection: psycopg.Connection[tuple[str, ...]]) -> str:
-    """Make the role that control is to be, with a new password, and return that."""
+    """Create the role that control logs in as, with a new password, and return that."""
     password = secrets.token_urlsafe(32)
-    scrambled = connection.pgconn.encrypt_password(
+    # Hashed by the client, so that the log of the server cannot contain the password.
+    verifier = connection.pgconn.encrypt_password(
         password.encode(), SCOUT.encode(), b"scram-sha-256"
     )
-    literal = sql.Literal(scrambled.decode())
-    connection.execute(sql.SQL(ROLE).format(password=literal))
+    literal = sql.Literal(verifier.decode())
+    connection.execute(sql.SQL(CREATE_SCOUT).format(password=literal))
     return password
 
 
 def _connect(cluster: Cluster, database: str, password: str) -> psycopg.Connection[tuple[str, ...]]:
-    # The login is written down next: it must be known after a crash, also where little else is.
+    # The password is written to its file next, so the server must remember it even after a crash,
+    # also where durability is switched off.
     options = "-c search_path=pg_catalog -c synchronous_commit=on"
     return psycopg.connect(
         host=str(cluster.sockets),

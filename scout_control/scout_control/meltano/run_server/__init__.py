@@ -1,1 +1,1 @@
-"""Hands secrets and state to the processes of one run, over a Unix socket."""
+"""Serves secrets and state to the processes of one run over a Unix socket."""

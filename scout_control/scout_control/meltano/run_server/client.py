@@ -1,7 +1,6 @@
-"""What processes of a run ask control, over the Unix socket in the run's own directory.
+"""The client of the run server: requests to control over the Unix socket of the run.
 
-The client's side: it is imported by what Meltano starts, so it needs nothing but the standard
-library.
+Processes that Meltano starts import this, so it needs only the standard library.
 """
 
 from __future__ import annotations
@@ -15,39 +14,39 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-NAME = "control"
-LONGEST_PATH = 100  # of a Unix socket, on any system
-LONGEST_WAIT_SECONDS = 120.0
+SOCKET_NAME = "control"
+MAX_SOCKET_PATH = 100  # of a Unix socket on any system
+TIMEOUT_SECONDS = 120.0
 
 
 class RefusedError(Exception):
-    """Control does not answer this process, or could not do what it asked."""
+    """Control did not respond, or rejected the request."""
 
 
-def ask(path: str | PathLike[str], question: dict[str, Any]) -> dict[str, Any]:
-    """Ask control one thing.
+def request(path: str | PathLike[str], message: dict[str, Any]) -> dict[str, Any]:
+    """Send a request to control and return its response.
 
     Raises:
-        RefusedError: It gives no answer.
+        RefusedError: Control did not respond, or rejected the request.
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(LONGEST_WAIT_SECONDS)
+            connection.settimeout(TIMEOUT_SECONDS)
             connection.connect(address(path))
-            connection.sendall(json.dumps(question).encode() + b"\n")
+            connection.sendall(json.dumps(message).encode() + b"\n")
             with connection.makefile("rb") as lines:
-                answer = json.loads(lines.readline() or b"{}")
+                response = json.loads(lines.readline() or b"{}")
     except (OSError, ValueError) as error:
         raise RefusedError(f"control does not answer ({type(error).__name__})") from None
-    if not isinstance(answer, dict) or "refused" in answer or not answer:
-        raise RefusedError(str((answer or {}).get("refused", "control refuses this process")))
-    return answer
+    if not isinstance(response, dict) or "refused" in response or not response:
+        raise RefusedError(str((response or {}).get("refused", "control rejected this process")))
+    return response
 
 
 def address(path: str | PathLike[str]) -> str:
-    """Return a socket's address, which is short however long its path is."""
-    if len(os.fsencode(path)) <= LONGEST_PATH:
+    """Return the address of a socket; short even if its path exceeds the limit of the system."""
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
         return os.fspath(path)
     folder, name = os.path.split(path)
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # kept open as long as we live
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # stays open while the address is in use
     return f"/proc/self/fd/{opened}/{name}"

@@ -1,7 +1,7 @@
-"""What each plugin of a run is told: its own settings and secrets, and of the rest a list of names.
+"""Derives what each plugin of a run may see: its own settings and secrets, and common variables.
 
-The tap gets its login, the loader its database, what comes after the load that database by the
-variables of libpq. None of them gets what is another's, what is Meltano's, or what is control's.
+The tap gets its credential, the loader its database URL, transforms the same database as variables
+of libpq. No plugin gets secrets of another plugin, of Meltano or of control.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 from scout_dbt import libpq
 
 from scout_control.meltano.run_project import EXTRACTORS, VERBS
-from scout_control.meltano.run_server.server import Told
-from scout_control.rules.environment import DBT, OF_A_PLUGIN, PROJECT, PROXIES
+from scout_control.meltano.run_server.server import PluginLaunch
+from scout_control.rules.environment import DBT_SETTINGS, PLUGIN_VARIABLES, PROJECT, PROXIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,61 +24,76 @@ if TYPE_CHECKING:
 
     from scout_control.meltano.run_project import Entry, RunPlugin, RunProject
 
-TRUE = frozenset({"true", "1", "yes", "on"})
+TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 
 
-class Asked(Protocol):
-    """What a run is asked to do, as far as plugins are told of it."""
+class RunRequest(Protocol):
+    """The inputs of a run that concern its plugins."""
 
     @property
-    def project_root(self) -> Path: ...  # noqa: D102
+    def project_root(self) -> Path:
+        """The project."""
+
     @property
-    def settings(self) -> Mapping[str, str]: ...  # noqa: D102
+    def settings(self) -> Mapping[str, str]:
+        """Environment variables without secrets."""
+
     @property
-    def secrets(self) -> Mapping[str, str]: ...  # noqa: D102
+    def secrets(self) -> Mapping[str, str]:
+        """Environment variables with secrets."""
+
     @property
-    def database_url(self) -> str | None: ...  # noqa: D102
+    def database_url(self) -> str | None:
+        """The database of the writer."""
+
     @property
-    def project_id(self) -> str | None: ...  # noqa: D102
+    def project_id(self) -> str | None:
+        """The project of the dataset."""
 
 
-def told(asked: Asked, project: RunProject) -> dict[str, Told]:
-    """Return what each plugin is told, by the name of its launcher."""
+def plugin_launches(request: RunRequest, project: RunProject) -> dict[str, PluginLaunch]:
+    """Return the program and environment of each plugin, by the name of its launcher."""
     return {
-        launcher: _told(asked, project, plugin, program)
+        launcher: _launch(request, project, plugin, program)
         for plugin in project.plugins
         for launcher, program in plugin.programs.items()
     }
 
 
-def _told(asked: Asked, project: RunProject, plugin: RunPlugin, program: str) -> Told:
-    others = tuple(
+def _launch(
+    request: RunRequest, project: RunProject, plugin: RunPlugin, program: str
+) -> PluginLaunch:
+    other_prefixes = tuple(
         prefix for each in project.plugins if each is not plugin for prefix in each.prefixes
     )
-    hidden = {name: asked.settings[name] for name in asked.settings.keys() & project.secret_names}
-    given = {**project.own_variables, **hidden, **asked.secrets}
+    secret_settings = {
+        name: request.settings[name] for name in request.settings.keys() & project.secret_names
+    }
+    # Later ones win: what the run sets overrides the project's .env.
+    candidates = {**project.own_variables, **secret_settings, **request.secrets}
     secrets = {
         name: value
-        for name, value in given.items()
+        for name, value in candidates.items()
         if name.startswith(plugin.prefixes) or name in plugin.settings
     }
-    settings = (name for name in asked.settings if not name.startswith(others))
+    # Settings without the prefix of another plugin may be anyone's, such as variables for dbt.
+    settings = (name for name in request.settings if not name.startswith(other_prefixes))
     is_transform = plugin.kind not in VERBS
-    database = conninfo_to_dict(asked.database_url or "") if is_transform else {}
+    database = conninfo_to_dict(request.database_url or "") if is_transform else {}
     password = database.get("password")
-    return Told(
+    return PluginLaunch(
         program=program,
         names=(
-            *(*OF_A_PLUGIN, *project.names, *plugin.declared, *settings),
-            *(DBT if is_transform else ()),
+            *(*PLUGIN_VARIABLES, *project.names, *plugin.declared, *settings),
+            *(DBT_SETTINGS if is_transform else ()),
         ),
         prefixes=(*plugin.prefixes, *([VERBS[plugin.kind]] if plugin.kind in VERBS else [])),
         environment={
-            "MELTANO_PROJECT_ROOT": str(asked.project_root),
+            "MELTANO_PROJECT_ROOT": str(request.project_root),
             **(_proxies() if plugin.kind == EXTRACTORS else {}),
             **secrets,
             **libpq.variables(database),
-            **({PROJECT: asked.project_id} if is_transform and asked.project_id else {}),
+            **({PROJECT: request.project_id} if is_transform and request.project_id else {}),
         },
         config=_config(plugin, secrets),
         files={libpq.PASSFILE: libpq.passfile(str(password))} if password else {},
@@ -90,7 +105,7 @@ def _proxies() -> dict[str, str]:
 
 
 def _config(plugin: RunPlugin, secrets: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the configuration file says of secrets that are declared as settings."""
+    """Return the part of the configuration file for secrets that are declared as settings."""
     config: dict[str, Any] = {}
     for name, setting in plugin.settings.items():
         if name in secrets:
@@ -100,7 +115,7 @@ def _config(plugin: RunPlugin, secrets: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _escaped(setting: Entry) -> str:
-    """Return a setting's name, in which a dot that does not part it is another character."""
+    """Return a setting's name with escaped dots, which do not nest, as NUL."""
     return str(setting["name"]).replace("\\.", "\0")
 
 
@@ -111,10 +126,10 @@ def _nest(into: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _typed(setting: Entry, text: str) -> Any:
-    """Return a value as Meltano would write it: by the setting's kind."""
+    """Return a value in the type that Meltano would write for the setting's kind."""
     kind = setting.get("kind")
     if kind == "boolean":
-        return text.lower() in TRUE
+        return text.lower() in TRUE_WORDS
     if kind in {"integer", "array", "object"}:
         with suppress(ValueError):
             return json.loads(text)

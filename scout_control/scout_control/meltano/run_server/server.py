@@ -1,9 +1,10 @@
-"""Answers the processes of one run over its Unix socket: to each plugin its secrets, once.
+"""The run server: gives each plugin its secrets once, and Meltano the state, over a Unix socket.
 
-Who asks is told by the kernel, and is believed only by where it stands below the run's own process:
-Meltano may read and write state, what Meltano started may ask which plugin it is to be. Code of a
-plugin has been told already when it runs, and what it starts stands one step too low; or beside it
-(``CLONE_PARENT``), but then it has a mark more than Meltano, as plugins have.
+A client is authenticated by its process id, which the kernel reports, and by its position in the
+process tree below the run. Meltano may read and write state. A child of Meltano, a launcher, may
+request the secrets of a plugin, once per process. Code of a plugin runs in a process that has made
+its request already. Its children are one level too low; if it creates a sibling instead
+(``CLONE_PARENT``), that process carries more restrictions than Meltano, see ``isolate_process``.
 """
 
 from __future__ import annotations
@@ -30,53 +31,57 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT_SECONDS = 30.0
-MOST_BYTES = 64 * 1024 * 1024  # of a question: a state may be large
-MELTANO, PLUGIN = 0, 1  # steps below Meltano
-MOST_STEPS = 4
+TIMEOUT_SECONDS = 30.0
+MAX_BYTES = 64 * 1024 * 1024  # of a request; a state can be large
+MELTANO, LAUNCHER = 0, 1  # levels below Meltano
+MAX_DEPTH = 4
 IS_LINUX = Path("/proc/self/stat").exists()
-APPLE_LOCAL, APPLE_PEER = 0, 2
-MARKS = ("NoNewPrivs:", "Seccomp_filters:")  # see parent_death.stay_apart
+SOL_LOCAL, LOCAL_PEERPID = 0, 2  # macOS
+RESTRICTIONS = ("NoNewPrivs:", "Seccomp_filters:")  # see parent_death.stay_apart
 
 
-class StateKeeper(Protocol):
-    """Where state is kept."""
+class StateStorage(Protocol):
+    """Storage of Singer states."""
 
-    def get(self, state_id: str) -> State | None: ...  # noqa: D102
-    def keep(self, state_id: str, state: State) -> None: ...  # noqa: D102
+    def get(self, state_id: str) -> State | None:
+        """Return a state."""
+
+    def save(self, state_id: str, state: State) -> None:
+        """Replace a state."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What one plugin is told: what to run, and what it may see."""
+class PluginLaunch:
+    """The program of a plugin, and what it may see."""
 
     program: str
     names: tuple[str, ...] = ()
-    """Variables of Meltano's environment that are passed on."""
+    """Variables that it inherits from Meltano's environment."""
     prefixes: tuple[str, ...] = ()
+    """Prefixes of further variables that it inherits."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What is added to its configuration file."""
+    """Secrets to add to its configuration file."""
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Texts of files that variables name."""
+    """Contents of in-memory files, by the variable that names each file."""
 
 
 class RunServer:
     """The server of one run."""
 
     def __init__(
-        self, told: Mapping[str, Told], states: StateKeeper, dataset_schema: str | None
+        self, launches: Mapping[str, PluginLaunch], states: StateStorage, dataset_schema: str | None
     ) -> None:
-        self._told, self._states = told, states
+        self._launches, self._states = launches, states
         self._suffix = f":{dataset_schema}" if dataset_schema else None
-        self._root, self._steps = 0, 0
-        self._known = threading.Event()
-        self._seen: set[tuple[int, str]] = set()
-        self._over = False
+        self._root, self._meltano_depth = 0, 0
+        self._is_root_known = threading.Event()
+        self._served: set[tuple[int, str]] = set()
+        self._is_closed = False
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[RunServer]:
-        """Listen, and end when the context is left."""
+        """Listen until the end of the context."""
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(client.address(path))
             listener.listen()
@@ -85,100 +90,106 @@ class RunServer:
             try:
                 yield self
             finally:
-                self._over = True
-                with suppress(OSError), socket.socket(socket.AF_UNIX) as waking:
-                    waking.connect(client.address(path))
+                self._is_closed = True
+                with suppress(OSError), socket.socket(socket.AF_UNIX) as waker:  # ends accept()
+                    waker.connect(client.address(path))
                 thread.join()
 
-    def know(self, process: int, steps_to_meltano: int) -> None:
-        """Learn which process the run is, and how many steps below it Meltano stands."""
-        self._root, self._steps = process, steps_to_meltano
-        self._known.set()
+    def set_root(self, process: int, meltano_depth: int) -> None:
+        """Set the process of the run, and how many levels below it Meltano is."""
+        self._root, self._meltano_depth = process, meltano_depth
+        self._is_root_known.set()
 
     def _serve(self, listener: socket.socket) -> None:
         while True:
             connection, _ = listener.accept()
             with connection:
-                if self._over:
+                if self._is_closed:
                     return
-                connection.settimeout(LONGEST_WAIT_SECONDS)
+                connection.settimeout(TIMEOUT_SECONDS)
                 with suppress(OSError, ValueError, LookupError):
-                    self._answer(connection)
+                    self._respond(connection)
 
-    def _answer(self, connection: socket.socket) -> None:
-        self._known.wait(LONGEST_WAIT_SECONDS)
+    def _respond(self, connection: socket.socket) -> None:
+        # The socket exists before the process: the first client may connect before set_root().
+        self._is_root_known.wait(TIMEOUT_SECONDS)
         peer = _peer(connection)
-        way = _way_up(peer, self._root)
-        role = len(way) - 1 - self._steps
-        if role not in {MELTANO, PLUGIN} or _marks(peer) != _marks(way[role]):
+        ancestry = _ancestry(peer, self._root)
+        role = len(ancestry) - 1 - self._meltano_depth
+        # Descendants of a plugin are too deep. A sibling that a plugin created is as deep as a
+        # launcher, but has more restrictions than Meltano, which is ancestry[role].
+        if role not in {MELTANO, LAUNCHER} or _restrictions(peer) != _restrictions(ancestry[role]):
             return
         with connection.makefile("rb") as lines:
-            question = json.loads(lines.readline(MOST_BYTES))
-        if not isinstance(question, dict):
+            request = json.loads(lines.readline(MAX_BYTES))
+        if not isinstance(request, dict):
             return
         try:
-            answer = self._state(question) if role == MELTANO else self._plugin(question, peer)
+            response = self._state(request) if role == MELTANO else self._launch(request, peer)
         except (ControlError, psycopg.Error, client.RefusedError) as error:
             log.warning("run_refused error=%s", type(error).__name__)
-            answer = {"refused": _why(error)}
-        connection.sendall(json.dumps(answer).encode() + b"\n")
+            response = {"refused": _reason(error)}
+        connection.sendall(json.dumps(response).encode() + b"\n")
 
-    def _plugin(self, question: Mapping[str, Any], peer: int) -> dict[str, Any]:
-        asker = (peer, _facts(peer)[1])  # a number is used again, at another moment
-        told = self._told.get(str(question.get("plugin")))
-        if told is None or asker in self._seen:
-            raise client.RefusedError("control does not know this process")
-        self._seen.add(asker)
-        return dict(vars(told))
+    def _launch(self, request: Mapping[str, Any], peer: int) -> dict[str, Any]:
+        process = (peer, _parent_and_start(peer)[1])  # the pid alone could be reused
+        launch = self._launches.get(str(request.get("plugin")))
+        if launch is None or process in self._served:
+            raise client.RefusedError("control does not recognise this process")
+        self._served.add(process)
+        return dict(vars(launch))
 
-    def _state(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        state_id = str(question.get("state_id"))
+    def _state(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        state_id = str(request.get("state_id"))
         if self._suffix is None or not state_id.endswith(self._suffix):
             raise client.RefusedError("this state belongs to another dataset")
-        if isinstance(question.get("keep"), dict):
-            self._states.keep(state_id, question["keep"])
-            return {"kept": True}
+        if isinstance(request.get("save"), dict):
+            self._states.save(state_id, request["save"])
+            return {"saved": True}
         return {"state": self._states.get(state_id)}
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, psycopg.Error):
-        return f"Postgres refused ({type(error).__name__}, SQLSTATE {error.sqlstate})"
+        return f"Postgres reported an error ({type(error).__name__}, SQLSTATE {error.sqlstate})"
     return str(error)
 
 
 def _peer(connection: socket.socket) -> int:
-    """Return the process that connected."""
+    """Return the id of the connected process."""
     if not IS_LINUX:
-        return connection.getsockopt(APPLE_LOCAL, APPLE_PEER)
-    facts = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", facts)[0])
+        return connection.getsockopt(SOL_LOCAL, LOCAL_PEERPID)
+    credentials = connection.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+    )
+    return int(struct.unpack("3i", credentials)[0])
 
 
-def _way_up(process: int, root: int) -> list[int]:
-    """Return a process and those above it up to another one; nothing when it is not near."""
-    way = [process]
-    while way[-1] != root:
-        if len(way) == MOST_STEPS:
+def _ancestry(process: int, root: int) -> list[int]:
+    """Return a process and its ancestors up to ``root``; empty if ``root`` is not near."""
+    ancestry = [process]
+    while ancestry[-1] != root:
+        if len(ancestry) == MAX_DEPTH:
             return []
-        way.append(_facts(way[-1])[0])
-    return way
+        ancestry.append(_parent_and_start(ancestry[-1])[0])
+    return ancestry
 
 
-def _marks(process: int) -> list[str]:
-    """Return what a process has given up, which none that descends from it can have back."""
+def _restrictions(process: int) -> list[str]:
+    """Return the security restrictions of a process, which its descendants can only add to."""
     if not IS_LINUX:
         return []
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return [line for line in lines if line.startswith(MARKS)]
+    return [line for line in lines if line.startswith(RESTRICTIONS)]
 
 
-def _facts(process: int) -> tuple[int, str]:
-    """Return the parent of a process, and when it was started."""
+def _parent_and_start(process: int) -> tuple[int, str]:
+    """Return the parent of a process and its start time."""
     if IS_LINUX:
+        # The second field is the program's name, which may contain spaces and parentheses.
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return int(fields[1]), fields[19]
-    import psutil  # noqa: PLC0415 - takes a moment to load
+    import psutil
 
-    found = psutil.Process(process)
-    return found.ppid(), str(found.create_time())
+    info = psutil.Process(process)
+    return info.ppid(), str(info.create_time())

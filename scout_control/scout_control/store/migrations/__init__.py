@@ -1,1 +1,1 @@
-"""Alembic's folder: one file a version, applied in one transaction by ``store.migrate``."""
+"""Alembic migrations of the store."""

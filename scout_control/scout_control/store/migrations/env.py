@@ -1,4 +1,4 @@
-"""What Alembic runs: all versions that are missing, on the connection that it is given."""
+"""Run by Alembic: applies the missing migrations on the connection of ``store.migrate``."""
 
 from __future__ import annotations
 

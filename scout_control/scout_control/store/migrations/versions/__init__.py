@@ -1,1 +1,1 @@
-"""One module a version. A version that was released is never edited."""
+"""The migrations, in order."""

@@ -11,5 +11,5 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text())

@@ -1,4 +1,4 @@
-"""A function by which any reader says that it uses a dataset."""
+"""A function by which readers report that they use a dataset."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ $$
 
 
 def upgrade() -> None:
-    """Make the function; who may call it is granted with each dataset."""
+    """Create the function; EXECUTE is granted with each dataset."""
     op.execute(TOUCH)
     op.execute("REVOKE ALL ON FUNCTION scout_control.touch(text) FROM PUBLIC")

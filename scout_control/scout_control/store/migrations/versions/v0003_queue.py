@@ -1,4 +1,4 @@
-"""The queue's own tables, as the installed Procrastinate makes them, and which version that was."""
+"""The tables of the installed Procrastinate, and a record of its version."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the queue's tables in the store's schema."""
+    """Create the queue's tables in the store's schema."""
     op.execute("CREATE TABLE scout_control.queue_version (version text NOT NULL)")
     queue_schema.create(op.get_bind())

@@ -1,4 +1,4 @@
-"""How often the worker of a run died: pauses and runs handed back do not count."""
+"""Counts how often the worker of a run died; pauses and requeues do not count."""
 
 from __future__ import annotations
 

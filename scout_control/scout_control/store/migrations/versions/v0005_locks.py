@@ -1,8 +1,8 @@
-"""Locks that only control can take, and a touch that leaves none behind.
+"""Locks that only control can acquire, and a ``touch`` function that retains no locks.
 
-A reader may call ``touch`` within a transaction that it never ends. What the function only looks at
-is looked at in a subtransaction that is rolled back, which gives its locks back; what it writes
-goes into a table that nothing waits for, and from there into the datasets.
+A reader may call ``touch`` in a transaction that it never ends. So the function reads in a
+subtransaction that is rolled back, which releases its locks, and writes to a table that no other
+statement waits for; control merges that table into the datasets.
 """
 
 from __future__ import annotations
@@ -63,6 +63,6 @@ $$
 
 
 def upgrade() -> None:
-    """Make the tables and the function; who may call that is kept."""
+    """Create the tables and replace the function, which keeps its privileges."""
     op.execute(TABLES)
     op.execute(TOUCH)

@@ -1,7 +1,7 @@
-"""Secrets bound to what they are for, consent of users, owners that comments do not name.
+"""Binds secrets to their purpose, records consent of users, removes owner ids from comments.
 
-Secrets are bound here and never again, in the transaction that brings the store to this version:
-a secret that is not bound later was put there by a program without the keys, and is refused.
+Secrets are bound here only, in the transaction of this migration. An unbound secret found later was
+inserted by a program without the keys, and is rejected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ down_revision = "0005"
 STATEMENTS = (
     "ALTER TABLE scout_control.datasets ADD COLUMN agreed_at timestamptz",
     "ALTER TABLE scout_control.datasets ADD COLUMN agreed_by text",
-    # Before now making the dataset was the only way to agree.
+    # Until now users consented by creating the dataset.
     "UPDATE scout_control.datasets SET agreed_at = created_at, agreed_by = 'upgrade'"
     " WHERE user_id IS NOT NULL",
     "UPDATE scout_control.datasets"
@@ -38,7 +38,7 @@ HAS_SECRETS = """
 
 
 def upgrade() -> None:
-    """Bind all secrets, and add what consent needs."""
+    """Bind all secrets, and add the columns for consent."""
     for statement in STATEMENTS:
         op.execute(statement)
     connection = op.get_bind()

@@ -1,8 +1,8 @@
-"""An audit trail that is append-only, and whose gaps show.
+"""An append-only audit trail that reveals gaps.
 
-A row of ``audit_events`` says when, what and of which kind. Who and whose is in ``audit_values``,
-of which the event keeps salted digests only: such values can be erased, and the chain still holds.
-``audit_chain`` gives each event its position and hash when its transaction commits.
+A row of ``audit_events`` holds time, action and kind. Personal values are in ``audit_values``, of
+which the event holds salted digests only, so that they can be erased without breaking the chain.
+``audit_chain`` assigns each event its position and hash when its transaction commits.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Turn the table of events into the beginning of the chain."""
+    """Convert the existing events into the start of the chain."""
     op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text())

@@ -1,4 +1,4 @@
-"""A purge looks only into its own directories where every account may make some."""
+"""In shared folders a purge searches only directories of its own account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def place():
         made.rmdir()
 
 
-def test_a_link_of_another_account_leads_no_purge_to_other_logs(world, place, tmp_path):
+def test_a_purge_follows_no_link_of_another_account(world, place, tmp_path):
     log = tmp_path / "auth.log"
     log.write_text(LINE)
     place.symlink_to(tmp_path)

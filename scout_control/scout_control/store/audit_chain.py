@@ -1,7 +1,7 @@
-"""Whether the audit trail is whole: each hash worked out again from what the rows say now.
+"""Verifies the audit trail by recomputing each hash from the current rows.
 
-Nothing that is stored in the database is relied on for that: functions and triggers are compared
-with those that the migration made, and hashes are worked out by statements of this program.
+Nothing stored in the database is trusted: functions and triggers are compared with the migration
+that created them, and hashes are computed by statements of this program.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sqlalchemy import text
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-MADE_BY = "v0007_audit.sql"
+MIGRATION = "v0007_audit.sql"
 FUNCTION = re.compile(r"CREATE FUNCTION scout_control\.(\w+)\(\).*?AS \$\$(.*?)\$\$;", re.DOTALL)
 TRIGGER = re.compile(r"ALTER TABLE scout_control\.(\w+) ENABLE ALWAYS TRIGGER (\w+);")
-MOST_TOLD = 20
+MAX_FLAWS = 20
 
 LINKS = """
     WITH link AS (
@@ -29,32 +29,32 @@ LINKS = """
                jsonb_build_array(
                    link.position, event.id, trunc(extract(epoch FROM event.at) * 1000000)::bigint,
                    event.action, event.subject_kind, event.facts, event.digests
-               )::text AS told
+               )::text AS payload
           FROM scout_control.audit_chain AS link
           LEFT JOIN scout_control.audit_events AS event ON event.id = link.event_id
          WHERE link.position >= :first
         WINDOW along AS (ORDER BY link.position)
     )
     SELECT position,
-           CASE WHEN position <> coalesce(earlier + 1, :first) THEN 'events before it are missing'
+           CASE WHEN position <> coalesce(earlier + 1, :first) THEN 'preceding events are missing'
                 WHEN id IS NULL THEN 'its event is missing'
-                ELSE 'it was changed, or one before it'
+                ELSE 'it or a preceding event was changed'
            END
       FROM link
      WHERE position <> coalesce(earlier + 1, :first)
         OR id IS NULL
-        OR hash <> sha256(coalesce(hash_before, :anchor) || convert_to(told, 'UTF8'))
+        OR hash <> sha256(coalesce(hash_before, :anchor) || convert_to(payload, 'UTF8'))
      ORDER BY position
      LIMIT :most
 """
 VALUES = """
-    SELECT link.position, 'a value of it (' || told.name || ') was changed or added'
-      FROM scout_control.audit_values AS told
-      JOIN scout_control.audit_events AS event ON event.id = told.event_id
+    SELECT link.position, 'its value ' || value.name || ' was changed or added'
+      FROM scout_control.audit_values AS value
+      JOIN scout_control.audit_events AS event ON event.id = value.event_id
       LEFT JOIN scout_control.audit_chain AS link ON link.event_id = event.id
      WHERE event.id >= :first_id
-       AND event.digests ->> told.name
-           IS DISTINCT FROM encode(sha256(told.salt || convert_to(told.value, 'UTF8')), 'hex')
+       AND event.digests ->> value.name
+           IS DISTINCT FROM encode(sha256(value.salt || convert_to(value.value, 'UTF8')), 'hex')
      ORDER BY 1
      LIMIT :most
 """
@@ -67,14 +67,14 @@ MISSING_VALUES = """
          WHERE event.action = 'audit erasure'
          GROUP BY 1
     )
-    SELECT link.position, 'a value of it (' || digest.key || ') was removed'
+    SELECT link.position, 'its value ' || digest.key || ' was removed'
       FROM scout_control.audit_events AS event
       JOIN scout_control.audit_chain AS link ON link.event_id = event.id
      CROSS JOIN jsonb_object_keys(event.digests) AS digest (key)
      WHERE event.id >= :first_id AND link.position >= :first
        AND NOT EXISTS (
-           SELECT FROM scout_control.audit_values AS told
-            WHERE told.event_id = event.id AND told.name = digest.key
+           SELECT FROM scout_control.audit_values AS value
+            WHERE value.event_id = event.id AND value.name = digest.key
        )
        AND NOT EXISTS (
            SELECT FROM erased WHERE erased.name = digest.key AND event.id <@ erased.ids
@@ -82,8 +82,8 @@ MISSING_VALUES = """
      ORDER BY 1
      LIMIT :most
 """
-OUTSIDE = """
-    SELECT NULL::bigint, 'event ' || event.id || ' is in no place of the chain'
+UNCHAINED = """
+    SELECT NULL::bigint, 'event ' || event.id || ' is not in the chain'
       FROM scout_control.audit_events AS event
      WHERE event.id >= :first_id
        AND NOT EXISTS (SELECT FROM scout_control.audit_chain WHERE event_id = event.id)
@@ -91,14 +91,14 @@ OUTSIDE = """
      LIMIT :most
 """
 HEAD = """
-    SELECT head.position, 'it is missing at the end'
+    SELECT head.position, 'the last event is missing'
       FROM scout_control.audit_head AS head
      WHERE NOT EXISTS (
          SELECT FROM scout_control.audit_chain AS link
           WHERE (link.position, link.hash) = (head.position, head.hash)
      ) AND head.position > 0
     UNION ALL
-    SELECT link.position, 'it is beyond the end'
+    SELECT link.position, 'it is beyond the recorded end'
       FROM scout_control.audit_chain AS link, scout_control.audit_head AS head
      WHERE link.position > head.position
     UNION ALL
@@ -106,7 +106,7 @@ HEAD = """
      WHERE (SELECT count(*) FROM scout_control.audit_head) <> 1
      LIMIT :most
 """
-LOOKS = (LINKS, VALUES, MISSING_VALUES, OUTSIDE, HEAD)
+CHECKS = (LINKS, VALUES, MISSING_VALUES, UNCHAINED, HEAD)
 ANCHOR = """
     SELECT coalesce((event.facts ->> 'last')::bigint, 0) + 1,
            coalesce(decode(event.facts ->> 'hash', 'hex'), sha256('scout_control audit'))
@@ -116,7 +116,7 @@ ANCHOR = """
            WHERE action = 'audit retention' ORDER BY id DESC LIMIT 1
       ) AS event ON true
 """
-FROM_THE_MIDDLE = """
+START_OF_LATEST = """
     SELECT link.position + 1, link.hash FROM scout_control.audit_chain AS link
      WHERE link.position = (SELECT position - :most FROM scout_control.audit_head)
 """
@@ -143,7 +143,7 @@ TRIGGERS = """
       JOIN pg_catalog.pg_proc ON pg_proc.oid = tgfoid AND proname = tgname
      WHERE relnamespace = 'scout_control'::regnamespace AND tgenabled = 'A'
 """
-OTHERS = """
+PRESENT_TRIGGERS = """
     SELECT relname, tgname FROM pg_catalog.pg_trigger
       JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
      WHERE relnamespace = 'scout_control'::regnamespace
@@ -156,7 +156,7 @@ OTHERS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Flaw:
-    """What is wrong with the chain, and where."""
+    """A defect of the chain, and its position if known."""
 
     position: int | None
     flaw: str
@@ -164,7 +164,7 @@ class Flaw:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether the chain is whole; where it begins and ends; how many events were looked at."""
+    """The result of a verification: first and last position, last hash, events, flaws."""
 
     first: int
     last: int
@@ -174,21 +174,23 @@ class Verdict:
 
 
 def verify(session: Session, *, most: int | None = None, expect: str | None = None) -> Verdict:
-    """Look at all events, or the latest of them.
+    """Verify all events, or the latest ones.
 
     Args:
-        session: A transaction that sees one moment: REPEATABLE READ.
-        most: How many of the latest events to look at; all when left out.
-        expect: The hash of an event that must be in the chain, as an earlier verdict gave it.
+        session: A transaction with a stable snapshot (REPEATABLE READ).
+        most: How many of the latest events to verify; all by default.
+        expect: A hash from an earlier verdict, whose event must still be in the chain.
     """
     first, anchor = _start(session, most)
     first_id = session.scalar(text(FIRST_ID), {"first": first}) if most is not None else 0
-    given = {"first": first, "first_id": first_id, "anchor": anchor, "most": MOST_TOLD}
-    flaws = _machinery(session)
-    for look in LOOKS:
-        wanted = {name: value for name, value in given.items() if re.search(f":{name}\\b", look)}
-        found = session.execute(text(look), wanted)
-        flaws += [Flaw(position=position, flaw=flaw) for position, flaw in found]
+    parameters = {"first": first, "first_id": first_id, "anchor": anchor, "most": MAX_FLAWS}
+    flaws = _trigger_flaws(session)
+    for check in CHECKS:
+        used = {
+            name: value for name, value in parameters.items() if re.search(f":{name}\\b", check)
+        }
+        rows = session.execute(text(check), used)
+        flaws += [Flaw(position=position, flaw=flaw) for position, flaw in rows]
     if expect is not None and not _has(session, expect):
         flaws.append(Flaw(position=None, flaw="the expected hash is not in the chain"))
     end = session.execute(text(END)).first() or (0, "", 0)
@@ -202,11 +204,11 @@ def verify(session: Session, *, most: int | None = None, expect: str | None = No
 
 
 def _start(session: Session, most: int | None) -> tuple[int, bytes]:
-    """Return the position to begin at, and the hash of the one before it."""
-    found: Any = None
+    """Return the position to start at, and the hash of the preceding event."""
+    start: Any = None
     if most is not None:
-        found = session.execute(text(FROM_THE_MIDDLE), {"most": most}).first()
-    first, anchor = found or session.execute(text(ANCHOR)).one()
+        start = session.execute(text(START_OF_LATEST), {"most": most}).first()
+    first, anchor = start or session.execute(text(ANCHOR)).one()
     return int(first), bytes(anchor)
 
 
@@ -216,24 +218,28 @@ def _has(session: Session, expect: str) -> bool:
     return session.execute(text(EXPECTED), {"hash": expect}).first() is not None
 
 
-def armed() -> set[tuple[str, str]]:
-    """Return the triggers that keep the trail, by table."""
+def expected_triggers() -> set[tuple[str, str]]:
+    """Return the tables and names of the triggers that protect the trail."""
     return set(TRIGGER.findall(_script()))
 
 
 def _script() -> str:
-    return (files(f"{__package__}.migrations.versions") / MADE_BY).read_text()
+    return (files(f"{__package__}.migrations.versions") / MIGRATION).read_text()
 
 
-def _machinery(session: Session) -> list[Flaw]:
-    """Compare functions and triggers with those that the migration made."""
-    bodies, wanted = dict(FUNCTION.findall(_script())), armed()
+def _trigger_flaws(session: Session) -> list[Flaw]:
+    """Compare functions and triggers with those of the migration."""
+    bodies, wanted = dict(FUNCTION.findall(_script())), expected_triggers()
     stored = dict(session.execute(text(FUNCTIONS)).tuples().all())
     on = {(table, name) for table, name in session.execute(text(TRIGGERS))}
-    present = {(table.rpartition(".")[2], name) for table, name in session.execute(text(OTHERS))}
-    told = [
-        f"the function {name} is not ours" for name in bodies if stored.get(name) != bodies[name]
+    present = {
+        (table.rpartition(".")[2], name) for table, name in session.execute(text(PRESENT_TRIGGERS))
+    }
+    flaws = [
+        f"the function {name} was replaced" for name in bodies if stored.get(name) != bodies[name]
     ]
-    told += [f"the trigger {name} of {table} is off" for table, name in sorted(wanted - on)]
-    told += [f"{name} on {table} is not ours" for table, name in sorted(present - wanted)]
-    return [Flaw(position=None, flaw=flaw) for flaw in told]
+    flaws += [f"the trigger {name} of {table} is off" for table, name in sorted(wanted - on)]
+    flaws += [
+        f"unknown trigger or rule {name} on {table}" for table, name in sorted(present - wanted)
+    ]
+    return [Flaw(position=None, flaw=flaw) for flaw in flaws]

@@ -1,0 +1,76 @@
+"""``scout projects``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scout_control.cli.base import LazyGroup, with_scout
+from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+
+if TYPE_CHECKING:
+    from scout_control.api.scout import Scout
+    from scout_control.api.views import Project
+
+COLUMNS = ("id", "name", "connection", "db_schema")
+
+
+@click.group(cls=LazyGroup)
+def projects() -> None:
+    """Manage projects: groups of people that share data."""
+
+
+@projects.command("list")
+@with_scout
+def list_projects(scout: Scout) -> None:
+    """List all projects."""
+    rows = [each.as_dict() for each in scout.projects.list()]
+    print_result(rows, lambda: print_table(rows, COLUMNS))
+
+
+@projects.command("show")
+@click.argument("project_id", metavar="ID")
+@with_scout
+def show_project(scout: Scout, project_id: str) -> None:
+    """Show a project."""
+    _print(scout.projects.show(project_id))
+
+
+@projects.command("create")
+@click.argument("project_id", metavar="ID")
+@click.option("--name", help="A name for people; defaults to the ID.")
+@click.option(
+    "--connection",
+    default="default",
+    show_default=True,
+    help="The database that holds its dataset schemas.",
+)
+@click.option(
+    "--schema",
+    default="public",
+    show_default=True,
+    help="The schema of the project's own tables, first in its search path.",
+)
+@with_scout
+def create_project(
+    scout: Scout, project_id: str, *, name: str | None, connection: str, schema: str
+) -> None:
+    """Create a project. ID is the identifier that your own system uses for it."""
+    _print(scout.projects.create(project_id, name=name, connection=connection, db_schema=schema))
+    if not scout.sources.list():
+        suggest("scout sources add NAME --type TYPE (for types: scout sources types)")
+
+
+@projects.command("remove")
+@click.argument("project_id", metavar="ID")
+@with_scout
+def remove_project(scout: Scout, project_id: str) -> None:
+    """Remove a project that has no linked sources."""
+    scout.projects.remove(project_id)
+    print_done(f"Removed {project_id}.")
+
+
+def _print(project: Project) -> None:
+    record = project.as_dict()
+    print_result(record, lambda: print_record(record))

@@ -1,0 +1,41 @@
+"""The tables of schema ``scout_control``, and the constraints that the database enforces.
+
+Owners are the caller's own ids, as text. Secrets are ciphertexts here; only ``credentials`` can
+decrypt them. Migrations create the tables; a test compares both.
+"""
+
+from __future__ import annotations
+
+from scout_control.store.models.audit import AuditEvent, AuditHead, AuditLink, AuditValue
+from scout_control.store.models.base import SCHEMA, VERSION, Base
+from scout_control.store.models.datasets import Dataset, Run, SourceMetadata, Touch
+from scout_control.store.models.installation import Installation, Lock, ServiceLogin
+from scout_control.store.models.owners import (
+    Connection,
+    Credential,
+    Project,
+    ProjectSource,
+    Source,
+)
+
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "AuditEvent",
+    "AuditHead",
+    "AuditLink",
+    "AuditValue",
+    "Base",
+    "Connection",
+    "Credential",
+    "Dataset",
+    "Installation",
+    "Lock",
+    "Project",
+    "ProjectSource",
+    "Run",
+    "ServiceLogin",
+    "Source",
+    "SourceMetadata",
+    "Touch",
+]
