@@ -118,19 +118,19 @@ def add_slow_logins(installation: Installation, url: str, count: int) -> None:
     """Let credentials expire soon whose token endpoint drips."""
     scout = installation.scout
     scout.sources.add("slow", "tap-commcare-connect", base_url=url, client_id="c")
-    kind = scout.site.plugins.source_type("tap-commcare-connect")
-    with scout.site.store.begin() as session:
+    kind = scout.installation.plugins.source_type("tap-commcare-connect")
+    with scout.installation.store.begin() as session:
         source = lookups.source(session, "slow")
         for number in range(count):
             fields = {"access_token": "a", "refresh_token": f"r-{number}"}
             ends = datetime.now(UTC) + timedelta(minutes=30)
             owner = Owner(user_id=f"slow-{number}")
             facts = {"fields": fields, "token_expires_at": ends}
-            records.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
+            records.save(session, scout.installation.keyring, source, kind, owner, "oauth2", **facts)
 
 
 def execute(installation: Installation, statement: str, **values: object) -> None:
-    with installation.scout.site.store.begin() as session:
+    with installation.scout.installation.store.begin() as session:
         session.execute(text(statement), values)
 
 
@@ -187,7 +187,7 @@ def measure(
             path, flood = held
             watched["held"] = lambda: is_dropped(installation, path)
             watched["flood"] = lambda: all(is_loaded(installation, each) for each in flood)
-        maintenance.start_due(installation.scout.site, datetime.now(UTC))
+        maintenance.start_due(installation.scout.installation, datetime.now(UTC))
         worker = installation.start_worker(lanes, "--slice-minutes", str(minutes))
         try:
             return seconds_until(watched, limit)

@@ -134,7 +134,7 @@ def _pss(process: psutil.Process) -> int:
 
 def bare(installation: Installation, path: str) -> tuple[list[str], dict[str, str]]:
     """Return the `meltano run` command that control would start for a provisioned dataset."""
-    site = installation.scout.site
+    site = installation.scout.installation
     run_id = uuid.UUID(installation.scout.runs.queue(path).run_id)
     with site.store.begin() as session:
         run = lookups.run(session, str(run_id))
@@ -186,7 +186,7 @@ def measure_throughput(installation: Installation, count: int) -> Iterator[Row]:
     for path in installation.scout.datasets.list():
         if not path.path.startswith("due"):
             installation.scout.datasets.pause(path.path)
-    queued = maintenance.start_due(installation.scout.site, datetime.now(UTC))
+    queued = maintenance.start_due(installation.scout.installation, datetime.now(UTC))
     began, used = time.monotonic(), children_cpu_seconds()
     workers = [installation.start_worker(1, "--until-idle") for _ in range(CORES)]
     peaks = _peaks(workers)
@@ -245,7 +245,7 @@ def _peaks(workers: list[subprocess.Popen[bytes]]) -> list[int]:
 
 def measure_rounds(installation: Installation) -> Iterator[Row]:
     """Fill the store and measure scheduling rounds over it."""
-    site = installation.scout.site
+    site = installation.scout.installation
     with site.store.begin() as session:
         for statement in FILL:
             session.execute(text(statement), {"count": MANY} if ":count" in statement else {})

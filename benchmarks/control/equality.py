@@ -99,7 +99,7 @@ def _spelled(value: Any) -> Any:
         return float(value)
     if not isinstance(value, str):
         return value
-    for read in (float, lambda text: commcare_soak.moment(text).timestamp()):
+    for read in (float, lambda text: commcare_soak.timestamp(text).timestamp()):
         try:
             return read(value)
         except ValueError:

@@ -61,7 +61,7 @@ class CommitWatch:
     def _poll(self) -> None:
         [run] = self.scout.runs.list(dataset=self.dataset, limit=1)
         attempt = attempt_ids(uuid.UUID(run.run_id), run.attempt)[-1]
-        site = self.scout.site
+        site = self.scout.installation
         with site.store.begin() as session:
             found = lookups.dataset(session, self.dataset)
         with closing(query.connect_as_inspector(site, found)) as reader:
