@@ -24,14 +24,3 @@ DBT_SETTINGS = (
     *("DBT_PROJECT_DIR", "DBT_PROFILES_DIR", "DBT_TARGET_PATH", "DBT_LOG_PATH"),
     *("DBT_SEND_ANONYMOUS_USAGE_STATS", "DBT_USE_COLORS"),
 )
-# Visible to dbt, and thus to the Jinja of any model: libpq's and dbt's variables, no passwords.
-DBT_VARIABLES = frozenset({*PLUGIN_VARIABLES, PROJECT, "USER", "LOGNAME", "TERM", "COLUMNS"})
-DBT_PREFIXES = ("PG", "DBT_")
-PASSWORDS = ("PGPASSWORD", "DBT_ENV_SECRET")
-
-
-def is_visible_to_dbt(name: str) -> bool:
-    """Return whether dbt may see a variable."""
-    return (name in DBT_VARIABLES or name.startswith(DBT_PREFIXES)) and not name.startswith(
-        PASSWORDS
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from scout_control.rules import environment as of_control
-from scout_control.rules.terminal import OBEYED, harmless
+from scout_control.rules.terminal import CONTROL_CHARACTERS, harmless
 from scout_dbt.environment import PASSWORDS, connection_variables, dbt_environment, is_visible
 from scout_dbt.terminal import UNSAFE, escaped
 
@@ -89,13 +89,13 @@ def test_the_password_is_in_a_file_of_libpq_and_in_no_variable(settings):
 
 
 def test_what_a_run_gives_to_plugins_is_visible_to_dbt_and_nothing_secret():
-    for name in (*of_control.OF_A_PLUGIN, of_control.PROJECT, *of_control.DBT):
+    for name in (*of_control.PLUGIN_VARIABLES, of_control.PROJECT, *of_control.DBT_SETTINGS):
         assert is_visible(name), name
     for name in (*of_control.PROXIES, *PASSWORDS, "SCOUT_ENCRYPTION_KEYS"):
         assert not is_visible(name), name
 
 
 def test_control_and_scout_dbt_escape_the_same_characters():
-    assert UNSAFE.pattern == OBEYED.pattern
+    assert UNSAFE.pattern == CONTROL_CHARACTERS.pattern
     text = "a\x1b[2J\u202eb\u200bc\n"
     assert escaped(text, keep="\n") == harmless(text, keep="\n")
