@@ -60,14 +60,14 @@ def test_the_readme_has_every_stream_with_its_key(described):
 
 
 def test_the_plugin_definition_has_every_setting_and_marks_secrets(described):
-    described = {setting["name"]: setting for setting in described.plugin["settings"]}
+    declared = {setting["name"]: setting for setting in described.plugin["settings"]}
 
-    assert list(described) == list(described.settings)
+    assert list(declared) == list(described.settings)
     for name, schema in described.settings.items():
-        assert described[name]["label"] == schema["title"]
-        assert described[name]["description"] == schema["description"]
-        assert described[name].get("sensitive", False) == schema.get("secret", False)
-        assert described[name].get("value") == schema.get("default")
+        assert declared[name]["label"] == schema["title"]
+        assert declared[name]["description"] == schema["description"]
+        assert declared[name].get("sensitive", False) == schema.get("secret", False)
+        assert declared[name].get("value") == schema.get("default")
 
 
 def test_the_plugin_definition_has_capabilities_and_logins(described):
