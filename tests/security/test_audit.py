@@ -1,4 +1,4 @@
-"""The audit trail: who did what, also refused and read; and that nobody changes it unseen."""
+"""The audit trail records actions, reads and refusals, and reveals every change of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def installation(postgres, tmp_path):
 
 @pytest.fixture
 def store(postgres):
-    """A store whose role is no superuser, with a few events."""
+    """A store whose role is not a superuser, with a few events."""
     url = a_database(postgres)
     name = urlsplit(url).path[1:]
     with psycopg.connect(url, autocommit=True) as connection:
@@ -68,7 +68,7 @@ def verify(store, **options):
 
 @contextmanager
 def as_owner(store):
-    """A session of control's own role, past this program."""
+    """A session of control's role that bypasses this program."""
     with psycopg.connect(store.driver_url, autocommit=True) as connection:
         yield connection
 
@@ -224,7 +224,7 @@ def test_concurrent_writers_leave_no_gaps_and_no_deadlocks(store):
 
 
 def age(store, *ids):
-    """Make events old, and the chain anew: as if they had been recorded then."""
+    """Backdate events and rebuild the chain, as if they had been recorded then."""
     with as_owner(store) as connection:
         disarm(connection)
         connection.execute(

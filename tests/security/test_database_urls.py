@@ -1,4 +1,4 @@
-"""What control says of a database's URL: no part of a password, whatever is in it."""
+"""Messages show no part of a password of a database URL, whatever it contains."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def init(scout: Scout) -> None:
 @click.option("--user", help="Only what this user sees.")
 @with_scout
 def status(scout: Scout, *, project: str | None, user: str | None) -> None:
-    """Show available sources, connected credentials, and synced data."""
+    """Show available sources, credentials and synced data."""
     overview = scout.status(project=project, user=user)
 
     def show() -> None:
@@ -88,7 +88,7 @@ def doctor() -> None:
 @click.command()
 @with_scout
 def pipelines(scout: Scout) -> None:
-    """List pipelines: the jobs of meltano.yml that load a dataset schema."""
+    """List pipelines, the jobs of meltano.yml that load datasets."""
     rows = [
         {
             "name": job.name,
@@ -210,7 +210,10 @@ def worker(
 @idle_option
 @with_scout
 def tick(scout: Scout, *, is_working: bool, concurrency: int, idle_hours: float) -> None:
-    """Run the background jobs once, for cron: queue due runs, renew tokens, expire data."""
+    """Run the background jobs once, for cron.
+
+    They queue due runs, renew tokens, drop expired data and reclaim runs of dead workers.
+    """
     done = scout.tick(idle=timedelta(hours=idle_hours))
     if is_working:
         _log_to_stderr()
@@ -224,7 +227,10 @@ def tick(scout: Scout, *, is_working: bool, concurrency: int, idle_hours: float)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @json_option
 def completion(shell: str) -> None:
-    """Print the completion script for SHELL; use it as: eval "$(scout completion bash)"."""
+    """Print the completion script for SHELL.
+
+    Use it as: eval "$(scout completion bash)"
+    """
     completer = get_completion_class(shell)
     context = click.get_current_context().find_root()
     if completer is not None:

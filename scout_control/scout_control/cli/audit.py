@@ -132,9 +132,10 @@ def purge(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Remove everything that belongs to a user or project: data, credentials, roles, state, logs.
+    """Remove everything that belongs to a user or project.
 
-    Safe to repeat. Exits with code 1 if something could not be removed; the receipt names it.
+    This covers data, credentials, roles, state and log lines. Safe to repeat. Exits with code 1 if
+    something could not be removed; the receipt names it.
     """
     if receipt_file is not None:
         _verify_purge(scout, receipt_file, user or project)

@@ -28,9 +28,10 @@ WITHOUT_DATA = frozenset({"pending", "expired"})
 
 @click.group(cls=LazyGroup)
 def datasets() -> None:
-    """Manage datasets: one source for one owner, in one schema of Postgres.
+    """Manage datasets.
 
-    A DATASET is named PROJECT/SOURCE, PROJECT/SOURCE/USER, or by its schema or id.
+    A dataset is one source for one owner, in one schema of Postgres. A DATASET is named
+    PROJECT/SOURCE, PROJECT/SOURCE/USER, or by its schema or id.
     """
 
 
@@ -153,7 +154,10 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
 def query(
     scout: Scout, dataset: str, statement: str, *, limit: int, max_bytes: int, timeout: float
 ) -> None:
-    """Run an SQL STATEMENT on DATASET, as a read-only role that sees nothing else."""
+    """Run an SQL STATEMENT on DATASET, read-only.
+
+    The role that executes it can read nothing else.
+    """
     result = scout.datasets.query(
         dataset, statement, max_rows=limit, max_bytes=max_bytes, timeout_seconds=timeout
     )
@@ -192,7 +196,7 @@ def touch(scout: Scout, dataset: str) -> None:
 @click.option("--ensure", is_flag=True, help="Queue runs for data that is missing or expired.")
 @with_scout
 def search_path(scout: Scout, *, project: str, user: str | None, ensure: bool) -> None:
-    """Print the search_path with which a project, or a user in it, reads its tables."""
+    """Print the search_path of a project, or of a user in it."""
     path = scout.datasets.search_path(project, user=user)
     if ensure:
         for dataset in scout.datasets.list(project=project, user=user):

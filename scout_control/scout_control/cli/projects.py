@@ -18,7 +18,7 @@ COLUMNS = ("id", "name", "connection", "db_schema")
 
 @click.group(cls=LazyGroup)
 def projects() -> None:
-    """Manage projects: groups of people that share data."""
+    """Manage projects, the groups of people that share data."""
 
 
 @projects.command("list")
