@@ -126,7 +126,9 @@ def add_slow_logins(installation: Installation, url: str, count: int) -> None:
             ends = datetime.now(UTC) + timedelta(minutes=30)
             owner = Owner(user_id=f"slow-{number}")
             facts = {"fields": fields, "token_expires_at": ends}
-            records.save(session, scout.installation.keyring, source, kind, owner, "oauth2", **facts)
+            records.save(
+                session, scout.installation.keyring, source, kind, owner, "oauth2", **facts
+            )
 
 
 def execute(installation: Installation, statement: str, **values: object) -> None:
