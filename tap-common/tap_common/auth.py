@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_MARGIN_SECONDS = 60.0
 MAX_UNPROVEN_REFRESHES = 1
-"""How many new tokens in a row may be refused before no more of them are requested."""
+"""How many new tokens in a row may be refused before refreshing stops."""
 
 
 class TokenResponse(msgspec.Struct, kw_only=True):

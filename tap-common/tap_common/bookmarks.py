@@ -28,7 +28,7 @@ class Bookmarks:
         self._is_partitioned = len(domains) > 1
 
     def read(self, stream: str, domain: str) -> Entry:
-        """Return a copy of the bookmark of a stream and domain; empty if there is none."""
+        """Return a copy of the bookmark of a stream and domain; empty if it has no bookmark."""
         known = self.state.get("bookmarks", {}).get(stream) or {}
         for partition in _partitions(known):
             if _domain_of(partition) == domain:

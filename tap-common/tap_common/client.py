@@ -206,7 +206,7 @@ class ApiClient:
         attempts = RenewalAttempts()
         while True:
             gate.wait()
-            # Asked for each time: another thread may have renewed the token while this one waited.
+            # Read each time: another thread may have renewed the token while this one waited.
             header = self.auth.header()
             try:
                 # A slot is held only while bytes come: waiting requests must not block others.

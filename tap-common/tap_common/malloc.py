@@ -1,4 +1,4 @@
-"""Tuning of glibc's allocator: pages of megabytes come and go on several threads."""
+"""Tuning of glibc's allocator: several threads allocate and free pages of megabytes."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class TargetScoutPostgres(Target):
         return count
 
     def line_mapper(self) -> LineMapper | None:
-        """Return what applies stream maps and flattening; None if there are none."""
+        """Return what applies stream maps and flattening; None if neither is configured."""
         mapper = StreamMapper(self.mapper)
         return mapper if mapper.is_active else None
 

@@ -78,7 +78,7 @@ def read_each(
         read: Reads one.
         executor: Reads several at the same time; None if they are read in sequence.
         max_in_flight: How many may be submitted at the same time.
-        stops: Whether to start no more once one has failed.
+        stops: Whether the first failure stops further ones from starting.
 
     Raises:
         ApiError: A failure that concerns all of them.

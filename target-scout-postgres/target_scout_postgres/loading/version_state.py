@@ -135,7 +135,7 @@ class VersionState:
         self.announced = version
 
     def await_first_record(self) -> None:
-        """Let the first record tell whether the stream's records carry versions."""
+        """Wait for the first record to learn whether the stream's records carry versions."""
         self.expected = UNKNOWN
 
     def gather(self, version: int) -> None:

@@ -56,7 +56,7 @@ def by_path(questions: Sequence[Question]) -> dict[Path, Question]:
 def by_leaf(questions: Sequence[Question]) -> dict[str, Question]:
     """Return one question per last step of a path, where all questions there have one type.
 
-    Case properties are named like the questions that fill them; a name that is asked for with
+    Case properties are named like the questions that fill them; a name that is used with
     different types says nothing about the property.
     """
     found: dict[str, list[Question]] = defaultdict(list)
