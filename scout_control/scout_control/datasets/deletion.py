@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+POLL_SECONDS = 1.0
 EXTRA_WAIT_SECONDS = 15.0
 """How much longer than the readers' grace period a person waits at most."""
 
@@ -68,7 +69,7 @@ def retry_while_blocked(remove: Callable[[], bool]) -> bool:
             if error.cause != logged:
                 log.warning("%s", error)
             logged = error.cause
-        time.sleep(1)
+        time.sleep(POLL_SECONDS)
 
 
 def try_drop(

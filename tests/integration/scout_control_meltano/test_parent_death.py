@@ -20,7 +20,7 @@ import subprocess, sys
 from scout_control.meltano import parent_death
 for _ in range(16):
     parent_death.isolate_process()
-sys.exit(subprocess.call([*parent_death.held_by_us(), sys.executable, "-c", "print('started')"]))
+sys.exit(subprocess.call([*parent_death.supervisor_command(), sys.executable, "-c", "print('started')"]))
 """
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from psycopg import errors as postgres_errors
-from scout_control.datasets.purge import steps
+from scout_control.datasets.purge import server_log, steps
 from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.datasets.purge.steps import Purge, PurgeReport
 from scout_control.errors import ServerError
@@ -80,7 +80,7 @@ def test_whole_entries_of_a_log_are_removed_in_place(tmp_path):
     log.write_text(LOG)
 
     with log.open("a") as server:
-        removed = steps.remove_entries(log, re.compile(rb"\bann\b"))
+        removed = server_log.remove_entries(log, re.compile(rb"\bann\b"))
         assert log.read_text() == "2026 one of bob\n2026 the last\n"
         server.write("2026 appended\n")
 

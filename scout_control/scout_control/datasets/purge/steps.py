@@ -23,7 +23,7 @@ from sqlalchemy import delete, select, text, update
 from scout_control.credentials import renewal
 from scout_control.credentials.records import Owner
 from scout_control.datasets import deletion, schemas
-from scout_control.datasets.purge import leftovers, owner_data, planner_statistics
+from scout_control.datasets.purge import leftovers, owner_data, planner_statistics, server_log
 from scout_control.errors import ConflictError, ControlError, CredentialMissingError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
@@ -41,9 +41,7 @@ from scout_control.store.models import (
 )
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
@@ -62,8 +60,6 @@ COUNT_JOBS_IN_PROGRESS = text("""
     SELECT count(*) FROM scout_control.procrastinate_jobs
      WHERE task_name = 'run' AND status = 'doing' AND args ->> 'run_id' = ANY(:runs)
 """)
-# Markers of lines in a server log that continue the previous entry.
-CONTINUATIONS = (b"DETAIL:  ", b"HINT:  ", b"CONTEXT:  ", b"STATEMENT:  ", b"QUERY:  ")
 
 
 @dataclass(kw_only=True)
@@ -318,40 +314,11 @@ def _delete_files(purge: Purge) -> None:
     for path in leftovers.files(purge.site):
         try:
             if path.suffix == ".log" and leftovers.mentions(path, pattern):
-                removed["log_lines"] += remove_entries(path, pattern)
+                removed["log_lines"] += server_log.remove_entries(path, pattern)
         except FileNotFoundError:
             continue  # removed by a run that ended meanwhile
         except OSError as error:
             purge.report.failed(str(path), error.strerror or "It cannot be written.")
-
-
-def remove_entries(path: Path, pattern: re.Pattern[bytes]) -> int:
-    """Remove matching entries from a log file in place; return the number of removed lines.
-
-    In place, since a program may have the file open and append to it meanwhile.
-    """
-    removed = 0
-    with path.open("rb") as source, path.open("r+b") as target:
-        # The write position never overtakes the read position, since entries only become fewer.
-        entry: list[bytes] = []
-        for line in source:
-            if not line.startswith(b"\t") and not any(each in line for each in CONTINUATIONS):
-                removed += _write_unless_matching(target.write, entry, pattern)
-                entry = []
-            entry.append(line)
-        removed += _write_unless_matching(target.write, entry, pattern)
-        target.truncate()
-    return removed
-
-
-def _write_unless_matching(
-    write: Callable[[bytes], int], entry: list[bytes], pattern: re.Pattern[bytes]
-) -> int:
-    """Write an entry unless one of its lines matches; return the number of omitted lines."""
-    if any(pattern.search(line) for line in entry):
-        return len(entry)
-    write(b"".join(entry))
-    return 0
 
 
 def _erase_audit_values(purge: Purge) -> None:

@@ -37,7 +37,7 @@ MELTANO, LAUNCHER = 0, 1  # levels below Meltano
 MAX_DEPTH = 4
 IS_LINUX = Path("/proc/self/stat").exists()
 SOL_LOCAL, LOCAL_PEERPID = 0, 2  # macOS
-RESTRICTIONS = ("NoNewPrivs:", "Seccomp_filters:")  # see parent_death.stay_apart
+RESTRICTIONS = ("NoNewPrivs:", "Seccomp_filters:")  # set by parent_death.isolate_process
 
 
 class StateStorage(Protocol):
