@@ -116,19 +116,20 @@ def add_slow_logins(world: World, url: str, count: int) -> None:
     """Let logins end soon whose token endpoint drips."""
     scout = world.scout
     scout.sources.add("slow", "tap-commcare-connect", base_url=url, client_id="c")
-    kind = scout.site.plugins.source_type("tap-commcare-connect")
-    with scout.site.store.begin() as session:
+    kind = scout.installation.plugins.source_type("tap-commcare-connect")
+    with scout.installation.store.begin() as session:
         source = lookups.source(session, "slow")
         for number in range(count):
             fields = {"access_token": "a", "refresh_token": f"r-{number}"}
             ends = datetime.now(UTC) + timedelta(minutes=30)
             owner = Owner(user_id=f"slow-{number}")
             facts = {"fields": fields, "token_expires_at": ends}
-            records.save(session, scout.site.keyring, source, kind, owner, "oauth2", **facts)
+            keyring = scout.installation.keyring
+            records.save(session, keyring, source, kind, owner, "oauth2", **facts)
 
 
 def execute(world: World, statement: str, **values: object) -> None:
-    with world.scout.site.store.begin() as session:
+    with world.scout.installation.store.begin() as session:
         session.execute(text(statement), values)
 
 
@@ -183,7 +184,7 @@ def measure(world: World, lanes: int, minutes: float, limit: float, *, with_thre
             path, flood = held
             watched["held"] = lambda: is_dropped(world, path)
             watched["flood"] = lambda: all(is_loaded(world, each) for each in flood)
-        maintenance.start_due(world.scout.site, datetime.now(UTC))
+        maintenance.start_due(world.scout.installation, datetime.now(UTC))
         worker = world.start_worker(lanes, "--slice-minutes", str(minutes))
         try:
             return seconds_until(watched, limit)

@@ -134,7 +134,7 @@ def _pss(process: psutil.Process) -> int:
 
 def bare(world: World, path: str) -> tuple[list[str], dict[str, str]]:
     """Return `meltano run` of a dataset as control would start it, its place made beforehand."""
-    site = world.scout.site
+    site = world.scout.installation
     run_id = uuid.UUID(world.scout.runs.queue(path).run_id)
     with site.store.begin() as session:
         run = lookups.run(session, str(run_id))
@@ -185,7 +185,7 @@ def measure_throughput(world: World, count: int) -> Iterator[Row]:
     for path in world.scout.datasets.list():
         if not path.path.startswith("due"):
             world.scout.datasets.pause(path.path)
-    queued = maintenance.start_due(world.scout.site, datetime.now(UTC))
+    queued = maintenance.start_due(world.scout.installation, datetime.now(UTC))
     began, used = time.monotonic(), children_cpu_seconds()
     workers = [world.start_worker(1, "--until-idle") for _ in range(CORES)]
     peaks = _peaks(workers)
@@ -244,7 +244,7 @@ def _peaks(workers: list[subprocess.Popen[bytes]]) -> list[int]:
 
 def measure_rounds(world: World) -> Iterator[Row]:
     """Fill the store, and do rounds over it."""
-    site = world.scout.site
+    site = world.scout.installation
     with site.store.begin() as session:
         for statement in FILL:
             session.execute(text(statement), {"count": MANY} if ":count" in statement else {})
