@@ -92,7 +92,7 @@ def test_the_choice_is_stored_with_the_installation_and_shared_by_all_processes(
     other = Settings(**{**vars(senders.settings), "opaque_names": None})
     with type(senders.scout)(other) as scout:
         scout.init()
-        with scout.site.store.begin() as session:
+        with scout.installation.store.begin() as session:
             assert session.scalars(select(Installation)).one().has_opaque_names
         senders.connect("zyzzyva-source", user="bob")
         made = scout.datasets.ensure(PROJECT, "zyzzyva-source", user="bob")
@@ -105,7 +105,7 @@ def test_the_choice_is_stored_with_the_installation_and_shared_by_all_processes(
 def test_a_comment_of_an_older_version_is_accepted_and_replaced(senders, loaded):
     schema = senders.scout.datasets.show(loaded).schema
     was = json.dumps(["user", USER, PROJECT, "source"])
-    with senders.scout.site.store.begin() as session:
+    with senders.scout.installation.store.begin() as session:
         session.scalars(select(Dataset).where(Dataset.user_id == USER)).one().owner = owner_digest(
             was
         )
@@ -117,16 +117,16 @@ def test_a_comment_of_an_older_version_is_accepted_and_replaced(senders, loaded)
 
     comment(senders, "SCHEMA", schema, owner_digest(json.dumps(["user", "bob"])))
     assert "another owner" in senders.scout.run(loaded).error_message
-    with senders.scout.site.store.begin() as session:
+    with senders.scout.installation.store.begin() as session:
         dataset = session.scalars(select(Dataset).where(Dataset.user_id == USER)).one()
-    site = senders.scout.site
+    site = senders.scout.installation
     with pytest.raises(OwnershipError):
         schema_drop.check_droppable(site.server_url_of(dataset), names(dataset), force=True)
     assert not is_owner(None, dataset.owner)
 
 
 def owner_of(senders):
-    with senders.scout.site.store.begin() as session:
+    with senders.scout.installation.store.begin() as session:
         return session.scalars(select(Dataset).where(Dataset.user_id == USER)).one().owner
 
 

@@ -93,7 +93,7 @@ def installation(url, tmp_path_factory):
 
 @pytest.fixture
 def site(installation):
-    return installation.scout.site
+    return installation.scout.installation
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_a_reader_that_touches_in_an_endless_transaction_delays_nothing(world, o
 
 
 def test_of_concurrent_sessions_one_acquires_a_lock_even_of_a_dead_session(world, dataset_id):
-    store, name = world.scout.site.store, dataset_lock(dataset_id)
+    store, name = world.scout.installation.store, dataset_lock(dataset_id)
     for _ in range(5):
         dead = Locks(store)
         assert dead.acquire(name)
@@ -165,7 +165,7 @@ def test_of_concurrent_sessions_one_acquires_a_lock_even_of_a_dead_session(world
 
 
 def test_a_lost_lock_can_be_reacquired_only_by_its_previous_holder(world, dataset_id):
-    store, name = world.scout.site.store, dataset_lock(dataset_id)
+    store, name = world.scout.installation.store, dataset_lock(dataset_id)
     with closing(Locks(store)) as locks:
         assert locks.acquire(name)
         world.ask("SELECT pg_terminate_backend(pid, 30000) FROM scout_control.locks")
@@ -178,7 +178,7 @@ def test_a_lost_lock_can_be_reacquired_only_by_its_previous_holder(world, datase
 
 def test_a_session_of_another_role_never_passes_for_a_dead_one(world, dataset_id, stranger):
     """Numbers of processes come again; a lock that ends with a session would never end."""
-    store, name = world.scout.site.store, dataset_lock(dataset_id)
+    store, name = world.scout.installation.store, dataset_lock(dataset_id)
     world.ask(
         "INSERT INTO scout_control.locks VALUES (%s, %s, now() - interval '1 day', %s)",
         name,
@@ -191,7 +191,7 @@ def test_a_session_of_another_role_never_passes_for_a_dead_one(world, dataset_id
 
 
 def test_a_critical_section_runs_once_at_a_time(world):
-    store, order = world.scout.site.store, []
+    store, order = world.scout.installation.store, []
     inside = threading.Event()
 
     def second():
@@ -279,7 +279,7 @@ def test_concurrent_initialisations_run_once(postgres, world):
 
 
 def test_a_lock_timeout_is_reported_as_such(world):
-    store = world.scout.site.store
+    store = world.scout.installation.store
     statement = "SET LOCAL lock_timeout TO '100ms'"
     with exclusive(store, "y"), pytest.raises(ConflictError, match="did not end in time"):  # noqa: PT012, SIM117
         with store.begin() as session:

@@ -53,7 +53,7 @@ def test_code_that_runs_as_a_reader_of_two_datasets_is_found(installation, schem
         connection.execute(f"SET search_path TO {schemas[0]}")
         connection.execute(statement)
         connection.commit()
-        found = find(installation.scout.site)
+        found = find(installation.scout.installation)
         kind, name = statement.split()[1:3]
         table = " ON things" if kind == "POLICY" else ""
         connection.execute(f"DROP {kind} {name.partition('(')[0]}{table}")
@@ -72,7 +72,7 @@ def test_code_for_a_reader_of_one_dataset_is_not_reported(installation, schemas)
         connection.execute(f"SET ROLE {writer_role(schema)}")
         connection.execute(f"CREATE FUNCTION {schema}.x() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         connection.execute("RESET ROLE")
-        found = find(installation.scout.site)
+        found = find(installation.scout.installation)
         installation.scout.datasets.share(path, [])
         connection.execute("DROP ROLE analyst_of_one")
 

@@ -160,7 +160,7 @@ def furnish(scout, sandbox):
         scout.datasets.ensure(project, "hq", user=user).path
         for project, user in (("river", ANN), ("lake", ANN), ("river", "bob"))
     ]
-    log_file = scout.site.settings.home / "run.log"
+    log_file = scout.installation.settings.home / "run.log"
     for path in (paths[0], paths[2]):
         run = scout.runs.execute(path, log_file=log_file)
         assert run.status == "completed", run.error_message
@@ -261,8 +261,8 @@ def spoil(scout, url, file, schema):
             connection.execute(statement)
             assert not verify(receipt).is_gone, statement
             connection.execute(undone)
-    scout.site.dbt_folder(schema).mkdir(parents=True)
-    code, told, _ = command(scout.site.settings, "purge", "--verify", str(file), "--json")
+    scout.installation.dbt_folder(schema).mkdir(parents=True)
+    code, told, _ = command(scout.installation.settings, "purge", "--verify", str(file), "--json")
     assert (code, schema in json.dumps(json.loads(told)["left"])) == (1, True)
 
 
@@ -468,11 +468,12 @@ def test_a_run_that_does_not_end_is_reported_and_its_data_is_kept(toys):
         from scout_control.datasets.purge import steps  # noqa: PLC0415
 
         began = time.monotonic()
-        removal = steps.purge(scout.site, Owner(user_id="ann"), wait_seconds=1)
+        removal = steps.purge(scout.installation, Owner(user_id="ann"), wait_seconds=1)
         assert time.monotonic() - began < LONGEST_SECONDS
         os.kill(process.pid, 18)
         schema = scout.datasets.show(path).schema
         assert {each["what"] for each in removal.not_removed} == {schema}
         wait_until(lambda: scout.runs.show(run.run_id).status == "cancelled")
     assert scout.credentials.list(user="ann") == []
-    assert execute(scout.site, uuid.UUID(run.run_id), RunContext(worker=worker_name())) is None
+    context = RunContext(worker=worker_name())
+    assert execute(scout.installation, uuid.UUID(run.run_id), context) is None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scout_control.datasets.provision import ProvisionedSchema
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.store.models import Dataset
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ TRANSFORM = "transform"
 class Models:
     """What datasets look like to people who read them."""
 
-    _site: Site
+    _installation: Installation
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return the tables of a dataset with their columns, as its catalog says.
@@ -79,8 +79,8 @@ class Models:
 
     def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
         with (
-            closing(query.connect_as_inspector(self._site, dataset)) as reader,
-            time_limit(reader, self._site.server_url_of(dataset), LONGEST_READING_SECONDS),
+            closing(query.connect_as_inspector(self._installation, dataset)) as reader,
+            time_limit(reader, self._installation.server_url_of(dataset), LONGEST_READING_SECONDS),
         ):
             contents = SchemaContents(reader, dataset.schema_name)
             return contents.rows(
@@ -94,7 +94,7 @@ class Models:
             ConflictError: A run of the dataset is in progress, or it holds no data.
         """
         with self._held(name, "models generated") as (dataset, place):
-            url = place.url(self._site.server_url_of(dataset))
+            url = place.url(self._installation.server_url_of(dataset))
             options = session_settings.options(session_settings.WRITER)
             with _errors_of(place.schema):
                 return dbt_api.write_package(
@@ -109,7 +109,7 @@ class Models:
             RunFailedError: dbt could not write it.
         """
         with self._held(name, "documented") as (dataset, place):
-            target = self._site.dbt_folder(place.schema)
+            target = self._installation.dbt_folder(place.schema)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             code, output = self._write_docs(dataset, place, target)
         if code or not (target / PAGE).is_file():
@@ -164,11 +164,11 @@ class Models:
             process.communicate(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            schemas.disable_writer(self._site, dataset)
+            schemas.disable_writer(self._installation, dataset)
 
     def _dataset(self, name: str, action: str) -> Dataset:
         """Return a dataset, after it was recorded what is done with it."""
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
             query.record(session, action, dataset)
             lookups.path(dataset)
@@ -179,24 +179,25 @@ class Models:
         """Hold the lock of a dataset that has data, and a login of its writer."""
         dataset = self._dataset(name, action)
         query.require_data(dataset)
-        with closing(Locks(self._site.store)) as locks:
+        with closing(Locks(self._installation.store)) as locks:
             if not locks.acquire(dataset_lock(dataset.id)):
                 raise ConflictError(
                     f"A run of {lookups.path(dataset)} is in progress.", "Try again after it."
                 )
-            with schemas.provisioned_schema(self._site, dataset, locks) as place:
+            with schemas.provisioned_schema(self._installation, dataset, locks) as place:
                 yield dataset, place
 
     def _source_type(self, dataset: Dataset) -> str:
         """Return what the data is of, as the models name it."""
-        source_type = self._site.plugins.source_type(dataset.project_source.source.source_type)
+        source = dataset.project_source.source
+        source_type = self._installation.plugins.source_type(source.source_type)
         is_connect = any(block.endswith("-connect") for block in source_type.blocks)
         return "connect" if is_connect else "commcare"
 
     def _environment(
         self, dataset: Dataset, place: ProvisionedSchema, target: Path
     ) -> dict[str, str]:
-        project = str(self._site.settings.project_root / TRANSFORM)
+        project = str(self._installation.settings.project_root / TRANSFORM)
         inherited = {name: os.environ[name] for name in COMMON_VARIABLES if name in os.environ}
         return {
             **inherited,
@@ -206,7 +207,7 @@ class Models:
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            f"{LOADER}DATABASE_URL": place.url(self._site.server_url_of(dataset)),
+            f"{LOADER}DATABASE_URL": place.url(self._installation.server_url_of(dataset)),
             f"{LOADER}DEFAULT_TARGET_SCHEMA": place.schema,
             PROJECT: dataset.project_source.project_id,
         }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 class Runs:
     """Executions for datasets."""
 
-    _site: Site
+    _installation: Installation
 
     def list(self, *, dataset: str | None = None, limit: int = 20) -> list[views.Run]:
         """Return the latest runs, the newest first."""
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             dataset_id = lookups.dataset(session, dataset).id if dataset else None
             return [views.Run.of(each) for each in runs.latest(session, limit, dataset_id)]
 
@@ -47,15 +47,15 @@ class Runs:
         Raises:
             NotFoundError: No run has this id.
         """
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             return views.Run.of(lookups.run(session, run_id))
 
     def queue(self, dataset: str, *, full_refresh: bool = False) -> views.Run:
         """Queue a run for a worker, or return the one that has not ended yet."""
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             run = _request(session, dataset, full_refresh=full_refresh)
             if run.status == RunStatus.QUEUED:
-                queue.defer(self._site.store, session, run.id)
+                queue.defer(self._installation.store, session, run.id)
             return views.Run.of(run)
 
     def execute(
@@ -94,7 +94,7 @@ class Runs:
             early=early,
             log_file=log_file,
         )
-        ended = execute.execute(self._site, run.id, context)
+        ended = execute.execute(self._installation, run.id, context)
         if ended is None:
             raise ConflictError(
                 f"{lookups.path(run.dataset)} is being loaded or dropped elsewhere.",
@@ -112,12 +112,12 @@ class Runs:
         if run.status == RunStatus.RUNNING and (
             is_dead(run.heartbeat_at, now) or has_died(run.worker)
         ):
-            maintenance.reclaim_one(self._site, run, now)
+            maintenance.reclaim_one(self._installation, run, now)
             return self._requested(dataset, full_refresh=full_refresh)
         return run
 
     def _requested(self, dataset: str, *, full_refresh: bool) -> models.Run:
-        with self._site.store.begin() as session:
+        with self._installation.store.begin() as session:
             return _request(session, dataset, full_refresh=full_refresh)
 
     def cancel(self, run_id: str) -> views.Run:
@@ -127,7 +127,7 @@ class Runs:
             NotFoundError: No run has this id.
             ConflictError: It has already ended.
         """
-        return views.Run.of(run_cancellation.cancel(self._site.store, run_id))
+        return views.Run.of(run_cancellation.cancel(self._installation.store, run_id))
 
 
 def _request(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:

@@ -58,11 +58,6 @@ class Scout:
         self.runs = Runs(self.installation)
         self.audit = Audit(self.installation)
 
-    @property
-    def site(self) -> Installation:
-        """The installation."""
-        return self.installation
-
     @cached_property
     def models(self) -> Models:
         """The dbt models of datasets."""

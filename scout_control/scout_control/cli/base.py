@@ -198,6 +198,3 @@ def read_secret(label: str, variable: str | None, *, from_stdin: bool) -> str:
     if not value:
         raise click.UsageError(f"{variable or label} is empty.")
     return str(value)
-
-
-Commands = LazyGroup

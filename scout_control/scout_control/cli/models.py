@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import Commands, with_scout
-from scout_control.cli.output import answer, facts, said, table
+from scout_control.cli.base import LazyGroup, with_scout
+from scout_control.cli.output import print_done, print_record, print_result, print_table
 from scout_control.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ TABLE = ("table", "kind", "rows", "columns", "updated_at", "description")
 COLUMN = ("name", "type", "is_nullable", "is_key", "refers_to", "unreadable", "description")
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup)
 def models() -> None:
     """Tables that are generated from applications and data: one per case type, form and repeat."""
 
@@ -30,9 +30,8 @@ def models() -> None:
 def generate(scout: Scout, *, dataset: str, out: Path) -> None:
     """Write the generated models of a dataset as a dbt package, as its runs do themselves."""
     names = scout.models.generate(dataset, out)
-    answer(
-        {"folder": str(out), "models": names}, lambda: said(f"{len(names)} models are in {out}.")
-    )
+    data = {"folder": str(out), "models": names}
+    print_result(data, lambda: print_done(f"{len(names)} models are in {out}."))
 
 
 @click.command()
@@ -49,10 +48,12 @@ def describe(scout: Scout, dataset: str, name: str | None) -> None:
                 f"{found['dataset']} has no table {name}.",
                 f"Look which it has: scout describe {found['dataset']}",
             )
-        answer(found, lambda: table(found["tables"][0]["columns"], COLUMN, "It has no columns."))
+        print_result(
+            found, lambda: print_table(found["tables"][0]["columns"], COLUMN, "It has no columns.")
+        )
         return
     rows = [{**each, "columns": len(each["columns"])} for each in found["tables"]]
-    answer(found, lambda: table(rows, TABLE, "There are no tables."))
+    print_result(found, lambda: print_table(rows, TABLE, "There are no tables."))
 
 
 @click.command()
@@ -62,4 +63,4 @@ def describe(scout: Scout, dataset: str, name: str | None) -> None:
 def docs(scout: Scout, dataset: str, out: Path) -> None:
     """Write the documentation of a DATASET's models as one static page."""
     page = str(scout.models.document(dataset, out))
-    answer({"page": page}, lambda: facts({"page": page}))
+    print_result({"page": page}, lambda: print_record({"page": page}))

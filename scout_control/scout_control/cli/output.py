@@ -140,7 +140,3 @@ def _draw_folded(rows: list[list[str]], titles: str) -> list[str]:
     with console.capture() as capture:
         console.print(table)
     return capture.get().splitlines()
-
-
-answer, said, facts = print_result, print_done, print_record
-table, cell, counts = print_table, format_cell, format_counts

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scout_control.cli.output import counts
+from scout_control.cli.output import format_counts
 from scout_control.cli.terminal import say
 from scout_control.rules.terminal import harmless
 
@@ -29,7 +29,7 @@ def shown_live() -> Iterator[Callable[[ProgressEvent], None]]:
 def describe(event: ProgressEvent) -> str:
     """Return one line about the progress of a run."""
     message = harmless(event.message)
-    counted = counts(event.progress)
+    counted = format_counts(event.progress)
     return f"{message} ({counted} records)" if counted else message
 
 

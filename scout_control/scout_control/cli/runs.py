@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import Commands, wants_json, with_scout
-from scout_control.cli.output import answer, cell, facts, said, table
+from scout_control.cli.base import LazyGroup, wants_json, with_scout
+from scout_control.cli.output import (
+    format_cell,
+    print_done,
+    print_record,
+    print_result,
+    print_table,
+)
 from scout_control.cli.progress import shown_live
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
@@ -78,7 +84,7 @@ def run(
         raise click.UsageError(f"The folder {log_file.absolute().parent} does not exist.")
     if is_queued:
         queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
-        answer(queued, lambda: say(f"Queued as run {queued['run_id']}."))
+        print_result(queued, lambda: say(f"Queued as run {queued['run_id']}."))
         return
     signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -114,7 +120,7 @@ def exit_code(ended: Run) -> int:
     return int(ended.result.get("error", {}).get("exit_code", RunFailedError.exit_code))
 
 
-@click.group(cls=Commands)
+@click.group(cls=LazyGroup)
 def runs() -> None:
     """Executions for datasets."""
 
@@ -126,7 +132,7 @@ def runs() -> None:
 def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
     """List the latest runs."""
     found = [each.as_dict() for each in scout.runs.list(dataset=dataset, limit=limit)]
-    answer(found, lambda: table(found, RUN))
+    print_result(found, lambda: print_table(found, RUN))
 
 
 @runs.command()
@@ -136,7 +142,7 @@ def show(scout: Scout, run_id: str) -> None:
     """Show one run; exit code 3 when no run has this id."""
     found = scout.runs.show(run_id).as_dict()
     shown = {name: value for name, value in found.items() if name not in {"result", "error"}}
-    answer(found, lambda: facts(shown))
+    print_result(found, lambda: print_record(shown))
 
 
 @runs.command()
@@ -145,7 +151,7 @@ def show(scout: Scout, run_id: str) -> None:
 def cancel(scout: Scout, run_id: str) -> None:
     """Cancel a run; committed rows stay."""
     found = scout.runs.cancel(run_id).as_dict()
-    said(f"Cancelled run {run_id}.", {"run": found})
+    print_done(f"Cancelled run {run_id}.", {"run": found})
 
 
 def _append_to(signals: list[int]) -> Callable[[int, FrameType | None], None]:
@@ -164,7 +170,7 @@ def _show_end(ended: Run) -> None:
     if wants_json():
         say(as_json({"success": exit_code(ended) == 0, **ended.as_dict()}))
     else:
-        table(
+        print_table(
             [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
             ("stream", "rows"),
             "No rows were loaded.",
@@ -173,7 +179,7 @@ def _show_end(ended: Run) -> None:
         say(f"\n{harmless(ended.dataset)}: {ended.status} {named}")
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
-        when = cell(to_json_value(ended.resume_at))
+        when = format_cell(to_json_value(ended.resume_at))
         say(f"Paused until {when}; a worker resumes it then.", err=True)
     if warning := ended.result.get("warning"):
         say(f"Warning: {harmless(warning)}", err=True)

@@ -317,8 +317,3 @@ def invalidate(session: Session, credential_id: uuid.UUID, reason: str) -> None:
 
 def _audit_names(credential: Credential) -> dict[str, str | None]:
     return audit.of_owner(credential.source, credential.project_id, credential.user_id)
-
-
-Login = RunCredential
-login_for, take_back = credential_for, store_rotated_token
-descends, refuse = is_descendant, invalidate

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.store.models import Dataset
 
     MayDrop = Callable[[Session, Dataset], bool]
@@ -35,7 +35,7 @@ EXTRA_WAIT_SECONDS = 15.0
 """How much longer than the readers' grace period a person waits at most."""
 
 
-def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
+def drop(installation: Installation, dataset_id: uuid.UUID, *, force: bool = False) -> None:
     """Drop a dataset's data now, after the grace period of sessions that hold locks.
 
     Raises:
@@ -43,7 +43,7 @@ def drop(site: Site, dataset_id: uuid.UUID, *, force: bool = False) -> None:
             we cannot end holds a lock.
     """
     if not retry_while_blocked(
-        lambda: try_drop(site, dataset_id, _has_no_live_run, force=force, reason="dropped")
+        lambda: try_drop(installation, dataset_id, _has_no_live_run, force=force, reason="dropped")
     ):
         raise ConflictError(
             "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
@@ -73,25 +73,30 @@ def retry_while_blocked(remove: Callable[[], bool]) -> bool:
 
 
 def try_drop(
-    site: Site, dataset_id: uuid.UUID, may_drop: MayDrop, *, force: bool = False, reason: str
+    installation: Installation,
+    dataset_id: uuid.UUID,
+    may_drop: MayDrop,
+    *,
+    force: bool = False,
+    reason: str,
 ) -> bool:
     """Drop a dataset's data if permitted and not being loaded; return whether it was dropped.
 
     Raises:
         ControlError: A step failed; a repetition continues from there.
     """
-    with try_locks(site.store, dataset_lock(dataset_id)) as is_free:
+    with try_locks(installation.store, dataset_lock(dataset_id)) as is_free:
         if not is_free:
             return False
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             dataset = datasets.lock(session, dataset_id)
             if dataset is None or not may_drop(session, dataset):
                 return False
-        return remove(site, dataset, may_drop, force=force, reason=reason)
+        return remove(installation, dataset, may_drop, force=force, reason=reason)
 
 
 def remove(
-    site: Site,
+    installation: Installation,
     dataset: Dataset,
     may_drop: MayDrop | None = None,
     *,
@@ -103,42 +108,46 @@ def remove(
     Raises:
         ControlError: A step failed; a repetition continues from there.
     """
-    server_url, names = site.server_url_of(dataset), datasets.names(dataset)
+    server_url, names = installation.server_url_of(dataset), datasets.names(dataset)
     # Before anything changes: a refusal must leave the dataset as it was.
     schema_drop.check_droppable(server_url, names, force=force)
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         # Under the row lock: a reader may have touched the dataset since the caller looked.
         locked = datasets.lock(session, dataset.id)
         if locked is None or (may_drop is not None and not may_drop(session, locked)):
             return False
         datasets.expire(session, dataset.id)
     try:
-        schemas.delete_state(site, names.schema)
+        schemas.delete_state(installation, names.schema)
         schema_drop.drop(server_url, names, force=force)
     except ControlError as error:
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             datasets.record_removal(session, dataset.id, str(error))
         raise
     # Not in the ``try``: roles that cannot be dropped are marked and retried, the data is removed.
     role_retirement.drop(
-        server_url, role_retirement.roles(names.schema), lambda: exclusive(site.store, GRANTS_LOCK)
+        server_url,
+        role_retirement.roles(names.schema),
+        lambda: exclusive(installation.store, GRANTS_LOCK),
     )
-    shutil.rmtree(site.dbt_folder(names.schema), ignore_errors=True)
-    with site.store.begin() as session:
+    shutil.rmtree(installation.dbt_folder(names.schema), ignore_errors=True)
+    with installation.store.begin() as session:
         datasets.record_removal(session, dataset.id)
         details = audit.of_dataset(dataset)
         audit.record(session, reason, "dataset", dataset.id, **details, forced=force)
     return True
 
 
-def drop_retired_roles(site: Site) -> int:
+def drop_retired_roles(installation: Installation) -> int:
     """Retry to drop the roles of dropped datasets; return how many were dropped."""
-    return sum(_drop_retired_roles(site, url) for url in site.server_urls())
+    return sum(_drop_retired_roles(installation, url) for url in installation.server_urls())
 
 
-def _drop_retired_roles(site: Site, server_url: str) -> int:
+def _drop_retired_roles(installation: Installation, server_url: str) -> int:
     try:
-        return role_retirement.drop_marked(server_url, lambda: exclusive(site.store, GRANTS_LOCK))
+        return role_retirement.drop_marked(
+            server_url, lambda: exclusive(installation.store, GRANTS_LOCK)
+        )
     except ControlError as error:
         log.warning("roles_not_dropped: %s", error)
         return 0

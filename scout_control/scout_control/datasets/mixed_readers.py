@@ -18,7 +18,7 @@ from scout_control.store import postgres
 from scout_control.store.models import Dataset
 
 if TYPE_CHECKING:
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 CALLS = ":(?:funcid|opfuncid|winfnoid|aggfnoid) ([0-9]+)"
 FIND_MIXED_READERS = """
@@ -61,12 +61,12 @@ FIND_MIXED_READERS = """
 """
 
 
-def find(site: Site) -> list[str]:
+def find(installation: Installation) -> list[str]:
     """Return the dataset schemas with such code, each with the roles that could execute it."""
     by_url: dict[str, list[str]] = {}
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         for dataset in session.scalars(select(Dataset).where(Dataset.readers != [])):
-            by_url.setdefault(site.server_url_of(dataset), []).append(dataset.schema_name)
+            by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
     findings: list[str] = []
     for url, schemas in by_url.items():
         readers = [reader_role(schema) for schema in schemas]

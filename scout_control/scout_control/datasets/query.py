@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from psycopg.abc import AdaptContext, Buffer
     from sqlalchemy.orm import Session
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 MAX_ROWS, MAX_BYTES = 1000, 64 * 1024 * 1024
 FETCH_SIZE = 100
@@ -73,7 +73,7 @@ class QueryResult:
 
 
 def query(
-    site: Site,
+    installation: Installation,
     name: str,
     statement: str,
     *,
@@ -94,14 +94,14 @@ def query(
             "Limits must be at least one row and one byte, and the timeout at most a day.",
             "Change --limit, --max-bytes or --timeout.",
         )
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         dataset = lookups.dataset(session, name)
         require_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
         record(session, "queried", dataset, **_statement_digest(statement))
-    server_url = site.server_url_of(dataset)
+    server_url = installation.server_url_of(dataset)
     with (
-        closing(connect_as_reader(site, dataset)) as connection,
+        closing(connect_as_reader(installation, dataset)) as connection,
         query_role.time_limit(connection, server_url, timeout_seconds + 1),
     ):
         return _execute(connection, statement, (max_rows, max_bytes), timeout_seconds)
@@ -118,14 +118,14 @@ def _statement_digest(statement: str) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(raw).hexdigest(), "letters": len(statement)}
 
 
-def touch(site: Site, name: str) -> Dataset:
+def touch(installation: Installation, name: str) -> Dataset:
     """Record that a dataset is in use.
 
     Raises:
         NotFoundError: No such dataset exists.
         ConflictError: Its data has expired.
     """
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         dataset = lookups.dataset(session, name)
         if dataset.status == DatasetStatus.EXPIRED:
             raise _no_data_error(dataset)
@@ -150,13 +150,13 @@ def _no_data_error(dataset: Dataset) -> ConflictError:
     )
 
 
-def search_path(site: Site, project_id: str, user_id: str | None) -> str:
+def search_path(installation: Installation, project_id: str, user_id: str | None) -> str:
     """Return the search path of an owner: the project's schema, then its dataset schemas.
 
     Raises:
         NotFoundError: No such project exists.
     """
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         project = lookups.project(session, project_id)
         dataset_schemas = session.scalars(
             select(Dataset.schema_name)
@@ -241,33 +241,33 @@ def _with_text_fallback(loader: type[Loader]) -> type[Loader]:
     return TextFallback
 
 
-def connect_as_reader(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
+def connect_as_reader(installation: Installation, dataset: Dataset) -> psycopg.Connection[Any]:
     """Open a session of the query role for a person's query.
 
     Raises:
         SettingsError: The dataset has no roles: it was never loaded, or its data has expired.
         ServerError: The server does not answer, or rejects the login.
     """
-    return _connect(site, dataset, session_settings.READER)
+    return _connect(installation, dataset, session_settings.READER)
 
 
-def connect_as_inspector(site: Site, dataset: Dataset) -> psycopg.Connection[Any]:
+def connect_as_inspector(installation: Installation, dataset: Dataset) -> psycopg.Connection[Any]:
     """Open a session of the query role for control itself.
 
     Raises:
         SettingsError: The dataset has no roles: it was never loaded, or its data has expired.
         ServerError: The server does not answer, or rejects the login.
     """
-    return _connect(site, dataset, session_settings.INSPECTOR)
+    return _connect(installation, dataset, session_settings.INSPECTOR)
 
 
 def _connect(
-    site: Site, dataset: Dataset, settings: Iterable[session_settings.Setting]
+    installation: Installation, dataset: Dataset, settings: Iterable[session_settings.Setting]
 ) -> psycopg.Connection[Any]:
     try:
-        with exclusive(site.store, query_login_lock(dataset.id)):
+        with exclusive(installation.store, query_login_lock(dataset.id)):
             return query_role.connect_as_query_role(
-                site.server_url_of(dataset), dataset.schema_name, settings
+                installation.server_url_of(dataset), dataset.schema_name, settings
             )
     except psycopg.errors.UndefinedObject:
         raise SettingsError(

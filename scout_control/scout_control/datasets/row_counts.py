@@ -16,7 +16,7 @@ from scout_control.errors import ControlError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.store.models import Dataset
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,14 @@ class Committed:
     """Whether both counts are known."""
 
 
-def read(site: Site, dataset: Dataset, runs: Sequence[str], tables: Iterable[str]) -> Committed:
+def read(
+    installation: Installation, dataset: Dataset, runs: Sequence[str], tables: Iterable[str]
+) -> Committed:
     """Return what runs committed, the current row counts, and the rows of metadata tables."""
     try:
-        with closing(query.connect_as_inspector(site, dataset)) as reader:
+        with closing(query.connect_as_inspector(installation, dataset)) as reader:
             contents = SchemaContents(reader, dataset.schema_name)
-            with time_limit(reader, site.server_url_of(dataset), LONGEST_READING_SECONDS):
+            with time_limit(reader, installation.server_url_of(dataset), LONGEST_READING_SECONDS):
                 rows, counts = _rows_loaded(contents, runs), contents.counts()
                 return Committed(
                     rows_loaded=rows or {},

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
 
     from scout_control.datasets.provision import ProvisionedSchema
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.store.locks import Locks
     from scout_control.store.models import Dataset
 
@@ -42,7 +42,9 @@ GRANT_TOUCH = (
 
 
 @contextmanager
-def provisioned_schema(site: Site, dataset: Dataset, locks: Locks) -> Iterator[ProvisionedSchema]:
+def provisioned_schema(
+    installation: Installation, dataset: Dataset, locks: Locks
+) -> Iterator[ProvisionedSchema]:
     """Provision a dataset's schema; disable the writer's login at the end.
 
     A worker that has lost the dataset's lock leaves that to the worker that holds it now.
@@ -50,27 +52,31 @@ def provisioned_schema(site: Site, dataset: Dataset, locks: Locks) -> Iterator[P
     Raises:
         ControlError: The server does not answer, lacks a privilege, or the schema is not ours.
     """
-    provisioned = provision(site, dataset)
+    provisioned = provision(installation, dataset)
     try:
         yield provisioned
     finally:
         if locks.are_held():
-            disable_writer(site, dataset)
+            disable_writer(installation, dataset)
 
 
-def disable_writer(site: Site, dataset: Dataset) -> None:
+def disable_writer(installation: Installation, dataset: Dataset) -> None:
     """Disable the login of a dataset's writer; maintenance retries after a failure."""
     try:
-        provisioning.disable_writer(site.server_url_of(dataset), writer_role(dataset.schema_name))
+        provisioning.disable_writer(
+            installation.server_url_of(dataset), writer_role(dataset.schema_name)
+        )
     except ControlError as error:
         log.warning("login_not_disabled schema=%s: %s", dataset.schema_name, error.cause)
 
 
-def datasets_with_enabled_writer(site: Site, all_datasets: Iterable[Dataset]) -> list[Dataset]:
+def datasets_with_enabled_writer(
+    installation: Installation, all_datasets: Iterable[Dataset]
+) -> list[Dataset]:
     """Return the datasets whose writer can log in now."""
     by_url: dict[str, dict[str, Dataset]] = {}
     for dataset in all_datasets:
-        roles = by_url.setdefault(site.server_url_of(dataset), {})
+        roles = by_url.setdefault(installation.server_url_of(dataset), {})
         roles[writer_role(dataset.schema_name)] = dataset
     enabled: list[Dataset] = []
     for url, roles in by_url.items():
@@ -80,32 +86,32 @@ def datasets_with_enabled_writer(site: Site, all_datasets: Iterable[Dataset]) ->
     return enabled
 
 
-def provision(site: Site, dataset: Dataset) -> ProvisionedSchema:
+def provision(installation: Installation, dataset: Dataset) -> ProvisionedSchema:
     """Provision a dataset's schema, grant its readers access, terminate other writer sessions.
 
     Raises:
         ControlError: The server does not answer, lacks a privilege, or the schema is not ours.
     """
-    server_url = site.server_url_of(dataset)
-    _delete_state_if_schema_is_missing(site, server_url, dataset.schema_name)
+    server_url = installation.server_url_of(dataset)
+    _delete_state_if_schema_is_missing(installation, server_url, dataset.schema_name)
     provisioned = provisioning.provision(server_url, names(dataset))
     try:
-        _grant_readers(site, server_url, dataset, provisioned)
+        _grant_readers(installation, server_url, dataset, provisioned)
     except BaseException:
-        disable_writer(site, dataset)
+        disable_writer(installation, dataset)
         raise
     return provisioned
 
 
 def _grant_readers(
-    site: Site, server_url: str, dataset: Dataset, provisioned: ProvisionedSchema
+    installation: Installation, server_url: str, dataset: Dataset, provisioned: ProvisionedSchema
 ) -> None:
     try:
         with _cursor(server_url) as cursor:
             cursor.execute(provisioning.TERMINATE_SESSIONS, [provisioned.writer])
             role_retirement.clear_marks(cursor.connection, names(dataset))
-            if site.is_in_store(dataset):
-                _grant_touch(site, cursor, provisioned.reader)
+            if installation.is_in_store(dataset):
+                _grant_touch(installation, cursor, provisioned.reader)
             is_queried = postgres.has_role(cursor.connection, query_role(provisioned.schema))
     except psycopg.Error as error:
         raise postgres.statement_error(
@@ -121,16 +127,18 @@ def _grant_readers(
         )
 
 
-def _delete_state_if_schema_is_missing(site: Site, server_url: str, schema: str) -> None:
+def _delete_state_if_schema_is_missing(
+    installation: Installation, server_url: str, schema: str
+) -> None:
     """Reset the state if the schema was dropped outside of control, so that all is loaded again."""
     with _cursor(server_url) as cursor:
         cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [schema])
         exists = cursor.fetchone() is not None
     if not exists:
-        delete_state(site, schema)
+        delete_state(installation, schema)
 
 
-def delete_state(site: Site, schema: str) -> None:
+def delete_state(installation: Installation, schema: str) -> None:
     """Delete the state of a dataset, so that its next load starts from the beginning.
 
     Call this before dropping data. Data without state is loaded again; state without data would
@@ -140,7 +148,7 @@ def delete_state(site: Site, schema: str) -> None:
         ServerError: The store does not answer, or the state is locked.
     """
     try:
-        singer_state.delete(site.state_url, schema)
+        singer_state.delete(installation.state_url, schema)
     except psycopg.Error as error:
         raise ServerError.of_postgres(error, error.sqlstate) from None
 
@@ -152,7 +160,7 @@ def _cursor(url: str) -> Iterator[Cursor[Any]]:
         yield opened
 
 
-def _grant_touch(site: Site, cursor: Cursor[Any], reader: str) -> None:
+def _grant_touch(installation: Installation, cursor: Cursor[Any], reader: str) -> None:
     """Let readers call the touch function.
 
     One grant at a time: concurrent grants update the same catalog rows, and one would fail.
@@ -161,7 +169,7 @@ def _grant_touch(site: Site, cursor: Cursor[Any], reader: str) -> None:
     if cursor.fetchone() == (True,):
         return
     names_of = {"store": sql.Identifier(SCHEMA), "reader": sql.Identifier(reader)}
-    with exclusive(site.store, GRANTS_LOCK):
+    with exclusive(installation.store, GRANTS_LOCK):
         for statement in GRANT_TOUCH:
             cursor.execute(sql.SQL(statement).format(**names_of))
         cursor.connection.commit()

@@ -119,6 +119,3 @@ class Installation:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-Site = Installation

@@ -170,6 +170,3 @@ def _rotate(installation: Installation, key: Any, column: Any) -> int:
             )
             changed += int(updated.first() is not None)
     return changed
-
-
-count_closed = count_undecryptable

@@ -97,6 +97,3 @@ def _credential_error(source: str, arguments: str, reason: str) -> ControlError:
     is_moved = reason == ADDRESS_DIFFERS
     cause = ADDRESS_CHANGED if is_moved else f"This credential for {source} {reason}."
     return CredentialRefusedError(cause, f"{RECONNECT} {arguments}")
-
-
-settings_of = tap_settings

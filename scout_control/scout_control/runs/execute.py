@@ -34,7 +34,7 @@ from scout_control.store.locks import Locks, credential_lock, dataset_lock
 
 if TYPE_CHECKING:
     from scout_control.datasets.provision import ProvisionedSchema
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.log import StreamProgress
     from scout_control.meltano.process import Pipeline, ProcessResult
     from scout_control.runs.context import RunContext
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 LONGEST_DESCRIBING_SECONDS = 300.0
 
 
-def execute(site: Site, run_id: uuid.UUID, context: RunContext) -> Run | None:
+def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) -> Run | None:
     """Execute a waiting run if its time has come, and return it as it ended.
 
     Returns:
@@ -55,15 +55,15 @@ def execute(site: Site, run_id: uuid.UUID, context: RunContext) -> Run | None:
     Raises:
         ServerError: The store does not answer.
     """
-    with closing(Locks(site.store)) as locks:
+    with closing(Locks(installation.store)) as locks:
         try:
-            run = _claim(site, run_id, context, locks)
+            run = _claim(installation, run_id, context, locks)
             if run is None:
                 return None
             timeout_seconds = finish.seconds_left(run.result, context.timeout_seconds)
             context = replace(context, timeout_seconds=timeout_seconds)
-            Attempt(site=site, run=run, context=context, locks=locks).execute()
-            with site.store.begin() as session:
+            Attempt(installation=installation, run=run, context=context, locks=locks).execute()
+            with installation.store.begin() as session:
                 return lookups.run(session, str(run_id))
         except NotFoundError:
             return None
@@ -78,29 +78,31 @@ def attempt_ids(run_id: uuid.UUID, attempts: int) -> list[str]:
     return [str(uuid.uuid5(run_id, str(number))) for number in range(1, attempts + 1)]
 
 
-def _claim(site: Site, run_id: uuid.UUID, context: RunContext, locks: Locks) -> Run | None:
-    with site.store.begin() as session:
+def _claim(
+    installation: Installation, run_id: uuid.UUID, context: RunContext, locks: Locks
+) -> Run | None:
+    with installation.store.begin() as session:
         waiting = lookups.run(session, str(run_id))
     # The lock comes first: a claimed run whose dataset is locked would look like a dead one.
     if not locks.acquire(dataset_lock(waiting.dataset_id)):
-        _retry_later(site, waiting)
+        _retry_later(installation, waiting)
         return None
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         return runs.claim(session, run_id, context.worker, datetime.now(UTC), early=context.early)
 
 
-def _retry_later(site: Site, run: Run) -> None:
+def _retry_later(installation: Installation, run: Run) -> None:
     """Queue another look at a run whose dataset is locked: the holder may be about to end."""
     if run.status == RunStatus.QUEUED:
-        with site.store.begin() as session:
-            queue.defer(site.store, session, run.id, datetime.now(UTC) + RETRY_LOCK_AFTER)
+        with installation.store.begin() as session:
+            queue.defer(installation.store, session, run.id, datetime.now(UTC) + RETRY_LOCK_AFTER)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One attempt at a run that this worker has claimed."""
 
-    site: Site
+    installation: Installation
     run: Run
     context: RunContext
     locks: Locks
@@ -112,18 +114,18 @@ class Attempt:
         except RunLostError as lost:
             self._give_up(lost.reason)
         else:
-            finish.finish(self.site, self.run, self.context.worker, result)
+            finish.finish(self.installation, self.run, self.context.worker, result)
 
     def _give_up(self, reason: LossReason) -> None:
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            finish.requeue(self.site, self.run, self.context.worker, wait)
+            finish.requeue(self.installation, self.run, self.context.worker, wait)
 
     def _execute_phases(self) -> RunResult:
         """Return how the run ended; an error in any phase is an end, too."""
         known = RunResult()
         try:
-            with prepare.prepared(self.site, self.run) as preparation:
+            with prepare.prepared(self.installation, self.run) as preparation:
                 known = finish.started(preparation)
                 return self._provision_and_load(preparation, known)
         except ControlError as error:
@@ -138,7 +140,7 @@ class Attempt:
             )
             with suppress(ControlError):
                 failed = replace(known, error=internal)
-                finish.finish(self.site, self.run, self.context.worker, failed)
+                finish.finish(self.installation, self.run, self.context.worker, failed)
             raise
 
     def _provision_and_load(self, preparation: Preparation, known: RunResult) -> RunResult:
@@ -149,11 +151,11 @@ class Attempt:
         schema = self.run.dataset.schema_name
         message = f"Provisioning {schema}"
         self.context.on_progress(ProgressEvent(phase=Phase.PROVISIONING, message=message))
-        with schemas.provisioned_schema(self.site, self.run.dataset, self.locks) as place:
+        with schemas.provisioned_schema(self.installation, self.run.dataset, self.locks) as place:
             if self.run.is_full_refresh and self.run.attempt == 1:
                 # Later attempts resume from the bookmarks of the first one, else a full refresh
                 # that is longer than a time slice would never end.
-                schemas.delete_state(self.site, schema)
+                schemas.delete_state(self.installation, schema)
             return self._load_and_transform(preparation, place, known)
 
     def _load_and_transform(
@@ -162,8 +164,12 @@ class Attempt:
         source_type = preparation.source_type
         transforms = source_type.transforms
         progress = RunProgress(source_type.label, has_transforms=bool(transforms))
-        heartbeat = Heartbeat(self.site, self.run, self.context, self.locks, preparation, progress)
-        pipeline = prepare.pipeline(self.site, self.run, preparation, place, self.context.log_file)
+        heartbeat = Heartbeat(
+            self.installation, self.run, self.context, self.locks, preparation, progress
+        )
+        pipeline = prepare.pipeline(
+            self.installation, self.run, preparation, place, self.context.log_file
+        )
         self.context.on_progress(progress.enter(Phase.DISCOVERING))
         loaded = self._follow(pipeline, heartbeat, progress)
         result = self._count(preparation, loaded, heartbeat.catalog, known)
@@ -173,7 +179,7 @@ class Attempt:
             self.context.on_progress(progress.enter(Phase.TRANSFORMING))
             result = finish.with_transforms(result, self._follow(rest, heartbeat, progress))
         if not transforms:
-            _describe(self.site, self.run, place)
+            _describe(self.installation, self.run, place)
         return result
 
     def _follow(
@@ -204,14 +210,14 @@ class Attempt:
         dataset = self.run.dataset
         metadata = () if loaded.error else preparation.source_type.metadata_streams
         committed = row_counts.read(
-            self.site, dataset, attempt_ids(self.run.id, self.run.attempt), metadata
+            self.installation, dataset, attempt_ids(self.run.id, self.run.attempt), metadata
         )
         streams = singer_catalog.streams(catalog)
         unknown = prepare.unknown_streams(dataset, singer_catalog.ids(streams))
         return finish.result_of_load(known, loaded, committed, streams, unknown)
 
 
-def _describe(site: Site, run: Run, place: ProvisionedSchema) -> None:
+def _describe(installation: Installation, run: Run, place: ProvisionedSchema) -> None:
     """Write the data dictionary of a source that has no transforms to do it.
 
     It connects as the writer, whose tables may be anything: a query that hangs on them is ended
@@ -221,11 +227,11 @@ def _describe(site: Site, run: Run, place: ProvisionedSchema) -> None:
     from scout_dbt import api
 
     deadline = threading.Timer(
-        LONGEST_DESCRIBING_SECONDS, schemas.disable_writer, (site, run.dataset)
+        LONGEST_DESCRIBING_SECONDS, schemas.disable_writer, (installation, run.dataset)
     )
     deadline.start()
     try:
-        url = place.url(site.server_url_of(run.dataset))
+        url = place.url(installation.server_url_of(run.dataset))
         api.refresh_dictionary(url, place.schema, session_settings.options(session_settings.WRITER))
     except psycopg2.Error as error:
         log.warning("not_described schema=%s error=%s", place.schema, type(error).__name__)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.datasets.row_counts import Committed
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.process import ProcessResult
     from scout_control.runs.prepare import Preparation
     from scout_control.store.models import Dataset, Run
@@ -136,12 +136,12 @@ def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
     return replace(result, transform_error=why)
 
 
-def finish(site: Site, run: Run, worker: str, result: RunResult) -> bool:
+def finish(installation: Installation, run: Run, worker: str, result: RunResult) -> bool:
     """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
     now = datetime.now(UTC)
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         if result.status is RunStatus.PAUSED:
-            return _pause(session, site, run, worker, result, now)
+            return _pause(session, installation, run, worker, result, now)
         columns = run_columns(run, result)
         # Cancelled or reclaimed since the last heartbeat: then nothing else may be written either.
         if not runs.move(session, run.id, result.status, worker, completed_at=now, **columns):
@@ -152,19 +152,21 @@ def finish(site: Site, run: Run, worker: str, result: RunResult) -> bool:
             known = {name: value for name, value in found.items() if value}
             metadata.save(session, run.dataset, known, now)
         if isinstance(result.error, CredentialRefusedError) and result.credential_id:
-            records.refuse(session, result.credential_id, result.error.cause)
+            records.invalidate(session, result.credential_id, result.error.cause)
         _record(session, str(result.status), run, result.error)
     return True
 
 
-def requeue(site: Site, run: Run, worker: str, wait: timedelta = timedelta()) -> bool:
+def requeue(
+    installation: Installation, run: Run, worker: str, wait: timedelta = timedelta()
+) -> bool:
     """Give an unfinished run back to the queue; return whether it was this worker's to give."""
     now = datetime.now(UTC)
     result = add_worked_seconds(run.result, run.updated_at, now)
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None, result=result)
         if is_ours:
-            queue.defer(site.store, session, run.id, now + wait if wait else None)
+            queue.defer(installation.store, session, run.id, now + wait if wait else None)
             _record(session, "handed back", run)
     return is_ours
 
@@ -269,7 +271,12 @@ def dataset_columns(
 
 
 def _pause(
-    session: Session, site: Site, run: Run, worker: str, result: RunResult, now: datetime
+    session: Session,
+    installation: Installation,
+    run: Run,
+    worker: str,
+    result: RunResult,
+    now: datetime,
 ) -> bool:
     resume_at = resume_time(result.resume_at, now)
     is_ours = runs.move(
@@ -282,7 +289,7 @@ def _pause(
         **run_columns(run, result),
     )
     if is_ours:
-        queue.defer(site.store, session, run.id, resume_at)
+        queue.defer(installation.store, session, run.id, resume_at)
         _record(session, str(RunStatus.PAUSED), run, result.error)
     return is_ours
 

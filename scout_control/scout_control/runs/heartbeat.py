@@ -27,7 +27,7 @@ from scout_control.store import queue_turns
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.process import MeltanoProcess
     from scout_control.runs.context import RunContext
     from scout_control.runs.prepare import Preparation
@@ -98,7 +98,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        site: Site,
+        installation: Installation,
         run: Run,
         context: RunContext,
         locks: Locks,
@@ -107,7 +107,12 @@ class Heartbeat:
     ) -> None:
         self.catalog: bytes | None = None
         """The catalog that Meltano discovered, as far as a process has written one."""
-        self._site, self._run_id, self._context, self._locks = site, run.id, context, locks
+        self._installation, self._run_id, self._context, self._locks = (
+            installation,
+            run.id,
+            context,
+            locks,
+        )
         self._credential = preparation.credential
         self._credential_file = preparation.credential_file
         self._progress = progress
@@ -201,7 +206,9 @@ class Heartbeat:
             return True
         try:
             written = workdir.read(self._credential_file)
-            records.take_back(self._site.store, self._site.keyring, self._credential, written)
+            records.store_rotated_token(
+                self._installation.store, self._installation.keyring, self._credential, written
+            )
         except FileNotFoundError:
             return True
         except OSError as error:  # not a plain file: no tap that rotated a token wrote it

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from scout_control.credentials.records import Login
+    from scout_control.credentials.records import RunCredential
     from scout_control.datasets.provision import ProvisionedSchema
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
     from scout_control.store.models import Dataset, ProjectSource, Run
 
@@ -41,7 +41,7 @@ class Preparation:
     """What a run needs before any process is started."""
 
     source_type: SourceType
-    credential: Login
+    credential: RunCredential
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     credential_folder: Path | None
@@ -54,7 +54,7 @@ class Preparation:
 
 
 @contextmanager
-def prepared(site: Site, run: Run) -> Iterator[Preparation]:
+def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
     """Collect what a run needs, before anything is started or created in a database.
 
     Raises:
@@ -63,12 +63,12 @@ def prepared(site: Site, run: Run) -> Iterator[Preparation]:
     dataset = run.dataset
     if not dataset.project_source.is_active:
         raise unlinked(dataset)
-    source_type = site.plugins.source_type(dataset.project_source.source.source_type)
+    source_type = installation.plugins.source_type(dataset.project_source.source.source_type)
     # A tap without this setting cannot renew its token, which would then expire during a long run.
     if records.CREDENTIAL_FILE not in source_type.settings:
-        _renew_token(site, dataset)
-    with site.store.begin() as session:
-        credential = records.login_for(session, site.keyring, dataset, source_type)
+        _renew_token(installation, dataset)
+    with installation.store.begin() as session:
+        credential = records.credential_for(session, installation.keyring, dataset, source_type)
         if credential.credential_id is not None:
             names = audit.of_dataset(dataset) | {"run": str(run.id)}
             given = {"kind": credential.kind, "processes": [source_type.name]}
@@ -105,14 +105,14 @@ def unlinked(dataset: Dataset) -> ConflictError:
     )
 
 
-def _renew_token(site: Site, dataset: Dataset) -> None:
+def _renew_token(installation: Installation, dataset: Dataset) -> None:
     """Renew a token that expires soon, for a tap that cannot renew it itself."""
     owner = records.Owner.of(dataset)
     source_id = dataset.project_source.source_id
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         found = lookups.credential(session, source_id, owner.project_id, owner.user_id)
     if found is not None and needs_renewal(found.token_expires_at, datetime.now(UTC)):
-        renewal.renew(site.store, site.keyring, site.plugins, found.id)
+        renewal.renew(installation.store, installation.keyring, installation.plugins, found.id)
 
 
 def source_settings(
@@ -125,7 +125,7 @@ def source_settings(
     """
     link = dataset.project_source
     check_link(source_type, link)
-    config = {**secret_context.settings_of(link.source, source_type), **link.sync_config}
+    config = {**secret_context.tap_settings(link.source, source_type), **link.sync_config}
     streams = config.pop(STREAMS_SETTING, None)
     of_loader = keyless.pop_loader_settings(config)
     settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
@@ -175,19 +175,19 @@ def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError 
 
 
 def pipeline(
-    site: Site,
+    installation: Installation,
     run: Run,
     preparation: Preparation,
     place: ProvisionedSchema,
     log_file: Path | None = None,
 ) -> Pipeline:
     """Return the pipeline of a run, as Meltano starts it."""
-    schema, url = place.schema, place.url(site.server_url_of(run.dataset))
+    schema, url = place.schema, place.url(installation.server_url_of(run.dataset))
     return Pipeline(
-        project_root=site.settings.project_root,
+        project_root=installation.settings.project_root,
         blocks=preparation.source_type.blocks,
         dataset_schema=schema,
-        database_uri=site.state_url,
+        database_uri=installation.state_url,
         settings={
             **preparation.settings,
             f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
@@ -202,12 +202,12 @@ def pipeline(
         },
         database_url=url,
         project_id=run.dataset.project_source.project_id,
-        dbt_target=_dbt_target(site, schema),
+        dbt_target=_dbt_target(installation, schema),
         log_file=log_file,
     )
 
 
-def _dbt_target(site: Site, schema: str) -> Path:
-    target = site.dbt_folder(schema)
+def _dbt_target(installation: Installation, schema: str) -> Path:
+    target = installation.dbt_folder(schema)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     return target

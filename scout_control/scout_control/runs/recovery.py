@@ -17,13 +17,13 @@ from scout_control.store import lookups
 from scout_control.store.models import Run
 
 if TYPE_CHECKING:
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 log = logging.getLogger(__name__)
 UUID_LENGTH = 36
 
 
-def clean_up(site: Site) -> None:
+def clean_up(installation: Installation) -> None:
     """Remove the folders of killed runs, after storing any token that a tap had rotated.
 
     A folder that belongs to a run of another installation is left for that one.
@@ -31,7 +31,7 @@ def clean_up(site: Site) -> None:
     workdir.sweep()
     for folder in workdir.abandoned(CREDENTIAL_DIRECTORY):
         try:
-            may_go = _store_token(site, folder)
+            may_go = _store_token(installation, folder)
         except (OSError, ValueError, ControlError) as error:
             # The folder for temporary files is open to every account, so its name and content may
             # be anything. A store that is down also ends here: the next round tries again.
@@ -50,14 +50,14 @@ def run_id_of(folder: Path) -> uuid.UUID:
     return uuid.UUID(folder.name.removeprefix(CREDENTIAL_DIRECTORY)[:UUID_LENGTH])
 
 
-def _store_token(site: Site, folder: Path) -> bool:
+def _store_token(installation: Installation, folder: Path) -> bool:
     """Store the token that a killed run had rotated; return whether its folder may be removed."""
     file = folder / CREDENTIAL
     if not file.exists():
         return True
     run_id = run_id_of(folder)
     written = workdir.read(file)
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         run = session.get(Run, run_id)
         if run is None:
             return False
@@ -65,12 +65,12 @@ def _store_token(site: Site, folder: Path) -> bool:
         found = lookups.credential(session, source.id, owner.project_id, owner.user_id)
         if found is None:
             return True
-        fields = site.keyring.open(found.secrets).fields
-        credential = records.Login(
+        fields = installation.keyring.open(found.secrets).fields
+        credential = records.RunCredential(
             credential_id=found.id, kind=found.kind, fields={}, known=fields.get("refresh_token")
         )
     # The owner may have reconnected since: only a token that descends from the stored one replaces
     # it, or an account that was exchanged would come back.
-    if records.descends(written, fields):
-        records.take_back(site.store, site.keyring, credential, written)
+    if records.is_descendant(written, fields):
+        records.store_rotated_token(installation.store, installation.keyring, credential, written)
     return True

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 log = logging.getLogger(__name__)
 
@@ -45,34 +45,34 @@ def never() -> bool:
     return False
 
 
-def start_due(site: Site, now: datetime) -> int:
+def start_due(installation: Installation, now: datetime) -> int:
     """Queue a run for each dataset that is due; return how many."""
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         queued = runs.queue_due(session, now)
         # Spread out: all datasets of an installation that was down become due at once.
         waits = schedule.start_offsets(len(queued))
         jobs = [
             (run, now + wait if wait else None) for run, wait in zip(queued, waits, strict=True)
         ]
-        queue.defer_all(site.store, session, jobs)
+        queue.defer_all(installation.store, session, jobs)
     if queued:
         log.info("runs_queued queued=%d", len(queued))
     return len(queued)
 
 
-def reclaim(site: Site, now: datetime) -> int:
+def reclaim(installation: Installation, now: datetime) -> int:
     """Requeue runs whose worker died; return how many."""
-    recovery.clean_up(site)
-    with site.store.begin() as session:
+    recovery.clean_up(installation)
+    with installation.store.begin() as session:
         datasets.collect_touches(session)
         silent = runs.dead(session, now - expiry.DEAD_AFTER)
-    return sum(_reclaim_if_unlocked(site, run, now) for run in silent)
+    return sum(_reclaim_if_unlocked(installation, run, now) for run in silent)
 
 
-def reclaim_one(site: Site, run: Run, now: datetime) -> bool:
+def reclaim_one(installation: Installation, run: Run, now: datetime) -> bool:
     """Requeue one run whose worker died; return whether it had."""
-    recovery.clean_up(site)
-    return _reclaim_if_unlocked(site, run, now)
+    recovery.clean_up(installation)
+    return _reclaim_if_unlocked(installation, run, now)
 
 
 def status_after_death(deaths: int) -> RunStatus:
@@ -83,23 +83,23 @@ def status_after_death(deaths: int) -> RunStatus:
     return RunStatus.QUEUED if deaths < expiry.MAX_WORKER_DEATHS else RunStatus.FAILED
 
 
-def _reclaim_if_unlocked(site: Site, run: Run, now: datetime) -> bool:
-    with try_locks(site.store, dataset_lock(run.dataset_id)) as is_free:
+def _reclaim_if_unlocked(installation: Installation, run: Run, now: datetime) -> bool:
+    with try_locks(installation.store, dataset_lock(run.dataset_id)) as is_free:
         if not is_free:
             return False  # its worker is alive after all, or another one has it
         # Before the run is queued again: sessions of the dead worker may still write.
-        schemas.disable_writer(site, run.dataset)
-        with site.store.begin() as session:
+        schemas.disable_writer(installation, run.dataset)
+        with installation.store.begin() as session:
             deaths = run.deaths + 1
             if status_after_death(deaths) is RunStatus.QUEUED:
-                return _requeue(session, site, run, deaths)
+                return _requeue(session, installation, run, deaths)
             return _fail(session, run, deaths, now)
 
 
-def _requeue(session: Session, site: Site, run: Run, deaths: int) -> bool:
+def _requeue(session: Session, installation: Installation, run: Run, deaths: int) -> bool:
     is_moved = runs.move(session, run.id, RunStatus.QUEUED, run.worker, worker=None, deaths=deaths)
     if is_moved:
-        queue.defer(site.store, session, run.id)
+        queue.defer(installation.store, session, run.id)
         names = audit.of_dataset(run.dataset)
         audit.record(session, "taken over", "run", run.id, **names, attempt=run.attempt)
     return is_moved
@@ -133,13 +133,13 @@ def _fail(session: Session, run: Run, deaths: int, now: datetime) -> bool:
     return is_moved
 
 
-def requeue_lost(site: Site, now: datetime) -> int:
+def requeue_lost(installation: Installation, now: datetime) -> int:
     """Enqueue a job for each waiting run whose own was lost; return how many."""
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         waiting = runs.waiting(session, now, JOB_IS_LOST_AFTER)
         lost = without_job(waiting, queue.waiting(session) if waiting else set())
         for run in lost:
-            queue.defer(site.store, session, run)
+            queue.defer(installation.store, session, run)
         # Also without lost jobs: the turns of owners change with every run that ends.
         queue_turns.assign_priorities(session)
     return len(lost)
@@ -151,13 +151,16 @@ def without_job(waiting: Iterable[uuid.UUID], queued: set[str]) -> list[uuid.UUI
 
 
 def expire(
-    site: Site, now: datetime, idle: timedelta, should_stop: Callable[[], bool] = never
+    installation: Installation,
+    now: datetime,
+    idle: timedelta,
+    should_stop: Callable[[], bool] = never,
 ) -> int:
     """Drop the data of datasets that were not used for ``idle``; return how many.
 
     Datasets that expired before and whose data could not be dropped are tried again.
     """
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         datasets.collect_touches(session)
         found = [*datasets.idle(session, now - idle), *datasets.expired_with_data(session)]
 
@@ -165,18 +168,20 @@ def expire(
         return _is_over(session, dataset, now, idle)
 
     is_late = _time_limit(should_stop)
-    return sum(_expire(site, each, is_over) for each in found if not is_late())
+    return sum(_expire(installation, each, is_over) for each in found if not is_late())
 
 
 _logged: dict[uuid.UUID, str] = {}
 """Why a dataset could not be dropped, as last logged: it is tried again every minute."""
 
 
-def _expire(site: Site, dataset_id: uuid.UUID, is_over: Callable[[Session, Dataset], bool]) -> bool:
+def _expire(
+    installation: Installation, dataset_id: uuid.UUID, is_over: Callable[[Session, Dataset], bool]
+) -> bool:
     """Drop the data of one dataset, unless it was used since it was found."""
     # A dataset that cannot be dropped, because a view depends on it, must not stop the others.
     try:
-        return deletion.try_drop(site, dataset_id, is_over, reason="expired")
+        return deletion.try_drop(installation, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
         message = str(error) if isinstance(error, ControlError) else type(error).__name__
         if _logged.get(dataset_id) != message:
@@ -209,10 +214,10 @@ def should_drop(
 
 
 def renew_tokens(
-    site: Site, now: datetime, should_stop: Callable[[], bool] = never
+    installation: Installation, now: datetime, should_stop: Callable[[], bool] = never
 ) -> dict[str, int]:
     """Renew tokens that expire within the hour, several at once; return the count by outcome."""
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         found = renewal.expiring(session, now)
 
     is_late = _time_limit(should_stop)
@@ -220,7 +225,9 @@ def renew_tokens(
     def renew(credential_id: uuid.UUID) -> str:
         if is_late():
             return "left"
-        return renewal.renew(site.store, site.keyring, site.plugins, credential_id)
+        return renewal.renew(
+            installation.store, installation.keyring, installation.plugins, credential_id
+        )
 
     with ThreadPoolExecutor(RENEWALS_AT_ONCE, "renew") as pool:
         outcomes = list(pool.map(renew, found))
@@ -236,41 +243,42 @@ def _time_limit(should_stop: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: should_stop() or time.monotonic() > until
 
 
-def end_logins(site: Site) -> int:
+def end_logins(installation: Installation) -> int:
     """End writer logins that outlived their run; return how many."""
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         found = session.scalars(select(Dataset)).all()
     return sum(
-        _end_login(site, dataset) for dataset in schemas.datasets_with_enabled_writer(site, found)
+        _end_login(installation, dataset)
+        for dataset in schemas.datasets_with_enabled_writer(installation, found)
     )
 
 
-def _end_login(site: Site, dataset: Dataset) -> bool:
-    with try_locks(site.store, dataset_lock(dataset.id)) as is_free:
+def _end_login(installation: Installation, dataset: Dataset) -> bool:
+    with try_locks(installation.store, dataset_lock(dataset.id)) as is_free:
         if is_free:
-            schemas.disable_writer(site, dataset)
+            schemas.disable_writer(installation, dataset)
     return is_free
 
 
-def purge(site: Site, now: datetime) -> None:
+def purge(installation: Installation, now: datetime) -> None:
     """Delete old runs, audit events and jobs."""
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         runs.purge(session, now - expiry.HISTORY_RETENTION)
-        audit.retain(session, now - site.settings.audit_keep)
+        audit.retain(session, now - installation.settings.audit_keep)
         queue.purge(session, now - timedelta(days=1))
 
 
-def tick(site: Site, idle: timedelta) -> dict[str, int]:
+def tick(installation: Installation, idle: timedelta) -> dict[str, int]:
     """Do one round of every job; return what was done. The keys are public."""
     now = datetime.now(UTC)
     done = {
-        "taken_over": reclaim(site, now),
-        "expired": expire(site, now, idle),
-        "queued": start_due(site, now),
-        "asked_again": requeue_lost(site, now),
-        **{f"tokens_{name}": count for name, count in renew_tokens(site, now).items()},
+        "taken_over": reclaim(installation, now),
+        "expired": expire(installation, now, idle),
+        "queued": start_due(installation, now),
+        "asked_again": requeue_lost(installation, now),
+        **{f"tokens_{name}": count for name, count in renew_tokens(installation, now).items()},
     }
-    purge(site, now)
-    end_logins(site)
-    deletion.drop_retired_roles(site)
+    purge(installation, now)
+    end_logins(installation)
+    deletion.drop_retired_roles(installation)
     return done

@@ -36,7 +36,7 @@ from scout_control.store.locks import try_locks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 log = logging.getLogger(__name__)
 
@@ -70,34 +70,43 @@ class Job(Protocol):
     """A background job."""
 
     def __call__(
-        self, site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+        self,
+        installation: Installation,
+        now: datetime,
+        *,
+        options: Options,
+        should_stop: Callable[[], bool],
     ) -> object:
         """Do one round."""
 
 
-def _short(do: Callable[[Site, datetime], object]) -> Job:
+def _short(do: Callable[[Installation, datetime], object]) -> Job:
     """Return a job that is too short to be stopped."""
 
     def job(
-        site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+        installation: Installation,
+        now: datetime,
+        *,
+        options: Options,
+        should_stop: Callable[[], bool],
     ) -> object:
         del options, should_stop
-        return do(site, now)
+        return do(installation, now)
 
     return job
 
 
 def _expire(
-    site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+    installation: Installation, now: datetime, *, options: Options, should_stop: Callable[[], bool]
 ) -> object:
-    return maintenance.expire(site, now, options.idle, should_stop)
+    return maintenance.expire(installation, now, options.idle, should_stop)
 
 
 def _renew_tokens(
-    site: Site, now: datetime, *, options: Options, should_stop: Callable[[], bool]
+    installation: Installation, now: datetime, *, options: Options, should_stop: Callable[[], bool]
 ) -> object:
     del options
-    return maintenance.renew_tokens(site, now, should_stop)
+    return maintenance.renew_tokens(installation, now, should_stop)
 
 
 JOBS: dict[str, tuple[str, Job]] = {
@@ -106,13 +115,16 @@ JOBS: dict[str, tuple[str, Job]] = {
     "start due": (EVERY_5_MINUTES, _short(maintenance.start_due)),
     "renew tokens": (EVERY_15_MINUTES, _renew_tokens),
     "expire": (EVERY_MINUTE, _expire),
-    "end logins": (HOURLY, _short(lambda site, _now: maintenance.end_logins(site))),
+    "end logins": (HOURLY, _short(lambda installation, _now: maintenance.end_logins(installation))),
     "purge": (DAILY, _short(maintenance.purge)),
-    "remove roles": (DAILY, _short(lambda site, _now: deletion.drop_retired_roles(site))),
+    "remove roles": (
+        DAILY,
+        _short(lambda installation, _now: deletion.drop_retired_roles(installation)),
+    ),
 }
 
 
-def work(site: Site, options: Options) -> int:
+def work(installation: Installation, options: Options) -> int:
     """Work until the queue is empty, or until SIGTERM or SIGINT.
 
     Only the main thread receives signals; a worker in another one ends when the queue is empty.
@@ -123,9 +135,9 @@ def work(site: Site, options: Options) -> int:
     Raises:
         ControlError: The store does not answer.
     """
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         queue.waiting(session)
-    worker = _Worker(site, options)
+    worker = _Worker(installation, options)
     asyncio.run(worker.run())
     return worker.signal
 
@@ -133,8 +145,8 @@ def work(site: Site, options: Options) -> int:
 class _Worker:
     """One worker process."""
 
-    def __init__(self, site: Site, options: Options) -> None:
-        self._site, self._options = site, options
+    def __init__(self, installation: Installation, options: Options) -> None:
+        self._installation, self._options = installation, options
         self.signal = 0
         """The signal that told it to shut down."""
         self._runs_until: float | None = None
@@ -164,7 +176,7 @@ class _Worker:
                     return
 
     async def _work_until_disconnected(self) -> None:
-        app = App(connector=queue.connector(self._site.store, **CONNECTIONS))
+        app = App(connector=queue.connector(self._installation.store, **CONNECTIONS))
         self._add_runs(app)
         self._add_jobs(app)
         async with app.open_async():
@@ -244,7 +256,7 @@ class _Worker:
             )
             self._executing.add(context.worker)
             try:
-                execute(self._site, uuid.UUID(run_id), context)
+                execute(self._installation, uuid.UUID(run_id), context)
             finally:
                 self._executing.discard(context.worker)
 
@@ -253,12 +265,14 @@ class _Worker:
             return self._runs_until is not None
 
         for name, (cron, job) in JOBS.items():
-            do = partial(job, self._site, options=self._options, should_stop=is_stopping)
+            do = partial(job, self._installation, options=self._options, should_stop=is_stopping)
             task = app.task(name=name, queue=queue.UPKEEP, queueing_lock=name)
-            app.periodic(cron=cron)(task(_exclusive(self._site, name, do)))
+            app.periodic(cron=cron)(task(_exclusive(self._installation, name, do)))
 
 
-def _exclusive(site: Site, name: str, do: Callable[[datetime], object]) -> Callable[[int], None]:
+def _exclusive(
+    installation: Installation, name: str, do: Callable[[datetime], object]
+) -> Callable[[int], None]:
     """Return a job that does nothing while an earlier round of it is still running anywhere.
 
     Procrastinate's own lock is not enough: it would stay locked when its worker dies.
@@ -267,7 +281,7 @@ def _exclusive(site: Site, name: str, do: Callable[[datetime], object]) -> Calla
     def once(timestamp: int) -> None:
         del timestamp  # the scheduled moment, which Procrastinate passes
         try:
-            with try_locks(site.store, f"scout round {name}") as is_free:
+            with try_locks(installation.store, f"scout round {name}") as is_free:
                 if is_free:
                     do(datetime.now(UTC))
         except ControlError as error:

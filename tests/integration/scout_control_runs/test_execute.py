@@ -18,7 +18,7 @@ import pytest
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.installation import key_rotation
 from scout_control.installation.encryption import generate
-from scout_control.installation.installation import Site
+from scout_control.installation.installation import Installation
 from scout_control.meltano import workdir
 from scout_control.store.models import Run
 from sqlalchemy import update
@@ -118,7 +118,7 @@ def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     with pytest.raises(RunPausedError, match="paused until"):
         installation.scout.run(dataset)
     installation.act(rows=5)
-    with installation.scout.site.store.begin() as session:  # as if time had passed
+    with installation.scout.installation.store.begin() as session:  # as if time had passed
         session.execute(
             update(Run).where(Run.status == "paused").values(resume_at=datetime.now(UTC))
         )
@@ -203,10 +203,10 @@ def dump(installation):
 
 def test_secrets_that_no_configured_key_decrypts_are_counted(installation):
     installation.dataset()
-    with Site(replace(installation.settings, encryption_keys=generate())) as other:
-        assert key_rotation.count_closed(other) > 1
+    with Installation(replace(installation.settings, encryption_keys=generate())) as other:
+        assert key_rotation.count_undecryptable(other) > 1
 
-    assert key_rotation.count_closed(installation.scout.site) == 0
+    assert key_rotation.count_undecryptable(installation.scout.installation) == 0
 
 
 def test_a_failed_run_keeps_its_rows_and_is_retried_after_minutes(installation):

@@ -25,7 +25,7 @@ def installation(shared_installation):
 
 @pytest.fixture
 def site(installation):
-    return installation.scout.site
+    return installation.scout.installation
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def plant(scout, sandbox):
         "access token": sandbox.access_token,
         "client secret": client["client_secret"],
         "database password": DATABASE_PASSWORD,
-        "encryption key": scout.site.settings.encryption_keys,
+        "encryption key": scout.installation.settings.encryption_keys,
         **{f"first {name}": value for name, value in tokens(scout).items()},
     }
 
@@ -151,9 +151,9 @@ def consent(scout, source):
 
 def tokens(scout):
     """Return the tokens that the store holds of the login by OAuth."""
-    with scout.site.store.begin() as session:
+    with scout.installation.store.begin() as session:
         found = session.scalars(select(Credential).where(Credential.kind == "oauth2")).one()
-        fields = scout.site.keyring.open(found.secrets).fields
+        fields = scout.installation.keyring.open(found.secrets).fields
     return {name: fields[name] for name in ("access_token", "refresh_token")}
 
 

@@ -46,7 +46,7 @@ SHORT_SLICE = ("--slice-minutes", "0.1")
 
 @pytest.fixture
 def site(installation):
-    return installation.scout.site
+    return installation.scout.installation
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_an_endless_run_yields_its_lane_and_resumes_later(installation, worker):
 
     assert done.attempt > 1
     assert installation.told()[-1]["state"] != {}  # it went on from its last state
-    with installation.scout.site.store.begin() as session:
+    with installation.scout.installation.store.begin() as session:
         assert session.get(Run, done.run_id).deaths == 0
 
 

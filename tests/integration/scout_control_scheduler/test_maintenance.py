@@ -29,7 +29,7 @@ def in_future(hours):
 
 @pytest.fixture
 def site(installation):
-    return installation.scout.site
+    return installation.scout.installation
 
 
 def test_due_datasets_are_queued_once_and_paused_ones_are_left_alone(installation, site):

@@ -26,7 +26,7 @@ DETAIL:  that names ann
 def purge():
     """A purge of an owner whose installation is not needed."""
     terms = SearchTerms(kind="user", id="ann")
-    return Purge(site=None, owner=None, terms=terms, wait_seconds=0, report=PurgeReport())
+    return Purge(installation=None, owner=None, terms=terms, wait_seconds=0, report=PurgeReport())
 
 
 def test_a_step_that_fails_is_reported_and_the_others_follow(purge):

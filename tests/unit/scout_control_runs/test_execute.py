@@ -19,10 +19,10 @@ def written(monkeypatch):
     """What the attempts of a test write to the store."""
     found = []
     monkeypatch.setattr(
-        finish, "finish", lambda _site, _run, worker, result: found.append((worker, result))
+        finish, "finish", lambda _installation, _run, worker, result: found.append((worker, result))
     )
     monkeypatch.setattr(
-        finish, "requeue", lambda _site, _run, worker, wait: found.append((worker, wait))
+        finish, "requeue", lambda _installation, _run, worker, wait: found.append((worker, wait))
     )
     return found
 
@@ -33,12 +33,12 @@ def attempt(monkeypatch):
 
     def execute(error):
         @contextmanager
-        def prepared(_site, _run):
+        def prepared(_installation, _run):
             raise error
             yield
 
         monkeypatch.setattr(prepare, "prepared", prepared)
-        Attempt(site=None, run=None, context=RunContext(worker="w"), locks=None).execute()
+        Attempt(installation=None, run=None, context=RunContext(worker="w"), locks=None).execute()
 
     return execute
 
@@ -83,11 +83,11 @@ def test_two_runs_never_use_one_rotating_credential(monkeypatch, written):
     source_type = SimpleNamespace(job="toy-sync")
 
     @contextmanager
-    def prepared(_site, _run):
+    def prepared(_installation, _run):
         yield SimpleNamespace(credential=credential, source_type=source_type)
 
     monkeypatch.setattr(prepare, "prepared", prepared)
     locks = SimpleNamespace(acquire=lambda _name: False)
-    Attempt(site=None, run=None, context=RunContext(worker="w"), locks=locks).execute()
+    Attempt(installation=None, run=None, context=RunContext(worker="w"), locks=locks).execute()
 
     assert written == [("w", RETRY_LOCK_AFTER)]

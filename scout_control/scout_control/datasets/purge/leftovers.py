@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
 
     from scout_control.datasets.purge.owner_data import SearchTerms
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 CHUNK, OVERLAP = 1 << 20, 4096
 SELECT_COLUMNS = """
@@ -99,18 +99,20 @@ class SearchResult:
     problem: str | None = None
 
 
-def search(site: Site, terms: SearchTerms, leave_out: Iterable[Path] = ()) -> list[SearchResult]:
+def search(
+    installation: Installation, terms: SearchTerms, leave_out: Iterable[Path] = ()
+) -> list[SearchResult]:
     """Search everywhere.
 
     Args:
-        site: The installation.
+        installation: The installation.
         terms: What identifies the owner.
         leave_out: Files that name the owner on purpose, such as a receipt.
     """
     return [
-        *_in_store(site, terms),
-        *_in_databases(site, terms),
-        *_in_files(site, terms, leave_out),
+        *_in_store(installation, terms),
+        *_in_databases(installation, terms),
+        *_in_files(installation, terms, leave_out),
     ]
 
 
@@ -122,15 +124,15 @@ def matcher(terms: SearchTerms) -> re.Pattern[bytes]:
     return re.compile("|".join(patterns).encode() or rb"(?!)")
 
 
-def files(site: Site) -> Iterator[Path]:
+def files(installation: Installation) -> Iterator[Path]:
     """Yield the files of this installation on this machine, except those of Postgres."""
-    roots = [site.settings.home]
+    roots = [installation.settings.home]
     for parent in {workdir.IN_MEMORY, Path(tempfile.gettempdir())}:
         for prefix in (workdir.RUN, CREDENTIAL_DIRECTORY):
             roots += filter(_is_ours, parent.glob(f"{prefix}*"))
     for root in roots:
         for folder, folders, names in os.walk(root):
-            if Path(folder) == site.settings.home and POSTGRES in folders:
+            if Path(folder) == installation.settings.home and POSTGRES in folders:
                 folders.remove(POSTGRES)
             yield from (Path(folder, name) for name in (*folders, *names))
 
@@ -169,8 +171,8 @@ def in_other_databases(cursor: Cursor[Any], roles: Iterable[str]) -> list[str]:
     return [f"{role} in database {database}" for role, database in cursor.fetchall()]
 
 
-def _in_store(site: Site, terms: SearchTerms) -> Iterator[SearchResult]:
-    with postgres.connect(site.store.driver_url, autocommit=True) as connection:
+def _in_store(installation: Installation, terms: SearchTerms) -> Iterator[SearchResult]:
+    with postgres.connect(installation.store.driver_url, autocommit=True) as connection:
         cursor = connection.cursor()
         for schema in (SCHEMA, MELTANO_SCHEMA):
             cursor.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema])
@@ -219,13 +221,13 @@ def _count(
     return SearchResult(where=where, found=count)
 
 
-def _in_databases(site: Site, terms: SearchTerms) -> Iterator[SearchResult]:
-    with site.store.begin() as session:
+def _in_databases(installation: Installation, terms: SearchTerms) -> Iterator[SearchResult]:
+    with installation.store.begin() as session:
         connections = session.scalars(select(Connection).order_by(Connection.name)).all()
     for connection in connections:
         where = f"connection {connection.name}"
         try:
-            with postgres.connect(site.server_url(connection), autocommit=True) as opened:
+            with postgres.connect(installation.server_url(connection), autocommit=True) as opened:
                 yield from _in_catalogs(where, opened.cursor(), terms)
         except ControlError as error:
             yield SearchResult(where=where, found=0, problem=error.cause)
@@ -247,10 +249,12 @@ def _in_catalogs(where: str, cursor: Cursor[Any], terms: SearchTerms) -> Iterato
     )
 
 
-def _in_files(site: Site, terms: SearchTerms, leave_out: Iterable[Path]) -> Iterator[SearchResult]:
+def _in_files(
+    installation: Installation, terms: SearchTerms, leave_out: Iterable[Path]
+) -> Iterator[SearchResult]:
     pattern, spared = matcher(terms), {path.absolute() for path in leave_out}
     matching, unread = [], []
-    for path in files(site):
+    for path in files(installation):
         try:
             if path not in spared and mentions(path, pattern):
                 matching.append(str(path))

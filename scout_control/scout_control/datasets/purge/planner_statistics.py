@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
 
     from scout_control.datasets.purge.owner_data import SearchTerms
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 COLUMNS_WITH_OWNER = """
     SELECT schemaname, tablename, attname FROM pg_catalog.pg_stats
@@ -59,9 +59,9 @@ def catalogs_with_names(cursor: Cursor[Any], terms: SearchTerms) -> list[tuple[s
     return cursor.fetchall()
 
 
-def refresh(site: Site, terms: SearchTerms) -> list[str]:
+def refresh(installation: Installation, terms: SearchTerms) -> list[str]:
     """Vacuum and analyze the store; return notes on statistics that only others can renew."""
-    with postgres.connect(site.store.driver_url, autocommit=True) as connection:
+    with postgres.connect(installation.store.driver_url, autocommit=True) as connection:
         cursor = connection.cursor()
         cursor.execute(STORE_TABLES, [list(STORE_SCHEMAS)])
         for schema, table in cursor.fetchall():
@@ -69,7 +69,7 @@ def refresh(site: Site, terms: SearchTerms) -> list[str]:
         for schema, table, column in columns_with_owner(cursor, terms):
             _discard_statistics(cursor, sql.Identifier(schema, table), column)
     notes: list[str] = []
-    for url in _urls(site):
+    for url in _urls(installation):
         with suppress(ControlError), postgres.connect(url, autocommit=True) as connection:
             notes += _refresh_catalogs(connection.cursor(), terms)
     return notes
@@ -100,6 +100,6 @@ def _refresh_catalogs(cursor: Cursor[Any], terms: SearchTerms) -> list[str]:
     return [note] if remaining else []
 
 
-def _urls(site: Site) -> set[str]:
-    with site.store.begin() as session:
-        return {site.server_url(each) for each in session.scalars(select(Connection))}
+def _urls(installation: Installation) -> set[str]:
+    with installation.store.begin() as session:
+        return {installation.server_url(each) for each in session.scalars(select(Connection))}

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.datasets.purge.owner_data import SearchTerms
-    from scout_control.installation.installation import Site
+    from scout_control.installation.installation import Installation
 
 log = logging.getLogger(__name__)
 
@@ -80,27 +80,35 @@ class PurgeReport:
 class Purge:
     """The owner to purge, the installation, and the report so far."""
 
-    site: Site
+    installation: Installation
     owner: Owner
     terms: SearchTerms
     wait_seconds: float
     report: PurgeReport
 
 
-def purge(site: Site, owner: Owner, wait_seconds: float = MAX_WAIT_SECONDS) -> PurgeReport:
+def purge(
+    installation: Installation, owner: Owner, wait_seconds: float = MAX_WAIT_SECONDS
+) -> PurgeReport:
     """Remove everything of an owner.
 
     Args:
-        site: The installation.
+        installation: The installation.
         owner: The user or project.
         wait_seconds: How long to wait for runs to end.
     """
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         terms = owner_data.search_terms(session, owner)
     report = PurgeReport()
     run_steps(
         STEPS,
-        Purge(site=site, owner=owner, terms=terms, wait_seconds=wait_seconds, report=report),
+        Purge(
+            installation=installation,
+            owner=owner,
+            terms=terms,
+            wait_seconds=wait_seconds,
+            report=report,
+        ),
     )
     return report
 
@@ -118,8 +126,8 @@ def run_steps(steps: Mapping[str, Step], purge: Purge) -> None:
 
 def _stop_runs(purge: Purge) -> None:
     """Deactivate schedules and links, cancel live runs and wait for their end."""
-    site = purge.site
-    with site.store.begin() as session:
+    installation = purge.installation
+    with installation.store.begin() as session:
         for link in owner_data.links(session, purge.owner):
             link.is_active = False
         datasets_of_owner = owner_data.datasets(session, purge.owner)
@@ -131,18 +139,18 @@ def _stop_runs(purge: Purge) -> None:
         alive = runs.all_alive(session, [each.id for each in datasets_of_owner])
     for run in alive.values():
         with suppress(ConflictError):
-            run_cancellation.cancel(site.store, str(run.id))
+            run_cancellation.cancel(installation.store, str(run.id))
             purge.report.removed["runs_cancelled"] += 1
     until = time.monotonic() + purge.wait_seconds
     for dataset in datasets_of_owner:
-        if not _wait_until_free(site, dataset.id, until):
+        if not _wait_until_free(installation, dataset.id, until):
             purge.report.failed(dataset.schema_name, "A run of it did not end in time.")
 
 
-def _wait_until_free(site: Site, dataset_id: uuid.UUID, until: float) -> bool:
+def _wait_until_free(installation: Installation, dataset_id: uuid.UUID, until: float) -> bool:
     """Wait until no run locks a dataset; return whether that is so."""
     while True:
-        with try_locks(site.store, dataset_lock(dataset_id)) as is_free:
+        with try_locks(installation.store, dataset_lock(dataset_id)) as is_free:
             if is_free or time.monotonic() > until:
                 return is_free
         time.sleep(POLL_SECONDS)
@@ -151,11 +159,11 @@ def _wait_until_free(site: Site, dataset_id: uuid.UUID, until: float) -> bool:
 def _delete_credentials(purge: Purge) -> None:
     """Delete credentials, and revoke tokens at the source."""
     report = purge.report
-    with purge.site.store.begin() as session:
+    with purge.installation.store.begin() as session:
         credentials = owner_data.credentials(session, purge.owner)
     for each in credentials:
         report.removed["credentials"] += 1
-        if _is_revoked(purge.site, each, purge.owner):
+        if _is_revoked(purge.installation, each, purge.owner):
             report.removed["credentials_revoked_at_source"] += 1
         elif each.kind == OAUTH:
             report.notes.append(
@@ -164,52 +172,54 @@ def _delete_credentials(purge: Purge) -> None:
             )
 
 
-def _is_revoked(site: Site, credential: Credential, owner: Owner) -> bool:
+def _is_revoked(installation: Installation, credential: Credential, owner: Owner) -> bool:
     """Delete a credential; return whether the source confirmed its revocation.
 
     API keys and passwords cannot be revoked.
     """
     try:
-        return renewal.revoke(site.store, site.keyring, site.plugins, credential.source, owner)
+        return renewal.revoke(
+            installation.store, installation.keyring, installation.plugins, credential.source, owner
+        )
     except CredentialMissingError:
         return False
     except ControlError as error:  # it cannot be decrypted, or the source is not usable
         log.warning("not_revoked credential=%s: %s", credential.id, type(error).__name__)
-    with site.store.begin() as session:
+    with installation.store.begin() as session:
         session.execute(delete(Credential).where(Credential.id == credential.id))
     return False
 
 
 def _drop_data(purge: Purge) -> None:
     """Drop the data of each dataset with its state and roles."""
-    with purge.site.store.begin() as session:
+    with purge.installation.store.begin() as session:
         datasets_of_owner = owner_data.datasets(session, purge.owner)
     for dataset in datasets_of_owner:
         try:
-            _drop_dataset(purge.site, dataset, purge.report)
+            _drop_dataset(purge.installation, dataset, purge.report)
         except ControlError as error:
             purge.report.failed(dataset.schema_name, error.cause)
     # Also of datasets whose rows an interrupted purge has deleted already.
     for schema in purge.terms.schemas:
-        schemas.delete_state(purge.site, schema)
+        schemas.delete_state(purge.installation, schema)
 
 
-def _drop_dataset(site: Site, dataset: Dataset, report: PurgeReport) -> None:
-    with try_locks(site.store, dataset_lock(dataset.id)) as is_free:
+def _drop_dataset(installation: Installation, dataset: Dataset, report: PurgeReport) -> None:
+    with try_locks(installation.store, dataset_lock(dataset.id)) as is_free:
         if not is_free:
             raise ConflictError("A run of it is in progress.", "Purge again.")
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             ids = [str(run) for run in session.scalars(_runs_of(dataset))]
-        _wait_for_jobs(site, ids)
+        _wait_for_jobs(installation, ids)
         _delete_credential_files(ids)
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             locked = datasets.lock(session, dataset.id)  # reads its current state
         if locked is None:
             return
         deletion.retry_while_blocked(
-            lambda: deletion.remove(site, locked, force=True, reason="purged")
+            lambda: deletion.remove(installation, locked, force=True, reason="purged")
         )
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             # Once more: a run could have been queued before the dataset was paused.
             ids = [str(run) for run in session.scalars(_runs_of(dataset))]
             jobs = session.execute(DELETE_JOBS, {"runs": ids}).all()
@@ -238,11 +248,11 @@ def _runs_of(dataset: Dataset) -> Any:
     return select(Run.id).where(Run.dataset_id == dataset.id)
 
 
-def _wait_for_jobs(site: Site, ids: list[str]) -> None:
+def _wait_for_jobs(installation: Installation, ids: list[str]) -> None:
     """Give workers up to 10 s to mark their jobs as done before these are deleted."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             if not session.scalar(COUNT_JOBS_IN_PROGRESS, {"runs": ids}):
                 return
         time.sleep(POLL_SECONDS)
@@ -258,10 +268,10 @@ def _delete_credential_files(ids: list[str]) -> None:
 
 def _drop_roles(purge: Purge) -> None:
     """Retry to drop roles that still owned objects, and report those that still do."""
-    deletion.drop_retired_roles(purge.site)
+    deletion.drop_retired_roles(purge.installation)
     # Roles of a schema that could not be dropped are expected to remain: one report is enough.
     in_use = tuple(each["what"] for each in purge.report.not_removed)
-    for url in purge.site.server_urls():
+    for url in purge.installation.server_urls():
         with suppress(ControlError), postgres.connect(url) as connection:
             cursor = connection.cursor()
             for role in leftovers.roles(cursor, purge.terms):
@@ -274,7 +284,7 @@ def _drop_roles(purge: Purge) -> None:
 def _delete_rows(purge: Purge) -> None:
     """Delete the remaining rows; the project itself only when no dataset is left."""
     owner, report = purge.owner, purge.report
-    with purge.site.store.begin() as session:
+    with purge.installation.store.begin() as session:
         session.execute(delete(Touch).where(Touch.schema_name.in_(purge.terms.schemas)))
         _delete(session, report, "source_metadata", owner_data.metadata(session, owner))
         if owner.user_id is not None:
@@ -306,12 +316,12 @@ def _delete_files(purge: Purge) -> None:
     """Delete generated files and log lines about the owner on this machine."""
     removed = purge.report.removed
     for schema in purge.terms.schemas:
-        folder = purge.site.dbt_folder(schema)
+        folder = purge.installation.dbt_folder(schema)
         if folder.exists():
             removed["folders"] += 1
             shutil.rmtree(folder, ignore_errors=True)
     pattern = leftovers.matcher(purge.terms)
-    for path in leftovers.files(purge.site):
+    for path in leftovers.files(purge.installation):
         try:
             if path.suffix == ".log" and leftovers.mentions(path, pattern):
                 removed["log_lines"] += server_log.remove_entries(path, pattern)
@@ -325,7 +335,7 @@ def _erase_audit_values(purge: Purge) -> None:
     """Erase the owner from the audit trail, unless a step failed: a repetition needs the names."""
     if purge.report.not_removed:
         return
-    with purge.site.store.begin() as session:
+    with purge.installation.store.begin() as session:
         kind, identity = owner_data.kind_and_id(purge.owner)
         count = audit.erase(session, kind, identity, purge.terms.traces)
     if count:
@@ -333,7 +343,7 @@ def _erase_audit_values(purge: Purge) -> None:
 
 
 def _refresh_statistics(purge: Purge) -> None:
-    purge.report.notes += planner_statistics.refresh(purge.site, purge.terms)
+    purge.report.notes += planner_statistics.refresh(purge.installation, purge.terms)
 
 
 Step = Callable[[Purge], None]
