@@ -131,7 +131,7 @@ class Runs:
 
 
 def _request(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
-    """Return the run of a dataset that has not ended, queued now when there is none."""
+    """Return the run of a dataset that has not ended, or a new one, queued."""
     found = lookups.dataset(session, dataset)
     if not found.project_source.is_active:
         raise prepare.unlinked(found)

@@ -1,7 +1,7 @@
 """Deletes the data of a dataset: marks it expired, then deletes state, schema and roles.
 
 Each step commits separately; after a failure all are repeated, by the next maintenance round or by
-the caller. State is deleted before data: state without data would skip rows for good.
+the caller. State is deleted before data: state without data would skip rows permanently.
 """
 
 from __future__ import annotations

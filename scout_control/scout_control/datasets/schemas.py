@@ -142,7 +142,7 @@ def delete_state(installation: Installation, schema: str) -> None:
     """Delete the state of a dataset, so that its next load starts from the beginning.
 
     Call this before dropping data. Data without state is loaded again; state without data would
-    skip rows for good.
+    skip rows permanently.
 
     Raises:
         ServerError: The store does not answer, or the state is locked.

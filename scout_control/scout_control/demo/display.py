@@ -55,7 +55,7 @@ class Display(ABC):
 
     @abstractmethod
     def done(self) -> None:
-        """End the progress: no more rows are loaded."""
+        """End the progress: all rows are loaded."""
 
 
 class PlainDisplay(Display):

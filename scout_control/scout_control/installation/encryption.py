@@ -72,7 +72,7 @@ class Sealed:
 
     @classmethod
     def of(cls, document: Any) -> Sealed | None:
-        """Return the content of a decrypted document, or None if it is not one of ours."""
+        """Return the content of a decrypted document, or None if it was not sealed here."""
         if not isinstance(document, dict):
             return None
         if set(document) != {IDENTITY, ADDRESS, FIELDS}:

@@ -152,7 +152,7 @@ class MeltanoProcess:
     def stop(self) -> None:
         """Send SIGTERM, which Meltano passes on to its plugins; then kill what is left of them.
 
-        Meltano sends no more than SIGTERM, and a plugin may ignore that.
+        Meltano sends only SIGTERM, and a plugin may ignore that.
         """
         if self._process.poll() is None:
             self._is_interrupted = True

@@ -91,7 +91,7 @@ class RunProject:
     open_variables: Mapping[str, str] = field(repr=False)
     """Variables of the project's .env that all processes of the run may see."""
     own_variables: Mapping[str, str] = field(repr=False)
-    """The other variables of .env; each plugin gets those of its own settings."""
+    """The other variables of .env; each plugin gets only those for its settings."""
 
     def without_secrets(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of Meltano, which passes it on to all plugins."""

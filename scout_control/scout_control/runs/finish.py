@@ -285,7 +285,7 @@ def _pause(
         RunStatus.PAUSED,
         worker,
         resume_at=resume_at,
-        deaths=0,  # it made progress until its source asked for a pause
+        deaths=0,  # it made progress until its source requested a pause
         **run_columns(run, result),
     )
     if is_ours:

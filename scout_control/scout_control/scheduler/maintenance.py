@@ -76,7 +76,7 @@ def reclaim_one(installation: Installation, run: Run, now: datetime) -> bool:
 
 
 def status_after_death(deaths: int) -> RunStatus:
-    """Return what becomes of a run whose worker has died this many times in a row.
+    """Return the next status of a run whose worker has died this many times in a row.
 
     A run that kills every worker, such as one that needs too much memory, must not do so for ever.
     """

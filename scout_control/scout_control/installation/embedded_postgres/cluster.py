@@ -123,7 +123,7 @@ def check_owner(directory: Path, *, allow_server: bool = True) -> None:
 
     Args:
         directory: The directory.
-        allow_server: Whether it may belong to the server's account instead of ours.
+        allow_server: Whether it may belong to the server's account instead of to this one.
 
     Raises:
         ServerError: It does.
