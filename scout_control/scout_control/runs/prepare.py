@@ -193,7 +193,7 @@ def pipeline(
             f"{LOADER}DEFAULT_TARGET_SCHEMA": schema,
             f"{LOADER}OWNER": place.owner,
             f"{LOADER}READER_ROLE": place.reader,
-            # The schema belongs to control: the writer could change the owner of a schema that it owns.
+            # Control owns the schema: a writer could give its own one to another owner.
             f"{LOADER}CREATE_SCHEMA": "false",
         },
         secrets={
