@@ -20,8 +20,8 @@ import subprocess, sys
 from scout_control.meltano import parent_death
 for _ in range(16):
     parent_death.isolate_process()
-command = [sys.executable, "-c", "print('started')"]
-sys.exit(subprocess.call([*parent_death.supervisor_command(), *command]))
+command = [*parent_death.supervisor_command(), sys.executable, "-c", "print('started')"]
+sys.exit(subprocess.call(command))
 """
 
 
