@@ -40,12 +40,13 @@ test: $(READY) ## run all tests
 test-fast: $(READY) ## run the unit tests, which need no database, network or process
 	@$(BIN)/pytest --quiet --numprocesses 2 $(ARGS) tests/unit
 
-check: $(READY) ## format, lint, types, import contracts, lock
+check: $(READY) ## format, lint, types, import contracts, lock; coverage of the unit tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/uv lock --check --quiet
+	@$(BIN)/pytest --quiet --numprocesses 2 --cov --cov-report= tests/unit
 
 fix: $(READY) ## format, and mend what can be mended
 	@$(BIN)/ruff check --fix .
