@@ -52,7 +52,9 @@ def demo(
     stop: bool,
     as_json: bool,
 ) -> None:
-    """Load a sandbox of CommCare into an embedded Postgres: tap, target, dbt.
+    """Load a local CommCare sandbox into Postgres.
+
+    The whole chain, tap, target and dbt, runs on this machine, with an embedded Postgres.
 
     The second demo reads only what changed. Its data is an ordinary dataset of the installation
     in .scout, so that all other commands work on it.
@@ -77,7 +79,10 @@ def demo(
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> None:
-    """Explore the demo's data with psql; ARGUMENTS are those of psql, such as -c "select 1"."""
+    """Open the demo's data in psql.
+
+    ARGUMENTS are those of psql, such as -c "select 1".
+    """
     settings = Settings.load()
     schema = History.load(settings.home).schema
     if not schema:

@@ -20,7 +20,10 @@ COLUMN = ("name", "type", "is_nullable", "is_key", "refers_to", "unreadable", "d
 
 @click.group(cls=LazyGroup)
 def models() -> None:
-    """Tables that are generated from applications and data: one per case type, form and repeat."""
+    """Manage the dbt models generated for datasets.
+
+    One per case type, form and repeat group.
+    """
 
 
 @models.command()
@@ -39,7 +42,10 @@ def generate(scout: Scout, *, dataset: str, out: Path) -> None:
 @click.argument("name", required=False)
 @with_scout
 def describe(scout: Scout, dataset: str, name: str | None) -> None:
-    """Say what the tables of a DATASET are, or the columns of the table NAME."""
+    """Describe the tables of DATASET.
+
+    With NAME, describe the columns of that table.
+    """
     found = scout.models.describe(dataset)
     if name is not None:
         found["tables"] = [each for each in found["tables"] if each["table"] == name]
@@ -61,6 +67,6 @@ def describe(scout: Scout, dataset: str, name: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs.html")
 @with_scout
 def docs(scout: Scout, dataset: str, out: Path) -> None:
-    """Write the documentation of a DATASET's models as one static page."""
+    """Write the models' documentation as one page."""
     page = str(scout.models.document(dataset, out))
     print_result({"page": page}, lambda: print_record({"page": page}))

@@ -76,7 +76,9 @@ def run(
     is_queued: bool,
     log_file: Path | None,
 ) -> None:
-    """Load and transform DATASET now: PROJECT/SOURCE, PROJECT/SOURCE/USER, schema or id.
+    """Load and transform DATASET now.
+
+    DATASET is PROJECT/SOURCE, PROJECT/SOURCE/USER, a schema or an id.
 
     Exit code 75 means that the source is rate-limiting, 77 that a person must connect an account.
     """
@@ -122,7 +124,7 @@ def exit_code(ended: Run) -> int:
 
 @click.group(cls=LazyGroup)
 def runs() -> None:
-    """Executions for datasets."""
+    """List, show and cancel runs."""
 
 
 @runs.command("list")
