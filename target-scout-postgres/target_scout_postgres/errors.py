@@ -85,6 +85,11 @@ REMEDIES = (
     ),
     ("53300", "Raise max_connections or stop other clients, then run again."),
     ("53", "The server is short of memory or disk: free some, then run again."),
+    (
+        "57014",
+        "A statement was cancelled: raise statement_timeout of the role or database if it is set, "
+        "then run again; the run resumes at the last STATE.",
+    ),
     ("57P", "The server stopped or ended the session: run again; it resumes at the last STATE."),
     ("08", "The connection was lost: run again; it resumes at the last STATE."),
     (

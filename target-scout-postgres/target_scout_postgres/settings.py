@@ -283,7 +283,7 @@ def _explain(message: str) -> str:
     return " ".join([f"The setting {setting} must be of type {wanted}", *bounds]).rstrip() + "."
 
 
-BOUNDS = {"minimum": "from", "maximum": "to"}
+BOUNDS = {"minimum": "from", "exclusiveMinimum": "greater than", "maximum": "to"}
 
 
 def schema() -> dict[str, Any]:

@@ -27,11 +27,6 @@ MAINTENANCE_ROUND_LIMIT = timedelta(minutes=5)
 PERMANENT_OAUTH_ERRORS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
 
 
-def is_inactive(last_activity_at: datetime, idle: timedelta, now: datetime) -> bool:
-    """Return whether a dataset has been unused for ``idle``."""
-    return now - last_activity_at >= idle
-
-
 def counts_as_use(*, was_asked_for: bool, had_data: bool) -> bool:
     """Return whether a finished run counts as use of its dataset.
 

@@ -262,15 +262,6 @@ class Checkpointer:
         self._written_bytes = 0
         self._has_written = self._has_appended = False
 
-    def _take_activations(self, covers: Callable[[Stream], int]) -> list[Activation]:
-        ready: list[Activation] = []
-        waiting: list[Activation] = []
-        for each in self._activations:
-            is_ready = not each.waits or each.epoch <= covers(each.stream)
-            (ready if is_ready else waiting).append(each)
-        self._activations = waiting
-        return ready
-
     def _changed_loads(self, status: LoadStatus) -> list[Load]:
         loads = []
         for stream in self.streams.values():

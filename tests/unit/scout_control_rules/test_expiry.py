@@ -11,11 +11,6 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def test_data_expires_a_day_after_its_last_use():
-    assert expiry.is_inactive(NOW - DAY, DAY, NOW)
-    assert not expiry.is_inactive(NOW - DAY + timedelta(seconds=1), DAY, NOW)
-
-
 @pytest.mark.parametrize(
     ("was_asked_for", "had_data", "counts"),
     [(True, True, True), (True, False, True), (False, False, True), (False, True, False)],

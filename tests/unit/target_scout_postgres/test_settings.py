@@ -13,6 +13,7 @@ REQUIRED = {"database_url": "postgresql://h/d", "default_target_schema": "river"
     ("wrong", "message"),
     [
         ({"port": "canary"}, "port must be of type integer from 1 to 65535"),
+        ({"lock_wait_seconds": -1}, "number greater than 0 to 86400"),
         ({"load_method": "canary"}, "load_method must be one of append-only, overwrite, upsert"),
         ({"keyless_overrides": "canary"}, "keyless_overrides must be of type object"),
         ({"keyless_overrides": {"a": "canary"}}, "Each value .* must be one of append, replace"),
