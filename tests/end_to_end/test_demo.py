@@ -35,6 +35,14 @@ def demo(environment, *options) -> subprocess.CompletedProcess[str]:
     )
 
 
+def scout(environment, *words) -> dict:
+    command = [SCOUT, *words, "--json"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    return json.loads(done.stdout)
+
+
 def left_over(environment, after_seconds: float = 30.0) -> list[str]:
     """Return what still runs on the demo's folder or for it, once nothing does or time is over.
 
@@ -75,6 +83,12 @@ def test_the_demo_shows_its_data_and_after_an_edit_reads_a_handful(environment):
     assert read["cases"] <= 10
     assert read["forms"] <= 10
     assert left_over(environment) == []
+
+    counted = scout(environment, "query", "demo/commcare-300-100", "select count(*) from cases")
+    findings = {each["check"]: each for each in scout(environment, "doctor")["findings"]}
+    assert counted["rows"] == [[300]]
+    assert findings["source commcare-300-100"]["is_well"]  # though its sandbox is stopped
+    assert demo(environment, "--stop").returncode == 0
 
 
 def test_a_loader_killed_in_the_middle_loses_nothing(environment):

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import requests
 from psycopg import sql
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from scout_control.api import server_checks
 from scout_control.api.audit import Audit
@@ -26,7 +26,7 @@ from scout_control.errors import RECONNECT, ControlError, ServerError
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Installation
 from scout_control.store import datasets, lookups, migrate
-from scout_control.store.models import Connection, Dataset, Source
+from scout_control.store.models import Connection, Dataset, ProjectSource, Source
 from scout_control.store.postgres import connect
 
 OLDEST_POSTGRES = 140000
@@ -257,12 +257,25 @@ def _programs(installation: Installation) -> Iterator[Finding]:
         )
 
 
+SOURCES_ALL_PAUSED = (
+    select(ProjectSource.source_id)
+    .join(Dataset, Dataset.project_source_id == ProjectSource.id)
+    .group_by(ProjectSource.source_id)
+    .having(func.bool_and(Dataset.is_paused))
+)
+
+
 def _sources(installation: Installation) -> Iterator[Finding]:
     with installation.store.begin() as session:
         sources = session.scalars(select(Source).where(Source.is_active)).all()
+        paused = set(session.scalars(SOURCES_ALL_PAUSED))
     for source in sources:
         url = source.base_url or installation.plugins.source_type(source.source_type).base_url
         if not url:
+            continue
+        if source.id in paused:  # such as the demo's, whose sandbox is stopped
+            finding = f"{url} is not checked: all datasets are paused"
+            yield Finding(check=f"source {source.name}", is_well=True, finding=finding)
             continue
         try:
             with bounded_http.session() as http:
