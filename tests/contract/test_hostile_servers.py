@@ -50,8 +50,8 @@ SIZES: dict[str, Attack] = {
     "deflate": bomb("deflate", 15),
     "deflate without a header": bomb("deflate", -15),
     "gzip twice": says(gzipped(gzipped(b" " * 10_000_000)), "Content-Encoding: gzip, gzip"),
-    "an encoding not asked for": says(b"x" * 1000, "Content-Encoding: br"),
-    "an encoding that is none": says(b"{}", "Content-Encoding: \x7f\x01"),
+    "an encoding that was not requested": says(b"x" * 1000, "Content-Encoding: br"),
+    "an invalid encoding": says(b"{}", "Content-Encoding: \x7f\x01"),
     "gzip that holds nothing, for ever": flood(
         head("Content-Encoding: gzip") + gzipped(b"")[:10], b"\0\0\0\xff\xff" * 10_000
     ),

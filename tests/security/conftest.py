@@ -1,7 +1,7 @@
 """Attacks go through control: an installation as people run it, with two owners.
 
 `world` has its store on a server whose superuser it does not know: control's role may make roles
-and owns its database, no more. `world.owner("river")` is an owner with a loaded dataset;
+and owns its database, nothing else. `world.owner("river")` is an owner with a loaded dataset;
 `world.act_before_reads(path, *statements)` executes statements as the writer of that dataset in
 each later run, after the load and before control reads what came of it; `world.ask(statement)`
 looks as the superuser; `world.fingerprint()` is what no attack may change.
@@ -55,7 +55,7 @@ class Owner:
 
 
 @dataclass
-class World(Installation):
+class SharedInstallation(Installation):
     """An installation under attack."""
 
     superuser: str = ""
@@ -67,7 +67,7 @@ class World(Installation):
         return int(self.ask("SELECT current_setting('server_version_num')")[0][0]) // 10000
 
     def owner(self, project: str, *, is_loaded: bool = True) -> Owner:
-        """Return an owner with a new dataset, loaded once unless told otherwise."""
+        """Return an owner with a new dataset, loaded once by default."""
         path = self.dataset(project)
         if is_loaded:
             run = self.scout.run(path)
@@ -124,7 +124,9 @@ def shared_world(request, tmp_path_factory):
         cursor.execute(f"ALTER DATABASE {name} OWNER TO {name}")
     url = _with_role(store, name)
     with installed(url, tmp_path_factory.mktemp("world"), is_loader_wrapped=True) as made:
-        yield World(made.scout, made.settings, made.folder, superuser=store, control=name)
+        yield SharedInstallation(
+            made.scout, made.settings, made.folder, superuser=store, control=name
+        )
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_events_cannot_be_inserted_by_hand(store):
 OFF = "ALTER TABLE scout_control.{} DISABLE TRIGGER USER;"
 VALUE = "UPDATE scout_control.audit_values SET value = 'eve' WHERE event_id = {} AND name = '{}';"
 ALL_OFF = "".join(OFF.format(table) for table in TABLES[:3])
-# What somebody with control's own login can do, step by step, and the first place that shows it.
+# What someone with control's own login can do, step by step, and the first place that shows it.
 TAMPERED = {
     "an action changed": (3, OFF.format("audit_events")
         + "UPDATE scout_control.audit_events SET action = 'x' WHERE id = 3"),

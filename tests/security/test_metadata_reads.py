@@ -107,7 +107,7 @@ TELL = (
     "INSERT INTO {schema}._scout_loads (run_id, stream, started_at, status) "
     "VALUES ('x', $s$NAME$s$, now(), '')"
 )
-# A stream that describes the source is kept as JSON, to which types may bring casts of their own.
+# A stream that describes the source is kept as JSON, to which types may bring their own casts.
 CAST = (
     "CREATE TYPE {schema}.pair AS (a int, b int)",
     "CREATE FUNCTION {schema}.of_pair({schema}.pair) RETURNS json LANGUAGE sql IMMUTABLE "

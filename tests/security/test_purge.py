@@ -280,7 +280,7 @@ def toys(installation):
 
 
 def of_user(toys, project, user):
-    """Return the dataset of a user at a source of its own."""
+    """Return the dataset of a user at a separate source."""
     scout, source = toys.scout, f"toy-{uuid.uuid4().hex[:6]}"
     if project not in [each.id for each in scout.projects.list()]:
         scout.projects.create(project)

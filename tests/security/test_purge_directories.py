@@ -1,4 +1,4 @@
-"""In shared folders a purge searches only directories of its own account."""
+"""In shared folders a purge searches only directories of the same account."""
 
 from __future__ import annotations
 

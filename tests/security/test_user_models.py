@@ -1,6 +1,6 @@
 """Models of users are built for those that they belong to, and none takes the others along.
 
-Through control: two projects, each with models of its own besides the operator's. What a model
+Through control: two projects, each with its own models besides the operator's. What a model
 tries beyond its dataset schema is refused by Postgres, for it runs as the role of the dataset.
 """
 

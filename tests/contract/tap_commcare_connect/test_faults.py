@@ -7,7 +7,7 @@ import re
 import pytest
 from commcare_sandbox import Sandbox
 
-PATIENCE = [
+TRANSIENT_FAULTS = [
     {"fault": "429", "retry_after": "int", "retry_after_seconds": 1},
     {"fault": "429", "retry_after": "float"},
     {"fault": "429", "retry_after": "date", "retry_after_seconds": 1},
@@ -20,7 +20,7 @@ LINKS = ["http", "https", "foreign", "path"]
 TABLES = ("users", "payments", "work_areas")
 
 
-@pytest.mark.parametrize("switches", PATIENCE, ids=lambda each: each["fault"])
+@pytest.mark.parametrize("switches", TRANSIENT_FAULTS, ids=lambda each: each["fault"])
 def test_what_passes_is_waited_out_and_nothing_is_lost(sandbox: Sandbox, tap, select, switches):
     sandbox.set(fault_every=4, fault_next=6, **switches)
     run = tap(catalog=select("visits", *TABLES), page_size=40)

@@ -85,7 +85,7 @@ def test_a_review_is_seen_by_the_next_run(server, read, change):
     seen = {r["id"]: r[name] for r in second.records("visits")}
     assert seen[waiting[0]["id"]] == change[name]
     assert second.code == 0
-    # What is waited for no longer is read once more, by the run that finds out, and then no more.
+    # A visit whose review is no longer awaited is read once more, by the run that notices.
     assert third.records("visits") != []
     assert fourth.records("visits") == []
 

@@ -21,7 +21,7 @@ from psycopg2 import sql
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 SETTINGS = json.loads(os.environ.get("SCOUT_TEST_TARGET_SETTINGS", "{}"))  # of all targets
-PATIENCE_SECONDS = 120  # for what takes a second: a machine may be busy
+TIMEOUT_SECONDS = 120  # for what takes a second: a machine may be busy
 SESSIONS = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
 
 
@@ -79,7 +79,7 @@ class Running:
         self.process.stdin.write(lines(messages))
         self.process.stdin.flush()
 
-    def next_state(self, seconds: float = PATIENCE_SECONDS) -> Any:
+    def next_state(self, seconds: float = TIMEOUT_SECONDS) -> Any:
         """The next STATE that is printed."""
         assert self.process.stdout is not None
         deadline = time.monotonic() + seconds
@@ -101,14 +101,14 @@ class Running:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.stdin = None
-        out, log = self.process.communicate(timeout=PATIENCE_SECONDS)
+        out, log = self.process.communicate(timeout=TIMEOUT_SECONDS)
         if self.process.returncode == -signal.SIGKILL:
             wait_for_the_server(self.url)
         states = [json.loads(line) for line in (self.out + out).splitlines()]
         return Result(self.process.returncode, states, log.decode())
 
 
-def wait_until(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(is_true: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + seconds
     while not is_true():
@@ -164,7 +164,7 @@ class Target:
             self.configure(**settings),
             input=whole,
             capture_output=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             env={**os.environ, **(env or {})},
             check=False,
         )

@@ -6,7 +6,7 @@ import pytest
 SEQUENCES = {
     "a version overtakes one that was not activated": ("R1:1 R1:2 R2:1 A2", [1]),
     "an announced version overtakes one": ("R1:1 R1:2 A2 R2:3", [3]),
-    "records go on after the activation": ("R3:1 A3 R3:2", [1, 2]),
+    "records continue after the activation": ("R3:1 A3 R3:2", [1, 2]),
     "records follow two announcements": ("A1 A1 R1:1", [1]),
     "an empty version follows one that was not activated": ("R2:1 A3", []),
     "a first version shows without its activation": ("R2:1", [1]),

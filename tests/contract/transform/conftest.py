@@ -21,7 +21,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @dataclass
-class World:
+class DatasetProject:
     """One dataset schema, and the programs that fill it."""
 
     connection: psycopg2.extensions.connection
@@ -72,7 +72,7 @@ class World:
 
 
 @pytest.fixture
-def world(postgres, connection, dataset_schema, tmp_path) -> World:
+def world(postgres, connection, dataset_schema, tmp_path) -> DatasetProject:
     """An empty dataset schema, and a copy of the project that models can be added to."""
     project = tmp_path / "transform"
     shutil.copytree(ROOT / "transform", project, ignore=shutil.ignore_patterns("target", "logs"))
@@ -87,4 +87,4 @@ def world(postgres, connection, dataset_schema, tmp_path) -> World:
         "DBT_LOG_PATH": str(tmp_path / "logs"),
         "DBT_USE_COLORS": "false",
     }
-    return World(connection, dataset_schema, environment, tmp_path, project)
+    return DatasetProject(connection, dataset_schema, environment, tmp_path, project)

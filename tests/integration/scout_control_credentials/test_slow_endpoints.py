@@ -1,4 +1,4 @@
-"""A token endpoint that never finishes its answer holds up nobody but its own login."""
+"""A token endpoint that never finishes its response delays only its own credential."""
 
 from __future__ import annotations
 

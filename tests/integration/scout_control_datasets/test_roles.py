@@ -1,6 +1,6 @@
 """What the roles of one owner may do to the data of another, and to control: nothing.
 
-Each role tries by itself, with a connection of its own: the database refuses, nobody else.
+Each role tries with its own connection: it is the database that refuses.
 """
 
 from __future__ import annotations

@@ -242,7 +242,7 @@ def test_an_interrupted_start_is_repeated(simple):
 
 
 def test_data_of_an_earlier_version_is_converted(simple):
-    """There a superuser owned everything, and whoever reached the socket was let in."""
+    """There a superuser owned everything, and anyone who reached the socket was let in."""
     old = embedded_postgres.start(simple, durable=False, as_superuser=True)
     ask(
         embedded_postgres.create_database(old, "control"),

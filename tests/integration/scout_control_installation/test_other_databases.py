@@ -30,7 +30,7 @@ VALUES = "SELECT date '2026-11-20', interval '1 hour', decode('00', 'hex'), max(
 
 @pytest.fixture
 def url(postgres):
-    """A database with habits of its own, of a role that may make roles and is no superuser."""
+    """A database with unusual settings; its role may create roles and is not a superuser."""
     name = f"odd_{uuid.uuid4().hex[:10]}"
     made = embedded_postgres.create_database(postgres, f"{name} %é")
     with closing(psycopg2.connect(postgres)) as connection:
@@ -46,7 +46,7 @@ def url(postgres):
 
 
 def test_an_ordinary_role_and_unusual_database_defaults_work(installation, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", "/proc")  # where nobody can write
+    monkeypatch.setenv("HOME", "/proc")  # which is not writable
     scout, dataset = installation.scout, installation.dataset()
     run = scout.run(dataset)
     described = scout.models.describe(dataset)

@@ -179,7 +179,7 @@ def test_a_secret_is_in_no_argument_file_or_table(installation):
 
 
 def modes_of(path):
-    """Return the mode of a folder, and nothing where it is gone: others run, too."""
+    """Return the mode of a folder, or None if it was deleted: others run, too."""
     with suppress(FileNotFoundError):
         yield stat.S_IMODE(path.stat().st_mode)
 

@@ -1,4 +1,4 @@
-"""Owners share the lanes: none of them waits for all that another one asked for before."""
+"""Owners share the lanes: none waits for everything that another one requested before."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_many_manual_runs_of_one_owner_do_not_delay_others(installation, site):
 
     order = in_order(site)
     assert order[:2] == ["flood", "lake"]
-    assert order.index("river") == 6  # after the few of each that somebody asked for
+    assert order.index("river") == 6  # after the few of each that were requested by hand
     with site.store.begin() as session:
         old = {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}
         session.execute(update(Run).where(Run.trigger == "schedule").values(**old))
@@ -147,4 +147,4 @@ def test_of_two_lanes_of_one_owner_only_one_is_yielded(installation, worker):
         wait_until(lambda: show(installation, quick).status == "completed")
         kept = [show(installation, run).attempt for run in endless].count(1)
 
-    assert kept >= 1  # one lane was wanted, and no more than one given back
+    assert kept >= 1  # one lane was wanted, and only one given back

@@ -27,7 +27,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @dataclass
-class World:
+class DatasetProject:
     """One dataset schema, its roles, and a copy of the project that models can be added to."""
 
     url: str
@@ -82,7 +82,7 @@ class World:
 
 
 @dataclass
-class Loaded(World):
+class Loaded(DatasetProject):
     """A world that is loaded from a sandbox."""
 
     sandbox: Sandbox
@@ -102,7 +102,7 @@ class Loaded(World):
 
 
 @pytest.fixture(scope="module")
-def world(postgres: str) -> Iterator[World]:
+def world(postgres: str) -> Iterator[DatasetProject]:
     """An empty dataset schema."""
     folder = Path(tempfile.mkdtemp(prefix="scout-models-"))
     dataset = DatasetIdentity(
@@ -114,13 +114,13 @@ def world(postgres: str) -> Iterator[World]:
     )
     project = folder / "transform"
     shutil.copytree(ROOT / "transform", project, ignore=shutil.ignore_patterns("target", "logs"))
-    yield World(postgres, provision.provision(postgres, dataset), folder, project)
+    yield DatasetProject(postgres, provision.provision(postgres, dataset), folder, project)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def loaded(world: World) -> Iterator[Loaded]:
-    """The default data of the sandbox, loaded and built once a file; its tests go on from there."""
+def loaded(world: DatasetProject) -> Iterator[Loaded]:
+    """The default data of the sandbox, loaded and built once per file."""
     with Sandbox(cases=150, forms=120) as sandbox:
         found = Loaded(**vars(world), sandbox=sandbox)
         found.load()

@@ -46,7 +46,7 @@ class Tables:
             )
 
     def holds(self, kind: str, scope: str, of: str, leaf: Leaf) -> bool:
-        """Tell whether a value stands where it belongs, or is kept as unreadable there."""
+        """Return whether a value stands where it belongs, or is kept as unreadable there."""
         path, positions, value = leaf
         for table in self.by_scope[kind, scope]:
             for column in table["columns"]:

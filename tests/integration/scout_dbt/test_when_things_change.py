@@ -1,6 +1,6 @@
-"""What becomes of generated tables when answers, questions, case types and models change.
+"""What happens to generated tables when answers, questions, case types and models change.
 
-The tests go on from one another's data, and from that of test_values: each asks only for its own.
+The tests share their data, which begins with that of test_values: each looks only at its own.
 """
 
 from __future__ import annotations

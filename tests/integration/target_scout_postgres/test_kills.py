@@ -25,7 +25,7 @@ from psycopg2 import sql
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 KILLS = int(os.environ.get("SCOUT_TEST_KILLS", "6"))
 PAGE = 40  # records between two STATE messages
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 class Source:
@@ -90,7 +90,7 @@ def attempt(command: list[str], text: bytes, rng: random.Random, how: int | None
         process.send_signal(how)
         out = process.stdout.read()
         log = process.stderr.read()
-        process.wait(PATIENCE_SECONDS)
+        process.wait(TIMEOUT_SECONDS)
         over.set()
         feeder.join()
         assert b"Traceback" not in log
@@ -183,7 +183,7 @@ def test_a_kill_between_commit_and_state_repeats_that_checkpoint_and_only_withou
 
 
 def full_pipe() -> tuple[int, int]:
-    """A pipe that takes no more bytes until it is read."""
+    """A full pipe: it blocks until it is read."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     with contextlib.suppress(BlockingIOError):
@@ -196,7 +196,7 @@ def full_pipe() -> tuple[int, int]:
 def wait_for_records(connection: Any, schema: str, count: int) -> None:
     """Wait until a commit covers this many records."""
     asked = sql.SQL("SELECT sum(rows) FROM {}").format(sql.Identifier(schema, "_scout_loads"))
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(psycopg2.errors.UndefinedTable), connection.cursor() as cursor:
             cursor.execute(asked)
@@ -239,7 +239,7 @@ def check_repeated(source: Source, repeated: Counter[tuple[str, int]], how: int)
 def wait_for_the_server(connection: Any) -> None:
     """Wait until the server has ended the work of dead clients."""
     asked = "SELECT FROM pg_stat_activity WHERE application_name = 'target-scout-postgres'"
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     with connection.cursor() as cursor:
         cursor.execute(asked)
         while cursor.rowcount:

@@ -15,7 +15,7 @@ from tap_common.messages import ENCODER
 from tap_common.omissions import OMISSIONS
 
 LISTED = [stream for stream in TapCommCareConnect.stream_types if stream.path]
-ESTATE = ConnectStore(3, Sizes(opportunities=1, visits=120))
+STORE = ConnectStore(3, Sizes(opportunities=1, visits=120))
 VISIT = {"id": 7, "opportunity_id": 1, "visit_date": "2026-05-05T10:06:43Z", "form_json": {"a": 1}}
 
 
@@ -38,7 +38,7 @@ def is_typed(stream, body: bytes) -> bool:
 
 @pytest.mark.parametrize("stream", LISTED, ids=lambda stream: stream.name)
 def test_both_ways_give_the_same_records_and_keys(stream):
-    body = page_of(*(row for _, row in ESTATE.table(stream.path, 1).all_rows()))
+    body = page_of(*(row for _, row in STORE.table(stream.path, 1).all_rows()))
     typed, loose = stream.decode_page(body).results, DECODE_RAW(body).results
 
     assert len(typed) > 0
