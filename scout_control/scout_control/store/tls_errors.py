@@ -23,10 +23,10 @@ NO_TLS = "Enable it there (ssl = on), or set sslmode=disable on a trusted networ
 
 # (text in libpq's message, predicate with the server as subject, remedy); first match wins.
 EXPLANATIONS = (
-    ("does not support SSL", "does not support TLS", NO_TLS),
+    ("does not support SSL", "has no TLS", NO_TLS),
     (
         "does not match host name",
-        "presents a certificate for another host",
+        "presents a certificate of another host",
         "Use a host name of the certificate, or have one issued for this host name.",
     ),
     (
@@ -51,7 +51,7 @@ EXPLANATIONS = (
     ),
 )
 EXPIRED = (
-    "presents an expired certificate",
+    "presents a certificate that has expired",
     "Renew it and reload the server; check the clock of this machine.",
 )
 NOT_YET = (
@@ -59,7 +59,7 @@ NOT_YET = (
     "Check the clocks of the server and of this machine.",
 )
 NOT_TRUSTED = (
-    "presents an untrusted certificate: it is not signed by a CA of sslrootcert",
+    "presents a certificate that is not trusted: no CA of sslrootcert has signed it",
     "Set sslrootcert in the URL to the CA certificate, or to system.",
 )
 

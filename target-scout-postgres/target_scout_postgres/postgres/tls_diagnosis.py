@@ -16,18 +16,17 @@ SECONDS = 10
 DEFAULT_ROOT = "~/.postgresql/root.crt"  # libpq's default
 
 EXPIRED = (
-    "shows a certificate that has expired, or whose authority's has",
-    "Renew it there and reload the server; see that this machine's clock is right.",
+    "presents a certificate that has expired, or whose CA has",
+    "Renew it and reload the server; check the clock of this machine.",
 )
 NOT_YET = (
-    "shows a certificate that is not valid yet",
-    "See that the clocks of the server and of this machine are right.",
+    "presents a certificate that is not valid yet",
+    "Check the clocks of the server and of this machine.",
 )
-REVOKED = ("shows a certificate that is revoked", "Renew it there and reload the server.")
+REVOKED = ("presents a revoked certificate", "Renew it and reload the server.")
 NOT_TRUSTED = (
-    "shows a certificate that is not trusted: no authority of sslrootcert has signed it",
-    "Set sslrootcert to the file of the authority that signed it, or to system where this machine "
-    "knows that authority.",
+    "presents a certificate that is not trusted: no CA of sslrootcert has signed it",
+    "Set sslrootcert to the file of the CA certificate, or to system if it is trusted here.",
 )
 REASONS = {9: NOT_YET, 10: EXPIRED, 23: REVOKED}  # OpenSSL's X509_V_ERR_...
 

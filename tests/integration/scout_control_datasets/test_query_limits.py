@@ -99,4 +99,4 @@ def test_a_cut_result_is_reported(shared_installation, ask):
     )
 
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 5)
-    assert "larger than 5000 bytes and was cut; see --max-bytes" in done.stderr
+    assert "cut at 5000 bytes; see --max-bytes" in done.stderr

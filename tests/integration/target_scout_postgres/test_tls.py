@@ -200,12 +200,16 @@ BY_CLIENT = [
     ({"sslrootcert": "system"}, NOT_TRUSTED, "sslrootcert"),
     ({"sslrootcert": "other.crt", "sslmode": "verify-ca"}, NOT_TRUSTED, "sslrootcert"),
     ({"sslrootcert": "other.crt", "sslmode": "prefer"}, NOT_TRUSTED, "sslrootcert"),
-    ({"sslrootcert": None}, "no certificate of an authority in sslrootcert", "sslrootcert"),
-    ({"sslrootcert": "loader.key"}, "no certificate of an authority in sslrootcert", "authority"),
-    ({"sslrootcert": "system", "sslmode": "require"}, "sslrootcert is system", "verify-full"),
+    ({"sslrootcert": None}, "sslrootcert holds no CA certificate", "sslrootcert"),
+    ({"sslrootcert": "loader.key"}, "sslrootcert holds no CA certificate", "the CA certificate"),
+    (
+        {"sslrootcert": "system", "sslmode": "require"},
+        "requires sslmode=verify-full",
+        "verify-full",
+    ),
     ({"host": "localhost"}, "certificate of another host", "Set host"),
     ({"sslmode": "disable"}, "without TLS", "sslmode"),
-    ({"sslcert": None, "sslkey": None}, "asks for a client certificate", "sslcert"),
+    ({"sslcert": None, "sslkey": None}, "requires a client certificate", "sslcert"),
     ({"sslcert": "stranger.crt", "sslkey": "stranger.key"}, "does not trust the client", "sslcert"),
     ({"sslcert": "late.crt", "sslkey": "late.key"}, "which has expired", "renewed"),
     ({"sslcert": "another.crt", "sslkey": "another.key"}, "of another role", "user"),
@@ -264,7 +268,7 @@ def said_by_control(server, **changes) -> str:
         session.connection()
     texts = str(ended.value), str(of_store.value)
     assert "hidden" not in "".join(texts)
-    assert texts[0].partition(" shows ")[2] == texts[1].partition(" shows ")[2]
+    assert texts[0].partition(" presents ")[2] == texts[1].partition(" presents ")[2]
     return texts[0]
 
 

@@ -56,12 +56,12 @@ def test_what_is_not_a_url_of_postgres_is_a_wrong_setting(url):
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
-        ("server does not support SSL, but SSL was required", "does not support TLS"),
-        ('server certificate for "a" does not match host name "b"', "for another host"),
+        ("server does not support SSL, but SSL was required", "has no TLS"),
+        ('server certificate for "a" does not match host name "b"', "of another host"),
         ('root certificate file "/x" does not exist', "cannot be verified"),
         ("connection requires a valid client certificate", "requires a client certificate"),
         ("no pg_hba.conf entry for host, no encryption", "without TLS"),
-        ("SSL error: certificate verify failed", "untrusted certificate"),
+        ("SSL error: certificate verify failed", "certificate that is not trusted"),
     ],
 )
 def test_a_failure_of_tls_is_named_with_its_server(message, cause):
