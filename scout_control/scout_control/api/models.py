@@ -29,7 +29,7 @@ from scout_control.errors import (
 )
 from scout_control.rules import session_settings
 from scout_control.rules.environment import COMMON_VARIABLES, PROJECT
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 from scout_control.runs.prepare import LOADER
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, dataset_lock
@@ -117,7 +117,7 @@ class Models:
                 "dbt could not write the documentation.", f"Look into {target}/dbt.log."
             )
         for reason in REASON.finditer(output):
-            log.warning("left_out_of_docs %s", harmless(reason[1]))
+            log.warning("left_out_of_docs %s", escaped(reason[1]))
         page.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(target / PAGE, page)
         return page

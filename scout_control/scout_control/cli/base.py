@@ -16,7 +16,7 @@ import click
 
 from scout_control.cli.terminal import log_warnings, say
 from scout_control.errors import ControlError, ServerError, SettingsError
-from scout_control.rules.terminal import as_json, harmless
+from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
                 document = {"code": "VALIDATION_ERROR", "message": error.format_message()}
                 say(as_json({"success": False, "error": document}))
             # The message quotes arguments, which may contain escape sequences.
-            raise click.UsageError(harmless(error.format_message()), error.ctx) from None
+            raise click.UsageError(escaped(error.format_message()), error.ctx) from None
         except BrokenPipeError:
             raise  # the reader closed the pipe: click exits quietly
         except OSError as error:
@@ -101,7 +101,7 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
 
         document = {"code": code(error), "message": error.cause, "remedy": error.remedy}
         say(as_json({"success": False, "error": document}))
-    say(f"Error: {harmless(str(error))}", err=True)
+    say(f"Error: {escaped(str(error))}", err=True)
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:

@@ -13,7 +13,7 @@ from scout_control.cli.base import LazyGroup, read_secret, wants_json, with_scou
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -171,9 +171,7 @@ def _authorize_in_browser(
             source, server.redirect_uri, options["scopes"]
         )
         server.state = request.state
-        say(
-            f"Open this URL to connect {harmless(source)}:\n\n  {harmless(request.url)}\n", err=True
-        )
+        say(f"Open this URL to connect {escaped(source)}:\n\n  {escaped(request.url)}\n", err=True)
         if options["no_browser"]:
             say("Paste the URL that the browser is redirected to:", err=True)
             redirect_url = sys.stdin.readline().strip()

@@ -16,7 +16,7 @@ from scout_control.cli.output import (
 )
 from scout_control.cli.terminal import say
 from scout_control.rules.json_values import to_json_value
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -121,7 +121,7 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
     if not yes and wants_json():
         raise click.UsageError("--json cannot ask for confirmation: give --yes.")
     if not yes:
-        click.confirm(f"Drop the data of {harmless(dataset)}?", abort=True, err=True)
+        click.confirm(f"Drop the data of {escaped(dataset)}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
     print_done(f"Dropped the data of {dataset}.")
 

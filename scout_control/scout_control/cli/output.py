@@ -10,7 +10,7 @@ import click
 
 from scout_control.cli.base import wants_json
 from scout_control.cli.terminal import say
-from scout_control.rules.terminal import as_json, harmless
+from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ def print_table(
         say(empty)
         return
     titles = titles or [column.replace("_", " ") for column in columns]
-    header = [harmless(title) for title in titles]
+    header = [escaped(title) for title in titles]
     body = [[format_cell(record.get(column)) for column in columns] for record in records]
     _print_rows([header, *body])
 
@@ -59,7 +59,7 @@ def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one object, one per line, without the empty ones."""
     fields = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
     _print_rows(
-        [[harmless(name).replace("_", " "), format_cell(value)] for name, value in fields.items()],
+        [[escaped(name).replace("_", " "), format_cell(value)] for name, value in fields.items()],
         titles="column",
     )
 
@@ -101,12 +101,12 @@ def format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        pairs = (f"{harmless(name)} {format_cell(value[name])}" for name in sorted(value))
+        pairs = (f"{escaped(name)} {format_cell(value[name])}" for name in sorted(value))
         return ", ".join(pairs) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(format_cell(each) for each in value) or "-"
     timestamp = TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
-    return f"{timestamp[1]} {timestamp[2]}Z" if timestamp else harmless(str(value))
+    return f"{timestamp[1]} {timestamp[2]}Z" if timestamp else escaped(str(value))
 
 
 def _print_rows(rows: list[list[str]], titles: str = "row") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.cli.output import format_counts
 from scout_control.cli.terminal import say
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def shown_live() -> Iterator[Callable[[ProgressEvent], None]]:
 
 def describe(event: ProgressEvent) -> str:
     """Return one line about the progress of a run."""
-    message = harmless(event.message)
+    message = escaped(event.message)
     counted = format_counts(event.progress)
     return f"{message} ({counted} records)" if counted else message
 

@@ -22,7 +22,7 @@ from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import RunStatus
-from scout_control.rules.terminal import as_json, harmless
+from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,13 +178,13 @@ def _show_end(ended: Run) -> None:
             "No rows were loaded.",
         )
         named = f"(run {ended.run_id}, schema {ended.schema})"
-        say(f"\n{harmless(ended.dataset)}: {ended.status} {named}")
+        say(f"\n{escaped(ended.dataset)}: {ended.status} {named}")
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
         when = format_cell(to_json_value(ended.resume_at))
         say(f"Paused until {when}; a worker resumes it then.", err=True)
     if warning := ended.result.get("warning"):
-        say(f"Warning: {harmless(warning)}", err=True)
+        say(f"Warning: {escaped(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):
         if text:
-            say(f"Error: {harmless(text)}", err=True)
+            say(f"Error: {escaped(text)}", err=True)

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 
 
 def say(text: str, *, err: bool = False, bold: bool = False) -> None:
@@ -15,7 +15,7 @@ def say(text: str, *, err: bool = False, bold: bool = False) -> None:
 
     Names and data come from outside: a terminal would obey escape sequences in them.
     """
-    click.secho(harmless(text, keep="\n"), err=err, bold=bold or None)
+    click.secho(escaped(text, keep="\n"), err=err, bold=bold or None)
 
 
 class OneLineFormatter(logging.Formatter):
@@ -25,7 +25,7 @@ class OneLineFormatter(logging.Formatter):
         """Return the message, followed by the class of the exception if there is one."""
         error = record.exc_info[1] if record.exc_info else None
         record.exc_info = record.exc_text = None
-        line = harmless(super().format(record))
+        line = escaped(super().format(record))
         return f"{line} ({type(error).__name__})" if error else line
 
 

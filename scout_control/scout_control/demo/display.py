@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -102,7 +102,7 @@ class TerminalDisplay(Display):
             self._progress.start()
         for name, rows in counts.items():
             if name not in self._bars:
-                self._bars[name] = self._progress.add_task(harmless(name), total=totals.get(name))
+                self._bars[name] = self._progress.add_task(escaped(name), total=totals.get(name))
             self._progress.update(self._bars[name], completed=rows)
 
     def done(self) -> None:
@@ -122,7 +122,7 @@ def display_for(console: Console) -> Display:
 
 def _text(text: str, style: str = "") -> Text:
     """Return literal text: no markup, and no control character but the line feed."""
-    return Text(harmless(text, keep="\n"), style=style)
+    return Text(escaped(text, keep="\n"), style=style)
 
 
 def _shown(value: object) -> str:

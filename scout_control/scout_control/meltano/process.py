@@ -27,7 +27,7 @@ from scout_control.meltano.run_server import client
 from scout_control.meltano.run_server.plugin_environment import plugin_launches
 from scout_control.meltano.run_server.server import RunServer
 from scout_control.rules.environment import COMMON_VARIABLES
-from scout_control.rules.terminal import harmless
+from scout_control.rules.terminal import escaped
 from scout_control.store.singer_state import StateStore
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class MeltanoProcess:
         try:
             with _log_file(self._pipeline) as log_file:
                 for line in self._process.stdout or ():
-                    log_file.write(harmless(line, keep="\n"))
+                    log_file.write(escaped(line, keep="\n"))
                     if progress := self._log.read(line):
                         on_progress(progress)
             returncode = self._process.wait()

@@ -18,7 +18,7 @@ CONTROL_CHARACTERS = re.compile(
 )
 
 
-def harmless(text: str, keep: str = "") -> str:
+def escaped(text: str, keep: str = "") -> str:
     """Return text with control characters escaped, except those in ``keep``."""
     return CONTROL_CHARACTERS.sub(
         lambda match: match[0] if match[0] in keep else _escaped(match[0]), text

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.rules.terminal import as_json, harmless
+from scout_control.rules.terminal import as_json, escaped
 
 ATTACKS = {
     "colour": "\x1b[31mred\x1b[0m",
@@ -33,7 +33,7 @@ KEPT = ("नदी", "क्‍ष", "👩‍👩‍👧", "العربية", "h�
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_an_attack_is_escaped_and_visible(attack):
-    shown = harmless(attack)
+    shown = escaped(attack)
 
     assert all(character.isprintable() or character == "\u200d" for character in shown)
     assert shown != attack
@@ -43,17 +43,17 @@ def test_an_attack_is_escaped_and_visible(attack):
 
 @pytest.mark.parametrize("text", KEPT)
 def test_harmless_text_is_unchanged(text):
-    assert harmless(text) == text
+    assert escaped(text) == text
     assert as_json(text) == json.dumps(text, ensure_ascii=False)
 
 
 def test_kept_line_ends_stay():
-    assert harmless("a\nb\rc", keep="\n") == "a\nb\\rc"
+    assert escaped("a\nb\rc", keep="\n") == "a\nb\\rc"
 
 
 @given(st.text())
 def test_no_control_character_survives(text):
-    shown = harmless(text) + as_json([text])
+    shown = escaped(text) + as_json([text])
 
     assert not {unicodedata.category(each) for each in shown} & {"Cc", "Cs", "Zl", "Zp"}
     assert not {unicodedata.bidirectional(each) for each in shown} & {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from scout_control.rules import environment as of_control
-from scout_control.rules.terminal import CONTROL_CHARACTERS, harmless
+from scout_control.rules import terminal as terminal_of_control
 from scout_dbt.environment import PASSWORDS, connection_variables, dbt_environment, is_visible
 from scout_dbt.terminal import UNSAFE, escaped
 
@@ -96,6 +96,6 @@ def test_what_a_run_gives_to_plugins_is_visible_to_dbt_and_nothing_secret():
 
 
 def test_control_and_scout_dbt_escape_the_same_characters():
-    assert UNSAFE.pattern == CONTROL_CHARACTERS.pattern
+    assert UNSAFE.pattern == terminal_of_control.CONTROL_CHARACTERS.pattern
     text = "a\x1b[2J\u202eb\u200bc\n"
-    assert escaped(text, keep="\n") == harmless(text, keep="\n")
+    assert escaped(text, keep="\n") == terminal_of_control.escaped(text, keep="\n")
