@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
+from scout_control.api.changes import check_unset
 from scout_control.datasets import deletion, query
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
@@ -14,7 +15,7 @@ from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Installation
@@ -107,6 +108,35 @@ class Datasets:
             action, names = "paused" if is_paused else "resumed", audit.of_dataset(dataset)
             audit.record(session, action, "dataset", dataset.id, **names)
             return views.Dataset.of(dataset)
+
+    def update(
+        self,
+        name: str,
+        *,
+        is_paused: bool | None = None,
+        readers: Iterable[str] | None = None,
+        unset: Collection[str] = (),
+    ) -> views.Dataset:
+        """Change a dataset; what is left out keeps its value.
+
+        Args:
+            name: The dataset.
+            is_paused: Whether its schedule is paused.
+            readers: The only roles of the database that may read it.
+            unset: Names to reset to their defaults: ``paused``, ``readers``.
+
+        Raises:
+            SettingsError: A name to unset is unknown.
+        """
+        given = {"is_paused": is_paused, "readers": readers}
+        names = [each for each, value in given.items() if value is not None]
+        aliases = {"paused": "is_paused"}
+        reset = check_unset(unset, given, names, f"The dataset {name}", aliases)
+        if readers is not None or "readers" in reset:
+            self.share(name, readers or ())
+        if is_paused is not None or "is_paused" in reset:
+            self.pause(name, is_paused=bool(is_paused))
+        return self.show(name)
 
     def drop(self, name: str, *, force: bool = False) -> None:
         """Drop the data and state of a dataset; the dataset itself remains, expired.

@@ -13,6 +13,7 @@ from scout_control.meltano.setting_kinds import coerce
 from scout_control.rules import keyless
 from scout_control.rules.addresses import BASE_URL, origin, strings
 from scout_control.rules.credential_kinds import FIELDS_BY_KIND
+from scout_control.rules.suggestions import advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ def check_config(
     Raises:
         SettingsError: A setting is unknown, invalid or a secret.
     """
-    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}
+    allowed = setting_names(source_type)
     unknown = sorted(set(config) - allowed)
     if secrets := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
@@ -50,7 +51,7 @@ def check_config(
     if unknown:
         raise SettingsError(
             f"{source_type.name} has no setting {', '.join(unknown)}.",
-            f"It has: {', '.join(sorted(allowed))}.",
+            advice(unknown, allowed),
         )
     if BASE_URL in config:
         check_url(str(config[BASE_URL]))
@@ -70,6 +71,11 @@ def check_config(
     if STREAMS_SETTING in settings:
         _check_streams(source_type, settings[STREAMS_SETTING], source_type.streams or known_streams)
     return settings
+
+
+def setting_names(source_type: SourceType) -> frozenset[str]:
+    """Return the settings that a source of this type, or a link to it, may have."""
+    return frozenset({*source_type.settings, STREAMS_SETTING, *keyless.NAMES})
 
 
 def check_interval(hours: float) -> None:
@@ -95,7 +101,7 @@ def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str
     if known and (unknown := sorted(set(streams) - known)):
         raise SettingsError(
             f"{source_type.name} has no stream {', '.join(unknown)}.",
-            f"It has: {', '.join(sorted(known))}.",
+            advice(unknown, known),
         )
 
 

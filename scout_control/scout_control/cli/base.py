@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import importlib
@@ -123,6 +124,25 @@ json_option = click.option(
     callback=_set_json,
     help="Print the result as JSON.",
 )
+
+
+config_option = click.option(
+    "--config",
+    "-c",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the tap; lists and objects as JSON; repeatable.",
+)
+unset_option = click.option(
+    "--unset", multiple=True, metavar="NAME", help="Reset a setting to its default; repeatable."
+)
+
+
+def hidden_alias(command: click.Command) -> click.Command:
+    """Return a command for a former name, which still works but is not listed."""
+    alias = copy.copy(command)
+    alias.hidden = True
+    return alias
 
 
 def with_scout(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, wants_json, with_scout
+from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, wants_json, with_scout
 from scout_control.cli.output import (
     dataset_row,
     print_done,
@@ -124,6 +124,35 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
         click.confirm(f"Drop the data of {escaped(dataset)}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
     print_done(f"Dropped the data of {dataset}.")
+
+
+datasets.add_command(hidden_alias(drop), "remove")
+
+
+@datasets.command()
+@click.argument("dataset")
+@click.option("--paused/--not-paused", "is_paused", default=None, help="Pause or resume it.")
+@click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    metavar="ROLE",
+    help="A database role that may read it; repeatable; replaces all readers.",
+)
+@unset_option
+@with_scout
+def update(
+    scout: Scout,
+    dataset: str,
+    *,
+    is_paused: bool | None,
+    readers: tuple[str, ...],
+    unset: tuple[str, ...],
+) -> None:
+    """Change a dataset; what is not named stays as it is."""
+    _print(
+        scout.datasets.update(dataset, is_paused=is_paused, readers=readers or None, unset=unset)
+    )
 
 
 @click.command()

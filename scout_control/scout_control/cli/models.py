@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, with_scout
+from scout_control.cli.base import LazyGroup, json_option, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table
 from scout_control.errors import NotFoundError
 
@@ -60,6 +60,25 @@ def describe(scout: Scout, dataset: str, name: str | None) -> None:
         return
     rows = [{**each, "columns": len(each["columns"])} for each in found["tables"]]
     print_result(found, lambda: print_table(rows, TABLE, "There are no tables."))
+
+
+@models.command("list")
+@click.argument("dataset")
+@json_option
+@click.pass_context
+def list_models(ctx: click.Context, dataset: str) -> None:
+    """List the tables of DATASET; the same as: scout describe DATASET."""
+    ctx.invoke(describe, dataset=dataset, name=None)
+
+
+@models.command()
+@click.argument("dataset")
+@click.argument("name")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, dataset: str, name: str) -> None:
+    """Describe the table NAME of DATASET; the same as: scout describe DATASET NAME."""
+    ctx.invoke(describe, dataset=dataset, name=name)
 
 
 @click.command()

@@ -18,6 +18,7 @@ from scout_control.meltano.project import STREAMS_SETTING, as_text
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.rules import keyless
 from scout_control.rules.expiry import needs_renewal
+from scout_control.rules.suggestions import did_you_mean
 from scout_control.store import audit, lookups, metadata
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def unlinked(dataset: Dataset) -> ConflictError:
     source, project = quote(link.source.name), quote(link.project_id)
     return ConflictError(
         f"The source of {lookups.path(dataset)} is no longer linked to the project.",
-        f"Link it again: scout sources link {source} --project {project}",
+        f"Link it again: scout links add {source} --project {project}",
     )
 
 
@@ -155,7 +156,8 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
             f"The link of the project {link.project_id} to the source {link.source.name} sets "
             f"{', '.join(names)}, but a link may only select what is read.",
             f"Set it at the source (scout sources update {source} --base-url URL or --config "
-            f"NAME=VALUE), and link without it: scout sources link {source} --project {project}",
+            "NAME=VALUE), and leave it out here; if the link has it already: "
+            f"scout links update {source} --project {project} --unset {quote(names[0])}",
         )
 
 
@@ -166,11 +168,13 @@ def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError 
     unknown = sorted(set(streams) - known)
     if not known or not unknown:
         return None
-    source = link.source.name
+    source, project = link.source.name, link.project_id
+    suggestion = did_you_mean(unknown, known)
     return SettingsError(
         f"The source {source} has no stream {', '.join(unknown)}; "
         f"it has {', '.join(sorted(known))}.",
-        f"Name its streams: scout sources link {source} --project {link.project_id} --stream ...",
+        f"{suggestion} Name its streams: scout links update {quote(source)} "
+        f"--project {quote(project)} --stream NAME".lstrip(),
     )
 
 
