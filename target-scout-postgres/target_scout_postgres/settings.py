@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from target_scout_postgres import logs
 from target_scout_postgres.errors import SettingsError
+from target_scout_postgres.suggestions import mistyped_variables, with_suggestions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +34,16 @@ SDK_SETTINGS = (
     "flattening_max_depth",
     "flattening_max_key_length",
     "flattening_separator",
+)
+
+
+# Settings that other plugins on the Singer SDK have. Configurations are often shared.
+OTHER_SETTINGS = (
+    "batch_config",
+    "emit_activate_version_messages",
+    "process_activate_version_messages",
+    "use_singer_decimal",
+    "validate_records",
 )
 
 
@@ -193,6 +205,21 @@ def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> di
     """Return the settings given as environment variables."""
     variables = {name: PREFIX + name.upper() for name in names}
     return {name: environment[key] for name, key in variables.items() if environment.get(key)}
+
+
+def warn_about_unknown(config: Iterable[str], environment: Iterable[str] = ()) -> None:
+    """Warn of settings that are ignored, perhaps because their names are mistyped.
+
+    Meltano's own begin with an underscore, or are parts of an object: ``stream_maps.cases``.
+    """
+    known = {*FIELDS, *SDK_SETTINGS, *OTHER_SETTINGS}
+    unknown = [
+        name for name in config if not name.startswith("_") and name.split(".")[0] not in known
+    ]
+    if unknown:
+        logs.warning(f"unknown settings are ignored: {with_suggestions(unknown, known)}")
+    for name, meant in mistyped_variables(environment, PREFIX, known).items():
+        logs.warning(f"the variable {name} is ignored: did you mean {meant}?")
 
 
 def _json_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

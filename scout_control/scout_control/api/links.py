@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 
 from scout_control.api import changes, views
-from scout_control.api.source_config import check_config, check_interval, setting_names
+from scout_control.api.source_config import (
+    check_config,
+    check_interval,
+    setting_names,
+    warn_about_unchecked_streams,
+)
 from scout_control.datasets import deletion
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
@@ -237,6 +242,7 @@ class _Change:
         columns = {name: value for name, value in columns.items() if value is not None}
         unset = self._unset(link, source_type, [*columns, *(self.config or {})])
         settings = check_config(source_type, self.config or {}, known)
+        warn_about_unchecked_streams(source_type, settings, known, link.source.name)
         link.is_active = True
         for name in unset & set(COLUMNS.values()):
             setattr(link, name, DEFAULTS[name])

@@ -12,11 +12,19 @@ from sqlalchemy import func, select
 from scout_control.api import views
 from scout_control.api.changes import check_name, check_unset, merged
 from scout_control.api.links import Links
-from scout_control.api.source_config import check_config, check_url, setting_names
+from scout_control.api.source_config import (
+    check_complete,
+    check_config,
+    check_url,
+    find_missing,
+    setting_names,
+    warn_about_unchecked_streams,
+)
 from scout_control.credentials import renewal
 from scout_control.errors import ConflictError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules.addresses import BASE_URL
 from scout_control.store import audit, lookups, metadata
 from scout_control.store.models import Credential, ProjectSource, Source
 
@@ -80,12 +88,14 @@ class Sources:
 
         Raises:
             NotFoundError: meltano.yml has no such extractor.
-            SettingsError: A setting is unknown or a secret, or the URL is unsafe.
+            SettingsError: A setting is unknown, a secret or missing, or the URL is unsafe.
         """
         check_name(name, "The name of a source")
         extractor = self._installation.plugins.source_type(source_type)
         settings = check_config(extractor, config or {})
         check_url(base_url)
+        check_complete(extractor, _names(settings, base_url))
+        warn_about_unchecked_streams(extractor, settings, frozenset(), name)
         with self._installation.store.begin() as session:
             source = Source(
                 id=uuid.uuid4(),
@@ -145,11 +155,16 @@ class Sources:
                 f"The source {source.name}",
                 ALIASES,
             )
+            url_before = source.base_url
             for each in reset.intersection(COLUMNS):
                 setattr(source, COLUMNS[each], None)
             known = metadata.streams_of_source(session, source.id)
             checked = check_config(extractor, config or {}, known)
+            warn_about_unchecked_streams(extractor, checked, known, source.name)
+            was_complete = not find_missing(extractor, _names(source.config, url_before))
             source.config = merged(source.config, checked, reset)
+            if was_complete:  # a source from before this check stays usable
+                check_complete(extractor, _names(source.config, source.base_url or base_url))
             if base_url is not None:
                 check_url(base_url)
                 source.base_url = base_url
@@ -235,3 +250,7 @@ class Sources:
             source.oauth_client_secret = self._installation.keyring.encrypt(
                 {"client_secret": client_secret}, context
             )
+
+
+def _names(config: Mapping[str, Any], base_url: str | None) -> frozenset[str]:
+    return frozenset({*config, *(() if base_url is None else (BASE_URL,))})

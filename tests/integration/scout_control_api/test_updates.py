@@ -154,6 +154,24 @@ def test_a_setting_that_the_tap_no_longer_has_can_be_unset(scout, link):
     assert "retired" not in scout.sources.update("hq", unset=["retired"]).config
 
 
+def test_a_source_has_its_required_settings_from_the_beginning(scout, run):
+    with pytest.raises(SettingsError, match="tap-commcare requires the setting domain or domains"):
+        scout.sources.add("other", "commcare", config={"page_size": 5})
+    with pytest.raises(SettingsError, match="requires the setting domain"):
+        scout.sources.update("hq", unset=["domain"])
+    moved = scout.sources.update("hq", config={"domains": ["a", "b"]}, unset=["domain"])
+    assert moved.config == {"domains": ["a", "b"]}
+    with scout.installation.store.begin() as session:
+        session.execute(text("UPDATE scout_control.sources SET config = '{}'"))
+    assert scout.sources.update("hq", config={"page_size": 5}).config == {"page_size": 5}
+
+    add = ("sources", "add", "new", "--type", "commcare", "-c")
+    assert "Did you mean domain?" in run(*add, "domian=river", code=2)
+    assert "--config NAME=VALUE" in run(*add, "page_size=5", code=2)
+    assert "address after /a/" in run(*add, "domain=https://www.commcarehq.org/a/x", code=2)
+    assert run(*add, "domain=river")["config"] == {"domain": "river"}
+
+
 def test_a_connection_keeps_what_its_new_url_does_not_name(scout):
     secret = "canary"
     scout.connections.add(
