@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from scout_control.api import changes, views
 from scout_control.api.source_config import (
+    check_column_rules,
     check_config,
     check_interval,
     setting_names,
@@ -18,6 +20,8 @@ from scout_control.api.source_config import (
 from scout_control.datasets import deletion
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules import column_rules, singer_catalog
+from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.suggestions import advice
 from scout_control.runs import prepare
 from scout_control.store import audit, lookups, metadata, run_cancellation
@@ -26,18 +30,24 @@ from scout_control.store.models import Dataset, ProjectSource, Run
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable
 
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
 
+ColumnPaths = Mapping[str, Sequence[str]]
+"""Paths of columns, and of what is inside them, by stream."""
 MODES = ("project", "user")
 DEFAULTS: dict[str, Any] = {"credential_mode": "user", "refresh_interval_hours": 24}
 # What callers and commands call the columns and settings of a link.
 COLUMNS = {"mode": "credential_mode", "interval_hours": "refresh_interval_hours"}
-ALIASES = COLUMNS | {"streams": STREAMS_SETTING}
+ALIASES = COLUMNS | {
+    "streams": STREAMS_SETTING,
+    "exclude": column_rules.EXCLUDE,
+    "hash": column_rules.HASH,
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,8 @@ class Links:
         mode: str | None = None,
         interval_hours: int | None = None,
         config: Mapping[str, Any] | None = None,
+        exclude: ColumnPaths | None = None,
+        hash: ColumnPaths | None = None,  # noqa: A002 - what the command calls it
     ) -> views.Link:
         """Let a project use a source.
 
@@ -90,12 +102,17 @@ class Links:
                 ``user`` by default.
             interval_hours: Hours between scheduled runs; 24 by default.
             config: Settings that choose what is read; the address is a setting of the source.
+            exclude: By stream, paths of columns whose values must not arrive, such as
+                ``{"cases": ["case_name", "properties.*phone*"]}``.
+            hash: The same, for values of which only a hash may arrive.
 
         Raises:
             ConflictError: They are linked already.
             SettingsError: The mode, a setting or a stream is unknown.
         """
-        change = _Change(mode=mode, interval_hours=interval_hours, config=config)
+        change = _Change(
+            mode=mode, interval_hours=interval_hours, config=config, exclude=exclude, hash=hash
+        )
         return self._write(project, source, change, may_exist=False)
 
     def update(
@@ -106,6 +123,8 @@ class Links:
         mode: str | None = None,
         interval_hours: int | None = None,
         config: Mapping[str, Any] | None = None,
+        exclude: ColumnPaths | None = None,
+        hash: ColumnPaths | None = None,  # noqa: A002 - what the command calls it
         unset: Collection[str] = (),
     ) -> views.Link:
         """Change a link; what is left out keeps its value.
@@ -116,14 +135,24 @@ class Links:
             mode: As in ``add``.
             interval_hours: As in ``add``.
             config: Settings to set; the others stay.
+            exclude: As in ``add``; the paths of other streams stay. Rows that are loaded already
+                keep their values: see ``earlier_rows``.
+            hash: As ``exclude``.
             unset: Names to reset to their defaults: settings, ``streams``, ``mode``,
-                ``interval_hours``.
+                ``interval_hours``, ``exclude``, ``hash``.
 
         Raises:
             NotFoundError: They are not linked.
             SettingsError: The mode, a setting or a stream is unknown.
         """
-        change = _Change(mode=mode, interval_hours=interval_hours, config=config, unset=unset)
+        change = _Change(
+            mode=mode,
+            interval_hours=interval_hours,
+            config=config,
+            exclude=exclude,
+            hash=hash,
+            unset=unset,
+        )
         return self._write(project, source, change, may_create=False)
 
     def ensure(
@@ -134,14 +163,41 @@ class Links:
         mode: str | None = None,
         interval_hours: int | None = None,
         config: Mapping[str, Any] | None = None,
+        exclude: ColumnPaths | None = None,
+        hash: ColumnPaths | None = None,  # noqa: A002 - what the command calls it
         unset: Collection[str] = (),
     ) -> views.Link:
         """Add a link, or change the existing one; what is left out keeps its value."""
-        change = _Change(mode=mode, interval_hours=interval_hours, config=config, unset=unset)
+        change = _Change(
+            mode=mode,
+            interval_hours=interval_hours,
+            config=config,
+            exclude=exclude,
+            hash=hash,
+            unset=unset,
+        )
         try:
             return self._write(project, source, change)
         except ConflictError:  # another process has just added it
             return self._write(project, source, change)
+
+    def earlier_rows(self, project: str, source: str) -> Sequence[str]:
+        """Return the datasets of a link that may hold rows.
+
+        After a change of ``exclude`` or ``hash``, rows keep the values they were loaded with until
+        their dataset is dropped and loaded again.
+        """
+        with self._installation.store.begin() as session:
+            link = lookups.link(session, project, source)
+            rows = session.scalars(
+                select(Dataset).where(
+                    Dataset.project_source_id == link.id,
+                    Dataset.status != DatasetStatus.EXPIRED,
+                    # A run that failed or was interrupted may have committed rows, too.
+                    exists().where(Run.dataset_id == Dataset.id, Run.started_at.is_not(None)),
+                )
+            )
+            return [lookups.path(each) for each in rows]
 
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
         """Detach a source from a project; its data expires, or is dropped now.
@@ -200,8 +256,8 @@ class Links:
                 link.sync_config = {}
                 session.add(link)
             extractor = self._installation.plugins.source_type(source_row.source_type)
-            known = metadata.streams_of_source(session, source_row.id)
-            change.apply(link, extractor, known)
+            catalog = metadata.catalog_of_source(session, source_row.id)
+            change.apply(link, extractor, catalog)
             changed = audit.changes(link)  # before the flush, which resets the history of columns
             session.flush()
             prepare.check_link(extractor, link)
@@ -217,6 +273,8 @@ class _Change:
     mode: str | None = None
     interval_hours: int | None = None
     config: Mapping[str, Any] | None = None
+    exclude: ColumnPaths | None = None
+    hash: ColumnPaths | None = None
     unset: Collection[str] = ()
 
     def check(self) -> None:
@@ -232,16 +290,21 @@ class _Change:
                 f"Unknown mode {self.mode!r}.", advice([self.mode], MODES, "Use one of")
             )
 
-    def apply(self, link: ProjectSource, source_type: SourceType, known: frozenset[str]) -> None:
+    def apply(
+        self, link: ProjectSource, source_type: SourceType, catalog: Mapping[str, Any]
+    ) -> None:
         """Change a link.
 
         Raises:
-            SettingsError: A setting or a stream is unknown, or a name to unset.
+            SettingsError: A setting, stream or column is unknown, or a name to unset.
         """
+        known = singer_catalog.ids(catalog)
         columns = {"mode": self.mode, "interval_hours": self.interval_hours}
         columns = {name: value for name, value in columns.items() if value is not None}
-        unset = self._unset(link, source_type, [*columns, *(self.config or {})])
-        settings = check_config(source_type, self.config or {}, known)
+        given = {**(self.config or {}), **self._rules(link)}
+        unset = self._unset(link, source_type, [*columns, *given])
+        settings = check_config(source_type, given, known)
+        check_column_rules(source_type, settings, catalog)
         warn_about_unchecked_streams(source_type, settings, known, link.source.name)
         link.is_active = True
         for name in unset & set(COLUMNS.values()):
@@ -249,6 +312,16 @@ class _Change:
         for name, value in columns.items():
             setattr(link, COLUMNS[name], value)
         link.sync_config = changes.merged(link.sync_config, settings, unset)
+
+    def _rules(self, link: ProjectSource) -> dict[str, Any]:
+        """Return the settings of the rules that change."""
+        current = {**(link.sync_config or {}), **(self.config or {})}
+        pairs = ((column_rules.EXCLUDE, self.exclude), (column_rules.HASH, self.hash))
+        return {
+            name: column_rules.changed(current.get(name) or {}, paths)
+            for name, paths in pairs
+            if paths is not None
+        }
 
     def _unset(
         self, link: ProjectSource, source_type: SourceType, given: Iterable[str]

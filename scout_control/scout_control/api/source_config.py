@@ -11,7 +11,7 @@ from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.meltano.setting_kinds import coerce
-from scout_control.rules import keyless
+from scout_control.rules import column_rules, keyless
 from scout_control.rules.addresses import BASE_URL, origin, strings
 from scout_control.rules.credential_kinds import FIELDS_BY_KIND
 from scout_control.rules.suggestions import advice
@@ -70,7 +70,7 @@ def check_config(
                 "Correct its value.",
             )
     _check_patterns(source_type, settings)
-    if error := keyless.find_error(settings):
+    if error := keyless.find_error(settings) or column_rules.find_error(settings):
         raise SettingsError(error, "Correct the setting.")
     if STREAMS_SETTING in settings:
         _check_streams(source_type, settings[STREAMS_SETTING], source_type.streams or known_streams)
@@ -106,6 +106,20 @@ def find_missing(source_type: SourceType, names: AbstractSet[str]) -> str | None
     return " or ".join(dict.fromkeys(" and ".join(group) for group in groups))
 
 
+def check_column_rules(
+    source_type: SourceType,
+    settings: Mapping[str, Any],
+    catalog: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Check rules for columns against the streams that are known.
+
+    Raises:
+        SettingsError: A stream or column does not exist, or a key would be left out.
+    """
+    if conflict := column_rules.find_conflict(settings, catalog, source_type.streams):
+        raise SettingsError(*conflict)
+
+
 def check_complete(source_type: SourceType, names: AbstractSet[str]) -> None:
     """Check that a source has all required settings.
 
@@ -134,7 +148,8 @@ def warn_about_unchecked_streams(
 
 def setting_names(source_type: SourceType) -> frozenset[str]:
     """Return the settings that a source of this type, or a link to it, may have."""
-    return frozenset({*source_type.settings, STREAMS_SETTING, *keyless.NAMES})
+    own = (STREAMS_SETTING, *keyless.NAMES, *column_rules.NAMES)
+    return frozenset({*source_type.settings, *own})
 
 
 def check_interval(hours: float) -> None:

@@ -13,6 +13,7 @@ from scout_control.api import views
 from scout_control.api.changes import check_name, check_unset, merged
 from scout_control.api.links import Links
 from scout_control.api.source_config import (
+    check_column_rules,
     check_complete,
     check_config,
     check_url,
@@ -24,6 +25,7 @@ from scout_control.credentials import renewal
 from scout_control.errors import ConflictError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules import singer_catalog
 from scout_control.rules.addresses import BASE_URL
 from scout_control.store import audit, lookups, metadata
 from scout_control.store.models import Credential, ProjectSource, Source
@@ -95,6 +97,7 @@ class Sources:
         settings = check_config(extractor, config or {})
         check_url(base_url)
         check_complete(extractor, _names(settings, base_url))
+        check_column_rules(extractor, settings, {})
         warn_about_unchecked_streams(extractor, settings, frozenset(), name)
         with self._installation.store.begin() as session:
             source = Source(
@@ -158,8 +161,10 @@ class Sources:
             url_before = source.base_url
             for each in reset.intersection(COLUMNS):
                 setattr(source, COLUMNS[each], None)
-            known = metadata.streams_of_source(session, source.id)
+            catalog = metadata.catalog_of_source(session, source.id)
+            known = singer_catalog.ids(catalog)
             checked = check_config(extractor, config or {}, known)
+            check_column_rules(extractor, checked, catalog)
             warn_about_unchecked_streams(extractor, checked, known, source.name)
             was_complete = not find_missing(extractor, _names(source.config, url_before))
             source.config = merged(source.config, checked, reset)

@@ -13,13 +13,16 @@ from scout_control.cli.base import (
     config_option,
     parse_settings,
     unset_option,
+    wants_json,
     with_scout,
 )
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+from scout_control.cli.terminal import say
 from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules import column_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scout_control.api.scout import Scout
     from scout_control.api.views import Link
@@ -44,6 +47,19 @@ OPTIONS = (
         "streams",
         multiple=True,
         help="Select a stream; repeatable; replaces the selection. A new link has: all.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="STREAM.COLUMN",
+        help="A column whose values must not arrive, or a path in it, as in "
+        "cases.properties.*phone*; repeatable; replaces those of the stream.",
+    ),
+    click.option(
+        "--hash",
+        multiple=True,
+        metavar="STREAM.COLUMN",
+        help="The same, for values of which only a keyed hash may arrive.",
     ),
 )
 
@@ -99,7 +115,9 @@ def update(
     scout: Scout, source: str, *, project: str, unset: tuple[str, ...], **options: Any
 ) -> None:
     """Change how a project uses a source; what is not named stays as it is."""
-    finish(scout, scout.links.update(project, source, **link_fields(options), unset=unset))
+    before = scout.links.show(project, source)
+    link = scout.links.update(project, source, **link_fields(options), unset=unset)
+    finish(scout, link, before)
 
 
 @links.command()
@@ -120,16 +138,39 @@ def link_fields(options: dict[str, Any]) -> dict[str, Any]:
         "mode": options["mode"],
         "interval_hours": options["interval_hours"],
         "config": parse_settings(options["config"]) | streams,
+        **{name: _paths(name, options[name]) for name in ("exclude", "hash") if options[name]},
     }
 
 
-def finish(scout: Scout, link: Link) -> None:
+def _paths(option: str, values: Iterable[str]) -> dict[str, list[str]]:
+    """Return paths of columns by stream."""
+    paths: dict[str, list[str]] = {}
+    for value in values:
+        stream, _, path = value.partition(".")
+        if not stream or not path:
+            raise click.UsageError(f"--{option}: {value!r} is not STREAM.COLUMN.")
+        paths.setdefault(stream, []).append(path)
+    return paths
+
+
+def finish(scout: Scout, link: Link, before: Link | None = None) -> None:
     """Print a link with the dataset of its project, created if missing, and what comes next."""
     record = link.as_dict()
+    if before is not None and _rules(before) != _rules(link):
+        record["earlier_rows"] = scout.links.earlier_rows(link.project, link.source)
     if link.credential_mode == "project":
         record["dataset"] = scout.datasets.ensure(link.project, link.source).path
     print_result(record, lambda: print_record(record))
-    _suggest_next(scout, record)
+    for path in record.get("earlier_rows", ()):
+        if not wants_json():
+            say(f"Rows of {path} that are loaded already keep their values.", err=True)
+        suggest(f"scout datasets drop {quote(path)} && scout run {quote(path)} (loads all anew)")
+    if not record.get("earlier_rows"):
+        _suggest_next(scout, record)
+
+
+def _rules(link: Link) -> list[Any]:
+    return [link.sync_config.get(name) or {} for name in column_rules.NAMES]
 
 
 def _suggest_next(scout: Scout, link: dict[str, Any]) -> None:

@@ -129,7 +129,9 @@ def remove_source(scout: Scout, name: str) -> None:
 @with_scout
 def link_source(scout: Scout, source: str, *, project: str, **options: Any) -> None:
     """Let a project use a source, or change how it does; what is not named stays as it is."""
-    finish(scout, scout.links.ensure(project, source, **link_fields(options)))
+    known = {(each.project, each.source): each for each in scout.links.list(project)}
+    before = known.get((project, source))
+    finish(scout, scout.links.ensure(project, source, **link_fields(options)), before)
 
 
 sources.add_command(hidden_alias(list_links), "links")

@@ -29,10 +29,17 @@ State = tuple[int, int]
 
 
 class Rule:
-    """One path."""
+    """One path.
 
-    def __init__(self, path: str, *, is_hash: bool) -> None:
+    Args:
+        path: The path.
+        is_hash: Whether the value is hashed; otherwise it is left out.
+        stream: The stream that it is for, or a pattern of several, of which some may lack it.
+    """
+
+    def __init__(self, path: str, *, is_hash: bool, stream: str = "") -> None:
         self.path = path
+        self.is_for_several = WILDCARDS.search(stream) is not None
         self.is_hash = is_hash
         self.names = path.split(".")
         self.patterns = [None if name == ANY_DEPTH else _pattern(name) for name in self.names]

@@ -53,7 +53,8 @@ class ProtectedStream:
             SettingsError: A rule names a column that does not exist, or that the stream needs.
         """
         columns = schema["properties"]
-        wrong = {each.column for each in self.rules if each.column is not None} - columns.keys()
+        named = (each.column for each in self.rules if not each.is_for_several)
+        wrong = {name for name in named if name is not None} - columns.keys()
         # A column whose name has dots is named like a path.
         wrong = {name for name in wrong if not any(each.startswith(f"{name}.") for each in columns)}
         if wrong:
@@ -97,8 +98,9 @@ class LineProtector:
     ) -> None:
         self._rules = {
             pattern: [
-                *(Rule(path, is_hash=False) for path in exclude.get(pattern, ())),
-                *(Rule(path, is_hash=True) for path in hash_.get(pattern, ())),
+                Rule(path, is_hash=rules is hash_, stream=pattern)
+                for rules in (exclude, hash_)
+                for path in rules.get(pattern, ())
             ]
             for pattern in {*exclude, *hash_}
         }
@@ -138,14 +140,13 @@ class LineProtector:
     def log_unused(self) -> None:
         """Warn of rules that matched nothing: their names may be mistyped."""
         came = [name for name, stream in self._streams.items() if stream is not None]
-        for pattern in sorted(self._rules):
+        for pattern, rules in sorted(self._rules.items()):
             meant = closest(pattern, self._streams)
-            if meant is not None and not any(matches(pattern, name) for name in came):
-                logs.warning(f"{WHAT}: no stream {pattern} came (did you mean {meant}?)")
-        for stream in filter(None, self._streams.values()):
-            if unused := [rule.path for rule in stream.rules if not rule.is_used]:
-                names = ", ".join(sorted(unused))
-                logs.warning(f"{WHAT}: nothing in the stream {stream.name} matched {names}")
+            if not any(matches(pattern, name) for name in came):
+                if meant is not None:
+                    logs.warning(f"{WHAT}: no stream {pattern} came (did you mean {meant}?)")
+            elif unused := sorted(rule.path for rule in rules if not rule.is_used):
+                logs.warning(f"{WHAT}: nothing in the stream {pattern} matched {', '.join(unused)}")
 
     def _mapped(self, run: MappedLines) -> Iterator[MappedLines | UnmappedRecord]:
         if self._inner is None:

@@ -84,6 +84,26 @@ def test_a_refused_update_changes_nothing(scout, link, wrong, words):
     assert scout.links.show("river", "hq") == link
 
 
+def test_rules_for_columns_change_per_stream(scout, run, link):
+    changed = scout.links.update(
+        "river", "hq", exclude={"cases": ["a"], "forms": ["b"]}, hash={"cases": ["c"]}
+    )
+    assert changed.sync_config["exclude_columns"] == {"cases": ["a"], "forms": ["b"]}
+    changed = scout.links.update("river", "hq", exclude={"cases": ["d"], "forms": []})
+    assert changed.sync_config["exclude_columns"] == {"cases": ["d"]}
+    assert changed.sync_config["hash_columns"] == {"cases": ["c"]}
+    with pytest.raises(SettingsError, match=r"no stream casse\. Did you mean cases"):
+        scout.links.update("river", "hq", exclude={"casse": ["a"]})
+    assert scout.links.earlier_rows("river", "hq") == []
+
+    words = ("links", "update", "hq", "--project", "river")
+    changed = run(*words, "--unset", "hash", "--exclude", "cases.p.*x", "--exclude", "cases.y")
+    assert changed["sync_config"] == {**BEFORE, "exclude_columns": {"cases": ["p.*x", "y"]}}
+    assert changed["earlier_rows"] == []
+    assert "earlier_rows" not in run(*words, "--interval-hours", "3")
+    assert "is not STREAM.COLUMN" in run(*words, "--hash", "cases", code=2)
+
+
 def test_a_link_is_added_once_and_found_by_both_names(scout, link):
     with pytest.raises(ConflictError, match="scout links update hq --project river"):
         scout.links.add("river", "hq")

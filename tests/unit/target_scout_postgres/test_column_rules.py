@@ -179,6 +179,13 @@ def test_a_rule_that_cannot_hold_ends_the_run_before_any_record(schema, exclude,
         protected([schema_line(**schema)], {"people": exclude}, {"people": hash_})
 
 
+def test_a_rule_for_several_streams_need_not_fit_each():
+    lines = [schema_line(), schema_line("other", id={"type": "integer"})]
+    [run] = protected([*lines, record_line(phone="canary", id=1)], {"*": ["phone"]})
+
+    assert b"canary" not in b"".join(run.lines)
+
+
 def test_a_key_may_be_hashed_and_a_column_may_have_dots_in_its_name():
     lines = [schema_line(**{"id": {"type": "integer"}, "a.b": STRING}), record_line(id=7)]
     [run] = protected(lines, {"people": ["a.b"]}, {"people": ["id"]})
