@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SIMILARITY = 0.6
-VARIABLE_SIMILARITY = 0.8
+ALMOST_EQUAL = 0.8
 MAX_NAME_LENGTH = 100
 
 
@@ -41,7 +41,7 @@ def mistyped_variables(
         and not variable.removeprefix(prefix).startswith("_")  # Meltano's own
     }
     pairs = {
-        variable: closest(variable.removeprefix(prefix), settings, VARIABLE_SIMILARITY)
+        variable: closest(variable.removeprefix(prefix), settings, ALMOST_EQUAL)
         for variable in sorted(unknown)
     }
     return {variable: prefix + meant for variable, meant in pairs.items() if meant is not None}

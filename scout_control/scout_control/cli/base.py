@@ -53,6 +53,18 @@ class LazyGroup(click.Group):
             return command
         return super().get_command(ctx, cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; click suggests only those that are imported."""
+        names = self.list_commands(ctx)
+        if self._lazy and args[0] not in names and not args[0].startswith("-"):
+            from scout_control.rules.suggestions import did_you_mean
+
+            message = f"No such command {args[0]!r}. {did_you_mean([args[0]], names)}"
+            raise click.UsageError(message.rstrip(), ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and turn its errors into messages and exit codes."""
         try:

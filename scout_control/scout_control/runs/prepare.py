@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from scout_control.store.models import Dataset, ProjectSource, Run
 
 LOADER = "TARGET_SCOUT_POSTGRES_"
+# At level debug, Meltano logs what taps print: the records, before the loader leaves values out.
+WITHOUT_RECORDS = {"MELTANO_CLI_LOG_LEVEL": "info"}
 CREDENTIAL = "credential.json"
 """The file in which a tap leaves a token that it rotated."""
 
@@ -141,6 +143,8 @@ def source_settings(
     of_loader = rules | keyless.pop_loader_settings(config)
     settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
     settings |= {f"{LOADER}{name.upper()}": value for name, value in of_loader.items()}
+    if rules:
+        settings |= WITHOUT_RECORDS
     if streams:
         if error := unknown_streams(dataset, known):
             raise error

@@ -293,6 +293,7 @@ class Engine:
         """Complete a run whose input has ended cleanly."""
         self._versions.finish()
         self._end(LoadStatus.COMPLETED)
+        summary.log_mistyped_overrides(self._settings.keyless_overrides, self._streams)
         if self._protector is not None:
             self._protector.log_unused()
 

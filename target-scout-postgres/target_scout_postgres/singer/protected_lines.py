@@ -22,7 +22,7 @@ from target_scout_postgres.singer.messages import (
     decode_part,
 )
 from target_scout_postgres.singer.record_json import ENCODER, decode_record, not_applicable
-from target_scout_postgres.suggestions import closest, with_suggestions
+from target_scout_postgres.suggestions import ALMOST_EQUAL, closest, with_suggestions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,7 +141,7 @@ class LineProtector:
         """Warn of rules that matched nothing: their names may be mistyped."""
         came = [name for name, stream in self._streams.items() if stream is not None]
         for pattern, rules in sorted(self._rules.items()):
-            meant = closest(pattern, self._streams)
+            meant = closest(pattern, self._streams, ALMOST_EQUAL)
             if not any(matches(pattern, name) for name in came):
                 if meant is not None:
                     logs.warning(f"{WHAT}: no stream {pattern} came (did you mean {meant}?)")

@@ -74,7 +74,13 @@ def test_rules_that_cannot_hold_and_unknown_settings_are_named(target, make, que
     schema = make.schema("people", PEOPLE, ["id"])
     wrong = target.run(schema, make.record("people", person(1)), exclude_columns={"people": ["ag"]})
     keyless = target.run(schema, hash_columns={"people": ["name"]})
-    typo = target.load(schema, bach_size_rows=5, _meltano="x", validate_records=True)
+    typo = target.load(
+        schema,
+        bach_size_rows=5,
+        _meltano="x",
+        validate_records=True,
+        keyless_overrides={"peolpe": "append", "others": "append"},
+    )
 
     assert (wrong.code, keyless.code) == (2, 2)
     assert "has no column ag (did you mean age?)" in wrong.log
@@ -83,3 +89,5 @@ def test_rules_that_cannot_hold_and_unknown_settings_are_named(target, make, que
         typo.log.count("settings are ignored: bach_size_rows (did you mean batch_size_rows?)") == 1
     )
     assert "validate_records" not in typo.log
+    assert typo.log.count("keyless_overrides: no stream ") == 1
+    assert "no stream peolpe came (did you mean people?)" in typo.log

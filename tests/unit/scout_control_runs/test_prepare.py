@@ -57,7 +57,9 @@ def test_columns_that_must_not_arrive_are_settings_of_the_loader():
     assert json.loads(settings[f"{prefix}EXCLUDE_COLUMNS"]) == {"cases": ["phone"]}
     assert json.loads(settings[f"{prefix}HASH_COLUMNS"])["cases"] == ["id"]
     assert not any(name.startswith("TAP_TOY_") and "COLUMNS" in name for name in settings)
-    assert not any("COLUMNS" in name for name in prepare.source_settings(TOY, a_dataset()))
+    assert settings["MELTANO_CLI_LOG_LEVEL"] == "info"
+    usual = prepare.source_settings(TOY, a_dataset())
+    assert not any("COLUMNS" in name or "LOG_LEVEL" in name for name in usual)
 
 
 @pytest.mark.parametrize("name", ["base_url", "key", "unknown"])
