@@ -213,6 +213,8 @@ class Credentials:
             owner,
         )
 
+    remove = revoke
+
 
 def _check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
     if kind not in source_type.credential_kinds:

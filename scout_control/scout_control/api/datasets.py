@@ -154,6 +154,8 @@ class Datasets:
         with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
             deletion.drop(self._installation, dataset.id, force=force)
 
+    remove = drop
+
     def touch(self, name: str) -> views.Dataset:
         """Mark a dataset as used so it does not expire.
 

@@ -73,6 +73,8 @@ class Projects:
             )
         return self.show(project_id)
 
+    add = create
+
     def update(
         self,
         project_id: str,

@@ -161,12 +161,17 @@ def finish(scout: Scout, link: Link, before: Link | None = None) -> None:
     if link.credential_mode == "project":
         record["dataset"] = scout.datasets.ensure(link.project, link.source).path
     print_result(record, lambda: print_record(record))
-    for path in record.get("earlier_rows", ()):
+    note_earlier_rows(record.get("earlier_rows", ()))
+    if not record.get("earlier_rows"):
+        _suggest_next(scout, record)
+
+
+def note_earlier_rows(paths: Iterable[str]) -> None:
+    """Tell people which datasets a change of rules for columns does not change, and what does."""
+    for path in paths:
         if not wants_json():
             say(f"Rows of {path} that are loaded already keep their values.", err=True)
         suggest(f"scout datasets drop {quote(path)} && scout run {quote(path)} (loads all anew)")
-    if not record.get("earlier_rows"):
-        _suggest_next(scout, record)
 
 
 def _rules(link: Link) -> list[Any]:

@@ -16,8 +16,16 @@ from scout_control.cli.base import (
     unset_option,
     with_scout,
 )
-from scout_control.cli.links import finish, link_fields, link_options, list_links, remove
+from scout_control.cli.links import (
+    finish,
+    link_fields,
+    link_options,
+    list_links,
+    note_earlier_rows,
+    remove,
+)
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+from scout_control.rules import column_rules
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -104,7 +112,12 @@ def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
 @with_scout
 def update(scout: Scout, name: str, *, unset: tuple[str, ...], **options: Any) -> None:
     """Change a source; what is not named stays as it is."""
-    _print(scout.sources.update(name, **_source_fields(options), unset=unset))
+    fields = _source_fields(options)
+    source = scout.sources.update(name, **fields, unset=unset)
+    _print(source)
+    if set(column_rules.NAMES) & {*(fields["config"] or ()), *unset}:
+        for link in scout.links.list(source=source.name):
+            note_earlier_rows(scout.links.earlier_rows(link.project, link.source))
 
 
 @sources.command("remove")

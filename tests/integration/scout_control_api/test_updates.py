@@ -293,6 +293,21 @@ def test_commands_change_only_what_they_name(run):
     assert run("sources", "links") == []
 
 
+def test_every_noun_of_the_python_interface_has_the_same_verbs(scout):
+    nouns = (
+        scout.connections, scout.sources, scout.links, scout.projects, scout.datasets,
+        scout.credentials,
+    )  # fmt: skip
+    for noun in nouns:
+        for verb in ("list", "show", "remove"):
+            assert callable(getattr(noun, verb)), (noun, verb)
+    for noun in nouns[:5]:
+        assert callable(noun.update)
+    assert scout.projects.add("lake").id == "lake"
+    assert callable(scout.models.list)
+    assert callable(scout.models.show)
+
+
 def test_a_credential_is_shown_without_its_secret(scout, run):
     owner = ("--project", "river")
     assert "scout credentials connect hq --project river" in run(
