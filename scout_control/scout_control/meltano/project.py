@@ -10,7 +10,7 @@ Any extractor works with its entry there alone. What Meltano has no setting for 
 * ``streams``: all streams, if these are the same for every source
 * ``addresses``: settings that locate the source despite their names; links cannot set them
 * ``filters``: settings that select data despite their names or values
-* ``patterns``: the form of a setting's values, as a regular expression and in words
+* ``patterns``: the form of a setting's values, as a regular expression and described
 
 Required settings are declared as for Meltano itself, by ``settings_group_validation``.
 """

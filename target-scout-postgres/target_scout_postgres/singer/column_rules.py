@@ -1,4 +1,4 @@
-"""Which columns must not arrive, and what becomes of their values and schemas. Pure.
+"""Which columns must not arrive, and what happens to their values and schemas. Pure.
 
 A rule is a path of property names: ``phone``, ``properties.phone``, ``form_data.*.name``. In a
 name, ``*`` and ``?`` stand for any characters; ``**`` between dots stands for any number of names.

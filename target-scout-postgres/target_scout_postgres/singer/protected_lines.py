@@ -155,7 +155,7 @@ class LineProtector:
             yield from self._inner.map_lines(run.lines, run.number)
 
     def _protected(self, line: bytes, number: int) -> bytes | Unprotected:
-        """Return the line to load instead, or why there is none."""
+        """Return the line to load instead, or why it cannot be loaded."""
         if not line or line.isspace():
             return line
         message = decode(line, number)
