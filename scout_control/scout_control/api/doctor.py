@@ -192,7 +192,7 @@ def _schemas(installation: Installation) -> Iterator[Finding]:
     yield Finding(
         check="dataset schemas",
         is_well=not missing,
-        finding=f"missing: {', '.join(missing)}" if missing else f"{len(loaded)} exist",
+        finding=f"missing: {', '.join(missing)}" if missing else f"none missing of {len(loaded)}",
         remedy="Load them again: scout run --full-refresh" if missing else "",
     )
 

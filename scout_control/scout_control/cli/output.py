@@ -79,7 +79,7 @@ def _dataset_status(dataset: Mapping[str, Any]) -> str:
         "running": " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip(),
     }
     details = [run_status[run["status"]]] if run else []
-    details += ["paused by you"] if dataset["is_paused"] else []
+    details += ["schedule paused"] if dataset["is_paused"] else []
     return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
 
 
