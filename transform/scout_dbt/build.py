@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from psycopg2.extras import execute_values
 
 from scout_dbt import generator
-from scout_dbt.dataset import build_state, data_dictionary
+from scout_dbt.dataset import build_metadata, data_dictionary
 from scout_dbt.project import dbt_package, yaml_docs
 from scout_dbt.project.custom_models import FOLDER
 
@@ -105,7 +105,7 @@ def prepare(
     if cursor.fetchone() != (schema,):
         return None
     generated = generator.generate(cursor, source_type)
-    build_state.reserve_names(cursor, generated.models)
+    build_metadata.reserve_names(cursor, generated.models)
     dbt_package.write(generated.models, packages)
     cursor.execute(PRESENT)
     present = {name for (name,) in cursor.fetchall()}
@@ -117,7 +117,7 @@ def prepare(
     _write_due(cursor, generated, due)
     data_marks = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
     marks = {PROJECT_MARK: _digest(project, generated.streams, custom), **data_marks}
-    recorded = build_state.marks(cursor)
+    recorded = build_metadata.marks(cursor)
     is_project_same = recorded.get(PROJECT_MARK) == marks[PROJECT_MARK]
     return BuildPlan(
         schema=schema,
@@ -177,10 +177,10 @@ def finish(
     for model in models:
         if outcomes.get(model.table.name) == "success":
             rows = plan.generated.record_count(model)
-            build_state.save(cursor, model, plan.generated.moment.oldest, rows)
+            build_metadata.save(cursor, model, plan.generated.moment.oldest, rows)
     if is_complete:
         for name, mark in plan.marks.items():
-            build_state.set_mark(cursor, name, mark)
+            build_metadata.set_mark(cursor, name, mark)
     streams, references = yaml_docs.read(project / "models", plan.generated.source_type)
     loaded = {name: streams[name] for name in streams.keys() & plan.streams}
     data_dictionary.comment_streams(cursor, loaded)

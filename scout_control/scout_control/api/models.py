@@ -18,8 +18,8 @@ import psycopg2
 from scout_dbt import api as dbt_api
 
 from scout_control.datasets import query, schemas
-from scout_control.datasets.loads import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.datasets.query_role import time_limit
+from scout_control.datasets.schema_contents import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.errors import (
     ConflictError,
     NotFoundError,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from scout_control.datasets import query
-from scout_control.datasets.loads import Load, SchemaContents
+from scout_control.datasets.schema_contents import Load, SchemaContents
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs.execute import attempt_ids
 from scout_control.store import lookups

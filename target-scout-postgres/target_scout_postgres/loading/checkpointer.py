@@ -115,15 +115,14 @@ class Checkpointer:
         """Begin or continue the staging table of a version; None: of a replacement."""
         self._print_before_change()
         self._has_written = True
-        state = stream.versions
-        is_announced = version is not None and state.announced == version
+        is_announced = version is not None and stream.versions.announced == version
         self._writer.submit(
             partial(
                 self._loader.begin_version,
                 stream.tables,
                 version,
                 is_announced=is_announced,
-                seen=state.seen,
+                seen=stream.versions.seen,
             )
         )
 

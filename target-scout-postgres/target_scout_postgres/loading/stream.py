@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from target_scout_postgres.encoding.encoder import metadata_fields
 from target_scout_postgres.loading.buffers import StreamBuffer
 from target_scout_postgres.loading.load_log import Load, LoadStatus
-from target_scout_postgres.loading.version_state import VersionState
+from target_scout_postgres.loading.version_tracker import VersionTracker
 
 if TYPE_CHECKING:
     from target_scout_postgres.encoding.encoder import Encoder
@@ -28,7 +28,7 @@ class Stream:
         self.encoder: Encoder | None = None
         self.prefix: bytes | None = None  # how its RECORD lines begin, if they are recognisable
         self.buffer = StreamBuffer(keeps_lines=keeps_lines)
-        self.versions = VersionState()
+        self.versions = VersionTracker()
         self.dropped = 0  # records of outdated versions
         self.rejected = 0
         self._started_at = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""What the dataset schema records between builds: models, their names, marks and profiles."""
+"""Tables in the dataset schema that keep the metadata of builds: models, marks and profiles."""
 
 from __future__ import annotations
 

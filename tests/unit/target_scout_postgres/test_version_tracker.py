@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from target_scout_postgres.loading.version_state import (
+from target_scout_postgres.loading.version_tracker import (
     MAX_SEEN,
     Destination,
     OnActivateVersion,
-    VersionState,
+    VersionTracker,
 )
 from target_scout_postgres.postgres.schema_snapshot import StreamVersions
 
 
-def after(*steps: tuple, stored: StreamVersions | None = None) -> VersionState:
-    """A state after some transitions, each a method with its arguments."""
-    state = VersionState()
+def after(*steps: tuple, stored: StreamVersions | None = None) -> VersionTracker:
+    """Return a tracker after some transitions, each a method with its arguments."""
+    tracker = VersionTracker()
     if stored is not None:
-        state.resume(stored)
+        tracker.resume(stored)
     for name, *arguments in steps:
-        getattr(state, name)(*arguments)
-    return state
+        getattr(tracker, name)(*arguments)
+    return tracker
 
 
 ANNOUNCED_AND_GATHERED = [("announce", 2), ("gather", 2), ("expect", 2), ("note_rows",)]
@@ -116,9 +116,9 @@ def test_where_the_records_of_a_version_go(steps, stored, version, expected):
     ],
 )
 def test_transitions(steps, stored, expected):
-    state = after(*steps, stored=stored)
+    tracker = after(*steps, stored=stored)
 
-    assert {name: getattr(state, name) for name in expected} == expected
+    assert {name: getattr(tracker, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_which_rows_wait_for_their_state(steps, has_key, expected):
 
 
 def test_only_a_new_version_that_is_lower_than_the_active_one_counts_anew():
-    state = after(stored=StreamVersions(5))
+    tracker = after(stored=StreamVersions(5))
 
-    assert state.counts_anew(3)
-    assert not state.counts_anew(7)
-    state.gather(3)
-    assert not state.counts_anew(3)
+    assert tracker.counts_anew(3)
+    assert not tracker.counts_anew(7)
+    tracker.gather(3)
+    assert not tracker.counts_anew(3)
 
 
 def test_the_load_log_shows_the_gathered_version_or_else_the_active_one():
@@ -151,7 +151,7 @@ def test_the_load_log_shows_the_gathered_version_or_else_the_active_one():
 
 
 def test_the_oldest_seen_versions_are_forgotten():
-    state = after(*[("gather", version) for version in range(MAX_SEEN + 10)])
+    tracker = after(*[("gather", version) for version in range(MAX_SEEN + 10)])
 
-    assert len(state.seen) == MAX_SEEN
-    assert state.seen[-1] == MAX_SEEN + 8
+    assert len(tracker.seen) == MAX_SEEN
+    assert tracker.seen[-1] == MAX_SEEN + 8

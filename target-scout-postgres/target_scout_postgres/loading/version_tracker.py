@@ -1,6 +1,6 @@
-"""The versions of one stream as a state machine: pure decisions and transitions.
+"""Tracks the versions of one stream, as a state machine: decisions and transitions. Pure.
 
-`Versions` asks for decisions, has them carried out, and applies the transitions.
+`Versions` asks for decisions, has the checkpointer carry them out, and applies the transitions.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.schema_snapshot import StreamVersions
 
-MAX_SEEN = 50  # versions of one stream that are remembered
-# Equal to no version, so that the first record takes the exact path, which finds out whether the
+MAX_SEEN = 50  # how many earlier versions of a stream are remembered
+# No version equals it. The first record therefore takes the exact path, which finds out whether the
 # stream's records carry versions.
 UNKNOWN = 1 << 63
 
@@ -36,7 +36,7 @@ class Destination(Enum):
     REPLACEMENT = auto()  # a stage without version, for a stream that is replaced as a whole
 
 
-class VersionState:
+class VersionTracker:
     """Which version is active, which one is gathered, and which one records must carry.
 
     Read-only from outside, apart from the methods.
