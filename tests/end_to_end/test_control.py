@@ -133,13 +133,13 @@ def test_errors_have_the_documented_exit_codes(scout):
     scout("init")
 
     assert scout("runs", "show", "nope")[0] == 3
-    assert scout("run", "nobody/nothing")[:2] == (
+    assert scout("run", "missing/dataset")[:2] == (
         3,
         {
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
-                "message": "No dataset 'nobody/nothing' exists.",
+                "message": "No dataset 'missing/dataset' exists.",
                 "remedy": "See: scout datasets list",
             },
         },
