@@ -1,4 +1,4 @@
-"""What the parsing thread hands to the writing thread: batches, checkpoints and destinations."""
+"""What the parsing thread passes to the writer thread: batches, checkpoints, destinations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StreamTables:
 
 
 class Checkpoint(NamedTuple):
-    """What must be committed together."""
+    """Everything that must be committed in one transaction."""
 
     loads: Sequence[Load]
     activated: Sequence[tuple[StreamTables, int | None]] = ()  # with the version

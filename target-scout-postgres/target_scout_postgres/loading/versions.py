@@ -27,7 +27,7 @@ class Versions:
         self._checkpointer = checkpointer
 
     def on_schema(self, stream: Stream) -> None:
-        """Begin the stage of a stream that the clean end of the run replaces."""
+        """Begin staging a stream whose table is replaced at the clean end of the run."""
         tracker = stream.versions
         if self._settings.is_overwrite:
             if not tracker.is_staged:
@@ -56,7 +56,7 @@ class Versions:
         self._checkpointer.begin_version(stream, None)
 
     def on_activate_version(self, stream: Stream, version: int) -> None:
-        """Activate a version whose records have come, or expect those of an announced one."""
+        """Activate a version whose records were received, or expect those of an announced one."""
         if not self._settings.is_upsert:
             return
         has_rows = bool(stream.buffer.received_rows)
@@ -87,7 +87,7 @@ class Versions:
             self._checkpointer.checkpoint()
 
     def on_record_version(self, stream: Stream, version: int | None) -> bool:
-        """Follow the version that a record carries; return whether the record is wanted."""
+        """Handle the version of a record; return whether the record is loaded."""
         tracker = stream.versions
         if not self._settings.is_upsert:
             tracker.expect(version)
@@ -107,14 +107,14 @@ class Versions:
         return True
 
     def _activate_pending(self, stream: Stream) -> None:
-        # A stream has one stage: what waits in it must leave before anything else begins.
+        # A stream has one staging table: its version must be activated before another begins.
         if stream.versions.pending is not None:
             self._checkpointer.activate_pending(stream)
 
     def _gather(self, stream: Stream, version: int) -> None:
         tracker = stream.versions
         self._activate_pending(stream)
-        self._checkpointer.flush(stream)  # the rows before belong to what came before
+        self._checkpointer.flush(stream)  # buffered rows belong to what precedes the version
         if tracker.counts_anew(version):
             logs.warning(
                 f"{stream.name}: version {version} is lower than {tracker.active}, the active one, "
@@ -128,7 +128,7 @@ class Versions:
         stream.versions.write_live(version)
 
     def finish(self) -> None:
-        """Activate what a clean end of the input activates."""
+        """Activate the versions that a clean end of the input activates."""
         for stream in self._checkpointer.streams.values():
             self._finish_stream(stream)
             self._log_keyless(stream)
@@ -138,7 +138,7 @@ class Versions:
         if self._settings.is_overwrite:
             self._checkpointer.activate(stream, None)
         elif tracker.replaces_table:
-            # Old rows must not give way to those of a tap that was cut off.
+            # Existing rows must not be replaced by those of a tap that was cut off.
             if self._checkpointer.is_empty(stream) or self._ended_cleanly(stream):
                 self._checkpointer.activate(stream, None)
         elif self._is_first_version(stream):
