@@ -1,4 +1,4 @@
-"""``scout datasets``, and what readers need: ``query``, ``touch``, ``search-path``."""
+"""``scout datasets``, and the commands for readers: ``query``, ``touch``, ``search-path``."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ CONNECTED = "connected"
 
 
 def key_of(source: Source, size: Size) -> str:
-    """Return the demo's name for a source in a size; in the default size that of the source."""
+    """Return the demo's own name for a source; it includes the size unless that is the default."""
     is_default = source.size(size) == source.size(DEFAULT_SIZE)
     return source.name if is_default else f"{source.name}-{source.size(size)}"
 
@@ -38,7 +38,7 @@ def register(
         scout: The installation.
         demo_file: Gets the name of the source.
         source: The source.
-        sandbox: Where it is served, on a new port after each start.
+        sandbox: The sandbox that serves it, on a new port after each start.
         config: Settings of the tap for the next run only.
     """
     if PROJECT not in {each.id for each in scout.projects.list()}:

@@ -34,7 +34,7 @@ KILL = "kill"
 FAULTS = {"429": "Too Many Requests", "500": "an internal error"}
 ONE_IN = 3  # requests that are answered with the fault
 SLOW_MS = 500.0  # per page, and
-SMALL_PAGES = {"page_size": 100}  # give a run a middle to kill the loader in
+SMALL_PAGES = {"page_size": 100}  # so that the loader can be killed in the middle of a run
 HINTS = (
     ("make demo", "again: only changed records are read"),
     ("make demo ARGS=--edit", "change a few records, and read just those"),
@@ -46,7 +46,7 @@ KEEP_RUNNING_HINT = (
 )
 WIDEST_COMMAND = 88
 ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
-"""Variables that lead the commands to another installation than the demo's."""
+"""Variables that would direct the commands to another installation than the demo's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Report:
     seconds: float
     streams: list[Load]
     rows: dict[str, int]
-    """In Postgres, of the streams that are compared with the sandbox."""
+    """Rows in Postgres, for the streams that are compared with the sandbox."""
     differences: dict[str, dict[str, int]]
     answer: list[tuple[object, ...]]
 
@@ -236,7 +236,7 @@ class Walkthrough:
         return self._scout.datasets.show(self._path).row_counts
 
     def _query(self, statement: str) -> list[tuple[object, ...]]:
-        """Query the dataset; nothing is found before its first load, or without the table."""
+        """Query the dataset; empty before its first load, or if the table does not exist."""
         try:
             return list(self._scout.datasets.query(self._path, statement).rows)
         except (ConflictError, QueryError):

@@ -41,7 +41,7 @@ RENEWALS_AT_ONCE = 8
 
 
 def never() -> bool:
-    """Return False: nothing asks a job to stop."""
+    """Return False: the job is never asked to stop."""
     return False
 
 

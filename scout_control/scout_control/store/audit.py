@@ -130,7 +130,7 @@ def actor() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerTraces:
-    """What identifies an owner besides their id."""
+    """Terms that identify an owner, in addition to the id."""
 
     schemas: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
