@@ -1,4 +1,4 @@
-"""The right to erasure: everything of an owner is removed, nothing of others, verifiably."""
+"""A purge removes everything of an owner and nothing of others, and can be verified."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
 
 def spoil(scout, url, file, schema):
     """Reappearing data and a modified receipt are detected."""
-    receipt, verify = json.loads(file.read_text()), scout.erasure.verify
+    receipt, verify = json.loads(file.read_text()), scout.purges.verify
     assert verify(receipt).is_gone
     assert not verify(receipt | {"removed": {}}).is_genuine
     with pytest.raises(SettingsError, match="another owner"):

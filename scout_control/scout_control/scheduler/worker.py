@@ -24,7 +24,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
-from scout_control.datasets import deletion
+from scout_control.datasets import dataset_drop
 from scout_control.errors import ControlError
 from scout_control.rules import fairness
 from scout_control.runs.context import RunContext, worker_name
@@ -119,7 +119,7 @@ JOBS: dict[str, tuple[str, Job]] = {
     "purge": (DAILY, _short(maintenance.purge)),
     "remove roles": (
         DAILY,
-        _short(lambda installation, _now: deletion.drop_retired_roles(installation)),
+        _short(lambda installation, _now: dataset_drop.drop_retired_roles(installation)),
     ),
 }
 
