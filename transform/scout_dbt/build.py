@@ -1,6 +1,6 @@
-"""A build: generate the models, select what dbt has to build, record what it built.
+"""A build: generates the models, selects those that dbt has to build, records the result.
 
-All of it runs as the role that loads: it owns the tables of the dataset schema and can reach no
+All of it runs as the role that loads: it owns the tables of the dataset schema and can access no
 other schema.
 """
 
@@ -41,7 +41,7 @@ SOURCE_SUFFIXES = (".sql", ".yml", ".csv", ".md", ".py")
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
-    """What a build has to do for one dataset schema."""
+    """The models that a build has to build in one dataset schema."""
 
     schema: str
     generated: GeneratedModels
@@ -52,7 +52,7 @@ class BuildPlan:
     changed_streams: frozenset[str]
     """Streams whose rows differ from those of the last complete build."""
     is_project_changed: bool
-    """Whether hand-written models have to be built, whatever data changed."""
+    """Whether hand-written models have to be built, even if no data changed."""
 
     @property
     def is_idle(self) -> bool:
@@ -65,7 +65,7 @@ class BuildPlan:
         return frozenset(self.generated.streams)
 
     def selection(self, custom: frozenset[str]) -> list[str]:
-        """Return dbt's options that leave out what would not change.
+        """Return dbt's options that exclude models whose result would not change.
 
         Args:
             custom: Names of the models of users, which are always built: they may read anything.

@@ -29,14 +29,14 @@ NO_RECORDS = ScopeStats(0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedModels:
-    """The models of a dataset, and what decides whether they have to be built."""
+    """The models of a dataset, and the data for deciding which of them have to be built."""
 
     models: tuple[Model, ...]
     built: Mapping[str, BuiltModel]
     """Models of earlier builds, by the key of their table."""
     scopes: Scopes
     streams: Mapping[str, str]
-    """The loaded streams, each with a mark that differs once its rows do."""
+    """The loaded streams, each with a mark that changes when its rows do."""
     moment: Snapshot
     source_type: str
 
@@ -57,7 +57,7 @@ class GeneratedModels:
 
 
 def generate(cursor: Cursor, source_type: str) -> GeneratedModels:
-    """Generate the models of the current schema, and store what its new data shows.
+    """Generate the models of the current schema, and store the profiles of its new data.
 
     Args:
         cursor: In the dataset schema.
@@ -103,7 +103,7 @@ def _scopes(
     streams: Mapping[str, str],
     moment: Snapshot,
 ) -> dict[str, ScopeStats]:
-    """Return the scopes of a stream: those of the last time if nothing was written since."""
+    """Return the scopes of a stream; the stored ones if nothing was written since."""
     name, mark = f"extents {kind}", streams.get(source.stream)
     stored = json.loads(build_metadata.marks(cursor).get(name, "{}"))
     if mark and stored.get("of") == mark:

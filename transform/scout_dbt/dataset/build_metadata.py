@@ -64,7 +64,7 @@ SET_MARK = """
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltModel:
-    """A model as it was last built, or reserved by a build that did not finish."""
+    """A model as last built, or as reserved by a build that did not finish."""
 
     key: str
     name: str
@@ -110,7 +110,7 @@ def built_models(cursor: Cursor, oldest: int) -> dict[str, BuiltModel]:
 
 
 def assigned_names(models: Mapping[str, BuiltModel]) -> AssignedNames:
-    """Return the names that tables and columns have from earlier builds."""
+    """Return the names of tables and columns from earlier builds."""
     columns: dict[str, dict[str, str]] = {}
     for key, model in models.items():
         names = columns.setdefault(key, {})
