@@ -1,4 +1,4 @@
-"""Deleting a dataset ends, whatever locks its readers and its writer hold, in any database."""
+"""Dropping a dataset succeeds, whatever locks its readers and its writer hold, in any database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What control learns from Meltano's log, and what a failed run amounts to."""
+"""What control reads from Meltano's log, and the error of a failed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored between builds, as the data dictionary and the next build read it."""
+"""The metadata stored between builds, as read by the data dictionary and the next build."""
 
 from __future__ import annotations
 

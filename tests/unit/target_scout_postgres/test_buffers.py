@@ -1,4 +1,4 @@
-"""What a stream's buffer counts, hands over and withholds."""
+"""What the buffer of a stream counts, writes and withholds."""
 
 from __future__ import annotations
 
