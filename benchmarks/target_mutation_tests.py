@@ -105,10 +105,10 @@ MUTATIONS = (
     Mutation(
         "3 the end of the input alone activates nothing",
         "loading/versions.py",
-        "        elif state.is_staged and state.pending is None and stream.buffer.received_rows:\n",
-        "        elif state.announced is None and state.loading is not None:\n"
-        "            self._checkpointer.activate(stream, state.loading)\n"
-        "        elif state.is_staged and state.pending is None and stream.buffer.received_rows:\n",
+        "        elif tracker.is_staged and tracker.pending is None and stream.",
+        "        elif tracker.announced is None and tracker.loading is not None:\n"
+        "            self._checkpointer.activate(stream, tracker.loading)\n"
+        "        elif tracker.is_staged and tracker.pending is None and stream.",
         CONTRACT + "refresh.py::test_the_end_of_the_input_alone_activates_nothing",
     ),
     Mutation(

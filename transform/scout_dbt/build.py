@@ -136,7 +136,7 @@ def prepare(
 def _write_due(cursor: Cursor, generated: GeneratedModels, due: list[Model]) -> None:
     """Tell the macros which models are due, and from which transaction on their rows are new.
 
-    Without a watermark a model is built anew.
+    Without a watermark a model is rebuilt.
     """
     cursor.execute(DUE)
     rows = []

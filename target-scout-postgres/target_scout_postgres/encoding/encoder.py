@@ -1,6 +1,6 @@
 """Encodes RECORD lines as rows of binary COPY, for one stream and one layout.
 
-`encode_run` is the generated fast path, made when the first record has come; `encode_exactly`
+`encode_run` is the generated fast path, generated at the first record; `encode_exactly`
 takes every record that the fast path leaves. Both give the same bytes. Needs no connection.
 """
 

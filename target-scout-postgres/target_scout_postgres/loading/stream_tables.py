@@ -16,7 +16,7 @@ class RowBatch(NamedTuple):
 
     rows: Sequence[bytes]
     layout: Layout
-    is_staged: bool  # for the version being gathered, not for the live table
+    is_staged: bool  # for the version being staged, not for the live table
     lines: tuple[int, int]  # first and last line of the input
     has_deletions: bool = False  # some rows mark the row of their key as deleted
     source: SourceLines | None = None  # if rejected records are kept

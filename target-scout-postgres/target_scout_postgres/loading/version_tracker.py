@@ -75,10 +75,10 @@ class VersionTracker:
         return version in (self.active, self.pending)
 
     def is_outdated(self, version: int) -> bool:
-        """Return whether a version is older than the active one or the one that is gathered.
+        """Return whether a version is older than the active one or the one that is staged.
 
-        A lower number alone does not make a version older than the active one, as some taps count
-        anew: it must have been seen before. A newer version that only an earlier run has gathered
+        A lower number alone does not make a version older than the active one, as some taps start
+        over: it must have been seen before. A newer version that only an earlier run has staged
         does not make the active one outdated.
         """
         if self.active is not None and version < self.active and version in self.seen:
@@ -138,7 +138,7 @@ class VersionTracker:
         """Wait for the first record to learn whether the stream's records carry versions."""
         self.expected = UNKNOWN
 
-    def gather(self, version: int) -> None:
+    def stage(self, version: int) -> None:
         """Load a version into the staging table."""
         if self.loading != version:
             self._leave(self.loading)
@@ -148,7 +148,7 @@ class VersionTracker:
         self.replaces_table = False
         self.loading = version
 
-    def gather_replacement(self, *, replaces_table: bool = True) -> None:
+    def stage_replacement(self, *, replaces_table: bool = True) -> None:
         """Load rows into the staging table that replaces the table at the clean end of the run."""
         self.is_staged = True
         self.replaces_table = replaces_table

@@ -31,7 +31,7 @@ class Versions:
         tracker = stream.versions
         if self._settings.is_overwrite:
             if not tracker.is_staged:
-                self._gather_replacement(stream, replaces_table=False)
+                self._stage_replacement(stream, replaces_table=False)
             return
         is_undecided = tracker.expected in (None, UNKNOWN) and tracker.announced is None
         if stream.buffer.received_rows or not is_undecided:
@@ -41,7 +41,7 @@ class Versions:
         elif tracker.loading is not None:  # its records may continue an unfinished version
             tracker.await_first_record()
         elif not tracker.replaces_table:
-            self._gather_replacement(stream)
+            self._stage_replacement(stream)
 
     def _is_replaced_by_setting(self, stream: Stream) -> bool:
         schema = stream.schema
@@ -50,8 +50,8 @@ class Versions:
             is_plain and self._settings.is_upsert and self._settings.replaces_keyless(stream.name)
         )
 
-    def _gather_replacement(self, stream: Stream, *, replaces_table: bool = True) -> None:
-        stream.versions.gather_replacement(replaces_table=replaces_table)
+    def _stage_replacement(self, stream: Stream, *, replaces_table: bool = True) -> None:
+        stream.versions.stage_replacement(replaces_table=replaces_table)
         stream.buffer.last_epoch = self._checkpointer.epoch
         self._checkpointer.begin_version(stream, None)
 
@@ -98,7 +98,7 @@ class Versions:
         destination = tracker.destination(version)
         if destination is Destination.REPLACEMENT:
             tracker.abandon_version()
-            self._gather_replacement(stream)
+            self._stage_replacement(stream)
         elif destination is Destination.LIVE:
             self._write_live(stream, tracker.active)
         elif destination is Destination.STAGE and version is not None:
@@ -120,7 +120,7 @@ class Versions:
                 f"{stream.name}: version {version} is lower than {tracker.active}, the active one, "
                 "but has not been seen before: it is taken as a new version"
             )
-        tracker.gather(version)
+        tracker.stage(version)
         self._checkpointer.begin_version(stream, version)
 
     def _write_live(self, stream: Stream, version: int | None) -> None:
@@ -155,7 +155,7 @@ class Versions:
     def _is_first_version(self, stream: Stream) -> bool:
         """Return whether a version waits that replaces no earlier rows.
 
-        An earlier run may have gathered it, and ended before it could activate it.
+        An earlier run may have staged it, and ended before it could activate it.
         """
         tracker = stream.versions
         version = tracker.loading

@@ -22,8 +22,8 @@ def after(*steps: tuple, stored: StreamVersions | None = None) -> VersionTracker
     return tracker
 
 
-ANNOUNCED_AND_GATHERED = [("announce", 2), ("gather", 2), ("expect", 2), ("note_rows",)]
-GATHERED = [("gather", 2), ("expect", 2), ("note_rows",)]
+ANNOUNCED_AND_STAGED = [("announce", 2), ("stage", 2), ("expect", 2), ("note_rows",)]
+STAGED = [("stage", 2), ("expect", 2), ("note_rows",)]
 ACTIVE_1 = StreamVersions(active=1)
 
 
@@ -33,27 +33,27 @@ ACTIVE_1 = StreamVersions(active=1)
         ([], None, 1, False, OnActivateVersion.ANNOUNCE),
         ([], ACTIVE_1, 1, False, OnActivateVersion.ALREADY_ACTIVE),
         ([], ACTIVE_1, 2, False, OnActivateVersion.ANNOUNCE),
-        (GATHERED, ACTIVE_1, 2, True, OnActivateVersion.ACTIVATE),
-        (ANNOUNCED_AND_GATHERED, ACTIVE_1, 2, True, OnActivateVersion.ACTIVATE),
+        (STAGED, ACTIVE_1, 2, True, OnActivateVersion.ACTIVATE),
+        (ANNOUNCED_AND_STAGED, ACTIVE_1, 2, True, OnActivateVersion.ACTIVATE),
         # announced again without a record in between
-        ([("announce", 2), ("gather", 2)], ACTIVE_1, 2, False, OnActivateVersion.ACTIVATE),
-        ([*GATHERED, ("await_activation", 2)], None, 2, True, OnActivateVersion.ALREADY_ACTIVE),
-        # an earlier run gathered it, and its ACTIVATE_VERSION comes last
+        ([("announce", 2), ("stage", 2)], ACTIVE_1, 2, False, OnActivateVersion.ACTIVATE),
+        ([*STAGED, ("await_activation", 2)], None, 2, True, OnActivateVersion.ALREADY_ACTIVE),
+        # an earlier run staged it, and its ACTIVATE_VERSION comes last
         ([], StreamVersions(1, 2), 2, False, OnActivateVersion.ACTIVATE),
-        # an earlier run gathered it after its announcement: this one only announces it again
+        # an earlier run staged it after its announcement: this one only announces it again
         ([], StreamVersions(1, 2, is_announced=True), 2, False, OnActivateVersion.ANNOUNCE),
         # seen before the active one
         ([], StreamVersions(5, seen=[3]), 3, False, OnActivateVersion.OUTDATED),
-        # lower, but never seen: some taps count anew
+        # lower, but never seen: some taps start over
         ([], StreamVersions(5), 3, False, OnActivateVersion.ANNOUNCE),
-        # lower than the one that this run gathers
-        ([("gather", 5)], None, 3, True, OnActivateVersion.OUTDATED),
-        # lower than one that only an earlier run gathered
+        # lower than the one that this run stages
+        ([("stage", 5)], None, 3, True, OnActivateVersion.OUTDATED),
+        # lower than one that only an earlier run staged
         ([], StreamVersions(1, 5), 3, False, OnActivateVersion.ANNOUNCE),
         # records without version have come, into the live table or a replacement
         ([("expect", None)], None, 1, True, OnActivateVersion.WITHOUT_RECORDS),
-        ([("gather_replacement",)], None, 1, True, OnActivateVersion.WITHOUT_RECORDS),
-        ([("gather_replacement",)], None, 1, False, OnActivateVersion.ANNOUNCE),
+        ([("stage_replacement",)], None, 1, True, OnActivateVersion.WITHOUT_RECORDS),
+        ([("stage_replacement",)], None, 1, False, OnActivateVersion.ANNOUNCE),
     ],
 )
 def test_what_an_activate_version_means(steps, stored, version, has_rows, expected):
@@ -67,13 +67,13 @@ def test_what_an_activate_version_means(steps, stored, version, has_rows, expect
         ([], None, 1, Destination.STAGE),
         ([], ACTIVE_1, 1, Destination.LIVE),
         ([], ACTIVE_1, 2, Destination.STAGE),
-        ([("gather", 2)], ACTIVE_1, 2, Destination.UNCHANGED),
-        ([("gather", 2)], ACTIVE_1, 3, Destination.STAGE),
-        ([("gather", 2)], ACTIVE_1, 1, Destination.LIVE),
+        ([("stage", 2)], ACTIVE_1, 2, Destination.UNCHANGED),
+        ([("stage", 2)], ACTIVE_1, 3, Destination.STAGE),
+        ([("stage", 2)], ACTIVE_1, 1, Destination.LIVE),
         # announced, and left out of the records
-        ([("announce", 2), ("gather", 2)], ACTIVE_1, None, Destination.UNCHANGED),
-        # gathered by an earlier run, and the live table since
-        ([("gather", 2), ("write_live", 1)], ACTIVE_1, 2, Destination.STAGE),
+        ([("announce", 2), ("stage", 2)], ACTIVE_1, None, Destination.UNCHANGED),
+        # staged by an earlier run, and the live table since
+        ([("stage", 2), ("write_live", 1)], ACTIVE_1, 2, Destination.STAGE),
         ([("await_first_record",)], StreamVersions(None, 2), None, Destination.REPLACEMENT),
         ([("await_first_record",)], StreamVersions(None, 2), 2, Destination.STAGE),
     ],
@@ -85,14 +85,14 @@ def test_where_the_records_of_a_version_go(steps, stored, version, expected):
 @pytest.mark.parametrize(
     ("steps", "stored", "expected"),
     [
-        ([("gather", 2)], ACTIVE_1, {"loading": 2, "is_staged": True, "has_begun": True}),
-        ([("gather", 2), ("gather", 3)], ACTIVE_1, {"loading": 3, "seen": [2]}),
-        ([("gather", 2), ("gather", 2)], ACTIVE_1, {"loading": 2, "seen": []}),
-        ([("announce", 2), ("gather", 2)], None, {"announced": 2}),
-        ([("announce", 2), ("gather", 3)], None, {"announced": None}),
-        ([("gather_replacement",), ("gather", 2)], None, {"replaces_table": False}),
+        ([("stage", 2)], ACTIVE_1, {"loading": 2, "is_staged": True, "has_begun": True}),
+        ([("stage", 2), ("stage", 3)], ACTIVE_1, {"loading": 3, "seen": [2]}),
+        ([("stage", 2), ("stage", 2)], ACTIVE_1, {"loading": 2, "seen": []}),
+        ([("announce", 2), ("stage", 2)], None, {"announced": 2}),
+        ([("announce", 2), ("stage", 3)], None, {"announced": None}),
+        ([("stage_replacement",), ("stage", 2)], None, {"replaces_table": False}),
         (
-            [*ANNOUNCED_AND_GATHERED, ("await_activation", 2), ("promote", 2)],
+            [*ANNOUNCED_AND_STAGED, ("await_activation", 2), ("promote", 2)],
             ACTIVE_1,
             {
                 "active": 2,
@@ -104,15 +104,15 @@ def test_where_the_records_of_a_version_go(steps, stored, version, expected):
             },
         ),
         ([("promote", 1)], ACTIVE_1, {"active": 1, "seen": []}),
-        ([*GATHERED, ("write_live", 2)], ACTIVE_1, {"active": 2, "loading": None, "seen": [1]}),
-        # back to the active version: what was gathered stays
-        ([*GATHERED, ("write_live", 1)], ACTIVE_1, {"loading": 2, "is_staged": False}),
+        ([*STAGED, ("write_live", 2)], ACTIVE_1, {"active": 2, "loading": None, "seen": [1]}),
+        # back to the active version: what was staged stays
+        ([*STAGED, ("write_live", 1)], ACTIVE_1, {"loading": 2, "is_staged": False}),
         ([("write_live", None)], ACTIVE_1, {"active": 1, "is_staged": False}),
-        ([("gather_replacement",), ("keep_table",)], None, {"is_staged": False}),
-        ([("gather", 2), ("keep_table",)], None, {"is_staged": True}),
+        ([("stage_replacement",), ("keep_table",)], None, {"is_staged": False}),
+        ([("stage", 2), ("keep_table",)], None, {"is_staged": True}),
         ([("abandon_version",)], StreamVersions(None, 2), {"loading": None, "loaded": set()}),
-        (GATHERED, None, {"loaded": {2}}),
-        ([("gather_replacement",), ("note_rows",)], None, {"loaded": set()}),
+        (STAGED, None, {"loaded": {2}}),
+        ([("stage_replacement",), ("note_rows",)], None, {"loaded": set()}),
     ],
 )
 def test_transitions(steps, stored, expected):
@@ -126,9 +126,9 @@ def test_transitions(steps, stored, expected):
     [
         ([], True, False),  # sent again, it changes nothing
         ([], False, True),
-        ([("gather", 2)], False, True),
-        ([("gather", 2)], True, False),
-        ([("gather_replacement",)], False, False),  # the next run drops it
+        ([("stage", 2)], False, True),
+        ([("stage", 2)], True, False),
+        ([("stage_replacement",)], False, False),  # the next run drops it
     ],
 )
 def test_which_rows_wait_for_their_state(steps, has_key, expected):
@@ -140,18 +140,18 @@ def test_only_a_new_version_that_is_lower_than_the_active_one_counts_anew():
 
     assert tracker.counts_anew(3)
     assert not tracker.counts_anew(7)
-    tracker.gather(3)
+    tracker.stage(3)
     assert not tracker.counts_anew(3)
 
 
-def test_the_load_log_shows_the_gathered_version_or_else_the_active_one():
+def test_the_load_log_shows_the_staged_version_or_else_the_active_one():
     assert after(stored=StreamVersions(1, 2)).current == 2
     assert after(stored=ACTIVE_1).current == 1
     assert after().current is None
 
 
 def test_the_oldest_seen_versions_are_forgotten():
-    tracker = after(*[("gather", version) for version in range(MAX_SEEN + 10)])
+    tracker = after(*[("stage", version) for version in range(MAX_SEEN + 10)])
 
     assert len(tracker.seen) == MAX_SEEN
     assert tracker.seen[-1] == MAX_SEEN + 8

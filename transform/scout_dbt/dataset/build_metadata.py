@@ -70,7 +70,7 @@ class BuiltModel:
     name: str
     fingerprint: str
     watermark: int
-    """The table holds all rows of transactions before it; 0 if it has to be built anew."""
+    """The table holds all rows of transactions before it; 0 if it has to be rebuilt."""
     rows: int
     """How many records it was built from; -1 before the first build."""
     definition: dict[str, Any]
