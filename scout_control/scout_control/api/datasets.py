@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.datasets import deletion, query
+from scout_control.datasets import dataset_drop, query
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
 from scout_control.rules.json_values import to_json_value
@@ -122,7 +122,7 @@ class Datasets:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
         with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
-            deletion.drop(self._installation, dataset.id, force=force)
+            dataset_drop.drop(self._installation, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
         """Mark a dataset as used so it does not expire.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from scout_control.api import views
     from scout_control.api.models import Models
-    from scout_control.api.purge import Erasure
+    from scout_control.api.purge import Purges
     from scout_control.meltano.project import Job
 
 A_DAY = timedelta(hours=24)
@@ -66,11 +66,11 @@ class Scout:
         return Models(self.installation)
 
     @cached_property
-    def erasure(self) -> Erasure:
-        """The erasure of owners."""
-        from scout_control.api.purge import Erasure
+    def purges(self) -> Purges:
+        """Removal of everything that belongs to an owner."""
+        from scout_control.api.purge import Purges
 
-        return Erasure(self.installation)
+        return Purges(self.installation)
 
     def init(self) -> str:
         """Initialise or upgrade the installation; return the version of the store."""

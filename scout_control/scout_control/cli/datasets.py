@@ -1,4 +1,4 @@
-"""``scout datasets``, and what readers need: ``query``, ``touch``, ``search-path``."""
+"""``scout datasets``, and the commands for readers: ``query``, ``touch``, ``search-path``."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def share(scout: Scout, dataset: str, roles: tuple[str, ...]) -> None:
 def pause(scout: Scout, dataset: str) -> None:
     """Pause the schedule of a dataset."""
     scout.datasets.pause(dataset)
-    print_done(f"{dataset} is paused.")
+    print_done(f"The schedule of {dataset} is paused.")
 
 
 @datasets.command()

@@ -17,7 +17,7 @@ import psycopg
 from sqlalchemy import select
 
 from scout_control.credentials import renewal
-from scout_control.datasets import deletion, schemas
+from scout_control.datasets import dataset_drop, schemas
 from scout_control.errors import ControlError
 from scout_control.rules import expiry, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
@@ -41,7 +41,7 @@ RENEWALS_AT_ONCE = 8
 
 
 def never() -> bool:
-    """Return False: nothing asks a job to stop."""
+    """Return False: the job is never asked to stop."""
     return False
 
 
@@ -181,7 +181,7 @@ def _expire(
     """Drop the data of one dataset, unless it was used since it was found."""
     # A dataset that cannot be dropped, because a view depends on it, must not stop the others.
     try:
-        return deletion.try_drop(installation, dataset_id, is_over, reason="expired")
+        return dataset_drop.try_drop(installation, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
         message = str(error) if isinstance(error, ControlError) else type(error).__name__
         if _logged.get(dataset_id) != message:
@@ -280,5 +280,5 @@ def tick(installation: Installation, idle: timedelta) -> dict[str, int]:
     }
     purge(installation, now)
     end_logins(installation)
-    deletion.drop_retired_roles(installation)
+    dataset_drop.drop_retired_roles(installation)
     return done

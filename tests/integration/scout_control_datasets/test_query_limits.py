@@ -1,4 +1,4 @@
-"""The size limit of a result: it holds for a single value and against the author of the query."""
+"""The size limit of a result applies even to a single value, and to a malicious query."""
 
 from __future__ import annotations
 

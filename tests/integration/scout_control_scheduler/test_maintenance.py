@@ -1,4 +1,4 @@
-"""What is done again and again: due, expired, taken over, purged."""
+"""Background jobs: due runs, expired data, reclaimed runs, purged records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets, their runs and touches, and what discovery found at their sources."""
+"""Datasets, their runs and touches, and the discovered metadata of their sources."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Run(Identified, Base):
 
 
 class SourceMetadata(Identified, Base):
-    """What discovery found at a source for one owner; kept when the data expires."""
+    """Discovered metadata of a source, for one owner; kept when the data expires."""
 
     __tablename__ = "source_metadata"
     __table_args__ = (

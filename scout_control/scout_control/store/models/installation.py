@@ -1,4 +1,4 @@
-"""What the processes of an installation share: settings, service roles, locks."""
+"""Data that all processes of an installation share: settings, service roles, locks."""
 
 from __future__ import annotations
 
