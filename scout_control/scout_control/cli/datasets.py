@@ -9,6 +9,7 @@ import click
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import (
     dataset_row,
+    format_cell,
     print_done,
     print_record,
     print_result,
@@ -113,6 +114,20 @@ def resume(scout: Scout, dataset: str) -> None:
 
 @datasets.command()
 @click.argument("dataset")
+@click.option(
+    "--keep",
+    required=True,
+    metavar="PERIOD",
+    help="How long its data is kept without use: 24h, 30d, forever, or default.",
+)
+@with_scout
+def update(scout: Scout, dataset: str, *, keep: str) -> None:
+    """Change how long the data of a dataset is kept without use."""
+    _print(scout.datasets.update(dataset, keep=keep))
+
+
+@datasets.command()
+@click.argument("dataset")
 @click.option("--force", is_flag=True, help="Also drop objects outside that depend on it.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_scout
@@ -184,10 +199,16 @@ def query(
 @click.argument("dataset")
 @with_scout
 def touch(scout: Scout, dataset: str) -> None:
-    """Mark DATASET as used so it does not expire. Data unused for 24 h expires."""
+    """Mark DATASET as used so it does not expire.
+
+    PostgreSQL 16 and later record reads themselves; this is for earlier servers.
+    """
     touched = scout.datasets.touch(dataset)
-    last_used_at = to_json_value(touched.last_activity_at)
-    print_done(f"{dataset} is marked as used.", {"last_activity_at": last_used_at})
+    times = {
+        name: to_json_value(getattr(touched, name)) for name in ("last_activity_at", "expires_at")
+    }
+    until = f", kept until {format_cell(times['expires_at'])}" if touched.expires_at else ""
+    print_done(f"{dataset} is marked as used{until}.", times)
 
 
 @click.command("search-path")

@@ -60,8 +60,8 @@ class Options:
     """How long runs may continue after a signal to shut down; unfinished ones are requeued."""
     time_slice: timedelta = fairness.TIME_SLICE
     """How long a run may keep its lane while other owners wait for one."""
-    idle: timedelta = timedelta(hours=24)
-    """After how long without use data expires."""
+    idle: timedelta | None = None
+    """How long unused data is kept where its dataset does not say; None: as installed."""
     until_idle: bool = False
     """End when the queue is empty."""
 

@@ -106,6 +106,62 @@ def test_scheduled_refreshes_do_not_prevent_expiry(installation, site):
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 1
 
 
+def unused_since(site, dataset, hours):
+    """Set back the last use of a dataset, and the end of its runs."""
+    then = datetime.now(UTC) - timedelta(hours=hours)
+    with site.store.begin() as session:
+        session.execute(
+            update(Dataset).where(Dataset.id == uuid.UUID(dataset.id)).values(last_activity_at=then)
+        )
+
+
+def test_a_read_by_anyone_counts_as_use_and_the_scans_of_runs_do_not(installation, site):
+    """A dataset that is read is kept; one that only runs read expires."""
+    read, unread = installation.dataset(), installation.dataset()
+    for dataset in (read, unread):
+        installation.scout.run(dataset)
+        unused_since(site, installation.scout.datasets.show(dataset), 25)
+    planned = {each.path for each in installation.scout.would_expire()}
+    assert planned == {read, unread}
+    installation.rows(read)
+
+    assert maintenance.expire(site, datetime.now(UTC)) == 1
+    kept, dropped = map(installation.scout.datasets.show, (read, unread))
+
+    assert (kept.status, dropped.status) == ("ready", "expired")
+    assert kept.expires_at > datetime.now(UTC) + timedelta(hours=23)
+    assert dropped.expires_at is None
+
+
+def test_each_dataset_is_kept_for_its_own_period_and_the_others_for_the_installations(
+    installation, site
+):
+    datasets = installation.scout.datasets
+    forever, month, default = [installation.dataset() for _ in range(3)]
+    for dataset in (forever, month, default):
+        installation.scout.run(dataset)
+        unused_since(site, datasets.show(dataset), 50 * 24)
+    datasets.update(forever, keep="forever")
+    datasets.update(month, keep="60d")
+
+    def plan(**options):
+        return {each.path for each in installation.scout.would_expire(**options)}
+
+    assert plan() == {default}
+    assert plan(idle=timedelta(seconds=1)) == {default}, "its own period takes precedence"
+    installation.scout.init(keep="forever")
+    assert plan() == set()
+    assert datasets.show(default).keep == "forever"
+    installation.scout.init(keep="8w")
+    installation.scout.init()
+    assert (plan(), datasets.show(default).keep) == (set(), "56d")
+    assert plan(idle=DAY) == {default}
+    datasets.update(month, keep="default")
+    installation.scout.init(keep="24h")
+    assert maintenance.expire(site, datetime.now(UTC)) == 2
+    assert datasets.show(forever).status == "ready"
+
+
 def test_data_with_an_unfinished_run_or_an_outside_view_is_not_dropped(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)
