@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +22,7 @@ from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.models import Dataset, Run
 from sqlalchemy import text, update
+from support.workers import environment_of
 
 DAY = timedelta(hours=24)
 
@@ -131,6 +135,27 @@ def test_a_read_by_anyone_counts_as_use_and_the_scans_of_runs_do_not(installatio
     assert (kept.status, dropped.status) == ("ready", "expired")
     assert kept.expires_at > datetime.now(UTC) + timedelta(hours=23)
     assert dropped.expires_at is None
+
+
+def test_an_idle_time_on_the_command_line_drops_nothing_by_surprise(installation, site):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    unused_since(site, installation.scout.datasets.show(dataset), 2)
+
+    def tick(*options, **variables):
+        command = [sys.executable, "-m", "scout_control", "--json", "tick", *options]
+        environment = environment_of(installation.settings) | variables
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    code, refusal = tick("--idle-hours", "1")
+    assert (code, refusal["error"]["code"]) == (2, "VALIDATION_ERROR")
+    assert dataset in refusal["error"]["message"]
+    assert [each["path"] for each in tick("--plan", "--idle-hours", "1")[1]] == [dataset]
+    assert tick("--plan") == (0, [])
+    assert tick("--idle-hours", "3")[1]["expired"] == 0
+    assert installation.scout.datasets.show(dataset).status == "ready"
+    assert tick("--idle-hours", "1", "--yes")[1]["expired"] == 1
 
 
 def test_each_dataset_is_kept_for_its_own_period_and_the_others_for_the_installations(
