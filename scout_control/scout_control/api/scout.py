@@ -126,8 +126,8 @@ class Scout:
         Runs that become due are queued; ``work`` executes them.
 
         Args:
-            idle: Drop data that has been unused for this long, except where a dataset has a retention
-                period itself; None for the period of the installation.
+            idle: Drop data that has been unused for this long, except where the dataset sets its
+                retention period; None for the period of the installation.
         """
         return maintenance.tick(self.installation, idle)
 
