@@ -1,6 +1,6 @@
 """Reads count as use: PostgreSQL 16 and later record when each table was last scanned.
 
-Runs scan the tables too, so only a scan after the end of the latest run is somebody's read.
+Runs scan the tables too, so only a scan after the end of the latest run is a person's or a program's read.
 Backups that dump the database count as reads. Earlier servers do not record scans; there, readers
 call ``scout_control.touch``.
 """
