@@ -1,8 +1,8 @@
 """Reads count as use: PostgreSQL 16 and later record when each table was last scanned.
 
-Runs scan the tables too, so only a scan after the end of the latest run is a person's or a program's read.
-Backups that dump the database count as reads. Earlier servers do not record scans; there, readers
-call ``scout_control.touch``.
+Runs scan the tables too, so only a scan after the end of the latest run is a read by a person or
+another program. Backups that dump the database count as reads. Earlier servers do not record scans;
+there, readers call ``scout_control.touch``.
 """
 
 from __future__ import annotations
