@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import Job
 
 
-
 class Scout:
     """One installation of Scout. Use it as a context manager, or close it.
 

@@ -1,4 +1,4 @@
-"""``scout datasets``, and what readers need: ``query``, ``touch``, ``search-path``."""
+"""``scout datasets``, and what readers need: ``touch``, ``search-path``."""
 
 from __future__ import annotations
 
@@ -139,60 +139,6 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
         click.confirm(f"Drop the data of {escaped(dataset)}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
     print_done(f"Dropped the data of {dataset}.")
-
-
-@click.command()
-@click.argument("dataset")
-@click.argument("statement")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="Return at most this many rows.",
-)
-@click.option(
-    "--max-bytes",
-    type=click.IntRange(1),
-    default=67_108_864,
-    show_default=True,
-    help="Limit on the size of the result as text; rows beyond it are cut off.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Cancel the statement after this many seconds.",
-)
-@with_scout
-def query(
-    scout: Scout, dataset: str, statement: str, *, limit: int, max_bytes: int, timeout: float
-) -> None:
-    """Run an SQL STATEMENT on DATASET, read-only.
-
-    The role that executes it can read nothing else.
-    """
-    result = scout.datasets.query(
-        dataset, statement, max_rows=limit, max_bytes=max_bytes, timeout_seconds=timeout
-    )
-    data = {
-        "columns": result.columns,
-        "rows": [[to_json_value(value) for value in row] for row in result.rows],
-        "truncated": result.is_truncated,
-        "truncated_by": result.truncated_by,
-    }
-
-    def show_rows() -> None:
-        keys = [str(index) for index in range(len(result.columns))]  # column names may repeat
-        rows = [dict(zip(keys, row, strict=True)) for row in result.rows]
-        print_table(rows, keys, "No rows.", titles=result.columns)
-        if result.truncated_by == "rows":
-            say(f"Only the first {limit} rows are shown; see --limit.", err=True)
-        if result.truncated_by == "bytes":
-            say(f"The result was cut at {max_bytes} bytes; see --max-bytes.", err=True)
-
-    print_result(data, show_rows)
 
 
 @click.command()
