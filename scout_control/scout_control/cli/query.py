@@ -105,7 +105,7 @@ def read_statement(statement: str | None, file: Path | None) -> str:
     """Return the statement of a command line.
 
     Raises:
-        click.UsageError: There is none, there are two, or it is empty or not text.
+        click.UsageError: It is missing, empty, not text, or given twice.
     """
     if statement is not None and file is not None:
         raise click.UsageError("Give either STATEMENT or --file.")
