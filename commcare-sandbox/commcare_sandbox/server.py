@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -161,13 +162,14 @@ class Server(uvicorn.Server):
         """Start, then report readiness."""
         await super().startup(sockets)
         if self._until_eof:
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._end_at_eof)
+            # A thread, since epoll accepts neither files nor /dev/null.
+            threading.Thread(target=self._stop_at_eof, daemon=True).start()
         self._ready()
 
-    def _end_at_eof(self) -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-            self.should_exit = True
+    def _stop_at_eof(self) -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -60,8 +60,8 @@ class Options:
     """How long runs may continue after a signal to shut down; unfinished ones are requeued."""
     time_slice: timedelta = fairness.TIME_SLICE
     """How long a run may keep its lane while other owners wait for one."""
-    idle: timedelta = timedelta(hours=24)
-    """Data expires after this time without use."""
+    idle: timedelta | None = None
+    """How long unused data is kept where its dataset does not say; None: as installed."""
     until_idle: bool = False
     """Exit when the queue is empty."""
 
