@@ -173,7 +173,7 @@ def measure_cost(installation: Installation, rounds: int) -> Iterator[Row]:
     path = add(installation, 1, "cost")[0]
     controlled = [sys.executable, "-m", "scout_control", "run", path]
     cost_of(controlled, installation.environment)
-    cost_of(*bare(installation, path))  # afterwards: each run sets the writer's password anew
+    cost_of(*bare(installation, path))  # afterwards: each run sets a new password of the writer
     pairs = [
         (cost_of(controlled, installation.environment), cost_of(*bare(installation, path)))
         for _ in range(rounds)
