@@ -1,4 +1,4 @@
-"""What the account can see: organizations, programs and opportunities, and filters of them."""
+"""What the account can see: organizations, programs and opportunities; and filters for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tap_commcare_connect.client import ACCOUNT_INDEX_PATH, HEADERS, account_nam
 
 
 class OpportunitySummary(msgspec.Struct):
-    """The properties of a listed opportunity that decide how it is read."""
+    """The properties of a listed opportunity on which reading it depends."""
 
     id: int
     organization: str | None = None
@@ -31,7 +31,7 @@ class OpportunitySummary(msgspec.Struct):
 
 
 class Document(msgspec.Struct):
-    """The one document that lists everything."""
+    """The response that lists everything the account can see."""
 
     organizations: list[dict[str, msgspec.Raw]]
     opportunities: list[msgspec.Raw]
@@ -64,7 +64,7 @@ class Opportunity:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which opportunities are wanted; an empty set means all."""
+    """The selected opportunities; an empty set means all."""
 
     opportunity_ids: frozenset[int]
     organization_slugs: frozenset[str]
@@ -84,7 +84,7 @@ class Filters:
         )
 
     def accepts(self, summary: OpportunitySummary) -> bool:
-        """Return whether an opportunity is wanted."""
+        """Return whether an opportunity is selected."""
         conditions = (
             (self.opportunity_ids, summary.id),
             (self.organization_slugs, summary.organization),
@@ -94,7 +94,7 @@ class Filters:
 
     @property
     def scope(self) -> list[list[Any]]:
-        """The filters as they are stored in the state; progress is not valid under others."""
+        """The filters in the format of the state; progress is not valid under other filters."""
         sets = (self.opportunity_ids, self.organization_slugs, self.program_ids)
         return [sorted(wanted) for wanted in sets] if any(sets) else []
 
@@ -108,7 +108,7 @@ def _numbers(config: Mapping[str, Any], name: str) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class AccountIndex:
-    """What is to be read."""
+    """The organizations, programs and selected opportunities of the account."""
 
     organizations: Sequence[RawRow]
     programs: Sequence[RawRow]
@@ -154,7 +154,7 @@ class AccountIndexLoader:
             Opportunity(DECODE_SUMMARY(raw), DECODE_ROW(raw))
             for raw in map(bytes, document.opportunities)
         ]
-        # An opportunity that two memberships show is listed twice.
+        # An opportunity is listed twice if two memberships give access to it.
         listed = {opportunity.id: opportunity for opportunity in rows}
         self._warn_about_missing(document, listed.values())
         wanted = sorted((o for o in listed.values() if self.filters.accepts(o.summary)), key=_id)

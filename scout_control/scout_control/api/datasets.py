@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.api.changes import check_unset
-from scout_control.datasets import deletion, query
+from scout_control.datasets import dataset_drop, query
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
+from scout_control.rules import retention
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from sqlalchemy.orm import Session
+
     from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Installation
+    from scout_control.store.models import Dataset, Run
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,15 @@ class Datasets:
             datasets.collect_touches(session)  # else last_activity_at is up to a minute old
             rows = datasets.of_owner(session, project, user)
             active_runs = runs.all_alive(session, [row.id for row in rows])
-            return [views.Dataset.of(row, active_runs.get(row.id)) for row in rows]
+            keep = datasets.default_keep(session)
+            return [views.Dataset.of(row, keep, active_runs.get(row.id)) for row in rows]
 
     def show(self, name: str) -> views.Dataset:
         """Return one dataset."""
         with self._installation.store.begin() as session:
             datasets.collect_touches(session)
             dataset = lookups.dataset(session, name)
-            return views.Dataset.of(dataset, runs.alive(session, dataset.id))
+            return _view(session, dataset, runs.alive(session, dataset.id))
 
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
         """Return the dataset of an owner, created if missing; its first run loads it.
@@ -72,7 +77,7 @@ class Datasets:
             dataset = datasets.ensure(session, link, user or None, now)
             if datasets.give_consent(dataset, audit.actor(), now):
                 audit.record(session, "agreed", "dataset", dataset.id, user=user, project=project)
-            return views.Dataset.of(dataset)
+            return _view(session, dataset)
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return the discovered streams of a dataset's source, kept even after its data expires."""
@@ -96,7 +101,7 @@ class Datasets:
                 set_readers(server_url, dataset.schema_name, dataset.readers)
             names = audit.of_dataset(dataset)
             audit.record(session, "shared", "dataset", dataset.id, **names, changes=changes)
-            return views.Dataset.of(dataset)
+            return _view(session, dataset)
 
     def pause(self, name: str, *, is_paused: bool = True) -> views.Dataset:
         """Pause the schedule of a dataset, or resume it."""
@@ -107,12 +112,13 @@ class Datasets:
                 dataset.next_sync_at = datetime.now(UTC)
             action, names = "paused" if is_paused else "resumed", audit.of_dataset(dataset)
             audit.record(session, action, "dataset", dataset.id, **names)
-            return views.Dataset.of(dataset)
+            return _view(session, dataset)
 
     def update(
         self,
         name: str,
         *,
+        keep: str | None = None,
         is_paused: bool | None = None,
         readers: Iterable[str] | None = None,
         unset: Collection[str] = (),
@@ -121,22 +127,35 @@ class Datasets:
 
         Args:
             name: The dataset.
+            keep: How long its data is kept without use: a period such as 24h, 30d or forever;
+                ``default`` for the installation's.
             is_paused: Whether its schedule is paused.
             readers: The only roles of the database that may read it.
-            unset: Names to reset to their defaults: ``paused``, ``readers``.
+            unset: Names to reset to their defaults: ``keep``, ``paused``, ``readers``.
 
         Raises:
-            SettingsError: A name to unset is unknown.
+            SettingsError: The period cannot be read, or a name to unset is unknown.
         """
-        given = {"is_paused": is_paused, "readers": readers}
+        given = {"keep": keep, "is_paused": is_paused, "readers": readers}
         names = [each for each, value in given.items() if value is not None]
         aliases = {"paused": "is_paused"}
         reset = check_unset(unset, given, names, f"The dataset {name}", aliases)
+        if keep is not None or "keep" in reset:
+            self._keep(name, keep or "default")
         if readers is not None or "readers" in reset:
             self.share(name, readers or ())
         if is_paused is not None or "is_paused" in reset:
             self.pause(name, is_paused=bool(is_paused))
         return self.show(name)
+
+    def _keep(self, name: str, keep: str) -> None:
+        hours = None if keep == "default" else retention.parse(keep)
+        with self._installation.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            if dataset.keep_hours != hours:
+                dataset.keep_hours = hours
+                names = audit.of_dataset(dataset)
+                audit.record(session, audit.CHANGED, "dataset", dataset.id, **names, keep=keep)
 
     def drop(self, name: str, *, force: bool = False) -> None:
         """Drop the data and state of a dataset; the dataset itself remains, expired.
@@ -152,7 +171,7 @@ class Datasets:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
         with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
-            deletion.drop(self._installation, dataset.id, force=force)
+            dataset_drop.drop(self._installation, dataset.id, force=force)
 
     remove = drop
 
@@ -200,3 +219,7 @@ class Datasets:
     def search_path(self, project: str, *, user: str | None = None) -> str:
         """Return the search_path with which a project, or a user in it, reads its tables."""
         return query.search_path(self._installation, project, user)
+
+
+def _view(session: Session, dataset: Dataset, run: Run | None = None) -> views.Dataset:
+    return views.Dataset.of(dataset, datasets.default_keep(session), run)

@@ -17,7 +17,7 @@ from scout_control.api.source_config import (
     setting_names,
     warn_about_unchecked_streams,
 )
-from scout_control.datasets import deletion
+from scout_control.datasets import dataset_drop
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules, singer_catalog
@@ -226,7 +226,7 @@ class Links:
         if not drop:
             return
         for dataset in datasets:
-            deletion.drop(self._installation, dataset.id)
+            dataset_drop.drop(self._installation, dataset.id)
         with self._installation.store.begin() as session:
             _delete_link(session, link.id, [dataset.id for dataset in datasets])
 
