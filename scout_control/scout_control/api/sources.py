@@ -96,7 +96,7 @@ class Sources:
         extractor = self._installation.plugins.source_type(source_type)
         settings = check_config(extractor, config or {})
         check_url(base_url)
-        check_complete(extractor, _names(settings, base_url))
+        check_complete(extractor, {*settings, *(() if base_url is None else (BASE_URL,))})
         check_column_rules(extractor, settings, {})
         warn_about_unchecked_streams(extractor, settings, frozenset(), name)
         with self._installation.store.begin() as session:
@@ -151,30 +151,20 @@ class Sources:
             address_before = secret_context.source_address(source, extractor)
             columns = {"base_url": base_url, "client_id": client_id, "client_secret": client_secret}
             given = [name for name, value in columns.items() if value is not None]
-            reset = check_unset(
-                unset,
-                setting_names(extractor).union(source.config, COLUMNS),
-                [*given, *(config or {})],
-                f"The source {source.name}",
-                ALIASES,
-            )
-            url_before = source.base_url
+            known = setting_names(extractor).union(source.config, COLUMNS)
+            owner = f"The source {source.name}"
+            reset = check_unset(unset, known, [*given, *(config or {})], owner, ALIASES)
+            was_complete = not find_missing(extractor, _names(source))
+            _change_config(session, source, extractor, config or {}, reset)
             for each in reset.intersection(COLUMNS):
                 setattr(source, COLUMNS[each], None)
-            catalog = metadata.catalog_of_source(session, source.id)
-            known = singer_catalog.ids(catalog)
-            checked = check_config(extractor, config or {}, known)
-            check_column_rules(extractor, checked, catalog)
-            warn_about_unchecked_streams(extractor, checked, known, source.name)
-            was_complete = not find_missing(extractor, _names(source.config, url_before))
-            source.config = merged(source.config, checked, reset)
-            if was_complete:  # a source from before this check stays usable
-                check_complete(extractor, _names(source.config, source.base_url or base_url))
             if base_url is not None:
                 check_url(base_url)
                 source.base_url = base_url
             if client_id is not None:
                 source.oauth_client_id = client_id
+            if was_complete:  # a source from before this check stays usable
+                check_complete(extractor, _names(source))
             self._store_client_secret(source, extractor, client_secret)
             self._record_update(session, source, extractor, address_before)
             return views.Source.of(source)
@@ -257,5 +247,20 @@ class Sources:
             )
 
 
-def _names(config: Mapping[str, Any], base_url: str | None) -> frozenset[str]:
-    return frozenset({*config, *(() if base_url is None else (BASE_URL,))})
+def _change_config(
+    session: Session,
+    source: Source,
+    source_type: SourceType,
+    config: Mapping[str, Any],
+    reset: frozenset[str],
+) -> None:
+    catalog = metadata.catalog_of_source(session, source.id)
+    known = singer_catalog.ids(catalog)
+    checked = check_config(source_type, config, known)
+    check_column_rules(source_type, checked, catalog)
+    warn_about_unchecked_streams(source_type, checked, known, source.name)
+    source.config = merged(source.config, checked, reset)
+
+
+def _names(source: Source) -> frozenset[str]:
+    return frozenset({*source.config, *(() if source.base_url is None else (BASE_URL,))})

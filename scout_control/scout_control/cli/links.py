@@ -171,7 +171,9 @@ def note_earlier_rows(paths: Iterable[str]) -> None:
     for path in paths:
         if not wants_json():
             say(f"Rows of {path} that are loaded already keep their values.", err=True)
-        suggest(f"scout datasets drop {quote(path)} && scout run {quote(path)} (loads all anew)")
+        suggest(
+            f"scout datasets drop {quote(path)} && scout run {quote(path)} (loads everything again)"
+        )
 
 
 def _rules(link: Link) -> list[Any]:

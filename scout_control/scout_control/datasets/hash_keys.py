@@ -48,7 +48,7 @@ def _is_lost(installation: Installation, dataset: Dataset) -> bool:
         raise SettingsError(
             f"No configured encryption key decrypts the hash key of {path}: new rows would have "
             "other hashes than those that are loaded.",
-            "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS, or load everything anew: "
+            "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS, or load everything again: "
             f"scout datasets drop {quote(path)}, then scout run {quote(path)}",
         )
     return True
