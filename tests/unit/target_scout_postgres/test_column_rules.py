@@ -6,6 +6,8 @@ import itertools
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from target_scout_postgres.errors import SettingsError
 from target_scout_postgres.singer.column_rules import (
     Rule,
@@ -112,6 +114,46 @@ def test_the_schema_fits_the_protected_records():
     assert properties["p"] == {"type": "object", "properties": {"n": STRING, "x": {}}}
     assert properties["list"]["items"] == {"properties": {"y": {}}}
     assert schema["required"] == ["id", "phone", "born"]
+
+
+NAMES = st.sampled_from(["a", "b", "c.d", "case", "#type", "é", "*"])
+RECORDS = st.dictionaries(
+    NAMES,
+    st.recursive(
+        st.integers(),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+        max_leaves=12,
+    ),
+    min_size=1,
+)
+
+
+def leaves(value, path=()):
+    """Yield the path of each number, without the places in arrays."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from leaves(part, (*path, name))
+    elif isinstance(value, list):
+        for part in value:
+            yield from leaves(part, path)
+    else:
+        yield path
+
+
+@given(RECORDS, st.data())
+def test_exactly_the_values_on_a_path_are_left_out(record, data):
+    paths = sorted({*leaves(record)})
+    if not paths:
+        return
+    chosen = data.draw(st.sampled_from(paths))
+    written = ".".join(chosen)
+    left = excluded(record, written)
+
+    assert [path for path in leaves(left) if path == chosen] == []
+    assert protect(left, root([Rule(written, is_hash=False)]), HASHED) == left
+    if "*" not in written:
+        others = [path for path in leaves(record) if not ".".join(path).startswith(written)]
+        assert [p for p in leaves(left) if not ".".join(p).startswith(written)] == others
 
 
 def test_streams_are_chosen_by_name_or_pattern():
