@@ -1,4 +1,4 @@
-"""Converts single values of an API to values of a record. Pure.
+"""From decoded JSON to a value of a record: an unreadable one raises. Pure.
 
 Missing and empty values are None. A value that is not of the type raises ``UnreadableError``; the
 caller, which knows the stream, counts it (see ``omissions``). The accepted spellings are those of

@@ -1,6 +1,8 @@
-"""The same conversions as ``converters``, for values that are still the bytes of their JSON. Pure.
+"""From the bytes of JSON to a value of a record: an unreadable one raises. Pure.
 
-A value whose spelling does not have to change is passed on as bytes, and so keeps every digit.
+These are the conversions of ``converters`` for rows that were decoded no deeper than their
+properties. A value whose spelling does not have to change is passed on as bytes, and so keeps every
+digit.
 """
 
 from __future__ import annotations
