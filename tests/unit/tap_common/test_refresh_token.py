@@ -87,6 +87,18 @@ def test_two_processes_that_share_a_file_spend_one_token(file):
     assert server.spent == ["r0", "r1"]
 
 
+def test_an_expired_token_that_another_process_left_is_exchanged_and_not_used(file):
+    server = TokenServer()
+    auth = RefreshTokenAuth("r0", server, file)
+    auth.renew(auth.header())
+    stored = content(file) | {"access_token": "of another", "expires_at": time.time() - 1}
+    file.path.write_text(json.dumps(stored))
+    auth.mark_accepted("Bearer a2")
+
+    assert auth.renew("Bearer a2")
+    assert auth.header() == "Bearer a3"
+
+
 def test_a_token_in_the_settings_that_is_new_replaces_the_file(file):
     RefreshTokenAuth("r0", TokenServer(), file).header()
     server = TokenServer("fresh")
