@@ -158,7 +158,7 @@ def test_discovery_without_settings_is_not_checked_and_takes_no_catalog(tap, tmp
         ("", None),
         ({}, {}),
         ('{"bookmarks":{"s":{"n":9223372036854775807}}}', {"bookmarks": {"s": {"n": None}}}),
-        ('{"bookmarks":{"s":{"n":4503599627370497}}}', {"bookmarks": {"s": {"n": 2**52 + 1}}}),
+        ('{"bookmarks":{"s":{"n":9007199254740993}}}', {"bookmarks": {"s": {"n": 2**53 + 1}}}),
         ('{"bookmarks":{"s":{"n":-1e400,"f":-0.5}}}', {"bookmarks": {"s": {"n": None, "f": -0.5}}}),
         ('{"bookmarks":{"s":{"n":NaN}}}', {"bookmarks": {"s": {"n": None}}}),
     ],

@@ -53,6 +53,13 @@ def test_a_wrong_setting_is_named_with_its_rule_and_without_its_value(setting, v
     assert "s3cret" not in error
 
 
+@pytest.mark.parametrize("key", ["k\n", "\tk", "\r\nk \n"])
+def test_blanks_around_a_secret_that_was_copied_are_not_part_of_it(key):
+    tap = TapCommCare(config=CONFIG | {"api_key": key})
+
+    assert tap.client.auth.header() == "ApiKey u:k"
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
