@@ -86,6 +86,15 @@ def test_only_line_feeds_end_lines(text, lines):
     assert lines_of(read([text])) == lines
 
 
+def test_a_byte_order_mark_is_removed_from_the_first_chunk_only(monkeypatch):
+    monkeypatch.setattr(input_lines, "CHUNK_BYTES", 3)
+
+    assert lines_of(read([codecs.BOM_UTF8 + b"{}\n" + codecs.BOM_UTF8])) == [
+        b"{}",
+        codecs.BOM_UTF8,
+    ]
+
+
 def test_a_pause_is_reported_so_that_transactions_can_end():
     chunks = read([b"a\nb"], Ready(idle_waits=2))
 
@@ -103,6 +112,7 @@ def test_a_line_that_no_value_of_postgres_can_hold_is_refused(monkeypatch, piece
 
 def test_lines_of_any_length_follow_each_other(monkeypatch):
     monkeypatch.setattr(input_lines, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(input_lines, "CHUNK_BYTES", 300)
     lines = [b"x" * 900 for _ in range(20)]
 
     assert lines_of(read([b"\n".join(lines)])) == lines
