@@ -194,6 +194,12 @@ def test_a_value_in_place_of_an_object_is_not_lost_but_rejected(home):
     assert reason == "the property home is not an object"
 
 
+def test_below_its_depth_flattening_writes_whatever_comes_as_text():
+    found = records(flat(1), record(id=1, home={"room": 5, "at": 1.50}))
+
+    assert found == [{"id": 1, "home__room": "5", "home__at": "1.5"}]
+
+
 def test_a_missing_object_is_no_fault():
     found = records(flat(), record(id=1, home=None), record(id=2))
 
