@@ -181,6 +181,25 @@ def test_rows_of_the_same_two_dates_are_read_by_offset_until_all_have_come():
     assert any("offset" in query for query in server.requested)
 
 
+def test_rows_that_go_while_others_are_paged_by_offset_hide_none_of_those():
+    class Shrinking(Server):
+        """In a fixed order; the rows of the first page go as soon as they were sent."""
+
+        def _body(self, query: dict[str, list[str]]) -> dict[str, Any]:
+            self.chance.seed(7)
+            body = super()._body(query)
+            if query.get("offset") == ["0"] and len(self.rows) == 12:
+                for row in body["objects"]:
+                    del self.rows[row["id"]]
+            return body
+
+    server = Shrinking({f"r{number}": (5, 5) for number in range(12)})
+    found = read(server)
+
+    assert len(server.rows) == 9
+    assert set(server.rows) <= set(found)
+
+
 def test_rows_that_never_come_to_an_end_are_given_up():
     class Endless(Server):
         def _body(self, query: dict[str, list[str]]) -> dict[str, Any]:
