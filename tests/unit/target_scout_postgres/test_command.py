@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 from target_scout_postgres import cli, runner, settings
 from target_scout_postgres import target as sdk
 from target_scout_postgres.errors import DatabaseError, SettingsError
@@ -90,6 +91,12 @@ def test_the_sdk_shows_exactly_its_settings_beside_the_own_ones():
     sdk.TargetScoutPostgres.append_builtin_config(schema)
 
     assert set(schema["properties"]) == {*settings.FIELDS, *settings.SDK_SETTINGS}
+
+
+def test_the_list_has_all_settings_of_stream_maps_and_flattening():
+    of_the_sdk = (*STREAM_MAPS_CONFIG["properties"], *FLATTENING_CONFIG["properties"])
+
+    assert set(settings.SDK_SETTINGS) == set(of_the_sdk)
 
 
 @pytest.mark.parametrize(
