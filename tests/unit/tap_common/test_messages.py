@@ -77,7 +77,7 @@ def test_a_struct_is_written_as_a_dictionary_would_be(columns):
         (msgspec.Raw(b"1.000"), b"1.000"),
         ("\u2028\x00\n", rb'"' + "\u2028".encode() + rb'\u0000\n"'),
     ],
-    ids=str,
+    ids=lambda each: each.decode() if isinstance(each, bytes) else type(each).__name__,
 )
 def test_a_value_keeps_its_digits_and_stays_on_its_line(value, written):
     (piece,) = RecordEncoder("s", None, None).encode([{"v": value}])
