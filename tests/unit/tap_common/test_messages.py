@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_common import messages
 from tap_common.errors import OutputClosedError
@@ -20,7 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=8,
+    max_leaves=5,
 )
 
 
@@ -35,6 +35,7 @@ def lines_of(encoder: RecordEncoder, records: list[Any]) -> list[dict[str, Any]]
     return [json.loads(line) for line in text.split(b"\n")[:-1]]
 
 
+@settings(max_examples=40)
 @given(records=st.lists(st.dictionaries(TEXT, VALUES, max_size=4), max_size=5), stream=TEXT)
 def test_every_record_comes_back_in_its_order(records, stream):
     found = lines_of(RecordEncoder(stream, None, 7), records)
@@ -43,6 +44,7 @@ def test_every_record_comes_back_in_its_order(records, stream):
     assert {(m["type"], m["stream"], m["version"]) for m in found} <= {("RECORD", stream, 7)}
 
 
+@settings(max_examples=40)
 @given(record=st.dictionaries(TEXT, VALUES, max_size=6), names=st.frozensets(TEXT, max_size=3))
 def test_only_the_wanted_columns_are_written(record, names):
     wanted = names | frozenset(list(record)[:1])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_common.auth import RefreshTokenAuth, TokenResponse, api_key_auth, basic_auth, bearer_auth
 from tap_common.client import ErrorResponse
@@ -198,6 +198,7 @@ def test_a_folder_in_place_of_the_file_is_an_invalid_setting(file):
         file.read()
 
 
+@settings(max_examples=30)
 @given(token=UNICODE, access=st.none() | UNICODE, expires=st.none() | st.floats(0, 2e9))
 def test_what_is_stored_is_read_back(tmp_path_factory, token, access, expires):
     file = CredentialFile(tmp_path_factory.mktemp("credentials") / "token")
