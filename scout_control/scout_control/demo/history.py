@@ -30,11 +30,17 @@ class History:
 
     @classmethod
     def load(cls, home: Path) -> Self:
-        """Return the history of a folder; an empty one before its first demo."""
+        """Return the history of a folder; an empty one before its first demo.
+
+        A demo that was killed may have left half a file: that is as good as none.
+        """
         file = home / FILE
-        if not file.exists():
+        try:
+            document = json.loads(file.read_text())
+        except (FileNotFoundError, ValueError):
             return cls()
-        document = json.loads(file.read_text())
+        if not isinstance(document, dict):
+            return cls()
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         return cls(**known)
 
