@@ -12,8 +12,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.errors import CredentialRefusedError, OwnershipError, SettingsError
+from scout_control.errors import CredentialRefusedError, OwnershipError
 from scout_control.store import audit, audit_chain, models, queue_schema
+from scout_control.store.database import Store
 from sqlalchemy.orm import Session
 
 
@@ -126,13 +127,11 @@ def test_a_row_without_changes_has_none():
 
 @pytest.mark.parametrize("error", [OwnershipError, CredentialRefusedError])
 def test_a_refusal_is_raised_on_although_it_cannot_be_recorded(error):
-    class NoStore:
-        def begin(self):
-            raise SettingsError("The store is outdated.", "Run: scout init")
+    unusable = Store("postgresql://scout@db/x?sslmode=wrong")  # rejected before any connection
 
     with (
         pytest.raises(error, match="Refused"),
-        audit.recording_refusals(NoStore(), "dataset", 7),
+        audit.recording_refusals(unusable, "dataset", 7),
     ):
         raise error("Refused.", "Reconnect.")
 
