@@ -72,7 +72,7 @@ class RunResult:
         A run whose transforms failed is complete: its rows are loaded.
         """
         # First: a paused run has not ended, whatever it loaded. Ending it as partial would count
-        # as a failure, and drop the time at which its source wants to be asked again.
+        # as a failure, and forget until when its source is to be left alone.
         if isinstance(self.error, RunPausedError):
             return RunStatus.PAUSED
         if self.is_partial:
