@@ -13,7 +13,7 @@ from psycopg.types.datetime import (
     TimestampLoader,
     TimestamptzLoader,
 )
-from scout_control.datasets import loads, provision, query
+from scout_control.datasets import provision, query, schema_contents
 from scout_control.datasets.provision import ProvisionedSchema
 from scout_control.datasets.query import QueryResult
 from scout_control.errors import ConflictError, ServerError, SettingsError
@@ -106,7 +106,7 @@ def test_a_value_that_python_cannot_hold_is_returned_as_text(loader, text, value
     ("truncated_by", "is_truncated"), [(None, False), ("rows", True), ("bytes", True)]
 )
 def test_an_answer_says_which_limit_cut_it(truncated_by, is_truncated):
-    result = QueryResult(columns=["a"], rows=[(1,)], truncated_by=truncated_by)
+    result = QueryResult(columns=["a"], types=["integer"], rows=[(1,)], truncated_by=truncated_by)
 
     assert result.is_truncated is is_truncated
 
@@ -125,15 +125,15 @@ def nested(depth):
         ("text", False),
         ([1] * 100_000, False),
         ({"a": {"b": ["c"]}}, False),
-        (nested(loads.MAX_DEPTH), False),
-        (nested(loads.MAX_DEPTH + 1), True),
+        (nested(schema_contents.MAX_DEPTH), False),
+        (nested(schema_contents.MAX_DEPTH + 1), True),
         (nested(100_000), True),
-        ({"a": {"b": nested(loads.MAX_DEPTH)}}, True),
+        ({"a": {"b": nested(schema_contents.MAX_DEPTH)}}, True),
     ],
     ids=["null", "text", "wide", "ordinary", "at the limit", "beyond", "far beyond", "mixed"],
 )
 def test_a_document_beyond_a_depth_is_not_read(document, is_deep):
-    assert loads._is_deep(document) is is_deep
+    assert schema_contents._is_deep(document) is is_deep
 
 
 @pytest.mark.parametrize(

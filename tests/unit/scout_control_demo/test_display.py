@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 from scout_control.api import views
-from scout_control.demo import display, history, walkthrough
+from scout_control.demo import demo_file, display, walkthrough
 from scout_control.demo.display import PlainDisplay, TerminalDisplay, display_for
 from scout_control.demo.load import Loaded
 
@@ -180,6 +180,6 @@ def test_a_path_is_shown_in_its_shorter_form(tmp_path, monkeypatch):
     "content", ["", "{", "[]", "7", '{"changes": {"a": [', "null"], ids=lambda text: text or "empty"
 )
 def test_a_history_that_was_cut_short_counts_as_none(tmp_path, content):
-    (tmp_path / history.FILE).write_text(content)
+    (tmp_path / demo_file.FILE).write_text(content)
 
-    assert history.History.load(tmp_path) == history.History()
+    assert demo_file.DemoFile.load(tmp_path) == demo_file.DemoFile()

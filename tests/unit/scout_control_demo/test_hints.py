@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from scout_control.demo import by_hand, walkthrough
+from scout_control.demo import manual_pipe, walkthrough
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
 
@@ -68,8 +68,8 @@ def test_what_is_kept_running_already_is_not_suggested():
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_the_pipe_by_hand_joins_tap_and_target(folder):
-    command = by_hand.command("tap-commcare", Path(folder), Path(folder) / "by-hand")
+def test_the_pipe_manual_pipe_joins_tap_and_target(folder):
+    command = manual_pipe.command("tap-commcare", Path(folder), Path(folder) / "by-hand")
 
     assert shlex.split(command) == [
         *(f"{folder}/tap-commcare", "--config", f"{folder}/by-hand/tap.json"),
@@ -80,12 +80,12 @@ def test_the_pipe_by_hand_joins_tap_and_target(folder):
 
 def test_the_files_of_the_pipe_are_private_and_are_written_anew(tmp_path):
     for key in ("canary-1", "canary-2"):
-        folder = by_hand.write(tmp_path, {"api_key": key}, "postgresql://db/x")
+        folder = manual_pipe.write(tmp_path, {"api_key": key}, "postgresql://db/x")
 
     assert json.loads((folder / "tap.json").read_text()) == {"api_key": "canary-2"}
     assert json.loads((folder / "target.json").read_text()) == {
         "database_url": "postgresql://db/x",
-        "default_target_schema": by_hand.SCHEMA,
+        "default_target_schema": manual_pipe.SCHEMA,
     }
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, text
 
-from scout_control.datasets import deletion
+from scout_control.datasets import dataset_drop
 from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
@@ -55,8 +55,8 @@ def remove(installation: Installation, dataset: Dataset, report: PurgeReport) ->
             locked = datasets.lock(session, dataset.id)  # reads its current state
         if locked is None:
             return
-        deletion.retry_while_blocked(
-            lambda: deletion.remove(installation, locked, force=True, reason="purged")
+        dataset_drop.retry_while_blocked(
+            lambda: dataset_drop.remove(installation, locked, force=True, reason="purged")
         )
         with installation.store.begin() as session:
             # Once more: a run could have been queued before the dataset was paused.

@@ -21,7 +21,7 @@ from sqlalchemy import delete, update
 
 from scout_control.credentials import renewal
 from scout_control.credentials.records import Owner
-from scout_control.datasets import deletion, schemas
+from scout_control.datasets import dataset_drop, schemas
 from scout_control.datasets.purge import (
     dataset_removal,
     leftovers,
@@ -179,7 +179,7 @@ def _drop_data(purge: Purge) -> None:
 
 def _drop_roles(purge: Purge) -> None:
     """Retry to drop roles that still owned objects, and report those that still do."""
-    deletion.drop_retired_roles(purge.installation)
+    dataset_drop.drop_retired_roles(purge.installation)
     expected = roles_of_reported_schemas(purge)
     for url in purge.installation.server_urls():
         with suppress(ControlError), postgres.connect(url) as connection:
