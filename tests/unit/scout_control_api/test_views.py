@@ -99,7 +99,7 @@ VIEWS = {
     "source": views.Source.of(SOURCE),
     "link": views.Link.of(LINK),
     "credential": views.Credential.of(a_credential(), NOW),
-    "dataset": views.Dataset.of(a_dataset(), a_run(resume_at=NOW)),
+    "dataset": views.Dataset.of(a_dataset(), 24.0, a_run(resume_at=NOW)),
     "run": views.Run.of(a_run(started_at=NOW)),
     "finding": views.Finding(check="store", is_well=True, finding="It answers."),
 }
@@ -151,15 +151,15 @@ def test_only_a_rejected_credential_needs_a_person(is_valid, expires_at, status)
 def test_a_dataset_is_named_as_people_type_it(user, path):
     dataset = a_dataset(user_id=user)
 
-    assert lookups.path(dataset) == views.Dataset.of(dataset).path == path
+    assert lookups.path(dataset) == views.Dataset.of(dataset, 24.0).path == path
     assert views.Run.of(a_run(dataset=dataset)).dataset == path
 
 
 def test_a_dataset_shows_its_live_run_with_times_as_text():
     run = a_run(status="paused", phase="done", resume_at=NOW, progress={"cases": {"fetched": 1}})
 
-    assert views.Dataset.of(run.dataset).run is None
-    assert views.Dataset.of(run.dataset, run).run == {
+    assert views.Dataset.of(run.dataset, 24.0).run is None
+    assert views.Dataset.of(run.dataset, 24.0, run).run == {
         "run_id": str(run.id),
         "status": "paused",
         "phase": "done",
@@ -232,3 +232,17 @@ def test_an_event_that_a_purge_erased_still_says_what_happened():
     assert (document["action"], document["subject_kind"]) == ("connected", "credential")
     assert (document["actor"], document["subject"]) == (None, None)
     assert document["details"] == {"before": "2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("own_hours", "keep", "kept_for"),
+    [(None, "24h", 24), (720.0, "30d", 720), (float("inf"), "forever", None)],
+)
+def test_a_dataset_says_how_long_its_data_is_kept(own_hours, keep, kept_for):
+    dataset = a_dataset()
+    dataset.keep_hours, dataset.last_sync_at, dataset.last_activity_at = own_hours, NOW, NOW
+    view = views.Dataset.of(dataset, 24.0)
+
+    assert (view.keep, view.expires_at) == (keep, kept_for and NOW + timedelta(hours=kept_for))
+    dataset.last_sync_at = None
+    assert views.Dataset.of(dataset, 24.0).expires_at is None, "there is no data"

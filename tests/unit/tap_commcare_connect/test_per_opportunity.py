@@ -1,4 +1,4 @@
-"""Reading opportunities side by side: what fails is told apart from what ends everything."""
+"""Reading opportunities concurrently: what fails is told apart from what ends everything."""
 
 from __future__ import annotations
 
