@@ -195,11 +195,18 @@ class ApiTap(Tap, abc.ABC):
     def _api_streams(self) -> list[ApiStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, ApiStream)]
 
+    @classmethod
+    def _schema_with_builtins(cls) -> dict[str, Any]:
+        # Copied, since the SDK adds its own settings to the properties that it is given.
+        properties = dict(cls.config_jsonschema["properties"])
+        schema: dict[str, Any] = {**cls.config_jsonschema, "properties": properties}
+        cls.append_builtin_config(schema)
+        return schema
+
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:
         """Return the settings in the environment, converted from text to their types."""
-        schema: dict[str, Any] = {"properties": dict(cls.config_jsonschema["properties"])}
-        cls.append_builtin_config(schema)
+        schema = cls._schema_with_builtins()
         known = SDK_SETTINGS.union(schema["properties"])
         for name, meant in mistyped_variables(os.environ, cls._env_var_prefix, known).items():
             log.warning("The variable %s is ignored: did you mean %s?", name, meant)
@@ -214,8 +221,7 @@ class ApiTap(Tap, abc.ABC):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; unlike the SDK's, messages do not quote values."""
-        schema = dict(self.config_jsonschema)
-        self.append_builtin_config(schema)
+        schema = self._schema_with_builtins()
         if unknown := unknown_settings(self._config, schema["properties"]):
             names = with_suggestions(unknown, schema["properties"])
             log.warning("Settings that %s does not have are ignored: %s", self.name, names)

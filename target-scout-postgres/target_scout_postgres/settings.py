@@ -26,6 +26,7 @@ PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
 ALWAYS_FROM_ENVIRONMENT = ("database_url", "password", "hash_key")  # even without ENV
 JSON_SETTINGS = ("keyless_overrides", "exclude_columns", "hash_columns")
+# Only the SDK's class implements these: a run that has one of them goes through it.
 SDK_SETTINGS = (
     "stream_maps",
     "stream_map_config",
