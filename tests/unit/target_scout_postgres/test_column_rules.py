@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_scout_postgres.errors import SettingsError
+from target_scout_postgres.errors import DataError, SettingsError
 from target_scout_postgres.singer.column_rules import (
     Rule,
     hasher_of,
@@ -233,6 +233,48 @@ def test_a_key_may_be_hashed_and_a_column_may_have_dots_in_its_name():
     [run] = protected(lines, {"people": ["a.b"]}, {"people": ["id"]})
 
     assert msgspec.json.decode(run.lines[1])["record"] == {"id": HASHED(7)}
+
+
+class Renamed:
+    """A mapper that renames each stream, and remembers what reached it."""
+
+    def __init__(self):
+        self.lines = []
+
+    def map_lines(self, lines, number):
+        self.lines += lines
+        yield MappedLines(number, [line.replace(b"people", b"persons") for line in lines])
+
+    def mapped_streams(self, stream):
+        return [stream.replace("people", "persons")] if self.lines else []
+
+    def tap_stream(self, stream):
+        return stream.replace("persons", "people")
+
+
+def test_stream_maps_see_protected_lines_only_and_rejects_have_their_names():
+    inner = Renamed()
+    protector = LineProtector({"people": ["phone"]}, {}, KEY, inner)
+    bad = b'{"type":"RECORD","stream":"people","record":7}'
+    lines = [schema_line(), record_line(id=1, phone="canary"), bad, record_line(id=2)]
+    first, rejected, last = protector.map_lines(lines, 10)
+
+    assert b"canary" not in b"".join(inner.lines)
+    assert (first.number, len(first.lines), last.number) == (10, 2, 13)
+    assert (rejected.number, rejected.stream) == (12, "persons")
+    assert b'"persons"' in first.lines[0]
+    assert protector.tap_stream("persons") == "people"
+
+
+def test_a_damaged_line_ends_the_run_after_what_precedes_it():
+    mapped = LineProtector({"people": ["phone"]}, {}, KEY, None).map_lines(
+        [schema_line(), record_line(id=1), b'{"type": "RECORD", canary'], 1
+    )
+
+    assert len(next(mapped).lines) == 2
+    with pytest.raises(DataError, match="Line 3 is not JSON") as raised:
+        next(mapped)
+    assert "canary" not in str(raised.value)
 
 
 def test_rules_that_matched_nothing_are_named_once(capsys):
