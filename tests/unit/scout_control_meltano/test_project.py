@@ -64,3 +64,21 @@ def test_a_broken_definition_is_an_error_that_names_the_file(tmp_path, text, wor
         plugins(tmp_path, text).jobs()
 
     assert "meltano.yml" in str(refused.value)
+
+
+def test_required_settings_and_the_form_of_values_are_read(tmp_path):
+    found = plugins(
+        tmp_path,
+        "plugins: {extractors: [{name: tap-x, config: {region: eu}, "
+        "settings_group_validation: [[host, user], [url]], settings: [{name: host}, {name: user}, "
+        "{name: url}, {name: port, value: 5432}, {name: region}], annotations: {scout: {patterns: "
+        "{host: {pattern: '[a-z.]+', description: a host}}}}}, {name: tap-open}]}",
+    )
+    strict, free = found.source_types()
+
+    assert strict.required == (frozenset({"host", "user"}), frozenset({"url"}))
+    assert strict.preset == {"port", "region"}
+    assert strict.patterns["host"].description == "a host"
+    assert strict.patterns["host"].expression.fullmatch("db.example.org")
+    assert not strict.patterns["host"].expression.fullmatch("db:5432")
+    assert (free.required, free.preset, dict(free.patterns)) == ((), frozenset(), {})

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from support.sync_tasks import TaskRunner
 from tap_commcare.endpoints import lists
+from tap_commcare.filter_checks import FilterChecks
 from tap_commcare.streams.base import DOMAIN, HQStream, ListStream
 from tap_commcare.streams.locations import LocationsStream
 from tap_commcare.sync_plan import SyncContext, tasks_for
@@ -63,7 +64,9 @@ def test_the_example_of_the_readme_is_a_stream_that_is_read(package, monkeypatch
 
     def task(bookmarks: Any) -> Any:
         versions = TableVersions(bookmarks, ["d"])
-        context = SyncContext(Client(), dict(tap.config), versions, None, 1)
+        context = SyncContext(
+            Client(), dict(tap.config), versions, None, 1, FilterChecks(tap.config, tap.domains)
+        )
         (made,) = tasks_for(context, "d", list(tap.streams.values()))
         return made
 
