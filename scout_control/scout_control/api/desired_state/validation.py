@@ -1,0 +1,115 @@
+"""Validates one document against the schema; mistakes get a path, a line and a suggestion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from scout_control.api.desired_state import schema
+from scout_control.api.desired_state.problems import did_you_mean
+from scout_control.api.desired_state.schema import ANCHORS, DesiredState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scout_control.api.desired_state.problems import Path
+    from scout_control.api.desired_state.yaml_documents import Document
+
+OWN_WORDS = {"literal_secret", "one_reference", "two_forms", "no_form", "user_mode"} | {
+    "lacks",
+    "extra",
+}
+EXPECTED = {
+    "string_type": "must be text. Put it in quotes.",
+    "int_type": "must be a whole number.",
+    "bool_type": "must be true or false.",
+    "dict_type": "must be a mapping.",
+    "model_type": "must be a mapping.",
+    "list_type": "must be a list.",
+    "string_too_short": "is empty.",
+    "too_short": "is empty.",
+    "missing": "is missing.",
+    "greater_than_equal": "is too small.",
+    "less_than_equal": "is too large.",
+}
+BY_NAME = {
+    "interval": "must be hours, days or weeks, such as 6h, 2d or 1w.",
+    "projects": "must be a list of projects, or all.",
+}
+MODELS: tuple[tuple[int, str, Any], ...] = (
+    (0, "", schema.DesiredState),
+    (2, "connections", schema.Connection),
+    (2, "sources", schema.Source),
+    (2, "projects", schema.Project),
+    (4, "projects", schema.Link),
+    (2, "credentials", schema.Credential),
+)
+
+
+def validate(document: Document) -> DesiredState | None:
+    """Return what a document describes, or None after noting what is wrong in it."""
+    data = document.data
+    if isinstance(data, dict):
+        data = {name: part for name, part in data.items() if not str(name).startswith(ANCHORS)}
+    try:
+        state = DesiredState.model_validate(data)
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_context=True, include_input=False):
+            _note(document, each)
+        return None
+    return None if document.problems else state
+
+
+def _note(document: Document, error: Mapping[str, Any]) -> None:
+    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    path = _without_alternatives(document.data, path)
+    document.add_problem(path, _sentence(error, path, _value_at(document.data, path)))
+
+
+def _sentence(error: Mapping[str, Any], path: Path, value: Any) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        return f"is unknown.{did_you_mean(str(path[-1]), known)} Known: {', '.join(known)}."
+    if kind in OWN_WORDS:
+        return str(error["msg"])
+    if value is None and kind != "missing":
+        return "is empty. Write a value, or remove the key."
+    if path and path[-1] in BY_NAME:
+        return BY_NAME[str(path[-1])]
+    if kind == "literal_error":
+        return f"must be {error['ctx']['expected']}."
+    if kind == "string_pattern_mismatch":
+        return "is a name, which cannot contain a slash."
+    return EXPECTED.get(kind, "has an invalid value.")
+
+
+def _keys_at(path: Path) -> list[str]:
+    """Return the keys that are known at a path."""
+    for length, section, model in MODELS:
+        if len(path) == length and path[:1] in {(), (section,)}:
+            return list(model.model_fields)
+    return list(schema.SecretReference.model_fields)
+
+
+def _without_alternatives(data: Any, path: Path) -> Path:
+    """Return a path without the names of alternatives, which pydantic adds for unions."""
+    found: list[str | int] = []
+    for part in path:
+        if isinstance(data, dict) and (part in data or not found or part == path[-1]):
+            found.append(part)
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int):
+            found.append(part)
+            data = data[part] if part < len(data) else None
+    return tuple(found)
+
+
+def _value_at(data: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            return None
+    return data
