@@ -55,7 +55,7 @@ class Connections:
             SettingsError: The URL is not a Postgres URL with a user and a host.
             ServerError: The server does not respond, or rejects the user.
         """
-        fields = _parse(url)
+        fields = parse_url(url)
         login = fields.pop("login")
         if test:
             _test(url)
@@ -91,7 +91,7 @@ class Connections:
                         f"The connection {name} is the database of the store itself.",
                         "Change SCOUT_DATABASE_URL instead.",
                     )
-                fields = _parse(url)
+                fields = parse_url(url)
                 if test:
                     _test(url)
                 login = fields.pop("login")
@@ -148,7 +148,7 @@ def _count_projects(session: Session, connection: Connection) -> int:
     return session.scalar(statement) or 0
 
 
-def _parse(url: str) -> dict[str, Any]:
+def parse_url(url: str) -> dict[str, Any]:
     """Return the columns of a connection, and its user and password as ``login``."""
     try:
         url.encode()

@@ -75,7 +75,7 @@ class Credentials:
         """
         owner = Owner(project_id=project, user_id=user)
         source_type = self.source_type(source)
-        _check_fields(source_type, kind, fields)
+        check_fields(source_type, kind, fields)
         with self._installation.store.begin() as session:
             row = lookups.source(session, source)
             _check_owner(session, owner)
@@ -198,7 +198,7 @@ class Credentials:
         )
 
 
-def _check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
+def check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
     if kind not in source_type.credential_kinds:
         raise SettingsError(
             f"{source_type.name} does not accept credentials of kind {kind!r}.",

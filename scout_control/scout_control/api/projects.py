@@ -10,9 +10,11 @@ from sqlalchemy import func, select
 from scout_control.api import views
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.store import audit, lookups
-from scout_control.store.models import Project, ProjectSource
+from scout_control.store.models import Dataset, Project, ProjectSource
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from scout_control.installation.installation import Installation
 
 
@@ -65,6 +67,32 @@ class Projects:
             )
         return self.show(project_id)
 
+    def update(
+        self,
+        project_id: str,
+        *,
+        name: str | None = None,
+        connection: str | None = None,
+        db_schema: str | None = None,
+    ) -> views.Project:
+        """Change a project; arguments that are left out keep their values.
+
+        Raises:
+            ConflictError: Its data is in another database.
+        """
+        with self._installation.store.begin() as session:
+            project = lookups.project(session, project_id)
+            if connection is not None and connection != project.connection.name:
+                _check_no_data(session, project)
+                project.connection_id = lookups.connection(session, connection).id
+            project.name = name or project.name
+            project.db_schema = db_schema or project.db_schema
+            changes = audit.changes(project)
+            audit.record(
+                session, "updated", "project", project_id, project=project_id, changes=changes
+            )
+        return self.show(project_id)
+
     def remove(self, project_id: str) -> None:
         """Remove a project.
 
@@ -83,3 +111,17 @@ class Projects:
                 )
             session.delete(project)
             audit.record(session, "removed", "project", project_id, project=project_id)
+
+
+def _check_no_data(session: Session, project: Project) -> None:
+    loaded = session.scalar(
+        select(func.count())
+        .select_from(Dataset)
+        .join(Dataset.project_source)
+        .where(ProjectSource.project_id == project.id, Dataset.last_sync_at.is_not(None))
+    )
+    if loaded:
+        raise ConflictError(
+            f"The project {project.id} has data in {project.connection.name}.",
+            "Drop it first: scout datasets drop",
+        )

@@ -14,13 +14,14 @@ from scout_control.credentials import renewal
 from scout_control.datasets import deletion
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
+from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.runs import prepare
 from scout_control.store import audit, lookups, metadata, run_cancellation
 from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -107,8 +108,12 @@ class Sources:
         config: Mapping[str, Any] | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
+        unset: Iterable[str] = (),
     ) -> views.Source:
         """Change a source; arguments that are left out keep their values.
+
+        ``unset`` names settings that go back to their defaults, ``base_url``, ``client_id`` and
+        ``streams`` among them.
 
         After a change of its address, or of how certificates are checked, all accounts of the
         source must be connected again.
@@ -127,6 +132,7 @@ class Sources:
                 source.base_url = base_url
             if client_id is not None:
                 source.oauth_client_id = client_id
+            _unset(source, unset)
             self._store_client_secret(source, extractor, client_secret)
             changes = audit.changes(source)
             audit.record(
@@ -268,6 +274,16 @@ class Sources:
             source.oauth_client_secret = self._installation.keyring.encrypt(
                 {"client_secret": client_secret}, context
             )
+
+
+def _unset(source: Source, names: Iterable[str]) -> None:
+    removed = {STREAMS_SETTING if name == "streams" else name for name in names}
+    if "base_url" in removed:
+        source.base_url = None
+    if "client_id" in removed:
+        source.oauth_client_id = None
+    if removed & set(source.config):
+        source.config = {k: v for k, v in source.config.items() if k not in removed}
 
 
 def _delete_link(session: Session, link_id: uuid.UUID, dataset_ids: list[uuid.UUID]) -> None:

@@ -100,7 +100,10 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
         from scout_control.rules.statuses import code
 
         document = {"code": code(error), "message": error.cause, "remedy": error.remedy}
-        say(as_json({"success": False, "error": document}))
+        details = {"details": list(error.details)} if error.details else {}
+        say(as_json({"success": False, "error": document | details}))
+    for line in error.details:
+        say(escaped(line), err=True)
     say(f"Error: {escaped(str(error))}", err=True)
 
 

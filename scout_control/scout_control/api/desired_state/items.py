@@ -69,3 +69,15 @@ class Item:
 
 
 State = dict[Key, Item]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actual:
+    """What there is, and what else is needed to judge files."""
+
+    items: State = field(default_factory=dict)
+    known_streams: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The discovered streams by source, where its type does not declare them."""
+    projects_with_data: frozenset[str] = frozenset()
+    omitted: str = ""
+    """What belongs to users, who connect and consent themselves; for people."""
