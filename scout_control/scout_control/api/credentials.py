@@ -199,6 +199,11 @@ class Credentials:
 
 
 def check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
+    """Reject a credential that a source type does not accept.
+
+    Raises:
+        SettingsError: Its kind is not accepted, or a field is missing or unknown.
+    """
     if kind not in source_type.credential_kinds:
         raise SettingsError(
             f"{source_type.name} does not accept credentials of kind {kind!r}.",

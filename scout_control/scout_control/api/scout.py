@@ -77,9 +77,7 @@ class Scout:
 
         return Erasure(self.installation)
 
-    def plan(
-        self, desired: Mapping[str, Any] | Iterable[str], *, prune: bool = False
-    ) -> Plan:
+    def plan(self, desired: Mapping[str, Any] | Iterable[str], *, prune: bool = False) -> Plan:
         """Return what ``apply`` would change; changes nothing.
 
         Args:

@@ -124,6 +124,7 @@ class Sources:
             # Compared by meaning: another path of the same host, or the default port spelled out,
             # is the same address.
             address_before = secret_context.source_address(source, extractor)
+            _unset(source, unset)
             if config is not None:
                 known = metadata.streams_of_source(session, source.id)
                 source.config = {**source.config, **check_config(extractor, config, known)}
@@ -132,7 +133,6 @@ class Sources:
                 source.base_url = base_url
             if client_id is not None:
                 source.oauth_client_id = client_id
-            _unset(source, unset)
             self._store_client_secret(source, extractor, client_secret)
             changes = audit.changes(source)
             audit.record(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import json_option, wants_json, with_scout
+from scout_control.cli.base import wants_json, with_scout
 from scout_control.cli.output import print_result
 from scout_control.cli.terminal import say
 from scout_control.errors import SettingsError
 from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scout_control.api.desired_state.execution import Outcome
     from scout_control.api.desired_state.planning import Plan
     from scout_control.api.desired_state.service import Result
@@ -61,8 +60,6 @@ def apply(scout: Scout, files: tuple[str, ...], *, is_plan: bool, prune: bool, y
     if is_plan or not plan.changes:
         _print_plan(plan)
         return
-    if not wants_json():
-        _say_plan(plan)
     _confirm(plan, is_confirmed=yes)
     result = application.apply(plan, _report)
     _print_result(result)
@@ -105,10 +102,12 @@ def _confirm(plan: Plan, *, is_confirmed: bool) -> None:
     """Ask before something is removed.
 
     Raises:
-        SettingsError: Nobody can be asked.
+        SettingsError: There is no terminal to ask at.
     """
     if is_confirmed or not plan.removals:
         return
+    if not wants_json():
+        _say_plan(plan)
     if wants_json() or not sys.stdin.isatty():
         raise SettingsError(
             f"{len(plan.removals)} objects would be removed; nothing was changed.",
@@ -121,17 +120,21 @@ def _report(outcome: Outcome) -> None:
     from scout_control.cli import plan_text
 
     if not wants_json():
-        say(escaped(plan_text.outcome(outcome)), err=True)
+        say(plan_text.outcome(outcome))
 
 
 def _print_result(result: Result) -> None:
     def show() -> None:
-        done = sum(each.status == "done" for each in result.outcomes)
-        say(f"Done: {done} of {len(result.outcomes)} changes.")
+        for note in result.plan.notes:
+            say(note)
+        total, failed = len(result.outcomes), len(result.failures)
+        done = total - sum(each.status != "done" for each in result.outcomes)
+        text = f"Done: {done} of {total} changes."
+        say(text if not failed else f"{text} Failed: {failed}. Apply again when it is mended.")
 
     print_result(result.as_dict(), show)
 
 
 def _write(out: str, text: str) -> None:
-    with open(out, "x", encoding="utf-8") as file:
+    with Path(out).open("x", encoding="utf-8") as file:
         file.write(text)

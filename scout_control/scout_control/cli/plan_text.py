@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from scout_control.api.desired_state.execution import DONE
 from scout_control.api.desired_state.exporting import interval
 from scout_control.api.desired_state.planning import Action
 
@@ -18,6 +19,7 @@ LONGEST_VALUE = 60
 EMPTY = "none"
 # What an empty list or nothing means, where it is not "none".
 DEFAULTS = {"streams": "all"}
+USUAL = {"connection": "default", "db_schema": "public", "port": 5432}
 VERBS = {Action.ADD: "added", Action.CHANGE: "changed", Action.REMOVE: "removed"}
 
 
@@ -39,16 +41,23 @@ def summary(plan: Plan) -> str:
 def line(change: Change) -> str:
     """Return one change, such as ``~ link river/hq interval 1h -> 6h``."""
     is_new = change.action == Action.ADD
-    parts = [_field(each, is_new=is_new) for each in change.fields]
+    fields = [each for each in change.fields if not (is_new and _is_usual(change, each))]
+    parts = [_field(each, is_new=is_new) for each in fields]
     parts += [name if is_new else f"{name} changed" for name in change.secrets]
     parts += [f"drops {change.data}"] if change.data else []
     return f"{change.action} {change.key} {', '.join(parts)}".rstrip()
 
 
 def outcome(ended: Outcome) -> str:
-    """Return how a change ended."""
-    text = f"{ended.change.action} {ended.change.key}: {ended.status}"
-    return f"{text}. {ended.message}" if ended.message else text
+    """Return a change, and how it ended if not as planned."""
+    text = line(ended.change)
+    status = "" if ended.status == DONE else f"{ended.status}: "
+    return f"{text}\n  {status}{ended.message}" if ended.message else text
+
+
+def _is_usual(change: Change, each: FieldChange) -> bool:
+    """Return whether a new item has the value that most have."""
+    return each.new in (USUAL.get(each.name), change.key.name)
 
 
 def _field(each: FieldChange, *, is_new: bool) -> str:

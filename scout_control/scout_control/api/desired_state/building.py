@@ -52,6 +52,8 @@ class Builder:
             self._add_project(name, each)
         for key, each in self.files.links().items():
             self._add_link(key, each)
+        for each in self.files.credentials:
+            self._require(each, Kind.SOURCE, each.value.source, "source")
         for key, each in self.files.credentials_of_projects().items():
             self._add_credential(key, each)
         self.files.check()
@@ -165,8 +167,7 @@ class Builder:
 
     def _add_credential(self, key: Key, each: Described) -> None:
         credential = each.value
-        is_known = self._require(each, Kind.SOURCE, key.source, "source")
-        is_known &= self._require(each, Kind.PROJECT, key.project, "projects")
+        is_known = self._require(each, Kind.PROJECT, key.project, "projects")
         source_type = self._type(key.source) if is_known else None
         source = self.items.get(Key(Kind.SOURCE, key.source)) or self.actual.items.get(
             Key(Kind.SOURCE, key.source)
@@ -195,6 +196,8 @@ class Builder:
     def _find_type(self, source: str) -> SourceType | None:
         described = self.files.sources.get(source)
         found = self.actual.items.get(Key(Kind.SOURCE, source))
+        if described is None and found is None:
+            return None
         name = described.value.type if described else found.fields["type"] if found else ""
         try:
             return self.find_type(name)

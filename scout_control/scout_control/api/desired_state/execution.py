@@ -193,7 +193,12 @@ class _Steps:
 
 
 def _unset(change: Change) -> list[str]:
-    return [each.name for each in change.fields if each.new is None or each.new == []]
+    """Return the fields and settings that go back to their defaults."""
+    return [
+        each.name.removeprefix(f"{settings.CONFIG}.")
+        for each in change.fields
+        if each.new is None or (each.name == settings.STREAMS and not each.new)
+    ]
 
 
 def _url(item: Item) -> str:

@@ -39,7 +39,12 @@ class Export:
         if self.omitted:
             lines.append(f"# Left out: {self.omitted}, who connect and consent themselves.\n")
         body = yaml.dump(
-            self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+            self.document,
+            Dumper=_Dumper,
+            sort_keys=False,
+            allow_unicode=True,
+            width=120,
+            default_flow_style=None,  # lists and mappings without others in them on one line
         )
         return "".join(lines) + "\n" + body
 
@@ -67,8 +72,7 @@ def export(actual: Actual) -> Export:
             of_kind[key.kind][key] = item
     sections: dict[str, Any] = {
         "connections": {
-            key.name: _connection(made, key, item)
-            for key, item in of_kind[Kind.CONNECTION].items()
+            key.name: _connection(made, key, item) for key, item in of_kind[Kind.CONNECTION].items()
         },
         "sources": {
             key.name: _source(made, key, item) for key, item in of_kind[Kind.SOURCE].items()

@@ -59,7 +59,7 @@ class Change:
             "kind": str(self.key.kind),
             "name": self.key.name,
             "fields": {each.name: [each.old, each.new] for each in self.fields},
-            "secrets": {name: "changed" for name in self.secrets},
+            "secrets": dict.fromkeys(self.secrets, "changed"),
             "drops": self.data,
         }
 
@@ -131,7 +131,12 @@ def _compare(key: Key, desired: Item, actual: Item | None) -> Change | None:
     if not fields and not secrets:
         return None
     return Change(
-        action=Action.CHANGE, key=key, fields=fields, secrets=secrets, desired=desired, actual=actual
+        action=Action.CHANGE,
+        key=key,
+        fields=fields,
+        secrets=secrets,
+        desired=desired,
+        actual=actual,
     )
 
 
@@ -140,15 +145,18 @@ def _changed_fields(desired: Mapping[str, Any], actual: Mapping[str, Any]) -> It
     for name, new in desired.items():
         old = actual.get(name)
         if isinstance(new, dict):
-            yield from _changed_entries(new, old or {})
+            yield from _changed_entries(name, new, old or {})
         elif old != new and (old or new):
             yield FieldChange(name=name, old=old, new=new)
 
 
-def _changed_entries(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[FieldChange]:
+def _changed_entries(
+    field_name: str, new: Mapping[str, Any], old: Mapping[str, Any]
+) -> Iterator[FieldChange]:
     for name in [*new, *(name for name in old if name not in new)]:
         if name not in old or name not in new or old[name] != new[name]:
-            yield FieldChange(name=name, old=old.get(name), new=new.get(name))
+            name_of_entry = f"{field_name}.{name}"
+            yield FieldChange(name=name_of_entry, old=old.get(name), new=new.get(name))
 
 
 def _changed_secrets(desired: Item, actual: Item) -> tuple[str, ...]:

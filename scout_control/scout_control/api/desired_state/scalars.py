@@ -62,7 +62,7 @@ def read(text: str, tag: str) -> Any:
 
 def is_ambiguous(text: str) -> bool:
     """Return whether a text must be quoted so that all readers take it for text."""
-    tag = RESOLVER.resolve(yaml.ScalarNode, text, (True, False))
+    tag = RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # its stubs lack types
     return OLD_KINDS.get(tag) != TEXT or _new_kind(text) != TEXT
 
 

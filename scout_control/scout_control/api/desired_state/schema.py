@@ -26,9 +26,10 @@ ALL = "all"
 ANCHORS = "x-"
 """Keys at the top that begin so are ignored: a place for YAML anchors."""
 HOURS = {"h": 1, "d": 24, "w": 168}
-Name = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]*$")]
+Name = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Interval = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[hdw]$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Mode = Literal["project", "user"]
 CredentialKind = Literal["api_key", "username_password", "token", "settings", "oauth2"]
 
@@ -56,7 +57,7 @@ class SecretReference(Section):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    env: Text | None = Field(default=None, description="An environment variable.")
+    env: Variable | None = Field(default=None, description="An environment variable.")
     file: Text | None = Field(
         default=None, description="A file, relative to this one; a line end after it is left out."
     )
@@ -186,8 +187,10 @@ class Credential(Section):
     @property
     def given(self) -> dict[str, str | SecretReference]:
         """Return the fields of the credential, by the names that the tap knows."""
-        fields = {name: getattr(self, name) for name in _expected(self.kind) - {ANY_SETTINGS}}
-        return {**fields, **(self.settings or {})}
+        fields = {
+            name: getattr(self, name) for name in sorted(_expected(self.kind) - {ANY_SETTINGS})
+        }
+        return {**fields, **dict(sorted((self.settings or {}).items()))}
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
@@ -239,4 +242,8 @@ class DesiredState(Section):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema (2020-12) of a file."""
     schema = DesiredState.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        for each in part.get("properties", {}).values():
+            if "patternProperties" in each:  # names, which pydantic leaves open
+                each["additionalProperties"] = False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

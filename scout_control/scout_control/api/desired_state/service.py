@@ -87,9 +87,7 @@ class Application:
         prunable = self._files.is_prunable if self._is_pruning else lambda _: False
         return make_plan(builder.build(), there_is.items, prunable)
 
-    def apply(
-        self, plan: Plan, on_outcome: Callable[[Outcome], None] = lambda _: None
-    ) -> Result:
+    def apply(self, plan: Plan, on_outcome: Callable[[Outcome], None] = lambda _: None) -> Result:
         """Carry out a plan of this desired state.
 
         Raises:

@@ -30,7 +30,8 @@ def check(
     """Return the settings of a source or link, coerced; note the mistakes in them."""
     settings: dict[str, Any] = {}
     for name, value in described.value.config.items():
-        if text := _unknown(source_type, name):
+        text = "is empty. Write a value, or remove the key." if value is None else ""
+        if text := text or _unknown(source_type, name):
             described.add_problem(text, CONFIG, name)
             continue
         try:

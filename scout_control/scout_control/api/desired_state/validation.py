@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from scout_control.api.desired_state.problems import Path
     from scout_control.api.desired_state.yaml_documents import Document
 
-OWN_WORDS = {"literal_secret", "one_reference", "two_forms", "no_form", "user_mode"} | {
-    "lacks",
-    "extra",
-}
+# Errors that the schema itself says in a sentence.
+OWN_WORDS = frozenset(
+    {
+        *("literal_secret", "one_reference", "two_forms", "no_form"),
+        *("user_mode", "lacks", "extra"),
+    }
+)
 EXPECTED = {
     "string_type": "must be text. Put it in quotes.",
     "int_type": "must be a whole number.",
@@ -32,11 +35,14 @@ EXPECTED = {
     "missing": "is missing.",
     "greater_than_equal": "is too small.",
     "less_than_equal": "is too large.",
+    "string_pattern_mismatch": "is a name, which cannot contain a slash.",
 }
 BY_NAME = {
     "interval": "must be hours, days or weeks, such as 6h, 2d or 1w.",
+    "env": "must be the name of an environment variable.",
     "projects": "must be a list of projects, or all.",
 }
+REFERENCE = list(schema.SecretReference.model_fields)
 MODELS: tuple[tuple[int, str, Any], ...] = (
     (0, "", schema.DesiredState),
     (2, "connections", schema.Connection),
@@ -64,24 +70,31 @@ def validate(document: Document) -> DesiredState | None:
 def _note(document: Document, error: Mapping[str, Any]) -> None:
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     path = _without_alternatives(document.data, path)
-    document.add_problem(path, _sentence(error, path, _value_at(document.data, path)))
+    if error["type"] == "extra_forbidden":
+        _note_unknown(document, path)
+    else:
+        document.add_problem(path, _sentence(error, path, _value_at(document.data, path)))
+
+
+def _note_unknown(document: Document, path: Path) -> None:
+    known = _keys_at(path[:-1])
+    listed = f"Known: {', '.join(known)}."
+    if known == REFERENCE:  # the key may be the secret itself
+        document.add_problem(path[:-1], f"is a secret with an unknown key. {listed}")
+    else:
+        document.add_problem(path, f"is unknown.{did_you_mean(str(path[-1]), known)} {listed}")
 
 
 def _sentence(error: Mapping[str, Any], path: Path, value: Any) -> str:
     kind = error["type"]
-    if kind == "extra_forbidden":
-        known = _keys_at(path[:-1])
-        return f"is unknown.{did_you_mean(str(path[-1]), known)} Known: {', '.join(known)}."
     if kind in OWN_WORDS:
         return str(error["msg"])
     if value is None and kind != "missing":
         return "is empty. Write a value, or remove the key."
-    if path and path[-1] in BY_NAME:
+    if len(path) > 1 and path[-1] in BY_NAME:
         return BY_NAME[str(path[-1])]
     if kind == "literal_error":
         return f"must be {error['ctx']['expected']}."
-    if kind == "string_pattern_mismatch":
-        return "is a name, which cannot contain a slash."
     return EXPECTED.get(kind, "has an invalid value.")
 
 
@@ -90,7 +103,7 @@ def _keys_at(path: Path) -> list[str]:
     for length, section, model in MODELS:
         if len(path) == length and path[:1] in {(), (section,)}:
             return list(model.model_fields)
-    return list(schema.SecretReference.model_fields)
+    return REFERENCE
 
 
 def _without_alternatives(data: Any, path: Path) -> Path:

@@ -92,9 +92,10 @@ def _convert(document: Document, node: yaml.Node, path: Path) -> Any:
         return _convert_mapping(document, node, path)
     if isinstance(node, yaml.SequenceNode):
         return [_convert(document, each, (*path, at)) for at, each in enumerate(node.value)]
-    if node.style and node.tag == TEXT_TAG:  # in quotes, or a block
-        return node.value
+    is_quoted = isinstance(node, yaml.ScalarNode) and bool(node.style)  # or a block
     try:
+        if is_quoted and node.tag == TEXT_TAG:
+            return node.value
         return scalars.read(node.value, node.tag)
     except scalars.ScalarError as error:
         document.add_problem(path, str(error))
