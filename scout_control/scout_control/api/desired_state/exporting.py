@@ -11,6 +11,7 @@ import yaml
 from scout_control.api.desired_state import scalars, schema
 from scout_control.api.desired_state.items import Key, Kind
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
+from scout_control.rules.terminal import CONTROL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -175,7 +176,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = '"' if scalars.is_ambiguous(text) else None
+    # In double quotes control characters are escaped, by YAML or by what prints the document.
+    is_odd = scalars.is_ambiguous(text) or CONTROL_CHARACTERS.search(text)
+    style = '"' if is_odd else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 
