@@ -152,8 +152,9 @@ def test_a_connection_is_the_same_by_url_and_by_its_parts():
             "refers to the project laek, which does not exist. Did you mean lake?",
         ),
         (
-            "credentials:\n- {source: old, projects: [lake], kind: settings, settings: {k: {env: K}}}",
-            2,
+            "credentials:\n- source: old\n  kind: settings\n  projects: [lake]\n"
+            "  settings: {k: {env: K}}",
+            3,
             "kind does not suit tap-commcare.",
         ),
         (

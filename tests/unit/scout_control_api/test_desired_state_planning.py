@@ -194,7 +194,7 @@ def test_what_others_use_stays_and_is_noted():
 def test_the_stores_own_database_is_never_removed():
     own = Item(fields={"host": None}, is_kept=True)
     project = Item(fields={"name": "r", "connection": "other"})
-    lines, _ = shown({}, state(connection=own, project=project), lambda each: True)
+    lines, _ = shown({}, state(connection=own, project=project), lambda _: True)
 
     assert all("warehouse" not in line for line in lines)
 
