@@ -57,8 +57,8 @@ def apply(scout: Scout, files: tuple[str, ...], *, is_plan: bool, prune: bool, y
 
     application = Application(scout.installation, files, is_pruning=prune)
     plan = application.plan()
-    if is_plan or not plan.changes:
-        _print_plan(plan)
+    if is_plan:
+        print_result(plan.as_dict(), lambda: _say_plan(plan))
         return
     _confirm(plan, is_confirmed=yes)
     result = application.apply(plan, _report)
@@ -85,10 +85,6 @@ def export(scout: Scout, out: str | None) -> None:
         _write(out, text)
     data = {"document": exported.document, "variables": list(exported.variables)}
     print_result(data, lambda: say(f"Written to {out}." if out else text.rstrip("\n")))
-
-
-def _print_plan(plan: Plan) -> None:
-    print_result(plan.as_dict(), lambda: _say_plan(plan))
 
 
 def _say_plan(plan: Plan) -> None:
@@ -125,8 +121,11 @@ def _report(outcome: Outcome) -> None:
 
 def _print_result(result: Result) -> None:
     def show() -> None:
+        if not result.outcomes:
+            _say_plan(result.plan)
+            return
         for note in result.plan.notes:
-            say(note)
+            say(escaped(note))
         total, failed = len(result.outcomes), len(result.failures)
         done = total - sum(each.status != "done" for each in result.outcomes)
         text = f"Done: {done} of {total} changes."

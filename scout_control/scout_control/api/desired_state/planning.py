@@ -30,7 +30,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FieldChange:
-    """A public field before and after; None where there is none."""
+    """A public field before and after; None where it is absent."""
 
     name: str
     old: Any = None
