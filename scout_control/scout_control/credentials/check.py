@@ -20,7 +20,7 @@ from scout_control.errors import (
 from scout_control.installation import secret_context
 from scout_control.meltano import process, project
 from scout_control.meltano.process import Pipeline
-from scout_control.rules import keyless
+from scout_control.rules import keyless, retention
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.locks import credential_lock, try_locks
@@ -114,6 +114,7 @@ def _run_tap(
     # What control resolves for the tap in a run, and the tap does not have.
     tap_settings.pop(project.STREAMS_SETTING, None)
     keyless.pop_loader_settings(tap_settings)
+    tap_settings.pop(retention.KEEP, None)
     pipeline = Pipeline(
         project_root=installation.settings.project_root,
         blocks=(source_type.name,),

@@ -16,7 +16,7 @@ from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
 from scout_control.meltano.project import STREAMS_SETTING, as_text
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
-from scout_control.rules import keyless
+from scout_control.rules import keyless, retention
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import audit, lookups, metadata
 
@@ -127,6 +127,7 @@ def source_settings(
     check_link(source_type, link)
     config = {**secret_context.tap_settings(link.source, source_type), **link.sync_config}
     streams = config.pop(STREAMS_SETTING, None)
+    config.pop(retention.KEEP, None)  # control's own
     of_loader = keyless.pop_loader_settings(config)
     settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
     settings |= {f"{LOADER}{name.upper()}": value for name, value in of_loader.items()}
@@ -146,7 +147,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
     Raises:
         SettingsError: It sets an address, a file, or a setting that the source type lacks.
     """
-    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}.difference(
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES, *retention.NAMES}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
     )
     if names := sorted(set(link.sync_config) - allowed):

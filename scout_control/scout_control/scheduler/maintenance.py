@@ -19,7 +19,7 @@ from sqlalchemy import select
 from scout_control.credentials import renewal
 from scout_control.datasets import deletion, schemas
 from scout_control.errors import ControlError
-from scout_control.rules import expiry, schedule
+from scout_control.rules import expiry, retention, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.store import audit, datasets, queue, queue_turns, runs
@@ -158,11 +158,12 @@ def expire(
 ) -> int:
     """Drop the data of datasets that were not used for ``idle``; return how many.
 
+    A link may keep its data for longer or shorter.
     Datasets that expired before and whose data could not be dropped are tried again.
     """
     with installation.store.begin() as session:
         datasets.collect_touches(session)
-        found = [*datasets.idle(session, now - idle), *datasets.expired_with_data(session)]
+        found = [*datasets.idle(session, now, idle), *datasets.expired_with_data(session)]
 
     def is_over(session: Session, dataset: Dataset) -> bool:
         return _is_over(session, dataset, now, idle)
@@ -196,9 +197,9 @@ def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta)
     if dataset.status != DatasetStatus.EXPIRED:
         datasets.collect_touches(session)
         session.refresh(dataset, ["last_activity_at"])
-    return should_drop(
-        DatasetStatus(dataset.status), dataset.sync_error, now - dataset.last_activity_at, idle
-    )
+    unused = now - dataset.last_activity_at
+    keep = retention.limit(datasets.link_settings(dataset.project_source), idle)
+    return should_drop(DatasetStatus(dataset.status), dataset.sync_error, unused, keep)
 
 
 def should_drop(

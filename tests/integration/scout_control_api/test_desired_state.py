@@ -83,13 +83,19 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
     scout = installation.scout
     scout.apply(state(installation))
     monkeypatch.setenv("TOY_KEY", "canary-2")
-    link = {"interval": "2d", "streams": ["things"], "readers": ["analyst"], "paused": True}
+    link = {
+        "interval": "2d",
+        "streams": ["things"],
+        "keep": "30d",
+        "readers": ["analyst"],
+        "paused": True,
+    }
     changed = state(installation, river={"name": "River", "sources": {"toy": link}})
     result = scout.apply(changed)
 
     assert [each.as_dict()["fields"] for each in result.plan.changes] == [
         {"name": ["river", "River"]},
-        {"interval": [24, 48], "streams": [[], ["things"]]},
+        {"interval": [24, 48], "streams": [[], ["things"]], "keep": [None, "30d"]},
         {"readers": [[], ["analyst"]], "paused": [False, True]},
         {},
     ]
@@ -103,7 +109,7 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
     fewer = scout.apply(state(installation))  # what files leave out goes back to its default
     assert [each.as_dict()["fields"] for each in fewer.plan.changes][:3] == [
         {"name": ["River", "river"]},
-        {"interval": [48, 24], "streams": [["things"], []]},
+        {"interval": [48, 24], "streams": [["things"], []], "keep": ["30d", None]},
         {"readers": [["analyst"], []]},
     ]
     assert scout.datasets.show("river/toy").is_paused
@@ -132,8 +138,8 @@ def test_mistakes_are_found_before_anything_is_changed(installation, monkeypatch
 
     assert caught.value.exit_code == 2
     assert [each.split(": ")[1][:60] for each in caught.value.details] == [
-        "credentials[0].settings.key needs the environment variable T",
         "projects.river.sources.toy.config.kee is not a setting of ta",
+        "credentials[0].settings.key needs the environment variable T",
     ]
     assert events(installation) == before
     assert installation.scout.projects.list() == []

@@ -55,6 +55,34 @@ def test_a_run_that_lost_its_job_is_enqueued_again(installation, site):
         assert queue.waiting(session) == {run.run_id}
 
 
+def test_a_link_or_source_says_how_long_unused_data_is_kept(installation, site):
+    scout = installation.scout
+
+    def kept(**config):
+        dataset = installation.dataset(connect=False)
+        source = dataset.split("/")[1]
+        scout.sources.update(source, config={"keep": "forever"} if config else {})
+        scout.sources.link("river", source, mode="project", config=config)
+        return dataset
+
+    usual, short, long = kept(), kept(keep="12h"), kept(keep="30d")
+    forever = installation.dataset(connect=False)
+    scout.sources.update(forever.split("/")[1], config={"keep": "forever"})
+
+    def expired_after(hours):
+        maintenance.expire(site, in_future(hours), DAY)
+        return {each.path for each in scout.datasets.list() if each.status == "expired"}
+
+    assert expired_after(11) == set()
+    assert expired_after(13) == {short}
+    assert expired_after(25) == {short, usual}
+    assert expired_after(24 * 31) == {short, usual, long}
+    installation.scout.credentials.save(
+        forever.split("/")[1], "settings", {"key": "canary"}, project="river"
+    )
+    assert scout.run(forever).status == "completed"  # the tap is not given the setting
+
+
 def test_unused_data_expires_with_roles_and_state_and_can_be_loaded_again(installation, site):
     dataset = installation.dataset()
     installation.scout.run(dataset)

@@ -56,6 +56,7 @@ def test_a_project_becomes_items_with_canonical_values():
         "base_url": None,
         "config": {"domain": "5"},
         "streams": ["cases", "forms"],
+        "keep": None,
         "client_id": None,
     }
     assert items["source hq"].address["base_url"] == "https://www.commcarehq.org:443"
@@ -110,6 +111,7 @@ def test_a_connection_is_the_same_by_url_and_by_its_parts():
         ),
         ("sources:\n  hq: {type: commcare, base_url: http://x.org}", 2, "must use https"),
         ("sources:\n  hq: {type: commcare, config: {datasets: [x]}}", 2, "is written as streams"),
+        ("sources:\n  hq: {type: commcare, config: {keep: 1d}}", 2, "is written as keep"),
         ("sources:\n  hq: {type: commcare, config: {domain: }}", 2, "domain is empty."),
         (
             "sources:\n  hq:\n    type: commcare\n    streams:\n    - cases\n    - form",

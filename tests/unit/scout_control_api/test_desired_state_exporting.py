@@ -50,6 +50,7 @@ SETTINGS = st.fixed_dictionaries(
         "include_archived": st.booleans(),
     },
 )
+KEEPS = st.sampled_from([None, "forever", "30d"])
 STREAMS = st.lists(st.sampled_from(sorted(COMMCARE.streams)), max_size=2, unique=True).map(sorted)
 
 
@@ -92,6 +93,7 @@ def add_source(draw, items, name):
         "base_url": draw(st.sampled_from([None, "https://hq.example.org"])),
         "config": draw(SETTINGS),
         "streams": draw(STREAMS),
+        "keep": draw(KEEPS),
         "client_id": draw(st.one_of(st.none(), TEXTS)),
     }
     secrets = draw(st.one_of(st.just({}), st.fixed_dictionaries({"client_secret": SECRETS})))
@@ -105,6 +107,7 @@ def add_use(draw, items, project, source):
             "mode": draw(st.sampled_from(["project", "user"])),
             "interval": draw(st.sampled_from([1, 6, 24, 48, 168, 8784])),
             "streams": draw(STREAMS),
+            "keep": draw(KEEPS),
             "config": draw(SETTINGS),
         }
         items[Key.of(Kind.LINK, project, source)] = Item(fields=fields)

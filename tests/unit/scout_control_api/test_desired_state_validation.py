@@ -73,6 +73,7 @@ MISTAKES = [
     ("projects: [river]", 1, "projects must be a mapping."),
     ("projects:\n  r:\n    sources:\n      hq: {interval: 30m}", 4, "interval must be hours, days"),
     ("projects:\n  r:\n    sources:\n      hq: {interval: 6}", 4, "interval must be hours, days"),
+    ("projects:\n  r:\n    sources:\n      hq: {keep: always}", 4, "or forever."),
     ("projects:\n  r:\n    sources:\n      hq: {mode: team}", 4, "must be 'project' or 'user'."),
     ("projects:\n  r:\n    sources:\n      hq: {paused: 1}", 4, "paused must be true or false."),
     ("projects:\n  r:\n    sources:\n      hq: {interal: 6h}", 4, "Did you mean interval?"),

@@ -82,12 +82,10 @@ class _Reader:
 
     def _add_sources(self, sources: list[Source], credentials: list[Credential]) -> None:
         for row in sorted(sources, key=lambda each: each.name):
-            config, streams = settings.without_streams(row.config)
             fields = {
                 "type": row.source_type,
                 "base_url": row.base_url,
-                "config": config,
-                "streams": streams,
+                **settings.from_stored(row.config),
                 "client_id": row.oauth_client_id,
             }
             source_type = self.types.get(row.source_type)
@@ -114,12 +112,10 @@ class _Reader:
 
     def _add_links(self, datasets: Mapping[Any, list[Dataset]]) -> None:
         for row in self.session.scalars(select(ProjectSource)):
-            config, streams = settings.without_streams(row.sync_config)
             fields = {
                 "mode": row.credential_mode,
                 "interval": row.refresh_interval_hours,
-                "streams": streams,
-                "config": config,
+                **settings.from_stored(row.sync_config),
             }
             owned = datasets.get(row.id, [])
             data = "; ".join(filter(None, map(_data, owned)))

@@ -100,6 +100,7 @@ class Builder:
             "base_url": source.base_url,
             "config": config,
             "streams": sorted(set(source.streams)),
+            "keep": source.keep,
             "client_id": source.client_id,
         }
         found = self.actual.items.get(Key(Kind.SOURCE, name))
@@ -148,6 +149,7 @@ class Builder:
             "mode": link.mode,
             "interval": self._hours(each, link.interval),
             "streams": sorted(set(link.streams)),
+            "keep": link.keep,
             "config": config,
         }
         self.items[key] = Item(fields=fields)

@@ -136,7 +136,7 @@ class _Steps:
         fields = item.fields
         values = {
             "base_url": fields["base_url"],
-            "config": settings.with_streams(fields["config"], fields["streams"]),
+            "config": settings.to_stored(fields),
             "client_id": fields["client_id"],
             "client_secret": (item.secrets or {}).get("client_secret"),
         }
@@ -158,7 +158,7 @@ class _Steps:
             change.key.source,
             mode=fields["mode"],
             interval_hours=fields["interval"],
-            config=settings.with_streams(fields["config"], fields["streams"]),
+            config=settings.to_stored(fields),
         )
 
     def _put_dataset(self, change: Change, item: Item) -> None:

@@ -30,6 +30,7 @@ Name = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Interval = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[hdw]$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Retention = Annotated[str, StringConstraints(pattern=r"^(forever|[1-9][0-9]{0,4}[hdw])$")]
 Mode = Literal["project", "user"]
 CredentialKind = Literal["api_key", "username_password", "token", "settings", "oauth2"]
 
@@ -115,6 +116,7 @@ class Source(Section):
     streams: list[Text] = Field(
         default_factory=list, description="What links read by default; all if empty."
     )
+    keep: Retention | None = Field(default=None, description="What links keep by default.")
     client_id: Text | None = Field(default=None, description="Of an OAuth application there.")
     client_secret: Secret | None = Field(
         default=None, description="Of that application; stays as it is if left out."
@@ -134,6 +136,11 @@ class Link(Section):
     streams: list[Text] = Field(default_factory=list, description="What to read; all if empty.")
     config: dict[str, JsonValue] = Field(
         default_factory=dict, description="Settings that choose what is read."
+    )
+    keep: Retention | None = Field(
+        default=None,
+        description="How long unused data is kept: 12h, 30d, 4w or forever; "
+        "by default as the source or the installation says.",
     )
     readers: list[Text] = Field(
         default_factory=list,

@@ -40,6 +40,7 @@ EXPECTED = {
 BY_NAME = {
     "interval": "must be hours, days or weeks, such as 6h, 2d or 1w.",
     "env": "must be the name of an environment variable.",
+    "keep": "must be hours, days or weeks, such as 12h, 30d or 4w, or forever.",
     "projects": "must be a list of projects, or all.",
 }
 REFERENCE = list(schema.SecretReference.model_fields)
