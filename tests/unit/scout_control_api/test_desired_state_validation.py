@@ -179,6 +179,18 @@ def test_a_credential_for_all_is_for_projects_that_use_the_source_and_have_no_ot
     }
 
 
+def test_a_credential_may_be_for_several_sources():
+    text = USED.replace("source: hq", "source: [hq, other]")
+    found = merged(text).credentials_of_projects()
+
+    assert [str(key) for key in found] == [
+        "credential river/hq",
+        "credential lake/hq",
+        "credential sea/other",
+    ]
+    assert "a list of names" in mistakes(USED.replace("source: hq", "source: {a: b}"))[0]
+
+
 def test_two_credentials_of_a_project_at_a_source_are_a_mistake():
     own = "- {source: hq, projects: [lake, lake], kind: token, access_token: {env: OWN}}\n"
     again = "- {source: hq, projects: all, kind: token, access_token: {env: AGAIN}}\n"

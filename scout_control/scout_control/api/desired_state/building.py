@@ -53,7 +53,8 @@ class Builder:
         for key, each in self.files.links().items():
             self._add_link(key, each)
         for each in self.files.credentials:
-            self._require(each, Kind.SOURCE, each.value.source, "source")
+            for source in each.value.sources:
+                self._require(each, Kind.SOURCE, source, "source")
         for key, each in self.files.credentials_of_projects().items():
             self._add_credential(key, each)
         self.files.check()

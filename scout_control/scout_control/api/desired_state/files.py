@@ -76,19 +76,16 @@ class Files:
         One that names its projects has precedence over one for all.
         """
         found: dict[Key, Described] = {}
-        for each in self.credentials:
+        pairs = [(source, each) for each in self.credentials for source in each.value.sources]
+        for source, each in pairs:
             if each.value.projects != ALL:
-                self._add_all(found, each, each.value.projects)
+                self._add_all(found, each, source, each.value.projects)
         named = set(found)
-        for each in self.credentials:
+        for source, each in pairs:
             if each.value.projects == ALL:
-                users = self._users(each.value.source)
-                others = [
-                    name
-                    for name in users
-                    if Key.of(Kind.CREDENTIAL, name, each.value.source) not in named
-                ]
-                self._add_all(found, each, others)
+                keys = {name: Key.of(Kind.CREDENTIAL, name, source) for name in self._users(source)}
+                others = [name for name, key in keys.items() if key not in named]
+                self._add_all(found, each, source, others)
         return found
 
     def is_prunable(self, key: Key) -> bool:
@@ -105,11 +102,13 @@ class Files:
             if (link := each.value.sources.get(source)) is not None and link.mode == "project"
         ]
 
-    def _add_all(self, found: dict[Key, Described], each: Described, projects: list[str]) -> None:
+    def _add_all(
+        self, found: dict[Key, Described], each: Described, source: str, projects: list[str]
+    ) -> None:
         for project in projects:
-            key = Key.of(Kind.CREDENTIAL, project, each.value.source)
+            key = Key.of(Kind.CREDENTIAL, project, source)
             if key in found:
-                text = f"is for {project} at {each.value.source}, and so is"
+                text = f"is for {project} at {source}, and so is"
                 each.add_problem(_twice(text, found[key]))
             else:
                 found[key] = each

@@ -40,7 +40,9 @@ class InvalidStateError(SettingsError):
     """The files contain mistakes, all of which are listed; nothing was changed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        ordered = sorted(dict.fromkeys(problems), key=lambda each: (each.place.file, each.place.line))
+        ordered = sorted(
+            dict.fromkeys(problems), key=lambda each: (each.place.file, each.place.line)
+        )
         count = "1 mistake" if len(ordered) == 1 else f"{len(ordered)} mistakes"
         super().__init__(f"Found {count}; nothing was changed.", "Correct it and apply again.")
         self.problems = ordered

@@ -175,7 +175,9 @@ class Project(Section):
 class Credential(Section):
     """An account at a source, for one project or for many; each keeps its own encrypted record."""
 
-    source: Name = Field(description="The source.")
+    source: Name | Annotated[list[Name], Field(min_length=1)] = Field(
+        description="The source, or several that take the same account."
+    )
     projects: Literal["all"] | list[Name] = Field(
         description="Ids of projects; or all: every project of these files that uses the source "
         "with mode project and is not named by another credential for it."
@@ -190,6 +192,11 @@ class Credential(Section):
     settings: dict[Text, Secret] | None = Field(
         default=None, description="Of settings: the secret settings of the tap."
     )
+
+    @property
+    def sources(self) -> list[str]:
+        """Return the names of the sources."""
+        return [self.source] if isinstance(self.source, str) else self.source
 
     @property
     def given(self) -> dict[str, str | SecretReference]:

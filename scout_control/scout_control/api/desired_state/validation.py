@@ -41,6 +41,7 @@ BY_NAME = {
     "interval": "must be hours, days or weeks, such as 6h, 2d or 1w.",
     "env": "must be the name of an environment variable.",
     "keep": "must be hours, days or weeks, such as 12h, 30d or 4w, or forever.",
+    "source": "must be the name of a source, or a list of names.",
     "projects": "must be a list of projects, or all.",
 }
 REFERENCE = list(schema.SecretReference.model_fields)
@@ -70,7 +71,8 @@ def validate(document: Document) -> DesiredState | None:
 
 def _note(document: Document, error: Mapping[str, Any]) -> None:
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
-    path = _without_alternatives(document.data, path)
+    missing = path[-1:] if error["type"] == "missing" else ()
+    path = (*_without_alternatives(document.data, path), *missing)
     if error["type"] == "extra_forbidden":
         _note_unknown(document, path)
     else:
@@ -111,12 +113,10 @@ def _without_alternatives(data: Any, path: Path) -> Path:
     """Return a path without the names of alternatives, which pydantic adds for unions."""
     found: list[str | int] = []
     for part in path:
-        if isinstance(data, dict) and (part in data or not found or part == path[-1]):
+        is_index = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if is_index or (isinstance(data, dict) and part in data):
+            data = data[part]
             found.append(part)
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int):
-            found.append(part)
-            data = data[part] if part < len(data) else None
     return tuple(found)
 
 
