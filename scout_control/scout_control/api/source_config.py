@@ -10,7 +10,7 @@ from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.meltano.setting_kinds import coerce
-from scout_control.rules import keyless, retention
+from scout_control.rules import keyless
 from scout_control.rules.addresses import BASE_URL, origin, strings
 from scout_control.rules.credential_kinds import FIELDS_BY_KIND
 
@@ -40,7 +40,7 @@ def check_config(
     Raises:
         SettingsError: A setting is unknown, invalid or a secret.
     """
-    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES, *retention.NAMES}
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}
     unknown = sorted(set(config) - allowed)
     if secrets := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
@@ -65,7 +65,7 @@ def check_config(
                 f"The setting {name} of {source_type.name} is {kind.description}.",
                 "Correct its value.",
             )
-    if error := keyless.find_error(settings) or retention.find_error(settings):
+    if error := keyless.find_error(settings):
         raise SettingsError(error, "Correct the setting.")
     if STREAMS_SETTING in settings:
         _check_streams(source_type, settings[STREAMS_SETTING], source_type.streams or known_streams)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_VALUE = 60
 EMPTY = "none"
 # What an empty list or nothing means, where it is not "none".
-DEFAULTS = {"streams": "all"}
+DEFAULTS = {"streams": "all", "keep": "default"}
 USUAL = {"connection": "default", "db_schema": "public", "port": 5432}
 VERBS = {Action.ADD: "added", Action.CHANGE: "changed", Action.REMOVE: "removed"}
 

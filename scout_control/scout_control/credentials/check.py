@@ -20,7 +20,7 @@ from scout_control.errors import (
 from scout_control.installation import secret_context
 from scout_control.meltano import process, project
 from scout_control.meltano.process import Pipeline
-from scout_control.rules import keyless, retention
+from scout_control.rules import keyless
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.locks import credential_lock, try_locks
@@ -60,7 +60,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         names = audit.of_owner(source, owner.project_id, owner.user_id)
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
-    # Held as a run would: a credential must not be renewed while a tap is using it.
+    # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
         settings = secret_context.tap_settings(source, source_type)
         exit_code = _run_tap(installation, source_type, settings, fields)
@@ -111,10 +111,9 @@ def _run_tap(
 ) -> int:
     """Run the tap with --test, or --discover if it has no --test; return its exit code."""
     tap_settings = dict(settings)
-    # What control resolves for the tap in a run, and the tap does not have.
+    # Settings that control resolves in a run, and that the tap itself does not have.
     tap_settings.pop(project.STREAMS_SETTING, None)
     keyless.pop_loader_settings(tap_settings)
-    tap_settings.pop(retention.KEEP, None)
     pipeline = Pipeline(
         project_root=installation.settings.project_root,
         blocks=(source_type.name,),

@@ -1,38 +1,57 @@
-"""How long unused data is kept: a setting of a link, or of its source, beside those of the tap."""
+"""How long unused data is kept: ``24h``, ``30d``, ``8w`` or ``forever``; stored in hours."""
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from scout_control.errors import SettingsError
 
-KEEP = "keep"
-NAMES = (KEEP,)
-FOREVER = "forever"
-PERIOD = re.compile(r"([1-9][0-9]{0,4})([hdw])")
-UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+DEFAULT_HOURS = 24.0
+FOREVER = math.inf
+LONGEST_HOURS = 100 * 365 * 24
+PERIOD = re.compile(r"(\d{1,7}) ?([hdw])", re.IGNORECASE)
+HOURS_PER_UNIT = {"h": 1, "d": 24, "w": 7 * 24}
 
 
-def find_error(settings: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the setting; None if nothing."""
-    value = settings.get(KEEP, FOREVER)
-    if value == FOREVER or (isinstance(value, str) and PERIOD.fullmatch(value)):
-        return None
-    return f"{KEEP} is {FOREVER}, or hours, days or weeks, such as 12h, 30d or 4w."
+def parse(period: str) -> float:
+    """Return a period in hours; ``FOREVER`` for ``forever``.
 
-
-def limit(settings: Mapping[str, Any], default: timedelta) -> timedelta:
-    """Return how long data may be unused before it is dropped.
-
-    Args:
-        settings: Those of the link over those of its source.
-        default: That of the installation. It also holds if the setting is damaged.
+    Raises:
+        SettingsError: It is not a period, or not between an hour and a hundred years.
     """
-    value = settings.get(KEEP)
-    if value == FOREVER:
-        return timedelta.max
-    match = PERIOD.fullmatch(value) if isinstance(value, str) else None
-    return int(match[1]) * UNITS[match[2]] if match else default
+    text = period.strip().lower()
+    if text == "forever":
+        return FOREVER
+    match = PERIOD.fullmatch(text)
+    hours = int(match[1]) * HOURS_PER_UNIT[match[2]] if match else 0
+    if not 1 <= hours <= LONGEST_HOURS:
+        raise SettingsError(
+            "A retention period must be like 24h, 30d, 8w or forever.", "Correct the period."
+        )
+    return float(hours)
+
+
+def format_period(hours: float) -> str:
+    """Return a period as ``parse`` reads it, in days where these are whole."""
+    if hours == FOREVER:
+        return "forever"
+    if hours % 24 == 0 and hours > DEFAULT_HOURS:
+        return f"{hours / 24:.0f}d"
+    return f"{hours:.10g}h"
+
+
+def in_hours(period: timedelta) -> float:
+    """Return a duration in hours."""
+    return period / timedelta(hours=1)
+
+
+def is_over(unused: timedelta, hours: float) -> bool:
+    """Return whether data that was unused for this long is to be dropped."""
+    return in_hours(unused) >= hours
+
+
+def expires_at(last_used_at: datetime, hours: float) -> datetime | None:
+    """Return when data expires if it is not used until then; None if it is kept forever."""
+    return None if hours == FOREVER else last_used_at + timedelta(hours=hours)

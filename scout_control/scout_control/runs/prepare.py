@@ -1,4 +1,4 @@
-"""Collects what a run needs: settings of the source, credential of the owner, schema."""
+"""Collects the inputs of a run: settings of the source, credential of the owner, schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
 from scout_control.meltano.project import STREAMS_SETTING, as_text
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
-from scout_control.rules import keyless, retention
+from scout_control.rules import keyless
 from scout_control.rules.expiry import needs_renewal
 from scout_control.store import audit, lookups, metadata
 
@@ -38,7 +38,7 @@ CREDENTIAL = "credential.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What a run needs before any process is started."""
+    """The inputs of a run, complete before any process is started."""
 
     source_type: SourceType
     credential: RunCredential
@@ -55,7 +55,7 @@ class Preparation:
 
 @contextmanager
 def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
-    """Collect what a run needs, before anything is started or created in a database.
+    """Collect the inputs of a run, before anything is started or created in a database.
 
     Raises:
         ControlError: A credential or a setting is missing.
@@ -127,7 +127,6 @@ def source_settings(
     check_link(source_type, link)
     config = {**secret_context.tap_settings(link.source, source_type), **link.sync_config}
     streams = config.pop(STREAMS_SETTING, None)
-    config.pop(retention.KEEP, None)  # control's own
     of_loader = keyless.pop_loader_settings(config)
     settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
     settings |= {f"{LOADER}{name.upper()}": value for name, value in of_loader.items()}
@@ -147,7 +146,7 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
     Raises:
         SettingsError: It sets an address, a file, or a setting that the source type lacks.
     """
-    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES, *retention.NAMES}.difference(
+    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
     )
     if names := sorted(set(link.sync_config) - allowed):

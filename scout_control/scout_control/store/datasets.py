@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select, text, update
@@ -13,7 +13,7 @@ from scout_control.rules import retention
 from scout_control.rules.naming import DatasetIdentity, OwnerKind, StoredNames, opaque_schema
 from scout_control.rules.statuses import DatasetStatus, dataset_predecessors
 from scout_control.store import audit
-from scout_control.store.models import Dataset, Installation, ProjectSource, Source
+from scout_control.store.models import Dataset, Installation, ProjectSource
 from scout_control.store.owners import dataset_of, dataset_visible_to
 
 if TYPE_CHECKING:
@@ -112,30 +112,24 @@ def due(now: datetime) -> Select[tuple[uuid.UUID]]:
     )
 
 
-def idle(session: Session, now: datetime, idle_for: timedelta) -> Sequence[uuid.UUID]:
+def default_keep(session: Session) -> float:
+    """Return for how many hours unused data is kept where its dataset does not say."""
+    return session.scalar(select(Installation.keep_hours)) or retention.DEFAULT_HOURS
+
+
+def idle(session: Session, now: datetime, default_keep_hours: float) -> Sequence[uuid.UUID]:
     """Return datasets that seem unused, round-robin over owners; recheck before dropping one."""
-    of_link, of_source = ProjectSource.sync_config.op("?"), Source.config.op("?")
-    has_own_limit = of_link(retention.KEEP) | of_source(retention.KEEP)
-    found = session.execute(
-        select(Dataset.id, Dataset.last_activity_at, Source.config, ProjectSource.sync_config)
+    # In hours, not as an interval: PostgreSQL has infinite intervals only since version 17.
+    unused_hours = func.extract("epoch", now - Dataset.last_activity_at) / 3600
+    return session.scalars(
+        select(Dataset.id)
         .join(Dataset.project_source)
-        .join(ProjectSource.source)
         .where(
-            (Dataset.last_activity_at <= now - idle_for) | has_own_limit,
+            unused_hours >= func.coalesce(Dataset.keep_hours, default_keep_hours),
             Dataset.status.in_(dataset_predecessors(DatasetStatus.EXPIRED)),
         )
         .order_by(*_round_robin(Dataset.last_activity_at))
-    )
-    return [
-        dataset_id
-        for dataset_id, used_at, source, link in found
-        if now - used_at >= retention.limit({**source, **link}, idle_for)
-    ]
-
-
-def link_settings(link: ProjectSource) -> dict[str, Any]:
-    """Return the settings of a link over those of its source."""
-    return {**link.source.config, **link.sync_config}
+    ).all()
 
 
 def expired_with_data(session: Session) -> Sequence[uuid.UUID]:

@@ -95,8 +95,8 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
 
     assert [each.as_dict()["fields"] for each in result.plan.changes] == [
         {"name": ["river", "River"]},
-        {"interval": [24, 48], "streams": [[], ["things"]], "keep": [None, "30d"]},
-        {"readers": [[], ["analyst"]], "paused": [False, True]},
+        {"interval": [24, 48], "streams": [[], ["things"]]},
+        {"readers": [[], ["analyst"]], "keep": [None, "30d"], "paused": [False, True]},
         {},
     ]
     assert result.plan.changes[-1].secrets == ("key",)
@@ -104,13 +104,13 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
     assert "canary" not in str([each.as_dict() for each in events(installation)])
     assert scout.plan(changed).changes == ()
     dataset = scout.datasets.show("river/toy")
-    assert (dataset.readers, dataset.is_paused) == (["analyst"], True)
+    assert (dataset.readers, dataset.is_paused, dataset.keep) == (["analyst"], True, "30d")
 
     fewer = scout.apply(state(installation))  # what files leave out goes back to its default
     assert [each.as_dict()["fields"] for each in fewer.plan.changes][:3] == [
         {"name": ["River", "river"]},
-        {"interval": [48, 24], "streams": [["things"], []], "keep": ["30d", None]},
-        {"readers": [["analyst"], []]},
+        {"interval": [48, 24], "streams": [["things"], []]},
+        {"readers": [["analyst"], []], "keep": ["30d", None]},
     ]
     assert scout.datasets.show("river/toy").is_paused
 

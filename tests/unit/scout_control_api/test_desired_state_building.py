@@ -56,13 +56,12 @@ def test_a_project_becomes_items_with_canonical_values():
         "base_url": None,
         "config": {"domain": "5"},
         "streams": ["cases", "forms"],
-        "keep": None,
         "client_id": None,
     }
     assert items["source hq"].address["base_url"] == "https://www.commcarehq.org:443"
     assert items["project river"].fields["name"] == "river"
     assert items["link river/hq"].fields["interval"] == 48
-    assert items["dataset river/hq"].fields == {"readers": ["a", "b"]}
+    assert items["dataset river/hq"].fields == {"readers": ["a", "b"], "keep": None}
 
 
 def test_a_link_of_mode_user_has_no_dataset():
@@ -111,7 +110,6 @@ def test_a_connection_is_the_same_by_url_and_by_its_parts():
         ),
         ("sources:\n  hq: {type: commcare, base_url: http://x.org}", 2, "must use https"),
         ("sources:\n  hq: {type: commcare, config: {datasets: [x]}}", 2, "is written as streams"),
-        ("sources:\n  hq: {type: commcare, config: {keep: 1d}}", 2, "is written as keep"),
         ("sources:\n  hq: {type: commcare, config: {domain: }}", 2, "domain is empty."),
         (
             "sources:\n  hq:\n    type: commcare\n    streams:\n    - cases\n    - form",
@@ -123,6 +121,7 @@ def test_a_connection_is_the_same_by_url_and_by_its_parts():
         (LINKED + "{config: {credential_file: /tmp/x}}", 5, "is a setting of the source"),
         (LINKED + "{config: {app_ids: 5}}", 5, "app_ids is wrong."),
         (LINKED + "{interval: 9999w}", 5, "interval is wrong."),
+        (LINKED + "{keep: 9999999w}", 5, "keep is wrong."),
         (
             "projects:\n  river:\n    sources:\n      olt: {}",
             4,

@@ -50,7 +50,7 @@ SETTINGS = st.fixed_dictionaries(
         "include_archived": st.booleans(),
     },
 )
-KEEPS = st.sampled_from([None, "forever", "30d"])
+KEEPS = st.sampled_from([None, "forever", "30d", "24h", "1000001h"])
 STREAMS = st.lists(st.sampled_from(sorted(COMMCARE.streams)), max_size=2, unique=True).map(sorted)
 
 
@@ -93,7 +93,6 @@ def add_source(draw, items, name):
         "base_url": draw(st.sampled_from([None, "https://hq.example.org"])),
         "config": draw(SETTINGS),
         "streams": draw(STREAMS),
-        "keep": draw(KEEPS),
         "client_id": draw(st.one_of(st.none(), TEXTS)),
     }
     secrets = draw(st.one_of(st.just({}), st.fixed_dictionaries({"client_secret": SECRETS})))
@@ -107,13 +106,12 @@ def add_use(draw, items, project, source):
             "mode": draw(st.sampled_from(["project", "user"])),
             "interval": draw(st.sampled_from([1, 6, 24, 48, 168, 8784])),
             "streams": draw(STREAMS),
-            "keep": draw(KEEPS),
             "config": draw(SETTINGS),
         }
         items[Key.of(Kind.LINK, project, source)] = Item(fields=fields)
         if fields["mode"] == "project":
             readers = sorted(draw(st.lists(TEXTS, max_size=2, unique=True)))
-            dataset = {"readers": readers, "paused": draw(st.booleans())}
+            dataset = {"readers": readers, "keep": draw(KEEPS), "paused": draw(st.booleans())}
             items[Key.of(Kind.DATASET, project, source)] = Item(fields=dataset)
     if draw(st.booleans()):
         kind, secrets = draw(

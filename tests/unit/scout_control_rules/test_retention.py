@@ -1,42 +1,70 @@
-"""How long a link keeps unused data."""
+"""Retention periods: read, written, compared."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scout_control.errors import SettingsError
 from scout_control.rules import retention
 
-DAY = timedelta(days=1)
+NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("settings", "limit"),
+    ("period", "hours"),
     [
-        ({}, DAY),
-        ({"keep": "12h"}, DAY / 2),
-        ({"keep": "30d"}, 30 * DAY),
-        ({"keep": "2w"}, 14 * DAY),
-        ({"keep": "forever"}, timedelta.max),
-        ({"keep": "99999w"}, 99999 * 7 * DAY),
-        ({"keep": 5}, DAY),
-        ({"keep": "damaged"}, DAY),
+        ("24h", 24),
+        ("1h", 1),
+        ("30d", 720),
+        ("30 d", 720),
+        ("8W", 8 * 168),
+        (" forever ", math.inf),
+        ("36500d", retention.LONGEST_HOURS),
     ],
 )
-def test_a_link_keeps_data_as_it_says_or_as_the_installation_does(settings, limit):
-    assert retention.limit(settings, DAY) == limit
+def test_periods_are_read(period, hours):
+    assert retention.parse(period) == hours
 
 
 @pytest.mark.parametrize(
-    "value", ["0h", "d", "30", "30 d", "-1d", "100000d", "Forever", "", 5, None]
+    "period",
+    ["", "0h", "0d", "-1d", "30", "d", "1.5h", "inf", "nan", "1m", "36501d", "99999999h", "1h 2d"],
 )
-def test_an_invalid_period_is_refused(value):
-    error = retention.find_error({"keep": value})
-
-    assert error is not None
-    assert "forever" in error
+def test_what_is_no_period_is_refused_with_examples(period):
+    with pytest.raises(SettingsError, match="24h, 30d, 8w or forever"):
+        retention.parse(period)
 
 
-def test_a_valid_period_or_none_is_accepted():
-    for settings in ({}, {"keep": "1h"}, {"keep": "forever"}, {"other": 1}):
-        assert retention.find_error(settings) is None
+@given(st.one_of(st.integers(1, retention.LONGEST_HOURS).map(float), st.just(math.inf)))
+def test_a_period_is_read_as_it_was_written(hours):
+    assert retention.parse(retention.format_period(hours)) == hours
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"), [(24.0, "24h"), (48.0, "2d"), (36.0, "36h"), (math.inf, "forever")]
+)
+def test_whole_days_are_written_in_days(hours, text):
+    assert retention.format_period(hours) == text
+
+
+@pytest.mark.parametrize(
+    ("unused", "hours", "is_over"),
+    [
+        (timedelta(hours=24), 24.0, True),
+        (timedelta(hours=24) - timedelta(microseconds=1), 24.0, False),
+        (timedelta(days=99_999), math.inf, False),
+        (timedelta(hours=-1), 1.0, False),
+        (timedelta(minutes=1), 0.01, True),
+    ],
+)
+def test_when_unused_data_expires(unused, hours, is_over):
+    assert retention.is_over(unused, hours) is is_over
+
+
+def test_the_moment_of_expiry_is_counted_from_the_last_use():
+    assert retention.expires_at(NOON, 36.0) == datetime(2026, 3, 31, tzinfo=UTC)
+    assert retention.expires_at(NOON, math.inf) is None

@@ -11,6 +11,7 @@ from scout_control.api.desired_state import settings
 from scout_control.api.desired_state.items import Actual, Item, Key, Kind
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
+from scout_control.rules import retention
 from scout_control.store import lookups, metadata
 from scout_control.store.models import (
     Connection,
@@ -123,8 +124,7 @@ class _Reader:
             self.items[key] = Item(fields=fields, data=data, is_active=row.is_active)
             for dataset in owned:
                 if dataset.user_id is None:
-                    of_dataset = {"readers": dataset.readers, "paused": dataset.is_paused}
-                    self.items[Key(Kind.DATASET, key.name)] = Item(fields=of_dataset)
+                    self.items[Key(Kind.DATASET, key.name)] = _dataset(dataset)
 
     def _add_credentials(self, credentials: list[Credential]) -> None:
         for row in credentials:
@@ -160,6 +160,11 @@ class _Reader:
             for each in sources
             if (found := self.types.get(each.source_type)) is not None and not found.streams
         }
+
+
+def _dataset(row: Dataset) -> Item:
+    keep = None if row.keep_hours is None else retention.format_period(row.keep_hours)
+    return Item(fields={"readers": row.readers, "keep": keep, "paused": row.is_paused})
 
 
 def _data(dataset: Dataset) -> str:

@@ -17,6 +17,7 @@ from scout_control.api.desired_state.references import Secrets, UnreadableError
 from scout_control.api.desired_state.schema import HOURS, SecretReference
 from scout_control.api.source_config import check_interval, check_url
 from scout_control.errors import ControlError
+from scout_control.rules import retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,7 +102,6 @@ class Builder:
             "base_url": source.base_url,
             "config": config,
             "streams": sorted(set(source.streams)),
-            "keep": source.keep,
             "client_id": source.client_id,
         }
         found = self.actual.items.get(Key(Kind.SOURCE, name))
@@ -150,12 +150,11 @@ class Builder:
             "mode": link.mode,
             "interval": self._hours(each, link.interval),
             "streams": sorted(set(link.streams)),
-            "keep": link.keep,
             "config": config,
         }
         self.items[key] = Item(fields=fields)
         if link.mode == "project":
-            of_dataset = {"readers": sorted(set(link.readers))}
+            of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
             paused = {} if link.paused is None else {"paused": link.paused}
             dataset = Key(Kind.DATASET, key.name)
             self.items[dataset] = Item(fields={**of_dataset, **paused})
@@ -167,6 +166,15 @@ class Builder:
         except ControlError as error:
             each.add_problem(f"is wrong. {error}", "interval")
         return hours
+
+    def _period(self, each: Described) -> str | None:
+        """Return how long unused data is kept, as it is shown; None for the usual time."""
+        try:
+            keep = each.value.keep
+            return retention.format_period(retention.parse(keep)) if keep else None
+        except ControlError as error:
+            each.add_problem(f"is wrong. {error}", "keep")
+            return None
 
     def _add_credential(self, key: Key, each: Described) -> None:
         credential = each.value

@@ -167,6 +167,8 @@ class _Steps:
             path = self._datasets.ensure(change.key.project, change.key.source).path
         if "readers" in changed:
             self._datasets.share(path, item.fields["readers"])
+        if "keep" in changed:
+            self._datasets.update(path, keep=item.fields["keep"] or "default")
         if "paused" in changed:
             self._datasets.pause(path, is_paused=item.fields["paused"])
 

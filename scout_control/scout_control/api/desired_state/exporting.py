@@ -120,7 +120,7 @@ def _link(key: Key, item: Item, actual: Actual) -> dict[str, Any]:
     fields = {**item.fields, "interval": interval(hours)}
     dataset = actual.items.get(Key(Kind.DATASET, key.name))
     if dataset is not None and item.fields["mode"] == "project":
-        fields |= {"readers": dataset.fields["readers"], "paused": dataset.fields["paused"] or None}
+        fields |= {**dataset.fields, "paused": dataset.fields["paused"] or None}
     return _stated(fields, schema.Link)
 
 

@@ -30,7 +30,7 @@ Name = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Interval = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[hdw]$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Retention = Annotated[str, StringConstraints(pattern=r"^(forever|[1-9][0-9]{0,4}[hdw])$")]
+Retention = Annotated[str, StringConstraints(pattern=r"^(forever|[1-9][0-9]{0,6}[hdw])$")]
 Mode = Literal["project", "user"]
 CredentialKind = Literal["api_key", "username_password", "token", "settings", "oauth2"]
 
@@ -116,7 +116,6 @@ class Source(Section):
     streams: list[Text] = Field(
         default_factory=list, description="What links read by default; all if empty."
     )
-    keep: Retention | None = Field(default=None, description="What links keep by default.")
     client_id: Text | None = Field(default=None, description="Of an OAuth application there.")
     client_secret: Secret | None = Field(
         default=None, description="Of that application; stays as it is if left out."
@@ -139,8 +138,8 @@ class Link(Section):
     )
     keep: Retention | None = Field(
         default=None,
-        description="How long unused data is kept: 12h, 30d, 4w or forever; "
-        "by default as the source or the installation says.",
+        description="How long unused data is kept: 12h, 30d, 4w or forever; by default as the "
+        "installation says. Only with mode project.",
     )
     readers: list[Text] = Field(
         default_factory=list,
@@ -154,9 +153,11 @@ class Link(Section):
 
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
-        if self.mode == "user" and (self.readers or self.paused is not None):
+        of_dataset = [self.readers or None, self.paused, self.keep]
+        if self.mode == "user" and any(each is not None for each in of_dataset):
             raise PydanticCustomError(
-                "user_mode", "has mode user: readers and paused are set for each user's dataset."
+                "user_mode",
+                "has mode user: readers, paused and keep are set for each user's dataset.",
             )
         return self
 

@@ -10,7 +10,7 @@ from scout_control.api.source_config import SECRETS, check_config
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
-from scout_control.rules import keyless, retention
+from scout_control.rules import keyless
 from scout_control.runs import prepare
 from scout_control.store.models import ProjectSource, Source
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
 
 CONFIG, STREAMS = "config", "streams"
-BESIDE = {STREAMS_SETTING: STREAMS, retention.KEEP: retention.KEEP}
-"""Settings that files write beside ``config``, and their names there."""
 
 
 def check(
@@ -62,8 +60,8 @@ def check_link(described: Described, source_type: SourceType, project: str, sour
 
 
 def _unknown(source_type: SourceType, name: str) -> str:
-    if name in BESIDE:
-        return f"is written as {BESIDE[name]}, beside config."
+    if name == STREAMS_SETTING:
+        return "is written as streams, beside config."
     known = {*source_type.settings, *keyless.NAMES} - {*source_type.sensitive}
     if name in known or name in source_type.sensitive or name in SECRETS:
         return ""
@@ -94,15 +92,14 @@ def address(fields: Mapping[str, Any], source_type: SourceType) -> dict[str, str
 
 def to_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a source or link as the store keeps them, in one mapping."""
-    beside = {STREAMS_SETTING: fields[STREAMS], retention.KEEP: fields[retention.KEEP]}
-    return {**fields[CONFIG], **{name: value for name, value in beside.items() if value}}
+    streams = {STREAMS_SETTING: fields[STREAMS]} if fields[STREAMS] else {}
+    return {**fields[CONFIG], **streams}
 
 
 def from_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields ``config``, ``streams`` (sorted) and ``keep`` of stored settings."""
+    """Return the fields ``config`` and ``streams`` (sorted) of stored settings."""
     streams = settings.get(STREAMS_SETTING)
     return {
-        CONFIG: {name: value for name, value in settings.items() if name not in BESIDE},
+        CONFIG: {name: value for name, value in settings.items() if name != STREAMS_SETTING},
         STREAMS: sorted(set(map(str, streams))) if isinstance(streams, list) else [],
-        retention.KEEP: settings.get(retention.KEEP),
     }
