@@ -73,7 +73,10 @@ class LazyGroup(click.Group):
             _print_error(ctx, ControlError(cause, "Correct the cause, then run the command again."))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
-            # click raises Abort both for Ctrl-C and for a prompt at the end of its input.
+            # click raises Abort for Ctrl-C, for a prompt at the end of its input, and for a "no".
+            if isinstance(error, click.Abort) and error.__context__ is None:
+                say("Nothing was changed.", err=True)
+                ctx.exit(1)
             is_interrupt = isinstance(error.__context__ or error, KeyboardInterrupt)
             if not is_interrupt:
                 _print_error(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scout_control.api.desired_state.execution import DONE
 from scout_control.api.desired_state.exporting import interval
 from scout_control.api.desired_state.planning import Action
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +51,9 @@ def line(change: Change) -> str:
 
 def outcome(ended: Outcome) -> str:
     """Return a change, and how it ended if not as planned."""
-    text = line(ended.change)
+    text = escaped(line(ended.change))
     status = "" if ended.status == DONE else f"{ended.status}: "
-    return f"{text}\n  {status}{ended.message}" if ended.message else text
+    return f"{text}\n  {status}{escaped(ended.message)}" if ended.message else text
 
 
 def _is_usual(change: Change, each: FieldChange) -> bool:

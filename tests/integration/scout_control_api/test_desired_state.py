@@ -12,6 +12,7 @@ from scout_control.api.desired_state.problems import InvalidStateError
 from scout_control.api.desired_state.service import Application
 from scout_control.errors import ConflictError
 from scout_control.store import locks
+from sqlalchemy import event
 
 
 def state(installation, **projects):
@@ -77,6 +78,28 @@ def test_one_credential_for_many_projects_is_a_record_of_its_own_for_each(instal
     scout.credentials.revoke("toy", project="p1")
     plan = scout.plan(state(installation, **{name: {"sources": {"toy": {}}} for name in names}))
     assert shown(plan) == ["+ credential p1/toy"]
+
+
+def test_a_plan_reads_as_many_statements_for_forty_projects_as_for_one(installation):
+    scout, statements = installation.scout, []
+
+    @event.listens_for(scout.installation.store.engine, "before_cursor_execute")
+    def count(_connection, _cursor, statement, *_others):
+        statements.append(statement)
+
+    def reads(desired):
+        statements.clear()
+        assert scout.plan(desired).changes == ()
+        return len(statements)
+
+    one = state(installation)
+    scout.apply(one)
+    few = reads(one)
+    forty = state(installation, **{f"p{n}": {"sources": {"toy": {}}} for n in range(40)})
+    scout.apply(forty)
+
+    assert reads(forty) == few
+    assert few < 15
 
 
 def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):

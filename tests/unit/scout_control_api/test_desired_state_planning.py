@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scout_control.api.desired_state.execution import Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.planning import Action, make_plan
 from scout_control.cli import plan_text
@@ -207,3 +208,13 @@ def test_a_long_value_is_cut_and_the_plan_counts():
     assert plan_text.summary(plan) == "To be changed: 1."
     assert plan.count(Action.ADD) == 0
     assert plan.as_dict()["changes"][0]["fields"] == {"config.domain": ["river", "x" * 200]}
+
+
+def test_names_cannot_forge_lines_of_a_result():
+    name = key("project", "river\n+ project forged\x1b[2J")
+    plan = make_plan({name: Item(fields={"name": "x", "connection": "default"})}, {})
+    failed = Outcome(change=plan.changes[0], status="failed", message="No.\nDone: 1 of 1.")
+
+    assert plan_text.outcome(failed) == (
+        "+ project river\\n+ project forged\\x1b[2J name x\n  failed: No.\\nDone: 1 of 1."
+    )
