@@ -181,6 +181,18 @@ def test_a_pruned_project_takes_its_links_and_credentials_even_those_that_were_e
     ]
 
 
+def test_a_link_that_was_ended_is_pruned_only_if_it_still_has_data():
+    desired = {each: item for each, item in state().items() if each.kind != Kind.LINK}
+    ended = {"fields": LINK, "is_active": False}
+    with_data = state(link=Item(**ended, data="5 rows of river/hq"))
+
+    def is_link(each):
+        return each.kind == Kind.LINK
+
+    assert shown(desired, with_data, is_link)[0] == ["- link river/hq drops 5 rows of river/hq"]
+    assert shown(desired, state(link=Item(**ended)), is_link)[0] == []
+
+
 def test_what_others_use_stays_and_is_noted():
     pruned = {Kind.SOURCE, Kind.CONNECTION}
     lines, notes = shown({}, state(), lambda each: each.kind in pruned)

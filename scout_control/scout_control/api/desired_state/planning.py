@@ -183,7 +183,8 @@ def _removed(
         key: None
         for key, item in actual.items()
         if key.kind == Kind.LINK
-        and (key.project in projects or (key in unnamed and item.is_active))
+        # One that was ended may still have data, such as after a removal that failed half-way.
+        and (key.project in projects or (key in unnamed and (item.is_active or item.data)))
     }
     used = _used(desired, actual, {*links, *unnamed})
     owners = {key: None for key in unnamed if key.kind in OWNERS and key not in used}
