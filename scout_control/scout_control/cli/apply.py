@@ -106,10 +106,15 @@ def _confirm(plan: Plan, *, is_confirmed: bool) -> None:
         _say_plan(plan)
     if wants_json() or not sys.stdin.isatty():
         raise SettingsError(
-            f"{len(plan.removals)} objects would be removed; nothing was changed.",
+            f"{_count(plan)} would be removed; nothing was changed.",
             "Look at them with --plan, then confirm with --yes.",
         )
-    click.confirm(f"Remove {len(plan.removals)} objects, and their data?", abort=True, err=True)
+    click.confirm(f"Remove {_count(plan)}, with all data?", abort=True, err=True)
+
+
+def _count(plan: Plan) -> str:
+    count = len(plan.removals)
+    return "1 object" if count == 1 else f"{count} objects"
 
 
 def _report(outcome: Outcome) -> None:
