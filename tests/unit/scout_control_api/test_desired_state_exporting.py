@@ -50,7 +50,7 @@ SETTINGS = st.fixed_dictionaries(
         "include_archived": st.booleans(),
     },
 )
-KEEPS = st.sampled_from([None, "forever", "30d", "24h", "1000001h"])
+KEEPS = st.sampled_from([None, "forever", "30d", "24h", "800001h"])
 STREAMS = st.lists(st.sampled_from(sorted(COMMCARE.streams)), max_size=2, unique=True).map(sorted)
 
 
