@@ -43,6 +43,7 @@ def pages() -> dict[Path, str]:
         "settings.md": settings_page(),
         "streams.md": streams_page(),
         "python.md": python_page(),
+        "desired-state.md": desired_state_page(),
     }
     pages = {PAGES / name: GENERATED + text.rstrip() + "\n" for name, text in made.items()}
     return pages | plugin_definitions()
@@ -265,6 +266,59 @@ def _docstring(text: str) -> Iterator[str]:
             yield f"- `{entry[1]}`: {entry[2]}"
         else:
             yield f"  {line.strip()}" if line.startswith("     ") else line.strip()
+
+
+# Desired state
+
+
+def desired_state_page() -> str:
+    """Return every key of the files of ``scout apply``."""
+    from scout_control.api.desired_state.schema import json_schema  # noqa: PLC0415 - only this page needs it
+
+    schema = json_schema()
+    lines = [
+        "# Files of scout apply",
+        "",
+        "YAML files, whose JSON schema `scout apply --schema` prints. "
+        "How they are used: [forty projects as code](../guides/forty-projects.md).",
+        "",
+    ]
+    sections = {"Top level": schema, **schema["$defs"]}
+    for title, part in sections.items():
+        if "properties" in part:
+            lines += _schema_table(title, part)
+    return "\n".join(lines)
+
+
+def _schema_table(title: str, part: dict[str, Any]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield from (f"{line}\n" for line in [part.get("description", "")] if line)
+    yield "| key | type | default | meaning |\n|---|---|---|---|"
+    for name, each in part["properties"].items():
+        required = name in part.get("required", ())
+        default = "required" if required else _default(each.get("default"))
+        yield f"| `{name}` | {_schema_type(each)} | {default} | {_cell(each['description'])} |"
+    yield ""
+
+
+def _schema_type(part: dict[str, Any]) -> str:
+    """Return the type of a value as a phrase; a section is a link to its table."""
+    if "$ref" in part:
+        name = part["$ref"].rpartition("/")[2]
+        return "any" if name == "JsonValue" else f"[{name}](#{name.lower()})"
+    if "anyOf" in part:
+        options = [_schema_type(each) for each in part["anyOf"]]
+        return " or ".join(each for each in options if each != "null")
+    if "const" in part or "enum" in part:
+        return " or ".join(f"`{each}`" for each in part.get("enum", [part.get("const")]))
+    if part["type"] == "array":
+        return f"list of {_schema_type(part['items'])}"
+    if part["type"] == "object":
+        values = [*part.get("patternProperties", {}).values(), part.get("additionalProperties")]
+        value = values[0]
+        return f"mapping to {_schema_type(value)}" if isinstance(value, dict) else "mapping"
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+    return names.get(part["type"], part["type"])
 
 
 # Text

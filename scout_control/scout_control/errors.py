@@ -29,6 +29,8 @@ class ControlError(Exception):
     """A failure with its cause and its remedy, both complete sentences."""
 
     exit_code: ClassVar[int] = 1
+    details: tuple[str, ...] = ()
+    """Further lines, where one sentence cannot hold all that is wrong."""
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(f"{cause} {remedy}")

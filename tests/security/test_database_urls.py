@@ -35,8 +35,8 @@ def open_store(url: str) -> None:
 def test_no_part_of_any_password_is_shown(number):
     password, url = NASTY[number]
 
-    for action in (open_store, postgres.connect, connections._parse, connections._test):
-        if action is connections._parse and not database_urls.is_ambiguous(url):
+    for action in (open_store, postgres.connect, connections.parse_url, connections._test):
+        if action is connections.parse_url and not database_urls.is_ambiguous(url):
             continue  # a connection may be made of it
         assert leaks(password, told(lambda action=action: action(url))) == set(), action.__name__
 

@@ -1,5 +1,5 @@
 """Generates the models of a dataset schema and runs dbt on it.
 
-The command is ``scout-dbt`` (``cli``); other programs import ``api``, ``libpq`` and
-``anonymous_file`` only.
+The command is ``scout-dbt`` (``cli``); other programs import ``api``, ``bounded_yaml``,
+``libpq`` and ``anonymous_file`` only.
 """

@@ -1,7 +1,7 @@
 """The public Python interface: generated models and the data dictionary of a dataset schema.
 
-``scout_control`` uses nothing else of this package but ``libpq`` and ``anonymous_file``.
-Connections are opened with psycopg2, the driver of dbt.
+``scout_control`` uses nothing else of this package but ``bounded_yaml``, ``libpq`` and
+``anonymous_file``. Connections are opened with psycopg2, the driver of dbt.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Credentials:
         """
         owner = Owner(project_id=project, user_id=user)
         source_type = self.source_type(source)
-        _check_fields(source_type, kind, fields)
+        check_fields(source_type, kind, fields)
         with self._installation.store.begin() as session:
             row = lookups.source(session, source)
             _check_owner(session, owner)
@@ -216,7 +216,12 @@ class Credentials:
     remove = revoke
 
 
-def _check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
+def check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:
+    """Reject a credential that a source type does not accept.
+
+    Raises:
+        SettingsError: Its kind is not accepted, or a field is missing or unknown.
+    """
     if kind not in source_type.credential_kinds:
         raise SettingsError(
             f"{source_type.name} does not accept credentials of kind {kind!r}.",

@@ -23,6 +23,7 @@ from scout_control.api.projects import Projects
 from scout_control.api.runs import Runs
 from scout_control.api.sources import Sources
 from scout_control.credentials import encrypted_config
+from scout_control.errors import ConflictError
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
@@ -31,11 +32,15 @@ from scout_control.runs.context import ProgressEvent
 from scout_control.scheduler import maintenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import Any, Self
 
     from scout_control.api import views
+    from scout_control.api.desired_state.execution import Outcome
+    from scout_control.api.desired_state.exporting import Export
+    from scout_control.api.desired_state.planning import Plan
+    from scout_control.api.desired_state.service import Result
     from scout_control.api.models import Models
     from scout_control.api.purge import Purges
     from scout_control.meltano.project import Job
@@ -72,6 +77,63 @@ class Scout:
         from scout_control.api.purge import Purges
 
         return Purges(self.installation)
+
+    def plan(self, desired: Mapping[str, Any] | Iterable[str], *, prune: bool = False) -> Plan:
+        """Return what ``apply`` would change; changes nothing.
+
+        Args:
+            desired: A mapping as in docs/reference/desired-state.md, or the names of YAML files.
+            prune: Also remove what it does not describe, of the kinds that it describes.
+
+        Raises:
+            InvalidStateError: It has mistakes, which are in ``problems``.
+        """
+        from scout_control.api.desired_state.service import Application
+
+        return Application(self.installation, desired, is_pruning=prune).plan()
+
+    def apply(
+        self,
+        desired: Mapping[str, Any] | Iterable[str],
+        *,
+        prune: bool = False,
+        may_remove: bool = False,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+    ) -> Result:
+        """Make connections, sources, projects, links, sharing and credentials as described.
+
+        What is so already is left alone. How each change ended is in the result.
+
+        Args:
+            desired: A mapping as in docs/reference/desired-state.md, or the names of YAML files.
+            prune: Also remove what it does not describe, of the kinds that it describes.
+            may_remove: Confirms the removals of ``prune``, which drop data.
+            on_outcome: Called after each change.
+
+        Raises:
+            InvalidStateError: It has mistakes; nothing was changed.
+            ConflictError: Something would be removed without ``may_remove``.
+        """
+        from scout_control.api.desired_state.service import Application
+
+        application = Application(self.installation, desired, is_pruning=prune)
+        plan = application.plan()
+        if plan.removals and not may_remove:
+            raise ConflictError(
+                f"{len(plan.removals)} objects would be removed; nothing was changed.",
+                "Look at the plan, then confirm with may_remove=True.",
+            )
+        return application.apply(plan, on_outcome)
+
+    def ensure(self, **sections: Any) -> Result:
+        """Apply the given sections: ``ensure(projects={"river": {}})``; removes nothing."""
+        return self.apply(sections)
+
+    def export(self) -> Export:
+        """Return what there is as a document that ``apply`` accepts, without secrets."""
+        from scout_control.api.desired_state import service
+
+        return service.export(self.installation)
 
     def init(self, *, keep: str | None = None) -> str:
         """Initialise or upgrade the installation; return the version of the store.

@@ -86,7 +86,10 @@ class LazyGroup(click.Group):
             _print_error(ctx, ControlError(cause, "Correct the cause, then run the command again."))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
-            # click raises Abort both for Ctrl-C and for a prompt at the end of its input.
+            # click raises Abort for Ctrl-C, for a prompt at the end of its input, and for a "no".
+            if isinstance(error, click.Abort) and error.__context__ is None:
+                say("Nothing was changed.", err=True)
+                ctx.exit(1)
             is_interrupt = isinstance(error.__context__ or error, KeyboardInterrupt)
             if not is_interrupt:
                 _print_error(
@@ -113,7 +116,10 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
         from scout_control.rules.statuses import code
 
         document = {"code": code(error), "message": error.cause, "remedy": error.remedy}
-        say(as_json({"success": False, "error": document}))
+        details = {"details": list(error.details)} if error.details else {}
+        say(as_json({"success": False, "error": document | details}))
+    for line in error.details:
+        say(escaped(line), err=True)
     say(f"Error: {escaped(str(error))}", err=True)
 
 

@@ -18,6 +18,8 @@ COMMANDS = {
     name: f"scout_control.cli.{location}"
     for name, location in (
         ("init", "admin:init"),
+        ("apply", "apply:apply"),
+        ("export", "apply:export"),
         ("connections", "connections:connections"),
         ("projects", "projects:projects"),
         ("sources", "sources:sources"),

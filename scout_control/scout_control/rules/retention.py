@@ -39,7 +39,7 @@ def format_period(hours: float) -> str:
         return "forever"
     if hours % 24 == 0 and hours > DEFAULT_HOURS:
         return f"{hours / 24:.0f}d"
-    return f"{hours:g}h"
+    return f"{hours:.10g}h"
 
 
 def in_hours(period: timedelta) -> float:

@@ -85,6 +85,7 @@ def test_output_contains_no_control_characters(shared_installation, hostile, way
         ("query", dataset, ERROR.format(text=ATTACK), "--json"),
         ("status", "--json"),
         ("sources", "list"),
+        ("export",),
         ("run", ATTACK),
         ("runs", "list", f"--no{ATTACK}"),
         ("search-path", "--project", f"a{ATTACK}"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
-from scout_control.api.connections import _parse
+from scout_control.api.connections import parse_url
 from scout_control.errors import SettingsError
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
@@ -40,7 +40,7 @@ def columns(**values):
     ],
 )
 def test_a_url_is_stored_as_columns_and_a_login(url, expected):
-    assert _parse(url) == expected
+    assert parse_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_url_is_stored_as_columns_and_a_login(url, expected):
 )
 def test_a_url_without_a_single_reading_is_refused_without_being_quoted(url):
     with pytest.raises(SettingsError, match="not a Postgres URL with a host and a user") as refused:
-        _parse(url)
+        parse_url(url)
 
     assert "canary" not in str(refused.value)
     assert "%40" in refused.value.remedy  # how to write an @
@@ -81,7 +81,7 @@ def test_a_url_without_a_single_reading_is_refused_without_being_quoted(url):
 def test_what_is_stored_is_what_the_driver_reads(user, password, database):
     parts = (quote(each, safe="") for each in (user, password, database))
     url = "postgresql://{}:{}@db.test:6000/{}".format(*parts)
-    stored, read = _parse(url), conninfo_to_dict(url)
+    stored, read = parse_url(url), conninfo_to_dict(url)
 
     assert stored["login"] == {"user": read["user"], "password": read["password"]}
     assert (stored["host"], str(stored["port"])) == (read["host"], read["port"])

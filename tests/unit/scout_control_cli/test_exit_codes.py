@@ -1,10 +1,13 @@
-"""The exit code of ``scout run`` for each way in which a run ends."""
+"""The exit code of ``scout run`` for each way in which a run ends, and of questions."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
+import click
 import pytest
+from click.testing import CliRunner
+from scout_control.cli.base import LazyGroup
 from scout_control.cli.runs import exit_code
 
 
@@ -27,3 +30,20 @@ def test_status_and_error_decide_the_exit_code(status, error, transform_error, c
     ended = SimpleNamespace(status=status, result=result, transform_error=transform_error)
 
     assert exit_code(ended) == code
+
+
+def test_a_declined_question_is_neither_an_interrupt_nor_a_missing_answer():
+    group = LazyGroup(name="scout")
+
+    @group.command()
+    def ask():
+        click.confirm("Sure?", abort=True)
+
+    declined = CliRunner().invoke(group, ["ask"], input="n\n")
+    unanswered = CliRunner().invoke(group, ["ask"], input="")
+    accepted = CliRunner().invoke(group, ["ask"], input="y\n")
+
+    assert (declined.exit_code, declined.stderr) == (1, "Nothing was changed.\n")
+    assert unanswered.exit_code == 2
+    assert "A prompt received no input" in unanswered.stderr
+    assert accepted.exit_code == 0

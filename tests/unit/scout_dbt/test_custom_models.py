@@ -155,9 +155,13 @@ def test_a_file_whose_aliases_expand_to_a_long_one_is_refused(project):
     (project / FOLDER / "river/folded.yml").write_text("\n".join(lines))
     (project / FOLDER / "river/in_itself.yml").write_text("models: &all [*all]")
     (project / FOLDER / "river/deep.yml").write_text("models: " + "[" * 300_000)
+    merges = [f"- &m{at + 1} {{<<: [{', '.join([f'*m{at}'] * 10)}]}}" for at in range(9)]
+    lines = ["models:", "- &m0 {a: b}", *merges]
+    (project / FOLDER / "river/merged.yml").write_text("\n".join(lines))
     found = collect(project, "river")
 
-    assert set(found.refused) == {f"river/{name}.yml" for name in ("folded", "in_itself", "deep")}
+    names = ("folded", "in_itself", "merged", "deep")
+    assert set(found.refused) == {f"river/{name}.yml" for name in names}
 
 
 def test_the_digest_changes_with_every_file_that_the_dataset_gets(project):

@@ -8,7 +8,6 @@ so that no file can be exchanged between the check and dbt's reading.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import shutil
 import stat
@@ -19,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from scout_dbt import bounded_yaml
+from scout_dbt.bounded_yaml import MAX_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -27,9 +29,6 @@ SQL, YAML, MARKDOWN = ".sql", frozenset({".yml", ".yaml"}), ".md"
 READ = YAML | {SQL, MARKDOWN}
 PYTHON = ".py"
 DECLARABLE = frozenset({"version", "models", "sources", "unit_tests", "exposures", "groups"})
-MAX_BYTES = 1_000_000
-MAX_DEPTH = 200
-TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
 
 
 class RefusedError(Exception):
@@ -216,47 +215,22 @@ def _described(content: bytes) -> set[str]:
 
 
 def _parsed(content: bytes) -> dict[Any, Any]:
+    """Return the document of a YAML file; an empty one if it is not valid YAML.
+
+    Raises:
+        RefusedError: It exceeds a limit.
+    """
     try:
-        _check_depth(content)
-        parsed = yaml.load(content, yaml.CSafeLoader)
+        root = bounded_yaml.compose(content)
+        parsed = yaml.load(content, yaml.CSafeLoader) if root is not None else None
+    except bounded_yaml.LimitError as error:
+        raise RefusedError(str(error)) from None
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}  # dbt reports the error with its line
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _check_depth(content: bytes) -> None:
-    """Refuse YAML that is nested so deeply that the loader, which is recursive, would crash."""
-    depth = 0
-    for event in yaml.parse(content, yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise RefusedError(TOO_DEEP)
-
-
-def _expanded_size(value: Any, known: dict[int, float], depth: int = MAX_DEPTH) -> float:
-    """Return the size of a value with every alias written out; infinite if it contains itself.
-
-    A kilobyte of aliases to aliases can stand for gigabytes ("billion laughs").
-    """
-    if not isinstance(value, dict | list):
-        return 1 + len(value) if isinstance(value, str) else 1
-    if not depth:
-        raise RecursionError
-    if id(value) not in known:
-        known[id(value)] = math.inf
-        parts = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_expanded_size(each, known, depth - 1) for each in parts)
-    return known[id(value)]
-
-
 def _check_yaml(content: bytes) -> None:
-    try:
-        size = _expanded_size(_parsed(content), {})
-    except RecursionError:
-        raise RefusedError(TOO_DEEP) from None
-    if size > MAX_BYTES:
-        raise RefusedError(f"its aliases expand to more than {MAX_BYTES:,} bytes")
     if others := {str(each) for each in _parsed(content)} - DECLARABLE:
         raise RefusedError(
             f"it declares {', '.join(sorted(others))}; allowed are "

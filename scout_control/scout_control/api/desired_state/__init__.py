@@ -1,0 +1,1 @@
+"""Projects as code: what files describe, compared with what there is, and made so."""

@@ -1,0 +1,181 @@
+"""Reads what there is, all at once: as many statements for one project as for a thousand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from scout_control.api.desired_state import settings
+from scout_control.api.desired_state.items import Actual, Item, Key, Kind
+from scout_control.errors import ControlError
+from scout_control.installation import secret_context
+from scout_control.rules import retention
+from scout_control.store import lookups, metadata
+from scout_control.store.models import (
+    Connection,
+    Credential,
+    Dataset,
+    Project,
+    ProjectSource,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.api.desired_state.items import State
+    from scout_control.installation.encryption import EncryptionContext
+    from scout_control.installation.installation import Installation
+    from scout_control.meltano.project import SourceType
+
+
+def read(installation: Installation, secrets_of: AbstractSet[Kind]) -> Actual:
+    """Return what there is; secrets are decrypted only of the given kinds."""
+    with installation.store.begin() as session:
+        return _Reader(installation, session, secrets_of).read()
+
+
+@dataclass
+class _Reader:
+    installation: Installation
+    session: Session
+    secrets_of: AbstractSet[Kind]
+    items: State = field(default_factory=dict)
+    types: dict[str, SourceType] = field(default_factory=dict)
+
+    def read(self) -> Actual:
+        self.types = {each.name: each for each in self.installation.plugins.source_types()}
+        sources = list(self.session.scalars(select(Source).where(Source.is_active)))
+        datasets: dict[Any, list[Dataset]] = {}
+        for dataset in self.session.scalars(select(Dataset)):
+            datasets.setdefault(dataset.project_source_id, []).append(dataset)
+        credentials = list(self.session.scalars(select(Credential).order_by(Credential.project_id)))
+        self._add_connections()
+        self._add_sources(sources, credentials)
+        self._add_projects()
+        self._add_links(datasets)
+        self._add_credentials(credentials)
+        owned = [each for group in datasets.values() for each in group]
+        return Actual(
+            items=self.items,
+            known_streams=self._known_streams(sources),
+            projects_with_data=frozenset(
+                each.project_source.project_id for each in owned if each.last_sync_at is not None
+            ),
+            omitted=_omitted(owned, credentials),
+        )
+
+    def _add_connections(self) -> None:
+        columns = ("description", "host", "port", "database", "sslmode")
+        found = select(Connection).where(Connection.is_active).order_by(Connection.name)
+        for row in self.session.scalars(found):
+            context = secret_context.of_connection(row)
+            self.items[Key(Kind.CONNECTION, row.name)] = Item(
+                fields={name: getattr(row, name) for name in columns},
+                secrets=self._decrypt(Kind.CONNECTION, row.login, context),
+                is_kept=row.host is None,
+            )
+
+    def _add_sources(self, sources: list[Source], credentials: list[Credential]) -> None:
+        for row in sorted(sources, key=lambda each: each.name):
+            fields = {
+                "type": row.source_type,
+                "base_url": row.base_url,
+                **settings.from_stored(row.config),
+                "client_id": row.oauth_client_id,
+            }
+            source_type = self.types.get(row.source_type)
+            secrets: Mapping[str, str] | None = {}
+            if source_type is not None:
+                context = secret_context.of_client_secret(row, source_type)
+                secrets = self._decrypt(Kind.SOURCE, row.oauth_client_secret, context)
+            users = sum(each.source_id == row.id and bool(each.user_id) for each in credentials)
+            self.items[Key(Kind.SOURCE, row.name)] = Item(
+                fields=fields,
+                secrets=secrets,
+                address=settings.address(fields, source_type) if source_type else {},
+                data=f"the credentials of {users} user(s)" if users else "",
+            )
+
+    def _add_projects(self) -> None:
+        for row in self.session.scalars(select(Project).where(Project.is_active)):
+            fields = {
+                "name": row.name,
+                "connection": row.connection.name,
+                "db_schema": row.db_schema,
+            }
+            self.items[Key(Kind.PROJECT, row.id)] = Item(fields=fields)
+
+    def _add_links(self, datasets: Mapping[Any, list[Dataset]]) -> None:
+        for row in self.session.scalars(select(ProjectSource)):
+            fields = {
+                "mode": row.credential_mode,
+                "interval": row.refresh_interval_hours,
+                **settings.from_stored(row.sync_config),
+            }
+            owned = datasets.get(row.id, [])
+            data = "; ".join(filter(None, map(_data, owned)))
+            key = Key.of(Kind.LINK, row.project_id, row.source.name)
+            self.items[key] = Item(fields=fields, data=data, is_active=row.is_active)
+            for dataset in owned:
+                if dataset.user_id is None:
+                    self.items[Key(Kind.DATASET, key.name)] = _dataset(dataset)
+
+    def _add_credentials(self, credentials: list[Credential]) -> None:
+        for row in credentials:
+            source_type = self.types.get(row.source.source_type)
+            if row.project_id is None or source_type is None:
+                continue
+            context = secret_context.of_credential(row, row.source, source_type)
+            self.items[Key.of(Kind.CREDENTIAL, row.project_id, row.source.name)] = Item(
+                fields={"kind": row.kind},
+                secrets=self._decrypt(Kind.CREDENTIAL, row.secrets, context),
+                address=self.items[Key(Kind.SOURCE, row.source.name)].address,
+                note=""
+                if row.is_valid
+                else "the source rejects it. Change the secret, and apply again.",
+            )
+
+    def _decrypt(
+        self, kind: Kind, ciphertext: bytes | None, context: EncryptionContext
+    ) -> Mapping[str, str] | None:
+        """Return the fields of a stored secret; None if they are of no use any longer."""
+        if ciphertext is None or kind not in self.secrets_of:
+            return {}
+        keyring = self.installation.keyring
+        try:
+            fields = keyring.decrypt(ciphertext, context)
+        except ControlError:
+            return None
+        return {str(name): str(value) for name, value in fields.items()}
+
+    def _known_streams(self, sources: list[Source]) -> dict[str, frozenset[str]]:
+        return {
+            each.name: metadata.streams_of_source(self.session, each.id)
+            for each in sources
+            if (found := self.types.get(each.source_type)) is not None and not found.streams
+        }
+
+
+def _dataset(row: Dataset) -> Item:
+    keep = None if row.keep_hours is None else retention.format_period(row.keep_hours)
+    return Item(fields={"readers": row.readers, "keep": keep, "paused": row.is_paused})
+
+
+def _data(dataset: Dataset) -> str:
+    """Return what data a dataset has, for people."""
+    if dataset.last_sync_at is None and not dataset.row_counts:
+        return ""
+    rows = sum(count for count in dataset.row_counts.values() if isinstance(count, int))
+    return f"{rows:,} rows of {lookups.path(dataset)}"
+
+
+def _omitted(datasets: list[Dataset], credentials: list[Credential]) -> str:
+    users = sum(each.user_id is not None for each in datasets)
+    accounts = sum(each.user_id is not None for each in credentials)
+    return f"{users} dataset(s) and {accounts} credential(s) of users" if users or accounts else ""

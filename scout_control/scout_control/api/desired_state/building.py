@@ -1,0 +1,274 @@
+"""Builds the desired items of files; checks them against the plugins and what there is.
+
+All mistakes are noted, so that a person sees them at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scout_control.api.connections import parse_url
+from scout_control.api.credentials import check_fields
+from scout_control.api.desired_state import settings
+from scout_control.api.desired_state.items import Item, Key, Kind
+from scout_control.api.desired_state.problems import did_you_mean
+from scout_control.api.desired_state.references import Secrets, UnreadableError
+from scout_control.api.desired_state.schema import HOURS, SecretReference
+from scout_control.api.source_config import check_interval, check_url
+from scout_control.errors import ControlError
+from scout_control.rules import retention
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scout_control.api.desired_state.files import Described, Files
+    from scout_control.api.desired_state.items import Actual, State
+    from scout_control.meltano.project import SourceType
+
+
+@dataclass
+class Builder:
+    """Builds items of one set of files."""
+
+    files: Files
+    actual: Actual
+    find_type: Callable[[str], SourceType]
+    secrets: Secrets
+    is_pruning: bool = False
+    items: State = field(default_factory=dict)
+    _types: dict[str, SourceType | None] = field(default_factory=dict)
+
+    def build(self) -> State:
+        """Return the desired items.
+
+        Raises:
+            InvalidStateError: The files have mistakes.
+        """
+        for name, each in self.files.connections.items():
+            self._add_connection(name, each)
+        for name, each in self.files.sources.items():
+            self._add_source(name, each)
+        for name, each in self.files.projects.items():
+            self._add_project(name, each)
+        for key, each in self.files.links().items():
+            self._add_link(key, each)
+        for each in self.files.credentials:
+            for source in each.value.sources:
+                self._require(each, Kind.SOURCE, source, "source")
+        for key, each in self.files.credentials_of_projects().items():
+            self._add_credential(key, each)
+        self.files.check()
+        return self.items
+
+    def _add_connection(self, name: str, each: Described) -> None:
+        key, connection = Key(Kind.CONNECTION, name), each.value
+        found = self.actual.items.get(key)
+        if found is not None and found.is_kept:
+            each.add_problem("is the database of the store itself. Leave it out.")
+            return
+        if connection.url is not None:
+            fields = self._parse_url(each)
+        else:
+            login = {"user": connection.user, "password": self._read(each, "password") or ""}
+            names = ("host", "port", "database", "sslmode")
+            fields = {name: getattr(connection, name) for name in names} | {"login": login}
+            fields["database"] = fields["database"] or connection.user
+        login = fields.pop("login", {})
+        fields["description"] = connection.description
+        self.items[key] = Item(fields=fields, secrets=login)
+
+    def _parse_url(self, each: Described) -> dict[str, Any]:
+        url = self._read(each, "url")
+        try:
+            return parse_url(url) if url is not None else {}
+        except ControlError as error:
+            each.add_problem(f"refers to a wrong value. {error}", "url")
+            return {}
+
+    def _add_source(self, name: str, each: Described) -> None:
+        source = each.value
+        source_type = self._type(name)
+        if source_type is None:
+            return
+        try:
+            check_url(source.base_url)
+        except ControlError as error:
+            each.add_problem(f"is wrong. {error}", "base_url")
+            return
+        config = settings.check(each, source_type, self.actual.known_streams.get(name, frozenset()))
+        fields = {
+            "type": source_type.name,
+            "base_url": source.base_url,
+            "config": config,
+            "streams": sorted(set(source.streams)),
+            "client_id": source.client_id,
+        }
+        found = self.actual.items.get(Key(Kind.SOURCE, name))
+        if found is not None and found.fields["type"] != source_type.name:
+            text = f"cannot change: it is {found.fields['type']}. Describe another source."
+            each.add_problem(text, "type")
+        secret = self._read(each, "client_secret")
+        self.items[Key(Kind.SOURCE, name)] = Item(
+            fields=fields,
+            secrets={} if secret is None else {"client_secret": secret},
+            address=settings.address(fields, source_type),
+        )
+
+    def _add_project(self, name: str, each: Described) -> None:
+        project, key = each.value, Key(Kind.PROJECT, name)
+        self._require(each, Kind.CONNECTION, project.connection, "connection")
+        found = self.actual.items.get(key)
+        if (
+            found is not None
+            and found.fields["connection"] != project.connection
+            and name in self.actual.projects_with_data
+        ):
+            text = (
+                f"cannot change: there is data in {found.fields['connection']}. Drop it first: "
+                "scout datasets drop"
+            )
+            each.add_problem(text, "connection")
+        fields = {
+            "name": project.name or name,
+            "connection": project.connection,
+            "db_schema": project.db_schema,
+        }
+        self.items[key] = Item(fields=fields)
+
+    def _add_link(self, key: Key, each: Described) -> None:
+        link = each.value
+        if not self._require(each, Kind.SOURCE, key.source):
+            return
+        source_type = self._type(key.source)
+        if source_type is None:
+            return
+        known = self.actual.known_streams.get(key.source, frozenset())
+        config = settings.check(each, source_type, known)
+        settings.check_link(each, source_type, key.project, key.source)
+        fields = {
+            "mode": link.mode,
+            "interval": self._hours(each, link.interval),
+            "streams": sorted(set(link.streams)),
+            "config": config,
+        }
+        self.items[key] = Item(fields=fields)
+        if link.mode == "project":
+            of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
+            paused = {} if link.paused is None else {"paused": link.paused}
+            dataset = Key(Kind.DATASET, key.name)
+            self.items[dataset] = Item(fields={**of_dataset, **paused})
+
+    def _hours(self, each: Described, interval: str) -> int:
+        hours = int(interval[:-1]) * HOURS[interval[-1]]
+        try:
+            check_interval(hours)
+        except ControlError as error:
+            each.add_problem(f"is wrong. {error}", "interval")
+        return hours
+
+    def _period(self, each: Described) -> str | None:
+        """Return how long unused data is kept, as it is shown; None for the usual time."""
+        try:
+            keep = each.value.keep
+            return retention.format_period(retention.parse(keep)) if keep else None
+        except ControlError as error:
+            each.add_problem(f"is wrong. {error}", "keep")
+            return None
+
+    def _add_credential(self, key: Key, each: Described) -> None:
+        credential = each.value
+        is_known = self._require(each, Kind.PROJECT, key.project, "projects")
+        source_type = self._type(key.source) if is_known else None
+        source = self.items.get(Key(Kind.SOURCE, key.source)) or self.actual.items.get(
+            Key(Kind.SOURCE, key.source)
+        )
+        if source_type is None or source is None:
+            return
+        fields = {
+            name: self._resolve(each, value, *_path(credential, name))
+            for name, value in credential.given.items()
+        }
+        if None in fields.values():
+            return
+        secrets = {name: str(value) for name, value in fields.items()}
+        if text := _wrong_credential(source_type, credential.kind, secrets):
+            each.add_problem(text, "kind")
+        self.items[key] = Item(
+            fields={"kind": credential.kind}, secrets=secrets, address=source.address
+        )
+
+    def _type(self, source: str) -> SourceType | None:
+        """Return the type of a source; notes once that there is no such type."""
+        if source not in self._types:
+            self._types[source] = self._find_type(source)
+        return self._types[source]
+
+    def _find_type(self, source: str) -> SourceType | None:
+        described = self.files.sources.get(source)
+        found = self.actual.items.get(Key(Kind.SOURCE, source))
+        if described is None and found is None:
+            return None
+        name = described.value.type if described else found.fields["type"] if found else ""
+        try:
+            return self.find_type(name)
+        except ControlError as error:
+            if described:
+                described.add_problem(f"is wrong. {error}", "type")
+            return None
+
+    def _require(self, each: Described, kind: Kind, name: str, *below: str) -> bool:
+        """Return whether an object is described or exists; note that it does not."""
+        described: Mapping[Kind, Mapping[str, Any]] = {
+            Kind.CONNECTION: self.files.connections,
+            Kind.SOURCE: self.files.sources,
+            Kind.PROJECT: self.files.projects,
+        }
+        stay = {
+            key.name
+            for key, item in self.actual.items.items()
+            if key.kind == kind
+            and (item.is_kept or not (self.is_pruning and self.files.is_prunable(key)))
+        }
+        known = {*described[kind], *stay}
+        if name in known:
+            return True
+        is_removed = Key(kind, name) in self.actual.items
+        reason = (
+            f"which --prune would remove. Describe it under {kind}s."
+            if is_removed
+            else f"which does not exist.{did_you_mean(name, known)}"
+        )
+        each.add_problem(f"refers to the {kind} {name}, {reason}", *below)
+        return False
+
+    def _read(self, each: Described, name: str) -> str | None:
+        reference = getattr(each.value, name)
+        return None if reference is None else self._resolve(each, reference, name)
+
+    def _resolve(self, each: Described, value: str | SecretReference, *path: str) -> str | None:
+        """Return a value, or the secret that it refers to; None after noting a problem."""
+        if not isinstance(value, SecretReference):
+            return value
+        try:
+            return self.secrets.read(value, each.document.folder)
+        except UnreadableError as error:
+            each.add_problem(str(error), *path)
+            return None
+
+
+def _path(credential: Any, name: str) -> tuple[str, ...]:
+    return ("settings", name) if credential.settings is not None else (name,)
+
+
+def _wrong_credential(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> str:
+    """Return what is wrong with a credential; of one that a person connects, only its kind is."""
+    try:
+        if fields:
+            check_fields(source_type, kind, fields)
+    except ControlError as error:
+        return f"does not suit {source_type.name}. {error}"
+    if kind not in source_type.credential_kinds:
+        kinds = ", ".join(source_type.credential_kinds) or "none"
+        return f"does not suit {source_type.name}, which takes: {kinds}."
+    return ""

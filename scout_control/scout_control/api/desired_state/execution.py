@@ -1,0 +1,217 @@
+"""Carries out a plan through the same interface as the commands, one item after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as percent
+from urllib.parse import urlencode, urlunsplit
+
+import psycopg
+
+from scout_control.api.connections import Connections
+from scout_control.api.credentials import Credentials
+from scout_control.api.datasets import Datasets
+from scout_control.api.desired_state import settings
+from scout_control.api.desired_state.items import Key, Kind
+from scout_control.api.desired_state.planning import Action
+from scout_control.api.projects import Projects
+from scout_control.api.sources import Sources
+from scout_control.errors import ControlError, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scout_control.api.desired_state.items import Item
+    from scout_control.api.desired_state.planning import Change, Plan
+    from scout_control.installation.installation import Installation
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+BELONGING = {Kind.LINK, Kind.DATASET, Kind.CREDENTIAL}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one change of a plan ended."""
+
+    change: Change
+    status: str
+    message: str = ""
+    """Why it failed or was skipped, or what a person must still do."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON representation."""
+        return {**self.change.as_dict(), "status": self.status, "message": self.message}
+
+
+def execute(
+    installation: Installation, plan: Plan, on_outcome: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Carry out a plan. A failure stops what depends on it, and nothing else."""
+    steps = _Steps(installation)
+    failed: list[Key] = []
+    outcomes = []
+    for change in plan.changes:
+        cause = next((key for key in failed if _needs(change, key)), None)
+        outcome = _skipped(change, cause) if cause else _attempt(steps, change)
+        if outcome.status != DONE:
+            failed.append(change.key)
+        outcomes.append(outcome)
+        on_outcome(outcome)
+    return outcomes
+
+
+def _attempt(steps: _Steps, change: Change) -> Outcome:
+    try:
+        message = steps.perform(change)
+    except ControlError as error:
+        return Outcome(change=change, status=FAILED, message=str(error))
+    except psycopg.Error as error:
+        message = str(ServerError.of_postgres(error, error.sqlstate))
+        return Outcome(change=change, status=FAILED, message=message)
+    return Outcome(change=change, status=DONE, message=message)
+
+
+def _skipped(change: Change, cause: Key) -> Outcome:
+    return Outcome(change=change, status=SKIPPED, message=f"It depends on the {cause}.")
+
+
+def _needs(change: Change, other: Key) -> bool:
+    """Return whether a change is impossible after that of another item has failed."""
+    key = change.key
+    if change.action == Action.REMOVE:
+        if other.kind in BELONGING:
+            return key in {Key(Kind.PROJECT, other.project), Key(Kind.SOURCE, other.source)}
+        return other.kind == Kind.PROJECT and key.kind == Kind.CONNECTION
+    if key.kind == Kind.PROJECT and change.desired is not None:
+        return other == Key(Kind.CONNECTION, change.desired.fields["connection"])
+    if key.kind not in BELONGING:
+        return False
+    owners = {Key(Kind.PROJECT, key.project), Key(Kind.SOURCE, key.source)}
+    if key.kind == Kind.DATASET:
+        owners.add(Key(Kind.LINK, key.name))
+    return other in owners
+
+
+@dataclass
+class _Steps:
+    """What each kind of change does."""
+
+    installation: Installation
+    _connections: Connections = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._connections = Connections(self.installation)
+        self._sources = Sources(self.installation)
+        self._projects = Projects(self.installation)
+        self._datasets = Datasets(self.installation)
+        self._credentials = Credentials(self.installation)
+
+    def perform(self, change: Change) -> str:
+        """Make a change; return what a person must still do."""
+        if change.action == Action.REMOVE:
+            return self._remove(change.key)
+        if change.desired is not None:
+            steps = {
+                Kind.CONNECTION: self._put_connection,
+                Kind.SOURCE: self._put_source,
+                Kind.PROJECT: self._put_project,
+                Kind.LINK: self._put_link,
+                Kind.DATASET: self._put_dataset,
+                Kind.CREDENTIAL: self._put_credential,
+            }
+            steps[change.key.kind](change, change.desired)
+        return ""
+
+    def _put_connection(self, change: Change, item: Item) -> None:
+        name, description = change.key.name, item.fields["description"]
+        if change.action == Action.ADD:
+            self._connections.add(name, _url(item), description=description)
+            return
+        is_description_only = {each.name for each in change.fields} <= {"description"}
+        url = None if is_description_only and not change.secrets else _url(item)
+        self._connections.update(name, url=url, description=description)
+
+    def _put_source(self, change: Change, item: Item) -> None:
+        fields = item.fields
+        values = {
+            "base_url": fields["base_url"],
+            "config": settings.to_stored(fields),
+            "client_id": fields["client_id"],
+            "client_secret": (item.secrets or {}).get("client_secret"),
+        }
+        if change.action == Action.ADD:
+            self._sources.add(change.key.name, fields["type"], **values)
+        else:
+            if not change.secrets:
+                values["client_secret"] = None
+            self._sources.update(change.key.name, **values, unset=_unset(change))
+
+    def _put_project(self, change: Change, item: Item) -> None:
+        put = self._projects.create if change.action == Action.ADD else self._projects.update
+        put(change.key.name, **item.fields)
+
+    def _put_link(self, change: Change, item: Item) -> None:
+        fields = item.fields
+        self._sources.link(
+            change.key.project,
+            change.key.source,
+            mode=fields["mode"],
+            interval_hours=fields["interval"],
+            config=settings.to_stored(fields),
+        )
+
+    def _put_dataset(self, change: Change, item: Item) -> None:
+        path, changed = change.key.name, {each.name: each.new for each in change.fields}
+        if change.action == Action.ADD:
+            path = self._datasets.ensure(change.key.project, change.key.source).path
+        if "readers" in changed:
+            self._datasets.share(path, item.fields["readers"])
+        if "keep" in changed:
+            self._datasets.update(path, keep=item.fields["keep"] or "default")
+        if "paused" in changed:
+            self._datasets.pause(path, is_paused=item.fields["paused"])
+
+    def _put_credential(self, change: Change, item: Item) -> None:
+        self._credentials.save(
+            change.key.source,
+            item.fields["kind"],
+            item.secrets or {},
+            project=change.key.project,
+        )
+
+    def _remove(self, key: Key) -> str:
+        if key.kind == Kind.CREDENTIAL:
+            self._credentials.revoke(key.source, project=key.project)
+        elif key.kind == Kind.LINK:
+            self._sources.unlink(key.project, key.source, drop=True)
+        elif key.kind == Kind.PROJECT:
+            self._projects.remove(key.name)
+        elif key.kind == Kind.CONNECTION:
+            self._connections.remove(key.name)
+        elif not_revoked := self._sources.remove(key.name):
+            return f"Revoke these tokens at the source: {', '.join(not_revoked)}."
+        return ""
+
+
+def _unset(change: Change) -> list[str]:
+    """Return the fields and settings that go back to their defaults."""
+    return [
+        each.name.removeprefix(f"{settings.CONFIG}.")
+        for each in change.fields
+        if each.new is None or (each.name == settings.STREAMS and not each.new)
+    ]
+
+
+def _url(item: Item) -> str:
+    """Return the URL of a connection."""
+    fields, login = item.fields, item.secrets or {}
+    options = {"sslmode": fields["sslmode"]} if fields["sslmode"] else {}
+    host = fields["host"]
+    if host.startswith("/"):  # a directory of Unix sockets, which libpq takes as an option
+        options["host"], host = host, ""
+    user, password = percent(login["user"], safe=""), percent(login["password"], safe="")
+    host = f"[{host}]" if ":" in host else host
+    netloc = f"{user}:{password}@{host}:{fields['port']}"
+    query = urlencode(options, quote_via=percent)
+    return urlunsplit(("postgresql", netloc, "/" + percent(fields["database"], safe=""), query, ""))

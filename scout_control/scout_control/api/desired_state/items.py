@@ -1,0 +1,83 @@
+"""What a desired and an actual state consist of: items with comparable fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Kind(StrEnum):
+    """The kinds of items, in the order in which they are made."""
+
+    CONNECTION = "connection"
+    SOURCE = "source"
+    PROJECT = "project"
+    LINK = "link"
+    DATASET = "dataset"
+    CREDENTIAL = "credential"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Names an item: kind, and name or PROJECT/SOURCE."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
+    def project(self) -> str:
+        """The project of a link, dataset or credential."""
+        return self.name.partition("/")[0]
+
+    @property
+    def source(self) -> str:
+        """The source of a link, dataset or credential."""
+        return self.name.partition("/")[2]
+
+    @classmethod
+    def of(cls, kind: Kind, project: str, source: str) -> Key:
+        """Return the key of what a project and a source have together."""
+        return cls(kind, f"{project}/{source}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One item, as files want it or as it is."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """Public values. A field that a desired item lacks is not managed."""
+    secrets: Mapping[str, str] | None = field(default_factory=dict, repr=False)
+    """Decrypted values. Empty in a desired item: not managed; None in an actual one: no configured
+    key decrypts them."""
+    address: Mapping[str, str] = field(default_factory=dict)
+    """Where the secrets are sent; they are bound to it."""
+    data: str = ""
+    """The data that goes with an actual item when it is removed, for people."""
+    is_kept: bool = False
+    """Whether an actual item is never removed."""
+    is_active: bool = True
+    """False for a link that was ended, and whose data expires."""
+    note: str = ""
+    """What a person must do about an actual item, in any case."""
+
+
+State = dict[Key, Item]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actual:
+    """What there is, and what else is needed to judge files."""
+
+    items: State = field(default_factory=dict)
+    known_streams: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The discovered streams by source, where its type does not declare them."""
+    projects_with_data: frozenset[str] = frozenset()
+    omitted: str = ""
+    """What belongs to users, who connect and consent themselves; for people."""

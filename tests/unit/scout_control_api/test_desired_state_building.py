@@ -1,0 +1,225 @@
+"""Files are checked against the plugins and what there is, before anything is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scout_control.api.desired_state import files, yaml_documents
+from scout_control.api.desired_state.building import Builder
+from scout_control.api.desired_state.items import Actual, Item, Key, Kind
+from scout_control.api.desired_state.problems import InvalidStateError
+from scout_control.api.desired_state.references import Secrets
+from scout_control.meltano.project import Plugins
+
+ROOT = Path(__file__).parents[3]
+PLUGINS = Plugins(ROOT)
+EXISTING = Item(
+    fields={"type": "tap-commcare", "base_url": None, "config": {}, "streams": []},
+    address={"tap": "tap-commcare"},
+)
+ACTUAL = {
+    Key(Kind.CONNECTION, "default"): Item(fields={"host": None}, is_kept=True),
+    Key(Kind.SOURCE, "old"): EXISTING,
+    Key(Kind.PROJECT, "lake"): Item(fields={"name": "lake", "connection": "default"}),
+}
+LINKED = "sources: {hq: {type: commcare}}\nprojects:\n  river:\n    sources:\n      hq: "
+
+
+def build(text, actual=None, *, pruning=False, data=(), **environment):
+    document = yaml_documents.parse(text, "a.yaml", Path())
+    builder = Builder(
+        files=files.merge([document]),
+        actual=actual or Actual(items=dict(ACTUAL), projects_with_data=frozenset(data)),
+        find_type=PLUGINS.source_type,
+        secrets=Secrets(environment),
+        is_pruning=pruning,
+    )
+    return {str(key): item for key, item in builder.build().items()}
+
+
+def mistakes(text, **options):
+    with pytest.raises(InvalidStateError) as caught:
+        build(text, **options)
+    assert "canary" not in "".join(caught.value.details)
+    return list(caught.value.details)
+
+
+def test_a_project_becomes_items_with_canonical_values():
+    items = build(
+        "sources: {hq: {type: commcare, config: {domain: 5}, streams: [forms, cases, cases]}}\n"
+        "projects: {river: {sources: {hq: {interval: 2d, streams: [users], readers: [b, a]}}}}"
+    )
+
+    assert items["source hq"].fields == {
+        "type": "tap-commcare",
+        "base_url": None,
+        "config": {"domain": "5"},
+        "streams": ["cases", "forms"],
+        "client_id": None,
+    }
+    assert items["source hq"].address["base_url"] == "https://www.commcarehq.org:443"
+    assert items["project river"].fields["name"] == "river"
+    assert items["link river/hq"].fields["interval"] == 48
+    assert items["dataset river/hq"].fields == {"readers": ["a", "b"], "keep": None}
+
+
+def test_a_link_of_mode_user_has_no_dataset():
+    assert "dataset river/hq" not in build(LINKED + "{mode: user}")
+
+
+def test_a_connection_is_the_same_by_url_and_by_its_parts():
+    parts = "{host: db, port: 6000, user: u, password: {env: P}, database: d, sslmode: require}"
+    by_parts = build(f"connections: {{w: {parts}}}", P="p@/")
+    by_url = build(
+        "connections: {w: {url: {env: U}}}", U="postgresql://u:p%40%2F@db:6000/d?sslmode=require"
+    )
+
+    assert by_parts == by_url
+    assert by_url["connection w"].secrets == {"user": "u", "password": "p@/"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("sources:\n  hq: {type: comcare}", 2, "sources.hq.type is wrong."),
+        (
+            "sources:\n  hq:\n    type: commcare\n    config: {domian: x}",
+            4,
+            "sources.hq.config.domian is not a setting of tap-commcare. Did you mean domain?",
+        ),
+        (
+            "sources:\n  hq:\n    type: commcare\n    config:\n      page_size: many",
+            5,
+            "config.page_size is wrong.",
+        ),
+        (
+            "sources:\n  hq: {type: commcare, config: {api_key: canary}}",
+            2,
+            "config.api_key is wrong. api_key is a secret",
+        ),
+        (
+            "sources:\n  hq: {type: commcare, config: {client_secret: canary}}",
+            2,
+            "client_secret is a secret",
+        ),
+        (
+            "sources:\n  hq: {type: commcare, base_url: 'https://u:canary@x.org'}",
+            2,
+            "base_url is wrong. The base URL contains a user or password.",
+        ),
+        ("sources:\n  hq: {type: commcare, base_url: http://x.org}", 2, "must use https"),
+        ("sources:\n  hq: {type: commcare, config: {datasets: [x]}}", 2, "is written as streams"),
+        ("sources:\n  hq: {type: commcare, config: {domain: }}", 2, "domain is empty."),
+        (
+            "sources:\n  hq:\n    type: commcare\n    streams:\n    - cases\n    - form",
+            6,
+            "streams[1] is not a stream of tap-commcare. Did you mean forms?",
+        ),
+        ("sources:\n  old: {type: commcare-connect}", 2, "type cannot change: it is tap-commcare."),
+        (LINKED + "{config: {base_url: 'https://x.org'}}", 5, "is a setting of the source"),
+        (LINKED + "{config: {credential_file: /tmp/x}}", 5, "is a setting of the source"),
+        (LINKED + "{config: {app_ids: 5}}", 5, "app_ids is wrong."),
+        (LINKED + "{interval: 9999w}", 5, "interval is wrong."),
+        (LINKED + "{keep: 9999999w}", 5, "keep is wrong."),
+        (
+            "projects:\n  river:\n    sources:\n      olt: {}",
+            4,
+            "refers to the source olt, which does not exist. Did you mean old?",
+        ),
+        (
+            "projects:\n  river: {connection: defualt}",
+            2,
+            "refers to the connection defualt, which does not exist. Did you mean default?",
+        ),
+        (
+            "connections:\n  default: {url: {env: U}}",
+            2,
+            "connections.default is the database of the store itself.",
+        ),
+        (
+            "connections:\n  w: {url: {env: CANARY}}",
+            2,
+            "connections.w.url refers to a wrong value. This is not a Postgres URL",
+        ),
+        (
+            "credentials:\n- {source: none, projects: all, kind: oauth2}",
+            2,
+            "credentials[0].source refers to the source none, which does not exist.",
+        ),
+        (
+            "credentials:\n- {source: old, projects: [laek], kind: oauth2}",
+            2,
+            "refers to the project laek, which does not exist. Did you mean lake?",
+        ),
+        (
+            "credentials:\n- source: old\n  kind: settings\n  projects: [lake]\n"
+            "  settings: {k: {env: K}}",
+            3,
+            "kind does not suit tap-commcare.",
+        ),
+        (
+            "credentials:\n- source: old\n  projects: [lake]\n  kind: token\n"
+            "  access_token: {env: NOPE}",
+            5,
+            "access_token needs the environment variable NOPE, which is not set.",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(text, line, said):
+    [found] = mistakes(text, U="postgresql://u:p@h/d", CANARY="canary", K="canary")
+
+    assert found.startswith(f"a.yaml, line {line}: ")
+    assert said in found
+
+
+def test_all_mistakes_are_named_at_once_and_one_for_forty_projects_once():
+    projects = "\n".join(f"  p{n}: {{sources: {{old: {{}}}}}}" for n in range(40))
+    found = mistakes(
+        f"projects:\n{projects}\n  q: {{connection: x, sources: {{y: {{}}}}}}\n"
+        "credentials:\n- {source: old, projects: all, kind: token, access_token: {env: NOPE}}"
+    )
+
+    assert [each.split(": ")[0] for each in found] == ["a.yaml, line 42"] * 2 + ["a.yaml, line 44"]
+
+
+def test_a_project_with_data_does_not_move_to_another_database():
+    moved = "connections: {w: {url: {env: U}}}\nprojects:\n  lake: {connection: w}"
+    url = "postgresql://u:p@h/d"
+
+    assert "project lake" in build(moved, U=url)
+    [found] = mistakes(moved, data=["lake"], U=url)
+    assert "projects.lake.connection cannot change: there is data in default." in found
+
+
+def test_what_pruning_would_remove_cannot_be_referred_to():
+    text = "sources: {}\nprojects:\n  river: {sources: {old: {}}}"
+
+    assert "link river/old" in build(text)
+    [found] = mistakes(text, pruning=True)
+    assert (
+        "refers to the source old, which --prune would remove. Describe it under sources." in found
+    )
+
+
+def test_streams_are_checked_against_what_discovery_found_where_the_type_declares_none():
+    toy = Plugins.__new__(Plugins)
+    toy._file = ROOT / "meltano.yml"
+    toy._document = {"plugins": {"extractors": [{"name": "tap-toy"}]}}
+    text = "projects:\n  lake: {sources: {toy: {streams: [thing]}}}"
+    fields = {"type": "tap-toy", "base_url": None, "config": {}, "streams": []}
+    items = {**ACTUAL, Key(Kind.SOURCE, "toy"): Item(fields=fields)}
+
+    def builder(known):
+        document = yaml_documents.parse(text, "a.yaml", Path())
+        return Builder(
+            files=files.merge([document]),
+            actual=Actual(items=items, known_streams=known),
+            find_type=toy.source_type,
+            secrets=Secrets({}),
+        )
+
+    assert builder({}).build()
+    with pytest.raises(InvalidStateError) as caught:
+        builder({"toy": frozenset({"things"})}).build()
+    assert "Did you mean things?" in caught.value.details[0]
