@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -14,6 +15,7 @@ from tap_common.client import ApiClient
 from tap_common.errors import ApiError, CredentialRefusedError, ForbiddenError, SettingsError
 from tap_common.json_decoder import JsonDecoder
 from tap_common.raw_converters import NULL, RawRow
+from tap_common.suggestions import with_suggestions
 
 from tap_commcare_connect.client import ACCOUNT_INDEX_PATH, HEADERS, account_name
 
@@ -41,6 +43,8 @@ DECODE_SUMMARY = JsonDecoder(
     OpportunitySummary, "opportunities with id, organization, program and visit_count"
 )
 DECODE_ROW = JsonDecoder(dict[str, msgspec.Raw], "opportunities that are objects")
+
+log = logging.getLogger(__name__)
 
 _id = attrgetter("id")
 
@@ -152,6 +156,7 @@ class AccountIndexLoader:
         ]
         # An opportunity is listed twice if two memberships give access to it.
         listed = {opportunity.id: opportunity for opportunity in rows}
+        self._warn_about_missing(document, listed.values())
         wanted = sorted((o for o in listed.values() if self.filters.accepts(o.summary)), key=_id)
         slugs, ids = self.filters.organization_slugs, self.filters.program_ids
         return AccountIndex(
@@ -160,6 +165,22 @@ class AccountIndexLoader:
             wanted,
             sorted(self.filters.opportunity_ids - listed.keys()),
         )
+
+    def _warn_about_missing(self, document: Document, listed: Collection[Opportunity]) -> None:
+        """Warn of filters for what the account does not see: nothing is read for them."""
+        organizations = {*_values(document.organizations, "slug")}
+        organizations |= {str(each.summary.organization) for each in listed}
+        programs = {*_values(document.programs, "id")}
+        programs |= {str(each.summary.program) for each in listed}
+        if slugs := self.filters.organization_slugs - organizations:
+            names = with_suggestions(slugs, organizations)
+            log.warning("organization_slugs: the account sees no organization %s", names)
+        if ids := set(map(str, self.filters.program_ids)) - programs:
+            log.warning("program_ids: the account sees no program %s", ", ".join(sorted(ids)))
+
+
+def _values(rows: Iterable[RawRow], name: str) -> Iterable[str]:
+    return (str(msgspec.json.decode(row.get(name, NULL))) for row in rows)
 
 
 def _is_one_of(row: RawRow, name: str, wanted: frozenset[Any]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from tap_common import settings, timestamps
@@ -22,6 +23,7 @@ from tap_common.sync import SyncTask
 
 from tap_commcare.endpoints import applications, cases_v1, cases_v2, forms, lists, reports, ucr
 from tap_commcare.endpoints.locations import LocationsSource
+from tap_commcare.filter_checks import FilterChecks, ObservedList
 from tap_commcare.incremental.date_filtered import DateFilteredSync
 from tap_commcare.incremental.sync import IncrementalSync, StreamCursor
 from tap_commcare.pagination.by_date import ByDateSource
@@ -40,6 +42,7 @@ class SyncContext:
     versions: TableVersions
     executor: Executor | None
     concurrency: int
+    checks: FilterChecks
 
     def page_size(self, largest: int) -> int:
         """Return the rows per request of an endpoint that allows ``largest``."""
@@ -62,6 +65,7 @@ class SyncContext:
         source: Any,
         cursors: Sequence[StreamCursor],
         filters: Mapping[str, Sequence[str]],
+        on_complete: Callable[[], None],
     ) -> IncrementalSync:
         """Return a task that reads by time."""
         return IncrementalSync(
@@ -74,6 +78,7 @@ class SyncContext:
             scope=scope_of(filters),
             executor=self.executor,
             max_in_flight=lambda: self.client.gate(domain).max_in_flight(self.concurrency),
+            on_complete=on_complete,
         )
 
 
@@ -99,7 +104,9 @@ def _cases(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
         case_types,
         excluded=lambda: _unneeded(streams["cases"]),
     )
+    check = context.checks.case_types
     to_records: Callable[[Any], Any] = source.records
+    case_type: Callable[[Any], Any] = attrgetter("case_type")
     if context.config["case_api"] == "v1":
         source = ByDateSource(
             client=context.client,
@@ -115,8 +122,18 @@ def _cases(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
         to_records = partial(
             cases_v1.case_v1_records, domain=domain, case_types=frozenset(case_types)
         )
-    cursors = [StreamCursor(streams["cases"], to_records)]
-    return context.incremental(domain, source, cursors, {"case_types": case_types})
+        case_type = cases_v1.case_type
+
+    def observed(rows: Sequence[Any]) -> Any:
+        check.see(map(case_type, rows))
+        return to_records(rows)
+
+    def complete() -> None:
+        if streams["cases"].needs("case_type"):  # else the server has not sent the types
+            check.mark_complete(domain)
+
+    cursors = [StreamCursor(streams["cases"], observed if case_types else to_records)]
+    return context.incremental(domain, source, cursors, {"case_types": case_types}, complete)
 
 
 def _unneeded(stream: ApiStream) -> list[str]:
@@ -145,15 +162,20 @@ def _forms(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
         params=[("include_archived", "true")] if with_archived else [],
         filters=form_filter.params(),
     )
+    check = context.checks.form_xmlns
+
+    def wanted(rows: Sequence[forms.FormRow]) -> Sequence[forms.FormRow]:
+        if xmlns:
+            check.see(row.xmlns() for row in rows)
+        return form_filter.apply(rows)
+
     to_records: dict[str, Callable[[Sequence[forms.FormRow]], Any]] = {
         "forms": lambda rows: [
             forms.form_record(row, domain, with_cases=streams["forms"].needs("case_ids"))
-            for row in form_filter.apply(rows)
+            for row in wanted(rows)
         ],
         "form_cases": lambda rows: [
-            record
-            for row in form_filter.apply(rows)
-            for record in forms.form_case_records(row, domain)
+            record for row in wanted(rows) for record in forms.form_case_records(row, domain)
         ],
     }
     cursors = [StreamCursor(stream, to_records[name]) for name, stream in streams.items()]
@@ -162,7 +184,10 @@ def _forms(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
         "app_ids": app_ids,
         "include_archived": [] if with_archived else ["no"],
     }
-    return context.incremental(domain, source, cursors, filters)
+    # Of one application only, the forms of others are not seen.
+    is_whole = with_archived and not app_ids
+    complete = partial(check.mark_complete, domain) if is_whole else _nothing
+    return context.incremental(domain, source, cursors, filters, complete)
 
 
 def _applications(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
@@ -171,11 +196,28 @@ def _applications(context: SyncContext, domain: str, streams: Streams) -> SyncTa
     def records(make: Callable[..., Any], rows: Sequence[applications.AppRow]) -> Any:
         return make([row for row in rows if not app_ids or row.id in app_ids], domain)
 
-    endpoint = ListEndpoint(context.client, domain, applications.RESOURCE, applications.DECODE)
+    checks = context.checks
+    endpoint = ObservedList(
+        ListEndpoint(context.client, domain, applications.RESOURCE, applications.DECODE),
+        partial(_see_applications, checks),
+        partial(checks.app_ids.mark_complete, domain),
+    )
     members = [
         (stream, partial(records, applications.RECORDS[name])) for name, stream in streams.items()
     ]
     return FullTableSync(domain, members, endpoint, context.versions)
+
+
+def _see_applications(checks: FilterChecks, rows: Sequence[applications.AppRow]) -> None:
+    checks.app_ids.see(row.id for row in rows)
+    if checks.case_types.wanted:
+        checks.case_types.see_in_application(applications.case_types(rows))
+    if checks.form_xmlns.wanted:
+        checks.form_xmlns.see_in_application(applications.form_xmlns(rows))
+
+
+def _nothing() -> None:
+    """Do nothing when a read is complete."""
 
 
 def _users(context: SyncContext, domain: str, streams: Streams) -> SyncTask:

@@ -21,11 +21,13 @@ from typing_extensions import override
 
 from tap_commcare import streams
 from tap_commcare.client import to_error
+from tap_commcare.filter_checks import FilterChecks
 from tap_commcare.settings import AUTH_METHODS, PROPERTIES
 from tap_commcare.streams.base import HQStream
 from tap_commcare.sync_plan import SyncContext, tasks_for
 
-INVALID_IN_DOMAINS = re.compile(r"[\s/\\?#%:@]|^\.+$")
+# What HQ's own URLs accept (legacy_domain_re in corehq/apps/domain/utils.py, read 2026-11-28).
+DOMAIN = re.compile(r"[\w.:-]*[\w-][\w.:-]*")
 
 
 class TapCommCare(ApiTap):
@@ -47,7 +49,7 @@ class TapCommCare(ApiTap):
         super().check_settings()
         if not self.domains:
             raise SettingsError("domain is missing.", "Set the project space to read.")
-        if any(INVALID_IN_DOMAINS.search(domain) for domain in self.domains):
+        if not all(map(DOMAIN.fullmatch, self.domains)):
             raise SettingsError(
                 "Invalid domain.",
                 "Use the part of the project space's address after /a/, such as river-health.",
@@ -75,8 +77,17 @@ class TapCommCare(ApiTap):
             versions=TableVersions(bookmarks, self.domains),
             executor=self.executor,
             concurrency=self.concurrency,
+            checks=self._checks,
         )
         return [task for domain in self.domains for task in tasks_for(context, domain, streams)]
+
+    @cached_property
+    def _checks(self) -> FilterChecks:
+        return FilterChecks(self.config, self.domains)
+
+    @override
+    def log_findings(self) -> None:
+        self._checks.log()
 
     def _auth(self, base_url: str) -> Auth:
         config = {name: str(value) for name, value in self.config.items()}

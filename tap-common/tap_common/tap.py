@@ -39,6 +39,12 @@ from tap_common.omissions import OMISSIONS
 from tap_common.session import new_session
 from tap_common.signals import SignalHandler
 from tap_common.stream import ApiStream
+from tap_common.suggestions import (
+    SDK_SETTINGS,
+    mistyped_variables,
+    unknown_settings,
+    with_suggestions,
+)
 from tap_common.sync import SyncRun, SyncTask, log_result, run_tasks
 from tap_common.token_endpoint import token_exchange
 
@@ -135,6 +141,7 @@ class ApiTap(Tap, abc.ABC):
     def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK: its loop reads record by record
         """Read all selected streams, page by page."""
         catalog = self.input_catalog
+        self._warn_about_unknown_streams()
         selected = [
             stream
             for stream in self._api_streams
@@ -156,8 +163,19 @@ class ApiTap(Tap, abc.ABC):
         finally:
             self.client.auth.warn_if_lost()
         output.write_state(self.state)
+        self.log_findings()
         others = [s.name for s in self._api_streams if s not in selected]
         self.exit_code = log_result(run, others)
+
+    def log_findings(self) -> None:
+        """Log what a run found out about its settings."""
+
+    def _warn_about_unknown_streams(self) -> None:
+        """Warn of catalog entries that are ignored, perhaps because their names are mistyped."""
+        catalog = self.input_catalog
+        if unknown := sorted(set(catalog or ()).difference(self.streams)):
+            names = with_suggestions(unknown, self.streams)
+            log.warning("Streams that %s does not have are ignored: %s", self.name, names)
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # final in the SDK: it stops at the first failure
         """Read one record of each stream; return whether all could be read."""
@@ -182,6 +200,9 @@ class ApiTap(Tap, abc.ABC):
         """Return the settings in the environment, converted from text to their types."""
         schema: dict[str, Any] = {"properties": dict(cls.config_jsonschema["properties"])}
         cls.append_builtin_config(schema)
+        known = SDK_SETTINGS.union(schema["properties"])
+        for name, meant in mistyped_variables(os.environ, cls._env_var_prefix, known).items():
+            log.warning("The variable %s is ignored: did you mean %s?", name, meant)
         texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
         found = parse_environment_config(texts, cls._env_var_prefix)
         return settings.convert_texts(settings.without_blanks(found), schema["properties"])
@@ -193,9 +214,12 @@ class ApiTap(Tap, abc.ABC):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; unlike the SDK's, messages do not quote values."""
-        self._config = self._with_defaults(self._config)
         schema = dict(self.config_jsonschema)
         self.append_builtin_config(schema)
+        if unknown := unknown_settings(self._config, schema["properties"]):
+            names = with_suggestions(unknown, schema["properties"])
+            log.warning("Settings that %s does not have are ignored: %s", self.name, names)
+        self._config = self._with_defaults(self._config)
         found = Draft202012Validator(schema).iter_errors(self._config)
         errors = [_message_for(error) for error in found]
         if not errors:

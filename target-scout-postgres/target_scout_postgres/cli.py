@@ -59,6 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         config = settings.read(sources)
         if any(config.get(name) for name in SDK_SETTINGS):
             return _run_sdk(arguments)
+        settings.warn_about_unknown(config, os.environ if "ENV" in sources else ())
         validated = settings.validate(config)
         from target_scout_postgres.runner import run_target  # start-up: after the settings
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from target_scout_postgres import logs, setting_checks
 from target_scout_postgres.errors import SettingsError
+from target_scout_postgres.suggestions import mistyped_variables, with_suggestions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 PYTHON_BOOLEANS = ("True", "False")
 PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
-ALWAYS_FROM_ENVIRONMENT = ("database_url", "password")  # even without ENV
-JSON_SETTINGS = ("keyless_overrides",)
+ALWAYS_FROM_ENVIRONMENT = ("database_url", "password", "hash_key")  # even without ENV
+JSON_SETTINGS = ("keyless_overrides", "exclude_columns", "hash_columns")
 SDK_SETTINGS = (
     "stream_maps",
     "stream_map_config",
@@ -32,6 +34,16 @@ SDK_SETTINGS = (
     "flattening_max_depth",
     "flattening_max_key_length",
     "flattening_separator",
+)
+
+
+# Settings that other plugins on the Singer SDK have. Configurations are often shared.
+OTHER_SETTINGS = (
+    "batch_config",
+    "emit_activate_version_messages",
+    "process_activate_version_messages",
+    "use_singer_decimal",
+    "validate_records",
 )
 
 
@@ -88,6 +100,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Literal["append", "replace"]],
         Meta(description="Streams that differ from keyless_streams, each with append or replace."),
     ] = {}
+    exclude_columns: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="By stream, paths of columns and of what is inside them whose values must "
+            "not arrive: left out. Names may hold * and ?; ** stands for any depth."
+        ),
+    ] = {}
+    hash_columns: Annotated[
+        dict[str, list[str]],
+        Meta(description="The same, for values that are replaced by their hash under hash_key."),
+    ] = {}
+    hash_key: Annotated[
+        str | None,
+        Meta(
+            description="Key of the hashes: under one key, the same value has the same hash.",
+            extra_json_schema=SECRET,
+        ),
+    ] = None
     hard_delete: Annotated[
         bool,
         Meta(
@@ -195,6 +225,21 @@ def from_environment(names: Iterable[str], environment: Mapping[str, str]) -> di
     return {name: environment[key] for name, key in variables.items() if environment.get(key)}
 
 
+def warn_about_unknown(config: Iterable[str], environment: Iterable[str] = ()) -> None:
+    """Warn of settings that are ignored, perhaps because their names are mistyped.
+
+    Meltano's own begin with an underscore, or are parts of an object: ``stream_maps.cases``.
+    """
+    known = {*FIELDS, *SDK_SETTINGS, *OTHER_SETTINGS}
+    unknown = [
+        name for name in config if not name.startswith("_") and name.split(".")[0] not in known
+    ]
+    if unknown:
+        logs.warning(f"unknown settings are ignored: {with_suggestions(unknown, known)}")
+    for name, meant in mistyped_variables(environment, PREFIX, known).items():
+        logs.warning(f"the variable {name} is ignored: did you mean {meant}?")
+
+
 def _json_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings that are JSON in the environment, or text: the SDK's, and objects."""
     given: dict[str, Any] = from_environment((*JSON_SETTINGS, *SDK_SETTINGS), environment)
@@ -226,26 +271,14 @@ def validate(config: Mapping[str, Any]) -> Settings:
             "The setting database_url is missing: give it, or host and database (and port, user, "
             "password)."
         )
-    _check_schema_name(settings.default_target_schema)
-    _check_files(settings)
+    setting_checks.check_schema_name(settings.default_target_schema)
+    setting_checks.check_column_rules(
+        {"exclude_columns": settings.exclude_columns, "hash_columns": settings.hash_columns},
+        settings.hash_key,
+    )
+    files = ("sslrootcert", "sslcert", "sslkey")
+    setting_checks.check_files({name: getattr(settings, name) for name in files})
     return settings
-
-
-def _check_files(settings: Settings) -> None:
-    for name in ("sslrootcert", "sslcert", "sslkey"):
-        path = getattr(settings, name)
-        if path and path != "system" and not Path(path).is_file():
-            raise SettingsError(f"The setting {name} names a file that does not exist.")
-
-
-def _check_schema_name(name: str) -> None:
-    is_too_long = len(name.encode("utf-8", "replace")) > 63
-    is_reserved = name.startswith("pg_") or name == "information_schema"
-    if is_too_long or is_reserved or "\x00" in name or name.isspace():
-        raise SettingsError(
-            "The setting default_target_schema is invalid: it must have 63 bytes at most, must not "
-            "be blank or begin with pg_, and must not be information_schema."
-        )
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -276,7 +309,8 @@ def _explain(message: str) -> str:
         return f"The setting {setting} must be one of {', '.join(map(str, choices))}."
     if match and match.group(2) == "[":
         each = field.get("additionalProperties", {}).get("enum", ())
-        return f"Each value of the setting {setting} must be one of {', '.join(each)}."
+        allowed = f"one of {', '.join(each)}" if each else "a list of texts"
+        return f"Each value of the setting {setting} must be {allowed}."
     types = [option.get("type") for option in field.get("anyOf", [field]) if option.get("type")]
     wanted = " or ".join(type_ for type_ in types if type_ != "null")
     bounds = [f"{word} {field[key]}" for key, word in BOUNDS.items() if key in field]

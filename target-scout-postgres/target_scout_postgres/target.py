@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -167,6 +168,7 @@ class TargetScoutPostgres(Target):
         if config and config.parse_env:
             given = settings.read(["ENV"]) | given
         given = settings.read([]) | given
+        settings.warn_about_unknown(given, os.environ if config and config.parse_env else ())
         if not isinstance(given.get("stream_maps") or {}, dict):
             raise SettingsError("The setting stream_maps must be an object.")
         try:

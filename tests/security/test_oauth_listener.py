@@ -321,7 +321,9 @@ def scout(postgres, tmp_path_factory):
     )
     with Scout(settings) as opened:
         migrate.migrate(opened.installation.store)
-        opened.sources.add("hq", "commcare", base_url="https://hq.example.org")
+        opened.sources.add(
+            "hq", "commcare", base_url="https://hq.example.org", config={"domain": "river"}
+        )
         yield opened
 
 

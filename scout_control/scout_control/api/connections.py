@@ -11,6 +11,7 @@ import psycopg
 from sqlalchemy import func, select
 
 from scout_control.api import views
+from scout_control.api.changes import check_name, check_unset
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.rules import database_urls
@@ -19,11 +20,15 @@ from scout_control.store.models import Connection, Project
 from scout_control.store.postgres import connection_error
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
 
 TEST_TIMEOUT_SECONDS = 10
+DEFAULT_PORT = 5432
+RESETTABLE = ("description", "sslmode", "port", "database")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Connections:
             SettingsError: The URL is not a Postgres URL with a user and a host.
             ServerError: The server does not respond, or rejects the user.
         """
+        check_name(name, "The name of a connection")
         fields = parse_url(url)
         login = fields.pop("login")
         if test:
@@ -81,30 +87,61 @@ class Connections:
         url: str | None = None,
         description: str | None = None,
         test: bool = True,
+        unset: Collection[str] = (),
     ) -> views.Connection:
-        """Change a connection; arguments that are left out keep their values."""
+        """Change a connection; what is left out keeps its value.
+
+        Args:
+            name: The connection.
+            url: A new URL. A URL without ``sslmode`` keeps the present one.
+            description: A note for people.
+            test: Log in before the change is stored.
+            unset: Names to reset to their defaults: ``description``, ``sslmode``, ``port``,
+                ``database``.
+
+        Raises:
+            SettingsError: The URL is invalid, or a name to unset is unknown.
+            ServerError: The server does not respond, or rejects the user.
+        """
+        given = {"description": description} if description is not None else {}
+        if url is not None:
+            given |= dict.fromkeys(("port", "database"), url) | _sslmode_of(url)
+        reset = check_unset(unset, RESETTABLE, given, f"The connection {name}")
         with self._installation.store.begin() as session:
-            connection = lookups.connection(session, name)
-            if url is not None:
-                if connection.host is None:
-                    raise ConflictError(
-                        f"The connection {name} is the database of the store itself.",
-                        "Change SCOUT_DATABASE_URL instead.",
-                    )
-                fields = parse_url(url)
+            connection = lookups.connection(session, name, lock=True)
+            if url is not None or reset - {"description"}:
+                self._move(connection, url, reset)
                 if test:
-                    _test(url)
-                login = fields.pop("login")
-                for column, value in fields.items():
-                    setattr(connection, column, value)
-                self._store_login(connection, login)
-            if description is not None:
-                connection.description = description
+                    _test(self._installation.server_url(connection))
+            if description is not None or "description" in reset:
+                connection.description = description or ""
             changes = audit.changes(connection)
             audit.record(
                 session, "updated", "connection", connection.id, name=name, changes=changes
             )
         return self.show(name)
+
+    def _move(self, connection: Connection, url: str | None, reset: frozenset[str]) -> None:
+        """Change where the database is, and how it is reached."""
+        if connection.host is None or connection.login is None:
+            raise ConflictError(
+                f"The connection {connection.name} is the database of the store itself.",
+                "Change SCOUT_DATABASE_URL instead.",
+            )
+        if url is not None:
+            columns = parse_url(url)
+            login = columns.pop("login")
+            columns["sslmode"] = columns["sslmode"] or connection.sslmode
+        else:
+            context = secret_context.of_connection(connection)
+            login = self._installation.keyring.decrypt(connection.login, context)
+            columns = {}
+        # As libpq has it: the database is named like the user by default.
+        defaults = {"sslmode": None, "port": DEFAULT_PORT, "database": login["user"]}
+        columns |= {name: value for name, value in defaults.items() if name in reset}
+        for column, value in columns.items():
+            setattr(connection, column, value)
+        self._store_login(connection, login)
 
     def test(self, name: str) -> None:
         """Test a connection by logging in.
@@ -153,7 +190,7 @@ def parse_url(url: str) -> dict[str, Any]:
     try:
         url.encode()
         parts = urlsplit(url)
-        port = parts.port or 5432
+        port = parts.port or DEFAULT_PORT
     except ValueError:  # an invalid port, half an IPv6 address, or lone surrogates
         parts, port = urlsplit(""), 0
     query = parse_qs(parts.query)
@@ -173,6 +210,10 @@ def parse_url(url: str) -> dict[str, Any]:
         "sslmode": query.get("sslmode", [None])[0],
         "login": {"user": unquote(parts.username), "password": unquote(parts.password or "")},
     }
+
+
+def _sslmode_of(url: str) -> dict[str, Any]:
+    return {} if (mode := parse_url(url)["sslmode"]) is None else {"sslmode": mode}
 
 
 def _test(url: str) -> None:

@@ -53,6 +53,22 @@ class Credentials:
             rows = session.scalars(statement.order_by(Credential.created_at))
             return [views.Credential.of(row, now) for row in rows]
 
+    def show(
+        self, source: str, *, project: str | None = None, user: str | None = None
+    ) -> views.Credential:
+        """Return one credential, without its secrets; nothing is requested from the source.
+
+        Raises:
+            CredentialMissingError: There is no credential.
+        """
+        owner = Owner(project_id=project, user_id=user)
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
+            credential = lookups.credential(session, row.id, owner.project_id, owner.user_id)
+            if credential is None:
+                raise check.missing_error(source, owner)
+            return views.Credential.of(credential, datetime.now(UTC))
+
     def source_type(self, source: str) -> SourceType:
         """Return the type of a source, which names the kinds of credential that it accepts."""
         with self._installation.store.begin() as session:
@@ -196,6 +212,8 @@ class Credentials:
             row,
             owner,
         )
+
+    remove = revoke
 
 
 def check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
+from scout_control.api.changes import check_unset
 from scout_control.datasets import dataset_drop, query
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
@@ -15,7 +16,7 @@ from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from sqlalchemy.orm import Session
 
@@ -113,16 +114,41 @@ class Datasets:
             audit.record(session, action, "dataset", dataset.id, **names)
             return _view(session, dataset)
 
-    def update(self, name: str, *, keep: str) -> views.Dataset:
-        """Change how long the data of a dataset is kept without use.
+    def update(
+        self,
+        name: str,
+        *,
+        keep: str | None = None,
+        is_paused: bool | None = None,
+        readers: Iterable[str] | None = None,
+        unset: Collection[str] = (),
+    ) -> views.Dataset:
+        """Change a dataset; what is left out keeps its value.
 
         Args:
             name: The dataset.
-            keep: A period such as 24h, 30d or forever; ``default`` for the installation's.
+            keep: How long its data is kept without use: a period such as 24h, 30d or forever;
+                ``default`` for the installation's.
+            is_paused: Whether its schedule is paused.
+            readers: The only roles of the database that may read it.
+            unset: Names to reset to their defaults: ``keep``, ``paused``, ``readers``.
 
         Raises:
-            SettingsError: The period cannot be read.
+            SettingsError: The period cannot be read, or a name to unset is unknown.
         """
+        given = {"keep": keep, "is_paused": is_paused, "readers": readers}
+        names = [each for each, value in given.items() if value is not None]
+        aliases = {"paused": "is_paused"}
+        reset = check_unset(unset, given, names, f"The dataset {name}", aliases)
+        if keep is not None or "keep" in reset:
+            self._keep(name, keep or "default")
+        if readers is not None or "readers" in reset:
+            self.share(name, readers or ())
+        if is_paused is not None or "is_paused" in reset:
+            self.pause(name, is_paused=bool(is_paused))
+        return self.show(name)
+
+    def _keep(self, name: str, keep: str) -> None:
         hours = None if keep == "default" else retention.parse(keep)
         with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
@@ -130,7 +156,6 @@ class Datasets:
                 dataset.keep_hours = hours
                 names = audit.of_dataset(dataset)
                 audit.record(session, audit.CHANGED, "dataset", dataset.id, **names, keep=keep)
-            return _view(session, dataset)
 
     def drop(self, name: str, *, force: bool = False) -> None:
         """Drop the data and state of a dataset; the dataset itself remains, expired.
@@ -147,6 +172,8 @@ class Datasets:
         names = audit.of_dataset(dataset)
         with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
             dataset_drop.drop(self._installation, dataset.id, force=force)
+
+    remove = drop
 
     def touch(self, name: str) -> views.Dataset:
         """Mark a dataset as used so it does not expire.

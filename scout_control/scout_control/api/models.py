@@ -29,13 +29,14 @@ from scout_control.errors import (
 )
 from scout_control.rules import session_settings
 from scout_control.rules.environment import COMMON_VARIABLES, PROJECT
+from scout_control.rules.suggestions import did_you_mean
 from scout_control.rules.terminal import escaped
 from scout_control.runs.prepare import LOADER
 from scout_control.store import lookups
 from scout_control.store.locks import Locks, dataset_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Installation
@@ -56,11 +57,15 @@ class Models:
 
     _installation: Installation
 
-    def describe(self, name: str) -> dict[str, Any]:
+    def describe(self, name: str, *, table: str | None = None) -> dict[str, Any]:
         """Return the tables of a dataset with their columns, from its data dictionary.
 
+        Args:
+            name: The dataset.
+            table: Return only this table.
+
         Raises:
-            NotFoundError: There is no such dataset, or it was never loaded.
+            NotFoundError: There is no such dataset or table, or it was never loaded.
         """
         dataset = self._dataset(name, "described")
         path, schema = lookups.path(dataset), dataset.schema_name
@@ -75,9 +80,25 @@ class Models:
             )
         if not rows:
             raise NotFoundError(f"{path} has no catalog yet.", f"Load it: scout run {quote(path)}")
-        return {"dataset": path, "schema": schema, "tables": dbt_api.dictionary_tables(rows)}
+        tables = dbt_api.dictionary_tables(rows)
+        if table is not None:
+            tables = [_table(path, tables, table)]
+        return {"dataset": path, "schema": schema, "tables": tables}
 
-    def _catalog(self, dataset: Dataset) -> list[tuple[Any, ...]] | None:
+    def list(self, name: str) -> Sequence[dict[str, Any]]:
+        """Return the tables of a dataset, with the number of their columns."""
+        tables = self.describe(name)["tables"]
+        return [{**each, "columns": len(each["columns"])} for each in tables]
+
+    def show(self, name: str, table: str) -> dict[str, Any]:
+        """Return one table of a dataset with its columns.
+
+        Raises:
+            NotFoundError: There is no such table.
+        """
+        return dict(self.describe(name, table=table)["tables"][0])
+
+    def _catalog(self, dataset: Dataset) -> Sequence[tuple[Any, ...]] | None:
         with (
             closing(query.connect_as_inspector(self._installation, dataset)) as reader,
             time_limit(reader, self._installation.server_url_of(dataset), LONGEST_READING_SECONDS),
@@ -87,7 +108,7 @@ class Models:
                 dbt_api.DICTIONARY, dbt_api.DICTIONARY_QUERY, dbt_api.DICTIONARY_COLUMNS
             )
 
-    def generate(self, name: str, folder: Path) -> list[str]:
+    def generate(self, name: str, folder: Path) -> Sequence[str]:
         """Write the generated models of a dataset as a dbt package; return their names.
 
         Raises:
@@ -226,6 +247,17 @@ def _errors_of(schema: str) -> Iterator[None]:
             f"({type(error).__name__}).",
             "Drop the dataset, then load it again: scout datasets drop",
         ) from None
+
+
+def _table(path: str, tables: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    for each in tables:
+        if each["table"] == name:
+            return each
+    suggestion = did_you_mean([name], [each["table"] for each in tables])
+    raise NotFoundError(
+        f"{path} has no table {name}.",
+        f"{suggestion} Look which it has: scout describe {quote(path)}".lstrip(),
+    )
 
 
 def _program() -> list[str]:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
 from scout_control.api import views
-from scout_control.errors import ConflictError, SettingsError
+from scout_control.api.changes import check_name, check_unset
+from scout_control.errors import ConflictError
+from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, lookups
 from scout_control.store.models import Dataset, Project, ProjectSource
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
+
+
+DEFAULTS = {"connection": "default", "db_schema": "public"}
+ALIASES = {"schema": "db_schema"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,9 @@ class Projects:
         """Create a project under the identifier that your own system uses for it.
 
         Raises:
-            SettingsError: The id is empty or contains a slash.
+            SettingsError: The id is empty, or cannot be typed in a path such as project/source.
         """
-        if not project_id or "/" in project_id:
-            raise SettingsError(
-                "The id of a project must not be empty or contain a slash.", "Choose another id."
-            )
+        check_name(project_id, "The id of a project", is_id=True)
         with self._installation.store.begin() as session:
             database = lookups.connection(session, connection)
             project = Project(
@@ -67,6 +73,8 @@ class Projects:
             )
         return self.show(project_id)
 
+    add = create
+
     def update(
         self,
         project_id: str,
@@ -74,23 +82,39 @@ class Projects:
         name: str | None = None,
         connection: str | None = None,
         db_schema: str | None = None,
+        unset: Collection[str] = (),
     ) -> views.Project:
-        """Change a project; arguments that are left out keep their values.
+        """Change a project; what is left out keeps its value.
+
+        Args:
+            project_id: The project.
+            name: A name for people.
+            connection: The database of its dataset schemas.
+            db_schema: The schema of the project's own tables.
+            unset: Names to reset to their defaults: ``name``, ``connection``, ``schema``.
 
         Raises:
-            ConflictError: Its data is in another database.
+            ConflictError: The connection would change, but the present one holds data.
+            SettingsError: A name to unset is unknown.
         """
+        given = {"name": name, "connection": connection, "db_schema": db_schema}
+        columns = {key: value for key, value in given.items() if value is not None}
+        defaults = {**DEFAULTS, "name": project_id}
+        reset = check_unset(unset, defaults, columns, f"The project {project_id}", ALIASES)
+        columns |= {key: defaults[key] for key in reset}
         with self._installation.store.begin() as session:
-            project = lookups.project(session, project_id)
-            if connection is not None and connection != project.connection.name:
-                _check_no_data(session, project)
-                project.connection_id = lookups.connection(session, connection).id
-            project.name = name or project.name
-            project.db_schema = db_schema or project.db_schema
+            project = lookups.project(session, project_id, lock=True)
+            if "connection" in columns:
+                database = lookups.connection(session, columns.pop("connection"))
+                if database.id != project.connection_id:
+                    _check_holds_no_data(session, project)
+                    project.connection = database
+                    project.connection_id = database.id
+            for column, value in columns.items():
+                setattr(project, column, value)
+            names = {"project": project_id}
             changes = audit.changes(project)
-            audit.record(
-                session, "updated", "project", project_id, project=project_id, changes=changes
-            )
+            audit.record(session, "updated", "project", project_id, **names, changes=changes)
         return self.show(project_id)
 
     def remove(self, project_id: str) -> None:
@@ -107,21 +131,29 @@ class Projects:
             if links:
                 raise ConflictError(
                     f"The project {project_id} has {links} linked source(s).",
-                    "Unlink them first: scout sources unlink --drop",
+                    "Remove these links first: scout links remove SOURCE --drop --project "
+                    f"{quote(project_id)} (see: scout links list --project {quote(project_id)})",
                 )
             session.delete(project)
             audit.record(session, "removed", "project", project_id, project=project_id)
 
 
-def _check_no_data(session: Session, project: Project) -> None:
-    loaded = session.scalar(
-        select(func.count())
-        .select_from(Dataset)
+def _check_holds_no_data(session: Session, project: Project) -> None:
+    """Check that no dataset of a project has data, nor a run that could load some."""
+    statement = (
+        select(Dataset)
         .join(Dataset.project_source)
-        .where(ProjectSource.project_id == project.id, Dataset.last_sync_at.is_not(None))
+        .where(ProjectSource.project_id == project.id)
+        .with_for_update(of=Dataset)
+        .execution_options(populate_existing=True)
     )
-    if loaded:
-        raise ConflictError(
-            f"The project {project.id} has data in {project.connection.name}.",
-            "Drop it first: scout datasets drop",
-        )
+    for dataset in session.scalars(statement):
+        is_new = dataset.status == DatasetStatus.PENDING and dataset.last_sync_at is None
+        is_dropped = dataset.status == DatasetStatus.EXPIRED and dataset.sync_error is None
+        if not is_new and not is_dropped:
+            path = lookups.path(dataset)
+            raise ConflictError(
+                f"{path} has data in {project.connection.name}, the present database of "
+                f"{project.id}.",
+                f"Drop it first: scout datasets drop {quote(path)}",
+            )

@@ -17,6 +17,7 @@ from scout_control.api.audit import Audit
 from scout_control.api.connections import Connections
 from scout_control.api.credentials import Credentials
 from scout_control.api.datasets import Datasets
+from scout_control.api.links import Links
 from scout_control.api.overview import Overview, Status
 from scout_control.api.projects import Projects
 from scout_control.api.runs import Runs
@@ -57,6 +58,7 @@ class Scout:
         self.connections = Connections(self.installation)
         self.projects = Projects(self.installation)
         self.sources = Sources(self.installation)
+        self.links = Links(self.installation)
         self.credentials = Credentials(self.installation)
         self.datasets = Datasets(self.installation)
         self.runs = Runs(self.installation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,15 +11,18 @@ from scout_control.credentials.oauth import LOOPBACK
 from scout_control.errors import SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.meltano.setting_kinds import coerce
-from scout_control.rules import keyless
+from scout_control.rules import column_rules, keyless
 from scout_control.rules.addresses import BASE_URL, origin, strings
 from scout_control.rules.credential_kinds import FIELDS_BY_KIND
+from scout_control.rules.suggestions import advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from scout_control.meltano.project import SourceType
+
+log = logging.getLogger(__name__)
 
 SECRETS = frozenset({"client_secret"}.union(*(secret for _, secret in FIELDS_BY_KIND.values())))
 LONGEST_INTERVAL_HOURS = 24 * 366
@@ -40,7 +44,7 @@ def check_config(
     Raises:
         SettingsError: A setting is unknown, invalid or a secret.
     """
-    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}
+    allowed = setting_names(source_type)
     unknown = sorted(set(config) - allowed)
     if secrets := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
@@ -50,7 +54,7 @@ def check_config(
     if unknown:
         raise SettingsError(
             f"{source_type.name} has no setting {', '.join(unknown)}.",
-            f"It has: {', '.join(sorted(allowed))}.",
+            advice(unknown, allowed),
         )
     if BASE_URL in config:
         check_url(str(config[BASE_URL]))
@@ -65,11 +69,87 @@ def check_config(
                 f"The setting {name} of {source_type.name} is {kind.description}.",
                 "Correct its value.",
             )
-    if error := keyless.find_error(settings):
+    _check_patterns(source_type, settings)
+    if error := keyless.find_error(settings) or column_rules.find_error(settings):
         raise SettingsError(error, "Correct the setting.")
     if STREAMS_SETTING in settings:
         _check_streams(source_type, settings[STREAMS_SETTING], source_type.streams or known_streams)
     return settings
+
+
+def _check_patterns(source_type: SourceType, settings: Mapping[str, Any]) -> None:
+    for name, pattern in source_type.patterns.items():
+        value = settings.get(name)
+        values = value if isinstance(value, list) else [value]
+        if name in settings and not all(
+            isinstance(each, str) and pattern.expression.fullmatch(each.strip()) for each in values
+        ):
+            raise SettingsError(
+                f"The setting {name} of {source_type.name} is {pattern.description}.",
+                "Correct its value.",
+            )
+
+
+def find_missing(source_type: SourceType, names: AbstractSet[str]) -> str | None:
+    """Return what a source with these settings lacks, as text; None if it is complete.
+
+    What a credential supplies is not missing: an account is connected later.
+    """
+    of_credential = {field for kind in FIELDS_BY_KIND.values() for part in kind for field in part}
+    of_credential |= {source_type.fields.get(name, name) for name in of_credential}
+    supplied = of_credential.union(
+        names, source_type.preset, source_type.sensitive, ("client_id", "client_secret")
+    )
+    groups = [sorted(group - supplied) for group in source_type.required]
+    if not groups or not all(groups):
+        return None
+    return " or ".join(dict.fromkeys(" and ".join(group) for group in groups))
+
+
+def check_column_rules(
+    source_type: SourceType,
+    settings: Mapping[str, Any],
+    catalog: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Check rules for columns against the streams that are known.
+
+    Raises:
+        SettingsError: A stream or column does not exist, or a key would be left out.
+    """
+    if conflict := column_rules.find_conflict(settings, catalog, source_type.streams):
+        raise SettingsError(*conflict)
+
+
+def check_complete(source_type: SourceType, names: AbstractSet[str]) -> None:
+    """Check that a source has all required settings.
+
+    Raises:
+        SettingsError: It lacks one, which its first run would report otherwise.
+    """
+    if missing := find_missing(source_type, names):
+        raise SettingsError(
+            f"{source_type.name} requires the setting {missing}.",
+            "Give it with --config NAME=VALUE, or as config in Python.",
+        )
+
+
+def warn_about_unchecked_streams(
+    source_type: SourceType, settings: Mapping[str, Any], known: AbstractSet[str], source: str
+) -> None:
+    """Warn that selected streams cannot be checked yet."""
+    streams = settings.get(STREAMS_SETTING)
+    if streams and not (source_type.streams or known):
+        log.warning(
+            "The streams of %s are unknown until its first run: %s could not be checked.",
+            source,
+            ", ".join(streams),
+        )
+
+
+def setting_names(source_type: SourceType) -> frozenset[str]:
+    """Return the settings that a source of this type, or a link to it, may have."""
+    own = (STREAMS_SETTING, *keyless.NAMES, *column_rules.NAMES)
+    return frozenset({*source_type.settings, *own})
 
 
 def check_interval(hours: float) -> None:
@@ -95,7 +175,7 @@ def _check_streams(source_type: SourceType, streams: Any, known: AbstractSet[str
     if known and (unknown := sorted(set(streams) - known)):
         raise SettingsError(
             f"{source_type.name} has no stream {', '.join(unknown)}.",
-            f"It has: {', '.join(sorted(known))}.",
+            advice(unknown, known),
         )
 
 

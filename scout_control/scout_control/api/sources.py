@@ -1,34 +1,50 @@
-"""Sources, and their links to projects."""
+"""Sources: what is read, where it is, and with which OAuth client."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from scout_control.api import views
-from scout_control.api.source_config import check_config, check_interval, check_url
+from scout_control.api.changes import check_name, check_unset, merged
+from scout_control.api.links import Links
+from scout_control.api.source_config import (
+    check_column_rules,
+    check_complete,
+    check_config,
+    check_url,
+    find_missing,
+    setting_names,
+    warn_about_unchecked_streams,
+)
 from scout_control.credentials import renewal
-from scout_control.datasets import dataset_drop
-from scout_control.errors import ConflictError, SettingsError
+from scout_control.errors import ConflictError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
-from scout_control.runs import prepare
-from scout_control.store import audit, lookups, metadata, run_cancellation
-from scout_control.store.datasets import withdraw_consent
-from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
+from scout_control.rules import singer_catalog
+from scout_control.rules.addresses import BASE_URL
+from scout_control.store import audit, lookups, metadata
+from scout_control.store.models import Credential, ProjectSource, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
 
-MODES = ("project", "user")
+# What callers call the columns of a source that can be unset, and its selection of streams.
+COLUMNS = {
+    "base_url": "base_url",
+    "client_id": "oauth_client_id",
+    "client_secret": "oauth_client_secret",
+}
+ALIASES = {"streams": STREAMS_SETTING}
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ class Sources:
         config: Mapping[str, Any] | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
+        may_be_incomplete: bool = False,
     ) -> views.Source:
         """Add a source.
 
@@ -71,18 +88,20 @@ class Sources:
             config: Settings of the tap, without secrets.
             client_id: The client id of an OAuth application registered at the source.
             client_secret: Its client secret.
+            may_be_incomplete: Required settings may be left to its links.
 
         Raises:
             NotFoundError: meltano.yml has no such extractor.
-            SettingsError: A setting is unknown or a secret, or the URL is unsafe.
+            SettingsError: A setting is unknown, a secret or missing, or the URL is unsafe.
         """
-        if not name or "/" in name:
-            raise SettingsError(
-                "The name of a source must not be empty or contain a slash.", "Choose another name."
-            )
+        check_name(name, "The name of a source")
         extractor = self._installation.plugins.source_type(source_type)
         settings = check_config(extractor, config or {})
         check_url(base_url)
+        if not may_be_incomplete:
+            check_complete(extractor, {*settings, *(() if base_url is None else (BASE_URL,))})
+        check_column_rules(extractor, settings, {})
+        warn_about_unchecked_streams(extractor, settings, frozenset(), name)
         with self._installation.store.begin() as session:
             source = Source(
                 id=uuid.uuid4(),
@@ -108,40 +127,49 @@ class Sources:
         config: Mapping[str, Any] | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
-        unset: Iterable[str] = (),
+        unset: Collection[str] = (),
     ) -> views.Source:
-        """Change a source; arguments that are left out keep their values.
-
-        ``unset`` names settings that go back to their defaults, ``base_url``, ``client_id`` and
-        ``streams`` among them.
+        """Change a source; what is left out keeps its value.
 
         After a change of its address, or of how certificates are checked, all accounts of the
         source must be connected again.
+
+        Args:
+            name: The source.
+            base_url: The URL of the server.
+            config: Settings of the tap to set; the others stay.
+            client_id: The client id of an OAuth application.
+            client_secret: Its client secret.
+            unset: Names to reset to their defaults: settings of the tap, ``streams``,
+                ``base_url``, ``client_id``, ``client_secret``.
+
+        Raises:
+            SettingsError: A setting or a name to unset is unknown.
         """
         with self._installation.store.begin() as session:
-            source = lookups.source(session, name)
+            source = lookups.source(session, name, lock=True)
             extractor = self._installation.plugins.source_type(source.source_type)
             # Compared by meaning: another path of the same host, or the default port spelled out,
             # is the same address.
             address_before = secret_context.source_address(source, extractor)
-            _unset(source, unset)
-            if config is not None:
-                known = metadata.streams_of_source(session, source.id)
-                source.config = {**source.config, **check_config(extractor, config, known)}
+            columns = {"base_url": base_url, "client_id": client_id, "client_secret": client_secret}
+            given = [name for name, value in columns.items() if value is not None]
+            known = setting_names(extractor).union(source.config, COLUMNS)
+            owner = f"The source {source.name}"
+            reset = check_unset(unset, known, [*given, *(config or {})], owner, ALIASES)
+            was_complete = not find_missing(extractor, _names(source))
+            _change_config(session, source, extractor, config or {}, reset)
+            for each in reset.intersection(COLUMNS):
+                setattr(source, COLUMNS[each], None)
             if base_url is not None:
                 check_url(base_url)
                 source.base_url = base_url
             if client_id is not None:
                 source.oauth_client_id = client_id
+            if was_complete:  # a source from before this check stays usable
+                check_complete(extractor, _names(source))
             self._store_client_secret(source, extractor, client_secret)
-            changes = audit.changes(source)
-            audit.record(
-                session, "updated", "source", source.id, source=source.name, changes=changes
-            )
-            if secret_context.source_address(source, extractor) != address_before:
-                count = renewal.invalidate_all(session, source)
-                names = {"source": source.name}
-                audit.record(session, "moved", "source", source.id, **names, logins=count)
+            self._record_update(session, source, extractor, address_before)
             return views.Source.of(source)
 
     def remove(self, name: str) -> Sequence[str]:
@@ -159,7 +187,8 @@ class Sources:
             if links:
                 raise ConflictError(
                     f"The source {name} is linked to {links} project(s).",
-                    "Unlink it first: scout sources unlink --drop",
+                    f"Remove these links first: scout links remove {quote(name)} --project PROJECT "
+                    "--drop (see: scout links list)",
                 )
             credentials = session.scalars(
                 select(Credential).where(Credential.source_id == source.id)
@@ -173,98 +202,43 @@ class Sources:
         return renewal.revoke_grants(grants)
 
     def links(self, project: str | None = None) -> Sequence[views.Link]:
-        """Return the links of all projects, or of one.
-
-        Raises:
-            NotFoundError: The project does not exist.
-        """
-        statement = select(ProjectSource).where(ProjectSource.is_active)
-        with self._installation.store.begin() as session:
-            if project is not None:
-                row = lookups.project(session, project)
-                statement = statement.where(ProjectSource.project_id == row.id)
-            links = session.scalars(statement.order_by(ProjectSource.project_id))
-            return [views.Link.of(link) for link in links]
+        """Return the links of all projects, or of one; the same as ``scout.links.list``."""
+        return Links(self._installation).list(project)
 
     def link(
         self,
         project: str,
         source: str,
         *,
-        mode: str = "user",
-        interval_hours: int = 24,
+        mode: str | None = None,
+        interval_hours: int | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> views.Link:
-        """Let a project use a source, or change how it does.
+        """Let a project use a source, or change how it does; the same as ``scout.links.ensure``.
 
-        Args:
-            project: The id of the project.
-            source: The name of the source.
-            mode: ``project`` to use one credential of the project, ``user`` for each user's own.
-            interval_hours: Hours between scheduled runs.
-            config: Settings that choose what is read; the address is a setting of the source.
-
-        Raises:
-            SettingsError: The mode, a setting or a stream is unknown.
+        What is left out keeps its value, or has its default if the link is new.
         """
-        check_interval(interval_hours)
-        if mode not in MODES:
-            raise SettingsError(f"Unknown mode {mode!r}.", f"Use one of: {', '.join(MODES)}.")
-        with self._installation.store.begin() as session:
-            project_row = lookups.project(session, project)
-            source_row = lookups.source(session, source)
-            extractor = self._installation.plugins.source_type(source_row.source_type)
-            known = metadata.streams_of_source(session, source_row.id)
-            settings = check_config(extractor, config or {}, known)
-            link = session.scalar(
-                select(ProjectSource).where(
-                    ProjectSource.project_id == project_row.id,
-                    ProjectSource.source_id == source_row.id,
-                )
-            )
-            if link is None:
-                link = ProjectSource(project=project_row, source=source_row)
-                session.add(link)
-            link.credential_mode, link.is_active = mode, True
-            link.refresh_interval_hours = interval_hours
-            link.sync_config = settings
-            changes = audit.changes(link)  # before the flush, which resets the history of columns
-            session.flush()
-            prepare.check_link(extractor, link)
-            names = {"project": project_row.id, "source": source_row.name}
-            audit.record(session, "linked", "source", source_row.id, **names, changes=changes)
-            return views.Link.of(link)
+        links = Links(self._installation)
+        return links.ensure(
+            project, source, mode=mode, interval_hours=interval_hours, config=config
+        )
 
     def unlink(self, project: str, source: str, *, drop: bool = False) -> None:
-        """Detach a source from a project; its data expires, or is dropped now.
+        """Detach a source from a project; the same as ``scout.links.remove``."""
+        Links(self._installation).remove(project, source, drop=drop)
 
-        Queued runs are cancelled; a run in progress finishes first.
-
-        Args:
-            project: The id of the project.
-            source: The name of the source.
-            drop: Drop the data now. May be repeated after an earlier call without it.
-
-        Raises:
-            ConflictError: A run is in progress, or an object outside depends on the data.
-        """
-        with self._installation.store.begin() as session:
-            link = lookups.link(session, project, source, include_inactive=drop)
-            link.is_active = False
-            datasets = session.scalars(
-                select(Dataset).where(Dataset.project_source_id == link.id)
-            ).all()
-            for dataset in datasets:
-                run_cancellation.cancel_waiting(session, dataset.id)
-                withdraw_consent(dataset)
-            names = {"project": link.project_id, "source": link.source.name}
-            audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)
-        if not drop:
-            return
-        for dataset in datasets:
-            dataset_drop.drop(self._installation, dataset.id)
-        with self._installation.store.begin() as session:
-            _delete_link(session, link.id, [dataset.id for dataset in datasets])
+    def _record_update(
+        self,
+        session: Session,
+        source: Source,
+        source_type: SourceType,
+        address_before: Mapping[str, str],
+    ) -> None:
+        changed, names = audit.changes(source), {"source": source.name}
+        audit.record(session, "updated", "source", source.id, **names, changes=changed)
+        if secret_context.source_address(source, source_type) != address_before:
+            count = renewal.invalidate_all(session, source)
+            audit.record(session, "moved", "source", source.id, **names, logins=count)
 
     def _store_client_secret(
         self, source: Source, source_type: SourceType, client_secret: str | None
@@ -276,17 +250,20 @@ class Sources:
             )
 
 
-def _unset(source: Source, names: Iterable[str]) -> None:
-    removed = {STREAMS_SETTING if name == "streams" else name for name in names}
-    if "base_url" in removed:
-        source.base_url = None
-    if "client_id" in removed:
-        source.oauth_client_id = None
-    if removed & set(source.config):
-        source.config = {k: v for k, v in source.config.items() if k not in removed}
+def _change_config(
+    session: Session,
+    source: Source,
+    source_type: SourceType,
+    config: Mapping[str, Any],
+    reset: frozenset[str],
+) -> None:
+    catalog = metadata.catalog_of_source(session, source.id)
+    known = singer_catalog.ids(catalog)
+    checked = check_config(source_type, config, known)
+    check_column_rules(source_type, checked, catalog)
+    warn_about_unchecked_streams(source_type, checked, known, source.name)
+    source.config = merged(source.config, checked, reset)
 
 
-def _delete_link(session: Session, link_id: uuid.UUID, dataset_ids: list[uuid.UUID]) -> None:
-    session.execute(delete(Run).where(Run.dataset_id.in_(dataset_ids)))
-    session.execute(delete(Dataset).where(Dataset.id.in_(dataset_ids)))
-    session.execute(delete(ProjectSource).where(ProjectSource.id == link_id))
+def _names(source: Source) -> frozenset[str]:
+    return frozenset({*source.config, *(() if source.base_url is None else (BASE_URL,))})

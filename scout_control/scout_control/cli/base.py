@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import importlib
@@ -51,6 +52,18 @@ class LazyGroup(click.Group):
             command: click.Command = getattr(importlib.import_module(module), name)
             return command
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; click suggests only those that are imported."""
+        names = self.list_commands(ctx)
+        if self._lazy and args[0] not in names and not args[0].startswith("-"):
+            from scout_control.rules.suggestions import did_you_mean
+
+            message = f"No such command {args[0]!r}. {did_you_mean([args[0]], names)}"
+            raise click.UsageError(message.rstrip(), ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and turn its errors into messages and exit codes."""
@@ -129,6 +142,25 @@ json_option = click.option(
     callback=_set_json,
     help="Print the result as JSON.",
 )
+
+
+config_option = click.option(
+    "--config",
+    "-c",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the tap; lists and objects as JSON; repeatable.",
+)
+unset_option = click.option(
+    "--unset", multiple=True, metavar="NAME", help="Reset a setting to its default; repeatable."
+)
+
+
+def hidden_alias(command: click.Command) -> click.Command:
+    """Return a command for a former name, which still works but is not listed."""
+    alias = copy.copy(command)
+    alias.hidden = True
+    return alias
 
 
 def with_scout(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, read_secret, with_scout
+from scout_control.cli.base import LazyGroup, read_secret, unset_option, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def add_connection(
 @url_options[1]
 @click.option("--description", help="A note for people.")
 @click.option("--no-test", is_flag=True, help="Do not test the connection first.")
+@unset_option
 @with_scout
 def update_connection(
     scout: Scout,
@@ -82,12 +83,20 @@ def update_connection(
     url_from_stdin: bool,
     description: str | None,
     no_test: bool,
+    unset: tuple[str, ...],
 ) -> None:
-    """Change a connection; options that are left out keep their values."""
+    """Change a connection; what is not named stays as it is.
+
+    A URL without sslmode keeps the present one.
+    """
     url = None
     if new_url or url_from_env or url_from_stdin:
         url = read_secret("URL", url_from_env, from_stdin=url_from_stdin)
-    _print(scout.connections.update(name, url=url, description=description, test=not no_test))
+    _print(
+        scout.connections.update(
+            name, url=url, description=description, test=not no_test, unset=unset
+        )
+    )
 
 
 @connections.command("test")

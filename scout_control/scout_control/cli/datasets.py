@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, wants_json, with_scout
+from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, wants_json, with_scout
 from scout_control.cli.output import (
     dataset_row,
     format_cell,
@@ -114,20 +114,6 @@ def resume(scout: Scout, dataset: str) -> None:
 
 @datasets.command()
 @click.argument("dataset")
-@click.option(
-    "--keep",
-    required=True,
-    metavar="PERIOD",
-    help="How long its data is kept without use: 24h, 30d, forever, or default.",
-)
-@with_scout
-def update(scout: Scout, dataset: str, *, keep: str) -> None:
-    """Change how long the data of a dataset is kept without use."""
-    _print(scout.datasets.update(dataset, keep=keep))
-
-
-@datasets.command()
-@click.argument("dataset")
 @click.option("--force", is_flag=True, help="Also drop objects outside that depend on it.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_scout
@@ -139,6 +125,43 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
         click.confirm(f"Drop the data of {escaped(dataset)}?", abort=True, err=True)
     scout.datasets.drop(dataset, force=force)
     print_done(f"Dropped the data of {dataset}.")
+
+
+datasets.add_command(hidden_alias(drop), "remove")
+
+
+@datasets.command()
+@click.argument("dataset")
+@click.option(
+    "--keep",
+    metavar="PERIOD",
+    help="How long its data is kept without use: 24h, 30d, forever, or default.",
+)
+@click.option("--paused/--not-paused", "is_paused", default=None, help="Pause or resume it.")
+@click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    metavar="ROLE",
+    help="A database role that may read it; repeatable; replaces all readers.",
+)
+@unset_option
+@with_scout
+def update(
+    scout: Scout,
+    dataset: str,
+    *,
+    keep: str | None,
+    is_paused: bool | None,
+    readers: tuple[str, ...],
+    unset: tuple[str, ...],
+) -> None:
+    """Change a dataset; what is not named stays as it is."""
+    _print(
+        scout.datasets.update(
+            dataset, keep=keep, is_paused=is_paused, readers=readers or None, unset=unset
+        )
+    )
 
 
 @click.command()

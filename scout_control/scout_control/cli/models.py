@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, with_scout
+from scout_control.cli.base import LazyGroup, json_option, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table
-from scout_control.errors import NotFoundError
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -46,20 +45,32 @@ def describe(scout: Scout, dataset: str, name: str | None) -> None:
 
     With NAME, describe the columns of that table.
     """
-    found = scout.models.describe(dataset)
+    found = scout.models.describe(dataset, table=name)
     if name is not None:
-        found["tables"] = [each for each in found["tables"] if each["table"] == name]
-        if not found["tables"]:
-            raise NotFoundError(
-                f"{found['dataset']} has no table {name}.",
-                f"Look which it has: scout describe {found['dataset']}",
-            )
-        print_result(
-            found, lambda: print_table(found["tables"][0]["columns"], COLUMN, "It has no columns.")
-        )
+        columns = found["tables"][0]["columns"]
+        print_result(found, lambda: print_table(columns, COLUMN, "It has no columns."))
         return
     rows = [{**each, "columns": len(each["columns"])} for each in found["tables"]]
     print_result(found, lambda: print_table(rows, TABLE, "There are no tables."))
+
+
+@models.command("list")
+@click.argument("dataset")
+@json_option
+@click.pass_context
+def list_models(ctx: click.Context, dataset: str) -> None:
+    """List the tables of DATASET; the same as: scout describe DATASET."""
+    ctx.invoke(describe, dataset=dataset, name=None)
+
+
+@models.command()
+@click.argument("dataset")
+@click.argument("name")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, dataset: str, name: str) -> None:
+    """Describe the table NAME of DATASET; the same as: scout describe DATASET NAME."""
+    ctx.invoke(describe, dataset=dataset, name=name)
 
 
 @click.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, with_scout
+from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 
 if TYPE_CHECKING:
@@ -60,6 +60,36 @@ def create_project(
     _print(scout.projects.create(project_id, name=name, connection=connection, db_schema=schema))
     if not scout.sources.list():
         suggest("scout sources add NAME --type TYPE (for types: scout sources types)")
+
+
+projects.add_command(hidden_alias(create_project), "add")
+
+
+@projects.command("update")
+@click.argument("project_id", metavar="ID")
+@click.option("--name", help="A name for people.")
+@click.option("--connection", help="The database that holds its dataset schemas.")
+@click.option("--schema", help="The schema of the project's own tables.")
+@unset_option
+@with_scout
+def update_project(
+    scout: Scout,
+    project_id: str,
+    *,
+    name: str | None,
+    connection: str | None,
+    schema: str | None,
+    unset: tuple[str, ...],
+) -> None:
+    """Change a project; what is not named stays as it is.
+
+    Its connection can only change while none of its datasets has data.
+    """
+    _print(
+        scout.projects.update(
+            project_id, name=name, connection=connection, db_schema=schema, unset=unset
+        )
+    )
 
 
 @projects.command("remove")

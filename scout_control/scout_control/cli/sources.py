@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import LazyGroup, parse_settings, read_secret, with_scout
+from scout_control.cli.base import (
+    LazyGroup,
+    config_option,
+    hidden_alias,
+    parse_settings,
+    read_secret,
+    unset_option,
+    with_scout,
+)
+from scout_control.cli.links import (
+    finish,
+    link_fields,
+    link_options,
+    list_links,
+    note_earlier_rows,
+    remove,
+)
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
-from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules import column_rules
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
     from scout_control.api.views import Source
 
 SOURCE_COLUMNS = ("name", "source_type", "base_url", "config", "oauth_client_id")
-LINK_COLUMNS = ("project", "source", "credential_mode", "refresh_interval_hours", "sync_config")
-config_option = click.option(
-    "--config",
-    "-c",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A setting of the tap; lists and objects as JSON; repeatable.",
-)
 client_options = (
     click.option("--client-id", help="The client id of the OAuth application registered there."),
     click.option(
@@ -39,7 +47,7 @@ client_options = (
 
 @click.group(cls=LazyGroup)
 def sources() -> None:
-    """Manage sources, and which projects use them."""
+    """Manage sources: what is read, and where it is."""
 
 
 @sources.command()
@@ -90,7 +98,7 @@ def show(scout: Scout, name: str) -> None:
 def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
     """Add a source."""
     _print(scout.sources.add(name, source_type, **_source_fields(options)))
-    suggest(f"scout sources link {quote(name)} --project PROJECT --mode project")
+    suggest(f"scout links add {quote(name)} --project PROJECT --mode project")
 
 
 @sources.command()
@@ -100,16 +108,22 @@ def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
 @client_options[0]
 @client_options[1]
 @client_options[2]
+@unset_option
 @with_scout
-def update(scout: Scout, name: str, **options: Any) -> None:
-    """Change a source; options that are left out keep their values."""
-    _print(scout.sources.update(name, **_source_fields(options)))
+def update(scout: Scout, name: str, *, unset: tuple[str, ...], **options: Any) -> None:
+    """Change a source; what is not named stays as it is."""
+    fields = _source_fields(options)
+    source = scout.sources.update(name, **fields, unset=unset)
+    _print(source)
+    if set(column_rules.NAMES) & {*(fields["config"] or ()), *unset}:
+        for link in scout.links.list(source=source.name):
+            note_earlier_rows(scout.links.earlier_rows(link.project, link.source))
 
 
-@sources.command()
+@sources.command("remove")
 @click.argument("name")
 @with_scout
-def remove(scout: Scout, name: str) -> None:
+def remove_source(scout: Scout, name: str) -> None:
     """Remove a source that no project uses, and revoke its credentials."""
     not_revoked = scout.sources.remove(name)
     text = f"Removed {name}."
@@ -122,84 +136,24 @@ def remove(scout: Scout, name: str) -> None:
     print_done(text, {"not_revoked": not_revoked})
 
 
-@sources.command()
-@click.option("--project", help="Only links of this project.")
-@with_scout
-def links(scout: Scout, project: str | None) -> None:
-    """List which projects use which sources."""
-    rows = [each.as_dict() for each in scout.sources.links(project)]
-    print_result(rows, lambda: print_table(rows, LINK_COLUMNS))
-
-
-@sources.command()
+@sources.command("link", hidden=True)
 @click.argument("source")
-@click.option("--project", required=True, help="The project that will use the source.")
-@click.option(
-    "--mode",
-    type=click.Choice(["project", "user"]),
-    default="user",
-    show_default=True,
-    help="Use one credential of the project, or each user's own credential.",
-)
-@click.option(
-    "--interval-hours",
-    type=click.IntRange(1, 8784),
-    default=24,
-    show_default=True,
-    help="Hours between scheduled runs.",
-)
-@config_option
-@click.option(
-    "--stream", "streams", multiple=True, help="Select a stream; repeatable; all by default."
-)
+@link_options
 @with_scout
-def link(
-    scout: Scout,
-    source: str,
-    *,
-    project: str,
-    mode: str,
-    interval_hours: int,
-    config: tuple[str, ...],
-    streams: tuple[str, ...],
-) -> None:
-    """Let a project use a source, or change how it does."""
-    settings = parse_settings(config) | ({STREAMS_SETTING: list(streams)} if streams else {})
-    record = scout.sources.link(
-        project, source, mode=mode, interval_hours=interval_hours, config=settings
-    ).as_dict()
-    if mode == "project":
-        record["dataset"] = scout.datasets.ensure(project, source).path
-    print_result(record, lambda: print_record(record))
-    _suggest_next(scout, record)
+def link_source(scout: Scout, source: str, *, project: str, **options: Any) -> None:
+    """Let a project use a source, or change how it does; what is not named stays as it is."""
+    known = {(each.project, each.source): each for each in scout.links.list(project)}
+    before = known.get((project, source))
+    finish(scout, scout.links.ensure(project, source, **link_fields(options)), before)
 
 
-@sources.command()
-@click.argument("source")
-@click.option("--project", required=True, help="The project that uses the source.")
-@click.option("--drop", is_flag=True, help="Drop the data now instead of letting it expire.")
-@with_scout
-def unlink(scout: Scout, source: str, *, project: str, drop: bool) -> None:
-    """Detach a source from a project."""
-    scout.sources.unlink(project, source, drop=drop)
-    print_done(f"Unlinked {source} from {project}.")
+sources.add_command(hidden_alias(list_links), "links")
+sources.add_command(hidden_alias(remove), "unlink")
 
 
 def _print(source: Source) -> None:
     record = source.as_dict()
     print_result(record, lambda: print_record(record))
-
-
-def _suggest_next(scout: Scout, link: dict[str, Any]) -> None:
-    source, project = link["source"], link["project"]
-    if "dataset" not in link:
-        suggest(f"scout credentials connect {quote(source)} --user USER")
-        return
-    is_connected = source in {each.source for each in scout.credentials.list(project=project)}
-    if is_connected or not scout.credentials.source_type(source).needs_credential:
-        suggest(f"scout run {quote(link['dataset'])}")
-    else:
-        suggest(f"scout credentials connect {quote(source)} --project {quote(project)}")
 
 
 def _source_fields(options: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from scout_control.installation import encryption, secret_context
 from scout_control.installation.encryption import EncryptionContext
 from scout_control.meltano.project import SourceType
 from scout_control.store import audit, models
-from scout_control.store.models import SCHEMA, Credential, ServiceLogin, Source
+from scout_control.store.models import SCHEMA, Credential, Dataset, ServiceLogin, Source
 
 if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
@@ -33,6 +33,7 @@ CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (Source.id, Source.oauth_client_secret),
     (Credential.id, Credential.secrets),
     (ServiceLogin.role, ServiceLogin.secrets),
+    (Dataset.id, Dataset.hash_key),
 )
 
 

@@ -81,6 +81,16 @@ def of_connection(connection: Row) -> EncryptionContext:
     )
 
 
+def of_hash_key(dataset: Row) -> EncryptionContext:
+    """Return the context of the key under which a dataset's columns are hashed."""
+    return EncryptionContext(
+        identity=("hash key", str(dataset.id)),
+        error=partial(
+            _error, f"The hash key of {dataset.schema_name}", "Restore the store from a backup."
+        ),
+    )
+
+
 def of_service(role: str) -> EncryptionContext:
     """Return the context of the password of a role that older versions created for themselves."""
     return EncryptionContext(

@@ -10,11 +10,15 @@ Any extractor works with its entry there alone. What Meltano has no setting for 
 * ``streams``: all streams, if these are the same for every source
 * ``addresses``: settings that locate the source despite their names; links cannot set them
 * ``filters``: settings that select data despite their names or values
+* ``patterns``: the form of a setting's values, as a regular expression and described
+
+Required settings are declared as for Meltano itself, by ``settings_group_validation``.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +51,14 @@ class OAuthPaths:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValuePattern:
+    """The form of a setting's value, or of each value of a list."""
+
+    expression: re.Pattern[str]
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceType:
     """An extractor of meltano.yml."""
 
@@ -65,6 +77,11 @@ class SourceType:
     """The expected type of each setting; a setting without an entry accepts any value."""
     addresses: Addresses = field(default_factory=Addresses)
     """Which settings locate the source or secure the connection; only the source may set them."""
+    patterns: Mapping[str, ValuePattern] = field(default_factory=dict)
+    required: tuple[frozenset[str], ...] = ()
+    """Groups of settings, one of which must be complete."""
+    preset: frozenset[str] = frozenset()
+    """Settings to which meltano.yml gives a value."""
     job: str | None = None
     blocks: tuple[str, ...] = ()
 
@@ -161,6 +178,9 @@ class Plugins:
                 declared=frozenset(annotations.get("addresses") or ()) | _files(settings),
                 filters=frozenset(annotations.get("filters") or ()),
             ),
+            patterns=_patterns(annotations.get("patterns") or {}),
+            required=tuple(map(frozenset, entry.get("settings_group_validation") or ())),
+            preset=frozenset(name for name, value in values.items() if value is not None),
             job=job.name if job else None,
             blocks=job.blocks if job else (str(entry["name"]), LOADER),
         )
@@ -181,6 +201,15 @@ class Plugins:
 def _kind(setting: Mapping[str, Any]) -> SettingKind | None:
     options = tuple(str(each["value"]) for each in setting.get("options") or ())
     return SettingKind.of(str(setting.get("kind") or ""), options)
+
+
+def _patterns(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, ValuePattern]:
+    return {
+        str(name): ValuePattern(
+            expression=re.compile(each["pattern"]), description=str(each["description"])
+        )
+        for name, each in entries.items()
+    }
 
 
 def _files(settings: Sequence[Mapping[str, Any]]) -> frozenset[str]:

@@ -55,7 +55,17 @@ SUFFIXES = ("url", "uri", "host", "hostname", "endpoint", "proxy", "server", "ca
 # A last word of these selects part of the data, whatever precedes it: site_ids.
 SELECTOR_WORDS = frozenset({"id", "ids", "slug", "slugs", "xmlns"})
 HOST_OR_NAME_WORDS = frozenset({"domain", "domains"})
-HARMLESS = frozenset({"stream_maps", "stream_map_config", "faker_config", "user_agent"})
+# The names of streams and columns in these look like addresses.
+HARMLESS = frozenset(
+    {
+        "exclude_columns",
+        "faker_config",
+        "hash_columns",
+        "stream_map_config",
+        "stream_maps",
+        "user_agent",
+    }
+)
 WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 HOST_AND_PORT = re.compile(r"[\w-]+(\.[\w-]+)+:\d{1,5}(/.*)?")
 PATH = re.compile(r"\.{0,2}/|~|\\\\")

@@ -10,14 +10,16 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import records, renewal
+from scout_control.datasets import hash_keys
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
 from scout_control.meltano.project import STREAMS_SETTING, as_text
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
-from scout_control.rules import keyless
+from scout_control.rules import column_rules, keyless
 from scout_control.rules.expiry import needs_renewal
+from scout_control.rules.suggestions import did_you_mean
 from scout_control.store import audit, lookups, metadata
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from scout_control.store.models import Dataset, ProjectSource, Run
 
 LOADER = "TARGET_SCOUT_POSTGRES_"
+# At level debug, Meltano logs what taps print: the records, before the loader leaves values out.
+WITHOUT_RECORDS = {"MELTANO_CLI_LOG_LEVEL": "info"}
 CREDENTIAL = "credential.json"
 """The file in which a tap leaves a token that it rotated."""
 
@@ -44,6 +48,8 @@ class Preparation:
     credential: RunCredential
     settings: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
+    hash_key: str | None = field(repr=False)
+    """The key under which the loader hashes columns, if it hashes any."""
     credential_folder: Path | None
     """Only for a credential whose tokens rotate."""
 
@@ -75,6 +81,10 @@ def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
             audit.record(session, "used", "credential", credential.credential_id, **names, **given)
         known = metadata.streams(session, dataset)
     settings = source_settings(source_type, dataset, source_type.streams or known)
+    link = dataset.project_source
+    hash_key = None
+    if column_rules.needs_key(link.source.config, link.sync_config):
+        hash_key = hash_keys.ensure(installation, dataset.id)
     with ExitStack() as stack:
         folder = None
         # A rotated token exists only in this file until the heartbeat has stored it. The folder is
@@ -91,6 +101,7 @@ def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
             secrets={
                 source_type.variable(name): value for name, value in credential.fields.items()
             },
+            hash_key=hash_key,
             credential_folder=folder,
         )
 
@@ -101,7 +112,7 @@ def unlinked(dataset: Dataset) -> ConflictError:
     source, project = quote(link.source.name), quote(link.project_id)
     return ConflictError(
         f"The source of {lookups.path(dataset)} is no longer linked to the project.",
-        f"Link it again: scout sources link {source} --project {project}",
+        f"Link it again: scout links add {source} --project {project}",
     )
 
 
@@ -125,11 +136,15 @@ def source_settings(
     """
     link = dataset.project_source
     check_link(source_type, link)
-    config = {**secret_context.tap_settings(link.source, source_type), **link.sync_config}
+    of_source, of_link = secret_context.tap_settings(link.source, source_type), {**link.sync_config}
+    rules = column_rules.pop_loader_settings(of_source, of_link)
+    config = {**of_source, **of_link}
     streams = config.pop(STREAMS_SETTING, None)
-    of_loader = keyless.pop_loader_settings(config)
+    of_loader = rules | keyless.pop_loader_settings(config)
     settings = {source_type.variable(name): as_text(value) for name, value in config.items()}
     settings |= {f"{LOADER}{name.upper()}": value for name, value in of_loader.items()}
+    if rules:
+        settings |= WITHOUT_RECORDS
     if streams:
         if error := unknown_streams(dataset, known):
             raise error
@@ -146,7 +161,8 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
     Raises:
         SettingsError: It sets an address, a file, or a setting that the source type lacks.
     """
-    allowed = {*source_type.settings, STREAMS_SETTING, *keyless.NAMES}.difference(
+    own = (STREAMS_SETTING, *keyless.NAMES, *column_rules.NAMES)
+    allowed = {*source_type.settings, *own}.difference(
         source_type.sensitive, source_type.addresses.among(link.sync_config)
     )
     if names := sorted(set(link.sync_config) - allowed):
@@ -155,7 +171,8 @@ def check_link(source_type: SourceType, link: ProjectSource) -> None:
             f"The link of the project {link.project_id} to the source {link.source.name} sets "
             f"{', '.join(names)}, but a link may only select what is read.",
             f"Set it at the source (scout sources update {source} --base-url URL or --config "
-            f"NAME=VALUE), and link without it: scout sources link {source} --project {project}",
+            "NAME=VALUE), and leave it out here; if the link has it already: "
+            f"scout links update {source} --project {project} --unset {quote(names[0])}",
         )
 
 
@@ -166,11 +183,13 @@ def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError 
     unknown = sorted(set(streams) - known)
     if not known or not unknown:
         return None
-    source = link.source.name
+    source, project = link.source.name, link.project_id
+    suggestion = did_you_mean(unknown, known)
     return SettingsError(
         f"The source {source} has no stream {', '.join(unknown)}; "
         f"it has {', '.join(sorted(known))}.",
-        f"Name its streams: scout sources link {source} --project {link.project_id} --stream ...",
+        f"{suggestion} Name its streams: scout links update {quote(source)} "
+        f"--project {quote(project)} --stream NAME".lstrip(),
     )
 
 
@@ -199,6 +218,7 @@ def pipeline(
         secrets={
             **preparation.secrets,
             f"{LOADER}DATABASE_URL": url,
+            **({f"{LOADER}HASH_KEY": preparation.hash_key} if preparation.hash_key else {}),
         },
         database_url=url,
         project_id=run.dataset.project_source.project_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from sqlalchemy import select
 
@@ -20,37 +20,47 @@ from scout_control.store.models import (
 from scout_control.store.owners import belongs_to, dataset_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
+Row = TypeVar("Row", Connection, Project, Source, ProjectSource)
 
-def connection(session: Session, name: str) -> Connection:
+
+def connection(session: Session, name: str, *, lock: bool = False) -> Connection:
     """Return an active connection.
+
+    Args:
+        session: An open transaction.
+        name: Its name or id.
+        lock: Keep other transactions from changing it until this one ends.
 
     Raises:
         NotFoundError: No active object has this name or id.
     """
-    found = session.scalar(select(Connection).where(Connection.is_active, _named(Connection, name)))
+    statement = select(Connection).where(Connection.is_active, _named(Connection, name))
+    found = session.scalar(_locked(statement, Connection) if lock else statement)
     return found or _missing("connection", name, "scout connections list")
 
 
-def project(session: Session, name: str) -> Project:
-    """Return an active project.
+def project(session: Session, name: str, *, lock: bool = False) -> Project:
+    """Return an active project, locked on request.
 
     Raises:
         NotFoundError: No active project has this id.
     """
-    found = session.scalar(select(Project).where(Project.is_active, Project.id == name))
+    statement = select(Project).where(Project.is_active, Project.id == name)
+    found = session.scalar(_locked(statement, Project) if lock else statement)
     return found or _missing("project", name, "scout projects list")
 
 
-def source(session: Session, name: str) -> Source:
-    """Return an active source.
+def source(session: Session, name: str, *, lock: bool = False) -> Source:
+    """Return an active source, locked on request.
 
     Raises:
         NotFoundError: No active object has this name or id.
     """
-    found = session.scalar(select(Source).where(Source.is_active, _named(Source, name)))
+    statement = select(Source).where(Source.is_active, _named(Source, name))
+    found = session.scalar(_locked(statement, Source) if lock else statement)
     return found or _missing("source", name, "scout sources list")
 
 
@@ -62,14 +72,31 @@ def link(
     Raises:
         NotFoundError: Project or source is unknown, or they are not linked.
     """
+    project_row, source_row = project(session, project_id), source(session, source_name)
     found = session.scalar(
-        select(ProjectSource).where(
-            ProjectSource.is_active | include_inactive,
-            ProjectSource.project_id == project(session, project_id).id,
-            ProjectSource.source_id == source(session, source_name).id,
-        )
+        _link(project_row, source_row).where(ProjectSource.is_active | include_inactive)
     )
-    return found or _missing("link", f"{project_id}/{source_name}", "scout sources link")
+    return found or _missing("link", f"{project_id}/{source_name}", "scout links list")
+
+
+def locked_link(session: Session, project: Project, source: Source) -> ProjectSource | None:
+    """Return the link between a project and a source, active or not, locked; None without one."""
+    return session.scalar(_locked(_link(project, source), ProjectSource))
+
+
+def _link(project: Project, source: Source) -> Select[tuple[ProjectSource]]:
+    return select(ProjectSource).where(
+        ProjectSource.project_id == project.id, ProjectSource.source_id == source.id
+    )
+
+
+def _locked(statement: Select[tuple[Row]], model: type[Row]) -> Select[tuple[Row]]:
+    """Return a statement that locks its rows, and reads them as they are once it has the lock.
+
+    Rows that refer to a locked one can still be inserted.
+    """
+    locked = statement.with_for_update(of=model, key_share=True)
+    return locked.execution_options(populate_existing=True)
 
 
 def dataset(session: Session, name: str) -> Dataset:

@@ -49,11 +49,12 @@ def streams(session: Session, dataset: Dataset) -> frozenset[str]:
     return singer_catalog.ids((metadata.document if metadata else {}).get("streams"))
 
 
-def streams_of_source(session: Session, source_id: uuid.UUID) -> frozenset[str]:
-    """Return the streams that discovery found at a source for any owner."""
+def catalog_of_source(session: Session, source_id: uuid.UUID) -> dict[str, dict[str, Any]]:
+    """Return the streams that discovery found at a source for any owner, with key and schema."""
     documents = session.scalars(
         select(SourceMetadata.document).where(SourceMetadata.source_id == source_id)
     )
-    return frozenset().union(
-        *(singer_catalog.ids(each.get("streams")) for each in documents if each)
-    )
+    catalog: dict[str, dict[str, Any]] = {}
+    for each in documents:
+        catalog |= (each or {}).get("streams") or {}
+    return catalog

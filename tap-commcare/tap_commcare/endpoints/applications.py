@@ -116,6 +116,17 @@ def _forms(
                     yield row, module, form, xmlns
 
 
+def case_types(rows: Iterable[AppRow]) -> set[str]:
+    """Return the case types that modules use."""
+    names = (text(module.get("case_type")) for row in rows for module in row.valid_modules)
+    return {name for name in names if name is not None}
+
+
+def form_xmlns(rows: Iterable[AppRow]) -> set[str]:
+    """Return the xmlns of all forms."""
+    return {xmlns for _, _, _, xmlns in _forms(rows)}
+
+
 def form_definition_records(rows: Sequence[AppRow], domain: str) -> list[Record]:
     """Return one record for each xmlns of each application; ``uses`` lists its modules."""
     found: dict[tuple[str, str], Record] = {}

@@ -51,13 +51,18 @@ FIELDS: RowFields[CaseRowV1] = RowFields(
 )
 
 
+def case_type(row: CaseRowV1) -> Any:
+    """Return the type of a case."""
+    return row.properties.get("case_type")
+
+
 def case_v1_records(
     rows: Iterable[CaseRowV1], domain: str, case_types: frozenset[str]
 ) -> Iterator[Record]:
     """Yield the records of cases of the wanted types."""
     for row in rows:
         properties = row.properties
-        if case_types and properties.get("case_type") not in case_types:
+        if case_types and case_type(row) not in case_types:
             continue
         yield {
             "case_id": row.case_id,

@@ -39,6 +39,7 @@ from tap_commcare.pagination.pages import TimedPage, TimedSource, Window
 
 log = logging.getLogger(__name__)
 
+EVERYTHING = Start(Window(None, None))
 TIMESTAMPS = ("replication_key_value", "read_started_at", "read_to")
 
 
@@ -96,6 +97,7 @@ class IncrementalSync:
         scope: A digest of the filters: a bookmark is not valid under other filters.
         executor: Runs requests at the same time; None if they are sequential.
         max_in_flight: Returns how many requests may be in flight at the moment.
+        on_complete: Called when everything was read, from the first row to the last.
     """
 
     domain: str
@@ -107,6 +109,7 @@ class IncrementalSync:
     scope: str
     executor: Executor | None
     max_in_flight: Callable[[], int]
+    on_complete: Callable[[], None] = lambda: None
     streams: Sequence[ApiStream] = field(init=False)
     _pages_written: int = 0
 
@@ -151,6 +154,8 @@ class IncrementalSync:
             self._write(run, window, page, began)
             self._pages_written += 1
         self._finish(run, began)
+        if start == EVERYTHING:
+            self.on_complete()
 
     def _check_state(self, start: Start, page: TimedPage, now: int) -> None:
         """Check, before anything is written, that this tap could have written the state.

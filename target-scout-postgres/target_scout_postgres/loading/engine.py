@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.loading.stream import Stream
     from target_scout_postgres.settings import Settings
     from target_scout_postgres.singer.batch_messages import BatchLines
+    from target_scout_postgres.singer.protected_lines import LineProtector
 
 MAX_HEAD_BYTES = 400  # the record of a recognisable line starts within these bytes
 
@@ -56,7 +57,8 @@ class Engine:
         loader: Loader | None = None,
     ) -> None:
         self._settings = settings
-        self._mapper = mapper
+        self._protector = _protector(settings, mapper)
+        self._mapper = self._protector or mapper
         self._loader = loader or Loader(settings, run_id())
         self._checkpointer = Checkpointer(settings, self._loader, emit)
         self._policy = self._checkpointer.policy
@@ -291,6 +293,9 @@ class Engine:
         """Complete a run whose input has ended cleanly."""
         self._versions.finish()
         self._end(LoadStatus.COMPLETED)
+        summary.log_mistyped_overrides(self._settings.keyless_overrides, self._streams)
+        if self._protector is not None:
+            self._protector.log_unused()
 
     def stop(self, status: LoadStatus) -> None:
         """End early: commit what was received and may become visible, print the last STATE."""
@@ -306,3 +311,12 @@ class Engine:
     def abandon(self) -> None:
         """End the run after a failure of the writer thread, without committing again."""
         self._checkpointer.abandon()
+
+
+def _protector(settings: Settings, mapper: LineMapper | None) -> LineProtector | None:
+    """Return what keeps columns from arriving, in front of the stream maps; None without rules."""
+    if not settings.exclude_columns and not settings.hash_columns:
+        return None
+    from target_scout_postgres.singer.protected_lines import LineProtector  # start-up: rare
+
+    return LineProtector(settings.exclude_columns, settings.hash_columns, settings.hash_key, mapper)

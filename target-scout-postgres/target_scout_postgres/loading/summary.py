@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
+from target_scout_postgres.suggestions import ALMOST_EQUAL, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from target_scout_postgres.loading.stream import Stream
 
@@ -43,3 +44,10 @@ def log_missing(streams: Iterable[Stream], schema: str) -> None:
     """Log the streams that the starting state claims, but of which the schema had no rows."""
     if names := ", ".join(stream.name for stream in streams):
         logs.warning(INCOMPLETE.format(names=names, schema=schema))
+
+
+def log_mistyped_overrides(overrides: Iterable[str], streams: Collection[str]) -> None:
+    """Log names in keyless_overrides that are almost those of streams that came."""
+    for name in sorted(set(overrides).difference(streams)):
+        if meant := closest(name, streams, ALMOST_EQUAL):
+            logs.warning(f"keyless_overrides: no stream {name} came (did you mean {meant}?)")

@@ -5,16 +5,14 @@ Whatever an expression does wrong makes the record invalid; it is never passed o
 
 from __future__ import annotations
 
-import json
 import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Raw
 from singer_sdk.mapper import CustomStreamMap
 
 from target_scout_postgres.errors import InvalidRecordError
+from target_scout_postgres.singer.record_json import ENCODER, not_applicable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,11 +21,9 @@ if TYPE_CHECKING:
 
     from target_scout_postgres.singer.messages import Message
 
-ENCODER = msgspec.json.Encoder(decimal_format="number")
-DECODER = msgspec.json.Decoder(float_hook=Decimal)  # keeps the digits as written
+WHAT = "stream maps or flattening"
 STRING_TYPES = ("string", ["string"], ["string", "null"], ["null", "string"])
 NOT_FINITE = (b"null", b"NaN", b"Infinity")
-UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 
 
 def encode_message(message: Message, alias: str, content: dict[str, Any]) -> bytes:
@@ -37,38 +33,7 @@ def encode_message(message: Message, alias: str, content: dict[str, Any]) -> byt
     try:
         return ENCODER.encode(whole | {name: raw for name, raw in rest.items() if raw})
     except Exception as error:  # noqa: BLE001 - expressions of stream maps return anything
-        raise _not_mappable(error) from None
-
-
-def decode_record(raw: Raw) -> dict[str, Any]:
-    """Return the values of a record.
-
-    Raises:
-        InvalidRecordError: It is not an object, or cannot be decoded.
-    """
-    try:
-        record = _decode(raw)
-    except UnicodeDecodeError:
-        raise InvalidRecordError("its text is not UTF-8") from None
-    except UNREADABLE as error:
-        raise _not_mappable(error) from None
-    if not isinstance(record, dict):
-        raise InvalidRecordError("the record is not a JSON object")
-    return record
-
-
-def _decode(raw: Raw) -> Any:
-    try:
-        return DECODER.decode(raw)
-    except msgspec.ValidationError:  # an integer has more digits than Python converts
-        return json.loads(bytes(raw).decode(), parse_float=Decimal, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | Decimal:
-    try:
-        return int(digits)
-    except ValueError:
-        return Decimal(digits)
+        raise not_applicable(WHAT, error) from None
 
 
 def transform(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
@@ -83,7 +48,7 @@ def transform(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] |
             # The SDK also returns None for a record that has no property left.
             return {} if stream_map.get_filter_result(record) else None
     except Exception as error:  # noqa: BLE001 - expressions of stream maps raise anything
-        raise _not_mappable(error) from None
+        raise not_applicable(WHAT, error) from None
     return mapped
 
 
@@ -139,8 +104,3 @@ def _is_finite(record: dict[str, Any]) -> bool:
         elif isinstance(value, float) and not math.isfinite(value):
             return False
     return True
-
-
-def _not_mappable(error: Exception) -> InvalidRecordError:
-    kind = type(error).__name__
-    return InvalidRecordError(f"stream maps or flattening cannot be applied to it ({kind})")

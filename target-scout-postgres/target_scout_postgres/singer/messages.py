@@ -64,6 +64,9 @@ class LineMapper(Protocol):
     def tap_stream(self, stream: str) -> str:
         """Return the tap's name of a stream, which its STATE uses."""
 
+    def mapped_streams(self, stream: str) -> Sequence[str]:
+        """Return the streams that a stream of the tap is mapped to."""
+
 
 MAX_DEPTH = 5_000  # nested objects and arrays
 MESSAGE_DECODER = msgspec.json.Decoder(Message)

@@ -16,9 +16,8 @@ from target_scout_postgres import logs
 from target_scout_postgres.errors import DataError, InvalidRecordError, SchemaError, SettingsError
 from target_scout_postgres.singer.json_schema import with_plain_types
 from target_scout_postgres.singer.mapped_records import (
-    ENCODER,
+    WHAT,
     check_numbers,
-    decode_record,
     encode_message,
     fit_flattened,
     transform,
@@ -33,6 +32,7 @@ from target_scout_postgres.singer.messages import (
     missing_schema,
     stream_of,
 )
+from target_scout_postgres.singer.record_json import ENCODER, decode_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +103,11 @@ class StreamMapper:
                 yield run
                 raise
         yield run
+
+    def mapped_streams(self, stream: str) -> Sequence[str]:
+        """Return the streams that a stream of the tap is mapped to."""
+        known = self._tap_streams.get(stream)
+        return [] if known is None else [each.stream_alias for each in known.maps]
 
     def tap_stream(self, stream: str) -> str:
         """Return the tap's name of a mapped stream."""
@@ -229,7 +234,7 @@ class StreamMapper:
             yield from self._announce(each.stream_alias, schema)
             try:
                 # Decoded again for each map: expressions may change the record.
-                record = transform(each, decode_record(message.record))
+                record = transform(each, decode_record(message.record, WHAT))
                 if record is not None:
                     properties = each.transformed_schema["properties"]
                     fit_flattened(record, stream.objects, stream.texts, properties)

@@ -113,6 +113,11 @@ def test_describe_says_what_every_table_and_column_is(scout):
     code, answer = scout("describe", DATASET, "case_householdd")
     assert (code, answer["success"]) == (3, False)
     assert "has no table case_householdd" in str(answer)
+    assert "Did you mean case_household?" in str(answer)
+    _, listed = scout("models", "list", DATASET)
+    assert listed == scout("describe", DATASET)[1]
+    _, shown = scout("models", "show", DATASET, "case_household")
+    assert [each["table"] for each in shown["tables"]] == ["case_household"]
 
 
 def test_generate_writes_a_package_of_dbt_and_nothing_into_the_project(scout, tmp_path, settings):

@@ -108,6 +108,28 @@ def test_every_setting_may_come_from_the_environment(sandbox: Sandbox, tap, sele
     assert tap("--config", "ENV", domain=None, api_key=None).code == 2
 
 
+def test_names_that_do_not_exist_are_warned_about_once(sandbox: Sandbox, tap, select):
+    catalog = select("cases", "forms", "case_types")
+    catalog["streams"].append({**catalog["streams"][0], "tap_stream_id": "froms"})
+    case_types = ["household", "prgnancy", "no-such-type"]
+    wanted = {"case_types": case_types, "form_xmlns": ["http://nothing"]}
+
+    run = tap(catalog=catalog, pagesize=5, _note="x", stream_maps={}, **wanted)
+    again = tap(catalog=catalog, state=run.state, **wanted)
+
+    assert (run.code, again.code) == (0, 0)
+    for expected in (
+        "does not have are ignored: pagesize (did you mean page_size?)\n",
+        "does not have are ignored: froms (did you mean forms?)\n",
+        "no case has the type no-such-type, prgnancy (did you mean pregnancy?)\n",
+        "no form has the xmlns http://nothing\n",
+    ):
+        assert run.log.count(expected) == 1, expected
+    assert run.last_line.count("cases completed") == 1
+    assert "no case has" not in again.log
+    assert "no application uses the case type prgnancy (did you mean pregnancy?)\n" in again.log
+
+
 def test_the_test_reads_one_record_of_each_stream(sandbox: Sandbox, tap):
     sandbox.forget_requests()
 

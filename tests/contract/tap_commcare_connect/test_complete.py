@@ -159,6 +159,14 @@ def test_filters_choose_opportunities(sandbox: Sandbox, tap, filters, opportunit
         assert {record["opportunity_id"] for record in run.records(stream)} == opportunities
 
 
+def test_filters_for_what_the_account_does_not_see_are_warned_about(tap, select):
+    run = tap(organization_slugs=["acme-helth"], program_ids=[1, 99], catalog=select("programs"))
+
+    assert run.code == 0
+    assert run.log.count("sees no organization acme-helth (did you mean acme-health?)\n") == 1
+    assert run.log.count("program_ids: the account sees no program 99\n") == 1
+
+
 def test_an_opportunity_that_is_named_and_not_seen_is_skipped_with_its_reason(tap, select):
     run = tap(opportunity_ids=[1, 77], catalog=select("users", "visits"))
 

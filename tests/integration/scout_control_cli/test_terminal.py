@@ -10,6 +10,7 @@ import sys
 from threading import Thread
 
 import pytest
+from scout_control.store.models import Project, Source
 from support.workers import environment_of
 
 # A clipboard is set, the screen cleared, a link made, the line turned around and written over.
@@ -56,8 +57,10 @@ def in_pipes(installation, *words):
 def hostile(shared_installation):
     """A dataset whose rows, readers, source and tap contain escape sequences; and its log."""
     installation, scout = shared_installation, shared_installation.scout
-    scout.projects.create(f"a{ATTACK}")
-    scout.sources.add(f"source{ATTACK}", "tap-toy", config={"act": "-"})
+    default = scout.connections.show("default").id
+    with scout.installation.store.begin() as session:  # new ones could not have such names
+        session.add(Project(id=f"a{ATTACK}", name="A", connection_id=default))
+        session.add(Source(name=f"source{ATTACK}", source_type="tap-toy", config={"act": "-"}))
     installation.act(name=ATTACK, words=ATTACK, exit=1)
     failed = installation.dataset()
     installation.act(name=ATTACK, words=ATTACK)

@@ -71,7 +71,7 @@ def test_a_selected_stream_that_discovery_does_not_find_is_reported(installation
 
 
 def test_a_keyless_stream_is_replaced_unless_the_link_says_append(installation, tmp_path):
-    dataset, link = installation.dataset(), installation.scout.sources.link
+    dataset, links = installation.dataset(), installation.scout.links
     installation.act(key=[])
     source = dataset.split("/")[1]
     for config, rows, how in [
@@ -81,7 +81,8 @@ def test_a_keyless_stream_is_replaced_unless_the_link_says_append(installation, 
         ({"keyless_streams": "append", "keyless_overrides": {"things": "replace"}}, 3, "replaced"),
         ({"keyless_overrides": {"things": "append"}}, 6, "appended"),
     ]:
-        link("river", source, mode="project", config=config)
+        links.update("river", source, unset=["keyless_streams", "keyless_overrides"])
+        links.update("river", source, config=config)
         log = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
         assert installation.scout.runs.execute(dataset, log_file=log).status == "completed"
         assert (installation.rows(dataset), how in log.read_text()) == ([(rows,)], True)

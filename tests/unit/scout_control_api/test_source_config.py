@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scout_control.api.source_config import check_config, check_interval
+from scout_control.api.source_config import (
+    check_complete,
+    check_config,
+    check_interval,
+    find_missing,
+    warn_about_unchecked_streams,
+)
 from scout_control.errors import SettingsError
-from scout_control.meltano.project import Plugins
+from scout_control.meltano.project import Plugins, SourceType
 
 COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
 
@@ -22,6 +28,13 @@ COMMCARE = Plugins(Path(__file__).parents[3]).source_type("commcare")
         ({"case_types": "pregnancy"}, r"a list, as in \["),
         ({"domain": ["river"]}, "domain of tap-commcare is text"),
         ({"domain": None}, "is text"),
+        ({"domain": "https://www.commcarehq.org/a/river/"}, "address after /a/, such as river-h"),
+        ({"domain": "river health"}, "address after /a/"),
+        ({"domain": ".."}, "address after /a/"),
+        ({"domains": ["river", "a/lake"]}, "setting domains of tap-commcare is the part"),
+        ({"domains": [7]}, "address after /a/"),
+        ({"domian": "river"}, r"Did you mean domain\?"),
+        ({"datasets": ["case", "froms"]}, "Did you mean cases instead of case, forms instead of"),
         ({"start_date": "last week"}, "a date, as in"),
         ({"case_api": "v9"}, "one of: v2, v1"),
         ({"base_url": "http://hq.example.org"}, "must use https"),
@@ -65,6 +78,57 @@ def test_discovered_streams_are_checked():
     assert check_config(unknown, {"datasets": ["any"]}) == {"datasets": ["any"]}
     with pytest.raises(SettingsError, match="no stream any"):
         check_config(unknown, {"datasets": ["any"]}, {"orders"})
+
+
+def test_the_names_of_old_project_spaces_are_valid():
+    config = {"domain": " River_Health.2:b ", "domains": ["a-b", "été"]}
+
+    assert check_config(COMMCARE, config) == config
+
+
+@pytest.mark.parametrize(
+    ("required", "given", "missing"),
+    [
+        ([{"domain"}, {"domains"}], {"page_size"}, "domain or domains"),
+        ([{"domain"}, {"domains"}], {"domains"}, None),
+        ([{"host", "user", "password"}, {"url"}], {"host"}, "user or url"),
+        ([{"host", "user", "password"}], (), "host and user"),
+        ([{"host", "password"}], {"host"}, None),
+        ([{"username", "access_token", "client_id", "secret_word"}], (), None),
+        ([{"preset"}], (), None),
+        ([], (), None),
+    ],
+)
+def test_what_a_source_lacks_is_known_before_its_first_run(required, given, missing):
+    source_type = SourceType(
+        name="tap-x",
+        label="X",
+        executable="x",
+        settings=("host", "user", "password", "url", "domain", "domains", "preset"),
+        sensitive=("password",),
+        required=tuple(map(frozenset, required)),
+        preset=frozenset({"preset"}),
+        fields={"access_token": "secret_word"},
+    )
+
+    assert find_missing(source_type, set(given)) == missing
+    if missing:
+        with pytest.raises(SettingsError, match=f"tap-x requires the setting {missing}"):
+            check_complete(source_type, set(given))
+
+
+def test_streams_that_cannot_be_checked_yet_are_warned_about(caplog):
+    unknown = SourceType(name="tap-x", label="X", executable="x", settings=(), sensitive=())
+    settings = {"datasets": ["orders"]}
+
+    warn_about_unchecked_streams(COMMCARE, {"datasets": ["cases"]}, frozenset(), "hq")
+    warn_about_unchecked_streams(unknown, settings, {"orders"}, "hq")
+    warn_about_unchecked_streams(unknown, {}, frozenset(), "hq")
+    assert caplog.messages == []
+    warn_about_unchecked_streams(unknown, settings, frozenset(), "hq")
+    assert caplog.messages == [
+        "The streams of hq are unknown until its first run: orders could not be checked."
+    ]
 
 
 @pytest.mark.parametrize("hours", [0, -1, 10**9, 1.5, True])

@@ -49,6 +49,19 @@ def test_how_keyless_streams_are_loaded_is_a_setting_of_the_loader():
     assert "TAP_TOY_KEYLESS_STREAMS" not in chosen
 
 
+def test_columns_that_must_not_arrive_are_settings_of_the_loader():
+    rules = {"exclude_columns": {"cases": ["phone"]}}
+    settings = prepare.source_settings(TOY, a_dataset(rules, {"hash_columns": {"cases": ["id"]}}))
+    prefix = "TARGET_SCOUT_POSTGRES_"
+
+    assert json.loads(settings[f"{prefix}EXCLUDE_COLUMNS"]) == {"cases": ["phone"]}
+    assert json.loads(settings[f"{prefix}HASH_COLUMNS"])["cases"] == ["id"]
+    assert not any(name.startswith("TAP_TOY_") and "COLUMNS" in name for name in settings)
+    assert settings["MELTANO_CLI_LOG_LEVEL"] == "info"
+    usual = prepare.source_settings(TOY, a_dataset())
+    assert not any("COLUMNS" in name or "LOG_LEVEL" in name for name in usual)
+
+
 @pytest.mark.parametrize("name", ["base_url", "key", "unknown"])
 def test_a_link_sets_no_address_no_secret_and_nothing_that_the_tap_lacks(name):
     with pytest.raises(SettingsError, match=f"sets {name}, but a link may only select"):

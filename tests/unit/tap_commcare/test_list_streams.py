@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.sync_tasks import TaskRunner
+from tap_commcare.filter_checks import FilterChecks
 from tap_commcare.streams.base import DOMAIN, HQStream, ListStream
 from tap_commcare.sync_plan import SyncContext, tasks_for
 from tap_commcare.tap import TapCommCare
@@ -59,7 +60,9 @@ def test_the_example_of_the_readme_is_a_stream_that_is_read(package, monkeypatch
 
     def task(bookmarks: Any) -> Any:
         versions = TableVersions(bookmarks, ["d"])
-        context = SyncContext(Client(), dict(tap.config), versions, None, 1)
+        context = SyncContext(
+            Client(), dict(tap.config), versions, None, 1, FilterChecks(tap.config, tap.domains)
+        )
         (made,) = tasks_for(context, "d", list(tap.streams.values()))
         return made
 

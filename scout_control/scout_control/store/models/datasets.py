@@ -66,6 +66,8 @@ class Dataset(Identified, Base):
     sync_error: Mapped[str | None]
     row_counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     last_activity_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    hash_key: Mapped[bytes | None]
+    """Ciphertext of the key under which columns are hashed."""
     keep_hours: Mapped[float | None]
     """How long its data is kept without use; ``Infinity``: for ever; null: as installed."""
 

@@ -1,0 +1,337 @@
+"""Links: which projects use which sources, with whose credential, how often, and for which data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, select
+
+from scout_control.api import changes, views
+from scout_control.api.source_config import (
+    check_column_rules,
+    check_config,
+    check_interval,
+    setting_names,
+    warn_about_unchecked_streams,
+)
+from scout_control.datasets import dataset_drop
+from scout_control.errors import ConflictError, SettingsError
+from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules import column_rules, singer_catalog
+from scout_control.rules.statuses import DatasetStatus
+from scout_control.rules.suggestions import advice
+from scout_control.runs import prepare
+from scout_control.store import audit, lookups, metadata, run_cancellation
+from scout_control.store.datasets import withdraw_consent
+from scout_control.store.models import Dataset, ProjectSource, Run
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Iterable
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.installation.installation import Installation
+    from scout_control.meltano.project import SourceType
+
+ColumnPaths = Mapping[str, Sequence[str]]
+"""Paths of columns, and of what is inside them, by stream."""
+MODES = ("project", "user")
+DEFAULTS: dict[str, Any] = {"credential_mode": "user", "refresh_interval_hours": 24}
+# What callers and commands call the columns and settings of a link.
+COLUMNS = {"mode": "credential_mode", "interval_hours": "refresh_interval_hours"}
+ALIASES = COLUMNS | {
+    "streams": STREAMS_SETTING,
+    "exclude": column_rules.EXCLUDE,
+    "hash": column_rules.HASH,
+}
+
+
+@dataclass(frozen=True)
+class Links:
+    """The use of sources by projects."""
+
+    _installation: Installation
+
+    def list(
+        self, project: str | None = None, *, source: str | None = None
+    ) -> Sequence[views.Link]:
+        """Return all links, or those of a project or a source.
+
+        Raises:
+            NotFoundError: The project or the source does not exist.
+        """
+        statement = select(ProjectSource).where(ProjectSource.is_active)
+        with self._installation.store.begin() as session:
+            if project is not None:
+                row = lookups.project(session, project)
+                statement = statement.where(ProjectSource.project_id == row.id)
+            if source is not None:
+                source_id = lookups.source(session, source).id
+                statement = statement.where(ProjectSource.source_id == source_id)
+            links = session.scalars(statement.order_by(ProjectSource.project_id))
+            return [views.Link.of(link) for link in links]
+
+    def show(self, project: str, source: str) -> views.Link:
+        """Return one link."""
+        with self._installation.store.begin() as session:
+            return views.Link.of(lookups.link(session, project, source))
+
+    def add(
+        self,
+        project: str,
+        source: str,
+        *,
+        mode: str | None = None,
+        interval_hours: int | None = None,
+        config: Mapping[str, Any] | None = None,
+        exclude: ColumnPaths | None = None,
+        hash: ColumnPaths | None = None,  # noqa: A002 - what the command calls it
+    ) -> views.Link:
+        """Let a project use a source.
+
+        If the link was removed without its data, it takes up its earlier settings.
+
+        Args:
+            project: The id of the project.
+            source: The name of the source.
+            mode: ``project`` to use one credential of the project, ``user`` for each user's own;
+                ``user`` by default.
+            interval_hours: Hours between scheduled runs; 24 by default.
+            config: Settings that choose what is read; the address is a setting of the source.
+            exclude: By stream, paths of columns whose values must not arrive, such as
+                ``{"cases": ["case_name", "properties.*phone*"]}``.
+            hash: The same, for values of which only a hash may arrive.
+
+        Raises:
+            ConflictError: They are linked already.
+            SettingsError: The mode, a setting or a stream is unknown.
+        """
+        change = _Change(
+            mode=mode, interval_hours=interval_hours, config=config, exclude=exclude, hash=hash
+        )
+        return self._write(project, source, change, may_exist=False)
+
+    def update(
+        self,
+        project: str,
+        source: str,
+        *,
+        mode: str | None = None,
+        interval_hours: int | None = None,
+        config: Mapping[str, Any] | None = None,
+        exclude: ColumnPaths | None = None,
+        hash: ColumnPaths | None = None,  # noqa: A002 - what the command calls it
+        unset: Collection[str] = (),
+    ) -> views.Link:
+        """Change a link; what is left out keeps its value.
+
+        Args:
+            project: The id of the project.
+            source: The name of the source.
+            mode: As in ``add``.
+            interval_hours: As in ``add``.
+            config: Settings to set; the others stay.
+            exclude: As in ``add``; the paths of other streams stay. Rows that are loaded already
+                keep their values: see ``earlier_rows``.
+            hash: As ``exclude``.
+            unset: Names to reset to their defaults: settings, ``streams``, ``mode``,
+                ``interval_hours``, ``exclude``, ``hash``.
+
+        Raises:
+            NotFoundError: They are not linked.
+            SettingsError: The mode, a setting or a stream is unknown.
+        """
+        change = _Change(
+            mode=mode,
+            interval_hours=interval_hours,
+            config=config,
+            exclude=exclude,
+            hash=hash,
+            unset=unset,
+        )
+        return self._write(project, source, change, may_create=False)
+
+    def ensure(
+        self,
+        project: str,
+        source: str,
+        *,
+        mode: str | None = None,
+        interval_hours: int | None = None,
+        config: Mapping[str, Any] | None = None,
+        exclude: ColumnPaths | None = None,
+        hash: ColumnPaths | None = None,  # noqa: A002 - what the command calls it
+        unset: Collection[str] = (),
+    ) -> views.Link:
+        """Add a link, or change the existing one; what is left out keeps its value."""
+        change = _Change(
+            mode=mode,
+            interval_hours=interval_hours,
+            config=config,
+            exclude=exclude,
+            hash=hash,
+            unset=unset,
+        )
+        try:
+            return self._write(project, source, change)
+        except ConflictError:  # another process has just added it
+            return self._write(project, source, change)
+
+    def earlier_rows(self, project: str, source: str) -> Sequence[str]:
+        """Return the datasets of a link that may hold rows.
+
+        After a change of ``exclude`` or ``hash``, rows keep the values they were loaded with until
+        their dataset is dropped and loaded again.
+        """
+        with self._installation.store.begin() as session:
+            link = lookups.link(session, project, source)
+            rows = session.scalars(
+                select(Dataset).where(
+                    Dataset.project_source_id == link.id,
+                    Dataset.status != DatasetStatus.EXPIRED,
+                    # A run that failed or was interrupted may have committed rows, too.
+                    exists().where(Run.dataset_id == Dataset.id, Run.started_at.is_not(None)),
+                )
+            )
+            return [lookups.path(each) for each in rows]
+
+    def remove(self, project: str, source: str, *, drop: bool = False) -> None:
+        """Detach a source from a project; its data expires, or is dropped now.
+
+        Queued runs are cancelled; a run in progress finishes first.
+
+        Args:
+            project: The id of the project.
+            source: The name of the source.
+            drop: Drop the data now. May be repeated after an earlier call without it.
+
+        Raises:
+            ConflictError: A run is in progress, or an object outside depends on the data.
+        """
+        with self._installation.store.begin() as session:
+            link = lookups.link(session, project, source, include_inactive=drop)
+            link.is_active = False
+            datasets = session.scalars(
+                select(Dataset).where(Dataset.project_source_id == link.id)
+            ).all()
+            for dataset in datasets:
+                run_cancellation.cancel_waiting(session, dataset.id)
+                withdraw_consent(dataset)
+            names = {"project": link.project_id, "source": link.source.name}
+            audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)
+        if not drop:
+            return
+        for dataset in datasets:
+            dataset_drop.drop(self._installation, dataset.id)
+        with self._installation.store.begin() as session:
+            _delete_link(session, link.id, [dataset.id for dataset in datasets])
+
+    def _write(
+        self,
+        project: str,
+        source: str,
+        change: _Change,
+        *,
+        may_exist: bool = True,
+        may_create: bool = True,
+    ) -> views.Link:
+        change.check()
+        with self._installation.store.begin() as session:
+            project_row = lookups.project(session, project)
+            source_row = lookups.source(session, source)
+            link = lookups.locked_link(session, project_row, source_row)
+            if link is not None and link.is_active and not may_exist:
+                raise ConflictError(
+                    f"The source {source} is already linked to the project {project}.",
+                    f"Change it: scout links update {quote(source)} --project {quote(project)}",
+                )
+            if not may_create and (link is None or not link.is_active):
+                lookups.link(session, project, source)  # raises NotFoundError
+            if link is None:
+                link = ProjectSource(project=project_row, source=source_row, **DEFAULTS)
+                link.sync_config = {}
+                session.add(link)
+            extractor = self._installation.plugins.source_type(source_row.source_type)
+            catalog = metadata.catalog_of_source(session, source_row.id)
+            change.apply(link, extractor, catalog)
+            changed = audit.changes(link)  # before the flush, which resets the history of columns
+            session.flush()
+            prepare.check_link(extractor, link)
+            names = {"project": project_row.id, "source": source_row.name}
+            audit.record(session, "linked", "source", source_row.id, **names, changes=changed)
+            return views.Link.of(link)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    """What a call changes of a link; None and what is not named stay."""
+
+    mode: str | None = None
+    interval_hours: int | None = None
+    config: Mapping[str, Any] | None = None
+    exclude: ColumnPaths | None = None
+    hash: ColumnPaths | None = None
+    unset: Collection[str] = ()
+
+    def check(self) -> None:
+        """Check what needs no store.
+
+        Raises:
+            SettingsError: The mode is unknown, or the interval invalid.
+        """
+        if self.interval_hours is not None:
+            check_interval(self.interval_hours)
+        if self.mode is not None and self.mode not in MODES:
+            raise SettingsError(
+                f"Unknown mode {self.mode!r}.", advice([self.mode], MODES, "Use one of")
+            )
+
+    def apply(
+        self, link: ProjectSource, source_type: SourceType, catalog: Mapping[str, Any]
+    ) -> None:
+        """Change a link.
+
+        Raises:
+            SettingsError: A setting, stream or column is unknown, or a name to unset.
+        """
+        known = singer_catalog.ids(catalog)
+        columns = {"mode": self.mode, "interval_hours": self.interval_hours}
+        columns = {name: value for name, value in columns.items() if value is not None}
+        given = {**(self.config or {}), **self._rules(link)}
+        unset = self._unset(link, source_type, [*columns, *given])
+        settings = check_config(source_type, given, known)
+        check_column_rules(source_type, settings, catalog)
+        warn_about_unchecked_streams(source_type, settings, known, link.source.name)
+        link.is_active = True
+        for name in unset & set(COLUMNS.values()):
+            setattr(link, name, DEFAULTS[name])
+        for name, value in columns.items():
+            setattr(link, COLUMNS[name], value)
+        link.sync_config = changes.merged(link.sync_config, settings, unset)
+
+    def _rules(self, link: ProjectSource) -> dict[str, Any]:
+        """Return the settings of the rules that change."""
+        current = {**(link.sync_config or {}), **(self.config or {})}
+        pairs = ((column_rules.EXCLUDE, self.exclude), (column_rules.HASH, self.hash))
+        return {
+            name: column_rules.changed(current.get(name) or {}, paths)
+            for name, paths in pairs
+            if paths is not None
+        }
+
+    def _unset(
+        self, link: ProjectSource, source_type: SourceType, given: Iterable[str]
+    ) -> frozenset[str]:
+        known = setting_names(source_type).union(link.sync_config)
+        owner = f"The link of {link.project.id} to {link.source.name}"
+        return changes.check_unset(self.unset, known, given, owner, ALIASES)
+
+
+def _delete_link(session: Session, link_id: uuid.UUID, dataset_ids: list[uuid.UUID]) -> None:
+    session.execute(delete(Run).where(Run.dataset_id.in_(dataset_ids)))
+    session.execute(delete(Dataset).where(Dataset.id.in_(dataset_ids)))
+    session.execute(delete(ProjectSource).where(ProjectSource.id == link_id))

@@ -1,0 +1,192 @@
+"""``scout links``: which projects use which sources, and how."""
+
+from __future__ import annotations
+
+from functools import reduce
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scout_control.cli.base import (
+    LazyGroup,
+    config_option,
+    parse_settings,
+    unset_option,
+    wants_json,
+    with_scout,
+)
+from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+from scout_control.cli.terminal import say
+from scout_control.meltano.project import STREAMS_SETTING
+from scout_control.rules import column_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from scout_control.api.scout import Scout
+    from scout_control.api.views import Link
+
+COLUMNS = ("project", "source", "credential_mode", "refresh_interval_hours", "sync_config")
+PROJECT = click.option("--project", required=True, help="The project that uses the source.")
+OPTIONS = (
+    PROJECT,
+    click.option(
+        "--mode",
+        type=click.Choice(["project", "user"]),
+        help="Use one credential of the project, or each user's own. A new link has: user.",
+    ),
+    click.option(
+        "--interval-hours",
+        type=click.IntRange(1, 8784),
+        help="Hours between scheduled runs. A new link has: 24.",
+    ),
+    config_option,
+    click.option(
+        "--stream",
+        "streams",
+        multiple=True,
+        help="Select a stream; repeatable; replaces the selection. A new link has: all.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="STREAM.COLUMN",
+        help="A column whose values must not arrive, or a path in it, as in "
+        "cases.properties.*phone*; repeatable; replaces those of the stream.",
+    ),
+    click.option(
+        "--hash",
+        multiple=True,
+        metavar="STREAM.COLUMN",
+        help="The same, for values of which only a keyed hash may arrive.",
+    ),
+)
+
+
+def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe a link."""
+    return reduce(lambda command, option: option(command), reversed(OPTIONS), function)
+
+
+@click.group(cls=LazyGroup)
+def links() -> None:
+    """Manage links: which projects use which sources, and how.
+
+    A link is named by its SOURCE and --project.
+    """
+
+
+@links.command("list")
+@click.option("--project", help="Only links of this project.")
+@click.option("--source", help="Only links to this source.")
+@with_scout
+def list_links(scout: Scout, *, project: str | None, source: str | None) -> None:
+    """List which projects use which sources."""
+    rows = [each.as_dict() for each in scout.links.list(project, source=source)]
+    print_result(rows, lambda: print_table(rows, COLUMNS))
+
+
+@links.command()
+@click.argument("source")
+@PROJECT
+@with_scout
+def show(scout: Scout, source: str, *, project: str) -> None:
+    """Show how a project uses a source."""
+    record = scout.links.show(project, source).as_dict()
+    print_result(record, lambda: print_record(record))
+
+
+@links.command()
+@click.argument("source")
+@link_options
+@with_scout
+def add(scout: Scout, source: str, *, project: str, **options: Any) -> None:
+    """Let a project use a source."""
+    finish(scout, scout.links.add(project, source, **link_fields(options)))
+
+
+@links.command()
+@click.argument("source")
+@link_options
+@unset_option
+@with_scout
+def update(
+    scout: Scout, source: str, *, project: str, unset: tuple[str, ...], **options: Any
+) -> None:
+    """Change how a project uses a source; what is not named stays as it is."""
+    before = scout.links.show(project, source)
+    link = scout.links.update(project, source, **link_fields(options), unset=unset)
+    finish(scout, link, before)
+
+
+@links.command()
+@click.argument("source")
+@PROJECT
+@click.option("--drop", is_flag=True, help="Drop the data now instead of letting it expire.")
+@with_scout
+def remove(scout: Scout, source: str, *, project: str, drop: bool) -> None:
+    """Detach a source from a project."""
+    scout.links.remove(project, source, drop=drop)
+    print_done(f"Removed the link of {project} to {source}.")
+
+
+def link_fields(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``Links.add`` and ``update``; None for what is not named."""
+    streams = {STREAMS_SETTING: list(options["streams"])} if options["streams"] else {}
+    return {
+        "mode": options["mode"],
+        "interval_hours": options["interval_hours"],
+        "config": parse_settings(options["config"]) | streams,
+        **{name: _paths(name, options[name]) for name in ("exclude", "hash") if options[name]},
+    }
+
+
+def _paths(option: str, values: Iterable[str]) -> dict[str, list[str]]:
+    """Return paths of columns by stream."""
+    paths: dict[str, list[str]] = {}
+    for value in values:
+        stream, _, path = value.partition(".")
+        if not stream or not path:
+            raise click.UsageError(f"--{option}: {value!r} is not STREAM.COLUMN.")
+        paths.setdefault(stream, []).append(path)
+    return paths
+
+
+def finish(scout: Scout, link: Link, before: Link | None = None) -> None:
+    """Print a link with the dataset of its project, created if missing, and what comes next."""
+    record = link.as_dict()
+    if before is not None and _rules(before) != _rules(link):
+        record["earlier_rows"] = scout.links.earlier_rows(link.project, link.source)
+    if link.credential_mode == "project":
+        record["dataset"] = scout.datasets.ensure(link.project, link.source).path
+    print_result(record, lambda: print_record(record))
+    note_earlier_rows(record.get("earlier_rows", ()))
+    if not record.get("earlier_rows"):
+        _suggest_next(scout, record)
+
+
+def note_earlier_rows(paths: Iterable[str]) -> None:
+    """Tell people which datasets a change of rules for columns does not change, and what does."""
+    for path in paths:
+        if not wants_json():
+            say(f"Rows of {path} that are loaded already keep their values.", err=True)
+        suggest(
+            f"scout datasets drop {quote(path)} && scout run {quote(path)} (loads everything again)"
+        )
+
+
+def _rules(link: Link) -> list[Any]:
+    return [link.sync_config.get(name) or {} for name in column_rules.NAMES]
+
+
+def _suggest_next(scout: Scout, link: dict[str, Any]) -> None:
+    source, project = link["source"], link["project"]
+    if "dataset" not in link:
+        suggest(f"scout credentials connect {quote(source)} --user USER")
+        return
+    is_connected = source in {each.source for each in scout.credentials.list(project=project)}
+    if is_connected or not scout.credentials.source_type(source).needs_credential:
+        suggest(f"scout run {quote(link['dataset'])}")
+    else:
+        suggest(f"scout credentials connect {quote(source)} --project {quote(project)}")

@@ -1,0 +1,54 @@
+"""The key under which a dataset's loader hashes columns: made once, kept encrypted.
+
+It stays when the data is dropped, so that a value has the same hash after a reload, and is deleted
+with the dataset.
+"""
+
+from __future__ import annotations
+
+import secrets
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from scout_control.errors import NotFoundError, SettingsError
+from scout_control.installation import secret_context
+from scout_control.rules.statuses import DatasetStatus
+from scout_control.store import datasets, lookups
+
+if TYPE_CHECKING:
+    import uuid
+
+    from scout_control.installation.installation import Installation
+    from scout_control.store.models import Dataset
+
+FIELD = "hash_key"
+
+
+def ensure(installation: Installation, dataset_id: uuid.UUID) -> str:
+    """Return the key of a dataset, made if it has none.
+
+    Raises:
+        SettingsError: No configured encryption key decrypts it, and there is data hashed under it.
+    """
+    with installation.store.begin() as session:
+        dataset = datasets.lock(session, dataset_id)
+        if dataset is None:
+            raise NotFoundError("The dataset does not exist.", "See: scout datasets list")
+        context = secret_context.of_hash_key(dataset)
+        if dataset.hash_key is None or _is_lost(installation, dataset):
+            dataset.hash_key = installation.keyring.encrypt({FIELD: secrets.token_hex()}, context)
+        return str(installation.keyring.decrypt(dataset.hash_key, context)[FIELD])
+
+
+def _is_lost(installation: Installation, dataset: Dataset) -> bool:
+    if dataset.hash_key is None or installation.keyring.opens(dataset.hash_key):
+        return False
+    if dataset.last_sync_at is not None or dataset.status == DatasetStatus.READY:
+        path = lookups.path(dataset)
+        raise SettingsError(
+            f"No configured encryption key decrypts the hash key of {path}: new rows would have "
+            "other hashes than those that are loaded.",
+            "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS, or load everything again: "
+            f"scout datasets drop {quote(path)}, then scout run {quote(path)}",
+        )
+    return True

@@ -1,0 +1,109 @@
+"""Columns that must not arrive: settings of the loader that a source or a link may set.
+
+A rule is a path, such as ``properties.phone``: the loader leaves out what is there, or hashes it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from scout_control.rules.suggestions import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+EXCLUDE, HASH = NAMES = ("exclude_columns", "hash_columns")
+WILDCARDS = re.compile(r"[*?]")
+
+Rules = dict[str, list[str]]
+"""Paths by stream."""
+
+
+def find_error(settings: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the rules in settings; None if nothing."""
+    for name in NAMES:
+        rules = settings.get(name, {})
+        if not isinstance(rules, dict) or not all(map(_is_list_of_paths, rules.values())):
+            return f'{name} gives streams lists of paths, as in {{"cases": ["properties.phone"]}}.'
+    return None
+
+
+def _is_list_of_paths(paths: Any) -> bool:
+    return isinstance(paths, list) and all(
+        isinstance(path, str) and all(path.split(".")) for path in paths
+    )
+
+
+def changed(current: Mapping[str, Any], changes: Mapping[str, Sequence[str]]) -> Rules:
+    """Return rules of which those of some streams are replaced; without paths, removed."""
+    merged = {**current, **{stream: list(paths) for stream, paths in changes.items()}}
+    return {stream: paths for stream, paths in merged.items() if paths}
+
+
+def united(*settings: Mapping[str, Any]) -> dict[str, Rules]:
+    """Return the rules of several settings together, by setting: a link adds to its source's."""
+    return {
+        name: {
+            stream: sorted(
+                {path for each in settings for path in each.get(name, {}).get(stream, ())}
+            )
+            for stream in sorted({stream for each in settings for stream in each.get(name, {})})
+        }
+        for name in NAMES
+    }
+
+
+def pop_loader_settings(source: dict[str, Any], link: dict[str, Any]) -> dict[str, str]:
+    """Remove the rules from settings; return them together as text for the loader, if any."""
+    rules = united(source, link)
+    for settings in (source, link):
+        for name in NAMES:
+            settings.pop(name, None)
+    return {name: json.dumps(value) for name, value in rules.items() if value}
+
+
+def needs_key(*settings: Mapping[str, Any]) -> bool:
+    """Return whether anything is hashed."""
+    return any(paths for paths in united(*settings)[HASH].values())
+
+
+def find_conflict(
+    settings: Mapping[str, Any],
+    catalog: Mapping[str, Mapping[str, Any]],
+    streams: Iterable[str] = (),
+) -> tuple[str, str] | None:
+    """Return what the rules contradict in the known streams, and what to do; None if nothing.
+
+    Args:
+        settings: Settings with rules.
+        catalog: The discovered streams, each with its key and schema; empty if unknown.
+        streams: The names of all streams, if they are known without discovery.
+    """
+    known = {*catalog, *streams}
+    for name in NAMES:
+        for stream, paths in settings.get(name, {}).items():
+            if known and not WILDCARDS.search(stream) and stream not in known:
+                return f"{name}: there is no stream {stream}.", advice([stream], known)
+            found = _find_conflict(name, stream, paths, catalog.get(stream) or {})
+            if found is not None:
+                return found
+    return None
+
+
+def _find_conflict(
+    name: str, stream: str, paths: Sequence[str], facts: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    key, properties = facts.get("key") or (), (facts.get("schema") or {}).get("properties") or {}
+    if name == EXCLUDE and (excluded := sorted(set(paths).intersection(key))):
+        return (
+            f"{name}: {', '.join(excluded)} is the key of {stream}, without which no row is known.",
+            "Hash it instead.",
+        )
+    for path in paths:
+        column = path.split(".")[0]
+        is_unknown = properties and path not in properties and column not in properties
+        if is_unknown and not WILDCARDS.search(column):
+            return f"{name}: {stream} has no column {column}.", advice([column], properties)
+    return None

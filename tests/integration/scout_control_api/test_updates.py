@@ -1,0 +1,324 @@
+"""Updates of links, sources, connections, projects and datasets change only what they name."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from scout_control.errors import ConflictError, NotFoundError, SettingsError
+from scout_control.store.models import Project
+from sqlalchemy import text
+from support.workers import LONGEST_SECONDS
+
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+BEFORE = {"case_types": ["person"], "datasets": ["cases", "forms"]}
+
+
+@pytest.fixture
+def link(scout):
+    return scout.links.add("river", "hq", mode="project", interval_hours=6, config=BEFORE)
+
+
+def while_locked(scout, table, change, update):
+    """Run an update while another transaction changes the row; return when both have ended."""
+    store = scout.installation.store
+    with ThreadPoolExecutor() as pool:
+        with store.begin() as session:
+            session.execute(text(f"UPDATE scout_control.{table} SET {change}"))
+            done = pool.submit(update)
+            until = time.monotonic() + LONGEST_SECONDS
+            while not is_waiting(store) and not done.done():
+                assert time.monotonic() < until
+        return done.result()
+
+
+def is_waiting(store):
+    with store.begin() as session:  # a transaction sees the same activity all the time
+        return session.scalar(WAITING) > 0
+
+
+def test_linking_again_keeps_what_is_not_named(scout, link):
+    again = scout.sources.link("river", "hq", interval_hours=12)
+
+    assert again.id == link.id
+    assert (again.credential_mode, again.refresh_interval_hours) == ("project", 12)
+    assert again.sync_config == BEFORE
+    assert scout.sources.link("river", "hq", config={"page_size": 5}).sync_config == {
+        **BEFORE, "page_size": 5,
+    }  # fmt: skip
+    assert scout.sources.links("river") == scout.links.list(source="hq") != []
+
+
+def test_an_update_changes_and_unsets_only_what_it_names(scout, link):
+    changed = scout.links.update("river", "hq", config={"page_size": 5}, unset=["case_types"])
+    assert changed.sync_config == {"page_size": 5, "datasets": BEFORE["datasets"]}
+    assert (changed.credential_mode, changed.refresh_interval_hours) == ("project", 6)
+
+    reset = scout.links.update("river", "hq", unset=["streams", "mode", "interval_hours"])
+    assert (reset.credential_mode, reset.refresh_interval_hours) == ("user", 24)
+    assert reset.sync_config == {"page_size": 5}
+    assert scout.links.update("river", "hq").sync_config == {"page_size": 5}
+    assert scout.links.show("river", "hq") == reset
+    assert link.sync_config == BEFORE
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"unset": ["case_type"]}, "Did you mean case_types"),
+        ({"unset": ["case_types"], "config": {"case_types": []}}, "set and unset at once"),
+        ({"config": {"case_type": []}}, "Did you mean case_types"),
+        ({"config": {"datasets": ["casess"]}}, "Did you mean cases"),
+        ({"mode": "projct"}, "Did you mean project"),
+        ({"interval_hours": 0}, "whole number of hours"),
+    ],
+)
+def test_a_refused_update_changes_nothing(scout, link, wrong, words):
+    with pytest.raises(SettingsError, match=words):
+        scout.links.update("river", "hq", **{"interval_hours": 8} | wrong)
+
+    assert scout.links.show("river", "hq") == link
+
+
+def test_rules_for_columns_change_per_stream(scout, run, link):
+    changed = scout.links.update(
+        "river", "hq", exclude={"cases": ["a"], "forms": ["b"]}, hash={"cases": ["c"]}
+    )
+    assert changed.sync_config["exclude_columns"] == {"cases": ["a"], "forms": ["b"]}
+    changed = scout.links.update("river", "hq", exclude={"cases": ["d"], "forms": []})
+    assert changed.sync_config["exclude_columns"] == {"cases": ["d"]}
+    assert changed.sync_config["hash_columns"] == {"cases": ["c"]}
+    with pytest.raises(SettingsError, match=r"no stream casse\. Did you mean cases"):
+        scout.links.update("river", "hq", exclude={"casse": ["a"]})
+    assert scout.links.earlier_rows("river", "hq") == []
+
+    words = ("links", "update", "hq", "--project", "river")
+    changed = run(*words, "--unset", "hash", "--exclude", "cases.p.*x", "--exclude", "cases.y")
+    assert changed["sync_config"] == {**BEFORE, "exclude_columns": {"cases": ["p.*x", "y"]}}
+    assert changed["earlier_rows"] == []
+    assert "earlier_rows" not in run(*words, "--interval-hours", "3")
+    assert "is not STREAM.COLUMN" in run(*words, "--hash", "cases", code=2)
+
+
+def test_a_link_is_added_once_and_found_by_both_names(scout, link):
+    with pytest.raises(ConflictError, match="scout links update hq --project river"):
+        scout.links.add("river", "hq")
+    with pytest.raises(NotFoundError, match="hqq"):
+        scout.links.update("river", "hqq", interval_hours=2)
+    scout.links.remove("river", "hq")
+    with pytest.raises(NotFoundError, match="river/hq"):
+        scout.links.update("river", "hq", interval_hours=2)
+    assert scout.links.list() == []
+
+    assert scout.links.add("river", "hq") == link
+    scout.sources.unlink("river", "hq", drop=True)
+    fresh = scout.links.ensure("river", "hq")
+    assert (fresh.credential_mode, fresh.sync_config) == ("user", {})
+
+
+def test_concurrent_updates_keep_each_others_settings(scout, link):
+    changed = while_locked(
+        scout,
+        "project_sources",
+        """sync_config = sync_config || '{"page_size": 5}', refresh_interval_hours = 9""",
+        lambda: scout.links.update("river", "hq", config={"overlap_seconds": 60}, mode="user"),
+    )
+
+    assert changed.sync_config == {**BEFORE, "page_size": 5, "overlap_seconds": 60}
+    assert (changed.credential_mode, changed.refresh_interval_hours) == ("user", 9)
+    assert link.id == changed.id
+
+    source = while_locked(
+        scout,
+        "sources",
+        """config = config || '{"page_size": 7}'""",
+        lambda: scout.sources.update("hq", config={"strict": True}, unset=["domains"]),
+    )
+    assert source.config == {"domain": "river-health", "page_size": 7, "strict": True}
+
+
+def test_a_source_loses_only_what_is_unset(scout):
+    config = {"page_size": 5, "client_id": "tap", "datasets": ["cases"]}
+    added = scout.sources.update(
+        "hq", base_url="https://hq.example.org", config=config, client_id="c", client_secret="s"
+    )
+    assert (added.oauth_client_id, added.has_client_secret) == ("c", True)
+
+    changed = scout.sources.update("hq", unset=["client_id", "streams"])
+    assert changed.config == {"domain": "river-health", "page_size": 5}
+    assert (changed.oauth_client_id, changed.has_client_secret) == (None, True)
+    assert changed.base_url == "https://hq.example.org"
+    changed = scout.sources.update("hq", unset=["base_url", "client_secret"])
+    assert (changed.base_url, changed.has_client_secret) == (None, False)
+    with pytest.raises(SettingsError, match="Did you mean base_url"):
+        scout.sources.update("hq", unset=["baseurl"])
+    with pytest.raises(SettingsError, match="set and unset at once"):
+        scout.sources.update("hq", base_url="https://a.example.org", unset=["base_url"])
+
+
+def test_a_setting_that_the_tap_no_longer_has_can_be_unset(scout, link):
+    with scout.installation.store.begin() as session:
+        for table, column in (("project_sources", "sync_config"), ("sources", "config")):
+            change = f"""{column} = {column} || '{{"retired": 1}}'"""
+            session.execute(text(f"UPDATE scout_control.{table} SET {change}"))
+
+    with pytest.raises(
+        SettingsError, match="scout links update hq --project river --unset retired"
+    ):
+        scout.links.update("river", "hq", interval_hours=2)
+    assert scout.links.update("river", "hq", unset=["retired"]) == link
+    assert "retired" not in scout.sources.update("hq", unset=["retired"]).config
+
+
+def test_a_source_has_its_required_settings_from_the_beginning(scout, run):
+    with pytest.raises(SettingsError, match="tap-commcare requires the setting domain or domains"):
+        scout.sources.add("other", "commcare", config={"page_size": 5})
+    with pytest.raises(SettingsError, match="requires the setting domain"):
+        scout.sources.update("hq", unset=["domain"])
+    moved = scout.sources.update("hq", config={"domains": ["a", "b"]}, unset=["domain"])
+    assert moved.config == {"domains": ["a", "b"]}
+    with scout.installation.store.begin() as session:
+        session.execute(text("UPDATE scout_control.sources SET config = '{}'"))
+    assert scout.sources.update("hq", config={"page_size": 5}).config == {"page_size": 5}
+
+    add = ("sources", "add", "new", "--type", "commcare", "-c")
+    assert "Did you mean domain?" in run(*add, "domian=river", code=2)
+    assert "--config NAME=VALUE" in run(*add, "page_size=5", code=2)
+    assert "address after /a/" in run(*add, "domain=https://www.commcarehq.org/a/x", code=2)
+    assert run(*add, "domain=river")["config"] == {"domain": "river"}
+
+
+def test_a_connection_keeps_what_its_new_url_does_not_name(scout):
+    secret = "canary"
+    scout.connections.add(
+        "other",
+        f"postgresql://u:{secret}@db.example.org:6000/data?sslmode=verify-full",
+        description="Note",
+        test=False,
+    )
+
+    moved = scout.connections.update("other", url="postgresql://v:w@new.example.org", test=False)
+    assert (moved.host, moved.port, moved.database) == ("new.example.org", 5432, "v")
+    assert (moved.sslmode, moved.description) == ("verify-full", "Note")
+
+    scout.connections.update("other", url="postgresql://v:w@h:6000/x", test=False)
+    reset = scout.connections.update("other", unset=["sslmode", "port", "database"], test=False)
+    assert (reset.host, reset.port, reset.database, reset.sslmode) == ("h", 5432, "v", None)
+    assert reset.description == "Note"
+    assert scout.connections.update("other", unset=["description"]).description == ""
+    with scout.installation.store.begin() as session:
+        row = session.scalars(text("SELECT id FROM scout_control.connections")).all()
+        assert len(row) == 2
+    with pytest.raises(SettingsError, match="Did you mean sslmode"):
+        scout.connections.update("other", unset=["ssl_mode"])
+    with pytest.raises(SettingsError, match="set and unset at once"):
+        scout.connections.update(
+            "other", url="postgresql://v:w@h/x?sslmode=require", unset=["sslmode"], test=False
+        )
+    with pytest.raises(ConflictError, match="SCOUT_DATABASE_URL"):
+        scout.connections.update("default", unset=["sslmode"])
+
+
+def test_a_project_changes_its_connection_only_without_data(scout, link):
+    scout.connections.add("other", "postgresql://u:p@h/x", test=False)
+    dataset = scout.datasets.ensure("river", "hq")
+    changed = scout.projects.update("river", name="River", connection="other")
+    assert (changed.name, changed.connection, changed.db_schema) == ("River", "other", "public")
+
+    with scout.installation.store.begin() as session:
+        session.execute(text("UPDATE scout_control.datasets SET status = 'ready'"))
+    with pytest.raises(ConflictError, match=f"scout datasets drop {dataset.path}"):
+        scout.projects.update("river", unset=["connection"])
+    assert scout.projects.update("river", db_schema="own").connection == "other"
+    assert scout.projects.update("river", unset=["name", "schema"]).name == "river"
+    assert scout.projects.show("river").db_schema == "public"
+    with pytest.raises(SettingsError, match="Did you mean schema"):
+        scout.projects.update("river", unset=["schemas"])
+
+
+def test_a_dataset_changes_only_what_is_named(scout, link):
+    path = scout.datasets.ensure("river", "hq").path
+
+    assert scout.datasets.update(path, readers=["b", "a"]).readers == ["a", "b"]
+    assert scout.datasets.update(path, is_paused=True).readers == ["a", "b"]
+    assert scout.datasets.update(path, unset=["readers"]).is_paused
+    assert not scout.datasets.update(path, unset=["paused"]).is_paused
+    with pytest.raises(SettingsError, match="Did you mean readers"):
+        scout.datasets.update(path, unset=["reader"])
+
+
+def test_ids_are_checked_when_they_are_chosen(scout):
+    for wrong in ("", "a/b", "a\nb", " a", "-a"):
+        with pytest.raises(SettingsError, match="The id of a project must not"):
+            scout.projects.create(wrong)
+        with pytest.raises(SettingsError, match="The name of a source must not"):
+            scout.sources.add(wrong, "commcare", config={"domain": "x"})
+        with pytest.raises(SettingsError, match="The name of a connection must not"):
+            scout.connections.add(wrong, "postgresql://u:p@h/x", test=False)
+    with scout.installation.store.begin() as session:
+        default = session.scalars(text("SELECT id FROM scout_control.connections")).one()
+        session.add(Project(id="old id ", name="Old", connection_id=default))
+
+    assert scout.projects.update("old id ", name="New").name == "New"
+
+
+def test_commands_change_only_what_they_name(run):
+    link = ("hq", "--project", "river")
+    added = run(
+        "links", "add", *link, "--mode", "project", "--stream", "cases", "-c", "page_size=5"
+    )
+    assert added["dataset"] == "river/hq"
+    changed = run("sources", "link", *link, "--interval-hours", "6")
+    assert changed == added | {"refresh_interval_hours": 6}
+    changed = run("links", "update", *link, "--unset", "streams", "--unset", "page_size")
+    assert (changed["credential_mode"], changed["sync_config"]) == ("project", {})
+    assert "Did you mean page_size" in run("links", "update", *link, "--unset", "pagesize", code=2)
+    assert "already linked" in run("links", "add", *link, code=1)
+    shown = run("links", "show", *link)
+    assert run("links", "list") == run("sources", "links") == [shown]
+
+    assert run("sources", "update", "hq", "-c", "page_size=7")["config"]["page_size"] == 7
+    assert "page_size" not in run("sources", "update", "hq", "--unset", "page_size")["config"]
+    assert run("projects", "add", "lake")["id"] == "lake"
+    assert run("projects", "update", "lake", "--name", "Lake")["name"] == "Lake"
+    assert run("connections", "update", "default", "--description", "Here")["description"] == "Here"
+    assert run("connections", "update", "default", "--unset", "description")["description"] == ""
+    assert run("datasets", "update", "river/hq", "--reader", "ro", "--paused")["readers"] == ["ro"]
+    assert run("datasets", "update", "river/hq", "--not-paused")["readers"] == ["ro"]
+    assert run("sources", "unlink", *link)["success"]
+    assert run("sources", "links") == []
+
+
+def test_every_noun_of_the_python_interface_has_the_same_verbs(scout):
+    nouns = (
+        scout.connections, scout.sources, scout.links, scout.projects, scout.datasets,
+        scout.credentials,
+    )  # fmt: skip
+    for noun in nouns:
+        for verb in ("list", "show", "remove"):
+            assert callable(getattr(noun, verb)), (noun, verb)
+    for noun in nouns[:5]:
+        assert callable(noun.update)
+    assert scout.projects.add("lake").id == "lake"
+    assert callable(scout.models.list)
+    assert callable(scout.models.show)
+
+
+def test_a_credential_is_shown_without_its_secret(scout, run):
+    owner = ("--project", "river")
+    assert "scout credentials connect hq --project river" in run(
+        "credentials", "show", "hq", *owner, code=77
+    )
+    scout.credentials.save(
+        "hq", "api_key", {"username": "ann", "api_key": "canary"}, project="river"
+    )
+
+    shown = run("credentials", "show", "hq", *owner)
+    assert (shown["account"], shown["kind"]) == ("ann", "api_key")
+    assert "canary" not in str(shown)
+    assert run("credentials", "remove", "hq", *owner)["success"]
+    assert run("credentials", "list") == []

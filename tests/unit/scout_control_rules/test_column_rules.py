@@ -1,0 +1,89 @@
+"""Columns that must not arrive: the form of rules, what an update changes, what they contradict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from scout_control.rules import column_rules
+from scout_control.rules.addresses import Addresses
+
+PROPERTIES = {"case_id": {}, "case_name": {}, "properties": {}, "a.b": {}}
+CATALOG = {"cases": {"key": ["case_id"], "schema": {"properties": PROPERTIES}}, "forms": {}}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    ["cases.phone", ["cases"], {"cases": "phone"}, {"cases": [1]}, {"cases": [""]},
+     {"cases": ["a..b"]}, {"cases": [".a"]}, {"cases": ["a."]}],
+)  # fmt: skip
+@pytest.mark.parametrize("name", column_rules.NAMES)
+def test_malformed_rules_are_explained(name, rules):
+    assert f"{name} gives streams lists of paths" in (column_rules.find_error({name: rules}) or "")
+
+
+def test_well_formed_rules_are_valid():
+    rules = {"cases": ["phone", "properties.**.x", "*"], "f*": []}
+
+    assert column_rules.find_error({"exclude_columns": rules, "hash_columns": rules}) is None
+    assert column_rules.find_error({}) is None
+
+
+def test_an_update_replaces_the_rules_of_the_streams_that_it_names():
+    current = {"cases": ["a"], "forms": ["b"], "users": ["c"]}
+
+    assert column_rules.changed(current, {"cases": ("x", "y"), "forms": []}) == {
+        "cases": ["x", "y"], "users": ["c"],
+    }  # fmt: skip
+
+
+def test_a_link_adds_to_the_rules_of_its_source():
+    source = {"exclude_columns": {"cases": ["a"]}, "hash_columns": {"users": ["c"]}, "x": 1}
+    link = {"exclude_columns": {"cases": ["b", "a"], "forms": ["d"]}}
+    assert column_rules.needs_key(source, link)
+    assert not column_rules.needs_key(link, {"hash_columns": {"users": []}})
+
+    found = column_rules.pop_loader_settings(source, link)
+
+    assert {name: json.loads(text) for name, text in found.items()} == {
+        "exclude_columns": {"cases": ["a", "b"], "forms": ["d"]},
+        "hash_columns": {"users": ["c"]},
+    }
+    assert (source, link) == ({"x": 1}, {})
+    assert column_rules.pop_loader_settings({}, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause", "remedy"),
+    [
+        ({"exclude_columns": {"casse": ["x"]}}, "no stream casse", "Did you mean cases?"),
+        ({"hash_columns": {"casse": ["x"]}}, "no stream casse", "It has: cases, forms, users."),
+        ({"exclude_columns": {"cases": ["case_id"]}}, "case_id is the key of cases", "Hash it"),
+        ({"hash_columns": {"cases": ["case_nam"]}}, "no column case_nam", "Did you mean case_name"),
+        ({"exclude_columns": {"cases": ["propertys.x"]}}, "no column propertys", "properties"),
+    ],
+)
+def test_what_contradicts_the_known_streams_is_explained(settings, cause, remedy):
+    found = column_rules.find_conflict(settings, CATALOG, ["users"])
+
+    assert found is not None
+    assert cause in found[0]
+    assert remedy in found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("hash_columns", {"cases": ["case_id", "a.b", "*", "properties.x"]}),
+        ("exclude_columns", {"f*": ["x"], "forms": ["unknown.until.discovered"], "users": ["x"]}),
+    ],
+)
+def test_rules_that_may_hold_are_accepted(name, rules):
+    assert column_rules.find_conflict({name: rules}, CATALOG, ["users"]) is None
+    assert column_rules.find_conflict({name: {"any": ["x"]}}, {}) is None
+
+
+def test_names_of_streams_and_columns_are_no_addresses():
+    rules = {name: {"servers": ["host", "url.path"]} for name in column_rules.NAMES}
+
+    assert Addresses().among(rules) == {}

@@ -1,0 +1,37 @@
+"""A mistyped name gets the known one that it probably means."""
+
+from __future__ import annotations
+
+import pytest
+from scout_control.rules.suggestions import advice, closest, did_you_mean
+
+SETTINGS = ("domain", "domains", "case_types", "page_size", "base_url")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("domian", "domain"),
+        ("Case_Types", "case_types"),
+        ("pagesize", "page_size"),
+        ("base-url", "base_url"),
+        ("zzz", None),
+        ("", None),
+    ],
+)
+def test_the_most_similar_name_is_found(typed, meant):
+    assert closest(typed, SETTINGS) == meant
+
+
+def test_suggestions_name_only_what_is_similar():
+    assert did_you_mean(["domian"], SETTINGS) == "Did you mean domain?"
+    assert did_you_mean(["zzz"], SETTINGS) == ""
+    assert did_you_mean(["zzz", "pagesize", "domian"], SETTINGS) == (
+        "Did you mean domain instead of domian, page_size instead of pagesize?"
+    )
+
+
+def test_advice_ends_with_all_names():
+    assert advice(["kye"], ["key", "act"]) == "Did you mean key? It has: act, key."
+    assert advice(["zzz"], ["key"], "Use one of") == "Use one of: key."
+    assert advice(["zzz"], []) == ""
