@@ -61,7 +61,7 @@ class Connections:
             ServerError: The server does not respond, or rejects the user.
         """
         check_name(name, "The name of a connection")
-        fields = _parse(url)
+        fields = parse_url(url)
         login = fields.pop("login")
         if test:
             _test(url)
@@ -129,7 +129,7 @@ class Connections:
                 "Change SCOUT_DATABASE_URL instead.",
             )
         if url is not None:
-            columns = _parse(url)
+            columns = parse_url(url)
             login = columns.pop("login")
             columns["sslmode"] = columns["sslmode"] or connection.sslmode
         else:
@@ -185,7 +185,7 @@ def _count_projects(session: Session, connection: Connection) -> int:
     return session.scalar(statement) or 0
 
 
-def _parse(url: str) -> dict[str, Any]:
+def parse_url(url: str) -> dict[str, Any]:
     """Return the columns of a connection, and its user and password as ``login``."""
     try:
         url.encode()
@@ -213,7 +213,7 @@ def _parse(url: str) -> dict[str, Any]:
 
 
 def _sslmode_of(url: str) -> dict[str, Any]:
-    return {} if (mode := _parse(url)["sslmode"]) is None else {"sslmode": mode}
+    return {} if (mode := parse_url(url)["sslmode"]) is None else {"sslmode": mode}
 
 
 def _test(url: str) -> None:

@@ -77,6 +77,7 @@ class Sources:
         config: Mapping[str, Any] | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
+        may_be_incomplete: bool = False,
     ) -> views.Source:
         """Add a source.
 
@@ -87,6 +88,7 @@ class Sources:
             config: Settings of the tap, without secrets.
             client_id: The client id of an OAuth application registered at the source.
             client_secret: Its client secret.
+            may_be_incomplete: Required settings may be left to its links.
 
         Raises:
             NotFoundError: meltano.yml has no such extractor.
@@ -96,7 +98,8 @@ class Sources:
         extractor = self._installation.plugins.source_type(source_type)
         settings = check_config(extractor, config or {})
         check_url(base_url)
-        check_complete(extractor, {*settings, *(() if base_url is None else (BASE_URL,))})
+        if not may_be_incomplete:
+            check_complete(extractor, {*settings, *(() if base_url is None else (BASE_URL,))})
         check_column_rules(extractor, settings, {})
         warn_about_unchecked_streams(extractor, settings, frozenset(), name)
         with self._installation.store.begin() as session:

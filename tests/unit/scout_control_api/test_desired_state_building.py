@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,10 @@ ACTUAL = {
     Key(Kind.SOURCE, "old"): EXISTING,
     Key(Kind.PROJECT, "lake"): Item(fields={"name": "lake", "connection": "default"}),
 }
-LINKED = "sources: {hq: {type: commcare}}\nprojects:\n  river:\n    sources:\n      hq: "
+LINKED = (
+    "sources: {hq: {type: commcare, config: {domain: d}}}\n"
+    "projects:\n  river:\n    sources:\n      hq: "
+)
 
 
 def build(text, actual=None, *, pruning=False, data=(), **environment):
@@ -56,6 +60,8 @@ def test_a_project_becomes_items_with_canonical_values():
         "base_url": None,
         "config": {"domain": "5"},
         "streams": ["cases", "forms"],
+        "exclude": {},
+        "hash": {},
         "client_id": None,
     }
     assert items["source hq"].address["base_url"] == "https://www.commcarehq.org:443"
@@ -173,6 +179,37 @@ def test_a_mistake_is_named_with_its_line(text, line, said):
     assert said in found
 
 
+def test_a_required_setting_is_in_a_link_or_its_source():
+    without = LINKED.replace(", config: {domain: d}", "")
+
+    assert build(without + "{config: {domain: river}}")
+    assert build(LINKED + "{}")
+    [found] = mistakes(without + "{}")
+    assert found.startswith("a.yaml, line 5: projects.river.sources.hq lacks the setting domain")
+    [found] = mistakes("sources:\n  hq: {type: commcare}")
+    assert found.startswith("a.yaml, line 2: sources.hq lacks the setting domain")
+    assert build("projects: {lake: {sources: {old: {config: {domain: d}}}}}")
+
+
+def test_columns_that_must_not_arrive_are_checked():
+    rules = "{exclude: {cases: [b, a, a]}, hash: {forms: []}}"
+    fields = build(LINKED + rules)["link river/hq"].fields
+
+    assert (fields["exclude"], fields["hash"]) == ({"cases": ["a", "b"]}, {})
+    [found] = mistakes(LINKED + "{exclude: {case: [a]}}")
+    assert "exclude.case is wrong." in found
+    assert "Did you mean cases?" in found
+    [found] = mistakes(LINKED + "{hash: {cases: [a..b]}}")
+    assert "hash.cases is wrong." in found
+
+
+@pytest.mark.parametrize("name", ["-x", " x", "a\u202eb", "6f1a4e0c-98a5-4b2c-9c37-0a8a6a1f0b11"])
+def test_a_name_that_commands_could_not_take_is_refused_for_something_new(name):
+    [found] = mistakes(f"sources: {{{json.dumps(name)}: {{type: commcare-connect}}}}")
+
+    assert "is not a possible name." in found
+
+
 def test_all_mistakes_are_named_at_once_and_one_for_forty_projects_once():
     projects = "\n".join(f"  p{n}: {{sources: {{old: {{}}}}}}" for n in range(40))
     found = mistakes(
@@ -193,7 +230,7 @@ def test_a_project_with_data_does_not_move_to_another_database():
 
 
 def test_what_pruning_would_remove_cannot_be_referred_to():
-    text = "sources: {}\nprojects:\n  river: {sources: {old: {}}}"
+    text = "sources: {}\nprojects:\n  river: {sources: {old: {config: {domain: d}}}}"
 
     assert "link river/old" in build(text)
     [found] = mistakes(text, pruning=True)

@@ -44,12 +44,13 @@ WORDS = st.sampled_from(["no", "08", "1e3", "2026-01-31", "river", "a b", "ü"])
 SETTINGS = st.fixed_dictionaries(
     {},
     optional={
-        "domain": WORDS,
+        "domain": st.sampled_from(["no", "08", "1e3", "river-2"]),
         "page_size": st.integers(1, 9),
         "case_types": st.lists(WORDS, max_size=2),
         "include_archived": st.booleans(),
     },
 )
+RULES = st.sampled_from([{}, {"cases": ["case_name"], "forms": ["a.b", "c"]}])
 KEEPS = st.sampled_from([None, "forever", "30d", "24h", "800001h"])
 STREAMS = st.lists(st.sampled_from(sorted(COMMCARE.streams)), max_size=2, unique=True).map(sorted)
 
@@ -93,6 +94,8 @@ def add_source(draw, items, name):
         "base_url": draw(st.sampled_from([None, "https://hq.example.org"])),
         "config": draw(SETTINGS),
         "streams": draw(STREAMS),
+        "exclude": draw(RULES),
+        "hash": {},
         "client_id": draw(st.one_of(st.none(), TEXTS)),
     }
     secrets = draw(st.one_of(st.just({}), st.fixed_dictionaries({"client_secret": SECRETS})))
@@ -106,6 +109,8 @@ def add_use(draw, items, project, source):
             "mode": draw(st.sampled_from(["project", "user"])),
             "interval": draw(st.sampled_from([1, 6, 24, 48, 168, 8784])),
             "streams": draw(STREAMS),
+            "exclude": {},
+            "hash": draw(RULES),
             "config": draw(SETTINGS),
         }
         items[Key.of(Kind.LINK, project, source)] = Item(fields=fields)

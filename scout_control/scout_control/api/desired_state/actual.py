@@ -11,7 +11,7 @@ from scout_control.api.desired_state import settings
 from scout_control.api.desired_state.items import Actual, Item, Key, Kind
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
-from scout_control.rules import retention
+from scout_control.rules import retention, singer_catalog
 from scout_control.store import lookups, metadata
 from scout_control.store.models import (
     Connection,
@@ -156,7 +156,7 @@ class _Reader:
 
     def _known_streams(self, sources: list[Source]) -> dict[str, frozenset[str]]:
         return {
-            each.name: metadata.streams_of_source(self.session, each.id)
+            each.name: singer_catalog.ids(metadata.catalog_of_source(self.session, each.id))
             for each in sources
             if (found := self.types.get(each.source_type)) is not None and not found.streams
         }

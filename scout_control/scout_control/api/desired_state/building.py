@@ -17,7 +17,7 @@ from scout_control.api.desired_state.references import Secrets, UnreadableError
 from scout_control.api.desired_state.schema import HOURS, SecretReference
 from scout_control.api.source_config import check_interval, check_url
 from scout_control.errors import ControlError
-from scout_control.rules import retention
+from scout_control.rules import identifiers, retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,8 +58,37 @@ class Builder:
                 self._require(each, Kind.SOURCE, source, "source")
         for key, each in self.files.credentials_of_projects().items():
             self._add_credential(key, each)
+        self._check_unused_sources()
+        self._check_names()
         self.files.check()
         return self.items
+
+    def _check_unused_sources(self) -> None:
+        """Note what a new source lacks that no project uses; links may complete the others."""
+        used = {key.source for key in self.items if key.kind == Kind.LINK}
+        for name, each in self.files.sources.items():
+            key, source_type = Key(Kind.SOURCE, name), self._type(name)
+            if name in used or key in self.actual.items or each.document.problems:
+                continue
+            if source_type and (missing := settings.missing(source_type, self.items[key].fields)):
+                each.add_problem(f"lacks the setting {missing}. Write it in config.")
+
+    def _check_names(self) -> None:
+        """Note names of new objects that commands could not take."""
+        for kind, objects in self._described().items():
+            for name, each in objects.items():
+                error = identifiers.find_error(
+                    name, f"The name of a {kind}", is_id=kind == Kind.PROJECT
+                )
+                if error and Key(kind, name) not in self.actual.items:
+                    each.add_problem(f"is not a possible name. {error}")
+
+    def _described(self) -> Mapping[Kind, Mapping[str, Described]]:
+        return {
+            Kind.CONNECTION: self.files.connections,
+            Kind.SOURCE: self.files.sources,
+            Kind.PROJECT: self.files.projects,
+        }
 
     def _add_connection(self, name: str, each: Described) -> None:
         key, connection = Key(Kind.CONNECTION, name), each.value
@@ -101,7 +130,7 @@ class Builder:
             "type": source_type.name,
             "base_url": source.base_url,
             "config": config,
-            "streams": sorted(set(source.streams)),
+            **settings.of_file(source),
             "client_id": source.client_id,
         }
         found = self.actual.items.get(Key(Kind.SOURCE, name))
@@ -149,15 +178,32 @@ class Builder:
         fields = {
             "mode": link.mode,
             "interval": self._hours(each, link.interval),
-            "streams": sorted(set(link.streams)),
             "config": config,
+            **settings.of_file(link),
         }
         self.items[key] = Item(fields=fields)
+        self._check_complete(each, key, source_type, fields)
         if link.mode == "project":
             of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
             paused = {} if link.paused is None else {"paused": link.paused}
             dataset = Key(Kind.DATASET, key.name)
             self.items[dataset] = Item(fields={**of_dataset, **paused})
+
+    def _check_complete(
+        self, each: Described, key: Key, source_type: SourceType, fields: Mapping[str, Any]
+    ) -> None:
+        """Note a required setting that neither a link nor its source has."""
+        source = self._source_item(key.source)
+        if source is None or key in self.actual.items or each.document.problems:
+            return  # what exists stays usable, and a setting may be missing because it is wrong
+        if name := settings.missing(source_type, source.fields, fields):
+            each.add_problem(
+                f"lacks the setting {name}. Write it in config here, or in that of the source."
+            )
+
+    def _source_item(self, name: str) -> Item | None:
+        key = Key(Kind.SOURCE, name)
+        return self.items.get(key) or self.actual.items.get(key)
 
     def _hours(self, each: Described, interval: str) -> int:
         hours = int(interval[:-1]) * HOURS[interval[-1]]
@@ -180,9 +226,7 @@ class Builder:
         credential = each.value
         is_known = self._require(each, Kind.PROJECT, key.project, "projects")
         source_type = self._type(key.source) if is_known else None
-        source = self.items.get(Key(Kind.SOURCE, key.source)) or self.actual.items.get(
-            Key(Kind.SOURCE, key.source)
-        )
+        source = self._source_item(key.source)
         if source_type is None or source is None:
             return
         fields = {
@@ -219,18 +263,13 @@ class Builder:
 
     def _require(self, each: Described, kind: Kind, name: str, *below: str) -> bool:
         """Return whether an object is described or exists; note that it does not."""
-        described: Mapping[Kind, Mapping[str, Any]] = {
-            Kind.CONNECTION: self.files.connections,
-            Kind.SOURCE: self.files.sources,
-            Kind.PROJECT: self.files.projects,
-        }
         stay = {
             key.name
             for key, item in self.actual.items.items()
             if key.kind == kind
             and (item.is_kept or not (self.is_pruning and self.files.is_prunable(key)))
         }
-        known = {*described[kind], *stay}
+        known = {*self._described()[kind], *stay}
         if name in known:
             return True
         is_removed = Key(kind, name) in self.actual.items

@@ -15,6 +15,7 @@ from scout_control.api.datasets import Datasets
 from scout_control.api.desired_state import settings
 from scout_control.api.desired_state.items import Key, Kind
 from scout_control.api.desired_state.planning import Action
+from scout_control.api.links import Links
 from scout_control.api.projects import Projects
 from scout_control.api.sources import Sources
 from scout_control.errors import ControlError, ServerError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+COLUMNS = ("base_url", "client_id")
+"""Fields of a source that are not settings of its tap."""
 BELONGING = {Kind.LINK, Kind.DATASET, Kind.CREDENTIAL}
 
 
@@ -103,6 +106,7 @@ class _Steps:
     def __post_init__(self) -> None:
         self._connections = Connections(self.installation)
         self._sources = Sources(self.installation)
+        self._links = Links(self.installation)
         self._projects = Projects(self.installation)
         self._datasets = Datasets(self.installation)
         self._credentials = Credentials(self.installation)
@@ -130,7 +134,8 @@ class _Steps:
             return
         is_description_only = {each.name for each in change.fields} <= {"description"}
         url = None if is_description_only and not change.secrets else _url(item)
-        self._connections.update(name, url=url, description=description)
+        unset = ["sslmode"] if url is not None and not item.fields["sslmode"] else []
+        self._connections.update(name, url=url, description=description, unset=unset)
 
     def _put_source(self, change: Change, item: Item) -> None:
         fields = item.fields
@@ -141,7 +146,8 @@ class _Steps:
             "client_secret": (item.secrets or {}).get("client_secret"),
         }
         if change.action == Action.ADD:
-            self._sources.add(change.key.name, fields["type"], **values)
+            # Its links supply what it lacks, which was checked.
+            self._sources.add(change.key.name, fields["type"], **values, may_be_incomplete=True)
         else:
             if not change.secrets:
                 values["client_secret"] = None
@@ -153,12 +159,13 @@ class _Steps:
 
     def _put_link(self, change: Change, item: Item) -> None:
         fields = item.fields
-        self._sources.link(
+        self._links.ensure(
             change.key.project,
             change.key.source,
             mode=fields["mode"],
             interval_hours=fields["interval"],
             config=settings.to_stored(fields),
+            unset=_unset(change),
         )
 
     def _put_dataset(self, change: Change, item: Item) -> None:
@@ -184,7 +191,7 @@ class _Steps:
         if key.kind == Kind.CREDENTIAL:
             self._credentials.revoke(key.source, project=key.project)
         elif key.kind == Kind.LINK:
-            self._sources.unlink(key.project, key.source, drop=True)
+            self._links.remove(key.project, key.source, drop=True)
         elif key.kind == Kind.PROJECT:
             self._projects.remove(key.name)
         elif key.kind == Kind.CONNECTION:
@@ -196,11 +203,12 @@ class _Steps:
 
 def _unset(change: Change) -> list[str]:
     """Return the fields and settings that go back to their defaults."""
-    return [
-        each.name.removeprefix(f"{settings.CONFIG}.")
-        for each in change.fields
-        if each.new is None or (each.name == settings.STREAMS and not each.new)
-    ]
+    if change.actual is None or change.desired is None:
+        return []
+    old, new = change.actual.fields, change.desired.fields
+    stored = settings.to_stored(new)
+    removed = [name for name in settings.to_stored(old) if name not in stored]
+    return removed + [name for name in COLUMNS if old.get(name) and not new.get(name)]
 
 
 def _url(item: Item) -> str:

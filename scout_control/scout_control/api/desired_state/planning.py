@@ -125,6 +125,7 @@ def _compare(key: Key, desired: Item, actual: Item | None) -> Change | None:
             fields=tuple(_changed_fields(desired.fields, {})),
             secrets=tuple(desired.secrets or ()),
             desired=desired,
+            actual=actual,
         )
     fields = tuple(_changed_fields(desired.fields, actual.fields))
     secrets = _changed_secrets(desired, actual)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scout_control.errors import SettingsError
+from scout_control.rules import suggestions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,5 +57,5 @@ def dotted(path: Iterable[str | int]) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question that suggests the most similar known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+    question = suggestions.did_you_mean([name], known)
+    return f" {question}" if question else ""

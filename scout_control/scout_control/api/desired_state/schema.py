@@ -31,6 +31,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Interval = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[hdw]$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Retention = Annotated[str, StringConstraints(pattern=r"^(forever|[1-9][0-9]{0,6}[hdw])$")]
+Columns = dict[Text, list[Text]]
 Mode = Literal["project", "user"]
 CredentialKind = Literal["api_key", "username_password", "token", "settings", "oauth2"]
 
@@ -116,6 +117,10 @@ class Source(Section):
     streams: list[Text] = Field(
         default_factory=list, description="What links read by default; all if empty."
     )
+    exclude: Columns = Field(
+        default_factory=dict, description="As of a link; links add to what their source says."
+    )
+    hash: Columns = Field(default_factory=dict, description="As of a link.")
     client_id: Text | None = Field(default=None, description="Of an OAuth application there.")
     client_secret: Secret | None = Field(
         default=None, description="Of that application; stays as it is if left out."
@@ -135,6 +140,13 @@ class Link(Section):
     streams: list[Text] = Field(default_factory=list, description="What to read; all if empty.")
     config: dict[str, JsonValue] = Field(
         default_factory=dict, description="Settings that choose what is read."
+    )
+    exclude: Columns = Field(
+        default_factory=dict,
+        description="By stream, paths of columns that must not arrive: cases: [properties.phone].",
+    )
+    hash: Columns = Field(
+        default_factory=dict, description="The same, for columns of which only a hash may arrive."
     )
     keep: Retention | None = Field(
         default=None,

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.desired_state.problems import did_you_mean
-from scout_control.api.source_config import SECRETS, check_config
+from scout_control.api.source_config import SECRETS, check_config, find_missing
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
-from scout_control.rules import keyless
+from scout_control.rules import column_rules, keyless
+from scout_control.rules.addresses import BASE_URL
 from scout_control.runs import prepare
 from scout_control.store.models import ProjectSource, Source
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import SourceType
 
 CONFIG, STREAMS = "config", "streams"
+BESIDE = {
+    STREAMS_SETTING: STREAMS,
+    column_rules.EXCLUDE: "exclude",
+    column_rules.HASH: "hash",
+}
+"""Settings that files write beside ``config``, and their names there."""
+RULES = ("exclude", "hash")
 
 
 def check(
@@ -39,6 +47,7 @@ def check(
         except ControlError as error:
             described.add_problem(f"is wrong. {error}", CONFIG, name)
     _check_streams(described, source_type, known_streams)
+    _check_columns(described, source_type)
     return settings
 
 
@@ -60,8 +69,8 @@ def check_link(described: Described, source_type: SourceType, project: str, sour
 
 
 def _unknown(source_type: SourceType, name: str) -> str:
-    if name == STREAMS_SETTING:
-        return "is written as streams, beside config."
+    if name in BESIDE:
+        return f"is written as {BESIDE[name]}, beside config."
     known = {*source_type.settings, *keyless.NAMES} - {*source_type.sensitive}
     if name in known or name in source_type.sensitive or name in SECRETS:
         return ""
@@ -92,14 +101,48 @@ def address(fields: Mapping[str, Any], source_type: SourceType) -> dict[str, str
 
 def to_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a source or link as the store keeps them, in one mapping."""
-    streams = {STREAMS_SETTING: fields[STREAMS]} if fields[STREAMS] else {}
-    return {**fields[CONFIG], **streams}
+    beside = {stored: fields[name] for stored, name in BESIDE.items()}
+    return {**fields[CONFIG], **{name: value for name, value in beside.items() if value}}
 
 
 def from_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields ``config`` and ``streams`` (sorted) of stored settings."""
-    streams = settings.get(STREAMS_SETTING)
+    """Return the fields of stored settings: ``config``, and those that files write beside it."""
+    config = {name: value for name, value in settings.items() if name not in BESIDE}
+    beside = {name: settings.get(stored) for stored, name in BESIDE.items()}
+    return {CONFIG: config, **canonical(beside)}
+
+
+def of_file(value: Any) -> dict[str, Any]:
+    """Return the fields that a source or link of a file has beside ``config``."""
+    return canonical({name: getattr(value, name) for name in BESIDE.values()})
+
+
+def canonical(beside: Mapping[str, Any]) -> dict[str, Any]:
+    """Return these fields without a meaningless order."""
+    streams = beside[STREAMS]
+    rules = {name: beside[name] or {} for name in RULES}
     return {
-        CONFIG: {name: value for name, value in settings.items() if name != STREAMS_SETTING},
         STREAMS: sorted(set(map(str, streams))) if isinstance(streams, list) else [],
+        **{
+            name: {stream: sorted(set(paths)) for stream, paths in of_streams.items() if paths}
+            for name, of_streams in rules.items()
+        },
     }
+
+
+def _check_columns(described: Described, source_type: SourceType) -> None:
+    """Note what is wrong with the columns that must not arrive, or only hashed."""
+    for stored, name in BESIDE.items():
+        for stream, paths in (getattr(described.value, name) if name in RULES else {}).items():
+            rules = {stored: {stream: paths}}
+            conflict = column_rules.find_conflict(rules, {}, source_type.streams)
+            error = column_rules.find_error(rules) or (" ".join(conflict) if conflict else None)
+            if error:
+                described.add_problem(f"is wrong. {error}", name, stream)
+
+
+def missing(source_type: SourceType, *fields: Mapping[str, Any]) -> str:
+    """Return which required setting is in none of these fields, as text; nothing if complete."""
+    names = {name for each in fields for name in each[CONFIG]}
+    names |= {BASE_URL for each in fields if each.get(BASE_URL)}
+    return find_missing(source_type, names) or ""
