@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help setup demo test test-fast check fix docs bench bench-target clean
+.PHONY: help setup demo test test-fast check fix docs wheels bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ docs: $(READY) ## generate the reference and build the site in docs/_build
 	@$(BIN)/python tools/reference.py
 	@$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build
 	@echo "Open docs/_build/index.html."
+
+wheels: $(READY) ## build all distributions into dist (ARGS="--release" for an index)
+	@$(BIN)/python tools/wheels.py $(ARGS)
 
 bench: $(READY) ## measure beside peers (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
