@@ -18,6 +18,7 @@ COMMANDS = {
     name: f"scout_control.cli.{location}"
     for name, location in (
         ("init", "admin:init"),
+        ("project", "project:project"),
         ("connections", "connections:connections"),
         ("projects", "projects:projects"),
         ("sources", "sources:sources"),

@@ -18,10 +18,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.meltano import trusted_files
+from scout_control.meltano.project_file import read_project
 from scout_control.meltano.setting_kinds import SettingKind
 from scout_control.rules.addresses import Addresses
 from scout_control.rules.credential_kinds import ANY_SETTINGS, NO_CREDENTIAL
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 LOADER = "target-scout-postgres"
 STREAMS_SETTING = "datasets"
 """The setting of a source or a link that selects the streams to read."""
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,42 +198,3 @@ def _oauth(entry: Mapping[str, Any] | None) -> OAuthPaths | None:
 def as_text(value: Any) -> str:
     """Return the text of a setting for an environment variable."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def read_project(file: Path) -> Mapping[str, Any]:
-    """Return the content of a meltano.yml, merged with the plugins of its included files.
-
-    Raises:
-        SettingsError: A file cannot be read.
-    """
-    document = _read(file)
-    included = sorted(
-        path
-        for pattern in document.get("include_paths") or ()
-        for path in file.parent.glob(pattern)
-    )
-    if not included:
-        return document
-    plugins: dict[str, list[Any]] = {}
-    for each in (document, *(_read(path) for path in included if path != file)):
-        for kind, entries in (each.get("plugins") or {}).items():
-            plugins.setdefault(kind, []).extend(entries or ())
-    return {**document, "plugins": plugins}
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        document = yaml.load(trusted_files.read_text(file), Loader=SAFE_LOADER)
-    except OSError as error:
-        raise SettingsError(
-            f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."
-        ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        position = f" (line {mark.line + 1})" if mark else ""
-        raise SettingsError(f"{file} is not valid YAML{position}.", "Correct it.") from None
-    if not isinstance(document, dict):
-        raise SettingsError(
-            f"{file} is not a mapping.", "See Meltano's documentation of this file."
-        )
-    return document

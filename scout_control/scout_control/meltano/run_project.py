@@ -17,7 +17,7 @@ import yaml
 from dotenv import dotenv_values
 
 from scout_control.errors import SettingsError
-from scout_control.meltano.project import read_project
+from scout_control.meltano.project_file import read_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
