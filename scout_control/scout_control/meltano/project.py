@@ -15,20 +15,23 @@ Any extractor works with its entry there alone. What Meltano has no setting for 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.meltano.project_file import read_project
+from scout_control.meltano import executables, run_project
+from scout_control.meltano.project_file import MODELS_OF_CHECKOUT, read_project
 from scout_control.meltano.setting_kinds import SettingKind
 from scout_control.rules.addresses import Addresses
 from scout_control.rules.credential_kinds import ANY_SETTINGS, NO_CREDENTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 LOADER = "target-scout-postgres"
+DBT_FOLDER = "DBT_PROJECT_DIR"
 STREAMS_SETTING = "datasets"
 """The setting of a source or a link that selects the streams to read."""
 
@@ -99,6 +102,7 @@ class Plugins:
     """The extractors and jobs of a Meltano project."""
 
     def __init__(self, project_root: Path) -> None:
+        self._root = project_root
         self._file = project_root / "meltano.yml"
         self._document = read_project(self._file)
 
@@ -129,6 +133,30 @@ class Plugins:
             f"{self._file} has no source type {name!r}; available: {', '.join(known)}.",
             "Add it to the extractors there; see docs/guides/add-a-source.md.",
         )
+
+    def program(self, name: str) -> str:
+        """Return the path of a plugin's program.
+
+        Raises:
+            SettingsError: It is not installed.
+        """
+        return executables.find(run_project.find(self._root, self._document, name))
+
+    def is_installed(self, name: str) -> bool:
+        """Return whether the program of a plugin is installed."""
+        try:
+            return os.access(self.program(name), os.X_OK)
+        except SettingsError:
+            return False
+
+    @property
+    def models_folder(self) -> Path:
+        """The folder that holds ``models/custom``, and may hold the dbt project."""
+        utilities = (self._document.get("plugins") or {}).get("utilities") or ()
+        settings = (each for entry in utilities for each in entry.get("settings") or ())
+        named = (each.get("value") for each in settings if each.get("env") == DBT_FOLDER)
+        found = next((str(value) for value in named if value), MODELS_OF_CHECKOUT)
+        return Path(found.replace("$MELTANO_PROJECT_ROOT", str(self._root)))
 
     def _source_type(self, entry: Mapping[str, Any]) -> SourceType:
         annotations = (entry.get("annotations") or {}).get("scout") or {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PRODUCT = "scout-sync"
 NAMED_LISTS = ("jobs", "schedules", "environments")
+PROGRAM_KEYS = frozenset({"executable", "pip_url"})
 INSTALLED = Path(__file__).parent / "product" / trusted_files.PROJECT_FILE
 """In a wheel; see hatch_build.py."""
 CHECKOUT = Path(__file__).parents[3]
@@ -114,8 +115,18 @@ def _with_models_here(value: Any) -> Any:
 
 def _merged(own: Iterable[Entry] | None, product: Iterable[Entry] | None) -> list[Entry]:
     by_name = {str(each.get("name")): each for each in product or ()}
-    mine = [{**by_name.pop(str(each.get("name")), {}), **each} for each in own or ()]
+    mine = [_changed(by_name.pop(str(each.get("name")), {}), each) for each in own or ()]
     return [*mine, *by_name.values()]
+
+
+def _changed(product: Entry, own: Entry) -> Entry:
+    """Return an entry of the product with the user's fields in place of its own."""
+    if PROGRAM_KEYS.isdisjoint(own):
+        return {**product, **own}
+    # With another program, it is no longer the product's distribution that has to be installed.
+    annotations = product.get("annotations") or {}
+    scout = {**(annotations.get("scout") or {}), "distribution": None}
+    return {**product, "annotations": {**annotations, "scout": scout}, **own}
 
 
 def _joined(document: Document, included: Iterable[Document]) -> Document:
