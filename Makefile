@@ -16,6 +16,13 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
+# An environment of another Python, or of a checkout that was moved, is removed here and made anew below.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+ifneq ($(shell $(PYTHON) tools/environment.py $(if $(filter file,$(origin PYTHON)),,--chosen) && echo usable),usable)
+$(error There is no usable environment)
+endif
+endif
+
 .PHONY: help setup demo test test-fast check fix docs wheels bench bench-target clean
 
 help: ## list the targets
@@ -66,6 +73,5 @@ bench: $(READY) ## measure beside peers (see benchmarks/README.md)
 bench-target: $(READY) ## measure the target beside its peers (ARGS="--scale 0.01" for a try)
 	@$(BIN)/python -m benchmarks.target $(ARGS)
 
-clean: ## stop what the demo left running; remove the environment and everything generated
-	@test ! -x $(BIN)/scout || $(BIN)/scout demo --stop
-	@rm -rf docs/_build .venv .scout .meltano .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## remove the environment and everything generated; asks before data and keys (CONFIRM=1)
+	@$(PYTHON) tools/clean.py $(if $(filter 1,$(CONFIRM)),--confirm)

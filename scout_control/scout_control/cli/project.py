@@ -14,25 +14,35 @@ from scout_control.cli.output import print_record, print_result, suggest
 from scout_control.cli.terminal import say
 
 if TYPE_CHECKING:
-    from scout_control.installation.project_folder import Plan
+    from scout_control.installation.project_folder import Created, Plan
+
+
+def make_default_folder() -> None:
+    """Make the folder of this user if no other project is found."""
+    from scout_control.installation import project_folder
+
+    _tell(*project_folder.create_default())
 
 
 def _make_folder(_context: click.Context, _option: click.Parameter, named: Path | None) -> None:
     """Make the folder before the installation in it is opened."""
     from scout_control.installation import project_folder, project_location
 
-    if named is None and project_location.find() is not None:
+    if named is None:
+        make_default_folder()
         return
-    folder = (named or project_location.default()).absolute()
-    created = project_folder.create(folder)
+    folder = named.absolute()
+    _tell(folder, project_folder.create(folder))
+    os.environ[project_location.VARIABLE] = str(folder)
+    if not Path.cwd().is_relative_to(folder):
+        suggest(f"cd {quote(str(named))}")
+
+
+def _tell(folder: Path, created: Created) -> None:
     if created.written:
         say(f"Made the project folder {folder}.", err=True)
         if created.kept:
             say(f"Left as they are: {', '.join(created.kept)}.", err=True)
-    if named is not None:
-        os.environ[project_location.VARIABLE] = str(folder)
-        if not Path.cwd().is_relative_to(folder):
-            suggest(f"cd {quote(str(named))}")
 
 
 folder_option = click.option(

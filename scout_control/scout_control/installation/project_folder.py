@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from scout_control.errors import ConflictError, SettingsError
+from scout_control.installation import project_location
 from scout_control.installation.project_location import is_project
 from scout_control.meltano import project_file, trusted_files
 from scout_control.meltano.project import LOADER
@@ -96,6 +97,14 @@ def create(folder: Path) -> Created:
     return Created(
         written=tuple(written), kept=tuple(path for path in files if path not in written)
     )
+
+
+def create_default() -> tuple[Path, Created]:
+    """Write the folder of this user if no other project is found; return it and what was done."""
+    folder = project_location.find()
+    if folder is not None:
+        return folder, Created()
+    return project_location.default(), create(project_location.default())
 
 
 def require_extending(folder: Path) -> None:

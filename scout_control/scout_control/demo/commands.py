@@ -1,0 +1,57 @@
+"""What the demo tells its user to type: ``make demo`` in a checkout, ``scout demo`` elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from scout_control.meltano import executables, project_file
+
+DEFAULT_SOURCE = "commcare"
+ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
+"""Variables that lead the commands to another installation than the demo's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """The commands as they have to be typed where the demo was started."""
+
+    scout: str
+    """The program, as a path unless its name is enough."""
+    is_make: bool
+    """Whether the working directory is the checkout, whose Makefile starts the demo."""
+    source: str = DEFAULT_SOURCE
+
+    @classmethod
+    def here(cls, source: str) -> Commands:
+        """Return the commands for the working directory and the environment."""
+        program = executables.PROGRAMS / "scout"
+        is_found = shutil.which("scout") == str(program)
+        is_elsewhere = bool(os.environ.get(ELSEWHERE[0]))
+        unset = f"env -u {' -u '.join(ELSEWHERE)} " if is_elsewhere else ""
+        return cls(
+            scout=unset + ("scout" if is_found else quote(str(short(program)))),
+            is_make=project_file.is_checkout() and Path.cwd() == project_file.CHECKOUT,
+            source=source,
+        )
+
+    def demo(self, *options: str) -> str:
+        """Return the command that starts the demo with these options."""
+        is_other = self.source != DEFAULT_SOURCE
+        if not self.is_make:
+            chosen = ["--source", self.source] if is_other else []
+            return " ".join([self.scout, "demo", *chosen, *options])
+        words = ["make demo", *([f"SOURCE={self.source}"] if is_other else [])]
+        joined = " ".join(options)
+        if options:
+            words.append(f'ARGS="{joined}"' if " " in joined else f"ARGS={joined}")
+        return " ".join(words)
+
+
+def short(path: Path) -> Path:
+    """Return the path relative to the working directory, if that is shorter."""
+    relative = Path(os.path.relpath(path))
+    return relative if len(str(relative)) < len(str(path)) else path
