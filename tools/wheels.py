@@ -38,8 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--repository", default=repository_of(_origin()), help="https address, for URLs and links"
     )
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch, "workspace")
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary, "workspace")
         shutil.copytree(ROOT, copy, ignore=_ignored)
         for project in sorted(copy.glob("*/pyproject.toml")):
             prepare(project, is_release=options.release, repository=options.repository)

@@ -61,12 +61,9 @@ def install_command(distribution: str) -> str:
         command = f"{quote(sys.executable)} -m pip install {distribution}"
     else:
         command = f"uv pip install --python {quote(sys.executable)} {distribution}"
-    is_from_folder = LABEL in version("scout-control")
-    return (
-        f"{command}, with the --find-links of your first installation"
-        if is_from_folder
-        else command
-    )
+    if LABEL in version("scout-control"):  # no index has it
+        command += ", with the --find-links that scout was installed with"
+    return command
 
 
 def _resolved(plugin: RunPlugin) -> RunPlugin:

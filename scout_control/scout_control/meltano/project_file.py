@@ -30,7 +30,7 @@ INSTALLED = Path(__file__).parent / "product" / trusted_files.PROJECT_FILE
 """In a wheel; see hatch_build.py."""
 CHECKOUT = Path(__file__).parents[3]
 MODELS_OF_CHECKOUT, MODELS = "$MELTANO_PROJECT_ROOT/transform", "$MELTANO_PROJECT_ROOT"
-"""The folder of users' models: only a checkout has one of its own, beside the product's models."""
+"""The folder of users' models: in a checkout it is that of the product's models, too."""
 
 
 def read_project(file: Path) -> Document:
