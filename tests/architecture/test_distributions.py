@@ -141,7 +141,7 @@ def sandbox(newcomer) -> Iterator[dict[str, Any]]:
 
 
 def documented(sandbox: dict[str, Any]) -> tuple[str, str]:
-    """Return the commands of the quickstart, with the sandbox for the server: before, and the run."""
+    """Return the quickstart's commands before the run, and from it on, for the sandbox."""
     page = (ROOT / "docs/quickstart.md").read_text()
     (block,) = (each for each in page.split("```") if "scout projects create river" in each)
     for placeholder, real in (

@@ -68,8 +68,8 @@ class Settings:
         """
         is_named = bool(os.environ.get(project_location.VARIABLE))
         root = project_location.find()
-        if root is None or not project_location.is_project(root):
-            raise _missing(root)
+        if root is None or not (root / trusted_files.PROJECT_FILE).is_file():
+            raise _missing(root, is_named=is_named)
         trusted_files.check_project(root, is_named=is_named)
         file = root / trusted_files.PROJECT_FILE
         trusted_files.check_files(project_file.included_files(file), root, is_named=is_named)
@@ -101,15 +101,15 @@ def _parse_audit_keep(days: str) -> timedelta:
     return timedelta(days=int(days))
 
 
-def _missing(named: Path | None) -> SettingsError:
-    if named:
+def _missing(root: Path | None, *, is_named: bool) -> SettingsError:
+    if is_named:
         return SettingsError(
-            f"There is no meltano.yml in {named}.",
+            f"There is no meltano.yml in {root}.",
             "Correct SCOUT_PROJECT_ROOT, or make a project there: "
-            f"scout init --project {quote(str(named))}",
+            f"scout init --project {quote(str(root))}",
         )
     return SettingsError(
-        f"There is no meltano.yml in {Path.cwd()} or above it.",
+        f"There is no meltano.yml in {root or Path.cwd()} or above it.",
         f"Make a project, in {project_location.default()}: scout init; or in a folder of your "
         "choice: scout init --project FOLDER",
     )

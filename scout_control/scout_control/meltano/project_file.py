@@ -120,7 +120,7 @@ def _merged(own: Iterable[Entry] | None, product: Iterable[Entry] | None) -> lis
 
 
 def _changed(product: Entry, own: Entry) -> Entry:
-    """Return an entry of the product with the user's fields in place of its own."""
+    """Return an entry of the product with the fields that the user has set."""
     if PROGRAM_KEYS.isdisjoint(own):
         return {**product, **own}
     # With another program, it is no longer the product's distribution that has to be installed.
