@@ -218,7 +218,7 @@ def test_without_a_checkout_and_without_one_of_the_taps_the_other_runs(newcomer,
 def test_scout_dbt_generates_and_builds_models_without_a_checkout(
     installed, tmp_path, postgres, connection, dataset_schema
 ):
-    """The wheel carries the dbt project; the folder it runs in has models of users only."""
+    """The wheel contains the dbt project; the working folder has models of users only."""
     (tmp_path / "models/custom").mkdir(parents=True)
     mine = "select count(*)::int as n from {{ ref('case_person') }}"
     (tmp_path / "models/custom/mine.sql").write_text(mine)
