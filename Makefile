@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
-# An environment of another Python, or of a checkout that was moved, is removed here and made anew below.
+# An environment of another Python, or of a checkout that was moved, is removed here and recreated below.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 ifneq ($(shell $(PYTHON) tools/environment.py $(if $(filter file,$(origin PYTHON)),,--chosen) && echo usable),usable)
 $(error There is no usable environment)

@@ -1,4 +1,4 @@
-"""Removes an environment that cannot be used, so that make creates it anew, and says why.
+"""Removes an environment that cannot be used, so that make recreates it, and says why.
 
 Run by make with the system's Python, so only the standard library is available.
 """
@@ -21,7 +21,7 @@ def main(folder: Path, *, is_chosen: bool) -> int:
     running = sys.version_info[:2]
     why = unusable(folder, running if is_chosen else None) if folder.exists() else None
     if why:
-        sys.stderr.write(f"{folder} is made anew: {why}.\n")
+        sys.stderr.write(f"{folder} is recreated: {why}.\n")
         shutil.rmtree(folder)
     if not folder.exists() and not OLDEST <= running <= NEWEST:
         sys.stderr.write(

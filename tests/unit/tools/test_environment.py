@@ -55,7 +55,7 @@ def test_one_of_a_checkout_that_was_moved_is_removed_with_the_reason(made, tmp_p
     )
 
     assert (
-        f".venv is made anew: the checkout was moved or copied; it was made in {made}"
+        f".venv is recreated: the checkout was moved or copied; it was made in {made}"
         in done.stderr
     )
     assert not (moved / ".venv").exists()
