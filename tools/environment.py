@@ -19,16 +19,18 @@ ACTIVATED = re.compile(r"^\s*(?:export )?VIRTUAL_ENV=['\"]?([^'\"\n]+)['\"]?$", 
 def main(folder: Path, *, is_chosen: bool) -> int:
     """Remove the environment if it cannot be used; return an exit code."""
     running = sys.version_info[:2]
-    why = unusable(folder, running if is_chosen else None) if folder.exists() else None
-    if why:
-        sys.stderr.write(f"{folder} is recreated: {why}.\n")
-        shutil.rmtree(folder)
-    if not folder.exists() and not OLDEST <= running <= NEWEST:
+    is_suitable = OLDEST <= running <= NEWEST
+    chosen = running if is_chosen and is_suitable else None
+    why = unusable(folder, chosen) if folder.exists() else None
+    if not is_suitable and (why or is_chosen or not folder.exists()):
         sys.stderr.write(
             f"{sys.executable} is Python {_text(running)}, but {_text(OLDEST)} to {_text(NEWEST)} "
             "is needed. Name another one: make PYTHON=python3.12\n"
         )
         return 1
+    if why:
+        sys.stderr.write(f"{folder} is recreated: {why}.\n")
+        shutil.rmtree(folder)
     return 0
 
 

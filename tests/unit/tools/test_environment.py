@@ -68,3 +68,20 @@ def test_one_of_uv_is_recognised_too(made):
     assert "of Python 3.10" in environment.unusable(made)
     (made / "pyvenv.cfg").write_text("version_info = 3.12.1\n")
     assert "/elsewhere/.venv" in environment.unusable(made)
+
+
+@pytest.mark.parametrize("is_chosen", [True, False])
+def test_a_python_that_is_not_supported_removes_nothing(made, monkeypatch, capsys, is_chosen):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+    (made / "bin/activate").write_text("VIRTUAL_ENV='/elsewhere/.venv'\n")
+
+    assert environment.main(made, is_chosen=is_chosen) == 1
+    assert "is Python 3.10, but 3.11 to 3.13 is needed" in capsys.readouterr().err
+    assert made.exists()
+
+
+def test_a_usable_environment_needs_no_suitable_python_beside_it(made, monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+
+    assert environment.main(made, is_chosen=False) == 0
+    assert made.exists()
