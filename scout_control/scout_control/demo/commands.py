@@ -7,8 +7,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from scout_control.meltano import executables, project_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_SOURCE = "commcare"
 ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
@@ -28,12 +32,8 @@ class Commands:
     @classmethod
     def here(cls, source: str) -> Commands:
         """Return the commands for the working directory and the environment."""
-        program = executables.PROGRAMS / "scout"
-        is_found = shutil.which("scout") == str(program)
-        is_elsewhere = bool(os.environ.get(ELSEWHERE[0]))
-        unset = f"env -u {' -u '.join(ELSEWHERE)} " if is_elsewhere else ""
         return cls(
-            scout=unset + ("scout" if is_found else quote(str(short(program)))),
+            scout=scout_command(short(executables.PROGRAMS / "scout"), os.environ),
             is_make=project_file.is_checkout() and Path.cwd() == project_file.CHECKOUT,
             source=source,
         )
@@ -49,6 +49,14 @@ class Commands:
         if options:
             words.append(f'ARGS="{joined}"' if " " in joined else f"ARGS={joined}")
         return " ".join(words)
+
+
+def scout_command(program: Path, environment: Mapping[str, str]) -> str:
+    """Return how ``scout`` is started on the installation of the demo, in a shell as it is now."""
+    found = shutil.which("scout", path=environment.get("PATH", os.defpath))
+    name = "scout" if found and Path(found) == program.absolute() else quote(str(program))
+    is_elsewhere = bool(environment.get(ELSEWHERE[0]))
+    return f"env -u {' -u '.join(ELSEWHERE)} {name}" if is_elsewhere else name
 
 
 def short(path: Path) -> Path:

@@ -242,19 +242,8 @@ class Walkthrough:
 
     def _suggest(self) -> None:
         commands = Commands.here(self._source.name)
-        is_stopped = not self._options.keep_running
-        demos = (*HINTS, KEEP_RUNNING_HINT) if is_stopped else HINTS
-        scout = commands.scout
-        hints = [
-            (f"{scout} status", "sources, credentials and datasets of this installation"),
-            (
-                f'{scout} query {self._path} "{self._source.example_query}"',
-                "query the data, as its readers do",
-            ),
-            (f"{scout} describe {self._path}", "the tables and columns, and what they mean"),
-            (f"{scout} psql", "explore the schema in SQL"),
-            *((commands.demo(*options), what) for options, what in demos),
-        ]
+        is_kept = self._options.keep_running
+        hints = hints_for(commands, self._path, self._source, keep_running=is_kept)
         self._display.say(
             f"\nThe data is the dataset {self._path}, in schema {self._demo_file.schema} of the "
             f"Postgres in {short(self._services.home)}."
@@ -276,11 +265,30 @@ class Walkthrough:
         clean = "env -u PGPASSWORD " if "PGPASSWORD" in os.environ else ""
         self._display.say(
             f"  {clean}PGOPTIONS=--search_path={self._demo_file.schema} "
-            f"{short(embedded_postgres.psql())} {shlex.quote(services.database_url)}"
+            f"{shlex.quote(str(short(embedded_postgres.psql())))} "
+            f"{shlex.quote(services.database_url)}"
         )
         pipe = manual_pipe.command(source.source_type, short(executables.PROGRAMS), folder)
         self._display.say("The same pipe without Meltano:")
         self._display.say(f"  {pipe}")
+
+
+def hints_for(
+    commands: Commands, path: str, source: Source, *, keep_running: bool
+) -> list[tuple[str, str]]:
+    """Return what to type after a demo of a source, and what each line does."""
+    scout = commands.scout
+    again = HINTS if keep_running else (*HINTS, KEEP_RUNNING_HINT)
+    return [
+        (f"{scout} status", "sources, credentials and datasets of this installation"),
+        (
+            f"{scout} query {shlex.quote(path)} {shlex.quote(source.example_query)}",
+            "query the data, as its readers do",
+        ),
+        (f"{scout} describe {shlex.quote(path)}", "the tables and columns, and what they mean"),
+        (f"{scout} psql", "explore the schema in SQL"),
+        *((commands.demo(*options), what) for options, what in again),
+    ]
 
 
 def _join(counts: Mapping[str, int]) -> str:
