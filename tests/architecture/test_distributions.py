@@ -276,6 +276,11 @@ def _optional(project: dict[str, Any]) -> list[str]:
     return [each for requirements in extras.values() for each in requirements]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/install.md"])
+def test_what_is_installed_from_a_folder_is_named_by_its_version(page):
+    assert f"'scout-sync=={VERSION}'" in (ROOT / page).read_text()
+
+
 def test_pipx_finds_the_same_command_that_scout_control_has():
     """Installers of programs expose the commands of the named distribution only."""
     scripts = [MEMBERS[name]["scripts"]["scout"] for name in ("scout-sync", "scout_control")]
