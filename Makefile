@@ -16,7 +16,14 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help setup demo test test-fast check fix docs bench bench-target clean
+# An environment of another Python, or of a checkout that was moved, is removed here and recreated below.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+ifneq ($(shell $(PYTHON) tools/environment.py $(if $(filter file,$(origin PYTHON)),,--chosen) && echo usable),usable)
+$(error There is no usable environment)
+endif
+endif
+
+.PHONY: help setup demo test test-fast check fix docs wheels bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,12 +64,14 @@ docs: $(READY) ## generate the reference and build the site in docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build
 	@echo "Open docs/_build/index.html."
 
+wheels: $(READY) ## build all distributions into dist (ARGS="--release" for an index)
+	@$(BIN)/python tools/wheels.py $(ARGS)
+
 bench: $(READY) ## measure beside peers (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-target: $(READY) ## measure the target beside its peers (ARGS="--scale 0.01" for a try)
 	@$(BIN)/python -m benchmarks.target $(ARGS)
 
-clean: ## stop what the demo left running; remove the environment and everything generated
-	@test ! -x $(BIN)/scout || $(BIN)/scout demo --stop
-	@rm -rf docs/_build .venv .scout .meltano .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## remove the environment and everything generated; asks before data and keys (CONFIRM=1)
+	@$(PYTHON) tools/clean.py $(if $(filter 1,$(CONFIRM)),--confirm)

@@ -70,7 +70,7 @@ def main() -> None:
 
 def cli_page() -> str:
     """Return every command of ``scout`` with its options."""
-    (script,) = entry_points(group="console_scripts", name="scout")
+    script, *_ = entry_points(group="console_scripts", name="scout")
     group = script.load()
     context = click.Context(group, info_name="scout")
     intro = (

@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HOLDS_IN = (
-    *("tap-common", "tap-commcare", "tap-commcare-connect", "target-scout-postgres"),
+    *("scout-sync", "tap-common", "tap-commcare", "tap-commcare-connect", "target-scout-postgres"),
     *("scout_control", "transform", "commcare-sandbox", "benchmarks", "tools", "docs"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"),
     *("tests", "meltano.yml", "Makefile", "pyproject.toml"),

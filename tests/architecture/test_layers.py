@@ -19,6 +19,7 @@ FOLDERS = {
     path.parent.name: path.parent
     for project in ROOT.glob("*/pyproject.toml")
     for path in project.parent.glob("*/__init__.py")
+    if len([*path.parent.rglob("*.py")]) > 1  # scout_sync has no code
 }
 
 

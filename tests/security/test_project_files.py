@@ -221,3 +221,37 @@ def test_a_log_file_of_another_account_is_rejected(folder):
     with pytest.raises(SettingsError, match="not a regular file of this account"):
         trusted_files.private_file(log)
     assert log.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("path", ["more", "more/jobs.yml"])
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_included_files_are_trusted_like_the_project(project, path, mode):
+    (project / "more").mkdir(mode=0o755)
+    (project / "more/jobs.yml").write_text("plugins: {}\n")
+    (project / "more/jobs.yml").chmod(0o644)
+    (project / "meltano.yml").write_text(f"include_paths: [more/*.yml]\n{DOCUMENT}")
+    assert Settings.load().project_root == project
+
+    (project / path).chmod(mode)
+
+    with pytest.raises(SettingsError, match="Other accounts can change"):
+        Settings.load()
+
+
+def test_models_of_a_users_folder_are_trusted_like_the_project(project):
+    (project / "models/custom").mkdir(parents=True, mode=0o755)
+    (project / "models/custom/a.sql").write_text("select 1")
+    (project / "models/custom/a.sql").chmod(0o666)
+
+    with pytest.raises(SettingsError, match=r"Other accounts can change .*/a\.sql"):
+        Settings.load()
+
+
+@ROOT_ONLY
+def test_an_included_file_of_another_account_is_rejected(project):
+    (project / "jobs.yml").write_text("plugins: {}\n")
+    (project / "meltano.yml").write_text(f"include_paths: [jobs.yml]\n{DOCUMENT}")
+    os.chown(project / "jobs.yml", ANOTHER_ACCOUNT, -1)
+
+    with pytest.raises(SettingsError, match="belongs to another account"):
+        Settings.load()

@@ -29,7 +29,7 @@ REAL_STARTS = bool(os.environ.get("SCOUT_TEST_REAL_STARTS"))
 SERVER = """
 import importlib, importlib.metadata, json, os, random, select, signal, socket, sys, time
 
-(script,) = importlib.metadata.entry_points(group="console_scripts", name=sys.argv[1])
+script, *_ = importlib.metadata.entry_points(group="console_scripts", name=sys.argv[1])
 entry = script.load()
 for module in sys.argv[3:]:  # which the script imports when it runs
     importlib.import_module(module)

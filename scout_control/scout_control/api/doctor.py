@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -17,7 +13,7 @@ import requests
 from psycopg import sql
 from sqlalchemy import func, select
 
-from scout_control.api import server_checks
+from scout_control.api import program_checks, server_checks
 from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
@@ -32,7 +28,6 @@ from scout_control.store.postgres import connect
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
 REQUEST_TIMEOUT = (5, 10)
-PROGRAM_TIMEOUT_SECONDS = 60
 AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
 PRIVILEGES = """
     SELECT rolsuper OR rolcreaterole,
@@ -237,26 +232,6 @@ def _connections(installation: Installation) -> Iterator[Finding]:
             yield Finding(check=f"connection {name}", is_well=True, finding="answers")
 
 
-def _programs(installation: Installation) -> Iterator[Finding]:
-    folder = Path(sys.executable).parent
-    for name in ("meltano", "dbt"):
-        version = _version(folder / name)
-        yield Finding(
-            check=name,
-            is_well=version is not None,
-            finding=version or "does not start",
-            remedy="" if version else f"Install it beside {sys.executable}.",
-        )
-    for source_type in installation.plugins.source_types():
-        executable = shutil.which(source_type.executable, path=f"{folder}:/usr/bin:/bin")
-        yield Finding(
-            check=source_type.name,
-            is_well=executable is not None,
-            finding=executable or f"the program {source_type.executable} was not found",
-            remedy="" if executable else f"Install {source_type.name} beside {sys.executable}.",
-        )
-
-
 SOURCES_ALL_PAUSED = (
     select(ProjectSource.source_id)
     .join(Dataset, Dataset.project_source_id == ProjectSource.id)
@@ -289,22 +264,6 @@ def _sources(installation: Installation) -> Iterator[Finding]:
             )
         else:
             yield Finding(check=f"source {source.name}", is_well=True, finding=f"{url} answers")
-
-
-def _version(program: Path) -> str | None:
-    """Return the version that a program prints, or None if it does not start."""
-    try:
-        done = subprocess.run(  # noqa: S603 - a program of our own environment
-            [program, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    words = (done.stdout or done.stderr).split()
-    return next((word.strip(",") for word in words if word[:1].isdigit()), "starts")
 
 
 def _audit(installation: Installation) -> Iterator[Finding]:
@@ -344,7 +303,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("readers", _readers),
     ("cross-dataset readers", _cross_dataset_readers),
     ("connections", _connections),
-    ("programs", _programs),
+    ("programs", program_checks.check),
     ("sources", _sources),
     ("audit", _audit),
 )

@@ -48,7 +48,6 @@ LONGEST_DOCUMENTING_SECONDS = 600.0
 GRACE_SECONDS = 10.0
 REASON = re.compile(r"^Reason of (model .+)$", re.MULTILINE)  # of a file that was left out
 PAGE = "static_index.html"
-TRANSFORM = "transform"
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ class Models:
     def _environment(
         self, dataset: Dataset, place: ProvisionedSchema, target: Path
     ) -> dict[str, str]:
-        project = str(self._installation.settings.project_root / TRANSFORM)
+        project = str(self._installation.plugins.models_folder)
         inherited = {name: os.environ[name] for name in COMMON_VARIABLES if name in os.environ}
         return {
             **inherited,

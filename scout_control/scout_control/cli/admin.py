@@ -14,6 +14,7 @@ from click.shell_completion import get_completion_class
 
 from scout_control.cli.base import LazyGroup, json_option, wants_json, with_scout
 from scout_control.cli.output import dataset_row, print_done, print_result, print_table, suggest
+from scout_control.cli.project import folder_option
 from scout_control.cli.terminal import log_to_stderr, say
 from scout_control.rules.terminal import as_json, escaped
 
@@ -31,6 +32,7 @@ idle_option = click.option(
 
 
 @click.command()
+@folder_option
 @click.option(
     "--keep",
     metavar="PERIOD",
@@ -48,6 +50,7 @@ def init(scout: Scout, *, keep: str | None) -> None:
     )
     data = {
         "store_version": version,
+        "project": str(settings.project_root),
         "home": str(settings.home),
         "is_embedded": not settings.database_url,
     }

@@ -11,6 +11,7 @@ from dataclasses import asdict
 import click
 from rich.console import Console
 
+from scout_control.cli.project import make_default_folder
 from scout_control.cli.terminal import say
 from scout_control.demo import services, walkthrough
 from scout_control.demo.demo_file import DemoFile
@@ -59,6 +60,8 @@ def demo(
     The second demo reads only what changed. Its data is an ordinary dataset of the installation
     in .scout, so that all other commands work on it.
     """
+    if not stop:
+        make_default_folder()
     settings = Settings.load()
     if stop:
         stopped = services.stop(settings.home)

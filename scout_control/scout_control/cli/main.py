@@ -20,6 +20,7 @@ COMMANDS = {
         ("init", "admin:init"),
         ("apply", "apply:apply"),
         ("export", "apply:export"),
+        ("project", "project:project"),
         ("connections", "connections:connections"),
         ("projects", "projects:projects"),
         ("sources", "sources:sources"),

@@ -62,11 +62,12 @@ def types(scout: Scout) -> None:
             "base_url": each.base_url,
             "settings": list(each.settings),
             "pipeline": each.job,
+            "is_installed": scout.installation.plugins.is_installed(each.name),
         }
         for each in scout.sources.types()
     ]
-    columns = ("source_type", "label", "logins", "pipeline")
-    titles = ("source type", "label", "credentials", "pipeline")
+    columns = ("source_type", "label", "logins", "pipeline", "is_installed")
+    titles = ("source type", "label", "credentials", "pipeline", "installed")
     print_result(rows, lambda: print_table(rows, columns, titles=titles))
 
 

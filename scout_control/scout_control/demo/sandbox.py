@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -17,14 +15,17 @@ from urllib.request import ProxyHandler, Request, build_opener
 import psutil
 
 from scout_control.errors import NotFoundError, ServerError
+from scout_control.meltano import executables
 from scout_control.rules.environment import RUN_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 PROGRAM = "commcare-sandbox"
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
+CLOCK_CHANGE_SECONDS = 5.0  # the start of a process is told relative to the clock
 CONNECT_FIELDS = {"url": "url", "token": "access_token"}
 _open = build_opener(ProxyHandler({})).open  # loopback: never through a proxy
 
@@ -52,6 +53,8 @@ class Sandbox:
     connect_url: str
     connect_token: str = field(repr=False)
     pid: int
+    started_at: float
+    """When its process was started: process ids are reused."""
     cases: int
     forms: int
     visits: int
@@ -81,7 +84,7 @@ class Sandbox:
         except (URLError, TimeoutError, ConnectionError, ValueError) as error:
             raise ServerError(
                 f"The sandbox at {self.url} does not answer ({type(error).__name__}).",
-                "See .scout/sandbox.log, then run again.",
+                "See sandbox.log in the folder .scout of the project, then run again.",
             ) from None
 
     def failures(self) -> int:
@@ -91,11 +94,11 @@ class Sandbox:
 
     def is_alive(self) -> bool:
         """Return whether the sandbox is still running."""
-        return _process(self.pid) is not None
+        return self._process() is not None
 
     def stop(self) -> None:
         """Stop the sandbox."""
-        process = _process(self.pid)
+        process = self._process()
         if process is None:
             return
         with suppress(psutil.NoSuchProcess):
@@ -105,14 +108,23 @@ class Sandbox:
             except psutil.TimeoutExpired:
                 process.kill()
 
+    def _process(self) -> psutil.Process | None:
+        """Return its process; another sandbox may have been given the same id."""
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process = psutil.Process(self.pid)
+            is_same = abs(process.create_time() - self.started_at) < CLOCK_CHANGE_SECONDS
+            if is_same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
 
 def start(home: Path, size: Size) -> subprocess.Popen[bytes]:
     """Start a sandbox; ``ready`` waits until it serves."""
-    program = Path(sys.executable).with_name(PROGRAM)
+    program = executables.PROGRAMS / PROGRAM
     if not program.exists():
         raise NotFoundError(
-            f"{program} does not exist.",
-            "The demo needs it: install commcare-sandbox, then run again.",
+            f"The demo needs {PROGRAM}, which is not installed.",
+            f"Install it: {executables.install_command(PROGRAM)}",
         )
     command = [str(program), "serve", "--port=0", f"--cases={size.cases}", f"--forms={size.forms}"]
     command.append(f"--connect-visits={size.visits}")
@@ -144,7 +156,8 @@ def ready(home: Path, process: subprocess.Popen[bytes], size: Size) -> Sandbox:
     printed = json.loads(line)
     known = {name: printed[name] for name in ("url", "domain", "username", "api_key")}
     connect = {f"connect_{name}": printed["connect"][key] for name, key in CONNECT_FIELDS.items()}
-    found = {**known, **connect, "pid": process.pid, **asdict(size)}
+    started_at = psutil.Process(process.pid).create_time()
+    found = {**known, **connect, "pid": process.pid, "started_at": started_at, **asdict(size)}
     (home / "sandbox.out").write_text("")
     file = home / "sandbox.json"
     file.touch(0o600)
@@ -169,13 +182,3 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _process(pid: int) -> psutil.Process | None:
-    """Return the process if it is a sandbox: process ids are reused."""
-    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        process = psutil.Process(pid)
-        is_ours = any(PROGRAM in word for word in process.cmdline())
-        if is_ours and process.status() != psutil.STATUS_ZOMBIE:
-            return process
-    return None

@@ -6,6 +6,7 @@ What was started is stopped at the end, unless it is to be left running; the fil
 from __future__ import annotations
 
 import fcntl
+import logging
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.api.scout import Scout
 from scout_control.demo import sandbox as sandboxes
-from scout_control.errors import ServerError, SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import embedded_postgres
 from scout_control.installation.installation import DATABASE, POSTGRES
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from scout_control.demo.sandbox import Sandbox, Size
     from scout_control.installation.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LOCK = "demo.lock"
 
@@ -76,14 +79,30 @@ def database(home: Path) -> Iterator[str]:
 
 
 def stop(home: Path) -> list[str]:
-    """Stop the services that a demo left running; return the names of those."""
+    """Stop the services that a demo left running; return the names of those.
+
+    Raises:
+        ConflictError: Others use the Postgres, or a demo is running.
+    """
+    if not home.is_dir():
+        return []
     stopped = []
-    if found := sandboxes.remembered(home):
-        found.stop()
-        stopped.append("sandbox")
-    if embedded_postgres.stop(home / POSTGRES):
-        stopped.append("Postgres")
+    with _exclusive(home):
+        if found := sandboxes.remembered(home):
+            found.stop()
+            stopped.append("sandbox")
+        if embedded_postgres.is_running(home / POSTGRES):
+            if users := embedded_postgres.stop_unless_used(home / POSTGRES):
+                raise _in_use(home, users)
+            stopped.append("Postgres")
     return stopped
+
+
+def _in_use(home: Path, users: list[str]) -> ConflictError:
+    return ConflictError(
+        f"The Postgres in {home} was left running, since others use it: {', '.join(users)}.",
+        "End these programs, then stop it again.",
+    )
 
 
 def _start_sandbox(
@@ -117,10 +136,15 @@ def _start_installation(settings: Settings, stack: ExitStack, *, keep_running: b
 
 
 def _stop_at_end(home: Path, stack: ExitStack) -> None:
-    """Stop the embedded Postgres at the end, unless it is already running for something else."""
+    """Stop the embedded Postgres at the end, unless it is or has become another program's, too."""
     data = home / POSTGRES
     if not embedded_postgres.is_running(data):
-        stack.callback(embedded_postgres.stop, data)
+        stack.callback(_stop_unless_used, home)
+
+
+def _stop_unless_used(home: Path) -> None:
+    if users := embedded_postgres.stop_unless_used(home / POSTGRES):
+        log.warning("%s", _in_use(home, users).cause)
 
 
 @contextmanager
@@ -130,7 +154,7 @@ def _exclusive(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ServerError(
-                f"A demo is already running in {home}.", "Wait until it ends, or stop it."
+            raise ConflictError(
+                f"A demo is already running in {home}.", "Wait until it ends, or interrupt it."
             ) from None
         yield

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scout_control.datasets.query import QueryError
 from scout_control.demo import dataset, manual_pipe
+from scout_control.demo.commands import Commands, short
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
 from scout_control.demo.demo_file import DemoFile
@@ -19,6 +18,7 @@ from scout_control.demo.load import Loaded, load
 from scout_control.demo.services import Services, embedded, started
 from scout_control.errors import ConflictError, RunFailedError
 from scout_control.installation import embedded_postgres
+from scout_control.meltano import executables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,17 +36,15 @@ ONE_IN = 3  # requests that are answered with the fault
 SLOW_MS = 500.0  # per page, and
 SMALL_PAGES = {"page_size": 100}  # so that the loader can be killed in the middle of a run
 HINTS = (
-    ("make demo", "again: only changed records are read"),
-    ("make demo ARGS=--edit", "change a few records, and read just those"),
-    ('make demo ARGS="--fault kill"', "kill the loader in the middle of a run: nothing is lost"),
+    ((), "again: only changed records are read"),
+    (("--edit",), "change a few records, and read just those"),
+    (("--fault kill",), "kill the loader in the middle of a run: nothing is lost"),
 )
 KEEP_RUNNING_HINT = (
-    "make demo ARGS=--keep-running",
+    ("--keep-running",),
     "leave Postgres and the sandbox running, and show the same pipe without Meltano",
 )
 WIDEST_COMMAND = 88
-ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
-"""Variables that would direct the commands to another installation than the demo's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +117,7 @@ class Walkthrough:
         self._change_records()
         loaded = self._load(is_first=is_first)
         if loaded.error:
-            log = _short(self._services.home) / "run.log"
+            log = short(self._services.home) / "run.log"
             raise RunFailedError(loaded.error, f"The full output of Meltano is in {log}.")
         self._demo_file.schema = loaded.run.schema
         self._demo_file.save(self._services.home)
@@ -243,49 +241,43 @@ class Walkthrough:
             return []
 
     def _suggest(self) -> None:
-        programs = _short(Path(sys.executable).parent)
-        scout = scout_command(programs, os.environ)
-        hints = hints_for(scout, self._path, self._source, keep_running=self._options.keep_running)
+        commands = Commands.here(self._source.name)
+        is_kept = self._options.keep_running
+        hints = hints_for(commands, self._path, self._source, keep_running=is_kept)
         self._display.say(
             f"\nThe data is the dataset {self._path}, in schema {self._demo_file.schema} of the "
-            f"Postgres in {_short(self._services.home)}."
+            f"Postgres in {short(self._services.home)}."
         )
         self._display.say("What to type next:")
         width = min(max(len(line) for line, _ in hints), WIDEST_COMMAND)
         for line, what in hints:
             self._display.say(f"  {line:<{width}}  {what}")
         if self._options.keep_running:
-            self._show_pipe(programs)
+            self._show_pipe(commands)
 
-    def _show_pipe(self, programs: Path) -> None:
+    def _show_pipe(self, commands: Commands) -> None:
         """Show how to connect to the running services, and the command of the pipe itself."""
         services, source = self._services, self._source
         config = source.tap_config(self._sandbox)
-        folder = _short(manual_pipe.write(services.home, config, services.database_url))
-        self._display.say(f"The API is at {self._sandbox.url} until: make demo ARGS=--stop")
+        folder = short(manual_pipe.write(services.home, config, services.database_url))
+        self._display.say(f"The API is at {self._sandbox.url} until: {commands.demo('--stop')}")
         # PGPASSWORD would take precedence over the password file that the URL names.
         clean = "env -u PGPASSWORD " if "PGPASSWORD" in os.environ else ""
         self._display.say(
             f"  {clean}PGOPTIONS=--search_path={self._demo_file.schema} "
-            f"{shlex.quote(str(_short(embedded_postgres.psql())))} "
+            f"{shlex.quote(str(short(embedded_postgres.psql())))} "
             f"{shlex.quote(services.database_url)}"
         )
+        pipe = manual_pipe.command(source.source_type, short(executables.PROGRAMS), folder)
         self._display.say("The same pipe without Meltano:")
-        self._display.say(f"  {manual_pipe.command(source.source_type, programs, folder)}")
-
-
-def scout_command(programs: Path, environment: Mapping[str, str]) -> str:
-    """Return how ``scout`` is started on the installation of the demo, in a shell as it is now."""
-    is_elsewhere = bool(environment.get(ELSEWHERE[0]))
-    unset = f"env -u {' -u '.join(ELSEWHERE)} " if is_elsewhere else ""
-    return f"{unset}{shlex.quote(f'{programs}/scout')}"
+        self._display.say(f"  {pipe}")
 
 
 def hints_for(
-    scout: str, path: str, source: Source, *, keep_running: bool
+    commands: Commands, path: str, source: Source, *, keep_running: bool
 ) -> list[tuple[str, str]]:
     """Return what to type after a demo of a source, and what each line does."""
-    chosen = "make demo" if source.name == "commcare" else f"make demo SOURCE={source.name}"
+    scout = commands.scout
     again = HINTS if keep_running else (*HINTS, KEEP_RUNNING_HINT)
     return [
         (f"{scout} status", "sources, credentials and datasets of this installation"),
@@ -295,15 +287,9 @@ def hints_for(
         ),
         (f"{scout} describe {shlex.quote(path)}", "the tables and columns, and what they mean"),
         (f"{scout} psql", "explore the schema in SQL"),
-        *((line.replace("make demo", chosen), what) for line, what in again),
+        *((commands.demo(*options), what) for options, what in again),
     ]
 
 
 def _join(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{rows:,} {name}" for name, rows in counts.items())
-
-
-def _short(path: Path) -> Path:
-    """Return the path relative to the working directory, if that is shorter."""
-    relative = Path(os.path.relpath(path))
-    return relative if len(str(relative)) < len(str(path)) else path

@@ -9,9 +9,11 @@ import os
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 
 from scout_control.errors import SettingsError
-from scout_control.meltano import trusted_files
+from scout_control.installation import project_location
+from scout_control.meltano import project_file, trusted_files
 from scout_control.rules import retention
 
 BOOLEANS = {"": None, "1": True, "true": True, "0": False, "false": False}
@@ -24,7 +26,8 @@ class Settings:
     """Environment variables, each prefixed ``SCOUT_``."""
 
     project_root: Path
-    """``SCOUT_PROJECT_ROOT``: the folder of meltano.yml; by default found from here upwards."""
+    """``SCOUT_PROJECT_ROOT``: the folder of meltano.yml; by default found from here upwards, else
+    the one that ``scout init`` has made for this user."""
 
     home: Path
     """``SCOUT_HOME``: the folder of the embedded Postgres and of caches; ``.scout`` by default."""
@@ -67,15 +70,13 @@ class Settings:
         Raises:
             SettingsError: No Meltano project was found, or other accounts can write to it.
         """
-        configured_root = os.environ.get("SCOUT_PROJECT_ROOT")
-        root = Path(configured_root).absolute() if configured_root else _find_project()
+        is_named = bool(os.environ.get(project_location.VARIABLE))
+        root = project_location.find()
         if root is None or not (root / trusted_files.PROJECT_FILE).is_file():
-            raise SettingsError(
-                f"There is no meltano.yml in {root or Path.cwd()}"
-                + ("." if configured_root else " or above it."),
-                "Run this in the folder of the project, or set SCOUT_PROJECT_ROOT to it.",
-            )
-        trusted_files.check_project(root, is_named=bool(configured_root))
+            raise _missing(root, is_named=is_named)
+        trusted_files.check_project(root, is_named=is_named)
+        file = root / trusted_files.PROJECT_FILE
+        trusted_files.check_files(project_file.included_files(file), root, is_named=is_named)
         home = os.environ.get("SCOUT_HOME")
         return cls(
             project_root=root,
@@ -117,17 +118,15 @@ def _parse_audit_keep(days: str) -> timedelta:
     return timedelta(days=int(days))
 
 
-def _find_project() -> Path | None:
-    """Return the folder of the nearest meltano.yml: upwards from here, else from this module."""
-    here, module = Path.cwd(), Path(__file__).absolute()
-    folders = (here, *here.parents, *module.parents)
-    return next((folder for folder in folders if _is_project(folder)), None)
-
-
-def _is_project(folder: Path) -> bool:
-    """Return whether a folder has a meltano.yml, or a link by that name.
-
-    A broken link counts: going on upwards would use a project that was not meant.
-    """
-    file = folder / trusted_files.PROJECT_FILE
-    return file.is_file() or file.is_symlink()
+def _missing(root: Path | None, *, is_named: bool) -> SettingsError:
+    if is_named:
+        return SettingsError(
+            f"There is no meltano.yml in {root}.",
+            "Correct SCOUT_PROJECT_ROOT, or make a project there: "
+            f"scout init --project {quote(str(root))}",
+        )
+    return SettingsError(
+        f"There is no meltano.yml in {root or Path.cwd()} or above it.",
+        f"Make a project, in {project_location.default()}: scout init; or in a folder of your "
+        "choice: scout init --project FOLDER",
+    )

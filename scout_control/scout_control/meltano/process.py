@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from scout_control.errors import RunInterruptedError
-from scout_control.meltano import parent_death, run_project, trusted_files, workdir
+from scout_control.meltano import executables, parent_death, run_project, trusted_files, workdir
 from scout_control.meltano.log import RunLog, StreamProgress
 from scout_control.meltano.outcomes import failure, transform_failure
 from scout_control.meltano.run_server import client
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from scout_control.errors import ControlError
     from scout_control.rules.statuses import Phase
 
-PROGRAMS = Path(sys.executable).parent
 MELTANO = Path(__file__).with_name("programs") / "meltano"
-LAUNCHER = PROGRAMS / "scout-plugin"
+LAUNCHER = executables.PROGRAMS / "scout-plugin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +190,10 @@ def _started(
 ) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     """Start Meltano in a new work folder, with the server that hands secrets to its plugins."""
     with workdir.directory() as work, closing(StateStore(pipeline.database_uri)) as states:
-        project = run_project.write(
+        written = run_project.write(
             pipeline.project_root, work / "project", LAUNCHER, pipeline.blocks
         )
+        project = executables.resolved(written)
         server = RunServer(plugin_launches(pipeline, project), states, pipeline.dataset_schema)
         with server.opened(work / client.SOCKET_NAME):
             holder = parent_death.supervisor_command()
@@ -229,7 +229,7 @@ def environment(pipeline: Pipeline, run_id: str, work: Path) -> dict[str, str]:
     return {
         **inherited,
         **homes,
-        "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(executables.PROGRAMS), os.environ.get("PATH", os.defpath)]),
         "MELTANO_PROJECT_ROOT": str(work / "project"),
         "MELTANO_SYS_DIR_ROOT": str(work / "meltano"),
         "MELTANO_DATABASE_URI": f"sqlite:///{work}/meltano.db",

@@ -19,25 +19,25 @@ from __future__ import annotations
 
 import json
 import re
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.meltano import trusted_files
+from scout_control.meltano import executables, run_project
+from scout_control.meltano.project_file import MODELS_OF_CHECKOUT, read_project
 from scout_control.meltano.setting_kinds import SettingKind
 from scout_control.rules.addresses import Addresses
 from scout_control.rules.credential_kinds import ANY_SETTINGS, NO_CREDENTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 LOADER = "target-scout-postgres"
+DBT_FOLDER = "DBT_PROJECT_DIR"
 STREAMS_SETTING = "datasets"
 """The setting of a source or a link that selects the streams to read."""
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +119,7 @@ class Plugins:
     """The extractors and jobs of a Meltano project."""
 
     def __init__(self, project_root: Path) -> None:
+        self._root = project_root
         self._file = project_root / "meltano.yml"
         self._document = read_project(self._file)
 
@@ -149,6 +150,30 @@ class Plugins:
             f"{self._file} has no source type {name!r}; available: {', '.join(known)}.",
             "Add it to the extractors there; see docs/guides/add-a-source.md.",
         )
+
+    def program(self, name: str) -> str:
+        """Return the path of a plugin's program.
+
+        Raises:
+            SettingsError: It is not installed.
+        """
+        return executables.find(run_project.find(self._root, self._document, name))
+
+    def is_installed(self, name: str) -> bool:
+        """Return whether the program of a plugin is installed."""
+        try:
+            return os.access(self.program(name), os.X_OK)
+        except SettingsError:
+            return False
+
+    @property
+    def models_folder(self) -> Path:
+        """The folder that holds ``models/custom``, and may hold the dbt project."""
+        utilities = (self._document.get("plugins") or {}).get("utilities") or ()
+        settings = (each for entry in utilities for each in entry.get("settings") or ())
+        named = (each.get("value") for each in settings if each.get("env") == DBT_FOLDER)
+        found = next((str(value) for value in named if value), MODELS_OF_CHECKOUT)
+        return Path(found.replace("$MELTANO_PROJECT_ROOT", str(self._root)))
 
     def _source_type(self, entry: Mapping[str, Any]) -> SourceType:
         annotations = (entry.get("annotations") or {}).get("scout") or {}
@@ -230,42 +255,3 @@ def _oauth(entry: Mapping[str, Any] | None) -> OAuthPaths | None:
 def as_text(value: Any) -> str:
     """Return the text of a setting for an environment variable."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def read_project(file: Path) -> Mapping[str, Any]:
-    """Return the content of a meltano.yml, merged with the plugins of its included files.
-
-    Raises:
-        SettingsError: A file cannot be read.
-    """
-    document = _read(file)
-    included = sorted(
-        path
-        for pattern in document.get("include_paths") or ()
-        for path in file.parent.glob(pattern)
-    )
-    if not included:
-        return document
-    plugins: dict[str, list[Any]] = {}
-    for each in (document, *(_read(path) for path in included if path != file)):
-        for kind, entries in (each.get("plugins") or {}).items():
-            plugins.setdefault(kind, []).extend(entries or ())
-    return {**document, "plugins": plugins}
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        document = yaml.load(trusted_files.read_text(file), Loader=SAFE_LOADER)
-    except OSError as error:
-        raise SettingsError(
-            f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."
-        ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        position = f" (line {mark.line + 1})" if mark else ""
-        raise SettingsError(f"{file} is not valid YAML{position}.", "Correct it.") from None
-    if not isinstance(document, dict):
-        raise SettingsError(
-            f"{file} is not a mapping.", "See Meltano's documentation of this file."
-        )
-    return document

@@ -17,7 +17,7 @@ import yaml
 from dotenv import dotenv_values
 
 from scout_control.errors import SettingsError
-from scout_control.meltano.project import read_project
+from scout_control.meltano.project_file import PROGRAM_KEYS, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,6 @@ OMITTED_KEYS = frozenset({"plugins", "jobs", "schedules", "include_paths", "anno
 DOCUMENTATION_KEYS = frozenset(
     {"label", "description", "annotations", "placeholder", "documentation"}
 )
-PROGRAM_KEYS = frozenset({"executable", "pip_url"})
 ROOT = re.compile(r"\$(?:MELTANO_PROJECT_ROOT\b|\{MELTANO_PROJECT_ROOT\})")
 REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 NOT_IN_VARIABLE = re.compile("[^A-Za-z0-9]")
@@ -54,6 +53,15 @@ class RunPlugin:
     def name(self) -> str:
         """The name of the plugin."""
         return str(self.lineage[0]["name"])
+
+    @property
+    def distribution(self) -> str | None:
+        """The distribution of the product that holds its program; None for a foreign plugin."""
+        annotations = (each.get("annotations") for each in self.lineage)
+        of_scout = ((each or {}).get("scout") or {} for each in annotations)
+        own = any(not PROGRAM_KEYS.isdisjoint(each) for each in self.lineage[:-1])
+        found = (each["distribution"] for each in of_scout if each.get("distribution"))
+        return None if own else next(found, None)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -129,7 +137,7 @@ def write(root: Path, target: Path, launcher: Path, blocks: Sequence[str]) -> Ru
         if each.name not in NOT_LINKED:
             (target / each.name).symlink_to(each)
     names = dict.fromkeys(block.partition(":")[0] for block in blocks)
-    plugins = tuple(_find(root, document, name) for name in names)
+    plugins = tuple(find(root, document, name) for name in names)
     launchers = target.parent / "bin"
     launchers.mkdir()
     for name in (name for plugin in plugins for name in plugin.programs):
@@ -168,7 +176,12 @@ def _open_names(plugins: Sequence[RunPlugin], text: str) -> set[str]:
     return (named | set(REFERENCE.findall(text))) - secret
 
 
-def _find(root: Path, document: Mapping[str, Any], name: str) -> RunPlugin:
+def find(root: Path, document: Mapping[str, Any], name: str) -> RunPlugin:
+    """Return a plugin of a project.
+
+    Raises:
+        SettingsError: meltano.yml has no such plugin.
+    """
     for kind, entries in (document.get("plugins") or {}).items():
         known = {str(each.get("name")): each for each in entries or ()}
         if name in known:

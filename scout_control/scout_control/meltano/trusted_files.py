@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, TextIO
 from scout_control.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PROJECT_FILE = "meltano.yml"
 # What Meltano and dbt read or run besides meltano.yml.
-ALSO_READ = (".env", ".meltano", "plugins", "transform")
+MODELS = ("transform", "models")
+ALSO_READ = (".env", ".meltano", "plugins", *MODELS)
 MAX_LINKS = 40  # the limit of Linux
 ROOT = 0
 
@@ -41,11 +42,21 @@ def check_project(root: Path, *, is_named: bool) -> None:
     for path in (root / PROJECT_FILE, *map(root.joinpath, ALSO_READ)):
         if path.is_symlink() or path.exists():
             _check_path(path, root, is_named=is_named)
-    for path in _below(root / "transform"):
+    for path in (each for name in MODELS for each in _below(root / name)):
         if path.is_symlink():
             _check_path(path, root, is_named=is_named)
         else:
             _check(path, path.lstat(), root, is_named=is_named, is_end=True)
+
+
+def check_files(files: Iterable[Path], root: Path, *, is_named: bool) -> None:
+    """Reject further files of a project, as ``check_project`` does.
+
+    Raises:
+        SettingsError: Another account can change one of them.
+    """
+    for each in files:
+        _check_path(each, root, is_named=is_named)
 
 
 def read_text(file: Path) -> str:

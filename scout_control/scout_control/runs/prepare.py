@@ -64,12 +64,14 @@ def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
     """Collect the inputs of a run, before anything is started or created in a database.
 
     Raises:
-        ControlError: A credential or a setting is missing.
+        ControlError: A credential, a setting or a program is missing.
     """
     dataset = run.dataset
     if not dataset.project_source.is_active:
         raise unlinked(dataset)
     source_type = installation.plugins.source_type(dataset.project_source.source.source_type)
+    for block in source_type.blocks:
+        installation.plugins.program(block.partition(":")[0])
     # A tap without this setting cannot renew its token, which would then expire during a long run.
     if records.CREDENTIAL_FILE not in source_type.settings:
         _renew_token(installation, dataset)

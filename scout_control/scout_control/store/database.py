@@ -141,7 +141,8 @@ class Store:
             with Session(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except DBAPIError as error:
-            raise to_control_error(error) from None
+            # A signal in the middle of a statement leaves a connection that cannot roll back.
+            raise (interruption(error) or to_control_error(error)) from None
         except UnicodeEncodeError:
             raise SettingsError("A value is not UTF-8.", "Correct it.") from None
 
@@ -154,6 +155,14 @@ def _forget_parent_connections(engine_ref: ref[Engine]) -> None:
     """Let a forked child open its own connections: processes must not share one."""
     if (engine := engine_ref()) is not None:
         engine.dispose(close=False)
+
+
+def interruption(error: BaseException) -> BaseException | None:
+    """Return the signal's exception that an error occurred after, if there was one."""
+    earlier = error.__cause__ or error.__context__
+    while earlier is not None and isinstance(earlier, Exception):
+        earlier = earlier.__cause__ or earlier.__context__
+    return earlier
 
 
 def _check_version(version: str | None) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 from scout_control.api import views
-from scout_control.demo import demo_file, display, walkthrough
+from scout_control.demo import commands, demo_file, display, walkthrough
 from scout_control.demo.display import PlainDisplay, TerminalDisplay, display_for
 from scout_control.demo.load import Loaded
 
@@ -171,9 +171,9 @@ def test_a_path_is_shown_in_its_shorter_form(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
 
-    assert str(walkthrough._short(folder / "run.log")) == "run.log"
-    assert str(walkthrough._short(tmp_path)) == "../.."
-    assert str(walkthrough._short(type(tmp_path)("/usr"))) == "/usr"
+    assert str(commands.short(folder / "run.log")) == "run.log"
+    assert str(commands.short(tmp_path)) == "../.."
+    assert str(commands.short(type(tmp_path)("/usr"))) == "/usr"
 
 
 @pytest.mark.parametrize(

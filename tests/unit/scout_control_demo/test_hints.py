@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from scout_control.demo import manual_pipe, walkthrough
+from scout_control.demo.commands import Commands, scout_command
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
 
@@ -28,13 +29,14 @@ FOLDERS = (".venv/bin", "/opt/my programs/bin", "/o'hara/$HOME/bin", "/नदी
     ids=["here", "empty", "elsewhere"],
 )
 def test_commands_reach_the_installation_of_the_demo(folder, environment, before):
-    command = walkthrough.scout_command(Path(folder), environment)
+    command = scout_command(Path(folder, "scout"), environment)
 
     assert shlex.split(command) == [*before, f"{folder}/scout"]
 
 
 def hints(source, *, keep_running=False, path="demo/commcare"):
-    found = walkthrough.hints_for(".venv/bin/scout", path, source, keep_running=keep_running)
+    commands = Commands(scout=".venv/bin/scout", is_make=True, source=source.name)
+    found = walkthrough.hints_for(commands, path, source, keep_running=keep_running)
     return [line for line, _ in found]
 
 

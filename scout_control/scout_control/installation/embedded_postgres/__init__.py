@@ -9,6 +9,7 @@ as ``nobody``. In production, use any PostgreSQL 14 or later by its URL.
 from __future__ import annotations
 
 import fcntl
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAINTENANCE = "postgres"
+LINGERING_SECONDS = 10.0
+SESSIONS = """
+    SELECT application_name, pid FROM pg_catalog.pg_stat_activity
+     WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
+"""
 
 
 def start(data: Path, *, durable: bool = True, as_superuser: bool = False) -> str:
@@ -70,6 +76,20 @@ def stop(data: Path) -> bool:
         return was_running
 
 
+def stop_unless_used(data: Path) -> list[str]:
+    """Stop the server of a data directory unless others have sessions; return who they are.
+
+    Sessions of processes that have just ended are given a moment to end, too.
+    """
+    deadline = time.monotonic() + LINGERING_SECONDS
+    while users := _users(data):
+        if time.monotonic() > deadline:
+            return users
+        time.sleep(0.1)
+    stop(data)
+    return []
+
+
 def is_running(data: Path) -> bool:
     """Return whether the server of a data directory accepts connections."""
     return server.accepts_connections(Cluster.at(data))
@@ -104,6 +124,18 @@ def create_database(server_url: str, name: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection, exists:
         connection.execute(statement)
     return urlunsplit(urlsplit(server_url)._replace(path="/" + quote(name, safe="")))
+
+
+def _users(data: Path) -> list[str]:
+    """Return the programs that have sessions in the server of a data directory."""
+    if not is_running(data):
+        return []
+    try:
+        with psycopg.connect(url(data), autocommit=True, connect_timeout=10) as connection:
+            rows = connection.execute(SESSIONS).fetchall()
+    except psycopg.OperationalError:
+        return []  # it is stopping, or its password file is lost: nothing can be asked
+    return [f"{program or 'a program'} (session {pid})" for program, pid in rows]
 
 
 def _prepare(cluster: Cluster, role: str, *, durable: bool) -> None:
