@@ -18,8 +18,8 @@ Required settings are declared as for Meltano itself, by ``settings_group_valida
 from __future__ import annotations
 
 import json
-import re
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
