@@ -11,6 +11,7 @@ from scout_control.store import lookups
 
 if TYPE_CHECKING:
     from scout_control.store import models
+    from scout_control.store.run_logs import Entry
 
 
 class View:
@@ -237,6 +238,8 @@ class Run(View):
     resume_at: datetime | None
     heartbeat_at: datetime | None
     progress: dict[str, Any]
+    activity: dict[str, Any]
+    """While it runs: ``phases`` with their seconds, dbt's ``models``, what it ``wait``s for."""
     rows_loaded: dict[str, Any]
     result: dict[str, Any]
     error_code: str | None
@@ -247,7 +250,26 @@ class Run(View):
         """Return the JSON representation: ``rows_loaded`` in total, ``sources`` per stream."""
         ended = self.result if self.result.get("status") == self.status else {}
         total = sum(self.rows_loaded.values())
-        return {"sources": {}, **ended, **super().as_dict(), "rows_loaded": total}
+        derived = {"seconds": self.seconds, "phase_seconds": self.phase_seconds}
+        return {"sources": {}, **ended, **super().as_dict(), **derived, "rows_loaded": total}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it worked; None before it starts.
+
+        Of a run that was interrupted in between, only the time that its attempts took.
+        """
+        if self.phase_seconds:
+            return round(sum(self.phase_seconds.values()), 1)
+        if self.started_at is None:
+            return None
+        ended_at = self.completed_at or self.heartbeat_at or self.started_at
+        return max(0.0, round((ended_at - self.started_at).total_seconds(), 1))
+
+    @property
+    def phase_seconds(self) -> dict[str, float]:
+        """The seconds of prepare, load, transform and finish, as far as it has come."""
+        return dict(self.activity.get("phases") or self.result.get("phase_seconds") or {})
 
     @classmethod
     def of(cls, row: models.Run) -> Run:
@@ -265,12 +287,36 @@ class Run(View):
             resume_at=row.resume_at,
             heartbeat_at=row.heartbeat_at,
             progress=row.progress,
+            activity=row.activity,
             rows_loaded=row.rows_loaded,
             result=row.result,
             error_code=row.error_code,
             error_message=row.error_message,
             transform_error=row.transform_error,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine(View):
+    """One line of a run's log."""
+
+    at: str
+    """The moment, as RFC 3339 in UTC."""
+    level: str
+    source: str
+    """Which plugin or program wrote it."""
+    text: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> LogLine:
+        """Return the view of a stored entry."""
+        return cls(at=entry.at, level=entry.level, source=entry.source, text=entry.text)
+
+    @classmethod
+    def gap(cls, at: str) -> LogLine:
+        """Return the line that stands for those that were removed."""
+        text = "(Lines left out: of a long log, the beginning and the end are kept.)"
+        return cls(at=at, level="info", source="scout", text=text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scout_control.api.progress_display import shown_progress
+from scout_control.api.progress_view import duration
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import (
     format_cell,
@@ -17,7 +19,6 @@ from scout_control.cli.output import (
     print_result,
     print_table,
 )
-from scout_control.cli.progress import shown_live
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import to_json_value
@@ -91,7 +92,7 @@ def run(
     signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _append_to(signals))
-    with shown_live() as show:
+    with shown_progress(dataset) as show:
         try:
             ended = scout.runs.execute(
                 dataset,
@@ -177,8 +178,12 @@ def _show_end(ended: Run) -> None:
             ("stream", "rows"),
             "No rows were loaded.",
         )
-        named = f"(run {ended.run_id}, schema {ended.schema})"
-        say(f"\n{escaped(ended.dataset)}: {ended.status} {named}")
+        phases = ", ".join(
+            f"{name} {duration(spent)}" for name, spent in ended.phase_seconds.items()
+        )
+        took = f" in {duration(ended.seconds or 0)} ({phases})" if phases else ""
+        say(f"\n{escaped(ended.dataset)}: {ended.status}{took}")
+        say(f"Run {ended.run_id}, schema {ended.schema}")
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
         when = format_cell(to_json_value(ended.resume_at))

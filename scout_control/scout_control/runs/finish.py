@@ -39,6 +39,7 @@ NOT_COUNTED = (
 )
 WORKED_SECONDS = "worked_seconds"
 """In the ``result`` of a run that has not ended: how long its requeued attempts took together."""
+STAGE_SECONDS = "phase_seconds"
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
@@ -64,6 +65,8 @@ class RunResult:
     """Rows of the streams that describe the source."""
     credential_id: uuid.UUID | None = None
     pipeline: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Spent in each stage of this attempt."""
 
     @property
     def status(self) -> RunStatus:
@@ -134,6 +137,16 @@ def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
         return result
     why = transformed.log.transform_error or transformed.error.cause
     return replace(result, transform_error=why)
+
+
+def summary(result: RunResult) -> str:
+    """Return how a run ended, as the last line of its log."""
+    rows = sum(result.rows_loaded.values())
+    seconds = sum(result.seconds.values())
+    ended = f"Run {result.status} after {seconds:.0f} s, {rows:,} rows loaded"
+    reasons = [str(result.failure)] if result.failure else []
+    reasons += [result.transform_error] if result.transform_error else []
+    return f"{ended}: {' '.join(reasons)}" if reasons else f"{ended}."
 
 
 def finish(installation: Installation, run: Run, worker: str, result: RunResult) -> bool:
@@ -210,6 +223,7 @@ def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
         "error_code": rules.code(error) if error else None,
         "error_message": str(error) if error else None,
         "pid": None,
+        "activity": {},
     }
 
 
@@ -226,6 +240,12 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         },
         "rows_loaded": sum(rows.values()),
     }
+    if result.seconds:
+        earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused
+        document[STAGE_SECONDS] = {
+            stage: round(spent + earlier.get(stage, 0), 1)
+            for stage, spent in result.seconds.items()
+        }
     if not result.is_counted:
         document["warning"] = NOT_COUNTED
     if result.transform_error:

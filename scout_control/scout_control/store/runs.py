@@ -152,6 +152,34 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
     return session.scalars(statement).all()
 
 
+def waiting_before(session: Session, run: Run) -> int:
+    """Return how many runs have waited longer for a lane than a queued run."""
+    statement = select(func.count()).where(
+        Run.status == RunStatus.QUEUED, Run.created_at < run.created_at
+    )
+    return session.scalar(statement) or 0
+
+
+def history(
+    session: Session, dataset_ids: Sequence[uuid.UUID], limit: int
+) -> dict[uuid.UUID, list[Run]]:
+    """Return the latest runs of each dataset, oldest first."""
+    place = func.row_number().over(partition_by=Run.dataset_id, order_by=Run.created_at.desc())
+    numbered = (
+        select(Run.id, place.label("place")).where(Run.dataset_id.in_(dataset_ids)).subquery()
+    )
+    statement = (
+        select(Run)
+        .join(numbered, numbered.c.id == Run.id)
+        .where(numbered.c.place <= limit)
+        .order_by(Run.created_at)
+    )
+    found: dict[uuid.UUID, list[Run]] = {}
+    for run in session.scalars(statement):
+        found.setdefault(run.dataset_id, []).append(run)
+    return found
+
+
 def purge(session: Session, ended_before: datetime) -> None:
     """Delete runs that ended before a time."""
     session.execute(delete(Run).where(Run.status.not_in(LIVE), Run.completed_at < ended_before))

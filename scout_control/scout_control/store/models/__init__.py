@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from scout_control.store.models.audit import AuditEvent, AuditHead, AuditLink, AuditValue
 from scout_control.store.models.base import SCHEMA, VERSION, Base
-from scout_control.store.models.datasets import Dataset, Run, SourceMetadata, Touch
+from scout_control.store.models.datasets import (
+    Dataset,
+    Run,
+    RunLogChunk,
+    SourceMetadata,
+    Touch,
+)
 from scout_control.store.models.installation import Installation, Lock, ServiceLogin
 from scout_control.store.models.owners import (
     Connection,
@@ -34,6 +40,7 @@ __all__ = [
     "Project",
     "ProjectSource",
     "Run",
+    "RunLogChunk",
     "ServiceLogin",
     "Source",
     "SourceMetadata",

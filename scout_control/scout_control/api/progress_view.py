@@ -1,0 +1,344 @@
+"""How the progress of a run looks: lines for a terminal of any width, and lines for a log. Pure.
+
+A line is a list of pieces, each with the name of its style, so that the width is known without
+control sequences.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scout_control.rules.statuses import STAGES, Stage
+from scout_control.rules.terminal import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scout_control.runs.context import ProgressEvent
+
+    Piece = tuple[str, str]
+    Line = list[Piece]
+
+RATE_SECONDS = 15.0
+"""The rate is that of the last seconds."""
+SAMPLE_SECONDS = 0.5
+SHORTEST_RATE_SECONDS = 1.0
+SILENT_SECONDS = 10.0
+"""After this long without news, the display says so."""
+PLAIN_SECONDS = 10.0
+"""Between two lines in a log, unless the phase changes."""
+NOTED_WAIT_SECONDS = 2.0
+"""Shorter waits are not worth a line in a log."""
+MAX_PLAIN_STREAMS = 6
+WIDEST_NAME, NARROWEST_BAR = 24, 8
+CHARACTERS = {
+    "done": ("\N{CHECK MARK}", "x"),
+    "current": ("\N{BLACK RIGHT-POINTING SMALL TRIANGLE}", ">"),
+    "full": ("\N{BOX DRAWINGS HEAVY HORIZONTAL}", "#"),
+    "read": ("\N{BOX DRAWINGS HEAVY DOUBLE DASH HORIZONTAL}", "="),
+    "empty": ("\N{BOX DRAWINGS LIGHT HORIZONTAL}", "."),
+}
+SPINNER = ("".join(map(chr, (0x280B, 0x2819, 0x2839, 0x2838, 0x283C, 0x2834, 0x2826))), "|/-\\")
+
+
+@dataclass
+class StreamView:
+    """The counts of one stream, and its rate."""
+
+    fetched: int = 0
+    committed: int = 0
+    total: int | None = None
+    changed_at: float = 0.0
+    samples: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def shown(self) -> int:
+        """How many rows are shown: the committed ones, once any are."""
+        return self.committed or self.fetched
+
+    @property
+    def known_total(self) -> int | None:
+        """The total, unless the source has more rows than it announced."""
+        return None if self.total is not None and self.total < self.fetched else self.total
+
+    def update(self, counts: dict[str, int | None], now: float) -> None:
+        """Take the counts of an event."""
+        before = (self.fetched, self.committed)
+        self.fetched = counts.get("fetched") or 0
+        self.committed = counts.get("committed") or 0
+        self.total = counts.get("total")
+        if (self.fetched, self.committed) != before:
+            self.changed_at = now
+        if not self.samples or now - self.samples[-1][0] >= SAMPLE_SECONDS:
+            self.samples.append((now, self.fetched))
+        while len(self.samples) > 1 and now - self.samples[0][0] > RATE_SECONDS:
+            self.samples.popleft()
+
+    def rate(self, now: float) -> float | None:
+        """Return the rows per second of the last seconds."""
+        if not self.samples or now - self.samples[0][0] < SHORTEST_RATE_SECONDS:
+            return None
+        began, count = self.samples[0]
+        return (self.fetched - count) / (now - began)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return how long the rest takes at this rate."""
+        rate, total = self.rate(now), self.known_total
+        return (total - self.shown) / rate if rate and total is not None else None
+
+
+class ProgressView:
+    """What is known of a run, as lines."""
+
+    def __init__(self, title: str) -> None:
+        self.title = escaped(title)
+        self.streams: dict[str, StreamView] = {}
+        self._event: ProgressEvent | None = None
+        self._updated_at = 0.0
+
+    def update(self, event: ProgressEvent, now: float) -> None:
+        """Take an event."""
+        self._event, self._updated_at = event, now
+        for name, counts in event.progress.items():
+            self.streams.setdefault(name, StreamView(changed_at=now)).update(counts, now)
+
+    def lines(self, now: float, width: int, height: int, *, is_ascii: bool) -> list[Line]:
+        """Return the lines to show on a terminal of this size."""
+        spinner = SPINNER[is_ascii]
+        mark = spinner[int(now * 8) % len(spinner)]
+        if self._event is None:
+            return [[(f"{mark} {self.title}: starting"[:width], "")]]
+        head: Line = [(f"{mark} {self.title}", "title"), *self._stages(now, is_ascii=is_ascii)]
+        if _width(head) > width:
+            head = [(f"{mark} {self._current_stage(now)}", "title")]
+        tail = [[(f"  {text}", style)] for text, style in self._remarks(now)]
+        bars = self._bars(now, width, max(2, height - 2 - len(tail)), is_ascii=is_ascii)
+        return [_fit(line, width) for line in (head, *bars, *tail)]
+
+    def _stages(self, now: float, *, is_ascii: bool) -> Line:
+        pieces: Line = []
+        for stage, seconds in self._seconds(now).items():
+            is_current = stage == self._stage
+            mark = CHARACTERS["current" if is_current else "done"][is_ascii]
+            style = "title" if is_current else "dim"
+            pieces.append((f"  {mark} {stage} {duration(seconds)}", style))
+        return pieces
+
+    def _current_stage(self, now: float) -> str:
+        return f"{self._stage} {duration(self._seconds(now).get(self._stage, 0.0))}"
+
+    @property
+    def _stage(self) -> Stage:
+        return STAGES[self._event.phase] if self._event else Stage.PREPARE
+
+    def _seconds(self, now: float) -> dict[str, float]:
+        """Return the seconds of each stage, the current one up to now."""
+        seconds = dict(self._event.seconds) if self._event else {}
+        passed = max(0.0, now - self._updated_at)
+        seconds[self._stage] = seconds.get(self._stage, 0.0) + passed
+        return seconds
+
+    def _remarks(self, now: float) -> Iterable[Piece]:
+        """Yield what is waited for, or that there is no news."""
+        event = self._event
+        if event is None:
+            return
+        passed = now - self._updated_at
+        if text := self.wait(now):
+            yield text, "wait"
+        elif self._stage is Stage.TRANSFORM and event.models is None:
+            yield "dbt is reading its project", "dim"
+        elif passed >= SILENT_SECONDS:
+            yield f"no news for {duration(passed)}", "wait"
+
+    def wait(self, now: float) -> str | None:
+        """Return what the run waits for now."""
+        wait = self._event.wait if self._event else None
+        if wait is None:
+            return None
+        passed, reason = now - self._updated_at, escaped(wait.reason)
+        if wait.seconds is None:
+            return f"waiting for {duration(wait.waited_seconds + passed)}: {reason}"
+        left = wait.seconds - passed
+        return f"waiting {duration(max(left, 1.0))}: {reason}" if left > 0 else None
+
+    def _bars(self, now: float, width: int, rows: int, *, is_ascii: bool) -> list[Line]:
+        if self._event and self._stage is Stage.TRANSFORM and self._event.models:
+            done, total = self._event.models
+            dbt = StreamView(fetched=done, committed=done, total=total)
+            label = {"dbt": dbt}
+            return _rows(label, now, width, is_ascii=is_ascii, unit=" models and tests")
+        if self._stage is not Stage.LOAD or not self.streams:
+            return self._total_line()
+        shown, hidden = self._split(rows)
+        lines = _rows(shown, now, width, is_ascii=is_ascii)
+        if hidden:
+            count = sum(each.shown for each in hidden)
+            lines.append([(f"  and {len(hidden)} more streams with {count:,} rows", "dim")])
+        return lines
+
+    def _total_line(self) -> list[Line]:
+        rows = sum(each.shown for each in self.streams.values())
+        return [[(f"  {rows:,} rows in {len(self.streams)} streams", "dim")]] if rows else []
+
+    def _split(self, rows: int) -> tuple[dict[str, StreamView], list[StreamView]]:
+        """Return the streams that have a row of the screen, and the others."""
+        if len(self.streams) <= rows:
+            return self.streams, []
+        latest = sorted(self.streams, key=lambda name: -self.streams[name].changed_at)
+        kept = set(latest[: rows - 1])
+        shown = {name: each for name, each in self.streams.items() if name in kept}
+        return shown, [each for name, each in self.streams.items() if name not in kept]
+
+    def plain(self, now: float) -> str:
+        """Return what is going on in one line, for a log."""
+        event = self._event
+        if event is None:
+            return f"{self.title}: starting"
+        if text := self.wait(now):
+            return text
+        if self._stage is Stage.TRANSFORM and event.models:
+            done, total = event.models
+            return f"dbt: {done} of {total} models and tests"
+        if self._stage is Stage.LOAD and self.streams:
+            return f"{self._current_stage(now)}: {self._plain_streams(now)}"
+        return f"{escaped(event.message)} ({duration(self._seconds(now)[self._stage])})"
+
+    def _plain_streams(self, now: float) -> str:
+        latest = sorted(self.streams.items(), key=lambda item: -item[1].changed_at)
+        parts = [_plain_stream(name, each, now) for name, each in latest[:MAX_PLAIN_STREAMS]]
+        rest = [each.shown for _, each in latest[MAX_PLAIN_STREAMS:]]
+        if rest:
+            parts.append(f"{len(rest)} more streams {sum(rest):,}")
+        return ", ".join(parts)
+
+
+class PlainProgress:
+    """Decides which lines a log gets: one per phase, and one every ten seconds at most."""
+
+    def __init__(self, title: str) -> None:
+        self._view = ProgressView(title)
+        self._phase = ""
+        self._written_at = float("-inf")
+        self._wait = ""
+
+    def on_event(self, event: ProgressEvent, now: float) -> list[str]:
+        """Return the lines to write for an event."""
+        self._view.update(event, now)
+        if event.phase != self._phase:
+            self._phase, self._written_at, self._wait = event.phase, now, ""
+            return [self._message(event)]
+        wait = event.wait
+        if wait is None:
+            return []
+        is_long = wait.seconds is None or wait.seconds >= NOTED_WAIT_SECONDS
+        if is_long and wait.reason != self._wait:
+            self._wait = wait.reason
+            return self._write(now)
+        return self.on_tick(now)
+
+    def on_tick(self, now: float) -> list[str]:
+        """Return the lines to write because time has passed."""
+        is_due = self._phase and now - self._written_at >= PLAIN_SECONDS
+        return self._write(now) if is_due else []
+
+    def _write(self, now: float) -> list[str]:
+        self._written_at = now
+        return [self._view.plain(now)]
+
+    def _message(self, event: ProgressEvent) -> str:
+        rows = sum(each.shown for each in self._view.streams.values())
+        message = escaped(event.message)
+        return f"{message} ({rows:,} rows so far)" if rows else message
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people read them."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02}"
+    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
+def _plain_stream(name: str, stream: StreamView, now: float) -> str:
+    total = stream.known_total
+    of_total = "" if total is None else f" of {total:,}"
+    rate = stream.rate(now)
+    speed = f" ({rate:,.0f}/s)" if rate else ""
+    return f"{escaped(name)} {stream.shown:,}{of_total}{speed}"
+
+
+def _rows(
+    streams: dict[str, StreamView], now: float, width: int, *, is_ascii: bool, unit: str = ""
+) -> list[Line]:
+    """Return one line per stream; what does not fit is left out, the remaining time first."""
+    names = [escaped(name) for name in streams]
+    counts = [_count(each) + unit for each in streams.values()]
+    rates = [_rate(each, now) for each in streams.values()]
+    left = [_left(each, now) for each in streams.values()]
+    has_bar = any(each.known_total for each in streams.values())
+    columns = [counts, rates, left]
+    name_width = min(max(map(len, names)), WIDEST_NAME, max(8, width // 3))
+    while True:
+        texts = [max(map(len, column)) for column in columns]
+        used = 2 + name_width + sum(each + 2 for each in texts if each)
+        free = width - used - 2
+        if free >= NARROWEST_BAR or len(columns) == 1:
+            break
+        columns.pop()
+    bar_width = free if has_bar and free >= NARROWEST_BAR else 0
+    lines = []
+    for index, stream in enumerate(streams.values()):
+        cells = [(column[index], size) for column, size in zip(columns, texts, strict=True) if size]
+        line: Line = [(f"  {names[index][:name_width]:<{name_width}}", "")]
+        if bar_width:
+            line += [("  ", ""), *_bar(stream, min(bar_width, 40), is_ascii=is_ascii)]
+        line += [(f"  {text:>{size}}", "") for text, size in cells]
+        lines.append(line)
+    return lines
+
+
+def _count(stream: StreamView) -> str:
+    total = stream.known_total
+    return f"{stream.shown:,}" if total is None else f"{stream.shown:,} of {total:,}"
+
+
+def _rate(stream: StreamView, now: float) -> str:
+    rate = stream.rate(now)
+    is_done = stream.known_total is not None and stream.shown >= stream.known_total
+    return f"{rate:,.0f}/s" if rate and not is_done else ""
+
+
+def _left(stream: StreamView, now: float) -> str:
+    seconds = stream.seconds_left(now)
+    return f"{duration(seconds)} left" if seconds and seconds >= 1 else ""
+
+
+def _bar(stream: StreamView, width: int, *, is_ascii: bool) -> Line:
+    """Return the bar: committed, read, and still to come."""
+    total = stream.known_total
+    if not total:
+        return [(" " * width, "")]
+    committed = width * min(stream.shown, total) // total
+    read = max(width * min(stream.fetched, total) // total - committed, 0)
+    parts = (("full", committed), ("read", read), ("empty", width - committed - read))
+    return [(CHARACTERS[name][is_ascii] * size, name) for name, size in parts if size]
+
+
+def _width(line: Sequence[Piece]) -> int:
+    return sum(len(text) for text, _ in line)
+
+
+def _fit(line: Line, width: int) -> Line:
+    """Return a line cut to the width."""
+    fitted: Line = []
+    for text, style in line:
+        room = width - _width(fitted)
+        if room <= 0:
+            break
+        fitted.append((text[:room], style))
+    return fitted
