@@ -80,6 +80,8 @@ class StreamView:
         """Return the rows per second of the last seconds."""
         if not self.samples or now - self.samples[0][0] < SHORTEST_RATE_SECONDS:
             return None
+        if now - self.changed_at > RATE_SECONDS:
+            return None
         began, count = self.samples[0]
         return (self.fetched - count) / (now - began)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.rules.json_values import to_json_value
+from scout_control.rules.statuses import Stage
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -269,7 +270,8 @@ class Run(View):
     @property
     def phase_seconds(self) -> dict[str, float]:
         """The seconds of prepare, load, transform and finish, as far as it has come."""
-        return dict(self.activity.get("phases") or self.result.get("phase_seconds") or {})
+        found = self.activity.get("phases") or self.result.get("phase_seconds") or {}
+        return {str(stage): found[stage] for stage in Stage if stage in found}
 
     @classmethod
     def of(cls, row: models.Run) -> Run:

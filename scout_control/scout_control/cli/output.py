@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,26 @@ def print_table(
     header = [escaped(title) for title in titles]
     body = [[format_cell(record.get(column)) for column in columns] for record in records]
     _print_rows([header, *body])
+
+
+def print_table_cut(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], empty: str = "None yet."
+) -> None:
+    """Print rows as a table with one line each: on a terminal, the last column is cut to fit."""
+    body = [[format_cell(row.get(column)) for column in columns] for row in rows]
+    if not body:
+        say(empty)
+        return
+    table = [[escaped(column).replace("_", " ") for column in columns], *body]
+    width = terminal_width()
+    for line in _draw_columns(table, "row"):
+        text = line.rstrip()
+        click.echo(text if width is None or len(text) <= width else f"{text[: width - 3]}...")
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal; None where the output is not read on one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_record(record: Mapping[str, Any]) -> None:
