@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
+from scout_control.rules import health
+from scout_control.rules.health import Facts, Health
+from scout_control.rules.json_values import to_json_value
+from scout_control.store import overview, plain_reads
 
 if TYPE_CHECKING:
-    from scout_control.api.credentials import Credentials
-    from scout_control.api.datasets import Datasets
-    from scout_control.api.sources import Sources
+    from scout_control.installation.installation import Installation
+    from scout_control.store.plain_reads import StoreReader
+
+    Row = dict[str, Any]
+
+RUN = ("phase", "progress", "activity", "resume_at")
+HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at"}) | {
+    "transform_error",
+    "needs_reconnect",
+}
+"""Columns of a dataset's row that its view does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +33,7 @@ class Status(views.View):
     available_sources: list[dict[str, Any]]
     credentials: list[dict[str, Any]]
     synced_data: list[dict[str, Any]]
+    """The worst first; each with its ``health`` and the ``reason`` of what is not fine."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON representation; ``connections`` repeats ``credentials``.
@@ -30,32 +44,87 @@ class Status(views.View):
         return {**document, "connections": document["credentials"]}
 
 
-@dataclass(frozen=True)
-class Overview:
-    """Collects the status from the parts of the interface."""
+def status(
+    installation: Installation, *, project: str | None, user: str | None, history: int = 0
+) -> Status:
+    """Return the status of a project, of a user, or of everything.
 
-    sources: Sources
-    credentials: Credentials
-    datasets: Datasets
+    Raises:
+        NotFoundError: The project does not exist.
+    """
+    now = datetime.now(UTC)
+    with plain_reads.opened(installation.url) as reader:
+        overview.check_project(reader, project)
+        data = [_dataset(row, now) for row in overview.datasets(reader, project, user)]
+        if history:
+            _add_history(reader, data, history)
+        return Status(
+            available_sources=_sources(reader, project),
+            credentials=[
+                _credential(row, now) for row in overview.credentials(reader, project, user)
+            ],
+            synced_data=sorted(data, key=lambda each: health.ORDER[Health(each["health"])]),
+        )
 
-    def status(self, *, project: str | None, user: str | None) -> Status:
-        """Return the status of a project, of a user, or of everything."""
-        links = self.sources.links(project)
-        linked = {link.source for link in links}
-        sources = [
-            {
-                **source.as_dict(),
-                "projects": [link.project for link in links if link.source == source.name],
-            }
-            for source in self.sources.list()
-            if project is None or source.name in linked
-        ]
-        credentials = [
-            credential.as_dict()
-            for credential in self.credentials.list()
-            if (project is None and user is None)
-            or (project is not None and credential.project == project)
-            or (user is not None and credential.user == user)
-        ]
-        data = [each.as_dict() for each in self.datasets.list(project=project, user=user)]
-        return Status(available_sources=sources, credentials=credentials, synced_data=data)
+
+def _sources(reader: StoreReader, project: str | None) -> list[Row]:
+    projects: dict[str, list[str]] = {}
+    for link in overview.links(reader, project):
+        projects.setdefault(link["source"], []).append(link["project"])
+    return [
+        {**views.Source(**row).as_dict(), "projects": projects.get(row["name"], [])}
+        for row in overview.sources(reader)
+        if project is None or row["name"] in projects
+    ]
+
+
+def _credential(row: Row, now: datetime) -> Row:
+    is_valid = row.pop("is_valid")
+    status = views.credential_status(row["token_expires_at"], now, is_valid=is_valid)
+    return views.Credential(status=status, **row).as_dict()
+
+
+def _dataset(row: Row, now: datetime) -> Row:
+    state, reason = health.assess(
+        Facts(
+            status=row["status"],
+            is_paused=row["is_paused"],
+            sync_error=row["sync_error"],
+            next_sync_at=row["next_sync_at"],
+            run_status=row["run_status"],
+            run_since=row["run_since"],
+            heartbeat_at=row["heartbeat_at"],
+            transform_error=row["transform_error"],
+            needs_reconnect=row["needs_reconnect"],
+        ),
+        now,
+    )
+    path = "/".join(filter(None, (row["project"], row["source"], row["user"])))
+    known = {name: value for name, value in row.items() if name not in HELPERS}
+    view = views.Dataset(path=path, run=_run(row), **known)
+    return {**view.as_dict(), "health": str(state), "reason": reason}
+
+
+def _run(row: Row) -> Row | None:
+    if row["run_id"] is None:
+        return None
+    run = {"run_id": row["run_id"], "status": row["run_status"]}
+    return run | {name: to_json_value(row[name]) for name in RUN}
+
+
+def _add_history(reader: StoreReader, data: list[Row], limit: int) -> None:
+    found = overview.history(reader, [each["id"] for each in data], limit)
+    for each in data:
+        each["history"] = [_past_run(run) for run in found.get(each["id"], ())]
+
+
+def _past_run(run: Row) -> Row:
+    started, completed = run["started_at"], run["completed_at"]
+    seconds = (completed - started).total_seconds() if started and completed else None
+    is_partial = run["status"] == "completed" and run["has_transform_error"]
+    return {
+        "run_id": run["run_id"],
+        "status": "partial" if is_partial else run["status"],
+        "started_at": to_json_value(started),
+        "seconds": None if seconds is None else round(seconds, 1),
+    }

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING
 
 from scout_control.api.progress_view import PlainProgress, ProgressView
 from scout_control.rules.terminal import escaped
@@ -36,7 +36,7 @@ STYLES = {
 
 
 @contextmanager
-def shown_progress(title: str, stream: TextIO | None = None) -> Iterator[Show]:
+def shown_progress(title: str, stream: IO[str] | None = None) -> Iterator[Show]:
     """Show what the returned function is called with, until the context is left.
 
     Args:
@@ -49,24 +49,24 @@ def shown_progress(title: str, stream: TextIO | None = None) -> Iterator[Show]:
         yield show
 
 
-def can_redraw(stream: TextIO, environment: Mapping[str, str]) -> bool:
+def can_redraw(stream: IO[str], environment: Mapping[str, str]) -> bool:
     """Return whether a stream is a terminal on which lines can be overwritten."""
     return stream.isatty() and environment.get("TERM", "") not in PLAIN_TERMINALS
 
 
-def is_ascii_only(stream: TextIO, environment: Mapping[str, str]) -> bool:
+def is_ascii_only(stream: IO[str], environment: Mapping[str, str]) -> bool:
     """Return whether only ASCII may be shown, by the locale.
 
     Python itself writes UTF-8 in the C locale, but the terminal may not understand it.
     """
-    if not (stream.encoding or "").lower().replace("-", "").startswith("utf"):
+    if not (getattr(stream, "encoding", None) or "").lower().replace("-", "").startswith("utf"):
         return True
     given = [environment[name] for name in LOCALE_VARIABLES if environment.get(name)]
     return "utf" not in (given[0].lower() if given else "")
 
 
 @contextmanager
-def _on_terminal(title: str, stream: TextIO) -> Iterator[Show]:
+def _on_terminal(title: str, stream: IO[str]) -> Iterator[Show]:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
@@ -108,7 +108,7 @@ def _shown(text: str, *, is_ascii: bool) -> str:
 
 
 @contextmanager
-def _as_lines(title: str, stream: TextIO) -> Iterator[Show]:
+def _as_lines(title: str, stream: IO[str]) -> Iterator[Show]:
     plain, lock, is_over = PlainProgress(title), threading.Lock(), threading.Event()
     is_ascii = is_ascii_only(stream, os.environ)
 

@@ -34,7 +34,7 @@ NOTED_WAIT_SECONDS = 2.0
 MAX_PLAIN_STREAMS = 6
 WIDEST_NAME, NARROWEST_BAR = 24, 8
 CHARACTERS = {
-    "done": ("\N{CHECK MARK}", "x"),
+    "done": ("\N{CHECK MARK}", "+"),
     "current": ("\N{BLACK RIGHT-POINTING SMALL TRIANGLE}", ">"),
     "full": ("\N{BOX DRAWINGS HEAVY HORIZONTAL}", "#"),
     "read": ("\N{BOX DRAWINGS HEAVY DOUBLE DASH HORIZONTAL}", "="),

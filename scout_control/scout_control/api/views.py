@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import Stage
-from scout_control.store import lookups
 
 if TYPE_CHECKING:
     from scout_control.store import models
@@ -131,6 +130,13 @@ class Link(View):
         )
 
 
+def credential_status(expires_at: datetime | None, now: datetime, *, is_valid: bool) -> str:
+    """Return the status of a credential as people see it."""
+    if not is_valid:
+        return "needs reconnect"
+    return "expired" if expires_at is not None and expires_at <= now else "connected"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Credential(View):
     """A credential without its secrets."""
@@ -151,16 +157,13 @@ class Credential(View):
     @classmethod
     def of(cls, row: models.Credential, now: datetime) -> Credential:
         """Return the view of a stored credential; ``now`` decides whether its token has expired."""
-        is_expired = row.token_expires_at is not None and row.token_expires_at <= now
         return cls(
             id=str(row.id),
             source=row.source.name,
             project=row.project_id,
             user=row.user_id,
             kind=row.kind,
-            status=("expired" if is_expired else "connected")
-            if row.is_valid
-            else "needs reconnect",
+            status=credential_status(row.token_expires_at, now, is_valid=row.is_valid),
             account=row.external_user_id,
             token_expires_at=row.token_expires_at,
             scopes=row.scopes,
@@ -191,11 +194,13 @@ class Dataset(View):
     """When the user consented that the project reads with their credential."""
     sync_error: str | None
     run: dict[str, Any] | None
-    """Its active run: run_id, status, phase, progress, resume_at."""
+    """Its active run: run_id, status, phase, progress, activity, resume_at."""
 
     @classmethod
     def of(cls, row: models.Dataset, run: models.Run | None = None) -> Dataset:
         """Return the view of a stored dataset, with its active run."""
+        from scout_control.store import lookups
+
         link = row.project_source
         return cls(
             id=str(row.id),
@@ -219,7 +224,7 @@ class Dataset(View):
 
 
 def _active_run(run: models.Run) -> dict[str, Any]:
-    names = ("status", "phase", "progress", "resume_at")
+    names = ("status", "phase", "progress", "activity", "resume_at")
     return {"run_id": str(run.id)} | {name: to_json_value(getattr(run, name)) for name in names}
 
 
@@ -276,6 +281,8 @@ class Run(View):
     @classmethod
     def of(cls, row: models.Run) -> Run:
         """Return the view of a stored run."""
+        from scout_control.store import lookups
+
         return cls(
             run_id=str(row.id),
             dataset=lookups.path(row.dataset),

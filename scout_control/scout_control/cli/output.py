@@ -92,14 +92,22 @@ def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:
     return {**dataset, "rows": rows, "status": _dataset_status(dataset)}
 
 
+def describe_run(run: Mapping[str, Any]) -> str:
+    """Return what a run that has not ended is doing."""
+    if run["status"] == "queued":
+        return "run queued"
+    if run["status"] == "paused":
+        return f"waits until {format_cell(run.get('resume_at'))}"
+    activity = run.get("activity") or {}
+    doing = " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip()
+    if models := activity.get("models"):
+        doing = f"dbt {models['done']} of {models['total']} models and tests"
+    wait = activity.get("wait")
+    return f"{doing}; waits: {wait['reason']}" if wait else doing
+
+
 def _dataset_status(dataset: Mapping[str, Any]) -> str:
-    run = dataset["run"] or {}
-    run_status = {
-        "queued": "run queued",
-        "paused": f"waits until {format_cell(run.get('resume_at'))}",
-        "running": " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip(),
-    }
-    details = [run_status[run["status"]]] if run else []
+    details = [describe_run(dataset["run"])] if dataset["run"] else []
     details += ["paused by you"] if dataset["is_paused"] else []
     return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
 

@@ -14,73 +14,19 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import SettingsError
 from scout_control.rules import session_settings
-from scout_control.store import postgres
-from scout_control.store.models import VERSION
+from scout_control.store import plain_reads, sqlstates, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import URL, Engine
 
+    from scout_control.errors import ControlError
+
 CONNECT_SECONDS = 10
 VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
-# By SQLSTATE prefix, first match wins. Postgres' own message is never quoted: it may hold values.
-ERRORS_BY_SQLSTATE: tuple[tuple[str, type[ControlError], str, str], ...] = (
-    ("23001", ConflictError, "It is still used by a {row}.", "Remove that first."),
-    ("23503", ConflictError, "It is still used by a {row}.", "Remove that first."),
-    (
-        "23505",
-        ConflictError,
-        "This {row} already exists.",
-        "Change the existing one, or choose another name.",
-    ),
-    (
-        "22",
-        SettingsError,
-        "A value is too long, out of range, or contains invalid characters.",
-        "Correct it.",
-    ),
-    ("23514", SettingsError, "A value violates the constraint {constraint}.", "Correct it."),
-    ("42P01", SettingsError, "The store does not exist or is outdated.", "Run: scout init"),
-    ("42703", SettingsError, "The store is outdated.", "Run: scout init"),
-    (
-        "25006",
-        ServerError,
-        "The store's Postgres is read-only: a standby, or a session set to read only.",
-        "Point SCOUT_DATABASE_URL at the primary.",
-    ),
-    ("3F000", SettingsError, "The store does not exist.", "Run: scout init"),
-    (
-        "55P03",
-        ConflictError,
-        "Could not acquire a lock in time: another session holds it.",
-        "Retry in a moment; if the error persists, look for waiting sessions in pg_stat_activity.",
-    ),
-    (
-        "42501",
-        ServerError,
-        "The role of SCOUT_DATABASE_URL lacks a privilege.",
-        "See: scout doctor",
-    ),
-    (
-        "53",
-        ServerError,
-        "The server is out of disk, memory or connections.",
-        "Free some, then retry.",
-    ),
-)
-# What messages call a row of a table.
-ROW_NAMES = {
-    "connections": "connection",
-    "projects": "project",
-    "sources": "source",
-    "project_sources": "link",
-    "credentials": "credential",
-    "datasets": "dataset",
-    "runs": "run",
-}
 
 
 class Store:
@@ -126,7 +72,7 @@ class Store:
         """
         with self.begin_at_any_version() as session:
             if not self._is_version_checked:
-                _check_version(session.scalar(VERSION_OF_STORE))
+                version.check(session.scalar(VERSION_OF_STORE))
                 self._is_version_checked = True
             yield session
 
@@ -156,20 +102,6 @@ def _forget_parent_connections(engine_ref: ref[Engine]) -> None:
         engine.dispose(close=False)
 
 
-def _check_version(version: str | None) -> None:
-    if version is not None and version > VERSION:
-        raise newer_store_error(version)
-    if version != VERSION:
-        raise SettingsError("The store is outdated.", "Run: scout init")
-
-
-def newer_store_error(version: str | None) -> SettingsError:
-    """Return the error for a store that a newer release has migrated."""
-    return SettingsError(
-        f"The store (version {version}) was migrated by a newer release.", "Upgrade scout here."
-    )
-
-
 def driver_connection(session: Session) -> psycopg.Connection[Any]:
     """Return the driver's connection of a session, to execute statements in its transaction."""
     connection = session.connection().connection.driver_connection
@@ -189,33 +121,11 @@ def sqlalchemy_url(url: str) -> URL:
     except (ArgumentError, ValueError):  # ValueError: invalid port or IPv6 address
         parsed = None
     if parsed is None or not parsed.drivername.startswith("postgres"):
-        raise SettingsError(
-            "SCOUT_DATABASE_URL is not a URL of Postgres.",
-            "Write postgresql://user:password@host:port/database.",
-        )
+        raise plain_reads.invalid_url()
     query = {"connect_timeout": str(CONNECT_SECONDS), **parsed.query, "application_name": "scout"}
     return parsed.set(drivername="postgresql+psycopg", query=query)
 
 
 def to_control_error(error: DBAPIError) -> ControlError:
     """Return the user-facing error for a database error, without quoting Postgres."""
-    origin = error.orig
-    state = getattr(origin, "sqlstate", None) or ""
-    if not state and isinstance(origin, psycopg.DataError):
-        state = "22"  # rejected by the driver
-    diagnosis = getattr(origin, "diag", None)
-    constraint = getattr(diagnosis, "constraint_name", None) or "of a column"
-    row = ROW_NAMES.get(getattr(diagnosis, "table_name", None) or "", "row")
-    for prefix, kind, cause, remedy in ERRORS_BY_SQLSTATE:
-        if state.startswith(prefix):
-            return kind(cause.format(constraint=constraint, row=row), remedy)
-    if not state:
-        return postgres.unavailable(
-            "The store's Postgres",
-            origin,
-            "Check that it runs, and the role, password and database of SCOUT_DATABASE_URL.",
-        )
-    return ServerError(
-        f"The store's Postgres failed ({type(origin).__name__}, SQLSTATE {state}).",
-        "Check the server's log, then retry.",
-    )
+    return sqlstates.to_control_error(error.orig)

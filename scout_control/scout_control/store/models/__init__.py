@@ -7,7 +7,7 @@ decrypt them. Migrations create the tables; a test compares both.
 from __future__ import annotations
 
 from scout_control.store.models.audit import AuditEvent, AuditHead, AuditLink, AuditValue
-from scout_control.store.models.base import SCHEMA, VERSION, Base
+from scout_control.store.models.base import Base
 from scout_control.store.models.datasets import (
     Dataset,
     Run,
@@ -23,6 +23,7 @@ from scout_control.store.models.owners import (
     ProjectSource,
     Source,
 )
+from scout_control.store.version import SCHEMA, VERSION
 
 __all__ = [
     "SCHEMA",
