@@ -68,7 +68,7 @@ def print_table_cut(
     width = terminal_width()
     for line in _draw_columns(table, "row"):
         text = line.rstrip()
-        click.echo(text if width is None or len(text) <= width else f"{text[: width - 3]}...")
+        say(text if width is None or len(text) <= width else f"{text[: width - 3]}...")
 
 
 def terminal_width() -> int | None:
@@ -94,16 +94,17 @@ def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_run(run: Mapping[str, Any]) -> str:
     """Return what a run that has not ended is doing."""
+    activity = run.get("activity") or {}
+    wait = activity.get("wait")
+    waits = f"; waits: {wait['reason']}" if wait else ""
     if run["status"] == "queued":
-        return "run queued"
+        return f"run queued{waits}"
     if run["status"] == "paused":
         return f"waits until {format_cell(run.get('resume_at'))}"
-    activity = run.get("activity") or {}
     doing = " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip()
     if models := activity.get("models"):
         doing = f"dbt {models['done']} of {models['total']} models and tests"
-    wait = activity.get("wait")
-    return f"{doing}; waits: {wait['reason']}" if wait else doing
+    return f"{doing}{waits}"
 
 
 def _dataset_status(dataset: Mapping[str, Any]) -> str:

@@ -120,6 +120,8 @@ class WaitingNotes:
 def _waiting_text(run: Run, before: int) -> str:
     if run.status != "queued":
         return ""
+    if reason := (run.activity.get("wait") or {}).get("reason"):
+        return f"Waiting: {escaped(reason)}."
     others = f"; {before} queued runs are older" if before else ""
     what = "resume" if run.attempt else "start"
-    return f"Waiting for a worker to {what} it{others}. Is one running? See: scout doctor"
+    return f"Waiting for a worker to {what} it{others}. No worker? Run: scout worker"

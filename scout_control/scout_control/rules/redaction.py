@@ -45,6 +45,10 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 # A JSON or Python mapping with values: a record, or a message that holds one.
 RECORD = re.compile(r"\{\s*[\"'][^{}]*[\"']\s*:[^{}]*\}")
+CUT_RECORD = re.compile(r"\{\s*[\"'][^\"'{}]{1,80}[\"']\s*:.*", re.DOTALL)
+REMOVED = (
+    "\0"  # stands for a record meanwhile; logs are escaped later, so that it is no text of theirs
+)
 NESTED_DEEPLY = 12
 
 
@@ -68,10 +72,10 @@ class Redactor:
         for pattern, replacement in PATTERNS:
             text = pattern.sub(replacement, text)
         for _ in range(NESTED_DEEPLY):
-            text, found = RECORD.subn("{...}", text)
+            text, found = RECORD.subn(REMOVED, text)
             if not found:
                 break
-        return text
+        return CUT_RECORD.sub(REMOVED, text).replace(REMOVED, "{...}")
 
 
 def _forms(secret: str) -> set[str]:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_DESCRIBING_SECONDS = 300.0
+DATASET_IN_USE = "the dataset is being loaded or dropped by another process"
 
 
 def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) -> Run | None:
@@ -98,8 +99,10 @@ def _claim(
 def _retry_later(installation: Installation, run: Run) -> None:
     """Queue another look at a run whose dataset is locked: the holder may be about to end."""
     if run.status == RunStatus.QUEUED:
+        until = datetime.now(UTC) + RETRY_LOCK_AFTER
         with installation.store.begin() as session:
-            queue.defer(installation.store, session, run.id, datetime.now(UTC) + RETRY_LOCK_AFTER)
+            queue.defer(installation.store, session, run.id, until)
+            runs.explain_wait(session, run.id, DATASET_IN_USE, until)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +139,7 @@ class Attempt:
         self.log.close()
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            finish.requeue(self.installation, self.run, self.context.worker, wait)
+            finish.requeue(self.installation, self.run, self.context.worker, wait, str(reason))
 
     def _execute_phases(self) -> RunResult:
         """Return how the run ended; an error in any phase is an end, too."""
@@ -159,6 +162,8 @@ class Attempt:
             )
             with suppress(ControlError):
                 failed = replace(known, error=internal)
+                self.log.say(finish.summary(failed))
+                self.log.close()
                 finish.finish(self.installation, self.run, self.context.worker, failed)
             raise
 

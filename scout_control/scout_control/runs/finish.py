@@ -171,13 +171,26 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
 
 
 def requeue(
-    installation: Installation, run: Run, worker: str, wait: timedelta = timedelta()
+    installation: Installation,
+    run: Run,
+    worker: str,
+    wait: timedelta = timedelta(),
+    reason: str | None = None,
 ) -> bool:
     """Give an unfinished run back to the queue; return whether it was this worker's to give."""
     now = datetime.now(UTC)
     result = add_worked_seconds(run.result, run.updated_at, now)
     with installation.store.begin() as session:
-        is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None, result=result)
+        activity = runs.waiting_activity(reason, now + wait) if reason else {}
+        is_ours = runs.move(
+            session,
+            run.id,
+            RunStatus.QUEUED,
+            worker,
+            worker=None,
+            result=result,
+            activity=activity,
+        )
         if is_ours:
             queue.defer(installation.store, session, run.id, now + wait if wait else None)
             _record(session, "handed back", run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import (
     LIVE,
     WAITING,
@@ -91,6 +92,7 @@ def claim(
             resume_at=None,
             error_code=None,
             error_message=None,
+            activity={},
             updated_at=now,
         )
         .returning(Run.dataset_id)
@@ -127,6 +129,20 @@ def move(
         .returning(Run.id)
     )
     return moved is not None
+
+
+def explain_wait(session: Session, run_id: uuid.UUID, reason: str, until: datetime) -> None:
+    """Store why a queued run is not started yet, for people who look at it."""
+    session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
+        .values(activity=waiting_activity(reason, until), updated_at=Run.updated_at)
+    )
+
+
+def waiting_activity(reason: str, until: datetime) -> dict[str, Any]:
+    """Return the ``activity`` of a run that waits."""
+    return {"wait": {"reason": reason, "until": to_json_value(until)}}
 
 
 def dead(session: Session, silent_since: datetime) -> Sequence[Run]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from scout_control.meltano.log import RunLog, StreamProgress
+from scout_control.meltano.log import RunLog
 from scout_control.meltano.outcomes import failure, transform_failure
+from scout_control.meltano.reports import StreamProgress
 
 from scout_control import errors
 
