@@ -197,13 +197,15 @@ class Attempt:
         self.log.redact(prepare.known_secrets(pipeline))
         self._report(progress.enter(Phase.DISCOVERING))
         loaded = self._follow(pipeline, heartbeat, progress)
-        self._report(progress.enter(Phase.FINISHING))
+        if not (transforms and loaded.error):
+            self._report(progress.enter(Phase.FINISHING))
         result = self._count(preparation, loaded, heartbeat.catalog, known)
         if transforms and loaded.error and result.is_partial:
             # Meltano skips the transforms when a stream failed; the others still need theirs.
             rest = replace(pipeline, blocks=transforms, append=True)
             self._report(progress.enter(Phase.TRANSFORMING))
             result = finish.with_transforms(result, self._follow(rest, heartbeat, progress))
+            self._report(progress.enter(Phase.FINISHING))
         if not transforms:
             _describe(self.installation, self.run, place)
         return result
