@@ -17,7 +17,7 @@ SUMMARIES = {
     "docs": "Write the models' documentation as one page.",
     "run": "Load and transform DATASET now.",
     "runs": "List, show and cancel runs, and read their logs.",
-    "status": "Show available sources, credentials and synced data.",
+    "status": "Show synced data, the worst first, and credentials that need a person.",
     "query": "Run an SQL STATEMENT on DATASET, read-only.",
     "touch": "Mark DATASET as used so it does not expire.",
     "search-path": "Print the search_path of a project, or of a user in it.",
