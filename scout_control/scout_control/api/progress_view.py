@@ -112,12 +112,19 @@ class ProgressView:
         mark = spinner[int(now * 8) % len(spinner)]
         if self._event is None:
             return [[(f"{mark} {self.title}: starting"[:width], "")]]
-        head: Line = [(f"{mark} {self.title}", "title"), *self._stages(now, is_ascii=is_ascii)]
-        if _width(head) > width:
-            head = [(f"{mark} {self._current_stage(now)}", "title")]
+        head = self._head(mark, now, width, is_ascii=is_ascii)
         tail = [[(f"  {text}", style)] for text, style in self._remarks(now)]
         bars = self._bars(now, width, max(2, height - 2 - len(tail)), is_ascii=is_ascii)
         return [_fit(line, width) for line in (head, *bars, *tail)]
+
+    def _head(self, mark: str, now: float, width: int, *, is_ascii: bool) -> Line:
+        """Return the title and the stages; where they do not fit, the stages or the current one."""
+        stages = self._stages(now, is_ascii=is_ascii)
+        for title in (f"{mark} {self.title}", mark):
+            head: Line = [(title, "title"), *stages]
+            if _width(head) <= width:
+                return head
+        return [(f"{mark} {self._current_stage(now)}", "title")]
 
     def _stages(self, now: float, *, is_ascii: bool) -> Line:
         pieces: Line = []

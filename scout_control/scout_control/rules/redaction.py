@@ -32,6 +32,10 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&}]+",
             rf"\1{HIDDEN}",
         ),
+        # https://host/path?case_name=...; addresses of people
+        (r"(\bhttps?://[^\s?#'\"]*)[?#][^\s'\"]*", rf"\1?{HIDDEN}"),
+        (r"\bcookie\b.*", f"cookie {HIDDEN}"),
+        (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", "[e-mail]"),
         # Postgres: Key (name)=(Asha) already exists; COPY things, line 3, column age: "x"
         (r"(\bKey \([^)]*\)=)\(.*?\)(?= |\.|$)", rf"\1({HIDDEN})"),
         (r"(\bFailing row contains )\(.*", rf"\1({HIDDEN})"),
@@ -49,6 +53,12 @@ CUT_RECORD = re.compile(r"\{\s*[\"'][^\"'{}]{1,80}[\"']\s*:.*", re.DOTALL)
 REMOVED = (
     "\0"  # stands for a record meanwhile; logs are escaped later, so that it is no text of theirs
 )
+# What stands in quotes, unless a word before it says that it is a name.
+QUOTED = re.compile(
+    r"(?<!relation )(?<!column )(?<!schema )(?<!table )(?<!view )(?<!model )(?<!type )(?<!module )"
+    r"(?<!constraint )(?<!role )(?<!index )(?<!database )(?<!setting )(?<!stream )"
+    r"(?:\"[^\"]*\"|(?<!\w)'[^']*'(?!\w))"
+)
 NESTED_DEEPLY = 12
 
 
@@ -64,8 +74,13 @@ class Redactor:
         # The longest first: one secret may contain another.
         self._forms = sorted(forms, key=len, reverse=True)
 
-    def __call__(self, text: str) -> str:
-        """Return a text without secrets and values of records."""
+    def __call__(self, text: str, *, may_quote_records: bool = False) -> str:
+        """Return a text without secrets and values of records.
+
+        Args:
+            text: The text.
+            may_quote_records: Whether its program may quote values in sentences; ours never do.
+        """
         for form in self._forms:
             if form in text:
                 text = text.replace(form, HIDDEN)
@@ -75,7 +90,10 @@ class Redactor:
             text, found = RECORD.subn(REMOVED, text)
             if not found:
                 break
-        return CUT_RECORD.sub(REMOVED, text).replace(REMOVED, "{...}")
+        text = CUT_RECORD.sub(REMOVED, text)
+        if may_quote_records:
+            text = QUOTED.sub('"..."', text)
+        return text.replace(REMOVED, "{...}")
 
 
 def _forms(secret: str) -> set[str]:

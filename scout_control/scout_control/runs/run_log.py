@@ -35,6 +35,10 @@ PROGRESS_SECONDS = 30.0
 MAX_WAITING_LINES = 10_000
 """How many lines are kept in memory while the store does not answer; then the oldest go."""
 CONTROL = "scout"
+OWN_PROGRAMS = frozenset(
+    {CONTROL, "meltano", "tap-commcare", "tap-commcare-connect", "target-scout-postgres"}
+)
+"""Programs that quote names of streams, columns and settings, but no value of a record."""
 
 
 class RunLog:
@@ -88,7 +92,8 @@ class RunLog:
 
     def _add(self, line: LogLine) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        clean = escaped(self._redact(line.text))
+        may_quote = line.source not in OWN_PROGRAMS
+        clean = escaped(self._redact(line.text, may_quote_records=may_quote))
         entry = Entry(at=at, level=line.level, source=escaped(line.source)[:80], text=clean)
         with self._lock:
             self._waiting.append(entry)

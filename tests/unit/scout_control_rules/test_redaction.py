@@ -52,12 +52,25 @@ def test_short_values_are_left_alone():
         'invalid input syntax for type date: "canary"',
         'value "canary" is out of range for type integer',
         'record {"name": "canary", "age": 3} rejected',
+        "GET https://hq.example/a/river/api/case/?name=canary&limit=5 failed",
+        "wrote to canary@example.org",
+        "Set-Cookie: session=canary; Path=/",
         'a body that was cut off: {"name": "canary", "ag',
         "record {'name': 'canary', 'more': {'deep': {'x': 'canary'}}} rejected",
     ],
 )
 def test_what_looks_like_a_secret_or_a_value_is_removed(text):
     assert "canary" not in Redactor()(text)
+
+
+def test_quoted_text_is_removed_of_programs_that_may_quote_records():
+    redact = Redactor()
+    text = "Cannot read 'Asha' of \"Río\" (it's in column \"age\", setting 'domain')"
+
+    assert redact(text) == text
+    assert redact(text, may_quote_records=True) == (
+        'Cannot read "..." of "..." (it\'s in column "age", setting \'domain\')'
+    )
 
 
 @pytest.mark.parametrize(
