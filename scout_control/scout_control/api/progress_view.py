@@ -150,13 +150,15 @@ class ProgressView:
         return seconds
 
     def _remarks(self, now: float) -> Iterable[Piece]:
-        """Yield what is waited for, or that there is no news."""
+        """Yield what is waited for, what is prepared, or that there is no news."""
         event = self._event
         if event is None:
             return
         passed = now - self._updated_at
         if text := self.wait(now):
             yield text, "wait"
+        elif self._stage is Stage.PREPARE:
+            yield escaped(event.message), "dim"
         elif self._stage is Stage.TRANSFORM and event.models is None:
             yield "dbt is reading its project", "dim"
         elif passed >= SILENT_SECONDS:

@@ -22,20 +22,24 @@ EXTRA = "committed_rows"
 class CommitReport:
     """The rows that this run has committed by stream, and which of them were reported."""
 
-    def __init__(self, interval_seconds: float | None = None) -> None:
-        is_read_by_program = logs.is_structured()
-        default = PROGRAM_INTERVAL_SECONDS if is_read_by_program else PERSON_INTERVAL_SECONDS
-        self._interval_seconds = default if interval_seconds is None else interval_seconds
+    def __init__(self) -> None:
+        self._is_for_program = logs.is_structured()
+        self._interval_seconds = (
+            PROGRAM_INTERVAL_SECONDS if self._is_for_program else PERSON_INTERVAL_SECONDS
+        )
         self._unreported: dict[str, int] = {}
         # The first report of a person's run is due after the interval, else after the first commit.
-        self._reported_at = float("-inf") if is_read_by_program else None
+        self._reported_at = float("-inf") if self._is_for_program else None
 
     def committed(self, loads: Iterable[Load], now: float, *, is_end: bool = False) -> None:
         """Take what a commit made durable, and log it when a line is due."""
         if self._reported_at is None:
             self._reported_at = now
         self._unreported |= {load.stream: load.rows for load in loads}
-        is_due = is_end or now - self._reported_at >= self._interval_seconds
+        # At its end, people read the summary.
+        is_due = (
+            is_end and self._is_for_program
+        ) or now - self._reported_at >= self._interval_seconds
         if self._unreported and is_due:
             self._reported_at = now
             counts = ", ".join(f"{name} {rows}" for name, rows in self._unreported.items())

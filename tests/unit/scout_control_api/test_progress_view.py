@@ -88,6 +88,15 @@ def test_waits_count_down_and_vanish():
     assert "waiting" not in shown(view, 15.5)[-1]
 
 
+def test_what_is_prepared_is_said_until_the_load_begins():
+    view = ProgressView("river/hq")
+    view.update(event(Phase.DISCOVERING, seconds={"prepare": 1.0}), 0.0)
+    head, remark = shown(view, 20.0)
+
+    assert "prepare 21 s" in head
+    assert remark == "  Now discovering"
+
+
 def test_waits_of_unknown_length_count_up():
     view = ProgressView("river/hq")
     view.update(event(wait=Wait("hq.example has not answered", None, 1.5)), 0.0)
