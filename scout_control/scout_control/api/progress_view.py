@@ -29,7 +29,7 @@ SILENT_SECONDS = 10.0
 """After this long without news, the display says so."""
 PLAIN_SECONDS = 10.0
 """Between two lines in a log, unless the phase changes."""
-NOTED_WAIT_SECONDS = 2.0
+NOTED_WAIT_SECONDS = 1.0
 """Shorter waits are not worth a line in a log."""
 MAX_PLAIN_STREAMS = 6
 WIDEST_NAME, NARROWEST_BAR = 24, 8
@@ -232,21 +232,19 @@ class PlainProgress:
     def __init__(self, title: str) -> None:
         self._view = ProgressView(title)
         self._phase = ""
-        self._written_at = float("-inf")
-        self._wait = ""
+        self._written_at = self._waited_at = float("-inf")
 
     def on_event(self, event: ProgressEvent, now: float) -> list[str]:
         """Return the lines to write for an event."""
         self._view.update(event, now)
         if event.phase != self._phase:
-            self._phase, self._written_at, self._wait = event.phase, now, ""
+            self._phase, self._written_at = event.phase, now
             return [self._message(event)]
         wait = event.wait
-        if wait is None:
-            return []
-        is_long = wait.seconds is None or wait.seconds >= NOTED_WAIT_SECONDS
-        if is_long and wait.reason != self._wait:
-            self._wait = wait.reason
+        is_long = wait and (wait.seconds is None or wait.seconds >= NOTED_WAIT_SECONDS)
+        # At once, but not each of many: a rate limit may be met every second.
+        if is_long and now - self._waited_at >= PLAIN_SECONDS:
+            self._waited_at = now
             return self._write(now)
         return self.on_tick(now)
 

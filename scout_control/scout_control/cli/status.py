@@ -161,7 +161,8 @@ def _notes(dataset: Row) -> Iterator[str]:
         yield describe_run(dataset["run"])
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     if counts:
-        yield f"{sum(counts):,} rows in {len(counts)} streams"
+        plural = "s" if len(counts) > 1 else ""
+        yield f"{sum(counts):,} rows in {len(counts)} stream{plural}"
     if dataset["status"] != READY:
         yield dataset["status"]
     if dataset["is_paused"]:

@@ -177,7 +177,7 @@ def test_a_log_has_a_line_per_phase_and_one_every_ten_seconds():
     lines += plain.on_event(event(Phase.TRANSFORMING, progress=progress), 36.0)
 
     assert lines[0] == "Now loading"
-    assert lines[1] == "load 10 s: cases 1,000 of 20,000 (95/s)"
+    assert lines[1] == "load 10 s: cases 1,000 of 20,000 (100/s)"
     assert len(lines) == 5
     assert lines[-1] == "Now transforming (3,500 rows so far)"
 
@@ -194,15 +194,25 @@ def test_a_log_names_a_wait_at_once_but_not_each_retry():
     plain = PlainProgress("river/hq")
     plain.on_event(event(), 0.0)
     heard = [
-        plain.on_event(event(wait=Wait(reason, seconds)), now)
-        for now, reason, seconds in (
-            (1.0, "HTTP 429", 15.0),
-            (2.0, "HTTP 429", 14.0),
-            (3.0, "no connection, try 2", 0.7),
+        plain.on_event(event(wait=wait), now)
+        for now, wait in (
+            (0.5, Wait("no connection, try 2", 0.4)),
+            (1.0, Wait("HTTP 429", 15.0)),
+            (2.0, Wait("HTTP 429", 14.0)),
+            (3.0, Wait("no connection, try 3", 1.7)),
+            (9.0, None),
+            (12.0, Wait("no connection, try 9", 8.0)),
         )
     ]
 
-    assert heard == [["waiting 15 s: HTTP 429"], [], []]
+    assert heard == [
+        [],
+        ["waiting 15 s: HTTP 429"],
+        [],
+        [],
+        [],
+        ["waiting 8 s: no connection, try 9"],
+    ]
 
 
 @pytest.mark.parametrize(
