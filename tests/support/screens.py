@@ -9,6 +9,8 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 
@@ -41,7 +43,7 @@ class Screen:
             self._screen.resize(rows, columns)
         _set_size(self._ours, columns, rows)
 
-    def wait_for(self, text: str, timeout: float = 60) -> str:
+    def wait_for(self, text: str, timeout: float = 180) -> str:
         """Wait until the screen shows a text, and return the whole screen."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:
@@ -52,16 +54,16 @@ class Screen:
             time.sleep(0.05)
         raise AssertionError(f"{text!r} was not shown. The screen:\n{self.text()}")
 
-    def end(self, timeout: float = 120) -> int:
+    def end(self, timeout: float = 180) -> int:
         """Wait for the command and return its exit code."""
         code = self.process.wait(timeout)
         self._reader.join(timeout)
-        os.close(self._ours)
         return code
 
 
-def on_screen(command, environment, columns=80, rows=24) -> Screen:
-    """Start a command on a terminal of this size."""
+@contextmanager
+def on_screen(command, environment, columns=80, rows=24) -> Iterator[Screen]:
+    """Start a command on a terminal of this size; kill it at exit."""
     ours, theirs = pty.openpty()
     _set_size(ours, columns, rows)
     drawn = pyte.Screen(columns, rows)
@@ -72,7 +74,13 @@ def on_screen(command, environment, columns=80, rows=24) -> Screen:
     screen = Screen(process, drawn, ours)
     screen._reader = Thread(target=_read, args=(ours, pyte.ByteStream(drawn), screen._lock))
     screen._reader.start()
-    return screen
+    try:
+        yield screen
+    finally:
+        process.kill()
+        process.wait()
+        screen._reader.join()
+        os.close(ours)
 
 
 def _set_size(descriptor: int, columns: int, rows: int) -> None:

@@ -63,7 +63,14 @@ class RunLog:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._read_dbt_line(to_storable_text(str(event.get("event"))))
-        return report_of(event, self.totals) or self._phase(event)
+        phase = self._phase(event)
+        return report_of(event, self.totals) or phase
+
+    def reports(self, line: str) -> list[Report | Phase]:
+        """Read one line; return the phase that begins with it, and what it reports in it."""
+        before, found = self.phase, self.read(line)
+        begun = [] if self.phase is before else [self.phase]
+        return begun if found is None or found in begun else [*begun, found]
 
     def last_error(self, plugin_type: str) -> str | None:
         """Return the last error that the extractor or the loader logged."""

@@ -138,7 +138,7 @@ class MeltanoProcess:
                 for line in self._process.stdout or ():
                     log_file.write(escaped(line, keep="\n"))
                     on_line(line)
-                    if progress := self._log.read(line):
+                    for progress in self._log.reports(line):
                         on_progress(progress)
             returncode = self._process.wait()
         finally:
