@@ -33,8 +33,8 @@ def log_retry(location: str, what: str, tries: int, seconds: float, left_seconds
 
 def log_no_response(host: str, seconds: float) -> None:
     """Log that a server has not answered for a while."""
-    text = f"{host} has not answered for {seconds:.0f} s"
-    _log(logging.INFO, f"waiting: {text}", text, None, waited=seconds)
+    reason = f"no answer from {host}"
+    _log(logging.INFO, f"waiting for {seconds:.0f} s: {reason}", reason, None, waited=seconds)
 
 
 def log_response(host: str, seconds: float) -> None:

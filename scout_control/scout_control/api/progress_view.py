@@ -208,13 +208,15 @@ class ProgressView:
         event = self._event
         if event is None:
             return f"{self.title}: starting"
-        if text := self.wait(now):
-            return text
+        waits = self.wait(now)
+        if self._stage is Stage.LOAD and self.streams:
+            counts = f"{self._current_stage(now)}: {self._plain_streams(now)}"
+            return f"{waits} ({counts})" if waits else counts
+        if waits:
+            return waits
         if self._stage is Stage.TRANSFORM and event.models:
             done, total = event.models
             return f"dbt: {done} of {total} models and tests"
-        if self._stage is Stage.LOAD and self.streams:
-            return f"{self._current_stage(now)}: {self._plain_streams(now)}"
         return f"{escaped(event.message)} ({duration(self._seconds(now)[self._stage])})"
 
     def _plain_streams(self, now: float) -> str:

@@ -182,6 +182,16 @@ def test_a_log_has_a_line_per_phase_and_one_every_ten_seconds():
     assert lines[-1] == "Now transforming (3,500 rows so far)"
 
 
+def test_a_line_about_a_wait_has_the_counts_too():
+    plain = PlainProgress("river/hq")
+    plain.on_event(event(), 0.0)
+    progress = {"cases": counts(50, 40, 200)}
+
+    assert plain.on_event(event(progress=progress, wait=Wait("HTTP 429", 15.0)), 1.0) == [
+        "waiting 15 s: HTTP 429 (load 1 s: cases 40 of 200)"
+    ]
+
+
 def test_a_log_has_a_line_when_nothing_is_heard():
     plain = PlainProgress("river/hq")
     plain.on_event(event(Phase.DISCOVERING, seconds={"prepare": 1.0}), 0.0)

@@ -26,12 +26,12 @@ def test_a_silence_is_logged_soon_and_then_now_and_then(heard):
     for now in (100.0, 101.0, 100.0 + FIRST_SECONDS, 103.0, 110.0):
         watched.check(now)
     assert FIRST_SECONDS < 2
-    assert [text for text, _ in heard()] == ["waiting: hq.example has not answered for 2 s"]
+    assert [text for text, _ in heard()] == ["waiting for 2 s: no answer from hq.example"]
 
     watched.check(100.0 + FIRST_SECONDS + REPEATED_SECONDS)
     assert heard()[1] == (
-        "waiting: hq.example has not answered for 16 s",
-        {"reason": "hq.example has not answered for 16 s", "seconds": None, "waited": 16.5},
+        "waiting for 16 s: no answer from hq.example",
+        {"reason": "no answer from hq.example", "seconds": None, "waited": 16.5},
     )
 
 
