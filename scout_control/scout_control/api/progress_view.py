@@ -1,30 +1,27 @@
-"""How the progress of a run looks: lines for a terminal of any width, and lines for a log. Pure.
-
-A line is a list of pieces, each with the name of its style, so that the width is known without
-control sequences.
-"""
+"""How the progress of a run looks: lines for a terminal of any width, and lines for a log. Pure."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from scout_control.api.progress_bars import (
+    CHARACTERS,
+    StreamView,
+    duration,
+    fit,
+    plain_stream,
+    stream_rows,
+    width_of,
+)
 from scout_control.rules.statuses import STAGES, Stage
 from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from scout_control.api.progress_bars import Line, Piece
     from scout_control.runs.context import ProgressEvent
 
-    Piece = tuple[str, str]
-    Line = list[Piece]
-
-RATE_SECONDS = 15.0
-"""The rate is that of the last seconds."""
-SAMPLE_SECONDS = 0.5
-SHORTEST_RATE_SECONDS = 1.0
 SILENT_SECONDS = 10.0
 """After this long without news, the display says so."""
 PLAIN_SECONDS = 10.0
@@ -32,63 +29,7 @@ PLAIN_SECONDS = 10.0
 NOTED_WAIT_SECONDS = 1.0
 """Shorter waits are not worth a line in a log."""
 MAX_PLAIN_STREAMS = 6
-WIDEST_NAME, NARROWEST_BAR = 24, 8
-CHARACTERS = {
-    "done": ("\N{CHECK MARK}", "+"),
-    "current": ("\N{BLACK RIGHT-POINTING SMALL TRIANGLE}", ">"),
-    "full": ("\N{BOX DRAWINGS HEAVY HORIZONTAL}", "#"),
-    "read": ("\N{BOX DRAWINGS HEAVY DOUBLE DASH HORIZONTAL}", "="),
-    "empty": ("\N{BOX DRAWINGS LIGHT HORIZONTAL}", "."),
-}
 SPINNER = ("".join(map(chr, (0x280B, 0x2819, 0x2839, 0x2838, 0x283C, 0x2834, 0x2826))), "|/-\\")
-
-
-@dataclass
-class StreamView:
-    """The counts of one stream, and its rate."""
-
-    fetched: int = 0
-    committed: int = 0
-    total: int | None = None
-    changed_at: float = 0.0
-    samples: deque[tuple[float, int]] = field(default_factory=deque)
-
-    @property
-    def shown(self) -> int:
-        """How many rows are shown: the committed ones, once any are."""
-        return self.committed or self.fetched
-
-    @property
-    def known_total(self) -> int | None:
-        """The total, unless the source has more rows than it announced."""
-        return None if self.total is not None and self.total < self.fetched else self.total
-
-    def update(self, counts: dict[str, int | None], now: float) -> None:
-        """Take the counts of an event."""
-        before = (self.fetched, self.committed)
-        self.fetched = counts.get("fetched") or 0
-        self.committed = counts.get("committed") or 0
-        self.total = counts.get("total")
-        if (self.fetched, self.committed) != before:
-            self.changed_at = now
-        if not self.samples or now - self.samples[-1][0] >= SAMPLE_SECONDS:
-            self.samples.append((now, self.fetched))
-        while len(self.samples) > 1 and now - self.samples[0][0] > RATE_SECONDS:
-            self.samples.popleft()
-
-    def rate(self, now: float) -> float | None:
-        """Return the rows per second of the last seconds."""
-        if not self.samples or now - self.samples[0][0] < SHORTEST_RATE_SECONDS:
-            return None
-        if now - self.changed_at > RATE_SECONDS:
-            return None
-        began, count = self.samples[0]
-        return (self.fetched - count) / (now - began)
-
-    def seconds_left(self, now: float) -> float | None:
-        """Return how long the rest takes at this rate."""
-        rate, total = self.rate(now), self.known_total
-        return (total - self.shown) / rate if rate and total is not None else None
 
 
 class ProgressView:
@@ -115,14 +56,14 @@ class ProgressView:
         head = self._head(mark, now, width, is_ascii=is_ascii)
         tail = [[(f"  {text}", style)] for text, style in self._remarks(now)]
         bars = self._bars(now, width, max(2, height - 2 - len(tail)), is_ascii=is_ascii)
-        return [_fit(line, width) for line in (head, *bars, *tail)]
+        return [fit(line, width) for line in (head, *bars, *tail)]
 
     def _head(self, mark: str, now: float, width: int, *, is_ascii: bool) -> Line:
         """Return the title and the stages; where they do not fit, the stages or the current one."""
         stages = self._stages(now, is_ascii=is_ascii)
         for title in (f"{mark} {self.title}", mark):
             head: Line = [(title, "title"), *stages]
-            if _width(head) <= width:
+            if width_of(head) <= width:
                 return head
         return [(f"{mark} {self._current_stage(now)}", "title")]
 
@@ -180,11 +121,11 @@ class ProgressView:
             done, total = self._event.models
             dbt = StreamView(fetched=done, committed=done, total=total)
             label = {"dbt": dbt}
-            return _rows(label, now, width, is_ascii=is_ascii, unit=" models and tests")
+            return stream_rows(label, now, width, is_ascii=is_ascii, unit=" models and tests")
         if self._stage is not Stage.LOAD or not self.streams:
             return self._total_line()
         shown, hidden = self._split(rows)
-        lines = _rows(shown, now, width, is_ascii=is_ascii)
+        lines = stream_rows(shown, now, width, is_ascii=is_ascii)
         if hidden:
             count = sum(each.shown for each in hidden)
             lines.append([(f"  and {len(hidden)} more streams with {count:,} rows", "dim")])
@@ -221,7 +162,7 @@ class ProgressView:
 
     def _plain_streams(self, now: float) -> str:
         latest = sorted(self.streams.items(), key=lambda item: -item[1].changed_at)
-        parts = [_plain_stream(name, each, now) for name, each in latest[:MAX_PLAIN_STREAMS]]
+        parts = [plain_stream(name, each, now) for name, each in latest[:MAX_PLAIN_STREAMS]]
         rest = [each.shown for _, each in latest[MAX_PLAIN_STREAMS:]]
         if rest:
             parts.append(f"{len(rest)} more streams {sum(rest):,}")
@@ -263,93 +204,3 @@ class PlainProgress:
         rows = sum(each.shown for each in self._view.streams.values())
         message = escaped(event.message)
         return f"{message} ({rows:,} rows so far)" if rows else message
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people read them."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02}"
-    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
-
-
-def _plain_stream(name: str, stream: StreamView, now: float) -> str:
-    total = stream.known_total
-    of_total = "" if total is None else f" of {total:,}"
-    rate = stream.rate(now)
-    speed = f" ({rate:,.0f}/s)" if rate else ""
-    return f"{escaped(name)} {stream.shown:,}{of_total}{speed}"
-
-
-def _rows(
-    streams: dict[str, StreamView], now: float, width: int, *, is_ascii: bool, unit: str = ""
-) -> list[Line]:
-    """Return one line per stream; what does not fit is left out, the remaining time first."""
-    names = [escaped(name) for name in streams]
-    counts = [_count(each) + unit for each in streams.values()]
-    rates = [_rate(each, now) for each in streams.values()]
-    left = [_left(each, now) for each in streams.values()]
-    has_bar = any(each.known_total for each in streams.values())
-    columns = [counts, rates, left]
-    name_width = min(max(map(len, names)), WIDEST_NAME, max(8, width // 3))
-    while True:
-        texts = [max(map(len, column)) for column in columns]
-        used = 2 + name_width + sum(each + 2 for each in texts if each)
-        free = width - used - 2
-        if free >= NARROWEST_BAR or len(columns) == 1:
-            break
-        columns.pop()
-    bar_width = free if has_bar and free >= NARROWEST_BAR else 0
-    lines = []
-    for index, stream in enumerate(streams.values()):
-        cells = [(column[index], size) for column, size in zip(columns, texts, strict=True) if size]
-        line: Line = [(f"  {names[index][:name_width]:<{name_width}}", "")]
-        if bar_width:
-            line += [("  ", ""), *_bar(stream, min(bar_width, 40), is_ascii=is_ascii)]
-        line += [(f"  {text:>{size}}", "") for text, size in cells]
-        lines.append(line)
-    return lines
-
-
-def _count(stream: StreamView) -> str:
-    total = stream.known_total
-    return f"{stream.shown:,}" if total is None else f"{stream.shown:,} of {total:,}"
-
-
-def _rate(stream: StreamView, now: float) -> str:
-    rate = stream.rate(now)
-    is_done = stream.known_total is not None and stream.shown >= stream.known_total
-    return f"{rate:,.0f}/s" if rate and not is_done else ""
-
-
-def _left(stream: StreamView, now: float) -> str:
-    seconds = stream.seconds_left(now)
-    return f"{duration(seconds)} left" if seconds and seconds >= 1 else ""
-
-
-def _bar(stream: StreamView, width: int, *, is_ascii: bool) -> Line:
-    """Return the bar: committed, read, and still to come."""
-    total = stream.known_total
-    if not total:
-        return [(" " * width, "")]
-    committed = width * min(stream.shown, total) // total
-    read = max(width * min(stream.fetched, total) // total - committed, 0)
-    parts = (("full", committed), ("read", read), ("empty", width - committed - read))
-    return [(CHARACTERS[name][is_ascii] * size, name) for name, size in parts if size]
-
-
-def _width(line: Sequence[Piece]) -> int:
-    return sum(len(text) for text, _ in line)
-
-
-def _fit(line: Line, width: int) -> Line:
-    """Return a line cut to the width."""
-    fitted: Line = []
-    for text, style in line:
-        room = width - _width(fitted)
-        if room <= 0:
-            break
-        fitted.append((text[:room], style))
-    return fitted

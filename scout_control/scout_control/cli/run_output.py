@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scout_control.api.progress_view import duration
+from scout_control.api.progress_bars import duration
 from scout_control.cli.output import format_cell, print_record, print_table, print_table_cut
 from scout_control.cli.terminal import say
 from scout_control.rules.terminal import escaped

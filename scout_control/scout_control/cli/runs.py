@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scout_control.api.progress_bars import duration
 from scout_control.api.progress_display import shown_progress
-from scout_control.api.progress_view import duration
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import (
     format_cell,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control.api.progress_bars import duration
 from scout_control.api.progress_display import is_ascii_only
-from scout_control.api.progress_view import duration
 from scout_control.cli.base import json_option, wants_json, with_scout
 from scout_control.cli.output import (
     dataset_row,

@@ -69,7 +69,7 @@ class RunLog:
     def reports(self, line: str) -> list[Report | Phase]:
         """Read one line; return the phase that begins with it, and what it reports in it."""
         before, found = self.phase, self.read(line)
-        begun = [] if self.phase is before else [self.phase]
+        begun: list[Report | Phase] = [] if self.phase is before else [self.phase]
         return begun if found is None or found in begun else [*begun, found]
 
     def last_error(self, plugin_type: str) -> str | None:

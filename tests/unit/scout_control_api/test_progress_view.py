@@ -7,8 +7,9 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scout_control.api.progress_bars import duration
 from scout_control.api.progress_display import can_redraw, is_ascii_only
-from scout_control.api.progress_view import PlainProgress, ProgressView, duration
+from scout_control.api.progress_view import PlainProgress, ProgressView
 from scout_control.meltano.reports import Wait
 from scout_control.rules.statuses import Phase
 from scout_control.runs.context import ProgressEvent
