@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REFRESHES_PER_SECOND = 4
 TICK_SECONDS = 1.0
+USUAL_SIZE = (80, 24)
+"""Of a terminal that does not know its size, such as a serial line."""
 PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
 LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")  # the first one that is set wins
 STYLES = {
@@ -67,7 +69,7 @@ def is_ascii_only(stream: IO[str], environment: Mapping[str, str]) -> bool:
 
 @contextmanager
 def _on_terminal(title: str, stream: IO[str]) -> Iterator[Show]:
-    from rich.console import Console, Group
+    from rich.console import Console, ConsoleDimensions, Group
     from rich.live import Live
     from rich.text import Text
 
@@ -76,7 +78,8 @@ def _on_terminal(title: str, stream: IO[str]) -> Iterator[Show]:
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
 
     def draw() -> RenderableType:
-        width, height = console.size
+        width, height = _size(stream)
+        console.size = ConsoleDimensions(width, height)  # rich asks the standard streams
         with lock:
             lines = view.lines(time.monotonic(), width - 1, height - 1, is_ascii=is_ascii)
         texts = [
@@ -101,6 +104,15 @@ def _on_terminal(title: str, stream: IO[str]) -> Iterator[Show]:
     )
     with live:
         yield show
+
+
+def _size(stream: IO[str]) -> tuple[int, int]:
+    """Return the present columns and rows of a terminal."""
+    try:
+        width, height = os.get_terminal_size(stream.fileno())
+    except OSError:
+        return USUAL_SIZE
+    return width or USUAL_SIZE[0], height or USUAL_SIZE[1]
 
 
 def _shown(text: str, *, is_ascii: bool) -> str:
