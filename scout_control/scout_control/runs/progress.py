@@ -117,7 +117,7 @@ class RunProgress:
 
     @property
     def wait(self) -> Wait | None:
-        """The wait that is going on, counted from now; None when there is none."""
+        """The present wait, counted from now; None without one."""
         if self._wait is None:
             return None
         wait, began_at = self._wait

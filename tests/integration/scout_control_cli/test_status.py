@@ -45,7 +45,7 @@ def two(shared_installation):
     ],
 )
 def test_status_shows_what_the_lists_show(shared_installation, two, asked):
-    """It reads the store by statements of its own; those of the lists are the rule."""
+    """It reads the store by other statements than the lists, whose result is the rule."""
     scout = shared_installation.scout
     found = scout.status(**asked)
     project, user = asked.get("project"), asked.get("user")
