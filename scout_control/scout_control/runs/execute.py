@@ -29,7 +29,7 @@ from scout_control.runs.heartbeat import (
     RunLostError,
 )
 from scout_control.runs.progress import RunProgress
-from scout_control.runs.run_log import RunLog
+from scout_control.runs.run_log import RunLogWriter
 from scout_control.store import lookups, queue, runs
 from scout_control.store.locks import Locks, credential_lock, dataset_lock
 
@@ -64,7 +64,7 @@ def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) 
                 return None
             timeout_seconds = finish.seconds_left(run.result, context.timeout_seconds)
             context = replace(context, timeout_seconds=timeout_seconds)
-            with RunLog(installation.store, run, context.worker) as run_log:
+            with RunLogWriter(installation.store, run, context.worker) as run_log:
                 Attempt(
                     installation=installation, run=run, context=context, locks=locks, log=run_log
                 ).execute()
@@ -113,7 +113,7 @@ class Attempt:
     run: Run
     context: RunContext
     locks: Locks
-    log: RunLog
+    log: RunLogWriter
 
     def execute(self) -> None:
         """Execute the phases of the run and write how it ended."""

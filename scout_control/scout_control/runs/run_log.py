@@ -41,7 +41,7 @@ OWN_PROGRAMS = frozenset(
 """Programs that quote names of streams, columns and settings, but no value of a record."""
 
 
-class RunLog:
+class RunLogWriter:
     """The log of one attempt at a run. Use it as a context manager."""
 
     def __init__(

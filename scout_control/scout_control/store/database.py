@@ -10,13 +10,13 @@ from urllib.parse import unquote
 from weakref import ref
 
 import psycopg
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from scout_control.errors import SettingsError
 from scout_control.rules import session_settings
-from scout_control.store import plain_reads, sqlstates, version
+from scout_control.store import plain_reads, postgres, sqlstates, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from scout_control.errors import ControlError
 
-CONNECT_SECONDS = 10
 VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
 
 
@@ -50,6 +49,7 @@ class Store:
             pool_size=4,
             use_native_hstore=False,
         )
+        event.listen(self.engine, "do_connect", _connect)
         os.register_at_fork(after_in_child=partial(_forget_parent_connections, ref(self.engine)))
         self._is_version_checked = False
 
@@ -96,6 +96,12 @@ class Store:
         self.engine.dispose()
 
 
+def _connect(dialect: Any, _record: Any, arguments: Any, keywords: Any) -> Any:
+    """Connect as SQLAlchemy does, and say so when that takes long."""
+    with postgres.slow_connection_noted("The store's Postgres"):
+        return dialect.connect(*arguments, **keywords)
+
+
 def _forget_parent_connections(engine_ref: ref[Engine]) -> None:
     """Let a forked child open its own connections: processes must not share one."""
     if (engine := engine_ref()) is not None:
@@ -122,7 +128,11 @@ def sqlalchemy_url(url: str) -> URL:
         parsed = None
     if parsed is None or not parsed.drivername.startswith("postgres"):
         raise plain_reads.invalid_url()
-    query = {"connect_timeout": str(CONNECT_SECONDS), **parsed.query, "application_name": "scout"}
+    query = {
+        "connect_timeout": str(postgres.CONNECT_SECONDS),
+        **parsed.query,
+        "application_name": "scout",
+    }
     return parsed.set(drivername="postgresql+psycopg", query=query)
 
 

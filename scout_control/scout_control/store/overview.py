@@ -35,12 +35,8 @@ CREDENTIALS = """
         OR project_id = %(project)s OR user_id = %(user)s
      ORDER BY credential.created_at
 """
-# The same datasets as ``datasets.of_owner``, which a test compares.
-VISIBLE = """
-    (%(project)s::text IS NULL OR link.project_id = %(project)s)
-    AND (%(user)s::text IS NULL OR dataset.user_id IS NULL OR dataset.user_id = %(user)s)
-"""
-DATASETS = f"""
+# The same datasets as of ``datasets.of_owner``, which a test compares.
+DATASETS = """
     SELECT dataset.id::text, dataset.schema_name AS schema, link.project_id AS project,
            source.name AS source, source.source_type, dataset.user_id AS user, dataset.status,
            is_paused, readers, row_counts, last_sync_at, next_sync_at, agreed_at, sync_error,
@@ -66,9 +62,10 @@ DATASETS = f"""
         ON credential.source_id = source.id
        AND CASE WHEN dataset.user_id IS NULL THEN credential.project_id = link.project_id
                 ELSE credential.user_id = dataset.user_id END
-     WHERE {VISIBLE}
+     WHERE (%(project)s::text IS NULL OR link.project_id = %(project)s)
+       AND (%(user)s::text IS NULL OR dataset.user_id IS NULL OR dataset.user_id = %(user)s)
      ORDER BY dataset.schema_name
-"""  # noqa: S608 - a constant
+"""
 HISTORY = """
     SELECT run.dataset_id::text, run.id::text AS run_id, run.status, run.started_at,
            run.completed_at, run.transform_error IS NOT NULL AS has_transform_error

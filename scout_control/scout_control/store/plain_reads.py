@@ -58,14 +58,16 @@ def opened(url: str) -> Iterator[StoreReader]:
     url = SCHEME.sub("postgresql://", url)
     try:
         options = postgres.options(url, (*session_settings.STORE, *READ_ONLY))
-        with psycopg.connect(
-            url,
-            connect_timeout=10,
-            application_name="scout",
-            options=options,
-            row_factory=dict_row,
-            prepare_threshold=None,
-        ) as connection:
+        with postgres.slow_connection_noted("The store's Postgres"):
+            connected = psycopg.connect(
+                url,
+                connect_timeout=postgres.CONNECT_SECONDS,
+                application_name="scout",
+                options=options,
+                row_factory=dict_row,
+                prepare_threshold=None,
+            )
+        with connected as connection:
             reader = StoreReader(connection)
             found = reader.rows(VERSION)
             version.check(found[0]["version_num"] if found else None)

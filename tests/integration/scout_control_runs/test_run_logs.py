@@ -12,9 +12,10 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from scout_control.errors import NotFoundError
-from scout_control.runs.run_log import RunLog
-from scout_control.store import run_logs
+from scout_control.errors import ConflictError, NotFoundError
+from scout_control.runs.run_log import RunLogWriter
+from scout_control.store import lookups, run_logs
+from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.run_logs import CHUNK_CHARACTERS, FIRST_CHUNKS, LAST_CHUNKS
 from support.workers import environment_of, wait_until
 
@@ -140,7 +141,7 @@ def written(installation):
 
 def test_a_long_log_keeps_its_beginning_and_its_end(installation, written):
     store, line = installation.scout.installation.store, "x" * 1000
-    with RunLog(store, written, "w") as log:
+    with RunLogWriter(store, written, "w") as log:
         for number in range(3_000):
             log.say(f"{number} {line}")
             if number % 100 == 0:
@@ -157,9 +158,9 @@ def test_a_long_log_keeps_its_beginning_and_its_end(installation, written):
 
 def test_a_worker_that_lost_its_run_writes_nothing_more(installation, written):
     store = installation.scout.installation.store
-    with RunLog(store, written, "w") as log:
+    with RunLogWriter(store, written, "w") as log:
         log.say("mine")
-    with RunLog(store, written, "another") as log:
+    with RunLogWriter(store, written, "another") as log:
         log.say("not mine")
     text = texts(installation, str(written.id))
 
@@ -169,7 +170,7 @@ def test_a_worker_that_lost_its_run_writes_nothing_more(installation, written):
 
 def test_lines_survive_a_store_that_is_away_for_a_while(installation, written, monkeypatch):
     store = installation.scout.installation.store
-    log = RunLog(store, written, "w")
+    log = RunLogWriter(store, written, "w")
     log.say("before")
     with monkeypatch.context() as away:
         away.setattr(run_logs, "SAVE", run_logs.text("SELECT 1 / 0"))
@@ -198,3 +199,35 @@ def test_dropping_a_dataset_removes_its_logs_and_time_does(installation):
     installation.scout.datasets.drop(dataset)
     assert installation.rows(dataset, CHUNKS.format(run.run_id)) == [(0,)]
     assert installation.scout.runs.show(run.run_id).status == "completed"
+
+
+def test_a_purge_of_the_owner_removes_the_logs(installation):
+    dataset = installation.dataset("goes")
+    run_id = installation.scout.runs.queue(dataset).run_id
+    store = installation.scout.installation.store
+    with store.begin() as session:
+        session.execute(run_logs.text(WRITE), {"run": run_id})
+    installation.scout.runs.cancel(run_id)
+    installation.scout.erasure.purge(project="goes")
+
+    count = run_logs.text(CHUNKS.format(run_id))
+    with store.begin() as session:
+        assert session.scalar(count) == 0
+
+
+def test_a_run_whose_dataset_is_in_use_says_so(installation):
+    dataset = installation.dataset()
+    found = installation.scout.runs.queue(dataset)
+    store = installation.scout.installation.store
+    with store.begin() as session:
+        name = dataset_lock(lookups.dataset(session, dataset).id)
+    with try_locks(store, name), pytest.raises(ConflictError, match="elsewhere"):
+        installation.scout.run(dataset)
+    run = installation.scout.runs.show(found.run_id)
+    with scout(installation, "status", "--json") as asked:
+        data = json.loads(asked.stdout.read())["synced_data"]
+
+    assert run.status == "queued"
+    assert "loaded or dropped by another process" in run.activity["wait"]["reason"]
+    [shown] = [each["run"]["activity"] for each in data if each["path"] == dataset]
+    assert shown == run.activity

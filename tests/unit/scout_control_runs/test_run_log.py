@@ -11,7 +11,7 @@ from scout_control.errors import ServerError
 from scout_control.meltano.reports import Wait
 from scout_control.rules.statuses import Phase
 from scout_control.runs.context import ProgressEvent
-from scout_control.runs.run_log import MAX_WAITING_LINES, PROGRESS_SECONDS, RunLog, counts
+from scout_control.runs.run_log import MAX_WAITING_LINES, PROGRESS_SECONDS, RunLogWriter, counts
 from scout_control.store import run_logs
 from scout_control.store.run_logs import CHUNK_CHARACTERS, unpacked
 
@@ -67,7 +67,7 @@ def clock():
 @pytest.fixture
 def log(store, clock):
     """A log whose lines are stored when the test says so."""
-    return RunLog(store, SimpleNamespace(id=uuid.uuid4(), attempt=2), "w", clock)
+    return RunLogWriter(store, SimpleNamespace(id=uuid.uuid4(), attempt=2), "w", clock)
 
 
 def test_lines_go_to_the_open_chunk_until_it_is_full(log, store):
@@ -122,7 +122,7 @@ def test_nothing_is_stored_when_nothing_was_said(log, store):
 
 
 def test_all_lines_are_stored_at_the_end(store):
-    with RunLog(store, SimpleNamespace(id=uuid.uuid4(), attempt=1), "w") as log:
+    with RunLogWriter(store, SimpleNamespace(id=uuid.uuid4(), attempt=1), "w") as log:
         log.say("the last word")
 
     assert store.texts() == ["Attempt 1 on w.", "the last word"]
