@@ -21,7 +21,7 @@ from scout_control.api import server_checks
 from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
-from scout_control.datasets import lock_holders, mixed_readers, role_retirement, schema_drop
+from scout_control.datasets import cross_dataset_readers, lock_holders, role_retirement, schema_drop
 from scout_control.errors import RECONNECT, ControlError, ServerError
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Installation
@@ -192,7 +192,7 @@ def _schemas(installation: Installation) -> Iterator[Finding]:
     yield Finding(
         check="dataset schemas",
         is_well=not missing,
-        finding=f"missing: {', '.join(missing)}" if missing else f"{len(loaded)} exist",
+        finding=f"missing: {', '.join(missing)}" if missing else f"none missing of {len(loaded)}",
         remedy="Load them again: scout run --full-refresh" if missing else "",
     )
 
@@ -318,11 +318,11 @@ def _audit(installation: Installation) -> Iterator[Finding]:
     )
 
 
-def _mixed_readers(installation: Installation) -> Iterator[Finding]:
+def _cross_dataset_readers(installation: Installation) -> Iterator[Finding]:
     """Check for views of a dataset whose code would run as readers of other datasets."""
-    datasets_with_code = mixed_readers.find(installation)
+    datasets_with_code = cross_dataset_readers.find(installation)
     yield Finding(
-        check="mixed readers",
+        check="cross-dataset readers",
         is_well=not datasets_with_code,
         finding=f"run code of a writer: {', '.join(datasets_with_code)}"
         if datasets_with_code
@@ -342,7 +342,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("dataset schemas", _schemas),
     ("deletion", deletions),
     ("readers", _readers),
-    ("mixed readers", _mixed_readers),
+    ("cross-dataset readers", _cross_dataset_readers),
     ("connections", _connections),
     ("programs", _programs),
     ("sources", _sources),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.rules import health
+from scout_control.rules import health, retention
 from scout_control.rules.health import Facts, Health
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import overview, plain_reads
@@ -22,6 +22,7 @@ RUN = ("phase", "progress", "activity", "resume_at")
 HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at"}) | {
     "transform_error",
     "needs_reconnect",
+    "keep_hours",
 }
 """Columns of a dataset's row that its view does not have."""
 
@@ -100,8 +101,16 @@ def _dataset(row: Row, now: datetime) -> Row:
         now,
     )
     path = "/".join(filter(None, (row["project"], row["source"], row["user"])))
+    keep = row["keep_hours"] or retention.DEFAULT_HOURS
+    has_data = row["last_sync_at"] is not None
     known = {name: value for name, value in row.items() if name not in HELPERS}
-    view = views.Dataset(path=path, run=_run(row), **known)
+    view = views.Dataset(
+        path=path,
+        run=_run(row),
+        keep=retention.format_period(keep),
+        expires_at=retention.expires_at(row["last_activity_at"], keep) if has_data else None,
+        **known,
+    )
     return {**view.as_dict(), "health": str(state), "reason": reason}
 
 

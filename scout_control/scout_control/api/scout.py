@@ -9,7 +9,7 @@ with Scout() as scout:
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
     from scout_control.api.models import Models
     from scout_control.api.overview import Status
     from scout_control.api.projects import Projects
-    from scout_control.api.purge import Erasure
+    from scout_control.api.purge import Purges
     from scout_control.api.runs import Runs
     from scout_control.api.sources import Sources
     from scout_control.meltano.project import Job
     from scout_control.runs.context import ProgressEvent
-
-A_DAY = timedelta(hours=24)
 
 
 class Scout:
@@ -107,17 +105,23 @@ class Scout:
         return Models(self.installation)
 
     @cached_property
-    def erasure(self) -> Erasure:
-        """The erasure of owners."""
-        from scout_control.api.purge import Erasure
+    def purges(self) -> Purges:
+        """Removal of everything that belongs to an owner."""
+        from scout_control.api.purge import Purges
 
-        return Erasure(self.installation)
+        return Purges(self.installation)
 
-    def init(self) -> str:
-        """Initialise or upgrade the installation; return the version of the store."""
+    def init(self, *, keep: str | None = None) -> str:
+        """Initialise or upgrade the installation; return the version of the store.
+
+        Args:
+            keep: How long unused data is kept by default, such as 24h, 30d or forever; None leaves
+                it as it is.
+        """
         from scout_control.installation import setup
+        from scout_control.rules import retention
 
-        return setup.init(self.installation)
+        return setup.init(self.installation, None if keep is None else retention.parse(keep))
 
     def run(
         self,
@@ -167,17 +171,25 @@ class Scout:
 
         return key_rotation.rotate(self.installation, forget_old=forget_old)
 
-    def tick(self, *, idle: timedelta = A_DAY) -> dict[str, int]:
+    def tick(self, *, idle: timedelta | None = None) -> dict[str, int]:
         """Run the background jobs once; return how much each of them did.
 
         Runs that become due are queued; ``work`` executes them.
 
         Args:
-            idle: Drop data that has been unused for this long.
+            idle: Drop data that has been unused for this long, except where the dataset sets its
+                retention period; None for the period of the installation.
         """
         from scout_control.scheduler import maintenance
 
         return maintenance.tick(self.installation, idle)
+
+    def would_expire(self, *, idle: timedelta | None = None) -> list[views.Dataset]:
+        """Return the datasets whose data ``tick`` would drop."""
+        from scout_control.scheduler import maintenance
+
+        found = maintenance.would_expire(self.installation, datetime.now(UTC), idle)
+        return [self.datasets.show(str(each)) for each in found]
 
     def work(self, *, concurrency: int = 2, until_idle: bool = False) -> int:
         """Execute queued runs and background jobs until SIGTERM or SIGINT.

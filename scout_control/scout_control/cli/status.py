@@ -166,7 +166,7 @@ def _notes(dataset: Row) -> Iterator[str]:
     if dataset["status"] != READY:
         yield dataset["status"]
     if dataset["is_paused"]:
-        yield "paused by you"
+        yield "schedule paused"
     elif dataset["next_sync_at"]:
         yield f"next {_short_time(dataset['next_sync_at'])}"
 

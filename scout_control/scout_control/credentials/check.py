@@ -60,7 +60,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         names = audit.of_owner(source, owner.project_id, owner.user_id)
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
-    # Held as a run would: a credential must not be renewed while a tap is using it.
+    # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
         settings = secret_context.tap_settings(source, source_type)
         exit_code = _run_tap(installation, source_type, settings, fields)
@@ -111,7 +111,7 @@ def _run_tap(
 ) -> int:
     """Run the tap with --test, or --discover if it has no --test; return its exit code."""
     tap_settings = dict(settings)
-    # What control resolves for the tap in a run, and the tap does not have.
+    # Settings that control resolves in a run, and that the tap itself does not have.
     tap_settings.pop(project.STREAMS_SETTING, None)
     keyless.pop_loader_settings(tap_settings)
     pipeline = Pipeline(

@@ -12,7 +12,7 @@ import psutil
 
 from scout_control.api.progress_display import shown_progress
 from scout_control.datasets import query
-from scout_control.datasets.loads import Load, SchemaContents
+from scout_control.datasets.schema_contents import Load, SchemaContents
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs.execute import attempt_ids
 from scout_control.store import lookups
@@ -63,7 +63,7 @@ class Loaded:
 
     run: Run
     loads: list[Load]
-    """What it committed, by stream."""
+    """The rows that it committed, by stream."""
     rows_when_killed: int | None
 
     @property

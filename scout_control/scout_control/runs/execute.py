@@ -49,7 +49,7 @@ DATASET_IN_USE = "the dataset is being loaded or dropped by another process"
 
 
 def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) -> Run | None:
-    """Execute a waiting run if its time has come, and return it as it ended.
+    """Execute a waiting run if it is due, and return it as it ended.
 
     Returns:
         None when there was nothing to do: no such run, not its time, or its dataset is locked.

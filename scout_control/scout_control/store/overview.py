@@ -40,6 +40,7 @@ DATASETS = """
     SELECT dataset.id::text, dataset.schema_name AS schema, link.project_id AS project,
            source.name AS source, source.source_type, dataset.user_id AS user, dataset.status,
            is_paused, readers, row_counts, last_sync_at, next_sync_at, agreed_at, sync_error,
+           coalesce(dataset.keep_hours, installation.keep_hours) AS keep_hours,
            greatest(last_activity_at, (
                SELECT max(touched_at) FROM scout_control.touches AS touch
                 WHERE touch.schema_name = dataset.schema_name
@@ -51,6 +52,7 @@ DATASETS = """
       FROM scout_control.datasets AS dataset
       JOIN scout_control.project_sources AS link ON link.id = dataset.project_source_id
       JOIN scout_control.sources AS source ON source.id = link.source_id
+     CROSS JOIN scout_control.installation
       LEFT JOIN scout_control.runs AS live
         ON live.dataset_id = dataset.id AND live.status IN ('queued', 'running', 'paused')
       LEFT JOIN LATERAL (

@@ -175,4 +175,4 @@ def test_a_few_datasets_are_listed_though_they_are_fine(capsys):
     lines = summary(capsys, [dataset(1), dataset(2, is_paused=True, status="expired")])
 
     assert "1,234 rows in 1 stream, next 11-29 11:00Z" in lines[3]
-    assert "expired, paused by you" in lines[4]
+    assert "expired, schedule paused" in lines[4]
