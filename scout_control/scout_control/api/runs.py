@@ -51,7 +51,7 @@ class RunLogReader:
         self._after = (0, 0, 0)
 
     def lines(self) -> Iterator[views.LogLine]:
-        """Yield the lines that have come since the last call."""
+        """Yield the lines since the last call."""
         with self._store.begin() as session:
             chunks = run_logs.read(session, uuid.UUID(self.run_id), self._after)
         for chunk in chunks:

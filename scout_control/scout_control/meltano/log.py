@@ -16,7 +16,7 @@ from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
-DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
+DISCOVERY_FAILED = re.compile(r"returned (-?\d{1,5}) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
 STREAM_OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
@@ -59,7 +59,7 @@ class RunLog:
             return None
         if event.get("event") == "Block run completed":
             self._read_end_of_block(event)
-        elif event.get("level") in ERRORS:
+        elif str(event.get("level")) in ERRORS:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._read_dbt_line(to_storable_text(str(event.get("event"))))
@@ -84,10 +84,9 @@ class RunLog:
         self.meltano_error = _first_line(event.get("err"))
         if event.get("block_type") == "InvokerCommand":
             self.transform_error = ", ".join(self.failed_models) or self.meltano_error
-        codes = event.get("exit_codes") or {}
-        self.exit_codes |= {
-            str(kind): code for kind, code in codes.items() if isinstance(code, int)
-        }
+        codes = event.get("exit_codes")
+        if isinstance(codes, dict):
+            self.exit_codes |= {kind: code for kind, code in codes.items() if isinstance(code, int)}
         if found := DISCOVERY_FAILED.search(str(event.get("err"))):
             self.exit_codes[EXTRACTOR] = int(found[1])
 

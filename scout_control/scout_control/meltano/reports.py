@@ -68,7 +68,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class WaitEnded:
-    """What was waited for without a known end has come."""
+    """What was waited for without a known end is over."""
 
 
 Report = StreamProgress | Committed | ModelEnded | Wait | WaitEnded
@@ -132,7 +132,7 @@ def _wait_of_others(text: str) -> Wait | None:
 
 
 def _stream_progress(metric: object, totals: dict[str, dict[str, int]]) -> StreamProgress | None:
-    if not isinstance(metric, dict) or metric.get("metric") not in {COUNT, TOTAL}:
+    if not isinstance(metric, dict) or metric.get("metric") not in (COUNT, TOTAL):
         return None
     tags, value = metric.get("tags"), metric.get("value")
     if not isinstance(tags, dict) or not _is_count(value) or not isinstance(value, int):

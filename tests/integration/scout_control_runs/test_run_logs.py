@@ -208,7 +208,7 @@ def test_a_purge_of_the_owner_removes_the_logs(installation):
     with store.begin() as session:
         session.execute(run_logs.text(WRITE), {"run": run_id})
     installation.scout.runs.cancel(run_id)
-    installation.scout.erasure.purge(project="goes")
+    installation.scout.purges.execute(project="goes")
 
     count = run_logs.text(CHUNKS.format(run_id))
     with store.begin() as session:
