@@ -61,7 +61,8 @@ def is_ascii_only(stream: IO[str], environment: Mapping[str, str]) -> bool:
 
     Python itself writes UTF-8 in the C locale, but the terminal may not understand it.
     """
-    if not (getattr(stream, "encoding", None) or "").lower().replace("-", "").startswith("utf"):
+    encoding = getattr(stream, "encoding", None)  # none of text in memory
+    if encoding and not encoding.lower().replace("-", "").startswith("utf"):
         return True
     given = [environment[name] for name in LOCALE_VARIABLES if environment.get(name)]
     return "utf" not in (given[0].lower() if given else "")

@@ -283,7 +283,7 @@ class Run(View):
 
     @property
     def phase_seconds(self) -> dict[str, float]:
-        """The seconds of prepare, load, transform and finish, as far as it has come."""
+        """The seconds of prepare, load, transform and finish, up to now."""
         found = self.activity.get("phases") or self.result.get("phase_seconds") or {}
         return {str(stage): found[stage] for stage in Stage if stage in found}
 

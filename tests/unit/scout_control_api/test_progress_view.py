@@ -269,7 +269,7 @@ def test_lines_are_overwritten_only_where_that_is_possible(stream, environment, 
         ("utf-8", {"LC_CTYPE": "POSIX", "LANG": "en_US.UTF-8"}, True),
         ("utf-8", {}, True),
         ("latin-1", {"LANG": "en_US.UTF-8"}, True),
-        (None, {"LANG": "en_US.UTF-8"}, True),
+        (None, {"LANG": "en_US.UTF-8"}, False),
     ],
 )
 def test_the_locale_decides_about_ascii(encoding, environment, expected):
