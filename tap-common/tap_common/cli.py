@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 import click
 import msgspec
+from singer_sdk import metrics
 from singer_sdk._logging import _setup_console_logging
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.plugin_base import _ConfigInput, _plugin_log_level
@@ -111,7 +112,12 @@ class TapCommand(click.Command):
 
 
 def escape_control_characters(record: logging.LogRecord) -> bool:
-    """Escape the control characters of a log record; a logging filter that lets all pass."""
+    """Escape the control characters of a log record; a logging filter that lets all pass.
+
+    Metrics stay as they are: the SDK recognises them by their arguments, and escapes them as JSON.
+    """
+    if isinstance(record.args, tuple) and record.args and isinstance(record.args[0], metrics.Point):
+        return True
     text = record.getMessage()
     record.msg, record.args = UNSAFE_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], text), ()
     return True

@@ -19,6 +19,7 @@ import msgspec
 import requests
 import urllib3
 
+from tap_common import waits
 from tap_common.auth import Auth
 from tap_common.errors import (
     ApiError,
@@ -27,6 +28,7 @@ from tap_common.errors import (
     UnexpectedResponseError,
     UnreachableError,
 )
+from tap_common.pending_requests import PendingRequests
 from tap_common.retry_after import parse_http_date, retry_after_seconds
 from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
 from tap_common.transfer import (
@@ -131,6 +133,7 @@ class ApiClient:
 
     def __post_init__(self) -> None:
         self._slots = threading.BoundedSemaphore(self.in_flight)
+        self._pending = PendingRequests(urlsplit(self.base_url).hostname or self.base_url)
 
     def gate(self, domain: str) -> RateLimitGate:
         """Return the gate that all threads share that read a domain."""
@@ -210,7 +213,7 @@ class ApiClient:
             header = self.auth.header()
             try:
                 # A slot is taken only during the transfer: waiting requests must not block others.
-                with self._slots, deadline(self.limits.request_timeout):
+                with self._slots, self._pending.sent(), deadline(self.limits.request_timeout):
                     response = receive(send(header), max_bytes)
             except UnexpectedResponseError as error:
                 raise _with_address(error, url) from None
@@ -269,7 +272,10 @@ class ApiClient:
         seconds = retry_after_seconds(response.headers.get("Retry-After"), now)
         if response.status == 503 and seconds is None:
             return False
-        gate.throttle(seconds, _log_throttling)
+        gate.throttle(
+            seconds,
+            lambda domain, seconds: waits.log_rate_limit(domain, seconds, response.status),
+        )
         return True
 
     def _retry(
@@ -279,14 +285,8 @@ class ApiClient:
         parts = urlsplit(url)
         if seconds is None:
             _give_up(error_type, parts.hostname, parts.path, what, backoff.tries + 1)
-        log.warning(
-            "%s %s: %s; try %d in %.1f s",
-            parts.hostname,
-            parts.path,
-            what,
-            backoff.tries + 1,
-            seconds,
-        )
+        location = f"{parts.hostname} {parts.path}"
+        waits.log_retry(location, what, backoff.tries, seconds, backoff.seconds_left())
         self.stop.wait(seconds)
 
 
@@ -333,7 +333,3 @@ def _error_text(response: RawResponse) -> str:
 def server_time(response: RawResponse) -> datetime:
     """Return the time by the server's clock; by the local one if it does not say."""
     return parse_http_date(response.headers.get("Date")) or datetime.now(UTC)
-
-
-def _log_throttling(domain: str, seconds: float) -> None:
-    log.warning("event=throttled domain=%s wait_seconds=%.2f", domain, seconds)

@@ -63,6 +63,8 @@ class ListPage:
     rows: Sequence[Any]
     next_position: Position | None
     """The position of the next page; None after the last."""
+    total: int | None = None
+    """How many rows all pages have, if the source says so."""
 
 
 class ListSource(Protocol):
@@ -246,7 +248,7 @@ class FullTableSync:
         return first if is_shared and isinstance(first, dict) else None
 
     def _read_pages(self, run: SyncRun, position: Position | None) -> None:
-        is_resumed = position is not None
+        is_resumed, is_first = position is not None, position is None
         while True:
             try:
                 page = self.source.page(position)
@@ -256,13 +258,22 @@ class FullTableSync:
                     raise ListChangedError from None
                 raise
             is_resumed, position = False, page.next_position
-            run.write_page(
-                self,
-                [(stream, to_records(page.rows)) for stream, to_records in self.members],
-                partial(self._update_bookmarks, run, position),
-            )
+            records = [(stream, list(to_records(page.rows))) for stream, to_records in self.members]
+            if is_first:
+                self._log_expected(run, page, records)
+            is_first = False
+            run.write_page(self, records, partial(self._update_bookmarks, run, position))
             if position is None:
                 return
+
+    def _log_expected(
+        self, run: SyncRun, page: ListPage, records: Sequence[tuple[ApiStream, Sequence[Any]]]
+    ) -> None:
+        """Log how many records are to come, for streams with one record per row."""
+        total = len(page.rows) if page.next_position is None else page.total
+        for stream, found in records:
+            if total is not None and len(found) == len(page.rows):
+                run.log_expected(stream, self.domain, total)
 
     def _update_bookmarks(self, run: SyncRun, position: Position | None) -> None:
         if position is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import enum
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,6 +40,11 @@ EXIT_CODES_BY_PRIORITY = (CredentialRefusedError.exit_code, RateLimitError.exit_
 
 # What converting a single value can raise although the decoder accepted the page.
 VALUE_ERRORS = (RecursionError, ArithmeticError, msgspec.DecodeError)
+
+READ_BY_A_PROGRAM = "SINGER_SDK_LOG_CONFIG"
+"""Meltano sets this variable, and turns the counts into progress."""
+PROGRESS_SECONDS = 1.0
+"""Between two counts of a stream, where a program reads them; else the minute of the SDK."""
 
 WHOLE_RUN = ""
 """The key of a failure that ends all domains."""
@@ -179,7 +185,7 @@ def _run_one(run: SyncRun, task: SyncTask) -> None:
         return
     keys = [(stream.name, task.domain) for stream in task.streams]
     for key in keys:
-        run.counters[key] = metrics.record_counter(key[0], domain=key[1])
+        run.counters[key] = _counter(*key)
     try:
         task.run(run)
     except InterruptedRunError:
@@ -197,6 +203,14 @@ def _run_one(run: SyncRun, task: SyncTask) -> None:
         # The SDK's counter logs its total at its end, even for a stream that failed.
         for key in keys:
             run.counters.pop(key).exit()
+
+
+def _counter(stream: str, domain: str) -> metrics.Counter:
+    """Return the SDK's counter of records, which logs more often where a program reads the log."""
+    counter = metrics.record_counter(stream, domain=domain)
+    if READ_BY_A_PROGRAM in os.environ:
+        counter.log_interval = PROGRESS_SECONDS
+    return counter
 
 
 def _unreadable_value(error: Exception) -> UnexpectedResponseError:

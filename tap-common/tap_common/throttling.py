@@ -58,6 +58,11 @@ class Backoff:
         # Requests that failed together must not be retried together.
         return min(wait * _random.uniform(0.5, 1.0), left)
 
+    def seconds_left(self) -> float:
+        """Return for how long the request is still retried."""
+        started_at = time.monotonic() if self.started_at is None else self.started_at
+        return max(0.0, self.allowed_seconds - (time.monotonic() - started_at))
+
 
 @dataclass
 class RateLimitGate:

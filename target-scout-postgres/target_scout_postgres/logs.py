@@ -12,8 +12,12 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 LEVEL_VARIABLES = ("TARGET_SCOUT_POSTGRES_LOGLEVEL", "LOGLEVEL")  # the first one set wins
@@ -44,7 +48,7 @@ def _threshold() -> int:
 
 
 @cache
-def _is_structured() -> bool:
+def is_structured() -> bool:
     """Return whether JSON lines are wanted, as Meltano wants them of structured plugins."""
     return "StructuredFormatter" in _sdk_configuration()
 
@@ -54,13 +58,19 @@ def escape(text: str) -> str:
     return CONTROL_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
-def log(level: str, message: str) -> None:
-    """Write one line; a closed stderr does not end the run."""
+def log(level: str, message: str, extra: Mapping[str, object] | None = None) -> None:
+    """Write one line; a closed stderr does not end the run.
+
+    Args:
+        level: The level.
+        message: The text.
+        extra: What programs read; only in JSON lines.
+    """
     if sys.stderr is None or LEVELS[level] < _threshold():
         return
     now = time.time()
     message = escape(message)
-    if _is_structured():
+    if is_structured():
         line = msgspec.json.encode(
             {
                 "level": level,
@@ -71,7 +81,7 @@ def log(level: str, message: str) -> None:
                 "app_name": NAME,
                 "stream_name": None,
                 "message": message,
-                "extra": {},
+                "extra": extra or {},
             }
         ).decode()
     else:
@@ -89,14 +99,14 @@ def debug(message: str) -> None:
     log("debug", message)
 
 
-def info(message: str) -> None:
+def info(message: str, extra: Mapping[str, object] | None = None) -> None:
     """Log the progress of a run."""
-    log("info", message)
+    log("info", message, extra)
 
 
-def warning(message: str) -> None:
+def warning(message: str, extra: Mapping[str, object] | None = None) -> None:
     """Log something that needs attention."""
-    log("warning", message)
+    log("warning", message, extra)
 
 
 def error(message: str) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scout_control.errors import ControlError
-    from scout_control.meltano.log import StreamProgress
     from scout_control.meltano.process import ProcessResult
+    from scout_control.meltano.reports import Report
     from scout_control.rules.naming import DatasetIdentity
     from scout_control.rules.statuses import Phase
 
@@ -51,7 +51,7 @@ class Result:
 def work(
     job: Job,
     on_start: Callable[[ProvisionedSchema, MeltanoProcess], None],
-    on_progress: Callable[[StreamProgress | Phase], None],
+    on_progress: Callable[[Report | Phase], None],
     timeout: float | None = None,
 ) -> Result:
     """Provision the dataset and run its pipeline to the end.

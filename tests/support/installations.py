@@ -56,7 +56,7 @@ TAP = """
         resume_at = datetime.now(UTC) + timedelta(seconds=act["resume_in"])
         print(f"event=paused resume_at={resume_at.isoformat()}", file=sys.stderr, flush=True)
     until = time.monotonic() + act.get("seconds", 0)
-    while time.monotonic() < until:
+    while time.monotonic() < until or not Path(act.get("until", "/")).exists():
         time.sleep(0.1)
     sys.exit(act.get("exit", 0))
 """

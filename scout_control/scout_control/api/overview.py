@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
+from scout_control.rules import health, retention
+from scout_control.rules.health import Facts, Health
+from scout_control.rules.json_values import to_json_value
+from scout_control.store import overview, plain_reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from scout_control.installation.installation import Installation
+    from scout_control.store.plain_reads import StoreReader
 
-    from scout_control.api.credentials import Credentials
-    from scout_control.api.datasets import Datasets
-    from scout_control.api.sources import Sources
+    Row = dict[str, Any]
+
+RUN = ("phase", "progress", "activity", "resume_at")
+HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at"}) | {
+    "transform_error",
+    "needs_reconnect",
+    "keep_hours",
+}
+"""Columns of a dataset's row that its view does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +34,7 @@ class Status(views.View):
     available_sources: list[dict[str, Any]]
     credentials: list[dict[str, Any]]
     synced_data: list[dict[str, Any]]
+    """The worst first; each with its ``health`` and the ``reason`` of what is not fine."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON representation; ``connections`` repeats ``credentials``.
@@ -32,47 +45,95 @@ class Status(views.View):
         return {**document, "connections": document["credentials"]}
 
 
-@dataclass(frozen=True)
-class Overview:
-    """Collects the status from the parts of the interface."""
+def status(
+    installation: Installation, *, project: str | None, user: str | None, history: int = 0
+) -> Status:
+    """Return the status of a project, of a user, or of everything.
 
-    sources: Sources
-    credentials: Credentials
-    datasets: Datasets
-
-    def status(self, *, project: str | None, user: str | None) -> Status:
-        """Return the status of a project, of a user, or of everything."""
-        data = self.datasets.list(project=project, user=user)
+    Raises:
+        NotFoundError: The project does not exist.
+    """
+    now = datetime.now(UTC)
+    with plain_reads.opened(installation.url) as reader:
+        overview.check_project(reader, project)
+        data = [_dataset(row, now) for row in overview.datasets(reader, project, user)]
+        if history:
+            _add_history(reader, data, history)
         return Status(
-            available_sources=sources_of(self.sources.list(), self.sources.links(project), project),
-            credentials=credentials_of(self.credentials.list(), project, user),
-            synced_data=[each.as_dict() for each in data],
+            available_sources=_sources(reader, project),
+            credentials=[
+                _credential(row, now) for row in overview.credentials(reader, project, user)
+            ],
+            synced_data=sorted(data, key=lambda each: health.ORDER[Health(each["health"])]),
         )
 
 
-def sources_of(
-    sources: Iterable[views.Source], links: Iterable[views.Link], project: str | None
-) -> list[dict[str, Any]]:
-    """Return the sources of a project, or all, each with the projects that are linked to it."""
+def _sources(reader: StoreReader, project: str | None) -> list[Row]:
     projects: dict[str, list[str]] = {}
-    for link in links:
-        projects.setdefault(link.source, []).append(link.project)
+    for link in overview.links(reader, project):
+        projects.setdefault(link["source"], []).append(link["project"])
     return [
-        {**source.as_dict(), "projects": projects.get(source.name, [])}
-        for source in sources
-        if project is None or source.name in projects
+        {**views.Source(**row).as_dict(), "projects": projects.get(row["name"], [])}
+        for row in overview.sources(reader)
+        if project is None or row["name"] in projects
     ]
 
 
-def credentials_of(
-    credentials: Iterable[views.Credential], project: str | None, user: str | None
-) -> list[dict[str, Any]]:
-    """Return the credentials of a project and of a user, or all if neither is given."""
-    is_everything = project is None and user is None
-    return [
-        each.as_dict()
-        for each in credentials
-        if is_everything
-        or (project is not None and each.project == project)
-        or (user is not None and each.user == user)
-    ]
+def _credential(row: Row, now: datetime) -> Row:
+    is_valid = row.pop("is_valid")
+    status = views.credential_status(row["token_expires_at"], now, is_valid=is_valid)
+    return views.Credential(status=status, **row).as_dict()
+
+
+def _dataset(row: Row, now: datetime) -> Row:
+    state, reason = health.assess(
+        Facts(
+            status=row["status"],
+            is_paused=row["is_paused"],
+            sync_error=row["sync_error"],
+            next_sync_at=row["next_sync_at"],
+            run_status=row["run_status"],
+            run_since=row["run_since"],
+            heartbeat_at=row["heartbeat_at"],
+            transform_error=row["transform_error"],
+            needs_reconnect=row["needs_reconnect"],
+        ),
+        now,
+    )
+    path = "/".join(filter(None, (row["project"], row["source"], row["user"])))
+    keep = row["keep_hours"] or retention.DEFAULT_HOURS
+    has_data = row["last_sync_at"] is not None
+    known = {name: value for name, value in row.items() if name not in HELPERS}
+    view = views.Dataset(
+        path=path,
+        run=_run(row),
+        keep=retention.format_period(keep),
+        expires_at=retention.expires_at(row["last_activity_at"], keep) if has_data else None,
+        **known,
+    )
+    return {**view.as_dict(), "health": str(state), "reason": reason}
+
+
+def _run(row: Row) -> Row | None:
+    if row["run_id"] is None:
+        return None
+    run = {"run_id": row["run_id"], "status": row["run_status"]}
+    return run | {name: to_json_value(row[name]) for name in RUN}
+
+
+def _add_history(reader: StoreReader, data: list[Row], limit: int) -> None:
+    found = overview.history(reader, [each["id"] for each in data], limit)
+    for each in data:
+        each["history"] = [_past_run(run) for run in found.get(each["id"], ())]
+
+
+def _past_run(run: Row) -> Row:
+    started, completed = run["started_at"], run["completed_at"]
+    seconds = (completed - started).total_seconds() if started and completed else None
+    is_partial = run["status"] == "completed" and run["has_transform_error"]
+    return {
+        "run_id": run["run_id"],
+        "status": "partial" if is_partial else run["status"],
+        "started_at": to_json_value(started),
+        "seconds": None if seconds is None else round(seconds, 1),
+    }

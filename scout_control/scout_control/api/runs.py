@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,18 +17,49 @@ from scout_control.rules.statuses import RunStatus, Trigger
 from scout_control.runs import execute, prepare
 from scout_control.runs.context import ProgressEvent, RunContext, has_died, worker_name
 from scout_control.scheduler import maintenance
-from scout_control.store import audit, datasets, lookups, models, queue, run_cancellation, runs
+from scout_control.store import (
+    audit,
+    datasets,
+    lookups,
+    models,
+    queue,
+    run_cancellation,
+    run_logs,
+    runs,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
-
+    from scout_control.store.database import Store
 
 log = logging.getLogger(__name__)
+
+FOLLOW_SECONDS = 0.5
+
+
+class RunLogReader:
+    """Reads the log of a run in pieces, each line once."""
+
+    def __init__(self, store: Store, run: views.Run) -> None:
+        self.run_id = run.run_id
+        self._store = store
+        self._after = (0, 0, 0)
+
+    def lines(self) -> Iterator[views.LogLine]:
+        """Yield the lines since the last call."""
+        with self._store.begin() as session:
+            chunks = run_logs.read(session, uuid.UUID(self.run_id), self._after)
+        for chunk in chunks:
+            attempt, number, _ = self._after
+            if chunk.attempt == attempt and chunk.number > number + 1:
+                yield views.LogLine.gap(chunk.entries[0].at if chunk.entries else "")
+            yield from (views.LogLine.of(each) for each in chunk.entries)
+            self._after = (chunk.attempt, chunk.number, chunk.total)
 
 
 @dataclass(frozen=True)
@@ -49,6 +82,43 @@ class Runs:
         """
         with self._installation.store.begin() as session:
             return views.Run.of(lookups.run(session, run_id))
+
+    def logs(self, run_id: str) -> Sequence[views.LogLine]:
+        """Return the lines of a run's log.
+
+        Args:
+            run_id: The id of the run or its beginning, or a dataset for its latest run.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        return tuple(RunLogReader(self._installation.store, self.show(run_id)).lines())
+
+    def follow(
+        self, run_id: str, *, on_status: Callable[[views.Run], None] = lambda _: None
+    ) -> Iterator[views.LogLine]:
+        """Yield the lines of a run's log as they come, until the run has ended or paused.
+
+        Args:
+            run_id: As for ``logs``.
+            on_status: Called with the run as it is, about once a second.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        reader = RunLogReader(self._installation.store, self.show(run_id))
+        while True:
+            run = self.show(reader.run_id)
+            on_status(run)
+            yield from reader.lines()
+            if RunStatus(run.status) not in {RunStatus.QUEUED, RunStatus.RUNNING}:
+                return
+            time.sleep(FOLLOW_SECONDS)
+
+    def waiting_before(self, run_id: str) -> int:
+        """Return how many queued runs have waited longer for a worker than this one."""
+        with self._installation.store.begin() as session:
+            return runs.waiting_before(session, lookups.run(session, run_id))
 
     def queue(self, dataset: str, *, full_refresh: bool = False) -> views.Run:
         """Queue a run for a worker, or return the one that has not ended yet."""

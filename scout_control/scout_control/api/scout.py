@@ -13,23 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scout_control.api.audit import Audit
-from scout_control.api.connections import Connections
-from scout_control.api.credentials import Credentials
-from scout_control.api.datasets import Datasets
-from scout_control.api.links import Links
-from scout_control.api.overview import Overview, Status
-from scout_control.api.projects import Projects
-from scout_control.api.runs import Runs
-from scout_control.api.sources import Sources
-from scout_control.credentials import encrypted_config
 from scout_control.errors import ConflictError
-from scout_control.installation import key_rotation
 from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
-from scout_control.rules import retention
-from scout_control.runs.context import ProgressEvent
-from scout_control.scheduler import maintenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,17 +23,29 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from scout_control.api import views
+    from scout_control.api.audit import Audit
+    from scout_control.api.connections import Connections
+    from scout_control.api.credentials import Credentials
+    from scout_control.api.datasets import Datasets
     from scout_control.api.desired_state.execution import Outcome
     from scout_control.api.desired_state.exporting import Export
     from scout_control.api.desired_state.planning import Plan
     from scout_control.api.desired_state.service import Result
+    from scout_control.api.links import Links
     from scout_control.api.models import Models
+    from scout_control.api.overview import Status
+    from scout_control.api.projects import Projects
     from scout_control.api.purge import Purges
+    from scout_control.api.runs import Runs
+    from scout_control.api.sources import Sources
     from scout_control.meltano.project import Job
+    from scout_control.runs.context import ProgressEvent
 
 
 class Scout:
     """One installation of Scout. Use it as a context manager, or close it.
+
+    Its parts are imported when they are first used.
 
     Args:
         settings: The settings of the installation; read from the environment by default.
@@ -55,14 +53,62 @@ class Scout:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.installation = Installation(settings or Settings.load())
-        self.connections = Connections(self.installation)
-        self.projects = Projects(self.installation)
-        self.sources = Sources(self.installation)
-        self.links = Links(self.installation)
-        self.credentials = Credentials(self.installation)
-        self.datasets = Datasets(self.installation)
-        self.runs = Runs(self.installation)
-        self.audit = Audit(self.installation)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Databases that hold dataset schemas."""
+        from scout_control.api.connections import Connections
+
+        return Connections(self.installation)
+
+    @cached_property
+    def projects(self) -> Projects:
+        """Groups of people that share data."""
+        from scout_control.api.projects import Projects
+
+        return Projects(self.installation)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Configured sources, and their links to projects."""
+        from scout_control.api.sources import Sources
+
+        return Sources(self.installation)
+
+    @cached_property
+    def links(self) -> Links:
+        """Uses of sources by projects."""
+        from scout_control.api.links import Links
+
+        return Links(self.installation)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Accounts at sources."""
+        from scout_control.api.credentials import Credentials
+
+        return Credentials(self.installation)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """Sources materialised for owners."""
+        from scout_control.api.datasets import Datasets
+
+        return Datasets(self.installation)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Executions for datasets."""
+        from scout_control.api.runs import Runs
+
+        return Runs(self.installation)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """The audit trail."""
+        from scout_control.api.audit import Audit
+
+        return Audit(self.installation)
 
     @cached_property
     def models(self) -> Models:
@@ -143,6 +189,7 @@ class Scout:
                 it as it is.
         """
         from scout_control.installation import setup
+        from scout_control.rules import retention
 
         return setup.init(self.installation, None if keep is None else retention.parse(keep))
 
@@ -169,10 +216,19 @@ class Scout:
         """Return the pipelines: jobs of meltano.yml that load a dataset schema."""
         return self.installation.plugins.jobs()
 
-    def status(self, *, project: str | None = None, user: str | None = None) -> Status:
-        """Return available sources, connected credentials, and synced data."""
-        overview = Overview(self.sources, self.credentials, self.datasets)
-        return overview.status(project=project, user=user)
+    def status(
+        self, *, project: str | None = None, user: str | None = None, history: int = 0
+    ) -> Status:
+        """Return available sources, connected credentials, and synced data, the worst first.
+
+        Args:
+            project: Only what this project uses.
+            user: Only what this user sees.
+            history: Also return this many of the latest runs of each dataset.
+        """
+        from scout_control.api import overview
+
+        return overview.status(self.installation, project=project, user=user, history=history)
 
     def rotate_keys(self, *, forget_old: bool = False) -> int:
         """Re-encrypt secrets with the primary key; return how many were changed.
@@ -181,6 +237,8 @@ class Scout:
             forget_old: Then remove the older keys from the key file. Processes that started before
                 the rotation can no longer decrypt secrets.
         """
+        from scout_control.installation import key_rotation
+
         return key_rotation.rotate(self.installation, forget_old=forget_old)
 
     def tick(self, *, idle: timedelta | None = None) -> dict[str, int]:
@@ -192,10 +250,14 @@ class Scout:
             idle: Drop data that has been unused for this long, except where the dataset sets its
                 retention period; None for the period of the installation.
         """
+        from scout_control.scheduler import maintenance
+
         return maintenance.tick(self.installation, idle)
 
     def would_expire(self, *, idle: timedelta | None = None) -> list[views.Dataset]:
         """Return the datasets whose data ``tick`` would drop."""
+        from scout_control.scheduler import maintenance
+
         found = maintenance.would_expire(self.installation, datetime.now(UTC), idle)
         return [self.datasets.show(str(each)) for each in found]
 
@@ -216,10 +278,14 @@ class Scout:
 
     def encrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration with its secrets encrypted and marked ``__enc_<field>``."""
+        from scout_control.credentials import encrypted_config
+
         return encrypted_config.encrypt_credentials(config, self.installation.keyring)
 
     def decrypt_credentials(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Reverse ``encrypt_credentials``."""
+        from scout_control.credentials import encrypted_config
+
         return encrypted_config.decrypt_credentials(config, self.installation.keyring)
 
     def close(self) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.rules import retention
 from scout_control.rules.json_values import to_json_value
-from scout_control.store import lookups
+from scout_control.rules.statuses import Stage
 
 if TYPE_CHECKING:
     from scout_control.store import models
+    from scout_control.store.run_logs import Entry
 
 
 class View:
@@ -130,6 +131,13 @@ class Link(View):
         )
 
 
+def credential_status(expires_at: datetime | None, now: datetime, *, is_valid: bool) -> str:
+    """Return the status of a credential as people see it."""
+    if not is_valid:
+        return "needs reconnect"
+    return "expired" if expires_at is not None and expires_at <= now else "connected"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Credential(View):
     """A credential without its secrets."""
@@ -150,16 +158,13 @@ class Credential(View):
     @classmethod
     def of(cls, row: models.Credential, now: datetime) -> Credential:
         """Return the view of a stored credential; ``now`` decides whether its token has expired."""
-        is_expired = row.token_expires_at is not None and row.token_expires_at <= now
         return cls(
             id=str(row.id),
             source=row.source.name,
             project=row.project_id,
             user=row.user_id,
             kind=row.kind,
-            status=("expired" if is_expired else "connected")
-            if row.is_valid
-            else "needs reconnect",
+            status=credential_status(row.token_expires_at, now, is_valid=row.is_valid),
             account=row.external_user_id,
             token_expires_at=row.token_expires_at,
             scopes=row.scopes,
@@ -194,11 +199,13 @@ class Dataset(View):
     """When the user consented that the project reads with their credential."""
     sync_error: str | None
     run: dict[str, Any] | None
-    """Its active run: run_id, status, phase, progress, resume_at."""
+    """Its active run: run_id, status, phase, progress, activity, resume_at."""
 
     @classmethod
     def of(cls, row: models.Dataset, default_keep: float, run: models.Run | None = None) -> Dataset:
         """Return the view of a stored dataset, with its active run."""
+        from scout_control.store import lookups
+
         link = row.project_source
         keep = default_keep if row.keep_hours is None else row.keep_hours
         has_data = row.last_sync_at is not None
@@ -226,7 +233,7 @@ class Dataset(View):
 
 
 def _active_run(run: models.Run) -> dict[str, Any]:
-    names = ("status", "phase", "progress", "resume_at")
+    names = ("status", "phase", "progress", "activity", "resume_at")
     return {"run_id": str(run.id)} | {name: to_json_value(getattr(run, name)) for name in names}
 
 
@@ -246,6 +253,8 @@ class Run(View):
     resume_at: datetime | None
     heartbeat_at: datetime | None
     progress: dict[str, Any]
+    activity: dict[str, Any]
+    """While it runs: ``phases`` with their seconds, dbt's ``models``, what it ``wait``s for."""
     rows_loaded: dict[str, Any]
     result: dict[str, Any]
     error_code: str | None
@@ -256,11 +265,33 @@ class Run(View):
         """Return the JSON representation: ``rows_loaded`` in total, ``sources`` per stream."""
         ended = self.result if self.result.get("status") == self.status else {}
         total = sum(self.rows_loaded.values())
-        return {"sources": {}, **ended, **super().as_dict(), "rows_loaded": total}
+        derived = {"seconds": self.seconds, "phase_seconds": self.phase_seconds}
+        return {"sources": {}, **ended, **super().as_dict(), **derived, "rows_loaded": total}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it worked; None before it starts.
+
+        Of a run that was interrupted in between, only the time that its attempts took.
+        """
+        if self.phase_seconds:
+            return round(sum(self.phase_seconds.values()), 1)
+        if self.started_at is None:
+            return None
+        ended_at = self.completed_at or self.heartbeat_at or self.started_at
+        return max(0.0, round((ended_at - self.started_at).total_seconds(), 1))
+
+    @property
+    def phase_seconds(self) -> dict[str, float]:
+        """The seconds of prepare, load, transform and finish, up to now."""
+        found = self.activity.get("phases") or self.result.get("phase_seconds") or {}
+        return {str(stage): found[stage] for stage in Stage if stage in found}
 
     @classmethod
     def of(cls, row: models.Run) -> Run:
         """Return the view of a stored run."""
+        from scout_control.store import lookups
+
         return cls(
             run_id=str(row.id),
             dataset=lookups.path(row.dataset),
@@ -274,12 +305,36 @@ class Run(View):
             resume_at=row.resume_at,
             heartbeat_at=row.heartbeat_at,
             progress=row.progress,
+            activity=row.activity,
             rows_loaded=row.rows_loaded,
             result=row.result,
             error_code=row.error_code,
             error_message=row.error_message,
             transform_error=row.transform_error,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine(View):
+    """One line of a run's log."""
+
+    at: str
+    """The moment, as RFC 3339 in UTC."""
+    level: str
+    source: str
+    """Which plugin or program wrote it."""
+    text: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> LogLine:
+        """Return the view of a stored entry."""
+        return cls(at=entry.at, level=entry.level, source=entry.source, text=entry.text)
+
+    @classmethod
+    def gap(cls, at: str) -> LogLine:
+        """Return the line that stands for those that were removed."""
+        text = "(Lines left out: of a long log, the beginning and the end are kept.)"
+        return cls(at=at, level="info", source="scout", text=text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Operations: init, status, doctor, keys, worker, tick, pipelines, completion."""
+"""Operations: init, doctor, keys, worker, tick, pipelines, completion."""
 
 from __future__ import annotations
 
@@ -57,27 +57,6 @@ def init(scout: Scout, *, keep: str | None) -> None:
     print_done(f"Ready on {server} (store version {version}).", data)
     if not scout.projects.list():
         suggest("scout projects create PROJECT")
-
-
-@click.command()
-@click.option("--project", help="Only what this project uses.")
-@click.option("--user", help="Only what this user sees.")
-@with_scout
-def status(scout: Scout, *, project: str | None, user: str | None) -> None:
-    """Show available sources, credentials and synced data."""
-    overview = scout.status(project=project, user=user)
-
-    def show() -> None:
-        say("Available sources", bold=True)
-        print_table(overview.available_sources, ("name", "source_type", "base_url", "projects"))
-        say("\nCredentials", bold=True)
-        columns = ("source", "project", "user", "kind", "status", "token_expires_at")
-        print_table(overview.credentials, columns)
-        say("\nSynced data", bold=True)
-        columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
-        print_table(map(dataset_row, overview.synced_data), columns)
-
-    print_result(overview.as_dict(), show)
 
 
 @click.command()

@@ -31,9 +31,17 @@ class LazyGroup(click.Group):
     Importing all commands takes longer than running most of them.
     """
 
-    def __init__(self, *, lazy: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        lazy: Mapping[str, str] | None = None,
+        summaries: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take the locations of commands, and what ``--help`` says of them, by name."""
         super().__init__(**options)
         self._lazy = dict(lazy or {})
+        self._summaries = dict(summaries or {})
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run the program, even if standard streams are closed."""
@@ -64,6 +72,27 @@ class LazyGroup(click.Group):
             message = f"No such command {args[0]!r}. {did_you_mean([args[0]], names)}"
             raise click.UsageError(message.rstrip(), ctx)
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands; one whose summary is known is not imported for it."""
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names), default=0)
+        listed = [(name, self._listed(ctx, name)) for name in names]
+        rows = [
+            (name, command.get_short_help_str(limit))
+            for name, command in listed
+            if command is not None and not command.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def _listed(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command, or what stands for it in the list of commands."""
+        if name in self._summaries:
+            summary = self._summaries[name]
+            return click.Command(name, help=summary, hidden=not summary)
+        return self.get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and turn its errors into messages and exit codes."""

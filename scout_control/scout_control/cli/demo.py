@@ -15,7 +15,7 @@ from scout_control.cli.project import make_default_folder
 from scout_control.cli.terminal import say
 from scout_control.demo import services, walkthrough
 from scout_control.demo.demo_file import DemoFile
-from scout_control.demo.display import display_for
+from scout_control.demo.display import Display
 from scout_control.demo.sandbox import DEFAULT_SIZE, Size
 from scout_control.errors import NotFoundError
 from scout_control.installation import embedded_postgres
@@ -74,7 +74,7 @@ def demo(
         edit=edit,
         keep_running=keep_running,
     )
-    report = walkthrough.run(settings, options, display_for(Console(stderr=as_json)))
+    report = walkthrough.run(settings, options, Display(Console(stderr=as_json)))
     if as_json:
         say(to_json(asdict(report)))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.cli.base import LazyGroup, json_option
+from scout_control.cli.summaries import SUMMARIES
 from scout_control.meltano import parent_death
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ COMMANDS = {
         ("docs", "models:docs"),
         ("run", "runs:run"),
         ("runs", "runs:runs"),
-        ("status", "admin:status"),
+        ("status", "status:status"),
         ("query", "query:query"),
         ("touch", "datasets:touch"),
         ("search-path", "datasets:search_path"),
@@ -50,7 +51,7 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS)
+@click.group(cls=LazyGroup, lazy=COMMANDS, summaries=SUMMARIES)
 @click.version_option(package_name="scout-control")
 @json_option
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,26 @@ def print_table(
     _print_rows([header, *body])
 
 
+def print_table_cut(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], empty: str = "None yet."
+) -> None:
+    """Print rows as a table with one line each: on a terminal, the last column is cut to fit."""
+    body = [[format_cell(row.get(column)) for column in columns] for row in rows]
+    if not body:
+        say(empty)
+        return
+    table = [[escaped(column).replace("_", " ") for column in columns], *body]
+    width = terminal_width()
+    for line in _draw_columns(table, "row"):
+        text = line.rstrip()
+        say(text if width is None or len(text) <= width else f"{text[: width - 3]}...")
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal; None where the output is not read on one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one object, one per line, without the empty ones."""
     fields = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
@@ -70,14 +91,23 @@ def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:
     return {**dataset, "rows": rows, "status": _dataset_status(dataset)}
 
 
+def describe_run(run: Mapping[str, Any]) -> str:
+    """Return what a run that has not ended is doing."""
+    activity = run.get("activity") or {}
+    wait = activity.get("wait")
+    waits = f"; waits: {wait['reason']}" if wait else ""
+    if run["status"] == "queued":
+        return f"run queued{waits}"
+    if run["status"] == "paused":
+        return f"waits until {format_cell(run.get('resume_at'))}"
+    doing = " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip()
+    if models := activity.get("models"):
+        doing = f"dbt {models['done']} of {models['total']} models and tests"
+    return f"{doing}{waits}"
+
+
 def _dataset_status(dataset: Mapping[str, Any]) -> str:
-    run = dataset["run"] or {}
-    run_status = {
-        "queued": "run queued",
-        "paused": f"waits until {format_cell(run.get('resume_at'))}",
-        "running": " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip(),
-    }
-    details = [run_status[run["status"]]] if run else []
+    details = [describe_run(dataset["run"])] if dataset["run"] else []
     details += ["schedule paused"] if dataset["is_paused"] else []
     return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
 

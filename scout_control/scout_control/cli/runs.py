@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scout_control.api.progress_bars import duration
+from scout_control.api.progress_display import shown_progress
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import (
     format_cell,
     print_done,
-    print_record,
     print_result,
     print_table,
 )
-from scout_control.cli.progress import shown_live
+from scout_control.cli.run_output import WaitingNotes, log_text, print_run, print_runs
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import to_json_value
@@ -29,18 +30,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from scout_control.api.scout import Scout
-    from scout_control.api.views import Run
+    from scout_control.api.views import LogLine, Run
 
-RUN = (
-    "run_id",
-    "dataset",
-    "status",
-    "phase",
-    "trigger",
-    "started_at",
-    "completed_at",
-    "rows_loaded",
-)
 # By status, where the error does not decide. The exit codes are public.
 EXIT_CODES = {
     RunStatus.COMPLETED: 0,
@@ -91,7 +82,7 @@ def run(
     signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _append_to(signals))
-    with shown_live() as show:
+    with shown_progress(dataset) as show:
         try:
             ended = scout.runs.execute(
                 dataset,
@@ -125,7 +116,7 @@ def exit_code(ended: Run) -> int:
 
 @click.group(cls=LazyGroup)
 def runs() -> None:
-    """List, show and cancel runs."""
+    """List, show and cancel runs, and read their logs."""
 
 
 @runs.command("list")
@@ -134,18 +125,53 @@ def runs() -> None:
 @with_scout
 def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
     """List the latest runs."""
-    found = [each.as_dict() for each in scout.runs.list(dataset=dataset, limit=limit)]
-    print_result(found, lambda: print_table(found, RUN))
+    found = scout.runs.list(dataset=dataset, limit=limit)
+    print_result([each.as_dict() for each in found], lambda: print_runs(found))
 
 
 @runs.command()
 @click.argument("run_id")
 @with_scout
 def show(scout: Scout, run_id: str) -> None:
-    """Show one run; exit code 3 when no run has this id."""
-    found = scout.runs.show(run_id).as_dict()
-    shown = {name: value for name, value in found.items() if name not in {"result", "error"}}
-    print_result(found, lambda: print_record(shown))
+    """Show one run with its phases and streams; exit code 3 when no run has this id.
+
+    RUN_ID is the id of a run, the beginning of it, or a dataset for its latest run.
+    """
+    found = scout.runs.show(run_id)
+    document = found.as_dict()
+    print_result(document, lambda: print_run(found, document))
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--follow", "-f", is_flag=True, help="Print new lines until the run ends.")
+@with_scout
+def logs(scout: Scout, run_id: str, *, follow: bool) -> None:
+    """Print the log of a run: what scout, Meltano and the plugins wrote.
+
+    RUN_ID is the id of a run, the beginning of it, or a dataset for its latest run. With --json,
+    each line is an object. With --follow, the exit code is that of the run.
+    """
+    show = _print_log_line
+    if not follow:
+        for line in scout.runs.logs(run_id):
+            show(line)
+        return
+    notes = WaitingNotes()
+
+    def note_wait(run: Run) -> None:
+        before = scout.runs.waiting_before(run.run_id) if run.status == RunStatus.QUEUED else 0
+        if text := notes.note(run, before):
+            say(text, err=True)
+
+    found = scout.runs.show(run_id)
+    for line in scout.runs.follow(found.run_id, on_status=note_wait):
+        show(line)
+    sys.exit(exit_code(scout.runs.show(found.run_id)))
+
+
+def _print_log_line(line: LogLine) -> None:
+    say(as_json(line.as_dict()) if wants_json() else log_text(line))
 
 
 @runs.command()
@@ -188,12 +214,18 @@ def _show_end(ended: Run) -> None:
             ("stream", "rows"),
             "No rows were loaded.",
         )
-        named = f"(run {ended.run_id}, schema {ended.schema})"
-        say(f"\n{escaped(ended.dataset)}: {ended.status} {named}")
+        phases = ", ".join(
+            f"{name} {duration(spent)}" for name, spent in ended.phase_seconds.items()
+        )
+        took = f" in {duration(ended.seconds or 0)} ({phases})" if phases else ""
+        say(f"\n{escaped(ended.dataset)}: {ended.status}{took}")
+        say(f"Run {ended.run_id}, schema {ended.schema}")
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
         when = format_cell(to_json_value(ended.resume_at))
         say(f"Paused until {when}; a worker resumes it then.", err=True)
+    if ended.status == RunStatus.QUEUED and (wait := ended.activity.get("wait")):
+        say(f"Waits: {escaped(wait['reason'])}. A worker continues it.", err=True)
     if warning := ended.result.get("warning"):
         say(f"Warning: {escaped(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):

@@ -15,7 +15,7 @@ from scout_control.datasets import role_retirement, schema_drop, schemas
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry
 from scout_control.rules.naming import roles_of
-from scout_control.store import audit, datasets, runs
+from scout_control.store import audit, datasets, run_logs, runs
 from scout_control.store.locks import GRANTS_LOCK, dataset_lock, exclusive, try_locks
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ def remove(
     shutil.rmtree(installation.dbt_folder(names.schema), ignore_errors=True)
     with installation.store.begin() as session:
         datasets.record_removal(session, dataset.id)
+        run_logs.delete_of_dataset(session, dataset.id)
         details = audit.of_dataset(dataset)
         audit.record(session, reason, "dataset", dataset.id, **details, forced=force)
     return True

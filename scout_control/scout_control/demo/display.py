@@ -1,31 +1,35 @@
-"""Prints the demo: progress bars on a terminal, plain lines elsewhere, tables at the end."""
+"""Prints the demo: its steps with the time, and tables at the end."""
 
 from __future__ import annotations
 
+import os
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from scout_control.api.progress_display import is_ascii_only
 from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-LINE_EVERY_SECONDS = 2.0
+    from rich.console import Console
 
 
-class Display(ABC):
-    """Prints the steps, the progress and the tables of the demo."""
+class Display:
+    """Prints the steps and the tables of the demo."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began = time.monotonic()
+        self._is_ascii = is_ascii_only(console.file, os.environ)
+
+    @property
+    def stream(self) -> IO[str]:
+        """The stream on which the progress of runs is shown, too."""
+        return self._console.file
 
     def step(self, text: str) -> None:
         """Print what was done, and the seconds since the start."""
@@ -39,7 +43,7 @@ class Display(ABC):
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table, with numbers aligned to the right."""
         self._console.print(_text(f"\n{title}", style="bold"))
-        table = Table()
+        table = Table(box=box.ASCII if self._is_ascii else box.HEAVY_HEAD)
         numeric = [
             all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))
         ]
@@ -48,76 +52,6 @@ class Display(ABC):
         for row in rows:
             table.add_row(*(_text(_shown(value)) for value in row))
         self._console.print(table)
-
-    @abstractmethod
-    def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Show how many rows of each stream are committed, and the totals where they are known."""
-
-    @abstractmethod
-    def done(self) -> None:
-        """End the progress: all rows are loaded."""
-
-
-class PlainDisplay(Display):
-    """Lines for a log file, with one on progress every few seconds."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._printed: dict[str, int] = {}
-        self._printed_at = 0.0
-
-    def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Print the streams that have new rows, at most every two seconds."""
-        moved = {name: rows for name, rows in counts.items() if rows != self._printed.get(name, 0)}
-        if not moved or time.monotonic() - self._printed_at < LINE_EVERY_SECONDS:
-            return
-        self._printed_at = time.monotonic()
-        self._printed |= moved
-        counted = (
-            f"{name} {rows:,}" + (f" of {totals[name]:,}" if name in totals else "")
-            for name, rows in moved.items()
-        )
-        self.step(f"In Postgres: {', '.join(counted)}")
-
-    def done(self) -> None:
-        """Forget what was printed, for the next run."""
-        self._printed.clear()
-        self._printed_at = 0.0
-
-
-class TerminalDisplay(Display):
-    """A progress bar per stream."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._progress: Progress | None = None
-        self._bars: dict[str, TaskID] = {}
-
-    def rows(self, counts: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Update the bars; one whose total is unknown pulses."""
-        if self._progress is None:
-            named = TextColumn("{task.description:<16}", markup=False)
-            columns = (SpinnerColumn(), named, BarColumn())
-            self._progress = Progress(*columns, MofNCompleteColumn(), console=self._console)
-            self._progress.start()
-        for name, rows in counts.items():
-            if name not in self._bars:
-                self._bars[name] = self._progress.add_task(escaped(name), total=totals.get(name))
-            self._progress.update(self._bars[name], completed=rows)
-
-    def done(self) -> None:
-        """Stop the bars as they are."""
-        if self._progress is not None:
-            for bar in self._progress.tasks:
-                self._progress.update(bar.id, total=bar.completed)
-            self._progress.stop()
-        self._progress = None
-        self._bars = {}
-
-
-def display_for(console: Console) -> Display:
-    """Return the display that suits the console."""
-    return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -1,16 +1,16 @@
-"""One run of the demo: shows the committed rows meanwhile, and kills the loader if requested."""
+"""One run of the demo: shows its progress, and kills the loader if asked."""
 
 from __future__ import annotations
 
 import signal
-import threading
 import uuid
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
+from scout_control.api.progress_display import shown_progress
 from scout_control.datasets import query
 from scout_control.datasets.schema_contents import Load, SchemaContents
 from scout_control.rules.statuses import Phase, RunStatus
@@ -18,7 +18,7 @@ from scout_control.runs.execute import attempt_ids
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from scout_control.api.scout import Scout
@@ -26,58 +26,24 @@ if TYPE_CHECKING:
     from scout_control.demo.display import Display
     from scout_control.runs.context import ProgressEvent
 
-POLL_SECONDS = 0.1
 LOADER = "target-scout-postgres"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass
-class CommitWatch:
-    """Shows the committed rows of a run while it loads; the tap's own counts are ahead of them."""
+class LoaderKiller:
+    """Kills the loader once it has committed something."""
 
-    scout: Scout
-    dataset: str
-    display: Display
-    totals: Mapping[str, int]
-    should_kill: bool = False
-    rows_when_killed: int | None = None
-    loads: list[Load] = field(default_factory=list)
-    _is_over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    rows: int | None = None
+    """How many rows were committed when it was killed."""
 
     def on_progress(self, event: ProgressEvent) -> None:
-        """Begin once the dataset schema has been provisioned."""
-        if event.phase is Phase.DISCOVERING and self._thread is None:
-            self._thread = threading.Thread(target=self._poll, name="commits", daemon=True)
-            self._thread.start()
+        """Kill it at the first event that tells of committed rows."""
+        committed = sum(each.get("committed") or 0 for each in event.progress.values())
+        if event.phase is Phase.LOADING and committed and self.rows is None:
+            self._kill(committed)
 
-    def finish(self) -> None:
-        """Read the committed rows a last time, and end."""
-        self._is_over.set()
-        if self._thread:
-            self._thread.join()
-        self.display.done()
-
-    def _poll(self) -> None:
-        [run] = self.scout.runs.list(dataset=self.dataset, limit=1)
-        attempt = attempt_ids(uuid.UUID(run.run_id), run.attempt)[-1]
-        installation = self.scout.installation
-        with installation.store.begin() as session:
-            found = lookups.dataset(session, self.dataset)
-        with closing(query.connect_as_inspector(installation, found)) as reader:
-            contents = SchemaContents(reader, found.schema_name)
-            is_over = False
-            while not is_over:
-                is_over = self._is_over.wait(POLL_SECONDS)
-                self.loads = contents.loads_of([attempt]) or []
-                counts = {load.stream: load.rows for load in self.loads}
-                if counts:
-                    self.display.rows(counts, self.totals)
-                rows = sum(counts.values())
-                if self.should_kill and self.rows_when_killed is None and rows and not is_over:
-                    self._kill_loader(rows)
-
-    def _kill_loader(self, rows: int) -> None:
+    def _kill(self, rows: int) -> None:
         """Send SIGKILL to the loader, a descendant of this process.
 
         Its arguments name its program by a path; Meltano's name the plugin, without one.
@@ -86,7 +52,7 @@ class CommitWatch:
             try:
                 if any(word.endswith(f"/{LOADER}") for word in process.cmdline()):
                     process.kill()
-                    self.rows_when_killed = rows
+                    self.rows = rows
             except psutil.NoSuchProcess:
                 continue
 
@@ -120,7 +86,6 @@ def load(
     scout: Scout,
     dataset: str,
     display: Display,
-    totals: Mapping[str, int],
     log_file: Path,
     *,
     kill_loader: bool = False,
@@ -129,23 +94,37 @@ def load(
 
     A run whose loader is to be killed reads everything again, so that there is enough to load.
     """
-    watch = CommitWatch(scout, dataset, display, totals, should_kill=kill_loader)
+    killer = LoaderKiller()
     with _signals() as received:
-        try:
+        with shown_progress(dataset, display.stream) as show:
+
+            def on_progress(event: ProgressEvent) -> None:
+                show(event)
+                if kill_loader:
+                    killer.on_progress(event)
+
             run = scout.runs.execute(
                 dataset,
                 full_refresh=kill_loader,
-                on_progress=watch.on_progress,
+                on_progress=on_progress,
                 should_stop=lambda: bool(received),
                 log_file=log_file,
             )
-        finally:
-            watch.finish()
         if received:
             if run.status == RunStatus.QUEUED:
                 scout.runs.cancel(run.run_id)
             raise SystemExit(128 + received[0])
-    return Loaded(run=run, loads=watch.loads, rows_when_killed=watch.rows_when_killed)
+    return Loaded(run=run, loads=_loads(scout, dataset, run), rows_when_killed=killer.rows)
+
+
+def _loads(scout: Scout, dataset: str, run: Run) -> list[Load]:
+    """Return what the run has committed, by stream."""
+    attempt = attempt_ids(uuid.UUID(run.run_id), run.attempt)[-1]
+    installation = scout.installation
+    with installation.store.begin() as session:
+        found = lookups.dataset(session, dataset)
+    with closing(query.connect_as_inspector(installation, found)) as reader:
+        return SchemaContents(reader, found.schema_name).loads_of([attempt]) or []
 
 
 @contextmanager

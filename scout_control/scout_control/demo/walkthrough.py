@@ -115,7 +115,7 @@ class Walkthrough:
         )
         is_first = not any(self._row_counts().values())
         self._change_records()
-        loaded = self._load(is_first=is_first)
+        loaded = self._load()
         if loaded.error:
             log = short(self._services.home) / "run.log"
             raise RunFailedError(loaded.error, f"The full output of Meltano is in {log}.")
@@ -144,36 +144,33 @@ class Walkthrough:
             body = {name: value for name, value in change.items() if name != "action"}
             self._sandbox.call(str(change["action"]), body)
 
-    def _load(self, *, is_first: bool) -> Loaded:
+    def _load(self) -> Loaded:
         if self._options.fault in FAULTS:
-            return self._load_with_fault(self._options.fault, is_first=is_first)
+            return self._load_with_fault(self._options.fault)
         if self._options.fault == KILL:
-            return self._load_twice(is_first=is_first)
-        return self._load_once(is_first=is_first)
+            return self._load_twice()
+        return self._load_once()
 
-    def _load_once(self, *, is_first: bool, kill_loader: bool = False) -> Loaded:
-        totals = self._source.counts(self._sandbox) if is_first else {}
+    def _load_once(self, *, kill_loader: bool = False) -> Loaded:
         log_file = self._services.home / "run.log"
-        return load(
-            self._scout, self._path, self._display, totals, log_file, kill_loader=kill_loader
-        )
+        return load(self._scout, self._path, self._display, log_file, kill_loader=kill_loader)
 
-    def _load_with_fault(self, fault: str, *, is_first: bool) -> Loaded:
+    def _load_with_fault(self, fault: str) -> Loaded:
         self._sandbox.call("set", {"fault": fault, "fault_every": ONE_IN})
         self._display.step(f"One in {ONE_IN} requests is answered with {fault} ({FAULTS[fault]}).")
         try:
-            loaded = self._load_once(is_first=is_first)
+            loaded = self._load_once()
         finally:
             self._sandbox.call("set", {"fault": "", "fault_every": 0})
         self._display.step(f"Requests that failed and were retried: {self._sandbox.failures():,}.")
         return loaded
 
-    def _load_twice(self, *, is_first: bool) -> Loaded:
+    def _load_twice(self) -> Loaded:
         """Kill the loader in the middle of a run, and run again."""
         self._register(SMALL_PAGES)
         self._sandbox.call("set", {"latency_ms": SLOW_MS})
         try:
-            killed = self._load_once(is_first=is_first, kill_loader=True)
+            killed = self._load_once(kill_loader=True)
         finally:
             self._sandbox.call("set", {"latency_ms": 0})
             self._register()
@@ -185,7 +182,7 @@ class Walkthrough:
             "committed."
         )
         self._display.step(f"The run failed: {killed.error}")
-        loaded = self._load_once(is_first=is_first)
+        loaded = self._load_once()
         self._display.step("The next run resumed from the last saved state.")
         return loaded
 

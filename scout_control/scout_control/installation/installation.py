@@ -1,4 +1,8 @@
-"""One installation: its settings, store, keys and plugins, each opened on first use."""
+"""One installation: its settings, store, keys and plugins, each opened on first use.
+
+What they need is imported then, too: commands such as ``status`` would spend most of their time on
+modules that they do not use.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlunsplit
 
-from sqlalchemy import select
-
-from scout_control.installation import embedded_postgres, secret_context
-from scout_control.installation.encryption import Keyring
 from scout_control.installation.settings import Settings
-from scout_control.meltano.project import Plugins
-from scout_control.store.database import Store
-from scout_control.store.models import Connection
-from scout_control.store.postgres import url_as_role
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
-    from scout_control.store.models import Dataset
+    from scout_control.installation.encryption import Keyring
+    from scout_control.meltano.project import Plugins
+    from scout_control.store.database import Store
+    from scout_control.store.models import Connection, Dataset
 
 POSTGRES = "postgres"
 DATABASE = "control"
@@ -43,17 +42,23 @@ class Installation:
         """The URL of the store; starts the embedded Postgres if no other is configured."""
         if self.settings.database_url:
             return self.settings.database_url
+        from scout_control.installation import embedded_postgres
+
         data = self.settings.make_home() / POSTGRES
         return embedded_postgres.create_database(embedded_postgres.start(data), DATABASE)
 
     @cached_property
     def store(self) -> Store:
         """The store."""
+        from scout_control.store.database import Store
+
         return Store(self.url)
 
     @cached_property
     def keyring(self) -> Keyring:
         """The encryption keys."""
+        from scout_control.installation.encryption import Keyring
+
         return Keyring.of(self.settings.encryption_keys, self.settings.key_file)
 
     def forget_keyring(self) -> None:
@@ -63,6 +68,8 @@ class Installation:
     @cached_property
     def plugins(self) -> Plugins:
         """The plugins and jobs of meltano.yml."""
+        from scout_control.meltano.project import Plugins
+
         return Plugins(self.settings.project_root)
 
     @property
@@ -74,6 +81,9 @@ class Installation:
         """Return the URL of a database that holds dataset schemas, with control's password."""
         if connection.host is None or connection.login is None:
             return self.store.driver_url
+        from scout_control.installation import secret_context
+        from scout_control.store.postgres import url_as_role
+
         login = self.keyring.decrypt(connection.login, secret_context.of_connection(connection))
         options = {"sslmode": connection.sslmode} if connection.sslmode else {}
         host = connection.host
@@ -88,6 +98,10 @@ class Installation:
 
     def server_urls(self) -> set[str]:
         """Return the URLs of all databases that may hold dataset schemas."""
+        from sqlalchemy import select
+
+        from scout_control.store.models import Connection
+
         with self.store.begin() as session:
             connections = session.scalars(select(Connection)).all()
         return {self.store.driver_url, *map(self.server_url, connections)}

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from scout_control.meltano.reports import Report, report_of
 from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
 
@@ -23,18 +24,7 @@ REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # by scout-dbt, 
 SUMMARY = "event=finished "  # the lines before it say more
 ERRORS = frozenset({"error", "critical"})
 LOADING_BLOCK, STATE_SAVED = "ExtractLoadBlocks", "Incremental state has been updated"
-COUNT, TOTAL = "record_count", "record_total"
 EXTRACTOR, LOADER = "extractors", "loaders"
-
-
-@dataclass(frozen=True)
-class StreamProgress:
-    """The number of records of a stream that were read since the last report."""
-
-    stream: str
-    records: int
-    total: int | None = None
-    """The total, if the tap announced it."""
 
 
 @dataclass
@@ -54,8 +44,8 @@ class RunLog:
     streams: dict[str, str] = field(default_factory=dict)
     """completed, failed or skipped by stream, as the tap's last line lists them."""
 
-    def read(self, line: str) -> StreamProgress | Phase | None:
-        """Read one line; return the progress that it reports, or the phase that begins."""
+    def read(self, line: str) -> Report | Phase | None:
+        """Read one line; return what it reports, or the phase that begins."""
         if found := PAUSED.search(line):
             self.resume_at = found[1]
         if (found := FINISHED.search(line)) and not self.streams:
@@ -73,7 +63,14 @@ class RunLog:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._read_dbt_line(to_storable_text(str(event.get("event"))))
-        return self._progress(event) or self._phase(event)
+        phase = self._phase(event)
+        return report_of(event, self.totals) or phase
+
+    def reports(self, line: str) -> list[Report | Phase]:
+        """Read one line; return the phase that begins with it, and what it reports in it."""
+        before, found = self.phase, self.read(line)
+        begun: list[Report | Phase] = [] if self.phase is before else [self.phase]
+        return begun if found is None or found in begun else [*begun, found]
 
     def last_error(self, plugin_type: str) -> str | None:
         """Return the last error that the extractor or the loader logged."""
@@ -129,24 +126,6 @@ class RunLog:
             ]
         elif found := MODEL_FAILED.search(text):
             self.failed_models.append(found["kind"] or f"{found['what']} {found['name']}")
-
-    def _progress(self, event: dict[str, Any]) -> StreamProgress | None:
-        metric = event.get("metric_info")
-        if not isinstance(metric, dict) or metric.get("metric") not in (COUNT, TOTAL):
-            return None
-        if not str(event.get("string_id", "tap-")).startswith("tap-"):
-            return None
-        tags, value = metric.get("tags"), metric.get("value")
-        if not isinstance(tags, dict) or not isinstance(value, int):
-            return None
-        stream = tags.get("stream")
-        if not isinstance(stream, str):
-            return None
-        stream = to_storable_text(stream)
-        if metric["metric"] == TOTAL:
-            self.totals.setdefault(stream, {})[str(tags.get("domain"))] = value
-            return StreamProgress(stream, 0, sum(self.totals[stream].values()))
-        return StreamProgress(stream, value)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

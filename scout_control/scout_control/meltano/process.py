@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from scout_control.errors import RunInterruptedError
 from scout_control.meltano import executables, parent_death, run_project, trusted_files, workdir
-from scout_control.meltano.log import RunLog, StreamProgress
+from scout_control.meltano.log import RunLog
 from scout_control.meltano.outcomes import failure, transform_failure
 from scout_control.meltano.run_server import client
 from scout_control.meltano.run_server.plugin_environment import plugin_launches
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scout_control.errors import ControlError
+    from scout_control.meltano.reports import Report
     from scout_control.rules.statuses import Phase
 
 MELTANO = Path(__file__).with_name("programs") / "meltano"
@@ -123,8 +124,9 @@ class MeltanoProcess:
 
     def follow(
         self,
-        on_progress: Callable[[StreamProgress | Phase], None],
+        on_progress: Callable[[Report | Phase], None],
         timeout_seconds: float | None = None,
+        on_line: Callable[[str], None] = lambda _: None,
     ) -> ProcessResult:
         """Read its output until it ends; it is stopped after ``timeout_seconds``."""
         watchdog = threading.Timer(timeout_seconds, self.stop) if timeout_seconds else None
@@ -134,7 +136,8 @@ class MeltanoProcess:
             with _log_file(self._pipeline) as log_file:
                 for line in self._process.stdout or ():
                     log_file.write(escaped(line, keep="\n"))
-                    if progress := self._log.read(line):
+                    on_line(line)
+                    for progress in self._log.reports(line):
                         on_progress(progress)
             returncode = self._process.wait()
         finally:

@@ -16,6 +16,8 @@ MAX_WORKER_DEATHS = 5
 MAX_PAUSE = timedelta(days=7)
 """Upper bound for the wait that a source may request."""
 HISTORY_RETENTION = timedelta(days=90)
+LOG_RETENTION = timedelta(days=30)
+"""How long the logs of runs are kept; the runs themselves are kept longer."""
 READER_GRACE = timedelta(seconds=60)
 """How long sessions may keep data that is to be dropped, counted from the loss of access."""
 LOCK_TIMEOUT = timedelta(seconds=3)

@@ -36,7 +36,28 @@ class Phase(StrEnum):
     DISCOVERING = "discovering"
     LOADING = "loading"
     TRANSFORMING = "transforming"
+    FINISHING = "finishing"
     DONE = "done"
+
+
+class Stage(StrEnum):
+    """The parts of a run as people see them; each is one or more phases."""
+
+    PREPARE = "prepare"
+    LOAD = "load"
+    TRANSFORM = "transform"
+    FINISH = "finish"
+
+
+STAGES: Mapping[Phase, Stage] = {
+    Phase.STARTED: Stage.PREPARE,
+    Phase.PROVISIONING: Stage.PREPARE,
+    Phase.DISCOVERING: Stage.PREPARE,
+    Phase.LOADING: Stage.LOAD,
+    Phase.TRANSFORMING: Stage.TRANSFORM,
+    Phase.FINISHING: Stage.FINISH,
+    Phase.DONE: Stage.FINISH,
+}
 
 
 class DatasetStatus(StrEnum):

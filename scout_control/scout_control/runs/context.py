@@ -8,23 +8,31 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scout_control.rules.statuses import Phase
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
     from pathlib import Path
+
+    from scout_control.meltano.reports import Wait
+    from scout_control.rules.statuses import Phase
 
 LONGEST_RUN_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressEvent:
-    """The phase that a run is in, a message for people, and record counts by stream."""
+    """What a run is doing, with a message for people."""
 
     phase: Phase
     message: str
     progress: dict[str, Any] = field(default_factory=dict)
+    """By stream: records ``fetched``, rows ``committed``, and the ``total`` where it is known."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Spent so far in each stage: prepare, load, transform, finish."""
+    models: tuple[int, int] | None = None
+    """How many of dbt's models and tests have ended, and how many there are."""
+    wait: Wait | None = None
+    """What the run waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)

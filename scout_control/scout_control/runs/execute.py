@@ -11,6 +11,7 @@ import uuid
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scout_control.datasets import row_counts, schemas
@@ -19,7 +20,6 @@ from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs import finish, prepare
-from scout_control.runs.context import ProgressEvent
 from scout_control.runs.finish import RunResult
 from scout_control.runs.heartbeat import (
     REQUEUE_AFTER,
@@ -29,21 +29,23 @@ from scout_control.runs.heartbeat import (
     RunLostError,
 )
 from scout_control.runs.progress import RunProgress
+from scout_control.runs.run_log import RunLogWriter
 from scout_control.store import lookups, queue, runs
 from scout_control.store.locks import Locks, credential_lock, dataset_lock
 
 if TYPE_CHECKING:
     from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Installation
-    from scout_control.meltano.log import StreamProgress
     from scout_control.meltano.process import Pipeline, ProcessResult
-    from scout_control.runs.context import RunContext
+    from scout_control.meltano.reports import Report
+    from scout_control.runs.context import ProgressEvent, RunContext
     from scout_control.runs.prepare import Preparation
     from scout_control.store.models import Run
 
 log = logging.getLogger(__name__)
 
 LONGEST_DESCRIBING_SECONDS = 300.0
+DATASET_IN_USE = "the dataset is being loaded or dropped by another process"
 
 
 def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) -> Run | None:
@@ -62,7 +64,10 @@ def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) 
                 return None
             timeout_seconds = finish.seconds_left(run.result, context.timeout_seconds)
             context = replace(context, timeout_seconds=timeout_seconds)
-            Attempt(installation=installation, run=run, context=context, locks=locks).execute()
+            with RunLogWriter(installation.store, run, context.worker) as run_log:
+                Attempt(
+                    installation=installation, run=run, context=context, locks=locks, log=run_log
+                ).execute()
             with installation.store.begin() as session:
                 return lookups.run(session, str(run_id))
         except NotFoundError:
@@ -94,8 +99,10 @@ def _claim(
 def _retry_later(installation: Installation, run: Run) -> None:
     """Queue another look at a run whose dataset is locked: the holder may be about to end."""
     if run.status == RunStatus.QUEUED:
+        until = datetime.now(UTC) + RETRY_LOCK_AFTER
         with installation.store.begin() as session:
-            queue.defer(installation.store, session, run.id, datetime.now(UTC) + RETRY_LOCK_AFTER)
+            queue.defer(installation.store, session, run.id, until)
+            runs.explain_wait(session, run.id, DATASET_IN_USE, until)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +113,7 @@ class Attempt:
     run: Run
     context: RunContext
     locks: Locks
+    log: RunLogWriter
 
     def execute(self) -> None:
         """Execute the phases of the run and write how it ended."""
@@ -114,22 +122,36 @@ class Attempt:
         except RunLostError as lost:
             self._give_up(lost.reason)
         else:
+            self.log.say(finish.summary(result))
+            self.log.close()  # before the run is over: who follows it then has all lines
             finish.finish(self.installation, self.run, self.context.worker, result)
 
+    @cached_property
+    def _progress(self) -> RunProgress:
+        return RunProgress(self.run.dataset.project_source.source.name)
+
+    def _report(self, event: ProgressEvent) -> None:
+        self.log.progress(event)
+        self.context.on_progress(event)
+
     def _give_up(self, reason: LossReason) -> None:
+        self.log.say(f"Stopped: {reason}.")
+        self.log.close()
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            finish.requeue(self.installation, self.run, self.context.worker, wait)
+            finish.requeue(self.installation, self.run, self.context.worker, wait, str(reason))
 
     def _execute_phases(self) -> RunResult:
         """Return how the run ended; an error in any phase is an end, too."""
         known = RunResult()
         try:
+            self._report(self._progress.enter(Phase.STARTED))
             with prepare.prepared(self.installation, self.run) as preparation:
                 known = finish.started(preparation)
-                return self._provision_and_load(preparation, known)
+                result = self._provision_and_load(preparation, known)
+                return replace(result, seconds=self._progress.seconds())
         except ControlError as error:
-            return replace(known, error=error)
+            return replace(known, error=error, seconds=self._progress.seconds())
         except RunLostError:
             raise
         except BaseException as error:
@@ -140,6 +162,8 @@ class Attempt:
             )
             with suppress(ControlError):
                 failed = replace(known, error=internal)
+                self.log.say(finish.summary(failed))
+                self.log.close()
                 finish.finish(self.installation, self.run, self.context.worker, failed)
             raise
 
@@ -149,8 +173,7 @@ class Attempt:
         if credential.rotates and not self.locks.acquire(credential_lock(credential.credential_id)):
             raise RunLostError(LossReason.CREDENTIAL_IN_USE)
         schema = self.run.dataset.schema_name
-        message = f"Provisioning {schema}"
-        self.context.on_progress(ProgressEvent(phase=Phase.PROVISIONING, message=message))
+        self._report(self._progress.enter(Phase.PROVISIONING))
         with schemas.provisioned_schema(self.installation, self.run.dataset, self.locks) as place:
             if self.run.is_full_refresh and self.run.attempt == 1:
                 # Later attempts resume from the bookmarks of the first one, else a full refresh
@@ -163,21 +186,26 @@ class Attempt:
     ) -> RunResult:
         source_type = preparation.source_type
         transforms = source_type.transforms
-        progress = RunProgress(source_type.label, has_transforms=bool(transforms))
+        progress = self._progress
+        progress.source, progress.has_transforms = source_type.label, bool(transforms)
         heartbeat = Heartbeat(
             self.installation, self.run, self.context, self.locks, preparation, progress
         )
         pipeline = prepare.pipeline(
             self.installation, self.run, preparation, place, self.context.log_file
         )
-        self.context.on_progress(progress.enter(Phase.DISCOVERING))
+        self.log.redact(prepare.known_secrets(pipeline))
+        self._report(progress.enter(Phase.DISCOVERING))
         loaded = self._follow(pipeline, heartbeat, progress)
+        if not (transforms and loaded.error):
+            self._report(progress.enter(Phase.FINISHING))
         result = self._count(preparation, loaded, heartbeat.catalog, known)
         if transforms and loaded.error and result.is_partial:
             # Meltano skips the transforms when a stream failed; the others still need theirs.
             rest = replace(pipeline, blocks=transforms, append=True)
-            self.context.on_progress(progress.enter(Phase.TRANSFORMING))
+            self._report(progress.enter(Phase.TRANSFORMING))
             result = finish.with_transforms(result, self._follow(rest, heartbeat, progress))
+            self._report(progress.enter(Phase.FINISHING))
         if not transforms:
             _describe(self.installation, self.run, place)
         return result
@@ -191,13 +219,13 @@ class Attempt:
             RunLostError: The run was cancelled, reclaimed, or is to be requeued.
         """
 
-        def report(reported: StreamProgress | Phase) -> None:
+        def report(reported: Report | Phase) -> None:
             if event := progress.update(reported):
-                self.context.on_progress(event)
+                self._report(event)
 
         process = MeltanoProcess(pipeline, attempt_ids(self.run.id, self.run.attempt)[-1])
         with process.started(), heartbeat.watch(process):
-            return process.follow(report, self.context.timeout_seconds)
+            return process.follow(report, self.context.timeout_seconds, self.log.read)
 
     def _count(
         self,

@@ -39,6 +39,7 @@ NOT_COUNTED = (
 )
 WORKED_SECONDS = "worked_seconds"
 """In the ``result`` of a run that has not ended: how long its requeued attempts took together."""
+STAGE_SECONDS = "phase_seconds"
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
@@ -64,6 +65,8 @@ class RunResult:
     """Rows of the streams that describe the source."""
     credential_id: uuid.UUID | None = None
     pipeline: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Spent in each stage of this attempt."""
 
     @property
     def status(self) -> RunStatus:
@@ -139,6 +142,16 @@ def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
     return replace(result, transform_error=why)
 
 
+def summary(result: RunResult) -> str:
+    """Return how a run ended, as the last line of its log."""
+    rows = sum(result.rows_loaded.values())
+    seconds = sum(result.seconds.values())
+    ended = f"Run {result.status} after {seconds:.0f} s, {rows:,} rows loaded"
+    reasons = [str(result.failure)] if result.failure else []
+    reasons += [result.transform_error] if result.transform_error else []
+    return f"{ended}: {' '.join(reasons)}" if reasons else f"{ended}."
+
+
 def finish(installation: Installation, run: Run, worker: str, result: RunResult) -> bool:
     """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
     now = datetime.now(UTC)
@@ -165,13 +178,26 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
 
 
 def requeue(
-    installation: Installation, run: Run, worker: str, wait: timedelta = timedelta()
+    installation: Installation,
+    run: Run,
+    worker: str,
+    wait: timedelta = timedelta(),
+    reason: str | None = None,
 ) -> bool:
     """Requeue an unfinished run if this worker still holds it; return whether it did."""
     now = datetime.now(UTC)
     result = add_worked_seconds(run.result, run.updated_at, now)
     with installation.store.begin() as session:
-        is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None, result=result)
+        activity = runs.waiting_activity(reason, now + wait) if reason else {}
+        is_ours = runs.move(
+            session,
+            run.id,
+            RunStatus.QUEUED,
+            worker,
+            worker=None,
+            result=result,
+            activity=activity,
+        )
         if is_ours:
             # In the same transaction: a run that is queued without a job waits until the next
             # round of maintenance finds it.
@@ -220,6 +246,7 @@ def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
         "error_code": rules.code(error) if error else None,
         "error_message": str(error) if error else None,
         "pid": None,
+        "activity": {},
     }
 
 
@@ -236,6 +263,12 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         },
         "rows_loaded": sum(rows.values()),
     }
+    if result.seconds:
+        earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused
+        document[STAGE_SECONDS] = {
+            stage: round(spent + earlier.get(stage, 0), 1)
+            for stage, spent in result.seconds.items()
+        }
     if not result.is_counted:
         document["warning"] = NOT_COUNTED
     if result.transform_error:

@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 BEAT = """
     UPDATE scout_control.runs
-       SET heartbeat_at = now(), phase = %(phase)s, progress = %(progress)s, pid = %(pid)s
+       SET heartbeat_at = now(), phase = %(phase)s, progress = %(progress)s,
+           activity = %(activity)s, pid = %(pid)s
      WHERE id = %(run)s AND worker = %(worker)s AND status = 'running'
     RETURNING id
 """
@@ -164,6 +165,7 @@ class Heartbeat:
         values = {
             "phase": str(self._progress.phase),
             "progress": Jsonb(self._progress.snapshot()),
+            "activity": Jsonb(self._progress.activity()),
             "pid": process.pid,
             "run": self._run_id,
             "worker": self._context.worker,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from scout_control.credentials import records, renewal
 from scout_control.datasets import hash_keys
@@ -227,6 +228,12 @@ def pipeline(
         dbt_target=_dbt_target(installation, schema),
         log_file=log_file,
     )
+
+
+def known_secrets(pipeline: Pipeline) -> list[str]:
+    """Return what must appear in no log: the credential, and the writer's login."""
+    password = urlsplit(pipeline.database_url or "").password
+    return [*pipeline.secrets.values(), *([unquote(password)] if password else [])]
 
 
 def _dbt_target(installation: Installation, schema: str) -> Path:

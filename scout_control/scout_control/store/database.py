@@ -10,77 +10,22 @@ from urllib.parse import unquote
 from weakref import ref
 
 import psycopg
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import SettingsError
 from scout_control.rules import session_settings
-from scout_control.store import postgres
-from scout_control.store.models import VERSION
+from scout_control.store import plain_reads, postgres, sqlstates, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import URL, Engine
 
-CONNECT_SECONDS = 10
+    from scout_control.errors import ControlError
+
 VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
-# By SQLSTATE prefix, first match wins. Postgres' own message is never quoted: it may hold values.
-ERRORS_BY_SQLSTATE: tuple[tuple[str, type[ControlError], str, str], ...] = (
-    ("23001", ConflictError, "It is still used by a {row}.", "Remove that first."),
-    ("23503", ConflictError, "It is still used by a {row}.", "Remove that first."),
-    (
-        "23505",
-        ConflictError,
-        "This {row} already exists.",
-        "Change the existing one, or choose another name.",
-    ),
-    (
-        "22",
-        SettingsError,
-        "A value is too long, out of range, or contains invalid characters.",
-        "Correct it.",
-    ),
-    ("23514", SettingsError, "A value violates the constraint {constraint}.", "Correct it."),
-    ("42P01", SettingsError, "The store does not exist or is outdated.", "Run: scout init"),
-    ("42703", SettingsError, "The store is outdated.", "Run: scout init"),
-    (
-        "25006",
-        ServerError,
-        "The store's Postgres is read-only: a standby, or a session set to read only.",
-        "Point SCOUT_DATABASE_URL at the primary.",
-    ),
-    ("3F000", SettingsError, "The store does not exist.", "Run: scout init"),
-    (
-        "55P03",
-        ConflictError,
-        "Could not acquire a lock in time: another session holds it.",
-        "Retry in a moment; if the error persists, look for waiting sessions in pg_stat_activity.",
-    ),
-    (
-        "42501",
-        ServerError,
-        "The role of SCOUT_DATABASE_URL lacks a privilege.",
-        "See: scout doctor",
-    ),
-    (
-        "53",
-        ServerError,
-        "The server is out of disk, memory or connections.",
-        "Free some, then retry.",
-    ),
-)
-# The names of rows in messages, by table.
-ROW_NAMES = {
-    "connections": "connection",
-    "projects": "project",
-    "sources": "source",
-    "project_sources": "link",
-    "credentials": "credential",
-    "datasets": "dataset",
-    "runs": "run",
-}
 
 
 class Store:
@@ -104,6 +49,7 @@ class Store:
             pool_size=4,
             use_native_hstore=False,
         )
+        event.listen(self.engine, "do_connect", _connect)
         os.register_at_fork(after_in_child=partial(_forget_parent_connections, ref(self.engine)))
         self._is_version_checked = False
 
@@ -126,7 +72,7 @@ class Store:
         """
         with self.begin_at_any_version() as session:
             if not self._is_version_checked:
-                _check_version(session.scalar(VERSION_OF_STORE))
+                version.check(session.scalar(VERSION_OF_STORE))
                 self._is_version_checked = True
             yield session
 
@@ -151,6 +97,12 @@ class Store:
         self.engine.dispose()
 
 
+def _connect(dialect: Any, _record: Any, arguments: Any, keywords: Any) -> Any:
+    """Connect as SQLAlchemy does, and say so when that takes long."""
+    with postgres.slow_connection_noted("The store's Postgres"):
+        return dialect.connect(*arguments, **keywords)
+
+
 def _forget_parent_connections(engine_ref: ref[Engine]) -> None:
     """Let a forked child open its own connections: processes must not share one."""
     if (engine := engine_ref()) is not None:
@@ -163,20 +115,6 @@ def interruption(error: BaseException) -> BaseException | None:
     while earlier is not None and isinstance(earlier, Exception):
         earlier = earlier.__cause__ or earlier.__context__
     return earlier
-
-
-def _check_version(version: str | None) -> None:
-    if version is not None and version > VERSION:
-        raise newer_store_error(version)
-    if version != VERSION:
-        raise SettingsError("The store is outdated.", "Run: scout init")
-
-
-def newer_store_error(version: str | None) -> SettingsError:
-    """Return the error for a store that a newer release has migrated."""
-    return SettingsError(
-        f"The store (version {version}) was migrated by a newer release.", "Upgrade scout here."
-    )
 
 
 def driver_connection(session: Session) -> psycopg.Connection[Any]:
@@ -198,33 +136,15 @@ def sqlalchemy_url(url: str) -> URL:
     except (ArgumentError, ValueError):  # ValueError: invalid port or IPv6 address
         parsed = None
     if parsed is None or not parsed.drivername.startswith("postgres"):
-        raise SettingsError(
-            "SCOUT_DATABASE_URL is not a URL of Postgres.",
-            "Write postgresql://user:password@host:port/database.",
-        )
-    query = {"connect_timeout": str(CONNECT_SECONDS), **parsed.query, "application_name": "scout"}
+        raise plain_reads.invalid_url()
+    query = {
+        "connect_timeout": str(postgres.CONNECT_SECONDS),
+        **parsed.query,
+        "application_name": "scout",
+    }
     return parsed.set(drivername="postgresql+psycopg", query=query)
 
 
 def to_control_error(error: DBAPIError) -> ControlError:
     """Return the user-facing error for a database error, without quoting Postgres."""
-    origin = error.orig
-    state = getattr(origin, "sqlstate", None) or ""
-    if not state and isinstance(origin, psycopg.DataError):
-        state = "22"  # rejected by the driver
-    diagnosis = getattr(origin, "diag", None)
-    constraint = getattr(diagnosis, "constraint_name", None) or "of a column"
-    row = ROW_NAMES.get(getattr(diagnosis, "table_name", None) or "", "row")
-    for prefix, kind, cause, remedy in ERRORS_BY_SQLSTATE:
-        if state.startswith(prefix):
-            return kind(cause.format(constraint=constraint, row=row), remedy)
-    if not state:
-        return postgres.unavailable(
-            "The store's Postgres",
-            origin,
-            "Check that it runs, and the role, password and database of SCOUT_DATABASE_URL.",
-        )
-    return ServerError(
-        f"The store's Postgres failed ({type(origin).__name__}, SQLSTATE {state}).",
-        "Check the server's log, then retry.",
-    )
+    return sqlstates.to_control_error(error.orig)

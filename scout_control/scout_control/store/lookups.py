@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 
 from scout_control.errors import NotFoundError
 from scout_control.store.models import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Row = TypeVar("Row", Connection, Project, Source, ProjectSource)
+BEGINNING_OF_ID = re.compile(r"[0-9a-fA-F]{4,8}(-[0-9a-fA-F-]*)?")
 
 
 def connection(session: Session, name: str, *, lock: bool = False) -> Connection:
@@ -121,13 +123,22 @@ def dataset(session: Session, name: str) -> Dataset:
 
 
 def run(session: Session, name: str) -> Run:
-    """Return a run by its id.
+    """Return a run by its id or the beginning of it, or the latest run of a dataset by its path.
 
     Raises:
-        NotFoundError: No run has this id.
+        NotFoundError: No run has this id, or several begin like this.
     """
-    identity = _uuid(name)
-    found = session.get(Run, identity) if identity else None
+    if identity := _uuid(name):
+        found = session.get(Run, identity)
+    elif "/" in name:
+        latest = select(Run).where(Run.dataset_id == dataset(session, name).id)
+        found = session.scalar(latest.order_by(Run.created_at.desc()).limit(1))
+    elif BEGINNING_OF_ID.fullmatch(name):
+        begins = cast(Run.id, Text).startswith(name.lower())
+        candidates = session.scalars(select(Run).where(begins).limit(2)).all()
+        found = candidates[0] if len(candidates) == 1 else None
+    else:
+        found = None
     return found or _missing("run", name, "scout runs list")
 
 

@@ -15,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from scout_control.rules import session_settings
 from scout_control.store import queue_schema
-from scout_control.store.database import newer_store_error, to_control_error
+from scout_control.store.database import to_control_error
 from scout_control.store.models import SCHEMA
 from scout_control.store.postgres import CONCURRENT_DDL, MAX_DDL_TRIES, SECONDS_BETWEEN_TRIES
+from scout_control.store.version import newer_store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

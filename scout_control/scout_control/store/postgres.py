@@ -5,6 +5,9 @@ Independent of tables and datasets.
 
 from __future__ import annotations
 
+import logging
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -17,14 +20,39 @@ from scout_control.rules import database_urls, session_settings
 from scout_control.store import tls_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from psycopg import Connection
+
+log = logging.getLogger(__name__)
 
 # SQLSTATEs of two sessions that create the same object concurrently; a retry finds it created.
 CONCURRENT_DDL = ("23505", "42710", "42P06", "40P01", "XX000")
 MAX_DDL_TRIES, SECONDS_BETWEEN_TRIES = 10, 0.1
+CONNECT_SECONDS = 10
+NOTED_AFTER_SECONDS = 1.5
 CREDENTIAL_OPTIONS = ("user", "password")  # URL options that override what precedes the host
+
+
+@contextmanager
+def slow_connection_noted(
+    server: str, after_seconds: float = NOTED_AFTER_SECONDS
+) -> Iterator[None]:
+    """Log that a server does not answer yet, if the block takes long: no one waits in silence.
+
+    Args:
+        server: The subject of the message.
+        after_seconds: How long that is.
+    """
+    message = "%s has not answered for %.1f s; waiting up to %d s."
+    values = (server, after_seconds, CONNECT_SECONDS)
+    timer = threading.Timer(after_seconds, log.warning, (message, *values))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def url_as_role(server_url: str, role: str, password: str) -> str:
@@ -53,16 +81,17 @@ def connect(
         ServerError: The server is unreachable or rejects the login; names the server.
     """
     try:
-        return psycopg.connect(
-            server_url,
-            connect_timeout=10,
-            application_name="scout",
-            options=options(server_url, settings),
-            autocommit=autocommit,
-            prepare_threshold=None,  # would break behind a transaction pooler
-            cursor_factory=psycopg.ClientCursor,  # the server accepts no parameters in DDL
-            **keywords,
-        )
+        with slow_connection_noted(f"Postgres at {database_urls.redacted(server_url)}"):
+            return psycopg.connect(
+                server_url,
+                connect_timeout=CONNECT_SECONDS,
+                application_name="scout",
+                options=options(server_url, settings),
+                autocommit=autocommit,
+                prepare_threshold=None,  # would break behind a transaction pooler
+                cursor_factory=psycopg.ClientCursor,  # the server accepts no parameters in DDL
+                **keywords,
+            )
     except psycopg.OperationalError as error:
         raise connection_error(
             error, server_url, "Check that it runs, and the role, password and database of the URL."

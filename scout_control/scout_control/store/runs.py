@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import (
     LIVE,
     WAITING,
@@ -109,6 +110,7 @@ def claim(
             resume_at=None,
             error_code=None,
             error_message=None,
+            activity={},
             updated_at=now,
         )
         .returning(Run.dataset_id)
@@ -147,6 +149,20 @@ def move(
     return moved is not None
 
 
+def explain_wait(session: Session, run_id: uuid.UUID, reason: str, until: datetime) -> None:
+    """Store why a queued run is not started yet, for people who look at it."""
+    session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
+        .values(activity=waiting_activity(reason, until), updated_at=Run.updated_at)
+    )
+
+
+def waiting_activity(reason: str, until: datetime) -> dict[str, Any]:
+    """Return the ``activity`` of a run that waits."""
+    return {"wait": {"reason": reason, "until": to_json_value(until)}}
+
+
 def dead(session: Session, silent_since: datetime) -> Sequence[Run]:
     """Return running runs whose last heartbeat is older than a time."""
     return session.scalars(
@@ -168,6 +184,34 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
     if dataset_id is not None:
         statement = statement.where(Run.dataset_id == dataset_id)
     return session.scalars(statement).all()
+
+
+def waiting_before(session: Session, run: Run) -> int:
+    """Return how many runs have waited longer for a lane than a queued run."""
+    statement = select(func.count()).where(
+        Run.status == RunStatus.QUEUED, Run.created_at < run.created_at
+    )
+    return session.scalar(statement) or 0
+
+
+def history(
+    session: Session, dataset_ids: Sequence[uuid.UUID], limit: int
+) -> dict[uuid.UUID, list[Run]]:
+    """Return the latest runs of each dataset, oldest first."""
+    place = func.row_number().over(partition_by=Run.dataset_id, order_by=Run.created_at.desc())
+    numbered = (
+        select(Run.id, place.label("place")).where(Run.dataset_id.in_(dataset_ids)).subquery()
+    )
+    statement = (
+        select(Run)
+        .join(numbered, numbered.c.id == Run.id)
+        .where(numbered.c.place <= limit)
+        .order_by(Run.created_at)
+    )
+    found: dict[uuid.UUID, list[Run]] = {}
+    for run in session.scalars(statement):
+        found.setdefault(run.dataset_id, []).append(run)
+    return found
 
 
 def purge(session: Session, ended_before: datetime) -> None:

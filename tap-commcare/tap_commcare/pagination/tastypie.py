@@ -121,7 +121,8 @@ class ListEndpoint(Generic[Row]):
             raise UnexpectedResponseError(
                 f"{self.resource} of {self.domain} has an empty page that is not its last."
             )
-        return ListPage(page.objects, {"next": following, "seen": seen, "total": page.total})
+        position = {"next": following, "seen": seen, "total": page.total}
+        return ListPage(page.objects, position, page.total)
 
     def _get(self, requested: str) -> Envelope[Row]:
         url = same_origin(requested, self.client.base_url)

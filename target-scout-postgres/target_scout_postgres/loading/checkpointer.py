@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_scout_postgres import logs
 from target_scout_postgres.loading.checkpoint_policy import (
     MAX_REJECTS,
     CheckpointPolicy,
     Progress,
 )
+from target_scout_postgres.loading.commit_report import CommitReport
 from target_scout_postgres.loading.load_log import Load, LoadStatus, RejectedRecord
 from target_scout_postgres.loading.starting_state import StartingState
 from target_scout_postgres.loading.stream import Stream
@@ -52,6 +52,7 @@ class Checkpointer:
         self._loader = loader
         self._writer = WriterThread()
         self._emit = emit
+        self._report = CommitReport()
         self.policy = CheckpointPolicy(settings)
         self._keeps_rejects = settings.keeps_rejects
         self._activations: list[Activation] = []
@@ -257,7 +258,7 @@ class Checkpointer:
         state = None
         if self.policy.may_print_state(is_end=is_end):
             state, self._state = self._state, None
-        self._writer.submit(partial(self._commit, checkpoint, state))
+        self._writer.submit(partial(self._commit, checkpoint, state, is_end=is_end))
         self._checked_at = time.monotonic()
         self._written_bytes = 0
         self._has_written = self._has_appended = False
@@ -276,15 +277,14 @@ class Checkpointer:
         self._rejects = [each for each in self._rejects if not is_full and each[0] > covered]
         return ready
 
-    def _commit(self, checkpoint: Checkpoint, state: bytes | None) -> None:
+    def _commit(self, checkpoint: Checkpoint, state: bytes | None, *, is_end: bool) -> None:
         """Commit, then print STATE; runs in the writer thread."""
         line = None if state is None else state + b"\n"
         self._loader.checkpoint(checkpoint)
         # At once: if the run is killed in between, the next one appends the keyless rows again.
         if line is not None:
             self._emit(line)
-        rows = sum(load.rows for load in checkpoint.loads)
-        logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
+        self._report.committed(checkpoint.loads, time.monotonic(), is_end=is_end)
 
     def raise_failure(self) -> None:
         """Raise the exception of the writer thread, if it has failed."""

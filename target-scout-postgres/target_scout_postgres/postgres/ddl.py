@@ -110,7 +110,7 @@ class Ddl:
     ) -> None:
         """Change a table in a short transaction; retry until `lock_wait_seconds` have passed."""
         doing = f"changing the table {table.name}"
-        deadline = time.monotonic() + self._settings.lock_wait_seconds
+        deadline, is_reported = time.monotonic() + self._settings.lock_wait_seconds, False
         while True:
             try:
                 with self._session.ddl_transaction():
@@ -125,6 +125,9 @@ class Ddl:
                 raise self._session.to_error(error, doing) from None
             else:
                 return
+            if not is_reported:
+                is_reported = True
+                _log_wait(table.name, self._settings.lock_wait_seconds)
             time.sleep(RETRY_SECONDS)
 
     def create(self, table: Table) -> None:
@@ -178,3 +181,9 @@ class Ddl:
         """
         names = (internal_name(kind, f"{table}{number or ''}") for number in count())
         return next(name for name in names if name not in self._snapshot.other_relations)
+
+
+def _log_wait(table: str, longest_seconds: float) -> None:
+    reason = f"another session holds a lock on the table {table}"
+    extra = {"waiting": {"reason": reason, "seconds": longest_seconds}}
+    logs.warning(f"waiting up to {longest_seconds:g} s: {reason}", extra)

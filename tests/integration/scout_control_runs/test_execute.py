@@ -43,7 +43,8 @@ def test_a_run_loads_counts_rows_and_keeps_the_catalog(installation):
     assert run.result["sources"] == {"things": {"status": "loaded", "state": "loaded", "rows": 3}}
     assert (found.status, found.row_counts) == ("ready", {"things": 3})
     assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
-    assert list(dict.fromkeys(steps)) == ["provisioning", "discovering", "loading"]
+    phases = ["started", "provisioning", "discovering", "loading", "finishing"]
+    assert list(dict.fromkeys(steps)) == phases
     assert list(installation.scout.datasets.describe(dataset)["streams"]) == ["things"]
     assert installation.rows(dataset) == [(3,)]
 

@@ -45,7 +45,7 @@ def test_models_are_built_from_the_loaded_streams_when_others_failed(transformed
     assert (broken.status, broken.error_code) == ("partial", "INTERNAL_ERROR")
     assert broken.transform_error == "model of_things"
     assert (run.status, run.transform_error) == ("partial", None)
-    assert list(dict.fromkeys(steps))[-2:] == ["loading", "transforming"]
+    assert list(dict.fromkeys(steps))[-3:] == ["loading", "transforming", "finishing"]
     assert transformed.scout.datasets.show(dataset).status == "ready"
 
 

@@ -56,6 +56,7 @@ def a_run(**values) -> models.Run:
         "trigger": "manual",
         "attempt": 1,
         "progress": {},
+        "activity": {},
         "rows_loaded": {},
         "result": {},
     }
@@ -164,6 +165,7 @@ def test_a_dataset_shows_its_live_run_with_times_as_text():
         "status": "paused",
         "phase": "done",
         "progress": {"cases": {"fetched": 1}},
+        "activity": {},
         "resume_at": "2026-11-28T12:00:00Z",
     }
 

@@ -12,11 +12,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.cli import output, progress
+from scout_control.cli import output
 from scout_control.cli.base import json_option, parse_settings, read_secret
 from scout_control.cli.output import format_cell, format_counts
-from scout_control.rules.statuses import Phase
-from scout_control.runs.context import ProgressEvent
 
 ROWS = [
     {"name": "cases", "rows": 1500, "at": "2026-11-28T10:00:00Z"},
@@ -153,32 +151,6 @@ def test_a_cell_reads_as_a_person_would_write_it(value, text):
 )
 def test_a_total_is_shown_only_while_it_can_be_true(counts, text):
     assert format_counts(counts) == text
-
-
-def an_event(phase, message="Loading cases", **counts):
-    return ProgressEvent(phase=phase, message=message, progress=counts)
-
-
-def test_progress_is_one_line_for_each_phase_outside_a_terminal(capsys):
-    events = [
-        an_event(Phase.PROVISIONING, "Provisioning data_x"),
-        an_event(Phase.LOADING),
-        an_event(Phase.LOADING, cases={"fetched": 5}),
-        an_event(Phase.TRANSFORMING, "Running dbt transforms", cases={"fetched": 1500}),
-        an_event(Phase.LOADING, "Loading \x1b[31m", cases={"fetched": 1500, "total": 2000}),
-    ]
-    with progress.shown_live() as show:
-        for event in events:
-            show(event)
-    captured = capsys.readouterr()
-
-    assert captured.out == ""  # stdout is for the result
-    assert captured.err.splitlines() == [
-        "Provisioning data_x",
-        "Loading cases",
-        "Running dbt transforms (1,500 records)",
-        "Loading \\x1b[31m (1,500 of 2,000 records)",
-    ]
 
 
 @pytest.mark.parametrize("wants_json", [True, False])

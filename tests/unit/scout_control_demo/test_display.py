@@ -8,65 +8,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 from scout_control.api import views
-from scout_control.demo import commands, demo_file, display, walkthrough
-from scout_control.demo.display import PlainDisplay, TerminalDisplay, display_for
+from scout_control.demo import commands, demo_file, walkthrough
+from scout_control.demo.display import Display
 from scout_control.demo.load import Loaded
 
 STARTED = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 @pytest.fixture
-def console() -> Console:
+def console(monkeypatch) -> Console:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     return Console(file=io.StringIO(), width=100)
 
 
 def printed(console) -> str:
     return console.file.getvalue()
-
-
-def test_the_display_suits_the_console(console):
-    terminal = Console(file=io.StringIO(), force_terminal=True)
-
-    assert isinstance(display_for(console), PlainDisplay)
-    assert isinstance(display_for(terminal), TerminalDisplay)
-
-
-def test_rows_are_printed_when_they_moved_and_not_more_often_than_every_few_seconds(
-    console, monkeypatch
-):
-    now = 1000.0
-    monkeypatch.setattr(display.time, "monotonic", lambda: now)
-    plain = PlainDisplay(console)
-    plain.rows({"cases": 1500}, {"cases": 3000})
-    now += display.LINE_EVERY_SECONDS / 2
-    plain.rows({"cases": 2000}, {"cases": 3000})  # too early
-    now += display.LINE_EVERY_SECONDS
-    plain.rows({"cases": 1500, "forms": 7}, {"cases": 3000})  # cases did not move
-    now += display.LINE_EVERY_SECONDS
-    plain.rows({"cases": 1500, "forms": 7}, {})
-
-    assert printed(console).splitlines() == [
-        "  0.0 s  In Postgres: cases 1,500 of 3,000",
-        "  3.0 s  In Postgres: forms 7",
-    ]
-
-
-def test_the_next_run_begins_anew(console, monkeypatch):
-    monkeypatch.setattr(display.time, "monotonic", lambda: 1000.0)
-    plain = PlainDisplay(console)
-    for _ in range(2):
-        plain.rows({"cases": 5}, {})
-        plain.done()
-
-    assert printed(console).count("cases 5") == 2
-
-
-def test_nothing_is_printed_before_the_first_row(console):
-    plain = PlainDisplay(console)
-    plain.rows({"cases": 0}, {"cases": 10})
-    plain.rows({}, {"cases": 10})
-
-    assert printed(console) == ""
 
 
 @pytest.mark.parametrize(
@@ -86,14 +42,14 @@ def test_nothing_is_printed_before_the_first_row(console):
     ],
 )
 def test_a_cell_shows_the_value_literally(console, value, text):
-    PlainDisplay(console).table("Title", ["column"], [[value]])
+    Display(console).table("Title", ["column"], [[value]])
 
     cell = printed(console).splitlines()[-2].strip("│ ")
     assert cell == text
 
 
 def test_numbers_are_aligned_to_the_right_and_text_to_the_left(console):
-    PlainDisplay(console).table("Title", ["name", "rows"], [["a", 1], ["long", 10_000]])
+    Display(console).table("Title", ["name", "rows"], [["a", 1], ["long", 10_000]])
     lines = printed(console).splitlines()
 
     assert lines[1] == "Title"
@@ -102,29 +58,15 @@ def test_numbers_are_aligned_to_the_right_and_text_to_the_left(console):
 
 
 def test_a_table_without_rows_has_its_titles(console):
-    PlainDisplay(console).table("Title", ["name", "rows"], [])
+    Display(console).table("Title", ["name", "rows"], [])
 
     assert "name" in printed(console)
 
 
 def test_a_command_is_never_wrapped(console):
-    PlainDisplay(console).say("scout query " + "x" * 300)
+    Display(console).say("scout query " + "x" * 300)
 
     assert len(printed(console).splitlines()) == 1
-
-
-def test_bars_end_full_and_a_second_run_has_its_own():
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    bars = TerminalDisplay(console)
-    for rows in (50, 70):
-        bars.rows({"cases\x1b]0;x\x07": rows, "forms": 1}, {"forms": 10})
-        assert [task.total for task in bars._progress.tasks] == [None, 10]
-        tasks = bars._progress.tasks
-        bars.done()
-        assert [(task.completed, task.total) for task in tasks] == [(rows, rows), (1, 1)]
-    bars.done()  # also where nothing was shown
-
-    assert "\x1b]0;x" not in printed(console)
 
 
 def a_run(**values):

@@ -7,8 +7,9 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scout_control.meltano.log import RunLog, StreamProgress
+from scout_control.meltano.log import RunLog
 from scout_control.meltano.outcomes import failure, is_partial, transform_failure
+from scout_control.meltano.reports import StreamProgress
 from scout_control.rules.statuses import Phase
 
 from scout_control import errors

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from scout_control.meltano.log import RunLog, StreamProgress
+from scout_control.meltano.log import RunLog
 from scout_control.meltano.outcomes import failure, transform_failure
+from scout_control.meltano.reports import StreamProgress, Wait
 
 from scout_control import errors
 
@@ -60,6 +61,14 @@ def test_the_phases_begin_at_the_right_lines():
 
     told = [log.read(json.dumps(event)) for event in heard]
     assert told == [None, "loading", None, "transforming", None]
+
+
+def test_a_line_that_begins_a_phase_may_report_something_in_it():
+    said = {"cmd_type": "elb", "string_id": "tap-other", "event": "Backing off for 5.0s"}
+
+    assert RunLog().reports(json.dumps(said)) == ["loading", Wait("a request is retried", 5.0)]
+    assert RunLog().reports(json.dumps(said | {"event": "words"})) == ["loading"]
+    assert RunLog().reports("words") == []
 
 
 def test_metrics_of_the_loader_are_no_progress():

@@ -22,13 +22,42 @@ def written(monkeypatch):
         finish, "finish", lambda _installation, _run, worker, result: found.append((worker, result))
     )
     monkeypatch.setattr(
-        finish, "requeue", lambda _installation, _run, worker, wait: found.append((worker, wait))
+        finish, "requeue", lambda _installation, _run, worker, wait, _: found.append((worker, wait))
     )
     return found
 
 
+class Log:
+    """The log of a run, in memory."""
+
+    def __init__(self):
+        self.lines, self.is_closed = [], False
+
+    def say(self, text):
+        assert not self.is_closed
+        self.lines.append(text)
+
+    def progress(self, event):
+        self.say(event.message)
+
+    def close(self):
+        self.is_closed = True
+
+
 @pytest.fixture
-def attempt(monkeypatch):
+def log():
+    return Log()
+
+
+def an_attempt(log, locks=None):
+    source = SimpleNamespace(source=SimpleNamespace(name="hq"))
+    run = SimpleNamespace(dataset=SimpleNamespace(project_source=source))
+    context = RunContext(worker="w")
+    return Attempt(installation=None, run=run, context=context, locks=locks, log=log)
+
+
+@pytest.fixture
+def attempt(monkeypatch, log):
     """Execute an attempt whose preparation raises an error."""
 
     def execute(error):
@@ -38,21 +67,24 @@ def attempt(monkeypatch):
             yield
 
         monkeypatch.setattr(prepare, "prepared", prepared)
-        Attempt(installation=None, run=None, context=RunContext(worker="w"), locks=None).execute()
+        an_attempt(log).execute()
 
     return execute
 
 
-def test_an_error_in_a_phase_is_how_the_run_ends(attempt, written):
+def test_an_error_in_a_phase_is_how_the_run_ends(attempt, written, log):
     error = CredentialMissingError("Missing.", "Connect.")
     attempt(error)
     [(worker, result)] = written
 
     assert (worker, result.error, result.status) == ("w", error, "failed")
+    assert log.lines[0] == "Preparing hq"
+    assert log.lines[-1] == "Run failed after 0 s, 0 rows loaded: Missing. Connect."
+    assert log.is_closed
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(1)])
-def test_an_internal_error_is_written_too_and_goes_to_the_caller(attempt, written, error):
+def test_an_internal_error_is_written_too_and_goes_to_the_caller(attempt, written, log, error):
     with pytest.raises(type(error)):
         attempt(error)
     [(_, result)] = written
@@ -60,6 +92,7 @@ def test_an_internal_error_is_written_too_and_goes_to_the_caller(attempt, writte
     assert isinstance(result.error, RunFailedError)
     assert type(error).__name__ in result.error.cause
     assert "a bug" not in str(result.error)  # it may hold a value
+    assert type(error).__name__ in log.lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -72,13 +105,14 @@ def test_an_internal_error_is_written_too_and_goes_to_the_caller(attempt, writte
         (LossReason.UNREACHABLE, None),
     ],
 )
-def test_a_lost_run_is_requeued_or_left_to_whoever_has_it(attempt, written, reason, wait):
+def test_a_lost_run_is_requeued_or_left_to_whoever_has_it(attempt, written, log, reason, wait):
     attempt(RunLostError(reason))
 
     assert written == ([] if wait is None else [("w", wait)])
+    assert log.lines[-1] == f"Stopped: {reason}."
 
 
-def test_two_runs_never_use_one_rotating_credential(monkeypatch, written):
+def test_two_runs_never_use_one_rotating_credential(monkeypatch, written, log):
     credential = SimpleNamespace(rotates=True, credential_id="c")
     source_type = SimpleNamespace(job="toy-sync")
 
@@ -88,6 +122,6 @@ def test_two_runs_never_use_one_rotating_credential(monkeypatch, written):
 
     monkeypatch.setattr(prepare, "prepared", prepared)
     locks = SimpleNamespace(acquire=lambda _name: False)
-    Attempt(installation=None, run=None, context=RunContext(worker="w"), locks=locks).execute()
+    an_attempt(log, locks).execute()
 
     assert written == [("w", RETRY_LOCK_AFTER)]

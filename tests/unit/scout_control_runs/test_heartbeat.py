@@ -138,7 +138,8 @@ def test_a_heartbeat_tells_the_store_what_the_run_is_doing(tmp_path):
     [beat] = connection.beats
 
     assert (beat["run"], beat["worker"], beat["pid"]) == (RUN.id, "w", 7)
-    assert (beat["phase"], beat["progress"].obj) == (Phase.DISCOVERING, {})
+    assert set(beat["activity"].obj) == {"phases"}
+    assert (beat["phase"], beat["progress"].obj) == (Phase.STARTED, {})
 
 
 def test_the_discovered_catalog_is_kept_when_its_folder_goes(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from psycopg import errors as postgres_errors
 from scout_control.errors import ConflictError, ServerError, SettingsError
 from scout_control.store import postgres, tls_errors
-from scout_control.store.database import newer_store_error, sqlalchemy_url, to_control_error
+from scout_control.store.database import sqlalchemy_url, to_control_error
+from scout_control.store.version import newer_store_error
 from sqlalchemy.exc import DBAPIError
 
 URL = "postgresql://u:canary@db.test:6000/scout"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from singer_sdk import metrics
+from singer_sdk.logging import StructuredFormatter
 from tap_commcare.tap import TapCommCare
 from tap_common import cli
 from tap_common.cli import escape_control_characters
@@ -86,3 +89,17 @@ def test_a_catalog_of_another_shape_is_an_invalid_setting(tmp_path, streams):
     except SettingsError:
         return
     assert TapCommCare(config=config, catalog=catalog).streams
+
+
+def test_counts_reach_meltano_as_metrics():
+    """Meltano recognises a metric by the field that the SDK makes of the record's arguments."""
+    logged = io.StringIO()
+    handler = logging.StreamHandler(logged)
+    handler.setFormatter(StructuredFormatter())
+    handler.addFilter(escape_control_characters)
+    point = metrics.Point("counter", metrics.Metric.RECORD_COUNT, 7, {"stream": "a\x1b[2J"})
+    handler.handle(logging.makeLogRecord({"msg": "METRIC: %s", "args": (point,)}))
+    line = logged.getvalue()
+
+    assert json.loads(line)["metric_info"]["value"] == 7
+    assert "\x1b" not in line

@@ -193,3 +193,43 @@ def test_a_new_token_that_is_refused_too_is_an_error():
 )
 def test_a_link_is_followed_on_the_same_host_only(link):
     assert same_origin(link, "https://hq.example.org") == "https://hq.example.org/a/?x=1"
+
+
+@pytest.mark.parametrize(
+    ("transient", "reason", "seconds"),
+    [
+        ((429, {"Retry-After": "7"}, {}), "HTTP 429, the rate limit of d", 7.0),
+        ((503, {"Retry-After": "3"}, {}), "HTTP 503, the rate limit of d", 3.0),
+        ((502, {}, {}), "HTTP 502, try 2 (giving up in 300 s)", 0.5),
+        (requests.ConnectionError(), "no connection, try 2 (giving up in 300 s)", 0.5),
+        (requests.ReadTimeout(), "timed out, try 2 (giving up in 300 s)", 0.5),
+        ((200, {}, b"<html>"), "the response is not JSON, try 2 (giving up in 300 s)", 0.5),
+    ],
+    ids=str,
+)
+def test_each_wait_is_logged_with_its_reason_and_length(caplog, transient, reason, seconds):
+    """As text for people in a pipe, and as a field that Meltano passes on as JSON."""
+    get(client(Session(transient, OK)))
+    [record] = [each for each in caplog.records if each.name == "tap_common.waits"]
+
+    assert record.waiting["reason"] == reason
+    assert seconds / 2 <= record.waiting["seconds"] <= seconds
+    assert record.getMessage().startswith(f"waiting {record.waiting['seconds']:.1f} s: ")
+    assert reason in record.getMessage()
+
+
+def test_the_time_that_is_left_for_retries_runs_down(caplog):
+    with pytest.raises(UnreachableError):
+        get(client(Session(requests.ConnectionError()), max_retry_seconds=0.05))
+    reasons = [each.waiting["reason"] for each in caplog.records]
+
+    assert reasons[0] == "no connection, try 2 (giving up in 0 s)"
+    assert all("try" in reason for reason in reasons)
+
+
+def test_a_quick_response_is_no_wait(caplog):
+    made = client(Session(OK))
+    for _ in range(3):
+        get(made)
+
+    assert caplog.records == []

@@ -26,6 +26,7 @@ class Rows:
     fails_at: int = 0
     changes_at: int = 0
     forgets: bool = False
+    tells_total: bool = False
     requested: int = 0
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
@@ -39,7 +40,8 @@ class Rows:
         begin = position["at"] if position else 0
         rows = list(range(self.count))[begin : begin + (limit or 2)]
         end = begin + len(rows)
-        return ListPage(rows, {"at": end} if end < self.count else None)
+        following = {"at": end} if end < self.count else None
+        return ListPage(rows, following, self.count if self.tells_total else None)
 
 
 def reading(rows: Rows, domain: str = "a", scope: str = "") -> Callable[[Bookmarks], FullTableSync]:
@@ -168,3 +170,37 @@ def test_a_completion_in_the_future_does_not_replace_reading(run):
     result = run(state, reading(Rows(), "a"), reading(Rows(), "b"))
 
     assert len(ids(result)) == 10
+
+
+def totals(caplog) -> list[tuple[str, int]]:
+    points = [each.args[0] for each in caplog.records if each.name == "singer_sdk.metrics"]
+    return [
+        (point.tags["domain"], point.value) for point in points if point.metric == "record_total"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (Rows(tells_total=True), [("a", 5)]),
+        (Rows(), []),
+        (Rows(count=2), [("a", 2)]),  # one page: all that there is
+        (Rows(count=0), [("a", 0)]),
+    ],
+    ids=str,
+)
+def test_the_total_of_a_list_is_logged_once_where_it_is_known(run, caplog, rows, expected):
+    caplog.set_level("INFO")
+    run({}, reading(rows, "a"))
+
+    assert totals(caplog) == expected
+
+
+def test_a_list_that_is_resumed_has_no_total(run, caplog):
+    """The total is that of the whole list; how much of it had been read is not known."""
+    first = run({}, reading(Rows(fails_at=2, tells_total=True), "a"), reading(Rows(), "b"))
+    caplog.clear()
+    caplog.set_level("INFO")
+    run(first.states[-1], reading(Rows(tells_total=True), "a"), reading(Rows(), "b"))
+
+    assert [domain for domain, _ in totals(caplog)] == []

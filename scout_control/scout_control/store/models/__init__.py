@@ -7,8 +7,14 @@ decrypt them. Migrations create the tables; a test compares both.
 from __future__ import annotations
 
 from scout_control.store.models.audit import AuditEvent, AuditHead, AuditLink, AuditValue
-from scout_control.store.models.base import SCHEMA, VERSION, Base
-from scout_control.store.models.datasets import Dataset, Run, SourceMetadata, Touch
+from scout_control.store.models.base import Base
+from scout_control.store.models.datasets import (
+    Dataset,
+    Run,
+    RunLogChunk,
+    SourceMetadata,
+    Touch,
+)
 from scout_control.store.models.installation import Installation, Lock, ServiceLogin
 from scout_control.store.models.owners import (
     Connection,
@@ -17,6 +23,7 @@ from scout_control.store.models.owners import (
     ProjectSource,
     Source,
 )
+from scout_control.store.version import SCHEMA, VERSION
 
 __all__ = [
     "SCHEMA",
@@ -34,6 +41,7 @@ __all__ = [
     "Project",
     "ProjectSource",
     "Run",
+    "RunLogChunk",
     "ServiceLogin",
     "Source",
     "SourceMetadata",

@@ -11,9 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import LargeBinary, Text
 
-SCHEMA = "scout_control"
-VERSION = "0009"
-"""The newest migration, which produces these tables."""
+from scout_control.store.version import SCHEMA
+
 CONSTRAINT_NAMES = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
     "uq": "%(table_name)s_%(column_0_N_name)s_key",

@@ -118,6 +118,8 @@ class Run(Identified, Base):
     resume_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    activity: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """What a running run does beside counting: seconds of its phases, dbt's models, a wait."""
     rows_loaded: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     result: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     error_code: Mapped[str | None]
@@ -125,6 +127,22 @@ class Run(Identified, Base):
     transform_error: Mapped[str | None]
 
     dataset: Mapped[Dataset] = relationship(lazy="joined")
+
+
+class RunLogChunk(Base):
+    """Some lines of a run's log: compressed, redacted, removed with the run."""
+
+    __tablename__ = "run_logs"
+    __table_args__ = (Index("run_logs_written", "written_at"),)
+
+    run_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    chunk: Mapped[int] = mapped_column(primary_key=True)
+    """Counts from 0 in each attempt; a gap is what was removed to keep the log bounded."""
+    written_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lines: Mapped[bytes]
 
 
 class SourceMetadata(Identified, Base):

@@ -1,0 +1,127 @@
+"""How runs and their logs are printed for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scout_control.api.progress_bars import duration
+from scout_control.cli.output import format_cell, print_record, print_table, print_table_cut
+from scout_control.cli.terminal import say
+from scout_control.rules.terminal import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scout_control.api.views import LogLine, Run
+
+COLUMNS = ("run", "dataset", "status", "started", "took", "rows", "rate", "reason")
+SHORT_ID = 8
+HIDDEN_FIELDS = frozenset(
+    {"result", "error", "sources", "progress", "activity", "phase_seconds", "seconds"}
+)
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    """Print a list of runs, with the reason of each that did not succeed."""
+    print_table_cut([_row(run) for run in runs], COLUMNS)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    rows = sum(run.rows_loaded.values()) or _committed(run)
+    return {
+        "run": run.run_id[:SHORT_ID],
+        "dataset": run.dataset,
+        "status": run.status,
+        "started": f"{run.started_at:%m-%d %H:%M}" if run.started_at else None,
+        "took": None if run.seconds is None else duration(run.seconds),
+        "rows": f"{rows:,}",
+        "rate": rate(rows, run),
+        "reason": reason(run),
+    }
+
+
+def rate(rows: int, run: Run) -> str | None:
+    """Return the rows per second of loading, without the time of preparing and of dbt."""
+    seconds = run.phase_seconds.get("load", 0.0)
+    return f"{rows / seconds:,.0f}/s" if rows and seconds else None
+
+
+def reason(run: Run) -> str | None:
+    """Return why a run failed, paused or waits; None when nothing is wrong."""
+    wait = run.activity.get("wait") or {}
+    return run.error_message or run.transform_error or wait.get("reason")
+
+
+def print_run(run: Run, document: dict[str, Any]) -> None:
+    """Print one run: its fields, the seconds of its phases, and the rows of its streams."""
+    fields = {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
+    fields |= {"took": duration(run.seconds) if run.seconds is not None else None}
+    if models := run.activity.get("models"):
+        fields["dbt"] = f"{models['done']} of {models['total']} models and tests"
+    if wait := run.activity.get("wait"):
+        until = f" until {format_cell(wait['until'])}" if "until" in wait else ""
+        fields["waits"] = f"{wait['reason']}{until}"
+    print_record(fields)
+    if run.phase_seconds:
+        say("")
+        phases = [
+            {"phase": name, "seconds": f"{spent:.1f}"} for name, spent in run.phase_seconds.items()
+        ]
+        print_table(phases, ("phase", "seconds"))
+    if streams := _streams(run, document):
+        say("")
+        print_table(streams, ("stream", "status", "rows", "of"))
+    say(f"\nIts log: scout runs logs {run.run_id}")
+
+
+def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the streams of a run, from its result or, while it runs, from its progress."""
+    if sources := document.get("sources"):
+        return [
+            {"stream": name, "status": each["status"], "rows": f"{each['rows']:,}"}
+            for name, each in sorted(sources.items())
+        ]
+    return [
+        {
+            "stream": name,
+            "status": run.status,
+            "rows": f"{each.get('committed') or each['fetched']:,}",
+            "of": None if each.get("total") is None else f"{each['total']:,}",
+        }
+        for name, each in sorted(run.progress.items())
+    ]
+
+
+def _committed(run: Run) -> int:
+    return sum(each.get("committed") or 0 for each in run.progress.values())
+
+
+def log_text(line: LogLine) -> str:
+    """Return a line of a log as people read it: time of day, source, level if not info, text."""
+    level = "" if line.level in {"info", "debug"} else f"{line.level.upper()} "
+    return escaped(f"{line.at[11:19]} {line.source}: {level}{line.text}")
+
+
+class WaitingNotes:
+    """What the follower of a run that has not begun is told, once per change."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def note(self, run: Run, before: int) -> str | None:
+        """Return what to tell about a run now; None when it was told already."""
+        text = _waiting_text(run, before)
+        if text == self._last:
+            return None
+        self._last = text
+        return text or None
+
+
+def _waiting_text(run: Run, before: int) -> str:
+    if run.status != "queued":
+        return ""
+    if reason := (run.activity.get("wait") or {}).get("reason"):
+        return f"Waiting: {escaped(reason)}."
+    others = f"; {before} queued runs are older" if before else ""
+    what = "resume" if run.attempt else "start"
+    return f"Waiting for a worker to {what} it{others}. No worker? Run: scout worker"

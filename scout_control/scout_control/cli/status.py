@@ -1,0 +1,249 @@
+"""``scout status``: what is wrong first, what is fine as a number, and an answer for monitoring."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scout_control.api.progress_bars import duration
+from scout_control.api.progress_display import is_ascii_only
+from scout_control.cli.base import json_option, wants_json, with_scout
+from scout_control.cli.output import (
+    dataset_row,
+    describe_run,
+    format_cell,
+    print_result,
+    print_table,
+    print_table_cut,
+)
+from scout_control.cli.terminal import say
+from scout_control.errors import ControlError
+from scout_control.rules.health import Health, MonitoringCode, monitoring_code
+from scout_control.rules.run_history import LEGEND, picture
+from scout_control.rules.terminal import as_json, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from scout_control.api.overview import Status
+    from scout_control.api.scout import Scout
+
+    Row = Mapping[str, Any]
+
+MAX_FINE_LISTED = 10
+"""More datasets that are fine are counted, unless --all lists them."""
+MAX_NAMED = 3
+"""How many datasets the line of --check names."""
+HISTORY_RUNS = 30
+MAX_LISTED = 20
+"""How many datasets are listed without --all or --failed: what fits a screen."""
+COLUMNS = ("dataset", "state", "last_sync", "notes")
+NAMES = {Health.ATTENTION: "needing attention"}
+READY = "ready"
+RECONNECT = "needs reconnect"
+
+
+@click.command()
+@click.option("--project", help="Only what this project uses.")
+@click.option("--user", help="Only what this user sees.")
+@click.option("--failed", is_flag=True, help="Only datasets that failed or need attention.")
+@click.option("--all", "shows_all", is_flag=True, help="List everything that is fine, too.")
+@click.option("--history", is_flag=True, help="Picture the last 30 runs of each dataset.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="One line for monitoring, and exit code 0 (ok), 1 (warning), 2 (critical), 3 (unknown).",
+)
+@json_option
+@click.pass_context
+def status(
+    ctx: click.Context,
+    *,
+    project: str | None,
+    user: str | None,
+    failed: bool,
+    shows_all: bool,
+    history: bool,
+    check: bool,
+) -> None:
+    """Show synced data, the worst first, and credentials that need a person."""
+    ask = _status_check if check else _show_status
+    try:
+        ctx.invoke(
+            with_scout(ask),
+            project=project,
+            user=user,
+            failed=failed,
+            shows_all=shows_all,
+            history=history,
+        )
+    except ControlError as error:
+        if not check:
+            raise
+        _print_check(MonitoringCode.UNKNOWN, str(error), {})
+
+
+def _show_status(
+    scout: Scout,
+    *,
+    project: str | None,
+    user: str | None,
+    failed: bool,
+    shows_all: bool,
+    history: bool,
+) -> None:
+    overview = scout.status(project=project, user=user, history=HISTORY_RUNS if history else 0)
+    document = overview.as_dict()
+    if failed:
+        document["synced_data"] = [each for each in document["synced_data"] if _is_bad(each)]
+
+    def show() -> None:
+        if history:
+            _print_history(document["synced_data"])
+        elif shows_all:
+            _print_all(overview)
+        else:
+            _print_summary(overview, document["synced_data"], only_bad=failed)
+
+    print_result(document, show)
+
+
+def _is_bad(dataset: Row) -> bool:
+    return dataset["health"] in {Health.FAILED, Health.ATTENTION}
+
+
+def _print_summary(overview: Status, listed: Sequence[Row], *, only_bad: bool) -> None:
+    datasets = overview.synced_data
+    if not datasets:
+        say("There are no datasets yet.")
+        _print_sources(overview)
+        return
+    counts = Counter(each["health"] for each in datasets)
+    parts = [f"{counts[health]} {NAMES.get(health, health)}" for health in Health if counts[health]]
+    number = f"{len(datasets)} dataset" + ("s" if len(datasets) != 1 else "")
+    say(f"{number}: {', '.join(parts)}", bold=True)
+    is_short = counts[Health.FINE] <= MAX_FINE_LISTED
+    shown = [each for each in listed if is_short or each["health"] != Health.FINE]
+    if not only_bad:
+        shown = shown[:MAX_LISTED]
+    if shown:
+        say("")
+        print_table_cut([_row(each) for each in shown], COLUMNS)
+    if rest := len(listed) - len(shown):
+        kind = "others" if counts[Health.FINE] < rest else "others, all fine"
+        say(f"\n{rest} {kind}; list them with: scout status --all")
+    if not only_bad:
+        _print_sources(overview)
+    _print_credentials(overview.credentials)
+
+
+def _row(dataset: Row) -> dict[str, Any]:
+    """Return the line of a dataset; the last column may be cut."""
+    return {
+        "dataset": dataset["path"],
+        "state": dataset["health"],
+        "last_sync": _short_time(dataset["last_sync_at"]),
+        "notes": ", ".join(_notes(dataset)) or None,
+    }
+
+
+def _notes(dataset: Row) -> Iterator[str]:
+    """Yield what is worth knowing: what is wrong, what it is doing, or what it has."""
+    if dataset["reason"]:
+        yield dataset["reason"]
+        return
+    if dataset["run"]:
+        yield describe_run(dataset["run"])
+    counts = [count for count in dataset["row_counts"].values() if count is not None]
+    if counts:
+        plural = "s" if len(counts) > 1 else ""
+        yield f"{sum(counts):,} rows in {len(counts)} stream{plural}"
+    if dataset["status"] != READY:
+        yield dataset["status"]
+    if dataset["is_paused"]:
+        yield "schedule paused"
+    elif dataset["next_sync_at"]:
+        yield f"next {_short_time(dataset['next_sync_at'])}"
+
+
+def _short_time(moment: str | None) -> str | None:
+    return f"{moment[5:10]} {moment[11:16]}Z" if moment else None
+
+
+def _print_sources(overview: Status) -> None:
+    connected = sum(each["status"] != RECONNECT for each in overview.credentials)
+    say(f"\n{len(overview.available_sources)} sources, {connected} credentials connected")
+
+
+def _print_credentials(credentials: Sequence[Row]) -> None:
+    """Print what must be reconnected, with the command."""
+    for each in credentials:
+        if each["status"] == RECONNECT:
+            kind, owner = ("user", each["user"]) if each["user"] else ("project", each["project"])
+            command = f"scout credentials connect {quote(each['source'])} --{kind} {quote(owner)}"
+            say(f"Needs reconnect: {command}")
+
+
+def _print_all(overview: Status) -> None:
+    say("Available sources", bold=True)
+    print_table(overview.available_sources, ("name", "source_type", "base_url", "projects"))
+    say("\nCredentials", bold=True)
+    columns: tuple[str, ...] = ("source", "project", "user", "kind", "status", "token_expires_at")
+    print_table(overview.credentials, columns)
+    say("\nSynced data", bold=True)
+    columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
+    print_table(map(dataset_row, overview.synced_data), columns)
+
+
+def _print_history(datasets: Sequence[Row]) -> None:
+    is_ascii = is_ascii_only(sys.stdout, os.environ)
+    rows = [
+        {
+            "dataset": each["path"],
+            "runs, latest last": picture(each["history"], is_ascii=is_ascii),
+            "last took": _last_seconds(each["history"]),
+            "health": each["health"],
+        }
+        for each in datasets
+    ]
+    print_table_cut(rows, ("dataset", "runs, latest last", "last took", "health"))
+    if rows:
+        say(f"\n{LEGEND[is_ascii]}")
+
+
+def _last_seconds(history: Sequence[Row]) -> str | None:
+    known = [run["seconds"] for run in history if run["seconds"] is not None]
+    return duration(known[-1]) if known else None
+
+
+def _status_check(scout: Scout, *, project: str | None, user: str | None, **_options: bool) -> None:
+    datasets = scout.status(project=project, user=user).synced_data
+    code = monitoring_code(Health(each["health"]) for each in datasets)
+    counts = Counter(each["health"] for each in datasets)
+    bad = [each for each in datasets if _is_bad(each)]
+    named = "; ".join(f"{each['path']}: {each['reason']}" for each in bad[:MAX_NAMED])
+    more = f"; and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
+    text = f"{len(bad)} of {len(datasets)} datasets need attention: {named}{more}"
+    measured = {
+        "datasets": len(datasets),
+        "failed": counts[Health.FAILED],
+        "attention": counts[Health.ATTENTION],
+        "running": counts[Health.RUNNING],
+    }
+    _print_check(code, text if bad else f"{len(datasets)} datasets", measured)
+
+
+def _print_check(code: MonitoringCode, text: str, measured: Mapping[str, int]) -> None:
+    """Print the one line that monitoring systems read, and exit with their code."""
+    if wants_json():
+        say(as_json({"status": code.name, "exit_code": int(code), "text": text, **measured}))
+    else:
+        data = " ".join(f"{name}={value}" for name, value in measured.items())
+        line = f"{code.name} - {format_cell(text)}" + (f" | {data}" if data else "")
+        say(escaped(line.replace("\n", " ")))
+    sys.exit(int(code))

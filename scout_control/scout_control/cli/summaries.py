@@ -1,0 +1,34 @@
+"""What ``scout --help`` says of each command, so that it imports none of them.
+
+A test compares this with the commands themselves. A hidden command has an empty summary.
+"""
+
+from __future__ import annotations
+
+SUMMARIES = {
+    "init": "Initialise or upgrade the installation.",
+    "connections": "Manage the databases that hold dataset schemas.",
+    "projects": "Manage projects, the groups of people that share data.",
+    "sources": "Manage sources, and which projects use them.",
+    "credentials": "Manage credentials of projects and users at sources.",
+    "datasets": "Manage datasets.",
+    "models": "Manage the dbt models generated for datasets.",
+    "describe": "Describe the tables of DATASET.",
+    "docs": "Write the models' documentation as one page.",
+    "run": "Load and transform DATASET now.",
+    "runs": "List, show and cancel runs, and read their logs.",
+    "status": "Show synced data, the worst first, and credentials that need a person.",
+    "query": "Run an SQL STATEMENT on DATASET, read-only.",
+    "touch": "Mark DATASET as used so it does not expire.",
+    "search-path": "Print the search_path of a project, or of a user in it.",
+    "doctor": "Check the installation; each problem comes with its remedy.",
+    "keys": "Manage the keys that encrypt stored secrets.",
+    "audit": "Show the audit trail, latest first.",
+    "purge": "Remove everything that belongs to a user or project.",
+    "worker": "Execute queued runs and background jobs.",
+    "tick": "Run the background jobs once, for cron.",
+    "pipelines": "List pipelines, the jobs of meltano.yml that load datasets.",
+    "completion": "Print the completion script for SHELL.",
+    "demo": "Load a local CommCare sandbox into Postgres.",
+    "psql": "Open the demo's data in psql.",
+}

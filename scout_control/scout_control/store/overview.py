@@ -1,0 +1,118 @@
+"""What ``scout status`` reads of the store: four queries, whatever the number of datasets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scout_control.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from scout_control.store.plain_reads import StoreReader
+
+    Rows = list[dict[str, Any]]
+
+PROJECT = "SELECT FROM scout_control.projects WHERE is_active AND id = %(project)s"
+SOURCES = """
+    SELECT id::text, name, source_type, base_url, config, oauth_client_id,
+           oauth_client_secret IS NOT NULL AS has_client_secret, is_active
+      FROM scout_control.sources WHERE is_active ORDER BY name
+"""
+LINKS = """
+    SELECT link.project_id AS project, source.name AS source
+      FROM scout_control.project_sources AS link
+      JOIN scout_control.sources AS source ON source.id = link.source_id
+     WHERE link.is_active
+       AND (%(project)s::text IS NULL OR link.project_id = %(project)s)
+     ORDER BY link.project_id
+"""
+CREDENTIALS = """
+    SELECT credential.id::text, source.name AS source, project_id AS project, user_id AS user,
+           kind, is_valid, external_user_id AS account, token_expires_at, scopes, last_error,
+           last_used_at
+      FROM scout_control.credentials AS credential
+      JOIN scout_control.sources AS source ON source.id = credential.source_id
+     WHERE (%(project)s::text IS NULL AND %(user)s::text IS NULL)
+        OR project_id = %(project)s OR user_id = %(user)s
+     ORDER BY credential.created_at
+"""
+# The same datasets as of ``datasets.of_owner``, which a test compares.
+DATASETS = """
+    SELECT dataset.id::text, dataset.schema_name AS schema, link.project_id AS project,
+           source.name AS source, source.source_type, dataset.user_id AS user, dataset.status,
+           is_paused, readers, row_counts, last_sync_at, next_sync_at, agreed_at, sync_error,
+           coalesce(dataset.keep_hours, installation.keep_hours) AS keep_hours,
+           greatest(last_activity_at, (
+               SELECT max(touched_at) FROM scout_control.touches AS touch
+                WHERE touch.schema_name = dataset.schema_name
+           )) AS last_activity_at,
+           live.id::text AS run_id, live.status AS run_status, live.phase, live.progress,
+           live.activity, live.resume_at, live.heartbeat_at,
+           coalesce(live.resume_at, live.updated_at) AS run_since, ended.transform_error,
+           credential.is_valid IS FALSE AS needs_reconnect
+      FROM scout_control.datasets AS dataset
+      JOIN scout_control.project_sources AS link ON link.id = dataset.project_source_id
+      JOIN scout_control.sources AS source ON source.id = link.source_id
+     CROSS JOIN scout_control.installation
+      LEFT JOIN scout_control.runs AS live
+        ON live.dataset_id = dataset.id AND live.status IN ('queued', 'running', 'paused')
+      LEFT JOIN LATERAL (
+           SELECT transform_error FROM scout_control.runs
+            WHERE dataset_id = dataset.id AND status NOT IN ('queued', 'running', 'paused')
+            ORDER BY created_at DESC LIMIT 1
+      ) AS ended ON true
+      LEFT JOIN scout_control.credentials AS credential
+        ON credential.source_id = source.id
+       AND CASE WHEN dataset.user_id IS NULL THEN credential.project_id = link.project_id
+                ELSE credential.user_id = dataset.user_id END
+     WHERE (%(project)s::text IS NULL OR link.project_id = %(project)s)
+       AND (%(user)s::text IS NULL OR dataset.user_id IS NULL OR dataset.user_id = %(user)s)
+     ORDER BY dataset.schema_name
+"""
+HISTORY = """
+    SELECT run.dataset_id::text, run.id::text AS run_id, run.status, run.started_at,
+           run.completed_at, run.transform_error IS NOT NULL AS has_transform_error
+      FROM unnest(%(datasets)s::uuid[]) AS asked (dataset_id)
+     CROSS JOIN LATERAL (
+           SELECT * FROM scout_control.runs
+            WHERE dataset_id = asked.dataset_id ORDER BY created_at DESC LIMIT %(limit)s
+     ) AS run
+     ORDER BY run.created_at
+"""
+
+
+def check_project(reader: StoreReader, project: str | None) -> None:
+    """Check that a project exists, if one is named.
+
+    Raises:
+        NotFoundError: No active project has this id.
+    """
+    if project is not None and not reader.rows(PROJECT, {"project": project}):
+        raise NotFoundError(f"No project {project!r} exists.", "See: scout projects list")
+
+
+def sources(reader: StoreReader) -> Rows:
+    """Return all active sources."""
+    return reader.rows(SOURCES)
+
+
+def links(reader: StoreReader, project: str | None) -> Rows:
+    """Return which projects use which sources."""
+    return reader.rows(LINKS, {"project": project})
+
+
+def credentials(reader: StoreReader, project: str | None, user: str | None) -> Rows:
+    """Return the credentials of an owner, or all; without their secrets."""
+    return reader.rows(CREDENTIALS, {"project": project, "user": user})
+
+
+def datasets(reader: StoreReader, project: str | None, user: str | None) -> Rows:
+    """Return the datasets that an owner may see, each with its run that has not ended."""
+    return reader.rows(DATASETS, {"project": project, "user": user})
+
+
+def history(reader: StoreReader, dataset_ids: list[str], limit: int) -> dict[str, Rows]:
+    """Return the latest runs of each dataset, oldest first."""
+    found: dict[str, Rows] = {}
+    for row in reader.rows(HISTORY, {"datasets": dataset_ids, "limit": limit}):
+        found.setdefault(row.pop("dataset_id"), []).append(row)
+    return found

@@ -1,0 +1,96 @@
+"""A command on a terminal, and what a person sees on its screen."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+
+import pyte
+
+
+@dataclass
+class Screen:
+    """The screen of a running command."""
+
+    process: subprocess.Popen
+    _screen: pyte.Screen
+    _ours: int
+    _lock: Lock = field(default_factory=Lock)
+    _reader: Thread | None = None
+
+    def lines(self) -> list[str]:
+        """Return the screen without the empty lines at its end."""
+        with self._lock:
+            shown = [line.rstrip() for line in self._screen.display]
+        while shown and not shown[-1]:
+            shown.pop()
+        return shown
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def resize(self, columns: int, rows: int = 24) -> None:
+        with self._lock:
+            self._screen.resize(rows, columns)
+        _set_size(self._ours, columns, rows)
+
+    def wait_for(self, text: str, timeout: float = 180) -> str:
+        """Wait until the screen shows a text, and return the whole screen."""
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            if text in (shown := self.text()):
+                return shown
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"{text!r} was not shown. The screen:\n{self.text()}")
+
+    def end(self, timeout: float = 180) -> int:
+        """Wait for the command and return its exit code."""
+        code = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return code
+
+
+@contextmanager
+def on_screen(command, environment, columns=80, rows=24) -> Iterator[Screen]:
+    """Start a command on a terminal of this size; kill it at exit."""
+    ours, theirs = pty.openpty()
+    _set_size(ours, columns, rows)
+    drawn = pyte.Screen(columns, rows)
+    process = subprocess.Popen(
+        command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    screen = Screen(process, drawn, ours)
+    screen._reader = Thread(target=_read, args=(ours, pyte.ByteStream(drawn), screen._lock))
+    screen._reader.start()
+    try:
+        yield screen
+    finally:
+        process.kill()
+        process.wait()
+        screen._reader.join()
+        os.close(ours)
+
+
+def _set_size(descriptor: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def _read(descriptor: int, stream: pyte.ByteStream, lock: Lock) -> None:
+    try:
+        while part := os.read(descriptor, 65536):
+            with lock:
+                stream.feed(part)
+    except OSError:  # the other end was closed
+        return

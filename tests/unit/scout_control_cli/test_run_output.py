@@ -1,0 +1,178 @@
+"""How runs, their logs and the status of datasets are printed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from scout_control.api.overview import Status
+from scout_control.api.views import LogLine, Run
+from scout_control.cli import output, status
+from scout_control.cli.output import describe_run, print_table_cut
+from scout_control.cli.run_output import WaitingNotes, log_text, print_run, print_runs
+
+STARTED = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def run(**given) -> Run:
+    usual = dict.fromkeys(Run.__dataclass_fields__)
+    usual |= {
+        "run_id": "345bd904-8413-468a-9690-9573599faf08",
+        "dataset": "river/hq",
+        "status": "completed",
+        "phase": "done",
+        "attempt": 1,
+        "started_at": STARTED,
+        "progress": {},
+        "activity": {},
+        "rows_loaded": {"cases": 3000, "forms": 7},
+        "result": {"phase_seconds": {"finish": 0.3, "load": 3.0, "prepare": 2.0}},
+    }
+    return Run(**(usual | given))
+
+
+def test_a_list_of_runs_has_duration_rows_rate_and_reason(capsys):
+    failed = {"status": "failed", "error_message": "HQ refused the login.", "rows_loaded": {}}
+    print_runs([run(), run(**failed)])
+    _, first, second = capsys.readouterr().out.splitlines()
+
+    assert first.split() == [
+        *("345bd904", "river/hq", "completed", "11-28", "12:00", "5", "s", "3,007", "1,002/s", "-")
+    ]
+    assert second.endswith("HQ refused the login.")
+
+
+def test_a_run_is_shown_with_its_phases_in_order_and_its_streams(capsys):
+    result = run().result | {"status": "completed", "sources": {}}
+    result["sources"] = {"cases": {"status": "completed", "rows": 3000}}
+    found = run(result=result)
+    print_run(found, found.as_dict())
+    text = capsys.readouterr().out
+
+    assert text.index("prepare") < text.index("load ") < text.index("finish")
+    assert "cases   completed  3,000" in text
+    assert "scout runs logs 345bd904-8413-468a-9690-9573599faf08" in text
+
+
+def test_a_running_run_shows_counts_models_and_what_it_waits_for(capsys):
+    activity = {
+        "phases": {"prepare": 2.0, "load": 1.0},
+        "models": {"done": 12, "total": 24},
+        "wait": {"reason": "HTTP 429", "until": "2026-11-28T12:00:09Z"},
+    }
+    progress = {"cases": {"fetched": 900, "committed": 800, "total": 5000}}
+    found = run(status="running", activity=activity, progress=progress, result={})
+    print_run(found, found.as_dict())
+    text = capsys.readouterr().out
+
+    assert "12 of 24 models and tests" in text
+    assert "HTTP 429 until 2026-11-28 12:00:09Z" in text
+    assert "cases   running  800   5,000" in text
+
+
+@pytest.mark.parametrize(
+    ("run", "text"),
+    [
+        ({"status": "queued"}, "run queued"),
+        (
+            {"status": "queued", "activity": {"wait": {"reason": "the dataset is in use"}}},
+            "run queued; waits: the dataset is in use",
+        ),
+        ({"status": "paused", "resume_at": None}, "waits until -"),
+        (
+            {"status": "running", "phase": "loading", "progress": {"a": {"fetched": 5}}},
+            "loading 5",
+        ),
+        (
+            {"status": "running", "activity": {"models": {"done": 1, "total": 2}}},
+            "dbt 1 of 2 models and tests",
+        ),
+    ],
+)
+def test_what_a_run_is_doing(run, text):
+    assert describe_run(run) == text
+
+
+def test_a_line_of_a_log_for_people():
+    line = LogLine(at="2026-11-28T12:00:09.123Z", level="warning", source="tap-hq", text="a\x1b[2J")
+
+    assert log_text(line) == "12:00:09 tap-hq: WARNING a\\x1b[2J"
+
+
+def test_a_follower_is_told_once_what_a_run_waits_for():
+    notes = WaitingNotes()
+    queued = run(status="queued", attempt=0)
+    taken = run(status="queued", activity={"wait": {"reason": "the dataset is in use"}})
+    told = [notes.note(each, 2) for each in (queued, queued, taken, run(status="running"))]
+
+    assert told == [
+        "Waiting for a worker to start it; 2 queued runs are older. No worker? Run: scout worker",
+        None,
+        "Waiting: the dataset is in use.",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, None])
+def test_the_last_column_is_cut_to_the_terminal(capsys, monkeypatch, width):
+    monkeypatch.setattr(output, "terminal_width", lambda: width)
+    print_table_cut([{"a": "x", "why": "long " * 20}], ("a", "why"))
+    lines = capsys.readouterr().out.splitlines()
+
+    assert max(map(len, lines)) <= (width or 200)
+    assert lines[1].endswith("..." if width else "long")
+
+
+def dataset(number: int, health: str = "fine", **given) -> dict:
+    return {
+        "path": f"river/hq-{number:02}",
+        "health": health,
+        "reason": None if health == "fine" else "no luck",
+        "status": "ready",
+        "run": None,
+        "row_counts": {"cases": 1234},
+        "last_sync_at": "2026-11-28T11:00:00Z",
+        "next_sync_at": "2026-11-29T11:00:00Z",
+        "is_paused": False,
+        **given,
+    }
+
+
+def summary(capsys, datasets, **options) -> list[str]:
+    overview = status_of(datasets)
+    given = {"only_bad": False} | options
+    status._print_summary(overview, datasets, **given)
+    return capsys.readouterr().out.splitlines()
+
+
+def status_of(datasets):
+    credentials = [
+        {"source": "hq 1", "project": "river", "user": None, "status": "needs reconnect"},
+        {"source": "hq 2", "project": "river", "user": None, "status": "connected"},
+    ]
+    return Status(available_sources=[{}], credentials=credentials, synced_data=datasets)
+
+
+def test_forty_datasets_fit_a_screen_with_the_worst_first(capsys):
+    bad = [dataset(1, "failed"), dataset(2, "attention")]
+    lines = summary(capsys, [*bad, *(dataset(number) for number in range(3, 41))])
+
+    assert len(lines) <= 12
+    assert lines[0] == "40 datasets: 1 failed, 1 needing attention, 38 fine"
+    assert [line.split()[0] for line in lines[3:5]] == ["river/hq-01", "river/hq-02"]
+    assert "38 others, all fine; list them with: scout status --all" in lines
+    assert lines[-1] == "Needs reconnect: scout credentials connect 'hq 1' --project river"
+
+
+def test_forty_failed_datasets_fit_a_screen_too(capsys):
+    lines = summary(capsys, [dataset(number, "failed") for number in range(40)])
+
+    assert len(lines) <= 30
+    assert "20 others; list them with: scout status --all" in lines
+
+
+def test_a_few_datasets_are_listed_though_they_are_fine(capsys):
+    lines = summary(capsys, [dataset(1), dataset(2, is_paused=True, status="expired")])
+
+    assert "1,234 rows in 1 stream, next 11-29 11:00Z" in lines[3]
+    assert "expired, schedule paused" in lines[4]

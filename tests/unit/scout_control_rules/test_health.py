@@ -1,0 +1,96 @@
+"""How well a dataset is, what monitoring is told, and the picture of past runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from scout_control.rules.expiry import DEAD_AFTER
+from scout_control.rules.health import (
+    OVERDUE_AFTER,
+    Facts,
+    Health,
+    MonitoringCode,
+    assess,
+    monitoring_code,
+)
+from scout_control.rules.run_history import ASCII_HEIGHTS, HEIGHTS, LEGEND, picture
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+LATE, SOON = NOW - OVERDUE_AFTER - timedelta(seconds=1), NOW + timedelta(hours=1)
+
+
+def facts(**given) -> Facts:
+    usual = {"status": "ready", "is_paused": False, "sync_error": None, "next_sync_at": SOON}
+    return Facts(**(usual | given))
+
+
+RUNNING = {"run_status": "running", "heartbeat_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("given", "health", "reason"),
+    [
+        ({}, Health.FINE, None),
+        ({"status": "pending"}, Health.FINE, None),
+        ({"status": "expired", "sync_error": "old", "next_sync_at": LATE}, Health.FINE, None),
+        ({"status": "error", "sync_error": "no luck"}, Health.FAILED, "no luck"),
+        ({"status": "error"}, Health.FAILED, "The last run failed."),
+        ({"needs_reconnect": True}, Health.FAILED, "reconnect"),
+        ({"sync_error": "forms: 403"}, Health.ATTENTION, "forms: 403"),
+        ({"transform_error": "model a"}, Health.ATTENTION, "dbt failed: model a"),
+        ({"next_sync_at": LATE}, Health.ATTENTION, "is a worker running?"),
+        ({"next_sync_at": LATE, "is_paused": True}, Health.FINE, None),
+        ({"next_sync_at": NOW - timedelta(minutes=5)}, Health.FINE, None),
+        ({"next_sync_at": None}, Health.FINE, None),
+        (RUNNING, Health.RUNNING, None),
+        (RUNNING | {"next_sync_at": LATE}, Health.RUNNING, None),
+        (RUNNING | {"heartbeat_at": NOW - 2 * DEAD_AFTER}, Health.ATTENTION, "stopped reporting"),
+        ({"run_status": "queued", "run_since": NOW}, Health.RUNNING, None),
+        ({"run_status": "queued", "run_since": LATE}, Health.ATTENTION, "waiting since"),
+        ({"run_status": "paused", "run_since": SOON}, Health.RUNNING, None),
+        ({"run_status": "paused", "run_since": LATE}, Health.ATTENTION, "is a worker running?"),
+    ],
+)
+def test_the_health_of_a_dataset(given, health, reason):
+    found, why = assess(facts(**given), NOW)
+
+    assert found is health
+    assert reason in (why or "") if reason else why is None
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ([], MonitoringCode.OK),
+        ([Health.FINE, Health.RUNNING], MonitoringCode.OK),
+        ([Health.FINE, Health.ATTENTION], MonitoringCode.WARNING),
+        ([Health.ATTENTION, Health.FAILED], MonitoringCode.CRITICAL),
+    ],
+)
+def test_the_code_of_a_check(found, code):
+    assert monitoring_code(found) is code
+
+
+def run(status="completed", seconds=10.0):
+    return {"status": status, "seconds": seconds}
+
+
+def test_a_picture_has_a_character_per_run_by_status_and_duration():
+    runs = [run(seconds=1.0), run(seconds=40.0), run("failed"), run("running", None)]
+
+    assert picture(runs, is_ascii=True) == ".|X>"
+    shown = picture(runs, is_ascii=False)
+    assert (shown[0], shown[1]) == (HEIGHTS[0], HEIGHTS[-1])
+    assert len(shown) == len(runs)
+
+
+@pytest.mark.parametrize("runs", [[], [run(seconds=0.0)], [run(seconds=None)]])
+def test_a_picture_of_runs_without_duration(runs):
+    assert picture(runs, is_ascii=True) == ASCII_HEIGHTS[0] * len(runs)
+
+
+def test_the_legend_explains_every_mark_in_its_characters():
+    assert LEGEND[True].isascii()
+    assert "X failed" in LEGEND[True]
+    assert "\N{BALLOT X} failed" in LEGEND[False]
