@@ -17,13 +17,12 @@ import requests
 from psycopg import sql
 from sqlalchemy import func, select
 
-from scout_control.api import server_checks
+from scout_control.api import secret_checks, server_checks
 from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
 from scout_control.datasets import lock_holders, mixed_readers, role_retirement, schema_drop
-from scout_control.errors import RECONNECT, ControlError, ServerError
-from scout_control.installation import key_rotation
+from scout_control.errors import ControlError, ServerError, SettingsError
 from scout_control.installation.installation import Installation
 from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, ProjectSource, Source
@@ -33,6 +32,7 @@ OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
 REQUEST_TIMEOUT = (5, 10)
 PROGRAM_TIMEOUT_SECONDS = 60
+CHANGE_URL = "To change its URL: scout connections update"
 AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
 PRIVILEGES = """
     SELECT rolsuper OR rolcreaterole,
@@ -117,17 +117,6 @@ def _store(installation: Installation) -> Iterator[Finding]:
     )
 
 
-def _secrets(installation: Installation) -> Iterator[Finding]:
-    count = key_rotation.count_undecryptable(installation)
-    remedy = f"Add the key they were encrypted with to the keys. Otherwise: {RECONNECT}"
-    yield Finding(
-        check="secrets",
-        is_well=not count,
-        finding=f"no configured key decrypts {count} stored secrets" if count else "all decrypt",
-        remedy=remedy if count else "",
-    )
-
-
 def deletions(installation: Installation) -> Iterator[Finding]:
     """Check for data and roles whose removal has failed so far."""
     with installation.store.begin() as session:
@@ -141,7 +130,7 @@ def deletions(installation: Installation) -> Iterator[Finding]:
             finding=f"the data of {path} could not be dropped: {dataset.sync_error}",
             remedy=f"This is retried every minute; to retry now: scout datasets drop {quote(path)}",
         )
-    for url in sorted(installation.server_urls()):
+    for url in sorted(installation.usable_server_urls()):
         with (
             suppress(psycopg.OperationalError, ServerError),
             lock_holders.connected(url) as connection,
@@ -179,7 +168,8 @@ def _schemas(installation: Installation) -> Iterator[Finding]:
         loaded = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
     by_url: dict[str, list[str]] = {}
     for dataset in loaded:
-        by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
+        with suppress(SettingsError):  # the check of secrets reports these
+            by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
     missing: list[str] = []
     for url, schemas in by_url.items():
         try:
@@ -201,12 +191,13 @@ def _readers(installation: Installation) -> Iterator[Finding]:
     """Check for roles that were dropped after data was shared with them."""
     with installation.store.begin() as session:
         shared = [each for each in session.scalars(select(Dataset)) if each.readers]
-        shares = [
-            (installation.server_url_of(each), lookups.path(each), each.readers) for each in shared
-        ]
     dropped: list[str] = []
-    for url, path, readers in shares:
-        with suppress(ControlError, psycopg.Error), connect(url) as connection:
+    for each in shared:
+        path, readers = lookups.path(each), each.readers
+        with (
+            suppress(ControlError, psycopg.Error),
+            connect(installation.server_url_of(each)) as connection,
+        ):
             existing = {name for (name,) in connection.execute(ROLES, [readers])}
             dropped += [f"{name} of {path}" for name in readers if name not in existing]
     yield Finding(
@@ -222,16 +213,18 @@ def _readers(installation: Installation) -> Iterator[Finding]:
 def _connections(installation: Installation) -> Iterator[Finding]:
     with installation.store.begin() as session:
         rows = session.scalars(select(Connection).where(Connection.host.is_not(None))).all()
-        urls = {row.name: installation.server_url(row) for row in rows}
-    for name, url in urls.items():
+    for row in rows:
+        name = row.name
         try:
-            connect(url).close()
+            connect(installation.server_url(row)).close()
+        except SettingsError:  # the check of secrets reports these
+            continue
         except ControlError as error:
             yield Finding(
                 check=f"connection {name}",
                 is_well=False,
                 finding=error.cause,
-                remedy=f"{error.remedy} To change its URL: scout connections update {name} --url",
+                remedy=f"{error.remedy} {CHANGE_URL} {quote(name)} --url",
             )
         else:
             yield Finding(check=f"connection {name}", is_well=True, finding="answers")
@@ -338,7 +331,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("database", _database),
     ("servers", server_checks.check),
     ("store", _store),
-    ("secrets", _secrets),
+    ("secrets", secret_checks.check),
     ("dataset schemas", _schemas),
     ("deletion", deletions),
     ("readers", _readers),

@@ -72,11 +72,19 @@ class Scout:
 
         return Erasure(self.installation)
 
-    def init(self) -> str:
-        """Initialise or upgrade the installation; return the version of the store."""
+    def init(self, *, reset_unreadable: bool = False) -> str:
+        """Initialise or upgrade the installation; return the version of the store.
+
+        Args:
+            reset_unreadable: Delete the stored secrets that no configured key decrypts; they have
+                to be stored again.
+
+        Raises:
+            SettingsError: No configured key decrypts some of the stored secrets.
+        """
         from scout_control.installation import setup
 
-        return setup.init(self.installation)
+        return setup.init(self.installation, reset_unreadable=reset_unreadable)
 
     def run(
         self,

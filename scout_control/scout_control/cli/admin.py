@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -30,10 +31,18 @@ idle_option = click.option(
 
 
 @click.command()
+@click.option(
+    "--reset-unreadable",
+    is_flag=True,
+    help="Delete the stored secrets that no encryption key decrypts; they must be stored again.",
+)
 @with_scout
-def init(scout: Scout) -> None:
-    """Initialise or upgrade the installation. Safe to repeat."""
-    version = scout.init()
+def init(scout: Scout, *, reset_unreadable: bool) -> None:
+    """Initialise or upgrade the installation. Safe to repeat.
+
+    Refuses keys that do not decrypt what is stored, and names what would be lost.
+    """
+    version = scout.init(reset_unreadable=reset_unreadable)
     settings = scout.installation.settings
     server = (
         "the server of SCOUT_DATABASE_URL"
@@ -46,7 +55,9 @@ def init(scout: Scout) -> None:
         "is_embedded": not settings.database_url,
     }
     print_done(f"Ready on {server} (store version {version}).", data)
-    if not scout.projects.list():
+    if reset_unreadable:
+        suggest("scout doctor")
+    elif not scout.projects.list():
         suggest("scout projects create PROJECT")
 
 
@@ -107,12 +118,21 @@ def keys() -> None:
 
 
 @keys.command("generate")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to this new file (mode 0600) instead; an existing file is never changed.",
+)
 @json_option
-def generate_key() -> None:
-    """Print a new key for SCOUT_ENCRYPTION_KEYS."""
-    from scout_control.installation.encryption import generate
+def generate_key(*, out: Path | None) -> None:
+    """Print a new key for SCOUT_ENCRYPTION_KEYS, each time another one."""
+    from scout_control.installation import encryption
 
-    key = generate()
+    if out is not None:
+        encryption.create_file(out)
+        print_done(f"A new key is in {out}. Keep a copy: without it, stored secrets are lost.")
+        return
+    key = encryption.generate()
     print_result({"key": key}, lambda: say(key))
 
 

@@ -140,7 +140,8 @@ def remove(
 
 def drop_retired_roles(installation: Installation) -> int:
     """Retry to drop the roles of dropped datasets; return how many were dropped."""
-    return sum(_drop_retired_roles(installation, url) for url in installation.server_urls())
+    urls = installation.usable_server_urls()
+    return sum(_drop_retired_roles(installation, url) for url in urls)
 
 
 def _drop_retired_roles(installation: Installation, server_url: str) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlunsplit
 
 from sqlalchemy import select
 
+from scout_control.errors import SettingsError
 from scout_control.installation import embedded_postgres, secret_context
 from scout_control.installation.encryption import Keyring
 from scout_control.installation.settings import Settings
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from scout_control.store.models import Dataset
+
+log = logging.getLogger(__name__)
 
 POSTGRES = "postgres"
 DATABASE = "control"
@@ -87,10 +91,29 @@ class Installation:
         )
 
     def server_urls(self) -> set[str]:
-        """Return the URLs of all databases that may hold dataset schemas."""
+        """Return the URLs of all databases that may hold dataset schemas.
+
+        Raises:
+            SettingsError: The password of one of them cannot be decrypted.
+        """
         with self.store.begin() as session:
             connections = session.scalars(select(Connection)).all()
         return {self.store.driver_url, *map(self.server_url, connections)}
+
+    def usable_server_urls(self) -> dict[str, str]:
+        """Return the databases whose password can be decrypted: a connection's name by its URL.
+
+        For work that continues elsewhere; ``scout doctor`` reports the others.
+        """
+        with self.store.begin() as session:
+            connections = session.scalars(select(Connection)).all()
+        urls: dict[str, str] = {}
+        for each in connections:
+            try:
+                urls.setdefault(self.server_url(each), each.name)
+            except SettingsError as error:
+                log.warning("connection_skipped: %s", error)
+        return urls
 
     def server_url_of(self, dataset: Dataset) -> str:
         """Return the URL of the database that holds a dataset."""

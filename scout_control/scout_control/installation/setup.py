@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy import delete, select
 
 from scout_control.errors import ServerError
-from scout_control.installation import key_rotation
+from scout_control.installation import key_rotation, stored_secrets
 from scout_control.store import audit, migrate, models, singer_state
 from scout_control.store.locks import exclusive
 from scout_control.store.models import Connection, ServiceLogin
@@ -27,20 +27,30 @@ CAN_CREATE_ROLES = """
 """
 
 
-def init(installation: Installation) -> str:
+def init(installation: Installation, *, reset_unreadable: bool = False) -> str:
     """Bring the store to the version of this program, and return that version.
 
+    Args:
+        installation: The installation.
+        reset_unreadable: Delete the stored secrets that no configured key decrypts.
+
     Raises:
-        ControlError: There is no encryption key, or the database does not permit it.
+        SettingsError: There is no key, or none decrypts a stored secret; nothing was changed.
+        ControlError: The database does not permit it.
     """
     # First, because it fails without keys: a store that cannot hold secrets must not be created.
     installation.keyring.encrypt({})
     before = migrate.version(installation.store)
+    if before is not None and not reset_unreadable:
+        _check_secrets(installation)
     # The secrets of older versions are bound in the transaction of the upgrade: a worker of the
     # new version never sees one that is not bound.
     version = migrate.migrate(installation.store, bind=partial(key_rotation.bind_all, installation))
     with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
         with installation.store.begin() as session:
+            if reset_unreadable:
+                lost = stored_secrets.undecryptable(installation, session.connection())
+                stored_secrets.reset(installation, session, lost)
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)
             former = list(session.scalars(select(ServiceLogin.role)))
@@ -49,6 +59,17 @@ def init(installation: Installation) -> str:
         with installation.store.begin() as session:
             session.execute(delete(ServiceLogin).where(ServiceLogin.role.in_(former)))
     return version
+
+
+def _check_secrets(installation: Installation) -> None:
+    """Refuse keys that do not decrypt what is stored: what they encrypt would not be readable then.
+
+    The passwords of roles that control makes for itself are not among them: they are made anew.
+    """
+    with installation.store.begin_at_any_version() as session:
+        lost = stored_secrets.undecryptable(installation, session.connection())
+    if lost:
+        raise stored_secrets.loss_error(installation, lost)
 
 
 def _create_first_rows(session: Session, before: str | None, version: str) -> None:

@@ -16,9 +16,6 @@ import psutil
 import psycopg2
 import pytest
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
-from scout_control.installation import key_rotation
-from scout_control.installation.encryption import generate
-from scout_control.installation.installation import Installation
 from scout_control.meltano import workdir
 from scout_control.store.models import Run
 from sqlalchemy import update
@@ -199,14 +196,6 @@ def dump(installation):
     connection.close()
     assert len(found) > 10
     return "\n".join(found)
-
-
-def test_secrets_that_no_configured_key_decrypts_are_counted(installation):
-    installation.dataset()
-    with Installation(replace(installation.settings, encryption_keys=generate())) as other:
-        assert key_rotation.count_undecryptable(other) > 1
-
-    assert key_rotation.count_undecryptable(installation.scout.installation) == 0
 
 
 def test_a_failed_run_keeps_its_rows_and_is_retried_after_minutes(installation):
