@@ -139,6 +139,7 @@ def test_errors_have_the_documented_exit_codes(scout):
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
+                "reason": "not found",
                 "message": "No dataset 'nobody/nothing' exists.",
                 "remedy": "See: scout datasets list",
             },

@@ -11,10 +11,10 @@ from sqlalchemy import delete, func, select
 from scout_control.api import views
 from scout_control.api.source_config import check_config, check_interval, check_url
 from scout_control.credentials import renewal
+from scout_control.credentials.link_settings import check_link
 from scout_control.datasets import deletion
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
-from scout_control.runs import prepare
 from scout_control.store import audit, lookups, metadata, run_cancellation
 from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Credential, Dataset, ProjectSource, Run, Source
@@ -224,7 +224,7 @@ class Sources:
             link.sync_config = settings
             changes = audit.changes(link)  # before the flush, which resets the history of columns
             session.flush()
-            prepare.check_link(extractor, link)
+            check_link(extractor, link)
             names = {"project": project_row.id, "source": source_row.name}
             audit.record(session, "linked", "source", source_row.id, **names, changes=changes)
             return views.Link.of(link)

@@ -61,7 +61,11 @@ class LazyGroup(click.Group):
             ctx.exit(error.exit_code)
         except click.UsageError as error:
             if wants_json(ctx) and ctx.parent is None:
-                document = {"code": "VALIDATION_ERROR", "message": error.format_message()}
+                document = {
+                    "code": "VALIDATION_ERROR",
+                    "reason": "invalid usage",
+                    "message": error.format_message(),
+                }
                 say(as_json({"success": False, "error": document}))
             # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(escaped(error.format_message()), error.ctx) from None
@@ -99,7 +103,12 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
     if wants_json(ctx):
         from scout_control.rules.statuses import code
 
-        document = {"code": code(error), "message": error.cause, "remedy": error.remedy}
+        document = {
+            "code": code(error),
+            "reason": error.reason,
+            "message": error.cause,
+            "remedy": error.remedy,
+        }
         say(as_json({"success": False, "error": document}))
     say(f"Error: {escaped(str(error))}", err=True)
 

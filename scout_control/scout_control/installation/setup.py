@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import delete, select
 
-from scout_control.errors import ServerError
+from scout_control.errors import PrivilegeError, ServerError
 from scout_control.installation import key_rotation, stored_secrets
 from scout_control.store import audit, migrate, models, singer_state
 from scout_control.store.locks import exclusive
@@ -91,7 +91,7 @@ def _store_naming_choice(session: Session, installation: Installation) -> None:
 
 
 def _create_state_schema(installation: Installation, former_roles: list[str]) -> None:
-    not_permitted = ServerError(
+    not_permitted = PrivilegeError(
         "The role of SCOUT_DATABASE_URL may not create roles or schemas.",
         "Give it CREATEROLE, and CREATE on the database; see: scout doctor",
     )

@@ -14,7 +14,13 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    ControlError,
+    PrivilegeError,
+    ServerError,
+    SettingsError,
+)
 from scout_control.rules import session_settings
 from scout_control.store import postgres
 from scout_control.store.models import VERSION
@@ -60,7 +66,7 @@ ERRORS_BY_SQLSTATE: tuple[tuple[str, type[ControlError], str, str], ...] = (
     ),
     (
         "42501",
-        ServerError,
+        PrivilegeError,
         "The role of SCOUT_DATABASE_URL lacks a privilege.",
         "See: scout doctor",
     ),
