@@ -67,8 +67,13 @@ def test_all_commands_of_the_guide(scout, sandbox):
 
     owner = ("hq", "--project", "river")
     kind = ("--kind", "api_key", "--username", sandbox.username)
-    wrong = scout("credentials", "connect", *owner, *kind, "--from-stdin", given="wrong\n")
-    assert wrong[1]["status"] == "connected"
+    wrong = ("credentials", "connect", *owner, *kind, "--from-stdin")
+    code, answer, said = scout(*wrong, given="wrong\n")
+    assert (code, answer["error"]["code"]) == (77, "AUTH_TOKEN_EXPIRED")
+    assert "HTTP 401" in answer["error"]["message"]
+    assert "Nothing was stored." in said
+    assert scout("credentials", "list")[1] == []
+    assert scout(*wrong, "--no-test", given="wrong\n")[1]["status"] == "connected"
     code, answer, said = scout("credentials", "check", *owner)
     assert (code, answer["error"]["code"]) == (77, "AUTH_TOKEN_EXPIRED")
     assert scout("credentials", "list")[1][0]["status"] == "needs reconnect"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +167,7 @@ def _schemas(installation: Installation) -> Iterator[Finding]:
     with installation.store.begin() as session:
         loaded = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
     by_url: dict[str, list[str]] = {}
+    paths = {dataset.schema_name: lookups.path(dataset) for dataset in loaded}
     for dataset in loaded:
         with suppress(SettingsError):  # the check of secrets reports these
             by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
@@ -183,7 +184,9 @@ def _schemas(installation: Installation) -> Iterator[Finding]:
         check="dataset schemas",
         is_well=not missing,
         finding=f"missing: {', '.join(missing)}" if missing else f"{len(loaded)} exist",
-        remedy="Load them again: scout run --full-refresh" if missing else "",
+        remedy=f"Load them again, such as: scout run {quote(paths[missing[0]])} --full-refresh"
+        if missing
+        else "",
     )
 
 
@@ -192,6 +195,7 @@ def _readers(installation: Installation) -> Iterator[Finding]:
     with installation.store.begin() as session:
         shared = [each for each in session.scalars(select(Dataset)) if each.readers]
     dropped: list[str] = []
+    remaining: dict[str, list[str]] = {}
     for each in shared:
         path, readers = lookups.path(each), each.readers
         with (
@@ -199,15 +203,27 @@ def _readers(installation: Installation) -> Iterator[Finding]:
             connect(installation.server_url_of(each)) as connection,
         ):
             existing = {name for (name,) in connection.execute(ROLES, [readers])}
-            dropped += [f"{name} of {path}" for name in readers if name not in existing]
+            gone = [name for name in readers if name not in existing]
+            dropped += [f"{name} of {path}" for name in gone]
+            if gone:
+                remaining[path] = [name for name in readers if name in existing]
     yield Finding(
         check="readers",
         is_well=not dropped,
         finding=f"dropped: {', '.join(dropped)}"
         if dropped
         else f"{len(shared)} datasets are shared",
-        remedy="Create the role again, or: scout datasets share DATASET ROLE..." if dropped else "",
+        remedy=_share_again(remaining),
     )
+
+
+def _share_again(remaining: Mapping[str, list[str]]) -> str:
+    """Return how to share datasets with those of their readers that still exist."""
+    if not remaining:
+        return ""
+    path, roles = next(iter(remaining.items()))
+    words = " ".join(map(quote, [path, *roles]))
+    return f"Create the role again, or share without it, such as: scout datasets share {words}"
 
 
 def _connections(installation: Installation) -> Iterator[Finding]:

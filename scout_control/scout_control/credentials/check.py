@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -14,6 +14,7 @@ from scout_control.errors import (
     CONNECT,
     FIRST_CONNECT,
     RECONNECT,
+    ControlError,
     CredentialMissingError,
     CredentialRefusedError,
     ServerUnavailableError,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.records import Owner
-    from scout_control.errors import ControlError
     from scout_control.installation.installation import Installation
     from scout_control.store.models import Source
 
@@ -102,6 +102,58 @@ def test(
     )
 
 
+def tested(
+    installation: Installation,
+    source: Source,
+    owner: Owner,
+    kind: str,
+    fields: Mapping[str, str],
+) -> dict[str, Any]:
+    """Test secrets that are not stored yet; return the columns of a credential to store.
+
+    A refresh token is tested by exchanging it, so the new tokens take its place.
+
+    Raises:
+        ControlError: The source rejects them, or the test could not be completed.
+    """
+    if kind == OAUTH and fields.get("refresh_token"):
+        return _exchanged(installation, source, owner, fields)
+    error = test(installation, source, owner, fields)
+    if error is not None:
+        raise _not_stored(error)
+    return {"fields": dict(fields)}
+
+
+def _exchanged(
+    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
+) -> dict[str, Any]:
+    client = renewal.oauth_client(source, installation.keyring, installation.plugins)
+    try:
+        tokens = client.refresh(fields["refresh_token"])
+    except CredentialRefusedError as error:
+        raise _not_stored(rejected_error(source.name, owner, error.cause)) from None
+    except ControlError as error:
+        raise _not_stored(error) from None
+    exchanged = {
+        "access_token": tokens.access_token,
+        # A server that does not rotate omits it: the old one stays valid.
+        "refresh_token": tokens.refresh_token or fields["refresh_token"],
+    }
+    return {
+        "fields": exchanged,
+        "token_expires_at": tokens.expires_at,
+        "scopes": tokens.scopes,
+    }
+
+
+def _not_stored(error: ControlError) -> ControlError:
+    """Return the error of a test before anything was stored."""
+    remedy = error.remedy
+    if not isinstance(error, CredentialRefusedError):
+        remedy = f"{remedy} To store it without a test, add --no-test."
+    return type(error)(f"{error.cause} Nothing was stored.", remedy)
+
+
 def missing_error(source: str, owner: Owner) -> CredentialMissingError:
     """Return the error for a credential that does not exist."""
     return CredentialMissingError(
@@ -166,7 +218,8 @@ def _link(session: Session, source: Source, owner: Owner) -> ProjectSource | Non
     )
     if owner.project_id is not None:
         links = links.where(ProjectSource.project_id == owner.project_id)
-    else:
-        theirs = select(Dataset.project_source_id).where(Dataset.user_id == owner.user_id)
-        links = links.where(ProjectSource.id.in_(theirs))
-    return session.scalars(links.order_by(ProjectSource.created_at).limit(1)).first()
+        return session.scalars(links).first()
+    theirs = select(Dataset.project_source_id).where(Dataset.user_id == owner.user_id)
+    links = links.where(ProjectSource.credential_mode == "user")
+    is_theirs = ProjectSource.id.in_(theirs)  # else one that they may be about to agree to
+    return session.scalars(links.order_by(is_theirs.desc(), ProjectSource.created_at)).first()

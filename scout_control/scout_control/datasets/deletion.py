@@ -45,9 +45,10 @@ def drop(installation: Installation, dataset_id: uuid.UUID, *, force: bool = Fal
     if not retry_while_blocked(
         lambda: try_drop(installation, dataset_id, _has_no_live_run, force=force, reason="dropped")
     ):
-        raise ConflictError(
-            "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
-        )
+        with installation.store.begin() as session:
+            run = runs.alive(session, dataset_id)
+        cancel = f"scout runs cancel {run.id}" if run else "scout runs list"
+        raise ConflictError("A run of this dataset is in progress.", f"Cancel it first: {cancel}")
 
 
 def retry_while_blocked(remove: Callable[[], bool]) -> bool:
