@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import requests
 from psycopg import sql
 from sqlalchemy import func, select
 
-from scout_control.api import secret_checks, server_checks
+from scout_control.api import dataset_checks, disk_checks, secret_checks, server_checks
 from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
@@ -40,8 +40,6 @@ PRIVILEGES = """
            extract(epoch FROM clock_timestamp())::float8
       FROM pg_roles WHERE rolname = current_user
 """
-SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)"
-ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 CAN_TERMINATE_SESSIONS = """
     SELECT rolsuper OR pg_has_role('pg_signal_backend', 'USAGE')
       FROM pg_roles WHERE rolname = current_user
@@ -160,70 +158,6 @@ def _remaining_role(role: role_retirement.UndroppedRole) -> Finding:
         finding=f"the role {role.name} of dropped data still owns objects in {where}",
         remedy=f"Run there as superuser: DROP OWNED BY {name}; removal is retried every day.",
     )
-
-
-def _schemas(installation: Installation) -> Iterator[Finding]:
-    """Check that the schema of each loaded dataset exists."""
-    with installation.store.begin() as session:
-        loaded = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
-    by_url: dict[str, list[str]] = {}
-    paths = {dataset.schema_name: lookups.path(dataset) for dataset in loaded}
-    for dataset in loaded:
-        with suppress(SettingsError):  # the check of secrets reports these
-            by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
-    missing: list[str] = []
-    for url, schemas in by_url.items():
-        try:
-            with connect(url) as connection:
-                existing = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
-        except (ControlError, psycopg.Error):
-            missing += schemas
-            continue
-        missing += sorted(set(schemas) - existing)
-    yield Finding(
-        check="dataset schemas",
-        is_well=not missing,
-        finding=f"missing: {', '.join(missing)}" if missing else f"{len(loaded)} exist",
-        remedy=f"Load them again, such as: scout run {quote(paths[missing[0]])} --full-refresh"
-        if missing
-        else "",
-    )
-
-
-def _readers(installation: Installation) -> Iterator[Finding]:
-    """Check for roles that were dropped after data was shared with them."""
-    with installation.store.begin() as session:
-        shared = [each for each in session.scalars(select(Dataset)) if each.readers]
-    dropped: list[str] = []
-    remaining: dict[str, list[str]] = {}
-    for each in shared:
-        path, readers = lookups.path(each), each.readers
-        with (
-            suppress(ControlError, psycopg.Error),
-            connect(installation.server_url_of(each)) as connection,
-        ):
-            existing = {name for (name,) in connection.execute(ROLES, [readers])}
-            gone = [name for name in readers if name not in existing]
-            dropped += [f"{name} of {path}" for name in gone]
-            if gone:
-                remaining[path] = [name for name in readers if name in existing]
-    yield Finding(
-        check="readers",
-        is_well=not dropped,
-        finding=f"dropped: {', '.join(dropped)}"
-        if dropped
-        else f"{len(shared)} datasets are shared",
-        remedy=_share_again(remaining),
-    )
-
-
-def _share_again(remaining: Mapping[str, list[str]]) -> str:
-    """Return how to share datasets with those of their readers that still exist."""
-    if not remaining:
-        return ""
-    path, roles = next(iter(remaining.items()))
-    words = " ".join(map(quote, [path, *roles]))
-    return f"Create the role again, or share without it, such as: scout datasets share {words}"
 
 
 def _connections(installation: Installation) -> Iterator[Finding]:
@@ -346,11 +280,12 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("keys", _keys),
     ("database", _database),
     ("servers", server_checks.check),
+    ("disk", disk_checks.check),
     ("store", _store),
     ("secrets", secret_checks.check),
-    ("dataset schemas", _schemas),
+    ("dataset schemas", dataset_checks.schemas),
     ("deletion", deletions),
-    ("readers", _readers),
+    ("readers", dataset_checks.readers),
     ("mixed readers", _mixed_readers),
     ("connections", _connections),
     ("programs", _programs),

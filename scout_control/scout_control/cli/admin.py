@@ -30,6 +30,14 @@ idle_option = click.option(
 )
 
 
+log_option = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar="SCOUT_LOG_FORMAT",
+    help="Lines for people, or one JSON object per line; with --json, JSON by default.",
+)
+
+
 @click.command()
 @click.option(
     "--reset-unreadable",
@@ -189,7 +197,10 @@ def encrypt_config(scout: Scout, file: IO[str]) -> None:
     show_default=True,
     help="Time after which a run yields to owners that are waiting.",
 )
-@click.option("--until-idle", is_flag=True, help="Exit when the queue is empty.")
+@click.option(
+    "--until-idle", is_flag=True, help="Start what is due, and exit when nothing is left to do."
+)
+@log_option
 @idle_option
 @with_scout
 def worker(
@@ -199,12 +210,13 @@ def worker(
     grace_seconds: float,
     slice_minutes: float,
     until_idle: bool,
+    log_format: str | None,
     idle_hours: float,
 ) -> None:
     """Execute queued runs and background jobs. Start any number, on any number of machines."""
     from scout_control.scheduler.worker import Options, work
 
-    _log_to_stderr()
+    _log_to_stderr(log_format)
     signum = work(
         scout.installation,
         Options(
@@ -215,6 +227,7 @@ def worker(
             until_idle=until_idle,
         ),
     )
+    print_result({"success": True, "signal": signum or None}, lambda: None)
     sys.exit(128 + signum if signum else 0)
 
 
@@ -227,16 +240,19 @@ def worker(
     show_default=True,
     help="Number of runs executed at the same time.",
 )
+@log_option
 @idle_option
 @with_scout
-def tick(scout: Scout, *, is_working: bool, concurrency: int, idle_hours: float) -> None:
+def tick(
+    scout: Scout, *, is_working: bool, concurrency: int, log_format: str | None, idle_hours: float
+) -> None:
     """Run the background jobs once, for cron.
 
     They queue due runs, renew tokens, drop expired data and reclaim runs of dead workers.
     """
     done = scout.tick(idle=timedelta(hours=idle_hours))
     if is_working:
-        _log_to_stderr()
+        _log_to_stderr(log_format)
         signum = scout.work(concurrency=concurrency, until_idle=True)
         if signum:
             sys.exit(128 + signum)
@@ -258,9 +274,8 @@ def completion(shell: str) -> None:
         print_result({"script": script}, lambda: click.echo(script))
 
 
-def _log_to_stderr() -> None:
-    log_to_stderr()
-    for name in ("alembic", "procrastinate.blueprints", "procrastinate.worker.upkeep"):
+def _log_to_stderr(log_format: str | None) -> None:
+    log_to_stderr(is_json=log_format == "json" or (log_format is None and wants_json()))
+    # Its job has succeeded however the run ended: the worker says that itself.
+    for name in ("alembic", "procrastinate"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if wants_json():
-        logging.getLogger("procrastinate").setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import importlib
@@ -9,17 +10,17 @@ import json
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scout_control.cli.terminal import log_warnings, say
-from scout_control.errors import ControlError, ServerError, SettingsError
+from scout_control.errors import ControlError, RunInterruptedError, ServerError, SettingsError
 from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 AS_JSON = "as_json"
 
@@ -34,11 +35,22 @@ class LazyGroup(click.Group):
         super().__init__(**options)
         self._lazy = dict(lazy or {})
 
-    def main(self, *arguments: Any, **options: Any) -> Any:
-        """Run the program, also where standard streams are closed."""
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """Run the program, also where standard streams are closed, or cannot be written."""
         _reopen_closed_streams()
         log_warnings()
-        return super().main(*arguments, **options)
+        words = list(sys.argv[1:] if args is None else args)
+        # Known before the words are parsed: errors in them are printed as JSON, too.
+        options.setdefault("obj", {AS_JSON: "--json" in words})
+        try:
+            return super().main(words, *more, **options)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            _print_error(click.Context(self, obj=options["obj"]), _os_error(error))
+            raise SystemExit(1) from None
+        finally:
+            _abandon_broken_stdout()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, imported or not."""
@@ -72,9 +84,7 @@ class LazyGroup(click.Group):
         except BrokenPipeError:
             raise  # the reader closed the pipe: click exits quietly
         except OSError as error:
-            where = f" at {error.filename}" if error.filename else ""
-            cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
-            _print_error(ctx, ControlError(cause, "Correct the cause, then run the command again."))
+            _print_error(ctx, _os_error(error))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
             # click raises Abort both for Ctrl-C and for a prompt at the end of its input.
@@ -84,8 +94,24 @@ class LazyGroup(click.Group):
                     ctx, SettingsError("A prompt received no input.", "Use the option instead.")
                 )
                 ctx.exit(SettingsError.exit_code)
+            _print_json_error(ctx, RunInterruptedError("Interrupted.", "Run it again."))
             say("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
+
+
+def _os_error(error: OSError) -> ControlError:
+    where = f" at {error.filename}" if error.filename else ""
+    cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
+    return ControlError(cause, "Correct the cause, then run the command again.")
+
+
+def _abandon_broken_stdout() -> None:
+    """Write what is left; if that fails, drop it: the interpreter would report it once more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reopen_closed_streams() -> None:
@@ -100,6 +126,11 @@ def _reopen_closed_streams() -> None:
 
 
 def _print_error(ctx: click.Context, error: ControlError) -> None:
+    _print_json_error(ctx, error)
+    say(f"Error: {escaped(str(error))}", err=True)
+
+
+def _print_json_error(ctx: click.Context, error: ControlError) -> None:
     if wants_json(ctx):
         from scout_control.rules.statuses import code
 
@@ -109,8 +140,8 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
             "message": error.cause,
             "remedy": error.remedy,
         }
-        say(as_json({"success": False, "error": document}))
-    say(f"Error: {escaped(str(error))}", err=True)
+        with suppress(OSError):  # standard output itself may be what failed
+            say(as_json({"success": False, "error": document}))
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from scout_control.datasets import row_counts, schemas
-from scout_control.errors import ControlError, NotFoundError, RunFailedError
+from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.statuses import Phase, RunStatus
@@ -130,6 +130,10 @@ class Attempt:
                 return self._provision_and_load(preparation, known)
         except ControlError as error:
             return replace(known, error=error)
+        except OSError as error:  # such as a full disk, or one that became read-only
+            where = f" at {error.filename}" if error.filename else ""
+            cause = f"This machine could not continue the run: {error.strerror}{where}."
+            return replace(known, error=ServerError(cause, "Correct the cause; see: scout doctor"))
         except RunLostError:
             raise
         except BaseException as error:
