@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from scout_control.api.views import Finding
 from scout_control.errors import ControlError, SettingsError
-from scout_control.store import lookups
+from scout_control.rules.statuses import DatasetStatus
+from scout_control.store import lookups, runs
 from scout_control.store.models import Dataset
 from scout_control.store.postgres import connect
 
@@ -86,3 +87,23 @@ def _share_again(remaining: Mapping[str, list[str]]) -> str:
     path, roles = next(iter(remaining.items()))
     words = " ".join(map(quote, [path, *roles]))
     return f"Create the role again, or share without it, such as: scout datasets share {words}"
+
+
+def failing(installation: Installation) -> Iterator[Finding]:
+    """Check for datasets whose latest run failed, and quote why."""
+    with installation.store.begin() as session:
+        failed = session.scalars(
+            select(Dataset).where(
+                Dataset.status == DatasetStatus.ERROR, Dataset.is_paused.is_(False)
+            )
+        ).all()
+        latest = {each.id: runs.latest(session, 1, each.id) for each in failed}
+    for dataset in failed:
+        path = lookups.path(dataset)
+        command = f"runs show {latest[dataset.id][0].id}" if latest[dataset.id] else "runs list"
+        yield Finding(
+            check=f"dataset {path}",
+            is_well=False,
+            finding=f"failed: {dataset.sync_error or 'for an unknown reason'}",
+            remedy=f"For its latest run, see: scout {command}",
+        )

@@ -285,6 +285,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("secrets", secret_checks.check),
     ("dataset schemas", dataset_checks.schemas),
     ("deletion", deletions),
+    ("datasets", dataset_checks.failing),
     ("readers", dataset_checks.readers),
     ("mixed readers", _mixed_readers),
     ("connections", _connections),

@@ -198,6 +198,27 @@ def dump(installation):
     return "\n".join(found)
 
 
+def test_a_full_disk_fails_the_run_with_its_reason_and_leaves_nothing_syncing(installation):
+    dataset = installation.dataset()
+    # No file of this process can grow, as on a full disk.
+    limited = f'ulimit -f 0; exec "{sys.executable}" -m scout_control run "{dataset}"'
+    done = subprocess.run(
+        ["bash", "-c", limited],
+        env=environment_of(installation.settings),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    found = installation.scout.datasets.show(dataset)
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "This machine could not continue the run: File too large" in done.stderr
+    assert (found.status, found.run) == ("error", None)
+    assert installation.scout.run(dataset).status == "completed"
+
+
 def test_a_failed_run_keeps_its_rows_and_is_retried_after_minutes(installation):
     dataset = installation.dataset()
     installation.act(exit=1, words="the source broke")

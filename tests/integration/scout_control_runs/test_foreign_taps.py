@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 
 import pytest
+from scout_control.api import dataset_checks
 from scout_control.errors import ControlError
 from support.installations import a_database, installed
 
@@ -121,6 +122,9 @@ def test_a_run_says_why_the_tap_failed(act, kind):
     assert run.result["error"]["reason"]
     shown = scout.datasets.show(dataset)
     assert shown.sync_error == run.error_message
+    [finding] = dataset_checks.failing(scout.installation)
+    assert says in finding.finding
+    assert finding.remedy.endswith(f"scout runs show {run.run_id}")
     if error_code == "AUTH_TOKEN_EXPIRED":
         assert f"scout credentials connect {source} --project river" in run.error_message
         assert "Run again" not in run.error_message
