@@ -1,7 +1,7 @@
 """Lists the stored secrets with their encryption contexts, at any version of the store.
 
 A secret that no configured key decrypts stays in the store until its owner replaces it, or until a
-person confirms its loss. Then a mark takes its place: whoever uses it is told what to do.
+person confirms its loss. Then a mark takes its place, and its use is an error that says what to do.
 """
 
 from __future__ import annotations

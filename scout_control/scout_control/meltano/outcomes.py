@@ -40,7 +40,7 @@ KEPT = "Committed rows are kept."
 OWN_PLUGINS = frozenset({"tap-commcare", "tap-commcare-connect", "target-scout-postgres"})
 """Plugins whose messages quote no value of a record, and end with what to do."""
 NOT_STARTED = re.compile(r"Executable '[^']*' could not be started: .*")  # by plugin_launcher
-# What our taps print where nobody else can say by which command to reconnect.
+# What our taps print when they run alone, where no one knows the exact command.
 RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\))?\.")
 OUT_OF_MEMORY = "If it happens again, this machine may lack memory."
 KILLED = 128  # what a shell, and parent_death, add to the number of a signal
@@ -107,16 +107,31 @@ def failure(log: RunLog, returncode: int = 1, quoting: Quoting = NOTHING_SECRET)
         quoting: How the message of a plugin is quoted.
     """
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
-    kind = failed[0] if failed else EXTRACTOR
+    kind = next((each for each in failed if _says_why(log, each)), (failed or [EXTRACTOR])[0])
     code, message = log.exit_codes.get(kind, 0), log.last_error(kind)
+    if not failed and message and not message.is_error:
+        message = None  # Meltano itself failed, whatever the tap wrote last
     error = KINDS.get(code, RunFailedError)
     if error is RunPausedError and log.resume_at:
         return error(f"The source is rate-limiting until {log.resume_at}.", KEPT)
     if code < 0 or not message:
         return _without_message(log, kind, returncode, message, quoting)
     if error is RunFailedError:
-        error = failure_reasons.of(message.text) or error
+        error = _reason(message) or error
     return error(quoting.quote(message), _remedy(error, message, quoting))
+
+
+def _says_why(log: RunLog, kind: str) -> bool:
+    """Return whether the exit code or a message of a plugin that failed says why it did."""
+    code = log.exit_codes.get(kind, 0)
+    return code < 0 or code in KINDS or log.last_error(kind) is not None
+
+
+def _reason(message: PluginError) -> type[ControlError] | None:
+    found = failure_reasons.of(message.text)
+    # Ours say by their exit code that a credential was refused.
+    is_wrong = found is CredentialRefusedError and message.plugin in OWN_PLUGINS
+    return None if is_wrong else found
 
 
 def _without_message(

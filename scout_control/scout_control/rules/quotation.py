@@ -25,7 +25,7 @@ SHORTEST_SECRET = 4
 NAMES_OF_SECRETS = (
     r"[\w.-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|private[_-]?key|credential)[\w.-]*"
 )
-# What secrets and addresses of people look like, whoever wrote the text.
+# What secrets and addresses of people look like, whatever program wrote the text.
 SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<=://)[^\s'\"]*@"), f"{REMOVED}@"),
     (re.compile(r"(\bhttps?://[^\s?#'\"]*)[?#][^\s'\"]*"), rf"\1?{REMOVED}"),

@@ -185,6 +185,33 @@ def test_a_killed_tap_says_what_it_did_last():
     assert "memory" in error.remedy
 
 
+def test_the_loader_s_reason_is_told_where_the_extractor_has_none():
+    said = {"event": "Line 1 is not JSON.", "level": "error", "string_id": "target-scout-postgres"}
+    log = a_log(said, ended(err="Both failed", exit_codes={"extractors": 1, "loaders": 65}))
+
+    assert (type(failure(log)), failure(log).cause) == (
+        errors.DataRefusedError,
+        "Line 1 is not JSON.",
+    )
+
+
+def test_what_a_tap_wrote_last_is_not_why_meltano_failed():
+    log = a_log(written("reading page 7"), ended(err="Meltano broke"))
+
+    assert failure(log).cause == "Meltano broke"
+    assert failure(log, -9).cause == "Meltano was killed by signal 9."
+
+
+def test_our_taps_say_by_their_exit_code_that_a_credential_was_refused():
+    said = "The access token has expired. Run again."
+    log = a_log(
+        {"event": said, "level": "error", "string_id": "tap-commcare"},
+        ended(err="Extractor failed", exit_codes={"extractors": 1}),
+    )
+
+    assert type(failure(log)) is errors.RunFailedError
+
+
 def test_the_plugins_of_a_run_are_told_apart_by_their_names_in_the_job():
     log = RunLog(plugins={"extractors": "my-source", "loaders": "target-x"})
     for event in (written("ERROR of the loader", "target-x"), written("ERROR odd", "my-source")):
