@@ -7,6 +7,7 @@ production.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,7 @@ def prove(installation: Installation, first: Machine, second: Machine) -> bool:
 
 def main() -> int:
     """Set everything up and run the test; return the exit code."""
+    argparse.ArgumentParser(prog="control_network", description=__doc__).parse_args()
     folder = Path(tempfile.mkdtemp(prefix="scout-bench-"))
     folder.chmod(0o755)
     sizes = {"cases": CASES, "forms": 100, "latency_ms": LATENCY_MS}

@@ -105,10 +105,10 @@ MUTATIONS = (
     Mutation(
         "3 the end of the input alone activates nothing",
         "loading/versions.py",
-        "        elif state.is_staged and state.pending is None and stream.buffer.received_rows:\n",
-        "        elif state.announced is None and state.loading is not None:\n"
-        "            self._checkpointer.activate(stream, state.loading)\n"
-        "        elif state.is_staged and state.pending is None and stream.buffer.received_rows:\n",
+        "        elif tracker.is_staged and tracker.pending is None and stream.",
+        "        elif tracker.announced is None and tracker.loading is not None:\n"
+        "            self._checkpointer.activate(stream, tracker.loading)\n"
+        "        elif tracker.is_staged and tracker.pending is None and stream.",
         CONTRACT + "refresh.py::test_the_end_of_the_input_alone_activates_nothing",
     ),
     Mutation(
@@ -120,7 +120,7 @@ MUTATIONS = (
     ),
     Mutation(
         "3 a refresh resumed after its last record is activated before its STATE",
-        "loading/version_state.py",
+        "loading/version_tracker.py",
         "if self.loading is not None and not is_announced:",
         "if False:",
         CONTRACT + "refresh.py::test_a_refresh_resumed_after_its_last_record_is_activated_before_"
@@ -128,7 +128,7 @@ MUTATIONS = (
     ),
     Mutation(
         "3 a version announced first is not activated before its records",
-        "loading/version_state.py",
+        "loading/version_tracker.py",
         "if version in self.loaded or version == self.announced:",
         "if True:",
         CONTRACT + "refresh.py::test_a_version_announced_first_is_not_activated_by_a_signal",
@@ -331,7 +331,7 @@ MUTATIONS = (
     ),
     Mutation(
         "corner: a record of an older version is dropped",
-        "loading/version_state.py",
+        "loading/version_tracker.py",
         "version < self.active and version in self.seen:",
         "False:",
         CONTRACT + "refresh.py::test_records_of_an_older_version_are_dropped",

@@ -56,7 +56,7 @@ def postgres() -> Iterator[str]:
     try:
         yield embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     finally:
-        # Immediate shutdown: the checkpoint of a normal one can take a minute, and is of no use.
+        # Immediate shutdown: the checkpoint of a normal one can take a minute, for nothing.
         with suppress(OSError, ValueError):
             os.kill(int((home / "data/postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         embedded_postgres.stop(home / "data")

@@ -6,6 +6,7 @@ docs/faults/tap-commcare-connect.md. With words as arguments, only faults with s
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -150,8 +151,10 @@ def token_row(server: Lookalike, folder: Path, whole: set[tuple]) -> str:
 
 
 def main() -> int:
-    """Run all faults and write the page; with words, only faults with such names."""
-    wanted = sys.argv[1:]
+    """Run the faults; write the page unless only some were named."""
+    parser = argparse.ArgumentParser(prog="connect_faults", description=__doc__)
+    parser.add_argument("wanted", nargs="*", metavar="WORD", help="only faults named with a WORD")
+    wanted = parser.parse_args().wanted
     server = Lookalike()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -26,11 +26,14 @@ from pathlib import Path
 
 import psutil
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 from scout_control.datasets import schemas
+from scout_control.meltano.process import Pipeline
 from scout_control.meltano.process import environment as environment_of_run
 from scout_control.runs import prepare
 from scout_control.scheduler import maintenance
 from scout_control.store import lookups
+from scout_dbt import libpq
 from sqlalchemy import text
 
 from benchmarks.control.installation import ROOT, Installation, installed
@@ -143,9 +146,26 @@ def bare(installation: Installation, path: str) -> tuple[list[str], dict[str, st
     place = schemas.provision(site, run.dataset)
     with prepare.prepared(site, run) as preparation:
         pipeline = prepare.pipeline(site, run, preparation, place)
-    work = Path(tempfile.mkdtemp(prefix="bare-", dir=installation.folder))
-    environment = environment_of_run(pipeline, str(uuid.uuid4()), work)
-    return [str(PROGRAMS / "meltano"), "run", "--force", *pipeline.blocks], environment
+    command = [str(PROGRAMS / "meltano"), "run", "--force", *pipeline.blocks]
+    return command, bare_environment(pipeline, installation.folder)
+
+
+def bare_environment(pipeline: Pipeline, folder: Path) -> dict[str, str]:
+    """Return the environment in which Meltano does without control what it does with it.
+
+    Every process gets all secrets, the project is the checkout itself, and files keep the state, so
+    that later runs read what has changed, as under control.
+    """
+    work = Path(tempfile.mkdtemp(prefix="bare-", dir=folder))
+    database = conninfo_to_dict(pipeline.database_url or "")
+    return {
+        **environment_of_run(pipeline, str(uuid.uuid4()), work),
+        "MELTANO_PROJECT_ROOT": str(ROOT),
+        "MELTANO_STATE_BACKEND_URI": f"file://{folder / 'bare-state'}",
+        **pipeline.secrets,
+        **libpq.variables(database),
+        "PGPASSWORD": str(database.get("password", "")),
+    }
 
 
 def measure_cost(installation: Installation, rounds: int) -> Iterator[Row]:
@@ -153,6 +173,7 @@ def measure_cost(installation: Installation, rounds: int) -> Iterator[Row]:
     path = add(installation, 1, "cost")[0]
     controlled = [sys.executable, "-m", "scout_control", "run", path]
     cost_of(controlled, installation.environment)
+    cost_of(*bare(installation, path))  # afterwards: each run sets a new password of the writer
     pairs = [
         (cost_of(controlled, installation.environment), cost_of(*bare(installation, path)))
         for _ in range(rounds)

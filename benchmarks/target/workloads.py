@@ -297,7 +297,7 @@ class Replacing(Workload):
     def _is_repeated(self, found: Counter[str], new: Counter[str], before: Counter[str]) -> bool:
         """Return whether records were resent because a kill cut off their STATE.
 
-        Without a key such records are there twice: while the version was gathered, or when it was
+        Without a key such records are there twice: while the version was staged, or when it was
         active already.
         """
         if not self.is_keyed:

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from commcare_sandbox.backend import SandboxBackend, create_backend
 from commcare_sandbox.connect.context import PREFIX
 from commcare_sandbox.connect.data.store import Sizes
 from commcare_sandbox.faults import check
 from commcare_sandbox.hq.control import apply_late
 from commcare_sandbox.sandbox import Control, SandboxError
 from commcare_sandbox.server import listen, serve
-from commcare_sandbox.state import SandboxState, create_state
 from commcare_sandbox.switches import SwitchError, Switches
 
 
@@ -102,17 +102,17 @@ def serve_command(
         listening = listen(host, port)
     except (SwitchError, OSError) as error:
         raise click.UsageError(str(error)) from None
-    state = create_state(seed, cases, forms, domains, chosen, sizes)
-    state.set_base_url(f"http://{host}:{listening.getsockname()[1]}")
-    apply_late(state.hq)
-    info = _startup_info(state)
-    serve(state, listening, lambda: click.echo(json.dumps(info)), until_eof=until_eof)
+    backend = create_backend(seed, cases, forms, domains, chosen, sizes)
+    backend.set_base_url(f"http://{host}:{listening.getsockname()[1]}")
+    apply_late(backend.hq)
+    info = _startup_info(backend)
+    serve(backend, listening, lambda: click.echo(json.dumps(info)), until_eof=until_eof)
 
 
-def _startup_info(state: SandboxState) -> dict[str, Any]:
-    hq, account = state.hq, state.hq.credentials.account
+def _startup_info(backend: SandboxBackend) -> dict[str, Any]:
+    hq, account = backend.hq, backend.hq.credentials.account
     return {
-        "url": state.base_url,
+        "url": backend.base_url,
         "domain": hq.first_domain.name,
         "domains": list(hq.domains),
         "username": account.username,
@@ -120,18 +120,18 @@ def _startup_info(state: SandboxState) -> dict[str, Any]:
         "api_key": account.api_key,
         "client_id": account.client_id,
         "client_secret": account.client_secret,
-        "access_token": hq.credentials.first_access_token(state.switches.access_token_seconds),
+        "access_token": hq.credentials.first_access_token(backend.switches.access_token_seconds),
         "refresh_token": hq.credentials.refresh_token,
         "reports": hq.first_domain.tables.report_ids,
         "data_sources": hq.first_domain.tables.source_ids,
-        "connect": _connect_info(state),
+        "connect": _connect_info(backend),
     }
 
 
-def _connect_info(state: SandboxState) -> dict[str, Any]:
-    credentials = state.connect.credentials
+def _connect_info(backend: SandboxBackend) -> dict[str, Any]:
+    credentials = backend.connect.credentials
     return {
-        "url": state.base_url + PREFIX,
+        "url": backend.base_url + PREFIX,
         "client_id": credentials.client_id,
         "client_secret": credentials.client_secret,
         "access_token": credentials.access_token,

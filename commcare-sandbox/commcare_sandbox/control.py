@@ -17,6 +17,7 @@ from starlette.responses import Response as ASGIResponse
 from starlette.responses import StreamingResponse
 
 from commcare_sandbox import faults
+from commcare_sandbox.backend import SandboxBackend
 from commcare_sandbox.connect import control as connect_control
 from commcare_sandbox.connect.context import Connect
 from commcare_sandbox.connect.data.tables import UnknownRowError
@@ -25,7 +26,6 @@ from commcare_sandbox.hq.context import HQ
 from commcare_sandbox.hq.control import UnknownDomainError
 from commcare_sandbox.hq.data.domain import UnknownRecordError
 from commcare_sandbox.http_types import JSON_TYPE, Request
-from commcare_sandbox.state import SandboxState
 from commcare_sandbox.switches import SwitchError
 
 Body = dict[str, Any]
@@ -47,20 +47,20 @@ _CLIENT_ERRORS = (
 )
 
 
-def handle(request: Request, state: SandboxState) -> ASGIResponse:
+def handle(request: Request, backend: SandboxBackend) -> ASGIResponse:
     """Handle a control request."""
     if reason := _rejection(request):
         return _json({"error": reason}, 403)
     action = request.path.removeprefix("/_sandbox/").strip("/")
     try:
         if action.startswith("content/") and request.method == "GET":
-            lines = _content(action.removeprefix("content/"), request, state)
+            lines = _content(action.removeprefix("content/"), request, backend)
             return StreamingResponse(_in_chunks(lines), media_type="application/x-ndjson")
         handler = _ACTIONS.get((request.method, action))
         if handler is None:
             known = ", ".join(f"{method} /_sandbox/{name}" for method, name in _ACTIONS)
             return _json({"error": f"Unknown action. Known: {known}."}, 404)
-        return _json(handler(_body(request), state))
+        return _json(handler(_body(request), backend))
     except _CLIENT_ERRORS as error:
         return _json({"error": str(error)}, 400)
 
@@ -104,30 +104,30 @@ def _body(request: Request) -> Body:
     return body
 
 
-def _status(_body: Body, state: SandboxState) -> Body:
+def _status(_body: Body, backend: SandboxBackend) -> Body:
     about = {
-        "url": state.base_url,
-        "switches": asdict(state.switches),
-        "requests": state.request_log.total,
+        "url": backend.base_url,
+        "switches": asdict(backend.switches),
+        "requests": backend.request_log.total,
     }
-    return about | hq_control.status(state.hq)
+    return about | hq_control.status(backend.hq)
 
 
-def _requests(_body: Body, state: SandboxState) -> Body:
-    return state.request_log.to_json()
+def _requests(_body: Body, backend: SandboxBackend) -> Body:
+    return backend.request_log.to_json()
 
 
-def _forget(_body: Body, state: SandboxState) -> Body:
-    state.request_log.clear()
-    state.hq.throttle.clear()
+def _forget(_body: Body, backend: SandboxBackend) -> Body:
+    backend.request_log.clear()
+    backend.hq.throttle.clear()
     return {}
 
 
-def _set(body: Body, state: SandboxState) -> Body:
+def _set(body: Body, backend: SandboxBackend) -> Body:
     faults.check(body)
-    state.switches.set(body)
-    hq_control.apply_late(state.hq)
-    return _status(body, state)
+    backend.switches.set(body)
+    hq_control.apply_late(backend.hq)
+    return _status(body, backend)
 
 
 async def _in_chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -135,25 +135,25 @@ async def _in_chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _content(kind: str, request: Request, state: SandboxState) -> Iterator[bytes]:
+def _content(kind: str, request: Request, backend: SandboxBackend) -> Iterator[bytes]:
     if kind.startswith(_CONNECT):
-        return connect_control.content(kind.removeprefix(_CONNECT), state.connect)
+        return connect_control.content(kind.removeprefix(_CONNECT), backend.connect)
     if kind not in ("cases", "forms"):
         raise ControlError(
             "Content is available at content/cases, content/forms and content/connect/..."
         )
-    return hq_control.content(kind, request, state.hq)
+    return hq_control.content(kind, request, backend.hq)
 
 
-def _hq_action(act: Callable[[Body, HQ], Body]) -> Callable[[Body, SandboxState], Body]:
-    return lambda body, state: act(body, state.hq)
+def _hq_action(act: Callable[[Body, HQ], Body]) -> Callable[[Body, SandboxBackend], Body]:
+    return lambda body, backend: act(body, backend.hq)
 
 
-def _connect_action(act: Callable[[Body, Connect], Body]) -> Callable[[Body, SandboxState], Body]:
-    return lambda body, state: act(body, state.connect)
+def _connect_action(act: Callable[[Body, Connect], Body]) -> Callable[[Body, SandboxBackend], Body]:
+    return lambda body, backend: act(body, backend.connect)
 
 
-_ACTIONS: dict[tuple[str, str], Callable[[Body, SandboxState], Body]] = {
+_ACTIONS: dict[tuple[str, str], Callable[[Body, SandboxBackend], Body]] = {
     ("GET", "status"): _status,
     ("GET", "requests"): _requests,
     ("POST", "forget-requests"): _forget,

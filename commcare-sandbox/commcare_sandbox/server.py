@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -25,10 +26,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from commcare_sandbox import control, faults
+from commcare_sandbox.backend import SandboxBackend
 from commcare_sandbox.connect import routes as connect
 from commcare_sandbox.hq import routes
 from commcare_sandbox.http_types import HTML_TYPE, Request, Response
-from commcare_sandbox.state import SandboxState
 
 _SMALL_BYTES = 500
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,8 +55,8 @@ class Protocol(H11Protocol):
 class Application:
     """The sandbox as an ASGI application."""
 
-    def __init__(self, state: SandboxState) -> None:
-        self._world = state
+    def __init__(self, backend: SandboxBackend) -> None:
+        self._backend = backend
         self._faults = faults.Faults()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,27 +68,29 @@ class Application:
         except ClientDisconnect:
             return
         if request.path.startswith("/_sandbox/"):
-            await control.handle(request, self._world)(scope, receive, send)
+            await control.handle(request, self._backend)(scope, receive, send)
         else:
             await self._api(request, scope, receive, send)
 
     async def _api(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        state, switches = self._world, self._world.switches
+        backend, switches = self._backend, self._backend.switches
         began = time.perf_counter()
         fault = self._faults.choose(request.path, switches)
         if fault in faults.REPLACING:
             response = faults.REPLACING[fault](request, switches)
         elif routes.handles_path(request.path):
-            response = routes.handle(request, state.hq)
+            response = routes.handle(request, backend.hq)
         elif connect.handles_path(request.path):
-            response = connect.handle(request, state.connect)
+            response = connect.handle(request, backend.connect)
         else:
             response = Response(b"<h1>Not Found</h1>", 404, content_type=HTML_TYPE)
         if fault == "missing-key":
             response = faults.without_collection(response)
         body = _compressed(request, response)
         spent = time.perf_counter() - began
-        state.request_log.add(request.method, request.path, request.params, response.status, spent)
+        backend.request_log.add(
+            request.method, request.path, request.params, response.status, spent
+        )
         if wait := switches.latency_ms / 1000 + response.seconds:
             await asyncio.sleep(wait)
         if fault == "stall":
@@ -159,13 +162,14 @@ class Server(uvicorn.Server):
         """Start, then report readiness."""
         await super().startup(sockets)
         if self._until_eof:
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._end_at_eof)
+            # A thread, since epoll accepts neither files nor /dev/null.
+            threading.Thread(target=self._stop_at_eof, daemon=True).start()
         self._ready()
 
-    def _end_at_eof(self) -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-            self.should_exit = True
+    def _stop_at_eof(self) -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -189,7 +193,7 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 def serve(
-    state: SandboxState,
+    backend: SandboxBackend,
     listening: socket.socket,
     ready: Callable[[], None],
     *,
@@ -202,7 +206,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
     config = uvicorn.Config(
-        Application(state),
+        Application(backend),
         http=Protocol,
         ws="none",
         lifespan="off",

@@ -11,7 +11,7 @@ from typing import Any
 
 from commcare_sandbox.connect.switches import ConnectSwitches
 from commcare_sandbox.hq.switches import HQSwitches
-from commcare_sandbox.switch_fields import switch
+from commcare_sandbox.switch_definition import switch
 
 
 class SwitchError(Exception):

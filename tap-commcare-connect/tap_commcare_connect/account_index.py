@@ -1,4 +1,4 @@
-"""What the account can see: organizations, programs and opportunities, and filters of them."""
+"""What the account can see: organizations, programs and opportunities; and filters for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tap_commcare_connect.client import ACCOUNT_INDEX_PATH, HEADERS, account_nam
 
 
 class OpportunitySummary(msgspec.Struct):
-    """The properties of a listed opportunity that decide how it is read."""
+    """The properties of a listed opportunity on which reading it depends."""
 
     id: int
     organization: str | None = None
@@ -29,7 +29,7 @@ class OpportunitySummary(msgspec.Struct):
 
 
 class Document(msgspec.Struct):
-    """The one document that lists everything."""
+    """The response that lists everything the account can see."""
 
     organizations: list[dict[str, msgspec.Raw]]
     opportunities: list[msgspec.Raw]
@@ -60,7 +60,7 @@ class Opportunity:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which opportunities are wanted; an empty set means all."""
+    """The selected opportunities; an empty set means all."""
 
     opportunity_ids: frozenset[int]
     organization_slugs: frozenset[str]
@@ -80,7 +80,7 @@ class Filters:
         )
 
     def accepts(self, summary: OpportunitySummary) -> bool:
-        """Return whether an opportunity is wanted."""
+        """Return whether an opportunity is selected."""
         conditions = (
             (self.opportunity_ids, summary.id),
             (self.organization_slugs, summary.organization),
@@ -90,7 +90,7 @@ class Filters:
 
     @property
     def scope(self) -> list[list[Any]]:
-        """The filters as they are stored in the state; progress is not valid under others."""
+        """The filters in the format of the state; progress is not valid under other filters."""
         sets = (self.opportunity_ids, self.organization_slugs, self.program_ids)
         return [sorted(wanted) for wanted in sets] if any(sets) else []
 
@@ -104,7 +104,7 @@ def _numbers(config: Mapping[str, Any], name: str) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class AccountIndex:
-    """What is to be read."""
+    """The organizations, programs and selected opportunities of the account."""
 
     organizations: Sequence[RawRow]
     programs: Sequence[RawRow]
@@ -150,7 +150,7 @@ class AccountIndexLoader:
             Opportunity(DECODE_SUMMARY(raw), DECODE_ROW(raw))
             for raw in map(bytes, document.opportunities)
         ]
-        # An opportunity that two memberships show is listed twice.
+        # An opportunity is listed twice if two memberships give access to it.
         listed = {opportunity.id: opportunity for opportunity in rows}
         wanted = sorted((o for o in listed.values() if self.filters.accepts(o.summary)), key=_id)
         slugs, ids = self.filters.organization_slugs, self.filters.program_ids

@@ -1,4 +1,4 @@
-"""What is particular to CommCare Connect: paths, the API's version, and its error responses.
+"""The conventions of Connect's API: paths, the API version, and error responses.
 
 This module does not know streams.
 """
@@ -23,7 +23,7 @@ HEADERS = {"Accept": "application/json; version=2.0"}
 
 MAX_PAGE_ROWS = 5000
 DEFAULT_PAGE_ROWS = 1000
-"""What the server returns if no size is requested."""
+"""The server's page size if none is requested."""
 
 
 def path(opportunity: int, resource: str = "") -> str:
@@ -37,7 +37,7 @@ def account_name(base_url: str) -> str:
 
 
 def to_error(response: ErrorResponse) -> ApiError:
-    """Return the error for a response of Connect that is neither data nor a transient failure."""
+    """Return the exception for an error response that a retry would not change."""
     location = response.location
     if response.status == 401:
         return CredentialRefusedError(

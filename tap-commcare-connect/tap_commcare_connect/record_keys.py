@@ -1,4 +1,4 @@
-"""Keys for rows to which the API gives no id: a digest of what never changes in a row.
+"""Keys for rows without an id in the API: a digest of the values in a row that never change.
 
 Rows that are equal in all of that are distinguished by a counter, in the API's order, which is the
 order of insertion. See docs/decisions/0011-record-key.md.
@@ -19,7 +19,7 @@ _CACHE_KIB = 2048
 
 
 def identity(stream: str, opportunity: int, parts: Sequence[Any]) -> bytes:
-    """Return a digest of what identifies a row, apart from duplicates."""
+    """Return a digest of the identifying values of a row; duplicates have the same digest."""
     return hashlib.sha256(msgspec.json.encode([stream, opportunity, *parts])).digest()
 
 

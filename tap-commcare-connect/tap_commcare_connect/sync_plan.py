@@ -1,6 +1,6 @@
-"""Which tasks read the selected streams.
+"""Decides which tasks read the selected streams.
 
-Streams that are made of the same part of the API share one task: a row of ``TASKS`` is one task.
+Streams that are derived from the same part of the API share a task: each row of ``TASKS`` is one.
 All other streams are lists of each opportunity, which need no row here.
 """
 
@@ -32,7 +32,7 @@ MAX_DAYS = 36500.0  # a hundred years; timedelta cannot hold much more
 
 @dataclass(frozen=True)
 class SyncContext:
-    """What all tasks of a run share."""
+    """The settings and objects that all tasks of a run share."""
 
     client: ApiClient
     config: Mapping[str, Any]
@@ -108,7 +108,7 @@ def _list(context: SyncContext, stream: ConnectStream) -> SyncTask:
     )
 
 
-# Streams that share a task, and what makes it.
+# Streams that share a task, and the function that creates it.
 TASKS: tuple[tuple[tuple[str, ...], Callable[[SyncContext, Streams], SyncTask]], ...] = (
     (("organizations", "programs"), _account_index),
     (("opportunities", "payment_units", "learn_modules"), _details),

@@ -1,6 +1,6 @@
-"""What is particular to CommCare HQ: paths, links between pages, and its error responses.
+"""The conventions of CommCare HQ's APIs: paths, links to the next page, and error responses.
 
-This module does not know streams.
+This module does not know about streams.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tap_common.errors import (
 
 VERSION = re.compile(r"v\d+(\.\d+)?")
 
-# What the server says in a 401 (403 in older releases) that no other credential would change.
+# Texts in a 401 response (403 in older releases) that mean that no credential would be accepted.
 API_DISABLED = (
     ("subscription", "The plan of {domain} does not include API access.",
      "Ask the owner of the project space to change the subscription."),
@@ -31,7 +31,7 @@ API_DISABLED = (
 
 
 def to_error(response: ErrorResponse) -> ApiError:
-    """Return the error for a response of HQ that is neither data nor a transient failure."""
+    """Return the exception for an error response that a retry would not change."""
     domain, location = response.domain, response.location
     if response.status in {401, 403} and (disabled := _api_disabled(response)) is not None:
         return disabled
@@ -72,8 +72,8 @@ def _api_disabled(response: ErrorResponse) -> ApiError | None:
 
 
 def _unauthorized(response: ErrorResponse) -> ApiError:
-    # HQ answers 401 with these words for a resource that the account may not read. Another
-    # credential would not help, and the other streams of the domain may be readable.
+    # HQ responds with 401 and these words if the account may not read the resource. Another
+    # credential would not help, and other streams of the domain may be readable.
     if "not authorized" in response.text.lower():
         return ForbiddenError(
             f"The account may not read {response.location} (HTTP 401).",
@@ -93,17 +93,17 @@ def path(domain: str, resource: str) -> str:
 
 
 def next_path(link: object, requested: str) -> str | None:
-    """Return path and query of the next page; None after the last.
+    """Return path and query of the next page; None after the last page.
 
-    Only the query of the link is used, so that no link leads the credential elsewhere.
+    Only the query of the link is used, so that no link can send the credential to another host.
 
     Args:
-        link: What the page calls ``next``: an absolute URL, a path, a bare query, an object with
-            a cursor; nothing or null at the end.
-        requested: Path and query of the page itself.
+        link: The value of ``next`` in the page: an absolute URL, a path, a bare query, or an object
+            with a cursor. It is missing, null or empty on the last page.
+        requested: Path and query of this page.
 
     Raises:
-        UnexpectedResponseError: It is not a link, or leads out of the list or to the same page.
+        UnexpectedResponseError: It is not a link, or points to another list or to the same page.
     """
     if link is None or link == "":
         return None
@@ -126,12 +126,12 @@ def next_path(link: object, requested: str) -> str | None:
 
 
 def stored_page(address: object, first: str) -> str:
-    """Return the address of a page in the state, if it is a page of the same list as ``first``.
+    """Return a page address from the state; check that it is in the same list as ``first``.
 
-    The credential may have access to other project spaces than the one that the state is of.
+    An edited state could otherwise make the tap read another domain that the credential can access.
 
     Raises:
-        UnexpectedResponseError: It is the address of something else.
+        UnexpectedResponseError: The address is not in that list.
     """
     text = str(address)
     if not text.startswith(urlsplit(first).path + "?"):
@@ -140,12 +140,12 @@ def stored_page(address: object, first: str) -> str:
 
 
 def check_domain(found: object, domain: str) -> None:
-    """Raise UnexpectedResponseError for a row of another domain: the server ignored the request."""
+    """Raise UnexpectedResponseError if a row is from another domain than was requested."""
     if found is not None and found != domain:
         raise UnexpectedResponseError(f"it contains data of another project space than {domain}.")
 
 
 def _resource(url_path: str) -> tuple[str, ...]:
-    """Return which resource a path is of, without the host's prefix and the API's version."""
+    """Return the resource that a path names, without the host's prefix and the API version."""
     segments = url_path.rpartition("/api/")[2].split("/")
     return tuple(part for part in segments if part and not VERSION.fullmatch(part))

@@ -1,6 +1,6 @@
-"""Which tasks read the selected streams of a domain.
+"""Decides which tasks read the selected streams of a domain.
 
-Streams that are made of the same part of the API share one task: a row of ``TASKS`` is one task.
+Streams that are derived from the same part of the API share a task: each row of ``TASKS`` is one.
 All other streams are lists, which need no row here.
 """
 
@@ -33,7 +33,7 @@ from tap_commcare.streams.users import UsersStream
 
 @dataclass(frozen=True)
 class SyncContext:
-    """What all tasks of a run share."""
+    """The settings and objects that all tasks of a run share."""
 
     client: ApiClient
     config: Mapping[str, Any]
@@ -120,7 +120,7 @@ def _cases(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
 
 
 def _unneeded(stream: ApiStream) -> list[str]:
-    """Return the columns that the server need not send."""
+    """Return the columns that the server does not have to send."""
     return [
         name
         for name in stream.columns
@@ -236,7 +236,7 @@ def _list(context: SyncContext, domain: str, stream: ListStream) -> SyncTask:
 
 MakeTask = Callable[[SyncContext, str, Streams], SyncTask | None]
 
-# Streams that share a task, and what makes it: None if the settings name nothing to read.
+# Streams that share a task, and the function that creates it; None if nothing is configured.
 TASKS: tuple[tuple[tuple[str, ...], MakeTask], ...] = (
     (("cases",), _cases),
     (("forms", "form_cases"), _forms),

@@ -1,6 +1,6 @@
-"""Authentication: what goes into the Authorization header, and how it is renewed.
+"""Authentication: builds the Authorization header, and renews the token in it.
 
-One auth serves all streams and threads of a run, so that one refresh is enough for all. This module
+All streams and threads of a run share one auth, so that one refresh is enough for all. This module
 knows neither streams nor domains; it refreshes tokens through a function that it is given.
 """
 
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 MAX_MARGIN_SECONDS = 60.0
 MAX_UNPROVEN_REFRESHES = 1
-"""How many new tokens in a row may be refused before refreshing stops."""
+"""Refreshing stops after this many new tokens in a row were refused."""
 
 
 class TokenResponse(msgspec.Struct, kw_only=True):
-    """The response of a token endpoint, as far as it is used."""
+    """The fields of a token endpoint's response that are used."""
 
     access_token: str
     refresh_token: str | None = None
@@ -41,7 +41,7 @@ class Auth(Protocol):
         """Return the value of the Authorization header for the next request."""
 
     def renew(self, refused: str) -> bool:
-        """Renew a header that was refused; return whether there is another one to try."""
+        """Renew a header that the server refused; return whether there is another one to try."""
 
     def mark_accepted(self, header: str) -> None:
         """Note that the server accepted a header."""
@@ -61,7 +61,7 @@ class StaticAuth:
         return self.value
 
     def renew(self, refused: str) -> bool:
-        """Return that there is no other header to try."""
+        """Return False: there is no other header to try."""
         return refused != self.value
 
     def mark_accepted(self, header: str) -> None:
@@ -127,7 +127,7 @@ class RefreshTokenAuth:
             self._adopt(file.read())
 
     def header(self) -> str:
-        """Return the header of an access token that is valid for a while longer."""
+        """Return a header with an access token that does not expire soon."""
         with self._lock:
             if self._access_token is None or time.time() >= self._renew_at:
                 self._refresh()
@@ -136,7 +136,7 @@ class RefreshTokenAuth:
     def renew(self, refused: str) -> bool:
         """Refresh, unless another thread has done so since the refused request was sent.
 
-        A server that refuses each new token has another reason than the token. Without a limit
+        A server that refuses every new token does so for another reason. Without a limit
         every request of the run would spend one more refresh token.
         """
         with self._lock:
@@ -177,8 +177,8 @@ class RefreshTokenAuth:
                 raise
 
     def _adopt(self, stored: StoredToken | None) -> bool:
-        """Take over the stored token; return whether its access token can be used as it is."""
-        # A file that descends from another configured token is older than the settings.
+        """Use the stored refresh token; return whether its access token can be used, too."""
+        # A file that stems from another configured token is older than the settings.
         if stored is None or stored.origin not in {None, digest(self._configured)}:
             return False
         current = (self._refresh_token, self._access_token)

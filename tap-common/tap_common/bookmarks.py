@@ -1,7 +1,7 @@
 """The bookmarks of a state, per stream and domain, in the SDK's format.
 
 One domain: ``bookmarks.<stream>``. Several: ``bookmarks.<stream>.partitions[]`` with the domain as
-context. Each format is read whatever the number of domains is now, and the bookmark of one domain
+context. Both formats are read, however many domains are configured, and the bookmark of one domain
 is never applied to another. This module does not know what the bookmarks mean.
 """
 
@@ -45,7 +45,7 @@ class Bookmarks:
             return
         known = bookmarks.get(stream) or {}
         others = [p for p in _partitions(known) if _domain_of(p) != domain]
-        # A bookmark from the time of a single domain stays until that domain is written again.
+        # A bookmark written for a single domain stays until that domain is written again.
         plain = known if known.get("domain") not in {None, domain} else {}
         bookmarks[stream] = plain | {
             "partitions": [*others, {"context": {"domain": domain}} | entry]

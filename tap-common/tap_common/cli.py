@@ -45,14 +45,14 @@ UNSAFE_CHARACTERS = re.compile(
 
 
 class CommandTap(Protocol):
-    """What the command line needs of a tap."""
+    """What the command line requires of a tap."""
 
     name: str
     exit_code: int
     signals: SignalHandler
 
     def __init__(self, **kwargs: Any) -> None:
-        """Take the settings, the catalog and the state."""
+        """Initialise the tap with settings, catalog and state."""
 
     @classmethod
     def print_version(cls, *, print_fn: Callable[[Any], None]) -> None:

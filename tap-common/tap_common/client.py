@@ -46,7 +46,7 @@ Params = Sequence[tuple[str, str]]
 
 MAX_RENEWED_ELSEWHERE = 10
 AUTH_DOMAIN = "the token endpoint"
-"""What messages call the domain of token requests."""
+"""What messages show as the domain of token requests."""
 
 THROTTLING_STATUSES = frozenset({429, 503})
 TRANSIENT_STATUSES = frozenset(
@@ -62,7 +62,7 @@ class ErrorResponse:
     url: str
     domain: str
     text: str
-    """What the server says. Only for comparing: it may quote data."""
+    """The text of the response. Only for comparing: it may quote data."""
 
     @property
     def location(self) -> str:
@@ -88,15 +88,15 @@ class Response(Generic[T]):
 
 @dataclass
 class RenewalAttempts:
-    """What one request has tried since its token was refused."""
+    """What was tried for one request since its token was refused."""
 
     is_renewed: bool = False
     renewed_elsewhere: int = 0
-    """How often another thread had renewed the token meanwhile."""
+    """How often another thread had already renewed the token."""
 
 
 class MalformedBodyError(Exception):
-    """The body is not JSON: cut off, or not from the API at all."""
+    """The body is not JSON: it was cut off, or is not from the API."""
 
 
 def same_origin(url: str, base_url: str) -> str:
@@ -206,10 +206,10 @@ class ApiClient:
         attempts = RenewalAttempts()
         while True:
             gate.wait()
-            # Read each time: another thread may have renewed the token while this one waited.
+            # Read in each attempt: another thread may have renewed the token meanwhile.
             header = self.auth.header()
             try:
-                # A slot is held only while bytes come: waiting requests must not block others.
+                # A slot is taken only during the transfer: waiting requests must not block others.
                 with self._slots, deadline(self.limits.request_timeout):
                     response = receive(send(header), max_bytes)
             except UnexpectedResponseError as error:

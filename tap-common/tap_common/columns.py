@@ -1,4 +1,4 @@
-"""The kinds of columns: a JSON schema, and how a value of the API becomes one of a record. Pure.
+"""The kinds of columns: their JSON schemas, and how values of the API are converted. Pure.
 
 Both taps declare their streams with these. A column converts decoded values and raw JSON alike, so
 that a tap can choose how it reads pages.
@@ -25,11 +25,11 @@ class Column:
 
     Args:
         schema: Its JSON schema.
-        python_type: The type of a value that the API spells as it should.
+        python_type: The Python type of a value that needs no conversion.
         convert: Converts a decoded JSON value; raises UnreadableError.
         convert_raw: Converts the bytes of a JSON value; raises UnreadableError.
-        canonical: Returns one spelling of a converted value, for identities.
-        source: The property's name in the API, if it is another one.
+        canonical: Returns the canonical form of a converted value, for identities.
+        source: The property's name in the API, if it differs.
     """
 
     schema: Schema

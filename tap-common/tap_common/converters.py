@@ -1,4 +1,4 @@
-"""Converts single values of an API to values of a record. Pure.
+"""Converts single values from an API to values of records. Pure.
 
 Missing and empty values are None. A value that is not of the type raises ``UnreadableError``; the
 caller, which knows the stream, counts it (see ``omissions``). The accepted spellings are those of
@@ -27,7 +27,7 @@ BOOLEANS = {
 
 
 def to_text(value: Any) -> str | None:
-    """Return text; a number or a boolean as JSON spells it."""
+    """Return text; a number or a boolean becomes text as it is written in JSON."""
     if type(value) is str:
         return value or None
     if value is None:
@@ -36,7 +36,7 @@ def to_text(value: Any) -> str | None:
 
 
 def to_boolean(value: Any) -> bool | None:
-    """Return a boolean, also from text such as yes or f."""
+    """Return a boolean, which may be given as text, such as yes or f."""
     if type(value) is bool or value is None or value == "":
         return None if value == "" else value
     boolean = BOOLEANS.get(str(value).strip().lower()) if type(value) in {str, int} else None
@@ -62,7 +62,7 @@ def to_number(value: Any) -> Decimal | None:
 
 
 def to_json_number(value: Any) -> int | float | Decimal | None:
-    """Return a number that JSON spells as one as it is; exactly if it is spelled as text."""
+    """Return a JSON number unchanged, and a number given as text with all its digits."""
     if type(value) is int or type(value) is float:
         return value
     return to_number(value)
@@ -74,7 +74,7 @@ def is_writable(number: Decimal) -> bool:
 
 
 def to_integer(value: Any) -> int | None:
-    """Return a whole number, also from text or from a number such as 3.0."""
+    """Return a whole number, which may be given as text or as a number such as 3.0."""
     if type(value) is int:
         return value
     number = to_number(value)

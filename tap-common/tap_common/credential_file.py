@@ -1,4 +1,4 @@
-"""The file in which a rotated refresh token survives the run.
+"""The file in which a rotated refresh token is kept between runs.
 
 A refresh token works once. The file is written before the new token is used, atomically, and only
 its owner can read it. A lock file beside it lets several processes share one credential: the second
@@ -46,7 +46,7 @@ class CredentialFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from refreshing this credential meanwhile.
+        """Prevent other processes from refreshing this credential during the block.
 
         Raises:
             SettingsError: The folder cannot be written to.
@@ -103,7 +103,7 @@ class CredentialFile:
         self._draft().unlink(missing_ok=True)
 
     def write(self, draft: int, token: StoredToken) -> None:
-        """Write the prepared file, and replace this one by it.
+        """Write the prepared file, and replace this one with it.
 
         Raises:
             OSError: Writing failed; this file is unchanged.

@@ -1,4 +1,4 @@
-"""Everything that can go wrong while an API is read, sorted by who can fix it.
+"""All errors of reading an API, grouped by who can fix them.
 
 * ApiError
   - SettingsError ............. the operator: a setting is missing or wrong; nothing was started
@@ -44,7 +44,7 @@ RECONNECT = "A person must reconnect (with scout: scout credentials connect)."
 
 
 class ApiError(Exception):
-    """A failure with its cause and its remedy, both fit to be shown."""
+    """A failure with its cause and its remedy; both can be shown to users."""
 
     exit_code = 1
     scope = FailureScope.STREAM
@@ -103,7 +103,7 @@ class UnreachableError(UnavailableError):
 
 
 class ReadTimeoutError(UnreachableError):
-    """The server accepted a request and did not answer; this one request may be to blame."""
+    """The server accepted a request and did not respond; only this request may be affected."""
 
 
 class UnexpectedResponseError(ApiError):

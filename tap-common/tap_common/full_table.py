@@ -31,11 +31,11 @@ from tap_common.sync import SyncRun
 log = logging.getLogger(__name__)
 
 Position = dict[str, Any]
-"""Where a page of a list is; stored in the state as it is."""
+"""The position of a page in a list; stored in the state unchanged."""
 ToRecords = Callable[[Sequence[Any]], Iterable[Record]]
 
 MAX_PASSES = 4
-# What a stored position raises that has expired, or that another release or server has written.
+# Raised for a stored position that has expired, or was written for another release or server.
 POSITION_ERRORS = (
     RequestRejectedError,
     NotFoundError,
@@ -62,14 +62,14 @@ class ListPage:
 
     rows: Sequence[Any]
     next_position: Position | None
-    """Where the next page is; None after the last."""
+    """The position of the next page; None after the last."""
 
 
 class ListSource(Protocol):
     """A list that is read page by page."""
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
-        """Return the page at a position; the first without one.
+        """Return the page at a position; without one, the first page.
 
         Raises:
             ListChangedError: The list has to be read again from its beginning.
@@ -112,7 +112,7 @@ class TableVersions:
         return entry if entry.get("version") == self.version(stream) else {}
 
     def mark_complete(self, stream: ApiStream, domain: str) -> bool:
-        """Note that a domain is complete; return whether all are."""
+        """Record that a domain is complete; return whether all are."""
         with self._lock:
             self._incomplete[stream.name].discard(domain)
             return not self._incomplete[stream.name]
@@ -173,7 +173,7 @@ def was_completed(entry: Entry) -> bool:
 def drop_invalid_timestamps(
     entry: Entry, names: Collection[str], stream: str, domain: str
 ) -> Entry:
-    """Return a bookmark without those of the named items that are not timestamps."""
+    """Return a bookmark without the named items, if they are not timestamps."""
     valid = timestamps.without_invalid(entry, names)
     if len(valid) < len(entry):
         log.warning(
@@ -187,7 +187,7 @@ def drop_invalid_timestamps(
 
 @dataclass
 class FullTableSync:
-    """Reads a list from beginning to end, for the streams that are made of it.
+    """Reads a list from beginning to end, for the streams that are derived from it.
 
     Args:
         domain: The domain of the list.
@@ -218,7 +218,7 @@ class FullTableSync:
         for stream in self.streams:
             run.begin(stream, self.versions.version(stream))
         if all(was_completed(entry) for entry in entries):
-            # An earlier run read this domain completely, and others of the version were missing.
+            # An earlier run completed this domain, but not the other domains of the version.
             finish_tables(run, self.domain, {s: {} for s in self.streams}, self.versions)
             return
         position = self._stored_position(entries)
@@ -239,7 +239,7 @@ class FullTableSync:
         return " and ".join(stream.name for stream in self.streams)
 
     def _stored_position(self, entries: Sequence[Entry]) -> Position | None:
-        """Return where to resume: only where all streams stopped at the same place."""
+        """Return the position to resume at, if all streams stopped at the same one."""
         positions = [e.get("position") for e in entries if e.get("scope", "") == self.scope]
         first = positions[0] if positions else None
         is_shared = len(positions) == len(entries) and all(p == first for p in positions)
@@ -251,7 +251,7 @@ class FullTableSync:
             try:
                 page = self.source.page(position)
             except POSITION_ERRORS as error:
-                # Only the first page is at a stored position; later errors are the server's.
+                # Only the first page has a stored position; later errors are caused by the server.
                 if is_resumed and should_restart(error, self._names, self.domain):
                     raise ListChangedError from None
                 raise
@@ -278,7 +278,7 @@ class FullTableSync:
 def finish_tables(
     run: SyncRun, domain: str, streams: Mapping[ApiStream, Entry], versions: TableVersions
 ) -> None:
-    """Complete a domain's tables without a page, and write the state."""
+    """Complete a domain's tables without writing a page, and write the state."""
     with run.output.transaction():
         complete_tables(domain, streams, versions)
         run.output.write_state(run.bookmarks.state)

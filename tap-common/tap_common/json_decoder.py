@@ -28,7 +28,7 @@ TOO_DEEP = "it is nested too deeply."
 
 @dataclass(frozen=True)
 class KnownProperties(Generic[R]):
-    """The properties that are known of the rows of a page; others are counted.
+    """The known properties of the rows of a page; unknown ones are counted.
 
     Args:
         stream: The stream under which they are counted.
@@ -87,7 +87,7 @@ def _as_written(number: str) -> msgspec.Raw:
 EXACT_DECODER = json.JSONDecoder(
     parse_int=_as_written, parse_float=_as_written, parse_constant=lambda _: None
 )
-"""Python's decoder, which keeps numbers as they are written; NaN and Infinity become null."""
+"""Python's JSON decoder; numbers keep all digits, NaN and Infinity become null."""
 
 
 class JsonDecoder(Generic[T]):
@@ -106,7 +106,7 @@ class JsonDecoder(Generic[T]):
         self._decoder = msgspec.json.Decoder(shape)
         self._expected = expected
         self._known = known
-        # Nearly all pages have no unknown property; for them, refusing the others costs nothing.
+        # Nearly all pages have no unknown property; for these the strict decoder costs nothing.
         self._strict = known.strict() if known else None
 
     def __call__(self, body: bytes) -> T:
@@ -146,7 +146,7 @@ class JsonDecoder(Generic[T]):
             return DecodedBody(self._decoder.decode(text), partial(self._known.count, text))
 
     def _decode_by_library(self, text: bytes) -> DecodedBody[T]:
-        """Decode what msgspec refuses and Python accepts: lone surrogates, NaN."""
+        """Decode JSON that msgspec rejects and Python accepts: lone surrogates, NaN."""
         try:
             clean = msgspec.json.encode(
                 replace_surrogates(EXACT_DECODER.decode(text.decode("utf-8-sig")))

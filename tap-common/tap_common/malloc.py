@@ -1,4 +1,4 @@
-"""Tuning of glibc's allocator: several threads allocate and free pages of megabytes."""
+"""Tunes glibc's allocator for several threads that allocate and free megabytes per page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Singer messages on stdout: records by joining bytes, everything else through the SDK.
+"""Writes Singer messages to stdout: records by joining bytes, all others through the SDK.
 
 A page of records and the state after it are written together, under one lock. This module does not
 know where records come from.
@@ -112,7 +112,7 @@ class RecordEncoder:
 
 
 class Output:
-    """The one place that writes during a sync.
+    """Everything that is written during a sync goes through this object.
 
     ``lock`` is held while a page and its state are written: the pages of streams that are read at
     the same time must not mix with each other's states.
@@ -124,7 +124,7 @@ class Output:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write several messages that belong together: no other thread or signal comes between."""
+        """Write several messages without interruption by another thread or a signal."""
         with self.signals.deferred(), self.lock:
             yield
 

@@ -39,7 +39,7 @@ def _cleaned(line: bytes, stream: str, key: Collection[str]) -> bytes:
     found: Counter[str] = Counter()
     before = message["record"]
     after: dict[str, Any] = _stripped(before, "", found)
-    if not found:  # an escaped backslash before it: the text only looks like NUL
+    if not found:  # preceded by an escaped backslash: the text only looks like NUL
         return line
     for name, value in after.items():
         if value == "" and before.get(name) != "" and name not in key:
@@ -73,7 +73,7 @@ def _stripped_object(value: dict[str, Any], path: str, found: Counter[str]) -> d
 
 
 def _unique_name(name: str, others: Collection[str], kept: Collection[str]) -> str:
-    """Return a name without NUL that no other property has, so that none replaces another."""
+    """Return a name without NUL that differs from those of all other properties."""
     bare = name.replace(NUL, "")
     if bare not in others and bare not in kept:
         return bare

@@ -1,4 +1,4 @@
-"""What a run leaves out: unreadable values, properties without a column, NUL characters.
+"""Counts what a run leaves out: unreadable values, unknown properties, NUL characters.
 
 All are counted where they occur and named once at the end of the run: names only, never a value.
 One object serves the whole process, as loggers do, because a tap is one process per run.
@@ -41,7 +41,7 @@ class Omissions:
         self._characters: Counter[Property] = Counter()
 
     def read(self, convert: Callable[[Any], T | None], value: Any, column: Property) -> T | None:
-        """Return a converted value, or null for one that is not of its column's type.
+        """Return a converted value; null if it does not have its column's type.
 
         Raises:
             UnexpectedResponseError: It is unreadable, and the setting ``strict`` is on.
@@ -53,7 +53,7 @@ class Omissions:
             return None
 
     def unreadable(self, stream: str, column: str) -> None:
-        """Count a value that is not of its column's type, and becomes null.
+        """Count a value that becomes null because it does not have its column's type.
 
         Raises:
             UnexpectedResponseError: The setting ``strict`` is on.
@@ -77,7 +77,7 @@ class Omissions:
             self._characters.update({(stream, name): count for name, count in counts.items()})
 
     def reset(self, *, is_strict: bool) -> None:
-        """Start counting anew, for a run."""
+        """Reset all counts at the beginning of a run."""
         self.is_strict = is_strict
         with self._lock:
             self._unreadable.clear()

@@ -1,6 +1,7 @@
-"""The same conversions as ``converters``, for values that are still the bytes of their JSON. Pure.
+"""The conversions of ``converters``, for values that have not been decoded from JSON. Pure.
 
-A value whose spelling does not have to change is passed on as bytes, and so keeps every digit.
+A value that needs no conversion is passed on as the bytes in which it was received. That is faster,
+and numbers keep all their digits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MAX_64_BIT_DIGITS = 18
 
 
 def text(raw: Raw) -> Any:
-    """Return text; a number or a boolean as JSON spells it."""
+    """Return text; a number or a boolean becomes text as it is written in JSON."""
     data = bytes(raw)
     if data in _EMPTY:
         return None
@@ -36,29 +37,29 @@ def text(raw: Raw) -> Any:
 
 
 def key(raw: Raw) -> Any:
-    """Return text, which must not be empty."""
+    """Return text; raise UnreadableError if it is empty."""
     return _required(text(raw))
 
 
 def integer(raw: Raw) -> Any:
-    """Return a whole number, also from text."""
+    """Return a whole number, which may be given as text."""
     data = bytes(raw)
     is_plain = data.isdigit() and len(data) <= _MAX_64_BIT_DIGITS
     return raw if is_plain else converters.to_integer(_exact(data))
 
 
 def key_integer(raw: Raw) -> Any:
-    """Return a whole number, which must not be missing."""
+    """Return a whole number; raise UnreadableError if it is missing."""
     return _required(integer(raw))
 
 
 def number(raw: Raw) -> Decimal | None:
-    """Return a decimal number with every digit, also from text."""
+    """Return a decimal number with all its digits; it may be given as text."""
     return converters.to_number(_exact(bytes(raw)))
 
 
 def boolean(raw: Raw) -> Any:
-    """Return a boolean, also from text."""
+    """Return a boolean, which may be given as text."""
     return converters.to_boolean(msgspec.json.decode(raw))
 
 
@@ -73,7 +74,7 @@ def date(raw: Raw) -> str | None:
 
 
 def json(raw: Raw) -> Any:
-    """Return an object or a list as it is."""
+    """Return an object or a list unchanged."""
     return raw if is_present(raw) else None
 
 
@@ -83,21 +84,21 @@ def is_present(raw: Raw) -> bool:
 
 
 def canonical(value: Any) -> Any:
-    """Return one spelling of a value of a record, for comparing and hashing."""
+    """Return the canonical form of a value, for comparing and hashing."""
     if isinstance(value, Raw):
         return msgspec.json.decode(value)
     return format(value.normalize(), "f") if isinstance(value, Decimal) else value
 
 
 def canonical_timestamp(value: str | datetime | None) -> str | None:
-    """Return one spelling of a timestamp, with or without microseconds."""
+    """Return the canonical form of a timestamp, as text."""
     if value is None:
         return None
     return to_rfc3339(parse(value) if isinstance(value, str) else value)
 
 
 def _exact(data: bytes) -> Any:
-    """Return a value in which a number is the text that spells it, so that no digit is lost."""
+    """Decode a value; a number becomes text, because a float would lose digits."""
     return data.decode() if data[:1] in b"-0123456789" else msgspec.json.decode(data)
 
 

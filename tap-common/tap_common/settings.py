@@ -1,4 +1,4 @@
-"""Checks of the settings before anything starts.
+"""Checks the settings before anything starts.
 
 A message names the setting and what is wrong, never its value, which may be a secret.
 """
@@ -37,7 +37,7 @@ def checked_base_url(text: str) -> str:
     Raises:
         SettingsError: It is not a URL, contains a credential, or would send it unencrypted.
     """
-    if "@" in text:  # anywhere: a password may contain what ends a host name
+    if "@" in text:  # anywhere in the URL: a password may contain characters that end a host name
         raise SettingsError("base_url contains a credential.", "Use the settings for it instead.")
     try:
         parts = urlsplit(text.strip())
@@ -72,7 +72,7 @@ def without_blanks(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def convert_texts(texts: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert settings from the environment, where all are texts, to the types of the schema.
+    """Convert settings from the environment, where all are text, to the types of the schema.
 
     A text that cannot be converted stays as it is; the schema refuses it later.
     """
@@ -150,7 +150,7 @@ def chosen_auth_method(config: Mapping[str, Any], methods: Mapping[str, tuple[st
         SettingsError: No method is complete, or more than one is.
     """
     complete = [name for name, needed in methods.items() if all(map(config.get, needed))]
-    # An access token beside a refresh token is only the first one to use.
+    # Next to a refresh token, an access token is only the first one to use.
     if "refresh_token" in complete and "access_token" in complete:
         complete.remove("access_token")
     choices = " | ".join("{" + ", ".join(needed) + "}" for needed in methods.values())

@@ -1,4 +1,4 @@
-"""Declarations of settings, for ``--about`` and the JSON schema, and those that both taps have."""
+"""Functions that declare settings, for ``--about`` and the JSON schema; common settings."""
 
 from __future__ import annotations
 

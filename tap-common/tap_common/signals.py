@@ -1,4 +1,4 @@
-"""Signals: a run ends between two messages, never inside one.
+"""Handles signals so that a run ends between two messages, never inside one.
 
 This module does not know what is being read or written.
 """
@@ -34,7 +34,7 @@ class SignalHandler:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Finish the block before an interruption is raised."""
+        """Defer interruptions until the end of the block."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -47,7 +47,7 @@ class SignalHandler:
             self.raise_pending()
 
     def raise_pending(self) -> None:
-        """Raise the error of a signal that came while signals were deferred."""
+        """Raise the error for a signal that arrived while signals were deferred."""
         if self._signum is not None:
             raise InterruptedRunError(self._signum)
 

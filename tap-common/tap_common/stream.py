@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
 
 
-# What evaluating a stream map may raise, beside the SDK's own error.
+# What evaluating a stream map may raise, in addition to the SDK's own error.
 STREAM_MAP_ERRORS = (
     MapExpressionError,
     ArithmeticError,
@@ -47,7 +47,7 @@ S = TypeVar("S", bound="ApiStream")
 
 
 class StreamOwner(Protocol):
-    """What a stream needs of the tap that it belongs to."""
+    """What a stream requires of its tap."""
 
     @property
     def domains(self) -> Sequence[str]:
@@ -90,7 +90,7 @@ class ApiStream(Stream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply the catalog, but always emit the key, which includes the domain of several."""
+        """Apply the catalog; the key is always emitted, with the domain if there are several."""
         super().apply_catalog(catalog)
         self.primary_keys = self._with_domain(self.primary_keys or self.key)
         for name in self.primary_keys:
@@ -105,7 +105,7 @@ class ApiStream(Stream):
 
     @property
     def is_full_table(self) -> bool:
-        """Whether the catalog or the settings ask for all records in each run."""
+        """Whether the catalog or the settings request all records in each run."""
         return self.replication_method == "FULL_TABLE" or self.config.get("deletions") == "sweep"
 
     def begin(self, version: int | None) -> None:
@@ -163,9 +163,9 @@ class ApiStream(Stream):
 
 
 def declared_in(package: ModuleType, base: type[S]) -> tuple[type[S], ...]:
-    """Return the streams that the modules of a package declare: all classes with a name.
+    """Return the streams that the modules of a package declare: all stream classes with a name.
 
-    A new stream therefore needs no list to be added to.
+    New streams are found without being registered anywhere.
     """
     modules = [
         importlib.import_module(f"{package.__name__}.{info.name}")

@@ -1,6 +1,6 @@
-"""Runs sync tasks side by side; one that fails does not stop the others.
+"""Runs sync tasks concurrently; one that fails does not stop the others.
 
-A task reads one part of the API for the streams that are made of it. This module knows neither
+A task reads one part of the API for the streams that are derived from it. This module knows neither
 what is read nor how.
 """
 
@@ -34,10 +34,10 @@ from tap_common.timestamps import to_rfc3339
 
 log = logging.getLogger(__name__)
 
-# When several things went wrong: first what a person must act on, then what only needs time.
+# If several things failed: first what a person must act on, then what only takes time.
 EXIT_CODES_BY_PRIORITY = (CredentialRefusedError.exit_code, RateLimitError.exit_code)
 
-# What a single value of a response can raise although the decoder accepted its page.
+# What converting a single value can raise although the decoder accepted the page.
 VALUE_ERRORS = (RecursionError, ArithmeticError, msgspec.DecodeError)
 
 WHOLE_RUN = ""
@@ -45,13 +45,13 @@ WHOLE_RUN = ""
 
 
 class SyncTask(Protocol):
-    """One part of the API and the selected streams that are made of it."""
+    """One part of the API, and the selected streams that are derived from it."""
 
     domain: str
     streams: Sequence[ApiStream]
 
     def run(self, run: SyncRun) -> None:
-        """Read everything and write it through the run."""
+        """Read everything, and write it through ``run``."""
 
     def sample(self, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
         """Return a few records of each stream, with one request."""
@@ -83,7 +83,7 @@ class ExtraMetric(enum.StrEnum):
 
 @dataclass
 class SyncRun:
-    """What tasks write through, and how far each stream has come.
+    """One run: tasks write through it, and it tracks the progress of each stream.
 
     Args:
         failures: The failure that ended a domain, or ``WHOLE_RUN``; later tasks there are skipped.
@@ -194,7 +194,7 @@ def _run_one(run: SyncRun, task: SyncTask) -> None:
         for stream in task.streams:
             run.outcomes[stream.name, task.domain].status = StreamStatus.COMPLETED
     finally:
-        # The SDK's counter logs its total when it ends, also of a stream that failed.
+        # The SDK's counter logs its total at its end, even for a stream that failed.
         for key in keys:
             run.counters.pop(key).exit()
 
@@ -245,7 +245,7 @@ def exit_code(outcomes: Iterable[StreamOutcome]) -> int:
 
 
 def log_result(run: SyncRun, not_selected: Sequence[str]) -> int:
-    """Log how the run went, all streams in the last line, and return its exit code."""
+    """Log the result of the run, with all streams in the last line; return the exit code."""
     OMISSIONS.log_summary()
     outcomes = list(run.outcomes.values())
     code = exit_code(outcomes)

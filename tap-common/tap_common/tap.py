@@ -145,12 +145,12 @@ class ApiTap(Tap, abc.ABC):
         run = SyncRun(output, bookmarks, self.concurrency)
         self.exit_code = 1
         OMISSIONS.reset(is_strict=bool(self.config["strict"]))
-        if self.state:  # like all SDK taps: a run that reads nothing must not lose it
+        if self.state:  # as all SDK taps do: a run that reads nothing must not lose the state
             output.write_state(self.state)
         try:
             run_tasks(run, self.sync_tasks(selected, bookmarks))
         except InterruptedRunError:
-            # Wait for the page that another thread is writing, and keep others from starting.
+            # Wait for the page that another thread is writing, and let no other begin.
             output.lock.acquire()
             raise
         finally:
@@ -188,7 +188,7 @@ class ApiTap(Tap, abc.ABC):
 
     @override
     def _setup_signal_handlers(self) -> None:
-        """Install no signal handlers: only a command owns its process."""
+        """Install no signal handlers: only the command line may handle signals of the process."""
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -229,7 +229,7 @@ class ApiTap(Tap, abc.ABC):
 
 
 class _SampleTask:
-    """A task of which only one record of each stream is read."""
+    """Reads only one record of each stream of a task."""
 
     def __init__(self, task: SyncTask) -> None:
         self._task = task
@@ -246,11 +246,11 @@ class _SampleTask:
         flush()
 
     def sample(self, limit: int) -> Mapping[str, Sequence[AnyRecord]]:
-        """Return what the task would."""
+        """Return the sample of the task."""
         return {name: list(rows) for name, rows in self._task.sample(limit).items()}
 
 
-# What a keyword of JSON schema requires, as a sentence after the setting's name.
+# What each keyword of JSON schema requires; follows the setting's name in a message.
 RULES = {
     "type": "must be of type {}",
     "minimum": "must be at least {}",

@@ -1,4 +1,4 @@
-"""How long to wait, and when to give up: rate limits of a domain, and transient failures.
+"""Decides how long to wait and when to give up, for rate limits and transient failures.
 
 All threads that read a domain share one gate, because the servers count requests per domain, not
 per connection. This module knows neither HTTP libraries nor streams.
@@ -20,7 +20,7 @@ MAX_BACKOFF_SECONDS = 30.0
 # A server that keeps asking for short waits and never answers is given up after this many times
 # the longest wait that the settings allow.
 MAX_WAITS_WITHOUT_RESPONSE = 3
-# One step of concurrency comes back after this many responses in a row without throttling.
+# Concurrency rises by one after this many responses in a row without throttling.
 RESPONSES_PER_STEP = 50
 MAX_HALVINGS = 30
 
@@ -29,7 +29,7 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-    """What the settings say about waiting, in seconds."""
+    """The settings for waiting, in seconds."""
 
     max_rate_limit_wait: float = 300.0
     max_retry_seconds: float = 300.0
@@ -55,7 +55,7 @@ class Backoff:
             return None
         wait = min(0.5 * 2.0**self.tries, MAX_BACKOFF_SECONDS)
         self.tries += 1
-        # Requests that failed together must not come back together.
+        # Requests that failed together must not be retried together.
         return min(wait * _random.uniform(0.5, 1.0), left)
 
 
@@ -76,11 +76,11 @@ class RateLimitGate:
     """When requests may be sent again, by the monotonic clock."""
     waits_in_a_row: int = 0
     waited_seconds: float = 0.0
-    """How long the server asked to wait since its last response."""
+    """How long the server has asked to wait since its last normal response."""
     halvings: int = 0
     calm_responses: int = 0
     error: RateLimitError | None = None
-    """Set once the domain may not be read any more in this run."""
+    """Set once the domain must not be read any further in this run."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait(self) -> None:
@@ -99,7 +99,7 @@ class RateLimitGate:
                 return
 
     def record_response(self) -> None:
-        """Note a response that was not throttled."""
+        """Record a response that was not throttled."""
         with self._lock:
             self.waits_in_a_row = 0
             self.waited_seconds = 0.0
@@ -131,7 +131,7 @@ class RateLimitGate:
             if seconds > longest or is_endless or longest <= 0:
                 self.error = self._error_for(seconds)
                 raise self.error
-            # A server that asks for 0 seconds again and again would cause a busy loop.
+            # A server that repeatedly asks for 0 seconds would cause a busy loop.
             floor = min(0.05 * 2.0**self.waits_in_a_row, MAX_BACKOFF_SECONDS, longest)
             seconds = max(seconds, floor)
             # Requests that were in flight together are throttled together: that is one wait.

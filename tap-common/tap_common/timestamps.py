@@ -1,4 +1,4 @@
-"""Timestamps in every spelling that the APIs use. Pure; all of them are UTC.
+"""Parses timestamps in all formats that the APIs use. Pure; all timestamps are UTC.
 
 Times are compared as whole milliseconds since 1970, because the search engine behind CommCare HQ
 compares them so; what is emitted keeps its microseconds.
@@ -62,7 +62,7 @@ def from_millis(millis: int) -> datetime:
 
 
 def without_invalid(entry: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Return a mapping without those of the named items that are not timestamps."""
+    """Return a mapping without the named items, if they are not timestamps."""
     return {name: value for name, value in entry.items() if name not in names or normalise(value)}
 
 

@@ -1,4 +1,4 @@
-"""Receiving responses within limits of size and time, whatever a server sends.
+"""Receives responses within limits of size and time, whatever a server sends.
 
 A pause between bytes has its own time-out; a request as a whole has a deadline, which every read of
 its connection observes: headers, chunk sizes and bodies that come byte by byte end there too. A
@@ -33,10 +33,10 @@ from tap_common.errors import (
 
 MIB = 1 << 20
 MAX_PAGE_BYTES = 128 * MIB
-"""5,000 rows, the most of any page, of 26 kB each."""
+"""5,000 rows, the largest number in any page, of 26 kB each."""
 MAX_TOKEN_BYTES = MIB
 MAX_ERROR_BYTES = 64 << 10
-"""The rest of a response that is not a page is not read."""
+"""How much is read of a response that is not a page."""
 
 CHUNK_BYTES = 64 << 10
 PIECE_BYTES = MIB
@@ -79,7 +79,7 @@ _clock = _Clock()
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Limit the requests that this thread sends meanwhile, from the first byte to the last."""
+    """Limit the requests that this thread sends in the block, from the first to the last byte."""
     _clock.deadline = time.monotonic() + seconds
     try:
         yield
@@ -253,7 +253,7 @@ def _unpack(unpacker: zlib._Decompress, packed: bytes) -> bytes:
 
 
 def error_type_for(error: Exception) -> type[UnavailableError]:
-    """Return the type of error that a failed transfer is for the run."""
+    """Return the type of error that the run reports for a failed transfer."""
     if isinstance(error, requests.ReadTimeout):
         return ReadTimeoutError
     is_connection = isinstance(error, (requests.Timeout, requests.ConnectionError))

@@ -1,4 +1,4 @@
-"""Values of a record from decoded JSON: an unreadable one is null, and counted.
+"""Converts values from decoded JSON; an unreadable value becomes null and is counted.
 
 These are the conversions of ``converters`` for code that makes records column by column. Each takes
 the column under which an unreadable value is counted; without one it is not counted.
@@ -32,26 +32,26 @@ def timestamp(value: Any, column: Property | None = None) -> str | None:
 
 
 def boolean(value: Any, column: Property | None = None) -> bool | None:
-    """Return a boolean, also from text."""
+    """Return a boolean, which may be given as text."""
     if type(value) is bool or value is None:
         return value
     return _convert(converters.to_boolean, value, column)
 
 
 def integer(value: Any, column: Property | None = None) -> int | None:
-    """Return a whole number, also from text."""
+    """Return a whole number, which may be given as text."""
     return value if type(value) is int else _convert(converters.to_integer, value, column)
 
 
 def number(value: Any, column: Property | None = None) -> int | float | Decimal | None:
-    """Return a number as it is, or exactly from text."""
+    """Return a JSON number unchanged, and a number given as text with all its digits."""
     if type(value) is int or type(value) is float:
         return value
     return _convert(converters.to_number, value, column)
 
 
 def json_object(value: msgspec.Raw, column: Property | None = None) -> msgspec.Raw | None:
-    """Return an object as it is."""
+    """Return an object unchanged."""
     if memoryview(value)[0] == OBJECT:
         return value
     _count_unreadable(msgspec.json.decode(value), column)
@@ -59,7 +59,7 @@ def json_object(value: msgspec.Raw, column: Property | None = None) -> msgspec.R
 
 
 def json_array(value: msgspec.Raw, column: Property | None = None) -> msgspec.Raw | None:
-    """Return a list as it is."""
+    """Return a list unchanged."""
     if memoryview(value)[0] == ARRAY:
         return value
     _count_unreadable(msgspec.json.decode(value), column)

@@ -26,7 +26,7 @@ SDK_SETTINGS = (
 
 def main() -> None:
     """Run the command and exit."""
-    gc.disable()  # until the run begins: collecting while modules are imported finds nothing
+    gc.disable()  # until the run begins: during imports there is no garbage
     for number in (signal.SIGTERM, signal.SIGINT):  # until the run installs its own handlers
         signal.signal(number, lambda received, _: os._exit(128 + received))
     try:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _describe_bug(error: Exception) -> str:
-    """Return where an internal error happened; its text is left out, as it may quote a record."""
+    """Return where an internal error happened, without its text, which may quote a record."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, sorted by who can fix it.
+"""All errors, grouped by who can fix them.
 
 * TargetError ............. exit 1: the run stops, what was committed stays
   - SettingsError ......... exit 2: the deployer; nothing was started
@@ -105,7 +105,7 @@ CONNECTION_LOST = ("57P01", "57P02", "57P03", "08000", "08003", "08006")
 
 
 def remedy(sqlstate: str) -> str:
-    """Return what to do about an SQLSTATE."""
+    """Return the remedy for an SQLSTATE."""
     return next(text for prefix, text in REMEDIES if sqlstate.startswith(prefix))
 
 

@@ -27,7 +27,7 @@ GC_THRESHOLD = 200_000
 
 
 def run_target(settings: Settings, source: int, mapper: LineMapper | None = None) -> int:
-    """Load everything that comes from a file descriptor; return the exit code."""
+    """Load everything from a file descriptor; return the exit code."""
     sys.excepthook = sys.unraisablehook = _ignore
     # Modules live as long as the process, and records hold no cycles: collecting would only walk
     # millions of them in vain.

@@ -1,4 +1,4 @@
-"""The settings: one table that both the plain validation and the SDK's JSON schema are made from.
+"""The settings: one table, from which both the validation and the SDK's JSON schema are derived.
 
 The only reader of configuration files.
 """
@@ -161,7 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.keyless_for(stream) == "replace"
 
     def keyless_for(self, stream: str) -> str:
-        """Return what a run does to a stream with neither key nor bookmark."""
+        """Return what a run does with a stream that has neither key nor bookmark."""
         return self.keyless_overrides.get(stream, self.keyless_streams)
 
     @property

@@ -62,7 +62,7 @@ def test_a_program_is_installed_alone_and_without_the_workspace(program, tmp_pat
 def test_scout_dbt_generates_and_builds_models_without_a_checkout(
     tmp_path, postgres, connection, dataset_schema
 ):
-    """The wheel carries the dbt project; the folder it runs in has models of users only."""
+    """The wheel contains the dbt project; the working folder has models of users only."""
     python, folder = tmp_path / "venv/bin/python", tmp_path / "empty"
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     run(UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT / "transform")

@@ -1,4 +1,4 @@
-"""The documentation builds as a site without a warning, and its reference is what the code says."""
+"""The documentation builds as a site without a warning, and its reference matches the code."""
 
 from __future__ import annotations
 

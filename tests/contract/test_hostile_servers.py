@@ -1,4 +1,4 @@
-"""What a server may cost a tap: bounded memory and time, whatever it sends, and a plain error."""
+"""A hostile server costs a tap only bounded memory and time, and causes a clear error."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_response_that_never_ends_is_given_up_after_request_timeout(tmp_path):
         return code in {1, 75} and "Internal error" not in log, log
 
     cases = of_both(TIMES, "a body", "the head")
-    with ThreadPoolExecutor(len(cases)) as pool:  # for what they do is wait
+    with ThreadPoolExecutor(len(cases)) as pool:  # because they only wait
         outcomes = dict(zip(cases, pool.map(outcome, cases), strict=True))
     assert {case: log for case, (is_right, log) in outcomes.items() if not is_right} == {}
 
@@ -156,7 +156,7 @@ VALUES: dict[str, bytes] = {
 
 
 def page(path: str, value: bytes) -> bytes:
-    """Return a page of an API with a value where it reads one; of users, the value itself."""
+    """Return a page of an API that contains a value; for users, the value itself."""
     rows = next((rows for part, rows in ROWS if part in path), b"[]").replace(b"%b", value)
     if rows == b"":
         return value

@@ -1,4 +1,4 @@
-"""The whole way: sandbox, `meltano run` as control starts it, Postgres, dbt."""
+"""The whole pipeline: sandbox, `meltano run` as control starts it, Postgres, dbt."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from support.logins import at_database_of
 
 ROOT = Path(__file__).parents[2]
 CASES, FORMS = 400, 150
-SEED = 71  # makes the secrets too: what is looked for is in use by no other test
+SEED = 71  # of the secrets, too: no other test has the same ones
 
 
 @dataclass
 class Pipeline:
-    """One dataset of one sandbox, run as often as a test likes."""
+    """One dataset of one sandbox, which a test can run repeatedly."""
 
     server_url: str
     superuser_url: str
-    """The same database, past all roles."""
+    """The same database, as the superuser."""
     meltano_url: str
     sandbox: Sandbox
     dataset: DatasetIdentity
@@ -59,7 +59,7 @@ class Pipeline:
         return work(self.job(**job), start, on_progress=lambda _: None, timeout=400)
 
     def rows(self, table: str) -> list[dict]:
-        """Return a table of the dataset schema, as the sandbox would write it in JSON."""
+        """Return a table of the dataset schema in the JSON format of the sandbox."""
         with psycopg2.connect(self.superuser_url) as opened:
             cursor = opened.cursor(cursor_factory=RealDictCursor)
             cursor.execute(

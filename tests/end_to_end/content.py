@@ -1,4 +1,4 @@
-"""What the sandbox shows, as the rows that it must become."""
+"""The data of the sandbox, as the rows that must be loaded."""
 
 from __future__ import annotations
 

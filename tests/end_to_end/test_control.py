@@ -1,4 +1,4 @@
-"""The way of a new user, typed as the guide says it: from `scout init` to a query, and back."""
+"""The commands of the guide for a new user, from `scout init` to a query, and back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sandbox():
 
 @pytest.fixture(scope="module")
 def scout(control_postgres, tmp_path_factory):
-    """Run the command as a program; return its exit code, its answer, and what it said."""
+    """Run the command as a program; return its exit code, stdout and stderr."""
     environment = os.environ | {
         "SCOUT_DATABASE_URL": embedded_postgres.create_database(
             control_postgres, "control_end_to_end"
@@ -138,14 +138,14 @@ def test_errors_have_the_documented_exit_codes(scout):
     scout("init")
 
     assert scout("runs", "show", "nope")[0] == 3
-    assert scout("run", "nobody/nothing")[:2] == (
+    assert scout("run", "missing/dataset")[:2] == (
         3,
         {
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
                 "reason": "not found",
-                "message": "No dataset 'nobody/nothing' exists.",
+                "message": "No dataset 'missing/dataset' exists.",
                 "remedy": "See: scout datasets list",
             },
         },

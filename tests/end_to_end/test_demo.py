@@ -44,9 +44,9 @@ def scout(environment, *words) -> dict:
 
 
 def left_over(environment, after_seconds: float = 30.0) -> list[str]:
-    """Return what still runs on the demo's folder or for it, once nothing does or time is over.
+    """Wait until no process uses the demo's folder; return those that still do after a time.
 
-    A process that was told to end takes a moment.
+    A process that was told to exit takes a moment.
     """
     until = time.monotonic() + after_seconds
     while (found := alive(environment)) and time.monotonic() < until:

@@ -172,7 +172,7 @@ def test_a_plain_meltano_run_with_settings_in_the_environment_works_and_writes_n
 
 
 def assert_each_schema_has_its_state(pipeline, environment):
-    """What was read for one schema is read for another one, too; else the target says so."""
+    """Records read into one schema are read into another one too, or the target reports it."""
 
     def load(schema, *options, name="SCOUT_DATASET_SCHEMA"):
         done = subprocess.run(

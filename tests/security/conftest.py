@@ -23,7 +23,7 @@ from support.installations import Installation, installed
 from support.servers import EMBEDDED, older
 
 PASSWORD = "of-controls-role"
-# What stands in the store and of roles, but for moments and what runs write down.
+# The contents of the store and the roles, except timestamps and what runs record.
 FINGERPRINTS = (
     "SELECT name, source_type, base_url, config::text FROM scout_control.sources ORDER BY 1",
     "SELECT secrets, is_valid FROM scout_control.credentials ORDER BY id",
@@ -99,7 +99,7 @@ class SharedInstallation(Installation):
             self.ask(f'ALTER ROLE "{role}" NOLOGIN PASSWORD NULL')
 
     def fingerprint(self) -> list[list[tuple]]:
-        """Return what no attack may change."""
+        """Return everything that no attack may change, as text."""
         return [self.ask(each.replace("{control}", self.control)) for each in FINGERPRINTS]
 
 
@@ -131,7 +131,7 @@ def shared_world(request, tmp_path_factory):
 
 @pytest.fixture
 def world(shared_world):
-    """The installation of the module, whose tap does nothing special."""
+    """The shared installation of a module, with an ordinary tap."""
     made = replace(shared_world)
     made.act()
     return made

@@ -107,7 +107,7 @@ def test_control_s_role_cannot_change_or_remove_events(store, table, statement):
     assert verify(store).is_whole
 
 
-def test_events_cannot_be_inserted_by_hand(store):
+def test_events_cannot_be_inserted_with_sql(store):
     with as_owner(store) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("INSERT INTO scout_control.audit_chain VALUES (99, 1, '')")
 

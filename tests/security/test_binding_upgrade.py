@@ -1,4 +1,4 @@
-"""An installation of an older version: its secrets are bound once, and work as before."""
+"""The secrets of an installation of an older version are bound once, and work as before."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCHEMA = f"data_ann_sender_{uuid.uuid4().hex[:8]}"
 
 
 def older(senders):
-    """Make the store of an older version, with secrets that do not say what they are for."""
+    """Create the store of an older version, with secrets that are not bound to anything."""
     site = senders.scout.installation
     migrate.migrate(site.store, "0005")
     values = {

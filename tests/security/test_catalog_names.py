@@ -1,4 +1,4 @@
-"""Every role of a database sees its catalogs: they do not tell whose data is where."""
+"""Every role can read the catalogs of its database: they do not reveal whose data is where."""
 
 from __future__ import annotations
 

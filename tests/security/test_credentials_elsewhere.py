@@ -1,4 +1,4 @@
-"""A login goes to the address that its owner connected it for, and to no other one, ever."""
+"""A login is sent only to the address for which its owner connected it."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_a_source_changed_in_the_store_gets_no_credential(senders, change):
 
 EXPIRED, MISSING = "AUTH_TOKEN_EXPIRED", "AUTH_TOKEN_MISSING"
 COPY = "UPDATE scout_control.credentials AS mine SET secrets = theirs.secrets FROM "
-# How a ciphertext gets into another row, and what the runs of hill/hq and hill/other end with.
+# How a ciphertext gets into another row, and how the runs of hill/hq and hill/other end.
 MOVES = {
     "to another owner": (
         [COPY + "scout_control.credentials AS theirs"

@@ -16,7 +16,7 @@ NASTY = nasty()
 
 
 def told(action: Any) -> str:
-    """Return what a failing action says; any other end is no error fit to show."""
+    """Return the message of a failing action; any other end fails the test."""
     with pytest.raises(ControlError) as caught:
         action()
     return f"{caught.value} {caught.value.__cause__ or ''}"

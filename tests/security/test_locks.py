@@ -177,7 +177,7 @@ def test_a_lost_lock_can_be_reacquired_only_by_its_previous_holder(world, datase
 
 
 def test_a_session_of_another_role_never_passes_for_a_dead_one(world, dataset_id, stranger):
-    """Numbers of processes come again; a lock that ends with a session would never end."""
+    """Process ids are reused: a lock that depends on a session alone would never end."""
     store, name = world.scout.installation.store, dataset_lock(dataset_id)
     world.ask(
         "INSERT INTO scout_control.locks VALUES (%s, %s, now() - interval '1 day', %s)",

@@ -1,4 +1,4 @@
-"""What a plugin does to Meltano's database and to state reaches no run but its own.
+"""What a plugin does to Meltano's database and to state affects no other run.
 
 A foreign tap takes whatever leads to a database, plants pickles, locks tables and asks control's
 socket for what is another's. The next run of the victim is as it would have been.
@@ -52,7 +52,7 @@ for question in json.loads(sys.argv[2]):
             answers.append("")
 print(json.dumps(answers))
 """
-# The tap asks as what it started, as what it left behind, and as itself.
+# Requests from a child of the tap, from a process that it left behind, and from the tap itself.
 ASK = """
     import contextlib, io, subprocess, time
 

@@ -1,4 +1,4 @@
-"""What control reads of a dataset after a run: as whom, whatever its writer made of it."""
+"""How control reads a dataset after a run: with which role, and whatever its writer did to it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LOAD = (
     "FROM {schema}.kept WHERE {schema}.seize()"
 )
 KEPT = "ALTER TABLE {schema}._scout_loads RENAME TO kept"
-# What may stand in the place of the table that tells of loads.
+# Replacements for the table of the load log.
 LOADS = {
     "view": (KEPT, f"CREATE VIEW {{schema}}._scout_loads AS {LOAD}"),
     "rule": (

@@ -1,4 +1,4 @@
-"""What comes back from a login may be hostile: to the listener, and from the token endpoint."""
+"""Responses to a login may be hostile: those to the listener, and those of the token endpoint."""
 
 from __future__ import annotations
 

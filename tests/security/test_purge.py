@@ -1,4 +1,4 @@
-"""The right to erasure: everything of an owner is removed, nothing of others, verifiably."""
+"""A purge removes everything of an owner and nothing of others, and can be verified."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def everything(server_url):
 
 
 def found_in(text, wanted):
-    """Return where words stand in what was read."""
+    """Return the locations of words in what was read."""
     lines = text.splitlines()
     return {
         (line.split()[0], word, line[:300]) for line in lines for word in wanted if word in line
@@ -75,7 +75,7 @@ def files_below(*places, but):
 
 
 def told_on_disk(wanted, *places, but=()):
-    """Return the files that hold a word, or are called so."""
+    """Return the files with a word in their content or name."""
     scratches = [path for path in workdir.IN_MEMORY.glob("scout-*") if path.is_dir()]
     found = []
     for path in files_below(*places, *scratches, but=but):
@@ -127,7 +127,7 @@ def home(folder):
 
 
 def consent(scout, source, user):
-    """Say yes at the source, as a person with a browser does."""
+    """Give consent at the source, as a person with a browser does."""
     request = scout.credentials.ask(source, "http://127.0.0.1:9/callback")
 
     class Stay(urllib.request.HTTPRedirectHandler):
@@ -142,7 +142,7 @@ def consent(scout, source, user):
 
 
 def furnish(scout, sandbox):
-    """Give ann and bob data; return what ann is found by."""
+    """Create data of ann and bob; return the terms that identify ann."""
     connect = sandbox.connect
     client = connect.logins()
     named = {name: client[name] for name in ("client_id", "client_secret")}
@@ -241,7 +241,7 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
 
 def spoil(scout, url, file, schema):
     """Reappearing data and a modified receipt are detected."""
-    receipt, verify = json.loads(file.read_text()), scout.erasure.verify
+    receipt, verify = json.loads(file.read_text()), scout.purges.verify
     assert verify(receipt).is_gone
     assert not verify(receipt | {"removed": {}}).is_genuine
     with pytest.raises(SettingsError, match="another owner"):
@@ -296,7 +296,7 @@ def names_of(toys, *paths):
 
 
 def in_database(toys):
-    """Return all that the store's own database holds, and the roles of the server."""
+    """Return the whole content of the store's database, and the roles of the server."""
     with psycopg.connect(toys.settings.database_url, autocommit=True) as connection:
         return "\n".join(
             row
@@ -430,7 +430,7 @@ def test_it_asks_for_confirmation_at_a_terminal_only(toys):
 
 
 def test_an_id_that_is_an_ordinary_word_is_not_found_where_it_means_something_else(toys):
-    """A user called ``things``, as a stream is: in state, row counts and settings of others."""
+    """A user has the name of a stream, ``things``, which occurs in state, counts and settings."""
     path = of_user(toys, "river", "bert")
     mine = of_user(toys, "river", "things")
     for each in (path, mine):
@@ -460,7 +460,7 @@ def test_a_run_that_does_not_end_is_reported_and_its_data_is_kept(toys):
     toys.act(seconds=3600)
     scout, begun = toys.scout, len(toys.told())
     run = scout.runs.queue(path)
-    # Another installation's worker, frozen: it holds the dataset and hears nothing.
+    # A suspended worker of another installation: it holds the dataset and does not react.
     with worker(toys.settings, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: len(toys.told()) > begun)
         os.kill(process.pid, 19)

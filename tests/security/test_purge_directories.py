@@ -31,7 +31,7 @@ def test_a_purge_follows_no_link_of_another_account(world, place, tmp_path):
     log.write_text(LINE)
     place.symlink_to(tmp_path)
     world.owner(OWNER)
-    receipt = world.scout.erasure.purge(project=OWNER)
+    receipt = world.scout.purges.execute(project=OWNER)
 
     assert log.read_text() == LINE
     assert receipt["is_complete"]
@@ -43,7 +43,7 @@ def test_a_directory_of_another_account_is_neither_changed_nor_counted(world, pl
     (place / "some.log").write_text(LINE)
     os.chown(place, NOBODY, NOBODY)
     world.owner(OWNER)
-    receipt = world.scout.erasure.purge(project=OWNER)
+    receipt = world.scout.purges.execute(project=OWNER)
 
     assert (place / "some.log").read_text() == LINE
     assert receipt["is_complete"]

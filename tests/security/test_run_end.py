@@ -1,4 +1,4 @@
-"""The end of a run is written down, whatever its tap calls a stream or says at last."""
+"""The end of a run is recorded, whatever its tap calls a stream or prints last."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def installation(postgres, tmp_path_factory):
 
 
 def ended(installation, code="", more=()):
-    """Run a new dataset, whose tap names more streams; return how its runs stand in the store."""
+    """Run a new dataset, whose tap names more streams; return its runs in the store."""
     dataset = installation.dataset("river")
     (dataset.folder / "more").write_text(json.dumps(more))
     dataset.does(code)

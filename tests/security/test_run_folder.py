@@ -1,4 +1,4 @@
-"""A tap decides by its run's folder what Meltano starts next, and reaches nothing of control by it.
+"""A tap can control what Meltano starts next, but gains no access to control by that.
 
 The folder is writable for the tap, under root or not. So what Meltano starts is as far from control
 and from other runs as the tap itself, whatever program it is.

@@ -1,4 +1,4 @@
-"""Objects planted where others may create them: control never runs one of them."""
+"""Control never executes objects that others planted in shared schemas."""
 
 from __future__ import annotations
 

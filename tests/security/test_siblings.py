@@ -1,4 +1,4 @@
-"""A process that a plugin makes beside itself, not below, is told nothing by control."""
+"""A sibling process that a plugin creates gets nothing from control."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 from support.hostile_taps import installed
 
-# A child of our own parent, which is Meltano: it stands where plugins stand.
+# A child of our own parent, Meltano: at the same level of the process tree as plugins.
 BESIDE = """
     import ctypes, signal, socket, time
 

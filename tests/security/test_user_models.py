@@ -1,4 +1,4 @@
-"""Models of users are built for those that they belong to, and none takes the others along.
+"""Models of users are built for their owners only, and a broken one does not affect others.
 
 Through control: two projects, each with its own models besides the operator's. What a model
 tries beyond its dataset schema is refused by Postgres, for it runs as the role of the dataset.
@@ -49,7 +49,7 @@ def installation(postgres, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(installation):
-    """What stands in the dataset schemas of both projects, and what became of both runs."""
+    """The contents of the dataset schemas of both projects, and the results of both runs."""
     custom = installation.settings.project_root / "transform/models/custom"
     for place, names in (("", ["mine"]), ("river", ["rivers"]), ("hill", ["hills"])):
         (custom / place).mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ def advised(text: str) -> list[list[str]]:
 
 
 def command_of(main: click.Group, words: list[str]) -> tuple[click.Command | None, list[str]]:
-    """Return the command that words name, and the words after its name; None if it does not exist."""
+    """Return the command that words name, or None, and the words after its name."""
     context = click.Context(main)
     command: click.Command = main
     rest = list(words)

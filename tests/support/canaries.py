@@ -57,7 +57,7 @@ def spellings(secret: str) -> set[bytes]:
     found |= {urllib.parse.quote(secret, safe=safe).encode() for safe in ("", "/", ":@")}
     found.add(urllib.parse.quote_plus(secret).encode())
     for encode in (b64encode, urlsafe_b64encode):
-        for shift, first in enumerate((0, 2, 3)):  # letters that hang on what stands before
+        for shift, first in enumerate((0, 2, 3)):  # letters that follow the preceding escape
             coded = encode(b"\0" * shift + raw)
             found.add(coded[first : (shift + len(raw)) // 3 * 4])
     return found

@@ -25,7 +25,7 @@ LOAD_AND_TRANSFORM = (*LOAD, "dbt-postgres:build")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run to do: for which dataset, from which source, into which server."""
+    """A run to execute: its dataset, source and server."""
 
     dataset: DatasetIdentity
     server_url: str = field(repr=False)
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a run ended, and the error that it amounts to if any."""
+    """How a run ended, and the resulting error, if any."""
 
     place: ProvisionedSchema
     ended: ProcessResult

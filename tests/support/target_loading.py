@@ -1,4 +1,4 @@
-"""What stands in for Postgres where the target is tested without it: it records what it is told."""
+"""Stand-ins for Postgres in tests of the target: they record the calls that they receive."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FakeSession:
 
 @dataclass
 class RecordingLoader:
-    """Takes what the checkpointer hands over."""
+    """Records what the checkpointer writes."""
 
     events: list[Any] = field(default_factory=list)
     stored: dict[str, StreamVersions] = field(default_factory=dict)
@@ -142,12 +142,12 @@ class Loading:
             self.checkpointer.on_buffered(stream, size)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass since the last checkpoint."""
+        """Pretend that time has passed since the last checkpoint."""
         self.checkpointer._checked_at = time.monotonic() - seconds
 
     @property
     def events(self) -> list[Any]:
-        """What has happened since the last look."""
+        """Return the events since the last call."""
         self.checkpointer._writer.call(lambda: None)
         events, self.loader.events[:] = list(self.loader.events), []
         return events

@@ -1,4 +1,4 @@
-{#- The transaction id before which a model holds all rows, as scout-dbt recorded it; none when the model has to be built anew. -#}
+{#- The transaction id before which a model holds all rows, as scout-dbt recorded it; none when the model has to be rebuilt. -#}
 {% macro scout_watermark() %}
     {%- if not execute or flags.FULL_REFRESH -%}
         {{ return(none) }}
@@ -25,7 +25,7 @@
 {%- endmacro %}
 
 {#- A table that is updated in place: readers see the old rows or the new ones, and views on it stay valid. With a watermark only the
-    rows of records that were written or removed since are exchanged; otherwise the table is built anew, and swapped if no view
+    rows of records that were written or removed since are exchanged; otherwise the table is rebuilt, and swapped if no view
     depends on it. -#}
 {% materialization scout_table, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}

@@ -1,7 +1,7 @@
-"""What other programs may ask about the models of a dataset schema.
+"""The public Python interface: generated models and the data dictionary of a dataset schema.
 
-The public Python interface of this package; ``scout_control`` uses nothing else of it but
-``libpq`` and ``anonymous_file``. Connections are opened with psycopg2, the driver of dbt.
+``scout_control`` uses nothing else of this package but ``libpq`` and ``anonymous_file``.
+Connections are opened with psycopg2, the driver of dbt.
 """
 
 from __future__ import annotations

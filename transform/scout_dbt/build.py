@@ -1,6 +1,6 @@
-"""A build: generate the models, select what dbt has to build, record what it built.
+"""A build: generates the models, selects those that dbt has to build, records the result.
 
-All of it runs as the role that loads: it owns the tables of the dataset schema and can reach no
+All of it runs as the role that loads: it owns the tables of the dataset schema and can access no
 other schema.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from psycopg2.extras import execute_values
 
 from scout_dbt import generator
-from scout_dbt.dataset import build_state, data_dictionary
+from scout_dbt.dataset import build_metadata, data_dictionary
 from scout_dbt.project import dbt_package, yaml_docs
 from scout_dbt.project.custom_models import FOLDER
 
@@ -41,7 +41,7 @@ SOURCE_SUFFIXES = (".sql", ".yml", ".csv", ".md", ".py")
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
-    """What a build has to do for one dataset schema."""
+    """The models that a build has to build in one dataset schema."""
 
     schema: str
     generated: GeneratedModels
@@ -52,7 +52,7 @@ class BuildPlan:
     changed_streams: frozenset[str]
     """Streams whose rows differ from those of the last complete build."""
     is_project_changed: bool
-    """Whether hand-written models have to be built, whatever data changed."""
+    """Whether hand-written models have to be built, even if no data changed."""
 
     @property
     def is_idle(self) -> bool:
@@ -65,7 +65,7 @@ class BuildPlan:
         return frozenset(self.generated.streams)
 
     def selection(self, custom: frozenset[str]) -> list[str]:
-        """Return dbt's options that leave out what would not change.
+        """Return dbt's options that exclude models whose result would not change.
 
         Args:
             custom: Names of the models of users, which are always built: they may read anything.
@@ -105,7 +105,7 @@ def prepare(
     if cursor.fetchone() != (schema,):
         return None
     generated = generator.generate(cursor, source_type)
-    build_state.reserve_names(cursor, generated.models)
+    build_metadata.reserve_names(cursor, generated.models)
     dbt_package.write(generated.models, packages)
     cursor.execute(PRESENT)
     present = {name for (name,) in cursor.fetchall()}
@@ -117,7 +117,7 @@ def prepare(
     _write_due(cursor, generated, due)
     data_marks = {f"{DATA_MARK}{stream}": mark for stream, mark in generated.streams.items()}
     marks = {PROJECT_MARK: _digest(project, generated.streams, custom), **data_marks}
-    recorded = build_state.marks(cursor)
+    recorded = build_metadata.marks(cursor)
     is_project_same = recorded.get(PROJECT_MARK) == marks[PROJECT_MARK]
     return BuildPlan(
         schema=schema,
@@ -136,7 +136,7 @@ def prepare(
 def _write_due(cursor: Cursor, generated: GeneratedModels, due: list[Model]) -> None:
     """Tell the macros which models are due, and from which transaction on their rows are new.
 
-    Without a watermark a model is built anew.
+    Without a watermark a model is rebuilt.
     """
     cursor.execute(DUE)
     rows = []
@@ -177,10 +177,10 @@ def finish(
     for model in models:
         if outcomes.get(model.table.name) == "success":
             rows = plan.generated.record_count(model)
-            build_state.save(cursor, model, plan.generated.moment.oldest, rows)
+            build_metadata.save(cursor, model, plan.generated.moment.oldest, rows)
     if is_complete:
         for name, mark in plan.marks.items():
-            build_state.set_mark(cursor, name, mark)
+            build_metadata.set_mark(cursor, name, mark)
     streams, references = yaml_docs.read(project / "models", plan.generated.source_type)
     loaded = {name: streams[name] for name in streams.keys() & plan.streams}
     data_dictionary.comment_streams(cursor, loaded)

@@ -1,4 +1,4 @@
-"""A command line of dbt: which command it is, what it selects, and which folders it names."""
+"""Parses a command line of dbt: the command, its selection, and its folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SELECTION = frozenset({"--select", "-s", "--exclude", "--selector", "--full-refr
 
 @dataclass(frozen=True, kw_only=True)
 class DbtCommand:
-    """The arguments of dbt, and the environment that they are completed from."""
+    """The arguments of dbt, and the environment that supplies missing ones."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
@@ -36,7 +36,7 @@ class DbtCommand:
 
     @property
     def reads_models(self) -> bool:
-        """Return whether dbt reads the models, so that they have to be generated before."""
+        """Return whether dbt reads the models, which then have to be generated first."""
         return self.name in READS_MODELS
 
     @property

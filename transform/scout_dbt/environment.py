@@ -1,4 +1,4 @@
-"""The environment that dbt gets: where the database is, and nothing secret.
+"""The environment of dbt: the location of the database, and no secrets.
 
 The loader takes a URL or single settings, dbt takes single settings only. This translates the
 loader's settings to libpq's variables, so that they are given once.

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scout_dbt.dataset import applications, build_state, introspection, profiling
+from scout_dbt.dataset import applications, build_metadata, introspection, profiling
 from scout_dbt.dataset.introspection import ScopeStats
 from scout_dbt.planning import model_sql, table_plan
 from scout_dbt.planning.record_types import RECORD_TYPES
@@ -15,7 +15,7 @@ from scout_dbt.planning.tables import RecordKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scout_dbt.dataset.build_state import BuiltModel
+    from scout_dbt.dataset.build_metadata import BuiltModel
     from scout_dbt.dataset.connection import Cursor
     from scout_dbt.dataset.introspection import Snapshot
     from scout_dbt.planning.case_tables import CaseType
@@ -29,14 +29,14 @@ NO_RECORDS = ScopeStats(0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedModels:
-    """The models of a dataset, and what decides whether they have to be built."""
+    """The models of a dataset, and the data for deciding which of them have to be built."""
 
     models: tuple[Model, ...]
     built: Mapping[str, BuiltModel]
     """Models of earlier builds, by the key of their table."""
     scopes: Scopes
     streams: Mapping[str, str]
-    """The loaded streams, each with a mark that differs once its rows do."""
+    """The loaded streams, each with a mark that changes when its rows do."""
     moment: Snapshot
     source_type: str
 
@@ -57,7 +57,7 @@ class GeneratedModels:
 
 
 def generate(cursor: Cursor, source_type: str) -> GeneratedModels:
-    """Generate the models of the current schema, and store what its new data shows.
+    """Generate the models of the current schema, and store the profiles of its new data.
 
     Args:
         cursor: In the dataset schema.
@@ -66,8 +66,8 @@ def generate(cursor: Cursor, source_type: str) -> GeneratedModels:
     # Taken first: rows that are written from here on count as new in the next build.
     moment = introspection.snapshot(cursor)
     tables = introspection.source_tables(cursor)
-    build_state.create_tables(cursor)
-    built = build_state.built_models(cursor, moment.oldest)
+    build_metadata.create_tables(cursor)
+    built = build_metadata.built_models(cursor, moment.oldest)
     generated = {each.name for each in built.values()}
     # Without a load log every table counts as loaded, the generated ones too.
     loaded = introspection.loaded_streams(cursor, tables) - generated
@@ -80,7 +80,7 @@ def generate(cursor: Cursor, source_type: str) -> GeneratedModels:
             _profile(cursor, kind, source, scopes[kind], moment)
     planned = table_plan.plan(
         *_case_and_form_types(cursor, tables, scopes),
-        build_state.assigned_names(built),
+        build_metadata.assigned_names(built),
         reserved=introspection.relation_names(cursor) - generated,
     )
     models = tuple(
@@ -103,9 +103,9 @@ def _scopes(
     streams: Mapping[str, str],
     moment: Snapshot,
 ) -> dict[str, ScopeStats]:
-    """Return the scopes of a stream: those of the last time if nothing was written since."""
+    """Return the scopes of a stream; the stored ones if nothing was written since."""
     name, mark = f"extents {kind}", streams.get(source.stream)
-    stored = json.loads(build_state.marks(cursor).get(name, "{}"))
+    stored = json.loads(build_metadata.marks(cursor).get(name, "{}"))
     if mark and stored.get("of") == mark:
         return {
             scope: ScopeStats(each["rows"], each["written"], tuple(each["domains"]))
@@ -116,7 +116,7 @@ def _scopes(
         scope: {"rows": stats.rows, "written": stats.last_xid, "domains": stats.domains}
         for scope, stats in found.items()
     }
-    build_state.set_mark(cursor, name, json.dumps({"of": mark, "scopes": scopes}))
+    build_metadata.set_mark(cursor, name, json.dumps({"of": mark, "scopes": scopes}))
     return found
 
 
@@ -129,7 +129,7 @@ def _profile(
 ) -> None:
     """Profile the rows that were written since the last time."""
     name = f"seen {source.stream}"
-    since = int(build_state.marks(cursor).get(name, "0"))
+    since = int(build_metadata.marks(cursor).get(name, "0"))
     if since > moment.oldest:  # an id of another server, from which the schema was restored
         since = 0
     # Reading the documents is the most expensive step; most runs of a quiet dataset skip it.
@@ -139,8 +139,8 @@ def _profile(
         properties, indices = profiling.profile_cases(
             cursor, since, moment, has_indices="indices" in source.columns
         )
-        build_state.add_profiles(cursor, "cases", _by_path(properties))
-        build_state.add_profiles(cursor, "indices", _by_path(indices))
+        build_metadata.add_profiles(cursor, "cases", _by_path(properties))
+        build_metadata.add_profiles(cursor, "indices", _by_path(indices))
     else:
         forms = profiling.profile_forms(cursor, RECORD_TYPES[kind], since, moment)
         profiles = (
@@ -148,8 +148,8 @@ def _profile(
             for xmlns, paths in forms.items()
             for path, profile in paths.items()
         )
-        build_state.add_profiles(cursor, source.stream, profiles)
-    build_state.set_mark(cursor, name, str(moment.oldest))
+        build_metadata.add_profiles(cursor, source.stream, profiles)
+    build_metadata.set_mark(cursor, name, str(moment.oldest))
 
 
 def _by_path(
@@ -164,7 +164,7 @@ def _case_and_form_types(
     cursor: Cursor, tables: Mapping[str, SourceTable], scopes: Scopes
 ) -> tuple[list[CaseType], list[FormType]]:
     defined = applications.read(cursor, tables)
-    profiles = build_state.path_profiles(cursor)
+    profiles = build_metadata.path_profiles(cursor)
     cases: list[CaseType] = []
     forms: list[FormType] = []
     if (of_kind := scopes.get(RecordKind.CASE)) is not None:

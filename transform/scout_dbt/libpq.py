@@ -1,4 +1,4 @@
-"""A connection as libpq's environment variables, with the password in a file instead.
+"""Connection parameters as libpq's environment variables, with the password in a file.
 
 A variable is visible to everything in the process, such as the Jinja of a model; a password file
 (``PGPASSFILE``) is read by libpq alone.

@@ -1,4 +1,4 @@
-"""One run of dbt: generate the models, run dbt, record and describe the result."""
+"""Runs one dbt command: generates the models, runs dbt, records the result in the dataset."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ GENERATED_PACKAGES = "SCOUT_GENERATED_PACKAGES"
 
 
 def run(command: DbtCommand) -> int:
-    """Run a command of dbt and return its exit code.
+    """Run a dbt command and return its exit code.
 
     Raises:
-        psycopg2.Error: Postgres refused what comes before or after dbt.
-        docs_page.PageError: dbt's documentation is of an unknown version.
+        psycopg2.Error: A statement before or after dbt's own failed.
+        docs_page.PageError: The format of dbt's documentation page is unknown.
     """
     schema = command.environment.get(environment.DATASET_SCHEMA)
     if not command.reads_models or not schema:
-        # dbt takes a second to import: builds with nothing to do finish without it.
+        # Importing dbt takes a second: a build with nothing to do finishes without it.
         from scout_dbt.runner import dbt_runner
 
         os.environ |= _folders(command)
@@ -76,7 +76,7 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
 
 
 def _folders(command: DbtCommand) -> dict[str, str]:
-    """Return the variables of dbt's folders; nothing is written into a shipped project."""
+    """Return the variables that name dbt's folders; it writes nothing into the shipped project."""
     return {
         "DBT_PROJECT_DIR": str(command.dbt_project),
         "DBT_PROFILES_DIR": str(command.profiles),
@@ -86,14 +86,14 @@ def _folders(command: DbtCommand) -> dict[str, str]:
 
 
 def _settings(command: DbtCommand, plan: BuildPlan | None) -> dict[str, str]:
-    """Return the variables that dbt is run with; the caller's come first where it may choose."""
+    """Return the other environment variables of dbt; DBT_WRITE_JSON may be set by the caller."""
     settings = {
-        # Control characters in dbt's output are escaped, so colours would only be noise.
+        # Control characters in dbt's output are escaped: colour codes would be shown as text.
         "DBT_USE_COLORS": "false",
     }
     if plan:
         settings[LOADED_STREAMS] = ",".join(sorted(plan.streams))
     if command.is_building:
-        # Nothing reads the artifacts of a build, and dbt writes the manifest twice.
+        # Nothing reads the artifacts of a build, and dbt would write the manifest twice.
         settings["DBT_WRITE_JSON"] = os.environ.get("DBT_WRITE_JSON", "false")
     return settings

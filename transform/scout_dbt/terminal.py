@@ -1,4 +1,4 @@
-"""Makes text of others safe to print: models, data and databases may hold escape sequences.
+"""Makes untrusted text safe to print: models, data and databases may hold escape sequences.
 
 The same rule as ``scout_control.rules.terminal``, which this program is installed without; a test
 compares the two.

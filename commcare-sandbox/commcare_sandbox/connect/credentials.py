@@ -10,7 +10,7 @@ from hmac import compare_digest
 from typing import Any
 
 from commcare_sandbox.connect.switches import ConnectSwitches
-from commcare_sandbox.seeded import digester
+from commcare_sandbox.pseudorandom import digester
 
 SCOPES = ("openid", "read", "write", "export")
 _CODE_SECONDS = 60

@@ -1,4 +1,4 @@
-"""CSV as version 1 of the API sends it: values formatted by Python's ``str``, rows unordered."""
+"""CSV as in version 1 of the API: values formatted by Python's ``str``, rows unordered."""
 
 from __future__ import annotations
 

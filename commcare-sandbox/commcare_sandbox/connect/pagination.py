@@ -1,4 +1,4 @@
-"""Keyset pagination over ids that the rows may not show."""
+"""Keyset pagination by ids that the rows do not have to contain."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from commcare_sandbox.connect import auth, oauth, opportunities, row_lists
+from commcare_sandbox.connect import auth, export_lists, oauth, opportunities
 from commcare_sandbox.connect.context import PREFIX, Connect, Context, html_page
 from commcare_sandbox.connect.credentials import UnsignedTokenError
 from commcare_sandbox.http_types import JSON_TYPE, HTTPError, Request, Response
 
 Handler = Callable[[Context], Response]
-_FAILURES = (opportunities.BrokenDetailError, row_lists.MissingBlobError, UnsignedTokenError)
+_FAILURES = (opportunities.BrokenDetailError, export_lists.MissingBlobError, UnsignedTokenError)
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,15 @@ def _open(path: str, handler: Handler, *methods: str) -> Route:
 
 _OF = "opportunity/{opportunity}"
 ROUTES = (
-    *(_export(f"{_OF}/{kind}", row_lists.rows_of(kind)) for kind in row_lists.LISTS),
-    *(_export(f"{_OF}/{kind}", row_lists.rows_of(kind), ("2.0",)) for kind in row_lists.NEW_LISTS),
+    *(_export(f"{_OF}/{kind}", export_lists.rows_of(kind)) for kind in export_lists.LISTS),
+    *(
+        _export(f"{_OF}/{kind}", export_lists.rows_of(kind), ("2.0",))
+        for kind in export_lists.NEW_LISTS
+    ),
     _export("opp_org_program_list", opportunities.all_rows),
     _export(_OF, opportunities.detail),
     _export(f"{_OF}/app_structure", opportunities.app_structure),
-    _export(f"{_OF}/image", row_lists.blob),
+    _export(f"{_OF}/image", export_lists.blob),
     _export(f"{_OF}/attachment_signed_url", opportunities.signed_url),
     _export("organization/{slug}/program", opportunities.programs_of_organization),
     _export("program/{program}/opportunity", opportunities.opportunities_of_program),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commcare_sandbox.switch_fields import switch
+from commcare_sandbox.switch_definition import switch
 
 
 @dataclass

@@ -12,7 +12,7 @@ from commcare_sandbox.hq.data.collection import DateRange, Query
 from commcare_sandbox.hq.date_filters import v2_date_range
 from commcare_sandbox.hq.filters import Filters
 from commcare_sandbox.http_types import Pairs, bad_request
-from commcare_sandbox.seeded import mix
+from commcare_sandbox.pseudorandom import mix
 
 Test = Callable[[Case], bool]
 

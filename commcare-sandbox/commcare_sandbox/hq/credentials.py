@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from hmac import compare_digest
 
-from commcare_sandbox.seeded import digester
+from commcare_sandbox.pseudorandom import digester
 
 SCOPE = "access_apis"
 SCOPES = frozenset({SCOPE, "reports:view", "mobile_access", "sync"})

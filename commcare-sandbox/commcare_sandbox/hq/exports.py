@@ -13,7 +13,7 @@ from commcare_sandbox.hq.data.cases import FAMILIES
 from commcare_sandbox.hq.data.form_types import FORM_TYPES
 from commcare_sandbox.hq.tastypie import paginated
 from commcare_sandbox.http_types import HTTPError, Response
-from commcare_sandbox.seeded import hex_id
+from commcare_sandbox.pseudorandom import hex_id
 
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

@@ -46,7 +46,7 @@ def schemas(installation: Installation) -> Iterator[Finding]:
     yield Finding(
         check="dataset schemas",
         is_well=not missing,
-        finding=f"missing: {', '.join(missing)}" if missing else f"{len(loaded)} exist",
+        finding=f"missing: {', '.join(missing)}" if missing else f"none missing of {len(loaded)}",
         remedy=f"Load them again, such as: scout run {quote(paths[missing[0]])} --full-refresh"
         if missing
         else "",

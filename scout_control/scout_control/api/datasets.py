@@ -7,17 +7,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.datasets import deletion, query
+from scout_control.datasets import dataset_drop, query
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
+from scout_control.rules import retention
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlalchemy.orm import Session
+
     from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Installation
+    from scout_control.store.models import Dataset, Run
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,15 @@ class Datasets:
             datasets.collect_touches(session)  # else last_activity_at is up to a minute old
             rows = datasets.of_owner(session, project, user)
             active_runs = runs.all_alive(session, [row.id for row in rows])
-            return [views.Dataset.of(row, active_runs.get(row.id)) for row in rows]
+            keep = datasets.default_keep(session)
+            return [views.Dataset.of(row, keep, active_runs.get(row.id)) for row in rows]
 
     def show(self, name: str) -> views.Dataset:
         """Return one dataset."""
         with self._installation.store.begin() as session:
             datasets.collect_touches(session)
             dataset = lookups.dataset(session, name)
-            return views.Dataset.of(dataset, runs.alive(session, dataset.id))
+            return _view(session, dataset, runs.alive(session, dataset.id))
 
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
         """Return the dataset of an owner, created if missing; its first run loads it.
@@ -71,7 +76,7 @@ class Datasets:
             dataset = datasets.ensure(session, link, user or None, now)
             if datasets.give_consent(dataset, audit.actor(), now):
                 audit.record(session, "agreed", "dataset", dataset.id, user=user, project=project)
-            return views.Dataset.of(dataset)
+            return _view(session, dataset)
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return the discovered streams of a dataset's source, kept even after its data expires."""
@@ -95,7 +100,7 @@ class Datasets:
                 set_readers(server_url, dataset.schema_name, dataset.readers)
             names = audit.of_dataset(dataset)
             audit.record(session, "shared", "dataset", dataset.id, **names, changes=changes)
-            return views.Dataset.of(dataset)
+            return _view(session, dataset)
 
     def pause(self, name: str, *, is_paused: bool = True) -> views.Dataset:
         """Pause the schedule of a dataset, or resume it."""
@@ -106,7 +111,26 @@ class Datasets:
                 dataset.next_sync_at = datetime.now(UTC)
             action, names = "paused" if is_paused else "resumed", audit.of_dataset(dataset)
             audit.record(session, action, "dataset", dataset.id, **names)
-            return views.Dataset.of(dataset)
+            return _view(session, dataset)
+
+    def update(self, name: str, *, keep: str) -> views.Dataset:
+        """Change how long the data of a dataset is kept without use.
+
+        Args:
+            name: The dataset.
+            keep: A period such as 24h, 30d or forever; ``default`` for the installation's.
+
+        Raises:
+            SettingsError: The period cannot be read.
+        """
+        hours = None if keep == "default" else retention.parse(keep)
+        with self._installation.store.begin() as session:
+            dataset = lookups.dataset(session, name)
+            if dataset.keep_hours != hours:
+                dataset.keep_hours = hours
+                names = audit.of_dataset(dataset)
+                audit.record(session, audit.CHANGED, "dataset", dataset.id, **names, keep=keep)
+            return _view(session, dataset)
 
     def drop(self, name: str, *, force: bool = False) -> None:
         """Drop the data and state of a dataset; the dataset itself remains, expired.
@@ -122,7 +146,7 @@ class Datasets:
             dataset = lookups.dataset(session, name)
         names = audit.of_dataset(dataset)
         with audit.recording_refusals(self._installation.store, "dataset", dataset.id, **names):
-            deletion.drop(self._installation, dataset.id, force=force)
+            dataset_drop.drop(self._installation, dataset.id, force=force)
 
     def touch(self, name: str) -> views.Dataset:
         """Mark a dataset as used so it does not expire.
@@ -168,3 +192,7 @@ class Datasets:
     def search_path(self, project: str, *, user: str | None = None) -> str:
         """Return the search_path with which a project, or a user in it, reads its tables."""
         return query.search_path(self._installation, project, user)
+
+
+def _view(session: Session, dataset: Dataset, run: Run | None = None) -> views.Dataset:
+    return views.Dataset.of(dataset, datasets.default_keep(session), run)

@@ -21,7 +21,7 @@ from scout_control.api import dataset_checks, disk_checks, secret_checks, server
 from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
-from scout_control.datasets import lock_holders, mixed_readers, role_retirement, schema_drop
+from scout_control.datasets import cross_dataset_readers, lock_holders, role_retirement, schema_drop
 from scout_control.errors import ControlError, ServerError, SettingsError
 from scout_control.installation.installation import Installation
 from scout_control.store import datasets, lookups, migrate
@@ -261,11 +261,11 @@ def _audit(installation: Installation) -> Iterator[Finding]:
     )
 
 
-def _mixed_readers(installation: Installation) -> Iterator[Finding]:
+def _cross_dataset_readers(installation: Installation) -> Iterator[Finding]:
     """Check for views of a dataset whose code would run as readers of other datasets."""
-    datasets_with_code = mixed_readers.find(installation)
+    datasets_with_code = cross_dataset_readers.find(installation)
     yield Finding(
-        check="mixed readers",
+        check="cross-dataset readers",
         is_well=not datasets_with_code,
         finding=f"run code of a writer: {', '.join(datasets_with_code)}"
         if datasets_with_code
@@ -287,7 +287,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("deletion", deletions),
     ("datasets", dataset_checks.failing),
     ("readers", dataset_checks.readers),
-    ("mixed readers", _mixed_readers),
+    ("cross-dataset readers", _cross_dataset_readers),
     ("connections", _connections),
     ("programs", _programs),
     ("sources", _sources),

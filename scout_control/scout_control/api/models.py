@@ -1,4 +1,4 @@
-"""The models of a dataset: described, generated into a folder, documented as one page."""
+"""Describes the tables of a dataset, and generates and documents its dbt models."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import psycopg2
 from scout_dbt import api as dbt_api
 
 from scout_control.datasets import query, schemas
-from scout_control.datasets.loads import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.datasets.query_role import time_limit
+from scout_control.datasets.schema_contents import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.errors import (
     ConflictError,
     NotFoundError,
@@ -52,12 +52,12 @@ TRANSFORM = "transform"
 
 @dataclass(frozen=True)
 class Models:
-    """What datasets look like to people who read them."""
+    """The tables and models of datasets, for people who read them."""
 
     _installation: Installation
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Return the tables of a dataset with their columns, as its catalog says.
+        """Return the tables of a dataset with their columns, from its data dictionary.
 
         Raises:
             NotFoundError: There is no such dataset, or it was never loaded.
@@ -158,7 +158,7 @@ class Models:
         return process.returncode, output
 
     def _end(self, process: subprocess.Popen[str], dataset: Dataset) -> None:
-        """End dbt: it cancels its queries, or else their login is ended with it."""
+        """End dbt, which cancels its queries; if it does not, ending its login does."""
         process.terminate()
         try:
             process.communicate(timeout=GRACE_SECONDS)
@@ -167,7 +167,7 @@ class Models:
             schemas.disable_writer(self._installation, dataset)
 
     def _dataset(self, name: str, action: str) -> Dataset:
-        """Return a dataset, after it was recorded what is done with it."""
+        """Return a dataset, after recording its use in the audit trail."""
         with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
             query.record(session, action, dataset)
@@ -176,7 +176,7 @@ class Models:
 
     @contextmanager
     def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, ProvisionedSchema]]:
-        """Hold the lock of a dataset that has data, and a login of its writer."""
+        """Hold the lock of a dataset that has data, with its writer's login enabled."""
         dataset = self._dataset(name, action)
         query.require_data(dataset)
         with closing(Locks(self._installation.store)) as locks:
@@ -188,7 +188,7 @@ class Models:
                 yield dataset, place
 
     def _source_type(self, dataset: Dataset) -> str:
-        """Return what the data is of, as the models name it."""
+        """Return the source type by the name that the models use."""
         source = dataset.project_source.source
         source_type = self._installation.plugins.source_type(source.source_type)
         is_connect = any(block.endswith("-connect") for block in source_type.blocks)

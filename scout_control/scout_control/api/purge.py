@@ -1,4 +1,4 @@
-"""Erasure of an owner: removes all their data, and documents it in a receipt."""
+"""Purges: the removal of everything that belongs to an owner, documented in a receipt."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class PurgeVerification(views.View):
 
 
 @dataclass(frozen=True)
-class Erasure:
-    """Removes all data of a project or user, and verifies the removal."""
+class Purges:
+    """Removes everything that belongs to a project or user, and verifies the removal later."""
 
     _installation: Installation
 
@@ -86,7 +86,7 @@ class Erasure:
                 source_metadata=len(owner_data.metadata(session, owner)),
             )
 
-    def purge(
+    def execute(
         self,
         *,
         project: str | None = None,
@@ -99,8 +99,8 @@ class Erasure:
         Safe to repeat after any failure.
 
         Args:
-            project: The project to erase, including its users' data in it.
-            user: Or the user to erase: their data in all projects.
+            project: The project to purge, including its users' data in it.
+            user: Or the user to purge: their data in all projects.
             with_id: Whether the receipt contains the id, or only its digest.
             leave_out: Files that name the owner on purpose, which are not searched.
         """
@@ -131,7 +131,7 @@ class Erasure:
         """Search again for an owner who was purged.
 
         Args:
-            receipt: What ``purge`` returned.
+            receipt: The result of ``execute``.
             owner_id: The owner's id, for a receipt without it.
             leave_out: Files that name the owner on purpose, such as the receipt.
 

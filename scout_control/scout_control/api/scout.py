@@ -9,7 +9,7 @@ with Scout() as scout:
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from scout_control.credentials import encrypted_config
 from scout_control.installation import key_rotation
 from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
+from scout_control.rules import retention
 from scout_control.runs.context import ProgressEvent
 from scout_control.scheduler import maintenance
 
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
 
     from scout_control.api import views
     from scout_control.api.models import Models
-    from scout_control.api.purge import Erasure
+    from scout_control.api.purge import Purges
     from scout_control.meltano.project import Job
-
-A_DAY = timedelta(hours=24)
 
 
 class Scout:
@@ -66,16 +65,18 @@ class Scout:
         return Models(self.installation)
 
     @cached_property
-    def erasure(self) -> Erasure:
-        """The erasure of owners."""
-        from scout_control.api.purge import Erasure
+    def purges(self) -> Purges:
+        """Removal of everything that belongs to an owner."""
+        from scout_control.api.purge import Purges
 
-        return Erasure(self.installation)
+        return Purges(self.installation)
 
-    def init(self, *, reset_unreadable: bool = False) -> str:
+    def init(self, *, keep: str | None = None, reset_unreadable: bool = False) -> str:
         """Initialise or upgrade the installation; return the version of the store.
 
         Args:
+            keep: How long unused data is kept by default, such as 24h, 30d or forever; None leaves
+                it as it is.
             reset_unreadable: Delete the stored secrets that no configured key decrypts; they have
                 to be stored again.
 
@@ -84,7 +85,8 @@ class Scout:
         """
         from scout_control.installation import setup
 
-        return setup.init(self.installation, reset_unreadable=reset_unreadable)
+        period = None if keep is None else retention.parse(keep)
+        return setup.init(self.installation, period, reset_unreadable=reset_unreadable)
 
     def run(
         self,
@@ -123,15 +125,21 @@ class Scout:
         """
         return key_rotation.rotate(self.installation, forget_old=forget_old)
 
-    def tick(self, *, idle: timedelta = A_DAY) -> dict[str, int]:
+    def tick(self, *, idle: timedelta | None = None) -> dict[str, int]:
         """Run the background jobs once; return how much each of them did.
 
         Runs that become due are queued; ``work`` executes them.
 
         Args:
-            idle: Drop data that has been unused for this long.
+            idle: Drop data that has been unused for this long, except where the dataset sets its
+                retention period; None for the period of the installation.
         """
         return maintenance.tick(self.installation, idle)
+
+    def would_expire(self, *, idle: timedelta | None = None) -> list[views.Dataset]:
+        """Return the datasets whose data ``tick`` would drop."""
+        found = maintenance.would_expire(self.installation, datetime.now(UTC), idle)
+        return [self.datasets.show(str(each)) for each in found]
 
     def work(self, *, concurrency: int = 2, until_idle: bool = False) -> int:
         """Execute queued runs and background jobs until SIGTERM or SIGINT.

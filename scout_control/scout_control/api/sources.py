@@ -12,7 +12,7 @@ from scout_control.api import views
 from scout_control.api.source_config import check_config, check_interval, check_url
 from scout_control.credentials import renewal
 from scout_control.credentials.link_settings import check_link
-from scout_control.datasets import deletion
+from scout_control.datasets import dataset_drop
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.store import audit, lookups, metadata, run_cancellation
@@ -256,7 +256,7 @@ class Sources:
         if not drop:
             return
         for dataset in datasets:
-            deletion.drop(self._installation, dataset.id)
+            dataset_drop.drop(self._installation, dataset.id)
         with self._installation.store.begin() as session:
             _delete_link(session, link.id, [dataset.id for dataset in datasets])
 

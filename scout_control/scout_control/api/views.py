@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from scout_control.rules import retention
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import lookups
 
@@ -185,6 +186,10 @@ class Dataset(View):
     last_sync_at: datetime | None
     next_sync_at: datetime | None
     last_activity_at: datetime
+    keep: str
+    """How long its data is kept without use: 24h, 30d, forever."""
+    expires_at: datetime | None
+    """When its data expires unless it is used before."""
     agreed_at: datetime | None
     """When the user consented that the project reads with their credential."""
     sync_error: str | None
@@ -192,9 +197,11 @@ class Dataset(View):
     """Its active run: run_id, status, phase, progress, resume_at."""
 
     @classmethod
-    def of(cls, row: models.Dataset, run: models.Run | None = None) -> Dataset:
+    def of(cls, row: models.Dataset, default_keep: float, run: models.Run | None = None) -> Dataset:
         """Return the view of a stored dataset, with its active run."""
         link = row.project_source
+        keep = default_keep if row.keep_hours is None else row.keep_hours
+        has_data = row.last_sync_at is not None
         return cls(
             id=str(row.id),
             path=lookups.path(row),
@@ -210,6 +217,8 @@ class Dataset(View):
             last_sync_at=row.last_sync_at,
             next_sync_at=row.next_sync_at,
             last_activity_at=row.last_activity_at,
+            keep=retention.format_period(keep),
+            expires_at=retention.expires_at(row.last_activity_at, keep) if has_data else None,
             agreed_at=row.agreed_at,
             sync_error=row.sync_error,
             run=_active_run(run) if run else None,

@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from scout_control.cli.base import LazyGroup, json_option, wants_json, with_scout
 from scout_control.cli.output import dataset_row, print_done, print_result, print_table, suggest
 from scout_control.cli.terminal import log_to_stderr, say
-from scout_control.rules.terminal import as_json
+from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
+    from scout_control.api.views import Dataset
 
+MOST_NAMED = 5
 idle_option = click.option(
     "--idle-hours",
     type=click.FloatRange(0.01),
-    default=24.0,
-    show_default=True,
     envvar="SCOUT_IDLE_HOURS",
-    help="Drop data that has been unused for this many hours.",
+    help="Drop data unused for this many hours, instead of the installation's retention period.",
 )
 
 
@@ -44,13 +45,18 @@ log_option = click.option(
     is_flag=True,
     help="Delete the stored secrets that no encryption key decrypts; they must be stored again.",
 )
+@click.option(
+    "--keep",
+    metavar="PERIOD",
+    help="How long unused data is kept: 24h, 30d or forever, as in a warehouse. [first: 24h]",
+)
 @with_scout
-def init(scout: Scout, *, reset_unreadable: bool) -> None:
+def init(scout: Scout, *, reset_unreadable: bool, keep: str | None) -> None:
     """Initialise or upgrade the installation. Safe to repeat.
 
     Refuses keys that do not decrypt what is stored, and names what would be lost.
     """
-    version = scout.init(reset_unreadable=reset_unreadable)
+    version = scout.init(keep=keep, reset_unreadable=reset_unreadable)
     settings = scout.installation.settings
     server = (
         "the server of SCOUT_DATABASE_URL"
@@ -211,7 +217,7 @@ def worker(
     slice_minutes: float,
     until_idle: bool,
     log_format: str | None,
-    idle_hours: float,
+    idle_hours: float | None,
 ) -> None:
     """Execute queued runs and background jobs. Start any number, on any number of machines."""
     from scout_control.scheduler.worker import Options, work
@@ -223,7 +229,7 @@ def worker(
             concurrency=concurrency,
             grace_seconds=grace_seconds,
             time_slice=timedelta(minutes=slice_minutes),
-            idle=timedelta(hours=idle_hours),
+            idle=_as_period(idle_hours),
             until_idle=until_idle,
         ),
     )
@@ -242,21 +248,62 @@ def worker(
 )
 @log_option
 @idle_option
+@click.option("--plan", "is_plan", is_flag=True, help="Only list the data that would be dropped.")
+@click.option("--yes", is_flag=True, help="Drop data that only --idle-hours makes expire.")
 @with_scout
 def tick(
-    scout: Scout, *, is_working: bool, concurrency: int, log_format: str | None, idle_hours: float
+    scout: Scout,
+    *,
+    is_working: bool,
+    concurrency: int,
+    log_format: str | None,
+    idle_hours: float | None,
+    is_plan: bool,
+    yes: bool,
 ) -> None:
     """Run the background jobs once, for cron.
 
     They queue due runs, renew tokens, drop expired data and reclaim runs of dead workers.
     """
-    done = scout.tick(idle=timedelta(hours=idle_hours))
+    idle = _as_period(idle_hours)
+    if is_plan:
+        _print_expiring(scout.would_expire(idle=idle))
+        return
+    # A variable is a decision of the installation; an option may be a slip of the hand.
+    source = click.get_current_context().get_parameter_source("idle_hours")
+    if source is ParameterSource.COMMANDLINE and not yes:
+        _refuse_surprises(scout, idle)
+    done = scout.tick(idle=idle)
     if is_working:
         _log_to_stderr(log_format)
         signum = scout.work(concurrency=concurrency, until_idle=True)
         if signum:
             sys.exit(128 + signum)
     print_done(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in done.items()), done)
+
+
+def _as_period(hours: float | None) -> timedelta | None:
+    return None if hours is None else timedelta(hours=hours)
+
+
+def _print_expiring(found: list[Dataset]) -> None:
+    rows = [each.as_dict() for each in found]
+    columns = ("path", "schema", "rows", "last_activity_at", "keep")
+    empty = "No data would be dropped now."
+    print_result(rows, lambda: print_table(map(dataset_row, rows), columns, empty))
+
+
+def _refuse_surprises(scout: Scout, idle: timedelta | None) -> None:
+    """Raise if an idle time drops data that the installation would keep."""
+    regular = {each.id for each in scout.would_expire()}
+    surprises = [each for each in scout.would_expire(idle=idle) if each.id not in regular]
+    if surprises:
+        names = ", ".join(escaped(each.path) for each in surprises[:MOST_NAMED])
+        more = f" and {len(surprises) - MOST_NAMED} more" if len(surprises) > MOST_NAMED else ""
+        raise click.UsageError(
+            f"--idle-hours would drop data that is otherwise kept: {names}{more}. Nothing was done."
+            " List all with --plan; drop them with --yes."
+        )
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""``scout audit`` and ``scout purge``: the audit trail, and the erasure of an owner's data."""
+"""``scout audit`` and ``scout purge``: the audit trail, and removing all data of an owner."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def _as_utc(time: datetime | None) -> datetime | None:
 
 
 @click.command()
-@click.option("--user", help="Erase this user: their data in all projects.")
-@click.option("--project", help="Erase this project, including its users' data in it.")
+@click.option("--user", help="Purge this user: their data in all projects.")
+@click.option("--project", help="Purge this project, including its users' data in it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--receipt", type=FILE, help="Also write the receipt to this file.")
@@ -144,7 +144,7 @@ def purge(
         raise click.UsageError("Give either --user or --project.")
     owner = {"user": user, "project": project}
     if dry_run:
-        plan = scout.erasure.plan(**owner).as_dict()
+        plan = scout.purges.plan(**owner).as_dict()
         print_result(plan, lambda: print_record(plan))
         return
     _confirm(scout, owner, is_confirmed=options["yes"])
@@ -156,14 +156,14 @@ def _confirm(scout: Scout, owner: dict[str, str | None], *, is_confirmed: bool) 
         return
     if wants_json() or not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to confirm on: give --yes.")
-    plan = scout.erasure.plan(**owner)
+    plan = scout.purges.plan(**owner)
     print_record(plan.as_dict())
     click.confirm(f"Remove all of this permanently ({plan.owner})?", abort=True, err=True)
 
 
 def _purge(scout: Scout, owner: dict[str, str | None], path: Path | None, *, with_id: bool) -> None:
     with _receipt_file(path) as file:  # opened first: a receipt that cannot be written stops here
-        receipt = scout.erasure.purge(**owner, with_id=with_id, leave_out=[path] if path else [])
+        receipt = scout.purges.execute(**owner, with_id=with_id, leave_out=[path] if path else [])
         text = as_json(receipt, indent=2)
         if file:
             file.truncate(0)  # only now: an earlier receipt stays until there is a new one
@@ -183,7 +183,7 @@ def _verify_purge(scout: Scout, path: Path, owner_id: str | None) -> None:
         receipt = json.loads(path.read_text())
     except ValueError:
         raise click.UsageError(f"{path} is not a receipt.") from None
-    verification = scout.erasure.verify(receipt, owner_id=owner_id, leave_out=[path])
+    verification = scout.purges.verify(receipt, owner_id=owner_id, leave_out=[path])
 
     def show() -> None:
         if not verification.is_genuine:

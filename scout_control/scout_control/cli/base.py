@@ -1,4 +1,4 @@
-"""What all commands share: lazy loading, one-line errors, access to the installation, secrets."""
+"""Common parts of all commands: lazy loading, one-line errors, the installation, secrets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
         self._lazy = dict(lazy or {})
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
-        """Run the program, also where standard streams are closed, or cannot be written."""
+        """Run the program, even if standard streams are closed, or cannot be written."""
         _reopen_closed_streams()
         log_warnings()
         words = list(sys.argv[1:] if args is None else args)
@@ -145,7 +145,7 @@ def _print_json_error(ctx: click.Context, error: ControlError) -> None:
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:
-    """Return whether --json was given, to any command of the command line."""
+    """Return whether --json was given anywhere on the command line."""
     root = (ctx or click.get_current_context()).find_root()
     return bool((root.obj or {}).get(AS_JSON))
 

@@ -1,4 +1,4 @@
-"""``scout datasets``, and what readers need: ``query``, ``touch``, ``search-path``."""
+"""``scout datasets``, and the commands for readers: ``touch``, ``search-path``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import (
     dataset_row,
+    format_cell,
     print_done,
     print_record,
     print_result,
@@ -99,7 +100,7 @@ def share(scout: Scout, dataset: str, roles: tuple[str, ...]) -> None:
 def pause(scout: Scout, dataset: str) -> None:
     """Pause the schedule of a dataset."""
     scout.datasets.pause(dataset)
-    print_done(f"{dataset} is paused.")
+    print_done(f"The schedule of {dataset} is paused.")
 
 
 @datasets.command()
@@ -109,6 +110,20 @@ def resume(scout: Scout, dataset: str) -> None:
     """Resume the schedule of a dataset."""
     scout.datasets.pause(dataset, is_paused=False)
     print_done(f"{dataset} is scheduled again.")
+
+
+@datasets.command()
+@click.argument("dataset")
+@click.option(
+    "--keep",
+    required=True,
+    metavar="PERIOD",
+    help="How long its data is kept without use: 24h, 30d, forever, or default.",
+)
+@with_scout
+def update(scout: Scout, dataset: str, *, keep: str) -> None:
+    """Change how long the data of a dataset is kept without use."""
+    _print(scout.datasets.update(dataset, keep=keep))
 
 
 @datasets.command()
@@ -128,66 +143,18 @@ def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
 
 @click.command()
 @click.argument("dataset")
-@click.argument("statement")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="Return at most this many rows.",
-)
-@click.option(
-    "--max-bytes",
-    type=click.IntRange(1),
-    default=67_108_864,
-    show_default=True,
-    help="Limit on the size of the result as text; rows beyond it are cut off.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Cancel the statement after this many seconds.",
-)
-@with_scout
-def query(
-    scout: Scout, dataset: str, statement: str, *, limit: int, max_bytes: int, timeout: float
-) -> None:
-    """Run an SQL STATEMENT on DATASET, read-only.
-
-    The role that executes it can read nothing else.
-    """
-    result = scout.datasets.query(
-        dataset, statement, max_rows=limit, max_bytes=max_bytes, timeout_seconds=timeout
-    )
-    data = {
-        "columns": result.columns,
-        "rows": [[to_json_value(value) for value in row] for row in result.rows],
-        "truncated": result.is_truncated,
-        "truncated_by": result.truncated_by,
-    }
-
-    def show_rows() -> None:
-        keys = [str(index) for index in range(len(result.columns))]  # column names may repeat
-        rows = [dict(zip(keys, row, strict=True)) for row in result.rows]
-        print_table(rows, keys, "No rows.", titles=result.columns)
-        if result.truncated_by == "rows":
-            say(f"Only the first {limit} rows are shown; see --limit.", err=True)
-        if result.truncated_by == "bytes":
-            say(f"The result was cut at {max_bytes} bytes; see --max-bytes.", err=True)
-
-    print_result(data, show_rows)
-
-
-@click.command()
-@click.argument("dataset")
 @with_scout
 def touch(scout: Scout, dataset: str) -> None:
-    """Mark DATASET as used so it does not expire. Data unused for 24 h expires."""
+    """Mark DATASET as used so it does not expire.
+
+    PostgreSQL 16 and later record reads themselves; this is for earlier servers.
+    """
     touched = scout.datasets.touch(dataset)
-    last_used_at = to_json_value(touched.last_activity_at)
-    print_done(f"{dataset} is marked as used.", {"last_activity_at": last_used_at})
+    times = {
+        name: to_json_value(getattr(touched, name)) for name in ("last_activity_at", "expires_at")
+    }
+    until = f", kept until {format_cell(times['expires_at'])}" if touched.expires_at else ""
+    print_done(f"{dataset} is marked as used{until}.", times)
 
 
 @click.command("search-path")

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from scout_control.cli.terminal import say
 from scout_control.demo import services, walkthrough
+from scout_control.demo.demo_file import DemoFile
 from scout_control.demo.display import display_for
-from scout_control.demo.history import History
 from scout_control.demo.sandbox import DEFAULT_SIZE, Size
 from scout_control.errors import NotFoundError
 from scout_control.installation import embedded_postgres
@@ -86,7 +86,7 @@ def psql(arguments: tuple[str, ...]) -> None:
     ARGUMENTS are those of psql, such as -c "select 1".
     """
     settings = Settings.load()
-    schema = History.load(settings.home).schema
+    schema = DemoFile.load(settings.home).schema
     if not schema:
         raise NotFoundError("There is no demo data yet.", "Run: scout demo")
     with services.database(settings.home) as url:

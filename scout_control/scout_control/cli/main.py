@@ -29,7 +29,7 @@ COMMANDS = {
         ("run", "runs:run"),
         ("runs", "runs:runs"),
         ("status", "admin:status"),
-        ("query", "datasets:query"),
+        ("query", "query:query"),
         ("touch", "datasets:touch"),
         ("search-path", "datasets:search_path"),
         ("doctor", "admin:doctor"),

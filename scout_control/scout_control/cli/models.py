@@ -1,4 +1,4 @@
-"""``scout models``, ``scout describe`` and ``scout docs``: what a dataset's tables are and mean."""
+"""``scout models``, ``scout describe`` and ``scout docs``: a dataset's tables and their meaning."""
 
 from __future__ import annotations
 

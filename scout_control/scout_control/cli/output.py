@@ -44,7 +44,7 @@ def print_table(
     *,
     titles: Sequence[str] | None = None,
 ) -> None:
-    """Print rows as a table; titles default to the names of the columns."""
+    """Print rows as a table; titles default to the column names."""
     records = list(rows)
     if not records:
         say(empty)
@@ -65,7 +65,7 @@ def print_record(record: Mapping[str, Any]) -> None:
 
 
 def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dataset as lists show it: total rows, and its status with that of its run."""
+    """Return a dataset for a list: with total rows, and with the status of its run."""
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     rows = f"{sum(counts):,} in {len(counts)} streams" if counts else None
     return {**dataset, "rows": rows, "status": _dataset_status(dataset)}
@@ -79,12 +79,12 @@ def _dataset_status(dataset: Mapping[str, Any]) -> str:
         "running": " ".join((run.get("phase", ""), format_counts(run.get("progress", {})))).strip(),
     }
     details = [run_status[run["status"]]] if run else []
-    details += ["paused by you"] if dataset["is_paused"] else []
+    details += ["schedule paused"] if dataset["is_paused"] else []
     return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
 
 
 def format_counts(progress: Mapping[str, Any]) -> str:
-    """Return the records fetched so far, with the total if all streams announced theirs."""
+    """Return the number of records fetched, with the total if all streams have announced theirs."""
     fetched = sum(each["fetched"] for each in progress.values())
     totals = [each.get("total") for each in progress.values()]
     if not fetched:

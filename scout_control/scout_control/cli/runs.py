@@ -109,6 +109,7 @@ def run(
         # Ctrl-C means that a person does not want the run; after SIGTERM a worker may finish it.
         ended = scout.runs.cancel(ended.run_id)
     _show_end(ended)
+    _say_when_it_expires(scout, dataset)
     sys.exit(128 + signals[0] if signals else exit_code(ended))
 
 
@@ -166,6 +167,16 @@ def _append_to(signals: list[int]) -> Callable[[int, FrameType | None], None]:
 def _announce_pause(resume_at: str) -> None:
     """Print the line that all programs here print when they pause, for log readers."""
     say(f"event=paused resume_at={resume_at}", err=True)
+
+
+def _say_when_it_expires(scout: Scout, name: str) -> None:
+    expires_at = to_json_value(scout.datasets.show(name).expires_at)
+    if expires_at and not wants_json():
+        say(
+            f"The data expires at {format_cell(expires_at)} unless it is used before. To keep it"
+            f" longer: scout datasets update {escaped(name)} --keep 30d",
+            err=True,
+        )
 
 
 def _show_end(ended: Run) -> None:

@@ -1,4 +1,4 @@
-"""The only way to the terminal: messages for people, and log lines."""
+"""Everything that reaches the terminal goes through here: messages for people, and log lines."""
 
 from __future__ import annotations
 

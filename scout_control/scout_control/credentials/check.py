@@ -68,7 +68,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         names = audit.of_owner(source, owner.project_id, owner.user_id)
         processes = [source_type.name]
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
-    # Held as a run would: a credential must not be renewed while a tap is using it.
+    # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
         error = test(installation, source, owner, fields)
     if isinstance(error, CredentialRefusedError):

@@ -6,6 +6,7 @@ role, because one that logged in as another role and used SET ROLE could reset i
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 from psycopg.adapt import Loader
 from psycopg.types.datetime import (
     DateLoader,
@@ -53,6 +55,31 @@ TYPES_BEYOND_PYTHON = (
 )
 
 
+TYPE_NAMES = """
+    SELECT pg_catalog.format_type(oid, modifier)
+      FROM ROWS FROM (pg_catalog.unnest(%s::oid[]), pg_catalog.unnest(%s::int[]))
+           WITH ORDINALITY AS described (oid, modifier, position)
+     ORDER BY position
+"""
+CUT = "-- cut"
+# A loop over a dynamic query is a cursor, which takes a single statement.
+EXPLAIN_BODY = sql.SQL("""
+DECLARE
+    line text;
+    plan text := '';
+BEGIN
+    FOR line IN EXECUTE {plan} LOOP
+        IF pg_catalog.octet_length(plan) + pg_catalog.octet_length(line) > {max_bytes} THEN
+            plan := plan || '-- cut' || pg_catalog.chr(10);
+            EXIT;
+        END IF;
+        plan := plan || line || pg_catalog.chr(10);
+    END LOOP;
+    PERFORM pg_catalog.set_config('scout.plan', pg_catalog.rtrim(plan, pg_catalog.chr(10)), true);
+END
+""")
+
+
 class QueryError(ControlError):
     """A query that failed; quotes Postgres, since the author of the query may read its message."""
 
@@ -62,6 +89,8 @@ class QueryResult:
     """Columns and rows of a query."""
 
     columns: list[str]
+    types: list[str]
+    """The types of the columns, as Postgres writes them: ``numeric(10,2)``."""
     rows: list[tuple[Any, ...]]
     truncated_by: str | None = None
     """The limit that cut the result, ``rows`` or ``bytes``, if any."""
@@ -185,7 +214,10 @@ def _execute(
         connection.read_only = True
         for name, loader in TYPES_BEYOND_PYTHON:
             connection.adapters.register_loader(name, _with_text_fallback(loader))
-        return _fetch(connection, statement.encode().rstrip().rstrip(b";"), *limits)
+        encoded = statement.encode().rstrip().rstrip(b";")
+        if plan := query_limits.explain_query(encoded):
+            return _explain(connection, plan, *limits)
+        return _fetch(connection, encoded, *limits)
     except UnicodeEncodeError:
         raise QueryError("The query is not valid UTF-8.", "Correct its encoding.") from None
     except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
@@ -207,17 +239,44 @@ def _fetch(
         binary=True
     ) as cursor:  # the extended protocol accepts a single statement only
         cursor.execute(query_limits.columns_query(statement))
-        columns = [column.name for column in cursor.description or ()]
+        described = cursor.description or []
+        columns = [column.name for column in described]
+        modifiers = [cursor.pgresult.fmod(index) for index in range(len(columns))]  # type: ignore[union-attr]  # executed
+    types = _type_names(connection, [column.type_code for column in described], modifiers)
+    result = functools.partial(QueryResult, columns=columns, types=types)
     rows: list[tuple[Any, ...]] = []
     with connection.cursor(name="answer") as cursor:
         cursor.execute(query_limits.limited_query(statement, len(columns), max_bytes))
         while fetched := cursor.fetchmany(min(FETCH_SIZE, max_rows + 1 - len(rows))):
             rows += [tuple(row) for total, *row in fetched if total <= max_bytes]
             if fetched[-1][0] > max_bytes:
-                return QueryResult(columns=columns, rows=rows, truncated_by="bytes")
+                return result(rows=rows, truncated_by="bytes")
             if len(rows) > max_rows:
-                return QueryResult(columns=columns, rows=rows[:max_rows], truncated_by="rows")
-    return QueryResult(columns=columns, rows=rows)
+                return result(rows=rows[:max_rows], truncated_by="rows")
+    return result(rows=rows)
+
+
+def _type_names(
+    connection: psycopg.Connection[Any], oids: list[int], modifiers: list[int]
+) -> list[str]:
+    found = connection.execute(TYPE_NAMES, (oids, modifiers)).fetchall()
+    return [name for (name,) in found]
+
+
+def _explain(
+    connection: psycopg.Connection[Any], plan: bytes, max_rows: int, max_bytes: int
+) -> QueryResult:
+    """Return a plan. The server cuts it: a constant in it may be of any size."""
+    body = EXPLAIN_BODY.format(plan=sql.Literal(plan.decode()), max_bytes=sql.Literal(max_bytes))
+    connection.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(connection))))
+    row = connection.execute("SELECT pg_catalog.current_setting('scout.plan')").fetchone()
+    lines = row[0].split("\n") if row else []
+    is_cut = lines[-1:] == [CUT]
+    kept = [(line,) for line in (lines[:-1] if is_cut else lines)]
+    limit = "bytes" if is_cut else "rows" if len(kept) > max_rows else None
+    return QueryResult(
+        columns=["QUERY PLAN"], types=["text"], rows=kept[:max_rows], truncated_by=limit
+    )
 
 
 def _with_text_fallback(loader: type[Loader]) -> type[Loader]:

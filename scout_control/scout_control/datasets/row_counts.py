@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scout_control.datasets import query
-from scout_control.datasets.loads import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.datasets.query_role import time_limit
+from scout_control.datasets.schema_contents import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.errors import ControlError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The demo: a sandbox of CommCare and an embedded Postgres, loaded by an ordinary installation.
+"""The demo: an ordinary installation that loads a CommCare sandbox into an embedded Postgres.
 
 It uses the same ``Scout`` as every program, so that all commands work on its data afterwards.
 """

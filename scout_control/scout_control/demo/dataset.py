@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scout_control.api.scout import Scout
-    from scout_control.demo.history import History
+    from scout_control.demo.demo_file import DemoFile
     from scout_control.demo.sandbox import Sandbox, Size
     from scout_control.demo.source import Source
 
@@ -20,14 +20,14 @@ CONNECTED = "connected"
 
 
 def key_of(source: Source, size: Size) -> str:
-    """Return the demo's name for a source in a size; in the default size that of the source."""
+    """Return the demo's own name for a source; it includes the size unless that is the default."""
     is_default = source.size(size) == source.size(DEFAULT_SIZE)
     return source.name if is_default else f"{source.name}-{source.size(size)}"
 
 
 def register(
     scout: Scout,
-    history: History,
+    demo_file: DemoFile,
     source: Source,
     sandbox: Sandbox,
     config: Mapping[str, Any] | None = None,
@@ -36,14 +36,14 @@ def register(
 
     Args:
         scout: The installation.
-        history: Learns the source's name.
+        demo_file: Gets the name of the source.
         source: The source.
-        sandbox: Where it is served, on a new port after each start.
+        sandbox: The sandbox that serves it, on a new port after each start.
         config: Settings of the tap for the next run only.
     """
     if PROJECT not in {each.id for each in scout.projects.list()}:
         scout.projects.create(PROJECT)
-    name = _add_or_move(scout, history, source, sandbox)
+    name = _add_or_move(scout, demo_file, source, sandbox)
     scout.sources.link(PROJECT, name, mode="project", config=config)
     if not _is_connected(scout, name):
         login = source.login(sandbox)
@@ -55,10 +55,10 @@ def register(
     return dataset.path
 
 
-def _add_or_move(scout: Scout, history: History, source: Source, sandbox: Sandbox) -> str:
+def _add_or_move(scout: Scout, demo_file: DemoFile, source: Source, sandbox: Sandbox) -> str:
     key, url, config = key_of(source, sandbox.size), source.url(sandbox), source.config(sandbox)
     existing = {each.name: each for each in scout.sources.list()}
-    known = history.sources.get(key)
+    known = demo_file.sources.get(key)
     if known in existing:
         if existing[known].base_url != url:
             scout.sources.update(known, base_url=url, config=config)
@@ -71,7 +71,7 @@ def _add_or_move(scout: Scout, history: History, source: Source, sandbox: Sandbo
             "Set SCOUT_HOME to another folder for the demo.",
         )
     scout.sources.add(name, source.source_type, base_url=url, config=config)
-    history.sources[key] = name
+    demo_file.sources[key] = name
     return name
 
 

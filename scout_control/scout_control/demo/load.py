@@ -1,4 +1,4 @@
-"""One run of the demo: shows what is committed while it runs, and kills the loader if asked."""
+"""One run of the demo: shows the committed rows meanwhile, and kills the loader if requested."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from scout_control.datasets import query
-from scout_control.datasets.loads import Load, SchemaContents
+from scout_control.datasets.schema_contents import Load, SchemaContents
 from scout_control.rules.statuses import Phase, RunStatus
 from scout_control.runs.execute import attempt_ids
 from scout_control.store import lookups
@@ -33,7 +33,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass
 class CommitWatch:
-    """Shows the committed rows of a run while it loads, which the tap's own counts run ahead of."""
+    """Shows the committed rows of a run while it loads; the tap's own counts are ahead of them."""
 
     scout: Scout
     dataset: str
@@ -46,13 +46,13 @@ class CommitWatch:
     _thread: threading.Thread | None = None
 
     def on_progress(self, event: ProgressEvent) -> None:
-        """Begin when the dataset schema has been provisioned."""
+        """Begin once the dataset schema has been provisioned."""
         if event.phase is Phase.DISCOVERING and self._thread is None:
             self._thread = threading.Thread(target=self._poll, name="commits", daemon=True)
             self._thread.start()
 
     def finish(self) -> None:
-        """Look once more, and end."""
+        """Read the committed rows a last time, and end."""
         self._is_over.set()
         if self._thread:
             self._thread.join()
@@ -97,7 +97,7 @@ class Loaded:
 
     run: Run
     loads: list[Load]
-    """What it committed, by stream."""
+    """The rows that it committed, by stream."""
     rows_when_killed: int | None
 
     @property

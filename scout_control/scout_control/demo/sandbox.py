@@ -58,7 +58,7 @@ class Sandbox:
 
     @property
     def size(self) -> Size:
-        """Return how many records it serves."""
+        """Return how many records the sandbox serves."""
         return Size(cases=self.cases, forms=self.forms, visits=self.visits)
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -85,16 +85,16 @@ class Sandbox:
             ) from None
 
     def failures(self) -> int:
-        """Return how many requests it has answered with an error."""
+        """Return how many requests the sandbox has answered with an error."""
         by_status = self.call("requests")["by_status"]
         return sum(count for status, count in by_status.items() if int(status) >= 400)
 
     def is_alive(self) -> bool:
-        """Return whether it is still running."""
+        """Return whether the sandbox is still running."""
         return _process(self.pid) is not None
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop the sandbox."""
         process = _process(self.pid)
         if process is None:
             return
@@ -131,7 +131,7 @@ def start(home: Path, size: Size) -> subprocess.Popen[bytes]:
 
 
 def ready(home: Path, process: subprocess.Popen[bytes], size: Size) -> Sandbox:
-    """Wait until a sandbox serves, and store how to reach it for ``remembered``."""
+    """Wait until a sandbox serves requests, and store its address for ``remembered``."""
     until = time.monotonic() + START_SECONDS
     while True:
         line = (home / "sandbox.out").read_text()

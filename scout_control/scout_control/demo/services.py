@@ -1,6 +1,6 @@
-"""Starts what the demo needs: an installation on the embedded Postgres, and the sandbox.
+"""Starts the services of the demo: an installation on the embedded Postgres, and the sandbox.
 
-Whatever it starts it also stops, unless it is to be left running; the files stay.
+What was started is stopped at the end, unless it is to be left running; the files remain.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def embedded(settings: Settings) -> Settings:
 
 @contextmanager
 def started(settings: Settings, size: Size, *, keep_running: bool) -> Iterator[Services]:
-    """Start what is not running yet, and stop it at the end unless it is to be left running."""
+    """Start the services that are not running; stop these at the end unless told to keep them."""
     home = settings.make_home()
     with _exclusive(home), ExitStack() as stack:
         is_new, wait_for_sandbox = _start_sandbox(home, size, stack, keep_running=keep_running)
-        # The sandbox makes its data while the installation is being set up.
+        # The sandbox generates its data while the installation is being set up.
         scout = _start_installation(settings, stack, keep_running=keep_running)
         sandbox = wait_for_sandbox()
         yield Services(home=home, scout=scout, sandbox=sandbox, is_new_sandbox=is_new)
@@ -76,7 +76,7 @@ def database(home: Path) -> Iterator[str]:
 
 
 def stop(home: Path) -> list[str]:
-    """Stop what a demo left running; return the names of what was stopped."""
+    """Stop the services that a demo left running; return the names of those."""
     stopped = []
     if found := sandboxes.remembered(home):
         found.stop()
@@ -125,7 +125,7 @@ def _stop_at_end(home: Path, stack: ExitStack) -> None:
 
 @contextmanager
 def _exclusive(home: Path) -> Iterator[None]:
-    """Keep a second demo out of the folder."""
+    """Prevent a second demo from using the folder."""
     with (home / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

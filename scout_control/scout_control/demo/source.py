@@ -1,4 +1,4 @@
-"""What the demo needs to know of a source: one subclass per source, in a module each."""
+"""The interface of the demo's sources: one subclass per source, each in its own module."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class Source(abc.ABC):
     name: str
     source_type: str
     label: str
-    """What the sandbox imitates."""
+    """The product that the sandbox imitates."""
     compared_streams: tuple[str, ...]
     """Streams whose row counts are compared with the sandbox."""
     incremental: str
-    """What a second run reads."""
+    """What a second run reads, as a phrase."""
     example_query: str
-    """Suggested to type next."""
+    """Commands to suggest at the end."""
     question: Question
 
     @abc.abstractmethod
     def size(self, size: Size) -> str:
-        """Return the name of a size: each size is loaded as a separate source."""
+        """Return the name of a size; each size is loaded as a separate source."""
 
     @abc.abstractmethod
     def url(self, sandbox: Sandbox) -> str:
@@ -72,7 +72,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def new_changes(self, query: Query, number: int) -> list[Change]:
-        """Return changes as users would make them; different ones for each number."""
+        """Return changes that users might make; different ones for each number."""
 
     @abc.abstractmethod
     def describe_changes(self, changes: list[Change]) -> str:

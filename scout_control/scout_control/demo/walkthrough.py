@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scout_control.datasets.query import QueryError
-from scout_control.demo import by_hand, dataset
+from scout_control.demo import dataset, manual_pipe
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
-from scout_control.demo.history import History
+from scout_control.demo.demo_file import DemoFile
 from scout_control.demo.load import Loaded, load
 from scout_control.demo.services import Services, embedded, started
 from scout_control.errors import ConflictError, RunFailedError
@@ -23,7 +23,7 @@ from scout_control.installation import embedded_postgres
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scout_control.datasets.loads import Load
+    from scout_control.datasets.schema_contents import Load
     from scout_control.demo.display import Display
     from scout_control.demo.sandbox import Size
     from scout_control.demo.source import Change, Source
@@ -34,7 +34,7 @@ KILL = "kill"
 FAULTS = {"429": "Too Many Requests", "500": "an internal error"}
 ONE_IN = 3  # requests that are answered with the fault
 SLOW_MS = 500.0  # per page, and
-SMALL_PAGES = {"page_size": 100}  # give a run a middle to kill the loader in
+SMALL_PAGES = {"page_size": 100}  # so that the loader can be killed in the middle of a run
 HINTS = (
     ("make demo", "again: only changed records are read"),
     ("make demo ARGS=--edit", "change a few records, and read just those"),
@@ -42,11 +42,11 @@ HINTS = (
 )
 KEEP_RUNNING_HINT = (
     "make demo ARGS=--keep-running",
-    "leave Postgres and the sandbox running, and show the same pipe by hand",
+    "leave Postgres and the sandbox running, and show the same pipe without Meltano",
 )
 WIDEST_COMMAND = 88
 ELSEWHERE = ("SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS")
-"""Variables that lead the commands to another installation than the demo's."""
+"""Variables that would direct the commands to another installation than the demo's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Report:
     seconds: float
     streams: list[Load]
     rows: dict[str, int]
-    """In Postgres, of the streams that are compared with the sandbox."""
+    """Rows in Postgres, for the streams that are compared with the sandbox."""
     differences: dict[str, dict[str, int]]
     answer: list[tuple[object, ...]]
 
@@ -97,7 +97,7 @@ class Walkthrough:
         self._services, self._options, self._display = services, options, display
         self._scout, self._sandbox = services.scout, services.sandbox
         self._source = options.source
-        self._history = History.load(services.home)
+        self._demo_file = DemoFile.load(services.home)
 
     @cached_property
     def _path(self) -> str:
@@ -105,8 +105,8 @@ class Walkthrough:
         return self._register()
 
     def _register(self, config: Mapping[str, int] | None = None) -> str:
-        path = dataset.register(self._scout, self._history, self._source, self._sandbox, config)
-        self._history.save(self._services.home)
+        path = dataset.register(self._scout, self._demo_file, self._source, self._sandbox, config)
+        self._demo_file.save(self._services.home)
         return path
 
     def run(self) -> Report:
@@ -121,8 +121,8 @@ class Walkthrough:
         if loaded.error:
             log = _short(self._services.home) / "run.log"
             raise RunFailedError(loaded.error, f"The full output of Meltano is in {log}.")
-        self._history.schema = loaded.run.schema
-        self._history.save(self._services.home)
+        self._demo_file.schema = loaded.run.schema
+        self._demo_file.save(self._services.home)
         report = self._report(loaded, is_first=is_first)
         self._show(report)
         self._suggest()
@@ -131,14 +131,14 @@ class Walkthrough:
     def _change_records(self) -> None:
         """Repeat earlier changes, which a new sandbox has forgotten; make new ones if asked."""
         key = dataset.key_of(self._source, self._options.size)
-        earlier = self._history.changes.setdefault(key, [])
+        earlier = self._demo_file.changes.setdefault(key, [])
         if self._services.is_new_sandbox:
             self._make(earlier)
         if self._options.edit:
             changes = self._source.new_changes(self._query, len(earlier))
             self._make(changes)
             earlier += changes
-            self._history.save(self._services.home)
+            self._demo_file.save(self._services.home)
             self._display.step(f"{self._source.describe_changes(changes)}.")
 
     def _make(self, changes: list[Change]) -> None:
@@ -236,7 +236,7 @@ class Walkthrough:
         return self._scout.datasets.show(self._path).row_counts
 
     def _query(self, statement: str) -> list[tuple[object, ...]]:
-        """Query the dataset; nothing is found before its first load, or without the table."""
+        """Query the dataset; empty before its first load, or if the table does not exist."""
         try:
             return list(self._scout.datasets.query(self._path, statement).rows)
         except (ConflictError, QueryError):
@@ -262,7 +262,7 @@ class Walkthrough:
             line, what = KEEP_RUNNING_HINT
             hints.append((line.replace("make demo", f"make demo{chosen}"), what))
         self._display.say(
-            f"\nThe data is the dataset {self._path}, in schema {self._history.schema} of the "
+            f"\nThe data is the dataset {self._path}, in schema {self._demo_file.schema} of the "
             f"Postgres in {_short(self._services.home)}."
         )
         self._display.say("What to type next:")
@@ -273,19 +273,19 @@ class Walkthrough:
             self._show_pipe(programs)
 
     def _show_pipe(self, programs: Path) -> None:
-        """Show how to reach what was left running, and the same pipe by hand."""
+        """Show how to connect to the running services, and the command of the pipe itself."""
         services, source = self._services, self._source
         config = source.tap_config(self._sandbox)
-        folder = _short(by_hand.write(services.home, config, services.database_url))
+        folder = _short(manual_pipe.write(services.home, config, services.database_url))
         self._display.say(f"The API is at {self._sandbox.url} until: make demo ARGS=--stop")
         # PGPASSWORD would take precedence over the password file that the URL names.
         clean = "env -u PGPASSWORD " if "PGPASSWORD" in os.environ else ""
         self._display.say(
-            f"  {clean}PGOPTIONS=--search_path={self._history.schema} "
+            f"  {clean}PGOPTIONS=--search_path={self._demo_file.schema} "
             f"{_short(embedded_postgres.psql())} {shlex.quote(services.database_url)}"
         )
-        self._display.say("The same pipe by hand:")
-        self._display.say(f"  {by_hand.command(source.source_type, programs, folder)}")
+        self._display.say("The same pipe without Meltano:")
+        self._display.say(f"  {manual_pipe.command(source.source_type, programs, folder)}")
 
 
 def _join(counts: Mapping[str, int]) -> str:

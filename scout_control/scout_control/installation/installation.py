@@ -32,7 +32,7 @@ DATABASE = "control"
 
 
 class Installation:
-    """What commands and workers operate on. Use it as a context manager, or close it."""
+    """The store, keys and plugins of an installation. Use it as a context manager, or close it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -89,7 +89,7 @@ def _rotate(installation: Installation, key: Any, column: Any) -> int:
         with installation.store.begin() as session:
             updated = session.execute(
                 update(key.class_)
-                # Unless it was changed since it was read, which the next round sees.
+                # Unless it has been changed since it was read: the next round handles that.
                 .where(key == row_id, column == ciphertext)
                 .values({column: rotated})
                 .returning(key)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scout_control.errors import SettingsError
 from scout_control.meltano import trusted_files
+from scout_control.rules import retention
 
 BOOLEANS = {"": None, "1": True, "true": True, "0": False, "false": False}
 SHORTEST_AUDIT_DAYS = 30  # the database refuses to remove younger events
@@ -36,6 +37,9 @@ class Settings:
 
     opaque_names: bool | None = None
     """``SCOUT_OPAQUE_NAMES``: read by ``scout init``, which stores it for all processes."""
+
+    keep: float | None = None
+    """``SCOUT_KEEP``, in hours: how long unused data is kept; stored by ``scout init``, too."""
 
     audit_keep: timedelta = timedelta(days=400)
     """``SCOUT_AUDIT_KEEP_DAYS``: the retention of the audit trail; 400 by default."""
@@ -79,6 +83,7 @@ class Settings:
             database_url=os.environ.get("SCOUT_DATABASE_URL") or None,
             encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
             opaque_names=_read_boolean("SCOUT_OPAQUE_NAMES"),
+            keep=_read_keep(),
             audit_keep=_parse_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
         )
 
@@ -88,6 +93,16 @@ def _read_boolean(variable: str) -> bool | None:
     if value not in BOOLEANS:
         raise SettingsError(f"{variable} must be true or false.", "Correct its value.")
     return BOOLEANS[value]
+
+
+def _read_keep() -> float | None:
+    period = os.environ.get("SCOUT_KEEP")
+    if not period:
+        return None
+    try:
+        return retention.parse(period)
+    except SettingsError as error:
+        raise SettingsError(f"SCOUT_KEEP: {error.cause}", "Correct its value.") from None
 
 
 def _parse_audit_keep(days: str) -> timedelta:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 
 from scout_control.errors import PrivilegeError, ServerError
 from scout_control.installation import key_rotation, stored_secrets
+from scout_control.rules import retention
 from scout_control.store import audit, migrate, models, singer_state
 from scout_control.store.locks import exclusive
 from scout_control.store.models import Connection, ServiceLogin
@@ -27,11 +28,14 @@ CAN_CREATE_ROLES = """
 """
 
 
-def init(installation: Installation, *, reset_unreadable: bool = False) -> str:
+def init(
+    installation: Installation, keep: float | None = None, *, reset_unreadable: bool = False
+) -> str:
     """Bring the store to the version of this program, and return that version.
 
     Args:
         installation: The installation.
+        keep: For how many hours unused data is kept; None for SCOUT_KEEP, else as before.
         reset_unreadable: Delete the stored secrets that no configured key decrypts.
 
     Raises:
@@ -53,6 +57,7 @@ def init(installation: Installation, *, reset_unreadable: bool = False) -> str:
                 stored_secrets.reset(installation, session, lost)
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)
+            _store_retention(session, installation.settings.keep if keep is None else keep)
             former = list(session.scalars(select(ServiceLogin.role)))
         _create_state_schema(installation, former)
         # Last: until their roles are dropped, a repeated call must still find these names.
@@ -88,6 +93,15 @@ def _store_naming_choice(session: Session, installation: Installation) -> None:
     if choice is not None and choice != row.has_opaque_names:
         row.has_opaque_names = choice
         audit.record(session, "chose", "installation", "names", opaque=choice)
+
+
+def _store_retention(session: Session, keep: float | None) -> None:
+    """Store for how long unused data is kept: all processes must agree here, too."""
+    row = session.scalars(select(models.Installation)).one()
+    if keep is not None and keep != row.keep_hours:
+        row.keep_hours = keep
+        period = retention.format_period(keep)
+        audit.record(session, "chose", "installation", "retention", keep=period)
 
 
 def _create_state_schema(installation: Installation, former_roles: list[str]) -> None:

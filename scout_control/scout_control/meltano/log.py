@@ -34,12 +34,12 @@ PREFIXES = {EXTRACTOR: "tap-", LOADER: "target-"}
 
 @dataclass(frozen=True)
 class StreamProgress:
-    """How many records of a stream were read since the last report."""
+    """The number of records of a stream that were read since the last report."""
 
     stream: str
     records: int
     total: int | None = None
-    """How many there are, where the tap knows."""
+    """The total, if the tap announced it."""
 
 
 class PluginError(NamedTuple):
@@ -53,7 +53,7 @@ class PluginError(NamedTuple):
 
 @dataclass
 class RunLog:
-    """What the lines read so far amount to."""
+    """The result of the lines read so far."""
 
     phase: Phase = Phase.DISCOVERING
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class RunLog:
     def _phase(self, event: dict[str, Any]) -> Phase | None:
         """Return the phase that begins.
 
-        A tap without metrics shows only in the states that the loader saves.
+        A tap without metrics is visible only through the states that the loader saves.
         """
         before = self.phase
         if event.get("block_type") == LOADING_BLOCK and event.get("success"):
@@ -158,7 +158,7 @@ class RunLog:
         return None if self.phase is before else self.phase
 
     def _read_dbt_line(self, text: str) -> None:
-        """Keep which model or test failed, without the message of Postgres: it may quote values."""
+        """Keep which model or test failed, but not Postgres' message, which may quote values."""
         if found := REASON.search(text):
             self.failed_models = [
                 f"{each}: {found['why']}" if each == found["of"] else each

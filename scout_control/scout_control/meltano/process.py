@@ -44,7 +44,7 @@ LAUNCHER = PROGRAMS / "scout-plugin"
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What to run, for which dataset schema, with which settings and secrets."""
+    """A pipeline to run: its dataset schema, settings and secrets."""
 
     project_root: Path
     blocks: Sequence[str]
@@ -92,7 +92,7 @@ class ProcessResult:
 
     @property
     def error(self) -> ControlError | None:
-        """Return the error that the exit code and the log amount to; None after success."""
+        """Return the error that exit code and log describe; None after success."""
         if self.returncode == 0:
             return None
         if self.is_interrupted:
@@ -118,7 +118,7 @@ class MeltanoProcess:
 
     @contextmanager
     def started(self) -> Iterator[MeltanoProcess]:
-        """Start it, and stop it with all its plugins when the context is left."""
+        """Start the process; stop it with all its plugins at the end of the context."""
         with start_meltano(self._pipeline, self._arguments(), self.run_id) as (work, process):
             self.work, self._process = work, process
             self._started_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Tells apart the settings of a tap: where and how safely it reads, and what it reads.
+"""Classifies the settings of a tap: some locate and secure the source, others select data.
 
 Only the source may set the former, since credentials are bound to them; a project's link may set
 the latter. A setting is classified by its name, by its value, or by its entry in meltano.yml.

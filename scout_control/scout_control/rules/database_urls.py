@@ -1,4 +1,4 @@
-"""Which parts of a database URL a message may show.
+"""Redacts database URLs in messages.
 
 An unescaped character in a password shifts the boundaries of a URL: what parses as the host or the
 database may be part of the password. So only a URL with a single possible reading is shown.

@@ -1,4 +1,4 @@
-"""Which environment variables each process of a run may see."""
+"""The environment variables that each process of a run may see."""
 
 from __future__ import annotations
 

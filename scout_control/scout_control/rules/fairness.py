@@ -1,4 +1,4 @@
-"""How owners share the lanes (concurrent run slots) of the workers."""
+"""Decides how owners share the workers' lanes: slots in which one run executes at a time. Pure."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 URGENT = 1_000_000
-"""Added to the priority of runs that precede all scheduled ones."""
+"""Added to the priority of runs that start before all scheduled ones."""
 MAX_MANUAL_FIRST = 5
-"""How many manual runs of one owner may precede scheduled runs at the same time."""
+"""How many manual runs of one owner may be ahead of the scheduled runs at the same time."""
 MAX_QUEUE_WAIT = timedelta(minutes=10)
-"""A run that has waited this long precedes scheduled runs, too."""
+"""A run that has waited this long also starts before scheduled runs."""
 TIME_SLICE = timedelta(minutes=1)
 """How long a run may keep its lane while other owners wait for one."""
 MAX_SLICES = 60
-"""Each attempt doubles the slice, up to this factor.
+"""Each attempt doubles the time slice, up to this factor.
 
-Plugins that emit no STATE before their end would otherwise never finish."""
+Otherwise a plugin that emits no STATE until its end would never finish."""
 MIN_WAIT_OF_OTHERS = timedelta(seconds=30)
-"""How long others must have waited: a free lane picks up a run within seconds."""
+"""How long another owner must have waited: a free lane would start its run within seconds."""
 LANE_CHECK_INTERVAL = timedelta(seconds=10)
 """How often a run checks whether its lane is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingRun:
-    """A run that a free lane could start now."""
+    """A run that could start now if a lane were free."""
 
     job_id: int
     owner: str
     priority: int
     is_manual: bool
-    """Started by a person, and not attempted yet."""
+    """Requested by a person, and not attempted yet."""
     waited_seconds: float
     lanes: int
-    """How many lanes its owner holds."""
+    """How many lanes its owner occupies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A run that holds a lane."""
+    """A run that occupies a lane."""
 
     run_id: uuid.UUID
     owner: str
@@ -54,10 +54,11 @@ class Lane:
 
 
 def changed_priorities(waiting: Iterable[WaitingRun]) -> dict[int, int]:
-    """Return the new priorities by job, of those jobs whose priority changes.
+    """Return the new priority of each job whose priority changes.
 
-    Owners take turns: an owner's k-th run, counted after the lanes that they hold, gets priority
-    -k. Within an owner, manual runs come first, then those that were queued first.
+    Owners take turns: the more lanes an owner occupies, and the more of the owner's runs are ahead
+    of a run, the lower its priority. An owner who occupies two lanes has waiting runs with the
+    priorities -2, -3, -4. Among the runs of one owner, manual runs come first, then older jobs.
     """
     by_owner: dict[str, list[WaitingRun]] = {}
     for run in waiting:
@@ -85,13 +86,13 @@ def should_yield(
 ) -> bool:
     """Return whether a run should give up its lane.
 
-    Of the runs that have outlasted their slice, the longest ones yield: one for each owner who
-    waits and holds fewer lanes than the owner of this run.
+    An owner who waits and occupies fewer lanes than the owner of this run is entitled to a lane.
+    For each such owner one run yields: of those that have used up their time slice, the longest.
 
     Args:
         run_id: The run.
-        lanes: All runs that hold a lane.
-        waiting: By owner, the seconds that their longest-waiting run has waited.
+        lanes: All runs that occupy a lane.
+        waiting: For each owner, how many seconds the longest-waiting run has waited.
         time_slice: How long a first attempt may keep its lane.
     """
     own = next((lane for lane in lanes if lane.run_id == run_id), None)

@@ -1,4 +1,4 @@
-"""How a run loads streams without key and bookmark: settings of the loader that a link may set.
+"""Settings of the loader for streams without key and bookmark, which a link may set.
 
 A dataset is a copy of its source, so such a stream is replaced unless the link says otherwise.
 """
@@ -17,7 +17,7 @@ DEFAULT = "replace"
 
 
 def find_error(settings: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the settings; None if nothing."""
+    """Return the error in the settings; None if they are valid."""
     options = " or ".join(CHOICES)
     if settings.get(KEYLESS_STREAMS, DEFAULT) not in CHOICES:
         return f"{KEYLESS_STREAMS} is {options}."

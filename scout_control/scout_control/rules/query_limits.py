@@ -6,6 +6,16 @@ the order that it requests.
 
 from __future__ import annotations
 
+import re
+
+EXPLAIN = re.compile(
+    rb"(?:\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN\b"
+    rb"(?:\s*\((?P<options>\s*(?:ANALY[ZS]E|VERBOSE|COSTS|SETTINGS|GENERIC_PLAN|BUFFERS|SERIALIZE|WAL"
+    rb"|TIMING|SUMMARY|MEMORY|FORMAT)\b[\w\s,]*)\))?"
+    rb"(?P<words>(?:\s+(?:ANALY[ZS]E|VERBOSE)\b)*)\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def columns_query(statement: bytes) -> bytes:
     """Return a query for the columns of a statement, without rows."""
@@ -27,3 +37,17 @@ def limited_query(statement: bytes, columns: int, max_bytes: int) -> bytes:
         b"OVER (ROWS UNBOUNDED PRECEDING) AS total "
         b"FROM (SELECT * FROM (\n%b\n) AS q%b OFFSET 0) AS q) AS q" % (kept, statement, alias)
     )
+
+
+def explain_query(statement: bytes) -> bytes | None:
+    """Return the query for the plan of a statement that begins with EXPLAIN; None if it does not.
+
+    The statement that is explained is wrapped like any other.
+    """
+    match = EXPLAIN.match(statement)
+    if match is None:
+        return None
+    chosen = [match["options"] or b"", *(match["words"] or b"").split()]
+    options = b", ".join(each for each in chosen if each)
+    choice = b" (%b)" % options if options else b""
+    return b"EXPLAIN%b SELECT * FROM (\n%b\n) AS q" % (choice, statement[match.end() :])

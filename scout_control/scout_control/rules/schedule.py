@@ -1,4 +1,4 @@
-"""When datasets run: next refresh, retries after failures, staggered starts."""
+"""Schedules the runs of datasets: next refresh, retries after failures, staggered starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who executes a run, when to stop it, and how it reports progress."""
+"""The context of a run's execution: who executes it, when to stop it, how progress is reported."""
 
 from __future__ import annotations
 

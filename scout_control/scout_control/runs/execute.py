@@ -47,7 +47,7 @@ LONGEST_DESCRIBING_SECONDS = 300.0
 
 
 def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) -> Run | None:
-    """Execute a waiting run if its time has come, and return it as it ended.
+    """Execute a waiting run if it is due, and return it as it ended.
 
     Returns:
         None when there was nothing to do: no such run, not its time, or its dataset is locked.

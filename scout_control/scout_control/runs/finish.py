@@ -1,4 +1,4 @@
-"""Decides how a run ended, and writes that in one transaction: run, dataset, credential, audit."""
+"""Determines the outcome of a run, and writes run, dataset, credential and audit event at once."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class RunResult:
 
 
 def started(preparation: Preparation) -> RunResult:
-    """Return what is known of a result as soon as a run is prepared."""
+    """Return the result as far as it is known once a run is prepared."""
     return RunResult(
         credential_id=preparation.credential.credential_id, pipeline=preparation.source_type.job
     )
@@ -102,7 +102,7 @@ def result_of_load(
     """Return the result of a load.
 
     Args:
-        known: What was known before it.
+        known: The result before the load.
         loaded: How the process ended.
         committed: What the target has committed.
         catalog: What discovery found.
@@ -160,7 +160,7 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
 def requeue(
     installation: Installation, run: Run, worker: str, wait: timedelta = timedelta()
 ) -> bool:
-    """Give an unfinished run back to the queue; return whether it was this worker's to give."""
+    """Requeue an unfinished run if this worker still holds it; return whether it did."""
     now = datetime.now(UTC)
     result = add_worked_seconds(run.result, run.updated_at, now)
     with installation.store.begin() as session:
@@ -199,7 +199,7 @@ def resume_time(asked: str | None, now: datetime) -> datetime:
 
 
 def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
-    """Return the columns of a run that is over for now, other than its status and its times."""
+    """Return the columns of a run that has ended or paused, except its status and times."""
     rows = {**run.rows_loaded, **result.rows_loaded}  # the latter count all attempts
     error = result.failure
     return {

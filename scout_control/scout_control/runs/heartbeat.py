@@ -1,4 +1,4 @@
-"""Keeps a run alive in the store while its process runs, and stops the process of a lost run.
+"""Renews a run's heartbeat while its process runs, and stops the process if the run is lost.
 
 A heartbeat is written over the connection that holds the run's locks, so that it also proves that
 the locks still hold.
@@ -47,7 +47,7 @@ CATALOGS = "run/*/tap.properties.json"
 
 
 class LossReason(StrEnum):
-    """Why a run stopped being this worker's before it was done."""
+    """Why a worker lost a run before its end."""
 
     MOVED = "the run was cancelled, or another worker reclaimed it"
     UNREACHABLE = "the store could not be reached"
@@ -62,7 +62,7 @@ REQUEUE_AFTER = {
     LossReason.YIELDED: timedelta(),
     LossReason.CREDENTIAL_IN_USE: RETRY_LOCK_AFTER,
 }
-"""When to run again what is still this worker's to give back; otherwise its row is another's."""
+"""When to run it again, if this worker still holds the run and has to requeue it."""
 
 
 class RunLostError(Exception):
@@ -121,7 +121,7 @@ class Heartbeat:
 
     @contextmanager
     def watch(self, process: MeltanoProcess) -> Iterator[None]:
-        """Beat while the process runs, and stop it when the run is lost.
+        """Write heartbeats while the process runs, and stop it if the run is lost.
 
         Raises:
             RunLostError: The run is no longer this worker's.

@@ -1,4 +1,4 @@
-"""Collects what a run needs: settings of the source, credential of the owner, schema."""
+"""Collects the inputs of a run: settings of the source, credential of the owner, schema."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CREDENTIAL = "credential.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What a run needs before any process is started."""
+    """The inputs of a run, complete before any process is started."""
 
     source_type: SourceType
     credential: RunCredential
@@ -56,7 +56,7 @@ class Preparation:
 
 @contextmanager
 def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
-    """Collect what a run needs, before anything is started or created in a database.
+    """Collect the inputs of a run, before anything is started or created in a database.
 
     Raises:
         ControlError: A credential or a setting is missing.

@@ -1,4 +1,4 @@
-"""Turns what Meltano's log reports into progress events, and keeps the counts for the heartbeat."""
+"""Converts reports in Meltano's log to progress events, and keeps counts for the heartbeat."""
 
 from __future__ import annotations
 

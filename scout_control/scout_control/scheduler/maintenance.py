@@ -17,9 +17,9 @@ import psycopg
 from sqlalchemy import select
 
 from scout_control.credentials import renewal
-from scout_control.datasets import deletion, schemas
+from scout_control.datasets import dataset_drop, reads, schemas
 from scout_control.errors import ControlError
-from scout_control.rules import expiry, schedule
+from scout_control.rules import expiry, retention, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.store import audit, datasets, queue, queue_turns, runs
@@ -41,7 +41,7 @@ RENEWALS_AT_ONCE = 8
 
 
 def never() -> bool:
-    """Return False: nothing asks a job to stop."""
+    """Return False: the job is never asked to stop."""
     return False
 
 
@@ -153,22 +153,49 @@ def without_job(waiting: Iterable[uuid.UUID], queued: set[str]) -> list[uuid.UUI
 def expire(
     installation: Installation,
     now: datetime,
-    idle: timedelta,
+    idle: timedelta | None = None,
     should_stop: Callable[[], bool] = never,
 ) -> int:
-    """Drop the data of datasets that were not used for ``idle``; return how many.
+    """Drop the data of datasets that were unused for too long; return how many.
 
     Datasets that expired before and whose data could not be dropped are tried again.
+
+    Args:
+        installation: The installation.
+        now: The time.
+        idle: How long data is kept where its dataset does not say; None for the installation's.
+        should_stop: Returns whether to begin nothing new.
     """
+    reads.collect(installation, now)
     with installation.store.begin() as session:
         datasets.collect_touches(session)
-        found = [*datasets.idle(session, now - idle), *datasets.expired_with_data(session)]
+        default_keep = _default_keep(session, idle)
+        found = [
+            *datasets.idle(session, now, default_keep),
+            *datasets.expired_with_data(session),
+        ]
 
     def is_over(session: Session, dataset: Dataset) -> bool:
-        return _is_over(session, dataset, now, idle)
+        return _is_over(session, dataset, now, default_keep)
 
     is_late = _time_limit(should_stop)
     return sum(_expire(installation, each, is_over) for each in found if not is_late())
+
+
+def would_expire(
+    installation: Installation, now: datetime, idle: timedelta | None = None
+) -> list[uuid.UUID]:
+    """Return the datasets whose data ``expire`` would drop."""
+    reads.collect(installation, now)
+    with installation.store.begin() as session:
+        datasets.collect_touches(session)
+        found = datasets.idle(session, now, _default_keep(session, idle))
+        live = runs.all_alive(session, found)
+    return [each for each in found if each not in live]
+
+
+def _default_keep(session: Session, idle: timedelta | None) -> float:
+    return datasets.default_keep(session) if idle is None else retention.in_hours(idle)
 
 
 _logged: dict[uuid.UUID, str] = {}
@@ -181,7 +208,7 @@ def _expire(
     """Drop the data of one dataset, unless it was used since it was found."""
     # A dataset that cannot be dropped, because a view depends on it, must not stop the others.
     try:
-        return deletion.try_drop(installation, dataset_id, is_over, reason="expired")
+        return dataset_drop.try_drop(installation, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
         message = str(error) if isinstance(error, ControlError) else type(error).__name__
         if _logged.get(dataset_id) != message:
@@ -190,19 +217,19 @@ def _expire(
         return False
 
 
-def _is_over(session: Session, dataset: Dataset, now: datetime, idle: timedelta) -> bool:
+def _is_over(session: Session, dataset: Dataset, now: datetime, default_keep: float) -> bool:
     if runs.alive(session, dataset.id) is not None:
         return False
     if dataset.status != DatasetStatus.EXPIRED:
         datasets.collect_touches(session)
-        session.refresh(dataset, ["last_activity_at"])
-    return should_drop(
-        DatasetStatus(dataset.status), dataset.sync_error, now - dataset.last_activity_at, idle
-    )
+        session.refresh(dataset, ["last_activity_at", "keep_hours"])
+    keep = default_keep if dataset.keep_hours is None else dataset.keep_hours
+    unused = now - dataset.last_activity_at
+    return should_drop(DatasetStatus(dataset.status), dataset.sync_error, unused, keep)
 
 
 def should_drop(
-    status: DatasetStatus, sync_error: str | None, unused: timedelta, idle: timedelta
+    status: DatasetStatus, sync_error: str | None, unused: timedelta, keep_hours: float
 ) -> bool:
     """Return whether the data of a dataset without a run is to be dropped.
 
@@ -210,7 +237,8 @@ def should_drop(
     """
     if status is DatasetStatus.EXPIRED:
         return sync_error is not None
-    return status in dataset_predecessors(DatasetStatus.EXPIRED) and unused >= idle
+    is_droppable = status in dataset_predecessors(DatasetStatus.EXPIRED)
+    return is_droppable and retention.is_over(unused, keep_hours)
 
 
 def renew_tokens(
@@ -268,7 +296,7 @@ def purge(installation: Installation, now: datetime) -> None:
         queue.purge(session, now - timedelta(days=1))
 
 
-def tick(installation: Installation, idle: timedelta) -> dict[str, int]:
+def tick(installation: Installation, idle: timedelta | None = None) -> dict[str, int]:
     """Do one round of every job; return what was done. The keys are public."""
     now = datetime.now(UTC)
     done = {
@@ -280,5 +308,5 @@ def tick(installation: Installation, idle: timedelta) -> dict[str, int]:
     }
     purge(installation, now)
     end_logins(installation)
-    deletion.drop_retired_roles(installation)
+    dataset_drop.drop_retired_roles(installation)
     return done

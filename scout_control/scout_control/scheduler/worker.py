@@ -24,7 +24,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
-from scout_control.datasets import deletion
+from scout_control.datasets import dataset_drop
 from scout_control.errors import ControlError
 from scout_control.rules import fairness
 from scout_control.runs.context import RunContext, worker_name
@@ -53,15 +53,15 @@ CONNECTIONS: dict[str, Any] = {"min_size": 1, "max_size": 6, "timeout": 20.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a worker works."""
+    """The options of a worker."""
 
     concurrency: int = 2
     grace_seconds: float = 60.0
     """How long runs may continue after a signal to shut down; unfinished ones are requeued."""
     time_slice: timedelta = fairness.TIME_SLICE
     """How long a run may keep its lane while other owners wait for one."""
-    idle: timedelta = timedelta(hours=24)
-    """After how long without use data expires."""
+    idle: timedelta | None = None
+    """How long unused data is kept where its dataset does not say; None: as installed."""
     until_idle: bool = False
     """Start what is due, and end when nothing is left to do."""
 
@@ -77,7 +77,7 @@ class Job(Protocol):
         options: Options,
         should_stop: Callable[[], bool],
     ) -> object:
-        """Do one round."""
+        """Execute one round of the job."""
 
 
 def _short(do: Callable[[Installation, datetime], object]) -> Job:
@@ -119,7 +119,7 @@ JOBS: dict[str, tuple[str, Job]] = {
     "purge": (DAILY, _short(maintenance.purge)),
     "remove roles": (
         DAILY,
-        _short(lambda installation, _now: deletion.drop_retired_roles(installation)),
+        _short(lambda installation, _now: dataset_drop.drop_retired_roles(installation)),
     ),
 }
 
@@ -254,7 +254,7 @@ class _Worker:
         asyncio.get_running_loop().call_later(POLL_SECONDS, self._cancel_when_idle, working)
 
     def _stop_lanes(self) -> None:
-        # Lanes only stop taking jobs. A run ends by its own heartbeat, once the grace is over.
+        # Lanes only stop taking jobs. Runs are stopped by their heartbeats, after the grace period.
         self._runs_until = time.monotonic() + self._options.grace_seconds
         for lane in self._lanes:
             lane.stop()

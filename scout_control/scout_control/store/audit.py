@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 ACTOR, SUBJECT, DETAILS = "actor", "subject", "details"
 NAMED = ("project", "user", "dataset", "source", "run")
 """Details by which events can be searched; all others form one JSON object."""
-RETENTION, ERASURE = "audit retention", "audit erasure"
+RETENTION, ERASED = "audit retention", "audit erasure"
 MAX_NAME = 500
 CHANGED = "changed"
 """Recorded in place of a secret's old and new value."""
@@ -130,7 +130,7 @@ def actor() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerTraces:
-    """What identifies an owner besides their id."""
+    """Terms that identify an owner, in addition to the id."""
 
     schemas: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
@@ -215,7 +215,7 @@ def erase(session: Session, kind: str, owner: str, traces: OwnerTraces) -> int:
     ).all()
     if rows:
         erased = {name: ids for name, ids, _ in rows}
-        _add(session, ERASURE, "audit", {ACTOR: actor()}, erased=erased)
+        _add(session, ERASED, "audit", {ACTOR: actor()}, erased=erased)
         session.flush()
     return sum(count for _, _, count in rows)
 

@@ -77,7 +77,7 @@ ERRORS_BY_SQLSTATE: tuple[tuple[str, type[ControlError], str, str], ...] = (
         "Free some, then retry.",
     ),
 )
-# What messages call a row of a table.
+# The names of rows in messages, by table.
 ROW_NAMES = {
     "connections": "connection",
     "projects": "project",

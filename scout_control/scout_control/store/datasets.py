@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from scout_control.rules import retention
 from scout_control.rules.naming import DatasetIdentity, OwnerKind, StoredNames, opaque_schema
 from scout_control.rules.statuses import DatasetStatus, dataset_predecessors
 from scout_control.store import audit
@@ -111,13 +112,20 @@ def due(now: datetime) -> Select[tuple[uuid.UUID]]:
     )
 
 
-def idle(session: Session, untouched_since: datetime) -> Sequence[uuid.UUID]:
+def default_keep(session: Session) -> float:
+    """Return for how many hours unused data is kept where its dataset does not say."""
+    return session.scalar(select(Installation.keep_hours)) or retention.DEFAULT_HOURS
+
+
+def idle(session: Session, now: datetime, default_keep_hours: float) -> Sequence[uuid.UUID]:
     """Return datasets that seem unused, round-robin over owners; recheck before dropping one."""
+    # In hours, not as an interval: PostgreSQL has infinite intervals only since version 17.
+    unused_hours = func.extract("epoch", now - Dataset.last_activity_at) / 3600
     return session.scalars(
         select(Dataset.id)
         .join(Dataset.project_source)
         .where(
-            Dataset.last_activity_at <= untouched_since,
+            unused_hours >= func.coalesce(Dataset.keep_hours, default_keep_hours),
             Dataset.status.in_(dataset_predecessors(DatasetStatus.EXPIRED)),
         )
         .order_by(*_round_robin(Dataset.last_activity_at))

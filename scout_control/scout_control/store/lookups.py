@@ -116,7 +116,7 @@ def credential(
 
 
 def path(dataset: Dataset) -> str:
-    """Return the path by which people name a dataset."""
+    """Return the path that people use to name a dataset."""
     link = dataset.project_source
     parts = [link.project_id, link.source.name, *([dataset.user_id] if dataset.user_id else [])]
     return "/".join(parts)

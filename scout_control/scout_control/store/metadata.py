@@ -1,4 +1,4 @@
-"""What discovery found at a source for an owner; kept when the data expires."""
+"""Discovered metadata of a source, per owner; kept when the data expires."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find(session: Session, dataset: Dataset) -> SourceMetadata | None:
 
 
 def save(session: Session, dataset: Dataset, document: dict[str, Any], now: datetime) -> None:
-    """Store what discovery found; replaces entries of the same name."""
+    """Store discovered metadata; replaces entries of the same name."""
     metadata = find(session, dataset)
     if metadata is None:
         link = dataset.project_source

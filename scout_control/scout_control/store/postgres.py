@@ -107,7 +107,7 @@ def has_role(connection: Connection[Any], role: str) -> bool:
 
 
 def join_role(connection: Connection[Any], role: str) -> None:
-    """Become a member of a role: only members can drop its objects and end its sessions."""
+    """Make control a member of a role: only members can drop its objects and end its sessions."""
     query = "SELECT pg_catalog.pg_has_role(%s, 'USAGE')"
     if connection.execute(query, [role]).fetchone() != (True,):
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
@@ -132,7 +132,7 @@ def set_login(
 
 
 def disable_login(connection: Connection[Any], role: str) -> None:
-    """Take the login and the password away from a role."""
+    """Remove the login and the password of a role."""
     statement = sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL")
     connection.execute(statement.format(sql.Identifier(role)))
 

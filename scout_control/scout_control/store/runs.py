@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, literal, or_, select, update
+from sqlalchemy import delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.statuses import (
@@ -63,6 +63,24 @@ def all_alive(session: Session, dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.U
     """Return the live runs of datasets, by dataset."""
     statement = select(Run).where(Run.status.in_(LIVE), Run.dataset_id.in_(dataset_ids))
     return {run.dataset_id: run for run in session.scalars(statement)}
+
+
+def unread_datasets(session: Session, unused_since: datetime) -> list[tuple[Dataset, datetime]]:
+    """Return datasets with data and no live run that seem unused since then.
+
+    Each comes with the end of its latest run.
+    """
+    ended_at = (
+        select(func.max(Run.completed_at)).where(Run.dataset_id == Dataset.id).scalar_subquery()
+    )
+    has_live_run = exists().where(Run.dataset_id == Dataset.id, Run.status.in_(LIVE))
+    statement = select(Dataset, ended_at).where(
+        Dataset.last_sync_at.is_not(None),
+        Dataset.last_activity_at <= unused_since,
+        ended_at.is_not(None),
+        ~has_live_run,
+    )
+    return [(dataset, end) for dataset, end in session.execute(statement)]
 
 
 def claim(

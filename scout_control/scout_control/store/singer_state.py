@@ -1,7 +1,8 @@
-"""Stores the Singer state of datasets in Postgres; written by control, never by a run.
+"""Stores the Singer state of datasets in Postgres.
 
-No process of a run can log in here. Meltano passes each state to control (``state_backend``), so a
-plugin can neither read nor lock the state of another dataset.
+Only control connects to this table; the processes of a run have no credentials for it. Meltano
+passes each state to control (``state_backend``), so that a plugin can neither read nor lock the
+state of another dataset.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 MELTANO_SCHEMA = "scout_meltano"
-# The table that Meltano created in earlier installations; their state is kept.
+# The same table that Meltano created in earlier installations, so that their state is kept.
 CREATE = (
     "CREATE SCHEMA IF NOT EXISTS {schema}",
     """CREATE TABLE IF NOT EXISTS {schema}.state (
@@ -36,7 +37,7 @@ DROP_ROLE = (
     "DROP OWNED BY {role}",
     "DROP ROLE {role}",
 )
-# Meltano's other tables; one holds pickles, which execute code when they are read.
+# Meltano's other tables. One contains pickles, which execute code when they are loaded.
 OTHER_TABLES = """
     SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename <> 'state'
 """
@@ -53,7 +54,7 @@ State = dict[str, Any]
 
 
 class StateStore:
-    """The states of one store; connects on first use, and again after a lost connection."""
+    """The table of states; connects on first use, and again after a lost connection."""
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
@@ -73,7 +74,7 @@ class StateStore:
         return {"partial": partial, "completed": completed}
 
     def save(self, state_id: str, state: State) -> None:
-        """Replace a state; committed when this returns.
+        """Replace a state, and commit.
 
         Raises:
             ServerError: The server does not answer.
@@ -112,11 +113,12 @@ class StateStore:
 
 
 def prepare(server_url: str, former_roles: Iterable[str] = ()) -> None:
-    """Create the table of states.
+    """Create the table of states, or upgrade that of an earlier installation.
 
     Args:
         server_url: The database.
-        former_roles: Roles of Meltano in earlier installations; dropped, their objects taken over.
+        former_roles: Roles with which Meltano logged in in earlier installations. They are
+            dropped, after their objects are reassigned to the current user.
 
     Raises:
         ServerError: The server does not answer.

@@ -1,1 +1,1 @@
-"""What single endpoints of Connect answer, and the records it becomes."""
+"""Responses of single endpoints of Connect, and how they are converted to records."""

@@ -1,4 +1,4 @@
-"""The detail of each opportunity: what the account index lacks, its modules and payment units."""
+"""The detail of each opportunity: what the account index lacks, modules, payment units."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DECODE_CLAIMS = JsonDecoder(list[Claim], "claim_limits with payment units")
 
 @dataclass
 class OpportunityDetailSync(OpportunitySync):
-    """Reads each opportunity's detail; the streams made of it are complete together.
+    """Reads each opportunity's detail; the streams derived from it are completed together.
 
     A detail may list no payment units although there are some. Then those that workers have claimed
     are used: their ids only.

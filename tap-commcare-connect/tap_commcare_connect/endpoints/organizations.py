@@ -1,4 +1,4 @@
-"""Organizations and programs: what the account index contains beside opportunities."""
+"""Organizations and programs, which the account index contains besides opportunities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tap_commcare_connect.streams.base import ConnectStream
 
 @dataclass(frozen=True)
 class AccountIndexSource:
-    """The account index as a list of one page with one row: itself."""
+    """The account index as a list with a single row, the index itself."""
 
     account: AccountIndexLoader
 

@@ -1,1 +1,1 @@
-"""Reading opportunity by opportunity: bookmarks, resuming, what changed since the last run."""
+"""Reading by opportunity: bookmarks, resuming, changes since the last run."""

@@ -1,6 +1,6 @@
-"""How far a full read of all opportunities has come, as the state stores it. Pure.
+"""The progress of a full read of all opportunities, as stored in the state. Pure.
 
-Opportunities are read side by side, so that several may be unfinished, each at its own id.
+Opportunities are read concurrently, so several may be unfinished, each at a different id.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 CLOCK_SKEW = timedelta(hours=1)
 RESUMABLE_FOR = timedelta(days=3)
-"""An older interrupted read is not resumed: what it read first is out of date."""
+"""An interrupted read that is older is not resumed: the rows that it read first are out of date."""
 
 
 @dataclass
 class ReadProgress:
-    """Which opportunities are complete, and how far the unfinished ones are."""
+    """Which opportunities are complete, and the last id read of each unfinished one."""
 
     began_at: str
     """RFC 3339 in UTC."""
     scope: list[Any] = field(default_factory=list)
     done: list[Id] = field(default_factory=list)
     open: dict[str, Id] = field(default_factory=dict)
-    """The last id that was read, by opportunity."""
+    """The last id read of each unfinished opportunity."""
 
     @property
     def is_resumed(self) -> bool:
-        """Whether something has been read already."""
+        """Whether an earlier run has read some of it."""
         return bool(self.done or self.open)
 
     @classmethod
     def stored(cls, value: object, scope: list[Any], now: datetime) -> ReadProgress | None:
-        """Return the progress in a state, if it can be resumed."""
+        """Return the progress stored in a state, if it can be resumed."""
         try:
             progress = msgspec.convert(value, cls)
             is_fresh = -CLOCK_SKEW < now - parse(progress.began_at) < RESUMABLE_FOR
@@ -47,16 +47,16 @@ class ReadProgress:
         return progress if is_fresh and progress.scope == scope else None
 
     def entry(self) -> Entry:
-        """Return the progress as it is stored in the state."""
+        """Return the progress in the format of the state."""
         entry: Entry = {"began_at": self.began_at, "done": self.done, "open": self.open}
         return entry | ({"scope": self.scope} if self.scope else {})
 
     def last_id(self, opportunity: int) -> int | None:
-        """Return the last id that was read of an opportunity."""
+        """Return the last id read of an opportunity; None if it has not been begun."""
         return self.open.get(str(opportunity))
 
     def advance(self, opportunity: int, last_id: int | None) -> None:
-        """Record a page of an opportunity: its last id, or None for the last page."""
+        """Record that a page was read: ``last_id`` is its last id, or None if no page follows."""
         if last_id is not None:
             self.open[str(opportunity)] = last_id
             return
@@ -66,5 +66,5 @@ class ReadProgress:
 
 
 def stored_ids(value: object) -> list[int]:
-    """Return the ids in a list of a state, without what is not an id."""
+    """Return the ids in a list from the state, ignoring anything that is not an id."""
     return [each for each in value if type(each) is int] if isinstance(value, list) else []

@@ -39,7 +39,7 @@ MAX_SAMPLED = 5
 
 @dataclass
 class OpportunitySync(abc.ABC):
-    """Reads one part of each opportunity, for the streams that are made of it.
+    """Reads one part of each opportunity, for the streams that are derived from it.
 
     Args:
         members: The streams; they are complete together, or not at all.
@@ -61,7 +61,7 @@ class OpportunitySync(abc.ABC):
     progress: ReadProgress = field(init=False)
     unversioned_progress: ReadProgress = field(init=False)
     failed: list[int] = field(init=False)
-    """The opportunities that the last run could not read: they are tried first."""
+    """The opportunities that the last run failed to read; they are read first."""
     has_version: bool = True
     streams: Sequence[ApiStream] = field(init=False)
 
@@ -70,7 +70,7 @@ class OpportunitySync(abc.ABC):
 
     @abc.abstractmethod
     def read(self, run: SyncRun, opportunity: Opportunity) -> None:
-        """Read one opportunity from where it stands to its end."""
+        """Read the rest of one opportunity."""
 
     @abc.abstractmethod
     def sample_of(self, opportunity: Opportunity, limit: int) -> Mapping[str, Iterable[AnyRecord]]:
@@ -87,7 +87,7 @@ class OpportunitySync(abc.ABC):
         return found
 
     def run(self, run: SyncRun) -> None:
-        """Read everything under one version, or else what can be read without one."""
+        """Read everything under one version; if that fails, read what is possible without."""
         self._load_bookmarks(run)
         index = self.account.get()
         failures = [not_listed(opportunity) for opportunity in index.not_listed]
@@ -97,7 +97,7 @@ class OpportunitySync(abc.ABC):
         finish_tables(run, self.domain, {s: {} for s in self.streams}, self.versions)
 
     def _read_version(self, run: SyncRun, index: AccountIndex) -> list[Failure]:
-        """Read what is not done yet; stop when the version can no longer be completed."""
+        """Read the unfinished opportunities; stop when the version can no longer be completed."""
         left = [o for o in index.opportunities if o.id not in self.progress.done]
         # What failed last time is tried first: if it fails again, nothing else was read in vain.
         doubtful = [o for o in left if o.id in self.failed]
@@ -107,7 +107,7 @@ class OpportunitySync(abc.ABC):
     def _read_without_version(
         self, run: SyncRun, index: AccountIndex, failures: list[Failure]
     ) -> NoReturn:
-        """Read what can be read without a version, so that it is visible and removes nothing."""
+        """Read what is possible without a version: rows become visible, and none are removed."""
         failed = {failure.opportunity for failure in failures}
         self.failed = sorted(failed)
         self.has_version = False

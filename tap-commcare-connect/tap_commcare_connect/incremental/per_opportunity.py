@@ -1,6 +1,6 @@
-"""Reads opportunities side by side; one that fails does not stop the others.
+"""Reads opportunities concurrently; one that fails does not stop the others.
 
-This module does not know what is read of an opportunity.
+This module does not know which part of an opportunity is read.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def read_each(
             successes += len(done) - len(failed)
             _check_server(failures, successes, len(opportunities))
     finally:
-        # What is under way still writes pages: it must end before the caller writes others.
+        # Reads in progress still write pages: they must end before the caller writes others.
         for future in in_flight:
             future.cancel()
         concurrent.futures.wait(in_flight)
@@ -126,7 +126,7 @@ def _in_sequence(
 
 
 def _check_server(failures: Sequence[Failure], successes: int, total: int) -> None:
-    """Raise a time-out that is not caused by one opportunity: the server answers none.
+    """Raise the time-out if no opportunity could be read: then the server itself is down.
 
     A single time-out may be due to one large list. Several without any success mean that waiting
     for each of the others would take hours.

@@ -1,4 +1,4 @@
-"""The bookmark of the stream ``visits``: one per opportunity, and the full reads. Pure.
+"""The bookmark of the stream ``visits``: progress per opportunity, and full reads. Pure.
 
 It is written after every page, so it is kept short::
 
@@ -92,7 +92,7 @@ class VisitState:
         self._opportunities.pop(str(opportunity), None)
 
     def is_unchanged(self, opportunity: int, visit_count: int | None) -> bool:
-        """Return whether an opportunity had this visit count when it was read to its end."""
+        """Return whether the visit count is that of the last read of an opportunity to its end."""
         stored = self._opportunities.get(str(opportunity), {})
         return visit_count is not None and stored.get("visits") == visit_count
 
@@ -110,7 +110,7 @@ class VisitState:
     def record_end(
         self, opportunity: int, visit_count: int | None, review_id: int | None = None
     ) -> None:
-        """Record that an opportunity was read to its end, and what is under review there."""
+        """Record that an opportunity was read to its end, and its oldest visit under review."""
         stored = self._opportunities.setdefault(str(opportunity), {})
         stored.pop("review", None)
         if review_id is not None:
@@ -168,7 +168,7 @@ class VisitState:
         return max(datetime_to_millis(now), last + 1)
 
     def save_full_read(self, version: int, progress: ReadProgress, ends: Ends) -> None:
-        """Store how far a full read has come, and how its opportunities ended."""
+        """Store the progress of a full read, and the bookmarks that its end will store."""
         self.entry["full_read"] = {
             "version": version,
             "position": progress.entry(),
@@ -180,7 +180,7 @@ class VisitState:
         return dict((self.entry.get("full_read") or {}).get("ends", {}))
 
     def complete_full_read(self, progress: ReadProgress, version: int, scope: list[Any]) -> None:
-        """Replace all bookmarks by what a complete full read found.
+        """Replace all bookmarks with the results of a completed full read.
 
         Opportunities that it did not cover are removed: a target has removed their rows, which
         would have to be read again.

@@ -1,4 +1,4 @@
-"""Visits: what is new by id, opportunity by opportunity, and from time to time all of them again.
+"""Visits: new ones by id, opportunity by opportunity, and from time to time all of them again.
 
 Edits and deletions leave no trace in the API, so a full read finds them. It has a version, which is
 activated if every opportunity could be read. See docs/decisions/0011-record-key.md.
@@ -92,7 +92,7 @@ class VisitsSync:
         return {}
 
     def run(self, run: SyncRun) -> None:
-        """Read what is new, or everything if that is due."""
+        """Read new visits, or all of them if a full read is due."""
         bookmarks = run.bookmarks.state.setdefault("bookmarks", {})
         now = datetime.now(UTC)
         state = VisitState(bookmarks.setdefault(self.stream.name, {}), now)
@@ -130,7 +130,7 @@ class VisitsSync:
             raise OpportunitiesFailedError(failures, is_all=is_all)
 
     def _read_tail(self, run: SyncRun, state: VisitState, opportunity: Opportunity) -> None:
-        """Read what is new, the overlap, and everything since the oldest visit under review."""
+        """Read new visits, the overlap, and everything since the oldest visit under review."""
         bookmark = state.last_id(opportunity.id)
         if bookmark is not None and not self.overlap and not self._exists(opportunity.id, bookmark):
             self._forget(state, opportunity.id)
@@ -155,7 +155,7 @@ class VisitsSync:
             self._read_tail(run, state, opportunity)
 
     def _after(self, state: VisitState, opportunity: int) -> int | None:
-        """Return the id after which an opportunity is read; None from its beginning."""
+        """Return the id after which an opportunity is read; None: from the beginning."""
         last_id, under_review = state.last_id(opportunity), state.review_id(opportunity)
         if last_id is None:
             return None
@@ -237,7 +237,7 @@ class VisitsSync:
         self._read_pages(run, opportunity.id, after, update_bookmark)
 
     def _log_expected(self, run: SyncRun, opportunities: Sequence[Opportunity]) -> None:
-        """Log how many visits are to come of opportunities that are read from their beginning."""
+        """Log the number of expected visits, for opportunities that are read from the beginning."""
         counts = [opportunity.summary.visit_count for opportunity in opportunities]
         known = [count for count in counts if count is not None]
         if known and len(known) == len(counts):
@@ -289,7 +289,7 @@ class ReviewTracker:
     oldest: int | None = None
 
     def observe(self, page: Page) -> None:
-        """Look for the visit on a page; pages come in the order of ids."""
+        """Look for that visit on a page; pages arrive in order of ids."""
         if self.oldest is not None:
             return
         since = datetime.now(UTC) - timedelta(days=self.days)

@@ -1,1 +1,1 @@
-"""The way in which Connect's lists are paged."""
+"""Pagination of Connect's lists."""

@@ -1,4 +1,4 @@
-"""Pages whose values all have the types of their columns: decoded without touching single values.
+"""Decodes pages whose values all have the types of their columns, without touching single values.
 
 Nearly all pages are like this. A page with a value of another type is decoded to raw JSON instead,
 and converted value by value. Both ways produce the same records. This module does not know streams.

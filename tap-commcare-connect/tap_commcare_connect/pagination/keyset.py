@@ -1,4 +1,4 @@
-"""Lists that are paged by the id after which a page begins, whether or not rows show their ids.
+"""Keyset pagination: a page begins after an id, even if the rows do not contain their ids.
 
 Only that id is taken from the ``next`` link. Address, scheme and parameters remain the tap's, so
 that no link leads the token elsewhere.
@@ -34,7 +34,7 @@ MAX_GROWTH = 4
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, and the id after which the next page begins; None after the last page."""
+    """The rows of a page, and the id after which the next page begins; None after the last."""
 
     rows: Sequence[RawRow | msgspec.Struct]
     last_id: int | None
@@ -42,7 +42,7 @@ class Page:
 
 @dataclass
 class PageSize:
-    """Rows per request: as set, or as many as make pages of about ``TARGET_BYTES``."""
+    """Rows per request: the setting, or as many as result in about ``TARGET_BYTES``."""
 
     rows: int
     is_fixed: bool = False
@@ -73,7 +73,7 @@ class KeysetList:
     params: tuple[tuple[str, str], ...] = ()
 
     def page(self, after: int | None, limit: int | None = None) -> Page:
-        """Return the page after an id; the first one without an id."""
+        """Return the page after an id; without an id, the first page."""
         params = [*self.params, ("page_size", str(limit or self.page_size.rows))]
         if after:
             params.append(("last_id", str(after)))

@@ -1,4 +1,4 @@
-"""Base class of Connect's streams: it makes records of rows, as the columns say."""
+"""Base class of Connect's streams: converts rows to records according to the columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tap_commcare_connect.record_keys import DuplicateCounter
 _OPPORTUNITY = key_integer("The opportunity under which the row was listed.")
 _RECORD_KEY = key("The same for the same row in every read; the API has no id.")
 _OWNERS = ("opportunity_id", "opportunity")
-"""Properties that name the opportunity of a row."""
+"""Properties that contain the opportunity of a row."""
 
 
 class ConnectStream(ApiStream):
@@ -32,14 +32,14 @@ class ConnectStream(ApiStream):
     """
 
     path: ClassVar[str] = ""
-    """The list below an opportunity; empty if the stream is not such a list."""
+    """The path of the list below an opportunity; empty if the stream is not such a list."""
 
     is_of_opportunity: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ()
     """Columns that never change and together identify a row without an id."""
 
     no_column: ClassVar[tuple[str, ...]] = ()
-    """Properties that a record repeats in another form."""
+    """Properties that a record contains in another form."""
 
     first_page_rows: ClassVar[int] = 1000
 
@@ -65,7 +65,7 @@ class ConnectStream(ApiStream):
         declared = {name: c for name, c in cls.columns.items() if name not in added}
         columns: dict[str, Column] = added | declared
         cls.columns = columns
-        # Values that the tap adds are missing while a page is decoded.
+        # Values that the tap adds are not known when a page is decoded.
         decoded_key = [name for name in cls.key if name not in ("record_key", "opportunity_id")]
         no_column = (*_OWNERS, *cls.no_column)
         cls.decode_page = PageDecoder(columns, decoded_key, cls.name, no_column)
@@ -100,7 +100,7 @@ class ConnectStream(ApiStream):
     def _complete(
         self, row: Any, opportunity: int | None, duplicates: DuplicateCounter | None
     ) -> msgspec.Struct:
-        """Add the tap's values to the record that the page decoder made of a row."""
+        """Add the tap's own values to a record from the page decoder."""
         if opportunity is not None:
             for name in self._owners:
                 owner = getattr(row, name)
@@ -117,7 +117,7 @@ class ConnectStream(ApiStream):
     def _convert(
         self, row: RawRow, opportunity: int | None, duplicates: DuplicateCounter | None
     ) -> Record:
-        """Return a record that is made of a row value by value."""
+        """Convert a row to a record value by value."""
         record: Record = {}
         if self.identity:
             record["record_key"] = None
@@ -142,7 +142,7 @@ class ConnectStream(ApiStream):
         return record_keys.record_key(digest, duplicates.count(digest))
 
     def _check_opportunity(self, row: RawRow, opportunity: int) -> None:
-        """Refuse a row of another opportunity: the server ignored the request."""
+        """Raise UnexpectedResponseError if a row is from another opportunity than was requested."""
         for name in _OWNERS:
             owner = bytes(row.get(name, NULL))
             if owner.isdigit() and int(owner) != opportunity:

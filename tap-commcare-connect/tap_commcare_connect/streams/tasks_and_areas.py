@@ -19,11 +19,11 @@ class TaskTypesStream(ConnectStream):
         "name": c.text("Name."),
         "slug": c.text("Short name."),
         "description": c.text("Description."),
-        "unit_name": c.text("Learning unit that it requires."),
-        "case_property": c.text("Case property through which the app learns of it."),
-        "is_active": c.boolean("Whether it can be assigned."),
+        "unit_name": c.text("Learning unit that the task requires."),
+        "case_property": c.text("Case property that tells the app about the task."),
+        "is_active": c.boolean("Whether tasks of this type can be assigned."),
         "archived": c.timestamp("When it was archived."),
-        "duration": c.integer("How long it may take, in an undocumented unit."),
+        "duration": c.integer("Time allowed for the task; Connect does not document the unit."),
     }
 
 
@@ -36,11 +36,11 @@ class AssignedTasksStream(ConnectStream):
     columns = {
         "id": c.key_integer("Id of the task."),
         "assigned_task_id": c.text("UUID."),
-        "task_type": c.integer("Its type."),
+        "task_type": c.integer("Id of its type."),
         "task_type_name": c.text("Name of its type."),
         "username": c.text("The worker."),
         "completed_at": c.timestamp("When it was completed."),
-        "duration": c.text("How long it took: [D ]HH:MM:SS[.ffffff]."),
+        "duration": c.text("How long the task took, as [D ]HH:MM:SS[.ffffff]."),
         "status": c.text("assigned or completed."),
         "due_date": c.date("When it is due."),
         "date_created": c.timestamp("When it was assigned."),
@@ -48,7 +48,7 @@ class AssignedTasksStream(ConnectStream):
 
 
 class WorkAreaGroupsStream(ConnectStream):
-    """Groups of work areas; they may be deleted and imported again with other ids."""
+    """Groups of work areas; they may be deleted and imported again under new ids."""
 
     name = "work_area_groups"
     path = "work_area_groups"
@@ -71,12 +71,12 @@ class WorkAreasStream(ConnectStream):
         "id": c.key_integer("Id of the area."),
         "slug": c.text("Short name."),
         "ward": c.text("Ward."),
-        "status": c.text("Progress of the work in it."),
+        "status": c.text("Status of the work in the area."),
         "building_count": c.integer("Number of buildings."),
         "expected_visit_count": c.integer("Expected number of visits."),
-        "case_id": c.text("Its case in CommCare HQ."),
+        "case_id": c.text("Id of its case in CommCare HQ."),
         "case_properties": c.json_object("Properties of that case."),
-        "work_area_group": c.integer("Its group."),
+        "work_area_group": c.integer("Id of its group."),
         "work_area_group_name": c.text("Name of its group."),
         "centroid": c.json_object("Its centre, as a GeoJSON point."),
         "boundary": c.json_object("Its boundary, as a GeoJSON polygon."),
@@ -84,7 +84,7 @@ class WorkAreasStream(ConnectStream):
 
 
 class AuditReportsStream(ConnectStream):
-    """Audits of a period."""
+    """Audits of the work in a period."""
 
     name = "audit_reports"
     path = "audit_reports"
@@ -104,7 +104,7 @@ class AuditReportsStream(ConnectStream):
 
 
 class AuditReportEntriesStream(ConnectStream):
-    """Results of an audit for one worker."""
+    """The results of an audit for one worker."""
 
     name = "audit_report_entries"
     path = "audit_report_entries"
@@ -112,10 +112,10 @@ class AuditReportEntriesStream(ConnectStream):
     columns = {
         "id": c.key_integer("Id of the entry."),
         "audit_report_entry_id": c.text("UUID."),
-        "audit_report": c.integer("The report."),
+        "audit_report": c.integer("Id of the report."),
         "audit_report_uuid": c.text("UUID of the report."),
         "opportunity_access": c.integer(
-            "Id of the worker's access to the opportunity; used nowhere else."
+            "Id of the worker's access to the opportunity; no other stream contains it."
         ),
         "username": c.text("The worker."),
         "results": c.json_object("Calculated values by name."),

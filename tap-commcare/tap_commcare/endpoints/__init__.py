@@ -1,1 +1,1 @@
-"""What each endpoint of HQ answers, and the records it becomes."""
+"""The responses of HQ's endpoints, and how they are converted to records."""

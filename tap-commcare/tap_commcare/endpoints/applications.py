@@ -44,7 +44,7 @@ DECODE = list_decoder(AppRow, "applications")
 
 
 def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects in a list, ignoring everything else in it or instead of it."""
+    """Yield the objects in a list; other items, and values other than lists, are ignored."""
     if type(value) is list:
         yield from (each for each in value if type(each) is dict)
 
@@ -193,4 +193,4 @@ RECORDS: Mapping[str, Callable[[Sequence[AppRow], str], Iterable[Record]]] = {
     "form_definitions": form_definition_records,
     "form_questions": form_question_records,
 }
-"""What makes the records of each stream of a list of applications."""
+"""For each stream, the function that derives its records from a list of applications."""

@@ -1,4 +1,4 @@
-"""Cases by Case API v1, for servers without v2: other names, the same records.
+"""Cases from Case API v1, for servers without v2: its rows differ, the records are the same.
 
 Type, name and owner are among the properties; a date that the index lacks is 1900-01-01.
 """

@@ -1,4 +1,4 @@
-"""Cases by Case API v2: its pages and its records.
+"""Cases from Case API v2: pages and records.
 
 The order is by indexing time, then id, so that a cursor can page through equal times. The filter
 ``indexed_on.gte`` makes the server's cursor return the first page again; only ``gt`` is used.
@@ -26,7 +26,7 @@ from tap_commcare.pagination.pages import PageToken, TimedPage, Window
 from tap_commcare.streams.cases import CasesStream
 
 MAX_CASES = 5000
-# What paging needs, whichever columns are selected.
+# What paging requires, whichever columns are selected.
 ALWAYS_NEEDED = frozenset({"case_id", "domain", "indexed_on"})
 
 
@@ -107,7 +107,7 @@ class CaseSource:
         domain: The domain.
         page_size: How many rows a page is expected to have; a server may return fewer than asked.
         case_types: The wanted case types; empty means all.
-        excluded: Returns the columns that the server need not send.
+        excluded: Returns the columns that the server does not have to send.
     """
 
     client: ApiClient
@@ -167,7 +167,7 @@ class CaseSource:
         try:
             return lighter, self._get(lighter)
         except RequestRejectedError:
-            # An older server does not know the parameter; if it is something else, this fails too.
+            # An older server does not know the parameter. If the reason is another, this fails too.
             response = self._get(address)
             self._can_exclude = False
             return address, response

@@ -1,4 +1,4 @@
-"""What a form does to cases: its case blocks, which may be anywhere in it. Pure.
+"""Finds what a form does to cases: its case blocks, at any depth of the form. Pure.
 
 A block is an object with a case id under a key ``case``; a repeated element makes a list of them.
 """
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 Trail = tuple[Any, str]
-"""Where a value is: the trail of its parent, and its name or index there."""
+"""The path to a value: the trail of its parent, and its name or index there."""
 
 ACTIONS = ("create", "update", "close", "index", "attachment")
 
 
 @dataclass
 class CaseAction:
-    """What a form does to one case."""
+    """The actions of a form on one case."""
 
     case_id: str
     path: str
-    """Where the first block of this case is, as a JSON pointer into the form."""
+    """JSON pointer to the first block of this case in the form."""
     is_created: bool = False
     is_updated: bool = False
     is_closed: bool = False

@@ -1,4 +1,4 @@
-"""Forms: their records, and those of what they do to cases.
+"""Forms: their records, and the records of their actions on cases.
 
 Source: https://commcare-hq.readthedocs.io/api/ (read November 2026).
 """
@@ -47,7 +47,7 @@ class FormRow(msgspec.Struct, dict=True):
     attachments: msgspec.Raw = NULL
 
     def case_actions(self) -> list[CaseAction]:
-        """Return what it does to cases. Two streams need it, so it is computed once.
+        """Return the actions of the form on cases. Two streams need it, so it is computed once.
 
         Only forms in which the word occurs are decoded for it.
         """
@@ -149,18 +149,18 @@ def form_case_records(row: FormRow, domain: str) -> Iterable[Record]:
 
 @dataclass(frozen=True)
 class FormFilter:
-    """The wanted forms. The server can filter by one value each; for more, it is done here."""
+    """The selected forms. The server filters by one value per field; more are filtered here."""
 
     xmlns: frozenset[str]
     app_ids: frozenset[str]
 
     def params(self) -> list[tuple[str, str]]:
-        """Return the parameters by which the server filters."""
+        """Return the parameters with which the server filters."""
         chosen = (("xmlns", self.xmlns), ("app_id", self.app_ids))
         return [(name, next(iter(values))) for name, values in chosen if len(values) == 1]
 
     def apply(self, rows: Sequence[FormRow]) -> Sequence[FormRow]:
-        """Return the rows that are wanted."""
+        """Return the selected rows."""
         if not self.xmlns and not self.app_ids:
             return rows
         return [row for row in rows if self._accepts(row.xmlns(), row.app_id)]

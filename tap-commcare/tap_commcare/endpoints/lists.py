@@ -1,4 +1,4 @@
-"""Lists whose rows become records column by column."""
+"""Lists whose rows are converted to records column by column."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def endpoint(
 
 
 def _identity(row: Mapping[str, Any]) -> str:
-    # A row without an id is refused when it becomes a record.
+    # A row without an id is rejected when it is converted to a record.
     return str(row.get("id", row.get("location_id")))
 
 

@@ -1,4 +1,4 @@
-"""Locations: by API v1, or v2 where a server has no v1.
+"""Locations from API v1, or from v2 if a server has no v1.
 
 Rows of v2 have the code of their type instead of its id; they are turned into rows of v1.
 """
@@ -23,7 +23,7 @@ Endpoint = ListEndpoint[dict[str, Any]]
 
 
 class Api(enum.StrEnum):
-    """How the locations are read; the values are stored in the state."""
+    """The API from which locations are read; its name is stored in the state."""
 
     V1 = "v1"
     V2 = "v2"
@@ -35,7 +35,7 @@ RESOURCES = {
     Api.V2: "location/v2",
     Api.V2_UNFILTERED: "location/v2",
 }
-# Releases spell the filter of v2 in two ways, and ignore the other one.
+# The filter of v2 has one of two names, by release; the other one is ignored.
 FILTERS = {
     Api.V1: ("last_modified__gte",),
     Api.V2: ("last_modified.gte", "last_modified__gte"),
@@ -62,7 +62,7 @@ class LocationsSource:
     _endpoints: dict[Api, Endpoint] = field(default_factory=dict, init=False)
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
-        """Return the page at a position; the first without one."""
+        """Return the page at a position; without one, the first page."""
         if position is not None:
             return self._page(Api(position["api"]), position["at"], limit)
         try:

@@ -1,6 +1,6 @@
 """Reports of a project space, read by offset.
 
-A report has neither a stable key nor a guaranteed order, so it is read as it is.
+A report has neither a stable key nor a guaranteed order, so it can only be read in full.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of data sources (UCR), in the order in which they were written."""
+"""Reads the rows of UCR data sources, oldest first."""
 
 from __future__ import annotations
 
@@ -34,10 +34,15 @@ __all__ = ["MAX_LIMIT", "UcrSync", "ucr_records"]
 
 
 def ucr_records(documents: Iterable[Document], data_source: str, domain: str) -> Iterator[Record]:
-    """Yield the records of whole documents.
+    """Yield a record for each row of the documents.
 
-    The rows of a document are numbered here if the data source has no unique ``repeat_iteration``:
-    with the same key they would replace each other.
+    ``repeat_iteration`` is part of the key. If the rows of a document have no unique values in it,
+    they are numbered here; otherwise they would overwrite each other in the target.
+
+    Args:
+        documents: Documents with all their rows.
+        data_source: The id of the data source.
+        domain: The domain.
     """
     for document in documents:
         given = [integer(row.get("repeat_iteration")) for row in document.rows]
@@ -55,11 +60,11 @@ def ucr_records(documents: Iterable[Document], data_source: str, domain: str) ->
 
 @dataclass
 class UcrSync:
-    """Reads data sources by cursor.
+    """Reads data sources page by page, incrementally.
 
-    For each of them the state has two addresses: where an interrupted read resumes (``going_on``),
-    and where the next run begins (``begin``), which is older by the overlap, so that rows that
-    became visible late are read too.
+    The state stores two page addresses for each data source: ``going_on``, where an interrupted
+    read resumes, and ``begin``, where the run after a completed one begins. ``begin`` lies further
+    back, by the overlap, so that rows that became visible late are read as well.
     """
 
     client: ApiClient
@@ -82,7 +87,7 @@ class UcrSync:
         return {self.stream.name: ucr_records(documents_of(rows), source, self.domain)}
 
     def run(self, run: SyncRun) -> None:
-        """Read what was written to each data source since the last run."""
+        """Read the rows that were written to each data source since the last run."""
         entry = run.bookmarks.read(self.stream.name, self.domain)
         version = None
         if self.stream.is_full_table:
@@ -109,14 +114,14 @@ class UcrSync:
         addresses = stored.setdefault(pages.data_source, {})
         first = pages.address()
         address: str | None = addresses.get("going_on") or addresses.get("begin") or first
-        # The pages within the overlap, each with the time of its first row: the next run begins
-        # at the oldest of them.
+        # The pages within the overlap, with the time of their first row. The next run begins with
+        # the oldest of them.
         recent: list[tuple[int, str]] = []
         while address is not None:
             is_resumed = not recent and address != first
             try:
                 page = pages.page(stored_address(address, first) if is_resumed else address)
-                # The bookmarked document itself lies after the stored cursor.
+                # A stored cursor points before the bookmarked document, so at least that follows.
                 if is_resumed and not page.documents:
                     raise UnexpectedResponseError("nothing follows the stored cursor.")
             except POSITION_ERRORS as error:
@@ -146,7 +151,7 @@ class UcrSync:
         recent: list[tuple[int, str]],
         entry: Entry,
     ) -> None:
-        """Move the bookmark, and the address at which the next run begins."""
+        """Advance the bookmark, and the address at which the next run begins."""
         latest = records[-1]["inserted_at"]
         while len(recent) > 1 and recent[1][0] < timestamps.to_millis(latest) - self.overlap:
             del recent[0]
@@ -158,7 +163,7 @@ class UcrSync:
 
 
 def _stored_addresses(stored: object) -> dict[str, Entry]:
-    """Return the addresses per data source in the state, without what is not an address."""
+    """Return the addresses in the state by data source, ignoring what is not an address."""
     if not isinstance(stored, dict):
         return {}
     return {

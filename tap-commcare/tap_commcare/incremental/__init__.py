@@ -1,1 +1,1 @@
-"""Reading what changed since the last run: bookmarks, windows of time, prefetching."""
+"""Incremental reading: bookmarks, time windows, prefetching."""

@@ -1,7 +1,7 @@
-"""Where an incremental read begins, and where an interrupted one resumes. Pure.
+"""Decides where an incremental read begins, and where an interrupted one resumes. Pure.
 
-The bookmark of a stream has three parts: the latest time that was emitted, when the last read began
-by the server's clock, and, while a read is unfinished, how far it came. The reasons are in
+The bookmark of a stream has three parts: the latest time that was emitted; when the last read
+began, by the server's clock; and, if that read was interrupted, its progress. The reasons are in
 docs/decisions/0007-incremental-reading.md.
 """
 
@@ -17,30 +17,30 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Start:
-    """Where to begin: at a window's first row, or at a page inside it."""
+    """Where to begin: with the first row of a window, or with a page inside it."""
 
     window: Window
     page_token: PageToken | None = None
 
     @property
     def emit_after(self) -> int | None:
-        """The time after which rows are emitted; None for all rows that are read."""
+        """Only rows with later times are emitted; None: all rows."""
         return None if self.page_token is not None else self.window.after
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an unfinished read came."""
+    """The progress of an unfinished read."""
 
     at: int
     """The latest time that it emitted."""
     until: int | None = None
     """The end of the window that it was reading."""
     page_token: PageToken | None = None
-    """The next page of that window; None if the window was complete."""
+    """The next page of that window; None after its last page."""
 
     def entry(self) -> dict[str, Any]:
-        """Return the progress as it is stored in the state."""
+        """Return the progress in the format of the state."""
         entry: dict[str, Any] = {"at": self.at}
         if self.until is not None:
             entry["until"] = self.until
@@ -50,7 +50,7 @@ class Progress:
 
 
 def stored_progress(entry: Entry) -> Progress | None:
-    """Return the progress in a bookmark; None if its read was complete."""
+    """Return the progress in a bookmark; None if the read was completed."""
     position = entry.get("position")
     if not isinstance(position, dict) or not isinstance(position.get("at"), int):
         return None
@@ -69,16 +69,17 @@ def begin(
 
     Args:
         latest: The latest time of earlier reads; None for a first read.
-        last_read_began: When the last read began. A row may become visible after rows of later
-            times, but never before its own time. So what was written since that read began may
-            have been missed, and is read again.
-        overlap: How far before that to begin, in milliseconds.
+        last_read_began: When the last read began. A row may become visible later than rows with
+            later times. Rows written since the last read began may therefore have been missed, and
+            are read again.
+        overlap: How much further back to begin, in milliseconds.
         start_date: The setting ``start_date``, or None.
     """
     if latest is None:
         return Start(Window(None if start_date is None else start_date - 1, None))
     certain = latest if last_read_began is None else min(latest, last_read_began)
-    # One less, because a window begins after its first time, and many rows may have the same one.
+    # One millisecond less: a window excludes the time at which it begins, and other rows may have
+    # the same time.
     after = certain - overlap - 1
     return Start(Window(after if start_date is None else max(after, start_date - 1), None))
 
@@ -86,10 +87,11 @@ def begin(
 def resume(progress: Progress, read_began: int, overlap: int, start_date: int | None) -> Start:
     """Return where an interrupted read resumes.
 
-    Rows whose time is before the read began, less the overlap, were visible to it and need not be
-    read again. Later rows are read again from where they may be incomplete.
+    Rows that are older than the beginning of the read, minus the overlap, were all visible to it.
+    If the progress lies in that period, the read continues there. Otherwise rows may have been
+    missed, and the read begins again as a new read would.
     """
-    # Later rows may have become visible behind the page that the token names.
+    # Newer rows may have become visible on pages that were read already.
     is_certain = progress.at < read_began - overlap
     if is_certain and progress.page_token is not None:
         return Start(Window(None, progress.until), progress.page_token)
@@ -103,9 +105,10 @@ def progress_after(
 ) -> Progress:
     """Return the progress after a page whose rows have times from ``first`` to ``last``.
 
-    If the page is longer than the overlap, resuming by time repeats less than this page, and needs
-    no token that may expire. Otherwise the token is needed: a long run of equal times would be read
-    from its beginning again after each interruption, and never end.
+    If the times of the page span more than the overlap, the progress is the time of its last row:
+    resuming there repeats less than this page, and needs no page token, which may expire. Otherwise
+    the page token is stored as well: if very many rows have the same time, resuming by time would
+    begin with the first of them after each interruption, and might never finish.
     """
     if overlap > 0 and first < last - overlap:
         return Progress(last)

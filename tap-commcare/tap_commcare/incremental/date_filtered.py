@@ -75,7 +75,7 @@ class DateFilteredSync:
         entry = self._valid(entry)
         run.begin(self.stream, entry.get("version"))
         position = entry.get("position")
-        # A position is valid only together with the filter that its read began with.
+        # A position is valid only with the filter with which the read began.
         if not isinstance(position, dict) or "read_started_at" not in entry:
             position = None
             entry["since"] = self._since(entry)
@@ -135,7 +135,7 @@ class DateFilteredSync:
             is_resumed, position = False, page.next_position
             records = list(self.to_records(page.rows))
             times = [r["last_modified"] for r in records if r["last_modified"] is not None]
-            # Pages are not ordered by date: the latest time so far may be on any of them.
+            # Pages are not ordered by date: any page may have the latest time.
             if entry.get("latest"):
                 times.append(entry["latest"])
             if times:

@@ -1,4 +1,4 @@
-"""Prefetches windows of time, several at once, and yields their pages strictly in order.
+"""Prefetches several time windows concurrently, and yields their pages strictly in order.
 
 The order keeps the state simple: everything before the last page is done. Rows that are edited
 meanwhile move behind the last row. So a window counts only while rows lie behind it, whatever the
@@ -47,7 +47,7 @@ class Prefetcher:
     executor: Executor | None
     max_in_flight: Callable[[], int]
     _queue: deque[PageRequest | WindowSplit] = field(default_factory=deque)
-    """What is still to be read, in order of time."""
+    """The requests that are still to be made, in order of time."""
     _budget: RequestBudget = field(default_factory=RequestBudget)
 
     def pages(self, start: Start) -> Iterator[tuple[Window, TimedPage]]:
@@ -71,7 +71,7 @@ class Prefetcher:
                     continue
                 self._queue_next(0, head, page)
                 self._queue.popleft()
-                # The requests behind this page are sent before it is written.
+                # The next requests are sent before this page is written.
                 self._send_ahead()
                 yield head.window, drop_seen(page, head.seen)
         finally:
@@ -96,7 +96,7 @@ class Prefetcher:
         return request.without_empty_next(page) if request.respects_end(page) else None
 
     def _page(self, request: PageRequest) -> TimedPage:
-        """Return a page, and keep other requests going until it has arrived."""
+        """Return a page; send other requests until it has arrived."""
         if self.executor is None:
             return self.source.page(request.window, request.page_token)
         self._send_ahead()
@@ -110,14 +110,14 @@ class Prefetcher:
 
     def _in_flight(self) -> list[Future[TimedPage]]:
         futures = [item.future for item in self._requests() if item.is_in_flight]
-        # A future may be done by now: waiting for it would return at once, again and again.
+        # A future may be done by now: waiting for it would be a busy loop.
         return [future for future in futures if future is not None and not future.done()]
 
     def _requests(self) -> list[PageRequest]:
         return [item for item in self._queue if isinstance(item, PageRequest)]
 
     def _read_sequentially(self, request: PageRequest) -> None:
-        """Read what is left without windows, one page after the other."""
+        """Read the remaining pages without windows, one after the other."""
         self._cancel()
         self.executor = None
         window = Window(request.window.after, None)
@@ -128,7 +128,7 @@ class Prefetcher:
             future.cancel()
 
     def _is_final(self, head: PageRequest, page: TimedPage) -> bool:
-        """Return whether no row can still move into what the next pages show.
+        """Return whether no row can still move onto the next pages.
 
         Rows that are edited meanwhile move behind the last row, never before others. As long as
         half a page of rows lies behind a window, none of them can have moved into it. Counting rows
@@ -144,7 +144,7 @@ class Prefetcher:
         return 2 * head.splitter.rows_behind >= self.source.page_size
 
     def _read_to_end(self, head: PageRequest) -> None:
-        """Read on without an end, because nothing may lie behind the next page."""
+        """Read the rest without an end, because there may be no rows after the next page."""
         self._cancel()
         self._budget.spend(sum(item.future is not None for item in self._requests()))
         after = head.window.after
@@ -154,18 +154,18 @@ class Prefetcher:
         self._queue = deque([PageRequest(Window(after, None), seen=head.seen)])
 
     def _queue_behind_answered(self) -> None:
-        """Queue the next request behind every page that has arrived, before its turn."""
+        """Queue the request after each page that has arrived, without waiting for its turn."""
         for item in self._requests():
             if item.is_followed or item.window.is_open or not item.is_answered:
                 continue
             page = _page_or_none(item.future)
             if page is None or not item.respects_end(page):
-                # An error is raised when it is its turn; what lies behind it can wait.
+                # An error is raised at its turn; requests after it can wait.
                 break
             self._queue_next(self._queue.index(item), item, item.without_empty_next(page))
 
     def _queue_next(self, index: int, request: PageRequest, page: TimedPage) -> None:
-        """Queue what is left of a window behind its page."""
+        """Queue the rest of a window after its page."""
         if request.is_followed:
             return
         request.is_followed = True
@@ -188,12 +188,12 @@ class Prefetcher:
             self._queue.insert(index + 1, self._split(request, page, rows_left))
 
     def _is_worth_splitting(self, request: PageRequest, page: TimedPage, rows_left: int) -> bool:
-        """Return whether what follows a page arrives sooner in windows than page by page."""
+        """Return whether the rest arrives sooner in windows than page by page."""
         if self.executor is None or self.max_in_flight() == 1:
             return False
         if rows_left <= self.source.page_size:
             return False
-        # Rows of equal time can only be paged by token.
+        # Rows with equal times can only be paged by token.
         if not page.rows or page.times[-1] == page.times[0]:
             return False
         self._budget.begin(rows_left + len(page.rows), self.source.page_size)

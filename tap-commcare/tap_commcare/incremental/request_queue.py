@@ -1,6 +1,6 @@
-"""The queue of a read: pages, windows that are still to be split, and the request budget.
+"""The request queue of a read: pages, windows that are still to be split, and the budget.
 
-Nothing is sent from here, and no order is decided: that is up to the prefetcher.
+The prefetcher sends the requests, and decides on their order.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from tap_commcare.incremental.window_splitter import WindowSplitter
 from tap_commcare.pagination.pages import PageToken, TimedPage, Window
 
 RowKeys = frozenset[tuple[str, int]]
-"""Id and time of rows."""
+"""The id and the time of a row."""
 
-MAX_EXTRA = 0.05  # of the requests that reading page by page takes
+MAX_EXTRA = 0.05  # of the number of requests that reading page by page takes
 ROUNDING = 1.0  # the last page of either way may be full or not
 FIRST_COST = 0.2
 # What is reserved for a window in flight, which may turn out nearly empty or slightly too full:
@@ -30,20 +30,20 @@ LEARNED_FROM = 4
 
 @dataclass
 class PageRequest:
-    """A page that is to be requested, in flight, or held until its turn."""
+    """A page: to be requested, in flight, or kept until its turn."""
 
     window: Window
     page_token: PageToken | None = None
     seen: RowKeys = frozenset()
-    """Rows of the page before, which this page may repeat."""
+    """Rows of the previous page, which this page may repeat."""
     splitter: WindowSplitter | None = None
-    """What the window was split by; None if it was not split."""
+    """The splitter that made the window; None if it was not split off."""
     future: Future[TimedPage] | None = None
     is_resumed: bool = False
     is_followed: bool = False
     """Whether the request after this page is queued."""
     rows_left: int | None = None
-    """How many rows the window has from this page on, if known."""
+    """The number of rows in the window from this page on, if known."""
     is_settled: bool = False
     """Whether the rows of the window have been reported to the splitter, in order."""
     visited: set[int] = field(default_factory=set)
@@ -51,7 +51,7 @@ class PageRequest:
 
     @property
     def is_in_flight(self) -> bool:
-        """Whether the response is still to come."""
+        """Whether the response has not arrived yet."""
         return self.future is not None and not self.future.done()
 
     @property
@@ -60,7 +60,7 @@ class PageRequest:
         return self.future is not None and self.future.done()
 
     def count(self, page: TimedPage) -> None:
-        """Record how many rows the server says the window has."""
+        """Record the number of rows in the window, as the server counts them."""
         if page.total is not None:
             self.rows_left = page.total
         # Only the first page of a window says how many rows all of it has.
@@ -108,7 +108,7 @@ class PageRequest:
 
 @dataclass
 class WindowSplit:
-    """Windows that are still to be split off; the first begins among rows that were seen."""
+    """Windows that are still to be split off; the first one begins among rows already seen."""
 
     splitter: WindowSplitter
     seen: RowKeys = frozenset()
@@ -136,10 +136,10 @@ class RequestBudget:
     allowed: float | None = None
     spent: float = 0.0
     _window_cost: float = FIRST_COST
-    """What a window costs on average."""
+    """The average cost of a window."""
 
     def begin(self, rows: int, page_size: int) -> None:
-        """Set the budget, once, by the rows that there are according to the first page."""
+        """Set the budget, once, from the number of rows that the first page states."""
         # Rounded down to whole requests: HQ does not grant fractions of one.
         if self.allowed is None:
             self.allowed = math.floor(MAX_EXTRA * rows / page_size) - ROUNDING
@@ -156,12 +156,12 @@ class RequestBudget:
 
 
 def row_keys(page: TimedPage) -> RowKeys:
-    """Return what identifies the rows of a page."""
+    """Return the ids and times that identify the rows of a page."""
     return frozenset(zip(page.ids, page.times, strict=True))
 
 
 def drop_seen(page: TimedPage, seen: RowKeys) -> TimedPage:
-    """Return a page without the rows that the page before it had."""
+    """Return a page without the rows that were on the previous page."""
     if not seen:
         return page
     keys = zip(page.ids, page.times, strict=True)

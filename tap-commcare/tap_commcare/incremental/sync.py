@@ -1,6 +1,6 @@
-"""Reads a list by time: what is new since the last run, page by page, with a bookmark per stream.
+"""Reads a list by time: new rows since the last run, page by page, with a bookmark per stream.
 
-Several streams may be made of one list. Each has its own bookmark, because each may have been
+Several streams may be derived from one list. Each has its own bookmark, because each may have been
 selected at another time. This module does not know any endpoint.
 """
 
@@ -43,17 +43,17 @@ TIMESTAMPS = ("replication_key_value", "read_started_at", "read_to")
 
 
 class FutureStateError(Exception):
-    """The state contains a time that has not come yet."""
+    """The state contains a time in the future."""
 
 
 @dataclass
 class StreamCursor:
-    """A stream of a read, and how far it has come."""
+    """A stream of a read, and its progress."""
 
     stream: ApiStream
     to_records: ToRecords
     bookmark: str | None = None
-    """The latest time that was emitted, as the record spells it."""
+    """The latest time that was emitted, in the format of the record."""
     read_to: int | None = None
     """The latest time that was read. A row need not have a record in this stream."""
     emit_after: int | None = None
@@ -84,7 +84,7 @@ class StreamCursor:
 
 @dataclass
 class IncrementalSync:
-    """Reads one endpoint by time, for the streams that are made of it.
+    """Reads one endpoint by time, for the streams that are derived from it.
 
     Args:
         domain: The domain.
@@ -119,7 +119,7 @@ class IncrementalSync:
         return {cursor.stream.name: cursor.to_records(rows) for cursor in self.cursors}
 
     def run(self, run: SyncRun) -> None:
-        """Read everything since the bookmark, and move it after each page."""
+        """Read everything since the bookmark; advance the bookmark after each page."""
         for cursor in self.cursors:
             self._load_bookmark(run, cursor)
             run.begin(cursor.stream, cursor.version)
@@ -127,7 +127,7 @@ class IncrementalSync:
         try:
             self._read_from(run, start)
         except POSITION_ERRORS as error:
-            # Once a page has been written, an error is the server's and not the stored token's.
+            # Once a page has been written, an error is caused by the server, not the stored token.
             is_resumed = start.page_token is not None and not self._pages_written
             names = " and ".join(stream.name for stream in self.streams)
             if not is_resumed or not should_restart(error, names, self.domain):
@@ -135,7 +135,7 @@ class IncrementalSync:
             self._read_from(run, self.cursors[0].start_by_time)
 
     def _read_from(self, run: SyncRun, start: Start) -> None:
-        """Read from where the state says, or everything if the state is of the future."""
+        """Read from the position in the state; read everything if that is in the future."""
         try:
             self._read(run, start)
         except FutureStateError:
@@ -153,7 +153,7 @@ class IncrementalSync:
         self._finish(run, began)
 
     def _check_state(self, start: Start, page: TimedPage, now: int) -> None:
-        """Check, before anything is written, that this tap can have written the state.
+        """Check, before anything is written, that this tap could have written the state.
 
         A bookmark in the future would hide every change until then.
 
@@ -205,13 +205,13 @@ class IncrementalSync:
         cursor.emit_after = cursor.start.emit_after
 
     def _common_start(self) -> Start:
-        """Return where all streams can begin: where they are if alike, else at the earliest."""
+        """Return where all streams can begin: at their common position, or at the earliest one."""
         first = self.cursors[0].start
         if all(cursor.start == first for cursor in self.cursors):
             return first
         for cursor in self.cursors:
             if cursor.start.page_token is not None:
-                # A page inside a window is of no use to the other streams.
+                # The other streams cannot begin with a page inside this window.
                 cursor.start = cursor.start_by_time
                 cursor.emit_after = cursor.start.emit_after
         times = [cursor.emit_after for cursor in self.cursors]
@@ -243,7 +243,7 @@ class IncrementalSync:
         page: TimedPage,
         written: Sequence[tuple[StreamCursor, Sequence[Record]]],
     ) -> None:
-        """Log how many records are to come, for streams with one record per row."""
+        """Log the number of expected records, for streams with one record per row."""
         rows = len(page.rows) if page.next_page_token is None else page.total
         for cursor, records in written:
             one_per_row = len(cursor.stream.key) == 1 and len(records) == len(page.rows)

@@ -1,4 +1,4 @@
-"""Splits a range of time into windows that hold a few pages each. Pure.
+"""Splits a range of time into windows of a few pages each. Pure.
 
 Where rows lie in time is known only from the pages read so far, so the widths follow what was
 found: after a window that is nearly empty the next ones are wider, after a full one they are
@@ -18,9 +18,9 @@ MIN_PAGES = 2
 # The height of the normal distribution's peak. Where the curve is as low as the cost of a
 # deviation, leaving more room would waste more than the requests that it saves.
 PEAK = 0.4
-# A window that is off by more deviations than this did not differ by chance.
+# A window that deviates by more than this did not do so by chance.
 SURPRISE = 4.0
-# The weight of what was known, when another window is learned from.
+# The weight of earlier windows when the density is updated.
 MEMORY = 0.75
 LEARNED_FROM = 4
 # The standard deviation of a normal distribution is 1.25 times its mean absolute deviation.
@@ -29,7 +29,7 @@ STANDARD_PER_MEAN_DEVIATION = 1.25
 
 @dataclass(frozen=True)
 class WindowSizes:
-    """How large windows may be.
+    """The size limits of windows.
 
     Args:
         page_size: Rows of a page.
@@ -105,7 +105,7 @@ class WindowSplitter:
         self._noise = 1.0
 
     def next_window(self, *, may_split: bool) -> Window | None:
-        """Return the next window, or None if what is left should not be split.
+        """Return the next window, or None if the rest should not be split.
 
         With an end, the last window takes everything that is left.
         """
@@ -138,7 +138,7 @@ class WindowSplitter:
         return window
 
     def learn(self, window: Window, rows: int) -> None:
-        """Record how many rows a window turned out to have."""
+        """Record how many rows a window contained."""
         target = self._expected.pop(window, 0.0)
         self._rows_left -= rows
         # Windows may be answered out of order; the density follows the latest one only.
@@ -152,7 +152,7 @@ class WindowSplitter:
         noise = min(STANDARD_PER_MEAN_DEVIATION * off, 1.0)
         self._noise += (noise - self._noise) / LEARNED_FROM
         if off > SURPRISE:
-            # Rows are spaced differently from here on: what was known does not apply.
+            # The rows are spaced differently from here on: earlier windows say nothing about them.
             self._known_time, self._known_rows = width, max(float(rows), target / MAX_GROWTH)
         else:
             self._known_time = self._known_time * MEMORY + width

@@ -1,1 +1,1 @@
-"""The ways in which HQ's lists are paged."""
+"""Pagination of HQ's lists."""

@@ -1,4 +1,4 @@
-"""Lists that are paged by date: each page begins at the time at which the one before it ended.
+"""Lists that are paged by date: each page begins at the time at which the previous one ended.
 
 An offset skips rows when a row before it moves; a date does not. When more rows than a page have
 the same time, they are paged by a second date. If that is the same too, they are read by offset
@@ -98,7 +98,7 @@ class ByDateSource(Generic[Row]):
         return self._page(response, times, _total(response.value), token)
 
     def _equal_timestamps(self, window: Window, time: int, second: int | None) -> TimedPage:
-        """Return a page of the rows that all have one time, in the order of their second date."""
+        """Return a page of the rows that have the same time, ordered by their second date."""
         same_time = _date_range(self.date, time, time)
         dates = _date_range(self.second_date, second, None)
         response = self._get([("order_by", self.second_date), *same_time, *dates], self.page_size)
@@ -120,7 +120,7 @@ class ByDateSource(Generic[Row]):
         return self._page(response, times, None, token, rows)
 
     def _indistinguishable(self, dates: Params) -> list[Row]:
-        """Return rows whose dates are all the same: pages by offset, until all have come.
+        """Return rows with two equal dates: read by offset, until all have been seen.
 
         Their order may differ between requests, so that one pass may miss some of them.
         """
@@ -133,7 +133,7 @@ class ByDateSource(Generic[Row]):
                 params = [("order_by", self.second_date), *dates, ("offset", str(offset))]
                 page = self._get(params, self.page_size).value
                 if _total(page) != total:
-                    # A row came or went and the others moved: earlier pages prove nothing.
+                    # A row was added or removed, so others moved: earlier pages prove nothing.
                     counted, total = set(), _total(page)
                 rows = {self.fields.identity(row): row for row in page.objects}
                 found |= rows

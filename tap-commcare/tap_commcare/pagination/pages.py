@@ -1,4 +1,4 @@
-"""Pages in the order of time, and what an endpoint must offer to be read in it. No HTTP.
+"""Pages in order of time, and the interface of endpoints that can be read so. No HTTP.
 
 A time is a whole number of milliseconds since 1970.
 """
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 PageToken = dict[str, Any]
-"""Which page of a window is meant; stored in the state as it is."""
+"""Identifies a page of a window; stored in the state unchanged."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """Whether rows that change from now on still fall into it."""
+        """Whether rows that change from now on would be in it."""
         return self.until is None
 
 
 @dataclass(frozen=True)
 class TimedPage:
-    """A page of rows in the order of time; ``rows``, ``ids`` and ``times`` run in parallel."""
+    """A page of rows in order of time; ``rows``, ``ids`` and ``times`` are parallel lists."""
 
     rows: Sequence[Any]
     ids: Sequence[str]
@@ -50,4 +50,4 @@ class TimedSource(Protocol):
     def page(
         self, window: Window, page_token: PageToken | None, limit: int | None = None
     ) -> TimedPage:
-        """Return the first page of a window, or the one of a token that a page before it had."""
+        """Return the first page of a window, or the page of a token from an earlier page."""

@@ -20,7 +20,7 @@ class RowCounter:
     _total: int | None = None
     _seen: set[int] = field(default_factory=set)
     _seen_before: int = 0
-    """How many were seen before this pass."""
+    """How many rows were seen before this pass."""
     _is_counting: bool = False
 
     def begin_pass(self, total: int | None) -> None:
@@ -31,7 +31,7 @@ class RowCounter:
         self._is_counting = total is not None and total <= MAX_COUNTED
 
     def reset(self) -> None:
-        """Forget the rows seen so far: since rows came or went, they prove nothing."""
+        """Forget the rows seen so far: rows were added or removed, so they prove nothing."""
         self._total, self._seen, self._is_counting = None, set(), False
 
     def add(self, page: Iterable[Hashable]) -> None:

@@ -1,4 +1,4 @@
-"""The envelope of most lists of HQ, which are made with Tastypie: ``meta`` and ``objects``.
+"""The envelope of HQ's Tastypie lists, which are most of them: ``meta`` and ``objects``.
 
 ``meta.next`` is usually a bare query. A count that does not match the rows is an error, because a
 list that ends too early looks complete. If the distinct rows are fewer than the count, the list is
@@ -42,7 +42,7 @@ class Envelope(msgspec.Struct, Generic[Row]):
 
     @property
     def total(self) -> int | None:
-        """How many rows all pages have, if the server says so."""
+        """The number of rows on all pages, if the server states it."""
         return integer(self.meta.total_count)
 
 
@@ -81,7 +81,7 @@ class ListEndpoint(Generic[Row]):
         params: Parameters of the first request, beside the page size.
         page_size: Rows per page; None for an endpoint that does not page.
         domain_of: Returns the domain that a row names, if it names one.
-        identity: Returns what distinguishes a row from others.
+        identity: Returns the part of a row that identifies it.
     """
 
     client: ApiClient
@@ -95,7 +95,7 @@ class ListEndpoint(Generic[Row]):
     _counter: RowCounter = field(default_factory=RowCounter, init=False)
 
     def page(self, position: Position | None, limit: int | None = None) -> ListPage:
-        """Return the page at a position; the first without one."""
+        """Return the page at a position; without one, the first page."""
         first = self._first(limit or self.page_size)
         requested = client.stored_page(position["next"], first) if position else first
         page = self._get(requested)

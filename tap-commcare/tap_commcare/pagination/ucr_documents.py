@@ -1,4 +1,4 @@
-"""Data sources (UCR), page by page in whole documents.
+"""Pages of UCR data sources that contain whole documents only.
 
 A document can have several rows, and HQ may end a page between any two of them. Its ``next`` cursor
 names the last document of the page, so that following it skips the rest of that document. The last
@@ -25,19 +25,19 @@ from tap_common.values import integer, text, timestamp
 
 from tap_commcare import client
 
-MAX_LIMIT = 10_000  # HQ lowers a larger one without saying so
+MAX_LIMIT = 10_000  # HQ silently lowers a larger one
 Row = dict[str, Any]
 
 
 class UcrMeta(msgspec.Struct):
-    """Where the next page of a data source is, and how many rows a page may have."""
+    """The link to the next page of a data source, and the size limit of pages."""
 
     next: Any = None
     limit: Any = None
 
 
 class UcrTable(msgspec.Struct):
-    """The rows as releases of 2023 return them: names once, then the values in that order."""
+    """The rows as releases of 2023 return them: the column names once, then rows of values."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -67,7 +67,7 @@ DECODE = JsonDecoder(UcrPage, "meta and a list objects of objects")
 
 @dataclass(frozen=True)
 class DocumentKey:
-    """What all rows of a document have in common, and what HQ orders and pages by."""
+    """What all rows of a document have in common; HQ orders and pages by it."""
 
     inserted_at: str
     doc_id: str
@@ -94,7 +94,7 @@ class DocumentKey:
         return base64.b64encode(urlencode(fields).encode()).decode()
 
     def is_same(self, other: DocumentKey) -> bool:
-        """Return whether both name the same document, however their times are spelled."""
+        """Return whether both name the same document, whatever the format of their times."""
         return self.doc_id == other.doc_id and timestamp(self.inserted_at) == timestamp(
             other.inserted_at
         )
@@ -146,7 +146,7 @@ class DataSourcePages:
         return f"{urlsplit(self.client.base_url).path}{path}?{urlencode(query)}"
 
     def rows(self, address: str) -> tuple[list[Row], UcrMeta]:
-        """Return the rows at an address, and what the server says about the page."""
+        """Return the rows at an address, and the metadata of the page."""
         url = same_origin(address, self.client.base_url)
         page = self.client.get(url, (), self.domain, DECODE).value
         client.next_path(page.meta.next, address)  # raises for a link that leads elsewhere
@@ -172,7 +172,7 @@ class DataSourcePages:
     def _single_document(
         self, document: Document, address: str, meta: UcrMeta, largest: int
     ) -> DocumentPage:
-        """Return the only document of a page once all of its rows are there."""
+        """Return the only document of a page; enlarge the page until it has all of its rows."""
         limit, count = _limit(address, meta), len(document.rows)
         if count < limit:
             if count < largest or len(beginning := self._beginning(count + 1)) > count:
@@ -219,7 +219,7 @@ def _check_progress(documents: Sequence[Document], address: str) -> None:
 
 
 def _separator(meta: UcrMeta, last: DocumentKey) -> str:
-    """Return what the server's own cursors have between date and time.
+    """Return the separator between date and time in the server's cursors.
 
     Raises:
         UnexpectedResponseError: They have another format, so that none can be built here.
@@ -246,7 +246,7 @@ def _decode_cursor(cursor: str | None) -> DocumentKey | None:
 
 
 def _limit(address: str, meta: UcrMeta) -> int:
-    """Return how many rows the page could have, by the request and by the server."""
+    """Return how many rows the page could have, by the limits of request and server."""
     limits = (integer(_parameter(address, "limit")), integer(meta.limit), MAX_LIMIT)
     return min(limit for limit in limits if limit)
 

@@ -1,1 +1,1 @@
-"""The streams as a catalog shows them: names, keys, paths and columns."""
+"""The streams: names, keys, paths and columns."""

@@ -15,7 +15,7 @@ from tap_common.stream import ApiStream
 
 Row = Mapping[str, Any]
 
-# Properties of a row that its record repeats in another form.
+# Properties of a row that its record contains in another form.
 NO_COLUMN = frozenset({"domain", "resource_uri"})
 
 DOMAIN = key("The project space that the record belongs to.")

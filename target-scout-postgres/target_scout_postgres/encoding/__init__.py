@@ -1,1 +1,1 @@
-"""From JSON values to rows of binary COPY, without a connection."""
+"""Encodes JSON values as rows of binary COPY, without a connection."""

@@ -1,4 +1,4 @@
-"""Encode one JSON value as a field of binary COPY: its length in four bytes, then its bytes.
+"""Encodes one JSON value as a field of binary COPY: its length in four bytes, then its bytes.
 
 These functions are the slow, exact path; `codegen` generates the fast path for common values and
 falls back to this one. Both give the same bytes. The format is that of the types' ``recv``
@@ -42,7 +42,7 @@ TRUE, FALSE = b"\0\0\0\x01\x01", b"\0\0\0\x01\x00"
 MAX_BIGINT_DIGITS = 20
 MIN_BIGINT, MAX_BIGINT = -(2**63), 2**63 - 1
 NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
-MAX_WEIGHT = 131_072  # digits before the decimal point that numeric can hold
+MAX_WEIGHT = 131_072  # the most digits before the decimal point in a numeric
 MAX_SCALE = 16_383  # and after it
 OUT_OF_RANGE = "is a number outside the range of numeric"
 

@@ -1,4 +1,4 @@
-"""The fast path from RECORD lines to rows of binary COPY: a function generated for one layout.
+"""The fast path from RECORD lines to rows of binary COPY: generates a function for one layout.
 
 The function encodes lines of one stream and stops at the first that needs the exact path. It
 decodes with a msgspec type made for the stream; objects and arrays stay undecoded bytes.
@@ -150,7 +150,7 @@ def jsonb_length(size: int) -> bytes:
     return pack_length(size + 1) + b"\x01"
 
 
-# What the generated source refers to.
+# The names that the generated source refers to.
 NAMES: dict[str, Any] = {
     "MICROSECONDS": microseconds,
     "DAY": EPOCH_DAY,
@@ -188,7 +188,7 @@ def _is_converted(mapping: ColumnMapping) -> bool:
 
 
 def _form(mapping: ColumnMapping) -> str:
-    """Return the name of the statement in STATEMENTS that makes the field."""
+    """Return the name of the statement in STATEMENTS that encodes the field."""
     if _is_converted(mapping):
         return CONVERTED
     is_whole = (mapping.source.type, mapping.type) == (BIGINT, NUMERIC)
@@ -209,7 +209,7 @@ class CodeGenerator:
         self._has_extracted_at = any(name == EXTRACTED_AT for name, _ in layout.metadata)
 
     def function(self) -> Callable[..., int]:
-        """Return the function: it encodes lines and returns the number where it stopped."""
+        """Return a function that encodes lines, and returns the number of the one it stopped at."""
         count = pack_column_count(len(self.layout.columns))
         names = NAMES | {"decode": self._decoder().decode, "COUNT": count}
         for group in self._groups:
@@ -270,7 +270,7 @@ class CodeGenerator:
         return lines
 
     def _null_check(self, n: int, mapping: ColumnMapping) -> list[str]:
-        """Return the line that turns JSON's null into None, or stops for the exact path."""
+        """Return the line that converts null to None, or stops for the exact path."""
         is_null = f"if v{n} is not None and len(v{n}) == 4 and v{n} == NULL_JSON:"
         if mapping.source.required and not mapping.source.nullable:
             return [f"{is_null} return at"]

@@ -1,4 +1,4 @@
-"""The column types, which of them widen into which others, and the SQL casts for that.
+"""The column types, which of them can be widened to which others, and the SQL casts for that.
 
 Pure: no database, no records.
 """
@@ -41,7 +41,7 @@ AS_KEY_TEXT = {
 }
 HOLDS_ANY_KEY = (TEXT, JSONB)
 
-# Columns that another target or a person has made, and the lossless cast to one of our types.
+# Types of columns that another target or a person created, and the lossless cast to one of these.
 FOREIGN_TYPES = {
     "smallint": (BIGINT, "{column}::bigint"),
     "integer": (BIGINT, "{column}::bigint"),
@@ -78,14 +78,14 @@ OWN_TYPES = frozenset(CATALOG_NAMES.values())
 
 
 class Fit(NamedTuple):
-    """The type that a column needs to take certain values, and the cast; None: it may stay."""
+    """The type that a column needs for certain values, and the cast; None: no change needed."""
 
     type: str
     cast: str | None
 
 
 def fit(present: str, wanted: str, *, is_key: bool = False) -> Fit | None:
-    """Return what a column must become to take values of a type; None if it cannot take them."""
+    """Return the type that a column needs for values of a type; None if there is no such type."""
     native, cast = present, None
     if present not in OWN_TYPES:
         foreign = FOREIGN_TYPES.get(TYPE_MODIFIER.sub("", present))

@@ -1,6 +1,6 @@
-"""From RECORD lines to rows of binary COPY, for one stream and one layout.
+"""Encodes RECORD lines as rows of binary COPY, for one stream and one layout.
 
-`encode_run` is the generated fast path, made when the first record has come; `encode_exactly`
+`encode_run` is the generated fast path, generated at the first record; `encode_exactly`
 takes every record that the fast path leaves. Both give the same bytes. Needs no connection.
 """
 
@@ -51,7 +51,7 @@ class Encoder:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.encode_run: Callable[..., int] | None = None  # None until a first record has come
+        self.encode_run: Callable[..., int] | None = None  # None before the first record
         self._has_extracted_at = any(name == EXTRACTED_AT for name, _ in layout.metadata)
         self._count = pack_column_count(len(layout.columns))
         self._cleared = NULL_FIELD * len(layout.cleared)
@@ -67,7 +67,7 @@ class Encoder:
         return not self.layout.uses_overflow and not any(map(NEEDS_ESCAPE.search, names))
 
     def _generate_fast_path(self, values: dict[str, Raw]) -> None:
-        """Generate the fast path; a first record shows which columns tend to be null."""
+        """Generate the fast path; the first record shows which columns tend to be null."""
         self._is_fast_path_due = False
         groups: list[list[int]] = []
         group: list[int] = []
@@ -115,7 +115,7 @@ class Encoder:
         return self._exact_key(key), b"".join(parts)
 
     def is_deletion(self, record: bytes) -> bool:
-        """Return whether a record says that the row of its key is deleted."""
+        """Return whether a record marks the row with its key as deleted."""
         if not self.layout.deletes_marked or DELETED_AT.encode() not in record:
             return False
         return msgspec.json.decode(record, type=DeletionMark).deleted_at != NULL
@@ -192,7 +192,7 @@ def _extracted_field(raw: Raw) -> bytes:
 def metadata_fields(
     metadata: tuple[tuple[str, str], ...], received: float, version: int | None, started: float
 ) -> bytes:
-    """Return the fields of the _sdc_ columns that many records have in common."""
+    """Return the fields of the _sdc_ columns that are the same for many records."""
     moment = pack_int8(8, int(received * 1_000_000) - UNIX_EPOCH_MICROSECONDS)
     fields = {
         "_sdc_received_at": moment,

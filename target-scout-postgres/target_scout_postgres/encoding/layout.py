@@ -1,4 +1,4 @@
-"""Which property of a stream goes into which column, and the order in which columns are copied.
+"""Maps the properties of a stream to columns, and orders the columns for copying.
 
 Pure: made from a stream's schema and the columns of its table.
 """
@@ -30,12 +30,12 @@ METADATA = (
 )
 METADATA_TYPES = dict(METADATA)
 
-# Fixed-width columns come first, side by side, so that one struct call packs all of them.
+# Fixed-width columns come first, so that one struct call packs all of them.
 FIXED_WIDTH = (BIGINT, TIMESTAMPTZ, DATE, BOOLEAN)
 
 
 class ColumnMapping(msgspec.Struct, frozen=True):
-    """A property and the column that takes its values."""
+    """A property, and the column for its values."""
 
     source: Property
     column: str

@@ -1,4 +1,4 @@
-"""What a SCHEMA message says about a stream, reduced to what its columns need."""
+"""The parts of a SCHEMA message that determine the columns of a stream."""
 
 from __future__ import annotations
 

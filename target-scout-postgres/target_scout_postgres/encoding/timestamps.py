@@ -1,4 +1,4 @@
-"""Parse dates, times of day and date-times into days and microseconds since 2000-01-01.
+"""Parses dates, times of day and date-times into days and microseconds since 2000-01-01.
 
 ISO 8601, and the formats that programs commonly write instead: Ruby (`2026-01-05 10:00:00 UTC`), Go
 (`+0000 UTC`), Java (`Z[UTC]`, `Mon Jan 05 10:00:00 UTC 2026`), mail and HTTP (RFC 2822),
@@ -19,7 +19,7 @@ DAY_MICROSECONDS = 86_400_000_000
 # The range of Postgres in days since 2000-01-01: 4713-11-24 BC to 5874897 (date) or 294276 AD.
 FIRST_DAY = -2_451_545
 LAST_DAY = {DATE: 2_145_031_948, TIMESTAMPTZ: 106_751_982}
-LARGEST_OFFSET = dt.timedelta(hours=16)  # as in Postgres: Manila once was 15:56:08 behind UTC
+LARGEST_OFFSET = dt.timedelta(hours=16)  # as in Postgres: Manila was once 15:56:08 behind UTC
 EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 NAIVE_EPOCH = EPOCH.replace(tzinfo=None)  # a date-time without a zone is UTC
 

@@ -1,1 +1,1 @@
-"""One run: buffers, versions, checkpoints and the tables that they fill."""
+"""One run: buffers, versions, checkpoints, and writing them to tables."""

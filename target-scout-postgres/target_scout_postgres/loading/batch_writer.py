@@ -1,7 +1,7 @@
-"""Write batches into tables: copied directly, or merged through an unlogged batch table.
+"""Writes batches to tables: copied directly, or merged through an unlogged batch table.
 
 Rows are as their layout says; where the table's columns have widened since, they are cast. Rows
-that Postgres rejects are found one by one and left out. Runs in the writing thread.
+that Postgres rejects are found one by one and left out. Runs in the writer thread.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class BatchWriter:
         except psycopg2.errors.UniqueViolation:
             if not table.was_empty:
                 raise
-            # A key came again, in another batch: from now on batches are merged.
+            # A key occurs in a second batch: from now on batches are merged.
             table.was_empty = False
             self._write_rows(table, batch, rows)
         except psycopg2.Error as error:

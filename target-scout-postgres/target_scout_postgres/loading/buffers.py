@@ -39,10 +39,10 @@ class BufferSegment:
 
 
 class StreamBuffer:
-    """The segments of one stream, its counts, and the epochs of its withheld batches."""
+    """The buffered segments of one stream, its counts, and the epochs of its withheld batches."""
 
     def __init__(self, *, keeps_lines: bool) -> None:
-        self.last: BufferSegment | None = None  # the segment that takes rows, if it still may
+        self.last: BufferSegment | None = None  # the segment that can still take rows
         self.buffered_rows = 0
         self.buffered_bytes = 0  # of input
         self.received_rows = 0  # in this run
@@ -113,7 +113,7 @@ class StreamBuffer:
         return bool(self.withheld) or (segment.waits and segment.epoch > covered)
 
     def withhold(self, epoch: int) -> None:
-        """Take note of a withheld batch."""
+        """Record a withheld batch."""
         if epoch not in self.withheld:
             self.withheld.append(epoch)
 

@@ -1,4 +1,4 @@
-"""When to hand rows over, when to commit, and when STATE may be printed. Pure."""
+"""Decides when to write rows, when to commit, and when STATE may be printed. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 BUDGET_BATCHES = 3  # the buffers of all streams together hold this many batches at most
 CHECKPOINT_BATCHES = 256  # this many batches are committed together at most, if STATE allows
 MAX_REJECTS = 2_000  # rejected records that wait for a checkpoint
-IDLE_SECONDS = 1.0  # STATE is printed this soon when no input follows
+IDLE_SECONDS = 1.0  # STATE is printed after this time without input
 NO_LIMIT = 1 << 60
 
 
@@ -19,9 +19,9 @@ class Progress(NamedTuple):
     """What has happened since the last checkpoint."""
 
     seconds: float  # since the last one, or since it was last considered
-    has_written: bool  # something was handed over: a transaction is open
+    has_written: bool  # rows were written: a transaction is open
     has_buffered: bool
-    has_state: bool  # a STATE was received and not printed
+    has_state: bool  # a STATE was received and has not been printed
 
 
 class CheckpointPolicy:
@@ -50,7 +50,7 @@ class CheckpointPolicy:
         return buffered_bytes >= self._budget_bytes
 
     def is_relieved(self, buffered_bytes: int) -> bool:
-        """Return whether enough was flushed after the budget was exceeded.
+        """Return whether enough was flushed after the budget had been exceeded.
 
         Half of it, so that many small streams are not flushed one by one again and again.
         """
@@ -59,7 +59,7 @@ class CheckpointPolicy:
     def is_due_after_state(
         self, seconds: float, written_bytes: int, *, has_activations: bool
     ) -> bool:
-        """Return whether a STATE that was just received calls for a checkpoint."""
+        """Return whether to make a checkpoint after receiving a STATE."""
         is_large = written_bytes >= self._checkpoint_bytes
         return has_activations or is_large or seconds >= self._wait_seconds
 

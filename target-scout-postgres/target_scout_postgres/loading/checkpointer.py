@@ -1,7 +1,8 @@
-"""From buffers to the writing thread: what is handed over when, and what a checkpoint covers.
+"""Decides when buffered rows are passed to the writer thread, and what each checkpoint commits.
 
-Time is divided into epochs: each STATE ends one and covers everything up to it. Rows that must not
-be loaded twice wait for the STATE that covers them. Handles streams and rows, not messages.
+The input is divided into epochs. Each STATE ends an epoch, and covers all rows up to that point.
+Rows that must not be loaded twice are not made visible before the STATE that covers them. This
+module handles streams and rows, not messages.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ class Activation(NamedTuple):
 
 
 class Checkpointer:
-    """The buffers of all streams, and the thread that writes them."""
+    """Passes the buffered rows of all streams to the writer thread, and commits checkpoints."""
 
     def __init__(self, settings: Settings, loader: Loader, emit: Callable[[bytes], None]) -> None:
         self.streams: dict[str, Stream] = {}
         self.starting_state = StartingState(self._is_missing)
-        self.epoch = 1  # rises with each STATE
-        self.covered = 0  # the epoch that the last STATE received covers
+        self.epoch = 1  # of the rows received now; each STATE begins the next one
+        self.covered = 0  # the last epoch that a STATE has ended
         self._loader = loader
         self._writer = WriterThread()
         self._emit = emit
@@ -60,7 +61,7 @@ class Checkpointer:
         self._state: bytes | None = None  # the last one received and not printed
         self._written_bytes = 0
         self._has_written = False
-        self._has_appended = False  # rows without key were written, and their STATE not printed
+        self._has_appended = False  # keyless rows were written whose STATE is not printed yet
         self._checked_at = time.monotonic()
 
     def start(self) -> None:
@@ -68,7 +69,7 @@ class Checkpointer:
         self._writer.call(self._loader.start)
 
     def open_stream(self, name: str, name_in_state: str) -> Stream:
-        """Add a stream, in the state in which an earlier run left it."""
+        """Add a stream, with the versions that earlier runs stored."""
         tables = self._writer.call(partial(self._loader.tables_of, name))
         stream = self.streams[name] = Stream(name, tables, keeps_lines=self._keeps_rejects)
         stream.versions.resume(self._loader.stored_versions(name))
@@ -93,8 +94,8 @@ class Checkpointer:
         self._print_before_change()
 
     def _print_before_change(self) -> None:
-        # DDL commits by itself. Rows without key that it commits without their STATE would be
-        # appended again by the next run if this one is killed.
+        # DDL commits implicitly. If it committed keyless rows without their STATE and this run were
+        # then killed, the next run would append these rows again.
         if self._has_appended:
             self.checkpoint()
 
@@ -111,26 +112,25 @@ class Checkpointer:
         return not self._writer.call(is_empty)
 
     def begin_version(self, stream: Stream, version: int | None) -> None:
-        """Begin or continue the stage of a version; None: of a replacement."""
+        """Begin or continue the staging table of a version; None: of a replacement."""
         self._print_before_change()
         self._has_written = True
-        state = stream.versions
-        is_announced = version is not None and state.announced == version
+        is_announced = version is not None and stream.versions.announced == version
         self._writer.submit(
             partial(
                 self._loader.begin_version,
                 stream.tables,
                 version,
                 is_announced=is_announced,
-                seen=state.seen,
+                seen=stream.versions.seen,
             )
         )
 
     def activate(self, stream: Stream, version: int | None) -> None:
         """Activate a version with the next checkpoint that covers it.
 
-        Until then a stream without key keeps filling the version, so that a run that is killed
-        before its STATE is printed leaves no rows that the next one would add to.
+        Until then the rows of a keyless stream keep going to this version. If the run is killed
+        before its STATE is printed, no rows remain to which the next run would add duplicates.
         """
         self.flush(stream)
         waits = not stream.has_key or bool(stream.buffer.withheld)
@@ -138,11 +138,11 @@ class Checkpointer:
         self._activations.append(Activation(stream, version, self.epoch, waits))
 
     def activate_pending(self, stream: Stream) -> None:
-        """Activate at once what waits for a STATE."""
+        """Activate a version at once, without waiting for the STATE that covers it."""
         self.checkpoint(settled=stream)
 
     def on_buffered(self, stream: Stream, size: int) -> None:
-        """Hand over what exceeds a batch, or the budget of all buffers."""
+        """Hand rows over if a batch is full, or if all buffers together exceed their budget."""
         self._buffered_bytes += size
         if self.policy.is_full(stream.buffer):
             self._hand_over(stream, self.covered)
@@ -152,7 +152,7 @@ class Checkpointer:
             self._flush_largest()
 
     def _flush_largest(self) -> None:
-        # The largest first: many small batches cost more statements than a few large ones.
+        # Largest first: many small batches would need more statements than a few large ones.
         for stream in sorted(self.streams.values(), key=lambda each: -each.buffer.buffered_bytes):
             if self.policy.is_relieved(self._buffered_bytes):
                 return
@@ -168,7 +168,7 @@ class Checkpointer:
         Args:
             stream: The stream.
             covered: The epoch up to which rows may become visible; later rows that have to wait
-                stay in the buffer. None: as STATE covers, and nothing stays.
+                stay in the buffer. None: the epoch that STATE covers, and no rows stay.
         """
         visible = self.covered if covered is None else covered
         buffer = stream.buffer
@@ -197,7 +197,7 @@ class Checkpointer:
             self.checkpoint()
 
     def take_state(self, value: bytes) -> None:
-        """Take a STATE; it is printed after the commit of all that precedes it."""
+        """Receive a STATE; it is printed once everything before it is committed."""
         self._state = value
         self.covered = self.epoch
         self.epoch += 1
@@ -209,7 +209,7 @@ class Checkpointer:
             self.checkpoint()
 
     def checkpoint_if_due(self, *, is_idle: bool) -> None:
-        """Commit what has waited long enough; when no input is there, all that was written."""
+        """Commit if the last checkpoint is long enough ago, or if no input is arriving."""
         self.raise_failure()
         seconds = time.monotonic() - self._checked_at
         progress = Progress(
@@ -226,7 +226,7 @@ class Checkpointer:
     def checkpoint(
         self, status: LoadStatus = LoadStatus.RUNNING, settled: Stream | None = None
     ) -> None:
-        """Have everything that may become visible committed, and then the last STATE printed.
+        """Commit everything that may become visible, and then print the last STATE.
 
         Args:
             status: The status of the run.
@@ -277,17 +277,17 @@ class Checkpointer:
         return ready
 
     def _commit(self, checkpoint: Checkpoint, state: bytes | None) -> None:
-        """Commit, then print STATE; runs in the writing thread."""
+        """Commit, then print STATE; runs in the writer thread."""
         line = None if state is None else state + b"\n"
         self._loader.checkpoint(checkpoint)
-        # At once: if the run is killed before, the next one appends rows without key once more.
+        # At once: if the run is killed in between, the next one appends the keyless rows again.
         if line is not None:
             self._emit(line)
         rows = sum(load.rows for load in checkpoint.loads)
         logs.debug(f"checkpoint: {rows} records of {len(checkpoint.loads)} streams are committed")
 
     def raise_failure(self) -> None:
-        """Raise the failure of the writing thread, if there was one."""
+        """Raise the exception of the writer thread, if it has failed."""
         self._writer.raise_failure()
 
     def end(self, status: LoadStatus) -> None:
@@ -298,7 +298,7 @@ class Checkpointer:
         self._loader.close()
 
     def abandon(self) -> None:
-        """End without committing anything more."""
+        """End the run without committing again."""
         self._writer.stop()
         self._loader.mark_failed()
         self._loader.close()

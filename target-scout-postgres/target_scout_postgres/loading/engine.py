@@ -1,4 +1,4 @@
-"""The engine of a run: lines in, batches to the writing thread, STATE out after the commit.
+"""The engine of a run: reads lines, passes batches to the writer thread, prints STATE.
 
 Both entry points, the command line and the SDK's class, use it. It reads no files or pipes.
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
     from target_scout_postgres.singer.batch_messages import BatchLines
 
-MAX_HEAD_BYTES = 400  # the record of a line that is recognised by its beginning starts within these
+MAX_HEAD_BYTES = 400  # the record of a recognisable line starts within these bytes
 
 
 class Engine:
@@ -93,11 +93,11 @@ class Engine:
         self._checkpointer.raise_failure()
 
     def checkpoint_if_due(self, *, is_idle: bool) -> None:
-        """Commit what has waited long enough; when no input is there, all that was written."""
+        """Commit if the last checkpoint is long enough ago, or if no input is arriving."""
         self._checkpointer.checkpoint_if_due(is_idle=is_idle)
 
     def _process_mapped(self, mapper: LineMapper, lines: Sequence[bytes]) -> None:
-        """Process what stream maps make of lines; it keeps the number of its line."""
+        """Process lines after applying stream maps; each result keeps the number of its line."""
         end = self._line + len(lines)
         for mapped in mapper.map_lines(lines, self._line + 1):
             if isinstance(mapped, UnmappedRecord):
@@ -126,8 +126,8 @@ class Engine:
                 self._process_line(line)
 
     def _stream_of_record_line(self, line: bytes) -> Stream | None:
-        """Return the stream whose RECORD a line is, if its beginning shows that."""
-        # Most lines belong to the stream of the line before them.
+        """Return the stream of a RECORD line, if the beginning of the line shows it."""
+        # Most lines belong to the same stream as the previous line.
         current = self._current
         if current is not None and current.prefix is not None and line.startswith(current.prefix):
             return current
@@ -214,7 +214,7 @@ class Engine:
         self._count(stream, segment, self._line, [line])
 
     def _learn_prefix(self, stream: Stream, line: bytes) -> None:
-        """Learn how a stream's RECORD lines begin now; a version may precede the record."""
+        """Learn how the RECORD lines of a stream begin; a version may precede the record."""
         self._by_prefix.pop(stream.prefix or b"", None)
         stream.prefix = record_prefix(line, stream.name)
         if stream.prefix is not None:
@@ -304,5 +304,5 @@ class Engine:
         summary.log_missing(missing, self._settings.default_target_schema)
 
     def abandon(self) -> None:
-        """End after a failure of the writing thread: nothing more is committed."""
+        """End the run after a failure of the writer thread, without committing again."""
         self._checkpointer.abandon()

@@ -37,7 +37,7 @@ class LoadStatus(StrEnum):
 
 
 class Load(NamedTuple):
-    """What a run has loaded of a stream so far."""
+    """What a run has loaded into a stream so far."""
 
     stream: str
     rows: int
@@ -89,7 +89,7 @@ class LoadLog:
         return qualified
 
     def save(self, loads: Sequence[Load]) -> None:
-        """Insert or update how far this run has come."""
+        """Insert or update the progress of this run."""
         for load in loads:
             values = [
                 self._run_id,

@@ -1,6 +1,6 @@
-"""The writing side of a run: batches, versions and checkpoints become rows of the dataset schema.
+"""The writing side of a run: stores batches, versions and checkpoints in the dataset schema.
 
-Runs in the writing thread. Rows are bytes here, not records.
+Runs in the writer thread. Rows are bytes here, not records.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Loader:
             self._ddl.drop(table)
 
     def stored_versions(self, stream: str) -> StreamVersions:
-        """Return the versions of a stream as the last run left them."""
+        """Return the versions of a stream that the last run stored."""
         return self._snapshot.versions.get(stream, StreamVersions())
 
     def tables_of(self, stream: str) -> StreamTables:
@@ -83,7 +83,7 @@ class Loader:
         self, tables: StreamTables, schema: StreamSchema, widened: dict[str, str]
     ) -> Layout:
         """Make the stream's tables fit its schema; return the layout of its rows."""
-        # DDL commits by itself: rows written so far must not be left without their key.
+        # DDL commits implicitly: the rows written so far must have their key by then.
         self._end_transaction()
         tables.layout = self._schema_manager.sync_schema(tables.live, schema, widened)
         if tables.stage is not None:
@@ -102,11 +102,11 @@ class Loader:
     def begin_version(
         self, tables: StreamTables, version: int | None, *, is_announced: bool, seen: Sequence[int]
     ) -> None:
-        """Begin to gather a version, or continue it."""
+        """Begin the staging of a version, or continue it."""
         if internal_name(Internal.STAGE, tables.live.name) in self._snapshot.tables:
             self._end_transaction()  # its columns may have to change
         stored = self.stored_versions(tables.stream)
-        # The stage that is about to be dropped needs neither its key nor its withheld rows.
+        # The stage is about to be dropped: its key and its withheld rows are not needed.
         if stored.loading != version or version is None:
             if tables.stage is not None:
                 self._new_tables.pop(tables.stage.name, None)
@@ -130,7 +130,7 @@ class Loader:
         return self.is_empty(tables) and self._load_log.rows_of(tables.stream) != 0
 
     def _update_keys(self, tables: StreamTables) -> None:
-        # Withheld rows were encoded for the old key; it changes after them.
+        # Withheld rows were encoded for the old key, so they are written before it changes.
         if not tables.has_withheld:
             for table in (tables.live, tables.stage):
                 if table is not None:
@@ -194,7 +194,7 @@ class Loader:
         self._load_log.save_rejects([RejectedRecord(stream, lines[1], reason, record)])
 
     def finish_new_tables(self) -> None:
-        """Add the keys of tables created in the open transaction, before it may end.
+        """Add the keys of tables created in the open transaction, before it ends.
 
         Building a key once over all rows is faster than maintaining it during COPY.
         """
@@ -246,7 +246,7 @@ class Loader:
             return
 
     def drop_withheld(self) -> None:
-        """Drop the tables of withheld rows, which nothing needs after the run."""
+        """Drop the tables of withheld rows, which are not needed after the run."""
         self._session.begin()
         self._drop_internal_tables(Internal.WITHHELD)
         self._session.commit()

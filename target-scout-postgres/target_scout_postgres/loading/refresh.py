@@ -1,4 +1,4 @@
-"""Full refresh: a version is gathered in a stage and replaces the live table by difference.
+"""Full refresh: a version is loaded into a staging table, then merged into the live table.
 
 One transaction deletes the rows that the new version lacks, replaces those that differ and inserts
 the new ones: the table keeps its identity, and readers see the whole old or the whole new one.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Removal(Enum):
-    """What happens to live rows that a new version lacks."""
+    """What happens to live rows that are missing from a new version."""
 
     DELETE_MISSING = auto()
     MARK_MISSING = auto()
@@ -73,7 +73,7 @@ def plan_replacement(
 
 
 def must_start_anew(stored: StreamVersions, version: int | None, stage: Table) -> bool:
-    """Return whether a stage holds rows of something other than the version that begins.
+    """Return whether a stage has rows of something other than the version that begins.
 
     A replacement without a version (None) is never continued: nothing tells its rows from those of
     an earlier run.
@@ -82,7 +82,7 @@ def must_start_anew(stored: StreamVersions, version: int | None, stage: Table) -
 
 
 class Refresh:
-    """Gathers and activates versions."""
+    """Stages and activates versions."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Refresh:
         self._load_log = load_log
 
     def begin(self, tables: StreamTables, stored: StreamVersions, version: int | None) -> None:
-        """Begin to gather a version, or continue it; rows of another version are dropped."""
+        """Begin or continue to stage a version; rows of another version are dropped."""
         stage = self._schema_manager.stage_of(tables.live, tables.layout)
         if must_start_anew(stored, version, stage):
             self._ddl.drop(stage)
@@ -113,7 +113,7 @@ class Refresh:
     def activate(
         self, tables: StreamTables, version: int | None, *, soft_delete: bool
     ) -> list[RejectedStageRow]:
-        """Replace the live table's rows by the gathered version, in the open transaction.
+        """Replace the rows of the live table with the staged version, in the open transaction.
 
         Returns the rows that Postgres rejects there although the stage took them: others have added
         a constraint or an index to the table.
@@ -145,7 +145,7 @@ class Refresh:
     def _replace(
         self, tables: StreamTables, stage: Table, *, soft_delete: bool
     ) -> list[RejectedStageRow]:
-        """Turn the rows of the live table into those of a stage, touching only what differs."""
+        """Replace the rows of the live table with those of a stage, writing only differences."""
         layout = tables.layout
         plan = plan_replacement(layout, tables.live, stage, soft_delete=soft_delete)
         source = self._ddl.qualified(stage.name)

@@ -1,4 +1,4 @@
-"""The input lines of a batch, from which the record of a row is found if Postgres rejects the row.
+"""The input lines of a batch, for finding the record of a row that Postgres rejects.
 
 Kept as long as the batch, and only if rejected records are kept.
 """

@@ -1,4 +1,4 @@
-"""Notice a starting state that claims rows which the dataset schema does not have.
+"""Detects a starting state that claims rows which the dataset schema does not have.
 
 A tap continues where its state ends. With the state of another schema, or after a table was
 dropped, it sends only what is new, and everything else would be missing silently.
@@ -58,7 +58,7 @@ def _progress(bookmark: Any) -> Iterator[bool]:
 
 
 class StartingState:
-    """What the first STATE of a run says of streams that have no record yet.
+    """The claims of a run's first STATE about streams that have no record yet.
 
     Taps print the state that they were started with, or print one before they reach a stream: a
     bookmark that precedes the stream's first record was not made in this run.
@@ -71,7 +71,7 @@ class StartingState:
         self.missing: list[Stream] = []
 
     def observe(self, value: bytes | None) -> None:
-        """Take a STATE; only the first one can be the starting state."""
+        """Receive a STATE; only the first one can be the starting state."""
         if self._claimed is not None:
             return
         self._claimed = streams_with_progress(value) if value is not None else set()
@@ -80,7 +80,7 @@ class StartingState:
                 self._check(stream)
 
     def add(self, stream: Stream, name_in_state: str) -> None:
-        """Take a stream of this run, before its first record."""
+        """Add a stream of this run, before its first record."""
         self._streams[name_in_state] = stream
         if name_in_state in (self._claimed or ()):
             self._check(stream)

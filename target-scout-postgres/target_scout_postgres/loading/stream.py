@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from target_scout_postgres.encoding.encoder import metadata_fields
 from target_scout_postgres.loading.buffers import StreamBuffer
 from target_scout_postgres.loading.load_log import Load, LoadStatus
-from target_scout_postgres.loading.version_state import VersionState
+from target_scout_postgres.loading.version_tracker import VersionTracker
 
 if TYPE_CHECKING:
     from target_scout_postgres.encoding.encoder import Encoder
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """A stream between its SCHEMA messages and the writing thread."""
+    """A stream between its SCHEMA messages and the writer thread."""
 
     def __init__(self, name: str, tables: StreamTables, *, keeps_lines: bool) -> None:
         self.name = name
@@ -28,7 +28,7 @@ class Stream:
         self.encoder: Encoder | None = None
         self.prefix: bytes | None = None  # how its RECORD lines begin, if they are recognisable
         self.buffer = StreamBuffer(keeps_lines=keeps_lines)
-        self.versions = VersionState()
+        self.versions = VersionTracker()
         self.dropped = 0  # records of outdated versions
         self.rejected = 0
         self._started_at = dt.datetime.now(dt.UTC)
@@ -40,11 +40,11 @@ class Stream:
 
     @property
     def has_records(self) -> bool:
-        """Return whether a record has come in this run."""
+        """Return whether this run has received a record."""
         return bool(self.buffer.received_rows or self.dropped or self.rejected)
 
     def segment(self, epoch: int) -> BufferSegment:
-        """Return the segment of the buffer that rows of this epoch go into."""
+        """Return the segment of the buffer for rows of this epoch."""
         # Flat, because it is called for each run of lines.
         last, is_staged = self.buffer.last, self.versions.is_staged
         if last and last.is_staged == is_staged and not (last.waits and last.epoch != epoch):
@@ -60,7 +60,7 @@ class Stream:
         self.buffer.has_changed = True
 
     def promote(self, version: int | None) -> None:
-        """Make a gathered version the active one; rows that follow go to the live table."""
+        """Make a staged version the active one; later rows go to the live table."""
         self.versions.promote(version)
         self.buffer.redirect_to_live()
 

@@ -1,4 +1,4 @@
-"""Choose the layout of each stream, and remember what its earlier schemas led to."""
+"""Chooses the layout of each stream, and remembers the layouts of its earlier schemas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_KNOWN = 8  # schemas of one stream that are remembered: some taps alternate 
 
 
 class KnownSchema(NamedTuple):
-    """What a schema led to, valid while the table has these columns."""
+    """The layout and encoder of a schema, valid while the table has these columns."""
 
     columns: dict[str, str]
     encoder: Encoder
@@ -27,11 +27,11 @@ class KnownSchema(NamedTuple):
 
 
 class LayoutMemory:
-    """What was learnt about one stream besides its schema."""
+    """What is known about one stream in addition to its schema."""
 
     def __init__(self) -> None:
         self.known: dict[StreamSchema, KnownSchema] = {}
-        self.widened: dict[str, str] = {}  # types of properties that need more than their schema's
+        self.widened: dict[str, str] = {}  # types of properties whose values need a wider one
         self.has_undeclared_mark = False  # records have _sdc_deleted_at, which the schema lacks
 
 
@@ -43,7 +43,7 @@ class StreamLayouts:
         self._memories: dict[str, LayoutMemory] = {}
 
     def on_schema(self, stream: Stream, schema: StreamSchema) -> None:
-        """Lay a stream out for a new schema."""
+        """Choose the layout of a stream for a new schema."""
         memory = self._memories.setdefault(stream.name, LayoutMemory())
         stream.schema = schema
         if self._reuse(stream, memory, schema):

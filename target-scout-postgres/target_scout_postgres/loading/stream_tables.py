@@ -1,4 +1,4 @@
-"""What the parsing thread hands to the writing thread: batches, checkpoints and destinations."""
+"""What the parsing thread passes to the writer thread: batches, checkpoints, destinations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RowBatch(NamedTuple):
 
     rows: Sequence[bytes]
     layout: Layout
-    is_staged: bool  # for the version being gathered, not for the live table
+    is_staged: bool  # for the version being staged, not for the live table
     lines: tuple[int, int]  # first and last line of the input
     has_deletions: bool = False  # some rows mark the row of their key as deleted
     source: SourceLines | None = None  # if rejected records are kept
@@ -34,7 +34,7 @@ class StreamTables:
 
 
 class Checkpoint(NamedTuple):
-    """What must be committed together."""
+    """Everything that must be committed in one transaction."""
 
     loads: Sequence[Load]
     activated: Sequence[tuple[StreamTables, int | None]] = ()  # with the version

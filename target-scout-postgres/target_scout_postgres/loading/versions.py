@@ -1,6 +1,7 @@
-"""Follow the versions of all streams: where their records go, and when a version is activated.
+"""Follows the versions of all streams: where records go, and when a version is activated.
 
-`VersionState` decides; the checkpointer carries out. Independent of lines and tables.
+`VersionTracker` makes the decisions, and the checkpointer carries them out. This module does not
+know about lines or tables.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
-from target_scout_postgres.loading.version_state import UNKNOWN, Destination, OnActivateVersion
+from target_scout_postgres.loading.version_tracker import UNKNOWN, Destination, OnActivateVersion
 
 if TYPE_CHECKING:
     from target_scout_postgres.loading.checkpointer import Checkpointer
@@ -26,21 +27,21 @@ class Versions:
         self._checkpointer = checkpointer
 
     def on_schema(self, stream: Stream) -> None:
-        """Begin the stage of a stream that the clean end of the run replaces."""
-        state = stream.versions
+        """Begin staging a stream whose table is replaced at the clean end of the run."""
+        tracker = stream.versions
         if self._settings.is_overwrite:
-            if not state.is_staged:
-                self._gather_replacement(stream, replaces_table=False)
+            if not tracker.is_staged:
+                self._stage_replacement(stream, replaces_table=False)
             return
-        is_undecided = state.expected in (None, UNKNOWN) and state.announced is None
+        is_undecided = tracker.expected in (None, UNKNOWN) and tracker.announced is None
         if stream.buffer.received_rows or not is_undecided:
             return
         if not self._is_replaced_by_setting(stream):
-            state.keep_table()
-        elif state.loading is not None:  # its records may continue an unfinished version
-            state.await_first_record()
-        elif not state.replaces_table:
-            self._gather_replacement(stream)
+            tracker.keep_table()
+        elif tracker.loading is not None:  # its records may continue an unfinished version
+            tracker.await_first_record()
+        elif not tracker.replaces_table:
+            self._stage_replacement(stream)
 
     def _is_replaced_by_setting(self, stream: Stream) -> bool:
         schema = stream.schema
@@ -49,13 +50,13 @@ class Versions:
             is_plain and self._settings.is_upsert and self._settings.replaces_keyless(stream.name)
         )
 
-    def _gather_replacement(self, stream: Stream, *, replaces_table: bool = True) -> None:
-        stream.versions.gather_replacement(replaces_table=replaces_table)
+    def _stage_replacement(self, stream: Stream, *, replaces_table: bool = True) -> None:
+        stream.versions.stage_replacement(replaces_table=replaces_table)
         stream.buffer.last_epoch = self._checkpointer.epoch
         self._checkpointer.begin_version(stream, None)
 
     def on_activate_version(self, stream: Stream, version: int) -> None:
-        """Activate a version whose records have come, or expect those of an announced one."""
+        """Activate a version whose records were received, or expect those of an announced one."""
         if not self._settings.is_upsert:
             return
         has_rows = bool(stream.buffer.received_rows)
@@ -77,49 +78,49 @@ class Versions:
             stream.versions.expect(version)
 
     def _activate(self, stream: Stream, version: int) -> None:
-        state = stream.versions
-        if not (state.is_staged and version == state.loading):
+        tracker = stream.versions
+        if not (tracker.is_staged and version == tracker.loading):
             self._gather(stream, version)
         self._checkpointer.activate(stream, version)
-        if state.pending is None:
+        if tracker.pending is None:
             self._write_live(stream, version)
             self._checkpointer.checkpoint()
 
     def on_record_version(self, stream: Stream, version: int | None) -> bool:
-        """Follow the version that a record carries; return whether the record is wanted."""
-        state = stream.versions
+        """Handle the version of a record; return whether the record is loaded."""
+        tracker = stream.versions
         if not self._settings.is_upsert:
-            state.expect(version)
+            tracker.expect(version)
             return True
-        if version is not None and state.is_outdated(version):
+        if version is not None and tracker.is_outdated(version):
             return False
         self._activate_pending(stream)
-        destination = state.destination(version)
+        destination = tracker.destination(version)
         if destination is Destination.REPLACEMENT:
-            state.abandon_version()
-            self._gather_replacement(stream)
+            tracker.abandon_version()
+            self._stage_replacement(stream)
         elif destination is Destination.LIVE:
-            self._write_live(stream, state.active)
+            self._write_live(stream, tracker.active)
         elif destination is Destination.STAGE and version is not None:
             self._gather(stream, version)
-        state.expect(version)
+        tracker.expect(version)
         return True
 
     def _activate_pending(self, stream: Stream) -> None:
-        # A stream has one stage: what waits in it must leave before anything else begins.
+        # A stream has one staging table: its version must be activated before another begins.
         if stream.versions.pending is not None:
             self._checkpointer.activate_pending(stream)
 
     def _gather(self, stream: Stream, version: int) -> None:
-        state = stream.versions
+        tracker = stream.versions
         self._activate_pending(stream)
-        self._checkpointer.flush(stream)  # the rows before belong to what came before
-        if state.counts_anew(version):
+        self._checkpointer.flush(stream)  # buffered rows belong to what precedes the version
+        if tracker.counts_anew(version):
             logs.warning(
-                f"{stream.name}: version {version} is lower than {state.active}, the active one, "
+                f"{stream.name}: version {version} is lower than {tracker.active}, the active one, "
                 "but has not been seen before: it is taken as a new version"
             )
-        state.gather(version)
+        tracker.stage(version)
         self._checkpointer.begin_version(stream, version)
 
     def _write_live(self, stream: Stream, version: int | None) -> None:
@@ -127,42 +128,42 @@ class Versions:
         stream.versions.write_live(version)
 
     def finish(self) -> None:
-        """Activate what a clean end of the input activates."""
+        """Activate the versions that a clean end of the input activates."""
         for stream in self._checkpointer.streams.values():
             self._finish_stream(stream)
             self._log_keyless(stream)
 
     def _finish_stream(self, stream: Stream) -> None:
-        state = stream.versions
+        tracker = stream.versions
         if self._settings.is_overwrite:
             self._checkpointer.activate(stream, None)
-        elif state.replaces_table:
-            # Old rows must not give way to those of a tap that was cut off.
+        elif tracker.replaces_table:
+            # Existing rows must not be replaced by those of a tap that was cut off.
             if self._checkpointer.is_empty(stream) or self._ended_cleanly(stream):
                 self._checkpointer.activate(stream, None)
         elif self._is_first_version(stream):
             self._activate_first(stream)
-        elif state.announced is not None and not state.is_active(state.announced):
+        elif tracker.announced is not None and not tracker.is_active(tracker.announced):
             if self._ended_cleanly(stream):
-                self._checkpointer.activate(stream, state.announced)
-        elif state.is_staged and state.pending is None and stream.buffer.received_rows:
+                self._checkpointer.activate(stream, tracker.announced)
+        elif tracker.is_staged and tracker.pending is None and stream.buffer.received_rows:
             logs.warning(
-                f"{stream.name}: no ACTIVATE_VERSION came for version {state.loading}, so its "
+                f"{stream.name}: no ACTIVATE_VERSION came for version {tracker.loading}, so its "
                 "records are not visible yet; readers still see the previous rows"
             )
 
     def _is_first_version(self, stream: Stream) -> bool:
         """Return whether a version waits that replaces no earlier rows.
 
-        An earlier run may have gathered it, and ended before it could activate it.
+        An earlier run may have staged it, and ended before it could activate it.
         """
-        state = stream.versions
-        version = state.loading
-        if version is None or state.active is not None or state.pending is not None:
+        tracker = stream.versions
+        version = tracker.loading
+        if version is None or tracker.active is not None or tracker.pending is not None:
             return False
         if not self._settings.is_upsert or not self._checkpointer.is_empty(stream):
             return False
-        if not state.has_begun:
+        if not tracker.has_begun:
             self._gather(stream, version)
         return bool(stream.buffer.received_rows) or self._checkpointer.has_staged_rows(stream)
 
@@ -192,11 +193,11 @@ class Versions:
 
     def _log_keyless(self, stream: Stream) -> None:
         """Log what was done to a stream that has neither key nor versions."""
-        state = stream.versions
-        is_plain = self._settings.is_upsert and state.expected is None
+        tracker = stream.versions
+        is_plain = self._settings.is_upsert and tracker.expected is None
         if stream.has_key or not is_plain:
             return
-        how = "replaced the table with" if state.replaces_table else "appended"
+        how = "replaced the table with" if tracker.replaces_table else "appended"
         why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
         why = why or f"keyless_streams is {self._settings.keyless_for(stream.name)}"
         rows = stream.buffer.received_rows

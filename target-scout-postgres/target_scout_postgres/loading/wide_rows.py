@@ -1,4 +1,4 @@
-"""Make rows fit that exceed a page of Postgres (8 kB): some values move to the overflow column.
+"""Shortens rows that exceed a page of Postgres (8 kB): some values move to the overflow column.
 
 Large values are no problem, as Postgres moves them out of the row (TOAST). Hundreds of small ones
 are. Postgres itself renders the values as JSON, so that each type has one rendering.
@@ -37,7 +37,7 @@ POINTER_BYTES = 20  # what stays in the row of a value that was moved out
 FIXED_BYTES = {BIGINT: 8, TIMESTAMPTZ: 8, TIME: 8, DATE: 4, BOOLEAN: 1, UUID: 16}
 ROW_NUMBER = "_scout_row"
 NULL = Raw(b"null")
-CHUNK_COLUMNS = 300  # this many values always fit a page
+CHUNK_COLUMNS = 300  # rows with this many values always fit into a page
 
 
 def narrow(

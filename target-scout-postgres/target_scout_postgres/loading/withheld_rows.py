@@ -1,6 +1,6 @@
-"""Batches withheld until a STATE covers them, in an internal table that readers do not use.
+"""Keeps batches in an internal table until a STATE covers them.
 
-A batch is kept as the bytes that it is, with its layout, and leaves in the order of arrival through
+A batch is kept as bytes, with its layout, and leaves in the order of arrival through
 the same writer as every other. Those that a killed run leaves are dropped: no STATE covers them.
 """
 

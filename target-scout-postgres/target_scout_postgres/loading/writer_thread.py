@@ -1,6 +1,6 @@
-"""The writing thread: runs tasks in order while the main thread keeps parsing.
+"""The writer thread: runs tasks in order while the main thread keeps parsing.
 
-After a failure it runs nothing more and hands the failure to the main thread.
+After a failure it runs no further tasks, and passes the exception to the main thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from queue import Queue
 from typing import Any
 
-QUEUE_SIZE = 2  # batches waiting for the server; more would only take memory
+QUEUE_SIZE = 2  # batches that wait for the server; more would only use memory
 POLL_SECONDS = 0.2
 
 
@@ -56,7 +56,7 @@ class WriterThread:
         return result[0]
 
     def raise_failure(self) -> None:
-        """Raise the failure of a task, if there was one."""
+        """Raise the exception of a task, if one failed."""
         if self._failure is not None:
             raise self._failure
 

@@ -1,1 +1,1 @@
-"""The server side: connection, lock, schema, DDL and SQL."""
+"""Everything about Postgres: connection, lock, schema, DDL and SQL."""

@@ -1,4 +1,4 @@
-"""Open and configure connections to Postgres, and explain why one was refused.
+"""Opens and configures connections to Postgres, and explains why one was refused.
 
 Depends on the settings and the server, not on streams.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from target_scout_postgres.settings import Settings
 
 DRIVER = re.compile(r"\A(postgres(?:ql)?)\+\w+(?=://)")
-# A URL that can be read in one way only: no escapes, no unusual characters.
+# An unambiguous URL: no escapes, no unusual characters.
 PLAIN_URL = re.compile(
     r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s@/?#:]+(?::[^\s@/?#]*)?@)?"
     r"(?P<host>[\w.-]+)(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"

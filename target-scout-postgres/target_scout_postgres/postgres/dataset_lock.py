@@ -30,7 +30,7 @@ CREATED_CONCURRENTLY = (psycopg2.errors.UniqueViolation, psycopg2.errors.Duplica
 
 
 class TableStatus(NamedTuple):
-    """What the server says about the lock's table, as `TABLE_CHECK` selects it."""
+    """What `TABLE_CHECK` selects about the lock's table."""
 
     problem: str | None
     may_write: bool
@@ -40,7 +40,7 @@ class TableStatus(NamedTuple):
 
 
 class DatasetLock:
-    """The lock of a dataset schema, and the connection that it lives as long as."""
+    """The lock of a dataset schema, and the connection with which it ends."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -121,7 +121,7 @@ class DatasetLock:
             BusyError: Another run holds it, or its last transaction has not ended.
         """
         try:
-            # Asked first, because taking the lock waits while the holder's transaction is open.
+            # Checked first, because taking the lock waits while the holder's transaction is open.
             self._raise_if_held()
             if not self._query(lock_statements.take(self._lock), self._identity()):
                 self._raise_if_held()
@@ -156,13 +156,13 @@ class DatasetLock:
         return lock_statements.fence(self._lock), [self._token]
 
     def lost_error(self) -> BusyError:
-        """Return the error of a transaction that finds another run's token in the row."""
+        """Return the error for a transaction that finds the token of another run in the row."""
         try:
             self._raise_if_held()
         except BusyError as error:
             return error
         except (psycopg2.Error, DatabaseError):
-            self.close()  # then the other run cannot be named
+            self.close()  # the other run cannot be named
         return BusyError(
             f"The connection that held the lock {self.name} was lost, and another run has loaded "
             "the dataset schema since. What was committed stays. Run again; it resumes at the last "
@@ -170,7 +170,7 @@ class DatasetLock:
         )
 
     def renew(self) -> tuple[Composable, list[Any]]:
-        """Reopen the lock's connection; return what records it in the open transaction."""
+        """Reopen the lock's connection; return the statement that records it in a transaction."""
         self.connect()
         token, pid, started, role_id, *_ = self._identity()
         return lock_statements.renew(self._lock), [pid, started, role_id, token]
@@ -214,7 +214,7 @@ class DatasetLock:
 
     def _keeps_sessions(self, connection: extensions.connection, backend: int) -> bool:
         """Return whether each of the two connections still has its own server session."""
-        # Asked while a transaction is open: only then must a pooler give each connection a session.
+        # During a transaction: only then must a pooler give each connection a session.
         try:
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")
@@ -240,7 +240,7 @@ class DatasetLock:
 
 
 def _describe_session(pid: int, program: str | None, role: str | None, since: Any) -> str:
-    """Describe a session as far as this role may see it."""
+    """Describe a session, with the details that this role may see."""
     text = f"process {pid} of the server ({program or 'unnamed'}"
     text += f", role {role}" if role else ""
     return text + (f", connected since {since:%Y-%m-%d %H:%M:%S} UTC)" if since else ")")

@@ -1,4 +1,4 @@
-"""Create, change and drop tables of the dataset schema.
+"""Creates, changes and drops tables of the dataset schema.
 
 A table that others read is changed in short, separate transactions, so that readers never queue
 behind a statement that waits for a lock. Decides nothing, moves no rows.

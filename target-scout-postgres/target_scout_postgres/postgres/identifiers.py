@@ -1,4 +1,4 @@
-"""Turn names of streams and properties into Postgres identifiers.
+"""Converts names of streams and properties to Postgres identifiers.
 
 Postgres keeps 63 bytes of a name. A name that fits is kept as it is, whatever its characters: every
 identifier is quoted. Any other name is cut at a character and gets a digest of the whole name, so

@@ -78,7 +78,7 @@ def save_load(table: Composable) -> Composed:
 
 
 def rows_of_stream(table: Composable) -> Composed:
-    """Sum the rows of a stream over earlier runs; null unless one of them completed."""
+    """Sum the rows of a stream over earlier runs; null if none of them completed."""
     return SQL(
         "SELECT CASE WHEN bool_or(status = 'completed') THEN sum(rows) END FROM {} "
         "WHERE stream = %s AND run_id <> %s"

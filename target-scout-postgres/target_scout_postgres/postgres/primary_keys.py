@@ -1,4 +1,4 @@
-"""Create and change the primary keys of tables.
+"""Creates and changes the primary keys of tables.
 
 A key that the rows of a table do not allow is left out: merging is then slower, and as correct.
 """

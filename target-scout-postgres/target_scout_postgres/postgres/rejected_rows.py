@@ -1,4 +1,4 @@
-"""Tell errors that the data causes from all others, and find the rows that cause them.
+"""Distinguishes errors caused by data from all others, and finds the rows that cause them.
 
 Anything else that fails (a full disk, a lost connection, a cancelled statement) ends the run.
 Independent of streams.
@@ -37,7 +37,7 @@ class RejectedRow(NamedTuple):
 
 
 def is_data_error(error: psycopg2.Error) -> bool:
-    """Return whether the data causes the error, as opposed to the server or the connection."""
+    """Return whether data caused the error, and not the server or the connection."""
     return (error.pgcode or "").startswith(DATA_ERRORS)
 
 
@@ -51,7 +51,7 @@ def find_rejected(numbers: range, attempt: Callable[[range], None]) -> list[Reje
         attempt: Applies it to some of them, and undoes it when it fails.
     """
     rejected = _bisect(numbers, attempt)
-    # A row may refer to one that came later: try again until nothing changes.
+    # A row may refer to a later one: try again until nothing changes.
     while waiting := [row for row in rejected if row.error.pgcode in DEPENDS_ON_OTHER_ROWS]:
         again = [
             row for number, _ in waiting for row in _bisect(range(number, number + 1), attempt)

@@ -1,4 +1,4 @@
-"""Decide which column takes each property of a stream, and make the stream's tables fit.
+"""Decides on the columns for the properties of a stream, and adapts its tables.
 
 Nothing is ever lost: columns are added or widened, never dropped; values that a column cannot take
 go to a sibling column. Touches no rows.
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from target_scout_postgres.postgres.ddl import Ddl
     from target_scout_postgres.settings import Settings
 
-MAX_COLUMNS_OF_A_PAGE = 400  # this many values fit a row whatever their size
+MAX_COLUMNS_OF_A_PAGE = 400  # this many values fit into a row, whatever their size
 
 
 class ExtraColumns(NamedTuple):
     """The columns that no property fills."""
 
     soft_delete: str | None
-    metadata: tuple[tuple[str, str], ...]  # what fills it, and the column
+    metadata: tuple[tuple[str, str], ...]  # the source of its values, and the column
 
 
 class SchemaManager:
@@ -71,7 +71,7 @@ class SchemaManager:
         return table
 
     def stage_of(self, table: Table, layout: Layout) -> Table:
-        """Return the table in which a new version is gathered, with the layout's columns."""
+        """Return the staging table for a new version, with the layout's columns."""
         name = internal_name(Internal.STAGE, table.name)
         stage = self._snapshot.tables.get(name)
         if stage is None:
@@ -86,7 +86,7 @@ class SchemaManager:
         return stage
 
     def sync_schema(self, table: Table, schema: StreamSchema, widened: dict[str, str]) -> Layout:
-        """Make a table fit a stream's schema; return which property goes into which column.
+        """Adapt a table to a stream's schema; return the columns of the properties.
 
         Args:
             table: The stream's table.
@@ -146,7 +146,7 @@ class SchemaManager:
             )
         elif OVERFLOW in table.columns and mappings:
             cleared.append(OVERFLOW)
-        # A row that was soft-deleted and comes again is no longer deleted.
+        # A soft-deleted row that is sent again is no longer deleted.
         filled = {mapping.column for mapping in mappings} | {column for _, column in extra.metadata}
         if extra.soft_delete is not None and extra.soft_delete not in filled:
             cleared.append(extra.soft_delete)

@@ -1,4 +1,4 @@
-"""What is in the dataset schema: read once at the start, then kept in step by this run."""
+"""The contents of the dataset schema: read once at the start, then updated by this run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Table(msgspec.Struct):
     indexes: list[UniqueIndex] = []
     exists: bool = False  # committed, or created in the open transaction
     is_new: bool = False  # created in the open transaction: invisible to others, without its key
-    was_empty: bool = False  # all its rows are of this run, so batches need no merging at first
+    was_empty: bool = False  # all rows are from this run, so batches need no merging at first
     requested_key: tuple[str, ...] | None = None  # the last key tried, even if the rows forbid it
 
     def has_unique_index(self, columns: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Sibling columns: where values of a property go that its own column cannot take.
+"""Sibling columns: for values of a property that do not fit into its own column.
 
 A sibling is named after the property and the type of its values (`age__text`), and its comment
 holds the property's name. Only decides; `schema_manager` adds the columns.
@@ -14,7 +14,7 @@ from target_scout_postgres.postgres.identifiers import identifier
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.schema_snapshot import Table
 
-MAX_SIBLINGS = 20  # of one type; more would mean that the data has no stable types
+MAX_SIBLINGS = 20  # of one type; if more are needed, the data has no stable types
 
 
 def _names(name: str, type_: str) -> list[str]:

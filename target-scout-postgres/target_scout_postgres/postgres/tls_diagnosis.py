@@ -1,4 +1,4 @@
-"""Find out why a server's certificate was rejected, which libpq does not say, by fetching it again.
+"""Finds out why a server's certificate was rejected, which libpq does not say: fetches it again.
 
 Only for an error message: nothing is sent over the connection made here.
 """
@@ -32,7 +32,7 @@ REASONS = {9: NOT_YET, 10: EXPIRED, 23: REVOKED}  # OpenSSL's X509_V_ERR_...
 
 
 def explain_rejection(options: Mapping[str, str]) -> tuple[str, str]:
-    """Return why the certificate of a server is rejected, and what to do.
+    """Return why the certificate of a server was rejected, and the remedy.
 
     Args:
         options: The connection options: host, port, sslrootcert.

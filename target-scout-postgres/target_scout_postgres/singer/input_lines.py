@@ -1,6 +1,6 @@
-"""Read whole lines from stdin or a file, and notice signals between them.
+"""Reads whole lines from stdin or a file, until the end of the input or a signal.
 
-Independent of messages and tables.
+This module does not know about messages or tables.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from target_scout_postgres.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 30  # Postgres takes no larger value
-IDLE_SECONDS = 0.2  # after this long without input, open transactions end
-SHUTDOWN_SECONDS = 60  # a signal ends the run within these, even if Postgres waits for a lock
-F_SETPIPE_SZ = 1031  # Linux; a larger pipe means fewer switches between tap and target
+IDLE_SECONDS = 0.2  # if no input arrives for this long, open transactions are ended
+SHUTDOWN_SECONDS = 60  # a signal ends the run within this time, even if Postgres waits for a lock
+F_SETPIPE_SZ = 1031  # Linux; with a larger pipe, tap and target switch less often
 
 
 class InputChunk(NamedTuple):
-    """The whole lines that were read together; none if no input came for a while."""
+    """The whole lines of one read; no lines if the input is idle."""
 
     lines: list[bytes]
     is_idle: bool
@@ -37,7 +37,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received = 0
-        # A pipe to select on: a signal that arrives just before select would not interrupt it.
+        # `select` also waits for this pipe: a signal just before `select` would not interrupt it.
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,13 +55,13 @@ class Signals:
             return
 
     def _give_up(self, number: int, frame: FrameType | None) -> None:
-        """End the process; Postgres rolls back, and no STATE was printed for what it wrote."""
+        """End the process. Postgres rolls back; no STATE was printed for the uncommitted rows."""
         del number, frame
         try:
             logs.error(
-                f"Shutdown timed out: what was received could not be committed within "
+                "Shutdown timed out: the records received so far could not be committed within "
                 f"{SHUTDOWN_SECONDS} seconds, perhaps because another session holds a lock on a "
-                "table. What was committed before stays. Run again; it resumes at the last STATE."
+                "table. What was committed before is kept. Run again: it resumes at the last STATE."
             )
         finally:
             os._exit(128 + self.received)
@@ -73,12 +73,12 @@ class Signals:
 
 
 def read_lines(source: int, signals: Signals) -> Iterator[InputChunk]:
-    """Yield lines as they come, until the end of the input or a signal.
+    """Yield lines as they arrive, until the end of the input or a signal.
 
     Raises:
-        DataError: A line is larger than any value that Postgres takes.
+        DataError: A line is longer than the largest value that Postgres accepts.
     """
-    with suppress(OSError):  # not a pipe, or not allowed: only speed is lost
+    with suppress(OSError):  # not a pipe, or not allowed: only slower
         fcntl.fcntl(source, F_SETPIPE_SZ, CHUNK_BYTES)
     rest: list[bytes] = []
     size = 0
@@ -95,7 +95,7 @@ def read_lines(source: int, signals: Signals) -> Iterator[InputChunk]:
             chunk = chunk.removeprefix(codecs.BOM_UTF8)
             is_first = False
         if b"\n" not in chunk:
-            # Collected in a list: joining at each chunk would make long lines quadratic.
+            # Kept in a list: joining at every chunk would take quadratic time for long lines.
             rest.append(chunk)
             size += len(chunk)
             if size > MAX_LINE_BYTES:

@@ -228,7 +228,7 @@ class StreamMapper:
         for each, schema in zip(stream.maps, stream.mapped_schemas, strict=True):
             yield from self._announce(each.stream_alias, schema)
             try:
-                # Decoded anew for each map: expressions may change the record.
+                # Decoded again for each map: expressions may change the record.
                 record = transform(each, decode_record(message.record))
                 if record is not None:
                     properties = each.transformed_schema["properties"]

@@ -1,4 +1,4 @@
-"""meltano.yml says what the plugins say of themselves, and no secret, since it lands on disk."""
+"""meltano.yml agrees with what the plugins declare, and contains no secret, since it is a file."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def settings(control_postgres, tmp_path_factory) -> Settings:
 
 @pytest.fixture(scope="module")
 def scout(settings):
-    """Run the command as a program on a dataset that was loaded once; return code and answer."""
+    """Run the command as a program on a loaded dataset; return its exit code and output."""
     environment = os.environ | {
         "SCOUT_DATABASE_URL": settings.database_url,
         "SCOUT_ENCRYPTION_KEYS": settings.encryption_keys,

@@ -29,7 +29,7 @@ FULL_TABLES = {
 
 
 def moment_of(text: str | None) -> str | None:
-    """Return the day, time and milliseconds of any spelling."""
+    """Return day, time and milliseconds from any format of a timestamp."""
     if not text:
         return None
     text = text if "T" in text else f"{text}T00:00:00"

@@ -1,4 +1,4 @@
-"""Failures of the server: retried without a loss, or reported."""
+"""Failures of the server are retried without loss, or reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins: refreshed while a run lasts, kept when they rotate, never printed."""
+"""Logins are refreshed during a run, stored when they rotate, and never printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HQ counts requests, not rows: reading ahead asks for no page that does not exist."""
+"""HQ counts requests, not rows: prefetching requests no page that does not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run may end at any time; the next one resumes where the last state says."""
+"""A run may end at any time; the next one resumes from the last state."""
 
 from __future__ import annotations
 
@@ -329,7 +329,7 @@ NAMES = (
 
 
 def test_states_of_any_shape_are_read_or_left_out(sandbox, tap):
-    """Each name in turn holds something odd, in all streams at once."""
+    """One name after the other gets an odd value, in all streams at once."""
     streams = [m["stream"] for m in tap(data_sources=sandbox.data_sources).of("SCHEMA")]
     for turn, odd in enumerate(ODD):
         entry = {name: ODD[(turn + place) % len(ODD)] for place, name in enumerate(NAMES)}

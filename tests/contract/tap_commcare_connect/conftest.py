@@ -31,7 +31,7 @@ OF_STREAM = {
 
 
 def login_of(sandbox: Sandbox) -> dict[str, Any]:
-    """Return the settings of the plainest login."""
+    """Return the settings of the simplest login."""
     return {
         "base_url": sandbox.connect.url,
         "access_token": sandbox.connect.logins()["access_token"],
@@ -42,7 +42,7 @@ def login_of(sandbox: Sandbox) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[Sandbox]:
-    """A server that tests only read; they may plant faults, which are taken away after each."""
+    """A server that tests only read; they may switch on faults, which are reset after each test."""
     with Sandbox(**SMALL, connect_opportunities=6, connect_visits=300) as sandbox:
         yield sandbox
 
@@ -63,7 +63,7 @@ def tap(sandbox: Sandbox, tmp_path: Path) -> TapCommand:
 
 @pytest.fixture
 def tap_on(tmp_path: Path) -> Callable[[Sandbox], TapCommand]:
-    """The tap on a server that a test changes, and therefore starts itself."""
+    """The tap on a separate server, for a test that changes its data."""
     return lambda server: TapCommand(TAP, tmp_path, login_of(server))
 
 

@@ -1,4 +1,4 @@
-"""Failures of the server: retried, distinguished, and never taken for data."""
+"""Failures of the server are retried, told apart, and never mistaken for data."""
 
 from __future__ import annotations
 

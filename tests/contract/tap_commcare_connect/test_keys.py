@@ -1,4 +1,4 @@
-"""Keys of rows without an id: the same for the same row, whatever happens around it."""
+"""Keys of rows without an id stay the same, whatever happens to other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins: one refresh for all, kept before it is used, and never shown."""
+"""Logins: one refresh serves all requests, is stored before it is used, and never shown."""
 
 from __future__ import annotations
 

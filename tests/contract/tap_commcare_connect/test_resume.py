@@ -1,4 +1,4 @@
-"""A run may end at any time; the next one resumes where the last state says."""
+"""A run may end at any time; the next one resumes from the last state."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_killed_at_random_on_a_changing_server_all_tables_are_equal_in_the_end(t
             loaded.take(printed)
 
         assert process.returncode == 0
-        # A read that was begun before the last change went on with what it had.
+        # A read that began before the last change continues with the earlier data.
         with tap.start(loaded.last_state, catalog, visit_full_refresh_days=0) as process:
             loaded.take(process.communicate()[0])
         for stream, kind in KINDS.items():

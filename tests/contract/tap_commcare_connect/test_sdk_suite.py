@@ -1,4 +1,4 @@
-"""The SDK's own suite for taps, on a server of our own."""
+"""The SDK's test suite for taps, on a separate server."""
 
 from __future__ import annotations
 

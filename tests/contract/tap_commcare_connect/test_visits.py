@@ -1,4 +1,4 @@
-"""Visits: what is new, what became visible late, what changed without a trace."""
+"""Visits: new ones, ones that became visible late, and edits that leave no trace."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_all_visits_are_read_again_when_that_is_due(server, read):
     versions = {message.get("version") for message in due.of("RECORD")}
     assert [message["version"] for message in due.of("ACTIVATE_VERSION")] == list(versions)
     assert ids(after) == []
-    # How many are to come is told where it is known: not where ids before the bookmark come again.
+    # Totals are announced where they are known: not if ids before the bookmark are read again.
     assert [totals(run) for run in (first, not_due, due)] == [[300], [], [299]]
     assert (
         due.state["bookmarks"]["visits"]["full_read_at"]
@@ -183,7 +183,7 @@ def test_a_full_read_that_fails_in_part_changes_nothing_that_is_remembered(serve
 
     assert failed.code == 1
     assert not failed.activated()
-    # Rows of a version that is not activated are never seen, so what is new comes without one.
+    # Rows of a version that is not activated are never visible, so new visits have no version.
     plain = [m["record"]["id"] for m in failed.of("RECORD") if "version" not in m]
     assert plain == new
     assert failed.state["bookmarks"]["visits"]["failed"] == [2]

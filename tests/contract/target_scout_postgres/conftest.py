@@ -109,7 +109,7 @@ class Running:
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
-    """Wait for something that another process does."""
+    """Wait for an effect of another process."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, "it did not become true in time"
@@ -201,7 +201,7 @@ def target(postgres: str, dataset_schema: str, tmp_path: Path) -> Iterator[Targe
 
 @pytest.fixture
 def query(connection: Any, dataset_schema: str) -> Callable[..., list[tuple[Any, ...]]]:
-    """Ask the database; ``{s}`` stands for the dataset schema."""
+    """Query the database; ``{s}`` stands for the dataset schema."""
 
     def ask(text: str, *values: Any) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
@@ -236,7 +236,7 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 
 @pytest.fixture
 def make() -> Any:
-    """The makers of messages."""
+    """The functions that create messages."""
 
     class Make:
         schema = staticmethod(schema)

@@ -38,7 +38,7 @@ def test_files_are_found_by_path_and_url_whatever_their_names(
         for form in (
             str,
             lambda path: str(path.relative_to(tmp_path)),
-            lambda path: f"file://{path}",  # as taps write it that do not encode
+            lambda path: f"file://{path}",  # as written by taps that do not encode it
             lambda path: path.as_uri(),
             lambda path: f"file://localhost{quote(str(path))}",
             lambda path: f"FILE:{path}",

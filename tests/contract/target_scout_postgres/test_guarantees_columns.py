@@ -12,7 +12,7 @@ UTC = dt.UTC
 ONE = uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
 
-# What others make of a column; the property; the value there, the one that comes; type and values.
+# A column changed by others; the property; stored and new value; resulting type and values.
 FOREIGN = {
     "smallint": ("integer", 3, 2**40, "bigint", 3),
     "integer": ("integer", 3, 2**70, "numeric", 3),

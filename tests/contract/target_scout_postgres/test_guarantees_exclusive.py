@@ -34,7 +34,7 @@ def people(make):
 
 @pytest.fixture
 def holder(target, people, make):
-    """A run that is under way and waits for input."""
+    """A run in progress that waits for input."""
     running = target.start(batch_wait_limit_seconds=0.1)
     running.send(people, make.record("people", {"id": "first"}), make.state({"n": 1}))
     running.next_state()
@@ -341,7 +341,7 @@ def test_memory_stays_bounded_with_200_interleaved_streams(target, make, query):
 def test_a_reader_of_a_table_that_is_to_change_never_waits_long(
     target, make, people, query, eventually
 ):
-    """A reader holds the table; a new column must wait, and other readers must not wait for it."""
+    """A reader has locked the table: a new column must wait, without delaying other readers."""
     target.load(people, make.record("people", {"id": "a"}))
     slow = psycopg2.connect(target.url)
     with slow.cursor() as cursor:

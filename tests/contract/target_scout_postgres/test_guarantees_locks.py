@@ -451,7 +451,7 @@ def stage_of(query, schema):
 def test_an_idle_reader_of_a_stage_ends_the_refresh_within_a_bound(
     target, people, make, reader, query, first
 ):
-    """The stage becomes the table itself, or is dropped: both wait for its readers."""
+    """The stage is renamed to the table, or dropped: both wait for its readers."""
     role_name = reader.info.user
     if not first:
         target.load(people, make.record("people", {"id": "old"}), reader_role=role_name)

@@ -10,7 +10,7 @@ BOTH = {"bookmarks": dict.fromkeys(SCHEMAS, OLD)}
 
 
 def run(make, state, *numbers, streams=SCHEMAS, first=True):
-    """What a tap prints when it was started with a state: that state, then what is new."""
+    """The output of a tap that was started with a state: that state, then new records."""
     messages = [make.state(state)] if first else []
     marks = dict((state or {}).get("bookmarks") or {}) if first else {}
     for stream in streams:

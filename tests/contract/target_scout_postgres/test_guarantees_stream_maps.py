@@ -1,4 +1,4 @@
-"""Stream maps and flattening: what they hide stays hidden, and values stay exact."""
+"""Stream maps and flattening: hidden values stay hidden, and other values stay exact."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_files_of_a_batch_go_through_maps_filters_aliases_and_flattening(
     assert "example.org" not in result.log
 
 
-# Values as they stand in a line; with and without maps the same comes of them.
+# Values as written in a line; the result is the same with and without maps.
 ODD = {
     "half an emoji": r'"cut \ud83d here"',
     "the other half": r'"\ude00 and \uD83D"',

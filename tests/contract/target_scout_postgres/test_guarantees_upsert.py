@@ -161,7 +161,7 @@ def test_no_transaction_stays_open_while_the_input_is_silent(target, make, pair,
         "SELECT count(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL "
         "AND application_name = 'target-scout-postgres'"
     )
-    eventually(lambda: query(open_ones) == [(0,)])  # rows show a moment before it is over
+    eventually(lambda: query(open_ones) == [(0,)])  # rows become visible a moment before it ends
     assert running.end().states == []
 
 

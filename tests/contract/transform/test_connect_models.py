@@ -26,7 +26,7 @@ def streams() -> list[dict]:
 
 @pytest.fixture
 def connect(world):
-    """What the sandbox shows, loaded: its visits and payments."""
+    """The visits and payments of the sandbox, loaded."""
     with Sandbox(cases=0, forms=0, connect_opportunities=4, connect_visits=80) as sandbox:
         config = {
             "base_url": sandbox.connect.url,

@@ -28,7 +28,7 @@ def streams() -> list[dict]:
 
 
 def only_cases(streams: list[dict]) -> list[dict]:
-    """Return the stream of cases: what has nothing to do with others is faster without them."""
+    """Return the stream of cases: tests that need no other stream are faster without them."""
     return [each for each in streams if each["stream"] == "cases"]
 
 

@@ -1,4 +1,4 @@
-"""What a source, a database or a name says stays text: on a terminal, in pipes, JSON and logs."""
+"""Text from sources, databases and names stays text: on a terminal, in pipes, JSON and logs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def in_pipes(installation, *words):
 
 @pytest.fixture(scope="module")
 def hostile(shared_installation):
-    """A dataset whose rows, readers, source and tap speak in escape sequences; and its log."""
+    """A dataset whose rows, readers, source and tap contain escape sequences; and its log."""
     installation, scout = shared_installation, shared_installation.scout
     scout.projects.create(f"a{ATTACK}")
     scout.sources.add(f"source{ATTACK}", "tap-toy", config={"act": "-"})

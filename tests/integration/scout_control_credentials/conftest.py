@@ -79,6 +79,6 @@ def connect(scout, source):
 
 
 def allow(url):
-    """Say yes to the question of consent, and go where that leads."""
+    """Give consent, and follow the redirect."""
     form = urllib.parse.urlencode({"allow": "1"}).encode()
     urllib.request.urlopen(urllib.request.Request(url, data=form)).close()

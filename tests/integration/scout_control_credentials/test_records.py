@@ -26,7 +26,7 @@ def hq(scout):
 
 
 def everything(scout):
-    """Return all that the store holds, as text."""
+    """Return the whole content of the store, as text."""
     with scout.installation.store.begin() as session:
         tables = session.scalars(
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'scout_control'")

@@ -21,7 +21,7 @@ FIELDS = {"access_token": "old", "refresh_token": "r-1"}
 
 
 def slow_source(scout, base_url, count=1):
-    """Make a source, and logins of users that end soon."""
+    """Create a source, and logins of users that expire soon."""
     scout.sources.add("slow", "commcare-connect", base_url=base_url, client_id="c")
     kind = scout.installation.plugins.source_type("tap-commcare-connect")
     with scout.installation.store.begin() as session:
@@ -36,7 +36,7 @@ def slow_source(scout, base_url, count=1):
 
 
 def ask_for(scout, name):
-    """Ask for a round of upkeep, as the clock does."""
+    """Request a round of maintenance, as the schedule does."""
     with scout.installation.store.begin() as session:
         job = Job(
             id=None,

@@ -114,7 +114,7 @@ def test_concurrent_calls_provision_one_schema(postgres, cleaned):
 def test_a_schema_of_another_owner_is_rejected_and_unchanged(postgres, connection, provisioned):
     with connection.cursor() as cursor:
         cursor.execute(
-            sql.SQL("COMMENT ON SCHEMA {} IS 'somebody else'").format(
+            sql.SQL("COMMENT ON SCHEMA {} IS 'another owner'").format(
                 sql.Identifier(provisioned.schema)
             )
         )
@@ -125,7 +125,7 @@ def test_a_schema_of_another_owner_is_rejected_and_unchanged(postgres, connectio
         cursor.execute(
             "SELECT obj_description(%s::regnamespace, 'pg_namespace')", [provisioned.schema]
         )
-        assert cursor.fetchone() == ("somebody else",)
+        assert cursor.fetchone() == ("another owner",)
 
 
 def test_a_writer_can_access_no_other_dataset_and_cannot_change_its_owner(

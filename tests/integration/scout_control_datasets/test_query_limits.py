@@ -1,7 +1,9 @@
-"""The size limit of a result: it holds for a single value and against the author of the query."""
+"""The size limit of a result applies even to a single value, and to a malicious query."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -13,6 +15,9 @@ from support.measuring import run_measured
 from support.workers import environment_of
 
 MANY = "SELECT n, repeat('x', 1000) AS text FROM generate_series(1, 250) AS n ORDER BY n DESC"
+EXPORT = """
+    SELECT n, NULL AS none, E'a,"b"\\n\\x1b' AS text FROM generate_series(1, 1500) AS n
+"""
 GIANT = "SELECT n, repeat('x', (CASE n WHEN 3 THEN 3e8 ELSE 1 END)::int) FROM {numbers} AS n"
 GIANT = GIANT.format(numbers="generate_series(1, 5)")
 MOST_MIB = 300  # with a value of GIANT in memory it is more than twice as much
@@ -36,7 +41,20 @@ ESCAPES = (
     "SELECT 1) --",
     "COMMIT",
     "CREATE TABLE made AS SELECT 1",
-    "EXPLAIN SELECT 1",
+    "EXPLAIN SELECT 1; SELECT 2",
+    "EXPLAIN SELECT 1) AS q; SELECT pg_catalog.set_config('scout.plan', 'x', false); SELECT (1",
+    "EXPLAIN (ANALYZE) DELETE FROM things",
+    "EXPLAIN (ANALYZE) CREATE TABLE made AS SELECT 1",
+    "EXPLAIN (NONSENSE) SELECT 1",
+    "EXPLAIN",
+    "EXPLAIN ANALYZE COMMIT",
+)
+PLANS = (
+    ("EXPLAIN SELECT * FROM things", "Seq Scan on things"),
+    ("explain analyze select 1;", "actual time"),
+    ("-- why?\n/* so */ EXPLAIN (ANALYZE, TIMING off) SELECT 1", "actual rows"),
+    ("EXPLAIN (SELECT 1 AS a)", "Result"),
+    ("EXPLAIN VERBOSE SELECT 'it''s $$ $scout$'", "it''s $$ $scout$"),
 )
 
 
@@ -74,6 +92,52 @@ def test_results_and_types_are_unchanged(ask, statement, rows):
 def test_a_query_is_one_select(ask, statement):
     with pytest.raises(QueryError):
         ask(statement)
+
+
+@pytest.mark.parametrize(("statement", "part"), PLANS)
+def test_a_plan_is_shown(ask, statement, part):
+    plan = ask(statement)
+
+    assert (plan.columns, plan.types, plan.truncated_by) == (["QUERY PLAN"], ["text"], None)
+    assert part in "\n".join(line for (line,) in plan.rows)
+
+
+def test_a_plan_is_cut_by_the_server(ask):
+    giant = "EXPLAIN SELECT 1 FROM things WHERE name = repeat('x', 1000000)"
+    cut = ask(giant, max_bytes=10_000)
+
+    assert (cut.truncated_by, sum(len(line) for (line,) in cut.rows) <= 10_000) == ("bytes", True)
+    assert len(ask(giant).rows) == 2
+    assert ask(giant, max_rows=1).truncated_by == "rows"
+
+
+def test_types_are_named_as_postgres_writes_them(ask):
+    typed = ask("SELECT 1::numeric(10,2), now(), ARRAY[1], 'x'::varchar(3), id, name FROM things")
+
+    assert typed.types[:4] == [
+        "numeric(10,2)",
+        "timestamp with time zone",
+        "integer[]",
+        "character varying(3)",
+    ]
+    assert len(typed.types) == len(typed.columns)
+    assert ask("SELECT FROM things").types == []
+
+
+def test_csv_holds_all_rows_of_a_statement_from_stdin(shared_installation, ask):
+    done = subprocess.run(
+        [sys.executable, "-m", "scout_control", "query", ask.dataset, "--csv"],
+        env=environment_of(shared_installation.settings),
+        input=EXPORT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = list(csv.reader(io.StringIO(done.stdout)))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows[:2] == [["n", "none", "text"], ["1", "", 'a,"b"\n\x1b']]
+    assert len(rows) == 1501
 
 
 def test_a_value_beyond_the_limit_is_never_sent(shared_installation, ask, tmp_path):

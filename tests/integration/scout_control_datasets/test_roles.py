@@ -1,4 +1,4 @@
-"""What the roles of one owner may do to the data of another, and to control: nothing.
+"""The roles of one owner cannot do anything to the data of another, or to control.
 
 Each role tries with its own connection: it is the database that refuses.
 """
@@ -18,7 +18,7 @@ from support.logins import login_of
 from support.workers import wait_until, worker
 
 READER, PERSON, QUERY, WRITER = "reader", "person", "query", "writer"
-# A role that may not look into a schema is told that there is nothing.
+# To a role without access to a schema, Postgres says that the table does not exist.
 REFUSED = (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable)
 # With {other} and {mine} for schemas, {reader} {writer} {query} for the other owner's roles.
 ANYBODY_TRIES = (
@@ -167,7 +167,7 @@ def as_role(installation, role):
     ):
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("SET default_transaction_read_only = off")  # which anybody may do
+            cursor.execute("SET default_transaction_read_only = off")  # which every role may do
             yield cursor
 
 

@@ -1,4 +1,4 @@
-"""The embedded Postgres: starts anywhere, is closed to other accounts, ends when told."""
+"""The embedded Postgres starts anywhere, is closed to other accounts, and stops on request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.logins import with_login
 IS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not IS_ROOT, reason="only root can act for other accounts")
 ROOT = Path(__file__).parents[3]
-# What a process without the rights of this one does; its folder is the argument.
+# Run by a process without the rights of this one; its folder is the argument.
 START_AND_ASK = """
 import os
 import sys
@@ -220,10 +220,10 @@ def test_the_password_is_in_one_private_file_and_in_no_displayed_url(simple):
 
 
 def test_an_interrupted_start_is_repeated(simple):
-    """Each file that is missing is a moment at which an earlier start was killed."""
+    """Each missing file stands for a moment at which an earlier start was killed."""
     url = embedded_postgres.create_database(embedded_postgres.start(simple, durable=False), "kept")
     ask(url, "CREATE TABLE kept AS SELECT 1 AS one")
-    simple.with_name("data.passfile").unlink()  # the roles were made, the login was not kept
+    simple.with_name("data.passfile").unlink()  # the roles were created, the login was not stored
     again = embedded_postgres.start(simple, durable=False)
 
     assert urlsplit(again).password != urlsplit(url).password
@@ -346,7 +346,7 @@ def test_a_data_folder_of_another_account_is_refused(folder):
 @only_root
 @pytest.mark.parametrize("account", [12345, pwd.getpwnam("nobody").pw_uid])
 def test_a_socket_folder_of_another_account_is_refused(folder, account):
-    """A server of that account would be asked, and given the password."""
+    """Otherwise control would connect to a server of that account, and send it the password."""
     data = folder / ("x" * 100) / "data"
     place = Cluster.at(data).sockets.parent
     place.mkdir(mode=0o700)
@@ -397,7 +397,7 @@ def start_and_ask(home: Path, *account: str, umask: int) -> subprocess.Completed
 
 
 def test_it_runs_below_private_folders_without_changing_their_modes(folder):
-    """As a checkout of root's below /root, made under a umask of 077."""
+    """Such as a checkout by root below /root, under a umask of 077."""
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     before = modes(closed)

@@ -1,4 +1,4 @@
-"""A new encryption key comes in, and the old one goes, while four workers run."""
+"""A new encryption key is added, and the old one removed, while four workers run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_key_rotation_does_not_disturb_runs(installation, command):
 
 
 def lanes(installation):
-    """Return how many lanes of workers are there to take jobs."""
+    """Return how many lanes of workers are ready for jobs."""
     with installation.scout.installation.store.begin() as session:
         return session.scalar(text("SELECT count(*) FROM procrastinate_workers"))
 

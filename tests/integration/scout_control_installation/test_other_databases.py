@@ -1,4 +1,4 @@
-"""A store that is not as it comes: a role with just the rights it needs, a database with habits."""
+"""A store with unusual conditions: a role with minimal rights, a database with odd settings."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_a_plugin_that_ignores_sigterm_is_killed_after_the_grace(pipeline, proje
 
 
 def alive_in(group: int, after_seconds: float) -> list[psutil.Process]:
-    """Return what lives in a process group, once nothing does or the time is over.
+    """Wait for a process group to end; return the processes that are alive after a time.
 
     SIGKILL takes a moment: the system ends a process after the signal was sent.
     """

@@ -24,7 +24,7 @@ from support.workers import LONGEST_SECONDS, environment_of, is_alive, wait_unti
 
 @pytest.fixture
 def installation(shared_installation, tmp_path):
-    """The installation of all tests here, with acts of this test's own."""
+    """The shared installation, with the tap actions of this test."""
     made = replace(shared_installation, folder=tmp_path)
     made.act()
     return made

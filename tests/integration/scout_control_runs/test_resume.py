@@ -1,4 +1,4 @@
-"""A paused run resumes on time, once, whatever happens in between."""
+"""A paused run resumes on time and only once, whatever happens meanwhile."""
 
 from __future__ import annotations
 

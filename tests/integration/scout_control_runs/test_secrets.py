@@ -35,10 +35,10 @@ from support.workers import environment_of
 
 ROOT = Path(__file__).parents[3]
 LOG = "run.log"
-SEED = 72  # makes the secrets too: what is looked for is in use by no other test
+SEED = 72  # of the secrets, too: no other test has the same ones
 COMMANDS = ("worker --until-idle --concurrency 3", f"run river/key --log-file {LOG}")
 ANSWERS = ("status --json", "runs list --json")
-DATABASE_PASSWORD = "canary/of the+database&=%:@"  # with all that an address must spell otherwise
+DATABASE_PASSWORD = "canary/of the+database&=%:@"  # characters that are escaped in a URL
 TABLES = """
     SELECT format('SELECT t::text FROM %I.%I AS t', schemaname, tablename) FROM pg_tables
      WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
@@ -50,7 +50,7 @@ TABLES = """
 
 @pytest.fixture
 def project(tmp_path):
-    """The project as it is, but Meltano says everything, and only Connect is transformed."""
+    """The real project, but Meltano logs everything, and only Connect is transformed."""
     document = yaml.safe_load((ROOT / "meltano.yml").read_text())
     document["cli"]["log_level"] = "debug"
     for job in document["jobs"]:
@@ -135,7 +135,7 @@ def plant(scout, sandbox):
 
 
 def consent(scout, source):
-    """Say yes at the source, as a person with a browser does."""
+    """Give consent at the source, as a person with a browser does."""
     request = scout.credentials.ask(source, "http://127.0.0.1:9/callback")
 
     class Stay(urllib.request.HTTPRedirectHandler):
@@ -150,7 +150,7 @@ def consent(scout, source):
 
 
 def tokens(scout):
-    """Return the tokens that the store holds of the login by OAuth."""
+    """Return the tokens of the OAuth login in the store."""
     with scout.installation.store.begin() as session:
         found = session.scalars(select(Credential).where(Credential.kind == "oauth2")).one()
         fields = scout.installation.keyring.open(found.secrets).fields
@@ -158,7 +158,7 @@ def tokens(scout):
 
 
 def command(environment, words):
-    """Run a command, which succeeds; return all that it says."""
+    """Run a command, which must succeed; return its output."""
     done = subprocess.run(
         [sys.executable, "-m", "scout_control", *words.split()],
         env=environment,

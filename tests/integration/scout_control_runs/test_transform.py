@@ -1,4 +1,4 @@
-"""What follows a load: models, also when a stream failed, and a catalog for every source."""
+"""After a load: models are built, even if a stream failed, and every source gets a catalog."""
 
 from __future__ import annotations
 

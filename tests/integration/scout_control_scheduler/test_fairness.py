@@ -1,4 +1,4 @@
-"""Owners share the lanes: none waits for everything that another one requested before."""
+"""Owners share the lanes: none has to wait for everything that another one has queued."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def worker(installation):
 
 
 def in_order(site):
-    """Return whose runs the queue gives out, the next one first."""
+    """Return the owners of the queued runs, in the order in which workers get them."""
     with site.store.begin() as session:
         return list(session.execute(text(IN_ORDER)).scalars())
 

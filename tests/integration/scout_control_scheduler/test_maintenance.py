@@ -1,8 +1,11 @@
-"""What is done again and again: due, expired, taken over, purged."""
+"""Background jobs: due runs, expired data, reclaimed runs, purged records."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +22,7 @@ from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.models import Dataset, Run
 from sqlalchemy import text, update
+from support.workers import environment_of
 
 DAY = timedelta(hours=24)
 
@@ -104,6 +108,83 @@ def test_scheduled_refreshes_do_not_prevent_expiry(installation, site):
     assert (first.trigger, refreshed.trigger) == ("schedule", "schedule")
     assert refreshed.status == "completed"
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 1
+
+
+def unused_since(site, dataset, hours):
+    """Set back the last use of a dataset, and the end of its runs."""
+    then = datetime.now(UTC) - timedelta(hours=hours)
+    with site.store.begin() as session:
+        session.execute(
+            update(Dataset).where(Dataset.id == uuid.UUID(dataset.id)).values(last_activity_at=then)
+        )
+
+
+def test_a_read_by_anyone_counts_as_use_and_the_scans_of_runs_do_not(installation, site):
+    """A dataset that is read is kept; one that only runs read expires."""
+    read, unread = installation.dataset(), installation.dataset()
+    for dataset in (read, unread):
+        installation.scout.run(dataset)
+        unused_since(site, installation.scout.datasets.show(dataset), 25)
+    planned = {each.path for each in installation.scout.would_expire()}
+    assert planned == {read, unread}
+    installation.rows(read)
+
+    assert maintenance.expire(site, datetime.now(UTC)) == 1
+    kept, dropped = map(installation.scout.datasets.show, (read, unread))
+
+    assert (kept.status, dropped.status) == ("ready", "expired")
+    assert kept.expires_at > datetime.now(UTC) + timedelta(hours=23)
+    assert dropped.expires_at is None
+
+
+def test_an_idle_time_on_the_command_line_drops_nothing_by_surprise(installation, site):
+    dataset = installation.dataset()
+    installation.scout.run(dataset)
+    unused_since(site, installation.scout.datasets.show(dataset), 2)
+
+    def tick(*options, **variables):
+        command = [sys.executable, "-m", "scout_control", "--json", "tick", *options]
+        environment = environment_of(installation.settings) | variables
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    code, refusal = tick("--idle-hours", "1")
+    assert (code, refusal["error"]["code"]) == (2, "VALIDATION_ERROR")
+    assert dataset in refusal["error"]["message"]
+    assert [each["path"] for each in tick("--plan", "--idle-hours", "1")[1]] == [dataset]
+    assert tick("--plan") == (0, [])
+    assert tick("--idle-hours", "3")[1]["expired"] == 0
+    assert installation.scout.datasets.show(dataset).status == "ready"
+    assert tick("--idle-hours", "1", "--yes")[1]["expired"] == 1
+
+
+def test_each_dataset_is_kept_for_its_own_period_and_the_others_for_the_installations(
+    installation, site
+):
+    datasets = installation.scout.datasets
+    forever, month, default = [installation.dataset() for _ in range(3)]
+    for dataset in (forever, month, default):
+        installation.scout.run(dataset)
+        unused_since(site, datasets.show(dataset), 50 * 24)
+    datasets.update(forever, keep="forever")
+    datasets.update(month, keep="60d")
+
+    def plan(**options):
+        return {each.path for each in installation.scout.would_expire(**options)}
+
+    assert plan() == {default}
+    assert plan(idle=timedelta(seconds=1)) == {default}, "its own period takes precedence"
+    installation.scout.init(keep="forever")
+    assert plan() == set()
+    assert datasets.show(default).keep == "forever"
+    installation.scout.init(keep="8w")
+    installation.scout.init()
+    assert (plan(), datasets.show(default).keep) == (set(), "56d")
+    assert plan(idle=DAY) == {default}
+    datasets.update(month, keep="default")
+    installation.scout.init(keep="24h")
+    assert maintenance.expire(site, datetime.now(UTC)) == 2
+    assert datasets.show(forever).status == "ready"
 
 
 def test_data_with_an_unfinished_run_or_an_outside_view_is_not_dropped(installation, site):

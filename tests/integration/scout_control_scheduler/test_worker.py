@@ -1,4 +1,4 @@
-"""A worker as a process: it takes runs, hands back what it cannot finish, survives its database."""
+"""A worker process takes runs, requeues those that it cannot finish, and survives its database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lock ends with its session, for whatever reason that ends."""
+"""A lock ends with its session, whatever ends the session."""
 
 from __future__ import annotations
 

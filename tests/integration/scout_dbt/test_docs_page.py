@@ -1,4 +1,4 @@
-"""The documentation in a real browser: tables and lineage are shown, nothing of the data runs."""
+"""The documentation in a real browser: tables and lineage are shown, no data is executed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def target(world):
 
 
 def spread(file):
-    """Say the payloads everywhere where names may be: some come from databases of other makers."""
+    """Put the payloads wherever names occur, including those from databases of other programs."""
     artifact = json.loads(file.read_text())
     for node in artifact["nodes"].values():
         columns = node["columns"]

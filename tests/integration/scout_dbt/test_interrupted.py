@@ -1,4 +1,4 @@
-"""A build that ends before its time costs no name, and one of another server no row."""
+"""An interrupted build loses no name, and a build of another server loses no row."""
 
 from __future__ import annotations
 

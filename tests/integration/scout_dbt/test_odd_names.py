@@ -56,7 +56,7 @@ TREE = {
 
 
 def record(stream, **values):
-    """Return one record, with null where nothing is said."""
+    """Return one record; columns that are not given are null."""
     return stream, dict.fromkeys(COLUMNS[stream]) | values
 
 

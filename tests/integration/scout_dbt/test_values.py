@@ -1,4 +1,4 @@
-"""Every value that the sandbox holds is in a typed column or counted as unreadable, one by one."""
+"""Every single value of the sandbox is in a typed column, or counted as unreadable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READ = {
 
 
 class Tables:
-    """The generated tables of a dataset, by what they are made of."""
+    """The generated tables of a dataset, by the records from which they are generated."""
 
     def __init__(self, loaded: Any) -> None:
         self.by_scope: dict[tuple[str, str], list[dict]] = defaultdict(list)
@@ -46,7 +46,7 @@ class Tables:
             )
 
     def holds(self, kind: str, scope: str, of: str, leaf: Leaf) -> bool:
-        """Return whether a value stands where it belongs, or is kept as unreadable there."""
+        """Return whether a value is in its column, or is recorded as unreadable there."""
         path, positions, value = leaf
         for table in self.by_scope[kind, scope]:
             for column in table["columns"]:

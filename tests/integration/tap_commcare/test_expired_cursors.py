@@ -1,4 +1,4 @@
-"""Where the last run stopped may be unknown to the server by now: then it is read again, once."""
+"""If the server no longer knows the position of the last run, everything is read again, once."""
 
 from __future__ import annotations
 

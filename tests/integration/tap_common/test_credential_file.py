@@ -118,7 +118,7 @@ def test_a_file_of_another_program_is_not_overwritten(path: Path, content: str):
     assert path.read_text() == content
 
 
-def test_a_file_that_a_person_wrote_by_hand_is_understood(path: Path):
+def test_a_file_that_a_person_wrote_is_understood(path: Path):
     path.write_text('{"refresh_token": "by hand"}')
     server = Server(alive="by hand")
 

@@ -221,7 +221,7 @@ def processed(engine: Engine, lines: list[bytes]) -> Counter[str]:
 
 
 def unsent_rows(connection: Any, schema_name: str, lines: list[bytes]) -> list[dict[str, Any]]:
-    """Rows that hold a value, or values together, that no single line has.
+    """Rows with a value, or a combination of values, that no single line has.
 
     Lines with the same key make one row: where a corrupt SCHEMA no longer names a property, its
     column keeps what an earlier line of that key has brought.

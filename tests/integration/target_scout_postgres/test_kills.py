@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments: after the last run, the table is what the input says.
+"""Runs are killed at random moments: after the last run, the table matches the input.
 
 SCOUT_TEST_KILLS sets how many kills there are of each kind; a few by default.
 """
@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 120
 
 
 class Source:
-    """A tap that resumes where a STATE says: pages of records, a STATE after each."""
+    """A tap that resumes from a STATE: it prints pages of records, and a STATE after each."""
 
     def __init__(self, kind: str, pages: int, seed: int) -> None:
         rng = random.Random(seed)
@@ -67,7 +67,7 @@ class Source:
         return found
 
     def result(self, upto: int | None = None, since: int = 0) -> list[tuple[str, int]]:
-        """The rows that a table holds after these pages."""
+        """The rows of a table after these pages."""
         records = self.records[since * PAGE : None if upto is None else upto * PAGE]
         if not self.key:
             return sorted((one["id"], one["n"]) for one in records)

@@ -126,7 +126,7 @@ def loads(draw: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it."""
+    """The value as it is represented in JSON."""
     if isinstance(value, dt.datetime):
         return value.isoformat() + "Z"
     return value.isoformat() if isinstance(value, dt.date) else value
@@ -163,7 +163,7 @@ def without_nul(value: Any) -> Any:
 
 
 class Model:
-    """What a table must hold."""
+    """The expected rows of a table."""
 
     def __init__(self, *, is_keyed: bool, method: str) -> None:
         self.is_keyed = is_keyed and method != "append-only"

@@ -141,7 +141,7 @@ def server() -> Iterator[tuple[int, Path]]:
 
 
 def show(data: Path, name: str) -> None:
-    """Let the server show another certificate from its next reload on; none: it has no TLS."""
+    """Install another certificate, effective from the next reload; None: no TLS."""
     home = data.parent
     files = f"ssl_cert_file = '{home / name}.crt'\nssl_key_file = '{home / name}.key'\n"
     (data / "tls.conf").write_text(f"ssl = {'on' if name else 'off'}\n" + (files if name else ""))

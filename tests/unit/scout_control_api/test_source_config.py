@@ -1,4 +1,4 @@
-"""Settings are refused when they are given, not when a run fails of them."""
+"""Invalid settings are rejected when they are given, not when a run fails because of them."""
 
 from __future__ import annotations
 

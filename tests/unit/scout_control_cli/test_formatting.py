@@ -33,7 +33,7 @@ def test_totals_are_shown_only_if_all_streams_have_one():
     ("changes", "status"),
     [
         ({}, "ready"),
-        ({"is_paused": True}, "ready (paused by you)"),
+        ({"is_paused": True}, "ready (schedule paused)"),
         ({"run": {"status": "queued"}}, "ready (run queued)"),
         (
             {"run": {"status": "running", "phase": "load", "progress": {"a": {"fetched": 3}}}},

@@ -20,7 +20,7 @@ def shown(document: Path) -> list[str]:
 
 
 def what_is_wrong(words: list[str]) -> list[str]:
-    """Return the words that scout does not know."""
+    """Return the commands and options that scout does not have."""
     context = click.Context(main)
     command: click.Command = main
     rest = list(words)

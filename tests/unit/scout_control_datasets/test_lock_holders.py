@@ -1,4 +1,4 @@
-"""Who keeps data from being dropped is named, with the statement that ends it."""
+"""Sessions that block dropping data are named, with the statement that ends them."""
 
 from __future__ import annotations
 

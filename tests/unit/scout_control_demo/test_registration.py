@@ -8,7 +8,7 @@ import pytest
 from scout_control.demo.commcare import CommCare
 from scout_control.demo.connect import Connect
 from scout_control.demo.dataset import key_of
-from scout_control.demo.history import FILE, History
+from scout_control.demo.demo_file import FILE, DemoFile
 from scout_control.demo.sandbox import DEFAULT_SIZE, Size
 from scout_control.demo.services import embedded
 from scout_control.installation.settings import Settings
@@ -43,17 +43,17 @@ def test_the_demo_never_writes_to_a_server_of_the_environment():
 
 
 def test_the_history_is_private_and_reads_what_an_earlier_version_wrote(tmp_path):
-    made = History(schema="data_x", sources={"commcare": "commcare-sandbox"}, changes={"a": []})
+    made = DemoFile(schema="data_x", sources={"commcare": "commcare-sandbox"}, changes={"a": []})
     made.save(tmp_path)
     file = tmp_path / FILE
 
-    assert History.load(tmp_path) == made
+    assert DemoFile.load(tmp_path) == made
     assert file.stat().st_mode & 0o777 == 0o600
     file.write_text('{"schema": "data_y", "changes": {}, "other": 1}')
-    assert History.load(tmp_path) == History(schema="data_y")
+    assert DemoFile.load(tmp_path) == DemoFile(schema="data_y")
 
 
-def test_the_config_of_the_pipe_by_hand_is_complete():
+def test_the_config_of_the_manual_pipe_is_complete():
     class Served:
         url, domain, username, api_key = "http://127.0.0.1:1", "river", "ann", "key"
 

@@ -1,4 +1,4 @@
-"""What control learns from Meltano's log, and what a failed run amounts to."""
+"""What control reads from Meltano's log, and the error of a failed run."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_a_failed_model_is_not_a_failed_load():
         ended(success=True, level="info"),
         line | {"event": "19:21:27  Failure in model stg_commcare__cases (models/x.sql)"},
         line | {"event": "19:21:27    Database Error in model stg_commcare__cases (models/x.sql)"},
-        line | {"event": '  invalid input syntax for type date: "somebody"'},
+        line | {"event": '  invalid input syntax for type date: "a name"'},
         ended(block_type="InvokerCommand", err="`dbt build` failed with exit code: 1"),
     )
 

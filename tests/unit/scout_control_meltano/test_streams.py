@@ -1,4 +1,4 @@
-"""What the last line of a tap says became of each stream."""
+"""The outcome of each stream, from the last line of a tap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose run comes next, and who gives up a lane, decided without a database."""
+"""Which owner's run is next, and which run yields its lane, decided without a database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def waiting(job_id, owner, *, manual=False, waited=0.0, lanes=0, priority=1):
 
 
 def order(runs):
-    """Return jobs as the queue hands them out."""
+    """Return jobs in the order in which workers get them."""
     priorities = fairness.changed_priorities(runs)
     return sorted(priorities, key=lambda job: (-priorities[job], job))
 

@@ -1,4 +1,4 @@
-"""When a run stops being its worker's, and which of these runs the worker gives back.
+"""When a worker loses a run, and which of these runs it requeues.
 
 The locks' connection and the process are stand-ins: the real ones are in the integration tests.
 """
@@ -92,7 +92,7 @@ class Process:
 
 
 def watch(tmp_path, connection, *, until_stopped=True, **context):
-    """Watch a process until it is stopped, or for a moment; return its heartbeat and itself."""
+    """Watch a process until it is stopped, or briefly; return the heartbeat and the process."""
     progress = RunProgress("toy", has_transforms=False)
     nothing_to_store = SimpleNamespace(credential=None, credential_file=None)
     given = RunContext(worker="w", **context)

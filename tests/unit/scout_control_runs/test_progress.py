@@ -1,4 +1,4 @@
-"""From the reports of Meltano's log to progress events and counts."""
+"""Reports in Meltano's log become progress events and counts."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from datetime import timedelta
 
@@ -45,4 +46,5 @@ def test_unused_data_is_dropped_and_what_could_not_be_is_tried_again(
 ):
     status = DatasetStatus(status)
 
-    assert maintenance.should_drop(status, sync_error, unused, DAY) is is_dropped
+    assert maintenance.should_drop(status, sync_error, unused, 24.0) is is_dropped
+    assert not maintenance.should_drop(DatasetStatus.READY, None, unused, math.inf)

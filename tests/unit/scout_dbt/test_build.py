@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from scout_dbt.build import BuildPlan
-from scout_dbt.dataset.build_state import BuiltModel
+from scout_dbt.dataset.build_metadata import BuiltModel
 from scout_dbt.dataset.introspection import ScopeStats, Snapshot
 from scout_dbt.generator import GeneratedModels
 from scout_dbt.planning.tables import Model, RecordKind, Table

@@ -1,4 +1,4 @@
-"""Which files of users a dataset gets: whose they are, and which of them can be read."""
+"""Which files of users a dataset gets: those of its owners that can be read."""
 
 from __future__ import annotations
 

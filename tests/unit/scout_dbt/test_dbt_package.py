@@ -1,4 +1,4 @@
-"""The package that dbt reads: no text of an application is code in it."""
+"""The package that dbt reads: no text of an application becomes code in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOURCE = model_sql.SourceTable(
 
 
 def written(text, folder):
-    """Write the model of a form that is all of one text; return its SQL and its description."""
+    """Write the model of a form whose names are all this text; return its SQL and description."""
     question = Question(path=(text or "q",), type="Select", label=text, options=((text, text),))
     form = FormType(
         xmlns=text, preferred_name="f", title=text, domains=[text], questions=[question]

@@ -1,4 +1,4 @@
-"""The loader's settings as dbt gets them."""
+"""The loader's settings in dbt's environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From questions and what the data shows to tables."""
+"""Tables planned from questions and from profiles of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Case blocks, wherever they stand in a form."""
+"""Case blocks, at any place in a form."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_what_a_full_read_found_counts_from_its_completion_on():
     assert resumed.is_unchanged(1, 9)
     assert resumed.last_id(1) == 70
     assert resumed.is_unchanged(2, 0)
-    # What is not seen any more was removed, and would have to come again.
+    # What is no longer seen was removed, and would have to be read again.
     assert resumed.last_id(9) is None
     assert resumed.entry["full_read_at"] == BEGAN
     assert "full_read" not in resumed.entry

@@ -1,4 +1,4 @@
-"""What a stream's buffer counts, hands over and withholds."""
+"""What the buffer of a stream counts, writes and withholds."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_rows_without_key_begin_a_segment_with_each_epoch_and_rows_with_key_do_n
 def test_rows_of_a_version_are_apart_and_go_to_the_live_table_once_it_is_active():
     people = stream("id")
     live = people.segment(1)
-    people.versions.gather(2)
+    people.versions.stage(2)
     staged = people.segment(1)
 
     assert staged is not live

@@ -223,7 +223,7 @@ def test_a_version_with_key_is_activated_at_once_and_one_without_waits_for_its_s
     loading = Loading()
     for name, key in (("keyed", ["id"]), ("plain", [])):
         stream = loading.open(name, *key)
-        stream.versions.gather(7)
+        stream.versions.stage(7)
         loading.receive(stream)
         loading.checkpointer.activate(stream, 7)
     loading.checkpointer.checkpoint()

@@ -85,7 +85,7 @@ def test_the_rows_of_an_unfinished_version_are_not_missing():
     loading = Loading()
     state = StartingState(lambda _: True)
     stream = loading.open("t", "id")
-    stream.versions.gather(7)
+    stream.versions.stage(7)
     state.observe(STATE)
     state.add(stream, "t")
 

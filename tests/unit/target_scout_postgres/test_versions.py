@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.target_loading import Loading
-from target_scout_postgres.loading.version_state import UNKNOWN
+from target_scout_postgres.loading.version_tracker import UNKNOWN
 from target_scout_postgres.loading.versions import Versions
 from target_scout_postgres.postgres.schema_snapshot import StreamVersions
 

@@ -1,1 +1,1 @@
-"""What is read from and written to a dataset schema besides the models themselves."""
+"""Access to the dataset schema, apart from the models: what scout-dbt reads and records there."""

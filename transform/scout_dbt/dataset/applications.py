@@ -1,4 +1,4 @@
-"""The case types and forms of a dataset: as applications define them, completed by the data."""
+"""The case types and forms of a dataset: as defined by applications, completed from the data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Applications:
 
 
 def read(cursor: Cursor, tables: Mapping[str, SourceTable]) -> Applications:
-    """Read what applications define, as far as their streams were loaded."""
+    """Read the definitions of applications from the streams that were loaded."""
     questions: dict[str, list[Question]] = defaultdict(list)
     for xmlns, *row in introspection.stream_rows(cursor, QUESTIONS, tables, "form_questions"):
         questions[xmlns].append(introspection.to_question(tuple(row)))
@@ -69,7 +69,7 @@ def case_types(
     profiles: Mapping[str, Mapping[Path, PathProfile]],
     indices: Mapping[str, Mapping[Path, PathProfile]],
 ) -> Iterator[CaseType]:
-    """Yield the case types that applications define or that there are cases of.
+    """Yield the case types that applications define, or of which there are cases.
 
     Args:
         applications: What they define.

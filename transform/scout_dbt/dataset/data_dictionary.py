@@ -173,7 +173,7 @@ def column_comments(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def refresh(cursor: Cursor, models: Iterable[Model], references: Iterable[Reference]) -> None:
-    """Rebuild the data dictionary from what the schema holds now."""
+    """Rebuild the data dictionary from the current contents of the schema."""
     cursor.execute(
         "SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads'),"
         " to_regclass('_scout_models')"
@@ -216,7 +216,7 @@ def _count(cursor: Cursor, name: str) -> None:
 
 
 def touch(cursor: Cursor) -> None:
-    """Update when tables were last loaded, where nothing else changed."""
+    """Update only the times at which tables were last loaded."""
     cursor.execute("SELECT to_regclass('_scout_catalog'), to_regclass('_scout_loads')")
     if None not in (cursor.fetchone() or [None]):
         cursor.execute(TOUCH)

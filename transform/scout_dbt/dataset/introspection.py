@@ -1,4 +1,4 @@
-"""What a dataset schema holds: its tables, which of their rows changed, and form titles.
+"""Reads a dataset schema: its tables, which of their rows changed, and form titles.
 
 Which rows changed is read from their ``xmin``, the transaction that wrote them: so it does not
 matter which program wrote them, and no column has to be trusted.
@@ -52,7 +52,7 @@ TITLES = """
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The present moment in ids of transactions (64 bits)."""
+    """The current time, expressed in transaction ids (64 bits)."""
 
     oldest: int
     """All transactions with a lower id have ended, so that what they wrote is visible."""
@@ -77,7 +77,7 @@ class ScopeStats:
     domains: tuple[str, ...] = ()
 
     def plus(self, other: ScopeStats) -> ScopeStats:
-        """Return both together."""
+        """Return the sum of both."""
         return ScopeStats(
             self.rows + other.rows,
             max(self.last_xid, other.last_xid),
@@ -86,7 +86,7 @@ class ScopeStats:
 
 
 def snapshot(cursor: Cursor) -> Snapshot:
-    """Return the present moment."""
+    """Return the current snapshot."""
     cursor.execute(SNAPSHOT)
     oldest, newest = cursor.fetchone() or (0, 0)
     return Snapshot(oldest=oldest, newest=newest)
@@ -102,7 +102,7 @@ def source_tables(cursor: Cursor) -> dict[str, SourceTable]:
 
 
 def relation_names(cursor: Cursor) -> frozenset[str]:
-    """Return all names that are taken in the schema: of tables, views and indexes."""
+    """Return all names in use in the schema: of tables, views and indexes."""
     cursor.execute(NAMES)
     return frozenset(name for (name,) in cursor.fetchall())
 
@@ -116,7 +116,7 @@ def loaded_streams(cursor: Cursor, tables: Iterable[str]) -> frozenset[str]:
 
 
 def change_marks(cursor: Cursor, tables: Iterable[str], moment: Snapshot) -> dict[str, str]:
-    """Return a mark per table that differs once a row of it is added, changed or removed."""
+    """Return a mark per table, which changes when a row is added, changed or removed."""
     marks = {}
     # A removed row changes the count, a new or changed one the highest id.
     for table in sorted(tables):
@@ -151,7 +151,7 @@ def scopes(
 
 
 def form_titles(cursor: Cursor, record_type: RecordType, scopes: Iterable[str]) -> dict[str, str]:
-    """Return the titles that submitted forms carry, by xmlns."""
+    """Return the titles in submitted forms, by xmlns."""
     wanted = list(scopes)
     if not wanted:
         return {}

@@ -1,6 +1,6 @@
 """Profiles the data: properties and indices of cases, paths of forms.
 
-Only rows written since the last time are read; what they show is added to what is stored.
+Only rows written since the last profiling are read; the results are added to the stored profiles.
 """
 
 from __future__ import annotations

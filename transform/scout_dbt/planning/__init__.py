@@ -1,1 +1,1 @@
-"""From applications and data to tables and their SQL. Pure: no database, no file, no clock."""
+"""Plans tables and their SQL from applications and data. Pure: no database, file or clock."""

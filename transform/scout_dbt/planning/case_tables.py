@@ -29,9 +29,9 @@ class CaseType:
     name: str
     domains: Sequence[str] = ()
     properties: Iterable[str] = ()
-    """As applications list them."""
+    """The properties that applications list."""
     profiles: Mapping[str, PathProfile] = field(default_factory=dict)
-    """By property, of those that the data holds."""
+    """The profiles of the properties in the data, by name."""
     indices: Iterable[str] = ()
     questions: Sequence[Question] = ()
     """Of the forms that update the case; properties are named like the questions that fill them."""

@@ -94,7 +94,7 @@ def _repeats(
 ) -> frozenset[Path]:
     defined = {path for path, question in by_path.items() if questions.is_repeat(question)}
     defined |= {question.repeat for question in by_path.values() if question.repeat}
-    # Two case blocks side by side are a list, too, but not a repeat group.
+    # Two adjacent case blocks are also a list, but not a repeat group.
     shown = {path for path, each in profiles.items() if each.is_list and not each.is_case_block}
     return frozenset(path for path in defined | shown if path and path[:1] != META)
 

@@ -1,4 +1,4 @@
-"""From the type of a question to SQL that reads its answers.
+"""Maps types of questions to the SQL that converts their answers.
 
 No cast can fail: a text is cast only when it has the form that the type requires, so that a bad
 answer becomes null on every version of Postgres and in every locale.

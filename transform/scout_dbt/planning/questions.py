@@ -1,4 +1,4 @@
-"""What the questions of applications tell about paths and properties."""
+"""What the questions of applications say about paths and properties."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_repeat(question: Question) -> bool:
 
 
 def description(question: Question | None) -> str:
-    """Return what the comment of a column adds about its question: type, label and options."""
+    """Return the part of a column's comment about its question: type, label and options."""
     if question is None:
         return ""
     text = f" ({question.type})" if question.type else ""

@@ -1,4 +1,4 @@
-"""Which records generated tables are made of, and which columns all tables of a type have."""
+"""The types of records from which tables are generated, and the columns that they share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scout_dbt.planning.tables import RecordKind
 
 @dataclass(frozen=True)
 class BaseColumn:
-    """A column that every table of a record type has, whatever the application asks."""
+    """A column that every table of a record type has, whatever the application defines."""
 
     source_column: str
     """In the table of the stream."""
@@ -29,7 +29,7 @@ class RecordType:
     source: str
     stream: str
     scope_sql: str
-    """What decides to which table a record belongs: the case type or the xmlns."""
+    """The column that determines the table of a record: case type or xmlns."""
     document_sql: str
     """The JSON object with the answers."""
     required_columns: frozenset[str]

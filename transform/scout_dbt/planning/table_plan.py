@@ -1,4 +1,4 @@
-"""From case types and forms to tables: drafted, split, and named as in earlier builds."""
+"""Plans the tables of case types and forms: drafts them, splits wide ones, assigns names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 @dataclass(frozen=True)
 class AssignedNames:
-    """Names of earlier builds, by the key of the table."""
+    """Names from earlier builds, by the key of the table."""
 
     tables: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

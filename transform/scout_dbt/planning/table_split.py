@@ -17,7 +17,7 @@ MAX_COLUMNS = 1460
 MAX_ROW_BYTES = 7000
 """A row has to fit into a page of 8 kB, with long values stored elsewhere (TOAST)."""
 POINTER_BYTES = 28
-"""What a value that is stored elsewhere takes in the row."""
+"""The size in the row of a value that is stored elsewhere."""
 FIXED_BYTES = {
     ValueType.INTEGER: 8,
     ValueType.DATE: 4,
@@ -88,7 +88,7 @@ class _Part:
 
 
 def _count(column: Column) -> int:
-    """Return how many columns a value takes at most, in the layers of the query too.
+    """Return the most columns that a value takes, including the inner layers of the query.
 
     A value that is converted exists beside its text until it is shown; GPS adds four numbers.
     """
@@ -98,7 +98,7 @@ def _count(column: Column) -> int:
 
 
 def _width(column: Column) -> int:
-    """Return how many bytes a value takes in the row at most."""
+    """Return the most bytes that a value takes in the row."""
     if fixed := FIXED_BYTES.get(column.value_type):
         return fixed
     return POINTER_BYTES if column.value_type in LONG else min(column.max_bytes + 4, POINTER_BYTES)

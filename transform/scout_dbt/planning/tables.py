@@ -1,4 +1,4 @@
-"""What is generated, and what it is generated from: tables, columns and questions as values."""
+"""The data types of planning: questions, profiles, columns, tables and models."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(kw_only=True)
 class PathProfile:
-    """What the data holds at one path of a form, or in one property of a case."""
+    """The kinds of values found at one path of a form, or in one property of a case."""
 
     is_list: bool = False
     is_object: bool = False
@@ -58,7 +58,7 @@ class PathProfile:
     max_bytes: int = 0
 
     def merge(self, other: PathProfile) -> None:
-        """Add what the same path holds elsewhere."""
+        """Add another profile of the same path."""
         self.is_list |= other.is_list
         self.is_object |= other.is_object
         self.is_scalar |= other.is_scalar
@@ -68,7 +68,7 @@ class PathProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column: where its value is found, how it is read, and its name."""
+    """One column: the path of its value, the conversion, and the name."""
 
     key: str
     """Identifies the column across builds: a path, a property or an index."""
@@ -114,7 +114,7 @@ class Table:
 
     @property
     def key(self) -> str:
-        """Return what identifies the table across builds, whatever its name."""
+        """Return the key that identifies the table across builds, whatever its name."""
         parts = [self.record_kind, self.scope, self.repeats, self.part]
         return json.dumps(parts, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""The models of users: which of them a dataset gets, and which are refused.
+"""The models of users: selects those of a dataset, and rejects unsafe files.
 
 Files directly in ``models/custom`` are the operator's and apply to all datasets; those in a folder
 below it apply to the datasets of the project with that id. dbt is given copies of what was checked,

@@ -1,4 +1,4 @@
-"""Where the dbt project is: in the folder that the caller names, or shipped with this program."""
+"""Locates the dbt project: in the folder that the caller names, or shipped with this program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the YAML files of the project tell: what loaded tables are, and how tables are joined."""
+"""Reads the project's YAML files: descriptions of loaded tables, and how tables are joined."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from commcare_sandbox.connect.data.formats import iso_date, timestamp, uuid4_of
 from commcare_sandbox.connect.data.tables import Row
 from commcare_sandbox.connect.data.users import DAY, Users
-from commcare_sandbox.seeded import digester, pick
+from commcare_sandbox.pseudorandom import digester, pick
 
 _STATUSES = (
     *("UNASSIGNED", "NOT_VISITED", "VISITED", "REQUEST_FOR_INACCESSIBLE"),

@@ -8,7 +8,7 @@ from commcare_sandbox.connect.data.formats import iso_date, timestamp, uuid4_of
 from commcare_sandbox.connect.data.forms import FormTemplate, templates
 from commcare_sandbox.connect.data.tables import Row
 from commcare_sandbox.connect.data.users import DAY, Users
-from commcare_sandbox.seeded import digester, pick
+from commcare_sandbox.pseudorandom import digester, pick
 
 _STATUSES = ("approved", "approved", "pending", "rejected", "over_limit", "duplicate", "trial")
 _FLAGS = ("duration", "location", "duplicate", "gps")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commcare_sandbox.connect.data.formats import iso_date, timestamp, uuid4_of
 from commcare_sandbox.connect.data.tables import Row
-from commcare_sandbox.seeded import digester, mix, pick
+from commcare_sandbox.pseudorandom import digester, mix, pick
 
 DAY = 86400
 NAMES = ("Aisha Bello", "Musa Ibrahim", "Zainab O'Neil", "आशा देवी", "", "Fatoumata Diallo")

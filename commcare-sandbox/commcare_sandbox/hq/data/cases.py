@@ -14,7 +14,7 @@ import msgspec
 from commcare_sandbox.hq.data import names, timestamps
 from commcare_sandbox.hq.data.directory import Directory
 from commcare_sandbox.hq.data.sequence import RecordSequence
-from commcare_sandbox.seeded import pick
+from commcare_sandbox.pseudorandom import pick
 
 HOUSEHOLD, PREGNANCY, CHILD = "household", "pregnancy", "child"
 VISIT, REFERRAL, WORKER = "visit", "referral", "commcare-user"

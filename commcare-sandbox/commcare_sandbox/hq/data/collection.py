@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from commcare_sandbox.hq.data.number_sets import (
+from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
+from commcare_sandbox.hq.data.sorted_sets import (
     Difference,
     NumberList,
-    NumberSet,
     ResidueSet,
+    SortedSet,
     iterate_from,
 )
-from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
-from commcare_sandbox.seeded import mix
+from commcare_sandbox.pseudorandom import mix
 
 R = TypeVar("R")
 Key = tuple[int, str]
@@ -202,7 +202,7 @@ class Collection(Generic[R]):
             return 0 if millisecond <= self._reindexed // 1000 else self._sequence.size
         return self._sequence.find(millisecond, self._maker.generated_timestamp(field))
 
-    def _base(self, query: Query[R]) -> NumberSet:
+    def _base(self, query: Query[R]) -> SortedSet:
         first, last = 0, self._sequence.size
         for date_range in query.date_ranges:
             first = max(first, self._find(date_range.field, date_range.low))
@@ -210,7 +210,7 @@ class Collection(Generic[R]):
         residues = (
             frozenset(range(self._maker.period)) if query.residues is None else query.residues
         )
-        numbers: NumberSet
+        numbers: SortedSet
         if query.tests:
             numbers = NumberList(self._list(query, residues), first, last)
         else:
@@ -244,7 +244,7 @@ class Collection(Generic[R]):
         ]
         return sorted(found, key=_first_two)
 
-    def _in_order(self, base: NumberSet, key: Key) -> Iterator[tuple[int, str, int]]:
+    def _in_order(self, base: SortedSet, key: Key) -> Iterator[tuple[int, str, int]]:
         sequence = self._sequence
         first = sequence.find(key[0], sequence.indexed_on)
         run: list[tuple[int, str, int]] = []
@@ -259,7 +259,7 @@ class Collection(Generic[R]):
                 run.append(entry)
         yield from sorted(run)
 
-    def _in_reindexed_order(self, base: NumberSet, key: Key) -> Iterator[tuple[int, str, int]]:
+    def _in_reindexed_order(self, base: SortedSet, key: Key) -> Iterator[tuple[int, str, int]]:
         sequence = self._sequence
         millisecond = (self._reindexed or 0) // 1000
         if key[0] > millisecond:
@@ -274,7 +274,7 @@ class Collection(Generic[R]):
 class ShuffledTies:
     """A set whose ties change order, as in a search engine without a tie-breaker."""
 
-    def __init__(self, numbers: NumberSet, turn: int, *, everything: bool) -> None:
+    def __init__(self, numbers: SortedSet, turn: int, *, everything: bool) -> None:
         self._numbers, self._turn, self._everything = numbers, turn, everything
         self.size = numbers.size
 

@@ -23,7 +23,7 @@ from commcare_sandbox.hq.data.odd_forms import odd_forms
 from commcare_sandbox.hq.data.sequence import RecordSequence
 from commcare_sandbox.hq.data.submission import apply_changes, case_blocks
 from commcare_sandbox.hq.data.tables import Tables
-from commcare_sandbox.seeded import hex_id, mix
+from commcare_sandbox.pseudorandom import hex_id, mix
 
 
 class UnknownRecordError(Exception):

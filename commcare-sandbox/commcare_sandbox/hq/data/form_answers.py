@@ -16,7 +16,7 @@ from commcare_sandbox.hq.data.form_types import (
     SYSTEM_FORM,
     VISIT_FORM,
 )
-from commcare_sandbox.seeded import pick
+from commcare_sandbox.pseudorandom import pick
 
 CASE_XMLNS = "http://commcarehq.org/case/transaction/v2"
 

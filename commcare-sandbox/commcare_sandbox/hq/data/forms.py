@@ -14,7 +14,7 @@ from commcare_sandbox.hq.data.directory import Directory
 from commcare_sandbox.hq.data.form_answers import ANSWERS, Visit
 from commcare_sandbox.hq.data.form_types import BUILD, FORM_TYPES, SYSTEM_FORM, FormType
 from commcare_sandbox.hq.data.sequence import TIE_EVERY, TIE_SIZE, RecordSequence
-from commcare_sandbox.seeded import pick
+from commcare_sandbox.pseudorandom import pick
 
 Form = dict[str, Any]
 """A form as the API shows it; attachments are ``name -> {content_type, length}``."""

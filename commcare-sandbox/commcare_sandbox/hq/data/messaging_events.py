@@ -6,7 +6,7 @@ from typing import Any
 
 from commcare_sandbox.hq.data import names, timestamps
 from commcare_sandbox.hq.data.sequence import START
-from commcare_sandbox.seeded import digester, hex_id
+from commcare_sandbox.pseudorandom import digester, hex_id
 
 Event = dict[str, Any]
 EVENTS = 130

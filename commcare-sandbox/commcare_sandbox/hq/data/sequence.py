@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import gcd
 
 from commcare_sandbox.hq.data import timestamps
-from commcare_sandbox.seeded import digester, mix
+from commcare_sandbox.pseudorandom import digester, mix
 
 START = timestamps.read("2023-02-01T05:30:00")
 END = timestamps.read("2026-03-01T00:00:00")

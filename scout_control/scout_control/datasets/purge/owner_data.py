@@ -1,6 +1,7 @@
-"""Finds what belongs to an owner, and derives the terms that identify the owner elsewhere.
+"""Finds an owner's rows in the store, and terms that identify the owner everywhere else.
 
-The terms also come from the audit trail of earlier, interrupted purges: their rows may be gone.
+An interrupted purge may already have deleted some of those rows. Search terms are therefore also
+derived from the audit events of earlier purges.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from scout_control.credentials.records import Owner
 
 PURGE_BEGUN = "purge begun"
-# An e-mail address or a UUID identifies the owner wherever it occurs. Any other id may also belong
-# to an owner of the other kind, or be an ordinary number, so it only counts in a telling context.
+# An e-mail address or a UUID identifies the owner wherever it occurs. Any other id may also be the
+# id of a project instead of a user, or just a number: it matches only where the surrounding text
+# shows what it is, as in `--user 42`.
 DISTINCTIVE_ID = re.compile(r"@|[0-9a-f]{8}-[0-9a-f]{4}-")
 STORE_SCHEMAS = (SCHEMA, MELTANO_SCHEMA)
 """The schemas of the store and of Meltano's state."""
@@ -51,15 +53,15 @@ NOT_BEFORE, NOT_AFTER = r"(?<![\w@./-])", r"(?![\w@/-]|\.\w)"
 
 @dataclass(frozen=True, kw_only=True)
 class SearchTerms:
-    """What identifies an owner: the id, if known, and names that control generated."""
+    """The terms that identify an owner: the id, if known, and the names that control generated."""
 
     kind: str
     id: str | None
     schemas: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
-    """Ids of datasets."""
+    """Dataset ids."""
     comments: tuple[str, ...] = ()
-    """Comments on schemas and roles, which stand for the owner."""
+    """Comments that control puts on the schemas and roles of the owner."""
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ class SearchTerms:
 
     @cached_property
     def generated(self) -> tuple[str, ...]:
-        """Patterns of names and comments that control generated; they match anywhere."""
+        """Patterns for the names and comments that control generated; they match anywhere."""
         patterns = [re.escape(name) for name in (*self.schemas, *self.datasets, *self.comments)]
         if self.id is not None:
             # The comment format of older versions; quotes may be escaped in rows and in JSON.
@@ -79,7 +81,7 @@ class SearchTerms:
 
     @cached_property
     def patterns(self) -> tuple[str, ...]:
-        """Patterns by which text, JSON and logs name the owner."""
+        """Patterns that find the owner in text, JSON and logs."""
         if self.id is None:
             return self.generated
         name, kind = re.escape(self.id), self.kind
@@ -98,12 +100,12 @@ class SearchTerms:
 
     @property
     def columns(self) -> set[str]:
-        """Columns that hold only an id."""
+        """Names of columns that contain an owner's id and nothing else."""
         return ID_FIELDS[self.kind]
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of search statements."""
+        """The parameters of the search statements."""
         return {
             "patterns": list(self.patterns),
             "generated": list(self.generated),
@@ -182,7 +184,7 @@ def project(session: Session, owner: Owner) -> Project | None:
 def _datasets_of_begun_purges(
     session: Session, kind: str, owner: str
 ) -> list[tuple[str, str, str]]:
-    """Return ids, schemas and comments of datasets in purges that were begun."""
+    """Return id, schema and comment of each dataset that a started purge recorded."""
     events = (
         select(AuditValue.event_id)
         .join(AuditEvent, AuditEvent.id == AuditValue.event_id)

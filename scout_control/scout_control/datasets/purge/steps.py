@@ -22,7 +22,7 @@ from sqlalchemy import delete, select, text, update
 
 from scout_control.credentials import renewal
 from scout_control.credentials.records import Owner
-from scout_control.datasets import deletion, schemas
+from scout_control.datasets import dataset_drop, schemas
 from scout_control.datasets.purge import leftovers, owner_data, planner_statistics, server_log
 from scout_control.errors import ConflictError, ControlError, CredentialMissingError
 from scout_control.meltano import workdir
@@ -216,8 +216,8 @@ def _drop_dataset(installation: Installation, dataset: Dataset, report: PurgeRep
             locked = datasets.lock(session, dataset.id)  # reads its current state
         if locked is None:
             return
-        deletion.retry_while_blocked(
-            lambda: deletion.remove(installation, locked, force=True, reason="purged")
+        dataset_drop.retry_while_blocked(
+            lambda: dataset_drop.remove(installation, locked, force=True, reason="purged")
         )
         with installation.store.begin() as session:
             # Once more: a run could have been queued before the dataset was paused.
@@ -268,7 +268,7 @@ def _delete_credential_files(ids: list[str]) -> None:
 
 def _drop_roles(purge: Purge) -> None:
     """Retry to drop roles that still owned objects, and report those that still do."""
-    deletion.drop_retired_roles(purge.installation)
+    dataset_drop.drop_retired_roles(purge.installation)
     # Roles of a schema that could not be dropped are expected to remain: one report is enough.
     in_use = tuple(each["what"] for each in purge.report.not_removed)
     for url in purge.installation.server_urls():

@@ -1,4 +1,4 @@
-"""Creates, starts and stops the server of a cluster, without regard to roles."""
+"""Creates, starts and stops the server of a cluster; does not deal with roles."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from scout_control.store.models.base import Base
 
 
 class AuditEvent(Base):
-    """What happened, and when; never a secret. Who and to whom is in ``values``.
+    """What happened, and when; never a secret. Actor and subject are in ``values``.
 
     Triggers reject changes and deletions, and append each row to the chain (``AuditLink``).
     """

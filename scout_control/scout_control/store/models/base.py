@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import LargeBinary, Text
 
 SCHEMA = "scout_control"
-VERSION = "0007"
+VERSION = "0008"
 """The newest migration, which produces these tables."""
 CONSTRAINT_NAMES = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",

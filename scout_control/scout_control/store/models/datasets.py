@@ -1,4 +1,4 @@
-"""Datasets, their runs and touches, and what discovery found at their sources."""
+"""Datasets, their runs and touches, and the discovered metadata of their sources."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ class Dataset(Identified, Base):
     sync_error: Mapped[str | None]
     row_counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     last_activity_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    keep_hours: Mapped[float | None]
+    """How long its data is kept without use; ``Infinity``: for ever; null: as installed."""
 
     project_source: Mapped[ProjectSource] = relationship(lazy="joined")
 
@@ -124,7 +126,7 @@ class Run(Identified, Base):
 
 
 class SourceMetadata(Identified, Base):
-    """What discovery found at a source for one owner; kept when the data expires."""
+    """Discovered metadata of a source, for one owner; kept when the data expires."""
 
     __tablename__ = "source_metadata"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What the processes of an installation share: settings, service roles, locks."""
+"""Data that all processes of an installation share: settings, service roles, locks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Installation(Base):
     id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     has_opaque_names: Mapped[bool] = mapped_column(server_default=text("false"))
     """New names of schemas and roles do not reveal their owner."""
+    keep_hours: Mapped[float | None]
+    """How long unused data is kept, unless its dataset says otherwise; null: 24 hours."""
 
 
 class ServiceLogin(Base):

@@ -74,7 +74,7 @@ class Source(Identified, Base):
 
 
 class ProjectSource(Identified, Base):
-    """A source linked to a project: whose credential, how often, which data."""
+    """The link of a source to a project: whose credential is used, how often, for which data."""
 
     __tablename__ = "project_sources"
     __table_args__ = (

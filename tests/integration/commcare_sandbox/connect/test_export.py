@@ -8,7 +8,7 @@ import json
 
 import pytest
 import requests
-from commcare_sandbox.connect.row_lists import LISTS, NEW_LISTS
+from commcare_sandbox.connect.export_lists import LISTS, NEW_LISTS
 
 VISITS = "/export/opportunity/3/user_visits/"
 

@@ -42,6 +42,16 @@ def test_it_says_one_line_when_it_serves_and_ends_on_a_signal(number, code):
     assert process.returncode == code
 
 
+@pytest.mark.parametrize("stdin", [subprocess.DEVNULL, subprocess.PIPE], ids=["null", "pipe"])
+def test_it_ends_when_stdin_closes_if_it_is_told_to(stdin):
+    command = [*COMMAND, "serve", "--port", "0", "--cases", "5", "--forms", "5", "--until-eof"]
+    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    facts, errors = process.communicate(timeout=120)
+
+    assert json.loads(facts)["domain"] == "river-health"
+    assert (process.returncode, errors) == (0, b"")
+
+
 def test_a_running_sandbox_is_told_by_command(own):
     url = f"--url={own.sandbox.url}"
 

@@ -147,7 +147,7 @@ def test_a_person_who_says_no_comes_back_without_a_code(browser):
         None,
     ],
 )
-def test_nobody_is_sent_to_an_address_that_is_not_registered(browser, uri):
+def test_no_browser_is_sent_to_an_address_that_is_not_registered(browser, uri):
     browser.open(redirect_uri=uri)
     page = browser.press("login")
 

@@ -9,10 +9,10 @@ import psycopg
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.datasets import loads
-from scout_control.datasets.loads import SchemaContents
+from scout_control.datasets import schema_contents
 from scout_control.datasets.provision import provision
 from scout_control.datasets.query_role import connect_as_query_role, time_limit
+from scout_control.datasets.schema_contents import SchemaContents
 from scout_control.rules.naming import DatasetIdentity, OwnerKind, query_role
 
 LOADS = """
@@ -112,7 +112,7 @@ def test_documents_beyond_the_limits_are_omitted(contents, write, document):
 
 
 def test_at_most_the_maximum_number_of_tables_is_read(contents, write, monkeypatch):
-    monkeypatch.setattr(loads, "MAX_TABLES", 3)
+    monkeypatch.setattr(schema_contents, "MAX_TABLES", 3)
     write(LOADS)
     for number in range(5):
         write(f"{TELL} ('r', 'a{number}', 1, now()); CREATE TABLE a{number} ()")

@@ -1,4 +1,4 @@
-"""Deleting a dataset ends, whatever locks its readers and its writer hold, in any database."""
+"""Dropping a dataset succeeds, whatever locks its readers and its writer hold, in any database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from scout_control.api.doctor import deletions
-from scout_control.datasets import deletion, schema_drop, schemas
+from scout_control.datasets import dataset_drop, schema_drop, schemas
 from scout_control.errors import ConflictError
 from scout_control.installation import embedded_postgres
 from scout_control.rules import expiry
@@ -237,7 +237,7 @@ def test_data_requested_again_before_its_removal_is_complete(
     assert installation.told()[-1]["state"] == {}
     assert maintenance.expire(site, datetime.now(UTC), DAY) == 0
     assert execute(as_role(url, analyst, "ann"), f"SELECT count(*) FROM {schema}.things") == [(3,)]
-    assert deletion.drop_retired_roles(site) == 0
+    assert dataset_drop.drop_retired_roles(site) == 0
     assert schema in left_of(server, url, schema)
     installation.scout.datasets.drop(held)
 
@@ -278,12 +278,12 @@ def test_a_role_with_unreachable_objects_loses_its_login_and_keeps_no_data(
     assert writer in finding.finding
     assert closed in finding.finding
     assert "DROP OWNED BY" in finding.remedy
-    assert deletion.drop_retired_roles(site) == 0
+    assert dataset_drop.drop_retired_roles(site) == 0
     execute(server, f"ALTER DATABASE {closed} ALLOW_CONNECTIONS true")
-    assert deletion.drop_retired_roles(site) == 0  # what a superuser granted is left, and named
+    assert dataset_drop.drop_retired_roles(site) == 0  # what a superuser granted is left, and named
     assert execute(there, "SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
     execute(there, f'DROP OWNED BY "{writer}"')
-    assert deletion.drop_retired_roles(site) == 1
+    assert dataset_drop.drop_retired_roles(site) == 1
     assert left_of(server, url, schema) == []
     assert all(each.is_well for each in deletions(site))
 

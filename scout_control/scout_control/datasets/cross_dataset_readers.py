@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
 CALLS = ":(?:funcid|opfuncid|winfnoid|aggfnoid) ([0-9]+)"
-FIND_MIXED_READERS = """
+FIND_READERS = """
     WITH RECURSIVE dataset AS (
         SELECT nspname, pg_namespace.oid AS namespace, pg_roles.oid AS reader
           FROM unnest(%(schemas)s::text[], %(readers)s::text[]) AS given (schema_name, reader_name)
@@ -76,6 +76,6 @@ def find(installation: Installation) -> list[str]:
             postgres.connect(url) as connection,
         ):  # unreachable servers are a separate finding
             cursor = connection.cursor()
-            cursor.execute(FIND_MIXED_READERS, parameters)
+            cursor.execute(FIND_READERS, parameters)
             findings += [f"{schema} ({roles})" for schema, roles in cursor.fetchall()]
     return findings

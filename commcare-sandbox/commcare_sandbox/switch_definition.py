@@ -1,4 +1,4 @@
-"""The field type of a switch, used by both halves."""
+"""How a switch is defined: a dataclass field with a help text. Used for HQ and Connect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row lists of the export API: CSV in version 1, JSON pages in version 2."""
+"""The lists of the export API: CSV in version 1, JSON pages in version 2."""
 
 from __future__ import annotations
 

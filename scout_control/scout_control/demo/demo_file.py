@@ -1,4 +1,4 @@
-"""What the demo remembers between its runs, in ``demo.json``."""
+"""The file ``demo.json``, in which the demo stores what its next run needs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FILE = "demo.json"
 
 
 @dataclass
-class History:
-    """The last dataset, the names of the demo's sources, and what was changed in the sandbox.
+class DemoFile:
+    """The last dataset, the names of the demo's sources, and the changes made in the sandbox.
 
-    The sandbox forgets its changes when it ends, so they are made again when it starts.
+    The sandbox keeps nothing when it is stopped, so the changes are applied again when it starts.
     """
 
     schema: str = ""
     sources: dict[str, str] = field(default_factory=dict)
-    """The names under which sources were added, by the demo's own name for them."""
+    """The names under which sources were added to the installation, by the demo's own names."""
     changes: dict[str, list[Change]] = field(default_factory=dict)
-    """By the demo's name for the source."""
+    """The changes in the sandbox, by the demo's own name of the source."""
 
     @classmethod
     def load(cls, home: Path) -> Self:
-        """Return the history of a folder; an empty one before its first demo."""
+        """Read the file in a folder; before the first demo, return an empty one."""
         file = home / FILE
         if not file.exists():
             return cls()
@@ -39,7 +39,7 @@ class History:
         return cls(**known)
 
     def save(self, home: Path) -> None:
-        """Write the file, readable by this account only."""
+        """Write the file; no other account can read it."""
         file = home / FILE
         file.touch(0o600)
         file.write_text(json.dumps(asdict(self), indent=1))

@@ -1,8 +1,8 @@
 """Reads the contents of a dataset schema: the target's load log, row counts, metadata streams.
 
-All of it belongs to the dataset's writer, which may have replaced any table. So it is read in a
+The dataset's writer owns all of it, and may have replaced any table. It is therefore read in a
 session of the query role (see ``query_role``), from ordinary tables only, and within limits of size
-and time. What cannot be read that way is unknown and logged once.
+and time. What cannot be read that way counts as unknown, and is logged once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The versions of one stream as a state machine: pure decisions and transitions.
+"""Tracks the versions of one stream, as a state machine: decisions and transitions. Pure.
 
-`Versions` asks for decisions, has them carried out, and applies the transitions.
+`Versions` asks for decisions, has the checkpointer carry them out, and applies the transitions.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.schema_snapshot import StreamVersions
 
-MAX_SEEN = 50  # versions of one stream that are remembered
-# Equal to no version, so that the first record takes the exact path, which finds out whether the
+MAX_SEEN = 50  # how many earlier versions of a stream are remembered
+# No version equals it. The first record therefore takes the exact path, which finds out whether the
 # stream's records carry versions.
 UNKNOWN = 1 << 63
 
@@ -36,8 +36,8 @@ class Destination(Enum):
     REPLACEMENT = auto()  # a stage without version, for a stream that is replaced as a whole
 
 
-class VersionState:
-    """Which version is active, which one is gathered, and which one records must carry.
+class VersionTracker:
+    """Which version is active, which one is staged, and which one records must have.
 
     Read-only from outside, apart from the methods.
     """
@@ -45,10 +45,10 @@ class VersionState:
     def __init__(self) -> None:
         self.expected: int | None = None  # the version of the records that take the fast path
         self.active: int | None = None
-        self.loading: int | None = None  # gathered in the stage, perhaps by an earlier run
+        self.loading: int | None = None  # in the staging table, perhaps from an earlier run
         self.announced: int | None = None  # its ACTIVATE_VERSION preceded its records
         self.pending: int | None = None  # to be activated with the STATE that covers it
-        self.has_begun = False  # this run has reached the version that is gathered
+        self.has_begun = False  # this run has reached the version in the staging table
         self.is_staged = False  # rows go to the stage
         self.replaces_table = False  # the stage replaces the table at the clean end of the run
         self.seen: list[int] = []  # the latest versions before the active one
@@ -75,10 +75,10 @@ class VersionState:
         return version in (self.active, self.pending)
 
     def is_outdated(self, version: int) -> bool:
-        """Return whether a version is older than the active one or the one that is gathered.
+        """Return whether a version is older than the active one or the one that is staged.
 
-        A lower number alone does not make a version older than the active one, as some taps count
-        anew: it must have been seen before. A newer version that only an earlier run has gathered
+        A lower number alone does not make a version older than the active one, as some taps start
+        over: it must have been seen before. A newer version that only an earlier run has staged
         does not make the active one outdated.
         """
         if self.active is not None and version < self.active and version in self.seen:
@@ -101,7 +101,7 @@ class VersionState:
         return not (has_key or (self.is_staged and self.loading is None))
 
     def on_activate_version(self, version: int, *, has_rows: bool) -> OnActivateVersion:
-        """Decide what an ACTIVATE_VERSION means."""
+        """Return what an ACTIVATE_VERSION means."""
         if self.is_active(version):
             return OnActivateVersion.ALREADY_ACTIVE
         if self.is_outdated(version):
@@ -114,7 +114,7 @@ class VersionState:
         return OnActivateVersion.ANNOUNCE
 
     def destination(self, version: int | None) -> Destination:
-        """Decide where the records of a version go; None: they carry none."""
+        """Return where the records of a version go; None: they have no version."""
         if version is None and self.expected == UNKNOWN:
             return Destination.REPLACEMENT
         if version is None:
@@ -127,19 +127,19 @@ class VersionState:
         return Destination.STAGE
 
     def expect(self, version: int | None) -> None:
-        """Let records of a version take the fast path."""
+        """Allow records of a version to take the fast path."""
         self.expected = version
 
     def announce(self, version: int) -> None:
-        """Take the ACTIVATE_VERSION of records that follow."""
+        """Record an ACTIVATE_VERSION that precedes its records."""
         self.announced = version
 
     def await_first_record(self) -> None:
         """Wait for the first record to learn whether the stream's records carry versions."""
         self.expected = UNKNOWN
 
-    def gather(self, version: int) -> None:
-        """Gather a version in the stage."""
+    def stage(self, version: int) -> None:
+        """Load a version into the staging table."""
         if self.loading != version:
             self._leave(self.loading)
         if self.announced != version:
@@ -148,23 +148,23 @@ class VersionState:
         self.replaces_table = False
         self.loading = version
 
-    def gather_replacement(self, *, replaces_table: bool = True) -> None:
-        """Gather what the clean end of the run replaces the table with."""
+    def stage_replacement(self, *, replaces_table: bool = True) -> None:
+        """Load rows into the staging table that replaces the table at the clean end of the run."""
         self.is_staged = True
         self.replaces_table = replaces_table
 
     def abandon_version(self) -> None:
-        """Give up the version of an earlier run, as the stream's records carry none."""
+        """Abandon the version of an earlier run: the stream's records have no version."""
         self.loading = None
         self.loaded.clear()
 
     def keep_table(self) -> None:
-        """Stop gathering a replacement of the table."""
+        """Keep the table: stop loading its replacement."""
         self.is_staged = self.is_staged and not self.replaces_table
         self.replaces_table = False
 
     def write_live(self, version: int | None) -> None:
-        """Let rows go to the live table; a version makes that the active one."""
+        """Send rows to the live table; if they have a version, it becomes the active one."""
         self.is_staged = False
         if version is not None and version != self.active:
             self._leave(self.active)
@@ -172,11 +172,11 @@ class VersionState:
             self.loading = self.announced = None
 
     def await_activation(self, version: int | None) -> None:
-        """Wait with an activation for the STATE that covers the rows."""
+        """Postpone an activation until STATE covers the rows."""
         self.pending = version
 
     def promote(self, version: int | None) -> None:
-        """Make a gathered version the active one."""
+        """Make a staged version the active one."""
         self.is_staged = False
         if version != self.active:
             self._leave(self.active)
@@ -184,7 +184,7 @@ class VersionState:
         self.loading = self.announced = self.pending = None
 
     def note_rows(self) -> None:
-        """Take note of rows that were gathered."""
+        """Record that rows were staged."""
         if self.loading is not None and self.is_staged:
             self.loaded.add(self.loading)
 

@@ -1,4 +1,4 @@
-"""What the dataset schema records between builds: models, their names, marks and profiles."""
+"""Tables in the dataset schema that keep the metadata of builds: models, marks and profiles."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ SET_MARK = """
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltModel:
-    """A model as it was last built, or reserved by a build that did not finish."""
+    """A model as last built, or as reserved by a build that did not finish."""
 
     key: str
     name: str
     fingerprint: str
     watermark: int
-    """The table holds all rows of transactions before it; 0 if it has to be built anew."""
+    """The table holds all rows of transactions before it; 0 if it has to be rebuilt."""
     rows: int
     """How many records it was built from; -1 before the first build."""
     definition: dict[str, Any]
@@ -110,7 +110,7 @@ def built_models(cursor: Cursor, oldest: int) -> dict[str, BuiltModel]:
 
 
 def assigned_names(models: Mapping[str, BuiltModel]) -> AssignedNames:
-    """Return the names that tables and columns have from earlier builds."""
+    """Return the names of tables and columns from earlier builds."""
     columns: dict[str, dict[str, str]] = {}
     for key, model in models.items():
         names = columns.setdefault(key, {})

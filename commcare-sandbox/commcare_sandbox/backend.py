@@ -1,4 +1,4 @@
-"""State of a sandbox: both halves and the request log."""
+"""What a sandbox serves: the data and credentials of HQ and Connect, switches, request log."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DOMAIN_NAMES = ("river-health", "hill-clinic", "delta-nutrition", "coast-tb")
 
 
 @dataclass
-class SandboxState:
-    """One running sandbox."""
+class SandboxBackend:
+    """What one running sandbox serves; the HTTP server and the control API work on it."""
 
     switches: Switches
     hq: HQ
@@ -31,9 +31,9 @@ class SandboxState:
         self.base_url = self.hq.base_url = self.connect.base_url = base_url
 
 
-def create_state(
+def create_backend(
     seed: int, cases: int, forms: int, domains: int, switches: Switches, sizes: Sizes
-) -> SandboxState:
+) -> SandboxBackend:
     """Generate the data of a sandbox from a seed."""
     names = [
         DOMAIN_NAMES[at] if at < len(DOMAIN_NAMES) else f"programme-{at + 1:02d}"
@@ -43,4 +43,4 @@ def create_state(
     request_log = RequestLog()
     hq = HQ(switches, Credentials(seed), made, request_log)
     connect = Connect(ConnectStore(seed, sizes), ConnectCredentials(seed, switches), switches)
-    return SandboxState(switches, hq, connect, request_log)
+    return SandboxBackend(switches, hq, connect, request_log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from scout_control.datasets.mixed_readers import find
+from scout_control.datasets.cross_dataset_readers import find
 from scout_control.rules.naming import writer_role
 from support.installations import a_database, installed
 

@@ -1,7 +1,4 @@
-"""Pseudo-random values, each a pure function of a seed and a number.
-
-Independent of what the values are used for.
-"""
+"""Pseudo-random values, each a pure function of a seed and a number."""
 
 from __future__ import annotations
 
@@ -28,17 +25,17 @@ def digester(seed: int, kind: str) -> Callable[[int], bytes]:
 
 
 def mix(number: int, salt: int = 0) -> int:
-    """Hash a number to 32 bits, fast."""
+    """Hash a number to 32 bits; much faster than a digest."""
     mixed = ((number + salt) * _GOLDEN) & _MASK
     mixed = ((mixed ^ (mixed >> 29)) * _GOLDEN) & _MASK
     return mixed >> 32
 
 
 def pick(choices: Sequence[T], byte: int) -> T:
-    """Choose an item by a byte."""
+    """Return the item that a pseudo-random byte selects."""
     return choices[byte % len(choices)]
 
 
 def hex_id(seed: int, kind: str, number: int) -> str:
-    """Return an id of 32 hexadecimal digits for number ``number`` of a kind."""
+    """Return the id, of 32 hexadecimal digits, of the ``number``-th record of a kind."""
     return digester(seed, kind)(number)[:16].hex()

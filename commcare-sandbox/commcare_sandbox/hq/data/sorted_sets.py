@@ -1,4 +1,4 @@
-"""Sets of record numbers that can be counted and indexed without iteration."""
+"""Sorted sets of record numbers. Members are counted and found by index without iterating."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 
-class NumberSet(Protocol):
+class SortedSet(Protocol):
     """A set of numbers, in ascending order."""
 
     @property
@@ -28,7 +28,7 @@ class NumberSet(Protocol):
 
 
 class ResidueSet:
-    """The numbers in [first, last) with one of some residues modulo ``period``."""
+    """The numbers in [first, last) whose remainder modulo ``period`` is one of ``rests``."""
 
     def __init__(self, first: int, last: int, period: int, rests: Iterable[int]) -> None:
         self._first, self._last = first, max(first, last)
@@ -77,9 +77,9 @@ class NumberList:
 
 
 class Difference:
-    """A set without a few of its members."""
+    """A sorted set minus a few of its members."""
 
-    def __init__(self, numbers: NumberSet, removed: Iterable[int]) -> None:
+    def __init__(self, numbers: SortedSet, removed: Iterable[int]) -> None:
         self._numbers = numbers
         self._removed = sorted(number for number in removed if number in numbers)
         self._missing = frozenset(self._removed)
@@ -102,6 +102,6 @@ class Difference:
         return number in self._numbers and number not in self._missing
 
 
-def iterate_from(numbers: NumberSet, first: int) -> Iterator[int]:
+def iterate_from(numbers: SortedSet, first: int) -> Iterator[int]:
     """Return the members from ``first`` on, in order."""
     return (numbers.nth(index) for index in range(numbers.count_below(first), numbers.size))

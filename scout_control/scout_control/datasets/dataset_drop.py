@@ -1,4 +1,4 @@
-"""Deletes the data of a dataset: marks it expired, then deletes state, schema and roles.
+"""Drops the data of a dataset: marks it expired, then deletes state, schema and roles.
 
 Each step commits separately; after a failure all are repeated, by the next maintenance round or by
 the caller. State is deleted before data: state without data would skip rows permanently.

@@ -1,6 +1,6 @@
-"""The same pipe by hand: configuration files for tap and target, and the command that joins them.
+"""Runs the demo's pipe without Meltano: configuration files for tap and target, and the command.
 
-The files hold the key of the sandbox, so they are closed to other accounts. Real keys belong into
+The files contain the sandbox's API key, so no other account can read them. Real keys belong in
 ``scout credentials connect``.
 """
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-SCHEMA = "by_hand"
+SCHEMA = "manual_pipe"
 
 
 def write(home: Path, tap: Mapping[str, Any], database_url: str) -> Path:
     """Write both files and return their folder."""
-    folder = home / "by-hand"
+    folder = home / "manual-pipe"
     folder.mkdir(mode=0o700, exist_ok=True)
     target = {"database_url": database_url, "default_target_schema": SCHEMA}
     for name, config in (("tap.json", tap), ("target.json", target)):
@@ -28,7 +28,7 @@ def write(home: Path, tap: Mapping[str, Any], database_url: str) -> Path:
 
 
 def command(tap: str, programs: Path, folder: Path) -> str:
-    """Return the command to type."""
+    """Return the shell command that pipes the tap into the target."""
     return (
         f"{programs}/{tap} --config {folder}/tap.json"
         f" | {programs}/target-scout-postgres --config {folder}/target.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scout_control.datasets import deletion
+from scout_control.datasets import dataset_drop
 from scout_control.datasets.lock_holders import LockHolder
 from scout_control.datasets.schema_drop import BlockedError
 
@@ -29,30 +29,30 @@ def remover(*results):
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(deletion, "POLL_SECONDS", 0)
+    monkeypatch.setattr(dataset_drop, "POLL_SECONDS", 0)
 
 
 @pytest.mark.parametrize("is_removed", [True, False])
 def test_an_answer_without_a_block_is_final(is_removed):
-    assert deletion.retry_while_blocked(remover(is_removed)) is is_removed
+    assert dataset_drop.retry_while_blocked(remover(is_removed)) is is_removed
 
 
 def test_it_waits_for_the_grace_period_of_a_session_and_logs_it_once(caplog):
-    assert deletion.retry_while_blocked(remover(blocked(30), blocked(30), True))
+    assert dataset_drop.retry_while_blocked(remover(blocked(30), blocked(30), True))
     assert [record.message for record in caplog.records] == [str(blocked(30))]
 
 
 def test_after_a_block_another_process_may_be_removing_the_data():
-    assert deletion.retry_while_blocked(remover(blocked(30), False, True))
+    assert dataset_drop.retry_while_blocked(remover(blocked(30), False, True))
 
 
 def test_a_session_that_cannot_be_terminated_ends_the_wait():
     with pytest.raises(BlockedError, match="session 7"):
-        deletion.retry_while_blocked(remover(blocked(30), blocked(0)))
+        dataset_drop.retry_while_blocked(remover(blocked(30), blocked(0)))
 
 
 def test_the_wait_has_an_end(monkeypatch):
-    monkeypatch.setattr(deletion, "EXTRA_WAIT_SECONDS", -60.0)
+    monkeypatch.setattr(dataset_drop, "EXTRA_WAIT_SECONDS", -60.0)
 
     with pytest.raises(BlockedError):
-        deletion.retry_while_blocked(remover(blocked(30)))
+        dataset_drop.retry_while_blocked(remover(blocked(30)))

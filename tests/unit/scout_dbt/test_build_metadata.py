@@ -1,4 +1,4 @@
-"""What is stored between builds, as the data dictionary and the next build read it."""
+"""The metadata stored between builds, as read by the data dictionary and the next build."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from scout_dbt.dataset import build_state, data_dictionary
-from scout_dbt.dataset.build_state import BuiltModel
+from scout_dbt.dataset import build_metadata, data_dictionary
+from scout_dbt.dataset.build_metadata import BuiltModel
 from scout_dbt.planning import table_plan
 from scout_dbt.planning.form_tables import FormType
 from scout_dbt.planning.table_plan import AssignedNames
@@ -44,7 +44,7 @@ def stored(table):
 
 def test_names_come_back_as_they_were_given_also_of_gps_numbers():
     before = plan()
-    assigned = build_state.assigned_names({table.key: stored(table) for table in before})
+    assigned = build_metadata.assigned_names({table.key: stored(table) for table in before})
     rival = Question(path=("Where",), type="Text")
     questions = [rival, *FORM.questions]
 

@@ -1,0 +1,68 @@
+"""Reads count as use: PostgreSQL 16 and later record when each table was last scanned.
+
+Runs scan the tables too, so only a scan after the end of the latest run is a read by a person or
+another program. Backups that dump the database count as reads. Earlier servers do not record scans;
+there, readers call ``scout_control.touch``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from scout_control.errors import ControlError
+from scout_control.store import datasets, runs
+from scout_control.store.postgres import connect
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scout_control.installation.installation import Installation
+    from scout_control.store.models import Dataset
+
+log = logging.getLogger(__name__)
+
+FIRST_VERSION_WITH_SCAN_TIMES = 160000
+RECENT = timedelta(minutes=5)
+"""A dataset that was used this recently is not looked at: nothing would change."""
+# Bookkeeping tables of the target are left out: doctor and status read them.
+LATEST_SCANS = r"""
+    SELECT schemaname, max(greatest(last_seq_scan, last_idx_scan))
+      FROM pg_catalog.pg_stat_user_tables
+     WHERE schemaname = ANY(%s) AND relname NOT LIKE '\_scout%%'
+     GROUP BY schemaname
+"""
+
+
+def collect(installation: Installation, now: datetime) -> None:
+    """Record the latest read of each dataset that seems unused and has no run in progress."""
+    by_server: dict[str, dict[str, tuple[Dataset, datetime]]] = defaultdict(dict)
+    with installation.store.begin() as session:
+        for dataset, run_ended_at in runs.unread_datasets(session, now - RECENT):
+            server = by_server[installation.server_url_of(dataset)]
+            server[dataset.schema_name] = (dataset, run_ended_at)
+    for server_url, found in by_server.items():
+        scans = latest_scans(server_url, list(found))
+        with installation.store.begin() as session:
+            for schema, scanned_at in scans.items():
+                dataset, run_ended_at = found[schema]
+                if scanned_at > run_ended_at:
+                    datasets.touch(session, dataset.id, scanned_at)
+
+
+def latest_scans(server_url: str, schemas: list[str]) -> dict[str, datetime]:
+    """Return when the tables of each schema were last scanned; {} if the server cannot tell."""
+    try:
+        with connect(server_url) as connection:
+            if connection.info.server_version < FIRST_VERSION_WITH_SCAN_TIMES:
+                return {}
+            found = connection.execute(LATEST_SCANS, (schemas,)).fetchall()
+    except (ControlError, psycopg.Error) as error:
+        # Data on a server that cannot be reached cannot be dropped either.
+        log.warning("reads_unknown: %s", type(error).__name__)
+        return {}
+    return {schema: scanned_at for schema, scanned_at in found if scanned_at is not None}
