@@ -69,7 +69,7 @@ def init(
 def _check_secrets(installation: Installation) -> None:
     """Refuse keys that do not decrypt what is stored: what they encrypt would not be readable then.
 
-    The passwords of roles that control makes for itself are not among them: they are made anew.
+    The passwords of roles that control makes for itself are not among them: it creates new ones.
     """
     with installation.store.begin_at_any_version() as session:
         lost = stored_secrets.undecryptable(installation, session.connection())

@@ -74,7 +74,7 @@ def find(installation: Installation, connection: Connection) -> Iterator[StoredS
 
 
 def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
-    """Return the secrets that no configured key decrypts, and that ``init`` cannot make anew."""
+    """Return the secrets that no configured key decrypts, and that ``init`` cannot create again."""
     return [
         secret
         for secret in find(installation, connection)

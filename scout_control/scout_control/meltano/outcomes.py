@@ -107,7 +107,9 @@ def failure(log: RunLog, returncode: int = 1, quoting: Quoting = NOTHING_SECRET)
         quoting: How the message of a plugin is quoted.
     """
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
-    kind = next((each for each in failed if _says_why(log, each)), (failed or [EXTRACTOR])[0])
+    kind = (failed or [EXTRACTOR])[0]
+    if failed == [EXTRACTOR, LOADER] and not _says_why(log, kind) and log.last_error(LOADER):
+        kind = LOADER
     code, message = log.exit_codes.get(kind, 0), log.last_error(kind)
     if not failed and message and not message.is_error:
         message = None  # Meltano itself failed, whatever the tap wrote last
