@@ -91,6 +91,11 @@ def test_all_commands_of_the_guide(scout, sandbox):
     assert (found["columns"], found["rows"], found["truncated"]) == (["count"], [[120]], False)
     schema = answer["schema"]
     assert schema.startswith("data_river_commcare_")
+    tables = scout("describe", "river/hq", "--tables")[1]["tables"]
+    assert {"table", "description"} == {name for each in tables for name in each}
+    [table] = scout("describe", "river/hq", "--table", "stg_commcare__cases")[1]["tables"]
+    assert (table["table"], bool(table["columns"])) == ("stg_commcare__cases", True)
+    assert scout("describe", "river/hq", "stg_commcare__cases", "--tables")[0] == 2
     assert scout("search-path", "--project", "river")[1]["search_path"] == f'"public", "{schema}"'
     assert scout("touch", "river/hq")[0] == 0
 

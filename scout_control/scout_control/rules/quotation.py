@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REMOVED = "[removed]"
 MAX_CHARACTERS = 300
-MAX_INPUT = 4_000
+MAX_INPUT = 3_800
 SHORTEST_SECRET = 4
 NAMES_OF_SECRETS = (
     r"[\w.-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|private[_-]?key|credential)[\w.-]*"
@@ -73,7 +73,10 @@ def quoted(text: str, secrets: Iterable[str] = (), *, may_quote_records: bool = 
         secrets: The secrets that the plugin was given, in any spelling.
         may_quote_records: Whether it may quote values of records; ours never do.
     """
-    line = " ".join(text[:MAX_INPUT].split())
+    words = text[:MAX_INPUT].split()
+    if len(text) >= MAX_INPUT:
+        words = words[:-1]  # may be half of a secret, which would not be recognised
+    line = " ".join(words)
     for spelling in sorted(_spellings(secrets), key=len, reverse=True):
         line = line.replace(spelling, REMOVED)
     for pattern, replacement in SECRETS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from scout_control.rules.quotation import MAX_CHARACTERS, REMOVED, quoted
+from scout_control.rules.quotation import MAX_CHARACTERS, MAX_INPUT, REMOVED, quoted
 
 KEY = 'c0rrect horse"battery/staple'
 
@@ -117,6 +117,15 @@ def test_a_message_is_one_line_of_limited_length_without_escape_sequences():
     assert said.startswith("first second \\x1b[2J word")
     assert len(said) == MAX_CHARACTERS
     assert said.endswith("...")
+
+
+def test_half_a_secret_at_the_end_of_a_long_text_is_removed():
+    text = "it broke:" + " " * (MAX_INPUT - 14) + "canary-of-the-tap"
+
+    for is_foreign in (True, False):
+        assert "canary" not in quoted(text, ["canary-of-the-tap"], may_quote_records=is_foreign)
+        cut = text[:MAX_INPUT]
+        assert "canar" not in quoted(cut, ["canary-of-the-tap"], may_quote_records=is_foreign)
 
 
 def test_a_huge_line_costs_no_time():
