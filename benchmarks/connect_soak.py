@@ -27,26 +27,13 @@ import requests
 from commcare_sandbox import Sandbox
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
+from tap_commcare_connect.tap import TapCommCareConnect
 
 from benchmarks.commcare_soak import PROGRAMS, SIGNALS, Pipe, database
 
 TAP = "tap-commcare-connect"
-KINDS = {
-    "users": "user_data",
-    "visits": "user_visits",
-    "completed_works": "completed_works",
-    "payments": "payment",
-    "invoices": "invoice",
-    "assessments": "assessment",
-    "completed_modules": "completed_module",
-    "task_types": "task_types",
-    "assigned_tasks": "assigned_tasks",
-    "work_area_groups": "work_area_groups",
-    "work_areas": "work_areas",
-    "audit_reports": "audit_reports",
-    "audit_report_entries": "audit_report_entries",
-}
-"""The sandbox's row kinds by stream."""
+KINDS = {stream.name: stream.path for stream in TapCommCareConnect.stream_types if stream.path}
+"""The sandbox's row kinds by stream: it calls them by the paths of their lists."""
 
 NEVER_CHANGED = {
     "completed_works": ("username", "entity_id", "payment_unit_id", "date_created"),

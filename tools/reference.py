@@ -1,7 +1,7 @@
 """Write docs/reference/ from the code: commands, settings, streams and the Python interface.
 
-Run by ``make docs``. The pages are committed, so that they can be read without building the site; a
-test compares them with the code.
+Run by ``make docs``, which also describes the settings in the plugin definitions. All of it is
+committed, so that it can be read without building the site; a test compares it with the code.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import re
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from plugin_descriptions import with_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,11 @@ PAGES = ROOT / "docs" / "reference"
 PROGRAMS = Path(sys.executable).parent
 TAPS = {"tap-commcare": "CommCare HQ", "tap-commcare-connect": "CommCare Connect"}
 TARGET = "target-scout-postgres"
+DEFINITIONS = (
+    ROOT / "meltano.yml",
+    *(ROOT / tap / f"{tap}.yml" for tap in TAPS),
+    ROOT / TARGET / "plugin.yml",
+)
 GENERATED = "<!-- Generated from the code by `make docs`. -->\n"
 
 
@@ -37,7 +44,16 @@ def pages() -> dict[Path, str]:
         "streams.md": streams_page(),
         "python.md": python_page(),
     }
-    return {PAGES / name: GENERATED + text.rstrip() + "\n" for name, text in made.items()}
+    pages = {PAGES / name: GENERATED + text.rstrip() + "\n" for name, text in made.items()}
+    return pages | plugin_definitions()
+
+
+def plugin_definitions() -> dict[Path, str]:
+    """Return the text of each plugin definition by its path."""
+    settings = {program: _settings(program)["properties"] for program in (*TAPS, TARGET)}
+    return {
+        path: with_descriptions(path.read_text(encoding="utf-8"), settings) for path in DEFINITIONS
+    }
 
 
 def main() -> None:
@@ -105,7 +121,7 @@ def settings_page() -> str:
         "",
     ]
     for program in (*TAPS, TARGET):
-        schema = json.loads(_output(program, "--about", "--format=json"))["settings"]
+        schema = _settings(program)
         required = set(schema.get("required", ()))
         prefix = program.replace("-", "_").upper()
         lines += [f"## {program}", "", f"Variables begin with `{prefix}_`.", ""]
@@ -119,6 +135,14 @@ def settings_page() -> str:
     lines += ["| variable | meaning |", "|---|---|"]
     lines += [f"| `{name}` | {_cell(meaning)} |" for name, meaning in _variables()]
     return "\n".join(lines)
+
+
+@cache
+def _settings(program: str) -> dict[str, Any]:
+    """Return the JSON schema of a program's settings."""
+    about = json.loads(_output(program, "--about", "--format=json"))
+    schema: dict[str, Any] = about["settings"]
+    return schema
 
 
 def _variables() -> Iterator[tuple[str, str]]:

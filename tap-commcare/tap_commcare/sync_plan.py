@@ -180,7 +180,7 @@ def _applications(context: SyncContext, domain: str, streams: Streams) -> SyncTa
 
 def _users(context: SyncContext, domain: str, streams: Streams) -> SyncTask:
     size = context.page_size(lists.MAX_ROWS)
-    endpoint = partial(lists.endpoint, context.client, domain, UsersStream.path, size)
+    endpoint = partial(lists.endpoint, context.client, domain, UsersStream, size)
     source = lists.UsersSource(
         active=endpoint(), deactivated=endpoint(params=[("archived", "true")])
     )
@@ -229,7 +229,7 @@ def _ucr_rows(context: SyncContext, domain: str, streams: Streams) -> SyncTask |
 
 def _list(context: SyncContext, domain: str, stream: ListStream) -> SyncTask:
     size = context.page_size(lists.MAX_ROWS)
-    source = lists.endpoint(context.client, domain, stream.path, size)
+    source = lists.endpoint(context.client, domain, type(stream), size)
     members = [(stream, partial(stream.records, domain=domain))]
     return FullTableSync(domain, members, source, context.versions)
 

@@ -1,4 +1,4 @@
-"""Converts single values from an API to values of records. Pure.
+"""Converts decoded JSON to values of records; raises for an unreadable value. Pure.
 
 Missing and empty values are None. A value that is not of the type raises ``UnreadableError``; the
 caller, which knows the stream, counts it (see ``omissions``). The accepted spellings are those of

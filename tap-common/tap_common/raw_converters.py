@@ -1,7 +1,8 @@
-"""The conversions of ``converters``, for values that have not been decoded from JSON. Pure.
+"""Converts the bytes of JSON to values of records; raises for an unreadable value. Pure.
 
-A value that needs no conversion is passed on as the bytes in which it was received. That is faster,
-and numbers keep all their digits.
+These are the conversions of ``converters`` for rows that were decoded no deeper than their
+properties. A value that needs no conversion is passed on as the bytes in which it was received.
+That is faster, and numbers keep all their digits.
 """
 
 from __future__ import annotations

@@ -177,11 +177,18 @@ class ApiTap(Tap, abc.ABC):
     def _api_streams(self) -> list[ApiStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, ApiStream)]
 
+    @classmethod
+    def _schema_with_builtins(cls) -> dict[str, Any]:
+        # Copied, since the SDK adds its own settings to the properties that it is given.
+        properties = dict(cls.config_jsonschema["properties"])
+        schema: dict[str, Any] = {**cls.config_jsonschema, "properties": properties}
+        cls.append_builtin_config(schema)
+        return schema
+
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:
         """Return the settings in the environment, converted from text to their types."""
-        schema: dict[str, Any] = {"properties": dict(cls.config_jsonschema["properties"])}
-        cls.append_builtin_config(schema)
+        schema = cls._schema_with_builtins()
         texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
         found = parse_environment_config(texts, cls._env_var_prefix)
         return settings.convert_texts(settings.without_blanks(found), schema["properties"])
@@ -194,8 +201,7 @@ class ApiTap(Tap, abc.ABC):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; unlike the SDK's, messages do not quote values."""
         self._config = self._with_defaults(self._config)
-        schema = dict(self.config_jsonschema)
-        self.append_builtin_config(schema)
+        schema = self._schema_with_builtins()
         found = Draft202012Validator(schema).iter_errors(self._config)
         errors = [_message_for(error) for error in found]
         if not errors:

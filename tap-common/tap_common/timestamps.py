@@ -20,8 +20,13 @@ def parse(text: str) -> datetime:
     Raises:
         ValueError: The text is not a date or date-time of ISO 8601.
     """
-    parsed = datetime.fromisoformat(text)
+    parsed = _from_iso(text)
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def _from_iso(text: str) -> datetime:
+    # RFC 3339 allows small letters. Python takes any letter for T, but not this one.
+    return datetime.fromisoformat(f"{text[:-1]}Z" if text[-1:] == "z" else text)
 
 
 def to_rfc3339(value: datetime) -> str:
@@ -34,7 +39,7 @@ def normalise(text: object) -> str | None:
     if type(text) is not str or not text:
         return None
     try:
-        parsed = datetime.fromisoformat(text)
+        parsed = _from_iso(text)
         if text[-1] == "Z" and len(text) in NORMAL_LENGTHS and text[10] == "T":
             return text
         return to_rfc3339(parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed)

@@ -43,6 +43,7 @@ PIECE_BYTES = MIB
 # Rows of data compress to a tenth, nearly identical ones to a hundredth; deflate reaches 1 to 1032.
 MAX_RATIO = 200
 RATIO_CHECKED_FROM_BYTES = 16 * MIB
+ZLIB_HEADER_BYTES = 2
 
 ENCODINGS = "gzip, deflate"
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -222,10 +223,15 @@ def _decoded(encoding: str, received: Iterator[bytes]) -> Iterator[bytes]:
 def _unpacked(coding: str, received: Iterator[bytes]) -> Iterator[bytes]:
     unpacker: zlib._Decompress | None = None
     taken = given = 0
+    rest = b""
     for packed in received:
         taken += len(packed)
-        unpacker = unpacker or _unpacker(coding, packed)
-        rest = packed
+        if unpacker is not None and unpacker.eof:
+            continue  # what follows the end is received, and ignored
+        rest += packed
+        if unpacker is None and len(rest) < ZLIB_HEADER_BYTES:
+            continue  # only these tell both kinds of deflate apart
+        unpacker = unpacker or _unpacker(coding, rest)
         while rest and not unpacker.eof:
             piece = _unpack(unpacker, rest)
             rest = unpacker.unconsumed_tail
@@ -233,7 +239,7 @@ def _unpacked(coding: str, received: Iterator[bytes]) -> Iterator[bytes]:
             if given > max(RATIO_CHECKED_FROM_BYTES, MAX_RATIO * taken):
                 raise ResponseTooLargeError(f"is compressed more than {MAX_RATIO} times")
             yield piece
-    if unpacker is not None and not unpacker.eof:
+    if taken and (unpacker is None or not unpacker.eof):
         raise requests.exceptions.ChunkedEncodingError
 
 

@@ -14,15 +14,6 @@ from collections.abc import Sequence
 from target_scout_postgres import logs, settings
 from target_scout_postgres.errors import TargetError
 
-# Settings that only the SDK's class implements.
-SDK_SETTINGS = (
-    "stream_maps",
-    "stream_map_config",
-    "faker_config",
-    "flattening_enabled",
-    "batch_config",
-)
-
 
 def main() -> None:
     """Run the command and exit."""
@@ -57,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         if sources is None:
             return _run_sdk(arguments)
         config = settings.read(sources)
-        if any(config.get(name) for name in SDK_SETTINGS):
+        if any(config.get(name) for name in settings.SDK_SETTINGS):
             return _run_sdk(arguments)
         validated = settings.validate(config)
         from target_scout_postgres.runner import run_target  # start-up: after the settings

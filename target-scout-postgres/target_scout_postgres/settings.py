@@ -24,6 +24,7 @@ PREFIX = "TARGET_SCOUT_POSTGRES_"
 SECRET = {"secret": True, "writeOnly": True}
 ALWAYS_FROM_ENVIRONMENT = ("database_url", "password")  # even without ENV
 JSON_SETTINGS = ("keyless_overrides",)
+# Only the SDK's class implements these: a run that has one of them goes through it.
 SDK_SETTINGS = (
     "stream_maps",
     "stream_map_config",

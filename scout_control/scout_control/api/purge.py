@@ -204,10 +204,10 @@ def _names(receipt: Mapping[str, Any], owner_id: str | None) -> SearchTerms:
         owner, looked_for = receipt["owner"], receipt["looked_for"]
         names = SearchTerms(
             kind={"user": "user", "project": "project"}[owner["kind"]],
-            id=owner_id or owner.get("id"),
-            schemas=tuple(looked_for["schemas"]),
-            datasets=tuple(looked_for["datasets"]),
-            comments=tuple(looked_for["comments"]),
+            id=owner_id or (_texts([owner["id"]])[0] if "id" in owner else None),
+            schemas=_texts(looked_for["schemas"]),
+            datasets=_texts(looked_for["datasets"]),
+            comments=_texts(looked_for["comments"]),
         )
         is_theirs = names.id is None or _digest(names.kind, names.id) == owner["sha256"]
     except (KeyError, TypeError, AttributeError):
@@ -219,6 +219,17 @@ def _names(receipt: Mapping[str, Any], owner_id: str | None) -> SearchTerms:
             "This receipt belongs to another owner.", "Give the id of the owner who was purged."
         )
     return names
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    """Return a list of texts; a receipt is a file, which may have been edited.
+
+    Raises:
+        TypeError: It is not a list of texts.
+    """
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise TypeError
+    return tuple(values)
 
 
 def _digest(kind: str, owner_id: str) -> str:

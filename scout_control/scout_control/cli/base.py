@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -215,10 +215,15 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
         if not is_pair:
             raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
         try:
-            settings[name] = json.loads(value)
-        except ValueError:
+            settings[name] = json.loads(value, parse_constant=_reject_constant)
+        except (ValueError, RecursionError):
             settings[name] = value
     return settings
+
+
+def _reject_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python reads as JSON and Postgres does not."""
+    raise ValueError(name)
 
 
 def read_secret(label: str, variable: str | None, *, from_stdin: bool) -> str:

@@ -58,10 +58,9 @@ def print_table(
 def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one object, one per line, without the empty ones."""
     fields = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
-    _print_rows(
-        [[escaped(name).replace("_", " "), format_cell(value)] for name, value in fields.items()],
-        titles="column",
-    )
+    rows = [[escaped(name).replace("_", " "), format_cell(value)] for name, value in fields.items()]
+    if rows:
+        _print_rows(rows, titles="column")
 
 
 def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:

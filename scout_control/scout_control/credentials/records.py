@@ -7,8 +7,6 @@ replaces only the token that it descends from.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from dataclasses import dataclass, field
 from dataclasses import replace as copy_with
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, update
 
 from scout_control.credentials.oauth import Tokens
+from scout_control.credentials.rotated_token import ORIGIN, RotatedToken
 from scout_control.errors import (
     FIRST_CONNECT,
     RECONNECT,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from scout_control.store.database import Store
 
 CREDENTIAL_FILE = "credential_file"  # a tap with this setting renews its OAuth token itself
-ORIGIN = "origin"  # digest of the token that a run was given, from which the stored one descends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,18 +211,13 @@ def store_rotated_token(
     store: Store, keyring: Keyring, credential: RunCredential, content: bytes
 ) -> bool:
     """Store the token that a tap wrote to its ``credential_file``; return whether it was new."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return False
-    if not isinstance(document, dict):
-        return False
-    if document.get("refresh_token") in {None, credential.known}:
+    rotated = RotatedToken.parse(content)
+    if rotated is None or rotated.refresh_token == credential.known:
         return False
     tokens = Tokens(
-        access_token=document.get("access_token") or "",
-        refresh_token=str(document["refresh_token"]),
-        expires_at=_parse_timestamp(document.get("expires_at")),
+        access_token=rotated.access_token,
+        refresh_token=rotated.refresh_token,
+        expires_at=rotated.expires_at,
         scopes=None,
     )
     with store.begin() as session:
@@ -234,38 +227,11 @@ def store_rotated_token(
             credential.credential_id,
             credential.known,
             tokens,
-            document.get("origin"),
+            rotated.origin,
         )
     if is_stored:
         credential.known = tokens.refresh_token
     return is_stored
-
-
-def _parse_timestamp(seconds: object) -> datetime | None:
-    """Return Unix time as a datetime, or None for anything else: a tap may write any value."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def is_descendant(content: bytes, fields: Mapping[str, Any]) -> bool:
-    """Return whether a tap that was given the stored token, or its parent, wrote a file.
-
-    After a worker was killed this decides whether its file holds the newest token: a person may
-    have reconnected in between.
-    """
-    try:
-        origin = json.loads(content).get(ORIGIN)
-    except (ValueError, AttributeError, RecursionError):
-        return False
-    token = fields.get("refresh_token")
-    return bool(token) and origin in {fields.get(ORIGIN), token_digest(str(token))}
-
-
-def token_digest(refresh_token: str) -> str:
-    """Return the digest by which the taps name the token that theirs descends from."""
-    return hashlib.sha256(b"refresh token:" + refresh_token.encode()).hexdigest()
 
 
 def replace_tokens(

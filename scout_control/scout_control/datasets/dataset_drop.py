@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scout_control.datasets import role_retirement, schema_drop, schemas
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry
+from scout_control.rules.naming import roles_of
 from scout_control.store import audit, datasets, runs
 from scout_control.store.locks import GRANTS_LOCK, dataset_lock, exclusive, try_locks
 
@@ -128,7 +129,7 @@ def remove(
     # Not in the ``try``: roles that cannot be dropped are marked and retried, the data is removed.
     role_retirement.drop(
         server_url,
-        role_retirement.roles(names.schema),
+        roles_of(names.schema),
         lambda: exclusive(installation.store, GRANTS_LOCK),
     )
     shutil.rmtree(installation.dbt_folder(names.schema), ignore_errors=True)

@@ -85,7 +85,8 @@ class LockHolder:
     def remedy(self) -> str:
         """A statement that ends it, for a person with the privilege."""
         if self.gid is not None:
-            return f"in database {self.database!r} as its owner: ROLLBACK PREPARED {self.gid!r}"
+            gid = sql.Literal(self.gid).as_string(None).strip()
+            return f"in database {self.database!r} as its owner: ROLLBACK PREPARED {gid}"
         return f"SELECT pg_terminate_backend({self.pid})"
 
 

@@ -202,6 +202,11 @@ def search_path(installation: Installation, project_id: str, user_id: str | None
     return ", ".join('"' + schema.replace('"', '""') + '"' for schema in schemas)
 
 
+def statement_timeout(seconds: float) -> bytes:
+    """Return the statement that sets a time limit: at least 1 ms, since 0 means none."""
+    return b"SET statement_timeout TO %d" % max(1, int(seconds * 1000))
+
+
 def _execute(
     connection: psycopg.Connection[Any],
     statement: str,
@@ -209,7 +214,7 @@ def _execute(
     timeout_seconds: float,
 ) -> QueryResult:
     try:
-        connection.execute(f"SET statement_timeout TO {int(timeout_seconds * 1000)}".encode())
+        connection.execute(statement_timeout(timeout_seconds))
         connection.commit()
         connection.read_only = True
         for name, loader in TYPES_BEYOND_PYTHON:

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from scout_control.datasets import lock_holders
 from scout_control.errors import ControlError, ServerError
-from scout_control.rules.naming import READER_SUFFIX, query_role, reader_role, writer_role
+from scout_control.rules.naming import READER_SUFFIX, roles_of
 from scout_control.store.postgres import disable_login, has_role
 
 if TYPE_CHECKING:
@@ -86,11 +86,6 @@ class UndroppedRole:
     databases: list[str]
 
 
-def roles(schema: str) -> list[str]:
-    """Return the names of all roles that a dataset can have."""
-    return [query_role(schema), writer_role(schema), reader_role(schema)]
-
-
 def disable(connection: Connection[Any], dataset: SchemaNames) -> datetime | None:
     """Disable the logins of a dataset's roles and revoke all access to its schema.
 
@@ -110,7 +105,7 @@ def disable(connection: Connection[Any], dataset: SchemaNames) -> datetime | Non
 
 def clear_marks(connection: Connection[Any], dataset: SchemaNames) -> None:
     """Unmark the roles of a dataset that is loaded again."""
-    for role, comment in connection.execute(SELECT_COMMENTS, [roles(dataset.schema)]).fetchall():
+    for role, comment in connection.execute(SELECT_COMMENTS, [roles_of(dataset.schema)]).fetchall():
         if comment.startswith(_mark(connection)):
             _comment(connection, role, dataset.owner)
 
@@ -152,7 +147,7 @@ def undropped(connection: Connection[Any]) -> list[UndroppedRole]:
 
 
 def _disable(connection: Connection[Any], schema: str) -> datetime | None:
-    comments = dict(connection.execute(SELECT_COMMENTS, [roles(schema)]).fetchall())
+    comments = dict(connection.execute(SELECT_COMMENTS, [roles_of(schema)]).fetchall())
     for role in comments:
         # DROP OWNED requires membership. Granted directly: a membership through the query role
         # would end with that role.

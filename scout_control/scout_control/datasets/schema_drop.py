@@ -17,7 +17,7 @@ from psycopg import sql
 from scout_control.datasets import lock_holders, role_retirement
 from scout_control.errors import ConflictError, OwnershipError
 from scout_control.rules import expiry
-from scout_control.rules.naming import is_owner
+from scout_control.rules.naming import is_owner, roles_of
 from scout_control.store.postgres import statement_error
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _check(connection: Connection[Any], dataset: SchemaNames, *, force: bool) ->
 def _terminate_own_sessions(connection: Connection[Any], server_url: str, schema: str) -> None:
     """Terminate all sessions of the dataset's roles; these cannot log in again."""
     lock_holders.terminate(
-        connection, server_url, lock_holders.find_by_role(connection, role_retirement.roles(schema))
+        connection, server_url, lock_holders.find_by_role(connection, roles_of(schema))
     )
 
 

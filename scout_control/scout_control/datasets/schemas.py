@@ -80,6 +80,7 @@ def datasets_with_enabled_writer(
         roles[writer_role(dataset.schema_name)] = dataset
     enabled: list[Dataset] = []
     for url, roles in by_url.items():
+        # One server that is away must not keep the logins of all others enabled.
         with suppress(ControlError, psycopg.Error), _cursor(url) as cursor:
             cursor.execute(ROLES_WITH_LOGIN, [sorted(roles)])
             enabled += [roles[name] for (name,) in cursor.fetchall()]
@@ -93,11 +94,15 @@ def provision(installation: Installation, dataset: Dataset) -> ProvisionedSchema
         ControlError: The server does not answer, lacks a privilege, or the schema is not ours.
     """
     server_url = installation.server_url_of(dataset)
+    # First: once the schema exists again, nothing shows that its rows were lost, and a crash in
+    # between would keep bookmarks that skip them permanently.
     _delete_state_if_schema_is_missing(installation, server_url, dataset.schema_name)
     provisioned = provisioning.provision(server_url, names(dataset))
     try:
         _grant_readers(installation, server_url, dataset, provisioned)
     except BaseException:
+        # Also for an interrupt: the login is committed, and the caller, who would disable it at
+        # the end of the run, never learns of it.
         disable_writer(installation, dataset)
         raise
     return provisioned
@@ -119,6 +124,7 @@ def _grant_readers(
             error,
             "Retry; if the error persists, check the server's log.",
         ) from None
+    # Members that are not named lose access: the query role is one of them.
     members = [*dataset.readers, *([query_role(provisioned.schema)] if is_queried else [])]
     missing = provisioning.set_readers(server_url, provisioned.schema, members, skip_missing=True)
     if missing:
@@ -172,4 +178,5 @@ def _grant_touch(installation: Installation, cursor: Cursor[Any], reader: str) -
     with exclusive(installation.store, GRANTS_LOCK):
         for statement in GRANT_TOUCH:
             cursor.execute(sql.SQL(statement).format(**names_of))
+        # Before the lock is released: the next grant must see these rows of the catalog.
         cursor.connection.commit()

@@ -30,11 +30,17 @@ class DemoFile:
 
     @classmethod
     def load(cls, home: Path) -> Self:
-        """Read the file in a folder; before the first demo, return an empty one."""
+        """Read the file in a folder; before the first demo, return an empty one.
+
+        A demo that was killed may have left half a file, which counts as none.
+        """
         file = home / FILE
-        if not file.exists():
+        try:
+            document = json.loads(file.read_text())
+        except (FileNotFoundError, ValueError):
             return cls()
-        document = json.loads(file.read_text())
+        if not isinstance(document, dict):
+            return cls()
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         return cls(**known)
 

@@ -109,8 +109,11 @@ class Loaded:
     @property
     def error(self) -> str | None:
         """Return why the run, or its transform, failed."""
-        is_complete = self.run.status == RunStatus.COMPLETED
-        return self.run.transform_error or (None if is_complete else self.run.error_message)
+        run = self.run
+        if run.transform_error or run.status == RunStatus.COMPLETED:
+            return run.transform_error
+        # A run that someone cancelled has no error.
+        return run.error_message or f"The run ended with the status {run.status}."
 
 
 def load(

@@ -7,6 +7,7 @@ The files contain the sandbox's API key, so no other account can read them. Real
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def write(home: Path, tap: Mapping[str, Any], database_url: str) -> Path:
 
 def command(tap: str, programs: Path, folder: Path) -> str:
     """Return the shell command that pipes the tap into the target."""
-    return (
-        f"{programs}/{tap} --config {folder}/tap.json"
-        f" | {programs}/target-scout-postgres --config {folder}/target.json"
+    steps = ((tap, "tap.json"), ("target-scout-postgres", "target.json"))
+    return " | ".join(
+        shlex.join([f"{programs}/{program}", "--config", f"{folder}/{config}"])
+        for program, config in steps
     )

@@ -244,23 +244,8 @@ class Walkthrough:
 
     def _suggest(self) -> None:
         programs = _short(Path(sys.executable).parent)
-        is_elsewhere = bool(os.environ.get(ELSEWHERE[0]))
-        unset = f"env -u {' -u '.join(ELSEWHERE)} " if is_elsewhere else ""
-        scout = f"{unset}{programs}/scout"
-        chosen = "" if self._source.name == "commcare" else f" SOURCE={self._source.name}"
-        hints = [
-            (f"{scout} status", "sources, credentials and datasets of this installation"),
-            (
-                f'{scout} query {self._path} "{self._source.example_query}"',
-                "query the data, as its readers do",
-            ),
-            (f"{scout} describe {self._path}", "the tables and columns, and what they mean"),
-            (f"{scout} psql", "explore the schema in SQL"),
-            *((line.replace("make demo", f"make demo{chosen}"), what) for line, what in HINTS),
-        ]
-        if not self._options.keep_running:
-            line, what = KEEP_RUNNING_HINT
-            hints.append((line.replace("make demo", f"make demo{chosen}"), what))
+        scout = scout_command(programs, os.environ)
+        hints = hints_for(scout, self._path, self._source, keep_running=self._options.keep_running)
         self._display.say(
             f"\nThe data is the dataset {self._path}, in schema {self._demo_file.schema} of the "
             f"Postgres in {_short(self._services.home)}."
@@ -282,10 +267,36 @@ class Walkthrough:
         clean = "env -u PGPASSWORD " if "PGPASSWORD" in os.environ else ""
         self._display.say(
             f"  {clean}PGOPTIONS=--search_path={self._demo_file.schema} "
-            f"{_short(embedded_postgres.psql())} {shlex.quote(services.database_url)}"
+            f"{shlex.quote(str(_short(embedded_postgres.psql())))} "
+            f"{shlex.quote(services.database_url)}"
         )
         self._display.say("The same pipe without Meltano:")
         self._display.say(f"  {manual_pipe.command(source.source_type, programs, folder)}")
+
+
+def scout_command(programs: Path, environment: Mapping[str, str]) -> str:
+    """Return how ``scout`` is started on the installation of the demo, in a shell as it is now."""
+    is_elsewhere = bool(environment.get(ELSEWHERE[0]))
+    unset = f"env -u {' -u '.join(ELSEWHERE)} " if is_elsewhere else ""
+    return f"{unset}{shlex.quote(f'{programs}/scout')}"
+
+
+def hints_for(
+    scout: str, path: str, source: Source, *, keep_running: bool
+) -> list[tuple[str, str]]:
+    """Return what to type after a demo of a source, and what each line does."""
+    chosen = "make demo" if source.name == "commcare" else f"make demo SOURCE={source.name}"
+    again = HINTS if keep_running else (*HINTS, KEEP_RUNNING_HINT)
+    return [
+        (f"{scout} status", "sources, credentials and datasets of this installation"),
+        (
+            f"{scout} query {shlex.quote(path)} {shlex.quote(source.example_query)}",
+            "query the data, as its readers do",
+        ),
+        (f"{scout} describe {shlex.quote(path)}", "the tables and columns, and what they mean"),
+        (f"{scout} psql", "explore the schema in SQL"),
+        *((line.replace("make demo", chosen), what) for line, what in again),
+    ]
 
 
 def _join(counts: Mapping[str, int]) -> str:

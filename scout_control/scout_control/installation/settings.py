@@ -106,7 +106,9 @@ def _read_keep() -> float | None:
 
 
 def _parse_audit_keep(days: str) -> timedelta:
-    if not days.isdecimal() or not SHORTEST_AUDIT_DAYS <= int(days) <= LONGEST_AUDIT_DAYS:
+    # The length first: Python refuses to read a number of thousands of digits.
+    is_number = days.isdecimal() and len(days) <= len(str(LONGEST_AUDIT_DAYS))
+    if not is_number or not SHORTEST_AUDIT_DAYS <= int(days) <= LONGEST_AUDIT_DAYS:
         raise SettingsError(
             "SCOUT_AUDIT_KEEP_DAYS must be a whole number of days from "
             f"{SHORTEST_AUDIT_DAYS} to {LONGEST_AUDIT_DAYS}.",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
-DISCOVERY_FAILED = re.compile(r"returned (-?\d+) with stderr")
+DISCOVERY_FAILED = re.compile(r"returned (-?\d{1,5}) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
 STREAM_OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
@@ -87,7 +87,7 @@ class RunLog:
             return None
         if event.get("event") == "Block run completed":
             self._read_end_of_block(event)
-        elif event.get("level") in ERRORS:
+        elif str(event.get("level")) in ERRORS:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._read_dbt_line(to_storable_text(str(event.get("event"))))
@@ -123,10 +123,9 @@ class RunLog:
         self.meltano_error = _first_line(event.get("err"))
         if event.get("block_type") == "InvokerCommand":
             self.transform_error = ", ".join(self.failed_models) or self.meltano_error
-        codes = event.get("exit_codes") or {}
-        self.exit_codes |= {
-            str(kind): code for kind, code in codes.items() if isinstance(code, int)
-        }
+        codes = event.get("exit_codes")
+        if isinstance(codes, dict):
+            self.exit_codes |= {kind: code for kind, code in codes.items() if isinstance(code, int)}
         if found := DISCOVERY_FAILED.search(str(event.get("err"))):
             self.exit_codes[EXTRACTOR] = int(found[1])
 
@@ -169,7 +168,7 @@ class RunLog:
 
     def _progress(self, event: dict[str, Any]) -> StreamProgress | None:
         metric = event.get("metric_info")
-        if not isinstance(metric, dict) or metric.get("metric") not in {COUNT, TOTAL}:
+        if not isinstance(metric, dict) or metric.get("metric") not in (COUNT, TOTAL):
             return None
         if not str(event.get("string_id", "tap-")).startswith("tap-"):
             return None

@@ -44,6 +44,7 @@ NOT_STARTED = re.compile(r"Executable '[^']*' could not be started: .*")  # by p
 RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\))?\.")
 OUT_OF_MEMORY = "If it happens again, this machine may lack memory."
 KILLED = 128  # what a shell, and parent_death, add to the number of a signal
+LAST_SIGNAL = 64
 # When its own tables fail, Meltano logs the text of SQLAlchemy, which may quote an address.
 DATABASE_ERROR = re.compile(
     r"^\((?:psycopg2?|sqlite3)\.(?:errors\.)?(?P<kind>\w+)\)"
@@ -201,7 +202,8 @@ def without_sqlalchemy_text(message: str) -> str:
 
 def _signal(returncode: int) -> int:
     """Return the signal that ended a process, from its exit code or its shell's; 0 for none."""
-    return -returncode if returncode < 0 else max(0, returncode - KILLED)
+    signal = -returncode if returncode < 0 else returncode - KILLED
+    return signal if 0 < signal <= LAST_SIGNAL else 0
 
 
 def _cause(log: RunLog, kind: str) -> str:

@@ -114,6 +114,11 @@ def query_role(schema: str) -> str:
     return schema + QUERY_SUFFIX
 
 
+def roles_of(schema: str) -> list[str]:
+    """Return the names of all roles that a dataset schema can have."""
+    return [query_role(schema), writer_role(schema), reader_role(schema)]
+
+
 def slug(text: str) -> str:
     """Return a text reduced to lower-case ASCII letters, digits and underscores."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

@@ -61,7 +61,7 @@ def has_died(worker: str | None) -> bool:
         return False
     try:
         os.kill(int(pid), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter: no process can have this id
         return True
     except PermissionError:  # alive, as another user
         return False

@@ -71,6 +71,8 @@ class RunResult:
 
         A run whose transforms failed is complete: its rows are loaded.
         """
+        # First: a paused run has not ended, whatever it loaded. Ending it as partial would count
+        # as a failure, and forget until when its source is to be left alone.
         if isinstance(self.error, RunPausedError):
             return RunStatus.PAUSED
         if self.is_partial:
@@ -112,6 +114,7 @@ def result_of_load(
     if error is not None:
         is_partial = outcomes.is_partial(loaded.log, error)
     elif unknown_streams is not None:
+        # The load itself succeeded: Meltano ignores selected streams that no tap has.
         error, is_partial = unknown_streams, any(committed.rows_loaded.values())
     return replace(
         known,
@@ -141,6 +144,7 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
     now = datetime.now(UTC)
     with installation.store.begin() as session:
         if result.status is RunStatus.PAUSED:
+            # The dataset stays "syncing": a paused run is live, and owns the next refresh.
             return _pause(session, installation, run, worker, result, now)
         columns = run_columns(run, result)
         # Cancelled or reclaimed since the last heartbeat: then nothing else may be written either.
@@ -149,8 +153,11 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
         _finish_dataset(session, run, result, now)
         if result.catalog or result.metadata:
             found = {"content": dict(result.metadata), "streams": dict(result.catalog)}
+            # Empty is unknown, not gone: what earlier runs found at the source is kept.
             known = {name: value for name, value in found.items() if value}
             metadata.save(session, run.dataset, known, now)
+        # Together with the dataset, whose schedule ends until the account is connected again: a
+        # crash in between would leave a valid credential whose dataset nothing runs any more.
         if isinstance(result.error, CredentialRefusedError) and result.credential_id:
             records.invalidate(session, result.credential_id, result.error.cause)
         _record(session, str(result.status), run, result.error)
@@ -166,6 +173,8 @@ def requeue(
     with installation.store.begin() as session:
         is_ours = runs.move(session, run.id, RunStatus.QUEUED, worker, worker=None, result=result)
         if is_ours:
+            # In the same transaction: a run that is queued without a job waits until the next
+            # round of maintenance finds it.
             queue.defer(installation.store, session, run.id, now + wait if wait else None)
             _record(session, "handed back", run)
     return is_ours
@@ -181,6 +190,7 @@ def add_worked_seconds(
 
 def seconds_left(result: Mapping[str, Any], timeout_seconds: float) -> float:
     """Return how long an attempt may take, of the time that all attempts at a run share."""
+    # Never 0, which would set no limit to the process.
     return max(timeout_seconds - float(result.get(WORKED_SECONDS, 0)), 1.0)
 
 
@@ -296,6 +306,7 @@ def _pause(
 
 
 def _finish_dataset(session: Session, run: Run, result: RunResult, now: datetime) -> None:
+    # Of before this run: the first data of a dataset counts as use, or it could expire at once.
     dataset = run.dataset
     has_data = result.status in {RunStatus.COMPLETED, RunStatus.PARTIAL}
     was_asked_for, had_data = run.trigger == Trigger.MANUAL, dataset.last_sync_at is not None
@@ -309,6 +320,7 @@ def _record(session: Session, action: str, run: Run, error: ControlError | None 
     names = audit.of_dataset(run.dataset)
     details = {"attempt": run.attempt} | ({"error": error.cause} if error else {})
     audit.record(session, action, "run", run.id, **names, **details)
+    # One search for this action finds all refusals, those of commands and those of runs.
     if isinstance(error, audit.REFUSALS):
         names |= {"run": str(run.id)}
         audit.record(session, "refused", "dataset", run.dataset_id, **names, reason=error.cause)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scout_control.credentials import records
+from scout_control.credentials.rotated_token import RotatedToken
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
@@ -71,6 +72,7 @@ def _store_token(installation: Installation, folder: Path) -> bool:
         )
     # The owner may have reconnected since: only a token that descends from the stored one replaces
     # it, or an account that was exchanged would come back.
-    if records.is_descendant(written, fields):
+    rotated = RotatedToken.parse(written)
+    if rotated is not None and rotated.descends_from(fields):
         records.store_rotated_token(installation.store, installation.keyring, credential, written)
     return True

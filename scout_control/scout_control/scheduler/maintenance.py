@@ -210,11 +210,16 @@ def _expire(
     try:
         return dataset_drop.try_drop(installation, dataset_id, is_over, reason="expired")
     except (ControlError, psycopg.Error) as error:
-        message = str(error) if isinstance(error, ControlError) else type(error).__name__
-        if _logged.get(dataset_id) != message:
-            log.warning("not_expired dataset=%s: %s", dataset_id, message)
-        _logged[dataset_id] = message
+        is_explained = isinstance(error, ControlError)
+        log_when_new(dataset_id, str(error) if is_explained else type(error).__name__)
         return False
+
+
+def log_when_new(dataset_id: uuid.UUID, why: str) -> None:
+    """Log why a dataset could not be dropped, unless that was logged of it last."""
+    if _logged.get(dataset_id) != why:
+        log.warning("not_expired dataset=%s: %s", dataset_id, why)
+    _logged[dataset_id] = why
 
 
 def _is_over(session: Session, dataset: Dataset, now: datetime, default_keep: float) -> bool:

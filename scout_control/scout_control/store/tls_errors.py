@@ -80,7 +80,11 @@ def _explain_certificate(host: str, port: int) -> tuple[str, str]:
         certificate = x509.load_der_x509_certificate(_presented_certificate(host, port))
     except (OSError, ValueError):
         return NOT_TRUSTED
-    now = dt.datetime.now(dt.UTC)
+    return explain_validity(certificate, dt.datetime.now(dt.UTC))
+
+
+def explain_validity(certificate: x509.Certificate, now: dt.datetime) -> tuple[str, str]:
+    """Return why a certificate that was rejected is not accepted now."""
     if certificate.not_valid_after_utc < now:
         return EXPIRED
     return NOT_YET if certificate.not_valid_before_utc > now else NOT_TRUSTED

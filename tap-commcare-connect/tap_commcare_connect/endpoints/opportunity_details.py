@@ -103,6 +103,7 @@ class OpportunityDetailSync(OpportunitySync):
 def _detail_decoder(opportunity: int) -> Callable[[bytes], RawRow]:
     def decode(body: bytes) -> RawRow:
         detail = DECODE_DETAIL(body)
+        # Rows get the id that was requested: those of another opportunity would be stored under it.
         if bytes(detail.get("id", NULL)) != b"%d" % opportunity:
             raise UnexpectedResponseError("it is not the requested opportunity.")
         return detail
@@ -126,6 +127,7 @@ def _claims(row: RawRow | msgspec.Struct) -> dict[str, int | None]:
 
 
 def _payment_units(detail: RawRow) -> list[RawRow]:
+    # Missing is not empty: for an empty list the claimed units are taken, known by their ids only.
     if "payment_units" not in detail:
         raise UnexpectedResponseError("The detail of an opportunity has no payment_units.")
     return list(DECODE_UNITS(bytes(detail["payment_units"])))

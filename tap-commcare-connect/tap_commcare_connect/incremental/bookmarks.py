@@ -13,6 +13,8 @@ import msgspec
 from tap_common.timestamps import parse
 
 Entry = dict[str, Any]
+# Connect's ids are those of Postgres. A larger one was not written by this tap; rows are read after
+# the stored id, so that it would hide all of them.
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 CLOCK_SKEW = timedelta(hours=1)
@@ -44,11 +46,13 @@ class ReadProgress:
             is_fresh = -CLOCK_SKEW < now - parse(progress.began_at) < RESUMABLE_FOR
         except (msgspec.ValidationError, ValueError, OverflowError):
             return None
+        # Under other filters, done lists opportunities that are not wanted and lacks some that are.
         return progress if is_fresh and progress.scope == scope else None
 
     def entry(self) -> Entry:
         """Return the progress in the format of the state."""
         entry: Entry = {"began_at": self.began_at, "done": self.done, "open": self.open}
+        # Without filters there is no scope: the state is written after each page and stays short.
         return entry | ({"scope": self.scope} if self.scope else {})
 
     def last_id(self, opportunity: int) -> int | None:
@@ -61,6 +65,8 @@ class ReadProgress:
             self.open[str(opportunity)] = last_id
             return
         self.open.pop(str(opportunity), None)
+        # A list, since JSON has no sets: looking through some hundred ids costs nothing beside the
+        # request for a page.
         if opportunity not in self.done:
             self.done.append(opportunity)
 

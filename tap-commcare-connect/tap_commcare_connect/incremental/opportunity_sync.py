@@ -91,6 +91,8 @@ class OpportunitySync(abc.ABC):
         self._load_bookmarks(run)
         index = self.account.get()
         failures = [not_listed(opportunity) for opportunity in index.not_listed]
+        # Without one of the wanted opportunities no version can be complete, so none is begun: its
+        # rows would be read twice.
         failures = failures or self._read_version(run, index)
         if failures:
             self._read_without_version(run, index, failures)
@@ -111,7 +113,7 @@ class OpportunitySync(abc.ABC):
         failed = {failure.opportunity for failure in failures}
         self.failed = sorted(failed)
         self.has_version = False
-        self.progress = self.unversioned_progress
+        self.progress = self.unversioned_progress  # what carried the version has to be read again
         with run.output.transaction():
             for stream in self.streams:
                 stream.begin(None)
@@ -119,6 +121,7 @@ class OpportunitySync(abc.ABC):
         left = [o for o in index.opportunities if o.id not in failed and o.id not in done]
         failures += self._each(run, left, stops=False)
         self.failed = sorted(failure.opportunity for failure in failures)
+        # Written even if nothing could be read: the next run tries first what failed in this one.
         run.write_page(self, [], lambda: self._save_bookmarks(run, {}))
         raise OpportunitiesFailedError(failures, is_all=not done)
 
@@ -144,6 +147,8 @@ class OpportunitySync(abc.ABC):
 
         def update_bookmarks() -> None:
             self.progress.advance(opportunity, last_id)
+            # Two names, because the reads do not continue each other: a version counts only what
+            # was read under it.
             name = "position" if self.has_version else "partial"
             self._save_bookmarks(run, {name: self.progress.entry()})
 
@@ -152,6 +157,8 @@ class OpportunitySync(abc.ABC):
     def _save_bookmarks(self, run: SyncRun, entry: Entry) -> None:
         for stream in self.streams:
             name = "version" if self.has_version else "last_version"
+            # An abandoned version is stored as the last one: it must never be resumed, and the next
+            # version must be larger.
             bookmark = {name: self.versions.version(stream), **entry}
             bookmark |= {"failed": self.failed} if self.failed else {}
             run.bookmarks.write(stream.name, self.domain, bookmark)
@@ -180,7 +187,7 @@ class OpportunitySync(abc.ABC):
     def _common_progress(self, entries: Sequence[Entry], name: str, now: datetime) -> ReadProgress:
         """Return the progress that all streams share, or a new one."""
         stored = [ReadProgress.stored(entry.get(name), self.scope, now) for entry in entries]
-        first = stored[0]
+        first = stored[0]  # they differ if one of the streams was selected or reset meanwhile
         if first is not None and all(progress == first for progress in stored):
             return first
         return ReadProgress(to_rfc3339(now), self.scope)

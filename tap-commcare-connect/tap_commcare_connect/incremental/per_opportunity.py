@@ -45,6 +45,8 @@ class OpportunitiesFailedError(ApiError):
         if len(failures) > _MAX_NAMED:
             causes.append(f"and {len(failures) - _MAX_NAMED} more opportunities")
         super().__init__(" ".join(causes), failures[0].error.remedy)
+        # Control acts on 75 and 77: it waits, or asks a person to reconnect. While others can be
+        # read, neither is right.
         codes = {failure.error.exit_code for failure in failures}
         self.exit_code = codes.pop() if is_all and len(codes) == 1 else 1
         no_access = all(isinstance(failure.error, ACCESS_ERRORS) for failure in failures)
@@ -91,12 +93,14 @@ def read_each(
     in_flight: set[Future[Failure | None]] = set()
     try:
         while True:
+            # Not all are submitted at once: what a failure stops before that sends no request.
             while len(in_flight) < max_in_flight and not (stops and failures):
                 opportunity = next(remaining, None)
                 if opportunity is None:
                     break
                 in_flight.add(executor.submit(_attempt, read, opportunity))
             if not in_flight:
+                # By id: the message and the state must not depend on which thread was first.
                 return sorted(failures, key=lambda failure: failure.opportunity)
             done, in_flight = concurrent.futures.wait(
                 in_flight, return_when=concurrent.futures.FIRST_COMPLETED
@@ -142,6 +146,8 @@ def _attempt(read: Callable[[Opportunity], None], opportunity: Opportunity) -> F
     try:
         read(opportunity)
     except ApiError as error:
+        # A time-out usually concerns the server, but a single large list may cause it, too. It
+        # counts as this opportunity's until others time out as well: see _check_server.
         concerns_all = error.scope is not FailureScope.STREAM
         if concerns_all and not isinstance(error, ReadTimeoutError):
             raise

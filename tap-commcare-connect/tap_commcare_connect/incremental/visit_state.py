@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from tap_common.timestamps import datetime_to_millis, parse, to_rfc3339
@@ -31,10 +31,15 @@ Ends = dict[str, list[int | None]]
 """By opportunity: its last id, its visit count, and the smallest id under review."""
 
 
+_OpportunityId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
+# The third number, the visit under review, may be missing: it was added later.
+_End = Annotated[list[Id | None], msgspec.Meta(min_length=2, max_length=3)]
+
+
 class _FullRead(msgspec.Struct):
     version: Id
     position: dict[str, Any]
-    ends: dict[str, list[Id | None]] = {}
+    ends: dict[_OpportunityId, _End] = {}
 
 
 class _Bookmark(msgspec.Struct):

@@ -136,7 +136,7 @@ class VisitsSync:
             self._forget(state, opportunity.id)
             bookmark = None
         review = ReviewTracker(self.review_days)
-        largest = 0
+        largest = 0  # seen in this read; the overlap begins below the bookmark
 
         def update_bookmark(page: Page) -> None:
             nonlocal largest
@@ -159,7 +159,7 @@ class VisitsSync:
         last_id, under_review = state.last_id(opportunity), state.review_id(opportunity)
         if last_id is None:
             return None
-        after = last_id - self.overlap
+        after = last_id - self.overlap  # a transaction may commit later than one with a larger id
         if under_review is not None:
             after = min(after, under_review - 1)
         return max(after, 0) or None

@@ -58,6 +58,8 @@ class PageSize:
         """Adapt the size to a page of ``rows`` rows and ``size_bytes`` bytes."""
         if self.is_fixed or not rows:
             return
+        # The last page of a list or its first rows may be far smaller than what follows: growth is
+        # limited, and one wrong guess costs a page of a few times the target.
         fitting = TARGET_BYTES * rows // max(size_bytes, 1)
         self.rows = max(min(fitting, MAX_GROWTH * self.rows, DEFAULT_PAGE_ROWS), 1)
 
@@ -78,6 +80,7 @@ class KeysetList:
         if after:
             params.append(("last_id", str(after)))
 
+        # The link is read inside the decoder, so that the client names the page with a bad one.
         def decode(body: bytes) -> Page:
             envelope = self.decode(body)
             self.page_size.adapt(len(envelope.results), len(body))
@@ -113,6 +116,7 @@ def last_id_in(link: str | None, after: int | None) -> int | None:
         last_id = int(parse_qs(urlsplit(link).query)["last_id"][-1])
     except (KeyError, ValueError):
         raise UnexpectedResponseError("its next page has no last_id.") from None
+    # A link back or to the same page would be followed for ever.
     if last_id <= (after or 0):
         raise UnexpectedResponseError("its next page does not lead forward.")
     return last_id

@@ -17,7 +17,7 @@ class VisitsStream(ConnectStream):
     path = "user_visits"
     key = ("id",)
     replication_key = "id"
-    first_page_rows = 50
+    first_page_rows = 50  # a visit contains its form: 40 kB each make a page of the target size
     columns = {
         "id": c.key_integer("Id of the visit; increases with the time of receipt."),
         "username": c.text("The worker."),

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
+from tap_common.counting_converters import boolean, integer, json_array, text, timestamp
 from tap_common.messages import Record
 from tap_common.raw_converters import NULL
-from tap_common.values import boolean, integer, json_array, text, timestamp
 
 from tap_commcare.pagination.tastypie import list_decoder
 from tap_commcare.streams.applications import ApplicationsStream

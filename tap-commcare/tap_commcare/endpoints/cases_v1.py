@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from tap_common.counting_converters import boolean, json_array, json_object, text, timestamp
 from tap_common.messages import Record
 from tap_common.omissions import Property
 from tap_common.raw_converters import NULL
-from tap_common.values import boolean, json_array, json_object, text, timestamp
 
 from tap_commcare.pagination.by_date import RowFields
 from tap_commcare.pagination.tastypie import list_decoder

@@ -14,12 +14,12 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from tap_common.client import ApiClient, Response, same_origin
+from tap_common.counting_converters import boolean, integer, json_object, text, timestamp
 from tap_common.errors import RequestRejectedError, UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder, KnownProperties
 from tap_common.messages import Record
 from tap_common.raw_converters import NULL
 from tap_common.timestamps import from_millis, to_millis, to_rfc3339
-from tap_common.values import boolean, integer, json_object, text, timestamp
 
 from tap_commcare import client
 from tap_commcare.pagination.pages import PageToken, TimedPage, Window

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from tap_common.counting_converters import boolean, json_object, text, timestamp
 from tap_common.messages import Record
 from tap_common.raw_converters import EMPTY_OBJECT, NULL
-from tap_common.values import boolean, json_object, text, timestamp
 
 from tap_commcare.endpoints.form_cases import CaseAction, case_actions
 from tap_commcare.pagination.by_date import RowFields

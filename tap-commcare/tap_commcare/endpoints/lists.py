@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from tap_common.client import ApiClient
 from tap_common.full_table import ListPage, Position
 
 from tap_commcare.pagination.tastypie import ListEndpoint, list_decoder
+from tap_commcare.streams.base import ListStream
 
 MAX_ROWS = 1000
 DECODE = list_decoder(dict[str, Any])
@@ -18,26 +19,25 @@ DECODE = list_decoder(dict[str, Any])
 def endpoint(
     client: ApiClient,
     domain: str,
-    resource: str,
+    stream: type[ListStream],
     page_size: int,
     params: Sequence[tuple[str, str]] = (),
+    path: str = "",
 ) -> ListEndpoint[dict[str, Any]]:
-    """Return a list whose rows are dictionaries."""
+    """Return the list of a stream, or the one at another path that has the same key.
+
+    Its rows are dictionaries.
+    """
     return ListEndpoint(
         client,
         domain,
-        resource,
+        path or stream.path,
         DECODE,
         params,
         page_size,
         domain_of=lambda row: row.get("domain"),
-        identity=_identity,
+        identity=stream.identity,
     )
-
-
-def _identity(row: Mapping[str, Any]) -> str:
-    # A row without an id is rejected when it is converted to a record.
-    return str(row.get("id", row.get("location_id")))
 
 
 @dataclass

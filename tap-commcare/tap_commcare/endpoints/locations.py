@@ -6,7 +6,7 @@ Rows of v2 have the code of their type instead of its id; they are turned into r
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,14 +80,13 @@ class LocationsSource:
         if api not in self._endpoints:
             names = FILTERS[api] if self.since is not None else ()
             params = [(name, str(self.since)) for name in names]
-            self._endpoints[api] = self._endpoint(RESOURCES[api], params)
+            self._endpoints[api] = lists.endpoint(
+                self.client, self.domain, LocationsStream, self.page_size, params, RESOURCES[api]
+            )
         page = self._endpoints[api].page(inner, limit)
         rows = page.rows if api is Api.V1 else [self._as_v1(row) for row in page.rows]
         following = page.next_position
         return ListPage(rows, following and {"api": str(api), "at": following})
-
-    def _endpoint(self, resource: str, params: Sequence[tuple[str, str]] = ()) -> Endpoint:
-        return lists.endpoint(self.client, self.domain, resource, self.page_size, params)
 
     def _as_v1(self, row: Row) -> Row:
         return {
@@ -100,7 +99,7 @@ class LocationsSource:
         """Return the ids of all types by their codes."""
         if self._types is None:
             types: dict[str, Any] = {}
-            endpoint = self._endpoint(LocationTypesStream.path)
+            endpoint = lists.endpoint(self.client, self.domain, LocationTypesStream, self.page_size)
             page = endpoint.page(None)
             while True:
                 types |= {str(row.get("code")): row.get("id") for row in page.rows}

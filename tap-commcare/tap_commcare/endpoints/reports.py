@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from tap_common.client import ApiClient, same_origin
+from tap_common.counting_converters import integer
 from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import ListChangedError, ListPage, Position
 from tap_common.json_decoder import JsonDecoder
 from tap_common.messages import Record
-from tap_common.values import integer
 
 from tap_commcare import client
 from tap_commcare.streams.reports import ReportRowsStream

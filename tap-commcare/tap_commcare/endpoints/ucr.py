@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tap_common import timestamps
 from tap_common.bookmarks import Entry
 from tap_common.client import ApiClient
+from tap_common.counting_converters import integer, timestamp
 from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import (
     POSITION_ERRORS,
@@ -19,7 +20,6 @@ from tap_common.full_table import (
 from tap_common.messages import Record
 from tap_common.stream import ApiStream
 from tap_common.sync import SyncRun
-from tap_common.values import integer, timestamp
 
 from tap_commcare.pagination.ucr_documents import (
     MAX_LIMIT,

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from requests.models import PreparedRequest
 from tap_common.client import ApiClient, Response, same_origin
+from tap_common.counting_converters import integer
 from tap_common.errors import UnavailableError, UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder
 from tap_common.timestamps import from_millis, to_millis, to_rfc3339
-from tap_common.values import integer
 
 from tap_commcare import client
 from tap_commcare.pagination.pages import PageToken, TimedPage, Window

@@ -14,10 +14,10 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from tap_common.client import ApiClient, Response, same_origin
+from tap_common.counting_converters import integer
 from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import ListChangedError, ListPage, Position
 from tap_common.json_decoder import JsonDecoder, KnownProperties
-from tap_common.values import integer
 
 from tap_commcare import client
 from tap_commcare.pagination.row_count import RowCounter

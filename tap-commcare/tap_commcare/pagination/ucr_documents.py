@@ -19,9 +19,9 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import msgspec
 from tap_common.client import ApiClient, same_origin
+from tap_common.counting_converters import integer, text, timestamp
 from tap_common.errors import UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder
-from tap_common.values import integer, text, timestamp
 
 from tap_commcare import client
 

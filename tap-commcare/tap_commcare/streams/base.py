@@ -36,6 +36,11 @@ class ListStream(HQStream):
     """
 
     @classmethod
+    def identity(cls, row: Row) -> tuple[str, ...]:
+        """Return what distinguishes a row from others: its key, also if it cannot be read."""
+        return tuple(str(row.get(cls.columns[name].source or name)) for name in cls.key)
+
+    @classmethod
     def records(cls, rows: Iterable[Row], domain: str) -> Iterator[Record]:
         """Yield the records of rows.
 

@@ -9,25 +9,12 @@ from typing import Any
 import pytest
 from commcare_sandbox import Sandbox
 from support.taps import TapCommand, catalogs_of
+from tap_commcare_connect.tap import TapCommCareConnect
 
 TAP = "tap-commcare-connect"
 SMALL = {"cases": 0, "forms": 0}
-OF_STREAM = {
-    "users": "user_data",
-    "visits": "user_visits",
-    "completed_works": "completed_works",
-    "payments": "payment",
-    "invoices": "invoice",
-    "assessments": "assessment",
-    "completed_modules": "completed_module",
-    "task_types": "task_types",
-    "assigned_tasks": "assigned_tasks",
-    "work_area_groups": "work_area_groups",
-    "work_areas": "work_areas",
-    "audit_reports": "audit_reports",
-    "audit_report_entries": "audit_report_entries",
-}
-"""The sandbox's kinds of rows by the tap's streams."""
+KINDS = {stream.name: stream.path for stream in TapCommCareConnect.stream_types if stream.path}
+"""The sandbox's kinds of rows by stream: it calls them by the paths of their lists."""
 
 
 def login_of(sandbox: Sandbox) -> dict[str, Any]:
@@ -78,7 +65,7 @@ def expected() -> Callable[..., list[dict[str, Any]]]:
     """Return the rows of a stream as records should be, without a key that the tap makes."""
 
     def rows(server: Sandbox, stream: str) -> list[dict[str, Any]]:
-        return [as_record(item) for item in server.connect.content(OF_STREAM[stream])]
+        return [as_record(item) for item in server.connect.content(KINDS[stream])]
 
     return rows
 

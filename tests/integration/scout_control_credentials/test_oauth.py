@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from scout_control.credentials import records, renewal
+from scout_control.credentials import records, renewal, rotated_token
 from scout_control.credentials.loopback import callback_server
+from scout_control.credentials.rotated_token import RotatedToken
 from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
@@ -154,7 +155,7 @@ def test_a_rotated_token_is_stored_unless_the_account_was_reconnected(scout, con
         kind = scout.installation.plugins.source_type("commcare-connect")
         login = records.credential_for(session, keyring, found, kind)
     given = login.fields["refresh_token"]
-    origin = records.token_digest(given)
+    origin = rotated_token.digest(given)
 
     def written(token):
         facts = {"refresh_token": token, "access_token": "a", "expires_at": 2e9, "origin": origin}
@@ -165,11 +166,11 @@ def test_a_rotated_token_is_stored_unless_the_account_was_reconnected(scout, con
     assert not records.store_rotated_token(store, keyring, login, written("second"))
     assert records.store_rotated_token(store, keyring, login, written("third"))
     assert secrets_of(scout)["refresh_token"] == "third"
-    assert records.is_descendant(written("fourth"), secrets_of(scout))
+    assert RotatedToken.parse(written("fourth")).descends_from(secrets_of(scout))
 
     connect()
     assert not records.store_rotated_token(store, keyring, login, written("fourth"))
-    assert not records.is_descendant(written("fourth"), secrets_of(scout))
+    assert not RotatedToken.parse(written("fourth")).descends_from(secrets_of(scout))
     assert secrets_of(scout)["refresh_token"] not in {given, "third", "fourth"}
 
 

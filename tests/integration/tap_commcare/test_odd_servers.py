@@ -16,7 +16,9 @@ from tap_commcare.endpoints import cases_v2, forms, lists
 from tap_commcare.endpoints.locations import LocationsSource
 from tap_commcare.pagination.by_date import ByDateSource
 from tap_commcare.pagination.pages import Window
+from tap_commcare.streams.base import ListStream
 from tap_commcare.streams.locations import LocationsStream
+from tap_commcare.streams.lookup_tables import LookupTableRowsStream, LookupTablesStream
 from tap_common.auth import bearer_auth
 from tap_common.client import ApiClient
 from tap_common.full_table import ListSource
@@ -134,15 +136,15 @@ def test_a_server_that_cannot_exclude_columns_is_asked_for_all():
     assert asked == [True, False, False]
 
 
-@pytest.mark.parametrize("resource", ["lookup_table_item/v1", "location/v1"])
-def test_no_row_is_missed_in_a_list_whose_order_changes_from_page_to_page(resource):
+@pytest.mark.parametrize("stream", [LookupTableRowsStream, LocationsStream])
+def test_no_row_is_missed_in_a_list_whose_order_changes_from_page_to_page(stream):
     order = random.Random(7)
     rows = [{"id": n, "location_id": f"l{n}"} for n in range(40)]
 
     def respond(_: str, query: Query) -> list[dict[str, Any]]:
         return order.sample(rows, len(rows))
 
-    assert read_list(respond, resource) == set(range(40))
+    assert read_list(respond, stream) == set(range(40))
 
 
 def test_a_list_that_holds_rows_twice_is_read_twice_and_taken_for_complete():
@@ -154,15 +156,15 @@ def test_a_list_that_holds_rows_twice_is_read_twice_and_taken_for_complete():
         asked += 1
         return rows
 
-    assert read_list(respond, "lookup_table/v1", size=2) == {1, 2, 3}
+    assert read_list(respond, LookupTablesStream, size=2) == {1, 2, 3}
     assert asked == 4
 
 
-def read_list(respond: Respond, resource: str, size: int = 25) -> set[int]:
+def read_list(respond: Respond, stream: type[ListStream], size: int = 25) -> set[int]:
     found: set[int] = set()
     with server(respond) as client_:
-        source: ListSource = lists.endpoint(client_, "d", resource, size)
-        if resource == "location/v1":
+        source: ListSource = lists.endpoint(client_, "d", stream, size)
+        if stream is LocationsStream:
             source = LocationsSource(client_, "d", size)
         page = source.page(None)
         found |= {row["id"] for row in page.rows}

@@ -17,7 +17,7 @@ PREPARED = LockHolder(pid=None, gid="g'1", role="writer", database="other")
         (
             PREPARED,
             "the prepared transaction \"g'1\" of role 'writer'",
-            "in database 'other' as its owner: ROLLBACK PREPARED \"g'1\"",
+            "in database 'other' as its owner: ROLLBACK PREPARED 'g''1'",
         ),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from psycopg import errors as postgres_errors
 from scout_control.datasets.purge import server_log, steps
 from scout_control.datasets.purge.owner_data import SearchTerms
-from scout_control.datasets.purge.steps import Purge, PurgeReport
+from scout_control.datasets.purge.report import PurgeReport
+from scout_control.datasets.purge.steps import Purge
 from scout_control.errors import ServerError
 
 LOG = """\
@@ -57,6 +58,27 @@ def test_a_failure_is_reported_once(purge):
         purge.report.failed("data", "why")
 
     assert len(purge.report.not_removed) == 1
+
+
+@pytest.mark.parametrize(
+    ("failed", "expected"),
+    [
+        ([], set()),
+        (["data"], set()),  # the step: each generated name of a schema begins like this
+        (["data_ann_hq_1"], {"data_ann_hq_1_ro", "data_ann_hq_1_rw", "data_ann_hq_1_query"}),
+        (["data_ann_hq"], set()),  # of another owner, or never one
+        (["roles", "data_ann_hq_1_rw"], set()),
+    ],
+    ids=["nothing", "a step", "a schema", "the beginning of a schema", "a role"],
+)
+def test_only_roles_of_a_schema_that_is_reported_itself_are_not_reported(failed, expected):
+    terms = SearchTerms(kind="user", id="ann", schemas=("data_ann_hq_1", "data_ann_hq_10"))
+    report = PurgeReport()
+    for each in failed:
+        report.failed(each, "why")
+    one = Purge(installation=None, owner=None, terms=terms, wait_seconds=0, report=report)
+
+    assert steps.roles_of_reported_schemas(one) == expected
 
 
 def test_runs_end_first_and_the_names_that_a_repetition_needs_go_last():

@@ -48,3 +48,36 @@ def test_unused_data_is_dropped_and_what_could_not_be_is_tried_again(
 
     assert maintenance.should_drop(status, sync_error, unused, 24.0) is is_dropped
     assert not maintenance.should_drop(DatasetStatus.READY, None, unused, math.inf)
+
+
+def test_a_round_begins_nothing_new_after_its_time_or_when_it_is_told_to_stop(monkeypatch):
+    now, is_stopping = 1000.0, False
+    monkeypatch.setattr(maintenance.time, "monotonic", lambda: now)
+    is_late = maintenance._time_limit(lambda: is_stopping)
+
+    assert not is_late()
+    now += expiry.MAINTENANCE_ROUND_LIMIT.total_seconds()
+    assert not is_late()
+    now += 1
+    assert is_late()
+    now, is_stopping = 1000.0, True
+    assert is_late()
+
+
+def test_why_data_cannot_be_dropped_is_logged_when_it_changes(caplog):
+    one, other = uuid.uuid4(), uuid.uuid4()
+    for dataset, why in [
+        (one, "A view depends on it."),
+        (one, "A view depends on it."),
+        (other, "A view depends on it."),
+        (one, "A session holds a lock."),
+        (one, "A view depends on it."),
+    ]:
+        maintenance.log_when_new(dataset, why)
+
+    assert [record.message for record in caplog.records] == [
+        f"not_expired dataset={one}: A view depends on it.",
+        f"not_expired dataset={other}: A view depends on it.",
+        f"not_expired dataset={one}: A session holds a lock.",
+        f"not_expired dataset={one}: A view depends on it.",
+    ]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from support.sync_tasks import TaskRunner
+from tap_commcare.endpoints import lists
 from tap_commcare.streams.base import DOMAIN, HQStream, ListStream
+from tap_commcare.streams.locations import LocationsStream
 from tap_commcare.sync_plan import SyncContext, tasks_for
 from tap_commcare.tap import TapCommCare
 from tap_common import columns
@@ -99,3 +103,75 @@ def test_an_unreadable_value_is_an_error_in_strict_mode():
             list(Things.records([{"id": 7, "number": "many"}], "d"))
     finally:
         OMISSIONS.reset(is_strict=False)
+
+
+class ByCode(ListStream):
+    name = "by_code"
+    path = "thing/v1"
+    key = ("code",)
+    columns = {  # noqa: RUF012 - as streams declare them
+        "code": replace(columns.key("Code."), source="thing_code"),
+        "domain": DOMAIN,
+        "id": columns.integer("Number that several rows share."),
+    }
+
+
+@pytest.mark.parametrize(
+    ("stream", "row", "identity"),
+    [
+        (Things, {"id": 7, "location_id": "x"}, ("7",)),
+        (LocationsStream, {"id": 7, "location_id": "x"}, ("x",)),
+        (LocationsStream, {"location_id": "x"}, ("x",)),
+        (ByCode, {"thing_code": "c", "id": 1}, ("c",)),
+        (ByCode, {"code": "c"}, ("None",)),
+        (ByCode, {"thing_code": ["not", {"hashable": 1}]}, ("['not', {'hashable': 1}]",)),
+    ],
+    ids=["id", "not the id", "v2 of locations", "another name", "missing", "unreadable"],
+)
+def test_the_declared_key_distinguishes_rows(stream, row, identity):
+    assert stream.identity(row) == identity
+    assert hash(stream.identity(row)) == hash(identity)
+
+
+class Pages:
+    """An API that answers with one page after the other, whatever is requested."""
+
+    base_url = "https://hq.example.org"
+
+    def __init__(self, *pages: list[dict[str, Any]], total: int) -> None:
+        self.pages, self.total, self.requests = list(pages), total, 0
+
+    def get(self, _url: str, _params: Any, _domain: str, decode: Any) -> Any:
+        place = self.requests % len(self.pages)
+        self.requests += 1
+        link = f"?page={place + 1}" if place + 1 < len(self.pages) else None
+        meta = {"total_count": self.total, "next": link}
+        body = {"meta": meta, "objects": self.pages[place]}
+        return type("Response", (), {"value": decode(msgspec.json.encode(body))})
+
+
+def read_all(client: Pages, stream: type[ListStream]) -> list[str]:
+    source: Any = lists.endpoint(client, "d", stream, 2)  # type: ignore[arg-type]  # its stand-in
+    page = source.page(None)
+    rows = [*page.rows]
+    while page.next_position is not None:
+        page = source.page(page.next_position)
+        rows += page.rows
+    return [row["thing_code"] for row in rows]
+
+
+def test_a_list_without_an_id_is_read_once_if_no_row_comes_twice():
+    a, b, c = ({"thing_code": code} for code in "abc")
+    client = Pages([a, b], [c], total=3)
+
+    assert read_all(client, ByCode) == ["a", "b", "c"]
+    assert client.requests == 2
+
+
+def test_a_list_without_an_id_is_read_again_if_a_row_comes_on_two_pages():
+    a, b = {"thing_code": "a", "id": 1}, {"thing_code": "b", "id": 2}
+    moved = {"thing_code": "a", "id": 3}
+    client = Pages([a, b], [moved], total=3)
+
+    assert read_all(client, ByCode) == ["a", "b", "a"] * 2
+    assert client.requests == 4

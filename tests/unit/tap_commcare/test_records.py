@@ -9,7 +9,7 @@ from tap_commcare.endpoints import applications, cases_v1, cases_v2, forms, ucr
 from tap_commcare.pagination import ucr_documents
 from tap_commcare.streams.locations import LocationsStream
 from tap_commcare.tap import TapCommCare
-from tap_common import values
+from tap_common import counting_converters as counting
 from tap_common.client import ErrorResponse
 from tap_common.errors import ApiDisabledError, ForbiddenError, UnexpectedResponseError
 from tap_common.stream import to_plain
@@ -224,9 +224,26 @@ def test_a_next_that_leads_nowhere_or_to_itself_is_an_error(link):
 
 
 def test_single_values():
-    assert [values.text(v) for v in ("a", "", None, 7, True)] == ["a", None, None, "7", "true"]
-    assert [values.boolean(v) for v in (True, "False", "", None)] == [True, False, None, None]
-    assert [values.integer(v) for v in (7, "7", "x", None, True)] == [7, 7, None, None, None]
+    assert [counting.text(v) for v in ("a", "", None, 7, True)] == [
+        "a",
+        None,
+        None,
+        "7",
+        "true",
+    ]
+    assert [counting.boolean(v) for v in (True, "False", "", None)] == [
+        True,
+        False,
+        None,
+        None,
+    ]
+    assert [counting.integer(v) for v in (7, "7", "x", None, True)] == [
+        7,
+        7,
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("row", [{}, {"location_id": None}, {"location_id": ""}])

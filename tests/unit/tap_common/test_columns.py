@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_common import columns, converters, values
+from tap_common import columns, converters
+from tap_common import counting_converters as counting
 from tap_common.omissions import OMISSIONS, UnreadableError
 
 KINDS = {
@@ -109,12 +110,12 @@ def test_a_value_of_another_type_is_unreadable(convert, value):
 @pytest.mark.parametrize(
     ("read", "value"),
     [
-        (values.timestamp, "31/01/2025"),
-        (values.boolean, "perhaps"),
-        (values.integer, "many"),
-        (values.number, "a lot"),
-        (values.json_object, msgspec.Raw(b"[]")),
-        (values.json_array, msgspec.Raw(b"{}")),
+        (counting.timestamp, "31/01/2025"),
+        (counting.boolean, "perhaps"),
+        (counting.integer, "many"),
+        (counting.number, "a lot"),
+        (counting.json_object, msgspec.Raw(b"[]")),
+        (counting.json_array, msgspec.Raw(b"{}")),
     ],
 )
 def test_an_unreadable_value_is_null_and_is_counted_under_its_column(read, value):
@@ -127,7 +128,12 @@ def test_an_unreadable_value_is_null_and_is_counted_under_its_column(read, value
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_missing_value_is_null_and_is_not_counted(value):
     OMISSIONS.reset(is_strict=False)
-    for read in (values.timestamp, values.boolean, values.integer, values.number):
+    for read in (
+        counting.timestamp,
+        counting.boolean,
+        counting.integer,
+        counting.number,
+    ):
         assert read(value, ("s", "c")) is None
 
     assert list(OMISSIONS.summary()) == []

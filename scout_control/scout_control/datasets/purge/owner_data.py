@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.rules.naming import query_role, reader_role, writer_role
+from scout_control.rules.naming import roles_of
 from scout_control.store import audit
 from scout_control.store.models import (
     SCHEMA,
@@ -66,8 +66,7 @@ class SearchTerms:
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles of the dataset schemas."""
-        role_names = (reader_role, writer_role, query_role)
-        return tuple(name(schema) for schema in self.schemas for name in role_names)
+        return tuple(role for schema in self.schemas for role in roles_of(schema))
 
     @cached_property
     def generated(self) -> tuple[str, ...]:

@@ -11,38 +11,33 @@ import logging
 import shutil
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, update
 
 from scout_control.credentials import renewal
 from scout_control.credentials.records import Owner
 from scout_control.datasets import dataset_drop, schemas
-from scout_control.datasets.purge import leftovers, owner_data, planner_statistics, server_log
-from scout_control.errors import ConflictError, ControlError, CredentialMissingError
-from scout_control.meltano import workdir
-from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
-from scout_control.rules.credential_kinds import OAUTH
-from scout_control.store import audit, datasets, postgres, run_cancellation, runs
-from scout_control.store.locks import dataset_lock, try_locks
-from scout_control.store.models import (
-    Base,
-    Credential,
-    Dataset,
-    ProjectSource,
-    Run,
-    SourceMetadata,
-    Touch,
+from scout_control.datasets.purge import (
+    dataset_removal,
+    leftovers,
+    owner_data,
+    planner_statistics,
+    server_log,
 )
+from scout_control.datasets.purge.report import PurgeReport
+from scout_control.errors import ConflictError, ControlError, CredentialMissingError
+from scout_control.rules.credential_kinds import OAUTH
+from scout_control.rules.naming import roles_of
+from scout_control.store import audit, postgres, run_cancellation, runs
+from scout_control.store.locks import dataset_lock, try_locks
+from scout_control.store.models import Base, Credential, Touch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy.orm import Session
 
     from scout_control.datasets.purge.owner_data import SearchTerms
@@ -52,28 +47,6 @@ log = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS = 180.0  # several times what a cancelled run needs to end
 POLL_SECONDS = 0.5
-DELETE_JOBS = text("""
-    DELETE FROM scout_control.procrastinate_jobs
-     WHERE task_name = 'run' AND args ->> 'run_id' = ANY(:runs) RETURNING id
-""")
-COUNT_JOBS_IN_PROGRESS = text("""
-    SELECT count(*) FROM scout_control.procrastinate_jobs
-     WHERE task_name = 'run' AND status = 'doing' AND args ->> 'run_id' = ANY(:runs)
-""")
-
-
-@dataclass(kw_only=True)
-class PurgeReport:
-    """What was removed, and what could not be."""
-
-    removed: Counter[str] = field(default_factory=Counter)
-    not_removed: list[dict[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def failed(self, what: str, why: str) -> None:
-        """Record what could not be removed, once."""
-        if (failure := {"what": what, "why": why}) not in self.not_removed:
-            self.not_removed.append(failure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +169,7 @@ def _drop_data(purge: Purge) -> None:
         datasets_of_owner = owner_data.datasets(session, purge.owner)
     for dataset in datasets_of_owner:
         try:
-            _drop_dataset(purge.installation, dataset, purge.report)
+            dataset_removal.remove(purge.installation, dataset, purge.report)
         except ControlError as error:
             purge.report.failed(dataset.schema_name, error.cause)
     # Also of datasets whose rows an interrupted purge has deleted already.
@@ -204,81 +177,30 @@ def _drop_data(purge: Purge) -> None:
         schemas.delete_state(purge.installation, schema)
 
 
-def _drop_dataset(installation: Installation, dataset: Dataset, report: PurgeReport) -> None:
-    with try_locks(installation.store, dataset_lock(dataset.id)) as is_free:
-        if not is_free:
-            raise ConflictError("A run of it is in progress.", "Purge again.")
-        with installation.store.begin() as session:
-            ids = [str(run) for run in session.scalars(_runs_of(dataset))]
-        _wait_for_jobs(installation, ids)
-        _delete_credential_files(ids)
-        with installation.store.begin() as session:
-            locked = datasets.lock(session, dataset.id)  # reads its current state
-        if locked is None:
-            return
-        dataset_drop.retry_while_blocked(
-            lambda: dataset_drop.remove(installation, locked, force=True, reason="purged")
-        )
-        with installation.store.begin() as session:
-            # Once more: a run could have been queued before the dataset was paused.
-            ids = [str(run) for run in session.scalars(_runs_of(dataset))]
-            jobs = session.execute(DELETE_JOBS, {"runs": ids}).all()
-            session.execute(delete(Run).where(Run.dataset_id == dataset.id))
-            session.execute(delete(Dataset).where(Dataset.id == dataset.id))
-            _delete_metadata(session, dataset, report)
-    report.removed.update({"datasets": 1, "runs": len(ids), "jobs": len(jobs)})
-
-
-def _delete_metadata(session: Session, dataset: Dataset, report: PurgeReport) -> None:
-    """Delete the source metadata of a user, unless the user has the source in another project."""
-    source_id = dataset.project_source.source_id
-    others = select(Dataset.id).join(Dataset.project_source)
-    is_same = (Dataset.user_id == dataset.user_id) & (ProjectSource.source_id == source_id)
-    if dataset.user_id is None or session.scalars(others.where(is_same)).first() is not None:
-        return
-    rows = session.scalars(
-        select(SourceMetadata).where(
-            SourceMetadata.user_id == dataset.user_id, SourceMetadata.source_id == source_id
-        )
-    ).all()
-    _delete(session, report, "source_metadata", rows)
-
-
-def _runs_of(dataset: Dataset) -> Any:
-    return select(Run.id).where(Run.dataset_id == dataset.id)
-
-
-def _wait_for_jobs(installation: Installation, ids: list[str]) -> None:
-    """Give workers up to 10 s to mark their jobs as done before these are deleted."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with installation.store.begin() as session:
-            if not session.scalar(COUNT_JOBS_IN_PROGRESS, {"runs": ids}):
-                return
-        time.sleep(POLL_SECONDS)
-
-
-def _delete_credential_files(ids: list[str]) -> None:
-    """Delete credential files that killed runs left on this machine."""
-    for directory in workdir.abandoned(CREDENTIAL_DIRECTORY):
-        if any(directory.name.startswith(f"{CREDENTIAL_DIRECTORY}{run}") for run in ids):
-            shutil.rmtree(directory, ignore_errors=True)
-    workdir.sweep()
-
-
 def _drop_roles(purge: Purge) -> None:
     """Retry to drop roles that still owned objects, and report those that still do."""
     dataset_drop.drop_retired_roles(purge.installation)
-    # Roles of a schema that could not be dropped are expected to remain: one report is enough.
-    in_use = tuple(each["what"] for each in purge.report.not_removed)
+    expected = roles_of_reported_schemas(purge)
     for url in purge.installation.server_urls():
         with suppress(ControlError), postgres.connect(url) as connection:
             cursor = connection.cursor()
             for role in leftovers.roles(cursor, purge.terms):
-                if role.startswith(in_use):
+                if role in expected:
                     continue
                 where = ", ".join(leftovers.in_other_databases(cursor, [role]))
                 purge.report.failed(role, f"It still owns objects: {where or 'this database'}.")
+
+
+def roles_of_reported_schemas(purge: Purge) -> set[str]:
+    """Return the roles of schemas that could not be dropped.
+
+    They remain with their schema, so one report is enough. Failures are also reported under the
+    names of steps, one of which is the beginning of every generated name of a schema.
+    """
+    reported = {each["what"] for each in purge.report.not_removed}
+    return {
+        role for schema in reported.intersection(purge.terms.schemas) for role in roles_of(schema)
+    }
 
 
 def _delete_rows(purge: Purge) -> None:
@@ -286,23 +208,16 @@ def _delete_rows(purge: Purge) -> None:
     owner, report = purge.owner, purge.report
     with purge.installation.store.begin() as session:
         session.execute(delete(Touch).where(Touch.schema_name.in_(purge.terms.schemas)))
-        _delete(session, report, "source_metadata", owner_data.metadata(session, owner))
+        report.delete(session, "source_metadata", owner_data.metadata(session, owner))
         if owner.user_id is not None:
             _clear_creator_columns(session, owner.user_id)
         is_empty = not owner_data.datasets(session, owner)
         if is_empty:
-            _delete(session, report, "links", owner_data.links(session, owner))
+            report.delete(session, "links", owner_data.links(session, owner))
             session.flush()  # the foreign key of links restricts the deletion of the project
         project = owner_data.project(session, owner)
         if is_empty and project is not None:
-            _delete(session, report, "projects", [project])
-
-
-def _delete(session: Session, report: PurgeReport, kind: str, rows: Sequence[Any]) -> None:
-    for row in rows:
-        session.delete(row)
-    if rows:
-        report.removed[kind] += len(rows)
+            report.delete(session, "projects", [project])
 
 
 def _clear_creator_columns(session: Session, user_id: str) -> None:

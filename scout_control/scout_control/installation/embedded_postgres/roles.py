@@ -6,9 +6,9 @@ import secrets
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
 from scout_control.installation.embedded_postgres import server
+from scout_control.store.postgres import set_login
 
 if TYPE_CHECKING:
     from scout_control.installation.embedded_postgres.cluster import Cluster
@@ -21,8 +21,7 @@ DO $$ BEGIN
         CREATE ROLE scout;
     END IF;
 END $$;
-ALTER ROLE scout LOGIN NOSUPERUSER NOREPLICATION NOBYPASSRLS CREATEROLE CREATEDB
-    PASSWORD {password};
+ALTER ROLE scout NOSUPERUSER NOREPLICATION NOBYPASSRLS CREATEROLE CREATEDB;
 GRANT pg_signal_backend TO scout;
 """
 # In earlier versions control was the superuser, so everything belongs to it. 10 is the oid of the
@@ -126,12 +125,8 @@ def create_scout(cluster: Cluster, superuser_password: str) -> str:
 def make_role(connection: psycopg.Connection[tuple[str, ...]]) -> str:
     """Create the role that control logs in as, with a new password, and return that."""
     password = secrets.token_urlsafe(32)
-    # Hashed by the client, so that the log of the server cannot contain the password.
-    verifier = connection.pgconn.encrypt_password(
-        password.encode(), SCOUT.encode(), b"scram-sha-256"
-    )
-    literal = sql.Literal(verifier.decode())
-    connection.execute(sql.SQL(CREATE_SCOUT).format(password=literal))
+    connection.execute(CREATE_SCOUT)
+    set_login(connection, SCOUT, password)
     return password
 
 

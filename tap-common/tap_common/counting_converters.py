@@ -1,7 +1,8 @@
-"""Converts values from decoded JSON; an unreadable value becomes null and is counted.
+"""Converts decoded JSON to values of records; an unreadable value becomes null and is counted.
 
-These are the conversions of ``converters`` for code that makes records column by column. Each takes
-the column under which an unreadable value is counted; without one it is not counted.
+The conversions of ``converters`` for code that makes records column by column. Each takes the
+column under which an unreadable value is counted; without one it is not counted. Objects and lists,
+which nothing looks into, come and go as the bytes of their JSON.
 """
 
 from __future__ import annotations
