@@ -5,6 +5,8 @@
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
   - ServerError ............ the administrator of the database or the machine
+    - ServerUnavailableError  as before; it does not answer
+    - PrivilegeError ........ as before; its role lacks a privilege
   - OwnershipError ......... the administrator: the schema belongs to another owner
   - CredentialMissingError . the owner of the dataset, by connecting an account (exit 77)
   - RunError ............... by what happens next
@@ -12,6 +14,8 @@
     - RunPausedError ........ nothing to do: run again after the printed time (exit 75)
     - DataRefusedError ...... the maintainer of the data or its schema (exit 65)
     - RunFailedError ........ nothing to do yet: the next run resumes where this one stopped
+      - NetworkError ........ as before, once the source or the network is available again
+      - PermissionDeniedError an administrator of the source: grant the account access
     - RunInterruptedError ... nothing to do: the run was interrupted on request (exit 130 or 143)
 """
 
@@ -31,6 +35,8 @@ class ControlError(Exception):
     exit_code: ClassVar[int] = 1
     details: tuple[str, ...] = ()
     """Further lines, where one sentence cannot hold all that is wrong."""
+    reason: ClassVar[str] = "internal error"
+    """A few words for logs and lists."""
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(f"{cause} {remedy}")
@@ -42,26 +48,33 @@ class SettingsError(ControlError):
     """A setting is missing or invalid; nothing was started."""
 
     exit_code = 2
+    reason = "invalid setting"
 
 
 class ConflictError(ControlError):
     """The current state does not allow the request."""
+
+    reason = "conflict"
 
 
 class CredentialMissingError(ControlError):
     """No account of the source is connected for the owner; nothing was started."""
 
     exit_code = 77
+    reason = "no account connected"
 
 
 class NotFoundError(ControlError):
     """The named object does not exist."""
 
     exit_code = 3
+    reason = "not found"
 
 
 class ServerError(ControlError):
     """A server does not respond, or does not permit what is needed."""
+
+    reason = "server not available"
 
     @classmethod
     def of_postgres(cls, error: Exception, state: str | None) -> Self:
@@ -72,8 +85,22 @@ class ServerError(ControlError):
         )
 
 
+class ServerUnavailableError(ServerError):
+    """A server does not answer, or rejects the login."""
+
+    reason = "no connection"
+
+
+class PrivilegeError(ServerError):
+    """The role of a database lacks a privilege."""
+
+    reason = "missing privilege"
+
+
 class OwnershipError(ControlError):
     """The dataset schema belongs to another owner."""
+
+    reason = "belongs to another owner"
 
 
 class RunError(ControlError):
@@ -84,25 +111,43 @@ class CredentialRefusedError(RunError):
     """The source rejected the credential; its owner must reconnect."""
 
     exit_code = 77
+    reason = "credential rejected"
 
 
 class RunPausedError(RunError):
     """Rate-limited for longer than a run waits; committed data is kept."""
 
     exit_code = 75
+    reason = "rate limit"
 
 
 class DataRefusedError(RunError):
     """Invalid record, or unexpected API response."""
 
     exit_code = 65
+    reason = "invalid data"
 
 
 class RunFailedError(RunError):
     """A run failed; committed data is kept, and the next run resumes there."""
+
+    reason = "failed"
+
+
+class NetworkError(RunFailedError):
+    """The source could not be reached; the next run resumes."""
+
+    reason = "no connection"
+
+
+class PermissionDeniedError(RunFailedError):
+    """The account may not read what was requested; another run would fail in the same way."""
+
+    reason = "missing permission"
 
 
 class RunInterruptedError(RunError):
     """A run was interrupted on request."""
 
     exit_code = 143
+    reason = "interrupted"

@@ -67,8 +67,13 @@ def test_all_commands_of_the_guide(scout, sandbox):
 
     owner = ("hq", "--project", "river")
     kind = ("--kind", "api_key", "--username", sandbox.username)
-    wrong = scout("credentials", "connect", *owner, *kind, "--from-stdin", given="wrong\n")
-    assert wrong[1]["status"] == "connected"
+    wrong = ("credentials", "connect", *owner, *kind, "--from-stdin")
+    code, answer, said = scout(*wrong, given="wrong\n")
+    assert (code, answer["error"]["code"]) == (77, "AUTH_TOKEN_EXPIRED")
+    assert "HTTP 401" in answer["error"]["message"]
+    assert "Nothing was stored." in said
+    assert scout("credentials", "list")[1] == []
+    assert scout(*wrong, "--no-test", given="wrong\n")[1]["status"] == "connected"
     code, answer, said = scout("credentials", "check", *owner)
     assert (code, answer["error"]["code"]) == (77, "AUTH_TOKEN_EXPIRED")
     assert scout("credentials", "list")[1][0]["status"] == "needs reconnect"
@@ -86,6 +91,11 @@ def test_all_commands_of_the_guide(scout, sandbox):
     assert (found["columns"], found["rows"], found["truncated"]) == (["count"], [[120]], False)
     schema = answer["schema"]
     assert schema.startswith("data_river_commcare_")
+    tables = scout("describe", "river/hq", "--tables")[1]["tables"]
+    assert {"table", "description"} == {name for each in tables for name in each}
+    [table] = scout("describe", "river/hq", "--table", "stg_commcare__cases")[1]["tables"]
+    assert (table["table"], bool(table["columns"])) == ("stg_commcare__cases", True)
+    assert scout("describe", "river/hq", "stg_commcare__cases", "--tables")[0] == 2
     assert scout("search-path", "--project", "river")[1]["search_path"] == f'"public", "{schema}"'
     assert scout("touch", "river/hq")[0] == 0
 
@@ -139,6 +149,7 @@ def test_errors_have_the_documented_exit_codes(scout):
             "success": False,
             "error": {
                 "code": "NOT_FOUND",
+                "reason": "not found",
                 "message": "No dataset 'missing/dataset' exists.",
                 "remedy": "See: scout datasets list",
             },

@@ -23,6 +23,13 @@ from pathlib import Path
 from typing import IO
 
 DBT = ("dbt.cli.main", "dbt.adapters.postgres", "dbt.task.build")
+SCOUT = (
+    "scout_control.api.scout",
+    "scout_control.api.doctor",
+    "scout_control.cli.admin",
+    "scout_control.cli.credentials",
+    "scout_control.installation.setup",
+)
 REAL_STARTS = bool(os.environ.get("SCOUT_TEST_REAL_STARTS"))
 # The server: stops when its stdin closes. Each request is answered by a process in between, which
 # waits for the run and sends its return code; SIGCHLD is ignored so that those need no waiting.
@@ -84,6 +91,7 @@ def run(
     env: Mapping[str, str] | None = None,
     imports: tuple[str, ...] = (),
     timeout: float = 300,
+    given: bytes = b"",
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a console script of this environment to its end, as subprocess.run does.
 
@@ -93,19 +101,39 @@ def run(
             start is a real one, since variables may be read when modules are imported.
         imports: Modules that are imported beforehand, besides those that the script begins with.
         timeout: Seconds.
+        given: Its standard input.
     """
     if REAL_STARTS or (env is None and _environment() != AT_START):
-        return subprocess.run(command, env=env, capture_output=True, timeout=timeout, check=False)
+        return subprocess.run(
+            command, env=env, capture_output=True, timeout=timeout, check=False, input=given
+        )
     request = {
         "command": [str(word) for word in command],
         "environment": dict(os.environ if env is None else env),
         "folder": str(Path.cwd()),
     }
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        code = _run(_server(Path(command[0]).name, imports), request, (out, err), timeout)
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        code = _run(_server(Path(command[0]).name, imports), request, (stdin, out, err), timeout)
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(list(command), code, out.read(), err.read())
+
+
+def run_scout(
+    words: Sequence[str], env: Mapping[str, str], given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of scout; the output as text."""
+    script = Path(sys.executable).with_name("scout")
+    done = run([script, *words], env=env, imports=SCOUT, given=given.encode())
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
 
 
 def run_dbt(
@@ -143,14 +171,11 @@ def _server(script: str, imports: tuple[str, ...]) -> str:
 def _run(address: str, request: object, files: tuple[IO[bytes], IO[bytes]], timeout: float) -> int:
     """Let the server run a request; return its exit code, or kill it after the timeout."""
     body = json.dumps(request).encode()
-    with (
-        socket.socket(socket.AF_UNIX) as connection,
-        Path(os.devnull).open("rb") as stdin,
-    ):
+    with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
         connection.connect(address)
         connection.sendall(len(body).to_bytes(8, "big"))
-        socket.send_fds(connection, [body[:1]], [file.fileno() for file in (stdin, *files)])
+        socket.send_fds(connection, [body[:1]], [file.fileno() for file in files])
         connection.sendall(body[1:])
         pid = _number(connection)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -166,10 +167,11 @@ class Connections:
                     f"The connection {name} is the database of the store itself.",
                     "It cannot be removed.",
                 )
-            if count := _count_projects(session, connection):
+            theirs = Project.connection_id == connection.id
+            if projects := session.scalars(select(Project.id).where(theirs)).all():
                 raise ConflictError(
-                    f"The connection {name} is used by {count} project(s).",
-                    "Remove those projects first: scout projects remove",
+                    f"The connection {name} is used by {len(projects)} project(s).",
+                    f"Remove these first, such as: scout projects remove {quote(projects[0])}",
                 )
             session.delete(connection)
             audit.record(session, "removed", "connection", connection.id, name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
@@ -12,7 +12,7 @@ from scout_control.api import views
 from scout_control.credentials import check, records, renewal
 from scout_control.credentials.records import Owner
 from scout_control.errors import SettingsError
-from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource
 
@@ -83,27 +83,44 @@ class Credentials:
         *,
         project: str | None = None,
         user: str | None = None,
+        test: bool = False,
     ) -> views.Credential:
         """Store an API key, a password, a token, or the secret settings of a tap.
 
+        Args:
+            source: The source.
+            kind: The kind of credential.
+            fields: Its fields, secret and other ones.
+            project: The project that owns it.
+            user: The user who owns it.
+            test: Read from the source with it first, and store it only if that succeeds. A refresh
+                token is exchanged for a new one.
+
         Raises:
             SettingsError: The source does not accept this kind, or a field is missing.
+            CredentialRefusedError: The source rejects it; nothing was stored.
+            ControlError: The test could not be completed; nothing was stored.
         """
         owner = Owner(project_id=project, user_id=user)
-        source_type = self.source_type(source)
-        check_fields(source_type, kind, fields)
         with self._installation.store.begin() as session:
             row = lookups.source(session, source)
             _check_owner(session, owner)
+        source_type = self._installation.plugins.source_type(row.source_type)
+        check_fields(source_type, kind, fields)
+        columns: dict[str, Any] = {"fields": dict(fields)}
+        if test:
+            columns = check.tested(self._installation, row, owner, kind, fields)
+        with self._installation.store.begin() as session:
             saved = records.save(
                 session,
                 self._installation.keyring,
+                # The row as it was tested: the secrets are bound to the address that accepted them.
                 row,
                 source_type,
                 owner,
                 kind,
-                fields=dict(fields),
                 external_user_id=fields.get("username"),
+                **columns,
             )
             _schedule_waiting_datasets(session, row, owner)
             return views.Credential.of(saved, datetime.now(UTC))
@@ -124,6 +141,17 @@ class Credentials:
                 row, self._installation.keyring, self._installation.plugins
             )
         return client.authorization_request(redirect_uri, scopes)
+
+    def default_kind(self, source: str) -> str:
+        """Return the kind of credential to connect, unless another is chosen.
+
+        That is the preferred kind of the source; OAuth only if the source knows its OAuth client.
+        """
+        with self._installation.store.begin() as session:
+            row = lookups.source(session, source)
+        kinds = self._installation.plugins.source_type(row.source_type).credential_kinds
+        usable = [kind for kind in kinds if kind != OAUTH or row.oauth_client_id]
+        return next(iter(usable or kinds), NO_CREDENTIAL)
 
     def complete_authorization(
         self,
@@ -241,7 +269,8 @@ def check_fields(source_type: SourceType, kind: str, fields: Mapping[str, str]) 
         raise SettingsError(
             f"{', '.join(addresses)} sets where {source_type.name} reads from; "
             "it cannot be part of a credential.",
-            "Set it on the source: scout sources update; or mark it as sensitive in meltano.yml.",
+            "Set it on the source (scout sources update NAME -c SETTING=VALUE), or mark it as "
+            "sensitive in meltano.yml.",
         )
     if kind == ANY_SETTINGS and (unknown := sorted(set(fields) - set(source_type.settings))):
         raise SettingsError(

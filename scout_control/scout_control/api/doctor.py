@@ -13,13 +13,18 @@ import requests
 from psycopg import sql
 from sqlalchemy import func, select
 
-from scout_control.api import program_checks, server_checks
+from scout_control.api import (
+    dataset_checks,
+    disk_checks,
+    program_checks,
+    secret_checks,
+    server_checks,
+)
 from scout_control.api.audit import Audit
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
 from scout_control.datasets import cross_dataset_readers, lock_holders, role_retirement, schema_drop
-from scout_control.errors import RECONNECT, ControlError, ServerError
-from scout_control.installation import key_rotation
+from scout_control.errors import ControlError, ServerError, SettingsError
 from scout_control.installation.installation import Installation
 from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, ProjectSource, Source
@@ -28,6 +33,7 @@ from scout_control.store.postgres import connect
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
 REQUEST_TIMEOUT = (5, 10)
+CHANGE_URL = "To change its URL: scout connections update"
 AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
 PRIVILEGES = """
     SELECT rolsuper OR rolcreaterole,
@@ -35,8 +41,6 @@ PRIVILEGES = """
            extract(epoch FROM clock_timestamp())::float8
       FROM pg_roles WHERE rolname = current_user
 """
-SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)"
-ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 CAN_TERMINATE_SESSIONS = """
     SELECT rolsuper OR pg_has_role('pg_signal_backend', 'USAGE')
       FROM pg_roles WHERE rolname = current_user
@@ -112,17 +116,6 @@ def _store(installation: Installation) -> Iterator[Finding]:
     )
 
 
-def _secrets(installation: Installation) -> Iterator[Finding]:
-    count = key_rotation.count_undecryptable(installation)
-    remedy = f"Add the key they were encrypted with to the keys. Otherwise: {RECONNECT}"
-    yield Finding(
-        check="secrets",
-        is_well=not count,
-        finding=f"no configured key decrypts {count} stored secrets" if count else "all decrypt",
-        remedy=remedy if count else "",
-    )
-
-
 def deletions(installation: Installation) -> Iterator[Finding]:
     """Check for data and roles whose removal has failed so far."""
     with installation.store.begin() as session:
@@ -136,7 +129,7 @@ def deletions(installation: Installation) -> Iterator[Finding]:
             finding=f"the data of {path} could not be dropped: {dataset.sync_error}",
             remedy=f"This is retried every minute; to retry now: scout datasets drop {quote(path)}",
         )
-    for url in sorted(installation.server_urls()):
+    for url in sorted(installation.usable_server_urls()):
         with (
             suppress(psycopg.OperationalError, ServerError),
             lock_holders.connected(url) as connection,
@@ -168,65 +161,21 @@ def _remaining_role(role: role_retirement.UndroppedRole) -> Finding:
     )
 
 
-def _schemas(installation: Installation) -> Iterator[Finding]:
-    """Check that the schema of each loaded dataset exists."""
-    with installation.store.begin() as session:
-        loaded = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
-    by_url: dict[str, list[str]] = {}
-    for dataset in loaded:
-        by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
-    missing: list[str] = []
-    for url, schemas in by_url.items():
-        try:
-            with connect(url) as connection:
-                existing = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
-        except (ControlError, psycopg.Error):
-            missing += schemas
-            continue
-        missing += sorted(set(schemas) - existing)
-    yield Finding(
-        check="dataset schemas",
-        is_well=not missing,
-        finding=f"missing: {', '.join(missing)}" if missing else f"none missing of {len(loaded)}",
-        remedy="Load them again: scout run --full-refresh" if missing else "",
-    )
-
-
-def _readers(installation: Installation) -> Iterator[Finding]:
-    """Check for roles that were dropped after data was shared with them."""
-    with installation.store.begin() as session:
-        shared = [each for each in session.scalars(select(Dataset)) if each.readers]
-        shares = [
-            (installation.server_url_of(each), lookups.path(each), each.readers) for each in shared
-        ]
-    dropped: list[str] = []
-    for url, path, readers in shares:
-        with suppress(ControlError, psycopg.Error), connect(url) as connection:
-            existing = {name for (name,) in connection.execute(ROLES, [readers])}
-            dropped += [f"{name} of {path}" for name in readers if name not in existing]
-    yield Finding(
-        check="readers",
-        is_well=not dropped,
-        finding=f"dropped: {', '.join(dropped)}"
-        if dropped
-        else f"{len(shared)} datasets are shared",
-        remedy="Create the role again, or: scout datasets share DATASET ROLE..." if dropped else "",
-    )
-
-
 def _connections(installation: Installation) -> Iterator[Finding]:
     with installation.store.begin() as session:
         rows = session.scalars(select(Connection).where(Connection.host.is_not(None))).all()
-        urls = {row.name: installation.server_url(row) for row in rows}
-    for name, url in urls.items():
+    for row in rows:
+        name = row.name
         try:
-            connect(url).close()
+            connect(installation.server_url(row)).close()
+        except SettingsError:  # the check of secrets reports these
+            continue
         except ControlError as error:
             yield Finding(
                 check=f"connection {name}",
                 is_well=False,
                 finding=error.cause,
-                remedy=f"{error.remedy} To change its URL: scout connections update {name} --url",
+                remedy=f"{error.remedy} {CHANGE_URL} {quote(name)} --url",
             )
         else:
             yield Finding(check=f"connection {name}", is_well=True, finding="answers")
@@ -296,11 +245,13 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("keys", _keys),
     ("database", _database),
     ("servers", server_checks.check),
+    ("disk", disk_checks.check),
     ("store", _store),
-    ("secrets", _secrets),
-    ("dataset schemas", _schemas),
+    ("secrets", secret_checks.check),
+    ("dataset schemas", dataset_checks.schemas),
     ("deletion", deletions),
-    ("readers", _readers),
+    ("datasets", dataset_checks.failing),
+    ("readers", dataset_checks.readers),
     ("cross-dataset readers", _cross_dataset_readers),
     ("connections", _connections),
     ("programs", program_checks.check),

@@ -17,13 +17,13 @@ from scout_control.api.source_config import (
     setting_names,
     warn_about_unchecked_streams,
 )
+from scout_control.credentials.link_settings import check_link
 from scout_control.datasets import dataset_drop
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules, singer_catalog
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.suggestions import advice
-from scout_control.runs import prepare
 from scout_control.store import audit, lookups, metadata, run_cancellation
 from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Dataset, ProjectSource, Run
@@ -260,7 +260,7 @@ class Links:
             change.apply(link, extractor, catalog)
             changed = audit.changes(link)  # before the flush, which resets the history of columns
             session.flush()
-            prepare.check_link(extractor, link)
+            check_link(extractor, link)
             names = {"project": project_row.id, "source": source_row.name}
             audit.record(session, "linked", "source", source_row.id, **names, changes=changed)
             return views.Link.of(link)

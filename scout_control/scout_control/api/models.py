@@ -244,7 +244,7 @@ def _errors_of(schema: str) -> Iterator[None]:
         raise ConflictError(
             f"The record of built models in {schema} was changed by another program "
             f"({type(error).__name__}).",
-            "Drop the dataset, then load it again: scout datasets drop",
+            f"Drop the dataset, then load it again: scout datasets drop {quote(schema)}",
         ) from None
 
 

@@ -181,17 +181,23 @@ class Scout:
 
         return service.export(self.installation)
 
-    def init(self, *, keep: str | None = None) -> str:
+    def init(self, *, keep: str | None = None, reset_unreadable: bool = False) -> str:
         """Initialise or upgrade the installation; return the version of the store.
 
         Args:
             keep: How long unused data is kept by default, such as 24h, 30d or forever; None leaves
                 it as it is.
+            reset_unreadable: Delete the stored secrets that no configured key decrypts; they have
+                to be stored again.
+
+        Raises:
+            SettingsError: No configured key decrypts some of the stored secrets.
         """
         from scout_control.installation import setup
         from scout_control.rules import retention
 
-        return setup.init(self.installation, None if keep is None else retention.parse(keep))
+        period = None if keep is None else retention.parse(keep)
+        return setup.init(self.installation, period, reset_unreadable=reset_unreadable)
 
     def run(
         self,

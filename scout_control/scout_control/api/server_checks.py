@@ -6,11 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psycopg
-from sqlalchemy import select
 
 from scout_control.api.views import Finding
 from scout_control.errors import ControlError
-from scout_control.store.models import Connection
 from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
@@ -43,11 +41,7 @@ PROTECT_IT = "Protect its password like a superuser's, keep other databases else
 
 def check(installation: Installation) -> Iterator[Finding]:
     """Check the servers of the store and of all connections."""
-    with installation.store.begin() as session:
-        rows = session.scalars(select(Connection).where(Connection.is_active)).all()
-        # Reversed: of connections to one URL, the first gives the finding its name.
-        urls = {installation.server_url(row): row.name for row in reversed(rows)}
-    for url, name in urls.items():
+    for url, name in installation.usable_server_urls().items():
         with suppress(ControlError, psycopg.Error):  # the check of connections reports these
             yield from _check(url, name)
 

@@ -49,7 +49,8 @@ def check_config(
     if secrets := sorted(set(config) & set(source_type.sensitive) | set(unknown) & SECRETS):
         raise SettingsError(
             f"{', '.join(secrets)} is a secret and cannot be stored as a setting.",
-            "Use: scout credentials connect; for a client secret: --client-secret-from-env.",
+            "Connect it (scout credentials connect SOURCE), or for an OAuth client use "
+            "--client-secret-from-env.",
         )
     if unknown:
         raise SettingsError(
@@ -185,7 +186,7 @@ def _reject_passwords(config: Mapping[str, Any]) -> None:
             raise SettingsError(
                 f"The URL in {name} contains a password and cannot be stored as a setting.",
                 "Remove the password, or mark the setting as sensitive in meltano.yml and use: "
-                "scout credentials connect",
+                "scout credentials connect SOURCE",
             )
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -31,17 +32,33 @@ idle_option = click.option(
 )
 
 
+log_option = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar="SCOUT_LOG_FORMAT",
+    help="Lines for people, or one JSON object per line; with --json, JSON by default.",
+)
+
+
 @click.command()
 @folder_option
+@click.option(
+    "--reset-unreadable",
+    is_flag=True,
+    help="Delete the stored secrets that no encryption key decrypts; they must be stored again.",
+)
 @click.option(
     "--keep",
     metavar="PERIOD",
     help="How long unused data is kept: 24h, 30d or forever, as in a warehouse. [first: 24h]",
 )
 @with_scout
-def init(scout: Scout, *, keep: str | None) -> None:
-    """Initialise or upgrade the installation. Safe to repeat."""
-    version = scout.init(keep=keep)
+def init(scout: Scout, *, reset_unreadable: bool, keep: str | None) -> None:
+    """Initialise or upgrade the installation. Safe to repeat.
+
+    Refuses keys that do not decrypt what is stored, and names what would be lost.
+    """
+    version = scout.init(keep=keep, reset_unreadable=reset_unreadable)
     settings = scout.installation.settings
     server = (
         "the server of SCOUT_DATABASE_URL"
@@ -55,7 +72,9 @@ def init(scout: Scout, *, keep: str | None) -> None:
         "is_embedded": not settings.database_url,
     }
     print_done(f"Ready on {server} (store version {version}).", data)
-    if not scout.projects.list():
+    if reset_unreadable:
+        suggest("scout doctor")
+    elif not scout.projects.list():
         suggest("scout projects create PROJECT")
 
 
@@ -95,12 +114,21 @@ def keys() -> None:
 
 
 @keys.command("generate")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to this new file (mode 0600) instead; an existing file is never changed.",
+)
 @json_option
-def generate_key() -> None:
-    """Print a new key for SCOUT_ENCRYPTION_KEYS."""
-    from scout_control.installation.encryption import generate
+def generate_key(*, out: Path | None) -> None:
+    """Print a new key for SCOUT_ENCRYPTION_KEYS, each time another one."""
+    from scout_control.installation import encryption
 
-    key = generate()
+    if out is not None:
+        encryption.create_file(out)
+        print_done(f"A new key is in {out}. Keep a copy: without it, stored secrets are lost.")
+        return
+    key = encryption.generate()
     print_result({"key": key}, lambda: say(key))
 
 
@@ -157,7 +185,10 @@ def encrypt_config(scout: Scout, file: IO[str]) -> None:
     show_default=True,
     help="Time after which a run yields to owners that are waiting.",
 )
-@click.option("--until-idle", is_flag=True, help="Exit when the queue is empty.")
+@click.option(
+    "--until-idle", is_flag=True, help="Start what is due, and exit when nothing is left to do."
+)
+@log_option
 @idle_option
 @with_scout
 def worker(
@@ -167,12 +198,13 @@ def worker(
     grace_seconds: float,
     slice_minutes: float,
     until_idle: bool,
+    log_format: str | None,
     idle_hours: float | None,
 ) -> None:
     """Execute queued runs and background jobs. Start any number, on any number of machines."""
     from scout_control.scheduler.worker import Options, work
 
-    _log_to_stderr()
+    _log_to_stderr(log_format)
     signum = work(
         scout.installation,
         Options(
@@ -183,6 +215,7 @@ def worker(
             until_idle=until_idle,
         ),
     )
+    print_result({"success": True, "signal": signum or None}, lambda: None)
     sys.exit(128 + signum if signum else 0)
 
 
@@ -195,6 +228,7 @@ def worker(
     show_default=True,
     help="Number of runs executed at the same time.",
 )
+@log_option
 @idle_option
 @click.option("--plan", "is_plan", is_flag=True, help="Only list the data that would be dropped.")
 @click.option("--yes", is_flag=True, help="Drop data that only --idle-hours makes expire.")
@@ -204,6 +238,7 @@ def tick(
     *,
     is_working: bool,
     concurrency: int,
+    log_format: str | None,
     idle_hours: float | None,
     is_plan: bool,
     yes: bool,
@@ -222,7 +257,7 @@ def tick(
         _refuse_surprises(scout, idle)
     done = scout.tick(idle=idle)
     if is_working:
-        _log_to_stderr()
+        _log_to_stderr(log_format)
         signum = scout.work(concurrency=concurrency, until_idle=True)
         if signum:
             sys.exit(128 + signum)
@@ -268,9 +303,8 @@ def completion(shell: str) -> None:
         print_result({"script": script}, lambda: click.echo(script))
 
 
-def _log_to_stderr() -> None:
-    log_to_stderr()
-    for name in ("alembic", "procrastinate.blueprints", "procrastinate.worker.upkeep"):
+def _log_to_stderr(log_format: str | None) -> None:
+    log_to_stderr(is_json=log_format == "json" or (log_format is None and wants_json()))
+    # Its job has succeeded however the run ended: the worker says that itself.
+    for name in ("alembic", "procrastinate"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if wants_json():
-        logging.getLogger("procrastinate").setLevel(logging.WARNING)

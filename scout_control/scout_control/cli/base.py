@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import gc
 import importlib
@@ -10,17 +11,17 @@ import json
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from scout_control.cli.terminal import log_warnings, say
-from scout_control.errors import ControlError, ServerError, SettingsError
+from scout_control.errors import ControlError, RunInterruptedError, ServerError, SettingsError
 from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 AS_JSON = "as_json"
 
@@ -43,11 +44,22 @@ class LazyGroup(click.Group):
         self._lazy = dict(lazy or {})
         self._summaries = dict(summaries or {})
 
-    def main(self, *arguments: Any, **options: Any) -> Any:
-        """Run the program, even if standard streams are closed."""
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """Run the program, even if standard streams are closed, or cannot be written."""
         _reopen_closed_streams()
         log_warnings()
-        return super().main(*arguments, **options)
+        words = list(sys.argv[1:] if args is None else args)
+        # Known before the words are parsed: errors in them are printed as JSON, too.
+        options.setdefault("obj", {AS_JSON: "--json" in words})
+        try:
+            return super().main(words, *more, **options)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            _print_error(click.Context(self, obj=options["obj"]), _os_error(error))
+            raise SystemExit(1) from None
+        finally:
+            _abandon_broken_stdout()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, imported or not."""
@@ -103,16 +115,18 @@ class LazyGroup(click.Group):
             ctx.exit(error.exit_code)
         except click.UsageError as error:
             if wants_json(ctx) and ctx.parent is None:
-                document = {"code": "VALIDATION_ERROR", "message": error.format_message()}
+                document = {
+                    "code": "VALIDATION_ERROR",
+                    "reason": "invalid usage",
+                    "message": error.format_message(),
+                }
                 say(as_json({"success": False, "error": document}))
             # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(escaped(error.format_message()), error.ctx) from None
         except BrokenPipeError:
             raise  # the reader closed the pipe: click exits quietly
         except OSError as error:
-            where = f" at {error.filename}" if error.filename else ""
-            cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
-            _print_error(ctx, ControlError(cause, "Correct the cause, then run the command again."))
+            _print_error(ctx, _os_error(error))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
             # click raises Abort for Ctrl-C, for a prompt at the end of its input, and for a "no".
@@ -125,8 +139,24 @@ class LazyGroup(click.Group):
                     ctx, SettingsError("A prompt received no input.", "Use the option instead.")
                 )
                 ctx.exit(SettingsError.exit_code)
+            _print_json_error(ctx, RunInterruptedError("Interrupted.", "Run it again."))
             say("Interrupted.", err=True)
             ctx.exit(128 + signal.SIGINT)
+
+
+def _os_error(error: OSError) -> ControlError:
+    where = f" at {error.filename}" if error.filename else ""
+    cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
+    return ControlError(cause, "Correct the cause, then run the command again.")
+
+
+def _abandon_broken_stdout() -> None:
+    """Write what is left; if that fails, drop it: the interpreter would report it once more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reopen_closed_streams() -> None:
@@ -141,15 +171,26 @@ def _reopen_closed_streams() -> None:
 
 
 def _print_error(ctx: click.Context, error: ControlError) -> None:
-    if wants_json(ctx):
-        from scout_control.rules.statuses import code
-
-        document = {"code": code(error), "message": error.cause, "remedy": error.remedy}
-        details = {"details": list(error.details)} if error.details else {}
-        say(as_json({"success": False, "error": document | details}))
+    _print_json_error(ctx, error)
     for line in error.details:
         say(escaped(line), err=True)
     say(f"Error: {escaped(str(error))}", err=True)
+
+
+def _print_json_error(ctx: click.Context, error: ControlError) -> None:
+    if wants_json(ctx):
+        from scout_control.rules.statuses import code
+
+        document: dict[str, Any] = {
+            "code": code(error),
+            "reason": error.reason,
+            "message": error.cause,
+            "remedy": error.remedy,
+        }
+        if error.details:
+            document["details"] = list(error.details)
+        with suppress(OSError):  # standard output itself may be what failed
+            say(as_json({"success": False, "error": document}))
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:

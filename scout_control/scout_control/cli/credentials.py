@@ -12,7 +12,7 @@ import click
 from scout_control.cli.base import LazyGroup, read_secret, wants_json, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
-from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
 from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def list_credentials(scout: Scout, *, project: str | None, user: str | None) -> 
     default=0,
     help="OAuth: the loopback port of the redirect URI; a free one by default.",
 )
+@click.option("--no-test", is_flag=True, help="Store it without a test at the source.")
 @click.option("--scopes", help="OAuth: scopes to request instead of the defaults of the source.")
 @with_scout
 def connect(
@@ -85,7 +86,10 @@ def connect(
     kind: str | None,
     **options: Any,
 ) -> None:
-    """Connect an account of SOURCE by OAuth, API key, password or token."""
+    """Connect an account of SOURCE by OAuth, API key, password or token.
+
+    Secrets are tested at the source before they are stored.
+    """
     if (project is None) == (user is None):
         raise click.UsageError("Give either --project or --user.")
     owner = {"project": project, "user": user}
@@ -95,7 +99,11 @@ def connect(
     else:
         if kind == ANY_SETTINGS and not options["names"]:
             options["names"] = scout.credentials.source_type(source).sensitive
-        credential = scout.credentials.save(source, kind, _read_fields(kind, options), **owner)
+        fields = _read_fields(kind, options)
+        is_tested = not options["no_test"] and kind != NO_CREDENTIAL
+        if is_tested and not wants_json():
+            say(f"Testing it at {escaped(source)}...", err=True)
+        credential = scout.credentials.save(source, kind, fields, **owner, test=is_tested)
     _print(credential)
     _suggest_run(scout, credential)
 
@@ -135,9 +143,26 @@ def _suggest_run(scout: Scout, credential: Credential) -> None:
     ]
     if paths:
         suggest(f"scout run {quote(paths[0])}")
-    elif credential.user:
-        source, user = quote(credential.source), quote(credential.user)
-        suggest(f"scout datasets ensure {source} --project PROJECT --user {user}")
+    else:
+        _suggest_dataset(scout, credential)
+
+
+def _suggest_dataset(scout: Scout, credential: Credential) -> None:
+    """Suggest how a dataset comes to be that this credential can read."""
+    source = quote(credential.source)
+    if credential.project:
+        suggest(f"scout sources link {source} --project {quote(credential.project)} --mode project")
+        return
+    linked = [
+        link.project
+        for link in scout.sources.links(None)
+        if link.source == credential.source and link.credential_mode == "user"
+    ]
+    if linked:
+        user, project = quote(credential.user or ""), quote(linked[0])
+        suggest(f"scout datasets ensure {source} --project {project} --user {user}")
+    else:
+        suggest(f"scout sources link {source} --project PROJECT --mode user")
 
 
 def _default_kind(scout: Scout, source: str, options: dict[str, Any]) -> str:
@@ -147,7 +172,14 @@ def _default_kind(scout: Scout, source: str, options: dict[str, Any]) -> str:
         return ANY_SETTINGS
     if options["username"] and "api_key" in kinds:
         return "api_key"
-    return kinds[0] if kinds else "none"
+    kind = scout.credentials.default_kind(source)
+    if OAUTH in kinds and kind != OAUTH and not wants_json():
+        say(
+            f"{escaped(source)} has no OAuth client id, so this connects by --kind {kind}. "
+            f"For OAuth: scout sources update {quote(escaped(source))} --client-id ID",
+            err=True,
+        )
+    return kind
 
 
 def _read_fields(kind: str, options: dict[str, Any]) -> dict[str, str]:

@@ -66,6 +66,8 @@ def demo(
     if stop:
         stopped = services.stop(settings.home)
         say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.", err=as_json)
+        if as_json:
+            say(to_json({"stopped": stopped}))
         return
     options = walkthrough.Options(
         source=walkthrough.SOURCES[source],

@@ -39,13 +39,34 @@ def generate(scout: Scout, *, dataset: str, out: Path) -> None:
 @click.command()
 @click.argument("dataset")
 @click.argument("name", required=False)
+@click.option(
+    "--table", metavar="NAME", help="Describe the columns of this table; the same as NAME."
+)
+@click.option("--tables", "is_short", is_flag=True, help="Only names and comments of the tables.")
 @with_scout
-def describe(scout: Scout, dataset: str, name: str | None) -> None:
+def describe(
+    scout: Scout,
+    dataset: str,
+    name: str | None,
+    *,
+    table: str | None = None,
+    is_short: bool = False,
+) -> None:
     """Describe the tables of DATASET.
 
     With NAME, describe the columns of that table.
     """
+    name = name or table
+    if name is not None and is_short:
+        raise click.UsageError("Give either --tables, or the name of one table.")
     found = scout.models.describe(dataset, table=name)
+    if is_short:
+        short = [{"table": t["table"], "description": t["description"]} for t in found["tables"]]
+        print_result(
+            {"dataset": found["dataset"], "tables": short},
+            lambda: print_table(short, ("table", "description"), "There are no tables."),
+        )
+        return
     if name is not None:
         columns = found["tables"][0]["columns"]
         print_result(found, lambda: print_table(columns, COLUMN, "It has no columns."))

@@ -22,7 +22,7 @@ from scout_control.cli.output import (
     print_table_cut,
 )
 from scout_control.cli.terminal import say
-from scout_control.errors import ControlError
+from scout_control.errors import CONNECT, ControlError
 from scout_control.rules.health import Health, MonitoringCode, monitoring_code
 from scout_control.rules.run_history import LEGEND, picture
 from scout_control.rules.terminal import as_json, escaped
@@ -185,8 +185,7 @@ def _print_credentials(credentials: Sequence[Row]) -> None:
     for each in credentials:
         if each["status"] == RECONNECT:
             kind, owner = ("user", each["user"]) if each["user"] else ("project", each["project"])
-            command = f"scout credentials connect {quote(each['source'])} --{kind} {quote(owner)}"
-            say(f"Needs reconnect: {command}")
+            say(f"Needs reconnect: {CONNECT} {quote(each['source'])} --{kind} {quote(owner)}")
 
 
 def _print_all(overview: Status) -> None:

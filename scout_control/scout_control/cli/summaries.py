@@ -7,9 +7,15 @@ from __future__ import annotations
 
 SUMMARIES = {
     "init": "Initialise or upgrade the installation.",
+    "apply": (
+        "Make connections, sources, projects, links and credentials as YAML files describe them."
+    ),
+    "export": "Print what there is as a YAML file that scout apply accepts.",
+    "project": "Manage the project folder: meltano.yml and models that you add.",
     "connections": "Manage the databases that hold dataset schemas.",
     "projects": "Manage projects, the groups of people that share data.",
-    "sources": "Manage sources, and which projects use them.",
+    "sources": "Manage sources: what is read, and where it is.",
+    "links": "Manage links: which projects use which sources, and how.",
     "credentials": "Manage credentials of projects and users at sources.",
     "datasets": "Manage datasets.",
     "models": "Manage the dbt models generated for datasets.",

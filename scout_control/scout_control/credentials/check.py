@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-import subprocess
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
 
 from scout_control.credentials import records, renewal
+from scout_control.credentials.link_settings import check_link
 from scout_control.credentials.renewal import Renewal
 from scout_control.errors import (
+    CONNECT,
     FIRST_CONNECT,
     RECONNECT,
+    ControlError,
     CredentialMissingError,
     CredentialRefusedError,
-    RunFailedError,
-    RunPausedError,
-    ServerError,
+    ServerUnavailableError,
 )
 from scout_control.installation import secret_context
-from scout_control.meltano import process, project
+from scout_control.meltano import outcomes, project
+from scout_control.meltano.invocation import invoke
 from scout_control.meltano.process import Pipeline
 from scout_control.rules import keyless
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.store import audit, lookups
 from scout_control.store.locks import credential_lock, try_locks
+from scout_control.store.models import Credential, Dataset, ProjectSource
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
 
+    from sqlalchemy.orm import Session
+
     from scout_control.credentials.records import Owner
     from scout_control.installation.installation import Installation
-    from scout_control.meltano.project import SourceType
+    from scout_control.store.models import Source
 
 TIMEOUT_SECONDS = 120
-UNKNOWN_OPTION, RATE_LIMITED, REJECTED = 2, 75, 77
+SEE_MESSAGE = "Correct what the message names, then try again."
+TRY_LATER = "Try again later."
+TEST, DISCOVER = "--test", "--discover"
 
 
 def check(installation: Installation, source_name: str, owner: Owner) -> None:
-    """Test a credential; one with a refresh token is renewed, which tests it as well.
+    """Test a stored credential; one with a refresh token is renewed, which tests it as well.
 
     Raises:
         CredentialMissingError: There is no credential.
@@ -62,19 +70,88 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
     # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
-        settings = secret_context.tap_settings(source, source_type)
-        exit_code = _run_tap(installation, source_type, settings, fields)
-    if exit_code == REJECTED:
+        error = test(installation, source, owner, fields)
+    if isinstance(error, CredentialRefusedError):
         with installation.store.begin() as session:
-            records.invalidate(session, credential.id, "The source rejected the credential.")
-        raise rejected_error(source_name, owner)
-    if exit_code == RATE_LIMITED:
-        raise RunPausedError(f"{source_name} is rate-limited.", "Try again later.")
-    if exit_code:
-        raise RunFailedError(
-            f"{source_type.name} could not read from {source_name} (exit code {exit_code}).",
-            f"Run the tap alone to see why: meltano invoke {source_type.name} --test",
-        )
+            records.invalidate(session, credential.id, error.cause)
+    if error is not None:
+        raise error
+
+
+def test(
+    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
+) -> ControlError | None:
+    """Let the tap read with these secrets; return the error, or None after success.
+
+    Raises:
+        ServerError: The tap did not end in time.
+    """
+    pipeline = _pipeline(installation, source, owner, fields)
+    done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS)
+    # --test is an option of the Meltano SDK; other taps can only list their streams.
+    if done.lacks_option:
+        done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS)
+    error = done.error
+    if error is None:
+        return None
+    if isinstance(error, CredentialRefusedError):
+        return rejected_error(source.name, owner, error.cause)
+    return type(error)(
+        f"The credential for {source.name} {owner} could not be tested. {error.cause}",
+        error.remedy.removeprefix(outcomes.KEPT).strip() or SEE_MESSAGE,
+    )
+
+
+def tested(
+    installation: Installation,
+    source: Source,
+    owner: Owner,
+    kind: str,
+    fields: Mapping[str, str],
+) -> dict[str, Any]:
+    """Test secrets that are not stored yet; return the columns of a credential to store.
+
+    A refresh token is tested by exchanging it, so the new tokens take its place.
+
+    Raises:
+        ControlError: The source rejects them, or the test could not be completed.
+    """
+    if kind == OAUTH and fields.get("refresh_token"):
+        return _exchanged(installation, source, owner, fields)
+    error = test(installation, source, owner, fields)
+    if error is not None:
+        raise _not_stored(error)
+    return {"fields": dict(fields)}
+
+
+def _exchanged(
+    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
+) -> dict[str, Any]:
+    client = renewal.oauth_client(source, installation.keyring, installation.plugins)
+    try:
+        tokens = client.refresh(fields["refresh_token"])
+    except CredentialRefusedError as error:
+        raise _not_stored(rejected_error(source.name, owner, error.cause)) from None
+    except ControlError as error:
+        raise _not_stored(error) from None
+    exchanged = {
+        "access_token": tokens.access_token,
+        # A server that does not rotate omits it: the old one stays valid.
+        "refresh_token": tokens.refresh_token or fields["refresh_token"],
+    }
+    return {
+        "fields": exchanged,
+        "token_expires_at": tokens.expires_at,
+        "scopes": tokens.scopes,
+    }
+
+
+def _not_stored(error: ControlError) -> ControlError:
+    """Return the error of a test before anything was stored."""
+    remedy = error.remedy
+    if not isinstance(error, CredentialRefusedError):
+        remedy = f"{remedy} To store it without a test, add --no-test."
+    return type(error)(f"{error.cause} Nothing was stored.", remedy)
 
 
 def missing_error(source: str, owner: Owner) -> CredentialMissingError:
@@ -85,10 +162,10 @@ def missing_error(source: str, owner: Owner) -> CredentialMissingError:
     )
 
 
-def rejected_error(source: str, owner: Owner) -> CredentialRefusedError:
+def rejected_error(source: str, owner: Owner, why: str = "") -> CredentialRefusedError:
     """Return the error for a credential that the source rejects."""
     return CredentialRefusedError(
-        f"{source} rejected the credential of {owner}.",
+        f"{source} rejected the credential of {owner}. {why}".strip(),
         f"{RECONNECT} {quote(source)} {owner}",
     )
 
@@ -97,46 +174,52 @@ def _renew(installation: Installation, source: str, owner: Owner, credential_id:
     outcome = renewal.renew(
         installation.store, installation.keyring, installation.plugins, credential_id
     )
+    if outcome not in {Renewal.REJECTED, Renewal.FAILED}:
+        return
+    with installation.store.begin() as session:
+        credential = session.get(Credential, credential_id)
+    why = (credential.last_error if credential else None) or ""
     if outcome == Renewal.REJECTED:
-        raise rejected_error(source, owner)
-    if outcome == Renewal.FAILED:
-        raise ServerError(f"{source} did not renew the token.", "Try again later.")
+        raise rejected_error(source, owner, why)
+    raise ServerUnavailableError(f"{source} did not renew the token. {why}".strip(), TRY_LATER)
 
 
-def _run_tap(
-    installation: Installation,
-    source_type: SourceType,
-    settings: Mapping[str, object],
-    fields: Mapping[str, str],
-) -> int:
-    """Run the tap with --test, or --discover if it has no --test; return its exit code."""
-    tap_settings = dict(settings)
-    # Settings that control resolves in a run, and that the tap itself does not have.
-    tap_settings.pop(project.STREAMS_SETTING, None)
-    keyless.pop_loader_settings(tap_settings)
-    pipeline = Pipeline(
+def _pipeline(
+    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
+) -> Pipeline:
+    """Return what reads a source with the settings that a run of this owner would have."""
+    source_type = installation.plugins.source_type(source.source_type)
+    settings = secret_context.tap_settings(source, source_type)
+    with installation.store.begin() as session:
+        link = _link(session, source, owner)
+    if link is not None:
+        check_link(source_type, link)  # else it could send the secrets elsewhere
+        settings |= link.sync_config
+    # What control resolves for the tap in a run, and the tap does not have.
+    settings.pop(project.STREAMS_SETTING, None)
+    keyless.pop_loader_settings(settings)
+    return Pipeline(
         project_root=installation.settings.project_root,
         blocks=(source_type.name,),
         dataset_schema="",  # a test keeps no state
         database_uri=installation.state_url,
         settings={
-            source_type.variable(name): project.as_text(value)
-            for name, value in tap_settings.items()
+            source_type.variable(name): project.as_text(value) for name, value in settings.items()
         },
         secrets={source_type.variable(name): value for name, value in fields.items()},
+        reconnect=f"{CONNECT} {quote(source.name)} {owner}",
     )
-    done = _invoke(pipeline, "--test")
-    # --test is an option of the Meltano SDK; other taps can only list their streams.
-    if done.returncode == UNKNOWN_OPTION and "--test" in done.stdout:
-        done = _invoke(pipeline, "--discover")
-    return done.returncode
 
 
-def _invoke(pipeline: Pipeline, option: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return process.invoke(pipeline, option, longest_seconds=TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise ServerError(
-            f"{pipeline.blocks[0]} did not finish within {TIMEOUT_SECONDS} seconds.",
-            "Try again later.",
-        ) from None
+def _link(session: Session, source: Source, owner: Owner) -> ProjectSource | None:
+    """Return a link of the owner: a domain, for example, may be set there only."""
+    links = select(ProjectSource).where(
+        ProjectSource.source_id == source.id, ProjectSource.is_active
+    )
+    if owner.project_id is not None:
+        links = links.where(ProjectSource.project_id == owner.project_id)
+        return session.scalars(links).first()
+    theirs = select(Dataset.project_source_id).where(Dataset.user_id == owner.user_id)
+    links = links.where(ProjectSource.credential_mode == "user")
+    is_theirs = ProjectSource.id.in_(theirs)  # else one that they may be about to agree to
+    return session.scalars(links.order_by(is_theirs.desc(), ProjectSource.created_at)).first()

@@ -46,9 +46,10 @@ def drop(installation: Installation, dataset_id: uuid.UUID, *, force: bool = Fal
     if not retry_while_blocked(
         lambda: try_drop(installation, dataset_id, _has_no_live_run, force=force, reason="dropped")
     ):
-        raise ConflictError(
-            "A run of this dataset is in progress.", "Cancel it first: scout runs cancel"
-        )
+        with installation.store.begin() as session:
+            run = runs.alive(session, dataset_id)
+        cancel = f"scout runs cancel {run.id}" if run else "scout runs list"
+        raise ConflictError("A run of this dataset is in progress.", f"Cancel it first: {cancel}")
 
 
 def retry_while_blocked(remove: Callable[[], bool]) -> bool:
@@ -142,7 +143,8 @@ def remove(
 
 def drop_retired_roles(installation: Installation) -> int:
     """Retry to drop the roles of dropped datasets; return how many were dropped."""
-    return sum(_drop_retired_roles(installation, url) for url in installation.server_urls())
+    urls = installation.usable_server_urls()
+    return sum(_drop_retired_roles(installation, url) for url in urls)
 
 
 def _drop_retired_roles(installation: Installation, server_url: str) -> int:

@@ -139,7 +139,7 @@ def set_readers(
             if missing and not skip_missing:
                 raise NotFoundError(
                     f"Roles missing in the database: {', '.join(map(repr, missing))}.",
-                    "Create them, or omit them: scout datasets share",
+                    f"Create them, or omit them: scout datasets share {schema} ROLE...",
                 )
             _set_members(cursor, reader_role(schema), set(members) - set(missing))
     except psycopg.Error as error:

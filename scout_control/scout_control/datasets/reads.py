@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from scout_control.errors import ControlError
+from scout_control.errors import ControlError, SettingsError
 from scout_control.store import datasets, runs
 from scout_control.store.postgres import connect
 
@@ -43,8 +44,10 @@ def collect(installation: Installation, now: datetime) -> None:
     by_server: dict[str, dict[str, tuple[Dataset, datetime]]] = defaultdict(dict)
     with installation.store.begin() as session:
         for dataset, run_ended_at in runs.unread_datasets(session, now - RECENT):
-            server = by_server[installation.server_url_of(dataset)]
-            server[dataset.schema_name] = (dataset, run_ended_at)
+            # A server whose password no key decrypts is left out: nothing can be dropped there.
+            with suppress(SettingsError):
+                server = by_server[installation.server_url_of(dataset)]
+                server[dataset.schema_name] = (dataset, run_ended_at)
     for server_url, found in by_server.items():
         scans = latest_scans(server_url, list(found))
         with installation.store.begin() as session:

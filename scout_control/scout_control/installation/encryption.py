@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from scout_control.errors import RECONNECT, SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.meltano import trusted_files
 
 if TYPE_CHECKING:
@@ -32,9 +33,17 @@ IDENTITY, ADDRESS, FIELDS = "for", "at", "fields"
 NOT_BOUND = "is not bound to an owner"
 IDENTITY_DIFFERS = "was stored for something else"
 ADDRESS_DIFFERS = "was stored for another address, which has changed since"
+IS_RESET = "was deleted, because no encryption key decrypted it"
+RESET = "reset"
+"""The only field of what replaces a secret that no key decrypts."""
 HOW_TO_CREATE_A_KEY = (
-    "Create one with: scout keys generate; keep it safe, and set it in every process."
+    "Create one, once, with: scout keys generate --out FILE; keep the file safe, and set its "
+    "content in every process."
 )
+ADD_THE_KEY = "Add the key that it was encrypted with after the present one."
+IF_LOST = "If that key is lost, store the secret again:"
+SEE_DOCTOR = "See which, and what to do: scout doctor"
+BETWEEN_KEYS = re.compile(r"[\s,]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +54,21 @@ class EncryptionContext:
     """The kind of secret, then ids: of its row, source and owner."""
     address: Mapping[str, str] = field(default_factory=dict)
     """Where the secret is sent."""
+    subject: str
+    """The name of the secret, for people."""
+    command: str
+    """The command that stores the secret again."""
     error: Callable[[str], ControlError]
-    """Returns the error for a reason: NOT_BOUND, IDENTITY_DIFFERS or ADDRESS_DIFFERS."""
+    """Returns the error for a reason: one of those above."""
 
     def check(self, sealed: Sealed) -> None:
-        """Refuse a ciphertext that is bound to something else.
+        """Refuse a ciphertext that is bound to something else, or was deleted.
 
         Raises:
             ControlError: The result of ``error``.
         """
+        if sealed.is_reset:
+            raise self.error(IS_RESET)
         if sealed.identity is None:
             raise self.error(NOT_BOUND)
         if sealed.identity != self.identity:
@@ -84,6 +99,11 @@ class Sealed:
         )
 
     @property
+    def is_reset(self) -> bool:
+        """Whether this only stands for a secret that no key decrypted."""
+        return set(self.fields) == {RESET}
+
+    @property
     def document(self) -> dict[str, Any]:
         """Return the document that is encrypted."""
         if self.identity is None:
@@ -102,13 +122,15 @@ class Keyring:
 
     @classmethod
     def of(cls, keys: str | None, file: Path | None = None) -> Keyring:
-        """Return the keys of a comma-separated list, else those of a file, created if missing.
+        """Return the keys of a list, else those of a file, created if missing.
+
+        Keys are separated by commas, spaces or line ends.
 
         Raises:
             SettingsError: There is no key, a key is invalid, or others may read the file.
         """
         if keys:
-            return cls([key.strip() for key in keys.split(",") if key.strip()])
+            return cls([key for key in BETWEEN_KEYS.split(keys) if key])
         if file is None:
             return cls([])
         if not file.exists():
@@ -136,7 +158,7 @@ class Keyring:
             SettingsError: No key decrypts it.
             ControlError: It is bound to something else.
         """
-        sealed = self.open(ciphertext)
+        sealed = self.open(ciphertext, context)
         if context is not None:
             context.check(sealed)
         elif sealed.identity is not None:
@@ -150,8 +172,12 @@ class Keyring:
         """Return the ciphertext of secrets with their binding."""
         return self._fernets[0].encrypt(json.dumps(sealed.document).encode())
 
-    def open(self, ciphertext: bytes) -> Sealed:
+    def open(self, ciphertext: bytes, context: EncryptionContext | None = None) -> Sealed:
         """Return the content of a ciphertext whatever its binding: to re-encrypt it, not to use it.
+
+        Args:
+            ciphertext: The ciphertext.
+            context: Names the secret in the error; its binding is not checked.
 
         Raises:
             SettingsError: No key decrypts it.
@@ -162,14 +188,10 @@ class Keyring:
             self._fernets = [_fernet(key) for key in _read(self._file)]
             content = self._decrypt(ciphertext)
         if content is None:
-            raise SettingsError(
-                "No configured key decrypts a stored secret.",
-                "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS. "
-                f"Otherwise: {RECONNECT}",
-            )
+            raise undecryptable(context.subject, context.command) if context else undecryptable()
         sealed = _parse(content)
         if sealed is None:
-            raise SettingsError("A stored secret has an unknown format.", RECONNECT)
+            raise SettingsError("A stored secret has an unknown format.", SEE_DOCTOR)
         return sealed
 
     def opens(self, ciphertext: bytes) -> bool:
@@ -180,13 +202,17 @@ class Keyring:
             return False
         return True
 
-    def rotate(self, ciphertext: bytes) -> bytes | None:
-        """Return a ciphertext re-encrypted with the primary key, or None if it already is."""
+    def is_primary(self, ciphertext: bytes) -> bool:
+        """Return whether a ciphertext is encrypted with the primary key."""
         try:
             self._fernets[0].decrypt(ciphertext)
         except InvalidToken:
-            return self.seal(self.open(ciphertext))
-        return None
+            return False
+        return True
+
+    def rotate(self, ciphertext: bytes) -> bytes | None:
+        """Return a ciphertext re-encrypted with the primary key, or None if it already is."""
+        return None if self.is_primary(ciphertext) else self.seal(self.open(ciphertext))
 
     def _decrypt(self, ciphertext: bytes) -> bytes | None:
         try:
@@ -202,9 +228,35 @@ def _parse(content: bytes) -> Sealed | None:
         return None
 
 
+def undecryptable(subject: str = "a stored secret", command: str = SEE_DOCTOR) -> SettingsError:
+    """Return the error for a secret that no configured key decrypts.
+
+    Args:
+        subject: The name of the secret.
+        command: The command that stores it again.
+    """
+    remedy = f"{ADD_THE_KEY} {IF_LOST} {command}" if command != SEE_DOCTOR else SEE_DOCTOR
+    return SettingsError(f"No configured key decrypts {subject}.", remedy)
+
+
 def generate() -> str:
     """Return a new key."""
     return Fernet.generate_key().decode()
+
+
+def create_file(file: Path) -> None:
+    """Write a new key to a file that does not exist yet.
+
+    Raises:
+        ConflictError: The file exists: its key may have encrypted something.
+    """
+    try:
+        _write_new(file, [generate()])
+    except FileExistsError:
+        raise ConflictError(
+            f"{file} already exists, and was not changed: secrets may be encrypted with its key.",
+            "Choose another name, to create another key.",
+        ) from None
 
 
 def add_primary_key(file: Path) -> None:

@@ -6,10 +6,12 @@ modules that they do not use.
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlunsplit
 
+from scout_control.errors import SettingsError
 from scout_control.installation.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from scout_control.meltano.project import Plugins
     from scout_control.store.database import Store
     from scout_control.store.models import Connection, Dataset
+
+log = logging.getLogger(__name__)
 
 POSTGRES = "postgres"
 DATABASE = "control"
@@ -97,7 +101,11 @@ class Installation:
         )
 
     def server_urls(self) -> set[str]:
-        """Return the URLs of all databases that may hold dataset schemas."""
+        """Return the URLs of all databases that may hold dataset schemas.
+
+        Raises:
+            SettingsError: The password of one of them cannot be decrypted.
+        """
         from sqlalchemy import select
 
         from scout_control.store.models import Connection
@@ -105,6 +113,25 @@ class Installation:
         with self.store.begin() as session:
             connections = session.scalars(select(Connection)).all()
         return {self.store.driver_url, *map(self.server_url, connections)}
+
+    def usable_server_urls(self) -> dict[str, str]:
+        """Return the databases whose password can be decrypted: a connection's name by its URL.
+
+        For work that continues elsewhere; ``scout doctor`` reports the others.
+        """
+        from sqlalchemy import select
+
+        from scout_control.store.models import Connection
+
+        with self.store.begin() as session:
+            connections = session.scalars(select(Connection)).all()
+        urls: dict[str, str] = {}
+        for each in connections:
+            try:
+                urls.setdefault(self.server_url(each), each.name)
+            except SettingsError as error:
+                log.warning("connection_skipped: %s", error)
+        return urls
 
     def server_url_of(self, dataset: Dataset) -> str:
         """Return the URL of the database that holds a dataset."""

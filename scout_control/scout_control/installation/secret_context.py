@@ -11,7 +11,13 @@ from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from scout_control.errors import RECONNECT, ControlError, CredentialRefusedError, SettingsError
+from scout_control.errors import (
+    CONNECT,
+    RECONNECT,
+    ControlError,
+    CredentialRefusedError,
+    SettingsError,
+)
 from scout_control.installation.encryption import ADDRESS_DIFFERS, EncryptionContext
 from scout_control.rules.addresses import BASE_URL, binding
 
@@ -45,8 +51,15 @@ def of_credential(credential: Row, source: Row, source_type: SourceType) -> Encr
     return EncryptionContext(
         identity=("credential", str(credential.id), str(credential.source_id), kind, owner),
         address=source_address(source, source_type),
+        subject=f"the credential for {arguments}",
+        command=connect_command(arguments, credential.kind),
         error=partial(_credential_error, source.name, arguments),
     )
+
+
+def connect_command(arguments: str, kind: str) -> str:
+    """Return the command that connects an account again, for a source and an owner."""
+    return f"{CONNECT} {arguments} --kind {kind}"
 
 
 def of_client_secret(source: Row, source_type: SourceType) -> EncryptionContext:
@@ -54,10 +67,9 @@ def of_client_secret(source: Row, source_type: SourceType) -> EncryptionContext:
     return EncryptionContext(
         identity=("client secret", str(source.id)),
         address=source_address(source, source_type),
-        error=partial(
-            _error,
-            f"The OAuth client secret of the source {source.name}",
-            f"Set it again: scout sources update {quote(source.name)} --client-secret-from-stdin",
+        **_named(
+            f"the OAuth client secret of the source {source.name}",
+            f"scout sources update {quote(source.name)} --client-secret-from-stdin",
         ),
     )
 
@@ -73,10 +85,9 @@ def of_connection(connection: Row) -> EncryptionContext:
     return EncryptionContext(
         identity=("connection", str(connection.id)),
         address={name: str(value) for name, value in address.items() if value is not None},
-        error=partial(
-            _error,
-            f"The password of the connection {connection.name}",
-            f"Set it again: scout connections update {quote(connection.name)} --url",
+        **_named(
+            f"the password of the connection {connection.name}",
+            f"scout connections update {quote(connection.name)} --url",
         ),
     )
 
@@ -85,8 +96,9 @@ def of_hash_key(dataset: Row) -> EncryptionContext:
     """Return the context of the key under which a dataset's columns are hashed."""
     return EncryptionContext(
         identity=("hash key", str(dataset.id)),
-        error=partial(
-            _error, f"The hash key of {dataset.schema_name}", "Restore the store from a backup."
+        **_named(
+            f"the hash key of {dataset.schema_name}",
+            f"scout datasets drop {quote(dataset.schema_name)}",
         ),
     )
 
@@ -95,12 +107,16 @@ def of_service(role: str) -> EncryptionContext:
     """Return the context of the password of a role that older versions created for themselves."""
     return EncryptionContext(
         identity=("service", role),
-        error=partial(_error, f"The password of the role {role}", "Restore the store."),
+        **_named(f"the password of the role {role}", "scout init"),
     )
 
 
-def _error(subject: str, remedy: str, reason: str) -> ControlError:
-    return SettingsError(f"{subject} {reason}.", remedy)
+def _named(subject: str, command: str) -> Any:
+    return {"subject": subject, "command": command, "error": partial(_error, subject, command)}
+
+
+def _error(subject: str, command: str, reason: str) -> ControlError:
+    return SettingsError(f"{subject[0].upper()}{subject[1:]} {reason}.", f"Set it again: {command}")
 
 
 def _credential_error(source: str, arguments: str, reason: str) -> ControlError:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import delete, select
 
-from scout_control.errors import ServerError
-from scout_control.installation import key_rotation
+from scout_control.errors import PrivilegeError, ServerError
+from scout_control.installation import key_rotation, stored_secrets
 from scout_control.rules import retention
 from scout_control.store import audit, migrate, models, singer_state
 from scout_control.store.locks import exclusive
@@ -28,24 +28,33 @@ CAN_CREATE_ROLES = """
 """
 
 
-def init(installation: Installation, keep: float | None = None) -> str:
+def init(
+    installation: Installation, keep: float | None = None, *, reset_unreadable: bool = False
+) -> str:
     """Bring the store to the version of this program, and return that version.
 
     Args:
         installation: The installation.
         keep: For how many hours unused data is kept; None for SCOUT_KEEP, else as before.
+        reset_unreadable: Delete the stored secrets that no configured key decrypts.
 
     Raises:
-        ControlError: There is no encryption key, or the database does not permit it.
+        SettingsError: There is no key, or none decrypts a stored secret; nothing was changed.
+        ControlError: The database does not permit it.
     """
     # First, because it fails without keys: a store that cannot hold secrets must not be created.
     installation.keyring.encrypt({})
     before = migrate.version(installation.store)
+    if before is not None and not reset_unreadable:
+        _check_secrets(installation)
     # The secrets of older versions are bound in the transaction of the upgrade: a worker of the
     # new version never sees one that is not bound.
     version = migrate.migrate(installation.store, bind=partial(key_rotation.bind_all, installation))
     with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
         with installation.store.begin() as session:
+            if reset_unreadable:
+                lost = stored_secrets.undecryptable(installation, session.connection())
+                stored_secrets.reset(installation, session, lost)
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)
             _store_retention(session, installation.settings.keep if keep is None else keep)
@@ -55,6 +64,17 @@ def init(installation: Installation, keep: float | None = None) -> str:
         with installation.store.begin() as session:
             session.execute(delete(ServiceLogin).where(ServiceLogin.role.in_(former)))
     return version
+
+
+def _check_secrets(installation: Installation) -> None:
+    """Refuse keys that do not decrypt what is stored: what they encrypt would not be readable then.
+
+    The passwords of roles that control makes for itself are not among them: it creates new ones.
+    """
+    with installation.store.begin_at_any_version() as session:
+        lost = stored_secrets.undecryptable(installation, session.connection())
+    if lost:
+        raise stored_secrets.loss_error(installation, lost)
 
 
 def _create_first_rows(session: Session, before: str | None, version: str) -> None:
@@ -85,7 +105,7 @@ def _store_retention(session: Session, keep: float | None) -> None:
 
 
 def _create_state_schema(installation: Installation, former_roles: list[str]) -> None:
-    not_permitted = ServerError(
+    not_permitted = PrivilegeError(
         "The role of SCOUT_DATABASE_URL may not create roles or schemas.",
         "Give it CREATEROLE, and CREATE on the database; see: scout doctor",
     )

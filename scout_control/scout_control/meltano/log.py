@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scout_control.meltano.plugin_messages import PluginMessages
 from scout_control.meltano.reports import Report, report_of
 from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
 DISCOVERY_FAILED = re.compile(r"returned (-?\d{1,5}) with stderr")
@@ -25,6 +29,16 @@ SUMMARY = "event=finished "  # the lines before it say more
 ERRORS = frozenset({"error", "critical"})
 LOADING_BLOCK, STATE_SAVED = "ExtractLoadBlocks", "Incremental state has been updated"
 EXTRACTOR, LOADER = "extractors", "loaders"
+PREFIXES = {EXTRACTOR: "tap-", LOADER: "target-"}
+
+
+class PluginError(NamedTuple):
+    """The message of a plugin that failed."""
+
+    plugin: str
+    text: str
+    is_error: bool = True
+    """False for a line that only was its last one."""
 
 
 @dataclass
@@ -36,7 +50,11 @@ class RunLog:
     """By stream, then by domain."""
     exit_codes: dict[str, int] = field(default_factory=dict)
     plugin_errors: dict[str, str] = field(default_factory=dict)
-    """The last error line of each plugin, by the plugin's name."""
+    """The last error line of each plugin that logs as Meltano does, by the plugin's name."""
+    plugin_messages: dict[str, PluginMessages] = field(default_factory=dict)
+    """What each plugin wrote to its standard error in any other form."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """The names of the extractor and the loader; without them, names tell which is which."""
     resume_at: str | None = None
     transform_error: str | None = None
     failed_models: list[str] = field(default_factory=list)
@@ -63,6 +81,10 @@ class RunLog:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._read_dbt_line(to_storable_text(str(event.get("event"))))
+        elif event.get("stdio") == "stderr":
+            name = self._plugin(event) or "unknown"
+            messages = self.plugin_messages.setdefault(name, PluginMessages())
+            messages.read(to_storable_text(str(event.get("event"))))
         phase = self._phase(event)
         return report_of(event, self.totals) or phase
 
@@ -72,11 +94,25 @@ class RunLog:
         begun: list[Report | Phase] = [] if self.phase is before else [self.phase]
         return begun if found is None or found in begun else [*begun, found]
 
-    def last_error(self, plugin_type: str) -> str | None:
-        """Return the last error that the extractor or the loader logged."""
-        prefix = {EXTRACTOR: "tap-", LOADER: "target-"}[plugin_type]
-        errors = self.plugin_errors.items()
-        return next((text for name, text in errors if name.startswith(prefix)), None)
+    def last_error(self, plugin_type: str) -> PluginError | None:
+        """Return the last error that the extractor or the loader wrote, in whatever form."""
+        for name, text in self.plugin_errors.items():
+            if self._is_of(plugin_type, name):
+                return PluginError(name, text)
+        for name, messages in self.plugin_messages.items():
+            if self._is_of(plugin_type, name) and messages.last:
+                return PluginError(name, messages.last, is_error=messages.error is not None)
+        return None
+
+    def _plugin(self, event: Mapping[str, Any]) -> str | None:
+        """Return the plugin that an event is about; ``meltano invoke``, with one, names none."""
+        is_invoked = event.get("cmd_type") == "command"
+        name = event.get("string_id") or event.get("name")
+        return str(name) if name else self.plugins.get(EXTRACTOR) if is_invoked else None
+
+    def _is_of(self, plugin_type: str, name: str) -> bool:
+        known = self.plugins.get(plugin_type)
+        return name == known if known else name.startswith(PREFIXES[plugin_type])
 
     def _read_end_of_block(self, event: dict[str, Any]) -> None:
         if event.get("success"):
@@ -92,12 +128,12 @@ class RunLog:
 
     def _read_error(self, event: dict[str, Any]) -> None:
         text = _first_line(event.get("event"))
-        plugin = event.get("string_id") or event.get("name")
+        plugin = self._plugin(event)
         if not text:
             return
-        if plugin and str(plugin) != "meltano":
-            if not text.startswith(SUMMARY) or str(plugin) not in self.plugin_errors:
-                self.plugin_errors[str(plugin)] = text
+        if plugin and plugin != "meltano":
+            if not text.startswith(SUMMARY) or plugin not in self.plugin_errors:
+                self.plugin_errors[plugin] = text
         elif found := DISCOVERY_FAILED.search(str(event)):
             self.exit_codes[EXTRACTOR] = int(found[1])
         else:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import re
+import signal as signal_names
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scout_control.errors import (
+    CONNECT,
     RECONNECT,
+    ConflictError,
     CredentialRefusedError,
     DataRefusedError,
+    NetworkError,
+    PermissionDeniedError,
     RunError,
     RunFailedError,
     RunPausedError,
     SettingsError,
 )
 from scout_control.meltano.log import EXTRACTOR, LOADER
+from scout_control.rules import failure_reasons
+from scout_control.rules.quotation import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from scout_control.errors import ControlError
-    from scout_control.meltano.log import RunLog
+    from scout_control.meltano.log import PluginError, RunLog
 
 KINDS: dict[int, type[ControlError]] = {
     2: SettingsError,
@@ -27,6 +37,12 @@ KINDS: dict[int, type[ControlError]] = {
     77: CredentialRefusedError,
 }
 KEPT = "Committed rows are kept."
+OWN_PLUGINS = frozenset({"tap-commcare", "tap-commcare-connect", "target-scout-postgres"})
+"""Plugins whose messages quote no value of a record, and end with what to do."""
+NOT_STARTED = re.compile(r"Executable '[^']*' could not be started: .*")  # by plugin_launcher
+# What our taps print when they run alone, where no one knows the exact command.
+RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\))?\.")
+OUT_OF_MEMORY = "If it happens again, this machine may lack memory."
 KILLED = 128  # what a shell, and parent_death, add to the number of a signal
 LAST_SIGNAL = 64
 # When its own tables fail, Meltano logs the text of SQLAlchemy, which may quote an address.
@@ -52,12 +68,35 @@ REMEDIES: dict[type[ControlError], str] = {
     SettingsError: "Nothing was loaded. Correct the setting, then run again.",
     DataRefusedError: "Correct the data, or set on_invalid_record to reject; then run again.",
     RunPausedError: "Committed rows are kept. Run again at {resume_at} to resume.",
-    CredentialRefusedError: f"Committed rows are kept. {RECONNECT}; then run again.",
+    CredentialRefusedError: f"Committed rows are kept. {RECONNECT}",
     RunFailedError: "Committed rows are kept. Run again to resume.",
+    NetworkError: "Committed rows are kept. Run again to resume.",
+    PermissionDeniedError: "Committed rows are kept. At the source, grant the account access.",
+    ConflictError: "Committed rows are kept. Run again when the other run has ended.",
 }
 
 
-def failure(log: RunLog, returncode: int = 1) -> ControlError:
+@dataclass(frozen=True, kw_only=True)
+class Quoting:
+    """What is needed to quote the message of a plugin, and to say what to do about it."""
+
+    secrets: Collection[str] = field(default=(), repr=False)
+    """What the plugins were given and no message may show."""
+    reconnect: str = CONNECT
+    """The command that connects the account again."""
+
+    def quote(self, error: PluginError) -> str:
+        """Return the message of a plugin, quoted."""
+        is_ours = error.plugin in OWN_PLUGINS or bool(NOT_STARTED.match(error.text))
+        text = quoted(error.text, self.secrets, may_quote_records=not is_ours)
+        text = RECONNECT_ALONE.sub("", text)
+        return text if is_ours else f"{error.plugin}: {text.rstrip('.')}."
+
+
+NOTHING_SECRET = Quoting()
+
+
+def failure(log: RunLog, returncode: int = 1, quoting: Quoting = NOTHING_SECRET) -> ControlError:
     """Return the error of a failed run.
 
     The exit code of the extractor decides before that of the loader: a loader fails in the wake of
@@ -66,19 +105,64 @@ def failure(log: RunLog, returncode: int = 1) -> ControlError:
     Args:
         log: The log of the process.
         returncode: Meltano's own exit code.
+        quoting: How the message of a plugin is quoted.
     """
     failed = [kind for kind in (EXTRACTOR, LOADER) if log.exit_codes.get(kind)]
-    kind = failed[0] if failed else EXTRACTOR
-    error = KINDS.get(log.exit_codes.get(kind, 0), RunFailedError)
+    kind = (failed or [EXTRACTOR])[0]
+    if failed == [EXTRACTOR, LOADER] and not _says_why(log, kind) and log.last_error(LOADER):
+        kind = LOADER
+    code, message = log.exit_codes.get(kind, 0), log.last_error(kind)
+    if not failed and message and not message.is_error:
+        message = None  # Meltano itself failed, whatever the tap wrote last
+    error = KINDS.get(code, RunFailedError)
     if error is RunPausedError and log.resume_at:
         return error(f"The source is rate-limiting until {log.resume_at}.", KEPT)
-    if message := log.last_error(kind):
-        # A plugin's message ends with its remedy, but cannot name the command that reconnects.
-        return error(message, REMEDIES[error] if error is CredentialRefusedError else KEPT)
+    if code < 0 or not message:
+        return _without_message(log, kind, returncode, message, quoting)
+    if error is RunFailedError:
+        error = _reason(message) or error
+    return error(quoting.quote(message), _remedy(error, message, quoting))
+
+
+def _says_why(log: RunLog, kind: str) -> bool:
+    """Return whether the exit code or a message of a plugin that failed says why it did."""
+    code = log.exit_codes.get(kind, 0)
+    return code < 0 or code in KINDS or log.last_error(kind) is not None
+
+
+def _reason(message: PluginError) -> type[ControlError] | None:
+    found = failure_reasons.of(message.text)
+    # Ours say by their exit code that a credential was refused.
+    is_wrong = found is CredentialRefusedError and message.plugin in OWN_PLUGINS
+    return None if is_wrong else found
+
+
+def _without_message(
+    log: RunLog, kind: str, returncode: int, message: PluginError | None, quoting: Quoting
+) -> ControlError:
+    """Return the error of a plugin that was killed, or that did not say why it failed."""
+    code = log.exit_codes.get(kind, 0)
+    error = KINDS.get(code, RunFailedError)
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
-    if not failed and (signal := _signal(returncode)):
+    remedy = remedy.format(resume_at=log.resume_at or "a later time")
+    if not code and (signal := _signal(returncode)):
         return RunFailedError(f"Meltano was killed by signal {signal}.", remedy)
-    return error(_cause(log, kind), remedy.format(resume_at=log.resume_at or "a later time"))
+    cause = _cause(log, kind)
+    if message:
+        cause = f"{cause} Its last message was: {quoting.quote(message)}"
+    return error(cause, f"{remedy} {OUT_OF_MEMORY}" if code == -signal_names.SIGKILL else remedy)
+
+
+def _remedy(error: type[ControlError], message: PluginError, quoting: Quoting) -> str:
+    """Return what to do; a message of our plugins ends with it, except for the command."""
+    if error is CredentialRefusedError:
+        return f"{KEPT} A person must reconnect: {quoting.reconnect}"
+    if NOT_STARTED.match(message.text):
+        return f"Install {message.plugin}, or correct its executable in meltano.yml."
+    if message.plugin in OWN_PLUGINS:
+        return KEPT
+    remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
+    return remedy.format(resume_at="a later time")
 
 
 def is_partial(log: RunLog, error: ControlError) -> bool:

@@ -18,11 +18,12 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+from urllib.parse import unquote, urlsplit
 
-from scout_control.errors import RunInterruptedError
+from scout_control.errors import CONNECT, RunInterruptedError
 from scout_control.meltano import executables, parent_death, run_project, trusted_files, workdir
-from scout_control.meltano.log import RunLog
-from scout_control.meltano.outcomes import failure, transform_failure
+from scout_control.meltano.log import EXTRACTOR, LOADER, RunLog
+from scout_control.meltano.outcomes import NOTHING_SECRET, Quoting, failure, transform_failure
 from scout_control.meltano.run_server import client
 from scout_control.meltano.run_server.plugin_environment import plugin_launches
 from scout_control.meltano.run_server.server import RunServer
@@ -65,6 +66,15 @@ class Pipeline:
     """Receives the full output of Meltano; readable by this account only."""
     append: bool = False
     """Append to ``log_file`` instead of replacing it."""
+    reconnect: str = CONNECT
+    """The command that connects the account again, for messages."""
+
+    @property
+    def quoting(self) -> Quoting:
+        """How messages of its plugins are quoted."""
+        passwords = (urlsplit(url).password for url in (self.database_uri, self.database_url or ""))
+        secrets = (*self.secrets.values(), *(unquote(each) for each in passwords if each))
+        return Quoting(secrets=secrets, reconnect=self.reconnect)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +87,8 @@ class ProcessResult:
     log: RunLog
     is_interrupted: bool
     """Whether it was stopped from here."""
+    quoting: Quoting = NOTHING_SECRET
+    """How messages of its plugins are quoted."""
 
     @property
     def error(self) -> ControlError | None:
@@ -89,7 +101,7 @@ class ProcessResult:
             )
         if self.log.transform_error:
             return transform_failure(self.log)
-        return failure(self.log, self.returncode)
+        return failure(self.log, self.returncode, self.quoting)
 
 
 class MeltanoProcess:
@@ -101,13 +113,13 @@ class MeltanoProcess:
         self.run_id = run_id or str(uuid.uuid4())
         self._grace_seconds = grace_seconds
         self._pipeline = pipeline
-        self._log = RunLog()
+        self._log = RunLog(plugins=dict(zip((EXTRACTOR, LOADER), pipeline.blocks, strict=False)))
         self._is_interrupted = False
 
     @contextmanager
     def started(self) -> Iterator[MeltanoProcess]:
         """Start the process; stop it with all its plugins at the end of the context."""
-        with _started(self._pipeline, self._arguments(), self.run_id) as (work, process):
+        with start_meltano(self._pipeline, self._arguments(), self.run_id) as (work, process):
             self.work, self._process = work, process
             self._started_at = time.monotonic()
             try:
@@ -149,6 +161,7 @@ class MeltanoProcess:
             seconds=time.monotonic() - self._started_at,
             log=self._log,
             is_interrupted=self._is_interrupted,
+            quoting=self._pipeline.quoting,
         )
 
     def stop(self) -> None:
@@ -161,7 +174,7 @@ class MeltanoProcess:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(self._grace_seconds)
-        _kill(self._process)
+        kill_group(self._process)
 
     def _arguments(self) -> list[str]:
         # Without --force, Meltano takes a killed run for a running one for five minutes. Two runs
@@ -170,28 +183,18 @@ class MeltanoProcess:
         return ["run", "--force", *options, *self._pipeline.blocks]
 
 
-def invoke(
-    pipeline: Pipeline, *arguments: str, longest_seconds: float
-) -> subprocess.CompletedProcess[str]:
-    """Run one plugin with these arguments through ``meltano invoke``, and return its output.
-
-    Raises:
-        subprocess.TimeoutExpired: It did not end in time, and was killed.
-    """
-    command = ["invoke", *pipeline.blocks, *arguments]
-    with _started(pipeline, command, str(uuid.uuid4())) as (_, process):
-        try:
-            output, _ = process.communicate(timeout=longest_seconds)
-        finally:
-            _kill(process)
-    return subprocess.CompletedProcess(command, process.returncode, output, None)
-
-
 @contextmanager
-def _started(
-    pipeline: Pipeline, arguments: Sequence[str], run_id: str
+def start_meltano(
+    pipeline: Pipeline, arguments: Sequence[str], run_id: str, *, only_stderr: bool = False
 ) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """Start Meltano in a new work folder, with the server that hands secrets to its plugins."""
+    """Start Meltano in a new work folder, with the server that hands secrets to its plugins.
+
+    Args:
+        pipeline: What it runs.
+        arguments: Those of Meltano.
+        run_id: The id of the run.
+        only_stderr: Drop its standard output, and read its standard error in that place.
+    """
     with workdir.directory() as work, closing(StateStore(pipeline.database_uri)) as states:
         written = run_project.write(
             pipeline.project_root, work / "project", LAUNCHER, pipeline.blocks
@@ -205,8 +208,8 @@ def _started(
                 cwd=pipeline.project_root,
                 env=project.without_secrets(environment(pipeline, run_id, work)),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.DEVNULL if only_stderr else subprocess.PIPE,
+                stderr=subprocess.PIPE if only_stderr else subprocess.STDOUT,
                 text=True,
                 errors="replace",
                 start_new_session=True,  # one group, so that all of it can be killed
@@ -216,7 +219,8 @@ def _started(
             yield work, process
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """Kill a process with all that it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -59,7 +59,7 @@ def read(path: Path) -> bytes:
 
 def abandoned(prefix: str = RUN) -> Iterator[Path]:
     """Yield our directories whose process was killed."""
-    for parent in {_parent_directory(), Path(tempfile.gettempdir())}:
+    for parent in {parent_directory(), Path(tempfile.gettempdir())}:
         for path in parent.glob(f"{prefix}*"):
             with suppress(OSError):
                 if path.stat().st_uid == os.geteuid() and _is_abandoned(path):
@@ -77,7 +77,7 @@ def sweep() -> int:
 @contextmanager
 def _locked_directory(prefix: str) -> Iterator[Path]:
     # flock is released by the kernel with the process, however it ends.
-    path = Path(tempfile.mkdtemp(prefix=prefix, dir=_parent_directory()))  # mode 0700
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent_directory()))  # mode 0700
     draft = path / f"{LOCK}.draft"
     descriptor = os.open(draft, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -103,6 +103,7 @@ def _is_abandoned(path: Path) -> bool:
     return True
 
 
-def _parent_directory() -> Path:
+def parent_directory() -> Path:
+    """Return where directories of runs are created."""
     is_usable = IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK | os.X_OK)
     return IN_MEMORY if is_usable else Path(tempfile.gettempdir())

@@ -70,9 +70,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
-        # The longest first: one secret may contain another.
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._spellings = spellings(secrets)
 
     def __call__(self, text: str, *, may_quote_records: bool = False) -> str:
         """Return a text without secrets and values of records.
@@ -81,9 +79,9 @@ class Redactor:
             text: The text.
             may_quote_records: Whether its program may quote values in sentences; ours never do.
         """
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, HIDDEN)
+        for spelling in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, HIDDEN)
         for pattern, replacement in PATTERNS:
             text = pattern.sub(replacement, text)
         for _ in range(NESTED_DEEPLY):
@@ -96,17 +94,27 @@ class Redactor:
         return text.replace(REMOVED, "{...}")
 
 
-def _forms(secret: str) -> set[str]:
-    """Return the texts by which a secret may appear."""
+def spellings(secrets: Iterable[str]) -> list[str]:
+    """Return secrets as they may appear in text: in URLs, JSON, Python and headers.
+
+    The longest come first, since one secret may contain another.
+    """
+    found = {each for secret in secrets for each in _spellings(secret)}
+    return sorted((each for each in found if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _spellings(secret: str) -> set[str]:
     if len(secret) < SHORTEST_SECRET:
         return set()
-    encoded = base64.b64encode(secret.encode(errors="surrogatepass")).decode().rstrip("=")
+    encoded = base64.b64encode(secret.encode(errors="surrogatepass")).decode()
     return {
         secret,
+        " ".join(secret.split()),
         quote(secret, safe="", errors="replace"),
         quote_plus(secret, errors="replace"),
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
         encoded,
+        encoded.rstrip("="),
     }

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scout_control.datasets import row_counts, schemas
-from scout_control.errors import ControlError, NotFoundError, RunFailedError
+from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.statuses import Phase, RunStatus
@@ -152,6 +152,11 @@ class Attempt:
                 return replace(result, seconds=self._progress.seconds())
         except ControlError as error:
             return replace(known, error=error, seconds=self._progress.seconds())
+        except OSError as error:  # such as a full disk, or one that became read-only
+            where = f" at {error.filename}" if error.filename else ""
+            cause = f"This machine could not continue the run: {error.strerror}{where}."
+            stopped = ServerError(cause, "Correct the cause; see: scout doctor")
+            return replace(known, error=stopped, seconds=self._progress.seconds())
         except RunLostError:
             raise
         except BaseException as error:
@@ -194,7 +199,7 @@ class Attempt:
         pipeline = prepare.pipeline(
             self.installation, self.run, preparation, place, self.context.log_file
         )
-        self.log.redact(prepare.known_secrets(pipeline))
+        self.log.redact(pipeline.quoting.secrets)
         self._report(progress.enter(Phase.DISCOVERING))
         loaded = self._follow(pipeline, heartbeat, progress)
         if not (transforms and loaded.error):

@@ -277,6 +277,7 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         document["error"] = {
             "code": rules.code(error),
             "message": str(error),
+            "reason": error.reason,
             "exit_code": error.exit_code,
         }
     return document

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from scout_control.credentials import records, renewal
+from scout_control.credentials.link_settings import check_link
 from scout_control.datasets import hash_keys
-from scout_control.errors import ConflictError, SettingsError
+from scout_control.errors import CONNECT, ConflictError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.meltano import workdir
 from scout_control.meltano.process import Pipeline
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scout_control.datasets.provision import ProvisionedSchema
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
-    from scout_control.store.models import Dataset, ProjectSource, Run
+    from scout_control.store.models import Dataset, Run
 
 LOADER = "TARGET_SCOUT_POSTGRES_"
 # At level debug, Meltano logs what taps print: the records, before the loader leaves values out.
@@ -156,29 +156,6 @@ def source_settings(
     return settings
 
 
-def check_link(source_type: SourceType, link: ProjectSource) -> None:
-    """Check that a link only selects what is read, even if it was not written by control.
-
-    An address or a file set by a link would send the project's credential elsewhere.
-
-    Raises:
-        SettingsError: It sets an address, a file, or a setting that the source type lacks.
-    """
-    own = (STREAMS_SETTING, *keyless.NAMES, *column_rules.NAMES)
-    allowed = {*source_type.settings, *own}.difference(
-        source_type.sensitive, source_type.addresses.among(link.sync_config)
-    )
-    if names := sorted(set(link.sync_config) - allowed):
-        source, project = quote(link.source.name), quote(link.project_id)
-        raise SettingsError(
-            f"The link of the project {link.project_id} to the source {link.source.name} sets "
-            f"{', '.join(names)}, but a link may only select what is read.",
-            f"Set it at the source (scout sources update {source} --base-url URL or --config "
-            "NAME=VALUE), and leave it out here; if the link has it already: "
-            f"scout links update {source} --project {project} --unset {quote(names[0])}",
-        )
-
-
 def unknown_streams(dataset: Dataset, known: AbstractSet[str]) -> SettingsError | None:
     """Return the error for selected streams that the source does not have, or None."""
     link = dataset.project_source
@@ -227,13 +204,13 @@ def pipeline(
         project_id=run.dataset.project_source.project_id,
         dbt_target=_dbt_target(installation, schema),
         log_file=log_file,
+        reconnect=_reconnect(run.dataset),
     )
 
 
-def known_secrets(pipeline: Pipeline) -> list[str]:
-    """Return what must appear in no log: the credential, and the writer's login."""
-    password = urlsplit(pipeline.database_url or "").password
-    return [*pipeline.secrets.values(), *([unquote(password)] if password else [])]
+def _reconnect(dataset: Dataset) -> str:
+    source, owner = dataset.project_source.source.name, records.Owner.of(dataset)
+    return f"{CONNECT} {quote(source)} {owner}"
 
 
 def _dbt_target(installation: Installation, schema: str) -> Path:

@@ -29,7 +29,7 @@ from scout_control.errors import ControlError
 from scout_control.rules import fairness
 from scout_control.runs.context import RunContext, worker_name
 from scout_control.runs.execute import execute
-from scout_control.scheduler import maintenance
+from scout_control.scheduler import maintenance, run_lines
 from scout_control.store import queue
 from scout_control.store.locks import try_locks
 
@@ -63,7 +63,7 @@ class Options:
     idle: timedelta | None = None
     """How long unused data is kept where its dataset does not say; None: as installed."""
     until_idle: bool = False
-    """Exit when the queue is empty."""
+    """Start what is due, and end when nothing is left to do."""
 
 
 class Job(Protocol):
@@ -137,9 +137,25 @@ def work(installation: Installation, options: Options) -> int:
     """
     with installation.store.begin() as session:
         queue.waiting(session)
+    if options.until_idle:
+        _start_due(installation)
     worker = _Worker(installation, options)
     asyncio.run(worker.run())
     return worker.signal
+
+
+def _start_due(installation: Installation) -> None:
+    """Do now what a worker that ends soon would not wait for: jobs come every few minutes."""
+    now = datetime.now(UTC)
+    for name, do in (
+        ("reclaim", maintenance.reclaim),
+        ("requeue lost", maintenance.requeue_lost),
+        ("start due", maintenance.start_due),
+    ):
+        try:
+            do(installation, now)
+        except ControlError as error:
+            log.warning("job_failed name=%r: %s", name, error)
 
 
 class _Worker:
@@ -255,10 +271,13 @@ class _Worker:
                 time_slice=self._options.time_slice,
             )
             self._executing.add(context.worker)
+            began = time.monotonic()
             try:
-                execute(self._installation, uuid.UUID(run_id), context)
+                ended = execute(self._installation, uuid.UUID(run_id), context)
             finally:
                 self._executing.discard(context.worker)
+            if ended is not None:
+                run_lines.ended(ended, time.monotonic() - began).log_to(log)
 
     def _add_jobs(self, app: App) -> None:
         def is_stopping() -> bool:

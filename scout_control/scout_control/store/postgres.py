@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from scout_control.errors import ServerError
+from scout_control.errors import ServerError, ServerUnavailableError
 from scout_control.rules import database_urls, session_settings
 from scout_control.store import tls_errors
 
@@ -120,8 +120,8 @@ def unavailable(server: str, error: BaseException | None, remedy: str) -> Server
     """
     if tls_failure := tls_errors.explain(error):
         cause, tls_remedy = tls_failure
-        return ServerError(f"{server} {cause}.", tls_remedy)
-    return ServerError(f"{server} does not answer, or rejects the login.", remedy)
+        return ServerUnavailableError(f"{server} {cause}.", tls_remedy)
+    return ServerUnavailableError(f"{server} does not answer, or rejects the login.", remedy)
 
 
 def statement_error(failure: str, error: psycopg.Error, remedy: str) -> ServerError:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import psycopg
 
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    ControlError,
+    PrivilegeError,
+    ServerError,
+    SettingsError,
+)
 from scout_control.store import postgres
 
 # By SQLSTATE prefix, first match wins. Postgres' own message is never quoted: it may hold values.
@@ -41,7 +47,7 @@ ERRORS_BY_SQLSTATE: tuple[tuple[str, type[ControlError], str, str], ...] = (
     ),
     (
         "42501",
-        ServerError,
+        PrivilegeError,
         "The role of SCOUT_DATABASE_URL lacks a privilege.",
         "See: scout doctor",
     ),

@@ -16,9 +16,6 @@ import psutil
 import psycopg2
 import pytest
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
-from scout_control.installation import key_rotation
-from scout_control.installation.encryption import generate
-from scout_control.installation.installation import Installation
 from scout_control.meltano import workdir
 from scout_control.store.models import Run
 from sqlalchemy import update
@@ -203,12 +200,25 @@ def dump(installation):
     return "\n".join(found)
 
 
-def test_secrets_that_no_configured_key_decrypts_are_counted(installation):
-    installation.dataset()
-    with Installation(replace(installation.settings, encryption_keys=generate())) as other:
-        assert key_rotation.count_undecryptable(other) > 1
+def test_a_full_disk_fails_the_run_with_its_reason_and_leaves_nothing_syncing(installation):
+    dataset = installation.dataset()
+    # No file of this process can grow, as on a full disk.
+    limited = f'ulimit -f 0; exec "{sys.executable}" -m scout_control run "{dataset}"'
+    done = subprocess.run(
+        ["bash", "-c", limited],
+        env=environment_of(installation.settings),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    found = installation.scout.datasets.show(dataset)
 
-    assert key_rotation.count_undecryptable(installation.scout.installation) == 0
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "This machine could not continue the run: File too large" in done.stderr
+    assert (found.status, found.run) == ("error", None)
+    assert installation.scout.run(dataset).status == "completed"
 
 
 def test_a_failed_run_keeps_its_rows_and_is_retried_after_minutes(installation):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from functools import partial
@@ -39,15 +40,30 @@ def test_a_terminated_worker_requeues_its_run_and_the_next_one_resumes_it(instal
     assert installation.rows(dataset) == [(4,)]
 
 
-def test_a_worker_until_idle_finishes_its_runs_first(installation, worker):
-    dataset = installation.dataset()
+def test_a_worker_until_idle_starts_what_is_due_and_finishes_its_runs_first(installation, worker):
+    installation.dataset()  # due, and not queued
     installation.act(seconds=4)
-    installation.scout.runs.queue(dataset)
     with worker("--until-idle", "--grace-seconds", "0.5") as last:
         code = last.wait(LONGEST_SECONDS)
 
     [run] = installation.scout.runs.list()
     assert (code, run.status, run.attempt) == (0, "completed", 1)
+
+
+def test_the_log_of_a_worker_says_how_each_run_ended(installation, worker):
+    dataset = installation.dataset()
+    installation.act(exit=1, words="ERROR Connection refused by canary")
+    with worker("--until-idle", "--log-format", "json") as process:
+        _, said = process.communicate(timeout=LONGEST_SECONDS)
+
+    events = [json.loads(line) for line in said.splitlines()]
+    [failed] = [each for each in events if each.get("event") == "run_failed"]
+    assert failed["level"] == "error"
+    assert failed["message"].startswith(f"{dataset} failed after ")
+    assert ": no connection (tap-toy: Connection refused by [removed]." in failed["message"]
+    assert (failed["dataset"], failed["code"]) == (dataset, "NETWORK_ERROR")
+    assert "Success" not in said
+    assert "canary" not in said
 
 
 def test_a_worker_resumes_a_paused_run_on_time(installation, worker):

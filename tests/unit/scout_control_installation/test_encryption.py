@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 import pytest
-from scout_control.errors import SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import encryption
 from scout_control.installation.encryption import Keyring, generate
 
@@ -38,6 +38,44 @@ def test_a_missing_old_key_is_reported():
 
     with pytest.raises(SettingsError, match="No configured key"):
         Keyring.of(generate()).decrypt(ciphertext)
+
+
+def test_keys_are_separated_by_commas_spaces_or_lines():
+    old, new = generate(), generate()
+    ciphertext = Keyring.of(old).encrypt({"api_key": "canary"})
+
+    for between in (",", ", ", "\n", " ", "\r\n"):
+        keyring = Keyring.of(f"{new}{between}{old}\n")
+        assert keyring.decrypt(ciphertext) == {"api_key": "canary"}
+        assert not keyring.is_primary(ciphertext)
+
+
+def test_a_new_key_never_replaces_a_file(tmp_path):
+    file = tmp_path / "scout.keys"
+    encryption.create_file(file)
+    key = file.read_text()
+
+    with pytest.raises(ConflictError, match="already exists"):
+        encryption.create_file(file)
+    assert file.read_text() == key
+    assert Keyring.of(key).decrypt(Keyring.of(key).encrypt({})) == {}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_secret_that_was_reset_says_so_in_any_context():
+    keyring = Keyring.of(generate())
+    mark = keyring.seal(encryption.Sealed(fields={encryption.RESET: True}))
+    context = encryption.EncryptionContext(
+        identity=("connection", "1"),
+        subject="the password of the connection far",
+        command="scout connections update far --url",
+        error=lambda reason: SettingsError(f"It {reason}.", "Set it again."),
+    )
+
+    with pytest.raises(SettingsError, match="was deleted"):
+        keyring.decrypt(mark, context)
+    with pytest.raises(SettingsError, match="connections update far --url"):
+        Keyring.of(generate()).decrypt(mark, context)
 
 
 def test_a_key_file_is_created_once_with_mode_0600(tmp_path):

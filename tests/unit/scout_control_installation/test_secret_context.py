@@ -28,7 +28,7 @@ def a_source(**fields):
 
 def a_credential(**fields):
     given = {"id": ID, "source_id": SOURCE_ID, "project_id": "river", "user_id": None}
-    return SimpleNamespace(**given | fields)
+    return SimpleNamespace(**{"kind": "api_key"} | given | fields)
 
 
 def a_connection(**fields):

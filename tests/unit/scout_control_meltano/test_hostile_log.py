@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scout_control.meltano.log import RunLog
+from scout_control.meltano.log import PluginError, RunLog
 from scout_control.meltano.outcomes import failure, is_partial, transform_failure
 from scout_control.meltano.reports import StreamProgress
 from scout_control.rules.statuses import Phase
@@ -98,7 +98,7 @@ def test_what_is_kept_of_a_line_can_be_stored():
         )
     )
 
-    assert log.last_error("extractors") == "ab?"
+    assert log.last_error("extractors") == PluginError("tap-x", "ab?")
     assert progress == StreamProgress("cases?", 1)
 
 
@@ -206,7 +206,7 @@ def test_a_summary_never_replaces_the_error_that_came_before_it():
     for text in ("HQ answered 500.", FAILED):
         log.read(json.dumps({"event": text, "level": "error", "name": "tap-x"}))
 
-    assert failure(log).cause == "HQ answered 500."
+    assert failure(log).cause == "tap-x: HQ answered 500."
 
 
 def test_a_pause_without_a_time_is_explained_as_such():

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from scout_control.meltano.log import RunLog
-from scout_control.meltano.outcomes import failure, transform_failure
+from scout_control.meltano.outcomes import Quoting, failure, transform_failure
 from scout_control.meltano.reports import StreamProgress, Wait
 
 from scout_control import errors
@@ -119,6 +119,123 @@ def test_the_message_of_the_plugin_is_the_cause():
 
     assert failure(log).cause == "HQ refused the login of river-health."
     assert "scout credentials connect" in failure(log).remedy
+
+
+def written(text, name="tap-x", **facts):
+    return {"event": text, "level": "info", "stdio": "stderr", "name": name, **facts}
+
+
+def failed(*events, code=1):
+    return failure(a_log(*events, ended(err="Extractor failed", exit_codes={"extractors": code})))
+
+
+def test_the_last_error_line_of_any_tap_is_quoted_with_its_name():
+    error = failed(written("INFO starting"), written("ERROR no such clinic"), written("bye"))
+
+    assert error.cause == "tap-x: no such clinic."
+    assert error.remedy == "Committed rows are kept. Run again to resume."
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "helps"),
+    [
+        ("ERROR 401 Client Error: Unauthorized", errors.CredentialRefusedError, False),
+        ("ERROR 403 Client Error: Forbidden", errors.PermissionDeniedError, False),
+        ("ERROR Missing required key 'x' in config", errors.SettingsError, False),
+        ("ERROR Connection refused", errors.NetworkError, True),
+        ("ERROR it broke", errors.RunFailedError, True),
+    ],
+)
+def test_running_again_is_advised_only_where_it_helps(line, kind, helps):
+    error = failed(written(line))
+
+    assert type(error) is kind
+    assert ("Run again to resume" in error.remedy) is helps
+
+
+def test_our_taps_say_themselves_what_to_do():
+    said = "hq /a/x could not be read: no connection, 4 tries. Run again later."
+    error = failed({"event": said, "level": "error", "string_id": "tap-commcare"})
+
+    assert (type(error), error.cause) == (errors.NetworkError, said)
+    assert error.remedy == "Committed rows are kept."
+
+
+def test_the_advice_to_reconnect_is_given_once_and_complete():
+    said = "hq refused the key. A person must reconnect (with scout: scout credentials connect)."
+    log = a_log(
+        {"event": said, "level": "error", "string_id": "tap-commcare"},
+        ended(err="Extractor failed", exit_codes={"extractors": 77}),
+    )
+    error = failure(log, quoting=Quoting(reconnect="scout credentials connect hq --user ann"))
+
+    assert str(error) == (
+        "hq refused the key. Committed rows are kept. "
+        "A person must reconnect: scout credentials connect hq --user ann"
+    )
+
+
+def test_a_secret_of_the_run_is_in_no_message():
+    log = a_log(
+        {"event": "ERROR canary%20key is bad", "level": "error", "string_id": "tap-commcare"},
+        ended(err="Extractor failed", exit_codes={"extractors": 1}),
+    )
+
+    assert "canary" not in str(failure(log, quoting=Quoting(secrets=["canary key"])))
+    assert "canary" not in repr(Quoting(secrets=["canary key"]))
+
+
+def test_a_killed_tap_says_what_it_did_last():
+    error = failed(written("reading page 7"), code=-9)
+
+    assert error.cause == (
+        "The extractor was killed by signal 9. Its last message was: tap-x: reading page 7."
+    )
+    assert "memory" in error.remedy
+
+
+def test_the_loader_s_reason_is_told_where_the_extractor_has_none():
+    said = {"event": "Line 1 is not JSON.", "level": "error", "string_id": "target-scout-postgres"}
+    log = a_log(said, ended(err="Both failed", exit_codes={"extractors": 1, "loaders": 65}))
+
+    assert (type(failure(log)), failure(log).cause) == (
+        errors.DataRefusedError,
+        "Line 1 is not JSON.",
+    )
+
+
+def test_what_a_tap_wrote_last_is_not_why_meltano_failed():
+    log = a_log(written("reading page 7"), ended(err="Meltano broke"))
+
+    assert failure(log).cause == "Meltano broke"
+    assert failure(log, -9).cause == "Meltano was killed by signal 9."
+
+
+def test_our_taps_say_by_their_exit_code_that_a_credential_was_refused():
+    said = "The access token has expired. Run again."
+    log = a_log(
+        {"event": said, "level": "error", "string_id": "tap-commcare"},
+        ended(err="Extractor failed", exit_codes={"extractors": 1}),
+    )
+
+    assert type(failure(log)) is errors.RunFailedError
+
+
+def test_the_plugins_of_a_run_are_told_apart_by_their_names_in_the_job():
+    log = RunLog(plugins={"extractors": "my-source", "loaders": "target-x"})
+    for event in (written("ERROR of the loader", "target-x"), written("ERROR odd", "my-source")):
+        log.read(json.dumps(event))
+    log.exit_codes |= {"extractors": 1}
+
+    assert failure(log).cause == "my-source: odd."
+
+
+def test_a_program_that_does_not_start_is_named_with_what_to_do():
+    said = "Executable '/x/tap-y' could not be started: No such file or directory."
+    error = failed(written(said), code=127)
+
+    assert (type(error), error.cause) == (errors.SettingsError, said)
+    assert error.remedy == "Install tap-x, or correct its executable in meltano.yml."
 
 
 def test_a_pause_names_when_to_run_again():

@@ -43,6 +43,12 @@ def test_a_dataset_is_not_expired_while_it_is_synced():
         (errors.CredentialRefusedError, "AUTH_TOKEN_EXPIRED"),
         (errors.SettingsError, "VALIDATION_ERROR"),
         (errors.RunFailedError, "INTERNAL_ERROR"),
+        (errors.NetworkError, "NETWORK_ERROR"),
+        (errors.ServerUnavailableError, "NETWORK_ERROR"),
+        (errors.ConflictError, "CONFLICT"),
+        (errors.OwnershipError, "CONFLICT"),
+        (errors.PermissionDeniedError, "PERMISSION_DENIED"),
+        (errors.PrivilegeError, "PERMISSION_DENIED"),
     ],
 )
 def test_every_failure_has_an_error_code(error, name):

@@ -135,6 +135,7 @@ def test_the_row_of_a_failed_run_has_the_rows_of_all_attempts_and_the_error():
         "error": {
             "code": "AUTH_TOKEN_EXPIRED",
             "message": "Refused. Reconnect.",
+            "reason": "credential rejected",
             "exit_code": 77,
         },
     }

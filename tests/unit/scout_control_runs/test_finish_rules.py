@@ -27,10 +27,14 @@ KINDS = (
     errors.DataRefusedError,
     errors.NotFoundError,
     errors.OwnershipError,
+    errors.NetworkError,
+    errors.PermissionDeniedError,
+    errors.PrivilegeError,
     errors.RunFailedError,
     errors.RunInterruptedError,
     errors.RunPausedError,
     errors.ServerError,
+    errors.ServerUnavailableError,
     errors.SettingsError,
 )
 ERRORS = st.none() | st.sampled_from(KINDS).map(lambda kind: kind("It broke.", "Mend it."))
@@ -170,6 +174,7 @@ def test_each_error_has_a_public_code_and_an_exit_code(kind):
     assert statuses.code(error) in {
         *("NOT_FOUND", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_EXPIRED", "RATE_LIMITED"),
         *("VALIDATION_ERROR", "CANCELLED", "INTERNAL_ERROR"),
+        *("CONFLICT", "NETWORK_ERROR", "PERMISSION_DENIED"),
     }
     assert error.exit_code in {1, 2, 3, 65, 75, 77, 143}
     assert str(error) == "It broke. Mend it."

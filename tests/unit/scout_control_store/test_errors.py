@@ -5,7 +5,13 @@ from __future__ import annotations
 import psycopg
 import pytest
 from psycopg import errors as postgres_errors
-from scout_control.errors import ConflictError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    PrivilegeError,
+    ServerError,
+    ServerUnavailableError,
+    SettingsError,
+)
 from scout_control.store import postgres, tls_errors
 from scout_control.store.database import sqlalchemy_url, to_control_error
 from scout_control.store.version import newer_store_error
@@ -30,9 +36,9 @@ def wrapped(error):
         (postgres_errors.InvalidSchemaName, SettingsError, "does not exist"),
         (postgres_errors.ReadOnlySqlTransaction, ServerError, "read-only"),
         (postgres_errors.LockNotAvailable, ConflictError, "lock"),
-        (postgres_errors.InsufficientPrivilege, ServerError, "privilege"),
+        (postgres_errors.InsufficientPrivilege, PrivilegeError, "privilege"),
         (postgres_errors.DiskFull, ServerError, "out of disk"),
-        (psycopg.OperationalError, ServerError, "does not answer, or rejects the login"),
+        (psycopg.OperationalError, ServerUnavailableError, "does not answer, or rejects the login"),
         (postgres_errors.InternalError_, ServerError, "SQLSTATE XX000"),
     ],
 )

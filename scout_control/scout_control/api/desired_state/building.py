@@ -6,6 +6,7 @@ All mistakes are noted, so that a person sees them at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.connections import parse_url
@@ -154,8 +155,8 @@ class Builder:
             and name in self.actual.projects_with_data
         ):
             text = (
-                f"cannot change: there is data in {found.fields['connection']}. Drop it first: "
-                "scout datasets drop"
+                f"cannot change: there is data in {found.fields['connection']}. Drop that of each "
+                f"dataset first; they are in: scout datasets list --project {quote(name)}"
             )
             each.add_problem(text, "connection")
         fields = {

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api.desired_state.problems import did_you_mean
 from scout_control.api.source_config import SECRETS, check_config, find_missing
+from scout_control.credentials import link_settings
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules, keyless
 from scout_control.rules.addresses import BASE_URL
-from scout_control.runs import prepare
 from scout_control.store.models import ProjectSource, Source
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def check_link(described: Described, source_type: SourceType, project: str, sour
         )
         try:
             if not _unknown(source_type, name):
-                prepare.check_link(source_type, link)
+                link_settings.check_link(source_type, link)
         except ControlError:
             described.add_problem(
                 "is a setting of the source, not of a link: it says where data is read from. "

@@ -1,0 +1,109 @@
+"""Checks the datasets: their schemas, and the roles that they are shared with."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import psycopg
+from sqlalchemy import select
+
+from scout_control.api.views import Finding
+from scout_control.errors import ControlError, SettingsError
+from scout_control.rules.statuses import DatasetStatus
+from scout_control.store import lookups, runs
+from scout_control.store.models import Dataset
+from scout_control.store.postgres import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scout_control.installation.installation import Installation
+
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)"
+ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
+
+
+def schemas(installation: Installation) -> Iterator[Finding]:
+    """Check that the schema of each loaded dataset exists."""
+    with installation.store.begin() as session:
+        loaded = session.scalars(select(Dataset).where(Dataset.last_sync_at.is_not(None))).all()
+    by_url: dict[str, list[str]] = {}
+    paths = {dataset.schema_name: lookups.path(dataset) for dataset in loaded}
+    for dataset in loaded:
+        with suppress(SettingsError):  # the check of secrets reports these
+            by_url.setdefault(installation.server_url_of(dataset), []).append(dataset.schema_name)
+    missing: list[str] = []
+    for url, schemas in by_url.items():
+        try:
+            with connect(url) as connection:
+                existing = {name for (name,) in connection.execute(SCHEMAS, [schemas])}
+        except (ControlError, psycopg.Error):
+            missing += schemas
+            continue
+        missing += sorted(set(schemas) - existing)
+    yield Finding(
+        check="dataset schemas",
+        is_well=not missing,
+        finding=f"missing: {', '.join(missing)}" if missing else f"none missing of {len(loaded)}",
+        remedy=f"Load them again, such as: scout run {quote(paths[missing[0]])} --full-refresh"
+        if missing
+        else "",
+    )
+
+
+def readers(installation: Installation) -> Iterator[Finding]:
+    """Check for roles that were dropped after data was shared with them."""
+    with installation.store.begin() as session:
+        shared = [each for each in session.scalars(select(Dataset)) if each.readers]
+    dropped: list[str] = []
+    remaining: dict[str, list[str]] = {}
+    for each in shared:
+        path, names = lookups.path(each), each.readers
+        with (
+            suppress(ControlError, psycopg.Error),
+            connect(installation.server_url_of(each)) as connection,
+        ):
+            existing = {name for (name,) in connection.execute(ROLES, [names])}
+            gone = [name for name in names if name not in existing]
+            dropped += [f"{name} of {path}" for name in gone]
+            if gone:
+                remaining[path] = [name for name in names if name in existing]
+    yield Finding(
+        check="readers",
+        is_well=not dropped,
+        finding=f"dropped: {', '.join(dropped)}"
+        if dropped
+        else f"{len(shared)} datasets are shared",
+        remedy=_share_again(remaining),
+    )
+
+
+def _share_again(remaining: Mapping[str, list[str]]) -> str:
+    """Return how to share datasets with those of their readers that still exist."""
+    if not remaining:
+        return ""
+    path, roles = next(iter(remaining.items()))
+    words = " ".join(map(quote, [path, *roles]))
+    return f"Create the role again, or share without it, such as: scout datasets share {words}"
+
+
+def failing(installation: Installation) -> Iterator[Finding]:
+    """Check for datasets whose latest run failed, and quote why."""
+    with installation.store.begin() as session:
+        failed = session.scalars(
+            select(Dataset).where(
+                Dataset.status == DatasetStatus.ERROR, Dataset.is_paused.is_(False)
+            )
+        ).all()
+        latest = {each.id: runs.latest(session, 1, each.id) for each in failed}
+    for dataset in failed:
+        path = lookups.path(dataset)
+        command = f"runs show {latest[dataset.id][0].id}" if latest[dataset.id] else "runs list"
+        yield Finding(
+            check=f"dataset {path}",
+            is_well=False,
+            finding=f"failed: {dataset.sync_error or 'for an unknown reason'}",
+            remedy=f"For its latest run, see: scout {command}",
+        )

@@ -1,0 +1,170 @@
+"""Lists the stored secrets with their encryption contexts, at any version of the store.
+
+A secret that no configured key decrypts stays in the store until its owner replaces it, or until a
+person confirms its loss. Then a mark takes its place, and its use is an error that says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, TableClause, literal_column, select, update
+from sqlalchemy import column as named_column
+from sqlalchemy import table as named_table
+
+from scout_control.errors import NotFoundError, SettingsError
+from scout_control.installation import encryption, secret_context
+from scout_control.installation.encryption import IS_RESET, RESET, EncryptionContext
+from scout_control.meltano.project import SourceType
+from scout_control.store import audit
+from scout_control.store.models import SCHEMA, Dataset, ProjectSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from scout_control.installation.installation import Installation
+
+ALL_COLUMNS: Any = literal_column("*")
+CREDENTIALS, SERVICE_LOGINS = "credentials", "service_logins"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSecret:
+    """One secret of the store."""
+
+    table: str
+    column: str
+    row: Any
+    ciphertext: bytes = field(repr=False)
+    context: EncryptionContext
+
+    @property
+    def key(self) -> str:
+        """The name of the primary key of its table."""
+        return "role" if self.table == SERVICE_LOGINS else "id"
+
+    def replace(self, connection: Connection, ciphertext: bytes, **columns: Any) -> None:
+        """Replace the ciphertext, and other columns of its row."""
+        values = {self.column: ciphertext, **columns}
+        table = _table(self.table, self.key, *values)
+        is_same = named_column(self.key) == getattr(self.row, self.key)
+        connection.execute(update(table).where(is_same).values(values))
+
+
+def find(installation: Installation, connection: Connection) -> Iterator[StoredSecret]:
+    """Yield all stored secrets."""
+    for table_name, column_name, context_of in SECRETS:
+        # By their names, not by the models: a later version of these may have other columns.
+        has_secret = named_column(column_name).is_not(None)
+        statement = select(ALL_COLUMNS).select_from(_table(table_name)).where(has_secret)
+        for mapping in connection.execute(statement).mappings().all():
+            row = SimpleNamespace(**mapping)
+            yield StoredSecret(
+                table=table_name,
+                column=column_name,
+                row=row,
+                ciphertext=bytes(mapping[column_name]),
+                context=context_of(installation, connection, row),
+            )
+
+
+def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
+    """Return the secrets that no configured key decrypts, and that ``init`` cannot create again."""
+    return [
+        secret
+        for secret in find(installation, connection)
+        if secret.table != SERVICE_LOGINS and not installation.keyring.opens(secret.ciphertext)
+    ]
+
+
+def loss_error(installation: Installation, secrets: Sequence[StoredSecret]) -> SettingsError:
+    """Return the error for secrets that would be lost with the keys as they are configured."""
+    settings = installation.settings
+    keys = "SCOUT_ENCRYPTION_KEYS" if settings.encryption_keys else settings.key_file
+    names = "; ".join(secret.context.subject for secret in secrets)
+    return SettingsError(
+        f"No configured key decrypts these stored secrets ({len(secrets)}): {names}. "
+        "Nothing was changed.",
+        f"Add the key that they were encrypted with to {keys}, after the present one. If that key "
+        "is lost, delete exactly these secrets, and keep all else: scout init --reset-unreadable",
+    )
+
+
+def reset(installation: Installation, session: Session, secrets: Sequence[StoredSecret]) -> None:
+    """Delete secrets: a mark takes their place, and datasets that need them are unscheduled."""
+    connection = session.connection()
+    for secret in secrets:
+        mark = installation.keyring.seal(encryption.Sealed(fields={RESET: True}))
+        is_credential = secret.table == CREDENTIALS
+        reason = f"The credential {IS_RESET}."
+        columns = {"is_valid": False, "last_error": reason} if is_credential else {}
+        secret.replace(connection, mark, **columns)
+        if is_credential:
+            _unschedule(session, secret.row, reason)
+        kind = secret.table.removesuffix("s")
+        details = {"what": secret.context.subject, "secrets": audit.CHANGED}
+        audit.record(session, "reset", kind, secret.row.id, **details)
+
+
+def _unschedule(session: Session, credential: Any, reason: str) -> None:
+    links = select(ProjectSource.id).where(ProjectSource.source_id == credential.source_id)
+    is_theirs = Dataset.user_id == credential.user_id
+    if credential.user_id is None:
+        links = links.where(ProjectSource.project_id == credential.project_id)
+        is_theirs = Dataset.user_id.is_(None)
+    session.execute(
+        update(Dataset)
+        .where(Dataset.project_source_id.in_(links), is_theirs)
+        .values(next_sync_at=None, sync_error=reason)
+    )
+
+
+def _table(name: str, *columns: str) -> TableClause:
+    return named_table(name, *map(named_column, columns), schema=SCHEMA)
+
+
+def _source_type_of(installation: Installation, source: Any) -> SourceType:
+    """Return the type of a source, also if meltano.yml no longer declares it."""
+    try:
+        return installation.plugins.source_type(source.source_type)
+    except NotFoundError:
+        name = source.source_type
+        return SourceType(name=name, label=name, executable=name, settings=(), sensitive=())
+
+
+def _of_credential(
+    installation: Installation, connection: Connection, row: Any
+) -> EncryptionContext:
+    statement = (
+        select(ALL_COLUMNS)
+        .select_from(_table("sources"))
+        .where(named_column("id") == row.source_id)
+    )
+    mapping = connection.execute(statement).mappings().one()
+    source = SimpleNamespace(**mapping)
+    return secret_context.of_credential(row, source, _source_type_of(installation, source))
+
+
+SECRETS: tuple[
+    tuple[str, str, Callable[[Installation, Connection, Any], EncryptionContext]], ...
+] = (
+    ("connections", "login", lambda _installation, _, row: secret_context.of_connection(row)),
+    (
+        "sources",
+        "oauth_client_secret",
+        lambda installation, _, row: secret_context.of_client_secret(
+            row, _source_type_of(installation, row)
+        ),
+    ),
+    (CREDENTIALS, "secrets", _of_credential),
+    (
+        SERVICE_LOGINS,
+        "secrets",
+        lambda _installation, _, row: secret_context.of_service(row.role),
+    ),
+)

@@ -1,0 +1,188 @@
+"""Keys that do not decrypt what is stored: nothing is lost unasked, and each loss has a command."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from scout_control.api import doctor, secret_checks
+from scout_control.api.scout import Scout
+from scout_control.errors import CredentialRefusedError, SettingsError
+from scout_control.installation import key_rotation
+from scout_control.installation.encryption import generate
+from scout_control.store.models import Credential, ServiceLogin
+from sqlalchemy import select, text
+
+SECRETS = {
+    "the password of the connection ware house",
+    "the OAuth client secret of the source hq",
+    "the credential for hq --project 'big river'",
+    "the credential for hq --user ann",
+}
+COMMANDS = {
+    "scout connections update 'ware house' --url",
+    "scout sources update hq --client-secret-from-stdin",
+    "scout credentials connect hq --project 'big river' --kind settings",
+    "scout credentials connect hq --user ann --kind settings",
+}
+
+
+@pytest.fixture
+def stored(installation, superuser_url):
+    """An installation with one secret of each kind; and a dataset that is due."""
+    scout = installation.scout
+    scout.connections.add("ware house", with_host(superuser_url), test=False)
+    scout.projects.create("big river")
+    installation.act()
+    config = {"act": str(installation.folder / "act.json")}
+    scout.sources.add("hq", "tap-toy", config=config, client_id="id", client_secret="canary")
+    scout.sources.link("big river", "hq", mode="project")
+    scout.credentials.save("hq", "settings", {"key": "canary"}, project="big river")
+    scout.credentials.save("hq", "settings", {"key": "canary"}, user="ann")
+    scout.datasets.ensure("big river", "hq")
+    return installation
+
+
+def with_host(url):
+    """Return a URL that a connection may have: one with a host, which need not answer."""
+    return f"postgresql://someone:canary@127.0.0.1:9/{url.rpartition('/')[2].partition('?')[0]}"
+
+
+@contextmanager
+def with_keys(installation, *keys):
+    settings = replace(installation.settings, encryption_keys=",".join(keys))
+    with Scout(settings) as scout:
+        yield scout
+
+
+def findings(scout):
+    return list(secret_checks.check(scout.installation))
+
+
+def ciphertexts(installation):
+    with installation.scout.installation.store.begin() as session:
+        return session.scalars(select(Credential.secrets)).all()
+
+
+def test_init_refuses_keys_that_decrypt_nothing_and_names_what_would_be_lost(stored):
+    before = ciphertexts(stored)
+    with with_keys(stored, generate()) as scout:
+        with pytest.raises(SettingsError) as refused:
+            scout.init()
+        with pytest.raises(SettingsError, match="Nothing was changed"):
+            scout.rotate_keys()
+
+    assert all(name in refused.value.cause for name in SECRETS)
+    assert "scout init --reset-unreadable" in refused.value.remedy
+    assert "canary" not in str(refused.value)
+    assert ciphertexts(stored) == before
+    assert stored.scout.init()
+
+
+def test_doctor_names_each_secret_and_the_command_that_stores_it_again(stored):
+    with with_keys(stored, generate()) as scout:
+        said = findings(scout)
+        checks = doctor.CHECKS
+
+        assert {each.finding.removeprefix("no configured key decrypts ") for each in said} == (
+            SECRETS
+        )
+        assert {each.remedy.partition("again: ")[2] for each in said} == COMMANDS
+        # What cannot be read stops no other check.
+        for name, check in checks:
+            if name in {"dataset schemas", "deletion", "readers", "connections", "servers"}:
+                assert all(each.is_well for each in check(scout.installation)), name
+
+
+def test_reset_deletes_what_cannot_be_read_and_everything_can_be_stored_again(
+    stored, superuser_url
+):
+    with with_keys(stored, generate()) as scout:
+        scout.init(reset_unreadable=True)
+        said = findings(scout)
+        assert {each.remedy.partition("again: ")[2] for each in said} == COMMANDS
+        assert all("was deleted" in each.finding for each in said)
+        statuses = {each.status for each in scout.credentials.list()}
+        assert statuses == {"needs reconnect"}
+        assert scout.datasets.show("big river/hq").next_sync_at is None
+        with pytest.raises(CredentialRefusedError, match="was deleted"):
+            scout.credentials.check("hq", project="big river")
+        with pytest.raises(SettingsError, match="connections update 'ware house' --url"):
+            scout.connections.test("ware house")
+
+        scout.connections.update("ware house", url=with_host(superuser_url), test=False)
+        scout.sources.update("hq", client_secret="canary")
+        scout.credentials.save("hq", "settings", {"key": "again"}, project="big river")
+        scout.credentials.save("hq", "settings", {"key": "again"}, user="ann")
+        assert [each.is_well for each in findings(scout)] == [True]
+        assert scout.datasets.show("big river/hq").next_sync_at is not None
+        assert scout.init()
+
+
+def test_a_wrong_first_key_with_the_right_one_second_loses_nothing(stored):
+    wrong, right = generate(), stored.settings.encryption_keys
+    with with_keys(stored, wrong, right) as scout:
+        scout.init()
+        [finding] = findings(scout)
+
+    assert finding.is_well
+    assert finding.finding == "all 4 decrypt, 4 of them only with an older key"
+    assert "put the former key first" in finding.remedy
+
+
+def test_a_half_rotated_store_is_completed_or_reset_where_it_must(stored):
+    old, new = stored.settings.encryption_keys, generate()
+    with with_keys(stored, new, old) as scout:
+        # As a rotation that was interrupted leaves it.
+        store = scout.installation.store
+        with store.begin() as session:
+            [first, _] = session.scalars(select(Credential).order_by(Credential.created_at)).all()
+            first.secrets = scout.installation.keyring.rotate(first.secrets)
+    with with_keys(stored, new) as scout:
+        with pytest.raises(SettingsError) as refused:
+            scout.init()
+        assert "these stored secrets (3)" in refused.value.cause
+        assert "--project 'big river'" not in refused.value.cause
+    with with_keys(stored, new, old) as scout:
+        assert scout.rotate_keys() == 3
+    with with_keys(stored, new) as scout:
+        scout.init()
+        assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
+
+
+def test_init_makes_anew_what_control_minted_for_itself(stored):
+    with stored.scout.installation.store.begin() as session:
+        session.add(ServiceLogin(role="scout_meltano_of_before", secrets=b"of a lost key"))
+    stored.scout.init()
+
+    with stored.scout.installation.store.begin() as session:
+        assert session.scalars(select(ServiceLogin)).all() == []
+
+
+def test_a_reset_is_in_the_audit_trail_and_rotates_like_a_secret(stored):
+    new, newer = generate(), generate()
+    with with_keys(stored, new) as scout:
+        scout.init(reset_unreadable=True)
+        events = scout.audit.list(action="reset")
+        assert {each.details["what"] for each in events} == SECRETS
+    with with_keys(stored, newer, new) as scout:
+        assert key_rotation.rotate(scout.installation) == 4
+        assert len(findings(scout)) == 4
+
+
+def test_the_printed_commands_have_one_word_per_name(stored):
+    with with_keys(stored, generate()) as scout:
+        for each in findings(scout):
+            words = shlex.split(each.remedy.partition("again: ")[2])
+            assert words[0] == "scout"
+            assert {"ware house", "big river", "ann", "hq"} & set(words)
+
+
+def test_a_damaged_store_of_an_older_version_is_refused_before_its_upgrade(stored):
+    with stored.scout.installation.store.engine.begin() as connection:
+        connection.execute(text("UPDATE scout_control.credentials SET secrets = 'damaged'"))
+
+    with pytest.raises(SettingsError, match=r"stored secrets \(2\)"):
+        stored.scout.init()
