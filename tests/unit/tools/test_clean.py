@@ -127,9 +127,12 @@ def test_data_that_scout_leaves_running_is_not_removed_whatever_the_shell_names(
 
 
 def test_make_clean_is_this_program(checkout):
+    # `make test` passes its own options on in this variable.
+    environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
     done = subprocess.run(
-        ["make", "-f", ROOT / "Makefile", "-n", "clean", "CONFIRM=1"],
+        ["make", "--no-print-directory", "-f", ROOT / "Makefile", "-n", "clean", "CONFIRM=1"],
         cwd=ROOT,
+        env=environment,
         capture_output=True,
         text=True,
         check=True,
