@@ -11,8 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from scout_control.errors import SettingsError
 from scout_control.meltano import trusted_files
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     Document = Mapping[str, Any]
     Entry = Mapping[str, Any]
 
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+INCLUDES = "include_paths"
 PRODUCT = "scout-sync"
 NAMED_LISTS = ("jobs", "schedules", "environments")
 PROGRAM_KEYS = frozenset({"executable", "pip_url"})
@@ -51,7 +49,12 @@ def included_files(file: Path, document: Document | None = None) -> list[Path]:
     Raises:
         SettingsError: One of them is outside of the project.
     """
-    patterns = (read_own(file) if document is None else document).get("include_paths") or ()
+    if document is None:
+        # Every command comes here, and importing YAML takes longer than a short one.
+        if INCLUDES not in _text(file):
+            return []
+        document = read_own(file)
+    patterns = document.get(INCLUDES) or ()
     found = sorted({path for each in patterns for path in file.parent.glob(str(each))})
     root = file.parent.resolve()
     for path in found:
@@ -142,18 +145,26 @@ def _joined(document: Document, included: Iterable[Document]) -> Document:
     return {**document, **lists, "plugins": plugins}
 
 
+def _text(file: Path) -> str:
+    try:
+        return trusted_files.read_text(file)
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."
+        ) from None
+
+
 def read_own(file: Path) -> Document:
     """Return the content of one file, without anything else.
 
     Raises:
         SettingsError: It cannot be read.
     """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = yaml.load(trusted_files.read_text(file), Loader=SAFE_LOADER)
-    except OSError as error:
-        raise SettingsError(
-            f"{file} cannot be read: {error.strerror}.", "Set SCOUT_PROJECT_ROOT to its folder."
-        ) from None
+        document = yaml.load(_text(file), Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         position = f" (line {mark.line + 1})" if mark else ""
