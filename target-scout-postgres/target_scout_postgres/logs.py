@@ -58,6 +58,11 @@ def escape(text: str) -> str:
     return CONTROL_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
+def _escape_in_json(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
 def log(level: str, message: str, extra: Mapping[str, object] | None = None) -> None:
     """Write one line; a closed stderr does not end the run.
 
@@ -84,6 +89,7 @@ def log(level: str, message: str, extra: Mapping[str, object] | None = None) -> 
                 "extra": extra or {},
             }
         ).decode()
+        line = CONTROL_CHARACTERS.sub(_escape_in_json, line)
     else:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
         line = f"{moment} {level.upper():7} {NAME}: {message}"

@@ -16,6 +16,18 @@ from scout_control.errors import (
     SettingsError,
 )
 
+
+def _status(*codes: int) -> str:
+    """Return the pattern of an HTTP status: a number alone may count records."""
+    number = f"(?:{'|'.join(map(str, codes))})"
+    return (
+        r"\b(?:http(?:/[\d.]+)?|status|status[ _]?code|code|error|response|returned|got|answered)"
+        rf"\W{{0,3}}(?:is |was |with )?{number}\b(?! (?:records|rows))"
+        rf"|\b{number}\b\W{{0,3}}(?:client|server|unauthori|forbidden|error|bad|service|gateway)"
+        rf"|[(\[]{number}[)\]]"
+    )
+
+
 # First match wins: a server that answers "403" was reached, and "401" is not a missing permission.
 REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
     (
@@ -25,7 +37,7 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
     (
         PermissionDeniedError,
         re.compile(
-            r"(?i)\b403\b|\bforbidden\b|\bmay not read\b|access denied|permission denied"
+            rf"(?i){_status(403)}|\bforbidden\b|\bmay not read\b|access denied|permission denied"
             r"|insufficient (?:scope|permission|privilege)|(?:lacks?|missing) (?:the )?permission"
             r"|not (?:authorized|permitted|allowed) to\b|PermissionError"
         ),
@@ -33,7 +45,7 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
     (
         CredentialRefusedError,
         re.compile(
-            r"(?i)\b401\b|\bunauthori[sz]ed\b|authentication (?:failed|error)|invalid_grant"
+            rf"(?i){_status(401)}|\bunauthori[sz]ed\b|authentication (?:failed|error)|invalid_grant"
             r"|(?:invalid|wrong|incorrect|bad|expired|revoked) (?:\w+ ){0,2}?"
             r"(?:credentials?|api[ _-]?key|(?:access |refresh |auth )?token|password|login)\b"
             r"|(?:token|api[ _-]?key|credentials?) (?:is |has |are )?"
@@ -48,9 +60,9 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
             r"|no such host|no route to host|(?:network|host) is unreachable|max retries exceeded"
             r"|(?:could not|cannot|failed to) (?:be reached|connect|resolve|reach)|unreachable"
             r"|Connect(?:ion)?(?:Timeout)?Error|ConnectTimeout|ReadTimeout|SSLError|ECONNREFUSED"
-            r"|certificate verify failed|\b(?:502|503|504)\b|bad gateway|service unavailable"
+            r"|certificate verify failed|bad gateway|service unavailable"
             r"|ECONNRESET|\bENOTFOUND|ETIMEDOUT|EAI_AGAIN|proxy ?error"
-            r"|no connection|no response in time|does not answer"
+            rf"|no connection|no response in time|does not answer|{_status(502, 503, 504)}"
         ),
     ),
     (

@@ -44,8 +44,8 @@ def test_a_refresh_token_is_exchanged_before_it_is_stored(scout, source, connect
 
 
 def test_a_key_is_tested_with_the_settings_of_the_project_s_link(scout, sandbox):
-    scout.sources.add("hq", "commcare", base_url=sandbox.url)
-    scout.sources.link("river", "hq", mode="project", config={"domain": sandbox.domain})
+    scout.sources.add("hq", "commcare", base_url=sandbox.url, may_be_incomplete=True)
+    scout.links.add("river", "hq", mode="project", config={"domain": sandbox.domain})
     fields = {"username": sandbox.username, "api_key": sandbox.api_key}
     saved = scout.credentials.save("hq", "api_key", fields, project="river", test=True)
 

@@ -8,7 +8,9 @@ import textwrap
 import pytest
 import yaml
 
-SOME_FAILED = "event=finished exit_code=1 streams: things completed (3 records), other failed (403)"
+SOME_FAILED = (
+    "event=finished exit_code=1 streams: things completed (3 records), other failed (403 records)"
+)
 MODELS = """
     import sys
     from pathlib import Path

@@ -39,3 +39,34 @@ from scout_control import errors
 )
 def test_the_kind_of_a_failure_is_recognised(message, kind):
     assert failure_reasons.of(message) is kind
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Stopped after 401 records.",
+        "things failed (403 records)",
+        "Row 401: value too long",
+        "503 rows were read before the error",
+        "error 401 records in",
+    ],
+)
+def test_a_number_that_counts_records_is_no_status(message):
+    assert failure_reasons.of(message) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("401 Client Error: Unauthorized for url", "CredentialRefusedError"),
+        ("HTTP 401", "CredentialRefusedError"),
+        ("request failed with status code: 401", "CredentialRefusedError"),
+        ("HTTPError: 403 Client Error", "PermissionDeniedError"),
+        ("the API answered with 403", "PermissionDeniedError"),
+        ("Response [403]", "PermissionDeniedError"),
+        ("503 Server Error", "NetworkError"),
+        ("status=502", "NetworkError"),
+    ],
+)
+def test_an_http_status_is_recognised_beside_a_word_for_it(message, kind):
+    assert failure_reasons.of(message).__name__ == kind
