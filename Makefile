@@ -23,7 +23,7 @@ $(error There is no usable environment)
 endif
 endif
 
-.PHONY: help setup demo test test-fast check fix docs wheels bench bench-target clean
+.PHONY: help setup demo test test-fast check lint fix docs wheels bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,13 +47,15 @@ test: $(READY) ## run all tests
 test-fast: $(READY) ## run the unit tests, which need no database, network or process
 	@$(BIN)/pytest --quiet --numprocesses 2 $(ARGS) tests/unit
 
-check: $(READY) ## format, lint, types, import contracts, lock; coverage of the unit tests
+check: lint ## make lint, and the coverage of the unit tests
+	@$(BIN)/pytest --quiet --numprocesses 2 --cov --cov-report= tests/unit
+
+lint: $(READY) ## format, lint, types, import contracts, lock
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/uv lock --check --quiet
-	@$(BIN)/pytest --quiet --numprocesses 2 --cov --cov-report= tests/unit
 
 fix: $(READY) ## format, and mend what can be mended
 	@$(BIN)/ruff check --fix .
