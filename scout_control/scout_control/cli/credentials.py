@@ -1,4 +1,4 @@
-"""``scout credentials``: connect, list, check and revoke. No command prints a secret."""
+"""``scout credentials``: connect, list, show, check and revoke. No command prints a secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import LazyGroup, read_secret, wants_json, with_scout
+from scout_control.cli.base import LazyGroup, hidden_alias, read_secret, wants_json, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
@@ -42,6 +42,16 @@ def list_credentials(scout: Scout, *, project: str | None, user: str | None) -> 
     """List credentials and their status."""
     rows = [each.as_dict() for each in scout.credentials.list(project=project, user=user)]
     print_result(rows, lambda: print_table(rows, COLUMNS))
+
+
+@credentials.command()
+@click.argument("source")
+@owner_options[0]
+@owner_options[1]
+@with_scout
+def show(scout: Scout, source: str, *, project: str | None, user: str | None) -> None:
+    """Show a credential and its status, without its secrets and without a request."""
+    _print(scout.credentials.show(source, project=project, user=user))
 
 
 @credentials.command()
@@ -128,6 +138,9 @@ def revoke(scout: Scout, source: str, *, project: str | None, user: str | None) 
     is_confirmed = scout.credentials.revoke(source, project=project, user=user)
     text = "Deleted; the source confirmed the revocation." if is_confirmed else "Deleted."
     print_done(text, {"revoked_at_source": is_confirmed})
+
+
+credentials.add_command(hidden_alias(revoke), "remove")
 
 
 def _print(credential: Credential) -> None:

@@ -26,7 +26,7 @@ COMMANDS = {
         ("projects", "projects:projects"),
         ("sources", "sources:sources"),
         ("links", "links:links"),
-        ("credentials", "credential:credentials"),
+        ("credentials", "credentials:credentials"),
         ("datasets", "datasets:datasets"),
         ("models", "models:models"),
         ("describe", "models:describe"),

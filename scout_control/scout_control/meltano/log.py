@@ -6,13 +6,12 @@ Other lines are ignored: plugins may write anything.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scout_control.meltano.plugin_messages import PluginMessages
-from scout_control.meltano.reports import Report, report_of
+from scout_control.meltano.reports import Report, parse_event, report_of
 from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
 
@@ -72,7 +71,7 @@ class RunLog:
                 # A stream of several domains has failed if it failed in one of them.
                 if outcome == "failed":
                     self.streams[stream] = outcome
-        event = _parse(line)
+        event = parse_event(line)
         if event is None:
             return None
         if event.get("event") == "Block run completed":
@@ -162,16 +161,6 @@ class RunLog:
             ]
         elif found := MODEL_FAILED.search(text):
             self.failed_models.append(found["kind"] or f"{found['what']} {found['name']}")
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    if not line.startswith("{"):
-        return None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _first_line(text: object) -> str:

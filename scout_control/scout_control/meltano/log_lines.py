@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from scout_control.meltano.reports import is_only_progress
+from scout_control.meltano.reports import is_only_progress, parse_event
 
 MAX_CHARACTERS = 2_000
 DBT_TIME = re.compile(r"^\d\d:\d\d:\d\d(?:  |$)")
@@ -27,7 +26,7 @@ class LogLine:
 def readable(line: str) -> LogLine | None:
     """Return a line of Meltano's output as it is kept; None for counts and empty lines."""
     line = line.rstrip("\n")
-    event = _parsed(line)
+    event = parse_event(line)
     if event is None:
         return LogLine(level="info", source=MELTANO, text=_shortened(line)) if line else None
     if is_only_progress(event):
@@ -51,16 +50,6 @@ def _details(event: dict[str, Any]) -> str:
     took = f" after {seconds:.1f} s" if isinstance(seconds, int | float) else ""
     kind = f" ({event['block_type']}{outcome}{took})" if "block_type" in event else ""
     return f"{kind}: {error}" if error else kind
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    if not line.startswith("{"):
-        return None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _shortened(text: str) -> str:

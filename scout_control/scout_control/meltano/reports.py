@@ -6,6 +6,7 @@ report totals and waits; of other taps, waits are recognised by the usual wordin
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,17 @@ class WaitEnded:
 
 
 Report = StreamProgress | Committed | ModelEnded | Wait | WaitEnded
+
+
+def parse_event(line: str) -> dict[str, Any] | None:
+    """Return the event of one line; None for one that is not Meltano's: plugins write anything."""
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def report_of(event: Mapping[str, Any], totals: dict[str, dict[str, int]]) -> Report | None:
