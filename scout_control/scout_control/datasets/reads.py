@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -20,16 +19,15 @@ from scout_control.store import datasets, runs
 from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection
     from datetime import datetime
 
     from scout_control.installation.installation import Installation
-    from scout_control.store.models import Dataset
 
 log = logging.getLogger(__name__)
 
 FIRST_VERSION_WITH_SCAN_TIMES = 160000
-RECENT = timedelta(minutes=5)
-"""A dataset that was used this recently is not looked at: nothing would change."""
 # Bookkeeping tables of the target are left out: doctor and status read them.
 LATEST_SCANS = r"""
     SELECT schemaname, max(greatest(last_seq_scan, last_idx_scan))
@@ -39,22 +37,28 @@ LATEST_SCANS = r"""
 """
 
 
-def collect(installation: Installation, now: datetime) -> None:
-    """Record the latest read of each dataset that seems unused and has no run in progress."""
-    by_server: dict[str, dict[str, tuple[Dataset, datetime]]] = defaultdict(dict)
+def collect(installation: Installation, dataset_ids: Collection[uuid.UUID]) -> int:
+    """Record the latest read of datasets that have no run in progress; return how many had one.
+
+    Called when data is about to expire, and before a run whose own scans would hide a read.
+    """
+    by_server: dict[str, dict[str, tuple[uuid.UUID, datetime]]] = defaultdict(dict)
     with installation.store.begin() as session:
-        for dataset, run_ended_at in runs.unread_datasets(session, now - RECENT):
+        for dataset, run_ended_at in runs.last_ends(session, dataset_ids):
             # A server whose password no key decrypts is left out: nothing can be dropped there.
             with suppress(SettingsError):
                 server = by_server[installation.server_url_of(dataset)]
-                server[dataset.schema_name] = (dataset, run_ended_at)
-    for server_url, found in by_server.items():
-        scans = latest_scans(server_url, list(found))
-        with installation.store.begin() as session:
-            for schema, scanned_at in scans.items():
-                dataset, run_ended_at = found[schema]
-                if scanned_at > run_ended_at:
-                    datasets.touch(session, dataset.id, scanned_at)
+                server[dataset.schema_name] = (dataset.id, run_ended_at)
+    read = [
+        (found[schema][0], scanned_at)
+        for server_url, found in by_server.items()
+        for schema, scanned_at in latest_scans(server_url, list(found)).items()
+        if scanned_at > found[schema][1]
+    ]
+    with installation.store.begin() as session:
+        for dataset_id, scanned_at in read:
+            datasets.touch(session, dataset_id, scanned_at)
+    return len(read)
 
 
 def latest_scans(server_url: str, schemas: list[str]) -> dict[str, datetime]:

@@ -16,14 +16,14 @@ from psycopg import sql
 from scout_control.datasets import provision as provisioning
 from scout_control.datasets import role_retirement
 from scout_control.errors import ControlError, ServerError
-from scout_control.rules.naming import query_role, writer_role
+from scout_control.rules.naming import WRITER_SUFFIX, query_role, writer_role
 from scout_control.store import postgres, singer_state
 from scout_control.store.datasets import names
 from scout_control.store.locks import GRANTS_LOCK, exclusive
 from scout_control.store.models import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from psycopg import Cursor
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROLES_WITH_LOGIN = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname = ANY(%s)"
+ROLES_WITH_LOGIN = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolcanlogin AND rolname LIKE %s"
 GRANT_TOUCH = (
     "GRANT USAGE ON SCHEMA {store} TO {reader}",
     "GRANT EXECUTE ON FUNCTION {store}.touch(text) TO {reader}",
@@ -70,20 +70,18 @@ def disable_writer(installation: Installation, dataset: Dataset) -> None:
         log.warning("login_not_disabled schema=%s: %s", dataset.schema_name, error.cause)
 
 
-def datasets_with_enabled_writer(
-    installation: Installation, all_datasets: Iterable[Dataset]
-) -> list[Dataset]:
-    """Return the datasets whose writer can log in now."""
-    by_url: dict[str, dict[str, Dataset]] = {}
-    for dataset in all_datasets:
-        roles = by_url.setdefault(installation.server_url_of(dataset), {})
-        roles[writer_role(dataset.schema_name)] = dataset
-    enabled: list[Dataset] = []
-    for url, roles in by_url.items():
+def with_enabled_writer(installation: Installation) -> list[str]:
+    """Return the dataset schemas whose writer can log in now, on all servers.
+
+    The servers are asked for their logins, which are as many as runs in progress; datasets are many
+    more.
+    """
+    enabled: list[str] = []
+    for url in installation.usable_server_urls():
         # One server that is away must not keep the logins of all others enabled.
         with suppress(ControlError, psycopg.Error), _cursor(url) as cursor:
-            cursor.execute(ROLES_WITH_LOGIN, [sorted(roles)])
-            enabled += [roles[name] for (name,) in cursor.fetchall()]
+            cursor.execute(ROLES_WITH_LOGIN, [f"%{WRITER_SUFFIX}"])
+            enabled += [name.removesuffix(WRITER_SUFFIX) for (name,) in cursor.fetchall()]
     return enabled
 
 

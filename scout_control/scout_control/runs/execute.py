@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scout_control.datasets import row_counts, schemas
+from scout_control.datasets import reads, row_counts, schemas
 from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
@@ -179,6 +179,8 @@ class Attempt:
             raise RunLostError(LossReason.CREDENTIAL_IN_USE)
         schema = self.run.dataset.schema_name
         self._report(self._progress.enter(Phase.PROVISIONING))
+        if self.run.attempt == 1:
+            reads.collect(self.installation, [self.run.dataset_id])
         with schemas.provisioned_schema(self.installation, self.run.dataset, self.locks) as place:
             if self.run.is_full_refresh and self.run.attempt == 1:
                 # Later attempts resume from the bookmarks of the first one, else a full refresh

@@ -166,14 +166,10 @@ def expire(
         idle: How long data is kept where its dataset does not say; None for the installation's.
         should_stop: Returns whether to begin nothing new.
     """
-    reads.collect(installation, now)
+    found = would_expire(installation, now, idle)
     with installation.store.begin() as session:
-        datasets.collect_touches(session)
         default_keep = _default_keep(session, idle)
-        found = [
-            *datasets.idle(session, now, default_keep),
-            *datasets.expired_with_data(session),
-        ]
+        found += datasets.expired_with_data(session)
 
     def is_over(session: Session, dataset: Dataset) -> bool:
         return _is_over(session, dataset, now, default_keep)
@@ -186,7 +182,13 @@ def would_expire(
     installation: Installation, now: datetime, idle: timedelta | None = None
 ) -> list[uuid.UUID]:
     """Return the datasets whose data ``expire`` would drop."""
-    reads.collect(installation, now)
+    seem_unused = _idle(installation, now, idle)
+    if not seem_unused or not reads.collect(installation, seem_unused):
+        return seem_unused
+    return _idle(installation, now, idle)
+
+
+def _idle(installation: Installation, now: datetime, idle: timedelta | None) -> list[uuid.UUID]:
     with installation.store.begin() as session:
         datasets.collect_touches(session)
         found = datasets.idle(session, now, _default_keep(session, idle))
@@ -278,12 +280,10 @@ def _time_limit(should_stop: Callable[[], bool]) -> Callable[[], bool]:
 
 def end_logins(installation: Installation) -> int:
     """End writer logins that outlived their run; return how many."""
+    enabled = schemas.with_enabled_writer(installation)
     with installation.store.begin() as session:
-        found = session.scalars(select(Dataset)).all()
-    return sum(
-        _end_login(installation, dataset)
-        for dataset in schemas.datasets_with_enabled_writer(installation, found)
-    )
+        found = session.scalars(select(Dataset).where(Dataset.schema_name.in_(enabled))).all()
+    return sum(_end_login(installation, dataset) for dataset in found)
 
 
 def _end_login(installation: Installation, dataset: Dataset) -> bool:

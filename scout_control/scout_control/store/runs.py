@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, func, literal, or_, select, update
+from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules.json_values import to_json_value
@@ -23,7 +23,7 @@ from scout_control.store import datasets
 from scout_control.store.models import Dataset, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -66,20 +66,15 @@ def all_alive(session: Session, dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.U
     return {run.dataset_id: run for run in session.scalars(statement)}
 
 
-def unread_datasets(session: Session, unused_since: datetime) -> list[tuple[Dataset, datetime]]:
-    """Return datasets with data and no live run that seem unused since then.
-
-    Each comes with the end of its latest run.
-    """
+def last_ends(
+    session: Session, dataset_ids: Collection[uuid.UUID]
+) -> list[tuple[Dataset, datetime]]:
+    """Return datasets that have data, each with the end of its latest run."""
     ended_at = (
         select(func.max(Run.completed_at)).where(Run.dataset_id == Dataset.id).scalar_subquery()
     )
-    has_live_run = exists().where(Run.dataset_id == Dataset.id, Run.status.in_(LIVE))
     statement = select(Dataset, ended_at).where(
-        Dataset.last_sync_at.is_not(None),
-        Dataset.last_activity_at <= unused_since,
-        ended_at.is_not(None),
-        ~has_live_run,
+        Dataset.id.in_(dataset_ids), Dataset.last_sync_at.is_not(None), ended_at.is_not(None)
     )
     return [(dataset, end) for dataset, end in session.execute(statement)]
 

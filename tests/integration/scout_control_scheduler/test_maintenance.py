@@ -21,7 +21,7 @@ from scout_control.runs.prepare import CREDENTIAL
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.models import Dataset, Run
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from support.workers import environment_of
 
 DAY = timedelta(hours=24)
@@ -120,21 +120,37 @@ def unused_since(site, dataset, hours):
 
 
 def test_a_read_by_anyone_counts_as_use_and_the_scans_of_runs_do_not(installation, site):
-    """A dataset that is read is kept; one that only runs read expires."""
-    read, unread = installation.dataset(), installation.dataset()
-    for dataset in (read, unread):
+    """A dataset that is read is kept, also if a run came after; one that only runs read expires."""
+    read, read_before_a_run, unread = (installation.dataset() for _ in range(3))
+    for dataset in (read, read_before_a_run, unread):
         installation.scout.run(dataset)
         unused_since(site, installation.scout.datasets.show(dataset), 25)
     planned = {each.path for each in installation.scout.would_expire()}
-    assert planned == {read, unread}
+    assert planned == {read, read_before_a_run, unread}
     installation.rows(read)
+    installation.rows(read_before_a_run)
+    run_as_scheduled(site, installation.scout.datasets.show(read_before_a_run))
 
     assert maintenance.expire(site, datetime.now(UTC)) == 1
-    kept, dropped = map(installation.scout.datasets.show, (read, unread))
+    *kept, dropped = map(installation.scout.datasets.show, (read, read_before_a_run, unread))
 
-    assert (kept.status, dropped.status) == ("ready", "expired")
-    assert kept.expires_at > datetime.now(UTC) + timedelta(hours=23)
+    assert [each.status for each in (*kept, dropped)] == ["ready", "ready", "expired"]
+    for each in kept:
+        assert each.expires_at > datetime.now(UTC) + timedelta(hours=23)
     assert dropped.expires_at is None
+
+
+def run_as_scheduled(site, dataset):
+    """Let a dataset be due, and do its run, which does not count as use."""
+    of_dataset = Dataset.id == uuid.UUID(dataset.id)
+    with site.store.begin() as session:
+        session.execute(update(Dataset).where(of_dataset).values(next_sync_at=datetime.now(UTC)))
+    assert maintenance.start_due(site, datetime.now(UTC)) == 1
+    with site.store.begin() as session:
+        [run_id] = session.scalars(select(Run.id).where(Run.status == "queued"))
+    done = execute(site, run_id, RunContext(worker=worker_name()))
+    assert done is not None
+    assert done.status == "completed"
 
 
 def test_an_idle_time_on_the_command_line_drops_nothing_by_surprise(installation, site):
