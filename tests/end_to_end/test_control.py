@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from commcare_sandbox import Sandbox
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
+from support.preloaded import run_scout
 
 ROOT = Path(__file__).parents[2]
 LOADED = {"cases": 120, "forms": 40}
@@ -36,16 +35,8 @@ def scout(control_postgres, tmp_path_factory):
         "SCOUT_PROJECT_ROOT": str(ROOT),
     }
 
-    def run(*words, given=None, **variables):
-        done = subprocess.run(
-            [sys.executable, "-m", "scout_control", *words, "--json"],
-            input=given,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
+    def run(*words, given="", **variables):
+        done = run_scout([*words, "--json"], environment | variables, given)
         assert "Traceback" not in done.stderr
         return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 

@@ -64,10 +64,11 @@ def alive(environment) -> list[str]:
     return found
 
 
-def test_the_demo_shows_its_data_and_after_an_edit_reads_a_handful(environment):
-    first = demo(environment)
+def test_the_demo_loses_nothing_to_a_killed_loader_and_after_an_edit_reads_a_handful(environment):
+    first = demo(environment, "--fault", "kill")
 
     assert first.returncode == 0, first.stderr
+    assert "was killed with SIGKILL" in first.stdout
     assert "Postgres has what the sandbox has: 300 cases, 100 forms." in first.stdout
     assert "Open pregnancies by village" in first.stdout
     assert left_over(environment) == []
@@ -89,14 +90,6 @@ def test_the_demo_shows_its_data_and_after_an_edit_reads_a_handful(environment):
     assert counted["rows"] == [[300]]
     assert findings["source commcare-300-100"]["is_well"]  # though its sandbox is stopped
     assert demo(environment, "--stop").returncode == 0
-
-
-def test_a_loader_killed_in_the_middle_loses_nothing(environment):
-    done = demo(environment, "--fault", "kill")
-
-    assert done.returncode == 0, done.stderr
-    assert "was killed with SIGKILL" in done.stdout
-    assert "Postgres has what the sandbox has" in done.stdout
 
 
 def test_the_demo_shows_connect_and_then_only_new_visits(environment):

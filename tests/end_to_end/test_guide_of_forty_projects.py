@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
+from support.preloaded import run_scout
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/guides/forty-projects.md").read_text()
@@ -87,14 +88,12 @@ def test_the_python_example_works(pasted, environment, monkeypatch, capsys):
 
 
 def test_mistakes_failures_and_unconfirmed_removals_have_the_documented_exit_codes(
-    pasted, environment, tmp_path
+    pasted, environment, tmp_path, monkeypatch
 ):
     def apply(text, *options):
         (tmp_path / "a.yaml").write_text(text)
-        command = [sys.executable, "-m", "scout_control", "apply", "a.yaml", *options]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        monkeypatch.chdir(tmp_path)
+        done = run_scout(["apply", "a.yaml", *options], environment)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr
 

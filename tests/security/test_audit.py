@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from scout_control.store import audit, audit_chain, migrate
 from scout_control.store.database import Store
 from sqlalchemy import text
 from support.installations import a_database, installed
+from support.preloaded import run_scout
 from support.workers import environment_of
 
 TABLES = ("audit_events", "audit_values", "audit_chain", "audit_head")
@@ -351,14 +350,7 @@ def test_every_action_and_refusal_is_recorded(installation):
 
 
 def command(installation, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "scout_control", *words],
-        env=environment_of(installation.settings) | {"SCOUT_ACTOR": "olga"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_scout(words, environment_of(installation.settings) | {"SCOUT_ACTOR": "olga"})
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from scout_control.store.models import Dataset
 from sqlalchemy import select
 from support.canaries import Files, spellings
 from support.installations import a_database
+from support.preloaded import run_scout
 from support.workers import environment_of
 
 ROOT = Path(__file__).parents[2]
@@ -78,13 +78,8 @@ def dump(url):
 
 
 def command(settings, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "scout_control", *words],
-        env=environment_of(settings),
-        capture_output=True,
-        check=False,
-    )
-    return done.stdout + done.stderr
+    done = run_scout(words, environment_of(settings))
+    return f"{done.stdout}{done.stderr}".encode()
 
 
 def found_in(text, values=PROTECTED):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -22,6 +20,7 @@ from scout_control.installation.settings import Settings
 from scout_control.scheduler import maintenance
 from scout_control.store.models import Credential, Dataset
 from sqlalchemy import select, text
+from support.preloaded import run_scout
 from support.senders import sending
 from support.workers import environment_of
 
@@ -181,13 +180,7 @@ def test_exit_codes_distinguish_credentials_from_settings(senders):
     senders.sql("UPDATE scout_control.sources SET base_url = :url", url=senders.elsewhere.url)
 
     def command(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "scout_control", *words],
-            env=environment_of(senders.settings),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_scout(words, environment_of(senders.settings))
         return done.returncode, done.stderr
 
     code, told = command("run", path)

@@ -99,6 +99,14 @@ def installation(postgres, tmp_path_factory):
         yield made
 
 
+@pytest.fixture(scope="module")
+def victim(installation):
+    """A dataset that was loaded before any attack."""
+    dataset = installation.dataset("hill")
+    assert installation.scout.run(dataset.path).status == "completed"
+    return dataset
+
+
 def state_id(dataset):
     return f"prod:tap-spy-to-target-scout-postgres:{dataset.schema}"
 
@@ -112,9 +120,8 @@ def code(text, **names):
     return lines + text
 
 
-def test_a_pickle_in_meltanos_database_is_never_read(installation):
-    attacker, victim = installation.dataset("river"), installation.dataset("hill")
-    assert installation.scout.run(victim.path).status == "completed"
+def test_a_pickle_in_meltanos_database_is_never_read(installation, victim):
+    attacker = installation.dataset("river")
     attacker.does(PLANT)
 
     ended = installation.scout.run(attacker.path)
@@ -131,9 +138,8 @@ def test_a_pickle_in_meltanos_database_is_never_read(installation):
     ) == [("state",)]
 
 
-def test_code_of_a_tap_gets_nothing_from_control_and_stores_no_state(installation):
-    attacker, victim = installation.dataset("river"), installation.dataset("hill")
-    assert installation.scout.run(victim.path).status == "completed"
+def test_code_of_a_tap_gets_nothing_from_control_and_stores_no_state(installation, victim):
+    attacker = installation.dataset("river")
     before = states(installation)
     attacker.does(code(ASK, CLIENT=CLIENT, STATE_ID=state_id(victim), OWN_ID=state_id(attacker)))
 
@@ -148,15 +154,13 @@ def test_code_of_a_tap_gets_nothing_from_control_and_stores_no_state(installatio
     after = states(installation)
     assert {name: after[name] for name in before} == before
     assert after.keys() - before.keys() == {state_id(attacker)}
-    assert victim.told[1]["state"]["bookmarks"] == {"things": {"of": str(victim.folder)}}
+    assert victim.told[-1]["state"]["bookmarks"] == {"things": {"of": str(victim.folder)}}
 
 
-def test_the_role_of_a_run_can_neither_read_nor_lock_state(installation):
-    dataset = installation.dataset("river")
-    installation.scout.run(dataset.path)
+def test_the_role_of_a_run_can_neither_read_nor_lock_state(installation, victim):
     with closing(psycopg2.connect(installation.superuser)) as opened, opened.cursor() as cursor:
         opened.autocommit = True
-        cursor.execute(f'SET SESSION AUTHORIZATION "{writer_role(dataset.schema)}"')
+        cursor.execute(f'SET SESSION AUTHORIZATION "{writer_role(victim.schema)}"')
         for statement in TRIES:
             with pytest.raises(errors.InsufficientPrivilege):
                 cursor.execute(statement)

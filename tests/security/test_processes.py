@@ -7,8 +7,6 @@ processes, files, variables and connections; then everything is searched that wa
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -17,9 +15,12 @@ from support.canaries import Files, spellings
 from support.hostile_taps import STORE_PASSWORD, Processes, installed
 
 LOG = "run.log"
+PROXY = "http://ann:canary@127.0.0.1:9"
 # What code of a tap can take from the account that it runs as, and from what it was given.
 LOOK = """
-    import time
+    import resource, time
+    limits = [resource.getrlimit(resource.RLIMIT_CORE)[1], os.environ.get("HTTPS_PROXY")]
+    (folder / "limits.json").write_text(json.dumps(limits))
     loot = {"environment": dict(os.environ)}
     work = Path(sys.argv[sys.argv.index("--config") + 1])
     places = {Path(os.environ["MELTANO_SYS_DIR_ROOT"]).parent, Path(os.environ["HOME"]) / "home"}
@@ -97,8 +98,11 @@ def looked(installation):
         "keys": str(installation.settings.encryption_keys),
     }
     written = {word for secret in secrets.values() for word in spellings(secret)}
-    with Processes(secrets) as processes, Files([installation.folder], written) as files:
-        done = installation.run(dataset, "--log-file", LOG)
+    with (
+        Processes(secrets | {"proxy": "ann:canary@"}) as processes,
+        Files([installation.folder], written) as files,
+    ):
+        done = installation.run(dataset, "--log-file", LOG, HTTPS_PROXY=PROXY, NO_PROXY="*")
     (run,) = installation.scout.runs.list()
     return {
         "dataset": dataset,
@@ -182,23 +186,10 @@ def test_no_secret_is_written_into_a_file_or_a_table(looked, installation):
         assert not [word for word in spellings(secret) if word in everything]
 
 
-def test_no_process_of_a_run_leaves_a_core_or_finds_the_proxy_of_another(installation):
-    dataset = installation.dataset("river")
-    dataset.does("""
-        import resource
-        told = [resource.getrlimit(resource.RLIMIT_CORE)[1], os.environ.get("HTTPS_PROXY")]
-        (folder / "limits.json").write_text(json.dumps(told))
-    """)
-    proxy = "http://ann:canary@127.0.0.1:9"
-    with Processes({"proxy": "ann:canary@"}) as processes:
-        subprocess.run(
-            [sys.executable, "-m", "scout_control", "run", dataset.path],
-            env=installation.environment | {"HTTPS_PROXY": proxy, "NO_PROXY": "*"},
-            capture_output=True,
-            timeout=600,
-            check=False,
-        )
+def test_no_process_of_a_run_leaves_a_core_or_finds_the_proxy_of_another(looked):
+    limits = json.loads((looked["dataset"].folder / "limits.json").read_text())
+    holders = looked["processes"].holders["proxy"]
 
-    assert json.loads((dataset.folder / "limits.json").read_text()) == [0, proxy]
-    holders = [argv for argv in processes.holders["proxy"] if "scout_control run" not in argv]
+    assert limits == [0, PROXY]
+    holders = [argv for argv in holders if "scout_control run" not in argv]
     assert {Path(argv.split()[1]).name for argv in holders} == {"tap-spy"}

@@ -28,6 +28,7 @@ from scout_control.rules.naming import writer_role
 from scout_control.runs.context import RunContext, worker_name
 from scout_control.runs.execute import execute
 from support.installations import a_database, installed
+from support.preloaded import run_scout
 from support.workers import environment_of, wait_until, worker
 
 ROOT = Path(__file__).parents[2]
@@ -87,17 +88,17 @@ def told_on_disk(wanted, *places, but=()):
     return found
 
 
-def program(settings, *words, stdin=subprocess.DEVNULL, **options):
-    environment = environment_of(settings)
+def variables(settings):
+    environment = environment_of(settings) | {"SCOUT_ACTOR": "olga"}
     if settings.database_url is None:
-        environment = {
-            name: value
-            for name, value in environment.items()
-            if name not in {"SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS"}
-        }
+        del environment["SCOUT_DATABASE_URL"], environment["SCOUT_ENCRYPTION_KEYS"]
+    return environment
+
+
+def program(settings, *words, stdin=subprocess.DEVNULL, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "scout_control", *words],
-        env=environment | {"SCOUT_ACTOR": "olga"},
+        env=variables(settings),
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -107,10 +108,9 @@ def program(settings, *words, stdin=subprocess.DEVNULL, **options):
 
 
 def command(settings, *words):
-    process = program(settings, *words)
-    told, said = process.communicate(timeout=LONGEST_SECONDS)
-    assert "Traceback" not in said, said
-    return process.returncode, told, said
+    done = run_scout(words, variables(settings))
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
         litter(url, schemas[0])
         hers = [ANN, ANN.replace("'", "''"), *schemas[:2], *ids[:2]]
         data = home / "postgres"
-        assert [word for word in hers if word in everything(url)]
+        assert found_in(everything(url), hers)
         assert told_on_disk(hers, home, but=[data])
 
         code, told, _ = command(settings, "purge", "--user", ANN, "--dry-run", "--json")

@@ -50,9 +50,8 @@ def ended(installation, code="", more=()):
     )
 
 
-@pytest.mark.parametrize("kind", NAMES)
-def test_whatever_a_catalog_holds(installation, kind):
-    more = [STREAM | {"tap_stream_id": NAMES[kind], "stream": NAMES[kind]}]
+def test_whatever_a_catalog_holds(installation):
+    more = [STREAM | {"tap_stream_id": name, "stream": name} for name in NAMES.values()]
 
     assert ended(installation, more=more) == [("completed",)]
 

@@ -106,13 +106,13 @@ class Installation:
         return made
 
     def run(
-        self, dataset: Dataset, *options: str, before: Sequence[str] = ()
+        self, dataset: Dataset, *options: str, before: Sequence[str] = (), **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a dataset from the command line, optionally below another program."""
         command = [sys.executable, "-m", "scout_control", "run", dataset.path, *options]
         return subprocess.run(
             [*before, *command],
-            env=self.environment,
+            env=self.environment | variables,
             cwd=self.folder,
             capture_output=True,
             text=True,

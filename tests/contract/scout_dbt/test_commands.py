@@ -6,8 +6,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from scout_control.errors import RunFailedError
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
+from support.preloaded import run_scout
 
 from scout_control import Scout
 
@@ -61,14 +60,7 @@ def scout(settings):
     }
 
     def run(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "scout_control", *map(str, words), "--json"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
+        done = run_scout([*map(str, words), "--json"], environment)
         assert "Traceback" not in done.stderr
         return done.returncode, json.loads(done.stdout)
 

@@ -10,15 +10,15 @@ import psycopg2
 import pytest
 from scout_control.errors import NotFoundError, SettingsError
 from scout_control.store import plain_reads
+from support.preloaded import run_scout
 from support.workers import environment_of
 
 
 def status(installation, *words, database_url=None):
-    command = [sys.executable, "-m", "scout_control", "status", *words]
     environment = environment_of(installation.settings)
     if database_url:
         environment["SCOUT_DATABASE_URL"] = database_url
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return run_scout(["status", *words], environment)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from threading import Thread
 
 import pytest
 from scout_control.store.models import Project, Source
+from support.preloaded import run_scout
 from support.workers import environment_of
 
 # A clipboard is set, the screen cleared, a link made, the line turned around and written over.
@@ -46,11 +47,8 @@ def on_terminal(installation, *words):
 
 
 def in_pipes(installation, *words):
-    command = [sys.executable, "-m", "scout_control", *words]
-    done = subprocess.run(
-        command, env=environment_of(installation.settings), capture_output=True, check=False
-    )
-    return done.stdout + done.stderr
+    done = run_scout(words, environment_of(installation.settings))
+    return f"{done.stdout}{done.stderr}".encode()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from scout_control.datasets.query import QueryError
 from scout_control.errors import SettingsError
 from support.measuring import run_measured
+from support.preloaded import run_scout
 from support.workers import environment_of
 
 MANY = "SELECT n, repeat('x', 1000) AS text FROM generate_series(1, 250) AS n ORDER BY n DESC"
@@ -125,14 +126,8 @@ def test_types_are_named_as_postgres_writes_them(ask):
 
 
 def test_csv_holds_all_rows_of_a_statement_from_stdin(shared_installation, ask):
-    done = subprocess.run(
-        [sys.executable, "-m", "scout_control", "query", ask.dataset, "--csv"],
-        env=environment_of(shared_installation.settings),
-        input=EXPORT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = environment_of(shared_installation.settings)
+    done = run_scout(["query", ask.dataset, "--csv"], environment, given=EXPORT)
     rows = list(csv.reader(io.StringIO(done.stdout)))
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -154,13 +149,8 @@ def test_a_value_beyond_the_limit_is_never_sent(shared_installation, ask, tmp_pa
 
 
 def test_a_cut_result_is_reported(shared_installation, ask):
-    done = subprocess.run(
-        [sys.executable, "-m", "scout_control", "query", ask.dataset, MANY, "--max-bytes", "5000"],
-        env=environment_of(shared_installation.settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["query", ask.dataset, MANY, "--max-bytes", "5000"]
+    done = run_scout(words, environment_of(shared_installation.settings))
 
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 5)
     assert "cut at 5000 bytes; see --max-bytes" in done.stderr

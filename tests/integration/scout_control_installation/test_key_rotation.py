@@ -1,4 +1,4 @@
-"""A new encryption key is added, and the old one removed, while four workers run."""
+"""A new encryption key is added, and the old one removed, while workers run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scout_control.store.models import Credential
 from sqlalchemy import select, text
 from support.workers import environment_of, wait_until
 
-WORKERS, LANES, DATASETS = 4, 2, 2
+WORKERS, LANES, DATASETS = 2, 2, 2
 
 
 @pytest.fixture

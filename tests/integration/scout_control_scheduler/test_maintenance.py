@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +20,7 @@ from scout_control.scheduler import maintenance
 from scout_control.store import queue
 from scout_control.store.models import Dataset, Run
 from sqlalchemy import select, text, update
+from support.preloaded import run_scout
 from support.workers import environment_of
 
 DAY = timedelta(hours=24)
@@ -159,9 +158,8 @@ def test_an_idle_time_on_the_command_line_drops_nothing_by_surprise(installation
     unused_since(site, installation.scout.datasets.show(dataset), 2)
 
     def tick(*options, **variables):
-        command = [sys.executable, "-m", "scout_control", "--json", "tick", *options]
         environment = environment_of(installation.settings) | variables
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = run_scout(["--json", "tick", *options], environment)
         return done.returncode, json.loads(done.stdout)
 
     code, refusal = tick("--idle-hours", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -54,11 +55,11 @@ def test_a_link_is_searched_by_its_name_and_a_pipe_is_not_opened(folder):
     (folder / "link").symlink_to("target")
     (folder / "data_ann_hq_1").symlink_to("nowhere")
     os.mkfifo(folder / "pipe")
-    pattern = leftovers.matcher(ANN)
+    owner = leftovers.matcher(ANN)
 
-    assert not leftovers.mentions(folder / "link", pattern)
-    assert leftovers.mentions(folder / "data_ann_hq_1", pattern)
-    assert not leftovers.mentions(folder / "pipe", pattern)
+    assert not leftovers.mentions(folder / "link", owner)
+    assert leftovers.mentions(folder / "data_ann_hq_1", owner)
+    assert not leftovers.mentions(folder / "pipe", owner)
 
 
 def test_without_terms_nothing_is_found(folder):
@@ -104,6 +105,7 @@ def test_any_id_is_found_where_control_writes_it(identity):
     literal = identity.replace("'", "''")
 
     assert leftovers.matcher(user).search(f"WHERE name = '{literal}'".encode())
+    assert leftovers.matcher(user).search(json.dumps(["user", identity]).encode())
 
 
 @given(st.sampled_from(["user", "project"]), IDS)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
 CHUNK, OVERLAP = 1 << 20, 4096
+UNQUOTED = re.compile(r"[A-Za-z0-9]+")
 SELECT_COLUMNS = """
     SELECT relname, attname, format_type(atttypid, NULL)
       FROM pg_catalog.pg_attribute
@@ -116,12 +117,33 @@ def search(
     ]
 
 
-def matcher(terms: SearchTerms) -> re.Pattern[bytes]:
-    """Return a pattern that matches the owner in a file."""
+@dataclass(frozen=True, kw_only=True)
+class Matcher:
+    """Finds the owner in the content of a file."""
+
+    pattern: re.Pattern[bytes]
+    words: tuple[bytes, ...]
+    """Each match contains one of these, which are found many times faster; none: unknown."""
+
+    def search(self, text: bytes) -> bool:
+        """Return whether a text contains the owner."""
+        if self.words and not any(word in text for word in self.words):
+            return False
+        return self.pattern.search(text) is not None
+
+
+def matcher(terms: SearchTerms) -> Matcher:
+    """Return what matches the owner in a file."""
     patterns = list(terms.patterns)
+    words = [*terms.schemas, *terms.datasets, *terms.comments]
     if terms.id:  # as a literal in statements of a server's log
         patterns.append("'" + re.escape(terms.id.replace("'", "''")) + "'")
-    return re.compile("|".join(patterns).encode() or rb"(?!)")
+        # The part of the id that is the same however it is quoted.
+        words.append(max(UNQUOTED.findall(terms.id), key=len, default=""))
+    return Matcher(
+        pattern=re.compile("|".join(patterns).encode() or rb"(?!)"),
+        words=tuple(word.encode() for word in words) if all(words) else (),
+    )
 
 
 def files(installation: Installation) -> Iterator[Path]:
@@ -144,16 +166,16 @@ def _is_ours(path: Path) -> bool:
     return False
 
 
-def mentions(path: Path, pattern: re.Pattern[bytes]) -> bool:
+def mentions(path: Path, owner: Matcher) -> bool:
     """Return whether a file matches in its name or in its content."""
-    if pattern.search(os.fsencode(path.name)):
+    if owner.search(os.fsencode(path.name)):
         return True
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
         overlap = b""
         while chunk := file.read(CHUNK):
-            if pattern.search(overlap + chunk):
+            if owner.search(overlap + chunk):
                 return True
             overlap = chunk[-OVERLAP:]
     return False
@@ -252,11 +274,11 @@ def _in_catalogs(where: str, cursor: Cursor[Any], terms: SearchTerms) -> Iterato
 def _in_files(
     installation: Installation, terms: SearchTerms, leave_out: Iterable[Path]
 ) -> Iterator[SearchResult]:
-    pattern, spared = matcher(terms), {path.absolute() for path in leave_out}
+    owner, spared = matcher(terms), {path.absolute() for path in leave_out}
     matching, unread = [], []
     for path in files(installation):
         try:
-            if path not in spared and mentions(path, pattern):
+            if path not in spared and mentions(path, owner):
                 matching.append(str(path))
         except FileNotFoundError:
             continue  # removed by a run that ended meanwhile

@@ -235,11 +235,11 @@ def _delete_files(purge: Purge) -> None:
         if folder.exists():
             removed["folders"] += 1
             shutil.rmtree(folder, ignore_errors=True)
-    pattern = leftovers.matcher(purge.terms)
+    owner = leftovers.matcher(purge.terms)
     for path in leftovers.files(purge.installation):
         try:
-            if path.suffix == ".log" and leftovers.mentions(path, pattern):
-                removed["log_lines"] += server_log.remove_entries(path, pattern)
+            if path.suffix == ".log" and leftovers.mentions(path, owner):
+                removed["log_lines"] += server_log.remove_entries(path, owner.pattern)
         except FileNotFoundError:
             continue  # removed by a run that ended meanwhile
         except OSError as error:
