@@ -96,6 +96,8 @@ def describe_run(run: Mapping[str, Any]) -> str:
     activity = run.get("activity") or {}
     wait = activity.get("wait")
     waits = f"; waits: {wait['reason']}" if wait else ""
+    if run.get("is_interrupted"):
+        return "interrupted, waits for a worker"
     if run["status"] == "queued":
         return f"run queued{waits}"
     if run["status"] == "paused":

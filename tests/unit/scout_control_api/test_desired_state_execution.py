@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.api.connections import parse_url
 from scout_control.api.desired_state import execution
 from scout_control.api.desired_state.execution import DONE, FAILED, SKIPPED, Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
@@ -13,6 +12,7 @@ from scout_control.api.desired_state.planning import Action, Change, FieldChange
 from scout_control.api.desired_state.problems import InvalidStateError, Place, Problem, dotted
 from scout_control.api.desired_state.service import Result
 from scout_control.cli import plan_text
+from scout_control.store import connection_urls
 
 PROJECT = Item(fields={"name": "river", "connection": "warehouse"})
 TEXTS = st.text(
@@ -83,9 +83,20 @@ def test_what_is_removed_waits_for_what_belongs_to_it(removed, failed, is_stoppe
 )
 def test_the_url_of_a_connection_says_what_its_parts_do(login, host, port, database, sslmode):
     fields = {"host": host, "port": port, "database": database, "sslmode": sslmode}
+    fields["parameters"] = {"sslrootcert": "/ca.pem"} if sslmode else {}
     url = execution._url(Item(fields=fields, secrets=login))
 
-    assert parse_url(url) == {**fields, "login": login}
+    found = connection_urls.parse(url)
+    assert {name: getattr(found, name) for name in fields} == fields
+    assert {name: getattr(found, name) for name in login} == login
+
+
+def test_what_a_new_url_lacks_is_removed():
+    old = Item(fields={"sslmode": "require", "parameters": {"sslsni": "0", "sslcert": "/a"}})
+    new = Item(fields={"sslmode": None, "parameters": {"sslcert": "/b"}})
+    made = Change(action=Action.CHANGE, key=key("connection w"), desired=new, actual=old)
+
+    assert execution._removed_parameters(made) == ["sslmode", "sslsni"]
 
 
 def test_a_result_is_complete_only_if_everything_was_done():

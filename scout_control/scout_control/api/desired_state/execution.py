@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote as percent
-from urllib.parse import urlencode, urlunsplit
 
 import psycopg
 
@@ -19,6 +17,7 @@ from scout_control.api.links import Links
 from scout_control.api.projects import Projects
 from scout_control.api.sources import Sources
 from scout_control.errors import ControlError, ServerError
+from scout_control.store.connection_urls import ConnectionUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +133,7 @@ class _Steps:
             return
         is_description_only = {each.name for each in change.fields} <= {"description"}
         url = None if is_description_only and not change.secrets else _url(item)
-        unset = ["sslmode"] if url is not None and not item.fields["sslmode"] else []
+        unset = [] if url is None else _removed_parameters(change)
         self._connections.update(name, url=url, description=description, unset=unset)
 
     def _put_source(self, change: Change, item: Item) -> None:
@@ -214,12 +213,15 @@ def _unset(change: Change) -> list[str]:
 def _url(item: Item) -> str:
     """Return the URL of a connection."""
     fields, login = item.fields, item.secrets or {}
-    options = {"sslmode": fields["sslmode"]} if fields["sslmode"] else {}
-    host = fields["host"]
-    if host.startswith("/"):  # a directory of Unix sockets, which libpq takes as an option
-        options["host"], host = host, ""
-    user, password = percent(login["user"], safe=""), percent(login["password"], safe="")
-    host = f"[{host}]" if ":" in host else host
-    netloc = f"{user}:{password}@{host}:{fields['port']}"
-    query = urlencode(options, quote_via=percent)
-    return urlunsplit(("postgresql", netloc, "/" + percent(fields["database"], safe=""), query, ""))
+    names = ("host", "port", "database", "sslmode", "parameters")
+    parts = {name: fields[name] for name in names}
+    return ConnectionUrl(user=login["user"], password=login["password"], **parts).compose()
+
+
+def _removed_parameters(change: Change) -> list[str]:
+    """Return the parameters of a connection that its new URL does not have."""
+    old, new = change.actual, change.desired
+    if old is None or new is None:
+        return []
+    gone = [name for name in old.fields["parameters"] if name not in new.fields["parameters"]]
+    return gone if new.fields["sslmode"] else ["sslmode", *gone]
