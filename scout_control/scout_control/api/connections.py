@@ -113,7 +113,8 @@ class Connections:
         given = {"description": description} if description is not None else {}
         parsed = None if url is None else connection_urls.parse(url)
         if parsed is not None:
-            stated = ["port", "database", *parsed.parameters, *filter(None, [parsed.sslmode])]
+            stated = {"port", "database", *parsed.parameters}
+            stated |= {connection_urls.SSLMODE} if parsed.sslmode else set()
             given |= dict.fromkeys(stated, name)
         reset = check_unset(unset, RESETTABLE, given, f"The connection {name}")
         with self._installation.store.begin() as session:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.cli.base import wants_json, with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_result
 from scout_control.cli.terminal import say
-from scout_control.errors import SettingsError
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.desired_state.execution import Outcome
@@ -37,7 +38,7 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     is_flag=True,
     help="Also remove what the files do not describe, of the kinds that they describe.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
+@yes_option
 @click.option(
     "--schema",
     is_flag=True,
@@ -95,26 +96,14 @@ def _say_plan(plan: Plan) -> None:
 
 
 def _confirm(plan: Plan, *, is_confirmed: bool) -> None:
-    """Ask before something is removed.
-
-    Raises:
-        SettingsError: There is no terminal to ask at.
-    """
-    if is_confirmed or not plan.removals:
-        return
-    if not wants_json():
-        _say_plan(plan)
-    if wants_json() or not sys.stdin.isatty():
-        raise SettingsError(
-            f"{_count(plan)} would be removed; nothing was changed.",
-            "Look at them with --plan, then confirm with --yes.",
+    """Ask before something is removed."""
+    if plan.removals:
+        confirm(
+            f"Remove {counted(len(plan.removals), 'object')}, with all data?",
+            is_confirmed=is_confirmed,
+            show=lambda: _say_plan(plan),
+            remedy="Look at them with --plan, then confirm with --yes.",
         )
-    click.confirm(f"Remove {_count(plan)}, with all data?", abort=True, err=True)
-
-
-def _count(plan: Plan) -> str:
-    count = len(plan.removals)
-    return "1 object" if count == 1 else f"{count} objects"
 
 
 def _report(outcome: Outcome) -> None:
