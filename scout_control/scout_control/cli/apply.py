@@ -39,6 +39,7 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     help="Also remove what the files do not describe, of the kinds that they describe.",
 )
 @yes_option
+@click.option("--no-test", is_flag=True, help="Store credentials without testing them.")
 @click.option(
     "--schema",
     is_flag=True,
@@ -48,11 +49,20 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     help="Print the JSON schema of the files, and exit.",
 )
 @with_scout
-def apply(scout: Scout, files: tuple[str, ...], *, is_plan: bool, prune: bool, yes: bool) -> None:
+def apply(
+    scout: Scout,
+    files: tuple[str, ...],
+    *,
+    is_plan: bool,
+    prune: bool,
+    yes: bool,
+    no_test: bool,
+) -> None:
     """Make connections, sources, projects, links and credentials as YAML files describe them.
 
     What is so already is left alone; FILE may be - for stdin. Secrets are references to variables,
-    files or programs. Each change is listed: + added, ~ changed, - removed.
+    files or programs. A new account is tested at its source, once for all projects that share it; one
+    that fails is not stored. Each change is listed: + added, ~ changed, - removed.
     """
     from scout_control.api.desired_state.service import Application
 
@@ -62,7 +72,7 @@ def apply(scout: Scout, files: tuple[str, ...], *, is_plan: bool, prune: bool, y
         print_result(plan.as_dict(), lambda: _say_plan(plan))
         return
     _confirm(plan, is_confirmed=yes)
-    result = application.apply(plan, _report)
+    result = application.apply(plan, _report, None if no_test else _report_test)
     _print_result(result)
     if not result.is_complete:
         sys.exit(1)
@@ -111,6 +121,11 @@ def _report(outcome: Outcome) -> None:
 
     if not wants_json():
         say(plan_text.outcome(outcome))
+
+
+def _report_test(number: int) -> None:
+    if not wants_json():
+        say(f"Testing {counted(number, 'account')} at the source.", err=True)
 
 
 def _print_result(result: Result) -> None:

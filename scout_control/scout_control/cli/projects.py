@@ -9,7 +9,6 @@ import click
 from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, with_scout
 from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
-
 from scout_control.cli.terminal import say
 from scout_control.rules.terminal import escaped
 from scout_control.rules.wording import counted

@@ -66,6 +66,32 @@ def test_what_is_applied_runs_and_the_second_time_writes_nothing(installation):
     assert events(installation) == before
 
 
+def test_an_account_is_tested_once_for_all_projects_and_not_stored_if_it_fails(installation):
+    scout, tested = installation.scout, []
+    application = Application(
+        scout.installation,
+        state(installation, **{name: {"sources": {"toy": {}}} for name in ("river", "lake")}),
+    )
+    installation.act(test=1, words="ERROR 401 Client Error: Unauthorized for canary")
+    result = application.apply(application.plan(), on_test=tested.append)
+
+    assert tested == [1]
+    assert [str(each.change.key) for each in result.failures] == [
+        "credential river/toy",
+        "credential lake/toy",
+    ]
+    first, second = (each.message for each in result.failures)
+    assert first.startswith("toy rejected the credential of --project river.")
+    assert second.startswith("The same account failed the test for river. ")
+    assert all("Nothing was stored." in each for each in (first, second))
+    assert all(each.endswith("to store it untested: --no-test.") for each in (first, second))
+    assert "canary" not in first + second
+    assert scout.credentials.list() == []
+
+    result = application.apply(application.plan())
+    assert (tested, result.is_complete, len(scout.credentials.list())) == ([1], True, 2)
+
+
 def test_one_credential_for_many_projects_is_a_record_of_its_own_for_each(installation):
     scout = installation.scout
     names = [f"p{number}" for number in range(3)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.api.desired_state import execution
+from scout_control.api.desired_state import account_tests, execution
 from scout_control.api.desired_state.execution import DONE, FAILED, SKIPPED, Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.planning import Action, Change, FieldChange, Plan
 from scout_control.api.desired_state.problems import InvalidStateError, Place, Problem, dotted
 from scout_control.api.desired_state.service import Result
 from scout_control.cli import plan_text
+from scout_control.errors import CredentialRefusedError
 from scout_control.store import connection_urls
 
 PROJECT = Item(fields={"name": "river", "connection": "warehouse"})
@@ -173,3 +174,46 @@ def test_mistakes_are_listed_once_in_the_order_of_files_and_lines():
     assert str(error).startswith("Found 3 mistakes;")
     assert str(InvalidStateError(problems[:1])).startswith("Found 1 mistake;")
     assert dotted(("credentials", 0, "settings", "key")) == "credentials[0].settings.key"
+
+
+def a_credential(name, secrets, kind="api_key", action=Action.ADD):
+    desired = Item(fields={"kind": kind}, secrets=secrets)
+    return Change(action=action, key=Key(Kind.CREDENTIAL, name), desired=desired)
+
+
+def test_credentials_are_one_account_if_source_kind_and_secrets_are_the_same():
+    changes = [
+        a_credential("a/hq", {"user": "u", "key": "1"}),
+        a_credential("b/hq", {"key": "1", "user": "u"}),
+        a_credential("c/hq", {"user": "u", "key": "2"}),
+        a_credential("a/connect", {"user": "u", "key": "1"}),
+        a_credential("d/hq", {"user": "u", "key": "1"}, kind="settings"),
+        a_credential("e/hq", {}),  # a person connects it
+    ]
+    found = [[each.key.name for each in account] for account in account_tests.accounts(changes)]
+
+    assert found == [["a/hq", "b/hq"], ["c/hq"], ["a/connect"], ["d/hq"]]
+
+
+def test_what_depends_on_a_failure_is_not_tested_nor_what_is_removed():
+    changes = [
+        a_credential("a/hq", {"key": "1"}),
+        a_credential("b/hq", {"key": "1"}),
+        a_credential("a/connect", {"key": "2"}),
+        a_credential("c/hq", {"key": "3"}, action=Action.REMOVE),
+        change("source", "hq"),
+    ]
+    found = execution._testable(changes, [key("source connect"), key("project a")])
+
+    assert [[each.key.name for each in account] for account in found] == [["b/hq"]]
+
+
+def test_the_error_of_a_shared_account_names_the_project_that_it_was_tested_for():
+    error = CredentialRefusedError("hq rejected it.", "Reconnect.")
+    first, other = a_credential("a/hq", {"key": "1"}), a_credential("b/hq", {"key": "1"})
+
+    assert account_tests.explained(error, first, first).cause == "hq rejected it."
+    told = account_tests.explained(error, other, first)
+    assert told.cause == "The same account failed the test for a. hq rejected it."
+    assert isinstance(told, CredentialRefusedError)
+    assert "--no-test" in told.remedy

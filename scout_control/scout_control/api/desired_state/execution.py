@@ -10,7 +10,7 @@ import psycopg
 from scout_control.api.connections import Connections
 from scout_control.api.credentials import Credentials
 from scout_control.api.datasets import Datasets
-from scout_control.api.desired_state import settings
+from scout_control.api.desired_state import account_tests, settings
 from scout_control.api.desired_state.items import Key, Kind
 from scout_control.api.desired_state.planning import Action
 from scout_control.api.links import Links
@@ -20,7 +20,7 @@ from scout_control.errors import ControlError, ServerError
 from scout_control.store.connection_urls import ConnectionUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scout_control.api.desired_state.items import Item
     from scout_control.api.desired_state.planning import Change, Plan
@@ -47,20 +47,47 @@ class Outcome:
 
 
 def execute(
-    installation: Installation, plan: Plan, on_outcome: Callable[[Outcome], None]
+    installation: Installation,
+    plan: Plan,
+    on_outcome: Callable[[Outcome], None],
+    on_test: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
-    """Carry out a plan. A failure stops what depends on it, and nothing else."""
+    """Carry out a plan. A failure stops what depends on it, and nothing else.
+
+    Args:
+        installation: The installation.
+        plan: The plan.
+        on_outcome: Called after each change.
+        on_test: Called with the number of accounts before they are tested at their sources; None:
+            credentials are stored untested.
+    """
     steps = _Steps(installation)
     failed: list[Key] = []
     outcomes = []
-    for change in plan.changes:
+    for index, change in enumerate(plan.changes):
         cause = next((key for key in failed if _needs(change, key)), None)
+        if steps.rejected is None and on_test and _stores_credential(change):
+            # Now: what tests need, such as sources and links, comes before in a plan.
+            steps.test(_testable(plan.changes[index:], failed), on_test)
         outcome = _skipped(change, cause) if cause else _attempt(steps, change)
         if outcome.status != DONE:
             failed.append(change.key)
         outcomes.append(outcome)
         on_outcome(outcome)
     return outcomes
+
+
+def _stores_credential(change: Change) -> bool:
+    return change.key.kind == Kind.CREDENTIAL and change.action != Action.REMOVE
+
+
+def _testable(changes: Iterable[Change], failed: Sequence[Key]) -> list[list[Change]]:
+    """Return the accounts that are stored unless a change that they need has failed."""
+    return account_tests.accounts(
+        each
+        for each in changes
+        if _stores_credential(each) and not any(_needs(each, key) for key in failed)
+    )
 
 
 def _attempt(steps: _Steps, change: Change) -> Outcome:
@@ -100,6 +127,8 @@ class _Steps:
     """What each kind of change does."""
 
     installation: Installation
+    rejected: Mapping[Key, ControlError] | None = None
+    """The credentials that failed the test; None before it."""
     _connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +138,11 @@ class _Steps:
         self._projects = Projects(self.installation)
         self._datasets = Datasets(self.installation)
         self._credentials = Credentials(self.installation)
+
+    def test(self, accounts: list[list[Change]], on_test: Callable[[int], None]) -> None:
+        """Test accounts at their sources."""
+        on_test(len(accounts))
+        self.rejected = account_tests.failures(self.installation, accounts)
 
     def perform(self, change: Change) -> str:
         """Make a change; return what a person must still do."""
@@ -179,6 +213,8 @@ class _Steps:
             self._datasets.pause(path, is_paused=item.fields["paused"])
 
     def _put_credential(self, change: Change, item: Item) -> None:
+        if error := (self.rejected or {}).get(change.key):
+            raise error
         self._credentials.save(
             change.key.source,
             item.fields["kind"],
