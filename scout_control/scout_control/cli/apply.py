@@ -61,8 +61,8 @@ def apply(
     """Make connections, sources, projects, links and credentials as YAML files describe them.
 
     What is so already is left alone; FILE may be - for stdin. Secrets are references to variables,
-    files or programs. A new account is tested at its source, once for all projects that share it; one
-    that fails is not stored. Each change is listed: + added, ~ changed, - removed.
+    files or programs. A new account is tested at its source, once for all projects that share it,
+    and not stored if that fails. Each change is listed: + added, ~ changed, - removed.
     """
     from scout_control.api.desired_state.service import Application
 
