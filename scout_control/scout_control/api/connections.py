@@ -16,6 +16,7 @@ from scout_control.api.changes import check_name, check_unset
 from scout_control.errors import ConflictError, ControlError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
+from scout_control.rules.wording import counted
 from scout_control.store import audit, connection_urls, lookups, postgres
 from scout_control.store.connection_urls import DEFAULT_PORT
 from scout_control.store.models import Connection, Project
@@ -194,7 +195,7 @@ class Connections:
             theirs = Project.connection_id == connection.id
             if projects := session.scalars(select(Project.id).where(theirs)).all():
                 raise ConflictError(
-                    f"The connection {name} is used by {len(projects)} project(s).",
+                    f"The connection {name} is used by {counted(len(projects), 'project')}.",
                     f"Remove these first, such as: scout projects remove {quote(projects[0])}",
                 )
             session.delete(connection)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from scout_control.api.views import Finding
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules.statuses import DatasetStatus
+from scout_control.rules.wording import counted
 from scout_control.runs.context import is_interrupted
 from scout_control.store import lookups, runs
 from scout_control.store.models import Dataset
@@ -77,7 +78,7 @@ def readers(installation: Installation) -> Iterator[Finding]:
         is_well=not dropped,
         finding=f"dropped: {', '.join(dropped)}"
         if dropped
-        else f"{len(shared)} datasets are shared",
+        else f"shared: {counted(len(shared), 'dataset')}",
         remedy=_share_again(remaining),
     )
 

@@ -26,6 +26,7 @@ from scout_control.credentials import bounded_http
 from scout_control.datasets import cross_dataset_readers, lock_holders, role_retirement, schema_drop
 from scout_control.errors import ControlError, ServerError, SettingsError
 from scout_control.installation.installation import Installation
+from scout_control.rules.wording import counted
 from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, ProjectSource, Source
 from scout_control.store.postgres import connect
@@ -221,7 +222,9 @@ def _audit(installation: Installation) -> Iterator[Finding]:
     yield Finding(
         check="audit",
         is_well=verification.is_whole,
-        finding=f"tampered with: {flaw}" if flaw else f"intact, {verification.events} events",
+        finding=f"tampered with: {flaw}"
+        if flaw
+        else f"intact, {counted(verification.events, 'event')}",
         remedy="See: scout audit --verify" if flaw else "",
     )
 

@@ -137,7 +137,7 @@ def _print_result(result: Result) -> None:
             say(escaped(note))
         total, failed = len(result.outcomes), len(result.failures)
         done = total - sum(each.status != "done" for each in result.outcomes)
-        text = f"Done: {done} of {total} changes."
+        text = f"Done: {done} of {counted(total, 'change')}."
         say(text if not failed else f"{text} Failed: {failed}. Apply again when it is mended.")
 
     print_result(result.as_dict(), show)

@@ -17,6 +17,7 @@ from scout_control.cli.output import format_cell, print_record, print_result, pr
 from scout_control.cli.terminal import say
 from scout_control.meltano import trusted_files
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -94,7 +95,8 @@ def audit(
 def _print_verification(verification: Verification) -> None:
     def show() -> None:
         if verification.is_whole:
-            say(f"Intact: {verification.events} events, the last at position {verification.last}.")
+            events = counted(verification.events, "event")
+            say(f"Intact: {events}, the last at position {verification.last}.")
             say(f"Keep this hash elsewhere, for --expect: {verification.hash}")
         for flaw in verification.flaws:
             where = f"Position {flaw['position']}" if flaw["position"] else "The trail"

@@ -27,7 +27,8 @@ def _status(*codes: int) -> str:
         r"|returned|got|answered|failed)"
         rf"[\"']?\W{{0,3}}(?:is |was |with )?{number}\b{no_count}"
         rf"|[\"']?\bcode[\"']? ?[:=] ?{number}\b"
-        rf"|\b{number}\b\W{{0,3}}(?:client|server|unauthori|forbidden|error|bad|service|gateway)"
+        rf"|\b{number}\b\W{{0,3}}"
+        r"(?:client|server|unauthori|forbidden|error|bad|service|gateway)"
         r"|(?:error|http|fail|refus|denied|response|request|reject|return|unable|could not)"
         rf"[^()\[\]]{{0,60}}[(\[]{number}[)\]]"
     )
@@ -35,19 +36,20 @@ def _status(*codes: int) -> str:
 
 # What only names something, or numbers a record: it tells nothing of a failure.
 NAMES = re.compile(
-    r"(?i)\b(?:column|field|propert(?:y|ies)|key|KeyError:|attribute|stream|table|setting|option)s? "
-    r"?(?P<quote>[\"'`])[^\"'`]{1,100}(?P=quote)"
+    r"(?i)\b(?:column|field|propert(?:y|ies)|key|KeyError:|attribute|stream|table|setting"
+    r"|option)s? ?(?P<quote>[\"'`])[^\"'`]{1,100}(?P=quote)"
     r"|\b(?:column|field|property) \w+"
-    r"|\b(?:row|line|record|index|item|position|page|offset|batch|id|number)s?\b[ #:=(\[]{0,3}\d+"
-    r"[)\]]?"
+    r"|\b(?:row|line|record|index|item|position|page|offset|batch|id|number)s?\b"
+    r"[ #:=(\[]{0,3}\d+[)\]]?"
 )
 SECRETS = (
-    r"(?:credentials?|api[ _-]?key|(?:access |refresh |auth )?token|password|(?:user)?name or password"
-    r"|login)"
+    r"(?:credentials?|api[ _-]?key|(?:access |refresh |auth )?token|password"
+    r"|(?:user)?name or password|login)"
 )
 # An invalid token in JSON, or the invalid date of a login, is no credential.
 NOT_A_VALUE = (
-    r"(?! at +$)(?! (?:(?:at|in|near|on|before|after) (?:the )?(?:line|position|char|column|json|input|row)"
+    r"(?! at +$)(?! (?:(?:at|in|near|on|before|after) (?:the )?"
+    r"(?:line|position|char|column|json|input|row)"
     r"|date|time|count|column|field|format|length|hash|type|id)s?\b)"
 )
 # First match wins: a server that answers "403" was reached, and "401" is not a missing permission.
@@ -59,8 +61,8 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
     (
         PermissionDeniedError,
         re.compile(
-            rf"(?i){_status(403)}|\bforbidden\b|\bmay not read\b|access ?denied|permission[ _]?denied"
-            r"|insufficient[ _](?:scope|permission|privilege)"
+            rf"(?i){_status(403)}|\bforbidden\b|\bmay not read\b|access ?denied"
+            r"|permission[ _]?denied|insufficient[ _](?:scope|permission|privilege)"
             r"|(?:lacks?|missing|no|not have) (?:the |any )?(?:required )?permission"
             r"|(?:does|do) not have access\b"
             r"|not (?:authorized|permitted|allowed) to\b(?! be\b)|PermissionError"
@@ -78,7 +80,8 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
             r"|(?:session|jwt|signature) (?:has |is )?expired"
             r"|(?:invalid|wrong|incorrect|bad|expired|revoked) (?:[\w/]+ ){0,2}?"
             rf"(?:[\w]+/)?{SECRETS}\b{NOT_A_VALUE}"
-            rf"|{SECRETS} (?:is |has |are |was |were )?(?:invalid|expired|revoked|rejected)\b(?! json\b)"
+            rf"|{SECRETS} (?:is |has |are |was |were )?(?:invalid|expired|revoked|rejected)\b"
+            r"(?! json\b)"
         ),
     ),
     (

@@ -13,6 +13,7 @@ from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
 from scout_control.rules import retention, singer_catalog
+from scout_control.rules.wording import counted
 from scout_control.store import lookups, metadata
 from scout_control.store.models import (
     Connection,
@@ -112,7 +113,7 @@ class _Reader:
                 fields=fields,
                 secrets=secrets,
                 address=settings.address(fields, source_type) if source_type else {},
-                data=f"the credentials of {users} user(s)" if users else "",
+                data=f"the credentials of {counted(users, 'user')}" if users else "",
             )
 
     def _add_projects(self) -> None:
@@ -185,10 +186,12 @@ def _data(dataset: Dataset) -> str:
     if dataset.last_sync_at is None and not dataset.row_counts:
         return ""
     rows = sum(count for count in dataset.row_counts.values() if isinstance(count, int))
-    return f"{rows:,} rows of {lookups.path(dataset)}"
+    return f"{counted(rows, 'row')} of {lookups.path(dataset)}"
 
 
 def _omitted(datasets: list[Dataset], credentials: list[Credential]) -> str:
     users = sum(each.user_id is not None for each in datasets)
     accounts = sum(each.user_id is not None for each in credentials)
-    return f"{users} dataset(s) and {accounts} credential(s) of users" if users or accounts else ""
+    if not users and not accounts:
+        return ""
+    return f"{counted(users, 'dataset')} and {counted(accounts, 'credential')} of users"
