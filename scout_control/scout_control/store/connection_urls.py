@@ -155,7 +155,7 @@ def check_parameters(parameters: Mapping[str, str]) -> None:
         if name in FILES and not value.startswith("/") and (name, value) != (FILES[0], SYSTEM):
             raise SettingsError(
                 f"The parameter {name} of the URL is not an absolute path.",
-                "Write the path from / on; the file must exist wherever scout runs.",
+                "Write the path from / on; the file must exist on each machine that executes runs.",
             )
     seconds = parameters.get("connect_timeout", "1")
     is_number = seconds.isascii() and seconds.isdecimal() and len(seconds) < 4
