@@ -138,7 +138,7 @@ class Projects:
                 credentials=[each.source.name for each in credentials],
             )
 
-    def remove(self, project_id: str, *, with_credentials: bool = False) -> list[str]:
+    def remove(self, project_id: str, *, with_credentials: bool = False) -> Sequence[str]:
         """Remove a project; return the credentials whose source did not confirm the revocation.
 
         Args:

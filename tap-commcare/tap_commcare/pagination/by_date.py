@@ -170,9 +170,9 @@ class ByDateSource(Generic[Row]):
         total = _total(page)
         has_more = page.meta.next is not None if total is None else total > len(page.objects)
         if has_more and not page.objects:
+            rows = "more rows" if total is None else counted(total, "row")
             raise UnexpectedResponseError(
-                f"{self.resource} of {self.domain} counts {counted(page.total, 'row')} and returns "
-                "none."
+                f"{self.resource} of {self.domain} counts {rows} and returns none."
             )
         return has_more
 

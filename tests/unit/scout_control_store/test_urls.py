@@ -58,6 +58,22 @@ def test_the_driver_reads_what_was_written(user, password, database):
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@[::1]:6000/db?sslmode=verify-full&sslrootcert=%2Fa%20b%2Fca.pem",
+        "postgresql://u:p@[fe80::1%25eth0]/db?channel_binding=require",
+        "postgresql://u:p@db/db?target_session_attrs=read-write&connect_timeout=25",
+        "postgresql://u:p@/db?host=/run/Pg&port=6001&sslcert=/c.pem&sslkey=/k.pem",
+    ],
+)
+def test_nothing_of_the_url_of_the_store_is_lost_on_the_way_to_the_driver(url):
+    given_, found = conninfo_to_dict(url), conninfo_to_dict(Store(url).driver_url)
+
+    assert {name: found.get(name) for name in given_} == given_
+    assert postgres.defaults(Store(url).driver_url) == {}  # the store has a timeout in any case
+
+
+@pytest.mark.parametrize(
     ("query", "options"),
     [
         ("", None),
