@@ -129,7 +129,7 @@ class Projects:
         return self.show(project_id)
 
     def belongings(self, project_id: str) -> Belongings:
-        """Return what a project still has: links, and credentials of its own."""
+        """Return what a project still has: links, and its own credentials."""
         with self._installation.store.begin() as session:
             project = lookups.project(session, project_id)
             credentials = _credentials(session, project)

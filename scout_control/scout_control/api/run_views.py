@@ -57,7 +57,7 @@ class Run(View):
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON representation: ``rows_loaded`` in total, ``sources`` per stream.
 
-        ``rows_in_tables`` are those that the tables had when the run ended, whoever wrote them.
+        ``rows_in_tables`` are those that the tables had when the run ended, of all runs together.
         """
         ended = self.result if self.result.get("status") == self.status else {}
         total = sum(self.rows_loaded.values())

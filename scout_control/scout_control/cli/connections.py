@@ -62,7 +62,7 @@ def add_connection(
 ) -> None:
     """Add a database; its URL is read from a hidden prompt, stdin or the environment.
 
-    Parameters of the URL such as sslmode and sslrootcert are kept, and others refused. Files that it
+    Parameters such as sslmode and sslrootcert are kept, others are refused. Files that the URL
     names must exist on each machine that executes runs.
     """
     url = read_secret("URL", url_from_env, from_stdin=url_from_stdin)

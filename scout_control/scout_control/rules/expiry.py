@@ -52,7 +52,7 @@ def is_interrupted(heartbeat_at: datetime | None, now: datetime, *, is_worker_go
         heartbeat_at: The last heartbeat of the run.
         now: The current time.
         is_worker_gone: Whether the worker's process is known to have ended. It alone would not do:
-            another container may have the host name of this one, and processes of its own.
+            another container may have the host name of this one, and its own processes.
     """
     if is_dead(heartbeat_at, now) or heartbeat_at is None:
         return True

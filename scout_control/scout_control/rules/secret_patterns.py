@@ -1,6 +1,6 @@
 """What secrets, addresses of people and values in errors of Postgres look like.
 
-Whoever wrote it: every text of others goes through here before it is shown or stored.
+Every text that others wrote goes through here before it is shown or stored.
 The log of a run (``redaction``) and the message of a plugin (``quotation``) build on it.
 """
 

@@ -12,7 +12,7 @@ from scout_control.api.desired_state.planning import Action, Change, FieldChange
 from scout_control.api.desired_state.problems import InvalidStateError, Place, Problem, dotted
 from scout_control.api.desired_state.service import Result
 from scout_control.cli import plan_text
-from scout_control.errors import CredentialRefusedError
+from scout_control.errors import CredentialRefusedError, ServerError
 from scout_control.store import connection_urls
 
 PROJECT = Item(fields={"name": "river", "connection": "warehouse"})
@@ -216,4 +216,7 @@ def test_the_error_of_a_shared_account_names_the_project_that_it_was_tested_for(
     told = account_tests.explained(error, other, first)
     assert told.cause == "The same account failed the test for a. hq rejected it."
     assert isinstance(told, CredentialRefusedError)
-    assert "--no-test" in told.remedy
+    assert told.remedy.startswith("Correct the secret that the file refers to")
+    away = account_tests.explained(ServerError("hq is away.", "Wait."), first, first)
+    assert (away.cause, away.remedy) == ("hq is away.", account_tests.RETRY)
+    assert all("--no-test" in each.remedy for each in (told, away))

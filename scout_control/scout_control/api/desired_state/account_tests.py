@@ -9,7 +9,7 @@ import psycopg
 
 from scout_control.credentials import check
 from scout_control.credentials.records import Owner
-from scout_control.errors import ControlError, ServerError
+from scout_control.errors import ControlError, CredentialRefusedError, ServerError
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
 AT_ONCE = 4
-REMEDY = (
-    "Correct the secret that the file refers to, then apply again; to store it untested: --no-test."
-)
+UNTESTED = "to store it untested: --no-test."
+CORRECT = f"Correct the secret that the file refers to, then apply again; {UNTESTED}"
+RETRY = f"Correct the cause, then apply again; {UNTESTED}"
 
 
 def accounts(changes: Iterable[Change]) -> list[list[Change]]:
@@ -58,7 +58,8 @@ def explained(error: ControlError, change: Change, tested: Change) -> ControlErr
     cause = error.cause
     if change is not tested:
         cause = f"The same account failed the test for {tested.key.project}. {cause}"
-    return type(error)(cause, REMEDY)
+    is_refused = isinstance(error, CredentialRefusedError)
+    return type(error)(cause, CORRECT if is_refused else RETRY)
 
 
 def _error(installation: Installation, change: Change) -> ControlError | None:
