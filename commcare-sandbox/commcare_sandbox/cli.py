@@ -15,7 +15,7 @@ from commcare_sandbox.connect.data.store import Sizes
 from commcare_sandbox.faults import check
 from commcare_sandbox.hq.control import apply_late
 from commcare_sandbox.sandbox import Control, SandboxError
-from commcare_sandbox.server import listen, serve
+from commcare_sandbox.server import base_url, listen, serve
 from commcare_sandbox.switches import SwitchError, Switches
 
 
@@ -103,7 +103,7 @@ def serve_command(
     except (SwitchError, OSError) as error:
         raise click.UsageError(str(error)) from None
     backend = create_backend(seed, cases, forms, domains, chosen, sizes)
-    backend.set_base_url(f"http://{host}:{listening.getsockname()[1]}")
+    backend.set_base_url(base_url(host, listening.getsockname()[1]))
     apply_late(backend.hq)
     info = _startup_info(backend)
     serve(backend, listening, lambda: click.echo(json.dumps(info)), until_eof=until_eof)

@@ -188,6 +188,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def base_url(host: str, port: int) -> str:
+    """Return the URL of a server; IPv6 addresses are in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _exit(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 

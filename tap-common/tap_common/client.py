@@ -295,7 +295,7 @@ def _give_up(
 ) -> NoReturn:
     check = "Check base_url and the network. " if error_type is UnreachableError else ""
     raise error_type(
-        f"{host} {path} could not be read: {what}, {tries} tries.",
+        f"{host} {path} could not be read: {what}, {tries} {'try' if tries == 1 else 'tries'}.",
         f"{check}Run again later; the run resumes where it stopped. max_retry_seconds limits how"
         " long one request is retried.",
     )

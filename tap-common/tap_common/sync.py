@@ -32,6 +32,7 @@ from tap_common.messages import AnyRecord, Output, write
 from tap_common.omissions import OMISSIONS
 from tap_common.stream import ApiStream
 from tap_common.timestamps import to_rfc3339
+from tap_common.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class StreamOutcome:
     def text(self, *, with_domain: bool) -> str:
         """Return one part of the last log line."""
         name = f"{self.stream}[{self.domain}]" if with_domain else self.stream
-        details = f"{self.records} records" + (f"; {self.reason}" if self.reason else "")
+        details = counted(self.records, "record") + (f"; {self.reason}" if self.reason else "")
         return f"{name} {self.status} ({details})"
 
 

@@ -8,7 +8,7 @@ import pytest
 from scout_control.api import connections
 from scout_control.errors import ControlError
 from scout_control.rules import database_urls
-from scout_control.store import postgres
+from scout_control.store import connection_urls, postgres
 from scout_control.store.database import Store
 from support.urls import leaks, nasty
 
@@ -35,8 +35,8 @@ def open_store(url: str) -> None:
 def test_no_part_of_any_password_is_shown(number):
     password, url = NASTY[number]
 
-    for action in (open_store, postgres.connect, connections.parse_url, connections._test):
-        if action is connections.parse_url and not database_urls.is_ambiguous(url):
+    for action in (open_store, postgres.connect, connection_urls.parse, connections._test):
+        if action is connection_urls.parse and not database_urls.is_ambiguous(url):
             continue  # a connection may be made of it
         assert leaks(password, told(lambda action=action: action(url))) == set(), action.__name__
 
@@ -54,6 +54,7 @@ def test_an_ambiguous_connection_url_is_rejected(url):
     [
         ("postgresql://u:secret@db.example.org:5433/x", "db.example.org:5433/x"),
         ("postgresql+psycopg://u@h", "h"),
+        ("postgresql://u:secret@[2001:db8::1]:5433/x", "[2001:db8::1]:5433/x"),
         ("postgresql:///x?host=/run/postgresql", "the server of the given URL"),
         ("host=h password=secret", "the server of the given URL"),
     ],

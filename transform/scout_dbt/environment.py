@@ -88,7 +88,7 @@ def conninfo(environment: Mapping[str, str]) -> str:
     """Return the database of an environment as a connection string."""
     parameters = {
         keyword: environment[variable]
-        for keyword, _, variable in libpq.CONNECTION
+        for keyword, variable in libpq.VARIABLES
         if environment.get(variable)
     }
     return make_dsn(**parameters)

@@ -23,13 +23,30 @@ CONNECTION = (
     ("sslcert", "SSLCERT", "PGSSLCERT"),
     ("sslkey", "SSLKEY", "PGSSLKEY"),
 )
+# The same without a setting of the loader: only a URL has them.
+OF_URLS = (
+    ("sslcrl", "PGSSLCRL"),
+    ("sslcrldir", "PGSSLCRLDIR"),
+    ("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION"),
+    ("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION"),
+    ("sslcertmode", "PGSSLCERTMODE"),
+    ("sslnegotiation", "PGSSLNEGOTIATION"),
+    ("sslsni", "PGSSLSNI"),
+    ("channel_binding", "PGCHANNELBINDING"),
+    ("require_auth", "PGREQUIREAUTH"),
+    ("gssencmode", "PGGSSENCMODE"),
+    ("target_session_attrs", "PGTARGETSESSIONATTRS"),
+    ("connect_timeout", "PGCONNECT_TIMEOUT"),
+    ("options", "PGOPTIONS"),
+)
+VARIABLES = (*((keyword, variable) for keyword, _, variable in CONNECTION), *OF_URLS)
 
 
 def variables(parameters: Mapping[str, object]) -> dict[str, str]:
     """Return connection parameters as environment variables, without the password."""
     return {
         variable: str(parameters[keyword])
-        for keyword, _, variable in CONNECTION
+        for keyword, variable in VARIABLES
         if parameters.get(keyword) not in {None, ""}
     }
 

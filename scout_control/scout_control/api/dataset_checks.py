@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from sqlalchemy import select
 from scout_control.api.views import Finding
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules.statuses import DatasetStatus
+from scout_control.rules.wording import counted
+from scout_control.runs.context import is_interrupted
 from scout_control.store import lookups, runs
 from scout_control.store.models import Dataset
 from scout_control.store.postgres import connect
@@ -75,7 +78,7 @@ def readers(installation: Installation) -> Iterator[Finding]:
         is_well=not dropped,
         finding=f"dropped: {', '.join(dropped)}"
         if dropped
-        else f"{len(shared)} datasets are shared",
+        else f"shared: {counted(len(shared), 'dataset')}",
         remedy=_share_again(remaining),
     )
 
@@ -87,6 +90,23 @@ def _share_again(remaining: Mapping[str, list[str]]) -> str:
     path, roles = next(iter(remaining.items()))
     words = " ".join(map(quote, [path, *roles]))
     return f"Create the role again, or share without it, such as: scout datasets share {words}"
+
+
+def interrupted(installation: Installation) -> Iterator[Finding]:
+    """Check for runs whose worker has ended, or lost the store, before it could say so."""
+    now = datetime.now(UTC)
+    with installation.store.begin() as session:
+        running = runs.running(session)
+    for run in running:
+        if not is_interrupted(run.status, run.worker, run.heartbeat_at, now):
+            continue
+        path = lookups.path(run.dataset)
+        yield Finding(
+            check=f"dataset {path}",
+            is_well=False,
+            finding=f"its run {run.id} was interrupted: its worker has ended or lost the store",
+            remedy=f"A worker resumes it by itself; without one: scout run {quote(path)}",
+        )
 
 
 def failing(installation: Installation) -> Iterator[Finding]:

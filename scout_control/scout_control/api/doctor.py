@@ -20,12 +20,13 @@ from scout_control.api import (
     secret_checks,
     server_checks,
 )
-from scout_control.api.audit import Audit
+from scout_control.api.audit import Audit, Verification
 from scout_control.api.views import Finding
 from scout_control.credentials import bounded_http
 from scout_control.datasets import cross_dataset_readers, lock_holders, role_retirement, schema_drop
 from scout_control.errors import ControlError, ServerError, SettingsError
 from scout_control.installation.installation import Installation
+from scout_control.rules.wording import counted
 from scout_control.store import datasets, lookups, migrate
 from scout_control.store.models import Connection, Dataset, ProjectSource, Source
 from scout_control.store.postgres import connect
@@ -84,31 +85,49 @@ def _database(installation: Installation) -> Iterator[Finding]:
         can_create_roles, can_create_schemas, server_time = (
             session.connection().exec_driver_sql(PRIVILEGES).one()
         )
-    yield Finding(
+    yield version_finding(version)
+    yield privileges_finding(is_able=bool(can_create_roles and can_create_schemas))
+    yield clock_finding(abs(datetime.now(UTC).timestamp() - server_time))
+
+
+def version_finding(version: int) -> Finding:
+    """Return whether a version of Postgres, as libpq numbers it, is supported."""
+    return Finding(
         check="database",
         is_well=version >= OLDEST_POSTGRES,
         finding=f"PostgreSQL {version // 10000}",
         remedy="" if version >= OLDEST_POSTGRES else "Use PostgreSQL 14 or later.",
     )
-    is_able = bool(can_create_roles and can_create_schemas)
-    yield Finding(
+
+
+def privileges_finding(*, is_able: bool) -> Finding:
+    """Return whether the role of the store can create what datasets need."""
+    return Finding(
         check="roles",
         is_well=is_able,
         finding="may create roles and schemas" if is_able else "may not create roles or schemas",
         remedy="" if is_able else "Give the store's role CREATEROLE, and CREATE on the database.",
     )
-    skew = abs(datetime.now(UTC).timestamp() - server_time)
-    yield Finding(
+
+
+def clock_finding(skew: float) -> Finding:
+    """Return whether the clocks of this machine and of the database agree well enough."""
+    is_well = skew < LARGEST_SKEW_SECONDS
+    return Finding(
         check="clock",
-        is_well=skew < LARGEST_SKEW_SECONDS,
+        is_well=is_well,
         finding=f"{skew:.1f} s from the database's",
-        remedy="" if skew < LARGEST_SKEW_SECONDS else "Synchronise both clocks by NTP.",
+        remedy="" if is_well else "Synchronise both clocks by NTP.",
     )
 
 
 def _store(installation: Installation) -> Iterator[Finding]:
-    current, newest = migrate.version(installation.store), migrate.newest()
-    yield Finding(
+    yield store_finding(migrate.version(installation.store), migrate.newest())
+
+
+def store_finding(current: str | None, newest: str) -> Finding:
+    """Return whether the store has the version of this program."""
+    return Finding(
         check="store",
         is_well=current == newest,
         finding=f"version {current or 'none'} of {newest}",
@@ -216,12 +235,18 @@ def _sources(installation: Installation) -> Iterator[Finding]:
 
 
 def _audit(installation: Installation) -> Iterator[Finding]:
-    verification = Audit(installation).verify(most=AUDIT_EVENTS)
+    yield audit_finding(Audit(installation).verify(most=AUDIT_EVENTS))
+
+
+def audit_finding(verification: Verification) -> Finding:
+    """Return whether the audit trail was tampered with."""
     flaw = next((each["flaw"] for each in verification.flaws), None)
-    yield Finding(
+    return Finding(
         check="audit",
         is_well=verification.is_whole,
-        finding=f"tampered with: {flaw}" if flaw else f"intact, {verification.events} events",
+        finding=f"tampered with: {flaw}"
+        if flaw
+        else f"intact, {counted(verification.events, 'event')}",
         remedy="See: scout audit --verify" if flaw else "",
     )
 
@@ -251,6 +276,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("dataset schemas", dataset_checks.schemas),
     ("deletion", deletions),
     ("datasets", dataset_checks.failing),
+    ("runs", dataset_checks.interrupted),
     ("readers", dataset_checks.readers),
     ("cross-dataset readers", _cross_dataset_readers),
     ("connections", _connections),

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.rules import health, retention
+from scout_control.rules.credential_kinds import credential_status
 from scout_control.rules.health import Facts, Health
 from scout_control.rules.json_values import to_json_value
+from scout_control.runs.context import has_died, is_interrupted
 from scout_control.store import overview, plain_reads
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 RUN = ("phase", "progress", "activity", "resume_at")
-HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at"}) | {
+HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at", "worker"}) | {
     "transform_error",
     "needs_reconnect",
     "keep_hours",
@@ -81,7 +83,7 @@ def _sources(reader: StoreReader, project: str | None) -> list[Row]:
 
 def _credential(row: Row, now: datetime) -> Row:
     is_valid = row.pop("is_valid")
-    status = views.credential_status(row["token_expires_at"], now, is_valid=is_valid)
+    status = credential_status(row["token_expires_at"], now, is_valid=is_valid)
     return views.Credential(status=status, **row).as_dict()
 
 
@@ -95,6 +97,7 @@ def _dataset(row: Row, now: datetime) -> Row:
             run_status=row["run_status"],
             run_since=row["run_since"],
             heartbeat_at=row["heartbeat_at"],
+            is_worker_gone=has_died(row["worker"]),
             transform_error=row["transform_error"],
             needs_reconnect=row["needs_reconnect"],
         ),
@@ -106,7 +109,7 @@ def _dataset(row: Row, now: datetime) -> Row:
     known = {name: value for name, value in row.items() if name not in HELPERS}
     view = views.Dataset(
         path=path,
-        run=_run(row),
+        run=_run(row, now),
         keep=retention.format_period(keep),
         expires_at=retention.expires_at(row["last_activity_at"], keep) if has_data else None,
         **known,
@@ -114,10 +117,12 @@ def _dataset(row: Row, now: datetime) -> Row:
     return {**view.as_dict(), "health": str(state), "reason": reason}
 
 
-def _run(row: Row) -> Row | None:
+def _run(row: Row, now: datetime) -> Row | None:
     if row["run_id"] is None:
         return None
-    run = {"run_id": row["run_id"], "status": row["run_status"]}
+    status = row["run_status"]
+    lost = is_interrupted(status, row["worker"], row["heartbeat_at"], now)
+    run = {"run_id": row["run_id"], "status": status, "is_interrupted": lost}
     return run | {name: to_json_value(row[name]) for name in RUN}
 
 

@@ -15,6 +15,7 @@ from scout_control.api.progress_bars import (
 )
 from scout_control.rules.statuses import STAGES, Stage
 from scout_control.rules.terminal import escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,12 +129,23 @@ class ProgressView:
         lines = stream_rows(shown, now, width, is_ascii=is_ascii)
         if hidden:
             count = sum(each.shown for each in hidden)
-            lines.append([(f"  and {len(hidden)} more streams with {count:,} rows", "dim")])
+            lines.append(
+                [
+                    (
+                        f"  and {counted(len(hidden), 'more stream')} with {counted(count, 'row')}",
+                        "dim",
+                    )
+                ]
+            )
         return lines
 
     def _total_line(self) -> list[Line]:
         rows = sum(each.shown for each in self.streams.values())
-        return [[(f"  {rows:,} rows in {len(self.streams)} streams", "dim")]] if rows else []
+        return (
+            [[(f"  {counted(rows, 'row')} in {counted(len(self.streams), 'stream')}", "dim")]]
+            if rows
+            else []
+        )
 
     def _split(self, rows: int) -> tuple[dict[str, StreamView], list[StreamView]]:
         """Return the streams that have a row of the screen, and the others."""
@@ -203,4 +215,4 @@ class PlainProgress:
     def _message(self, event: ProgressEvent) -> str:
         rows = sum(each.shown for each in self._view.streams.values())
         message = escaped(event.message)
-        return f"{message} ({rows:,} rows so far)" if rows else message
+        return f"{message} ({counted(rows, 'row')} so far)" if rows else message

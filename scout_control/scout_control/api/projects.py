@@ -6,25 +6,36 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from scout_control.api import views
 from scout_control.api.changes import check_name, check_unset
+from scout_control.credentials import renewal
 from scout_control.errors import ConflictError
 from scout_control.rules.statuses import DatasetStatus
+from scout_control.rules.wording import counted
 from scout_control.store import audit, lookups
-from scout_control.store.models import Dataset, Project, ProjectSource
+from scout_control.store.models import Credential, Dataset, Project, ProjectSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
 
 
+MAX_COMMANDS = 5
 DEFAULTS = {"connection": "default", "db_schema": "public"}
 ALIASES = {"schema": "db_schema"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belongings(views.View):
+    """The sources that a project has something of."""
+
+    links: list[str]
+    credentials: list[str]
 
 
 @dataclass(frozen=True)
@@ -117,25 +128,66 @@ class Projects:
             audit.record(session, "updated", "project", project_id, **names, changes=changes)
         return self.show(project_id)
 
-    def remove(self, project_id: str) -> None:
-        """Remove a project.
-
-        Raises:
-            ConflictError: Sources are linked to it.
-        """
+    def belongings(self, project_id: str) -> Belongings:
+        """Return what a project still has: links, and its own credentials."""
         with self._installation.store.begin() as session:
             project = lookups.project(session, project_id)
-            links = session.scalar(
-                select(func.count()).where(ProjectSource.project_id == project.id)
+            credentials = _credentials(session, project)
+            return Belongings(
+                links=_linked_sources(session, project),
+                credentials=[each.source.name for each in credentials],
             )
-            if links:
-                raise ConflictError(
-                    f"The project {project_id} has {links} linked source(s).",
-                    "Remove these links first: scout links remove SOURCE --drop --project "
-                    f"{quote(project_id)} (see: scout links list --project {quote(project_id)})",
-                )
+
+    def remove(self, project_id: str, *, with_credentials: bool = False) -> Sequence[str]:
+        """Remove a project; return the credentials whose source did not confirm the revocation.
+
+        Args:
+            project_id: The project.
+            with_credentials: Also remove its credentials, and revoke tokens at their sources.
+
+        Raises:
+            ConflictError: Sources are linked to it, or it has credentials; they are named.
+        """
+        with self._installation.store.begin() as session:
+            project = lookups.project(session, project_id, lock=True)
+            if links := _linked_sources(session, project):
+                raise _in_use(project_id, links, "linked source", "links remove {} --drop")
+            credentials = _credentials(session, project)
+            if credentials and not with_credentials:
+                names = [each.source.name for each in credentials]
+                raise _in_use(project_id, names, "credential", "credentials revoke {}")
+            grants = []
+            if credentials:
+                keyring, plugins = self._installation.keyring, self._installation.plugins
+                grants = renewal.delete_credentials(session, keyring, plugins, credentials)
             session.delete(project)
             audit.record(session, "removed", "project", project_id, project=project_id)
+        return renewal.revoke_grants(grants)
+
+
+def _linked_sources(session: Session, project: Project) -> list[str]:
+    """Return the sources of all links, including those that were ended and whose data expires."""
+    links = select(ProjectSource).where(ProjectSource.project_id == project.id)
+    return sorted(each.source.name for each in session.scalars(links))
+
+
+def _credentials(session: Session, project: Project) -> Sequence[Credential]:
+    rows = session.scalars(select(Credential).where(Credential.project_id == project.id)).all()
+    return sorted(rows, key=lambda each: each.source.name)
+
+
+def _in_use(project_id: str, names: Sequence[str], what: str, command: str) -> ConflictError:
+    """Return the error for a project that still has something, with a command for each."""
+    commands = [
+        f"scout {command.format(quote(name))} --project {quote(project_id)}" for name in names
+    ]
+    shown = "; ".join(commands[:MAX_COMMANDS])
+    more = f"; and so on ({len(names)} in all)" if len(names) > MAX_COMMANDS else ""
+    return ConflictError(
+        f"The project {project_id} has {counted(len(names), what)}: {', '.join(names)}.",
+        f"Remove these first: {shown}{more}. Or everything at once, with all data: "
+        f"scout purge --project {quote(project_id)}",
+    )
 
 
 def _check_holds_no_data(session: Session, project: Project) -> None:

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 from scout_control.api import views
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.meltano import trusted_files
-from scout_control.rules.expiry import is_dead
 from scout_control.rules.statuses import RunStatus, Trigger
 from scout_control.runs import execute, prepare
-from scout_control.runs.context import ProgressEvent, RunContext, has_died, worker_name
+from scout_control.runs.context import (
+    ProgressEvent,
+    RunContext,
+    has_died,
+    is_interrupted,
+    worker_name,
+)
 from scout_control.scheduler import maintenance
 from scout_control.store import (
     audit,
@@ -179,8 +184,9 @@ class Runs:
         """
         run = self._requested(dataset, full_refresh=full_refresh)
         now = datetime.now(UTC)
-        if run.status == RunStatus.RUNNING and (
-            is_dead(run.heartbeat_at, now) or has_died(run.worker)
+        # Its lock decides: one whose process has just ended need not have missed a heartbeat yet.
+        if is_interrupted(run.status, run.worker, run.heartbeat_at, now) or (
+            run.status == RunStatus.RUNNING and has_died(run.worker)
         ):
             maintenance.reclaim_one(self._installation, run, now)
             return self._requested(dataset, full_refresh=full_refresh)

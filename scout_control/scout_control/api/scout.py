@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from scout_control.errors import ConflictError
 from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -144,6 +145,7 @@ class Scout:
         *,
         prune: bool = False,
         may_remove: bool = False,
+        test: bool = False,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> Result:
         """Make connections, sources, projects, links, sharing and credentials as described.
@@ -154,6 +156,7 @@ class Scout:
             desired: A mapping as in docs/reference/desired-state.md, or the names of YAML files.
             prune: Also remove what it does not describe, of the kinds that it describes.
             may_remove: Confirms the removals of ``prune``, which drop data.
+            test: Read from the sources with new accounts first, and store those that succeed.
             on_outcome: Called after each change.
 
         Raises:
@@ -166,10 +169,10 @@ class Scout:
         plan = application.plan()
         if plan.removals and not may_remove:
             raise ConflictError(
-                f"{len(plan.removals)} objects would be removed; nothing was changed.",
+                f"{counted(len(plan.removals), 'object')} would be removed; nothing was changed.",
                 "Look at the plan, then confirm with may_remove=True.",
             )
-        return application.apply(plan, on_outcome)
+        return application.apply(plan, on_outcome, (lambda _: None) if test else None)
 
     def ensure(self, **sections: Any) -> Result:
         """Apply the given sections: ``ensure(projects={"river": {}})``; removes nothing."""

@@ -37,7 +37,7 @@ def _summary(keyring: Keyring, secrets: Sequence[StoredSecret]) -> Finding:
     return Finding(
         check="secrets",
         is_well=True,
-        finding=f"all {len(secrets)} decrypt"
+        finding=("the only one decrypts" if len(secrets) == 1 else f"all {len(secrets)} decrypt")
         + (f", {older} of them only with an older key" if older else ""),
         remedy=MAYBE_OLD if older else "",
     )

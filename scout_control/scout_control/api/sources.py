@@ -27,6 +27,7 @@ from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import singer_catalog
 from scout_control.rules.addresses import BASE_URL
+from scout_control.rules.wording import counted
 from scout_control.store import audit, lookups, metadata
 from scout_control.store.models import Credential, ProjectSource, Source
 
@@ -186,7 +187,7 @@ class Sources:
             links = session.scalar(select(func.count()).where(ProjectSource.source_id == source.id))
             if links:
                 raise ConflictError(
-                    f"The source {name} is linked to {links} project(s).",
+                    f"The source {name} is linked to {counted(links, 'project')}.",
                     f"Remove these links first: scout links remove {quote(name)} --project PROJECT "
                     "--drop (see: scout links list)",
                 )

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from scout_control.api.run_views import LogLine, Run, active_run
+from scout_control.api.view import View
 from scout_control.rules import retention
-from scout_control.rules.json_values import to_json_value
-from scout_control.rules.statuses import Stage
+from scout_control.rules.credential_kinds import credential_status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scout_control.store import models
-    from scout_control.store.run_logs import Entry
 
-
-class View:
-    """Base of all views, which are dataclasses."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON representation."""
-        return {name: to_json_value(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]  # every view is a dataclass
+__all__ = [
+    "Connection",
+    "Credential",
+    "Dataset",
+    "Finding",
+    "Link",
+    "LogLine",
+    "Project",
+    "Run",
+    "Source",
+    "View",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +41,15 @@ class Connection(View):
     port: int
     database: str | None
     sslmode: str | None
+    parameters: dict[str, Any]
+    """Other parameters of its URL, such as ``sslrootcert``."""
     is_active: bool
     project_count: int
 
     @classmethod
-    def of(cls, row: models.Connection, project_count: int) -> Connection:
+    def of(
+        cls, row: models.Connection, project_count: int, parameters: Mapping[str, str]
+    ) -> Connection:
         """Return the view of a stored connection."""
         return cls(
             id=str(row.id),
@@ -48,6 +59,7 @@ class Connection(View):
             port=row.port,
             database=row.database,
             sslmode=row.sslmode,
+            parameters=dict(parameters),
             is_active=row.is_active,
             project_count=project_count,
         )
@@ -129,13 +141,6 @@ class Link(View):
             refresh_interval_hours=row.refresh_interval_hours,
             is_active=row.is_active,
         )
-
-
-def credential_status(expires_at: datetime | None, now: datetime, *, is_valid: bool) -> str:
-    """Return the status of a credential as people see it."""
-    if not is_valid:
-        return "needs reconnect"
-    return "expired" if expires_at is not None and expires_at <= now else "connected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,113 +233,8 @@ class Dataset(View):
             expires_at=retention.expires_at(row.last_activity_at, keep) if has_data else None,
             agreed_at=row.agreed_at,
             sync_error=row.sync_error,
-            run=_active_run(run) if run else None,
+            run=active_run(run) if run else None,
         )
-
-
-def _active_run(run: models.Run) -> dict[str, Any]:
-    names = ("status", "phase", "progress", "activity", "resume_at")
-    return {"run_id": str(run.id)} | {name: to_json_value(getattr(run, name)) for name in names}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run(View):
-    """One execution for one dataset."""
-
-    run_id: str
-    dataset: str
-    schema: str
-    status: str
-    phase: str
-    trigger: str
-    attempt: int
-    started_at: datetime | None
-    completed_at: datetime | None
-    resume_at: datetime | None
-    heartbeat_at: datetime | None
-    progress: dict[str, Any]
-    activity: dict[str, Any]
-    """While it runs: ``phases`` with their seconds, dbt's ``models``, what it ``wait``s for."""
-    rows_loaded: dict[str, Any]
-    result: dict[str, Any]
-    error_code: str | None
-    error_message: str | None
-    transform_error: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON representation: ``rows_loaded`` in total, ``sources`` per stream."""
-        ended = self.result if self.result.get("status") == self.status else {}
-        total = sum(self.rows_loaded.values())
-        derived = {"seconds": self.seconds, "phase_seconds": self.phase_seconds}
-        return {"sources": {}, **ended, **super().as_dict(), **derived, "rows_loaded": total}
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it worked; None before it starts.
-
-        Of a run that was interrupted in between, only the time that its attempts took.
-        """
-        if self.phase_seconds:
-            return round(sum(self.phase_seconds.values()), 1)
-        if self.started_at is None:
-            return None
-        ended_at = self.completed_at or self.heartbeat_at or self.started_at
-        return max(0.0, round((ended_at - self.started_at).total_seconds(), 1))
-
-    @property
-    def phase_seconds(self) -> dict[str, float]:
-        """The seconds of prepare, load, transform and finish, up to now."""
-        found = self.activity.get("phases") or self.result.get("phase_seconds") or {}
-        return {str(stage): found[stage] for stage in Stage if stage in found}
-
-    @classmethod
-    def of(cls, row: models.Run) -> Run:
-        """Return the view of a stored run."""
-        from scout_control.store import lookups
-
-        return cls(
-            run_id=str(row.id),
-            dataset=lookups.path(row.dataset),
-            schema=row.dataset.schema_name,
-            status=row.status,
-            phase=row.phase,
-            trigger=row.trigger,
-            attempt=row.attempt,
-            started_at=row.started_at,
-            completed_at=row.completed_at,
-            resume_at=row.resume_at,
-            heartbeat_at=row.heartbeat_at,
-            progress=row.progress,
-            activity=row.activity,
-            rows_loaded=row.rows_loaded,
-            result=row.result,
-            error_code=row.error_code,
-            error_message=row.error_message,
-            transform_error=row.transform_error,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogLine(View):
-    """One line of a run's log."""
-
-    at: str
-    """The moment, as RFC 3339 in UTC."""
-    level: str
-    source: str
-    """Which plugin or program wrote it."""
-    text: str
-
-    @classmethod
-    def of(cls, entry: Entry) -> LogLine:
-        """Return the view of a stored entry."""
-        return cls(at=entry.at, level=entry.level, source=entry.source, text=entry.text)
-
-    @classmethod
-    def gap(cls, at: str) -> LogLine:
-        """Return the line that stands for those that were removed."""
-        text = "(Lines left out: of a long log, the beginning and the end are kept.)"
-        return cls(at=at, level="info", source="scout", text=text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from scout_control.cli.output import dataset_row, print_done, print_result, prin
 from scout_control.cli.project import folder_option
 from scout_control.cli.terminal import log_to_stderr, say
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -146,7 +147,9 @@ def rotate(scout: Scout, *, forget_old: bool) -> None:
     key before the old ones in every process, rotate, then remove the old keys.
     """
     changed = scout.rotate_keys(forget_old=forget_old)
-    print_done(f"Re-encrypted {changed} secrets with the primary key.", {"changed": changed})
+    print_done(
+        f"Re-encrypted {counted(changed, 'secret')} with the primary key.", {"changed": changed}
+    )
 
 
 @keys.command("encrypt")

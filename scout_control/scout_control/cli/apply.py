@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.cli.base import wants_json, with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_result
 from scout_control.cli.terminal import say
-from scout_control.errors import SettingsError
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.desired_state.execution import Outcome
@@ -37,7 +38,8 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     is_flag=True,
     help="Also remove what the files do not describe, of the kinds that they describe.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
+@yes_option
+@click.option("--no-test", is_flag=True, help="Store credentials without testing them.")
 @click.option(
     "--schema",
     is_flag=True,
@@ -47,11 +49,20 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     help="Print the JSON schema of the files, and exit.",
 )
 @with_scout
-def apply(scout: Scout, files: tuple[str, ...], *, is_plan: bool, prune: bool, yes: bool) -> None:
+def apply(
+    scout: Scout,
+    files: tuple[str, ...],
+    *,
+    is_plan: bool,
+    prune: bool,
+    yes: bool,
+    no_test: bool,
+) -> None:
     """Make connections, sources, projects, links and credentials as YAML files describe them.
 
     What is so already is left alone; FILE may be - for stdin. Secrets are references to variables,
-    files or programs. Each change is listed: + added, ~ changed, - removed.
+    files or programs. A new account is tested at its source, once for all projects that share it,
+    and not stored if that fails. Each change is listed: + added, ~ changed, - removed.
     """
     from scout_control.api.desired_state.service import Application
 
@@ -61,7 +72,7 @@ def apply(scout: Scout, files: tuple[str, ...], *, is_plan: bool, prune: bool, y
         print_result(plan.as_dict(), lambda: _say_plan(plan))
         return
     _confirm(plan, is_confirmed=yes)
-    result = application.apply(plan, _report)
+    result = application.apply(plan, _report, None if no_test else _report_test)
     _print_result(result)
     if not result.is_complete:
         sys.exit(1)
@@ -95,26 +106,14 @@ def _say_plan(plan: Plan) -> None:
 
 
 def _confirm(plan: Plan, *, is_confirmed: bool) -> None:
-    """Ask before something is removed.
-
-    Raises:
-        SettingsError: There is no terminal to ask at.
-    """
-    if is_confirmed or not plan.removals:
-        return
-    if not wants_json():
-        _say_plan(plan)
-    if wants_json() or not sys.stdin.isatty():
-        raise SettingsError(
-            f"{_count(plan)} would be removed; nothing was changed.",
-            "Look at them with --plan, then confirm with --yes.",
+    """Ask before something is removed."""
+    if plan.removals:
+        confirm(
+            f"Remove {counted(len(plan.removals), 'object')}, with all data?",
+            is_confirmed=is_confirmed,
+            show=lambda: _say_plan(plan),
+            remedy="Look at them with --plan, then confirm with --yes.",
         )
-    click.confirm(f"Remove {_count(plan)}, with all data?", abort=True, err=True)
-
-
-def _count(plan: Plan) -> str:
-    count = len(plan.removals)
-    return "1 object" if count == 1 else f"{count} objects"
 
 
 def _report(outcome: Outcome) -> None:
@@ -122,6 +121,11 @@ def _report(outcome: Outcome) -> None:
 
     if not wants_json():
         say(plan_text.outcome(outcome))
+
+
+def _report_test(number: int) -> None:
+    if not wants_json():
+        say(f"Testing {counted(number, 'account')} at the source.", err=True)
 
 
 def _print_result(result: Result) -> None:
@@ -133,7 +137,7 @@ def _print_result(result: Result) -> None:
             say(escaped(note))
         total, failed = len(result.outcomes), len(result.failures)
         done = total - sum(each.status != "done" for each in result.outcomes)
-        text = f"Done: {done} of {total} changes."
+        text = f"Done: {done} of {counted(total, 'change')}."
         say(text if not failed else f"{text} Failed: {failed}. Apply again when it is mended.")
 
     print_result(result.as_dict(), show)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import wants_json, with_scout
+from scout_control.cli.base import with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import format_cell, print_record, print_result, print_table
 from scout_control.cli.terminal import say
 from scout_control.meltano import trusted_files
-from scout_control.rules.terminal import as_json
+from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -93,7 +95,8 @@ def audit(
 def _print_verification(verification: Verification) -> None:
     def show() -> None:
         if verification.is_whole:
-            say(f"Intact: {verification.events} events, the last at position {verification.last}.")
+            events = counted(verification.events, "event")
+            say(f"Intact: {events}, the last at position {verification.last}.")
             say(f"Keep this hash elsewhere, for --expect: {verification.hash}")
         for flaw in verification.flaws:
             where = f"Position {flaw['position']}" if flaw["position"] else "The trail"
@@ -118,7 +121,7 @@ def _as_utc(time: datetime | None) -> datetime | None:
 @click.option("--user", help="Purge this user: their data in all projects.")
 @click.option("--project", help="Purge this project, including its users' data in it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option("--receipt", type=FILE, help="Also write the receipt to this file.")
 @click.option("--without-id", is_flag=True, help="Store only a digest of the id in the receipt.")
 @click.option("--verify", "receipt_file", type=FILE, metavar="RECEIPT", help="Search for remains.")
@@ -154,11 +157,12 @@ def purge(
 def _confirm(scout: Scout, owner: dict[str, str | None], *, is_confirmed: bool) -> None:
     if is_confirmed:
         return
-    if wants_json() or not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to confirm on: give --yes.")
     plan = scout.purges.plan(**owner)
-    print_record(plan.as_dict())
-    click.confirm(f"Remove all of this permanently ({plan.owner})?", abort=True, err=True)
+    confirm(
+        f"Remove all of this permanently ({escaped(plan.owner)})?",
+        is_confirmed=False,
+        show=lambda: print_record(plan.as_dict()),
+    )
 
 
 def _purge(scout: Scout, owner: dict[str, str | None], path: Path | None, *, with_id: bool) -> None:

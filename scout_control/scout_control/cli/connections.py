@@ -60,7 +60,11 @@ def add_connection(
     description: str,
     no_test: bool,
 ) -> None:
-    """Add a database; its URL is read from a hidden prompt, stdin or the environment."""
+    """Add a database; its URL is read from a hidden prompt, stdin or the environment.
+
+    Parameters such as sslmode and sslrootcert are kept, others are refused. Files that the URL
+    names must exist on each machine that executes runs.
+    """
     url = read_secret("URL", url_from_env, from_stdin=url_from_stdin)
     _print(scout.connections.add(name, url, description=description, test=not no_test))
 
@@ -87,7 +91,7 @@ def update_connection(
 ) -> None:
     """Change a connection; what is not named stays as it is.
 
-    A URL without sslmode keeps the present one.
+    What a new URL does not say of sslmode and other parameters stays; --unset NAME removes one.
     """
     url = None
     if new_url or url_from_env or url_from_stdin:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, wants_json, with_scout
+from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import (
     dataset_row,
     format_cell,
@@ -115,14 +116,12 @@ def resume(scout: Scout, dataset: str) -> None:
 @datasets.command()
 @click.argument("dataset")
 @click.option("--force", is_flag=True, help="Also drop objects outside that depend on it.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @with_scout
 def drop(scout: Scout, dataset: str, *, force: bool, yes: bool) -> None:
     """Drop the data of a dataset; its next run loads everything again."""
-    if not yes and wants_json():
-        raise click.UsageError("--json cannot ask for confirmation: give --yes.")
-    if not yes:
-        click.confirm(f"Drop the data of {escaped(dataset)}?", abort=True, err=True)
+    question = f"Drop the data of {escaped(dataset)}?"
+    confirm(question, is_confirmed=yes, may_be_piped=True)
     scout.datasets.drop(dataset, force=force)
     print_done(f"Dropped the data of {dataset}.")
 

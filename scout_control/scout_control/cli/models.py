@@ -9,6 +9,7 @@ import click
 
 from scout_control.cli.base import LazyGroup, json_option, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -33,7 +34,7 @@ def generate(scout: Scout, *, dataset: str, out: Path) -> None:
     """Write the generated models of a dataset as a dbt package, as its runs do themselves."""
     names = scout.models.generate(dataset, out)
     data = {"folder": str(out), "models": names}
-    print_result(data, lambda: print_done(f"{len(names)} models are in {out}."))
+    print_result(data, lambda: print_done(f"{counted(len(names), 'model')} in {out}."))
 
 
 @click.command()

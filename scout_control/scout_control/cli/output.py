@@ -12,6 +12,7 @@ import click
 from scout_control.cli.base import wants_json
 from scout_control.cli.terminal import say
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ def print_record(record: Mapping[str, Any]) -> None:
 def dataset_row(dataset: Mapping[str, Any]) -> dict[str, Any]:
     """Return a dataset for a list: with total rows, and with the status of its run."""
     counts = [count for count in dataset["row_counts"].values() if count is not None]
-    rows = f"{sum(counts):,} in {len(counts)} streams" if counts else None
+    rows = f"{sum(counts):,} in {counted(len(counts), 'stream')}" if counts else None
     return {**dataset, "rows": rows, "status": _dataset_status(dataset)}
 
 
@@ -96,6 +97,8 @@ def describe_run(run: Mapping[str, Any]) -> str:
     activity = run.get("activity") or {}
     wait = activity.get("wait")
     waits = f"; waits: {wait['reason']}" if wait else ""
+    if run.get("is_interrupted"):
+        return "interrupted, waits for a worker"
     if run["status"] == "queued":
         return f"run queued{waits}"
     if run["status"] == "paused":

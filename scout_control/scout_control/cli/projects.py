@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.cli.base import LazyGroup, hidden_alias, unset_option, with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+from scout_control.cli.terminal import say
+from scout_control.rules.terminal import escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -94,11 +98,23 @@ def update_project(
 
 @projects.command("remove")
 @click.argument("project_id", metavar="ID")
+@yes_option
 @with_scout
-def remove_project(scout: Scout, project_id: str) -> None:
-    """Remove a project that has no linked sources."""
-    scout.projects.remove(project_id)
-    print_done(f"Removed {project_id}.")
+def remove_project(scout: Scout, project_id: str, *, yes: bool) -> None:
+    """Remove a project that has no linked sources, with its credentials.
+
+    Credentials of other projects and of users stay. To remove its data too: scout purge --project.
+    """
+    belongings = scout.projects.belongings(project_id)
+    if belongings.credentials and not belongings.links:
+        names = ", ".join(map(escaped, belongings.credentials))
+        which = counted(len(belongings.credentials), "credential")
+        question = f"Remove {escaped(project_id)} with {which} ({names})?"
+        confirm(question, is_confirmed=yes)
+    not_revoked = scout.projects.remove(project_id, with_credentials=True)
+    print_done(f"Removed {project_id}.", {"not_revoked": not_revoked})
+    if not_revoked:
+        say(f"Revoke these tokens at the source: {', '.join(map(escaped, not_revoked))}.", err=True)
 
 
 def _print(project: Project) -> None:

@@ -17,6 +17,7 @@ from scout_control.cli.output import format_cell, print_record, print_result, pr
 from scout_control.cli.terminal import say
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.terminal import escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -182,6 +183,7 @@ def _print_csv(columns: list[str], rows: list[list[Any]]) -> None:
 
 def _say_if_cut(result: QueryResult, max_rows: int, max_bytes: int) -> None:
     if result.truncated_by == "rows":
-        say(f"Only the first {max_rows} rows are shown; see --limit.", err=True)
+        shown = counted(max_rows, "row")
+        say(f"The output ends after {shown}; for more, see --limit.", err=True)
     if result.truncated_by == "bytes":
         say(f"The result was cut at {max_bytes} bytes; see --max-bytes.", err=True)

@@ -8,22 +8,32 @@ from scout_control.api.progress_bars import duration
 from scout_control.cli.output import format_cell, print_record, print_table, print_table_cut
 from scout_control.cli.terminal import say
 from scout_control.rules.terminal import escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scout_control.api.views import LogLine, Run
 
-COLUMNS = ("run", "dataset", "status", "started", "took", "rows", "rate", "reason")
+COLUMNS = (
+    *("run", "dataset", "status", "started", "took", "written", "in_tables", "rate", "reason"),
+)
+STREAMS = ("stream", "status", "rows_this_run", "of", "rows_in_table")
 SHORT_ID = 8
 HIDDEN_FIELDS = frozenset(
-    {"result", "error", "sources", "progress", "activity", "phase_seconds", "seconds"}
+    {
+        *("result", "error", "sources", "progress", "activity", "phase_seconds", "seconds"),
+        "is_interrupted",
+    }
 )
 
 
 def print_runs(runs: Sequence[Run]) -> None:
     """Print a list of runs, with the reason of each that did not succeed."""
-    print_table_cut([_row(run) for run in runs], COLUMNS)
+    rows = [_row(run) for run in runs]
+    # The reason comes last, and is cut on a terminal: what no run has takes no space before it.
+    columns = [name for name in COLUMNS if any(row[name] for row in rows)]
+    print_table_cut(rows, columns)
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -31,10 +41,11 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "run": run.run_id[:SHORT_ID],
         "dataset": run.dataset,
-        "status": run.status,
+        "status": status(run),
         "started": f"{run.started_at:%m-%d %H:%M}" if run.started_at else None,
         "took": None if run.seconds is None else duration(run.seconds),
-        "rows": f"{rows:,}",
+        "written": f"{rows:,}",
+        "in_tables": _number(run.rows_in_tables),
         "rate": rate(rows, run),
         "reason": reason(run),
     }
@@ -46,8 +57,19 @@ def rate(rows: int, run: Run) -> str | None:
     return f"{rows / seconds:,.0f}/s" if rows and seconds else None
 
 
+def status(run: Run) -> str:
+    """Return the status of a run as people see it."""
+    return "interrupted" if run.is_interrupted else run.status
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"
+
+
 def reason(run: Run) -> str | None:
     """Return why a run failed, paused or waits; None when nothing is wrong."""
+    if run.is_interrupted:
+        return "its worker has ended or lost the store; a worker resumes it"
     wait = run.activity.get("wait") or {}
     return run.error_message or run.transform_error or wait.get("reason")
 
@@ -55,6 +77,7 @@ def reason(run: Run) -> str | None:
 def print_run(run: Run, document: dict[str, Any]) -> None:
     """Print one run: its fields, the seconds of its phases, and the rows of its streams."""
     fields = {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
+    fields |= {"status": status(run), "reason": reason(run) if run.is_interrupted else None}
     fields |= {"took": duration(run.seconds) if run.seconds is not None else None}
     if models := run.activity.get("models"):
         fields["dbt"] = f"{models['done']} of {models['total']} models and tests"
@@ -70,7 +93,8 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
         print_table(phases, ("phase", "seconds"))
     if streams := _streams(run, document):
         say("")
-        print_table(streams, ("stream", "status", "rows", "of"))
+        named = [name for name in STREAMS if any(each.get(name) for each in streams)]
+        print_table(streams, named)
     say(f"\nIts log: scout runs logs {run.run_id}")
 
 
@@ -78,14 +102,19 @@ def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the streams of a run, from its result or, while it runs, from its progress."""
     if sources := document.get("sources"):
         return [
-            {"stream": name, "status": each["status"], "rows": f"{each['rows']:,}"}
+            {
+                "stream": name,
+                "status": each["status"],
+                "rows_this_run": f"{each['rows']:,}",
+                "rows_in_table": _number(each.get("rows_in_table")),
+            }
             for name, each in sorted(sources.items())
         ]
     return [
         {
             "stream": name,
-            "status": run.status,
-            "rows": f"{each.get('committed') or each['fetched']:,}",
+            "status": status(run),
+            "rows_this_run": f"{each.get('committed') or each['fetched']:,}",
             "of": None if each.get("total") is None else f"{each['total']:,}",
         }
         for name, each in sorted(run.progress.items())
@@ -94,6 +123,22 @@ def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _committed(run: Run) -> int:
     return sum(each.get("committed") or 0 for each in run.progress.values())
+
+
+def print_ended(run: Run) -> None:
+    """Print how a run that was executed here ended: the rows of its streams, and how long."""
+    print_table(
+        _streams(run, run.as_dict()),
+        ("stream", "rows_this_run", "rows_in_table"),
+        "No rows were written.",
+    )
+    phases = ", ".join(f"{name} {duration(spent)}" for name, spent in run.phase_seconds.items())
+    took = f" in {duration(run.seconds or 0)} ({phases})" if phases else ""
+    written = counted(sum(run.rows_loaded.values()), "row")
+    present = run.rows_in_tables
+    rows = "" if present is None else f"; {written} written, {present:,} in the tables"
+    say(f"\n{escaped(run.dataset)}: {run.status}{took}{rows}")
+    say(f"Run {run.run_id}, schema {run.schema}")
 
 
 def log_text(line: LogLine) -> str:
@@ -122,6 +167,7 @@ def _waiting_text(run: Run, before: int) -> str:
         return ""
     if reason := (run.activity.get("wait") or {}).get("reason"):
         return f"Waiting: {escaped(reason)}."
-    others = f"; {before} queued runs are older" if before else ""
+    are = "is" if before == 1 else "are"
+    others = f"; {counted(before, 'queued run')} {are} older" if before else ""
     what = "resume" if run.attempt else "start"
     return f"Waiting for a worker to {what} it{others}. No worker? Run: scout worker"

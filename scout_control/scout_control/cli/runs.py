@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.api.progress_bars import duration
 from scout_control.api.progress_display import shown_progress
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
-from scout_control.cli.output import (
-    format_cell,
-    print_done,
-    print_result,
-    print_table,
+from scout_control.cli.output import format_cell, print_done, print_result
+from scout_control.cli.run_output import (
+    WaitingNotes,
+    log_text,
+    print_ended,
+    print_run,
+    print_runs,
 )
-from scout_control.cli.run_output import WaitingNotes, log_text, print_run, print_runs
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import to_json_value
@@ -209,17 +209,7 @@ def _show_end(ended: Run) -> None:
     if wants_json():
         say(as_json({"success": exit_code(ended) == 0, **ended.as_dict()}))
     else:
-        print_table(
-            [{"stream": name, "rows": rows} for name, rows in sorted(ended.rows_loaded.items())],
-            ("stream", "rows"),
-            "No rows were loaded.",
-        )
-        phases = ", ".join(
-            f"{name} {duration(spent)}" for name, spent in ended.phase_seconds.items()
-        )
-        took = f" in {duration(ended.seconds or 0)} ({phases})" if phases else ""
-        say(f"\n{escaped(ended.dataset)}: {ended.status}{took}")
-        say(f"Run {ended.run_id}, schema {ended.schema}")
+        print_ended(ended)
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
         when = format_cell(to_json_value(ended.resume_at))

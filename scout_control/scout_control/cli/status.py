@@ -26,6 +26,7 @@ from scout_control.errors import CONNECT, ControlError
 from scout_control.rules.health import Health, MonitoringCode, monitoring_code
 from scout_control.rules.run_history import LEGEND, picture
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +126,7 @@ def _print_summary(overview: Status, listed: Sequence[Row], *, only_bad: bool) -
         return
     counts = Counter(each["health"] for each in datasets)
     parts = [f"{counts[health]} {NAMES.get(health, health)}" for health in Health if counts[health]]
-    number = f"{len(datasets)} dataset" + ("s" if len(datasets) != 1 else "")
+    number = counted(len(datasets), "dataset")
     say(f"{number}: {', '.join(parts)}", bold=True)
     is_short = counts[Health.FINE] <= MAX_FINE_LISTED
     shown = [each for each in listed if is_short or each["health"] != Health.FINE]
@@ -135,8 +136,8 @@ def _print_summary(overview: Status, listed: Sequence[Row], *, only_bad: bool) -
         say("")
         print_table_cut([_row(each) for each in shown], COLUMNS)
     if rest := len(listed) - len(shown):
-        kind = "others" if counts[Health.FINE] < rest else "others, all fine"
-        say(f"\n{rest} {kind}; list them with: scout status --all")
+        fine = "" if counts[Health.FINE] < rest else ", all fine"
+        say(f"\n{counted(rest, 'other')}{fine}; list them with: scout status --all")
     if not only_bad:
         _print_sources(overview)
     _print_credentials(overview.credentials)
@@ -161,8 +162,7 @@ def _notes(dataset: Row) -> Iterator[str]:
         yield describe_run(dataset["run"])
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     if counts:
-        plural = "s" if len(counts) > 1 else ""
-        yield f"{sum(counts):,} rows in {len(counts)} stream{plural}"
+        yield f"{counted(sum(counts), 'row')} in {counted(len(counts), 'stream')}"
     if dataset["status"] != READY:
         yield dataset["status"]
     if dataset["is_paused"]:
@@ -177,7 +177,8 @@ def _short_time(moment: str | None) -> str | None:
 
 def _print_sources(overview: Status) -> None:
     connected = sum(each["status"] != RECONNECT for each in overview.credentials)
-    say(f"\n{len(overview.available_sources)} sources, {connected} credentials connected")
+    sources = counted(len(overview.available_sources), "source")
+    say(f"\n{sources}, {counted(connected, 'credential')} connected")
 
 
 def _print_credentials(credentials: Sequence[Row]) -> None:
@@ -227,14 +228,15 @@ def _status_check(scout: Scout, *, project: str | None, user: str | None, **_opt
     bad = [each for each in datasets if _is_bad(each)]
     named = "; ".join(f"{each['path']}: {each['reason']}" for each in bad[:MAX_NAMED])
     more = f"; and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
-    text = f"{len(bad)} of {len(datasets)} datasets need attention: {named}{more}"
+    need = "needs" if len(bad) == 1 else "need"
+    text = f"{len(bad)} of {counted(len(datasets), 'dataset')} {need} attention: {named}{more}"
     measured = {
         "datasets": len(datasets),
         "failed": counts[Health.FAILED],
         "attention": counts[Health.ATTENTION],
         "running": counts[Health.RUNNING],
     }
-    _print_check(code, text if bad else f"{len(datasets)} datasets", measured)
+    _print_check(code, text if bad else counted(len(datasets), "dataset"), measured)
 
 
 def _print_check(code: MonitoringCode, text: str, measured: Mapping[str, int]) -> None:

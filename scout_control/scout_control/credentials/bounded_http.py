@@ -120,7 +120,7 @@ class BoundedAdapter(HTTPAdapter):
             deadline.close()
             self.close()  # a kept-alive connection would not be watched by the next deadline
         if deadline.has_passed:
-            raise requests.ReadTimeout(f"no answer within {self._seconds:g} seconds")
+            raise requests.ReadTimeout(f"no answer within {self._seconds:g} s")
         return response
 
 

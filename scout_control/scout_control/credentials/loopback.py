@@ -61,7 +61,7 @@ class CallbackServer(ThreadingHTTPServer):
         """
         if not self.is_redirected.wait(seconds) or self.redirect_url is None:
             raise CredentialMissingError(
-                f"The browser was not redirected back within {seconds:.0f} seconds.",
+                f"The browser was not redirected back within {seconds:.0f} s.",
                 f"{RECONNECT} (with --no-browser if this machine has no browser).",
             )
         return self.redirect_url

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, update
 
 from scout_control.credentials.oauth import Tokens
-from scout_control.credentials.rotated_token import ORIGIN, RotatedToken
+from scout_control.credentials.rotated_token import ORIGIN, RotatedToken, digest
 from scout_control.errors import (
     FIRST_CONNECT,
     RECONNECT,
@@ -78,6 +78,12 @@ class RunCredential:
     fields: Mapping[str, str] = field(repr=False)
     known: str | None = field(default=None, repr=False)
     """The refresh token in the store, as far as this run knows."""
+    origin: str | None = None
+    """Digest of the refresh token that the run was given, for taps that do not write it."""
+
+    def __post_init__(self) -> None:
+        if self.origin is None and self.known:
+            self.origin = digest(self.known)
 
     @property
     def rotates(self) -> bool:
@@ -227,7 +233,7 @@ def store_rotated_token(
             credential.credential_id,
             credential.known,
             tokens,
-            rotated.origin,
+            rotated.origin or credential.origin,
         )
     if is_stored:
         credential.known = tokens.refresh_token

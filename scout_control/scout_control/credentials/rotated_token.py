@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,6 +47,13 @@ class RotatedToken:
             expires_at=_parse_timestamp(document.get("expires_at")),
             origin=_text(document.get(ORIGIN)),
         )
+
+    def with_origin(self, origin: str | None) -> Self:
+        """Return the token with the origin that control recorded, if its tap wrote none.
+
+        The file of a tap of someone else has none: only taps of this project write it.
+        """
+        return self if self.origin else replace(self, origin=origin)
 
     def descends_from(self, fields: Mapping[str, Any]) -> bool:
         """Return whether its tap was given the stored token, or the parent of that.

@@ -11,8 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.installation import secret_context
-from scout_control.rules.statuses import DatasetStatus
+from scout_control.installation import secret_context, stored_secrets
 from scout_control.store import datasets, lookups
 
 if TYPE_CHECKING:
@@ -41,14 +40,15 @@ def ensure(installation: Installation, dataset_id: uuid.UUID) -> str:
 
 
 def _is_lost(installation: Installation, dataset: Dataset) -> bool:
-    if dataset.hash_key is None or installation.keyring.opens(dataset.hash_key):
+    ciphertext, keyring = dataset.hash_key, installation.keyring
+    if ciphertext is None or (keyring.opens(ciphertext) and not keyring.open(ciphertext).is_reset):
         return False
-    if dataset.last_sync_at is not None or dataset.status == DatasetStatus.READY:
+    if stored_secrets.has_data(dataset):
         path = lookups.path(dataset)
         raise SettingsError(
             f"No configured encryption key decrypts the hash key of {path}: new rows would have "
             "other hashes than those that are loaded.",
             "Add the key it was encrypted with to SCOUT_ENCRYPTION_KEYS, or load everything again: "
-            f"scout datasets drop {quote(path)}, then scout run {quote(path)}",
+            f"scout datasets drop {quote(path)} && scout run {quote(path)}",
         )
     return True

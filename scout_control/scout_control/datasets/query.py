@@ -227,7 +227,7 @@ def _execute(
         raise QueryError("The query is not valid UTF-8.", "Correct its encoding.") from None
     except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
         raise QueryError(
-            f"The query took longer than {timeout_seconds:g} seconds.",
+            f"The query took longer than {timeout_seconds:g} s.",
             "Narrow the query, or raise --timeout.",
         ) from None
     except psycopg.Error as error:

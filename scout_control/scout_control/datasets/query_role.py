@@ -21,6 +21,7 @@ from scout_control.rules import session_settings
 from scout_control.rules.naming import query_role, reader_role
 from scout_control.store.postgres import (
     connect,
+    defaults,
     disable_login,
     has_role,
     join_role,
@@ -65,7 +66,7 @@ def connect_as_query_role(
         try:
             return psycopg.connect(
                 url_as_role(server_url, role, password),
-                connect_timeout=10,
+                **defaults(server_url),
                 application_name="scout query",
                 options=options(server_url, settings),
                 prepare_threshold=None,

@@ -87,9 +87,7 @@ class BlockedError(ConflictError):
         names = ", ".join(map(str, holders)) or "a session that has ended since"
         self.is_grace_over = wait_seconds <= 0
         if not self.is_grace_over:
-            remedy = (
-                f"It will be terminated in {wait_seconds:.0f} seconds; then the data is removed."
-            )
+            remedy = f"It will be terminated in {wait_seconds:.0f} s; then the data is removed."
         else:
             statements = "; ".join(dict.fromkeys(each.remedy for each in holders))
             remedy = (

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from scout_control.demo.source import Change, Login, Question, Source
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.demo.sandbox import Sandbox, Size
@@ -85,4 +86,5 @@ class CommCare(Source):
 
     def describe_changes(self, changes: list[Change]) -> str:
         """Count the cases and forms."""
-        return f"{max(len(changes) - 1, 0)} cases were edited and {len(changes[:1])} form submitted"
+        edited, submitted = max(len(changes) - 1, 0), len(changes[:1])
+        return f"{counted(edited, 'case')} edited, {counted(submitted, 'form')} submitted"

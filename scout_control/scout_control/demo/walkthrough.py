@@ -19,6 +19,7 @@ from scout_control.demo.services import Services, embedded, started
 from scout_control.errors import ConflictError, RunFailedError
 from scout_control.installation import embedded_postgres
 from scout_control.meltano import executables
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,8 +179,8 @@ class Walkthrough:
             self._display.step("The run ended before the loader could be killed.")
             return killed
         self._display.step(
-            f"The loader was killed with SIGKILL when {killed.rows_when_killed:,} rows were "
-            "committed."
+            "The loader was killed with SIGKILL after it had committed "
+            f"{counted(killed.rows_when_killed, 'row')}."
         )
         self._display.step(f"The run failed: {killed.error}")
         loaded = self._load_once()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlunsplit
+from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import SettingsError
 from scout_control.installation.settings import Settings
@@ -28,6 +27,7 @@ log = logging.getLogger(__name__)
 
 POSTGRES = "postgres"
 DATABASE = "control"
+PARAMETERS = "parameters"
 
 
 class Installation:
@@ -85,20 +85,33 @@ class Installation:
         """Return the URL of a database that holds dataset schemas, with control's password."""
         if connection.host is None or connection.login is None:
             return self.store.driver_url
-        from scout_control.installation import secret_context
-        from scout_control.store.postgres import url_as_role
+        from scout_control.store.connection_urls import ConnectionUrl
 
-        login = self.keyring.decrypt(connection.login, secret_context.of_connection(connection))
-        options = {"sslmode": connection.sslmode} if connection.sslmode else {}
-        host = connection.host
-        if host.startswith("/"):  # a directory of Unix sockets, which libpq takes as an option
-            options["host"], host = host, ""
-        netloc = f"{host}:{connection.port}" if host else ""
-        path = "/" + quote(connection.database or "", safe="")
-        query = urlencode(options, quote_via=quote)
-        return url_as_role(
-            urlunsplit(("postgresql", netloc, path, query, "")), login["user"], login["password"]
-        )
+        login = self.login_of(connection)
+        return ConnectionUrl(
+            host=connection.host,
+            port=connection.port,
+            database=connection.database or "",
+            user=login["user"],
+            password=login["password"],
+            sslmode=connection.sslmode,
+            parameters=login.get(PARAMETERS, {}),
+        ).compose()
+
+    def login_of(self, connection: Connection) -> dict[str, Any]:
+        """Return the ``user``, the ``password`` and the ``parameters`` of the URL of a database.
+
+        The parameters are stored with the password: who can change rows of the store must not be
+        able to exchange the certificates that a server is verified by.
+
+        Raises:
+            SettingsError: No configured key decrypts them, or they are bound to another address.
+        """
+        if connection.login is None:
+            return {}
+        from scout_control.installation import secret_context
+
+        return self.keyring.decrypt(connection.login, secret_context.of_connection(connection))
 
     def server_urls(self) -> set[str]:
         """Return the URLs of all databases that may hold dataset schemas.

@@ -98,7 +98,8 @@ def of_hash_key(dataset: Row) -> EncryptionContext:
         identity=("hash key", str(dataset.id)),
         **_named(
             f"the hash key of {dataset.schema_name}",
-            f"scout datasets drop {quote(dataset.schema_name)}",
+            f"scout datasets drop {quote(dataset.schema_name)}"
+            f" && scout run {quote(dataset.schema_name)}",
         ),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, TableClause, literal_column, select, update
+from sqlalchemy import Connection, TableClause, literal_column, select, text, update
 from sqlalchemy import column as named_column
 from sqlalchemy import table as named_table
 
@@ -19,6 +19,7 @@ from scout_control.errors import NotFoundError, SettingsError
 from scout_control.installation import encryption, secret_context
 from scout_control.installation.encryption import IS_RESET, RESET, EncryptionContext
 from scout_control.meltano.project import SourceType
+from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit
 from scout_control.store.models import SCHEMA, Dataset, ProjectSource
 
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
 ALL_COLUMNS: Any = literal_column("*")
-CREDENTIALS, SERVICE_LOGINS = "credentials", "service_logins"
+CREDENTIALS, SERVICE_LOGINS, DATASETS = "credentials", "service_logins", "datasets"
+EXISTS = text(
+    "SELECT EXISTS (SELECT FROM information_schema.columns"
+    " WHERE table_schema = :schema AND table_name = :table AND column_name = :column)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,7 @@ class StoredSecret:
         """The name of the primary key of its table."""
         return "role" if self.table == SERVICE_LOGINS else "id"
 
-    def replace(self, connection: Connection, ciphertext: bytes, **columns: Any) -> None:
+    def replace(self, connection: Connection, ciphertext: bytes | None, **columns: Any) -> None:
         """Replace the ciphertext, and other columns of its row."""
         values = {self.column: ciphertext, **columns}
         table = _table(self.table, self.key, *values)
@@ -59,6 +64,9 @@ class StoredSecret:
 def find(installation: Installation, connection: Connection) -> Iterator[StoredSecret]:
     """Yield all stored secrets."""
     for table_name, column_name, context_of in SECRETS:
+        names = {"schema": SCHEMA, "table": table_name, "column": column_name}
+        if not connection.scalar(EXISTS, names):
+            continue  # in the store of an older version
         # By their names, not by the models: a later version of these may have other columns.
         has_secret = named_column(column_name).is_not(None)
         statement = select(ALL_COLUMNS).select_from(_table(table_name)).where(has_secret)
@@ -103,12 +111,20 @@ def reset(installation: Installation, session: Session, secrets: Sequence[Stored
         is_credential = secret.table == CREDENTIALS
         reason = f"The credential {IS_RESET}."
         columns = {"is_valid": False, "last_error": reason} if is_credential else {}
-        secret.replace(connection, mark, **columns)
+        # Nothing is hashed under the key of a dataset without data: its next run makes a new one.
+        is_unused = secret.table == DATASETS and not has_data(secret.row)
+        secret.replace(connection, None if is_unused else mark, **columns)
         if is_credential:
             _unschedule(session, secret.row, reason)
         kind = secret.table.removesuffix("s")
         details = {"what": secret.context.subject, "secrets": audit.CHANGED}
         audit.record(session, "reset", kind, secret.row.id, **details)
+
+
+def has_data(dataset: Any) -> bool:
+    """Return whether a dataset may have rows: a failed run may have loaded some, too."""
+    is_loaded = dataset.last_sync_at is not None or dataset.status == DatasetStatus.READY
+    return is_loaded or bool(dataset.row_counts)
 
 
 def _unschedule(session: Session, credential: Any, reason: str) -> None:
@@ -167,4 +183,5 @@ SECRETS: tuple[
         "secrets",
         lambda _installation, _, row: secret_context.of_service(row.role),
     ),
+    (DATASETS, "hash_key", lambda _installation, _, row: secret_context.of_hash_key(row)),
 )

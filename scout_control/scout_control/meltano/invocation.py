@@ -96,5 +96,5 @@ def _of_plugin(exit_code: int) -> int:
 def _timeout_error(pipeline: Pipeline, log: RunLog, seconds: float) -> ServerError:
     message = log.last_error(EXTRACTOR)
     said = f" Its last message was: {pipeline.quoting.quote(message)}" if message else ""
-    cause = f"{pipeline.blocks[0]} did not finish within {seconds:g} seconds.{said}"
+    cause = f"{pipeline.blocks[0]} did not finish within {seconds:g} s.{said}"
     return ServerError(cause, TRY_AGAIN)

@@ -67,7 +67,7 @@ HARMLESS = frozenset(
     }
 )
 WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
-HOST_AND_PORT = re.compile(r"[\w-]+(\.[\w-]+)+:\d{1,5}(/.*)?")
+HOST_AND_PORT = re.compile(r"([\w-]+(\.[\w-]+)+|\[[0-9a-fA-F:.]+\]):\d{1,5}(/.*)?")
 PATH = re.compile(r"\.{0,2}/|~|\\\\")
 HOST_LIKE = re.compile(r"[.:/@\\?#%\s]")
 HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")

@@ -1,6 +1,11 @@
-"""The kinds of credentials and their fields."""
+"""The kinds of credentials and their fields, and what status a credential has."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 OAUTH = "oauth2"
 ANY_SETTINGS = "settings"
@@ -14,3 +19,10 @@ FIELDS_BY_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ANY_SETTINGS: ((), ()),
     NO_CREDENTIAL: ((), ()),
 }
+
+
+def credential_status(expires_at: datetime | None, now: datetime, *, is_valid: bool) -> str:
+    """Return the status of a credential as people see it."""
+    if not is_valid:
+        return "needs reconnect"
+    return "expired" if expires_at is not None and expires_at <= now else "connected"

@@ -10,7 +10,7 @@ import re
 
 UNAMBIGUOUS = re.compile(
     r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s@/?#:]+(?::[^\s@/?#]*)?@)?"
-    r"(?P<host>[\w.-]+)(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
+    r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
     r"(?:\?(?:sslmode|connect_timeout|application_name)=[\w.-]*)?",
     re.ASCII,
 )

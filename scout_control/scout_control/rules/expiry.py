@@ -11,6 +11,8 @@ MAX_STORE_OUTAGE = timedelta(seconds=60)
 """A worker that cannot reach the store for this long ends its own run."""
 DEAD_AFTER = timedelta(seconds=120)
 """A run without a heartbeat for this long is reclaimed; must exceed ``MAX_STORE_OUTAGE``."""
+SILENT_AFTER = 3 * HEARTBEAT_INTERVAL
+"""A run that missed this many heartbeats, and whose worker's process has ended, is interrupted."""
 MAX_WORKER_DEATHS = 5
 """A run whose worker died this often since its last pause waits for its next schedule."""
 MAX_PAUSE = timedelta(days=7)
@@ -41,6 +43,20 @@ def counts_as_use(*, was_asked_for: bool, had_data: bool) -> bool:
 def is_dead(heartbeat_at: datetime | None, now: datetime) -> bool:
     """Return whether the heartbeat of a running run is overdue."""
     return heartbeat_at is None or now - heartbeat_at > DEAD_AFTER
+
+
+def is_interrupted(heartbeat_at: datetime | None, now: datetime, *, is_worker_gone: bool) -> bool:
+    """Return whether a running run is not executed any longer.
+
+    Args:
+        heartbeat_at: The last heartbeat of the run.
+        now: The current time.
+        is_worker_gone: Whether the worker's process is known to have ended. It alone would not do:
+            another container may have the host name of this one, and its own processes.
+    """
+    if is_dead(heartbeat_at, now) or heartbeat_at is None:
+        return True
+    return is_worker_gone and now - heartbeat_at > SILENT_AFTER
 
 
 def needs_renewal(expires_at: datetime | None, now: datetime) -> bool:

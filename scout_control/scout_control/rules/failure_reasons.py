@@ -18,16 +18,40 @@ from scout_control.errors import (
 
 
 def _status(*codes: int) -> str:
-    """Return the pattern of an HTTP status: a number alone may count records."""
+    """Return the pattern of an HTTP status: a number alone may count records, or be an id."""
     number = f"(?:{'|'.join(map(str, codes))})"
+    # A plural that follows says what is counted: 401 records.
+    no_count = r"(?! (?!status\b|access\b|address\b)\w+s\b)"
     return (
-        r"\b(?:http(?:/[\d.]+)?|status|status[ _]?code|code|error|response|returned|got|answered)"
-        rf"\W{{0,3}}(?:is |was |with )?{number}\b(?! (?:records|rows))"
-        rf"|\b{number}\b\W{{0,3}}(?:client|server|unauthori|forbidden|error|bad|service|gateway)"
-        rf"|[(\[]{number}[)\]]"
+        r"\b(?:http(?:/[\d.]+)?|(?:status|http|error|response)[ _]?code|status|error|response"
+        r"|returned|got|answered|failed)"
+        rf"[\"']?\W{{0,3}}(?:is |was |with )?{number}\b{no_count}"
+        rf"|[\"']?\bcode[\"']? ?[:=] ?{number}\b"
+        rf"|\b{number}\b\W{{0,3}}"
+        r"(?:client|server|unauthori|forbidden|error|bad|service|gateway)"
+        r"|(?:error|http|fail|refus|denied|response|request|reject|return|unable|could not)"
+        rf"[^()\[\]]{{0,60}}[(\[]{number}[)\]]"
     )
 
 
+# What only names something, or numbers a record: it tells nothing of a failure.
+NAMES = re.compile(
+    r"(?i)\b(?:column|field|propert(?:y|ies)|key|KeyError:|attribute|stream|table|setting"
+    r"|option)s? ?(?P<quote>[\"'`])[^\"'`]{1,100}(?P=quote)"
+    r"|\b(?:column|field|property) \w+"
+    r"|\b(?:row|line|record|index|item|position|page|offset|batch|id|number)s?\b"
+    r"[ #:=(\[]{0,3}\d+[)\]]?"
+)
+SECRETS = (
+    r"(?:credentials?|api[ _-]?key|(?:access |refresh |auth )?token|password"
+    r"|(?:user)?name or password|login)"
+)
+# An invalid token in JSON, or the invalid date of a login, is no credential.
+NOT_A_VALUE = (
+    r"(?! at +$)(?! (?:(?:at|in|near|on|before|after) (?:the )?"
+    r"(?:line|position|char|column|json|input|row)"
+    r"|date|time|count|column|field|format|length|hash|type|id)s?\b)"
+)
 # First match wins: a server that answers "403" was reached, and "401" is not a missing permission.
 REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
     (
@@ -37,19 +61,27 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
     (
         PermissionDeniedError,
         re.compile(
-            rf"(?i){_status(403)}|\bforbidden\b|\bmay not read\b|access denied|permission denied"
-            r"|insufficient (?:scope|permission|privilege)|(?:lacks?|missing) (?:the )?permission"
-            r"|not (?:authorized|permitted|allowed) to\b|PermissionError"
+            rf"(?i){_status(403)}|\bforbidden\b|\bmay not read\b|access ?denied"
+            r"|permission[ _]?denied|insufficient[ _](?:scope|permission|privilege)"
+            r"|(?:lacks?|missing|no|not have) (?:the |any )?(?:required )?permission"
+            r"|(?:does|do) not have access\b"
+            r"|not (?:authorized|permitted|allowed) to\b(?! be\b)|PermissionError"
         ),
     ),
     (
         CredentialRefusedError,
         re.compile(
-            rf"(?i){_status(401)}|\bunauthori[sz]ed\b|authentication (?:failed|error)|invalid_grant"
-            r"|(?:invalid|wrong|incorrect|bad|expired|revoked) (?:\w+ ){0,2}?"
-            r"(?:credentials?|api[ _-]?key|(?:access |refresh |auth )?token|password|login)\b"
-            r"|(?:token|api[ _-]?key|credentials?) (?:is |has |are )?"
-            r"(?:invalid|expired|revoked|rejected)"
+            rf"(?i){_status(401)}|\bunauthori[sz]ed\b|\bunauthenticated\b"
+            r"|authentication[ _]?(?:failed|failure|error|required)|\bAuthError\b|not authenticated"
+            r"|authentication credentials were not provided|could not validate credentials"
+            r"|(?:failed to|could not|cannot) (?:authenticate|log ?in)\b"
+            r"|log[ -]?in (?:failed|denied|refused|rejected|incorrect)"
+            r"|\binvalid_(?:grant|client|token)\b|\btoken_expired\b"
+            r"|(?:session|jwt|signature) (?:has |is )?expired"
+            r"|(?:invalid|wrong|incorrect|bad|expired|revoked) (?:[\w/]+ ){0,2}?"
+            rf"(?:[\w]+/)?{SECRETS}\b{NOT_A_VALUE}"
+            rf"|{SECRETS} (?:is |has |are |was |were )?(?:invalid|expired|revoked|rejected)\b"
+            r"(?! json\b)"
         ),
     ),
     (
@@ -78,4 +110,9 @@ REASONS: tuple[tuple[type[ControlError], re.Pattern[str]], ...] = (
 
 def of(message: str) -> type[ControlError] | None:
     """Return the kind of failure that a message tells of, or None if it does not say."""
-    return next((kind for kind, pattern in REASONS if pattern.search(message)), None)
+    told = NAMES.sub(" ", message)
+    for kind, pattern in REASONS:
+        # A setting is what such a message is about.
+        if pattern.search(message if kind is SettingsError else told):
+            return kind
+    return None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from scout_control.rules.expiry import is_dead
+from scout_control.rules.expiry import is_interrupted
 from scout_control.rules.statuses import DatasetStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Health(StrEnum):
     FINE = "fine"
 
 
+INTERRUPTED = "Interrupted: its worker has ended or lost the store. A worker resumes it; or run it."
 ORDER = {health: place for place, health in enumerate(Health)}
 
 
@@ -51,6 +52,8 @@ class Facts:
     run_since: datetime | None = None
     """When that run last changed its status, or may be resumed."""
     heartbeat_at: datetime | None = None
+    is_worker_gone: bool = False
+    """Whether the process that executed the run is known to have ended."""
     transform_error: str | None = None
     """Of the last run that ended."""
     needs_reconnect: bool = False
@@ -86,8 +89,9 @@ def _last_trouble(facts: Facts) -> str | None:
 def _run_trouble(facts: Facts, now: datetime) -> str | None:
     """Return what keeps the schedule from being met."""
     if facts.run_status == RunStatus.RUNNING:
-        lost = is_dead(facts.heartbeat_at, now)
-        return "Its worker has stopped reporting; another one takes the run over." if lost else None
+        is_gone = facts.is_worker_gone
+        lost = is_interrupted(facts.heartbeat_at, now, is_worker_gone=is_gone)
+        return INTERRUPTED if lost else None
     since = facts.run_since if facts.run_status else facts.next_sync_at
     if since is None or (facts.is_paused and not facts.run_status):
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scout_control.rules.redaction import spellings
+from scout_control.rules.secret_patterns import Hider
 from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
@@ -19,25 +19,8 @@ if TYPE_CHECKING:
 REMOVED = "[removed]"
 MAX_CHARACTERS = 300
 MAX_INPUT = 3_800
-NAMES_OF_SECRETS = (
-    r"[\w.-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|private[_-]?key|credential)[\w.-]*"
-)
-# What secrets and addresses of people look like, whatever program wrote the text.
-SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?<=://)[^\s'\"]*@"), f"{REMOVED}@"),
-    (re.compile(r"(\bhttps?://[^\s?#'\"]*)[?#][^\s'\"]*"), rf"\1?{REMOVED}"),
-    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)\b.*"), rf"\1: {REMOVED}"),
-    (re.compile(r"(?i)\b(bearer|apikey)\s+[^\s,;]+"), rf"\1 {REMOVED}"),
-    (re.compile(r"(?i)\b(basic|token|digest)\s+(?=\S*[\d=])[^\s,;]{6,}"), rf"\1 {REMOVED}"),
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[e-mail]"),
-)
 # What values of records look like, in the text of a plugin that may quote them.
 VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(rf"(?i)\b({NAMES_OF_SECRETS}['\"]?\s*[:=]\s*)(?:'[^']*'|\"[^\"]*\"|\S+)"),
-        rf"\1{REMOVED}",
-    ),
-    (re.compile(r"(\(\w+(?:, \w+)*\)=)\(.*?\)"), r"\1(...)"),  # DETAIL of Postgres
     (re.compile(r"\{.*(?:\}|$)"), "{...}"),
     (re.compile(r"\[[^\]]*[,'\"][^\]]*(?:\]|$)"), "[...]"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "..."),
@@ -74,10 +57,7 @@ def quoted(text: str, secrets: Iterable[str] = (), *, may_quote_records: bool = 
     if len(text) >= MAX_INPUT:
         words = words[:-1]  # may be half of a secret, which would not be recognised
     line = " ".join(words)
-    for spelling in spellings(secrets):
-        line = line.replace(spelling, REMOVED)
-    for pattern, replacement in SECRETS:
-        line = pattern.sub(replacement, line)
+    line = Hider(secrets, REMOVED)(line)
     if may_quote_records:
         line = _without_values(line)
     line = escaped(line).strip()

@@ -8,9 +8,12 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scout_control.rules import expiry
+from scout_control.rules.statuses import RunStatus
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from scout_control.meltano.reports import Wait
@@ -51,6 +54,18 @@ class RunContext:
     """How long the run may keep its lane while other owners wait; unlimited when absent."""
     log_file: Path | None = None
     """Receives the full output of Meltano and its plugins."""
+
+
+def is_interrupted(
+    status: str, worker: str | None, heartbeat_at: datetime | None, now: datetime
+) -> bool:
+    """Return whether a run counts as running, but its worker does not execute it any longer.
+
+    So it is after a kill, and after a full disk, until another worker reclaims it.
+    """
+    if status != RunStatus.RUNNING:
+        return False
+    return expiry.is_interrupted(heartbeat_at, now, is_worker_gone=has_died(worker))
 
 
 def worker_name() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -18,9 +19,9 @@ from scout_control.datasets import reads, row_counts, schemas
 from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
+from scout_control.rules.expiry import MAX_STORE_OUTAGE
 from scout_control.rules.statuses import Phase, RunStatus
-from scout_control.runs import finish, prepare
-from scout_control.runs.finish import RunResult
+from scout_control.runs import finish, prepare, run_result
 from scout_control.runs.heartbeat import (
     REQUEUE_AFTER,
     RETRY_LOCK_AFTER,
@@ -30,6 +31,7 @@ from scout_control.runs.heartbeat import (
 )
 from scout_control.runs.progress import RunProgress
 from scout_control.runs.run_log import RunLogWriter
+from scout_control.runs.run_result import RunResult
 from scout_control.store import lookups, queue, runs
 from scout_control.store.locks import Locks, credential_lock, dataset_lock
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_DESCRIBING_SECONDS = 300.0
+RETRY_END_SECONDS = 5.0
 DATASET_IN_USE = "the dataset is being loaded or dropped by another process"
 
 
@@ -122,9 +125,27 @@ class Attempt:
         except RunLostError as lost:
             self._give_up(lost.reason)
         else:
-            self.log.say(finish.summary(result))
+            self.log.say(run_result.summary(result))
             self.log.close()  # before the run is over: who follows it then has all lines
-            finish.finish(self.installation, self.run, self.context.worker, result)
+            self._finish(result)
+
+    def _finish(self, result: RunResult) -> None:
+        """Write how the run ended, also when the store is away or full for a moment.
+
+        Raises:
+            ServerError: The store did not answer in time; the run is reclaimed when it does.
+        """
+        until = time.monotonic() + MAX_STORE_OUTAGE.total_seconds()
+        while True:
+            try:
+                finish.finish(self.installation, self.run, self.context.worker, result)
+            except ServerError as error:
+                if time.monotonic() > until or self.context.should_stop():
+                    raise
+                log.warning("run_end_not_stored_yet run=%s: %s", self.run.id, error.cause)
+                time.sleep(RETRY_END_SECONDS)
+            else:
+                return
 
     @cached_property
     def _progress(self) -> RunProgress:
@@ -147,7 +168,7 @@ class Attempt:
         try:
             self._report(self._progress.enter(Phase.STARTED))
             with prepare.prepared(self.installation, self.run) as preparation:
-                known = finish.started(preparation)
+                known = run_result.started(preparation)
                 result = self._provision_and_load(preparation, known)
                 return replace(result, seconds=self._progress.seconds())
         except ControlError as error:
@@ -167,7 +188,7 @@ class Attempt:
             )
             with suppress(ControlError):
                 failed = replace(known, error=internal)
-                self.log.say(finish.summary(failed))
+                self.log.say(run_result.summary(failed))
                 self.log.close()
                 finish.finish(self.installation, self.run, self.context.worker, failed)
             raise
@@ -211,7 +232,7 @@ class Attempt:
             # Meltano skips the transforms when a stream failed; the others still need theirs.
             rest = replace(pipeline, blocks=transforms, append=True)
             self._report(progress.enter(Phase.TRANSFORMING))
-            result = finish.with_transforms(result, self._follow(rest, heartbeat, progress))
+            result = run_result.with_transforms(result, self._follow(rest, heartbeat, progress))
             self._report(progress.enter(Phase.FINISHING))
         if not transforms:
             _describe(self.installation, self.run, place)
@@ -249,7 +270,7 @@ class Attempt:
         )
         streams = singer_catalog.streams(catalog)
         unknown = prepare.unknown_streams(dataset, singer_catalog.ids(streams))
-        return finish.result_of_load(known, loaded, committed, streams, unknown)
+        return run_result.result_of_load(known, loaded, committed, streams, unknown)
 
 
 def _describe(installation: Installation, run: Run, place: ProvisionedSchema) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,145 +10,28 @@ from scout_control.errors import (
     ControlError,
     CredentialMissingError,
     CredentialRefusedError,
-    RunPausedError,
 )
-from scout_control.meltano import outcomes
 from scout_control.rules import schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, Trigger
+from scout_control.runs.run_result import NOT_COUNTED, rows_in_tables
 from scout_control.store import audit, datasets, metadata, queue, runs
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Mapping
 
     from sqlalchemy.orm import Session
 
-    from scout_control.datasets.row_counts import Committed
     from scout_control.installation.installation import Installation
-    from scout_control.meltano.process import ProcessResult
-    from scout_control.runs.prepare import Preparation
+    from scout_control.runs.run_result import RunResult
     from scout_control.store.models import Dataset, Run
 
 SHORTEST_PAUSE = timedelta(seconds=30)
-NOT_COUNTED = (
-    "The loaded rows could not be counted: tables of the dataset schema are unreadable or not as "
-    "the target creates them. See the log."
-)
 WORKED_SECONDS = "worked_seconds"
 """In the ``result`` of a run that has not ended: how long its requeued attempts took together."""
 STAGE_SECONDS = "phase_seconds"
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """How a run ended."""
-
-    error: ControlError | None = None
-    is_partial: bool = False
-    """Whether it failed, but some streams were loaded to their end."""
-    transform_error: str | None = None
-    resume_at: str | None = None
-    """When a paused run may be resumed, as the tap printed it."""
-    rows_loaded: Mapping[str, int] = field(default_factory=dict)
-    row_counts: Mapping[str, int | None] | None = None
-    """None when the run ended before anything could be counted."""
-    is_counted: bool = True
-    """False when the rows were to be counted and could not be."""
-    streams: Mapping[str, str] = field(default_factory=dict)
-    """The tap's outcome of each stream: completed, failed or skipped."""
-    catalog: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Rows of the streams that describe the source."""
-    credential_id: uuid.UUID | None = None
-    pipeline: str | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """Spent in each stage of this attempt."""
-
-    @property
-    def status(self) -> RunStatus:
-        """Return the status that the run ends with.
-
-        A run whose transforms failed is complete: its rows are loaded.
-        """
-        # First: a paused run has not ended, whatever it loaded. Ending it as partial would count
-        # as a failure, and forget until when its source is to be left alone.
-        if isinstance(self.error, RunPausedError):
-            return RunStatus.PAUSED
-        if self.is_partial:
-            return RunStatus.PARTIAL
-        is_loaded = self.error is None or self.transform_error
-        return RunStatus.COMPLETED if is_loaded else RunStatus.FAILED
-
-    @property
-    def failure(self) -> ControlError | None:
-        """Return the error of the load; that of a transform is in ``transform_error`` alone."""
-        is_transform = self.transform_error and not self.is_partial
-        return None if is_transform else self.error
-
-
-def started(preparation: Preparation) -> RunResult:
-    """Return the result as far as it is known once a run is prepared."""
-    return RunResult(
-        credential_id=preparation.credential.credential_id, pipeline=preparation.source_type.job
-    )
-
-
-def result_of_load(
-    known: RunResult,
-    loaded: ProcessResult,
-    committed: Committed,
-    catalog: Mapping[str, Any],
-    unknown_streams: ControlError | None,
-) -> RunResult:
-    """Return the result of a load.
-
-    Args:
-        known: The result before the load.
-        loaded: How the process ended.
-        committed: What the target has committed.
-        catalog: What discovery found.
-        unknown_streams: The error for selected streams that the source turned out not to have.
-    """
-    error, is_partial = loaded.error, False
-    if error is not None:
-        is_partial = outcomes.is_partial(loaded.log, error)
-    elif unknown_streams is not None:
-        # The load itself succeeded: Meltano ignores selected streams that no tap has.
-        error, is_partial = unknown_streams, any(committed.rows_loaded.values())
-    return replace(
-        known,
-        error=error,
-        is_partial=is_partial,
-        transform_error=loaded.log.transform_error if loaded.error else None,
-        resume_at=loaded.log.resume_at,
-        rows_loaded=committed.rows_loaded,
-        row_counts=committed.row_counts,
-        is_counted=committed.is_counted,
-        streams=loaded.log.streams,
-        catalog=catalog,
-        metadata={} if error else committed.documents,
-    )
-
-
-def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
-    """Return the result of a partial load after its transforms."""
-    if transformed.error is None:
-        return result
-    why = transformed.log.transform_error or transformed.error.cause
-    return replace(result, transform_error=why)
-
-
-def summary(result: RunResult) -> str:
-    """Return how a run ended, as the last line of its log."""
-    rows = sum(result.rows_loaded.values())
-    seconds = sum(result.seconds.values())
-    ended = f"Run {result.status} after {seconds:.0f} s, {rows:,} rows loaded"
-    reasons = [str(result.failure)] if result.failure else []
-    reasons += [result.transform_error] if result.transform_error else []
-    return f"{ended}: {' '.join(reasons)}" if reasons else f"{ended}."
 
 
 def finish(installation: Installation, run: Run, worker: str, result: RunResult) -> bool:
@@ -252,16 +134,21 @@ def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
 
 def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> dict[str, Any]:
     """Return the ``result`` column, which ``--json`` shows: its keys are public."""
+    in_tables = result.row_counts or {}
     document: dict[str, Any] = {
         "status": str(result.status),
         "run_id": str(run.id),
         "schema": run.dataset.schema_name,
         "pipeline": result.pipeline,
         "sources": {
-            stream: _stream_document(result.streams.get(stream, "loaded"), rows.get(stream, 0))
+            stream: {
+                **_stream_document(result.streams.get(stream, "loaded"), rows.get(stream, 0)),
+                "rows_in_table": in_tables.get(stream),
+            }
             for stream in {**rows, **result.streams}
         },
         "rows_loaded": sum(rows.values()),
+        "rows_in_tables": rows_in_tables(result),
     }
     if result.seconds:
         earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused

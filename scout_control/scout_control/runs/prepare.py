@@ -39,6 +39,8 @@ LOADER = "TARGET_SCOUT_POSTGRES_"
 WITHOUT_RECORDS = {"MELTANO_CLI_LOG_LEVEL": "info"}
 CREDENTIAL = "credential.json"
 """The file in which a tap leaves a token that it rotated."""
+ORIGIN = "origin"
+"""The file in which control leaves the digest of the token that the tap was given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,8 @@ def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
         if credential.rotates:
             prefix = f"{CREDENTIAL_DIRECTORY}{run.id}-"
             folder = stack.enter_context(workdir.directory(prefix))
+            # For a tap that does not write it itself, if it is killed.
+            (folder / ORIGIN).write_text(credential.origin or "")
             variable = source_type.variable(records.CREDENTIAL_FILE)
             settings[variable] = str(folder / CREDENTIAL)
         yield Preparation(

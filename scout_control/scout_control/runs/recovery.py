@@ -13,7 +13,7 @@ from scout_control.credentials.rotated_token import RotatedToken
 from scout_control.errors import ControlError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
-from scout_control.runs.prepare import CREDENTIAL
+from scout_control.runs.prepare import CREDENTIAL, ORIGIN
 from scout_control.store import lookups
 from scout_control.store.models import Run
 
@@ -72,7 +72,26 @@ def _store_token(installation: Installation, folder: Path) -> bool:
         )
     # The owner may have reconnected since: only a token that descends from the stored one replaces
     # it, or an account that was exchanged would come back.
+    origin = _origin(folder)
     rotated = RotatedToken.parse(written)
-    if rotated is not None and rotated.descends_from(fields):
+    if rotated is None:
+        return True
+    if rotated.with_origin(origin).descends_from(fields):
+        credential.origin = origin
         records.store_rotated_token(installation.store, installation.keyring, credential, written)
+    elif rotated.refresh_token != credential.known:
+        log.warning(
+            "token_discarded run=%s source=%s: it does not descend from the stored one, so the "
+            "account was connected again meanwhile; if its runs fail, reconnect it",
+            run_id,
+            source.name,
+        )
     return True
+
+
+def _origin(folder: Path) -> str | None:
+    """Return the digest of the token that the run of a folder was given."""
+    try:
+        return workdir.read(folder / ORIGIN).decode("ascii") or None
+    except (OSError, UnicodeDecodeError):  # of an earlier version, or not ours
+        return None

@@ -22,6 +22,7 @@ from scout_control.errors import ControlError
 from scout_control.rules import expiry, retention, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
+from scout_control.runs.context import is_interrupted
 from scout_control.store import audit, datasets, queue, queue_turns, run_logs, runs
 from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Dataset, Run
@@ -65,8 +66,11 @@ def reclaim(installation: Installation, now: datetime) -> int:
     recovery.clean_up(installation)
     with installation.store.begin() as session:
         datasets.collect_touches(session)
-        silent = runs.dead(session, now - expiry.DEAD_AFTER)
-    return sum(_reclaim_if_unlocked(installation, run, now) for run in silent)
+        running = runs.running(session)
+    interrupted = [
+        run for run in running if is_interrupted(run.status, run.worker, run.heartbeat_at, now)
+    ]
+    return sum(_reclaim_if_unlocked(installation, run, now) for run in interrupted)
 
 
 def reclaim_one(installation: Installation, run: Run, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import RunStatus
+from scout_control.rules.wording import counted
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ def _outcome(run: Run, took: str) -> tuple[int, str]:
     level, text = OUTCOMES.get(status, (logging.INFO, "was stopped after {took}, and is {status}"))
     if status is RunStatus.COMPLETED and run.transform_error:
         level, text = MODELS_FAILED
-    streams = len(run.rows_loaded)
+    rows = counted(sum(run.rows_loaded.values()), "row")
     return level, text.format(
         took=took,
         status=status,
-        rows=f"{sum(run.rows_loaded.values()):,} rows in {streams} stream{'s' * (streams != 1)}",
+        rows=f"{rows} in {counted(len(run.rows_loaded), 'stream')}",
         why=_why(run),
         until=to_json_value(run.resume_at),
         models=run.transform_error,

@@ -158,6 +158,18 @@ def _start_due(installation: Installation) -> None:
             log.warning("job_failed name=%r: %s", name, error)
 
 
+def idle_since(since: float | None, now: float, *, is_busy: bool) -> float | None:
+    """Return since when a worker that shuts down has executed nothing; None while it does."""
+    if is_busy:
+        return None
+    return now if since is None else since
+
+
+def is_disconnect_overdue(since: float | None, now: float) -> bool:
+    """Return whether an idle worker has waited long enough for a database that may be away."""
+    return since is not None and now - since >= LONGEST_DISCONNECT_SECONDS
+
+
 class _Worker:
     """One worker process."""
 
@@ -247,9 +259,8 @@ class _Worker:
         Procrastinate unregisters the worker in its database: forty seconds when that is down.
         """
         now = time.monotonic()
-        self._idle_since = None if self._executing else self._idle_since or now
-        is_idle = self._idle_since is not None
-        if is_idle and now - (self._idle_since or now) >= LONGEST_DISCONNECT_SECONDS:
+        self._idle_since = idle_since(self._idle_since, now, is_busy=bool(self._executing))
+        if is_disconnect_overdue(self._idle_since, now):
             working.cancel()
         asyncio.get_running_loop().call_later(POLL_SECONDS, self._cancel_when_idle, working)
 

@@ -46,7 +46,7 @@ DATASETS = """
                 WHERE touch.schema_name = dataset.schema_name
            )) AS last_activity_at,
            live.id::text AS run_id, live.status AS run_status, live.phase, live.progress,
-           live.activity, live.resume_at, live.heartbeat_at,
+           live.activity, live.resume_at, live.heartbeat_at, live.worker,
            coalesce(live.resume_at, live.updated_at) AS run_since, ended.transform_error,
            credential.is_valid IS FALSE AS needs_reconnect
       FROM scout_control.datasets AS dataset

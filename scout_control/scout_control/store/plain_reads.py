@@ -61,7 +61,7 @@ def opened(url: str) -> Iterator[StoreReader]:
         with postgres.slow_connection_noted("The store's Postgres"):
             connected = psycopg.connect(
                 url,
-                connect_timeout=postgres.CONNECT_SECONDS,
+                **postgres.defaults(url),
                 application_name="scout",
                 options=options,
                 row_factory=dict_row,

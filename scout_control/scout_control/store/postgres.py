@@ -84,7 +84,7 @@ def connect(
         with slow_connection_noted(f"Postgres at {database_urls.redacted(server_url)}"):
             return psycopg.connect(
                 server_url,
-                connect_timeout=CONNECT_SECONDS,
+                **defaults(server_url),
                 application_name="scout",
                 options=options(server_url, settings),
                 autocommit=autocommit,
@@ -164,6 +164,15 @@ def disable_login(connection: Connection[Any], role: str) -> None:
     """Remove the login and the password of a role."""
     statement = sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL")
     connection.execute(statement.format(sql.Identifier(role)))
+
+
+def defaults(server_url: str) -> dict[str, Any]:
+    """Return the parameters that a connection has unless its URL says otherwise."""
+    try:
+        given = conninfo_to_dict(server_url)
+    except (psycopg.Error, ValueError):  # the connection itself reports it
+        return {}
+    return {} if "connect_timeout" in given else {"connect_timeout": CONNECT_SECONDS}
 
 
 def options(server_url: str, settings: Iterable[session_settings.Setting]) -> str:

@@ -158,11 +158,9 @@ def waiting_activity(reason: str, until: datetime) -> dict[str, Any]:
     return {"wait": {"reason": reason, "until": to_json_value(until)}}
 
 
-def dead(session: Session, silent_since: datetime) -> Sequence[Run]:
-    """Return running runs whose last heartbeat is older than a time."""
-    return session.scalars(
-        select(Run).where(Run.status == RunStatus.RUNNING, Run.heartbeat_at < silent_since)
-    ).all()
+def running(session: Session) -> Sequence[Run]:
+    """Return the running runs."""
+    return session.scalars(select(Run).where(Run.status == RunStatus.RUNNING)).all()
 
 
 def waiting(session: Session, now: datetime, since: timedelta) -> Sequence[uuid.UUID]:

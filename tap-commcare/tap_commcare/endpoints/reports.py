@@ -17,6 +17,7 @@ from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import ListChangedError, ListPage, Position
 from tap_common.json_decoder import JsonDecoder
 from tap_common.messages import Record
+from tap_common.wording import counted
 
 from tap_commcare import client
 from tap_commcare.streams.reports import ReportRowsStream
@@ -58,7 +59,9 @@ class ReportsSource:
         seen = here["seen"] + len(page.data)
         following = client.next_path(page.next_page, requested)
         if following is None and total is not None and seen < total and limit is None:
-            raise UnexpectedResponseError(f"report {report} ended after {seen} of {total} rows.")
+            raise UnexpectedResponseError(
+                f"report {report} ended after {seen} of {counted(total, 'row')}."
+            )
         rows = [(report, here["seen"] + index, row) for index, row in enumerate(page.data)]
         if following is not None:
             known = {"report": here["report"], "seen": seen, "total": total}

@@ -18,6 +18,7 @@ from tap_common.counting_converters import integer
 from tap_common.errors import UnavailableError, UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder
 from tap_common.timestamps import from_millis, to_millis, to_rfc3339
+from tap_common.wording import counted
 
 from tap_commcare import client
 from tap_commcare.pagination.pages import PageToken, TimedPage, Window
@@ -169,8 +170,9 @@ class ByDateSource(Generic[Row]):
         total = _total(page)
         has_more = page.meta.next is not None if total is None else total > len(page.objects)
         if has_more and not page.objects:
+            rows = "more rows" if total is None else counted(total, "row")
             raise UnexpectedResponseError(
-                f"{self.resource} of {self.domain} counts {page.total} rows and returns none."
+                f"{self.resource} of {self.domain} counts {rows} and returns none."
             )
         return has_more
 

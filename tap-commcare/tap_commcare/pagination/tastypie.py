@@ -18,6 +18,7 @@ from tap_common.counting_converters import integer
 from tap_common.errors import UnexpectedResponseError
 from tap_common.full_table import ListChangedError, ListPage, Position
 from tap_common.json_decoder import JsonDecoder, KnownProperties
+from tap_common.wording import counted
 
 from tap_commcare import client
 from tap_commcare.pagination.row_count import RowCounter
@@ -111,7 +112,8 @@ class ListEndpoint(Generic[Row]):
         if following is None:
             if page.total is not None and seen < page.total and limit is None:
                 raise UnexpectedResponseError(
-                    f"{self.resource} of {self.domain} ended after {seen} of {page.total} rows.",
+                    f"{self.resource} of {self.domain} ended after {seen} of "
+                    f"{counted(page.total, 'row')}.",
                     "The table was not completed; run again.",
                 )
             if self._counter.is_complete:

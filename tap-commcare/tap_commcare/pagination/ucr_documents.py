@@ -22,6 +22,7 @@ from tap_common.client import ApiClient, same_origin
 from tap_common.counting_converters import integer, text, timestamp
 from tap_common.errors import UnexpectedResponseError
 from tap_common.json_decoder import JsonDecoder
+from tap_common.wording import counted
 
 from tap_commcare import client
 
@@ -182,8 +183,9 @@ class DataSourcePages:
                 return DocumentPage([document], self.address(after=cursor))
         if count < limit or limit >= MAX_LIMIT:
             raise UnexpectedResponseError(
-                f"a document of data source {self.data_source} has at least {count} rows, and the "
-                "server does not return more at once: the rest of them cannot be read."
+                f"a document of data source {self.data_source} has at least "
+                f"{counted(count, 'row')}, and the server does not return more at once: the "
+                "rest of them cannot be read."
             )
         self.limit = min(limit * 2, MAX_LIMIT)
         return self.page(self.address(after=_parameter(address, "cursor")))

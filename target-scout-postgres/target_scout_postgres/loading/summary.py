@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
 from target_scout_postgres.suggestions import ALMOST_EQUAL, closest
+from target_scout_postgres.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -27,11 +28,13 @@ def log_streams(streams: Iterable[Stream], rejected_rows: Counter[str]) -> None:
     for stream in streams:
         rejected_later = rejected_rows[stream.name]
         rows = max(0, stream.buffer.received_rows - rejected_later)
-        logs.info(f"{stream.name}: {rows} records, {stream.buffer.received_bytes} bytes")
+        logs.info(f"{stream.name}: {counted(rows, 'record')}, {stream.buffer.received_bytes} bytes")
         if rejected := stream.rejected + rejected_later:
-            logs.warning(f"{stream.name}: {rejected} records rejected")
+            logs.warning(f"{stream.name}: {counted(rejected, 'record')} rejected")
         if stream.dropped:
-            logs.warning(f"{stream.name}: {stream.dropped} records of older versions left out")
+            logs.warning(
+                f"{stream.name}: {counted(stream.dropped, 'record')} of older versions left out"
+            )
 
 
 def log_removed_nuls(count: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from target_scout_postgres import logs
 from target_scout_postgres.loading.version_tracker import UNKNOWN, Destination, OnActivateVersion
+from target_scout_postgres.wording import counted
 
 if TYPE_CHECKING:
     from target_scout_postgres.loading.checkpointer import Checkpointer
@@ -201,4 +202,4 @@ class Versions:
         why = "it has a bookmark" if stream.schema and stream.schema.has_bookmark else ""
         why = why or f"keyless_streams is {self._settings.keyless_for(stream.name)}"
         rows = stream.buffer.received_rows
-        logs.info(f"{stream.name}: {how} {rows} records, as it has no key and {why}")
+        logs.info(f"{stream.name}: {how} {counted(rows, 'record')}, as it has no key and {why}")

@@ -27,6 +27,7 @@ from target_scout_postgres.encoding.column_types import (
 from target_scout_postgres.encoding.layout import OVERFLOW, Layout
 from target_scout_postgres.postgres import row_statements, statements
 from target_scout_postgres.postgres.identifiers import Internal, internal_name
+from target_scout_postgres.wording import counted
 
 if TYPE_CHECKING:
     from target_scout_postgres.postgres.ddl import Ddl
@@ -52,8 +53,8 @@ def narrow(
         return None
     moved = [n for n in range(kept, len(layout.mappings)) if layout.columns[n] not in layout.key]
     logs.warning(
-        f"{table}: {len(rows)} rows are too wide for a page; their values of {len(moved)} columns "
-        f"go to the column {OVERFLOW}"
+        f"{table}: too wide for a page: {counted(len(rows), 'row')}; values of "
+        f"{counted(len(moved), 'column')} go to the column {OVERFLOW}"
     )
     objects = _as_json(session, ddl, layout, split_rows, moved)
     overflow = layout.columns.index(OVERFLOW)

@@ -25,11 +25,12 @@ DRIVER = re.compile(r"\A(postgres(?:ql)?)\+\w+(?=://)")
 # An unambiguous URL: no escapes, no unusual characters.
 PLAIN_URL = re.compile(
     r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s@/?#:]+(?::[^\s@/?#]*)?@)?"
-    r"(?P<host>[\w.-]+)(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
+    r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/(?P<database>[\w.-]*))?"
     r"(?:\?(?:sslmode|connect_timeout|application_name)=[\w.-]*)?",
     re.ASCII,
 )
 
+APPLICATION = "target-scout-postgres"
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
 # A dead peer is noticed within about two minutes, and idle limits of firewalls are not reached.
@@ -158,13 +159,17 @@ def _explain(text: str, settings: Settings) -> tuple[str, str]:
 
 def _arguments(settings: Settings) -> dict[str, Any]:
     arguments: dict[str, Any] = dict(KEEPALIVE)
-    arguments["application_name"] = "target-scout-postgres"
     if settings.database_url:
-        arguments["dsn"] = _plain_scheme(settings.database_url)
+        dsn = _plain_scheme(settings.database_url)
+        given = psycopg2.extensions.parse_dsn(dsn)
+        arguments = {name: value for name, value in KEEPALIVE.items() if name not in given}
+        arguments["dsn"] = dsn
     else:
         names = ("host", "port", "user", "password")
         arguments |= {name: getattr(settings, name) for name in names if getattr(settings, name)}
         arguments["dbname"] = settings.database
+    # Sessions that wait for the lock of a dataset schema find its holder by this name.
+    arguments["application_name"] = APPLICATION
     return arguments | {name: getattr(settings, name) for name in TLS if getattr(settings, name)}
 
 
@@ -180,7 +185,9 @@ def display_address(settings: Settings) -> str:
     one way is shown.
     """
     if not settings.database_url:
-        shown = f"{settings.host}:{settings.port}/{settings.database}"
+        host = settings.host or ""
+        host = f"[{host}]" if ":" in host else host
+        shown = f"{host}:{settings.port}/{settings.database}"
         return shown if shown.isprintable() else "the given server"
     match = PLAIN_URL.fullmatch(settings.database_url)
     if match is None or not _libpq_agrees(settings.database_url, match.groupdict()):
@@ -196,7 +203,8 @@ def _libpq_agrees(url: str, parts: dict[str, str | None]) -> bool:
     except psycopg2.Error:
         return False
     names = {"host": "host", "port": "port", "database": "dbname"}
-    return all(parsed.get(theirs) == (parts[ours] or None) for ours, theirs in names.items())
+    shown = {**parts, "host": (parts["host"] or "").strip("[]")}
+    return all(parsed.get(theirs) == (shown[ours] or None) for ours, theirs in names.items())
 
 
 def configure(connection: extensions.connection, settings: Settings) -> int:

@@ -142,7 +142,7 @@ class SchemaManager:
         if overflow:
             logs.warning(
                 f"{table.name}: a table has {MAX_COLUMNS} columns at most; {len(overflow)} "
-                f"properties go to the column {OVERFLOW}, starting with {overflow[0].name}"
+                f"more of its stream go to the column {OVERFLOW}, starting with {overflow[0].name}"
             )
         elif OVERFLOW in table.columns and mappings:
             cleared.append(OVERFLOW)

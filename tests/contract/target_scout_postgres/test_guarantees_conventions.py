@@ -153,7 +153,7 @@ def test_a_keyless_stream_is_appended_or_replaced_and_the_log_says_which(target,
         )  # fmt: skip
         assert result.states[-1] == 2
         assert "view: replaced the table with 3 records" in result.log
-        assert "events: appended 1 records" in result.log
+        assert "events: appended 1 record," in result.log
         assert query("SELECT n FROM {s}.view ORDER BY n") == sorted([(run,), (run,), (5,)])
     assert query("SELECT n FROM {s}.events ORDER BY n") == [(0,), (1,), (2,)]
 
@@ -161,7 +161,7 @@ def test_a_keyless_stream_is_appended_or_replaced_and_the_log_says_which(target,
         stream, *rows("view", 8), make.state(3), batch_size_rows=size,
         keyless_overrides={"view": "append"}, **REPLACE,
     )  # fmt: skip
-    assert "view: appended 1 records" in result.log
+    assert "view: appended 1 record," in result.log
     assert "keyless_streams is append" in result.log
     assert query("SELECT count(*) FROM {s}.view") == [(4,)]
 

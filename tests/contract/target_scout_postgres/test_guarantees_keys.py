@@ -71,7 +71,7 @@ def test_a_key_out_of_range_is_rejected_without_an_internal_error(target, make, 
         schema(make, kind), good, record(raw, 2), record("2", 3), on_invalid_record="reject"
     )
 
-    assert "1 records rejected" in result.log
+    assert "1 record rejected" in result.log
     assert query("SELECT v FROM {s}.k ORDER BY v") == [(1,), (3,)]
 
 

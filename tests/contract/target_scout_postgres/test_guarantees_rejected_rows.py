@@ -61,7 +61,7 @@ def test_rows_that_only_postgres_rejects_are_kept_counted_and_logged(
 
     assert result.states == [{"a": 1}]
     assert "WARNING" in result.log
-    assert "1 records rejected" in result.log
+    assert "1 record rejected" in result.log
     assert "h: 2 records" in result.log
     assert "only copy" not in result.log
     assert query("SELECT n, v FROM {s}.h ORDER BY n") == [(0, "a"), (1, "b")]
@@ -184,7 +184,7 @@ def test_a_rejected_row_of_a_version_leaves_the_row_of_its_key(target, make, que
     news = [make.record("h", {"n": n, "v": v}, 2) for n, v in ((0, "new"), (1, "no"), (9, "new"))]
     result = target.load(stream, *news, make.activate("h", 2), make.state(1), **REJECT)
 
-    assert "1 records rejected" in result.log
+    assert "1 record rejected" in result.log
     found = query("SELECT n, v FROM {s}.h ORDER BY n")
     assert found == [(0, "new"), (1, "old"), (9, "new")]
 

@@ -6,12 +6,11 @@ import sys
 import textwrap
 
 import pytest
-from scout_control.api.connections import parse_url
 from scout_control.api.desired_state.execution import DONE, FAILED, SKIPPED
 from scout_control.api.desired_state.problems import InvalidStateError
 from scout_control.api.desired_state.service import Application
 from scout_control.errors import ConflictError
-from scout_control.store import locks
+from scout_control.store import connection_urls, locks
 from sqlalchemy import event
 
 
@@ -65,6 +64,32 @@ def test_what_is_applied_runs_and_the_second_time_writes_nothing(installation):
     again = scout.apply(state(installation))
     assert (again.plan.changes, again.outcomes) == ((), [])
     assert events(installation) == before
+
+
+def test_an_account_is_tested_once_for_all_projects_and_not_stored_if_it_fails(installation):
+    scout, tested = installation.scout, []
+    application = Application(
+        scout.installation,
+        state(installation, **{name: {"sources": {"toy": {}}} for name in ("river", "lake")}),
+    )
+    installation.act(test=1, words="ERROR 401 Client Error: Unauthorized for canary")
+    result = application.apply(application.plan(), on_test=tested.append)
+
+    assert tested == [1]
+    assert [str(each.change.key) for each in result.failures] == [
+        "credential river/toy",
+        "credential lake/toy",
+    ]
+    first, second = (each.message for each in result.failures)
+    assert first.startswith("toy rejected the credential of --project river.")
+    assert second.startswith("The same account failed the test for river. ")
+    assert all("Nothing was stored." in each for each in (first, second))
+    assert all(each.endswith("to store it untested: --no-test.") for each in (first, second))
+    assert "canary" not in first + second
+    assert scout.credentials.list() == []
+
+    result = application.apply(application.plan())
+    assert (tested, result.is_complete, len(scout.credentials.list())) == ([1], True, 2)
 
 
 def test_one_credential_for_many_projects_is_a_record_of_its_own_for_each(installation):
@@ -224,10 +249,11 @@ def test_pruning_needs_a_confirmation_and_drops_what_the_plan_said(installation)
 
 
 def test_another_database_is_added_changed_and_exported(installation, monkeypatch):
-    monkeypatch.setenv(
-        "PASSWORD", parse_url(installation.settings.database_url)["login"]["password"]
-    )
-    monkeypatch.setenv("URL", installation.settings.database_url)
+    url = installation.settings.database_url
+    password = connection_urls.parse(url).password
+    with_parameters = f"{url}&connect_timeout=20&options=-c%20jit%3Doff"
+    monkeypatch.setenv("PASSWORD", password)
+    monkeypatch.setenv("URL", with_parameters)
     scout = installation.scout
     desired = state(installation, river={"connection": "w", "sources": {"toy": {}}})
     desired["connections"] = {"w": {"url": {"env": "URL"}, "description": "first"}}
@@ -239,10 +265,20 @@ def test_another_database_is_added_changed_and_exported(installation, monkeypatc
     values = {"password": "PASSWORD", "key": "TOY_KEY"}
     secrets = {name: values[field] for name, (_, field) in exported.variables.items()}
     assert set(secrets) == {"W_PASSWORD", "TOY_KEY"}
-    monkeypatch.setenv(
-        "W_PASSWORD", parse_url(installation.settings.database_url)["login"]["password"]
-    )
+    monkeypatch.setenv("W_PASSWORD", password)
     assert scout.plan(exported.document, prune=True).changes == ()
+    # The parameters of a URL are kept, shown and exported, and removed with it.
+    kept = {"connect_timeout": "20", "options": "-c jit=off"}
+    assert scout.connections.show("w").parameters == kept
+    assert exported.document["connections"]["w"]["parameters"] == kept
+    monkeypatch.setenv("URL", f"{url}&connect_timeout=20")
+    [changed] = scout.apply(desired).plan.changes
+    assert changed.as_dict()["fields"] == {"parameters.options": ["-c jit=off", None]}
+    assert scout.connections.show("w").parameters == {"connect_timeout": "20"}
+    scout.connections.update("w", url=url, unset=[])  # what is not named stays
+    assert scout.connections.show("w").parameters == {"connect_timeout": "20"}
+    scout.connections.update("w", unset=["connect_timeout"])
+    assert scout.connections.show("w").parameters == {}
 
 
 def test_a_second_apply_at_the_same_time_is_refused(installation):

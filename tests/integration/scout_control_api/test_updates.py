@@ -205,6 +205,12 @@ def test_a_connection_keeps_what_its_new_url_does_not_name(scout):
     assert (moved.host, moved.port, moved.database) == ("new.example.org", 5432, "v")
     assert (moved.sslmode, moved.description) == ("verify-full", "Note")
 
+    kept = "sslrootcert=/etc/ca.pem&channel_binding=require"
+    scout.connections.update("other", url=f"postgresql://v:w@h:6000/x?{kept}", test=False)
+    moved = scout.connections.update("other", url="postgresql://v:w@[::1]:6000/x", test=False)
+    assert moved.parameters == {"sslrootcert": "/etc/ca.pem", "channel_binding": "require"}
+    reset = scout.connections.update("other", unset=["sslrootcert"], test=False)
+    assert reset.parameters == {"channel_binding": "require"}
     scout.connections.update("other", url="postgresql://v:w@h:6000/x", test=False)
     reset = scout.connections.update("other", unset=["sslmode", "port", "database"], test=False)
     assert (reset.host, reset.port, reset.database, reset.sslmode) == ("h", 5432, "v", None)
@@ -322,3 +328,29 @@ def test_a_credential_is_shown_without_its_secret(scout, run):
     assert "canary" not in str(shown)
     assert run("credentials", "remove", "hq", *owner)["success"]
     assert run("credentials", "list") == []
+
+
+def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout, run, link):
+    key = {"username": "me", "api_key": "canary"}
+    for project in ("river", "lake"):
+        if project == "lake":
+            scout.projects.create(project)
+        scout.credentials.save("hq", "api_key", key, project=project)
+    said = run("projects", "remove", "river", "--yes", code=1)
+    assert "has 1 linked source: hq." in said
+    assert "scout links remove hq --drop --project river" in said
+    assert "scout purge --project river" in said
+
+    scout.links.remove("river", "hq", drop=True)
+    with pytest.raises(ConflictError, match="has 1 credential: hq") as refused:
+        scout.projects.remove("river")
+    assert "scout credentials revoke hq --project river" in refused.value.remedy
+    said = run("projects", "remove", "river", code=2)
+    assert "Remove river with 1 credential (hq)? No one could be asked" in said
+    assert "Confirm with --yes." in said
+    assert scout.credentials.list(project="river") != []
+
+    assert run("projects", "remove", "river", "--yes")["success"]
+    assert [each.project for each in scout.credentials.list()] == ["lake"]
+    events = [(each.action, each.subject_kind) for each in scout.audit.list(project="river")][:2]
+    assert events == [("removed", "project"), ("revoked", "credential")]

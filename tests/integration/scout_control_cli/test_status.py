@@ -100,10 +100,10 @@ def test_monitoring_gets_one_line_and_its_codes(shared_installation, two):
     assert codes == {"critical": 2, "ok": 0, "unknown project": 3, "no store": 3}
     assert all(len(done.stdout.splitlines()) == 1 for done in asked.values())
     assert asked["critical"].stdout.startswith(
-        f"CRITICAL - 1 of 2 datasets need attention: {failed}"
+        f"CRITICAL - 1 of 2 datasets needs attention: {failed}"
     )
     assert "| datasets=2 failed=1 attention=0 running=0" in asked["critical"].stdout
-    assert asked["ok"].stdout == "OK - 1 datasets | datasets=1 failed=0 attention=0 running=0\n"
+    assert asked["ok"].stdout == "OK - 1 dataset | datasets=1 failed=0 attention=0 running=0\n"
     document = json.loads(status(shared_installation, "--check", "--json").stdout)
     assert (document["status"], document["exit_code"]) == ("CRITICAL", 2)
 

@@ -173,6 +173,16 @@ def test_a_rotated_token_is_stored_unless_the_account_was_reconnected(scout, con
     assert not RotatedToken.parse(written("fourth")).descends_from(secrets_of(scout))
     assert secrets_of(scout)["refresh_token"] not in {given, "third", "fourth"}
 
+    # A tap of someone else does not write where its token comes from: control knows.
+    with store.begin() as session:
+        login = records.credential_for(session, keyring, found, kind)
+    foreign = RotatedToken.parse(b'{"refresh_token": "fifth"}').with_origin(login.origin)
+    assert foreign.descends_from(secrets_of(scout))
+    assert records.store_rotated_token(store, keyring, login, b'{"refresh_token": "fourth"}')
+    assert foreign.descends_from(secrets_of(scout))
+    connect()
+    assert not foreign.descends_from(secrets_of(scout))
+
 
 def test_revoking_deletes_the_credential_at_both_sides_and_unschedules(scout, source, connect):
     connect()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from scout_control.api import doctor, secret_checks
 from scout_control.api.scout import Scout
+from scout_control.datasets import hash_keys
 from scout_control.errors import CredentialRefusedError, SettingsError
 from scout_control.installation import key_rotation
 from scout_control.installation.encryption import generate
@@ -178,6 +180,34 @@ def test_the_printed_commands_have_one_word_per_name(stored):
             words = shlex.split(each.remedy.partition("again: ")[2])
             assert words[0] == "scout"
             assert {"ware house", "big river", "ann", "hq"} & set(words)
+
+
+@pytest.mark.parametrize("rows", ["{}", '{"things": 3}'], ids=["without data", "with data"])
+def test_a_lost_hash_key_is_named_like_other_secrets_and_never_replaced_beside_data(stored, rows):
+    dataset = stored.scout.datasets.show("big river/hq")
+    dataset_id, what = uuid.UUID(dataset.id), f"hash key of {dataset.schema}"
+    before = hash_keys.ensure(stored.scout.installation, dataset_id)
+    with with_keys(stored, generate()) as scout:
+        with scout.installation.store.begin() as session:
+            session.execute(text("UPDATE scout_control.datasets SET row_counts = :r"), {"r": rows})
+        with pytest.raises(SettingsError) as refused:
+            scout.init()
+        assert what in refused.value.cause
+        [finding] = [each for each in findings(scout) if what in each.finding]
+        again = f"scout datasets drop {dataset.schema} && scout run {dataset.schema}"
+        assert finding.remedy.endswith(again)
+
+        scout.init(reset_unreadable=True)
+        if rows != "{}":
+            with pytest.raises(SettingsError, match="other hashes than those that are loaded"):
+                hash_keys.ensure(scout.installation, dataset_id)
+            [finding] = [each for each in findings(scout) if what in each.finding]
+            assert "was deleted" in finding.finding
+            assert finding.remedy.endswith(again)
+            scout.datasets.drop("big river/hq")
+        made = hash_keys.ensure(scout.installation, dataset_id)
+        assert made == hash_keys.ensure(scout.installation, dataset_id) != before
+        assert [each for each in findings(scout) if what in each.finding] == []
 
 
 def test_a_damaged_store_of_an_older_version_is_refused_before_its_upgrade(stored):

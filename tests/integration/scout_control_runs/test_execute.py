@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import psycopg2
 import pytest
+from scout_control.api import dataset_checks
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.meltano import workdir
 from scout_control.store.models import Run
@@ -37,7 +38,8 @@ def test_a_run_loads_counts_rows_and_keeps_the_catalog(installation):
     found = installation.scout.datasets.show(dataset)
 
     assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
-    assert run.result["sources"] == {"things": {"status": "loaded", "state": "loaded", "rows": 3}}
+    [things] = run.result["sources"].values()
+    assert things == {"status": "loaded", "state": "loaded", "rows": 3, "rows_in_table": 3}
     assert (found.status, found.row_counts) == ("ready", {"things": 3})
     assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
     phases = ["started", "provisioning", "discovering", "loading", "finishing"]
@@ -261,17 +263,38 @@ def test_a_run_whose_worker_was_killed_leaves_no_process_and_resumes_at_once_on_
     environment = environment_of(installation.settings)
     scout = [sys.executable, "-m", "scout_control", "run", dataset]
     with subprocess.Popen(scout, env=environment, stderr=subprocess.DEVNULL) as process:
-        wait_until(installation.told)
+        wait_until(lambda: has_rows(installation, dataset))
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not is_alive(installation.told()[0]["pid"]))
     installation.act(rows=7)
     wait_until(lambda: not installation.rows(dataset, LOCKED))
+    # Everything shows it as what it is, long before its heartbeats are missing for two minutes.
+    wait_until(lambda: installation.scout.runs.list(dataset=dataset)[0].is_interrupted)
     [killed] = installation.scout.runs.list(dataset=dataset)
+    [status] = installation.scout.status().synced_data
+    assert (status["health"], status["run"]["is_interrupted"]) == ("attention", True)
+    assert "Interrupted" in status["reason"]
+    [finding] = dataset_checks.interrupted(installation.scout.installation)
+    assert killed.run_id in finding.finding
+    assert finding.remedy.endswith(f"scout run {dataset}")
     done = installation.scout.run(dataset)
 
     assert (done.run_id, killed.status) == (killed.run_id, "running")
-    assert (done.status, done.attempt) == ("completed", 2)
+    assert (done.status, done.attempt, done.is_interrupted) == ("completed", 2, False)
     assert installation.rows(dataset) == [(7,)]
+    # Both attempts wrote: three of the rows twice.
+    assert done.rows_loaded == {"things": 10}
+    told = done.as_dict()
+    assert (told["rows_in_tables"], told["sources"]["things"]["rows_in_table"]) == (7, 7)
+    assert list(dataset_checks.interrupted(installation.scout.installation)) == []
+
+
+def has_rows(installation, dataset):
+    """Return whether a run has committed rows."""
+    try:
+        return installation.rows(dataset) != [(0,)]
+    except psycopg2.Error:  # no schema yet, or no table
+        return False
 
 
 LOCKED = """

@@ -12,6 +12,7 @@ from scout_control.errors import ConflictError, CredentialMissingError, RunPause
 from scout_control.rules.statuses import LIVE
 from scout_control.runs import execute, finish
 from scout_control.runs.context import RunContext
+from scout_control.runs.run_result import RunResult
 from scout_control.scheduler import maintenance
 from scout_control.store import lookups, runs
 
@@ -41,7 +42,7 @@ def paused(installation, site):
             run = runs.claim(session, lookups.run(session, queued.run_id).id, "w", now())
         error = RunPausedError("It asks to wait.", "Wait.")
         moment = (now() + wait).isoformat()
-        assert finish.finish(site, run, "w", finish.RunResult(error=error, resume_at=moment))
+        assert finish.finish(site, run, "w", RunResult(error=error, resume_at=moment))
         return dataset, run
 
     return pause

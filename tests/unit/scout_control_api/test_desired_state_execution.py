@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.api.connections import parse_url
-from scout_control.api.desired_state import execution
+from scout_control.api.desired_state import account_tests, execution
 from scout_control.api.desired_state.execution import DONE, FAILED, SKIPPED, Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.planning import Action, Change, FieldChange, Plan
 from scout_control.api.desired_state.problems import InvalidStateError, Place, Problem, dotted
 from scout_control.api.desired_state.service import Result
 from scout_control.cli import plan_text
+from scout_control.errors import CredentialRefusedError, ServerError
+from scout_control.store import connection_urls
 
 PROJECT = Item(fields={"name": "river", "connection": "warehouse"})
 TEXTS = st.text(
@@ -83,9 +84,20 @@ def test_what_is_removed_waits_for_what_belongs_to_it(removed, failed, is_stoppe
 )
 def test_the_url_of_a_connection_says_what_its_parts_do(login, host, port, database, sslmode):
     fields = {"host": host, "port": port, "database": database, "sslmode": sslmode}
+    fields["parameters"] = {"sslrootcert": "/ca.pem"} if sslmode else {}
     url = execution._url(Item(fields=fields, secrets=login))
 
-    assert parse_url(url) == {**fields, "login": login}
+    found = connection_urls.parse(url)
+    assert {name: getattr(found, name) for name in fields} == fields
+    assert {name: getattr(found, name) for name in login} == login
+
+
+def test_what_a_new_url_lacks_is_removed():
+    old = Item(fields={"sslmode": "require", "parameters": {"sslsni": "0", "sslcert": "/a"}})
+    new = Item(fields={"sslmode": None, "parameters": {"sslcert": "/b"}})
+    made = Change(action=Action.CHANGE, key=key("connection w"), desired=new, actual=old)
+
+    assert execution._removed_parameters(made) == ["sslmode", "sslsni"]
 
 
 def test_a_result_is_complete_only_if_everything_was_done():
@@ -162,3 +174,49 @@ def test_mistakes_are_listed_once_in_the_order_of_files_and_lines():
     assert str(error).startswith("Found 3 mistakes;")
     assert str(InvalidStateError(problems[:1])).startswith("Found 1 mistake;")
     assert dotted(("credentials", 0, "settings", "key")) == "credentials[0].settings.key"
+
+
+def a_credential(name, secrets, kind="api_key", action=Action.ADD):
+    desired = Item(fields={"kind": kind}, secrets=secrets)
+    return Change(action=action, key=Key(Kind.CREDENTIAL, name), desired=desired)
+
+
+def test_credentials_are_one_account_if_source_kind_and_secrets_are_the_same():
+    changes = [
+        a_credential("a/hq", {"user": "u", "key": "1"}),
+        a_credential("b/hq", {"key": "1", "user": "u"}),
+        a_credential("c/hq", {"user": "u", "key": "2"}),
+        a_credential("a/connect", {"user": "u", "key": "1"}),
+        a_credential("d/hq", {"user": "u", "key": "1"}, kind="settings"),
+        a_credential("e/hq", {}),  # a person connects it
+    ]
+    found = [[each.key.name for each in account] for account in account_tests.accounts(changes)]
+
+    assert found == [["a/hq", "b/hq"], ["c/hq"], ["a/connect"], ["d/hq"]]
+
+
+def test_what_depends_on_a_failure_is_not_tested_nor_what_is_removed():
+    changes = [
+        a_credential("a/hq", {"key": "1"}),
+        a_credential("b/hq", {"key": "1"}),
+        a_credential("a/connect", {"key": "2"}),
+        a_credential("c/hq", {"key": "3"}, action=Action.REMOVE),
+        change("source", "hq"),
+    ]
+    found = execution._testable(changes, [key("source connect"), key("project a")])
+
+    assert [[each.key.name for each in account] for account in found] == [["b/hq"]]
+
+
+def test_the_error_of_a_shared_account_names_the_project_that_it_was_tested_for():
+    error = CredentialRefusedError("hq rejected it.", "Reconnect.")
+    first, other = a_credential("a/hq", {"key": "1"}), a_credential("b/hq", {"key": "1"})
+
+    assert account_tests.explained(error, first, first).cause == "hq rejected it."
+    told = account_tests.explained(error, other, first)
+    assert told.cause == "The same account failed the test for a. hq rejected it."
+    assert isinstance(told, CredentialRefusedError)
+    assert told.remedy.startswith("Correct the secret that the file refers to")
+    away = account_tests.explained(ServerError("hq is away.", "Wait."), first, first)
+    assert (away.cause, away.remedy) == ("hq is away.", account_tests.RETRY)
+    assert all("--no-test" in each.remedy for each in (told, away))

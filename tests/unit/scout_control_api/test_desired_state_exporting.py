@@ -59,10 +59,11 @@ def connections():
     return st.fixed_dictionaries(
         {
             "description": st.one_of(st.just(""), TEXTS),
-            "host": TEXTS,
+            "host": st.sampled_from(["db.test", "no", "1e3", "ü", "a b", "::1", "/run/Pg"]),
             "port": st.integers(1, 65535),
             "database": TEXTS,
             "sslmode": st.sampled_from([None, "require"]),
+            "parameters": st.sampled_from([{}, {"sslrootcert": "/c a.pem", "sslsni": "1"}]),
         }
     )
 

@@ -87,6 +87,7 @@ VIEWS = {
             is_active=True,
         ),
         2,
+        {"sslrootcert": "/ca.pem"},
     ),
     "project": views.Project.of(
         models.Project(
@@ -162,6 +163,7 @@ def test_a_dataset_shows_its_live_run_with_times_as_text():
     assert views.Dataset.of(run.dataset, 24.0).run is None
     assert views.Dataset.of(run.dataset, 24.0, run).run == {
         "run_id": str(run.id),
+        "is_interrupted": False,
         "status": "paused",
         "phase": "done",
         "progress": {"cases": {"fetched": 1}},

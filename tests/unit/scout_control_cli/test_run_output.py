@@ -9,7 +9,13 @@ from scout_control.api.overview import Status
 from scout_control.api.views import LogLine, Run
 from scout_control.cli import output, status
 from scout_control.cli.output import describe_run, print_table_cut
-from scout_control.cli.run_output import WaitingNotes, log_text, print_run, print_runs
+from scout_control.cli.run_output import (
+    WaitingNotes,
+    log_text,
+    print_ended,
+    print_run,
+    print_runs,
+)
 
 STARTED = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -42,6 +48,41 @@ def test_a_list_of_runs_has_duration_rows_rate_and_reason(capsys):
     assert second.endswith("HQ refused the login.")
 
 
+def counted_run(**given) -> Run:
+    """Return a run that wrote 5 rows, one of them twice, into a table that has 4."""
+    sources = {"cases": {"status": "loaded", "rows": 5, "rows_in_table": 4}}
+    result = {"status": "completed", "sources": sources, "rows_in_tables": 4}
+    return run(rows_loaded={"cases": 5}, result=run().result | result, **given)
+
+
+def test_written_rows_and_those_in_the_tables_are_told_apart(capsys):
+    print_runs([counted_run()])
+    titles, line = capsys.readouterr().out.splitlines()
+    assert titles.split()[-4:] == ["written", "in", "tables", "rate"]  # and no empty reason
+    assert line.split()[-3:] == ["5", "4", "2/s"]
+
+    print_ended(counted_run())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["stream", "rows", "this", "run", "rows", "in", "table"]
+    assert lines[1].split() == ["cases", "5", "4"]
+    assert lines[3].endswith("; 5 rows written, 4 in the tables")
+
+    print_run(counted_run(), counted_run().as_dict())
+    assert "cases   loaded  5              4" in capsys.readouterr().out
+
+
+def test_a_run_whose_worker_has_ended_is_interrupted_wherever_it_is_shown(capsys):
+    lost = run(status="running", is_interrupted=True, rows_loaded={}, result={})
+    print_runs([lost])
+    assert "interrupted" in capsys.readouterr().out.splitlines()[1]
+    print_run(lost, lost.as_dict())
+    text = capsys.readouterr().out
+    assert "interrupted" in text
+    assert "its worker has ended" in text
+    assert "running" not in text
+    assert describe_run({"status": "running", "is_interrupted": True}).startswith("interrupted")
+
+
 def test_a_run_is_shown_with_its_phases_in_order_and_its_streams(capsys):
     result = run().result | {"status": "completed", "sources": {}}
     result["sources"] = {"cases": {"status": "completed", "rows": 3000}}
@@ -51,6 +92,7 @@ def test_a_run_is_shown_with_its_phases_in_order_and_its_streams(capsys):
 
     assert text.index("prepare") < text.index("load ") < text.index("finish")
     assert "cases   completed  3,000" in text
+    assert "rows in table" not in text  # of a run of an earlier version
     assert "scout runs logs 345bd904-8413-468a-9690-9573599faf08" in text
 
 
@@ -67,7 +109,7 @@ def test_a_running_run_shows_counts_models_and_what_it_waits_for(capsys):
 
     assert "12 of 24 models and tests" in text
     assert "HTTP 429 until 2026-11-28 12:00:09Z" in text
-    assert "cases   running  800   5,000" in text
+    assert "cases   running  800            5,000" in text
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def test_what_meltano_yml_declares_wins_over_names_and_values():
         ("https://HQ.test", "https://hq.test:443"),
         ("https://hq.test.:443/a/", "https://hq.test:443"),
         ("http://[::1]:80", "http://[::1]:80"),
+        ("https://[2001:DB8::1]/x", "https://[2001:db8::1]:443"),
         ("https://u@hq.test", None),
         ("https://hq.test?x", None),
         ("https://hq.test\\@evil.test", None),

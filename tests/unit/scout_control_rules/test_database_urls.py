@@ -22,6 +22,7 @@ HIDDEN = "the server of the given URL"
         ("postgresql://u:can:ary@db/scout", "db/scout"),
         ("postgresql://u:canary@db:5433/scout?sslmode=verify-full", "db:5433/scout"),
         ("postgresql://u:canary@db:65535/scout", "db:65535/scout"),
+        ("postgresql://u:canary@[::1]:5433/scout", "[::1]:5433/scout"),
     ],
 )
 def test_host_port_and_database_of_a_plain_url_are_shown(url, shown):
@@ -45,7 +46,8 @@ def test_host_port_and_database_of_a_plain_url_are_shown(url, shown):
         "postgresql://u:canary@db/scout\n",
         "postgresql://u:can ary@db/scout",
         "postgresql://u:canary@dbé/scout",
-        "postgresql://u:canary@[::1]/scout",
+        "postgresql://u:canary@[::1/scout",
+        "postgresql://u:canary@::1/scout",
         "postgresql:///scout?host=/run&password=canary",
         "host=db user=u password=canary",
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from scout_control.rules.expiry import DEAD_AFTER
+from scout_control.rules.expiry import DEAD_AFTER, HEARTBEAT_INTERVAL
 from scout_control.rules.health import (
     OVERDUE_AFTER,
     Facts,
@@ -45,7 +45,14 @@ RUNNING = {"run_status": "running", "heartbeat_at": NOW}
         ({"next_sync_at": None}, Health.FINE, None),
         (RUNNING, Health.RUNNING, None),
         (RUNNING | {"next_sync_at": LATE}, Health.RUNNING, None),
-        (RUNNING | {"heartbeat_at": NOW - 2 * DEAD_AFTER}, Health.ATTENTION, "stopped reporting"),
+        (RUNNING | {"heartbeat_at": NOW - 2 * DEAD_AFTER}, Health.ATTENTION, "Interrupted"),
+        (RUNNING | {"is_worker_gone": True}, Health.RUNNING, None),  # it may be in a container
+        (
+            RUNNING | {"is_worker_gone": True, "heartbeat_at": NOW - 4 * HEARTBEAT_INTERVAL},
+            Health.ATTENTION,
+            "Interrupted: its worker has ended",
+        ),
+        (RUNNING | {"heartbeat_at": NOW - 4 * HEARTBEAT_INTERVAL}, Health.RUNNING, None),
         ({"run_status": "queued", "run_since": NOW}, Health.RUNNING, None),
         ({"run_status": "queued", "run_since": LATE}, Health.ATTENTION, "waiting since"),
         ({"run_status": "paused", "run_since": SOON}, Health.RUNNING, None),

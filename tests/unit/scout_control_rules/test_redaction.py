@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.rules.redaction import HIDDEN, SHORTEST_SECRET, Redactor
+from scout_control.rules.redaction import HIDDEN, Redactor
+from scout_control.rules.secret_patterns import SHORTEST_SECRET
 
 SECRET = 's3cr"et/+ä%'
 

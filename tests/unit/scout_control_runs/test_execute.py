@@ -7,8 +7,8 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from scout_control.errors import CredentialMissingError, RunFailedError
-from scout_control.runs import finish, prepare
+from scout_control.errors import CredentialMissingError, RunFailedError, ServerError
+from scout_control.runs import execute, finish, prepare
 from scout_control.runs.context import RunContext
 from scout_control.runs.execute import Attempt
 from scout_control.runs.heartbeat import RETRY_LOCK_AFTER, LossReason, RunLostError
@@ -51,7 +51,7 @@ def log():
 
 def an_attempt(log, locks=None):
     source = SimpleNamespace(source=SimpleNamespace(name="hq"))
-    run = SimpleNamespace(dataset=SimpleNamespace(project_source=source))
+    run = SimpleNamespace(id="r", dataset=SimpleNamespace(project_source=source))
     context = RunContext(worker="w")
     return Attempt(installation=None, run=run, context=context, locks=locks, log=log)
 
@@ -79,8 +79,40 @@ def test_an_error_in_a_phase_is_how_the_run_ends(attempt, written, log):
 
     assert (worker, result.error, result.status) == ("w", error, "failed")
     assert log.lines[0] == "Preparing hq"
-    assert log.lines[-1] == "Run failed after 0 s, 0 rows loaded: Missing. Connect."
+    assert log.lines[-1] == "Run failed after 0 s, 0 rows written: Missing. Connect."
     assert log.is_closed
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """Let the store be full for some attempts to write the end of a run."""
+    tried = []
+
+    def refuse(times):
+        def finished(_installation, _run, worker, _result):
+            tried.append(worker)
+            if len(tried) <= times:
+                raise ServerError("The server is out of disk.", "Free some.")
+
+        monkeypatch.setattr(finish, "finish", finished)
+        return tried
+
+    monkeypatch.setattr(execute, "RETRY_END_SECONDS", 0.0)
+    return refuse
+
+
+def test_the_end_of_a_run_is_written_when_the_store_has_space_again(attempt, full):
+    tried = full(3)
+    attempt(CredentialMissingError("Missing.", "Connect."))
+    assert tried == ["w"] * 4
+
+
+def test_a_store_that_stays_full_is_reported(attempt, full, monkeypatch):
+    monkeypatch.setattr(execute, "MAX_STORE_OUTAGE", timedelta())
+    tried = full(1000)
+    with pytest.raises(ServerError, match="out of disk"):
+        attempt(CredentialMissingError("Missing.", "Connect."))
+    assert len(tried) < 1000
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(1)])

@@ -17,8 +17,8 @@ from scout_control.errors import (
 from scout_control.meltano.log import RunLog
 from scout_control.meltano.process import ProcessResult
 from scout_control.rules.expiry import MAX_PAUSE
-from scout_control.runs import finish
-from scout_control.runs.finish import RunResult
+from scout_control.runs import finish, run_result
+from scout_control.runs.run_result import RunResult
 from scout_control.store.models import Dataset, ProjectSource, Run
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -92,7 +92,7 @@ SOME = {"things": "completed", "more": "failed"}
 def test_process_and_committed_rows_give_the_result(process, unknown, rows, expected):
     committed = Committed(rows_loaded={"things": rows}, documents={"things": [{}]}, is_counted=True)
     known = RunResult(pipeline="toy-sync")
-    result = finish.result_of_load(known, process, committed, {"things": {}}, unknown)
+    result = run_result.result_of_load(known, process, committed, {"things": {}}, unknown)
     error = type(result.error).__name__ if result.error else None
 
     assert (str(result.status), error, result.is_partial) == expected
@@ -102,18 +102,39 @@ def test_process_and_committed_rows_give_the_result(process, unknown, rows, expe
 
 def test_transforms_after_a_partial_load_keep_it_partial_and_add_their_error():
     partial = RunResult(error=FAILED, is_partial=True)
-    with_model = finish.with_transforms(partial, a_process(transform_error="model x"))
-    with_cause = finish.with_transforms(partial, a_process(meltano_error="dbt is missing"))
+    with_model = run_result.with_transforms(partial, a_process(transform_error="model x"))
+    with_cause = run_result.with_transforms(partial, a_process(meltano_error="dbt is missing"))
 
-    assert finish.with_transforms(partial, a_process(0)) is partial
+    assert run_result.with_transforms(partial, a_process(0)) is partial
     assert (with_model.status, with_model.transform_error) == ("partial", "model x")
     assert (with_cause.status, with_cause.transform_error) == ("partial", "dbt is missing")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "0 rows written."),
+        ({"rows_loaded": {"a": 1}, "row_counts": {}}, "1 row written."),
+        (
+            {"rows_loaded": {"a": 5, "b": 1}, "row_counts": {"a": 1234, "b": 1, "odd": None}},
+            "6 rows written, 1,235 in the tables.",
+        ),
+        ({"rows_loaded": {"a": 5}, "row_counts": {"a": 1}, "is_counted": False}, "5 rows written."),
+        ({"row_counts": {"a": 0}}, "0 rows written, 0 in the tables."),
+    ],
+)
+def test_the_last_line_of_a_log_tells_written_rows_from_those_there_are(given, text):
+    assert run_result.summary(RunResult(**given)) == f"Run completed after 0 s, {text}"
 
 
 def test_the_row_of_a_failed_run_has_the_rows_of_all_attempts_and_the_error():
     run = a_run(rows_loaded={"things": 1, "old": 2})
     result = RunResult(
-        error=REFUSED, rows_loaded={"things": 5}, streams={"more": "failed"}, pipeline="toy-sync"
+        error=REFUSED,
+        rows_loaded={"things": 5},
+        row_counts={"things": 4, "odd": None},
+        streams={"more": "failed"},
+        pipeline="toy-sync",
     )
     columns = finish.run_columns(run, result)
 
@@ -127,11 +148,12 @@ def test_the_row_of_a_failed_run_has_the_rows_of_all_attempts_and_the_error():
         "schema": "data_x",
         "pipeline": "toy-sync",
         "sources": {
-            "things": {"status": "loaded", "state": "loaded", "rows": 5},
-            "old": {"status": "loaded", "state": "loaded", "rows": 2},
-            "more": {"status": "failed", "state": "failed", "rows": 0},
+            "things": {"status": "loaded", "state": "loaded", "rows": 5, "rows_in_table": 4},
+            "old": {"status": "loaded", "state": "loaded", "rows": 2, "rows_in_table": None},
+            "more": {"status": "failed", "state": "failed", "rows": 0, "rows_in_table": None},
         },
         "rows_loaded": 7,
+        "rows_in_tables": 4,
         "error": {
             "code": "AUTH_TOKEN_EXPIRED",
             "message": "Refused. Reconnect.",
@@ -147,7 +169,7 @@ def test_the_row_of_a_complete_run_has_a_transform_error_and_a_warning_but_no_er
 
     assert (columns["error_code"], columns["error_message"]) == (None, None)
     assert columns["transform_error"] == columns["result"]["transform_error"] == "model x"
-    assert columns["result"]["warning"] == finish.NOT_COUNTED
+    assert columns["result"]["warning"] == run_result.NOT_COUNTED
     assert "error" not in columns["result"]
 
 

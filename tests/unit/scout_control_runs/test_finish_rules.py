@@ -14,7 +14,7 @@ from scout_control.rules.expiry import MAX_PAUSE
 from scout_control.rules.schedule import FIRST_RETRY, MAX_RETRY
 from scout_control.rules.statuses import DatasetStatus, RunStatus
 from scout_control.runs import finish
-from scout_control.runs.finish import RunResult
+from scout_control.runs.run_result import RunResult
 from scout_control.store.models import Dataset, ProjectSource, Run
 
 from scout_control import errors

@@ -27,14 +27,19 @@ def an_installation(**values) -> Installation:
     return Installation(Settings(**given | {"encryption_keys": generate()} | values))
 
 
-def a_connection(installation, user="ann", password="pa:s/s@%", **values) -> models.Connection:
+def a_connection(
+    installation, user="ann", password="pa:s/s@%", parameters=None, **values
+) -> models.Connection:
     row = models.Connection(
         **{"id": uuid.uuid4(), "name": "other", "host": "other.test", "port": 5433}
         | {"database": "data", "sslmode": None}
         | values
     )
     context = secret_context.of_connection(row)
-    row.login = installation.keyring.encrypt({"user": user, "password": password}, context)
+    login = {"user": user, "password": password}
+    if parameters:  # versions before 0.2 stored none
+        login["parameters"] = parameters
+    row.login = installation.keyring.encrypt(login, context)
     return row
 
 
@@ -50,6 +55,22 @@ def test_the_driver_reads_what_was_written(user, password, database):
 
     for name in ("user", "password", "host", "port", "dbname"):
         assert found[name] == given_[name], name
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@[::1]:6000/db?sslmode=verify-full&sslrootcert=%2Fa%20b%2Fca.pem",
+        "postgresql://u:p@[fe80::1%25eth0]/db?channel_binding=require",
+        "postgresql://u:p@db/db?target_session_attrs=read-write&connect_timeout=25",
+        "postgresql://u:p@/db?host=/run/Pg&port=6001&sslcert=/c.pem&sslkey=/k.pem",
+    ],
+)
+def test_nothing_of_the_url_of_the_store_is_lost_on_the_way_to_the_driver(url):
+    given_, found = conninfo_to_dict(url), conninfo_to_dict(Store(url).driver_url)
+
+    assert {name: found.get(name) for name in given_} == given_
+    assert postgres.defaults(Store(url).driver_url) == {}  # the store has a timeout in any case
 
 
 @pytest.mark.parametrize(
@@ -86,11 +107,22 @@ def test_the_database_of_the_store_holds_datasets_under_the_login_of_the_store()
         ({}, {"host": "other.test", "port": "5433", "dbname": "data"}),
         ({"sslmode": "verify-full"}, {"host": "other.test", "sslmode": "verify-full"}),
         ({"host": "/run/pg", "port": 5432}, {"host": "/run/pg", "dbname": "data"}),
+        ({"host": "/run/pg", "port": 6001}, {"host": "/run/pg", "port": "6001"}),
+        ({"host": "::1"}, {"host": "::1", "port": "5433", "dbname": "data"}),
+        ({"host": "fe80::1%eth0"}, {"host": "fe80::1%eth0", "port": "5433"}),
+        ({"host": "::1", "sslmode": "require"}, {"host": "::1", "sslmode": "require"}),
+        (
+            {"parameters": {"sslrootcert": "/etc/a b/ca.pem", "channel_binding": "require"}},
+            {"sslrootcert": "/etc/a b/ca.pem", "channel_binding": "require"},
+        ),
         ({"host": "10.0.0.1"}, {"host": "10.0.0.1"}),
         ({"database": "with space/and?#@%"}, {"dbname": "with space/and?#@%"}),
         ({"database": "नदी"}, {"dbname": "नदी"}),
     ],
-    ids=["plain", "TLS", "socket", "address", "special characters", "another script"],
+    ids=[
+        *("plain", "TLS", "socket", "port of a socket", "IPv6", "zone", "IPv6 and TLS"),
+        *("parameters", "address", "special characters", "another script"),
+    ],
 )
 def test_another_database_is_reached_as_it_was_given(values, expected):
     installation = an_installation()
@@ -119,6 +151,12 @@ def test_a_database_that_was_exchanged_in_the_store_does_not_get_the_password():
     with pytest.raises(SettingsError, match="stored for another address") as refused:
         installation.server_url(row)
     assert "canary" not in str(refused.value)
+
+
+def test_a_url_without_a_timeout_gets_one_and_one_with_it_keeps_it():
+    assert postgres.defaults(HERE) == {"connect_timeout": 10}
+    assert postgres.defaults(f"{HERE}?connect_timeout=30") == {}
+    assert postgres.defaults("no URL at all") == {}
 
 
 def test_keys_that_were_rotated_are_read_again():

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import parse_dsn
 from scout_control.rules import environment as of_control
 from scout_control.rules import terminal as terminal_of_control
-from scout_dbt.environment import PASSWORDS, connection_variables, dbt_environment, is_visible
+from scout_dbt.environment import (
+    PASSWORDS,
+    connection_variables,
+    conninfo,
+    dbt_environment,
+    is_visible,
+)
 from scout_dbt.terminal import UNSAFE, escaped
 
 
@@ -24,6 +31,29 @@ def test_a_url_says_everything_percent_signs_included():
         "PGDATABASE": "scout",
         "PGSSLMODE": "require",
     }
+
+
+def test_what_only_a_url_can_say_reaches_dbt_and_its_helpers():
+    url = (
+        "postgresql://u:p@[::1]:5433/x?sslmode=verify-full&sslrootcert=/ca.pem&sslcrl=/crl.pem"
+        "&channel_binding=require&target_session_attrs=read-write&connect_timeout=20"
+        "&options=-c%20jit%3Doff"
+    )
+    variables, _ = connection_variables({"TARGET_SCOUT_POSTGRES_DATABASE_URL": url})
+
+    assert variables["PGHOST"] == "::1"
+    expected = {
+        "PGSSLROOTCERT": "/ca.pem",
+        "PGSSLCRL": "/crl.pem",
+        "PGCHANNELBINDING": "require",
+        "PGTARGETSESSIONATTRS": "read-write",
+        "PGCONNECT_TIMEOUT": "20",
+        "PGOPTIONS": "-c jit=off",
+    }
+    assert {name: variables[name] for name in expected} == expected
+    read = parse_dsn(conninfo(variables))
+    assert (read["host"], read["channel_binding"]) == ("::1", "require")
+    assert all(map(is_visible, variables))
 
 
 def test_a_socket_is_a_host():

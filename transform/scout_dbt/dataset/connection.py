@@ -23,12 +23,12 @@ def transaction(conninfo: str, schema: str, options: str = "") -> Iterator[Curso
         schema: The dataset schema, which may be missing.
         options: Options of the session, such as ``-c lock_timeout=10s``.
     """
-    given = extensions.parse_dsn(conninfo).get("options") or ""
+    given = extensions.parse_dsn(conninfo)
     connection = psycopg2.connect(
         conninfo,
         application_name="scout models",
-        connect_timeout=10,
-        options=f"{given} {options}",
+        connect_timeout=given.get("connect_timeout") or 10,
+        options=f"{given.get('options') or ''} {options}",
     )
     try:
         with connection, connection.cursor() as cursor:

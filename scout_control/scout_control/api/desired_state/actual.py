@@ -11,7 +11,9 @@ from scout_control.api.desired_state import settings
 from scout_control.api.desired_state.items import Actual, Item, Key, Kind
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
+from scout_control.installation.installation import PARAMETERS
 from scout_control.rules import retention, singer_catalog
+from scout_control.rules.wording import counted
 from scout_control.store import lookups, metadata
 from scout_control.store.models import (
     Connection,
@@ -74,12 +76,24 @@ class _Reader:
         columns = ("description", "host", "port", "database", "sslmode")
         found = select(Connection).where(Connection.is_active).order_by(Connection.name)
         for row in self.session.scalars(found):
-            context = secret_context.of_connection(row)
+            secrets, parameters = self._login(row)
+            fields = {name: getattr(row, name) for name in columns}
             self.items[Key(Kind.CONNECTION, row.name)] = Item(
-                fields={name: getattr(row, name) for name in columns},
-                secrets=self._decrypt(Kind.CONNECTION, row.login, context),
+                fields={**fields, "parameters": parameters},
+                secrets=secrets,
                 is_kept=row.host is None,
             )
+
+    def _login(self, row: Connection) -> tuple[Mapping[str, str] | None, Mapping[str, str]]:
+        """Return user and password of a connection, and the parameters stored with them."""
+        if row.login is None or Kind.CONNECTION not in self.secrets_of:
+            return {}, {}
+        try:
+            login = self.installation.login_of(row)
+        except ControlError:
+            return None, {}
+        parameters = login.pop(PARAMETERS, {})
+        return login, parameters
 
     def _add_sources(self, sources: list[Source], credentials: list[Credential]) -> None:
         for row in sorted(sources, key=lambda each: each.name):
@@ -99,7 +113,7 @@ class _Reader:
                 fields=fields,
                 secrets=secrets,
                 address=settings.address(fields, source_type) if source_type else {},
-                data=f"the credentials of {users} user(s)" if users else "",
+                data=f"the credentials of {counted(users, 'user')}" if users else "",
             )
 
     def _add_projects(self) -> None:
@@ -172,10 +186,12 @@ def _data(dataset: Dataset) -> str:
     if dataset.last_sync_at is None and not dataset.row_counts:
         return ""
     rows = sum(count for count in dataset.row_counts.values() if isinstance(count, int))
-    return f"{rows:,} rows of {lookups.path(dataset)}"
+    return f"{counted(rows, 'row')} of {lookups.path(dataset)}"
 
 
 def _omitted(datasets: list[Dataset], credentials: list[Credential]) -> str:
     users = sum(each.user_id is not None for each in datasets)
     accounts = sum(each.user_id is not None for each in credentials)
-    return f"{users} dataset(s) and {accounts} credential(s) of users" if users or accounts else ""
+    if not users and not accounts:
+        return ""
+    return f"{counted(users, 'dataset')} and {counted(accounts, 'credential')} of users"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from scout_control.api.connections import parse_url
 from scout_control.api.credentials import check_fields
 from scout_control.api.desired_state import settings
 from scout_control.api.desired_state.items import Item, Key, Kind
@@ -19,6 +18,8 @@ from scout_control.api.desired_state.schema import HOURS, SecretReference
 from scout_control.api.source_config import check_interval, check_url
 from scout_control.errors import ControlError
 from scout_control.rules import identifiers, retention
+from scout_control.store import connection_urls
+from scout_control.store.connection_urls import ConnectionUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,24 +98,38 @@ class Builder:
         if found is not None and found.is_kept:
             each.add_problem("is the database of the store itself. Leave it out.")
             return
-        if connection.url is not None:
-            fields = self._parse_url(each)
-        else:
-            login = {"user": connection.user, "password": self._read(each, "password") or ""}
-            names = ("host", "port", "database", "sslmode")
-            fields = {name: getattr(connection, name) for name in names} | {"login": login}
-            fields["database"] = fields["database"] or connection.user
-        login = fields.pop("login", {})
-        fields["description"] = connection.description
+        parsed = self._address(each)
+        if parsed is None:
+            return  # a problem was noted
+        names = ("host", "port", "database", "sslmode")
+        fields = {name: getattr(parsed, name) for name in names}
+        fields |= {"parameters": parsed.parameters, "description": connection.description}
+        login = {"user": parsed.user, "password": parsed.password}
         self.items[key] = Item(fields=fields, secrets=login)
 
-    def _parse_url(self, each: Described) -> dict[str, Any]:
-        url = self._read(each, "url")
+    def _address(self, each: Described) -> ConnectionUrl | None:
+        """Return where a database is, however it is written; None after noting a problem."""
+        connection = each.value
+        name = "password" if connection.url is None else "url"
+        secret = self._read(each, name)
+        if secret is None:
+            return None
         try:
-            return parse_url(url) if url is not None else {}
+            if connection.url is None:
+                secret = ConnectionUrl(
+                    host=connection.host,
+                    port=connection.port,
+                    database=connection.database or connection.user,
+                    user=connection.user,
+                    password=secret,
+                    sslmode=connection.sslmode,
+                    parameters=connection.parameters,
+                ).compose()
+            return connection_urls.parse(secret)
         except ControlError as error:
-            each.add_problem(f"refers to a wrong value. {error}", "url")
-            return {}
+            what = "is wrong" if connection.url is None else "refers to a wrong value"
+            each.add_problem(f"{what}. {error}", *(["url"] if connection.url else []))
+            return None
 
     def _add_source(self, name: str, each: Described) -> None:
         source = each.value

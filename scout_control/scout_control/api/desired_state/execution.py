@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote as percent
-from urllib.parse import urlencode, urlunsplit
 
 import psycopg
 
 from scout_control.api.connections import Connections
 from scout_control.api.credentials import Credentials
 from scout_control.api.datasets import Datasets
-from scout_control.api.desired_state import settings
+from scout_control.api.desired_state import account_tests, settings
 from scout_control.api.desired_state.items import Key, Kind
 from scout_control.api.desired_state.planning import Action
 from scout_control.api.links import Links
 from scout_control.api.projects import Projects
 from scout_control.api.sources import Sources
 from scout_control.errors import ControlError, ServerError
+from scout_control.store.connection_urls import ConnectionUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scout_control.api.desired_state.items import Item
     from scout_control.api.desired_state.planning import Change, Plan
@@ -48,20 +47,47 @@ class Outcome:
 
 
 def execute(
-    installation: Installation, plan: Plan, on_outcome: Callable[[Outcome], None]
+    installation: Installation,
+    plan: Plan,
+    on_outcome: Callable[[Outcome], None],
+    on_test: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
-    """Carry out a plan. A failure stops what depends on it, and nothing else."""
+    """Carry out a plan. A failure stops what depends on it, and nothing else.
+
+    Args:
+        installation: The installation.
+        plan: The plan.
+        on_outcome: Called after each change.
+        on_test: Called with the number of accounts before they are tested at their sources; None:
+            credentials are stored untested.
+    """
     steps = _Steps(installation)
     failed: list[Key] = []
     outcomes = []
-    for change in plan.changes:
+    for index, change in enumerate(plan.changes):
         cause = next((key for key in failed if _needs(change, key)), None)
+        if steps.rejected is None and on_test and _stores_credential(change):
+            # Now: what tests need, such as sources and links, comes before in a plan.
+            steps.test(_testable(plan.changes[index:], failed), on_test)
         outcome = _skipped(change, cause) if cause else _attempt(steps, change)
         if outcome.status != DONE:
             failed.append(change.key)
         outcomes.append(outcome)
         on_outcome(outcome)
     return outcomes
+
+
+def _stores_credential(change: Change) -> bool:
+    return change.key.kind == Kind.CREDENTIAL and change.action != Action.REMOVE
+
+
+def _testable(changes: Iterable[Change], failed: Sequence[Key]) -> list[list[Change]]:
+    """Return the accounts that are stored unless a change that they need has failed."""
+    return account_tests.accounts(
+        each
+        for each in changes
+        if _stores_credential(each) and not any(_needs(each, key) for key in failed)
+    )
 
 
 def _attempt(steps: _Steps, change: Change) -> Outcome:
@@ -101,6 +127,8 @@ class _Steps:
     """What each kind of change does."""
 
     installation: Installation
+    rejected: Mapping[Key, ControlError] | None = None
+    """The credentials that failed the test; None before it."""
     _connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,6 +138,11 @@ class _Steps:
         self._projects = Projects(self.installation)
         self._datasets = Datasets(self.installation)
         self._credentials = Credentials(self.installation)
+
+    def test(self, accounts: list[list[Change]], on_test: Callable[[int], None]) -> None:
+        """Test accounts at their sources."""
+        on_test(len(accounts))
+        self.rejected = account_tests.failures(self.installation, accounts)
 
     def perform(self, change: Change) -> str:
         """Make a change; return what a person must still do."""
@@ -134,7 +167,7 @@ class _Steps:
             return
         is_description_only = {each.name for each in change.fields} <= {"description"}
         url = None if is_description_only and not change.secrets else _url(item)
-        unset = ["sslmode"] if url is not None and not item.fields["sslmode"] else []
+        unset = [] if url is None else _removed_parameters(change)
         self._connections.update(name, url=url, description=description, unset=unset)
 
     def _put_source(self, change: Change, item: Item) -> None:
@@ -180,6 +213,8 @@ class _Steps:
             self._datasets.pause(path, is_paused=item.fields["paused"])
 
     def _put_credential(self, change: Change, item: Item) -> None:
+        if error := (self.rejected or {}).get(change.key):
+            raise error
         self._credentials.save(
             change.key.source,
             item.fields["kind"],
@@ -214,12 +249,15 @@ def _unset(change: Change) -> list[str]:
 def _url(item: Item) -> str:
     """Return the URL of a connection."""
     fields, login = item.fields, item.secrets or {}
-    options = {"sslmode": fields["sslmode"]} if fields["sslmode"] else {}
-    host = fields["host"]
-    if host.startswith("/"):  # a directory of Unix sockets, which libpq takes as an option
-        options["host"], host = host, ""
-    user, password = percent(login["user"], safe=""), percent(login["password"], safe="")
-    host = f"[{host}]" if ":" in host else host
-    netloc = f"{user}:{password}@{host}:{fields['port']}"
-    query = urlencode(options, quote_via=percent)
-    return urlunsplit(("postgresql", netloc, "/" + percent(fields["database"], safe=""), query, ""))
+    names = ("host", "port", "database", "sslmode", "parameters")
+    parts = {name: fields[name] for name in names}
+    return ConnectionUrl(user=login["user"], password=login["password"], **parts).compose()
+
+
+def _removed_parameters(change: Change) -> list[str]:
+    """Return the parameters of a connection that its new URL does not have."""
+    old, new = change.actual, change.desired
+    if old is None or new is None:
+        return []
+    gone = [name for name in old.fields["parameters"] if name not in new.fields["parameters"]]
+    return gone if new.fields["sslmode"] else ["sslmode", *gone]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.errors import SettingsError
 from scout_control.rules import suggestions
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +44,7 @@ class InvalidStateError(SettingsError):
         ordered = sorted(
             dict.fromkeys(problems), key=lambda each: (each.place.file, each.place.line)
         )
-        count = "1 mistake" if len(ordered) == 1 else f"{len(ordered)} mistakes"
+        count = counted(len(ordered), "mistake")
         super().__init__(f"Found {count}; nothing was changed.", "Correct it and apply again.")
         self.problems = ordered
         self.details = tuple(map(str, ordered))

@@ -93,10 +93,14 @@ class Connection(Section):
     user: Text | None = Field(default=None, description="The role of control.")
     password: Secret | None = Field(default=None, description="Of that role.")
     sslmode: Text | None = Field(default=None, description="As in libpq, such as verify-full.")
+    parameters: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="Other parameters of the URL, as in libpq: sslrootcert, channel_binding ...",
+    )
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:
-        parts = {"host", "port", "database", "user", "password", "sslmode"}
+        parts = {"host", "port", "database", "user", "password", "sslmode", "parameters"}
         if self.url is not None and (extra := sorted(parts & self.model_fields_set)):
             raise PydanticCustomError(
                 "two_forms", f"has a url, which already says: {', '.join(extra)}."

@@ -87,8 +87,19 @@ class Application:
         prunable = self._files.is_prunable if self._is_pruning else lambda _: False
         return make_plan(builder.build(), there_is.items, prunable)
 
-    def apply(self, plan: Plan, on_outcome: Callable[[Outcome], None] = lambda _: None) -> Result:
+    def apply(
+        self,
+        plan: Plan,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+        on_test: Callable[[int], None] | None = None,
+    ) -> Result:
         """Carry out a plan of this desired state.
+
+        Args:
+            plan: The plan.
+            on_outcome: Called after each change.
+            on_test: Called with the number of accounts before they are tested at their sources;
+                None: credentials are stored untested.
 
         Raises:
             ConflictError: Another apply is running, or something has changed since the plan.
@@ -103,7 +114,9 @@ class Application:
                     "Something has changed since the plan was made; nothing was done.",
                     "Apply again, and look at the new plan.",
                 )
-            return Result(plan=plan, outcomes=execute(self._installation, plan, on_outcome))
+            return Result(
+                plan=plan, outcomes=execute(self._installation, plan, on_outcome, on_test)
+            )
 
 
 def export(installation: Installation) -> exporting.Export:

@@ -1,0 +1,25 @@
+"""Which columns of the store hold secrets: every list of them names the same."""
+
+from __future__ import annotations
+
+from scout_control.installation import key_rotation, stored_secrets
+from scout_control.store.models import Base
+from sqlalchemy import LargeBinary
+
+NO_SECRETS = ("salt", "hash", "lines")
+
+
+def test_all_secrets_are_checked_and_rotated():
+    checked = {f"{table}.{column}" for table, column, _ in stored_secrets.SECRETS}
+    rotated = {
+        f"{key.class_.__tablename__}.{column.key}" for key, column in key_rotation.CIPHERTEXTS
+    }
+    binary = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, LargeBinary)
+    }
+
+    assert checked == rotated
+    assert {each for each in binary if each.rpartition(".")[2] not in NO_SECRETS} == checked
