@@ -91,7 +91,7 @@ def test_questions_are_asked_until_answers_hold_and_an_interruption_loses_none(
         screen.wait_for("API key (hidden):")
         screen.type_hidden(f"{sandbox.api_key}\n")
         shown = screen.wait_for("/a/no-such-space/]:")
-        assert "is misspelt" in shown or "(HTTP 40" in shown
+        assert "(HTTP 403)" in shown.replace("\n", "")
         screen.type(f"{right}\n")
         screen.wait_for("URL (hidden):")
         screen.type_hidden("\x04")  # Ctrl-D
