@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import yaml
 from commcare_sandbox import Sandbox
+from psycopg.conninfo import conninfo_to_dict
 from scout_control.installation import embedded_postgres, project_folder
 from scout_control.installation.encryption import generate
 from scout_control.meltano.project import Plugins
@@ -56,7 +57,8 @@ def test_taps_and_target_are_piped_as_the_readmes_say(
     environment = os.environ | {"PATH": path_with(started_programs)}
     hq = {"base_url": sandbox.url, "domain": sandbox.domain}
     hq |= {"username": sandbox.username, "api_key": sandbox.api_key}
-    connect = {"base_url": sandbox.connect.url, "access_token": sandbox.connect.access_token}
+    token = sandbox.info["connect"]["access_token"]
+    connect = {"base_url": sandbox.connect.url, "access_token": token}
     for document, tap, config in (
         ("README.md", "tap.json", hq),
         ("tap-commcare/README.md", "config.json", hq),
@@ -281,26 +283,26 @@ def test_a_source_is_added_as_its_guide_says(installation, database, tmp_path):
     assert declared.credential_kinds == ("oauth2", "api_key")
     assert declared.job == "clinic-sync"
 
-    # For the commands without annotations, which describe another kind of source, and without dbt.
-    entry |= {"executable": str(program), "settings_group_validation": more.popitem()[1]}
-    entry["settings_group_validation"] = [["host", "user", "database"]]
+    # Without annotations, which describe another kind of source, and without dbt.
+    entry |= {"executable": str(program)}
+    entry["settings_group_validation"] = more["settings_group_validation"]
     document["plugins"] = {"extractors": [entry]}
     document["jobs"][0]["tasks"] = ["tap-postgres target-scout-postgres"]
     (root / "meltano.yml").write_text(yaml.safe_dump(document))
     with psycopg.connect(database) as connection:
         connection.execute("CREATE TABLE patients AS SELECT 1 AS id, 'Asha' AS name")
-        login = connection.info
+    login = conninfo_to_dict(database)
     said = paste(
         ["scout init\nscout projects create river", commands],
         tmp_path,
-        installation | {"PASSWORD": login.password},
+        installation | {"PASSWORD": login["password"]},
         {
             # From an index, which takes a minute.
             "python3 -m venv /opt/taps/tap-postgres && "
             "/opt/taps/tap-postgres/bin/pip install meltanolabs-tap-postgres": "true",
-            "host=db.example.org": f"host={login.host}",
-            "user=reader": f"user={login.user}",
-            "database=clinic": f"database={login.dbname}",
+            "host=db.example.org": f"host={login['host']}",
+            "user=reader": f"user={login['user']}",
+            "database=clinic": f"database={login['dbname']}",
             "--secret password": "--secret password --from-env PASSWORD",
         },
     )
