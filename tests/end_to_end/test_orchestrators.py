@@ -58,11 +58,10 @@ def stand_ins():
     airflow["get_current_context"] = dict
     errors = {"AirflowException": RetriedError, "AirflowFailException": FailedError}
     dagster = dict.fromkeys(("op", "job", "DynamicOut", "Definitions"), anything)
-    dagster |= {"ScheduleDefinition": anything, "DynamicOutput": dict}
+    dagster["ScheduleDefinition"] = anything
     dagster["OpExecutionContext"] = object
     dagster |= {"Failure": FailedError, "RetryRequested": RetriedError}
-    # An annotation subscripts it.
-    dagster["DynamicOutput"] = type("DynamicOutput", (dict,), {"__class_getitem__": lambda _: dict})
+    dagster["DynamicOutput"] = list  # which an annotation may subscript, too
     prefect = {"flow": anything, "task": anything, "runtime": SimpleNamespace()}
     members = {"airflow": {}, "airflow.sdk": airflow, "airflow.sdk.exceptions": errors}
     members |= {"dagster": dagster, "prefect": prefect}
