@@ -7,14 +7,17 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import psycopg
 import pytest
+import requests
 from commcare_sandbox import Sandbox
 from scout_control.installation import embedded_postgres, project_folder
 from scout_control.installation.encryption import generate
 from support.preloaded import run_scout
 from support.screens import on_screen
+from support.workers import wait_until
 
 SCOUT = Path(sys.executable).with_name("scout")
 OWN_JOB = "jobs: [{name: hq, tasks: [tap-commcare target-scout-postgres]}]\n"  # without dbt
@@ -122,6 +125,40 @@ def test_questions_are_asked_until_answers_hold_and_an_interruption_loses_none(
     assert not (tmp_path / "home/quickstart.json").exists()
     assert_is_as_answered(environment, sandbox, warehouse)
     assert_advice_works(shown, environment, tmp_path)
+
+
+def test_connect_is_connected_by_oauth_where_no_browser_can_be_opened(
+    environment, sandbox, tmp_path
+):
+    connect = sandbox.info["connect"]
+    words = ("--source", "connect", "--server", connect["url"], "--no-browser", "--no-load")
+    command = [SCOUT, "quickstart", *words]
+    with on_screen(command, environment, columns=900, rows=40, folder=tmp_path) as screen:
+        screen.wait_for("Organization:")
+        screen.type("\n")
+        shown = screen.wait_for("paste an access token instead):")
+        assert f"{connect['url']}/o/applications/" in shown
+        screen.type(f"{connect['client_id']}\n")
+        screen.wait_for("Client secret")
+        screen.type_hidden("wrong\n")
+        screen.wait_for("Paste the URL")
+        screen.type("http://127.0.0.1:1/nothing\n")
+        screen.wait_for(f"[{connect['client_id']}]:")  # asked again
+        screen.type("\n")
+        wait_until(lambda: screen.text().count("Client secret") == 2)
+        screen.type_hidden(f"{connect['client_secret']}\n")
+        wait_until(lambda: screen.text().count("Paste the URL") == 2)
+        asked = re.findall(r"^  (http\S+)$", screen.text(), re.MULTILINE)[-1]
+        address, _, query = asked.partition("?")
+        agreed = dict(parse_qsl(query)) | {"allow": "Authorize"}
+        answer = requests.post(address, data=agreed, allow_redirects=False, timeout=60)
+        screen.type(f"{answer.headers['location']}\n")
+        screen.wait_for("URL (hidden):")
+        screen.type_hidden("\n")
+        assert screen.end() == 0
+        assert "connect/connect is set up." in screen.text()
+    [credential] = told(environment, "credentials", "list")
+    assert (credential["kind"], credential["status"]) == ("oauth2", "connected")
 
 
 def scout(environment, *words):

@@ -16,7 +16,7 @@ from scout_control.api.quickstart.given import Given
 from scout_control.cli.base import json_option, wants_json, with_scout
 from scout_control.cli.output import print_result
 from scout_control.cli.project import make_default_folder
-from scout_control.cli.quickstart_questions import Interview, OnlyTrying, missing_error
+from scout_control.cli.quickstart_questions import Interview, OnlyTrying, missing_error, waiting
 from scout_control.cli.runs import run_here
 from scout_control.cli.terminal import say
 from scout_control.errors import RunInterruptedError, SettingsError
@@ -179,15 +179,19 @@ def _variable(name: str | None) -> str | None:
 
 def _set_up(scout: Scout, *, given: Given, is_restarted: bool, **options: bool) -> int:
     """Ask, set up and load; return the exit code."""
-    say(f"The installation is in {scout.installation.settings.home}.", err=True)
-    scout.init()
+    home = scout.installation.settings.home
+    with waiting(f"Preparing the installation in {home}"):
+        scout.init()
+    say(f"The installation is in {home}.", err=True)
     home = scout.installation.settings.make_home()
     interview = Interview(
         scout,
         given.over(_earlier(None if is_restarted else home)),
         given,
         home,
-        **options,
+        is_asking=options["is_asking"],
+        is_without_browser=options["is_without_browser"],
+        is_tested=options["is_tested"],
     )
     try:
         interview.conduct()

@@ -203,7 +203,7 @@ class Interview:
         fields = self.answers.product.fields(self.answers.username, self.secret or "")
         try:
             if self.is_tested and self.forbidden != self._place():
-                with _waiting(f"Testing it at {self.answers.server}"):
+                with waiting(f"Testing it at {self.answers.server}"):
                     self.setup.test(self.answers, fields)
         except CredentialRefusedError as error:
             self.secret, self.given = None, replace(self.given, username=None)
@@ -292,7 +292,7 @@ def missing_error(options: Sequence[str]) -> SettingsError:
 
 
 @contextmanager
-def _waiting(text: str) -> Iterator[None]:
+def waiting(text: str) -> Iterator[None]:
     """Show that something is waited for."""
     if not can_redraw(sys.stderr, os.environ):
         say(f"{text}...", err=True)
