@@ -1,7 +1,7 @@
 """Load every dataset of a project once a day, with Airflow 3.
 
-Copy this file into the folder of DAGs. The worker needs the command ``scout``, best in a virtual
-environment of its own, and these variables, the secret ones from the deployment's secret store:
+Copy this file into the folder of DAGs. The worker needs the command ``scout``, best in its own
+virtual environment, and these variables, the secret ones from the deployment's secret store:
 
 * SCOUT_DATABASE_URL and SCOUT_ENCRYPTION_KEYS: the installation
 * SCOUT_PROJECT: the project whose datasets are loaded

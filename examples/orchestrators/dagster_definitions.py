@@ -1,7 +1,7 @@
 """Load every dataset of a project once a day, with Dagster.
 
 Start it with ``dagster dev -f dagster_definitions.py``, or copy it into a code location. It needs
-the command ``scout``, best in a virtual environment of its own, and these variables, the secret
+the command ``scout``, best in its own virtual environment, and these variables, the secret
 ones from the deployment's secret store:
 
 * SCOUT_DATABASE_URL and SCOUT_ENCRYPTION_KEYS: the installation

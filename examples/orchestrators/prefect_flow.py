@@ -1,7 +1,7 @@
 """Load every dataset of a project once a day, with Prefect 3.
 
 Start it with ``python prefect_flow.py``, which serves the flow with its schedule. It needs the
-command ``scout``, best in a virtual environment of its own, and these variables, the secret ones
+command ``scout``, best in its own virtual environment, and these variables, the secret ones
 from the deployment's secret store:
 
 * SCOUT_DATABASE_URL and SCOUT_ENCRYPTION_KEYS: the installation

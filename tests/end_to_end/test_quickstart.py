@@ -143,7 +143,7 @@ def test_connect_is_connected_by_oauth_where_no_browser_can_be_opened(
         screen.type_hidden("wrong\n")
         screen.wait_for("Paste the URL")
         screen.type("http://127.0.0.1:1/nothing\n")
-        screen.wait_for(f"[{connect['client_id']}]:")  # asked again
+        screen.wait_for(f"[{connect['client_id']}]:")  # the question is repeated
         screen.type("\n")
         wait_until(lambda: screen.text().count("Client secret") == 2)
         screen.type_hidden(f"{connect['client_secret']}\n")

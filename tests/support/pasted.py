@@ -1,4 +1,4 @@
-"""Pastes commands of a document into a shell, in a folder of their own.
+"""Pastes commands of a document into a shell, in an empty folder.
 
 The programs of this project are the real ones, started by ``preloaded``: a stand-in of the same
 name on the PATH hands its arguments, environment and standard streams to the program's server.

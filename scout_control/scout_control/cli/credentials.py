@@ -217,7 +217,7 @@ def _read_fields(kind: str, options: dict[str, Any]) -> dict[str, str]:
 
 
 def tell_account_page(source_type: SourceType, base_url: str | None) -> None:
-    """Tell people where the server shows what they are asked for."""
+    """Tell people which page of the server shows what they need."""
     pages = source_type.account_pages(base_url)
     if pages and not wants_json():
         for what, address in pages.items():

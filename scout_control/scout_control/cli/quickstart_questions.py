@@ -119,7 +119,7 @@ class Interview:
         return self.answers
 
     def _is_connected(self) -> bool:
-        """Return whether no account is left to be connected; one that was given anew is."""
+        """Return whether no account is left to be connected; a key that was given is not yet."""
         return self.secret is None and self.setup.is_connected(self.answers)
 
     def _check_can_answer(self, question: Question) -> None:

@@ -40,7 +40,7 @@ class Given:
     database_url: str | None = field(default=None, repr=False)
 
     def over(self, earlier: Answers) -> Answers:
-        """Return earlier answers without those that are given anew, and with what is given.
+        """Return earlier answers with what is given in their place.
 
         A place and a database are left to be answered: they must be understood and tested first.
         """
