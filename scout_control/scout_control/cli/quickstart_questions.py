@@ -170,6 +170,8 @@ class Interview:
         product = self.answers.product
         default_server = self.given.server or self.setup.default_server(self.answers)
         text, self.given = self.given.place, replace(self.given, place=None)
+        if text is None and not self.is_asking:
+            text = ""
         if text is None:
             question = PLACE_QUESTIONS[product.name].format(server=default_server)
             self._title(Question.PLACE, question)

@@ -52,7 +52,7 @@ def missing(given, *, has_defaults=True, is_connected=False):
     ("given", "named"),
     [
         (Given(), ["--source", "--domain", "--api-key-file"]),
-        (Given(source="connect"), ["--organization", "--api-key-file"]),
+        (Given(source="connect"), ["--api-key-file"]),
         (Given(source="connect", place=""), ["--api-key-file"]),
         (Given(source="connect", place="", secret="t"), []),
         (Given(source="commcare", place="river", secret="k"), ["--username"]),
@@ -65,6 +65,12 @@ def test_what_is_missing_is_named_as_options(given, named):
 
     assert len(found) == len(named)
     assert all(option in text for option, text in zip(named, found, strict=True))
+
+
+def test_an_organization_is_missing_only_without_yes():
+    [place, *_] = missing(Given(source="connect"), has_defaults=False)
+
+    assert place.startswith("--organization")
 
 
 def test_what_has_a_default_is_missing_only_without_yes():

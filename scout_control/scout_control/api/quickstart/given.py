@@ -82,6 +82,8 @@ class Given:
             left.discard(Question.DATABASE)
         if has_defaults:
             left -= HAVE_DEFAULTS
+            if answers.source is not None and answers.product.is_place_optional:
+                left.discard(Question.PLACE)
         options = {
             **OPTIONS,
             Question.PLACE: OPTIONS_OF_PLACE[answers.source],
