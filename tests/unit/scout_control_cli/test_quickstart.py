@@ -85,7 +85,7 @@ def test_a_key_is_the_first_line_of_a_file_and_never_shown(run, tmp_path):
     (tmp_path / "other").write_text("canary\nmore\n")
 
     assert "is empty" in run("--api-key-file", "key").stderr
-    done = run("--api-key-file", "other", "--source", "connect", "--yes")
+    done = run("--api-key-file", "other", "--source", "connect")
     assert (done.exit_code, "canary" in done.output) == (2, False)
     assert "VARIABLE_X is empty" in run("--database-url-from-env", "VARIABLE_X").stderr
 
