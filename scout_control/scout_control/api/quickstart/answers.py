@@ -172,7 +172,7 @@ def parse_place(text: str, product: Product, default_server: str) -> tuple[str, 
         return default_server, text
     server, name = _split_address(text)
     if not name and not product.is_place_optional:
-        raise SettingsError(f"{text} names no {product.place_title}.", _expected(product))
+        raise SettingsError(f"This address names no {product.place_title}.", _expected(product))
     return server, name
 
 
