@@ -224,8 +224,8 @@ def test_without_a_terminal_what_is_missing_is_named_and_the_rest_needs_no_quest
     assert WRONG not in refused.stdout + refused.stderr
     assert projects(environment) == []
 
-    for _ in range(2):  # the second time, nothing is added
-        done = quickstart(*named, "--json", SCOUT_QUICKSTART_API_KEY=sandbox.api_key)
+    for more in ((), ("--no-test",)):  # the second time, nothing is added
+        done = quickstart(*named, *more, "--json", SCOUT_QUICKSTART_API_KEY=sandbox.api_key)
         assert (done.returncode, json.loads(done.stdout)["dataset"]) == (0, "river-health/hq")
         counts = [
             len(told(environment, noun, "list"))
