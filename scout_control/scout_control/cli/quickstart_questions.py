@@ -131,7 +131,7 @@ class Interview:
         if self.is_asking:
             return
         missing = self.given.missing(
-            self.answers, has_defaults=True, is_connected=question > Question.ACCOUNT
+            self.answers, has_defaults=True, is_connected=question is not Question.ACCOUNT
         )
         if missing:
             raise missing_error(missing)
