@@ -12,19 +12,25 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import psycopg
 import pytest
+import requests
 import yaml
 from commcare_sandbox import Sandbox
 from psycopg.conninfo import conninfo_to_dict
 from scout_control.installation import embedded_postgres, project_folder
 from scout_control.installation.encryption import generate
+from scout_control.installation.settings import Settings
 from scout_control.meltano.project import Plugins
-from support.documents import ADD_A_SOURCE, OPERATIONS, PIPES, SANDBOX_PYTHON, SQL, run_by
+from support.documents import ADD_A_SOURCE, OPERATIONS, PIPES, SANDBOX_PYTHON, SQL, WEB, run_by
 from support.pasted import paste, path_with, programs
 
-HQ, RIVER = "https://www.commcarehq.org", "river-health"
+from scout_control import Scout
+
+ROOT = Path(__file__).parents[2]
+HQ = "https://www.commcarehq.org"
 OWN_JOB = "jobs: [{name: hq, tasks: [tap-commcare target-scout-postgres]}]\n"  # without dbt
 CURL = 'curl() { command curl -fsS "$@"; }'  # an error response is a failure
 LATEST = "import json, sys; print(json.load(sys.stdin)[0]['run_id'])"
@@ -236,6 +242,38 @@ def test_the_statements_for_administrators_are_accepted(postgres, tmp_path):
             for name in ("docs_warehouse", "other"):
                 connection.execute(f"DROP DATABASE IF EXISTS {name}")
             connection.execute("DROP ROLE IF EXISTS docs_scout")
+
+
+def test_an_account_is_connected_in_a_web_application_as_the_guide_says(
+    database, sandbox, tmp_path
+):
+    [example] = run_by(WEB, "docs/guides/embed.md")
+    own_address, registered = "https://app.example.org/", "http://127.0.0.1:9/"
+    assert own_address in example
+    connect = sandbox.info["connect"]
+    client = {"client_id": connect["client_id"], "client_secret": connect["client_secret"]}
+    settings = Settings(
+        project_root=ROOT,
+        home=tmp_path / "home",
+        database_url=database,
+        encryption_keys=generate(),
+    )
+
+    def redirect_to(address):
+        """Agree on the page of the server, and keep where it leads to."""
+        url, _, query = address.partition("?")
+        agreed = dict(parse_qsl(query)) | {"allow": "Authorize"}
+        answer = requests.post(url, data=agreed, allow_redirects=False, timeout=60)
+        names["full_url_of_the_request"] = answer.headers["location"]
+
+    with Scout(settings) as scout:
+        scout.init()
+        scout.sources.add("hq", "commcare-connect", base_url=connect["url"], **client)
+        names = {"scout": scout, "redirect_to": redirect_to}
+        exec(example.replace(own_address, registered), names)
+
+        assert scout.credentials.show("hq", user="ann").kind == "oauth2"
+    assert names["full_url_of_the_request"].startswith(f"{registered}connected?")
 
 
 # Reads a table of Postgres, as the tap of the guide would.

@@ -40,6 +40,7 @@ class Reason(str):
 
 PIPES, OPERATIONS, SQL = "pipes", "operations", "sql"
 ADD_A_SOURCE, SANDBOX_PYTHON, ENVIRONMENT = "add a source", "python of the sandbox", "demo"
+WEB = "web application"
 OWN_TEST = "the test of the guide"
 CHECKOUT = Reason("makes a checkout: continuous integration does, then make test runs this")
 RELEASE = Reason("needs a release on an index: test_distributions.py installs the built wheels")
@@ -107,7 +108,7 @@ BLOCKS: dict[str, dict[str, str]] = {
     },
     "docs/guides/embed.md": {
         "from scout_control import Scout": OWN_TEST,
-        "request = scout.credentials": BROWSER,
+        "request = scout.credentials": WEB,
     },
     "docs/guides/install.md": {
         "pipx install": RELEASE,
