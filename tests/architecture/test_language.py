@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 HOLDS_IN = (
     *("scout-sync", "tap-common", "tap-commcare", "tap-commcare-connect", "target-scout-postgres"),
     *("scout_control", "transform", "commcare-sandbox", "benchmarks", "tools", "docs"),
+    "examples",
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"),
     *("tests", "meltano.yml", "Makefile", "pyproject.toml"),
 )

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.documents import ENVIRONMENT, run_by
+from support.pasted import paste, path_with
 
 ROOT = Path(__file__).parents[2]
 SCOUT = Path(sys.executable).with_name("scout")
+PSQL = 'scout psql -c "show search_path"'  # which ends
 
 
 @pytest.fixture
@@ -89,7 +92,21 @@ def test_the_demo_loses_nothing_to_a_killed_loader_and_after_an_edit_reads_a_han
     findings = {each["check"]: each for each in scout(environment, "doctor")["findings"]}
     assert counted["rows"] == [[300]]
     assert findings["source commcare-300-100"]["is_well"]  # though its sandbox is stopped
+    paste_what_the_quickstart_says(environment)
     assert demo(environment, "--stop").returncode == 0
+
+
+def paste_what_the_quickstart_says(environment):
+    folder = Path(environment["SCOUT_HOME"]).parent
+    said = paste(
+        run_by(ENVIRONMENT, "docs/quickstart.md"),
+        folder,
+        environment | {"PATH": path_with(folder), "SCOUT_PROJECT_ROOT": str(ROOT)},
+        # The name has the sizes that are not the usual ones.
+        {".venv/bin/": "", "demo/commcare": "demo/commcare-300-100", "scout psql": PSQL},
+    )
+    assert "1 dataset: 1 fine" in said
+    assert "data_demo_commcare" in said
 
 
 def test_the_demo_shows_connect_and_then_only_new_visits(environment):

@@ -38,6 +38,18 @@ class Screen:
     def text(self) -> str:
         return "\n".join(self.lines())
 
+    def type(self, text: str) -> None:
+        """Type on its keyboard."""
+        os.write(self._ours, text.encode())
+
+    def type_hidden(self, text: str, timeout: float = 180) -> None:
+        """Type once nothing is echoed; what was typed before is discarded at that moment."""
+        until = time.monotonic() + timeout
+        while termios.tcgetattr(self._ours)[3] & termios.ECHO:
+            assert time.monotonic() < until, f"Nothing is hidden. The screen:\n{self.text()}"
+            time.sleep(0.02)
+        self.type(text)
+
     def resize(self, columns: int, rows: int = 24) -> None:
         with self._lock:
             self._screen.resize(rows, columns)
@@ -62,13 +74,20 @@ class Screen:
 
 
 @contextmanager
-def on_screen(command, environment, columns=80, rows=24) -> Iterator[Screen]:
+def on_screen(command, environment, columns=80, rows=24, folder=None) -> Iterator[Screen]:
     """Start a command on a terminal of this size; kill it at exit."""
     ours, theirs = pty.openpty()
     _set_size(ours, columns, rows)
     drawn = pyte.Screen(columns, rows)
     process = subprocess.Popen(
-        command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=_take_terminal,  # noqa: PLW1509 - one system call, which needs no lock
     )
     os.close(theirs)
     screen = Screen(process, drawn, ours)
@@ -81,6 +100,11 @@ def on_screen(command, environment, columns=80, rows=24) -> Iterator[Screen]:
         process.wait()
         screen._reader.join()
         os.close(ours)
+
+
+def _take_terminal() -> None:
+    """Make standard input the terminal of this session: then its Ctrl-C is a signal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _set_size(descriptor: int, columns: int, rows: int) -> None:

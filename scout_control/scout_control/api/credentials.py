@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, update
 
 from scout_control.api import views
+from scout_control.api.source_config import check_config, check_url
 from scout_control.credentials import check, records, renewal
 from scout_control.credentials.records import Owner
 from scout_control.errors import SettingsError
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
 from scout_control.store import audit, lookups
-from scout_control.store.models import Credential, Dataset, ProjectSource
+from scout_control.store.models import Credential, Dataset, ProjectSource, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from scout_control.credentials.oauth import AuthorizationRequest
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
-    from scout_control.store.models import Source
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,44 @@ class Credentials:
             )
             _schedule_waiting_datasets(session, row, owner)
             return views.Credential.of(saved, datetime.now(UTC))
+
+    def test(
+        self,
+        source_type: str,
+        fields: Mapping[str, str],
+        *,
+        name: str,
+        project: str,
+        base_url: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read from a source that is not stored yet; neither it nor the secrets are stored.
+
+        Args:
+            source_type: An extractor of meltano.yml.
+            fields: The fields of a credential, secret and other ones.
+            name: What messages call the source.
+            project: The project that will own the credential, as messages call it.
+            base_url: The URL of the server.
+            config: Settings of the tap, without secrets.
+
+        Raises:
+            CredentialRefusedError: The source rejects the secrets.
+            ControlError: The test could not be completed.
+        """
+        extractor = self._installation.plugins.source_type(source_type)
+        check_url(base_url)
+        settings = check_config(extractor, config or {})
+        source = Source(
+            id=uuid.uuid4(),
+            name=name,
+            source_type=extractor.name,
+            base_url=base_url,
+            config=settings,
+        )
+        error = check.test(self._installation, source, Owner(project_id=project), fields)
+        if error is not None:
+            raise error
 
     def authorization_request(
         self, source: str, redirect_uri: str, scopes: str | None = None

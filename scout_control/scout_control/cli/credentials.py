@@ -18,11 +18,14 @@ from scout_control.rules.terminal import escaped
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
     from scout_control.api.views import Credential
+    from scout_control.meltano.project import SourceType
 
 COLUMNS = (
     "source", "project", "user", "kind", "status", "account", "token_expires_at", "last_error",
 )  # fmt: skip
 BROWSER_TIMEOUT_SECONDS = 300
+WITH_PAGE = ("api_key", "token")
+"""Kinds of credentials that a page of the source shows."""
 owner_options = (
     click.option("--project", help="The project that owns the credential."),
     click.option("--user", help="The user who owns the credential."),
@@ -99,16 +102,23 @@ def connect(
     """Connect an account of SOURCE by OAuth, API key, password or token.
 
     Secrets are tested at the source before they are stored.
+
+    Where to get them, SERVER being the base URL of the source: API keys of CommCare HQ at
+    SERVER/account/api_keys/ (Account settings > API keys), OAuth clients of CommCare Connect at
+    SERVER/o/applications/register/. See docs/guides/accounts.md.
     """
     if (project is None) == (user is None):
         raise click.UsageError("Give either --project or --user.")
     owner = {"project": project, "user": user}
     kind = kind or _default_kind(scout, source, options)
     if kind == OAUTH and not (options["from_env"] or options["from_stdin"]):
-        credential = _authorize_in_browser(scout, source, owner, options)
+        credential = authorize_in_browser(scout, source, owner, options)
     else:
         if kind == ANY_SETTINGS and not options["names"]:
             options["names"] = scout.credentials.source_type(source).sensitive
+        if kind in WITH_PAGE and not (options["from_env"] or options["from_stdin"]):
+            address = scout.sources.show(source).base_url
+            tell_account_page(scout.credentials.source_type(source), address)
         fields = _read_fields(kind, options)
         is_tested = not options["no_test"] and kind != NO_CREDENTIAL
         if is_tested and not wants_json():
@@ -206,9 +216,18 @@ def _read_fields(kind: str, options: dict[str, Any]) -> dict[str, str]:
     return fields
 
 
-def _authorize_in_browser(
+def tell_account_page(source_type: SourceType, base_url: str | None) -> None:
+    """Tell people which page of the server shows what they need."""
+    pages = source_type.account_pages(base_url)
+    if pages and not wants_json():
+        for what, address in pages.items():
+            say(f"{what}: {escaped(address)}", err=True)
+
+
+def authorize_in_browser(
     scout: Scout, source: str, owner: dict[str, Any], options: dict[str, Any]
 ) -> Credential:
+    """Connect an account by OAuth, in the browser of this machine or of another."""
     from scout_control.credentials.loopback import callback_server
 
     with callback_server(options["port"]) as server:

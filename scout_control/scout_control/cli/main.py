@@ -18,6 +18,7 @@ TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 COMMANDS = {
     name: f"scout_control.cli.{location}"
     for name, location in (
+        ("quickstart", "quickstart:quickstart"),
         ("init", "admin:init"),
         ("apply", "apply:apply"),
         ("export", "apply:export"),

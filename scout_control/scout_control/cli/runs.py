@@ -79,6 +79,19 @@ def run(
         queued = scout.runs.queue(dataset, full_refresh=full_refresh).as_dict()
         print_result(queued, lambda: say(f"Queued as run {queued['run_id']}."))
         return
+    code = run_here(scout, dataset, full_refresh=full_refresh, early=early, log_file=log_file)
+    sys.exit(code)
+
+
+def run_here(
+    scout: Scout,
+    dataset: str,
+    *,
+    full_refresh: bool = False,
+    early: bool = False,
+    log_file: Path | None = None,
+) -> int:
+    """Run a dataset with its progress shown, and print how it ended; return the exit code."""
     signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _append_to(signals))
@@ -101,7 +114,7 @@ def run(
         ended = scout.runs.cancel(ended.run_id)
     _show_end(ended)
     _say_when_it_expires(scout, dataset)
-    sys.exit(128 + signals[0] if signals else exit_code(ended))
+    return 128 + signals[0] if signals else exit_code(ended)
 
 
 def exit_code(ended: Run) -> int:

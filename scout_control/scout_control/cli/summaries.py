@@ -6,6 +6,7 @@ A test compares this with the commands themselves. A hidden command has an empty
 from __future__ import annotations
 
 SUMMARIES = {
+    "quickstart": "Set up a source and load it: answer five questions, get tables.",
     "init": "Initialise or upgrade the installation.",
     "apply": (
         "Make connections, sources, projects, links and credentials as YAML files describe them."

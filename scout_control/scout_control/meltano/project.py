@@ -10,6 +10,7 @@ Any extractor works with its entry there alone. What Meltano has no setting for 
 * ``streams``: all streams, if these are the same for every source
 * ``addresses``: settings that locate the source despite their names; links cannot set them
 * ``filters``: settings that select data despite their names or values
+* ``account_pages``: by what is shown there, pages of the server where an account is set up
 * ``patterns``: the form of a setting's values, as a regular expression and described
 
 Required settings are declared as for Meltano itself, by ``settings_group_validation``.
@@ -78,6 +79,8 @@ class SourceType:
     addresses: Addresses = field(default_factory=Addresses)
     """Which settings locate the source or secure the connection; only the source may set them."""
     patterns: Mapping[str, ValuePattern] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Paths of pages where people set up an account, by what they find there."""
     required: tuple[frozenset[str], ...] = ()
     """Groups of settings, one of which must be complete."""
     preset: frozenset[str] = frozenset()
@@ -94,6 +97,11 @@ class SourceType:
     def transforms(self) -> tuple[str, ...]:
         """The blocks after the load."""
         return self.blocks[2:]
+
+    def account_pages(self, base_url: str | None) -> dict[str, str]:
+        """Return the addresses of the pages where an account is set up at a server."""
+        server = (base_url or self.base_url or "").rstrip("/")
+        return {what: f"{server}{path}" for what, path in self.pages.items()} if server else {}
 
     def variable(self, setting: str) -> str:
         """Return the environment variable of a setting."""
@@ -204,6 +212,7 @@ class Plugins:
                 filters=frozenset(annotations.get("filters") or ()),
             ),
             patterns=_patterns(annotations.get("patterns") or {}),
+            pages=annotations.get("account_pages") or {},
             required=tuple(map(frozenset, entry.get("settings_group_validation") or ())),
             preset=frozenset(name for name, value in values.items() if value is not None),
             job=job.name if job else None,

@@ -28,6 +28,28 @@ def test_our_source_types_declare_credentials_and_transforms():
     assert commcare.job == "commcare-sync"
 
 
+def test_account_pages_are_those_of_the_sources_own_server():
+    commcare, connect = (
+        Plugins(ROOT).source_type(name) for name in ("commcare", "commcare-connect")
+    )
+
+    assert list(commcare.account_pages("https://india.commcarehq.org/").values()) == [
+        "https://india.commcarehq.org/account/api_keys/"
+    ]
+    assert list(connect.account_pages(None).values()) == [
+        "https://connect.dimagi.com/o/applications/"
+    ]
+
+
+def test_a_tap_without_account_pages_or_server_has_none(tmp_path):
+    pages = "annotations: {scout: {account_pages: {Keys: /keys/}}}"
+    text = f"plugins: {{extractors: [{{name: tap-x, {pages}}}, {{name: tap-y}}]}}"
+    one, other = plugins(tmp_path, text).source_types()
+
+    assert (one.account_pages(None), other.account_pages("https://h")) == ({}, {})
+    assert one.account_pages("https://h/base/") == {"Keys": "https://h/base/keys/"}
+
+
 def test_a_third_party_tap_needs_only_its_entry(tmp_path):
     found = plugins(
         tmp_path,
