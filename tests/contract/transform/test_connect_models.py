@@ -61,7 +61,7 @@ def test_models_build_on_loaded_tables_and_answers_of_visits_are_in_columns(worl
 def _check_visits(world, visits: list[dict]) -> None:
     forms = {row["id"]: row["form_json"] for row in visits}
     rows = world.ask(
-        'SELECT visit_id, form_id, domain, child_name, child_symptoms, "case" FROM visit_visit'
+        "SELECT visit_id, form_id, domain, child_name, child_symptoms, case_ FROM visit_visit"
     )
     assert {visit: (form, name) for visit, form, _, name, *_ in rows} == {
         number: (form["id"], form["form"]["child"]["name"] or None)
