@@ -51,6 +51,8 @@ class RunResult:
     is_partial: bool = False
     """Whether it failed, but some streams were loaded to their end."""
     transform_error: str | None = None
+    skipped_models: str | None = None
+    """Which models were not built, since the dataset lacks what they read."""
     resume_at: str | None = None
     """When a paused run may be resumed, as the tap printed it."""
     rows_loaded: Mapping[str, int] = field(default_factory=dict)
@@ -124,6 +126,7 @@ def result_of_load(
         error=error,
         is_partial=is_partial,
         transform_error=loaded.log.transform_error if loaded.error else None,
+        skipped_models=loaded.log.skipped_models,
         resume_at=loaded.log.resume_at,
         rows_loaded=committed.rows_loaded,
         row_counts=committed.row_counts,
@@ -136,6 +139,8 @@ def result_of_load(
 
 def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
     """Return the result of a partial load after its transforms."""
+    if skipped := transformed.log.skipped_models:
+        result = replace(result, skipped_models=skipped)
     if transformed.error is None:
         return result
     why = transformed.log.transform_error or transformed.error.cause
@@ -273,6 +278,8 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         document["warning"] = NOT_COUNTED
     if result.transform_error:
         document["transform_error"] = result.transform_error
+    if result.skipped_models:
+        document["skipped_models"] = result.skipped_models
     if error := result.failure:
         document["error"] = {
             "code": rules.code(error),
