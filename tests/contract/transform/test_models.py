@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scout_dbt.project import yaml_docs
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -122,6 +123,15 @@ def test_every_column_of_a_stream_is_in_its_staging_model_or_renamed_there(strea
     for stream in streams:
         if (name := f"stg_commcare__{stream['stream']}") in columns:
             assert columns[name] >= len(stream["schema"]["properties"].keys() - ONLY_LOADED), name
+
+
+def test_every_column_of_a_stream_is_described(streams):
+    described = yaml_docs.read(ROOT / "transform/models", "commcare").columns
+
+    for stream in streams:
+        if stream["stream"] in described:
+            missing = stream["schema"]["properties"].keys() - described[stream["stream"]].keys()
+            assert not missing, stream["stream"]
 
 
 def test_a_broken_url_ends_with_one_line_that_does_not_show_it(world):

@@ -67,6 +67,8 @@ def test_columns_of_streams_are_described_by_the_model_that_renames_them():
     assert columns["forms"]["time_start"] == "When the form was opened, by the device's clock."
     assert columns["form_questions"]["constraint"]
     assert columns["cases"]["case_id"] == "Id of the case."
+    assert columns["cases"]["opened_by"].startswith("User who opened the case")
+    assert columns["locations"]["latitude"] == "Degrees north."
     assert set(columns) == {
         path.stem.removeprefix("stg_commcare__") for path in MODELS.rglob("stg_commcare__*.sql")
     }

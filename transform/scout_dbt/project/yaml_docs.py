@@ -64,22 +64,29 @@ def read(models: Path, source_type: str) -> ProjectDocs:
         for source in content.get("sources", ()):
             if source["name"] == source_type:
                 streams |= {each["name"]: each["description"] for each in source["tables"]}
+                for each in source["tables"]:
+                    columns.setdefault(each["name"], {}).update(_described(each))
         for model in content.get("models", ()):
             for test in model.get("data_tests", ()):
                 references += _tested(model["name"], test)
             sql = file.parent / f"{model['name']}.sql"
             if model["name"].startswith(f"stg_{source_type}__") and sql.is_file():
-                columns |= _stream_columns(sql.read_text(encoding="utf-8"), model)
+                for stream, found in _stream_columns(sql.read_text("utf-8"), model):
+                    columns.setdefault(stream, {}).update(found)
     return ProjectDocs(streams=streams, columns=columns, references=tuple(references))
 
 
-def _stream_columns(sql: str, model: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the descriptions of a stream's columns: those of the model that renames them."""
-    described = {each["name"]: each.get("description", "") for each in model.get("columns", ())}
+def _described(table: dict[str, Any]) -> dict[str, str]:
+    return {each["name"]: each.get("description", "") for each in table.get("columns", ())}
+
+
+def _stream_columns(sql: str, model: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the descriptions of a stream's columns: those of the model that renames them."""
+    described = _described(model)
     stream = STREAM.search(sql)
     named = ((column, alias or column) for column, alias in RENAMED.findall(sql))
-    found = {column: described[name] for column, name in named if described.get(name)}
-    return {stream[1]: found} if stream else {}
+    if stream:
+        yield stream[1], {column: described[name] for column, name in named if described.get(name)}
 
 
 def _tested(table: str, test: Any) -> Iterator[Reference]:
