@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commcare_sandbox import Sandbox
+from scout_dbt.project import yaml_docs
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -98,3 +99,11 @@ def test_every_stream_is_a_source_and_has_a_staging_model(streams):
     models = {path.stem.removeprefix("stg_connect__") for path in STAGING.glob("*.sql")}
 
     assert sources == models == {stream["stream"] for stream in streams}
+
+
+def test_every_column_of_a_stream_is_described(streams):
+    described = yaml_docs.read(ROOT / "transform/models", "connect").columns
+
+    for stream in streams:
+        missing = stream["schema"]["properties"].keys() - described[stream["stream"]].keys()
+        assert not missing, stream["stream"]
