@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scout_dbt.build import BuildPlan
     from scout_dbt.dbt_command import DbtCommand
 
+PAGE = "static_index.html"
 LOADED_STREAMS = "SCOUT_LOADED_STREAMS"
 GENERATED_PACKAGES = "SCOUT_GENERATED_PACKAGES"
 
@@ -65,6 +66,8 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
     built = custom.names - {each.name for each in project.skipped.values()}
     options = ["--project-dir", str(project.assembled), "--target-path", str(command.target)]
     options += plan.selection(built) if plan and builds_all else []
+    if command.writes_docs_page:
+        (command.target / PAGE).unlink(missing_ok=True)  # none is better than one of earlier data
     result = dbt_runner.run(
         [*command.dbt_arguments, *options], project, is_docs=command.writes_docs
     )
@@ -91,7 +94,7 @@ def _write_docs_page(command: DbtCommand, schema: str, plan: BuildPlan | None) -
         with transaction(environment.conninfo(command.environment), schema) as cursor:
             docs = build.documented(cursor, plan, command.dbt_project)
     nodes = docs_page.nodes(command.target)
-    docs_page.write(command.target, docs, nodes, datetime.now(UTC))
+    docs_page.write(command.target / PAGE, docs, nodes, datetime.now(UTC))
 
 
 def _folders(command: DbtCommand) -> dict[str, str]:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from psycopg2 import sql
-from scout_dbt.runner import docs_page
+from scout_dbt.run import PAGE
 from support import preloaded
 from support.browser import PROGRAM, browser
 
@@ -91,7 +91,7 @@ def page(world):
         [PROGRAMS / "scout-dbt", "docs", "generate", "--static"], world.environment
     )
     assert done.returncode == 0, done.stdout
-    return world.folder / "target" / docs_page.STATIC
+    return world.folder / "target" / PAGE
 
 
 @pytest.fixture(scope="module")

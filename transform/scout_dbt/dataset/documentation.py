@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scout_dbt.planning.tables import Model, Reference, Table
 
 COLUMNS = """
-    SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''), a.attname,
+    SELECT c.relname, left(coalesce(obj_description(c.oid, 'pg_class'), ''), 10000), a.attname,
            format_type(a.atttypid, a.atttypmod),
            left(coalesce(col_description(c.oid, a.attnum), ''), 10000),
            EXISTS (SELECT FROM pg_index AS i
@@ -33,7 +33,11 @@ COLUMNS = """
        AND c.relname !~ '^_scout_' AND c.relname !~ '__dbt_'
      ORDER BY c.relname, a.attnum
 """
-COUNTS = "SELECT table_name, row_count, updated_at FROM _scout_catalog WHERE position = 0"
+# Cast, since any program of the dataset's writer may have replaced the table.
+COUNTS = """
+    SELECT table_name::text, row_count::bigint, updated_at::timestamptz
+      FROM _scout_catalog WHERE position = 0
+"""
 LINKS = """
     SELECT DISTINCT coalesce(case_type, ''), link.key, link.value ->> 'case_type'
       FROM cases CROSS JOIN LATERAL jsonb_each(

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from scout_dbt.dataset.documentation import Documentation, Subject
     from scout_dbt.planning.joins import Join
 
-STATIC = "static_index.html"
 MANIFEST = "manifest.json"
 TEMPLATES = Path(__file__).with_name("page")
 TABLE_ID = "t"
@@ -54,20 +53,16 @@ POLICY = "; ".join(
 )
 
 
-def write(
-    target: Path, docs: Documentation, nodes: Mapping[str, Any], written_at: datetime
-) -> Path:
-    """Write the page into dbt's target folder.
+def write(page: Path, docs: Documentation, nodes: Mapping[str, Any], written_at: datetime) -> None:
+    """Write the page to a file.
 
     Args:
-        target: The folder.
+        page: The file.
         docs: What the page shows.
         nodes: The models in dbt's manifest.
         written_at: The present time.
     """
-    page = target / STATIC
     page.write_text(render(docs, nodes, written_at), encoding="utf-8")
-    return page
 
 
 def nodes(target: Path) -> dict[str, Any]:
