@@ -42,6 +42,8 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
     packages = command.target / "packages"
     owner = command.environment.get(environment.PROJECT) or None
     custom = custom_models.collect(command.folder, owner)
+    if command.dbt_project != command.folder:
+        sys.stdout.writelines(map(_not_read, custom_models.elsewhere(command.folder)))
     builds_all = command.is_building and not command.is_selective
     with transaction(conninfo, schema) as cursor:
         plan = build.prepare(
@@ -83,6 +85,11 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
     if command.writes_docs_page and result.exit_code == 0:
         _write_docs_page(command, schema, plan)
     return result.exit_code
+
+
+def _not_read(path: str) -> str:
+    home = custom_models.FOLDER
+    return f"{escaped(path)} is not read: move it to {home}, or to {home}/<project>.\n"
 
 
 def _write_docs_page(command: DbtCommand, schema: str, plan: BuildPlan | None) -> None:

@@ -87,6 +87,17 @@ def collect(project: Path, owner: str | None) -> CustomModels:
     return CustomModels(files=files, refused=refused)
 
 
+def elsewhere(folder: Path) -> list[str]:
+    """Return the models in a folder of users that are not where models of users are read.
+
+    Args:
+        folder: One without a dbt project of its own.
+    """
+    home = folder / FOLDER
+    found = (file for file in (folder / "models").rglob(f"*{SQL}"))
+    return sorted(str(file.relative_to(folder)) for file in found if not file.is_relative_to(home))
+
+
 def _describing_others(files: dict[str, bytes]) -> list[tuple[str, str]]:
     """Return the files of a project that describe models of others, with the reason.
 
