@@ -13,8 +13,12 @@ from scout_dbt.project import custom_models
 from scout_dbt.terminal import escaped
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scout_dbt.build import BuildPlan
     from scout_dbt.dbt_command import DbtCommand
+    from scout_dbt.project.custom_models import CustomModels
+    from scout_dbt.runner.dbt_runner import Result
 
 PAGE = "static_index.html"
 LOADED_STREAMS = "SCOUT_LOADED_STREAMS"
@@ -55,6 +59,29 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
     if is_idle:
         sys.stdout.write("Nothing changed since the last build: all models are up to date.\n")
         return 0
+    result = _run_dbt(command, plan, packages, custom, builds_all=builds_all)
+    sys.stdout.writelines(f"{escaped(line)}\n" for line in result.lines)
+    if plan and command.is_building and not result.is_interrupted:
+        is_complete = result.exit_code == 0 and not command.is_selective
+        with transaction(conninfo, schema) as cursor:
+            build.finish(
+                *(cursor, plan, command.dbt_project, result.outcomes),
+                is_complete=is_complete,
+                skipped=result.skipped,
+            )
+    if command.writes_docs_page and result.exit_code == 0:
+        _write_docs_page(command, schema, plan)
+    return result.exit_code
+
+
+def _run_dbt(
+    command: DbtCommand,
+    plan: BuildPlan | None,
+    packages: Path,
+    custom: CustomModels,
+    *,
+    builds_all: bool,
+) -> Result:
     from scout_dbt.runner import dbt_runner
 
     os.environ |= _folders(command) | _settings(command, plan)
@@ -70,21 +97,7 @@ def _run_with_models(command: DbtCommand, schema: str) -> int:
     options += plan.selection(built) if plan and builds_all else []
     if command.writes_docs_page:
         (command.target / PAGE).unlink(missing_ok=True)  # none is better than one of earlier data
-    result = dbt_runner.run(
-        [*command.dbt_arguments, *options], project, is_docs=command.writes_docs
-    )
-    sys.stdout.writelines(f"{escaped(line)}\n" for line in result.lines)
-    if plan and command.is_building and not result.is_interrupted:
-        is_complete = result.exit_code == 0 and not command.is_selective
-        with transaction(conninfo, schema) as cursor:
-            build.finish(
-                *(cursor, plan, command.dbt_project, result.outcomes),
-                is_complete=is_complete,
-                skipped=result.skipped,
-            )
-    if command.writes_docs_page and result.exit_code == 0:
-        _write_docs_page(command, schema, plan)
-    return result.exit_code
+    return dbt_runner.run([*command.dbt_arguments, *options], project, is_docs=command.writes_docs)
 
 
 def _not_read(path: str) -> str:
