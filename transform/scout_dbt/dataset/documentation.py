@@ -214,4 +214,5 @@ def _items(table: Table) -> Iterable[Item]:
         is_answer = column.value_type != ValueType.JSON and "/@" not in f"/{column.key}"
         if is_answer:
             text = column.comment.rpartition(f" {comments.ORIGIN}")[0]
-            yield Item(text=text.partition(" Options: ")[0], table=table.name, column=column.name)
+            what = text.partition(" Options: ")[0].removesuffix(".")
+            yield Item(text=what, table=table.name, column=column.name)
