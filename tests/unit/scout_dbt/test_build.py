@@ -12,6 +12,7 @@ from scout_dbt.dataset.build_metadata import BuiltModel
 from scout_dbt.dataset.introspection import ScopeStats, Snapshot
 from scout_dbt.generator import GeneratedModels
 from scout_dbt.planning.tables import Model, RecordKind, Table
+from scout_dbt.project.custom_models import CustomModels
 from scout_dbt.project.model_needs import Skipped
 
 TABLE = Table(name="case_a", record_kind=RecordKind.CASE, scope="a")
@@ -107,3 +108,22 @@ def test_a_mark_can_be_taken_off_a_comment_again(was):
 
     assert outdated.split(marked) == ("OUT OF DATE since 2026-11-29: a needs b. Really", was)
     assert outdated.split(was) == ("", was)
+
+
+def test_models_of_users_are_skipped_by_what_the_dataset_and_the_project_have(tmp_path):
+    (tmp_path / "models/staging").mkdir(parents=True)
+    (tmp_path / "models/staging/ours.sql").write_text("select 1")
+    files = {
+        "fine.sql": b"select * from {{ ref('case_a') }} join {{ ref('ours') }} using (a)",
+        "lost.sql": b"select * from {{ ref('form_b') }}",
+        "raw.sql": b"select * from {{ source('commcare', 'cases') }}",
+        "list.sql": b"select * from {{ source('commcare', 'users') }}",
+    }
+
+    found = plan().skipped(CustomModels(files=files), tmp_path)
+
+    assert {path: each.missing for path, each in found.items()} == {
+        "lost.sql": ("form_b",),
+        "list.sql": ("commcare.users",),
+    }
+    assert plan().skipped(CustomModels(), tmp_path / "missing") == {}

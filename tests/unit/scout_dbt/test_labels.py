@@ -177,3 +177,53 @@ def test_of_many_options_the_first_are_listed():
     assert text.startswith("Where. Options: v0 = Label 0; v1 = Label 1")
     assert text.endswith(" more")
     assert len(text) < 900
+
+
+def test_many_domains_are_counted_and_none_is_unknown():
+    assert comments.origin("CommCare", []) == "domain unknown, CommCare"
+    assert comments.origin("CommCare", ["a\nb"]) == "domain a b, CommCare"
+    assert comments.origin("X", [str(n) for n in range(7)]).endswith("3, 4, and 2 more, X")
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ("Name", "Name. From: x"),
+        ("Name:", "Name. From: x"),
+        ("Name.", "Name. From: x"),
+        ("Really?", "Really? From: x"),
+        ("Cut...", "Cut... From: x"),
+    ],
+)
+def test_what_a_column_is_ends_like_a_sentence(what, sentence):
+    assert comments.comment(what, ["x"]) == sentence
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("Phone number", "phone_number"),
+        ("PHONE-number:", "phone_number"),
+        ("", "phone_number"),
+        ("...", "phone_number"),
+        ("Whom can we call?", "phone_number: Whom can we call?"),
+    ],
+)
+def test_a_label_that_repeats_the_name_of_a_property_is_not_shown(label, shown):
+    asked = Question(path=("phone_number",), label=label)
+
+    assert comments.case_property("phone_number", asked) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (("a", "b"), "b"),
+        (("@version",), "version (attribute)"),
+        (("a", "#type"), "type"),
+        ((), "Text"),
+        (("a\x1bb",), "a b"),
+    ],
+)
+def test_an_answer_that_no_application_knows_is_called_like_its_last_step(path, shown):
+    assert comments.answer(None, path) == shown
