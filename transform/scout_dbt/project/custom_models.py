@@ -91,7 +91,7 @@ def elsewhere(folder: Path) -> list[str]:
     """Return the models in a folder of users that are not where models of users are read.
 
     Args:
-        folder: One without a dbt project of its own.
+        folder: One without a dbt_project.yml.
     """
     home = folder / FOLDER
     found = (file for file in (folder / "models").rglob(f"*{SQL}"))
