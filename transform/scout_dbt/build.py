@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING
 from psycopg2.extras import execute_values
 
 from scout_dbt import generator
-from scout_dbt.dataset import build_metadata, data_dictionary
-from scout_dbt.project import dbt_package, yaml_docs
+from scout_dbt.dataset import build_metadata, data_dictionary, documentation, outdated
+from scout_dbt.project import dbt_package, model_needs, yaml_docs
 from scout_dbt.project.custom_models import FOLDER
+from scout_dbt.project.model_needs import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from scout_dbt.dataset.connection import Cursor
+    from scout_dbt.dataset.documentation import Documentation
     from scout_dbt.generator import GeneratedModels
-    from scout_dbt.planning.tables import Model
+    from scout_dbt.planning.tables import Model, Reference
+    from scout_dbt.project.custom_models import CustomModels
+    from scout_dbt.project.model_needs import Skipped
+    from scout_dbt.project.yaml_docs import ProjectDocs
 
 PROJECT_MARK, DATA_MARK = "project", "data of "
 DUE = """
@@ -53,6 +58,8 @@ class BuildPlan:
     """Streams whose rows differ from those of the last complete build."""
     is_project_changed: bool
     """Whether hand-written models have to be built, even if no data changed."""
+    relations: frozenset[str] = frozenset()
+    """All tables and views that exist before the build."""
 
     @property
     def is_idle(self) -> bool:
@@ -64,11 +71,24 @@ class BuildPlan:
         """Return the streams that were loaded."""
         return frozenset(self.generated.streams)
 
+    def skipped(self, custom: CustomModels, project: Path) -> dict[str, Skipped]:
+        """Return the models of users that cannot be built in this dataset, by their path."""
+        tables = Tables(
+            schema=self.schema,
+            source_type=self.generated.source_type,
+            streams=self.streams,
+            generated=frozenset(model.table.name for model in self.generated.models),
+            relations=self.relations,
+            project=model_needs.project_files(project) if custom.files else {},
+        )
+        return model_needs.skipped(custom, tables)
+
     def selection(self, custom: frozenset[str]) -> list[str]:
         """Return dbt's options that exclude models whose result would not change.
 
         Args:
             custom: Names of the models of users, which are always built: they may read anything.
+                Skipped ones are not among them.
         """
         if self.is_project_changed:
             names = {model.table.name for model in self.generated.models} - self.due
@@ -130,6 +150,7 @@ def prepare(
             if recorded.get(name) != mark
         ),
         is_project_changed=not is_project_same or not _views(cursor) <= present,
+        relations=frozenset(present),
     )
 
 
@@ -163,6 +184,7 @@ def finish(
     outcomes: Mapping[str, str],
     *,
     is_complete: bool,
+    skipped: Iterable[Skipped] = (),
 ) -> None:
     """Record what was built, and refresh the data dictionary.
 
@@ -172,6 +194,7 @@ def finish(
         project: The dbt project.
         outcomes: The status of each model, by name.
         is_complete: Whether nothing failed and nothing was left out.
+        skipped: Models that read what the dataset does not have.
     """
     models = plan.generated.models
     for model in models:
@@ -181,11 +204,46 @@ def finish(
     if is_complete:
         for name, mark in plan.marks.items():
             build_metadata.set_mark(cursor, name, mark)
-    streams, references = yaml_docs.read(project / "models", plan.generated.source_type)
-    loaded = {name: streams[name] for name in streams.keys() & plan.streams}
-    data_dictionary.comment_streams(cursor, loaded)
+    outdated.unmark(cursor, [name for name, status in outcomes.items() if status == "success"])
+    outdated.mark(cursor, _outdated(plan, skipped))
     data_dictionary.comment_models(cursor, models)
-    data_dictionary.refresh(cursor, models, [*references, *yaml_docs.model_references(models)])
+    _describe(cursor, plan, project)
+
+
+def touch(cursor: Cursor, plan: BuildPlan, project: Path) -> None:
+    """Update what a build without any work updates: times, and comments of an older version."""
+    if data_dictionary.comment_models(cursor, plan.generated.models):
+        _describe(cursor, plan, project)
+    else:
+        data_dictionary.touch(cursor)
+
+
+def _describe(cursor: Cursor, plan: BuildPlan, project: Path) -> None:
+    docs = yaml_docs.read(project / "models", plan.generated.source_type)
+    loaded = {name: docs.streams[name] for name in docs.streams.keys() & plan.streams}
+    data_dictionary.comment_streams(cursor, loaded, docs.columns)
+    data_dictionary.refresh(cursor, plan.generated.models, _references(plan, docs))
+
+
+def _references(plan: BuildPlan, docs: ProjectDocs) -> list[Reference]:
+    return [*docs.references, *yaml_docs.model_references(plan.generated.models)]
+
+
+def _outdated(plan: BuildPlan, skipped: Iterable[Skipped]) -> dict[str, str]:
+    """Return the tables that no build updates, with the reason."""
+    names = {model.table.name for model in plan.generated.models}
+    left = {each.name for each in plan.generated.built.values()} - names
+    found = dict.fromkeys(left, "the stream that it was built from is not in this dataset")
+    found |= {each.relation: each.reason for each in skipped}
+    return {name: why for name, why in found.items() if name not in plan.streams}
+
+
+def documented(cursor: Cursor, plan: BuildPlan, project: Path) -> Documentation:
+    """Return what the documentation page shows of the dataset schema."""
+    docs = yaml_docs.read(project / "models", plan.generated.source_type)
+    models = plan.generated.models
+    references = _references(plan, docs)
+    return documentation.read(cursor, plan.schema, models, plan.streams, references)
 
 
 def _digest(project: Path, streams: Iterable[str], custom: bytes) -> str:

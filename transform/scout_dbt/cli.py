@@ -14,7 +14,7 @@ import psycopg2
 
 from scout_dbt import environment, private_process, run
 from scout_dbt.dbt_command import DbtCommand
-from scout_dbt.runner import docs_page, failures
+from scout_dbt.runner import failures
 from scout_dbt.terminal import escaped
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     command = DbtCommand(arguments=tuple(sys.argv[1:]), environment=visible)
     try:
         raise SystemExit(run.run(command))
-    except (psycopg2.Error, docs_page.PageError, KeyboardInterrupt) as error:
+    except (psycopg2.Error, KeyboardInterrupt) as error:
         _exit(*explain(error))
 
 
@@ -45,12 +45,6 @@ def explain(error: BaseException) -> tuple[int, *tuple[str, ...]]:
     """
     if isinstance(error, psycopg2.Error):
         return 1, *failures.lines("generated models", failures.of_postgres(error))
-    if isinstance(error, docs_page.PageError):
-        return (
-            1,
-            "Error: the documentation of this version of dbt is not known to be safe to show. "
-            "Install the version that scout-dbt requires.",
-        )
     return 130, "Interrupted: the loaded data is unchanged. Run again."
 
 

@@ -13,6 +13,7 @@ from scout_dbt.project import location
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+STATIC = "--static"
 PROFILES_FILE = "profiles.yml"
 BUILDING = frozenset({"build", "run"})
 READS_MODELS = BUILDING | {
@@ -57,7 +58,13 @@ class DbtCommand:
     @property
     def writes_docs_page(self) -> bool:
         """Return whether the documentation is to be one static page."""
-        return self.writes_docs and "--static" in self.arguments
+        return self.writes_docs and STATIC in self.arguments
+
+    @property
+    def dbt_arguments(self) -> list[str]:
+        """Return the arguments for dbt itself, whose own static page is not wanted."""
+        without = {STATIC} if self.writes_docs_page else set()
+        return [word for word in self.arguments if word not in without]
 
     @property
     def folder(self) -> Path:

@@ -46,7 +46,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_DOCUMENTING_SECONDS = 600.0
 GRACE_SECONDS = 10.0
-REASON = re.compile(r"^Reason of (model .+)$", re.MULTILINE)  # of a file that was left out
+# Of a file that was left out, and the models of tables that the dataset does not have.
+REASON = re.compile(r"^(?:Reason of (?=model )|(?=Skipped \d))(.+)$", re.MULTILINE)
 PAGE = "static_index.html"
 
 

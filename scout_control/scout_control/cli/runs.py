@@ -229,6 +229,8 @@ def _show_end(ended: Run) -> None:
         say(f"Paused until {when}; a worker resumes it then.", err=True)
     if ended.status == RunStatus.QUEUED and (wait := ended.activity.get("wait")):
         say(f"Waits: {escaped(wait['reason'])}. A worker continues it.", err=True)
+    if skipped := ended.result.get("skipped_models"):
+        say(escaped(skipped), err=True)
     if warning := ended.result.get("warning"):
         say(f"Warning: {escaped(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):

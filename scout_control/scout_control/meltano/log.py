@@ -24,6 +24,7 @@ MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ 
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
 STREAM_OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
 REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # by scout-dbt, without values
+SKIPPED = re.compile(r"Skipped \d+ models?: .{1,1900}")  # by scout-dbt
 SUMMARY = "event=finished "  # the lines before it say more
 ERRORS = frozenset({"error", "critical"})
 LOADING_BLOCK, STATE_SAVED = "ExtractLoadBlocks", "Incremental state has been updated"
@@ -57,6 +58,8 @@ class RunLog:
     resume_at: str | None = None
     transform_error: str | None = None
     failed_models: list[str] = field(default_factory=list)
+    skipped_models: str | None = None
+    """Which models were not built, since the dataset lacks what they read."""
     meltano_error: str | None = None
     streams: dict[str, str] = field(default_factory=dict)
     """completed, failed or skipped by stream, as the tap's last line lists them."""
@@ -154,7 +157,9 @@ class RunLog:
 
     def _read_dbt_line(self, text: str) -> None:
         """Keep which model or test failed, but not Postgres' message, which may quote values."""
-        if found := REASON.search(text):
+        if found := SKIPPED.match(text):
+            self.skipped_models = found[0]
+        elif found := REASON.search(text):
             self.failed_models = [
                 f"{each}: {found['why']}" if each == found["of"] else each
                 for each in self.failed_models

@@ -160,6 +160,8 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         document["warning"] = NOT_COUNTED
     if result.transform_error:
         document["transform_error"] = result.transform_error
+    if result.skipped_models:
+        document["skipped_models"] = result.skipped_models
     if error := result.failure:
         document["error"] = {
             "code": rules.code(error),

@@ -32,6 +32,8 @@ class RunResult:
     is_partial: bool = False
     """Whether it failed, but some streams were loaded to their end."""
     transform_error: str | None = None
+    skipped_models: str | None = None
+    """Which models were not built, since the dataset lacks what they read."""
     resume_at: str | None = None
     """When a paused run may be resumed, as the tap printed it."""
     rows_loaded: Mapping[str, int] = field(default_factory=dict)
@@ -106,6 +108,7 @@ def result_of_load(
         error=error,
         is_partial=is_partial,
         transform_error=loaded.log.transform_error if loaded.error else None,
+        skipped_models=loaded.log.skipped_models,
         resume_at=loaded.log.resume_at,
         rows_loaded=committed.rows_loaded,
         row_counts=committed.row_counts,
@@ -118,6 +121,8 @@ def result_of_load(
 
 def with_transforms(result: RunResult, transformed: ProcessResult) -> RunResult:
     """Return the result of a partial load after its transforms."""
+    if skipped := transformed.log.skipped_models:
+        result = replace(result, skipped_models=skipped)
     if transformed.error is None:
         return result
     why = transformed.log.transform_error or transformed.error.cause

@@ -24,12 +24,19 @@ DATASET = "river/hq"
 STREAMS = ["cases", "forms", "form_definitions", "form_questions"]
 CUSTOM = {
     "wrong.sql": "select no_such_column from {{ ref('stg_commcare__cases') }}",
-    "unread.sql": "select * from {{ ref('no_such_model') }}",
+    "unread.sql": "select {{ nothing( from x",
+    "lacking.sql": "select * from {{ ref('form_of_others') }}",
+    "later.sql": "select * from {{ ref('lacking') }}",
     "good.sql": "select count(*) as n from {{ ref('case_household') }}",
     "uncompiled.sql": (
         "{% if execute %}{{ exceptions.raise_compiler_error('not yet') }}{% endif %} select 1"
     ),
 }
+
+SKIPPED = (
+    "Skipped 2 models: lacking needs form_of_others, which this dataset does not have; "
+    "later needs lacking, which is skipped."
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +92,9 @@ def test_models_that_fail_or_cannot_be_read_are_named_with_reasons_and_the_run_i
     uncompiled, wrong, unread = answer["transform_error"].split(", ", 2)
     assert uncompiled == "model uncompiled: not yet"
     assert wrong == 'model wrong: column "no_such_column" does not exist'
-    assert unread.startswith("model unread: Model 'model.scout.unread' (models/custom/unread.sql)")
+    assert unread.startswith("model unread: ")
+    assert "lacking" not in answer["transform_error"]
+    assert answer["result"]["skipped_models"] == SKIPPED
 
 
 def test_describe_says_what_every_table_and_column_is(scout):
@@ -130,11 +139,11 @@ def test_docs_are_one_page_of_all_models_that_can_be_compiled_and_name_the_other
     with Scout(settings) as opened, caplog.at_level(logging.WARNING):
         page = opened.models.document(DATASET, tmp_path / "page.html").read_text(encoding="utf-8")
 
-    [warning] = [each.getMessage() for each in caplog.records if each.name == models.__name__]
-    assert warning.endswith("model uncompiled: not yet")
-    for name in ("scout_generated.case_pregnancy", "scout.stg_commcare__cases", "scout.good"):
-        assert f"model.{name}" in page
-    assert "model.scout.uncompiled" not in page
+    warnings = [each.getMessage() for each in caplog.records if each.name == models.__name__]
+    assert warnings == [f"left_out_of_docs {SKIPPED}", "left_out_of_docs model uncompiled: not yet"]
+    for name in ("case_pregnancy", "stg_commcare__cases", "good"):
+        assert f"<h2>{name}</h2>" in page
+    assert "uncompiled" not in page
 
 
 def test_documentation_that_takes_too_long_is_ended(scout, settings, tmp_path, monkeypatch):

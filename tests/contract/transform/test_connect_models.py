@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commcare_sandbox import Sandbox
+from scout_dbt.project import yaml_docs
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -61,7 +62,7 @@ def test_models_build_on_loaded_tables_and_answers_of_visits_are_in_columns(worl
 def _check_visits(world, visits: list[dict]) -> None:
     forms = {row["id"]: row["form_json"] for row in visits}
     rows = world.ask(
-        'SELECT visit_id, form_id, domain, child_name, child_symptoms, "case" FROM visit_visit'
+        "SELECT visit_id, form_id, domain, child_name, child_symptoms, case_ FROM visit_visit"
     )
     assert {visit: (form, name) for visit, form, _, name, *_ in rows} == {
         number: (form["id"], form["form"]["child"]["name"] or None)
@@ -98,3 +99,11 @@ def test_every_stream_is_a_source_and_has_a_staging_model(streams):
     models = {path.stem.removeprefix("stg_connect__") for path in STAGING.glob("*.sql")}
 
     assert sources == models == {stream["stream"] for stream in streams}
+
+
+def test_every_column_of_a_stream_is_described(streams):
+    described = yaml_docs.read(ROOT / "transform/models", "connect").columns
+
+    for stream in streams:
+        missing = stream["schema"]["properties"].keys() - described[stream["stream"]].keys()
+        assert not missing, stream["stream"]

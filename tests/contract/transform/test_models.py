@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scout_dbt.project import yaml_docs
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(sys.executable).parent
@@ -61,7 +62,8 @@ def test_files_of_users_that_dbt_cannot_read_are_named_and_keep_no_other_model_f
 
     assert done.returncode == 1
     assert "Reason of model broken: " in done.stdout
-    assert "Reason of model lost: Model 'model.scout.lost'" in done.stdout
+    assert "Skipped 1 model: lost needs no_such_model, which this dataset" in done.stdout
+    assert "Reason of model lost" not in done.stdout
     assert "Failure in model notes (models/custom/notes.yml)" in done.stdout
     for name in ("cases", "sly"):
         assert f"Reason of model {name}: {name}.sql: a model cannot be called " in done.stdout
@@ -121,6 +123,15 @@ def test_every_column_of_a_stream_is_in_its_staging_model_or_renamed_there(strea
     for stream in streams:
         if (name := f"stg_commcare__{stream['stream']}") in columns:
             assert columns[name] >= len(stream["schema"]["properties"].keys() - ONLY_LOADED), name
+
+
+def test_every_column_of_a_stream_is_described(streams):
+    described = yaml_docs.read(ROOT / "transform/models", "commcare").columns
+
+    for stream in streams:
+        if stream["stream"] in described:
+            missing = stream["schema"]["properties"].keys() - described[stream["stream"]].keys()
+            assert not missing, stream["stream"]
 
 
 def test_a_broken_url_ends_with_one_line_that_does_not_show_it(world):

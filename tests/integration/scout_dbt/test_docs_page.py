@@ -1,14 +1,15 @@
-"""The documentation in a real browser: tables and lineage are shown, no data is executed."""
+"""The documentation in a real browser: what it shows, how it is used, and what does not run."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from scout_dbt.runner import docs_page
+from psycopg2 import sql
+from scout_dbt.run import PAGE
+from support import preloaded
 from support.browser import PROGRAM, browser
 
 from .conftest import PROGRAMS
@@ -38,20 +39,25 @@ PAYLOADS = (
     '"onmouseover="window.ran=1',
     "__proto__",
 )
-PLACES = "'.model-markdown *, [ng-bind-html] *, .column-row *'"
-PLANTED = "script, iframe, form, meta, base, link, svg:not(.icn), details, img[src=x], [ng-app]"
-PLANTED = f"[...document.querySelectorAll({PLACES})].filter(each => each.matches('{PLANTED}'))"
-ANCHORS = "[...document.querySelectorAll('.model-markdown a[href], [ng-bind-html] a[href]')]"
-LINKS = f"{ANCHORS}.map(each => each.protocol)"
+PLANTED = "iframe, form, base, link, svg, details[ontoggle], img, object, [ng-app], [onmouseover]"
+PLANTED = f"[...document.querySelectorAll({json.dumps(PLANTED)})]"
+LINKS = "[...document.querySelectorAll('a[href]')]"
 TEXT = "document.body.innerText"
-SEARCH = """
-    (() => {{
-        const field = document.querySelector('[ng-model="search.query"]');
-        field.value = {query};
-        for (const name of ['input', 'change']) field.dispatchEvent(new Event(name));
-        return true;
-    }})()
+FIELD, RESULTS = "document.querySelector('header input')", "document.querySelector('#results')"
+ROWS = """
+    [...document.querySelectorAll('section')].flatMap(section =>
+        [...section.querySelectorAll('tbody tr')].map(row => [
+            section.querySelector('h2').textContent,
+            row.cells[0].firstChild.data.replace(/ $/, ''),
+            row.cells[2].textContent.replace(/\\n$/, ''),
+        ]))
 """
+WIDE = {"width": 1200, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+NARROW = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+KEYS = {
+    "Tab": {"windowsVirtualKeyCode": 9},
+    "Enter": {"windowsVirtualKeyCode": 13},
+}
 in_a_browser = pytest.mark.skipif(
     PROGRAM is None and "SCOUT_TEST_NO_SKIPS" not in os.environ, reason="Chromium is not installed"
 )
@@ -73,110 +79,129 @@ def hostile():
 
 
 @pytest.fixture(scope="module")
-def target(world):
-    """What dbt left of the hostile data; names and comments are in the artifacts as they came."""
+def page(world):
+    """The page of hostile data; a table of another program has hostile names, too."""
     world.pipe("\n".join(map(json.dumps, messages(hostile()))).encode())
+    columns = sql.SQL(", ").join(sql.SQL("{} int").format(sql.Identifier(p)) for p in PAYLOADS)
+    world.ask(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(PAYLOADS[2]), columns))
+    world.ask(sql.SQL("COMMENT ON TABLE {} IS %s").format(sql.Identifier(PAYLOADS[2])), PAYLOADS[0])
     built = world.build("--select", "package:scout_generated")
     assert built.returncode == 0, built.stdout
-    done = subprocess.run(
-        [PROGRAMS / "scout-dbt", "docs", "generate", "--static"],
-        env=world.environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = preloaded.run_dbt(
+        [PROGRAMS / "scout-dbt", "docs", "generate", "--static"], world.environment
     )
     assert done.returncode == 0, done.stdout
-    for name in docs_page.DATA.values():
-        spread(world.folder / "target" / name)
-    return world.folder / "target"
-
-
-def spread(file):
-    """Put the payloads wherever names occur, including those from databases of other programs."""
-    artifact = json.loads(file.read_text())
-    for node in artifact["nodes"].values():
-        columns = node["columns"]
-        for payload in PAYLOADS if columns else ():
-            like = next(iter(columns.values()))
-            columns[payload] = like | {"name": payload, "description": payload, "comment": payload}
-        if "tags" in node:
-            node["tags"] = list(PAYLOADS)
-    file.write_text(json.dumps(artifact))
+    return world.folder / "target" / PAGE
 
 
 @pytest.fixture(scope="module")
-def models(target):
-    nodes = json.loads((target / "manifest.json").read_text())["nodes"]
-    return {node["name"]: name for name, node in nodes.items() if node["package_name"] != "scout"}
-
-
-@pytest.fixture(scope="module")
-def shown(target):
-    """The page of the artifacts, in a browser."""
-    address = docs_page.write(target).as_uri()
-    with browser() as opened:
-        opened.show(f"{address}#!/overview")
-        opened.wait_for(f"{TEXT}.includes('Projects')")
-        yield opened, address
-
-
-TAGS: list = []
-
-
-class Found(HTMLParser):
-    def handle_starttag(self, tag, attrs):
-        TAGS.append((tag, dict(attrs)))
-
-
-def test_the_page_runs_one_script_by_its_hash_and_sends_no_request(target):
-    text = docs_page.write(target).read_text(encoding="utf-8")
-
-    Found().feed(text)
-    policies = [attrs["content"] for _, attrs in TAGS if "http-equiv" in attrs]
-    assert [tag for tag, _ in TAGS].count("script") == 1
-    assert [tag for tag, _ in TAGS if tag in {"iframe", "form", "base", "object"}] == []
-    assert not [attrs for _, attrs in TAGS if attrs.keys() & {"onload", "onerror", "src"}]
-    [policy] = policies
-    directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
-    assert (
-        directives["default-src"] == directives["base-uri"] == directives["form-action"] == "'none'"
-    )
-    assert directives["object-src"] == "'none'"
-    assert directives["script-src"].startswith("'sha256-")
-    assert "unsafe" not in directives["script-src"]
-    assert not [each for each in directives.values() if "http" in each or "*" in each]
-    assert text.count("<script") == (target / "index.html").read_text().count("<script")
-    for payload in PAYLOADS[:6]:
-        assert payload not in text
-
-
-@in_a_browser
-def test_tables_columns_and_lineage_are_shown_and_nothing_runs(shown, models):
-    opened, address = shown
-    for name, column in (("form_img_src_x_onerror_window_ran_1", "q1"), ("case_proto", "age")):
-        opened.show(f"{address}#!/model/{models[name]}")
-        opened.wait_for(f"{TEXT}.includes({json.dumps(name)}) && {TEXT}.includes('{column}')")
-        opened.evaluate(f"{ANCHORS}.forEach(each => /^http/.test(each.protocol) || each.click())")
-        opened.show(f"{address}#!/model/{models[name]}?g_v=1")
-        opened.wait_for("document.querySelectorAll('canvas').length > 2")
-    assert_nothing_ran(opened)
-
-
-@in_a_browser
-@pytest.mark.parametrize("query", ["window.ran", "click", "onerror", "age"])
-def test_search_results_are_text(shown, query):
-    opened, address = shown
-    opened.show(f"{address}#!/overview")
-    opened.wait_for(SEARCH.format(query=json.dumps(query)))
-    opened.wait_for("document.querySelectorAll('.search-result-match').length")
-
-    assert_nothing_ran(opened)
+def opened(page):
+    """The page in a browser."""
+    with browser() as found:
+        found.call("Emulation.setDeviceMetricsOverride", **WIDE)
+        found.show(page.as_uri())
+        found.wait_for("document.readyState == 'complete'")
+        yield found
 
 
 def assert_nothing_ran(opened):
     asked = [each["request"]["url"] for each in opened.of("Network.requestWillBeSent")]
     assert opened.evaluate("window.ran") is None
     assert opened.evaluate(f"{PLANTED}.map(each => each.outerHTML)") == []
-    assert set(opened.evaluate(LINKS)) <= {"file:", "https:", "http:"}
-    assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []
+    assert opened.evaluate(f"{LINKS}.filter(each => each.getAttribute('href')[0] != '#')") == []
+    assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
     assert opened.of("Runtime.exceptionThrown") == []
+    assert opened.of("Log.entryAdded") == []
+
+
+def press(opened, key, text=None):
+    down = {"type": "keyDown", "key": key, "code": key, **KEYS.get(key, {})}
+    opened.call("Input.dispatchKeyEvent", **down, **({"text": text} if text else {}))
+    opened.call("Input.dispatchKeyEvent", **(down | {"type": "keyUp"}))
+
+
+@in_a_browser
+def test_every_column_is_described_as_in_psql(opened, world):
+    shown = opened.evaluate(ROWS)
+    comments = world.ask(
+        "SELECT relname::text, attname::text, coalesce(col_description(c.oid, attnum), '')"
+        " FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0"
+        " WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v')"
+        " AND relname !~ '^_scout_' AND NOT attisdropped"
+    )
+
+    assert len(comments) > 100
+    shown = {tuple(each) for each in shown}
+    assert sorted(shown - set(comments)) == []
+    assert sorted(set(comments) - shown) == []
+
+
+@in_a_browser
+def test_forms_questions_and_joins_are_shown_and_nothing_runs(opened):
+    opened.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    text = opened.evaluate(TEXT)
+    assert "Case types and their properties" in text
+    assert PAYLOADS[0] in text
+    opened.evaluate("document.querySelectorAll('.home details a').forEach(each => each.click())")
+    opened.wait_for("document.querySelectorAll('section:target, section :target').length == 1")
+    assert not opened.evaluate("document.querySelector('.home').checkVisibility()")
+    assert_nothing_ran(opened)
+
+
+@in_a_browser
+@pytest.mark.parametrize("query", ["window.ran", "javascript", "onerror", "q1 text"])
+def test_a_table_is_found_and_opened_with_the_keyboard_alone(opened, query):
+    opened.evaluate("document.activeElement.blur(); location.hash = 'contents'")
+    opened.wait_for(f"{FIELD}.value == '' && location.hash == '#contents'")
+    press(opened, "/", "/")
+    for sign in query:
+        press(opened, sign, sign)
+    assert opened.evaluate(f"{FIELD}.value") == query
+    opened.wait_for(f"{RESULTS}.querySelectorAll('a').length > 0")
+
+    press(opened, "Tab")
+    wanted = opened.wait_for(
+        "document.activeElement.closest('#results') && document.activeElement.hash"
+    )
+    press(opened, "Enter", "\r")
+
+    opened.wait_for(f"location.hash == {json.dumps(wanted)} && {RESULTS}.hidden")
+    opened.wait_for("!!document.activeElement.closest('section')")
+    assert_nothing_ran(opened)
+
+
+@in_a_browser
+def test_nothing_is_wider_than_a_narrow_screen(opened):
+    opened.call("Emulation.setDeviceMetricsOverride", **NARROW)
+    for anchor in opened.evaluate("[...document.querySelectorAll('section')].map(e => e.id)"):
+        opened.evaluate(f"location.hash = {json.dumps(anchor)}")
+        assert opened.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], anchor
+    opened.call("Emulation.setDeviceMetricsOverride", **WIDE)
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_has_one_script_and_no_element_that_loads_or_sends(page):
+    text = page.read_text(encoding="utf-8")
+    elements = Elements(text).found
+    tags = [tag for tag, _ in elements]
+
+    assert tags.count("script") == text.count("<script") == 1
+    assert not {"iframe", "form", "base", "object", "link", "img", "embed"} & set(tags)
+    attributes = {name for _, found in elements for name in found}
+    assert not [name for name in attributes if name in {"src", "style"} or name.startswith("on")]
+    [policy] = [found["content"] for _, found in elements if "http-equiv" in found]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    for payload in PAYLOADS[:6]:
+        assert payload not in text

@@ -157,6 +157,7 @@ def test_every_name_of_a_case_type_and_property_has_a_table_and_a_column_of_its_
         name, definition = found[scope]
         columns = {column["key"]: column["name"] for column in definition["columns"]}
         assert set(columns) == {*ODD, "only_north", "only_south"}
+        assert (columns["user"], columns["order"]) == ("user_", "order_")
         assert len(set(columns.values())) == len(columns)
         assert all(len(each.encode()) <= 63 for each in (name, *columns.values()))
         [(row,)] = odd.ask(
@@ -176,7 +177,8 @@ def test_a_case_type_of_two_domains_is_one_table_and_rows_of_one_id_stay_apart(o
         ("south", "same"),
     ]
     [(comment,)] = odd.ask("SELECT obj_description('case_home_visit'::regclass)")
-    assert comment.startswith("External: CommCare, domain north, south, case type ")
+    assert comment.startswith("Cases of type ")
+    assert comment.endswith("domain north, south, CommCare")
 
 
 def test_a_form_of_more_than_1500_questions_is_split_into_parts_that_hold_every_answer(odd):

@@ -9,6 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from scout_dbt import generator
+from scout_dbt.dataset import documentation
+from scout_dbt.dataset.connection import transaction
+from scout_dbt.project import yaml_docs
 
 Leaf = tuple[tuple[str, ...], tuple[int, ...], Any]
 READ = {
@@ -144,3 +148,43 @@ def test_every_form_and_case_has_exactly_one_row_in_a_table_of_its_kind(loaded):
         ]
         ids = [row for name in names for row in loaded.ask(f'SELECT {key} FROM "{name}"')]
         assert sorted(ids) == sorted(loaded.ask(f"SELECT {key} FROM {stream}"))
+
+
+@pytest.fixture(scope="module")
+def docs(loaded):
+    """What the documentation page shows of the dataset."""
+    with transaction(loaded.place.url(loaded.url), loaded.place.schema) as cursor:
+        generated = generator.generate(cursor, "commcare")
+        of_files = yaml_docs.read(loaded.project / "models", "commcare").references
+        references = [*of_files, *yaml_docs.model_references(generated.models)]
+        models, streams = generated.models, generated.streams
+        return documentation.read(cursor, loaded.place.schema, models, streams, references)
+
+
+def test_every_join_that_is_shown_can_be_run_and_most_find_rows(loaded, docs):
+    texts = {join.text for join in docs.joins}
+    assert texts >= {
+        "case_pregnancy.parent_case_id = case_household.case_id",
+        "form_mothers_delivery__babies.form_id = form_mothers_delivery.form_id",
+        "form_mothers_delivery.form_id = stg_commcare__form_cases.form_id, "
+        "stg_commcare__form_cases.case_id = case_pregnancy.case_id",
+        "form_mothers_delivery.user_id = stg_commcare__users.user_id",
+        "case_pregnancy.owner_id = commcare_owners.owner_id",
+    }
+    found = [bool(loaded.ask(join.sql, role=loaded.place.reader)) for join in docs.joins]
+    assert sum(found) > len(found) / 2
+
+
+def test_forms_and_case_types_are_shown_with_their_questions_rows_and_times(loaded, docs):
+    tables = {table.name: table for table in docs.tables}
+    [delivery] = [each for each in docs.forms if each.title == "Delivery"]
+    assert delivery.group == "CHW App"
+    assert set(delivery.tables) == {"form_mothers_delivery", "form_mothers_delivery__babies"}
+    columns = {table: {c.name for c in tables[table].columns} for table in delivery.tables}
+    assert all(item.column in columns[item.table] and item.text for item in delivery.items)
+    assert {"pregnancy", "household"} <= {each.title for each in docs.case_types}
+    counted = tables["form_mothers_delivery"]
+    assert loaded.ask("SELECT count(*) FROM form_mothers_delivery") == [(counted.rows,)]
+    assert counted.updated_at
+    assert counted.kind == documentation.GENERATED
+    assert (tables["cases"].kind, tables["stg_commcare__cases"].is_view) == ("loaded", True)

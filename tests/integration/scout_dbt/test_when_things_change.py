@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from textwrap import dedent
 
 import psycopg2
 import pytest
 from psycopg2 import sql
+from scout_dbt.planning.naming import RESERVED_WORDS
 
 CASE = "SELECT case_id FROM case_pregnancy ORDER BY 1 LIMIT 1"
 
@@ -188,11 +190,36 @@ def test_comments_name_the_question_its_label_and_its_options(loaded):
         )
     )
 
-    comment = comments["danger_signs"]
-    assert comment.startswith("External: CommCare, domain river-health, form CHW App > Mothers > ")
-    assert "question /data/danger_signs (MSelect)" in comment
-    assert "Options: fever = Fever; bleeding = Bleeding" in comment
+    assert comments["danger_signs"] == (
+        "danger signs. Options: fever = Fever; bleeding = Bleeding; swelling = Swelling. "
+        "From: question /data/danger_signs (MSelect), form CHW App > Mothers > Register Mother, "
+        "domain river-health, CommCare"
+    )
     assert comments["form_id"] == "Id of the submission"
+
+
+def test_columns_of_streams_are_described_like_those_of_their_staging_models(loaded):
+    described = loaded.ask(
+        "SELECT relname::text, attname::text, col_description(c.oid, attnum)"
+        " FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0"
+        " WHERE relnamespace = current_schema()::regnamespace AND relname IN ('cases', 'forms')"
+    )
+
+    comments = {(table, column): text for table, column, text in described}
+    assert comments["cases", "case_id"] == "Id of the case."
+    assert comments["forms", "time_start"] == "When the form was opened, by the device's clock."
+
+
+def test_every_word_that_postgres_reserves_gets_another_name(loaded):
+    """Asks the server for its words, and whether each of the others needs no quotes."""
+    words = "SELECT word, catcode IN ('R', 'T') FROM pg_get_keywords()"
+    reserved = {word for word, is_reserved in loaded.ask(words) if is_reserved}
+    others = {word for word, is_reserved in loaded.ask(words) if not is_reserved}
+
+    assert reserved <= RESERVED_WORDS
+    columns = ", ".join(f'1 AS "{word}"' for word in sorted(others - RESERVED_WORDS))
+    names = ", ".join(f"t.{word}, {word}" for word in sorted(others - RESERVED_WORDS))
+    loaded.ask(f"SELECT {names} FROM (SELECT {columns}) AS t ORDER BY 1")
 
 
 def test_the_data_dictionary_lists_tables_columns_keys_and_rows(loaded):
@@ -246,6 +273,53 @@ def test_a_model_that_reads_another_owners_schema_fails_and_the_others_are_built
         (custom / "greedy.sql").unlink()
         with connection.cursor() as cursor:
             cursor.execute("DROP SCHEMA secrets_of_others CASCADE")
+
+
+SUMMARY = "{{ config(materialized='table') }} select count(*) as n from {{ ref('%s') }}"
+COMMENT = "SELECT coalesce(obj_description('river_summary'::regclass), '')"
+
+
+def test_a_model_is_skipped_without_its_table_marked_and_built_when_the_table_comes(loaded):
+    custom = loaded.project / "models/custom"
+    files = {
+        "river_summary.sql": SUMMARY % "case_later",
+        "river_view.sql": "select * from {{ ref('river_summary') }}",
+        "river_owners.sql": "{% set t = 'stg_commcare__' ~ 'gone' %}select * from {{ ref(t) }}",
+        "river.yml": """
+            models: [{name: river_summary, columns: [{name: n, data_tests: [not_null]}]}]
+            unit_tests: [{name: u, model: river_summary, given: [], expect: {rows: [{n: 1}]}}]
+            exposures: [{name: board, type: dashboard, owner: {name: me, email: a@b.c},
+                         depends_on: [ref('river_summary')]}]
+            """,
+    }
+    for name, text in files.items():
+        (custom / name).write_text(dedent(text))
+    try:
+        said = built(loaded)
+        assert said.count("Skipped 3 models: ") == 1
+        assert "river_summary needs case_later, which this dataset does not have" in said
+        assert "river_view needs river_summary, which is skipped" in said
+        assert "river_owners needs stg_commcare__gone, which this dataset does not have" in said
+        assert built(loaded).startswith("Nothing changed")
+
+        loaded.ask(ADD_CASE, "later 1", "later")
+        assert "Skipped 1 model: river_owners needs " in built(loaded)
+        assert loaded.ask("SELECT n FROM river_view") == [(1,)]
+
+        (custom / "river_summary.sql").write_text(SUMMARY % "case_gone")
+        built(loaded)
+        [(comment,)] = loaded.ask(COMMENT)
+        assert comment.startswith("OUT OF DATE since 20")
+        assert "river_summary needs case_gone, which this dataset does not have" in comment
+        assert loaded.ask("SELECT n FROM river_summary") == [(1,)]
+
+        (custom / "river_summary.sql").write_text(SUMMARY % "case_later")
+        built(loaded)
+        assert loaded.ask(COMMENT) == [("",)]
+    finally:
+        for name in files:
+            (custom / name).unlink()
+        loaded.ask("DROP VIEW IF EXISTS river_view; DROP TABLE IF EXISTS river_summary")
 
 
 def test_the_writer_cannot_change_the_comment_that_names_the_owner_of_the_schema(loaded):

@@ -213,6 +213,20 @@ def test_a_pause_without_a_time_is_explained_as_such():
     assert "a later time" in str(failure(RunLog(exit_codes={"extractors": 75})))
 
 
+def test_models_that_are_skipped_are_no_failure():
+    log = RunLog()
+    for name, text in (
+        ("tap-x", "Skipped 9 models: from another plugin"),
+        ("dbt-postgres", "Skipped 1 model: a needs form_x, which this dataset does not have."),
+    ):
+        log.read(json.dumps({"event": text, "name": name, "level": "info"}))
+
+    assert log.skipped_models == (
+        "Skipped 1 model: a needs form_x, which this dataset does not have."
+    )
+    assert log.failed_models == []
+
+
 def test_a_reason_is_added_to_its_model_only():
     log = RunLog()
     for text in (

@@ -80,5 +80,14 @@ def test_a_question_starts_below_the_root_of_its_form():
     question = introspection.to_question(row)
 
     assert (question.path, question.repeat) == (("visits", "dose"), ("visits",))
-    assert question.options == (("1", "None"),)
-    assert introspection.to_question((None,) * 7).path == ()
+    assert question.options == (("1", None),)
+    assert introspection.to_question((None,) * 8).path == ()
+    [odd] = introspection.to_question((*row[:6], [{"label": "x"}, 1, {"value": ""}], {})).options
+    assert odd == ("", None)
+
+
+def test_a_form_works_with_the_case_types_of_its_modules():
+    assert APPLICATIONS.case_types_of_forms() == {
+        "http://x/visit": {"person", "pregnancy"},
+        "http://x/survey": set(),
+    }

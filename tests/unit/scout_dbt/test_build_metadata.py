@@ -74,8 +74,8 @@ def test_every_column_of_a_generated_table_has_a_comment():
     [main, entries] = (Model(table=table, sql="", keys=()) for table in plan())
 
     comments = dict(data_dictionary.column_comments(main))
-    assert comments["where_latitude"].endswith("question /data/where (GPS): latitude")
-    assert {"form_id", "received_at", "_scout_unreadable", "where"} <= set(comments)
+    assert comments["where_latitude"].startswith("Latitude: where. From: question /data/where")
+    assert {"form_id", "received_at", "_scout_unreadable", "where_"} <= set(comments)
     of_entries = dict(data_dictionary.column_comments(entries))
     assert of_entries["position_1"] == "Position in the repeat group /data/rep, from 1"
     assert "received_at" not in of_entries

@@ -5,14 +5,12 @@ from __future__ import annotations
 import psycopg2
 import pytest
 from scout_dbt.cli import explain
-from scout_dbt.runner.docs_page import PageError
 
 
 @pytest.mark.parametrize(
     ("error", "code", "start"),
     [
         (psycopg2.OperationalError("canary"), 1, "Failure in generated models"),
-        (PageError("canary"), 1, "Error: the documentation of this version of dbt"),
         (KeyboardInterrupt("canary"), 130, "Interrupted: "),
     ],
 )

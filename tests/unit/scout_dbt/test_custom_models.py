@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from scout_dbt.project.custom_models import FOLDER, MAX_BYTES, assemble, collect
+from scout_dbt.project.custom_models import FOLDER, MAX_BYTES, assemble, collect, elsewhere
 
 NOBODY = 65534
 ODD_IDS = (
@@ -46,6 +46,14 @@ def test_a_dataset_gets_the_models_of_the_operator_and_those_of_its_project(proj
     }
     assert set(collect(project, "hill").files) == {"mine.sql", "hill/other.sql"}
     assert set(collect(project, None).files) == {"mine.sql"}
+
+
+def test_models_in_other_folders_are_named(project):
+    (project / "models/theirs.sql").write_text("select 1")
+    (project / "models/notes.md").write_text("none")
+
+    assert elsewhere(project) == ["models/staging/ours.sql", "models/theirs.sql"]
+    assert elsewhere(project / "models/custom") == []
 
 
 @pytest.mark.parametrize("owner", ODD_IDS)

@@ -95,3 +95,16 @@ def test_a_folder_without_a_dbt_project_gets_the_shipped_one_and_its_profiles(
     (tmp_path / "profiles.yml").touch()
 
     assert command("build").dbt_project == command("build").profiles == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (("docs", "generate", "--static"), ["docs", "generate"]),
+        (("docs", "generate"), ["docs", "generate"]),
+        (("build", "--static"), ["build", "--static"]),
+    ],
+)
+def test_dbt_does_not_write_its_own_static_page(words, given):
+    assert command(*words).dbt_arguments == given
+    assert command(*words).writes_docs_page == (words == ("docs", "generate", "--static"))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from dbt.exceptions import TargetNotFoundError
+from scout_dbt.project.custom_models import CustomModels
+from scout_dbt.project.model_needs import Skipped
 from scout_dbt.runner import dbt_runner
 from scout_dbt.runner.held_output import HeldOutput
 
@@ -70,6 +74,55 @@ def test_a_model_that_cannot_be_compiled_is_found_in_the_error():
     assert dbt_runner._not_compiled(error, {"a.sql", "b.sql"}) == {"a.sql": "not yet"}
     assert dbt_runner._not_compiled(RuntimeError("elsewhere"), {"a.sql"}) == {}
     assert dbt_runner._not_compiled(None, {"a.sql"}) == {}
+
+
+def not_found(path, name="form_x", kind="node", *, is_disabled=False):
+    known = SimpleNamespace(
+        original_file_path=path, unique_id="model.scout.any", resource_type="model"
+    )
+    return TargetNotFoundError(known, name, kind, disabled=is_disabled)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            not_found("models/custom/river/a.sql"),
+            "a needs form_x, which this dataset does not have",
+        ),
+        (not_found("models/custom/river/a.sql", "b"), "a needs b, which is skipped"),
+        (
+            not_found("models/custom/river/a.sql", "connect.visits", "source", is_disabled=True),
+            "a needs connect.visits, which this dataset does not have",
+        ),
+        (not_found("models/custom/river/a.sql", "typo.visits", "source"), None),
+        (not_found("models/staging/a.sql"), None),
+        (not_found("models/custom/a.yml"), None),
+        (not_found("models/custom/b.sql"), None),
+        (ValueError("(models/custom/river/a.sql) depends on a node"), None),
+        (None, None),
+    ],
+)
+def test_a_model_whose_table_dbt_does_not_find_is_skipped(error, reason):
+    custom = CustomModels(files={"river/a.sql": b"{{ config(alias='t') }}", "b.sql": b""})
+    skipped = {"b.sql": Skipped(name="b", relation="b", missing=("x",))}
+
+    found = dbt_runner._lacking(error, custom, skipped)
+
+    assert [each.reason for each in found.values()] == ([reason] if reason else [])
+    assert {each.relation for each in found.values()} <= {"t"}
+
+
+def test_skipped_models_are_said_once_before_failures_and_fail_nothing():
+    result = dbt_runner._result(done(node("c", "error")), [], is_docs=False)
+    skipped = Skipped(name="a", relation="a", missing=("form_x",))
+    lines = replace(result, skipped=(skipped,)).lines
+
+    assert lines == [
+        "Skipped 1 model: a needs form_x, which this dataset does not have.",
+        "Reason of model c: dbt gives no reason",
+    ]
+    assert replace(dbt_runner._result(done(), [], is_docs=False), skipped=(skipped,)).exit_code == 0
 
 
 def test_output_is_held_until_every_file_is_read_and_escapes_control_characters():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_dbt.planning.naming import LONGEST_BYTES, assign, slug
+from scout_dbt.planning.naming import LONGEST_BYTES, RESERVED_WORDS, assign, slug, unreserved
 
 KEYS = st.lists(st.text(min_size=1, max_size=90), max_size=12, unique=True)
 
@@ -40,3 +40,23 @@ def test_a_slug_is_lower_case_without_signs_in_its_own_script():
     assert slug("भाषा") == "भाषा"
     assert slug("2nd visit") == "_2nd_visit"
     assert slug("?!") == "unnamed"
+
+
+@given(KEYS)
+def test_no_new_name_is_a_reserved_word(keys):
+    keys = [*keys, "order", "Order", "order_", "user", "CASE"]
+    names = assign({key: unreserved(slug(key)) for key in keys})
+
+    assert not RESERVED_WORDS & set(names.values())
+    assert len(set(names.values())) == len(set(keys))
+    assert (names["order"], names["user"]) == ("order_", "user_")
+
+
+def test_a_reserved_word_that_was_given_as_a_name_stays():
+    names = assign({"order": "order_", "end": "end_"}, previous={"order": "order"})
+
+    assert names == {"order": "order", "end": "end_"}
+
+
+def test_no_slug_ends_like_a_reserved_word_with_its_mark():
+    assert {unreserved(slug(word)) for word in ("order_", "_order_", "Order!")} == {"order_"}

@@ -48,7 +48,7 @@ def test_nested_repeats_have_a_table_each_and_know_what_is_around_them():
     assert [(each.name, each.path, each.value_type) for each in drugs.columns] == [
         ("dose", ("dose",), "integer")
     ]
-    assert [each.name for each in found["form_m_f__visits"].columns] == ["on"]
+    assert [each.name for each in found["form_m_f__visits"].columns] == ["on_"]
 
 
 def test_a_list_in_the_data_makes_a_repeat_of_what_the_application_does_not_know():

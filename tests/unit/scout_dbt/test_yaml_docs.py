@@ -22,17 +22,18 @@ def columns() -> dict[str, set[str]]:
 
 def test_every_reference_is_between_existing_columns():
     known = columns()
-    _, references = yaml_docs.read(MODELS, "commcare")
+    references = yaml_docs.read(MODELS, "commcare").references
 
     assert len(references) > 30
     for reference in references:
-        table, column = reference.target.split(".")
-        assert reference.column in known[reference.table], reference
-        assert column in known[table], reference
+        table, _, _ = reference.target.partition(".")
+        assert known[reference.table].issuperset(reference.columns), reference
+        assert known[table].issuperset(reference.to_columns), reference
+        assert len(reference.columns) == len(reference.to_columns)
 
 
 def test_cases_forms_owners_visits_and_payment_units_have_references():
-    _, references = yaml_docs.read(MODELS, "commcare")
+    references = yaml_docs.read(MODELS, "commcare").references
 
     found = {(reference.table, reference.column, reference.target) for reference in references}
     assert found >= {
@@ -50,11 +51,25 @@ def test_cases_forms_owners_visits_and_payment_units_have_references():
 
 
 def test_every_stream_that_is_a_source_is_described():
-    of_hq, _ = yaml_docs.read(MODELS, "commcare")
-    of_connect, _ = yaml_docs.read(MODELS, "connect")
+    of_hq = yaml_docs.read(MODELS, "commcare").streams
+    of_connect = yaml_docs.read(MODELS, "connect").streams
 
     assert {"cases", "forms"} <= set(of_hq) - set(of_connect)
     assert {"visits", "payment_units"} <= set(of_connect) - set(of_hq)
     assert all((*of_hq.values(), *of_connect.values()))
     assert of_hq["users"] == "One row per mobile worker."
     assert of_connect["users"] == "One row per worker of an opportunity."
+
+
+def test_columns_of_streams_are_described_by_the_model_that_renames_them():
+    columns = yaml_docs.read(MODELS, "commcare").columns
+
+    assert columns["forms"]["time_start"] == "When the form was opened, by the device's clock."
+    assert columns["form_questions"]["constraint"]
+    assert columns["cases"]["case_id"] == "Id of the case."
+    assert columns["cases"]["opened_by"].startswith("User who opened the case")
+    assert columns["locations"]["latitude"] == "Degrees north."
+    assert set(columns) == {
+        path.stem.removeprefix("stg_commcare__") for path in MODELS.rglob("stg_commcare__*.sql")
+    }
+    assert "cases" not in yaml_docs.read(MODELS, "connect").columns

@@ -27,7 +27,9 @@ DEFINITIONS = """
      ORDER BY app_name, app_id, domain, xmlns
 """
 QUESTIONS = """
-    SELECT xmlns, path, type, tag, label, is_group, repeat, options FROM form_questions
+    SELECT xmlns, path, type, tag, label, is_group, repeat, options,
+           to_jsonb(form_questions) -> 'translations'
+      FROM form_questions
      ORDER BY app_id, domain, xmlns, position
 """
 
@@ -48,6 +50,13 @@ class Applications:
             used = {each.get("case_type") for each in uses or []}
             for name in {case_type, *used} - {None}:
                 found[name] += self.questions.get(xmlns, [])
+        return found
+
+    def case_types_of_forms(self) -> dict[str, set[str]]:
+        """Return the case types that each form works with, by xmlns."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for _, xmlns, _, _, case_type, uses in self.definitions:
+            found[xmlns] |= {case_type, *(each.get("case_type") for each in uses or [])} - {None}
         return found
 
 
@@ -103,12 +112,14 @@ def form_types(
     """Yield the forms that applications define or that were submitted."""
     preferred: dict[str, str] = {}
     titles: dict[str, str] = {}
+    names: dict[str, str] = {}
     domains = _domains(scopes)
     # Sorted by application: where several have a form, the first one names it.
     for domain, xmlns, app, form, _, uses in applications.definitions:
         module = next((each.get("module_name") for each in uses or []), None)
         preferred.setdefault(xmlns, form_tables.preferred_name_of(module, form, xmlns))
         titles.setdefault(xmlns, " > ".join(word for word in (app, module, form) if word))
+        names.setdefault(xmlns, form or "")
         domains[xmlns].add(domain)
     all_xmlns = {*preferred, *profiles, *scopes}
     submitted = introspection.form_titles(cursor, FORM, sorted(all_xmlns - set(preferred)))
@@ -119,6 +130,7 @@ def form_types(
             preferred_name=preferred.get(xmlns)
             or form_tables.preferred_name_of(None, title, xmlns),
             title=titles.get(xmlns) or title or form_tables.last_segment(xmlns),
+            form_name=names.get(xmlns, ""),
             domains=sorted(domains[xmlns]),
             questions=applications.questions.get(xmlns, []),
             profiles=profiles.get(xmlns, {}),

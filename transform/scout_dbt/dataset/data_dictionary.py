@@ -31,9 +31,16 @@ COMMENTS = """
        AND c.relkind IN ('r', 'p')
 """
 UNCOMMENTED = """
-    SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-       AND relname = ANY (%s) AND pg_has_role(relowner, 'MEMBER')
-       AND obj_description(oid, 'pg_class') IS NULL
+    SELECT c.relname, a.attname
+      FROM pg_class AS c
+      LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+       AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'MEMBER')
+       AND col_description(c.oid, a.attnum) IS NULL
+     UNION ALL
+    SELECT relname, NULL FROM pg_class
+     WHERE relnamespace = current_schema()::regnamespace AND relname = ANY (%s)
+       AND pg_has_role(relowner, 'MEMBER') AND obj_description(oid, 'pg_class') IS NULL
 """
 CREATE = """
     CREATE TABLE IF NOT EXISTS _scout_catalog (
@@ -122,15 +129,26 @@ QUERY = """
 COLUMN_FIELDS = ("type", "is_nullable", "is_key", "refers_to", "description", "unreadable")
 
 
-def comment_streams(cursor: Cursor, descriptions: Mapping[str, str]) -> None:
-    """Set the comments of loaded tables that have none yet."""
-    cursor.execute(UNCOMMENTED, [list(descriptions)])
-    for (name,) in cursor.fetchall():
-        _comment(cursor, "TABLE", (name,), descriptions[name])
+def comment_streams(
+    cursor: Cursor,
+    tables: Mapping[str, str],
+    columns: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Set the comments of loaded tables and their columns that have none yet.
+
+    The target's own comments stay: it finds the column of a property by them.
+    """
+    names = list(tables)
+    cursor.execute(UNCOMMENTED, [names, names])
+    for table, column in cursor.fetchall():
+        if column is None:
+            _comment(cursor, "TABLE", (table,), tables[table])
+        elif text := columns.get(table, {}).get(column):
+            _comment(cursor, "COLUMN", (table, column), text)
 
 
-def comment_models(cursor: Cursor, models: Iterable[Model]) -> None:
-    """Update the comments of generated tables and their columns, where they differ."""
+def comment_models(cursor: Cursor, models: Iterable[Model]) -> bool:
+    """Update the comments of generated tables and their columns; return whether one differed."""
     models = list(models)
     cursor.execute(COMMENTS, [[model.table.name for model in models]])
     columns: dict[tuple[str, str], str | None] = {}
@@ -138,16 +156,20 @@ def comment_models(cursor: Cursor, models: Iterable[Model]) -> None:
     for table, column, column_comment, table_comment in cursor.fetchall():
         columns[table, column] = column_comment
         tables[table] = table_comment
+    is_changed = False
     for model in models:
         name = model.table.name
         if name not in tables:
             continue
         # COMMENT writes to the system catalogs: hundreds of columns stay as they are.
         if tables[name] != model.table.comment:
+            is_changed = True
             _comment(cursor, "TABLE", (name,), model.table.comment)
         for column, text in column_comments(model):
             if (name, column) in columns and columns[name, column] != text:
+                is_changed = True
                 _comment(cursor, "COLUMN", (name, column), text)
+    return is_changed
 
 
 def _comment(cursor: Cursor, kind: str, names: tuple[str, ...], text: str) -> None:
@@ -169,7 +191,7 @@ def column_comments(model: Model) -> Iterator[tuple[str, str]]:
     for each in (*table.indices, *table.columns):
         yield each.name, each.comment
         for part, name in zip(GPS_PARTS, each.gps_columns, strict=False):
-            yield name, f"{each.comment}: {part}"
+            yield name, f"{part.capitalize()}: {each.comment}"
 
 
 def refresh(cursor: Cursor, models: Iterable[Model], references: Iterable[Reference]) -> None:
@@ -195,7 +217,7 @@ def refresh(cursor: Cursor, models: Iterable[Model], references: Iterable[Refere
         if table.name in names and any(CONVERSIONS[each.value_type].sql for each in table.columns):
             cursor.execute(_on_table(COUNT_UNREADABLE, table.name))
     for reference in references:
-        if reference.target.partition(".")[0] in names:
+        if reference.to_table in names:
             cursor.execute(REFERS, [reference.target, reference.table, reference.column])
 
 

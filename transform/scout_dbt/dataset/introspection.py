@@ -175,19 +175,20 @@ def stream_rows(
 
 
 def to_question(row: tuple[Any, ...]) -> Question:
-    """Return a question from path, type, tag, label, is_group, repeat and options."""
-    path, question_type, tag, label, is_group, repeat, options = row
+    """Return a question from a row of form_questions, without its xmlns."""
+    path, question_type, tag, label, is_group, repeat, options, *translations = row
     return Question(
         path=_path(path),
         type=question_type,
         tag=tag,
         label=label,
+        translations=translations[0] if translations else None,
         is_group=bool(is_group),
         repeat=_path(repeat) or None,
         options=tuple(
-            (str(each.get("value")), str(each.get("label")))
-            for each in options or []
-            if isinstance(each, dict)
+            (str(each["value"]), each.get("label"))
+            for each in (options if isinstance(options, list) else ())
+            if isinstance(each, dict) and each.get("value") is not None
         ),
     )
 

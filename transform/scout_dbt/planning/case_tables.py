@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scout_dbt.planning import question_types, questions
+from scout_dbt.planning import comments, labels, question_types, questions
 from scout_dbt.planning.naming import slug
 from scout_dbt.planning.tables import (
     Column,
@@ -37,10 +37,18 @@ class CaseType:
     """Of the forms that update the case; properties are named like the questions that fill them."""
 
     @property
-    def about(self) -> str:
-        """Return the beginning of comments."""
-        domains = ", ".join(self.domains) or "unknown"
-        return f"External: CommCare, domain {domains}, case type {self.name or '(none)'}"
+    def origin(self) -> tuple[str, str]:
+        """Return the end of comments."""
+        named = labels.name(self.name) or "(none)"
+        return f"case type {named}", comments.origin("CommCare", self.domains)
+
+    @property
+    def comment(self) -> str:
+        """Return the comment of its table."""
+        named = f"of type {labels.name(self.name)}" if self.name else "without a type"
+        return comments.comment(
+            f"Cases {named}, one row per case in its current state", self.origin
+        )
 
 
 def draft_table(case: CaseType) -> Table:
@@ -55,7 +63,8 @@ def draft_table(case: CaseType) -> Table:
         scope=case.name,
         columns=tuple(_property(case, name, by_leaf.get(name)) for name in properties),
         indices=tuple(_index(case, name) for name in sorted(case.indices)),
-        comment=f"{case.about}. One row per case in its current state.",
+        comment=case.comment,
+        title=labels.name(case.name),
     )
 
 
@@ -65,7 +74,10 @@ def _property(case: CaseType, name: str, question: Question | None) -> Column:
         name=slug(name),
         path=(name,),
         value_type=question_types.value_type_of(question.type) if question else ValueType.TEXT,
-        comment=f"{case.about}, property {name}" + questions.description(question),
+        comment=comments.comment(
+            comments.case_property(name, question),
+            (comments.typed(f"property {labels.name(name)}", question), *case.origin),
+        ),
         max_bytes=case.profiles[name].max_bytes if name in case.profiles else 0,
     )
 
@@ -76,5 +88,7 @@ def _index(case: CaseType, name: str) -> Column:
         name=f"{slug(name)}_case_id",
         path=(name, "case_id"),
         value_type=ValueType.TEXT,
-        comment=f"{case.about}, index {name}: the case that it refers to",
+        comment=comments.comment(
+            f"Id of the {labels.name(name)} case", (f"index {labels.name(name)}", *case.origin)
+        ),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from scout_dbt.planning import question_types, questions
+from scout_dbt.planning import comments, labels, question_types, questions
 from scout_dbt.planning.naming import shorten, slug
 from scout_dbt.planning.tables import (
     Column,
@@ -40,16 +40,18 @@ class FormType:
     preferred_name: str
     """Of its table, after the kind of record."""
     title: str
+    """With its application and module."""
+    form_name: str = ""
+    """Without them."""
     domains: Sequence[str] = ()
     questions: Sequence[Question] = ()
     profiles: Mapping[Path, PathProfile] = field(default_factory=dict)
 
     @property
-    def about(self) -> str:
-        """Return the beginning of comments."""
+    def origin(self) -> tuple[str, str]:
+        """Return the end of comments."""
         system, _ = SYSTEM_AND_RECORD[self.record_kind]
-        domains = ", ".join(self.domains) or "unknown"
-        return f"External: {system}, domain {domains}, form {self.title}"
+        return f"form {labels.name(self.title)}", comments.origin(system, self.domains)
 
 
 def draft_tables(form: FormType) -> list[Table]:
@@ -64,9 +66,12 @@ def draft_tables(form: FormType) -> list[Table]:
         if not path or path[:1] == META or path == NAMESPACE:
             continue
         profile = form.profiles.get(path, PathProfile())
-        for around, column in _columns_at(path, by_path.get(path), profile, repeats, form.about):
+        for around, column in _columns_at(path, by_path.get(path), profile, repeats, form):
             columns[around][column.key] = column
-    return [_table(form, around, found) for around, found in columns.items()]
+    return [
+        _table(form, around, found, by_path.get(around[-1]) if around else None)
+        for around, found in columns.items()
+    ]
 
 
 def _sort_key(path: Path) -> tuple[bool, Path]:
@@ -75,18 +80,38 @@ def _sort_key(path: Path) -> tuple[bool, Path]:
     return last == "case" or last.startswith(("@", "#")), path
 
 
-def _table(form: FormType, around: tuple[Path, ...], columns: Mapping[str, Column]) -> Table:
+def _table(
+    form: FormType,
+    around: tuple[Path, ...],
+    columns: Mapping[str, Column],
+    question: Question | None,
+) -> Table:
     name = f"{form.record_kind}_{form.preferred_name}"
-    _, record = SYSTEM_AND_RECORD[form.record_kind]
-    row = f"entry of the repeat group /data/{'/'.join(around[-1])}" if around else record
     return Table(
         name=f"{name}__{_column_name(around[-1])}" if around else name,
         record_kind=form.record_kind,
         scope=form.xmlns,
         repeats=around,
         columns=tuple(columns.values()),
-        comment=f"{form.about} ({form.xmlns}). One row per {row}.",
+        comment=_table_comment(form, around, question),
+        title=labels.name(form.form_name or form.title),
     )
+
+
+def _table_comment(form: FormType, around: tuple[Path, ...], question: Question | None) -> str:
+    _, record = SYSTEM_AND_RECORD[form.record_kind]
+    named = labels.name(form.form_name or form.title)
+    what = f"{named}: one row per {record}"
+    origin = [f"xmlns {labels.name(form.xmlns)}", *form.origin]
+    if around:
+        entry = comments.question_text(question) or labels.name(around[-1][-1])
+        what = f"{entry}, repeat group of {named}: one row per entry"
+        origin = [f"repeat group {_json_path(around[-1])}", *origin]
+    return comments.comment(what, origin)
+
+
+def _json_path(path: Path) -> str:
+    return labels.name(f"/data/{'/'.join(path)}")
 
 
 def _repeats(
@@ -110,7 +135,7 @@ def _columns_at(
     question: Question | None,
     profile: PathProfile,
     repeats: frozenset[Path],
-    about: str,
+    form: FormType,
 ) -> Iterator[tuple[tuple[Path, ...], Column]]:
     """Yield the columns for a path, each with the repeat groups around it."""
     is_answer = question is not None and not questions.is_group(question)
@@ -123,7 +148,7 @@ def _columns_at(
         name=_column_name(inside),
         path=inside,
         value_type=_value_type(question if is_answer else None, profile),
-        comment=f"{about}, question /data/{'/'.join(path)}" + questions.description(question),
+        comment=_column_comment(path, question, profile, form),
         max_bytes=profile.max_bytes,
         is_element=profile.is_object or profile.is_list,
     )
@@ -132,6 +157,15 @@ def _columns_at(
     # Entries of a repeat group that are plain values have no path below it.
     if path in repeats and (is_answer or profile.is_scalar):
         yield (*around, path), replace(column, name="value", path=())
+
+
+def _column_comment(
+    path: Path, question: Question | None, profile: PathProfile, form: FormType
+) -> str:
+    is_case_block = profile.is_case_block and question is None
+    what = comments.CASE_BLOCK if is_case_block else comments.answer(question, path)
+    place = comments.typed(f"question {_json_path(path)}", question)
+    return comments.comment(what, (place, *form.origin))
 
 
 def _value_type(question: Question | None, profile: PathProfile) -> ValueType:

@@ -17,6 +17,24 @@ LONGEST_BYTES = 63
 DIGEST_DIGITS = 6
 KEPT_CATEGORIES = frozenset("LNM")  # letters, numbers and the marks that belong to letters
 UNNAMED = "unnamed"
+RESERVED_MARK = "_"
+"""The end of a name that would be a reserved word; no slug ends like that."""
+WORDS = """
+    all analyse analyze and any array as asc asymmetric authorization binary both case cast
+    check collate collation column concurrently constraint create cross current_catalog
+    current_date current_role current_schema current_time current_timestamp current_user
+    default deferrable desc distinct do else end except false fetch for foreign freeze from
+    full grant group having ilike in initially inner intersect into is isnull join lateral
+    leading left like limit localtime localtimestamp natural not notnull null offset on only
+    or order outer overlaps placing primary references returning right select session_user
+    similar some symmetric system_user table tablesample then to trailing true union unique
+    user using variadic verbose when where window with
+"""
+RESERVED_WORDS = frozenset(WORDS.split())
+"""Words that have to be quoted as a column in Postgres 12 to 18: R and T of pg_get_keywords().
+
+Some do worse than fail without quotes: ``select user`` returns the name of the role.
+"""
 
 
 def slug(text: str) -> str:
@@ -27,6 +45,11 @@ def slug(text: str) -> str:
     words = [word for word in "".join(kept).split("_") if word]
     name = "_".join(words) or UNNAMED
     return f"_{name}" if name[0].isdigit() else name
+
+
+def unreserved(name: str) -> str:
+    """Return a name that needs no quotes: a reserved word gets a mark at its end."""
+    return f"{name}{RESERVED_MARK}" if name in RESERVED_WORDS else name
 
 
 def shorten(name: str, key: str, *, is_taken: bool = False) -> str:
@@ -55,7 +78,7 @@ def assign(
     taken = set(reserved) | set((previous or {}).values())
     new = [key for key in preferred if key not in assigned]
     # A key that is its own preferred name goes first: phone_number before phone-number.
-    for key in sorted(new, key=lambda key: (preferred[key] != key, key)):
+    for key in sorted(new, key=lambda key: (preferred[key].rstrip(RESERVED_MARK) != key, key)):
         wanted = preferred[key]
         name = shorten(wanted, key, is_taken=wanted in taken)
         attempt = 0

@@ -29,18 +29,6 @@ def is_repeat(question: Question) -> bool:
     return "repeat" in names
 
 
-def description(question: Question | None) -> str:
-    """Return the part of a column's comment about its question: type, label and options."""
-    if question is None:
-        return ""
-    text = f" ({question.type})" if question.type else ""
-    if question.label:
-        text += f": {' '.join(question.label.split())}"
-    if question.options:
-        text += ". Options: " + "; ".join(f"{value} = {label}" for value, label in question.options)
-    return text
-
-
 def by_path(questions: Sequence[Question]) -> dict[Path, Question]:
     """Return one question per path; a text question where applications disagree on the type."""
     found: dict[Path, Question] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from scout_dbt.planning import case_tables, form_tables, table_split
-from scout_dbt.planning.naming import assign
+from scout_dbt.planning.naming import assign, unreserved
 from scout_dbt.planning.question_types import GPS_PARTS
 from scout_dbt.planning.record_types import RECORD_TYPES
 from scout_dbt.planning.tables import ValueType
@@ -65,7 +65,7 @@ def _name_columns(table: Table, assigned: AssignedNames) -> Table:
         reserved.remove("value")
     preferred: dict[str, str] = {}
     for column in (*table.indices, *table.columns):
-        preferred[column.key] = column.name
+        preferred[column.key] = unreserved(column.name)
         preferred |= {key: f"{column.name}_{part}" for key, part in _gps_keys(column)}
     names = assign(preferred, assigned.columns.get(table.key), reserved)
     return replace(

@@ -42,9 +42,12 @@ class Question:
     type: str | None = None
     tag: str | None = None
     label: str | None = None
+    translations: Any = None
+    """The label by language."""
     is_group: bool = False
     repeat: Path | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str | None], ...] = ()
+    """Each value with its label."""
 
 
 @dataclass(kw_only=True)
@@ -110,6 +113,8 @@ class Table:
     """Its number among the tables that a very wide table was split into."""
     columns: tuple[Column, ...] = ()
     comment: str = ""
+    title: str = ""
+    """The name of the form or case type, for people."""
     indices: tuple[Column, ...] = ()
 
     @property
@@ -161,10 +166,22 @@ class Model:
         return hashlib.sha256(self.sql.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A column, and the ``table.column`` that it refers to within a domain or opportunity."""
+    """Columns of a table that together refer to a row of another one."""
 
     table: str
-    column: str
-    target: str
+    columns: tuple[str, ...]
+    """The last one is the id, those before it the domain or opportunity in which it is unique."""
+    to_table: str
+    to_columns: tuple[str, ...]
+
+    @property
+    def column(self) -> str:
+        """Return the column with the id."""
+        return self.columns[-1]
+
+    @property
+    def target(self) -> str:
+        """Return the ``table.column`` that the id refers to."""
+        return f"{self.to_table}.{self.to_columns[-1]}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
@@ -22,12 +23,13 @@ from scout_dbt import bounded_yaml
 from scout_dbt.bounded_yaml import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 FOLDER = "models/custom"
 SQL, YAML, MARKDOWN = ".sql", frozenset({".yml", ".yaml"}), ".md"
 READ = YAML | {SQL, MARKDOWN}
 PYTHON = ".py"
+DISABLED = b"{{ config(enabled=false) }}\nselect 1 as skipped\n"
 DECLARABLE = frozenset({"version", "models", "sources", "unit_tests", "exposures", "groups"})
 
 
@@ -85,6 +87,17 @@ def collect(project: Path, owner: str | None) -> CustomModels:
     return CustomModels(files=files, refused=refused)
 
 
+def elsewhere(folder: Path) -> list[str]:
+    """Return the models in a folder of users that are not where models of users are read.
+
+    Args:
+        folder: One without a dbt_project.yml.
+    """
+    home = folder / FOLDER
+    found = (file for file in (folder / "models").rglob(f"*{SQL}"))
+    return sorted(str(file.relative_to(folder)) for file in found if not file.is_relative_to(home))
+
+
 def _describing_others(files: dict[str, bytes]) -> list[tuple[str, str]]:
     """Return the files of a project that describe models of others, with the reason.
 
@@ -100,15 +113,28 @@ def _describing_others(files: dict[str, bytes]) -> list[tuple[str, str]]:
     return found
 
 
-def assemble(files: Iterable[str], custom: CustomModels, project: Path, assembled: Path) -> None:
+def assemble(
+    files: Iterable[str],
+    custom: CustomModels,
+    project: Path,
+    assembled: Path,
+    skipped: Collection[str] = (),
+) -> None:
     """Assemble the project that dbt reads: links to the dbt project, and copies of these files.
 
     Files that are unchanged are not written again, so that dbt's partial parsing skips them.
+
+    Args:
+        files: Paths below ``models/custom``.
+        custom: Their contents.
+        project: The dbt project.
+        assembled: Where it is assembled.
+        skipped: Those of the files whose models are not built.
     """
     _link(project, assembled, but={"models", "target", "logs", "scout_dbt"})
     _link(project / "models", assembled / "models", but={Path(FOLDER).name})
     home = assembled / FOLDER
-    wanted = {home / path: custom.files[path] for path in files}
+    wanted = {home / path: _given(path, custom.files[path], skipped) for path in files}
     for file in [path for path in home.rglob("*") if path.is_symlink() or not path.is_dir()]:
         if file not in wanted:
             file.unlink()
@@ -119,6 +145,21 @@ def assemble(files: Iterable[str], custom: CustomModels, project: Path, assemble
         if not file.is_file() or file.read_bytes() != content:
             file.write_bytes(content)
     home.mkdir(parents=True, exist_ok=True)
+
+
+def _given(path: str, content: bytes, skipped: Collection[str]) -> bytes:
+    """Return what dbt gets of a file: of a skipped model its name, so that its tests are known."""
+    if path in skipped:
+        return DISABLED
+    if not skipped or Path(path).suffix not in YAML or b"exposures" not in content:
+        return content
+    # An exposure of a disabled model would stop dbt.
+    document = _parsed(content)
+    names = "|".join(re.escape(Path(each).stem) for each in skipped)
+    reads = re.compile(rf"['\"]({names})['\"]")
+    listed = document.get("exposures")
+    kept = [each for each in listed if not reads.search(str(each))] if listed else []
+    return yaml.safe_dump(document | {"exposures": kept}, sort_keys=False).encode()
 
 
 def _link(source: Path, target: Path, but: set[str]) -> None:
@@ -212,6 +253,11 @@ def _described(content: bytes) -> set[str]:
     models = _parsed(content).get("models")
     entries = models if isinstance(models, list) else []
     return {str(each.get("name")) for each in entries if isinstance(each, dict)}
+
+
+def parsed_yaml(path: str, content: bytes) -> dict[Any, Any]:
+    """Return the document of a file that was collected; an empty one if it is not YAML."""
+    return _parsed(content) if Path(path).suffix in YAML else {}
 
 
 def _parsed(content: bytes) -> dict[Any, Any]:

@@ -10,7 +10,7 @@ import gc
 import re
 import signal
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, NoReturn
 import psycopg2
 import psycopg2.extensions
 from dbt.cli.main import cli, dbtRunner
+from dbt.exceptions import TargetNotFoundError
 
-from scout_dbt.project import custom_models
+from scout_dbt.project import custom_models, model_needs
 from scout_dbt.project.custom_models import CustomModels
+from scout_dbt.project.model_needs import Skipped
 from scout_dbt.runner import failures, jinja_sandbox
 from scout_dbt.runner.held_output import HeldOutput, held_output
 
@@ -35,6 +37,7 @@ INTERRUPTED: dict[int, int] = {signal.SIGTERM: 143, signal.SIGINT: 130}
 # dbt creates hundreds of thousands of objects and keeps them: collecting less often saves a fifth
 # of its time.
 GC_THRESHOLDS = (100_000, 50, 50)
+DEPENDENT = re.compile(rf"\({custom_models.FOLDER}/(.+?\.sql)\) depends on a ")
 READER_OPTIONS = ("--vars", "--profiles-dir", "--profile", "--project-dir", "--target-path")
 
 
@@ -47,6 +50,14 @@ class Result:
     """Status of each model and test, by name."""
     messages: list[str] = field(default_factory=list)
     """Two lines for each file that was left out, and one for each model or test that failed."""
+    skipped: tuple[Skipped, ...] = ()
+    """Models of users that read what the dataset does not have."""
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the lines to print after dbt's own."""
+        said = [model_needs.message(list(self.skipped))] if self.skipped else []
+        return [*said, *self.messages]
 
     @property
     def is_interrupted(self) -> bool:
@@ -62,6 +73,8 @@ class Project:
     assembled: Path
     """The same project with those models of users that dbt can read."""
     custom: CustomModels
+    skipped: Mapping[str, Skipped] = field(default_factory=dict)
+    """Models of users that are known not to be buildable in the dataset, by path."""
 
 
 class OpaqueConnection(psycopg2.extensions.connection):
@@ -94,27 +107,59 @@ def run(arguments: Sequence[str], project: Project, *, is_docs: bool = False) ->
     # dbt opens its connections with this function.
     psycopg2.connect = partial(psycopg2.connect, connection_factory=OpaqueConnection)
     messages = _left_out(project.custom.refused)
-    files = set(project.custom.files)
+    files, skipped = set(project.custom.files), dict(project.skipped)
     while True:
-        custom_models.assemble(files, project.custom, project.source, project.assembled)
+        custom_models.assemble(files, project.custom, project.source, project.assembled, skipped)
         with held_output() as output, _interruptible(output) as signals:
             done = dbtRunner().invoke(list(arguments))
-            if not output.is_released:
-                unreadable = _unreadable(arguments, project, done.exception, files)
+            lacking = _lacking(done.exception, project.custom, skipped)
+            if lacking:
+                unreadable = {}
+            elif not output.is_released:
+                now = replace(project, skipped=skipped)
+                unreadable = _unreadable(arguments, now, done.exception, files)
             else:
                 unreadable = _not_compiled(done.exception, files) if is_docs else {}
-            if not unreadable:
+            if not unreadable and not lacking:
                 output.release()
         if signals:
             messages.append("Interrupted: finished models are kept. Run again for the others.")
             return Result(exit_code=INTERRUPTED[signals[0]], messages=messages)
-        if not unreadable:
-            return _result(done, messages, is_docs=is_docs)
+        if not unreadable and not lacking:
+            result = _result(done, messages, is_docs=is_docs)
+            return replace(result, skipped=tuple(skipped[path] for path in sorted(skipped)))
         messages += _left_out(unreadable)
         files -= unreadable.keys()
+        skipped |= lacking
         # The exception keeps dbt's thread pool alive, whose finaliser complains on exit.
         del done
         gc.collect()
+
+
+def _lacking(
+    error: BaseException | None, custom: CustomModels, skipped: Mapping[str, Skipped]
+) -> dict[str, Skipped]:
+    """Return the model of a user that refers to a model or source that does not exist here.
+
+    A source that nothing declares is a mistake in the file, and no lack of the dataset.
+    """
+    if not isinstance(error, TargetNotFoundError):
+        return {}
+    # dbt keeps the node of this error in its message only.
+    found = DEPENDENT.search(str(error))
+    path = found[1] if found else ""
+    is_mistake = error.target_kind != "node" and not error.disabled
+    if path not in custom.files or path in skipped or is_mistake:
+        return {}
+    name = str(error.target_name)
+    is_skipped = name in {each.name for each in skipped.values()}
+    model = Skipped(
+        name=Path(path).stem,
+        relation=model_needs.read(custom.files[path].decode()).alias or Path(path).stem,
+        missing=() if is_skipped else (name,),
+        skipped=(name,) if is_skipped else (),
+    )
+    return {path: model}
 
 
 def _unreadable(
@@ -181,7 +226,9 @@ def _fails_with(
     ]
 
     def fails(files: set[str]) -> bool:
-        custom_models.assemble(files, project.custom, project.source, project.assembled)
+        custom_models.assemble(
+            files, project.custom, project.source, project.assembled, project.skipped
+        )
         done = dbtRunner().invoke(["parse", "--no-partial-parse", *options])
         return type(done.exception) is type(error)
 

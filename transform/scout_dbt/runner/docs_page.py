@@ -1,9 +1,8 @@
-"""dbt's documentation as one static page in which no text of the data is executed.
+"""The documentation of a dataset as one static page in which no text of the data is executed.
 
-Case types, questions, columns and comments come from the editors of applications. dbt's own static
-page puts its artifacts into a script element, and renders descriptions and search results as HTML.
-In this page the artifacts are strings that the script parses, both renderers escape HTML, and a
-content security policy allows the page's own scripts only, and no request.
+Case types, questions, columns and comments come from the editors of applications. They enter the
+page through Jinja with automatic escaping, as values and never as a template; a content security
+policy allows the page's own script and style, by their hashes, and no request.
 """
 
 from __future__ import annotations
@@ -11,148 +10,173 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
-from html.parser import HTMLParser
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from scout_dbt.dataset import documentation
+from scout_dbt.planning import comments
+from scout_dbt.planning.joins import identifier
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
-STATIC = "static_index.html"
-TEMPLATE = "index.html"
-DATA = {"MANIFEST.JSON INLINE DATA": "manifest.json", "CATALOG.JSON INLINE DATA": "catalog.json"}
-PLACEHOLDER = re.compile(f'"({"|".join(DATA)})"')
-# Replacements in the page of dbt 1.11. Each text must occur exactly once, or no page is written.
-CHARSET = '<meta charset="utf-8">'
-REPLACEMENTS = (
-    # Descriptions: HTML in Markdown is shown as text, and links to scripts are dropped.
-    ("e.defaults=e.defaults||{}", "e.defaults=e.defaults||{sanitize:!0}"),
-    # An image is replaced by its text: loading it would tell its server who reads the page.
-    ("i.prototype.image=function(e,t,n){", "i.prototype.image=function(e,t,n){return n;"),
-    # Names and code in search results.
-    (
-        "n.highlight=function(t){",
-        "n.highlight=function(t){t=t&&String(t).replace(/[&<>\"']/g,"
-        '(function(e){return"&#"+e.charCodeAt(0)+";"}));',
-    ),
-    # AngularJS tries whether it may evaluate text, which browsers would report as a violation.
-    ('ng-app="dbt"', 'ng-app="dbt" ng-csp="no-unsafe-eval"'),
-    # A path of dbt's own build, which does not exist.
-    ('<link rel="shortcut icon" href="${require(\'./assets/favicons/favicon.ico\')}"/>', ""),
+    from scout_dbt.dataset.documentation import Documentation, Subject
+    from scout_dbt.planning.joins import Join
+
+MANIFEST = "manifest.json"
+TEMPLATES = Path(__file__).with_name("page")
+TABLE_ID = "t"
+"""Before the name of a table in its element's id: no element of the page itself is called so."""
+KINDS = (
+    (documentation.GENERATED, "Tables of cases, forms and visits"),
+    (documentation.STAGING, "Lists, links and views of streams"),
+    (documentation.OWN, "Your own models and other tables"),
+    (documentation.LOADED, "Raw tables, as loaded"),
 )
+BUILT = frozenset({"model", "seed", "snapshot"})
+CODE_SHOWN = frozenset({documentation.OWN, documentation.STAGING})
 POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src {hashes}",
-        "style-src 'unsafe-inline'",
-        "img-src data:",
-        "font-src data:",
+        "script-src {script}",
+        "style-src {style}",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'none'",
     )
 )
-# Keys of artifacts that are rendered as Markdown, and so as templates of AngularJS.
-MARKDOWN_KEYS = frozenset({"description", "block_contents", "comment"})
-SCRIPT_DELIMITERS = re.compile("[<>&]")
 
 
-class PageError(Exception):
-    """dbt's page is of a version that this module cannot make safe."""
+def write(page: Path, docs: Documentation, nodes: Mapping[str, Any], written_at: datetime) -> None:
+    """Write the page to a file.
 
-
-def write(target: Path) -> Path:
-    """Write the page from the artifacts in dbt's target folder; an old page is removed first.
-
-    Raises:
-        PageError: dbt's page is of an unknown version.
+    Args:
+        page: The file.
+        docs: What the page shows.
+        nodes: The models in dbt's manifest.
+        written_at: The present time.
     """
-    page = target / STATIC
-    page.unlink(missing_ok=True)
-    artifacts = {
-        name: json.loads((target / file).read_text(encoding="utf-8")) for name, file in DATA.items()
-    }
-    text = render((target / TEMPLATE).read_text(encoding="utf-8"), artifacts)
-    page.write_text(text, encoding="utf-8")
-    return page
+    page.write_text(render(docs, nodes, written_at), encoding="utf-8")
 
 
-def render(template: str, artifacts: dict[str, Any]) -> str:
-    """Return dbt's page with its artifacts, by placeholder.
+def nodes(target: Path) -> dict[str, Any]:
+    """Return the models and sources in the manifest that dbt left in its target folder."""
+    manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+    return {**manifest["nodes"], **manifest["sources"]}
 
-    Raises:
-        PageError: The template is of an unknown version.
-    """
-    for before, after in REPLACEMENTS:
-        template = _replaced(template, before, after)
-    if sorted(PLACEHOLDER.findall(template)) != sorted(DATA):
-        raise PageError
-    page = PLACEHOLDER.sub(lambda found: json_expression(artifacts[found[1]]), template)
-    scripts = _scripts(page)
-    if len(scripts) != len(_scripts(template)) or "\r" in page:
-        raise PageError
-    policy = POLICY.format(hashes=" ".join(map(_hash, scripts)))
-    head = (
-        f'{CHARSET}<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="referrer" content="no-referrer">'
+
+def render(docs: Documentation, nodes: Mapping[str, Any], written_at: datetime) -> str:
+    """Return the page."""
+    # Not indented, and with line feeds only: a browser normalises others before it hashes.
+    style, script = ((TEMPLATES / f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    kinds = {table.name: table.kind for table in docs.tables}
+    lineage = _lineage(nodes, kinds)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return _replaced(page, CHARSET, head)
+    environment.filters |= {
+        "anchor": _anchor,
+        "id": _id,
+        "moment": _moment,
+        "sql_name": identifier,
+        "what": _what,
+    }
+    return environment.get_template("page.html").render(
+        docs=docs,
+        forms=_by_application(docs.forms),
+        tables={table.name: table for table in docs.tables},
+        kinds=KINDS,
+        by_kind={kind: [table for table in docs.tables if table.kind == kind] for kind, _ in KINDS},
+        joins=_by_table(docs.joins),
+        lineage=lineage,
+        built=_reversed(lineage),
+        code=_code(nodes, kinds),
+        written_at=written_at,
+        policy=POLICY.format(script=_hash(script), style=_hash(style)),
+        style=Markup(style),  # noqa: S704 - a file of this package
+        script=Markup(script),  # noqa: S704 - a file of this package
+    )
 
 
-def json_expression(artifact: Any) -> str:
-    """Return an artifact as JavaScript: ``JSON.parse`` of a string, so that no key is special."""
-    text = json.dumps(json.dumps(inert(artifact)))
-    return f"JSON.parse({SCRIPT_DELIMITERS.sub(_escaped, text)})"
+def _by_application(forms: Sequence[Subject]) -> list[tuple[str, list[Subject]]]:
+    """Return the forms by the name of their application; those of none come last."""
+    found: dict[str, list[Subject]] = defaultdict(list)
+    for form in forms:
+        found[form.group].append(form)
+    return sorted(found.items(), key=lambda each: (not each[0], each[0].casefold()))
 
 
-def inert(value: Any, name: str = "") -> Any:
-    """Return an artifact in whose descriptions AngularJS finds no expression."""
-    if isinstance(value, dict):
-        return {key: inert(each, key) for key, each in value.items()}
-    if isinstance(value, list):
-        return [inert(each) for each in value]
-    if isinstance(value, str) and name in MARKDOWN_KEYS:
-        return value.replace("{{", "{\u2060{").replace("}}", "}\u2060}")
-    return value
+def _by_table(joins: Sequence[Join]) -> Mapping[str, list[Join]]:
+    found: dict[str, list[Join]] = defaultdict(list)
+    for join in joins:
+        for table in dict.fromkeys(join.tables):
+            found[table].append(join)
+    return found
 
 
-def _replaced(text: str, before: str, after: str) -> str:
-    if text.count(before) != 1:
-        raise PageError
-    return text.replace(before, after)
+def _lineage(nodes: Mapping[str, Any], present: Mapping[str, str]) -> Mapping[str, list[str]]:
+    """Return the tables that each model is built from, by its table."""
+    relations = {key: _relation(node) for key, node in nodes.items()}
+    found: dict[str, list[str]] = defaultdict(list)
+    for key, node in nodes.items():
+        keys = node.get("depends_on", {}).get("nodes", ())
+        needed = (relations[each] for each in keys if each in relations)
+        if node.get("resource_type") in BUILT and relations[key] in present:
+            found[relations[key]] = sorted({each for each in needed if each in present})
+    return found
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _relation(node: Mapping[str, Any]) -> str:
+    return str(node.get("alias") or node.get("identifier") or node.get("name"))
 
 
-def _hash(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def _reversed(lineage: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for table, needed in lineage.items():
+        for each in needed:
+            found[each].append(table)
+    return found
+
+
+def _code(nodes: Mapping[str, Any], kinds: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the SQL of the models that people wrote, by their table."""
+    found: dict[str, str] = defaultdict(str)
+    for node in nodes.values():
+        name = _relation(node)
+        if node.get("resource_type") in BUILT and kinds.get(name) in CODE_SHOWN:
+            found[name] = str(node.get("raw_code") or "").strip()
+    return found
+
+
+def _id(table: str, *column: str) -> str:
+    """Return the id of the element of a table or column."""
+    return "/".join((TABLE_ID, table, *column))
+
+
+def _anchor(table: str, *column: str) -> str:
+    """Return a link to a table or column, after its number sign."""
+    return "/".join((TABLE_ID, *(quote(each, safe="") for each in (table, *column))))
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _what(comment: str) -> str:
+    """Return a comment without where the table comes from."""
+    return comment.rpartition(f" {comments.ORIGIN}")[0] or comment
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"
-
-
-class _Scripts(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.found: list[str] = []
-        self._is_inside = False
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - of the base class
-        self._is_inside = tag == "script"
-        if self._is_inside:
-            self.found.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._is_inside = self._is_inside and tag != "script"
-
-    def handle_data(self, data: str) -> None:
-        if self._is_inside:
-            self.found[-1] += data
-
-
-def _scripts(page: str) -> list[str]:
-    """Return the scripts of a page as a browser reads them."""
-    parser = _Scripts()
-    parser.feed(page)
-    parser.close()
-    return parser.found

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from scout_control.api.connections import parse_url
 from scout_control.api.quickstart.answers import choose_source, places
 from scout_control.api.source_config import check_config, check_interval, check_url
 from scout_control.errors import ConflictError, CredentialMissingError, NotFoundError
 from scout_control.installation.setup import DEFAULT_CONNECTION
+from scout_control.store import connection_urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,8 +180,8 @@ class Setup:
 
     def _database(self, url: str) -> str:
         """Return the connection of a URL, added if missing, else with the login of this URL."""
-        wanted = parse_url(url)
-        place = tuple(wanted[name] for name in ("host", "port", "database"))
+        wanted = connection_urls.parse(url)
+        place = (wanted.host, wanted.port, wanted.database)
         known = {
             each.name: (each.host, each.port, each.database)
             for each in self.scout.connections.list()
