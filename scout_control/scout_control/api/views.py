@@ -180,6 +180,8 @@ class Dataset(View):
     id: str
     path: str
     schema: str
+    alias: str | None
+    """The schema in which people find what is to be read; None before its first run."""
     project: str
     source: str
     source_type: str
@@ -213,6 +215,7 @@ class Dataset(View):
             id=str(row.id),
             path=lookups.path(row),
             schema=row.schema_name,
+            alias=row.alias,
             project=link.project_id,
             source=link.source.name,
             source_type=link.source.source_type,
@@ -244,6 +247,8 @@ class Run(View):
     run_id: str
     dataset: str
     schema: str
+    alias: str | None
+    """The schema in which people find what is to be read."""
     status: str
     phase: str
     trigger: str
@@ -296,6 +301,7 @@ class Run(View):
             run_id=str(row.id),
             dataset=lookups.path(row.dataset),
             schema=row.dataset.schema_name,
+            alias=row.dataset.alias,
             status=row.status,
             phase=row.phase,
             trigger=row.trigger,

@@ -219,7 +219,8 @@ def _show_end(ended: Run) -> None:
         )
         took = f" in {duration(ended.seconds or 0)} ({phases})" if phases else ""
         say(f"\n{escaped(ended.dataset)}: {ended.status}{took}")
-        say(f"Run {ended.run_id}, schema {ended.schema}")
+        where = f"{ended.alias} (all of it: {ended.schema})" if ended.alias else ended.schema
+        say(f"Run {ended.run_id}, schema {where}")
     if ended.resume_at:
         _announce_pause(to_json_value(ended.resume_at))
         when = format_cell(to_json_value(ended.resume_at))
