@@ -47,7 +47,7 @@ class ReaderLogin:
             # Brackets: the address of IPv6 contains colons, too.
             server = f"[{self.host}]" if ":" in self.host else quote(self.host)
             server += f":{self.port}"
-        query = f"?{urlencode(options, quote_via=quote)}" if options else ""
+        query = f"?{urlencode(options, safe='/', quote_via=quote)}" if options else ""
         return f"postgresql://{login}@{server}/{quote(self.database, safe='')}{query}"
 
     @property
