@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +62,7 @@ def url(scout: Scout, dataset: str, *, new_password: bool, revoke: bool) -> None
 
 
 def _show(found: ReaderUrl, dataset: str) -> None:
-    click.echo(found.url)  # percent-encoded: nothing in it is to be escaped
+    say(found.url)
     if sys.stdout.isatty():
         for line in about(found, dataset):
             say(line, err=True)
@@ -73,13 +74,13 @@ def about(found: ReaderUrl, dataset: str) -> list[str]:
     if found.expires_at:
         until = (
             "It ends when the data is dropped: if it is not used until "
-            f"{format_cell(to_json_value(found.expires_at))} (or: scout datasets update {dataset} "
+            f"{format_cell(to_json_value(found.expires_at))} (or: scout datasets update {quote(dataset)} "
             "--keep forever)"
         )
     lines = [
         f"A login that reads {dataset} and nothing else. Tables: schema {found.schema}.",
         f"Host {found.host}, port {found.port}, database {found.database}, user {found.user}.",
-        f"{until}; to revoke it: scout url {dataset} --revoke",
+        f"{until}; to revoke it: scout url {quote(dataset)} --revoke",
     ]
     return lines + ([SOCKET_ONLY] if found.host.startswith("/") else [])
 
@@ -102,7 +103,7 @@ def psql(dataset: str | None, arguments: tuple[str, ...]) -> None:
     with ExitStack() as opened, report_postgres_errors():
         if dataset is None:
             settings, dataset = _demo(settings, opened)
-        program = find_psql(is_embedded=settings.database_url is None)
+        program = find_psql(dataset, is_embedded=settings.database_url is None)
         with Scout(settings) as scout:
             found = scout.datasets.reader(dataset)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to psql
@@ -117,7 +118,7 @@ def environment(variables: Mapping[str, str], found: ReaderLogin) -> dict[str, s
     return {**kept, **found.environment, "PGAPPNAME": "scout psql"}
 
 
-def find_psql(*, is_embedded: bool) -> str:
+def find_psql(dataset: str, *, is_embedded: bool) -> str:
     """Return the path of psql: for the embedded server its own, else the installed one.
 
     Raises:
@@ -137,7 +138,7 @@ def find_psql(*, is_embedded: bool) -> str:
     raise NotFoundError(
         "psql is not installed.",
         "Install it: sudo apt install postgresql-client, or: brew install libpq. "
-        "Without it: scout query",
+        f"Without it: scout query {quote(dataset)} STATEMENT",
     )
 
 

@@ -136,9 +136,11 @@ def _at_server(installation: Installation, dataset: Dataset, stored: _Stored) ->
         if stored.is_new or not connection.execute(CAN_LOG_IN, [role]).fetchone():
             _make(connection, dataset, stored.password)
         info = connection.info
+        is_local = installation.is_in_store(dataset)
+        host, port = (is_local and installation.reader_address) or (info.host, info.port)
         return ReaderLogin(
-            host=info.host,
-            port=info.port,
+            host=host,
+            port=port,
             database=info.dbname,
             user=role,
             password=stored.password,

@@ -41,7 +41,7 @@ def text_of(view: AliasView) -> str:
         ({"_scout_loads", "_scout_catalog", "_scout_rejects", "things"}, {"things"}),
         ({"_sdc_batches", "_sdc_rejected", "things"}, {"things"}),
         ({"case_a__dbt_tmp", "case_a__dbt_backup", "case_a"}, {"case_a"}),
-        ({"scout_things", "sdc_things", "stg_things"}, {"scout_things", "sdc_things", "stg_things"}),
+        ({"scout_things", "sdc_a", "stg_a"}, {"scout_things", "sdc_a", "stg_a"}),
         ({"stg_a__b__c", "b__c", "c"}, {"stg_a__b__c", "c"}),
         (set(), set()),
     ],
