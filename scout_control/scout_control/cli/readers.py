@@ -72,10 +72,10 @@ def about(found: ReaderUrl, dataset: str) -> list[str]:
     """Return what people need to know about a URL, without its password."""
     until = "It stays until it is revoked"
     if found.expires_at:
+        when = format_cell(to_json_value(found.expires_at))
         until = (
-            "It ends when the data is dropped: if it is not used until "
-            f"{format_cell(to_json_value(found.expires_at))} (or: scout datasets update {quote(dataset)} "
-            "--keep forever)"
+            f"It ends when the data is dropped: if it is not used until {when} "
+            f"(or: scout datasets update {quote(dataset)} --keep forever)"
         )
     lines = [
         f"A login that reads {dataset} and nothing else. Tables: schema {found.schema}.",
