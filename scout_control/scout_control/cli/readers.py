@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 # Of this process: psql needs neither the secrets of control nor where else its user connects.
 NOT_FOR_PSQL = ("SCOUT_", "PG", "MELTANO_")
 SOCKET_ONLY = (
-    "This server listens on a Unix socket only, which psql and Python can use. For tools that need "
-    "a host and a port, such as Metabase or Power BI: scout init --listen 5433"
+    "It is reached by a Unix socket, which psql and Python can use. Tools such as Metabase and "
+    "Power BI need a host and a port"
 )
 
 
@@ -58,17 +58,18 @@ def url(scout: Scout, dataset: str, *, new_password: bool, revoke: bool) -> None
         print_done(f"{dataset} has no login for tools{' any longer' if was_there else ''}.")
         return
     found = scout.datasets.url(dataset, new_password=new_password)
-    print_result(found.as_dict(), lambda: _show(found, dataset))
+    is_embedded = scout.installation.settings.database_url is None
+    print_result(found.as_dict(), lambda: _show(found, dataset, is_embedded=is_embedded))
 
 
-def _show(found: ReaderUrl, dataset: str) -> None:
+def _show(found: ReaderUrl, dataset: str, *, is_embedded: bool) -> None:
     say(found.url)
     if sys.stdout.isatty():
-        for line in about(found, dataset):
+        for line in about(found, dataset, is_embedded=is_embedded):
             say(line, err=True)
 
 
-def about(found: ReaderUrl, dataset: str) -> list[str]:
+def about(found: ReaderUrl, dataset: str, *, is_embedded: bool) -> list[str]:
     """Return what people need to know about a URL, without its password."""
     until = "It stays until it is revoked"
     if found.expires_at:
@@ -82,7 +83,10 @@ def about(found: ReaderUrl, dataset: str) -> list[str]:
         f"Host {found.host}, port {found.port}, database {found.database}, user {found.user}.",
         f"{until}; to revoke it: scout url {quote(dataset)} --revoke",
     ]
-    return lines + ([SOCKET_ONLY] if found.host.startswith("/") else [])
+    if found.host.startswith("/"):
+        how = ": scout init --listen 5433" if is_embedded else ": let the server listen on one."
+        lines.append(f"{SOCKET_ONLY}{how}")
+    return lines
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
