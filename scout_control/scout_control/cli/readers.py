@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -123,7 +123,7 @@ def environment(variables: Mapping[str, str], found: ReaderLogin) -> dict[str, s
 
 
 def find_psql(dataset: str, *, is_embedded: bool) -> str:
-    """Return the path of psql: for the embedded server its own, else the installed one.
+    """Return the path of psql.
 
     Raises:
         NotFoundError: There is none.
@@ -131,19 +131,28 @@ def find_psql(dataset: str, *, is_embedded: bool) -> str:
     from scout_control.errors import ServerError
     from scout_control.installation import embedded_postgres
 
-    installed = shutil.which("psql")
-    if installed and not is_embedded:
-        return installed
-    try:
-        return str(embedded_postgres.psql())
-    except ServerError:  # the extra is not installed
-        if installed:
-            return installed
-    raise NotFoundError(
-        "psql is not installed.",
-        "Install it: sudo apt install postgresql-client, or: brew install libpq. "
-        f"Without it: scout query {quote(dataset)} STATEMENT",
-    )
+    bundled = None
+    with suppress(ServerError):  # the extra is not installed
+        bundled = str(embedded_postgres.psql())
+    return choose_psql(shutil.which("psql"), bundled, dataset, is_embedded=is_embedded)
+
+
+def choose_psql(
+    installed: str | None, bundled: str | None, dataset: str, *, is_embedded: bool
+) -> str:
+    """Return the psql of the embedded server for that one, else the installed one.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    found = (bundled or installed) if is_embedded else (installed or bundled)
+    if found is None:
+        raise NotFoundError(
+            "psql is not installed.",
+            "Install it: sudo apt install postgresql-client, or: brew install libpq. "
+            f"Without it: scout query {quote(dataset)} STATEMENT",
+        )
+    return found
 
 
 def _demo(settings: Settings, opened: ExitStack) -> tuple[Settings, str]:

@@ -8,6 +8,7 @@ Control itself evaluates nothing of it. Independent of the store.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARK = "alias of {owner}"
+LONGEST_SECONDS = 60.0
+"""How long a run may wait for its views; the next run makes those that are left."""
+OUT_OF_TIME = "out of time"
 # Readers wait less than a second. A function may name what is gone by then: not checked.
 SETTINGS: tuple[session_settings.Setting, ...] = (
     *session_settings.CONTROL,
@@ -102,10 +106,18 @@ def set_search_path(connection: Connection[Any], dataset: SchemaNames, alias: st
         connection.execute(statement.format(*names))
 
 
-def renew(server_url: str, dataset: SchemaNames, alias: str) -> Renewal:
+def renew(
+    server_url: str, dataset: SchemaNames, alias: str, longest_seconds: float = LONGEST_SECONDS
+) -> Renewal:
     """Make the views of an alias schema as its dataset schema is now.
 
     Each view is a transaction of its own. One that is in use stays as it is until the next run.
+
+    Args:
+        server_url: The server of the schemas.
+        dataset: The dataset.
+        alias: The alias schema, which exists.
+        longest_seconds: How long making views may take.
 
     Raises:
         psycopg.Error: Postgres refused something else.
@@ -118,12 +130,12 @@ def renew(server_url: str, dataset: SchemaNames, alias: str) -> Renewal:
             "schema": dataset.schema,
             "reader": reader_role(dataset.schema),
         }
-        limits = [dataset.schema, alias_views.MAX_RELATIONS]
+        limits = [dataset.schema, alias_views.MAX_COLUMNS]
         rows = connection.execute(alias_views.RELATIONS.encode(), limits).fetchall()
         wanted = alias_views.views_of(map(alias_views.to_relation, rows), views, names)
         stale = [each for each in wanted if each.function not in functions]
         stale += [each for each in wanted if each.relation.name not in views and each not in stale]
-        left = _create(connection, stale)
+        left = _create(connection, stale, time.monotonic() + longest_seconds)
         known = {each.relation.name for each in wanted}
         _drop(connection, alias, sorted(set(views) - known), left)
         _drop_functions(connection, alias, functions - {each.function for each in wanted})
@@ -146,10 +158,15 @@ def _grant(connection: Connection[Any], dataset: SchemaNames, alias: str) -> set
     return set()
 
 
-def _create(connection: Connection[Any], views: Iterable[AliasView]) -> dict[str, str]:
+def _create(
+    connection: Connection[Any], views: Iterable[AliasView], until: float
+) -> dict[str, str]:
     """Create or replace views; return those that could not be, and why."""
     left = {}
     for view in views:
+        if time.monotonic() > until:
+            left[view.relation.name] = OUT_OF_TIME
+            continue
         why = _try(connection, view.statements())
         if why == "42P16":  # a column is gone, or has another type
             why = _try(connection, view.drop() + sql.SQL("; ") + view.statements())

@@ -32,9 +32,17 @@ LOSSY_TYPES = frozenset(
         *("date", "time without time zone", "timestamp without time zone"),
     )
 )
+MAX_COLUMNS = 100_000
+"""Of all relations together: a writer could create any number."""
 # Types that a writer created are shown as text: a column of such a type would hold it in place.
 RELATIONS = """
-    SELECT relname, obj_description(class.oid, 'pg_class'),
+    WITH class AS (
+        SELECT oid, relname, sum(relnatts) OVER (ORDER BY relname) AS total
+          FROM pg_class
+         WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+           AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition
+    )
+    SELECT relname, left(obj_description(class.oid, 'pg_class'), 2000),
            json_agg(json_build_array(
                attname, format_type(type.oid, NULL),
                typtype <> 'p' AND (
@@ -44,18 +52,15 @@ RELATIONS = """
                           AND objid IN (type.oid, type.typelem)
                    )
                ),
-               col_description(class.oid, attnum)
+               left(col_description(class.oid, attnum), 2000)
            ) ORDER BY attnum)
-      FROM pg_class AS class
+      FROM class
       JOIN pg_attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropped
       JOIN pg_type AS type ON type.oid = atttypid
-     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
-       AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition
+     WHERE total <= %s
      GROUP BY class.oid, relname
      ORDER BY relname
-     LIMIT %s
 """
-MAX_RELATIONS = 5000
 
 
 @dataclass(frozen=True, kw_only=True)

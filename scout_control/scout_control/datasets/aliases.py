@@ -22,7 +22,7 @@ from scout_control.store.models import Installation as Shared
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from psycopg import Connection
     from sqlalchemy.orm import Session
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALIAS_LOCK = "scout aliases"
+MOST_NAMED = 10
 REASONS = {
     "2BP01": "other objects depend on it, and its columns changed",
     "55P03": "it is in use",
     "42809": "another object has its name",
     "42P07": "another object has its name",
+    alias_schema.OUT_OF_TIME: "the other views took too long",
 }
 
 
@@ -60,10 +62,17 @@ def refresh(installation: Installation, dataset: Dataset) -> list[str]:
     except psycopg.Error as error:
         kind = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
         return [f"The alias of {dataset.schema_name} was not renewed: {kind}."]
-    return [
+    return problems(alias, renewal.left)
+
+
+def problems(alias: str, left: Mapping[str, str]) -> list[str]:
+    """Return which views are as they were, and why, as sentences; of many, the first ones."""
+    sentences = [
         f"{alias}.{name} is as it was: {REASONS.get(state, f'SQLSTATE {state}')}."
-        for name, state in sorted(renewal.left.items())
+        for name, state in sorted(left.items())
     ]
+    more = len(sentences) - MOST_NAMED
+    return [*sentences[:MOST_NAMED], *([f"So are {more} other views."] if more > 0 else [])]
 
 
 def choose(installation: Installation, dataset_id: uuid.UUID, name: str | None) -> None:

@@ -202,6 +202,16 @@ def test_a_view_in_use_is_left_for_the_next_run_without_waiting(place):
     assert place.read(f"SELECT DISTINCT extra FROM {place.alias}.things") == [(None,)]
 
 
+def test_what_a_run_has_no_time_for_is_left_for_the_next(place):
+    place.create()
+    place.write("ALTER TABLE things ADD COLUMN extra date")
+
+    late = alias_schema.renew(place.url, place.dataset, place.alias, longest_seconds=-1)
+    assert late.left == {"things": alias_schema.OUT_OF_TIME}
+    assert place.read(f"SELECT count(*) FROM {place.alias}.things") == [(1000,)]
+    assert (place.renew().left, place.renew().renewed) == ({}, 0)
+
+
 def test_a_schema_of_someone_else_is_neither_used_nor_dropped(place):
     mark = alias_schema.MARK.format(owner=place.dataset.owner)
     place.superuser(

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from scout_control.api.readers import ReaderUrl
 from scout_control.cli import readers
-from scout_control.errors import NotFoundError, ServerError
-from scout_control.installation import embedded_postgres
+from scout_control.errors import NotFoundError
 from scout_control.rules.reader_urls import ReaderLogin
 
 LOGIN = ReaderLogin(
@@ -87,34 +86,24 @@ def test_psql_gets_its_login_and_no_other_secret():
     }
 
 
-def missing():
-    raise ServerError("The embedded Postgres is not installed.", "Install it.")
-
-
 @pytest.mark.parametrize(
-    ("is_embedded", "has_bundled", "program"),
+    ("installed", "bundled", "is_embedded", "program"),
     [
-        (False, True, "psql"),
-        (False, False, "psql"),
-        (True, False, "psql"),
-        (True, True, "bundled"),
+        ("/bin/psql", "/wheel/psql", False, "/bin/psql"),
+        ("/bin/psql", "/wheel/psql", True, "/wheel/psql"),
+        ("/bin/psql", None, True, "/bin/psql"),
+        (None, "/wheel/psql", False, "/wheel/psql"),
     ],
 )
 def test_psql_is_the_installed_one_or_that_of_the_embedded_server(
-    is_embedded, has_bundled, program, tmp_path, monkeypatch
+    installed, bundled, is_embedded, program
 ):
-    installed, bundled = tmp_path / "psql", tmp_path / "bundled"
-    installed.touch(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(embedded_postgres, "psql", (lambda: bundled) if has_bundled else missing)
+    found = readers.choose_psql(installed, bundled, "river/hq", is_embedded=is_embedded)
 
-    assert readers.find_psql("river/hq", is_embedded=is_embedded) == str(tmp_path / program)
+    assert found == program
 
 
-def test_without_psql_the_message_says_how_to_install_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(embedded_postgres, "psql", missing)
-
+def test_without_psql_the_message_says_how_to_install_it():
     with pytest.raises(NotFoundError, match="apt install postgresql-client") as raised:
-        readers.find_psql("river/hq", is_embedded=True)
-    assert "scout query river/hq" in str(raised.value)
+        readers.choose_psql(None, None, "river/my hq", is_embedded=False)
+    assert "scout query 'river/my hq'" in str(raised.value)
