@@ -14,7 +14,6 @@ from scout_control.errors import ServerError
 from scout_control.installation.embedded_postgres import programs
 
 DEFAULT_PORT = 5432
-"""It names the socket, also where the server listens on no port."""
 SOCKET_NAME = f".s.PGSQL.{DEFAULT_PORT}"
 LONGEST_SOCKET_PATH_BYTES = 100  # Linux allows 107, macOS 103
 # Paths with a comma, quote or space could not be written into unix_socket_directories.
@@ -73,9 +72,14 @@ class Cluster:
         return None
 
     @property
+    def number(self) -> int:
+        """The port of the server, which names its socket even if it listens on no port."""
+        return self.port or DEFAULT_PORT
+
+    @property
     def socket(self) -> Path:
-        """The socket itself, which is named after the port."""
-        return self.sockets / f".s.PGSQL.{self.port or DEFAULT_PORT}"
+        """The socket itself."""
+        return self.sockets / f".s.PGSQL.{self.number}"
 
     def set_port(self, port: int | None) -> None:
         """Let the server listen on a port from its next start, or on the socket only."""

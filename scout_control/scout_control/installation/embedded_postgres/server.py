@@ -15,7 +15,6 @@ from psycopg import pq
 from scout_control.errors import ServerError
 from scout_control.installation.embedded_postgres import programs
 from scout_control.installation.embedded_postgres.cluster import (
-    DEFAULT_PORT,
     Cluster,
     check_owner,
     make_private,
@@ -71,8 +70,8 @@ def launch(cluster: Cluster, *, durable: bool) -> None:
     """
     directories = {"data": cluster.data, "sockets": _make_sockets(cluster)}
     address = LOOPBACK if cluster.port else ""
-    command = (*POSTGRES, f"--listen_addresses={address}", f"--port={cluster.port or DEFAULT_PORT}")
-    command = command if durable else (*command, *NOT_DURABLE)
+    network = (f"--listen_addresses={address}", f"--port={cluster.number}")
+    command = (*POSTGRES, *network, *(() if durable else NOT_DURABLE))
     deadline = time.monotonic() + REMAINS_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if (former := _children.get(cluster.data)) is not None:
@@ -170,8 +169,9 @@ def _ping(cluster: Cluster) -> int:
     # PQping needs no password; without a socket it would wait for its timeout.
     if not cluster.socket.exists():
         return pq.Ping.NO_RESPONSE
-    port = cluster.port or DEFAULT_PORT
-    return pq.PGconn.ping(f"host={cluster.sockets} port={port} user=scout dbname=postgres".encode())
+    return pq.PGconn.ping(
+        f"host={cluster.sockets} port={cluster.number} user=scout dbname=postgres".encode()
+    )
 
 
 def _wait_for_exit(data: Path, pid: int) -> bool:
