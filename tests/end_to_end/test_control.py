@@ -154,7 +154,10 @@ def paste_the_guide_of_analysts(environment):
     [counted] = re.findall(r"^\[\(.*\)\]$", of_notebook, re.MULTILINE)
     rows = dict(ast.literal_eval(counted))
     assert sum(rows.values()) == 120
+    assert len(rows) > 3
     for case_type, count in rows.items():
+        if case_type is None:  # pandas leaves it out, and psql shows nothing
+            continue
         assert re.search(rf"^{case_type} +{count}$", of_notebook, re.MULTILINE)  # by pandas
         assert re.search(rf"^ *{case_type} +(\| +)?{count}$", of_shell, re.MULTILINE)
 
