@@ -126,7 +126,7 @@ def find_psql(dataset: str, *, is_embedded: bool) -> str:
     """Return the path of psql.
 
     Raises:
-        NotFoundError: There is none.
+        NotFoundError: It is not installed.
     """
     from scout_control.errors import ServerError
     from scout_control.installation import embedded_postgres
@@ -143,7 +143,7 @@ def choose_psql(
     """Return the psql of the embedded server for that one, else the installed one.
 
     Raises:
-        NotFoundError: There is none.
+        NotFoundError: It is not installed.
     """
     found = (bundled or installed) if is_embedded else (installed or bundled)
     if found is None:

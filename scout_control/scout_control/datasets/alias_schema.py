@@ -34,7 +34,7 @@ MARK = "alias of {owner}"
 LONGEST_SECONDS = 60.0
 """How long a run may wait for its views; the next run makes those that are left."""
 OUT_OF_TIME = "out of time"
-# Readers wait less than a second. A function may name what is gone by then: not checked.
+# Readers wait less than a second. A function may name what does not exist by then: not checked.
 SETTINGS: tuple[session_settings.Setting, ...] = (
     *session_settings.CONTROL,
     ("lock_timeout", "500ms"),
@@ -111,7 +111,7 @@ def renew(
 ) -> Renewal:
     """Make the views of an alias schema as its dataset schema is now.
 
-    Each view is a transaction of its own. One that is in use stays as it is until the next run.
+    Each view has its own transaction. One that is in use stays as it is until the next run.
 
     Args:
         server_url: The server of the schemas.
@@ -168,7 +168,7 @@ def _create(
             left[view.relation.name] = OUT_OF_TIME
             continue
         why = _try(connection, view.statements())
-        if why == "42P16":  # a column is gone, or has another type
+        if why == "42P16":  # a column was dropped, or has another type
             why = _try(connection, view.drop() + sql.SQL("; ") + view.statements())
         if why:
             left[view.relation.name] = why

@@ -3,7 +3,7 @@
 A view reads its table through a function of SQL, which Postgres inlines, so that its plan is that
 of the table. The text of such a function is no dependency: nothing that a load does to a table
 (change the type of a column, drop it, put another in its place) is held up by an alias. What the
-function reads is read as the role that asks, whoever owns the view.
+function reads is read as the role that asks, no matter who owns the view.
 """
 
 from __future__ import annotations

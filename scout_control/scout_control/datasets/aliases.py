@@ -1,7 +1,7 @@
 """Gives each dataset an alias schema, and renews it at the end of each run.
 
 Its name is chosen once, when the dataset is first loaded, and is unique in the installation. Where
-names must not reveal their owner there is none, unless an operator chooses one.
+names must not reveal their owner, a dataset has no alias until an operator chooses one.
 """
 
 from __future__ import annotations

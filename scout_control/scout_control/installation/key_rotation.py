@@ -31,7 +31,7 @@ CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (Dataset.id, Dataset.reader_login),
 )
 REPLACEABLE = (Dataset.reader_login,)
-"""What no key decrypts is made anew when it is next needed, and is left as it is until then."""
+"""What no key decrypts is made again when it is next needed, and is left as it is until then."""
 
 
 def rotate(installation: Installation, *, forget_old: bool = False) -> int:

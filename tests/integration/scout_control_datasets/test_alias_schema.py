@@ -170,7 +170,7 @@ def test_a_new_column_reaches_a_view_that_others_have_built_upon(place):
     assert place.renew().left == {}
     assert place.read(f"SELECT DISTINCT extra FROM {place.alias}.things") == [(None,)]
 
-    # A column of it is gone: the view of others holds the alias, which holds nothing.
+    # A column of it was dropped: the view of others holds the alias, which holds nothing.
     place.write("ALTER TABLE things DROP COLUMN n")
     assert place.renew().left == {"things": "2BP01"}
     place.superuser(f"DROP VIEW public.of_{place.alias}")
