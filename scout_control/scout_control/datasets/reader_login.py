@@ -1,8 +1,8 @@
 """The login role of people's tools (BI, notebooks, psql): a reader of one dataset, nothing else.
 
 There is one per dataset, from the first request for it until it is revoked or the data is dropped.
-Its password is kept encrypted, so that a tool that was set up once continues to work. It is a member
-of the dataset's reader role only, so that whatever it evaluates can reach this dataset alone.
+Its password is kept encrypted, so that a tool that was set up once continues to work. It is a
+member of the dataset's reader role only, so that what it evaluates can reach this dataset alone.
 """
 
 from __future__ import annotations
