@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,7 @@ def scout(control_postgres, tmp_path_factory):
         assert "Traceback" not in done.stderr
         return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
+    run.environment = environment
     return run
 
 
@@ -97,6 +101,10 @@ def test_all_commands_of_the_guide(scout, sandbox):
     findings = scout("doctor")[1]["findings"]
     assert [each for each in findings if not each["is_well"]] == []
 
+    alias = answer["alias"]
+    assert alias == "river_hq"
+    paste_the_guide_of_analysts(scout.environment)
+
     sandbox.set(fault="429", fault_every=1, retry_after="3600")
     code, answer, said = scout("run", "river/hq")
     assert (code, answer["status"]) == (75, "paused")
@@ -110,6 +118,45 @@ def test_all_commands_of_the_guide(scout, sandbox):
     assert scout("credentials", "revoke", *owner)[0] == 0
     assert scout("datasets", "drop", "river/hq", "--yes")[0] == 0
     assert scout("query", "river/hq", "select 1")[0] == 1
+
+
+def paste_the_guide_of_analysts(environment):
+    """Run the commands of docs/guides/analyse.md in a shell, and its snippets in a notebook."""
+    guide = (ROOT / "docs/guides/analyse.md").read_text()
+    pasted = [text for text in blocks(guide, "sh") if "--listen" not in text]
+    shell = ["bash", "-c", "set -eo pipefail\n" + "\n".join(pasted)]
+    notebook = [sys.executable, "-c", "\n".join(blocks(guide, "python"))]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    outputs = []
+    for command in (shell, notebook):
+        done = subprocess.run(
+            command,
+            env=environment | {"PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        outputs.append(done.stdout)
+
+    of_shell, of_notebook = outputs
+    assert re.search(r"^postgresql://data_river_commcare_\w+_login:[\w-]+@", of_shell, re.MULTILINE)
+    assert re.search(r"river_hq \| stg_commcare__cases +\| view", of_shell)
+    assert "river/hq has no login for tools any longer." in of_shell
+    [counted] = re.findall(r"^\[\(.*\)\]$", of_notebook, re.MULTILINE)
+    rows = dict(ast.literal_eval(counted))
+    assert sum(rows.values()) == 120
+    assert len(rows) > 3
+    for case_type, count in rows.items():
+        if case_type is None:  # pandas leaves it out, and psql shows nothing
+            continue
+        assert re.search(rf"^{case_type} +{count}$", of_notebook, re.MULTILINE)  # by pandas
+        assert re.search(rf"^ *{case_type} +(\| +)?{count}$", of_shell, re.MULTILINE)
+
+
+def blocks(guide, language):
+    return re.findall(rf"```{language}\n(.*?)```", guide, re.DOTALL)
 
 
 def test_the_python_example_of_the_guide_works(

@@ -166,6 +166,7 @@ def furnish(scout, sandbox):
         assert run.status == "completed", run.error_message
     scout.datasets.query(paths[0], "select 1 from cases")
     scout.models.describe(paths[0])
+    scout.datasets.url(paths[0])
     scout.runs.queue(paths[1])
     found = [scout.datasets.show(path) for path in paths]
     return [each.schema for each in found], [each.id for each in found]
@@ -194,7 +195,8 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
         schemas, ids = furnish(scout, sandbox)
         url = embedded_postgres.url(home / "postgres", "control")
         litter(url, schemas[0])
-        hers = [ANN, ANN.replace("'", "''"), *schemas[:2], *ids[:2]]
+        alias = str(scout.datasets.show(schemas[0]).alias)
+        hers = [ANN, ANN.replace("'", "''"), alias, *schemas[:2], *ids[:2]]
         data = home / "postgres"
         assert found_in(everything(url), hers)
         assert told_on_disk(hers, home, but=[data])

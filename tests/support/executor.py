@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scout_control.datasets.provision import ProvisionedSchema, disable_writer, provision
+from scout_control.datasets.provision import ProvisionedSchema, disable_login, provision
 from scout_control.meltano.process import MeltanoProcess, Pipeline
 from scout_control.store import singer_state
 
@@ -67,7 +67,7 @@ def work(
             on_start(place, run)
             ended = run.follow(on_progress, timeout)
     finally:
-        disable_writer(job.server_url, place.writer)
+        disable_login(job.server_url, place.writer)
     return Result(place=place, ended=ended, error=ended.error)
 
 

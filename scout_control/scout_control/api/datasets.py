@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.api.changes import check_unset
-from scout_control.datasets import dataset_drop, query
+from scout_control.api.readers import ReaderUrl
+from scout_control.datasets import aliases, dataset_drop, query, reader_login
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
-from scout_control.rules import retention
+from scout_control.rules import alias_names, retention
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, datasets, lookups, metadata, runs
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Installation
+    from scout_control.rules.reader_urls import ReaderLogin
     from scout_control.store.models import Dataset, Run
 
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 class Datasets:
     """Sources materialised for owners, each in one schema of Postgres.
 
-    Methods take a dataset as project/source, project/source/user, its schema or its id.
+    Methods take a dataset as project/source, project/source/user, its schema, alias or id.
     """
 
     _installation: Installation
@@ -121,6 +123,7 @@ class Datasets:
         keep: str | None = None,
         is_paused: bool | None = None,
         readers: Iterable[str] | None = None,
+        alias: str | None = None,
         unset: Collection[str] = (),
     ) -> views.Dataset:
         """Change a dataset; what is left out keeps its value.
@@ -131,12 +134,14 @@ class Datasets:
                 ``default`` for the installation's.
             is_paused: Whether its schedule is paused.
             readers: The only roles of the database that may read it.
-            unset: Names to reset to their defaults: ``keep``, ``paused``, ``readers``.
+            alias: The schema in which people find what is to be read.
+            unset: Names to reset to their defaults: ``keep``, ``paused``, ``readers``, ``alias``.
 
         Raises:
-            SettingsError: The period cannot be read, or a name to unset is unknown.
+            SettingsError: The period or the alias is invalid, or a name to unset is unknown.
+            ConflictError: The alias is taken.
         """
-        given = {"keep": keep, "is_paused": is_paused, "readers": readers}
+        given = {"keep": keep, "is_paused": is_paused, "readers": readers, "alias": alias}
         names = [each for each, value in given.items() if value is not None]
         aliases = {"paused": "is_paused"}
         reset = check_unset(unset, given, names, f"The dataset {name}", aliases)
@@ -146,7 +151,21 @@ class Datasets:
             self.share(name, readers or ())
         if is_paused is not None or "is_paused" in reset:
             self.pause(name, is_paused=bool(is_paused))
+        if alias is not None or "alias" in reset:
+            return self._rename_alias(name, alias)
         return self.show(name)
+
+    def _rename_alias(self, name: str, alias: str | None) -> views.Dataset:
+        if alias is not None and (why := alias_names.find_error(alias)):
+            raise SettingsError(f"The alias {alias!r} {why}.", "Choose another name.")
+        with self._installation.store.begin() as session:
+            identity = lookups.dataset(session, name).id
+        aliases.choose(self._installation, identity, alias)
+        with self._installation.store.begin() as session:
+            dataset = lookups.dataset(session, str(identity))
+            names = audit.of_dataset(dataset)
+            audit.record(session, audit.CHANGED, "dataset", dataset.id, **names, alias=alias)
+            return _view(session, dataset, runs.alive(session, dataset.id))
 
     def _keep(self, name: str, keep: str) -> None:
         hours = None if keep == "default" else retention.parse(keep)
@@ -215,6 +234,32 @@ class Datasets:
             max_bytes=max_bytes,
             timeout_seconds=timeout_seconds,
         )
+
+    def url(self, name: str, *, new_password: bool = False) -> ReaderUrl:
+        """Return how a BI tool or a notebook connects as the reader of a dataset.
+
+        The login is made on the first call, and stays until it is revoked or the data is dropped.
+
+        Args:
+            name: The dataset.
+            new_password: Replace the password, and end the sessions that used the former.
+
+        Raises:
+            ConflictError: The dataset holds no data.
+            SettingsError: No configured key decrypts the password.
+        """
+        dataset, login = reader_login.login(
+            self._installation, name, new_password=new_password, action="reader shown"
+        )
+        return ReaderUrl.of(login, self.show(str(dataset.id)))
+
+    def reader(self, name: str) -> ReaderLogin:
+        """Return the login of ``url`` for a program that is started here, such as psql."""
+        return reader_login.login(self._installation, name, action="reader used")[1]
+
+    def revoke_url(self, name: str) -> bool:
+        """Remove the login of ``url``, and end its sessions; return whether there was one."""
+        return reader_login.revoke(self._installation, name)
 
     def search_path(self, project: str, *, user: str | None = None) -> str:
         """Return the search_path with which a project, or a user in it, reads its tables."""

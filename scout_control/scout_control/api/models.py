@@ -83,7 +83,7 @@ class Models:
         tables = dbt_api.dictionary_tables(rows)
         if table is not None:
             tables = [_table(path, tables, table)]
-        return {"dataset": path, "schema": schema, "tables": tables}
+        return {"dataset": path, "schema": schema, "alias": dataset.alias, "tables": tables}
 
     def list(self, name: str) -> Sequence[dict[str, Any]]:
         """Return the tables of a dataset, with the number of their columns."""

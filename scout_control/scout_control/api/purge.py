@@ -17,6 +17,7 @@ from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules.json_values import to_json_value
 from scout_control.store import audit, lookups, postgres, runs
+from scout_control.store.datasets import names as names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -152,7 +153,7 @@ class Purges:
         try:
             url = self._installation.server_url_of(dataset)
             with postgres.connect(url) as connection:
-                return schema_drop.dependents(connection, dataset.schema_name)
+                return schema_drop.dependents(connection, names_of(dataset))
         except ControlError:  # an unreachable database must not prevent the plan for the others
             return []
 

@@ -34,6 +34,8 @@ class Run(View):
     run_id: str
     dataset: str
     schema: str
+    alias: str | None
+    """The schema in which people find what is to be read."""
     status: str
     is_interrupted: bool
     """Whether it is ``running`` for the store, but its worker has ended or lost the store."""
@@ -97,6 +99,7 @@ class Run(View):
             run_id=str(row.id),
             dataset=lookups.path(row.dataset),
             schema=row.dataset.schema_name,
+            alias=row.dataset.alias,
             status=row.status,
             is_interrupted=_is_interrupted(row),
             phase=row.phase,

@@ -184,7 +184,9 @@ class Scout:
 
         return service.export(self.installation)
 
-    def init(self, *, keep: str | None = None, reset_unreadable: bool = False) -> str:
+    def init(
+        self, *, keep: str | None = None, reset_unreadable: bool = False, listen: int | None = None
+    ) -> str:
         """Initialise or upgrade the installation; return the version of the store.
 
         Args:
@@ -192,14 +194,19 @@ class Scout:
                 it as it is.
             reset_unreadable: Delete the stored secrets that no configured key decrypts; they have
                 to be stored again.
+            listen: A port of this machine on which the embedded Postgres listens for readers, too;
+                0 for its socket only; None leaves it as it is.
 
         Raises:
             SettingsError: No configured key decrypts some of the stored secrets.
+            ConflictError: The port is taken, or others use the embedded Postgres.
         """
         from scout_control.installation import setup
         from scout_control.rules import retention
 
         period = None if keep is None else retention.parse(keep)
+        if listen is not None:
+            setup.listen(self.installation, listen)
         return setup.init(self.installation, period, reset_unreadable=reset_unreadable)
 
     def run(

@@ -185,6 +185,8 @@ class Dataset(View):
     id: str
     path: str
     schema: str
+    alias: str | None
+    """The schema in which people find what is to be read; None before its first run."""
     project: str
     source: str
     source_type: str
@@ -218,6 +220,7 @@ class Dataset(View):
             id=str(row.id),
             path=lookups.path(row),
             schema=row.schema_name,
+            alias=row.alias,
             project=link.project_id,
             source=link.source.name,
             source_type=link.source.source_type,

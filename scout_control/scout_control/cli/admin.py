@@ -53,13 +53,19 @@ log_option = click.option(
     metavar="PERIOD",
     help="How long unused data is kept: 24h, 30d or forever, as in a warehouse. [first: 24h]",
 )
+@click.option(
+    "--listen",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="Let the embedded Postgres listen on this port of 127.0.0.1, too, for BI tools; 0: not.",
+)
 @with_scout
-def init(scout: Scout, *, reset_unreadable: bool, keep: str | None) -> None:
+def init(scout: Scout, *, reset_unreadable: bool, keep: str | None, listen: int | None) -> None:
     """Initialise or upgrade the installation. Safe to repeat.
 
     Refuses keys that do not decrypt what is stored, and names what would be lost.
     """
-    version = scout.init(keep=keep, reset_unreadable=reset_unreadable)
+    version = scout.init(keep=keep, reset_unreadable=reset_unreadable, listen=listen)
     settings = scout.installation.settings
     server = (
         "the server of SCOUT_DATABASE_URL"

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from scout_control.api.scout import Scout
     from scout_control.api.views import Dataset
 
-COLUMNS = ("path", "schema", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
+COLUMNS = (
+    "path",
+    "alias",
+    "schema",
+    "status",
+    "rows",
+    "last_sync_at",
+    "next_sync_at",
+    "sync_error",
+)
 WITHOUT_DATA = frozenset({"pending", "expired"})
 
 
@@ -33,7 +42,7 @@ def datasets() -> None:
     """Manage datasets.
 
     A dataset is one source for one owner, in one schema of Postgres. A DATASET is named
-    PROJECT/SOURCE, PROJECT/SOURCE/USER, or by its schema or id.
+    PROJECT/SOURCE, PROJECT/SOURCE/USER, or by its alias, schema or id.
     """
 
 
@@ -144,6 +153,11 @@ datasets.add_command(hidden_alias(drop), "remove")
     metavar="ROLE",
     help="A database role that may read it; repeatable; replaces all readers.",
 )
+@click.option(
+    "--alias",
+    metavar="NAME",
+    help="The schema in which people find what is to be read, such as river_hq.",
+)
 @unset_option
 @with_scout
 def update(
@@ -153,12 +167,18 @@ def update(
     keep: str | None,
     is_paused: bool | None,
     readers: tuple[str, ...],
+    alias: str | None,
     unset: tuple[str, ...],
 ) -> None:
     """Change a dataset; what is not named stays as it is."""
     _print(
         scout.datasets.update(
-            dataset, keep=keep, is_paused=is_paused, readers=readers or None, unset=unset
+            dataset,
+            keep=keep,
+            is_paused=is_paused,
+            readers=readers or None,
+            alias=alias,
+            unset=unset,
         )
     )
 

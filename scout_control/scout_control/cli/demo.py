@@ -1,11 +1,7 @@
-"""``scout demo``, and ``scout psql`` to explore its data."""
+"""``scout demo``."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import asdict
 
 import click
@@ -14,11 +10,8 @@ from rich.console import Console
 from scout_control.cli.project import make_default_folder
 from scout_control.cli.terminal import say
 from scout_control.demo import services, walkthrough
-from scout_control.demo.demo_file import DemoFile
 from scout_control.demo.display import Display
 from scout_control.demo.sandbox import DEFAULT_SIZE, Size
-from scout_control.errors import NotFoundError
-from scout_control.installation import embedded_postgres
 from scout_control.installation.settings import Settings
 from scout_control.rules.terminal import as_json as to_json
 
@@ -79,23 +72,3 @@ def demo(
     report = walkthrough.run(settings, options, Display(Console(stderr=as_json)))
     if as_json:
         say(to_json(asdict(report)))
-
-
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def psql(arguments: tuple[str, ...]) -> None:
-    """Open the demo's data in psql.
-
-    ARGUMENTS are those of psql, such as -c "select 1".
-    """
-    settings = Settings.load()
-    schema = DemoFile.load(settings.home).schema
-    if not schema:
-        raise NotFoundError("There is no demo data yet.", "Run: scout demo")
-    with services.database(settings.home) as url:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to psql
-        command = [str(embedded_postgres.psql()), *arguments, url]
-        environment = os.environ | {"PGOPTIONS": f"--search_path={schema}"}
-        environment.pop("PGPASSWORD", None)  # it would take precedence over the password file
-        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - psql itself
-    sys.exit(done.returncode)

@@ -47,7 +47,8 @@ COMMANDS = {
         ("pipelines", "admin:pipelines"),
         ("completion", "admin:completion"),
         ("demo", "demo:demo"),
-        ("psql", "demo:psql"),
+        ("url", "readers:url"),
+        ("psql", "readers:psql"),
     )
 }
 

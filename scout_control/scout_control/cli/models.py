@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scout_control.cli.base import LazyGroup, json_option, with_scout
 from scout_control.cli.output import print_done, print_record, print_result, print_table
+from scout_control.cli.terminal import say
 from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
@@ -73,7 +74,16 @@ def describe(
         print_result(found, lambda: print_table(columns, COLUMN, "It has no columns."))
         return
     rows = [{**each, "columns": len(each["columns"])} for each in found["tables"]]
-    print_result(found, lambda: print_table(rows, TABLE, "There are no tables."))
+    print_result(found, lambda: _print_tables(found, rows))
+
+
+def _print_tables(found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    print_table(rows, TABLE, "There are no tables.")
+    if found["alias"]:
+        say(
+            f"\nWhat is to be read is in the schema {found['alias']}; all of it, also the streams "
+            f"as loaded, in {found['schema']}."
+        )
 
 
 @models.command("list")

@@ -138,7 +138,8 @@ def print_ended(run: Run) -> None:
     present = run.rows_in_tables
     rows = "" if present is None else f"; {written} written, {present:,} in the tables"
     say(f"\n{escaped(run.dataset)}: {run.status}{took}{rows}")
-    say(f"Run {run.run_id}, schema {run.schema}")
+    where = f"{run.alias} (all of it: {run.schema})" if run.alias else run.schema
+    say(f"Run {run.run_id}, schema {where}")
 
 
 def log_text(line: LogLine) -> str:

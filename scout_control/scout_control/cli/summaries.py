@@ -37,5 +37,6 @@ SUMMARIES = {
     "pipelines": "List pipelines, the jobs of meltano.yml that load datasets.",
     "completion": "Print the completion script for SHELL.",
     "demo": "Load a local CommCare sandbox into Postgres.",
-    "psql": "Open the demo's data in psql.",
+    "url": "Print the URL with which a BI tool or notebook reads DATASET.",
+    "psql": "Open DATASET in psql, read-only.",
 }

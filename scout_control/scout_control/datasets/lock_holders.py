@@ -31,7 +31,7 @@ TIMEOUTS = (("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", STATEMENT_TIME
 TERMINATION_MILLISECONDS = 5000
 # Locks on the schema, its objects and their indexes; a prepared transaction has no pid.
 HOLDERS = """
-    WITH namespace AS (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s),
+    WITH namespace AS (SELECT oid FROM pg_namespace WHERE nspname = ANY(%(schemas)s)),
          content AS (
              SELECT classid, objid FROM pg_depend, namespace
               WHERE refclassid = 'pg_namespace'::regclass AND refobjid = namespace.oid
@@ -106,9 +106,9 @@ def connected(server_url: str, database: str | None = None) -> Iterator[Connecti
         yield connection
 
 
-def find(connection: Connection[Any], schema: str) -> list[LockHolder]:
-    """Return the other holders of locks on a schema or its objects."""
-    return _query(connection, HOLDERS, {"schema": schema})
+def find(connection: Connection[Any], schemas: Sequence[str]) -> list[LockHolder]:
+    """Return the other holders of locks on schemas or their objects."""
+    return _query(connection, HOLDERS, {"schemas": list(schemas)})
 
 
 def find_by_role(connection: Connection[Any], roles: Sequence[str]) -> list[LockHolder]:

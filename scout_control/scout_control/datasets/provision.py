@@ -18,13 +18,19 @@ from psycopg import sql
 
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules import session_settings
-from scout_control.rules.naming import SchemaNames, is_owner, reader_role, writer_role
+from scout_control.rules.naming import (
+    SchemaNames,
+    is_owner,
+    reader_role,
+    roles_of,
+    writer_role,
+)
+from scout_control.store import postgres
 from scout_control.store.postgres import (
     CONCURRENT_DDL,
     MAX_DDL_TRIES,
     SECONDS_BETWEEN_TRIES,
     connect,
-    disable_login,
     has_role,
     join_role,
     set_login,
@@ -97,21 +103,21 @@ def _provision(server_url: str, provisioned: ProvisionedSchema) -> None:
         _create_schema(cursor, provisioned)
 
 
-def disable_writer(server_url: str, writer: str) -> None:
-    """Disable a writer's login and terminate its remaining sessions.
+def disable_login(server_url: str, role: str) -> None:
+    """Disable the login of a dataset's role and terminate its remaining sessions.
 
     Raises:
         ServerError: The server does not answer, or lacks a privilege.
     """
     try:
         with connect(server_url, autocommit=True) as connection:
-            if not has_role(connection, writer):
+            if not has_role(connection, role):
                 return
             # In this order: a terminated session could otherwise log in again.
-            disable_login(connection, writer)
-            connection.execute(TERMINATE_SESSIONS, [writer])
+            postgres.disable_login(connection, role)
+            connection.execute(TERMINATE_SESSIONS, [role])
     except psycopg.Error as error:
-        raise _provision_error(error, writer) from None
+        raise _provision_error(error, role) from None
 
 
 def set_readers(
@@ -141,16 +147,17 @@ def set_readers(
                     f"Roles missing in the database: {', '.join(map(repr, missing))}.",
                     f"Create them, or omit them: scout datasets share {schema} ROLE...",
                 )
-            _set_members(cursor, reader_role(schema), set(members) - set(missing))
+            _set_members(cursor, schema, set(members) - set(missing))
     except psycopg.Error as error:
         raise _provision_error(error, schema) from None
     return missing
 
 
-def _set_members(cursor: Cursor[Any], role: str, wanted: set[str]) -> None:
-    cursor.execute(MEMBERS, [role])
-    present = {name for (name,) in cursor.fetchall()}
-    reader = sql.Identifier(role)
+def _set_members(cursor: Cursor[Any], schema: str, wanted: set[str]) -> None:
+    cursor.execute(MEMBERS, [reader_role(schema)])
+    # The dataset's own roles are members too, and may be created at any time.
+    present = {name for (name,) in cursor.fetchall()} - set(roles_of(schema))
+    reader = sql.Identifier(reader_role(schema))
     for name in sorted(present - wanted):
         cursor.execute(sql.SQL("REVOKE {} FROM {}").format(reader, sql.Identifier(name)))
     for name in sorted(wanted - present):

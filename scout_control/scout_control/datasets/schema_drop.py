@@ -1,4 +1,4 @@
-"""Drops a dataset schema, even if sessions hold locks in it.
+"""Drops a dataset schema with its alias, even if sessions hold locks in it.
 
 Each step commits separately and is repeatable, so the next maintenance round continues after any
 failure. Access is revoked before anything is dropped: all remaining lock holders had access before,
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from scout_control.datasets import lock_holders, role_retirement
+from scout_control.datasets import alias_schema, lock_holders, role_retirement
 from scout_control.errors import ConflictError, OwnershipError
 from scout_control.rules import expiry
 from scout_control.rules.naming import is_owner, roles_of
 from scout_control.store.postgres import statement_error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psycopg import Connection
 
     from scout_control.datasets.lock_holders import LockHolder
@@ -44,7 +46,8 @@ SELECT_DEPENDENTS = """
       JOIN pg_namespace AS inner_namespace ON inner_namespace.oid = referenced.relnamespace
      WHERE pg_depend.classid = 'pg_rewrite'::regclass
        AND pg_depend.refclassid = 'pg_class'::regclass
-       AND inner_namespace.nspname = %(schema)s AND outer_namespace.nspname <> %(schema)s
+       AND inner_namespace.nspname = ANY(%(schemas)s)
+       AND outer_namespace.nspname <> ALL(%(schemas)s)
     UNION
     SELECT format('%%I.%%I', outer_namespace.nspname, dependent.relname)
       FROM pg_constraint
@@ -52,7 +55,8 @@ SELECT_DEPENDENTS = """
       JOIN pg_namespace AS outer_namespace ON outer_namespace.oid = dependent.relnamespace
       JOIN pg_class AS referenced ON referenced.oid = pg_constraint.confrelid
       JOIN pg_namespace AS inner_namespace ON inner_namespace.oid = referenced.relnamespace
-     WHERE inner_namespace.nspname = %(schema)s AND outer_namespace.nspname <> %(schema)s
+     WHERE inner_namespace.nspname = ANY(%(schemas)s)
+       AND outer_namespace.nspname <> ALL(%(schemas)s)
     ORDER BY 1
 """
 # The objects of a schema with their type as DROP names it: tables first, partitions before parents.
@@ -128,15 +132,19 @@ def drop(server_url: str, dataset: SchemaNames, *, force: bool = False) -> None:
             exists = _check(connection, dataset, force=force)  # again: roles are disabled next
             since = role_retirement.disable(connection, dataset)
             _terminate_own_sessions(connection, server_url, dataset.schema)
-            if exists:
-                _drop_data(connection, server_url, dataset.schema, since)
+            # The alias first: where it cannot be dropped, the schema shows that work is left.
+            schemas = alias_schema.find(connection, dataset)
+            schemas += [dataset.schema] if exists else []
+            if schemas:
+                _drop_data(connection, server_url, schemas, since)
     except psycopg.Error as error:
         raise _drop_error(error, dataset.schema) from None
 
 
-def dependents(connection: Connection[Any], schema: str) -> list[str]:
-    """Return views and tables in other schemas that depend on a schema."""
-    rows = connection.execute(SELECT_DEPENDENTS.encode(), {"schema": schema})
+def dependents(connection: Connection[Any], dataset: SchemaNames) -> list[str]:
+    """Return views and tables in other schemas that depend on a dataset schema or its alias."""
+    schemas = [dataset.schema, *alias_schema.find(connection, dataset)]
+    rows = connection.execute(SELECT_DEPENDENTS.encode(), {"schemas": schemas})
     return [name for (name,) in rows.fetchall()]
 
 
@@ -148,7 +156,7 @@ def _check(connection: Connection[Any], dataset: SchemaNames, *, force: bool) ->
         raise OwnershipError(
             f"The schema {schema} belongs to another owner.", "Nothing was dropped."
         )
-    if row and not force and (outside := dependents(connection, schema)):
+    if not force and (outside := dependents(connection, dataset)):
         raise ConflictError(
             f"{', '.join(outside)} would be dropped together with {schema}.",
             "Drop them first, or use --force.",
@@ -164,26 +172,28 @@ def _terminate_own_sessions(connection: Connection[Any], server_url: str, schema
 
 
 def _drop_data(
-    connection: Connection[Any], server_url: str, schema: str, since: datetime | None
+    connection: Connection[Any], server_url: str, schemas: Sequence[str], since: datetime | None
 ) -> None:
-    """Drop the schema; leave lock holders alone until their grace period ends."""
+    """Drop schemas; leave lock holders alone until their grace period ends."""
     # ``since`` is the earliest mark, so the grace period does not start over with each attempt.
     grace_ends_at = since + expiry.READER_GRACE if since else datetime.now(UTC)
+    where, role = schemas[-1], connection.info.user
     for _ in range(MAX_TRIES):
-        holders = lock_holders.find(connection, schema)
+        holders = lock_holders.find(connection, schemas)
         wait_seconds = (grace_ends_at - datetime.now(UTC)).total_seconds()
         if holders and wait_seconds > 0:
-            raise BlockedError(schema, holders, wait_seconds, connection.info.user)
+            raise BlockedError(where, holders, wait_seconds, role)
         lock_holders.terminate(connection, server_url, holders)
-        if holders and lock_holders.find(connection, schema):
+        if holders and lock_holders.find(connection, schemas):
             break  # we lack the privilege to end them, so waiting is pointless
         try:
-            _drop_in_batches(connection, schema)
+            for schema in schemas:
+                _drop_in_batches(connection, schema)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             continue  # such as autovacuum, which has yielded by now
         return
-    holders = lock_holders.find(connection, schema)
-    raise BlockedError(schema, holders, wait_seconds=0, role=connection.info.user)
+    holders = lock_holders.find(connection, schemas)
+    raise BlockedError(where, holders, wait_seconds=0, role=role)
 
 
 def _drop_in_batches(connection: Connection[Any], schema: str) -> None:

@@ -16,7 +16,7 @@ from psycopg import sql
 from scout_control.datasets import provision as provisioning
 from scout_control.datasets import role_retirement
 from scout_control.errors import ControlError, ServerError
-from scout_control.rules.naming import WRITER_SUFFIX, query_role, writer_role
+from scout_control.rules.naming import WRITER_SUFFIX, writer_role
 from scout_control.store import postgres, singer_state
 from scout_control.store.datasets import names
 from scout_control.store.locks import GRANTS_LOCK, exclusive
@@ -63,7 +63,7 @@ def provisioned_schema(
 def disable_writer(installation: Installation, dataset: Dataset) -> None:
     """Disable the login of a dataset's writer; maintenance retries after a failure."""
     try:
-        provisioning.disable_writer(
+        provisioning.disable_login(
             installation.server_url_of(dataset), writer_role(dataset.schema_name)
         )
     except ControlError as error:
@@ -115,16 +115,15 @@ def _grant_readers(
             role_retirement.clear_marks(cursor.connection, names(dataset))
             if installation.is_in_store(dataset):
                 _grant_touch(installation, cursor, provisioned.reader)
-            is_queried = postgres.has_role(cursor.connection, query_role(provisioned.schema))
     except psycopg.Error as error:
         raise postgres.statement_error(
             f"Postgres could not provision {provisioned.schema}",
             error,
             "Retry; if the error persists, check the server's log.",
         ) from None
-    # Members that are not named lose access: the query role is one of them.
-    members = [*dataset.readers, *([query_role(provisioned.schema)] if is_queried else [])]
-    missing = provisioning.set_readers(server_url, provisioned.schema, members, skip_missing=True)
+    missing = provisioning.set_readers(
+        server_url, provisioned.schema, dataset.readers, skip_missing=True
+    )
     if missing:
         log.warning(
             "readers_missing schema=%s roles=%s: see scout doctor", provisioned.schema, missing

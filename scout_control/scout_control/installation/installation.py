@@ -51,6 +51,18 @@ class Installation:
         data = self.settings.make_home() / POSTGRES
         return embedded_postgres.create_database(embedded_postgres.start(data), DATABASE)
 
+    @property
+    def reader_address(self) -> tuple[str, int] | None:
+        """The host and port of the embedded Postgres for tools; None for its socket, or elsewhere.
+
+        Control itself always uses the socket.
+        """
+        if self.settings.database_url:
+            return None
+        from scout_control.installation import embedded_postgres
+
+        return embedded_postgres.reader_address(self.settings.home / POSTGRES)
+
     @cached_property
     def store(self) -> Store:
         """The store."""

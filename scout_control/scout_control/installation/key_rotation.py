@@ -28,7 +28,10 @@ CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (Credential.id, Credential.secrets),
     (ServiceLogin.role, ServiceLogin.secrets),
     (Dataset.id, Dataset.hash_key),
+    (Dataset.id, Dataset.reader_login),
 )
+REPLACEABLE = (Dataset.reader_login,)
+"""What no key decrypts is made again when it is next needed, and is left as it is until then."""
 
 
 def rotate(installation: Installation, *, forget_old: bool = False) -> int:
@@ -84,6 +87,8 @@ def _rotate(installation: Installation, key: Any, column: Any) -> int:
     with installation.store.begin() as session:
         rows = session.execute(select(key, column).where(column.is_not(None))).all()
     for row_id, ciphertext in rows:
+        if column in REPLACEABLE and not installation.keyring.opens(ciphertext):
+            continue
         rotated = installation.keyring.rotate(ciphertext)
         if rotated is None:
             continue

@@ -104,6 +104,17 @@ def of_hash_key(dataset: Row) -> EncryptionContext:
     )
 
 
+def of_reader_login(dataset: Row) -> EncryptionContext:
+    """Return the context of the password with which people's tools read a dataset."""
+    return EncryptionContext(
+        identity=("reader login", str(dataset.id)),
+        **_named(
+            f"the password of the reader of {dataset.schema_name}",
+            f"scout url {quote(dataset.schema_name)} --new-password",
+        ),
+    )
+
+
 def of_service(role: str) -> EncryptionContext:
     """Return the context of the password of a role that older versions created for themselves."""
     return EncryptionContext(

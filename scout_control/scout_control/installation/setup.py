@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import delete, select
 
-from scout_control.errors import PrivilegeError, ServerError
-from scout_control.installation import key_rotation, stored_secrets
+from scout_control.errors import PrivilegeError, ServerError, SettingsError
+from scout_control.installation import embedded_postgres, key_rotation, stored_secrets
+from scout_control.installation.installation import POSTGRES
 from scout_control.rules import retention
 from scout_control.store import audit, migrate, models, singer_state
 from scout_control.store.locks import exclusive
@@ -64,6 +65,26 @@ def init(
         with installation.store.begin() as session:
             session.execute(delete(ServiceLogin).where(ServiceLogin.role.in_(former)))
     return version
+
+
+def listen(installation: Installation, port: int) -> None:
+    """Let the embedded Postgres listen on a port of this machine, or on its socket only.
+
+    Args:
+        installation: The installation.
+        port: The port; 0 for the socket only.
+
+    Raises:
+        SettingsError: The installation is on another server.
+        ConflictError: Others use the server, or the port is taken.
+    """
+    settings = installation.settings
+    if settings.database_url:
+        raise SettingsError(
+            "SCOUT_DATABASE_URL names a server, which listens as its own configuration says.",
+            "Leave --listen out: it is for the embedded Postgres.",
+        )
+    embedded_postgres.listen(settings.make_home() / POSTGRES, port or None)
 
 
 def _check_secrets(installation: Installation) -> None:

@@ -23,6 +23,7 @@ NOT_IN_SLUG = re.compile(r"[^a-z0-9]+")
 READER_SUFFIX = "_ro"
 WRITER_SUFFIX = "_rw"
 QUERY_SUFFIX = "_query"
+LOGIN_SUFFIX = "_login"
 
 
 class OwnerKind(StrEnum):
@@ -114,9 +115,15 @@ def query_role(schema: str) -> str:
     return schema + QUERY_SUFFIX
 
 
+def login_role(schema: str) -> str:
+    """Return the login role of people's tools, a member of the reader role only."""
+    return schema + LOGIN_SUFFIX
+
+
 def roles_of(schema: str) -> list[str]:
     """Return the names of all roles that a dataset schema can have."""
-    return [query_role(schema), writer_role(schema), reader_role(schema)]
+    roles = (login_role, query_role, writer_role, reader_role)
+    return [role_of(schema) for role_of in roles]
 
 
 def slug(text: str) -> str:

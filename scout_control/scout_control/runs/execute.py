@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scout_control.datasets import reads, row_counts, schemas
+from scout_control.datasets import aliases, reads, row_counts, schemas
 from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
@@ -207,7 +207,11 @@ class Attempt:
                 # Later attempts resume from the bookmarks of the first one, else a full refresh
                 # that is longer than a time slice would never end.
                 schemas.delete_state(self.installation, schema)
-            return self._load_and_transform(preparation, place, known)
+            result = self._load_and_transform(preparation, place, known)
+            for problem in aliases.refresh(self.installation, self.run.dataset):
+                log.warning("%s", problem)
+                self.log.say(problem)
+            return result
 
     def _load_and_transform(
         self, preparation: Preparation, place: ProvisionedSchema, known: RunResult

@@ -164,7 +164,7 @@ def record_removal(session: Session, dataset_id: uuid.UUID, error: str | None = 
     updated = session.scalar(
         update(Dataset)
         .where(Dataset.id == dataset_id, Dataset.status == DatasetStatus.EXPIRED)
-        .values(sync_error=error, updated_at=func.now())
+        .values(sync_error=error, reader_login=None, updated_at=func.now())
         .returning(Dataset.id)
     )
     return updated is not None

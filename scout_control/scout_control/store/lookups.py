@@ -102,7 +102,7 @@ def _locked(statement: Select[tuple[Row]], model: type[Row]) -> Select[tuple[Row
 
 
 def dataset(session: Session, name: str) -> Dataset:
-    """Return a dataset by its id, its dataset schema, or project/source, project/source/user.
+    """Return a dataset by its id, its schema, its alias, or project/source, project/source/user.
 
     Raises:
         NotFoundError: No such dataset exists.
@@ -118,7 +118,8 @@ def dataset(session: Session, name: str) -> Dataset:
         )
         statement = statement.where(dataset_of(user[0] if user else None))
     else:
-        statement = statement.where(Dataset.schema_name == name)
+        # Minted names and aliases never begin alike.
+        statement = statement.where((Dataset.schema_name == name) | (Dataset.alias == name))
     return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
 
 

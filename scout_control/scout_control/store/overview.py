@@ -37,7 +37,7 @@ CREDENTIALS = """
 """
 # The same datasets as of ``datasets.of_owner``, which a test compares.
 DATASETS = """
-    SELECT dataset.id::text, dataset.schema_name AS schema, link.project_id AS project,
+    SELECT dataset.id::text, dataset.schema_name AS schema, alias, link.project_id AS project,
            source.name AS source, source.source_type, dataset.user_id AS user, dataset.status,
            is_paused, readers, row_counts, last_sync_at, next_sync_at, agreed_at, sync_error,
            coalesce(dataset.keep_hours, installation.keep_hours) AS keep_hours,

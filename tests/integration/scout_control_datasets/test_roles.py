@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 from psycopg2 import errors, sql
-from scout_control.rules.naming import query_role, reader_role, writer_role
+from scout_control.rules.naming import login_role, query_role, reader_role, writer_role
 from scout_control.rules.statuses import LIVE
 from support.logins import login_of
 from support.workers import wait_until, worker
 
-READER, PERSON, QUERY, WRITER = "reader", "person", "query", "writer"
+READER, PERSON, QUERY, LOGIN, WRITER = "reader", "person", "query", "login", "writer"
 # To a role without access to a schema, Postgres says that the table does not exist.
 REFUSED = (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable)
 # With {other} and {mine} for schemas, {reader} {writer} {query} for the other owner's roles.
@@ -50,6 +50,19 @@ ANYBODY_TRIES = (
     "SET ROLE {reader}",
     "SET ROLE {writer}",
     "SET ROLE {query}",
+    "SET ROLE {login}",
+    "SELECT * FROM {alias}.things",
+    "CREATE TABLE {alias}.mine (a int)",
+    "CREATE OR REPLACE VIEW {alias}.things AS SELECT 1 AS id, 'x'::text AS name",
+    "DROP VIEW {alias}.things CASCADE",
+    "DROP SCHEMA {alias} CASCADE",
+    "ALTER SCHEMA {alias} RENAME TO stolen",
+    "ALTER SCHEMA {alias} OWNER TO CURRENT_USER",
+    "CREATE TABLE {own_alias}.mine (a int)",
+    "CREATE OR REPLACE VIEW {own_alias}.things AS SELECT 1 AS id, 'x'::text AS name",
+    "DROP SCHEMA {own_alias} CASCADE",
+    "COMMENT ON SCHEMA {own_alias} IS 'mine'",
+    "ALTER ROLE {login} PASSWORD 'known'",
     "SET ROLE postgres",
     "SET SESSION AUTHORIZATION {writer}",
     "SET SESSION AUTHORIZATION postgres",
@@ -103,6 +116,7 @@ TRIES = {
     READER: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
     PERSON: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
     QUERY: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
+    LOGIN: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
     WRITER: ANYBODY_TRIES + TRIES_ON_STATE,
 }
 SEEN = """
@@ -134,6 +148,7 @@ def schemas(installation):
     for path in paths:
         installation.scout.run(path)
         installation.scout.datasets.query(path, "SELECT 1")
+        installation.scout.datasets.url(path)
     found = [installation.scout.datasets.show(path).schema for path in paths]
     with closing(psycopg2.connect(installation.superuser_url)) as connection:
         connection.autocommit = True
@@ -153,6 +168,7 @@ def role(request, installation, schemas):
         READER: reader_role(schemas[0]),
         PERSON: f"person_of_{schemas[0]}",
         QUERY: query_role(schemas[0]),
+        LOGIN: login_role(schemas[0]),
         WRITER: writer_role(schemas[0]),
     }
     return request.param, names[request.param]
@@ -180,6 +196,9 @@ def test_each_role_tries_everything_and_the_database_refuses(installation, schem
         "reader": reader_role(other),
         "writer": writer_role(other),
         "query": query_role(other),
+        "login": login_role(other),
+        "alias": installation.scout.datasets.show(other).alias,
+        "own_alias": installation.scout.datasets.show(mine).alias,
     }
     allowed = []
     with as_role(installation, name) as cursor:

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg2
 import pytest
 from psycopg2 import errors
-from scout_control.errors import ServerError
+from scout_control.errors import ConflictError, ServerError
 from scout_control.installation import embedded_postgres
 from scout_control.installation.embedded_postgres import programs
 from scout_control.installation.embedded_postgres.cluster import Cluster
@@ -192,6 +193,48 @@ def test_the_socket_requires_a_password(simple):
                 psycopg2.connect(with_login(url, role, password))
     rules = (simple / "pg_hba.conf").read_text().splitlines()
     assert rules == ["local all all scram-sha-256"]
+
+
+def a_free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_listens_on_a_port_for_readers_when_it_is_told_to(simple):
+    url = embedded_postgres.start(simple, durable=False)
+    ask(url, "CREATE ROLE reader LOGIN PASSWORD 'x'")
+    assert embedded_postgres.reader_address(simple) is None
+    port = a_free_port()
+    with closing(psycopg2.connect(url)), pytest.raises(ConflictError, match="Others use"):
+        embedded_postgres.listen(simple, port)
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ConflictError, match="in use"):
+            embedded_postgres.listen(simple, other.getsockname()[1])
+
+    embedded_postgres.listen(simple, port)
+    url = embedded_postgres.start(simple, durable=False)
+    assert embedded_postgres.reader_address(simple) == ("127.0.0.1", port)
+    assert ask(url, "SELECT current_user") == [("scout",)]
+    at_port = {"host": "127.0.0.1", "port": port, "dbname": "postgres"}
+    with closing(psycopg2.connect(**at_port, user="reader", password="x")):
+        pass
+    with pytest.raises(psycopg2.OperationalError, match="pg_hba"):
+        psycopg2.connect(**at_port, user="scout", password=urlsplit(url).password)
+    with pytest.raises(psycopg2.OperationalError, match="password"):
+        psycopg2.connect(**at_port, user="reader", password="y")
+    # Killed and started again, it still listens.
+    os.kill(int((simple / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    embedded_postgres.start(simple, durable=False)
+    with closing(psycopg2.connect(**at_port, user="reader", password="x")):
+        pass
+
+    embedded_postgres.listen(simple, None)
+    assert embedded_postgres.start(simple, durable=False).endswith(str(simple))
+    with pytest.raises(psycopg2.OperationalError, match="refused"):
+        psycopg2.connect(**at_port, user="reader", password="x")
 
 
 def test_the_password_is_in_one_private_file_and_in_no_displayed_url(simple):

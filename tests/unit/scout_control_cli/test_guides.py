@@ -29,6 +29,8 @@ def what_is_wrong(words: list[str]) -> list[str]:
         if found is None:
             return words
         command = found
+    if command.context_settings.get("ignore_unknown_options"):  # its arguments are those of psql
+        return []
     known = {option for each in command.params for option in [*each.opts, *each.secondary_opts]}
     return [word for word in rest if word.startswith("-") and word.split("=")[0] not in known]
 

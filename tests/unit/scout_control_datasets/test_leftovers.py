@@ -175,8 +175,8 @@ def test_the_roles_of_an_owner_are_those_of_their_schemas():
     terms = SearchTerms(kind="user", id="ann", schemas=("data_a", "data_b"))
 
     assert sorted(terms.roles) == [
-        *("data_a_query", "data_a_ro", "data_a_rw"),
-        *("data_b_query", "data_b_ro", "data_b_rw"),
+        *("data_a_login", "data_a_query", "data_a_ro", "data_a_rw"),
+        *("data_b_login", "data_b_query", "data_b_ro", "data_b_rw"),
     ]
     assert terms.parameters["roles"] == list(terms.roles)
 

@@ -12,6 +12,7 @@ from scout_control.datasets.purge.report import PurgeReport
 from scout_control.datasets.purge.steps import Purge
 from scout_control.errors import ServerError
 
+ROLES = ("ro", "rw", "query", "login")
 LOG = """\
 2026 one of ann
 DETAIL:  more of it
@@ -65,7 +66,7 @@ def test_a_failure_is_reported_once(purge):
     [
         ([], set()),
         (["data"], set()),  # the step: each generated name of a schema begins like this
-        (["data_ann_hq_1"], {"data_ann_hq_1_ro", "data_ann_hq_1_rw", "data_ann_hq_1_query"}),
+        (["data_ann_hq_1"], {f"data_ann_hq_1_{each}" for each in ROLES}),
         (["data_ann_hq"], set()),  # of another owner, or never one
         (["roles", "data_ann_hq_1_rw"], set()),
     ],

@@ -170,3 +170,30 @@ def test_a_name_of_a_path_is_short_and_the_same_in_every_process():
     assert programs.digest(Path("/home/ann/.scout")) == "b4cee4dc2f1b29b5"
     assert programs.digest(Path("/a")) != programs.digest(Path("/b"))
     assert len(programs.digest(Path("/é\udcff"))) == 16
+
+
+def test_a_port_names_the_socket_and_opens_the_server_to_all_but_the_owner_of_everything(made):
+    assert (made.port, made.number, made.socket.name) == (None, 5432, ".s.PGSQL.5432")
+    made.data.mkdir()
+    (made.data / "PG_VERSION").write_text("18\n")
+
+    made.set_port(5439)
+    assert (made.port, made.number, made.socket.name) == (5439, 5439, ".s.PGSQL.5439")
+    assert stat.S_IMODE(made.beside("port").stat().st_mode) == 0o600
+    rules = (made.data / "pg_hba.conf").read_text().splitlines()
+    # The first rule that fits decides.
+    assert rules == [
+        "local all all scram-sha-256",
+        "host all scout all reject",
+        "host all all 127.0.0.1/32 scram-sha-256",
+    ]
+
+    made.set_port(None)
+    assert (made.port, made.number) == (None, 5432)
+    assert (made.data / "pg_hba.conf").read_text() == "local all all scram-sha-256\n"
+
+
+def test_a_file_that_holds_no_port_counts_as_none(made):
+    made.beside("port").write_text("x\n")
+
+    assert (made.port, made.number) == (None, 5432)

@@ -1,6 +1,7 @@
 """The embedded Postgres: a real server from a Python wheel, for the demo, the tests and first use.
 
-It listens on a Unix socket only, in a directory that no other account may enter. Control logs in as
+It listens on a Unix socket in a directory that no other account may enter, and on a port of this
+machine only if it is told to, for readers that cannot use a socket. Control logs in as
 ``scout``, with a password from a file of mode 0600 beside the data; the superuser creates that role
 once and cannot log in afterwards. Under root, as which PostgreSQL refuses to run, the server runs
 as ``nobody``. In production, use any PostgreSQL 14 or later by its URL.
@@ -9,14 +10,16 @@ as ``nobody``. In production, use any PostgreSQL 14 or later by its URL.
 from __future__ import annotations
 
 import fcntl
+import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
+from scout_control.errors import ConflictError
 from scout_control.installation.embedded_postgres import programs, server
 from scout_control.installation.embedded_postgres.cluster import Cluster
 from scout_control.installation.embedded_postgres.roles import (
@@ -90,6 +93,41 @@ def stop_unless_used(data: Path) -> list[str]:
     return []
 
 
+def listen(data: Path, port: int | None) -> None:
+    """Let the server of a data directory listen on a port of this machine from its next start.
+
+    Args:
+        data: The data directory; its server is stopped.
+        port: The port of 127.0.0.1; None for the socket only.
+
+    Raises:
+        ConflictError: Others use the server, or the port is taken.
+    """
+    cluster = Cluster.at(data)
+    if cluster.port == port:
+        return
+    if port is not None and _is_taken(port):
+        raise ConflictError(f"The port {port} of this machine is in use.", "Choose another one.")
+    if users := stop_unless_used(data):
+        raise ConflictError(
+            f"Others use the embedded Postgres: {', '.join(users)}.",
+            "End these programs, then run this again: the server has to be restarted.",
+        )
+    with _lock(cluster):
+        cluster.set_port(port)
+
+
+def reader_address(data: Path) -> tuple[str, int] | None:
+    """Return the host and port on which readers reach the server; None for its socket only."""
+    port = Cluster.at(data).port
+    return (server.LOOPBACK, port) if port else None
+
+
+def _is_taken(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex((server.LOOPBACK, port)) == 0
+
+
 def is_running(data: Path) -> bool:
     """Return whether the server of a data directory accepts connections."""
     return server.accepts_connections(Cluster.at(data))
@@ -100,15 +138,20 @@ def url(data: Path, database: str = MAINTENANCE) -> str:
     cluster = Cluster.at(data)
     user, password = cluster.login or (SCOUT, "")
     login = f"{user}:{quote(password, safe='')}"
-    return f"postgresql://{login}@/{quote(database, safe='')}?host={quote(str(cluster.sockets))}"
+    return f"postgresql://{login}@/{quote(database, safe='')}?{_where(cluster)}"
 
 
 def url_to_show(data: Path, database: str = MAINTENANCE) -> str:
     """Return a URL for libpq programs that names the password file instead of the password."""
     cluster = Cluster.at(data)
     user, _ = cluster.login or (SCOUT, "")
-    options = f"host={quote(str(cluster.sockets))}&passfile={quote(str(cluster.passfile))}"
+    options = f"{_where(cluster)}&passfile={quote(str(cluster.passfile))}"
     return f"postgresql://{user}@/{quote(database, safe='')}?{options}"
+
+
+def _where(cluster: Cluster) -> str:
+    port = f"&port={cluster.port}" if cluster.port else ""
+    return f"host={quote(str(cluster.sockets))}{port}"
 
 
 def psql() -> Path:

@@ -13,13 +13,19 @@ from pathlib import Path
 from scout_control.errors import ServerError
 from scout_control.installation.embedded_postgres import programs
 
-SOCKET_NAME = ".s.PGSQL.5432"
+DEFAULT_PORT = 5432
+SOCKET_NAME = f".s.PGSQL.{DEFAULT_PORT}"
 LONGEST_SOCKET_PATH_BYTES = 100  # Linux allows 107, macOS 103
 # Paths with a comma, quote or space could not be written into unix_socket_directories.
 PLAIN_PATH = re.compile(r"[\w/.@+=-]+", re.ASCII)
 SHORT_FOLDER = Path("/tmp")  # noqa: S108 - what is created there is 0700, and its owner is checked
 # Passwords for every role: any process that can enter the directory of the socket may try.
 PG_HBA = "local all all scram-sha-256\n"
+# On a port of this machine any account may try: not the owner of everything.
+PG_HBA_OF_PORT = """\
+host all scout all reject
+host all all 127.0.0.1/32 scram-sha-256
+"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,32 @@ class Cluster:
         # Two levels: the outer directory belongs to this account, so that under root the account of
         # the server, nobody, cannot exchange the inner one.
         return SHORT_FOLDER / f"scout-{os.geteuid()}-{programs.digest(self.data)}" / "s"
+
+    @property
+    def port(self) -> int | None:
+        """The port of this machine on which the server listens; None for the socket only."""
+        with suppress(FileNotFoundError, ValueError):
+            return int(self.beside("port").read_text())
+        return None
+
+    @property
+    def number(self) -> int:
+        """The port of the server, which names its socket even if it listens on no port."""
+        return self.port or DEFAULT_PORT
+
+    @property
+    def socket(self) -> Path:
+        """The socket itself."""
+        return self.sockets / f".s.PGSQL.{self.number}"
+
+    def set_port(self, port: int | None) -> None:
+        """Let the server listen on a port from its next start, or on the socket only."""
+        if port is None:
+            self.beside("port").unlink(missing_ok=True)
+        else:
+            _write_atomically(self.beside("port"), f"{port}\n")
+        if self.exists:
+            self.write_hba()
 
     @property
     def exists(self) -> bool:
@@ -103,7 +135,7 @@ class Cluster:
         there that root would follow.
         """
         draft = self.beside("hba")
-        _write_atomically(draft, PG_HBA)
+        _write_atomically(draft, PG_HBA + (PG_HBA_OF_PORT if self.port else ""))
         _chown_to_server(draft)
         draft.replace(self.data / "pg_hba.conf")
 

@@ -136,6 +136,7 @@ def _connect(cluster: Cluster, database: str, password: str) -> psycopg.Connecti
     options = "-c search_path=pg_catalog -c synchronous_commit=on"
     return psycopg.connect(
         host=str(cluster.sockets),
+        port=cluster.number,
         user=SUPERUSER,
         password=password,
         dbname=database,

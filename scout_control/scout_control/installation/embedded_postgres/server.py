@@ -15,7 +15,6 @@ from psycopg import pq
 from scout_control.errors import ServerError
 from scout_control.installation.embedded_postgres import programs
 from scout_control.installation.embedded_postgres.cluster import (
-    SOCKET_NAME,
     Cluster,
     check_owner,
     make_private,
@@ -34,9 +33,10 @@ INITDB = (
     *("--encoding=utf8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"),
 )
 POSTGRES = (
-    *("postgres", "-D", "{data}", "--listen_addresses="),
+    *("postgres", "-D", "{data}"),
     *("--unix_socket_directories={sockets}", "--unix_socket_permissions=0700"),
 )
+LOOPBACK = "127.0.0.1"
 NOT_DURABLE = ("--fsync=off", "--synchronous_commit=off", "--full_page_writes=off")
 SINGLE_USER = (
     *("postgres", "--single", "-j", "-D", "{data}", "-c", "exit_on_error=true"),
@@ -69,7 +69,9 @@ def launch(cluster: Cluster, *, durable: bool) -> None:
         ServerError: It exited, or does not accept connections in time.
     """
     directories = {"data": cluster.data, "sockets": _make_sockets(cluster)}
-    command = POSTGRES if durable else (*POSTGRES, *NOT_DURABLE)
+    address = LOOPBACK if cluster.port else ""
+    network = (f"--listen_addresses={address}", f"--port={cluster.number}")
+    command = (*POSTGRES, *network, *(() if durable else NOT_DURABLE))
     deadline = time.monotonic() + REMAINS_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if (former := _children.get(cluster.data)) is not None:
@@ -165,9 +167,11 @@ def _is_ready(child: subprocess.Popen[bytes], cluster: Cluster) -> bool:
 
 def _ping(cluster: Cluster) -> int:
     # PQping needs no password; without a socket it would wait for its timeout.
-    if not (cluster.sockets / SOCKET_NAME).exists():
+    if not cluster.socket.exists():
         return pq.Ping.NO_RESPONSE
-    return pq.PGconn.ping(f"host={cluster.sockets} user=scout dbname=postgres".encode())
+    return pq.PGconn.ping(
+        f"host={cluster.sockets} port={cluster.number} user=scout dbname=postgres".encode()
+    )
 
 
 def _wait_for_exit(data: Path, pid: int) -> bool:

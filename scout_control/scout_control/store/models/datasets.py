@@ -51,6 +51,10 @@ class Dataset(Identified, Base):
     schema_name: Mapped[str] = mapped_column(unique=True)
     owner: Mapped[str]
     """The comment of the dataset schema: a digest, since every role can read comments."""
+    alias: Mapped[str | None] = mapped_column(unique=True)
+    """The schema in which people find what is to be read, under a name that they can type."""
+    reader_login: Mapped[bytes | None]
+    """Ciphertext of the password of people's tools."""
     agreed_at: Mapped[datetime | None]
     """When the user consented to this project's use of their credential."""
     agreed_by: Mapped[str | None]

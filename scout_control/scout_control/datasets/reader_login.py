@@ -1,0 +1,173 @@
+"""The login role of people's tools (BI, notebooks, psql): a reader of one dataset, nothing else.
+
+There is one per dataset, from the first request for it until it is revoked or the data is dropped.
+Its password is kept encrypted, so that a tool that was set up once continues to work. It is a
+member of the dataset's reader role only, so that what it evaluates can reach this dataset alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from scout_control.datasets import alias_schema, provision, query, role_retirement
+from scout_control.errors import SettingsError
+from scout_control.installation import secret_context
+from scout_control.rules.naming import login_role, reader_role
+from scout_control.rules.reader_urls import ReaderLogin, options_for_readers
+from scout_control.rules.session_settings import READER
+from scout_control.store import datasets, lookups, postgres
+from scout_control.store.locks import GRANTS_LOCK, exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg import Connection
+    from sqlalchemy.orm import Session
+
+    from scout_control.installation.installation import Installation
+    from scout_control.store.models import Dataset
+
+FIELD = "password"
+CONNECTION_LIMIT = 20
+# A session may change these for itself; the role can write nothing anyway.
+SETTINGS: Mapping[str, str | int] = {
+    **{name: value for name, value in READER if not name.startswith("tcp_")},
+    "statement_timeout": "10min",
+}
+CAN_LOG_IN = "SELECT FROM pg_roles WHERE rolname = %s AND rolcanlogin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    password: str
+    is_new: bool
+
+
+def login(
+    installation: Installation, name: str, *, new_password: bool = False, action: str
+) -> tuple[Dataset, ReaderLogin]:
+    """Return how tools log in as the reader of a dataset, made on the first request.
+
+    Args:
+        installation: The installation.
+        name: The dataset.
+        new_password: Replace the password, and end the sessions that logged in with the former.
+        action: What the audit trail calls this.
+
+    Raises:
+        ConflictError: The dataset holds no data now.
+        SettingsError: No configured key decrypts the password, or the dataset was never loaded.
+        ServerError: The server does not answer, or lacks a privilege.
+    """
+    with installation.store.begin() as session:
+        dataset = _locked(session, name)
+        query.require_data(dataset)
+        stored = _password(installation, dataset, new_password=new_password)
+        try:
+            made = _at_server(installation, dataset, stored)
+        except psycopg.errors.UndefinedObject:
+            raise SettingsError(
+                f"{lookups.path(dataset)} has no reader role.",
+                f"Load it: scout run {quote(lookups.path(dataset))}",
+            ) from None
+        except psycopg.Error as error:
+            raise postgres.statement_error(
+                "Postgres could not make the reader's login", error, "See: scout doctor"
+            ) from None
+        if stored.is_new:
+            dataset.reader_login = installation.keyring.encrypt(
+                {FIELD: stored.password}, secret_context.of_reader_login(dataset)
+            )
+        action = "reader password changed" if new_password else action
+        query.record(session, action, dataset)
+        datasets.touch(session, dataset.id, datetime.now(UTC))
+    return dataset, made
+
+
+def revoke(installation: Installation, name: str) -> bool:
+    """Remove the login of a dataset's tools and end their sessions; return whether there was one.
+
+    Raises:
+        ServerError: The server does not answer, or lacks a privilege.
+    """
+    with installation.store.begin() as session:
+        dataset = _locked(session, name)
+        role, server_url = login_role(dataset.schema_name), installation.server_url_of(dataset)
+        was_there = dataset.reader_login is not None
+        dataset.reader_login = None
+        # Its login first: were the role not dropped, it would still be of no use.
+        provision.disable_login(server_url, role)
+        query.record(session, "reader revoked", dataset)
+    dropped = role_retirement.drop(
+        server_url, [role], lambda: exclusive(installation.store, GRANTS_LOCK)
+    )
+    return was_there or bool(dropped)
+
+
+def _locked(session: Session, name: str) -> Dataset:
+    identity = lookups.dataset(session, name).id
+    dataset = datasets.lock(session, identity)
+    if dataset is None:  # removed since
+        return lookups.dataset(session, name)
+    return dataset
+
+
+def _password(installation: Installation, dataset: Dataset, *, new_password: bool) -> _Stored:
+    if dataset.reader_login is None or new_password:
+        return _Stored(password=secrets.token_urlsafe(32), is_new=True)
+    context = secret_context.of_reader_login(dataset)
+    fields = installation.keyring.decrypt(dataset.reader_login, context)
+    return _Stored(password=str(fields[FIELD]), is_new=False)
+
+
+def _at_server(installation: Installation, dataset: Dataset, stored: _Stored) -> ReaderLogin:
+    server_url, schema = installation.server_url_of(dataset), dataset.schema_name
+    role = login_role(schema)
+    with postgres.connect(server_url) as connection:
+        # Also where the role was dropped or locked by someone else: the password stays the same.
+        if stored.is_new or not connection.execute(CAN_LOG_IN, [role]).fetchone():
+            _make(connection, dataset, stored.password)
+        info = connection.info
+        is_local = installation.is_in_store(dataset)
+        host, port = (is_local and installation.reader_address) or (info.host, info.port)
+        return ReaderLogin(
+            host=host,
+            port=port,
+            database=info.dbname,
+            user=role,
+            password=stored.password,
+            options=options_for_readers(conninfo_to_dict(server_url)),
+        )
+
+
+def _make(connection: Connection[Any], dataset: Dataset, password: str) -> None:
+    """Create the role with its password and limits; end sessions of a former password."""
+    role = login_role(dataset.schema_name)
+    names = {
+        "role": sql.Identifier(role),
+        "reader": sql.Identifier(reader_role(dataset.schema_name)),
+        "limit": sql.Literal(CONNECTION_LIMIT),
+    }
+    if not postgres.has_role(connection, role):
+        connection.execute(sql.SQL("CREATE ROLE {role} NOLOGIN").format(**names))
+        for setting, value in SETTINGS.items():
+            statement = sql.SQL("ALTER ROLE {role} SET {setting} TO {value}")
+            connection.execute(
+                statement.format(setting=sql.Identifier(setting), value=sql.Literal(value), **names)
+            )
+    connection.execute(sql.SQL("ALTER ROLE {role} CONNECTION LIMIT {limit}").format(**names))
+    connection.execute(sql.SQL("GRANT {reader} TO {role}").format(**names))
+    postgres.join_role(connection, role)
+    alias = dataset.alias or dataset.schema_name
+    alias_schema.set_search_path(connection, datasets.names(dataset), alias)
+    postgres.set_login(connection, role, password)
+    connection.commit()  # first: a session that is ended could otherwise log in again
+    connection.execute(provision.TERMINATE_SESSIONS, [role])
