@@ -106,7 +106,7 @@ def test_a_wrong_key_ends_in_a_refused_credential_that_names_the_domain(pipeline
 
 @contextmanager
 def no_secret_leaks(pipeline):
-    """Check that no file, argument or state has a secret, while a run goes on and after it."""
+    """Check that no file, argument or state has a secret, during a run and after it."""
     pipeline.sandbox.set(latency_ms=100)
     wanted: set[bytes] = set()
     looks = []

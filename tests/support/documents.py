@@ -138,6 +138,10 @@ BLOCKS: dict[str, dict[str, str]] = {
         "scout audit": OPERATIONS,
         "scout purge --user ann": Reason("test_purge.py and the operations guide purge"),
     },
+    "docs/guides/analyse.md": {
+        "scout init --listen": Reason("test_embedded_postgres.py listens on a free port"),
+        "": OWN_TEST,
+    },
     "docs/guides/forty-projects.md": {"": OWN_TEST},
     "docs/guides/lost-keys.md": {"": OWN_TEST},
 }

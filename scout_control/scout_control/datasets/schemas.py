@@ -73,8 +73,8 @@ def disable_writer(installation: Installation, dataset: Dataset) -> None:
 def with_enabled_writer(installation: Installation) -> list[str]:
     """Return the dataset schemas whose writer can log in now, on all servers.
 
-    The servers are asked for their logins, which are as many as runs in progress; datasets are many
-    more.
+    The servers list their logins: as many as runs in progress, where the store has many more
+    datasets.
     """
     enabled: list[str] = []
     for url in installation.usable_server_urls():

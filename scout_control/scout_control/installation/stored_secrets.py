@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 ALL_COLUMNS: Any = literal_column("*")
 CREDENTIALS, SERVICE_LOGINS, DATASETS = "credentials", "service_logins", "datasets"
+READER_LOGIN = "reader_login"
+REPLACEABLE = {(SERVICE_LOGINS, "secrets"), (DATASETS, READER_LOGIN)}
+"""Passwords that Scout sets itself: one that no key decrypts is replaced by a new one."""
 EXISTS = text(
     "SELECT EXISTS (SELECT FROM information_schema.columns"
     " WHERE table_schema = :schema AND table_name = :table AND column_name = :column)"
@@ -82,11 +85,12 @@ def find(installation: Installation, connection: Connection) -> Iterator[StoredS
 
 
 def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
-    """Return the secrets that no configured key decrypts, and that ``init`` cannot create again."""
+    """Return the secrets that no configured key decrypts, and that cannot be created again."""
     return [
         secret
         for secret in find(installation, connection)
-        if secret.table != SERVICE_LOGINS and not installation.keyring.opens(secret.ciphertext)
+        if (secret.table, secret.column) not in REPLACEABLE
+        and not installation.keyring.opens(secret.ciphertext)
     ]
 
 
@@ -184,4 +188,5 @@ SECRETS: tuple[
         lambda _installation, _, row: secret_context.of_service(row.role),
     ),
     (DATASETS, "hash_key", lambda _installation, _, row: secret_context.of_hash_key(row)),
+    (DATASETS, READER_LOGIN, lambda _installation, _, row: secret_context.of_reader_login(row)),
 )

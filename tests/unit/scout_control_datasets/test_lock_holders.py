@@ -31,7 +31,7 @@ def test_within_the_grace_period_the_message_says_to_wait():
 
     assert not error.is_grace_over
     assert "session 7" in error.cause
-    assert "12 seconds" in error.remedy
+    assert "12 s" in error.remedy
     assert "pg_terminate_backend" not in error.remedy
 
 

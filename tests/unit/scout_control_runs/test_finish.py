@@ -108,13 +108,15 @@ def test_transforms_after_a_partial_load_keep_it_partial_and_add_their_error():
     assert run_result.with_transforms(partial, a_process(0)) is partial
     assert (with_model.status, with_model.transform_error) == ("partial", "model x")
     assert (with_cause.status, with_cause.transform_error) == ("partial", "dbt is missing")
-    skipped = finish.with_transforms(partial, a_process(0, skipped_models="Skipped 1 model: a."))
+    skipped = run_result.with_transforms(
+        partial, a_process(0, skipped_models="Skipped 1 model: a.")
+    )
     assert finish.run_columns(a_run(), skipped)["result"]["skipped_models"] == "Skipped 1 model: a."
 
 
 def test_skipped_models_are_in_the_result_of_a_run_that_succeeded():
     process = a_process(0, skipped_models="Skipped 1 model: a needs b.")
-    result = finish.result_of_load(RunResult(), process, Committed(rows_loaded={}), {}, None)
+    result = run_result.result_of_load(RunResult(), process, Committed(rows_loaded={}), {}, None)
     columns = finish.run_columns(a_run(), result)
 
     assert result.status == "completed"
