@@ -320,6 +320,8 @@ def test_a_project_is_purged_with_its_users_data_and_a_run_in_progress(toys):
     for path in (other, of_bob):
         assert scout.run(path).status == "completed"
     names = names_of(toys, mine, hers)
+    interrupted = toys.settings.home / "quickstart.json"
+    interrupted.write_text(json.dumps({"source": "commcare", "project_id": project}))
     toys.act(seconds=3600)
     with worker(toys.settings, stderr=subprocess.DEVNULL) as process:
         begun = len(toys.told())
@@ -332,6 +334,7 @@ def test_a_project_is_purged_with_its_users_data_and_a_run_in_progress(toys):
 
     assert (code, receipt["left"], receipt["not_removed"]) == (0, [], []), said
     assert receipt["removed"]["runs_cancelled"] == 1
+    assert (receipt["removed"]["files"], interrupted.exists()) == (1, False)
     assert (receipt["removed"]["projects"], receipt["removed"]["links"]) == (1, 2)
     assert found_in(in_database(toys), [project, DATA, run.run_id, *names]) == set()
     assert not Path(f"/proc/{pid}/environ").exists()

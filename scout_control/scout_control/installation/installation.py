@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 POSTGRES = "postgres"
 DATABASE = "control"
 PARAMETERS = "parameters"
+QUICKSTART_ANSWERS = "quickstart.json"
+"""In ``SCOUT_HOME``: the answers of a quickstart that has not ended."""
 
 
 class Installation:

@@ -31,6 +31,7 @@ from scout_control.datasets.purge import (
 )
 from scout_control.datasets.purge.report import PurgeReport
 from scout_control.errors import ConflictError, ControlError, CredentialMissingError
+from scout_control.installation.installation import QUICKSTART_ANSWERS
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.rules.naming import roles_of
 from scout_control.store import audit, postgres, run_cancellation, runs
@@ -240,6 +241,9 @@ def _delete_files(purge: Purge) -> None:
         try:
             if path.suffix == ".log" and leftovers.mentions(path, owner):
                 removed["log_lines"] += server_log.remove_entries(path, owner.pattern)
+            elif path.name == QUICKSTART_ANSWERS and leftovers.mentions(path, owner):
+                removed["files"] += 1
+                path.unlink()
         except FileNotFoundError:
             continue  # removed by a run that ended meanwhile
         except OSError as error:
