@@ -21,7 +21,7 @@ import click
 from plugin_descriptions import with_descriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "reference"
@@ -44,6 +44,7 @@ def pages() -> dict[Path, str]:
         "streams.md": streams_page(),
         "python.md": python_page(),
         "desired-state.md": desired_state_page(),
+        "permissions.md": permissions_page(),
     }
     pages = {PAGES / name: GENERATED + text.rstrip() + "\n" for name, text in made.items()}
     return pages | plugin_definitions()
@@ -319,6 +320,53 @@ def _schema_type(part: dict[str, Any]) -> str:
         return f"mapping to {_schema_type(value)}" if isinstance(value, dict) else "mapping"
     names = {"string": "text", "integer": "whole number", "boolean": "true or false"}
     return names.get(part["type"], part["type"])
+
+
+# Permissions
+
+
+def permissions_page() -> str:
+    """Return who may do what, by operation."""
+    from scout_control.rules.permissions import TABLE, Relation  # noqa: PLC0415 - only this page needs it
+
+    lines = [
+        "# Permissions",
+        "",
+        "What people may do, and programs with their tokens, through anything but a shell. The "
+        "names are those of the [Python interface](python.md); who the roles are: "
+        "[people](../guides/people.md). The role is that in the project of the object; people "
+        "without one there do not learn that the object exists. Of the installation are sources "
+        "that no project of the person uses, connections, and what is yet to be made.",
+        "",
+        "A token with the scope `read` may do what needs `read`, one with `write` also what needs "
+        "`write`. What needs `sign-in` is for people who signed in themselves.",
+        "",
+    ]
+    titles = [str(each) for each in Relation]
+    lines += [f"| operation | {' | '.join(titles)} | needs |", f"|{'---|' * (len(titles) + 2)}"]
+    offered = {name: rule for name, rule in TABLE.items() if rule.is_offered}
+    for name, rule in sorted(offered.items()):
+        cells = [_roles(rule.audience.get(each, frozenset())) for each in Relation]
+        scope = "sign-in" if rule.scope.name == "FULL" else f"`{rule.scope.name.lower()}`"
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {scope} |")
+    local = ", ".join(f"`{each}`" for each in sorted(TABLE.keys() - offered.keys()))
+    lines += ["", "## Only at the shell and in Python", ""]
+    lines += [f"These use files or keys of a machine, or run for long: {local}."]
+    return "\n".join(lines)
+
+
+def _roles(roles: Collection[Any]) -> str:
+    """Return roles as a phrase; one that all who sign in have says so."""
+    return ", ".join(_named(roles)) or "-"
+
+
+def _named(roles: Collection[Any]) -> Iterator[str]:
+    from scout_control.rules.permissions import Role  # noqa: PLC0415 - only this page needs it
+
+    if Role.PERSON in roles:
+        yield "anyone who signed in"
+        return
+    yield from (str(each) for each in Role if each in roles)
 
 
 # Text

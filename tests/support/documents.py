@@ -144,6 +144,7 @@ BLOCKS: dict[str, dict[str, str]] = {
     },
     "docs/guides/forty-projects.md": {"": OWN_TEST},
     "docs/guides/lost-keys.md": {"": OWN_TEST},
+    "docs/guides/people.md": {"": OWN_TEST},
 }
 
 

@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from scout_control.api.desired_state.planning import Plan
     from scout_control.api.desired_state.service import Result
     from scout_control.api.links import Links
+    from scout_control.api.members import Members
     from scout_control.api.models import Models
     from scout_control.api.overview import Status
+    from scout_control.api.people import People
     from scout_control.api.projects import Projects
     from scout_control.api.purge import Purges
     from scout_control.api.runs import Runs
     from scout_control.api.sources import Sources
+    from scout_control.api.tokens import Tokens
     from scout_control.meltano.project import Job
     from scout_control.runs.context import ProgressEvent
 
@@ -117,6 +120,27 @@ class Scout:
         from scout_control.api.models import Models
 
         return Models(self.installation)
+
+    @cached_property
+    def people(self) -> People:
+        """People who sign in."""
+        from scout_control.api.people import People
+
+        return People(self.installation)
+
+    @cached_property
+    def members(self) -> Members:
+        """The people of projects."""
+        from scout_control.api.members import Members
+
+        return Members(self.installation)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Tokens with which programs act for a person."""
+        from scout_control.api.tokens import Tokens
+
+        return Tokens(self.installation)
 
     @cached_property
     def purges(self) -> Purges:

@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from scout_control.rules.json_values import to_json_value, to_storable_text
 from scout_control.store.models import AuditEvent, AuditLink, AuditValue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
@@ -58,6 +59,8 @@ VALUES_TO_ERASE = sql("""
         OR value ~ ANY(:patterns)
      GROUP BY name
 """)
+_person: ContextVar[str | None] = ContextVar("person", default=None)
+"""Who is signed in, in a process that acts for several people."""
 REFUSALS = (OwnershipError, CredentialRefusedError, CredentialMissingError)
 
 
@@ -90,10 +93,10 @@ def of_owner(source: Source, project: str | None, user: str | None) -> dict[str,
     return {"project": project, "user": user, "source": source.name}
 
 
-def changes(row: Base) -> dict[str, list[Any]]:
+def changes(row: Base, *, personal: Collection[str] = ()) -> dict[str, list[Any]]:
     """Return old and new values of the pending changes of a row, before they are flushed.
 
-    Ciphertexts are replaced by ``CHANGED``.
+    Ciphertexts, and the values of ``personal`` columns, are replaced by ``CHANGED``.
     """
     state = inspect(row)
     changed: dict[str, list[Any]] = {}
@@ -102,7 +105,8 @@ def changes(row: Base) -> dict[str, list[Any]]:
         if history.has_changes():
             old = history.deleted[0] if history.deleted else None
             new = history.added[0] if history.added else None
-            changed[column.key] = [_redacted(old), _redacted(new)]
+            is_personal = column.key in personal
+            changed[column.key] = [_redacted(each, is_personal=is_personal) for each in (old, new)]
     return changed
 
 
@@ -117,9 +121,22 @@ def recording_refusals(store: Store, kind: str, subject: object, **details: Any)
         raise
 
 
+@contextmanager
+def acting_as(person: str) -> Iterator[None]:
+    """Let a person be the actor of all events of this context."""
+    token = _person.set(person)
+    try:
+        yield
+    finally:
+        _person.reset(token)
+
+
 def actor() -> str:
-    """Return ``SCOUT_ACTOR``, set by embedding programs, else the operating-system user."""
-    name = os.environ.get("SCOUT_ACTOR")
+    """Return who acts: the person who is signed in, else ``SCOUT_ACTOR``, else the account.
+
+    Embedding programs set ``SCOUT_ACTOR``; the account is that of the operating system.
+    """
+    name = _person.get() or os.environ.get("SCOUT_ACTOR")
     if name:
         return name[:MAX_NAME]
     try:
@@ -248,5 +265,6 @@ def _digest(salt: bytes, value: str) -> str:
     return hashlib.sha256(salt + value.encode()).hexdigest()
 
 
-def _redacted(value: Any) -> Any:
-    return CHANGED if isinstance(value, bytes) else to_json_value(value)
+def _redacted(value: Any, *, is_personal: bool) -> Any:
+    is_secret = isinstance(value, bytes) or (is_personal and value is not None)
+    return CHANGED if is_secret else to_json_value(value)

@@ -13,6 +13,7 @@ from scout_control.store.models import (
     Connection,
     Credential,
     Dataset,
+    Person,
     Project,
     ProjectSource,
     Run,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
-Row = TypeVar("Row", Connection, Project, Source, ProjectSource)
+Row = TypeVar("Row", Connection, Person, Project, Source, ProjectSource)
 BEGINNING_OF_ID = re.compile(r"[0-9a-fA-F]{4,8}(-[0-9a-fA-F-]*)?")
 
 
@@ -141,6 +142,17 @@ def run(session: Session, name: str) -> Run:
     else:
         found = None
     return found or _missing("run", name, "scout runs list")
+
+
+def person(session: Session, person_id: str, *, lock: bool = False) -> Person:
+    """Return a person, locked on request.
+
+    Raises:
+        NotFoundError: No person has this id.
+    """
+    statement = select(Person).where(Person.id == person_id)
+    found = session.scalar(_locked(statement, Person) if lock else statement)
+    return found or _missing("person", person_id, "scout people list")
 
 
 def credential(

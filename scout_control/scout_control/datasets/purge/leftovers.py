@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
 CHUNK, OVERLAP = 1 << 20, 4096
+TABLES = {"user": "people", "project": "projects"}
+"""The tables whose ``id`` is that of an owner."""
 UNQUOTED = re.compile(r"[A-Za-z0-9]+")
 SELECT_COLUMNS = """
     SELECT relname, attname, format_type(atttypid, NULL)
@@ -140,6 +142,7 @@ def matcher(terms: SearchTerms) -> Matcher:
         patterns.append("'" + re.escape(terms.id.replace("'", "''")) + "'")
         # The part of the id that is the same however it is quoted.
         words.append(max(UNQUOTED.findall(terms.id), key=len, default=""))
+        words += [max(UNQUOTED.findall(each), key=len, default="") for each in terms.addresses]
     return Matcher(
         pattern=re.compile("|".join(patterns).encode() or rb"(?!)"),
         words=tuple(word.encode() for word in words) if all(words) else (),
@@ -222,7 +225,7 @@ def _statement(
     for column, kind in columns:
         read = sql.SQL(AS_TEXT[kind]).format(sql.Identifier(column))
         conditions.append(sql.SQL("{} ~ ANY(%(patterns)s)").format(read))
-        is_id = column in terms.columns or (table, column) == (f"{terms.kind}s", "id")
+        is_id = column in terms.columns or (column == "id" and table == TABLES[terms.kind])
         if terms.id is not None and is_id:
             conditions.append(sql.SQL("{} = %(id)s").format(read))
     if table == "audit_values" and terms.id is not None:

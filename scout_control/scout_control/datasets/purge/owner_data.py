@@ -22,9 +22,12 @@ from scout_control.store.models import (
     AuditValue,
     Credential,
     Dataset,
+    Member,
+    Person,
     Project,
     ProjectSource,
     SourceMetadata,
+    Token,
 )
 from scout_control.store.owners import belongs_to, dataset_of
 from scout_control.store.singer_state import MELTANO_SCHEMA
@@ -45,7 +48,7 @@ STORE_SCHEMAS = (SCHEMA, MELTANO_SCHEMA)
 """The schemas of the store and of Meltano's state."""
 CREATOR_COLUMNS = ("created_by", "agreed_by")
 ID_FIELDS = {
-    "user": {"user_id", "user", "owner_id", "actor", *CREATOR_COLUMNS},
+    "user": {"user_id", "user", "person_id", "owner_id", "actor", *CREATOR_COLUMNS},
     "project": {"project_id", "project", "owner_id"},
 }
 NOT_BEFORE, NOT_AFTER = r"(?<![\w@./-])", r"(?![\w@/-]|\.\w)"
@@ -62,6 +65,8 @@ class SearchTerms:
     """Dataset ids."""
     comments: tuple[str, ...] = ()
     """Comments that control puts on the schemas and roles of the owner."""
+    addresses: tuple[str, ...] = ()
+    """E-mail addresses; not in the receipt."""
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -83,6 +88,7 @@ class SearchTerms:
         """Patterns that find the owner in text, JSON and logs."""
         if self.id is None:
             return self.generated
+        addresses = [f"{NOT_BEFORE}{re.escape(each)}{NOT_AFTER}" for each in self.addresses]
         name, kind = re.escape(self.id), self.kind
         paths = {
             "project": rf"{NOT_BEFORE}{name}/\w",
@@ -95,7 +101,7 @@ class SearchTerms:
         ]
         if DISTINCTIVE_ID.search(self.id):
             patterns.append(f"{NOT_BEFORE}{name}{NOT_AFTER}")
-        return (*self.generated, *patterns)
+        return (*self.generated, *patterns, *addresses)
 
     @property
     def columns(self) -> set[str]:
@@ -125,9 +131,11 @@ def search_terms(session: Session, owner: Owner) -> SearchTerms:
     kind, id_ = kind_and_id(owner)
     known = [(str(each.id), each.schema_name, each.owner) for each in datasets(session, owner)]
     known += _datasets_of_begun_purges(session, kind, id_)
+    found = person(session, owner)
     return SearchTerms(
         kind=kind,
         id=id_,
+        addresses=(found.email,) if found is not None and found.email else (),
         datasets=tuple(sorted({each[0] for each in known})),
         schemas=tuple(sorted({each[1] for each in known})),
         comments=tuple(sorted({each[2] for each in known})),
@@ -173,6 +181,28 @@ def links(session: Session, owner: Owner) -> Sequence[ProjectSource]:
     return session.scalars(
         select(ProjectSource).where(ProjectSource.project_id == owner.project_id)
     ).all()
+
+
+def person(session: Session, owner: Owner) -> Person | None:
+    """Return who signs in as the user."""
+    return session.get(Person, owner.user_id) if owner.user_id is not None else None
+
+
+def members(session: Session, owner: Owner) -> Sequence[Member]:
+    """Return the memberships of a user, or those in a project."""
+    is_theirs = (
+        Member.person_id == owner.user_id
+        if owner.user_id is not None
+        else Member.project_id == owner.project_id
+    )
+    return session.scalars(select(Member).where(is_theirs)).all()
+
+
+def tokens(session: Session, owner: Owner) -> Sequence[Token]:
+    """Return the tokens of a user; projects have none."""
+    if owner.user_id is None:
+        return ()
+    return session.scalars(select(Token).where(Token.person_id == owner.user_id)).all()
 
 
 def project(session: Session, owner: Owner) -> Project | None:

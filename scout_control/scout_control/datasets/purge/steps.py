@@ -130,6 +130,16 @@ def _wait_until_free(installation: Installation, dataset_id: uuid.UUID, until: f
         time.sleep(POLL_SECONDS)
 
 
+def _end_access(purge: Purge) -> None:
+    """Let the person do nothing more. Their row goes with the others: it holds what to look for."""
+    owner, report = purge.owner, purge.report
+    with purge.installation.store.begin() as session:
+        report.delete(session, "tokens", owner_data.tokens(session, owner))
+        report.delete(session, "memberships", owner_data.members(session, owner))
+        if (person := owner_data.person(session, owner)) is not None:
+            person.is_active, person.roles = False, []
+
+
 def _delete_credentials(purge: Purge) -> None:
     """Delete credentials, and revoke tokens at the source."""
     report = purge.report
@@ -212,6 +222,8 @@ def _delete_rows(purge: Purge) -> None:
         report.delete(session, "source_metadata", owner_data.metadata(session, owner))
         if owner.user_id is not None:
             _clear_creator_columns(session, owner.user_id)
+        if (person := owner_data.person(session, owner)) is not None:
+            report.delete(session, "people", [person])
         is_empty = not owner_data.datasets(session, owner)
         if is_empty:
             report.delete(session, "links", owner_data.links(session, owner))
@@ -267,6 +279,7 @@ def _refresh_statistics(purge: Purge) -> None:
 
 Step = Callable[[Purge], None]
 STEPS: Mapping[str, Step] = {
+    "access": _end_access,
     "runs": _stop_runs,
     "credentials": _delete_credentials,
     "data": _drop_data,

@@ -23,6 +23,7 @@ from scout_control.store.models.owners import (
     ProjectSource,
     Source,
 )
+from scout_control.store.models.people import Member, Person, Token
 from scout_control.store.version import SCHEMA, VERSION
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "Dataset",
     "Installation",
     "Lock",
+    "Member",
+    "Person",
     "Project",
     "ProjectSource",
     "Run",
@@ -45,5 +48,6 @@ __all__ = [
     "ServiceLogin",
     "Source",
     "SourceMetadata",
+    "Token",
     "Touch",
 ]

@@ -1,0 +1,99 @@
+"""Queries about people: what they are, where they are members, and whose a token is."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, select, update
+
+from scout_control.rules import access_tokens
+from scout_control.rules.permissions import INSTALLATION_ROLES, PROJECT_ROLES, Role
+from scout_control.store.datasets import withdraw_consent
+from scout_control.store.models import Credential, Dataset, Member, Person, ProjectSource, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+MOST_SUGGESTIONS = 1000
+
+
+def roles_of(person: Person) -> frozenset[Role]:
+    """Return what a person is in the installation."""
+    return frozenset({Role.PERSON, *(INSTALLATION_ROLES[each] for each in person.roles)})
+
+
+def role_in(session: Session, person_id: str, project_id: str) -> Role | None:
+    """Return what a person is in a project; None if they are no member."""
+    found = session.get(Member, (project_id, person_id))
+    return None if found is None else PROJECT_ROLES[found.role]
+
+
+def is_admin_anywhere(session: Session, person_id: str) -> bool:
+    """Return whether a person is an admin of any project."""
+    statement = select(Member.project_id).where(
+        Member.person_id == person_id, Member.role == "admin"
+    )
+    return session.scalar(statement.limit(1)) is not None
+
+
+def members(session: Session, person_id: str) -> dict[str, str]:
+    """Return the roles of a person by project."""
+    statement = select(Member).where(Member.person_id == person_id).order_by(Member.project_id)
+    return {each.project_id: each.role for each in session.scalars(statement)}
+
+
+def ids(session: Session) -> Sequence[str]:
+    """Return some ids, to suggest one for a mistyped id."""
+    return session.scalars(select(Person.id).order_by(Person.id).limit(MOST_SUGGESTIONS)).all()
+
+
+def belongings(session: Session, person_id: str) -> tuple[int, int]:
+    """Return how many datasets and how many credentials a person has."""
+    return (
+        session.scalar(select(func.count()).where(Dataset.user_id == person_id)) or 0,
+        session.scalar(select(func.count()).where(Credential.user_id == person_id)) or 0,
+    )
+
+
+def end_consent(session: Session, person_id: str, project_id: str) -> Sequence[Dataset]:
+    """Stop a project from reading with the credential of a person; return what it had read."""
+    statement = (
+        select(Dataset)
+        .join(Dataset.project_source)
+        .where(Dataset.user_id == person_id, ProjectSource.project_id == project_id)
+    )
+    datasets = session.scalars(statement).all()
+    for each in datasets:
+        withdraw_consent(each)
+    return datasets
+
+
+def find_token(session: Session, token: str) -> tuple[Token, Person] | None:
+    """Return a token and its person, whether it is still accepted or not.
+
+    The index compares hashes, so the time that it takes says nothing about a token.
+    """
+    digest = access_tokens.digest(token)
+    statement = select(Token, Person).join(Person, Person.id == Token.person_id)
+    found = session.execute(statement.where(Token.hash == digest)).first()
+    if found is None or not hmac.compare_digest(found[0].hash, digest):
+        return None
+    return found[0], found[1]
+
+
+def record_use(session: Session, token_id: uuid.UUID, now: datetime) -> None:
+    """Record that a token was used, unless that was recorded a moment ago."""
+    is_due = or_(
+        Token.last_used_at.is_(None),
+        Token.last_used_at < now - access_tokens.USE_RECORDED_EVERY,
+    )
+    session.execute(
+        update(Token)
+        .where(Token.id == token_id, is_due)
+        .values(last_used_at=now, updated_at=Token.updated_at)
+    )

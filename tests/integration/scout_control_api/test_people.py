@@ -1,0 +1,205 @@
+"""People, members and tokens, through the commands and in the store."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from scout_control.errors import ConflictError, NotFoundError, SettingsError
+from scout_control.rules import access_tokens
+from scout_control.store import models, people
+from sqlalchemy import text
+from support import pasted
+from support.documents import OWN_TEST, run_by
+from support.workers import environment_of
+
+GUIDE = "docs/guides/people.md"
+EVERYTHING = """
+    SELECT string_agg(t::text, ' ') FROM scout_control.{} AS t
+"""
+
+
+def stored(scout, *tables):
+    """Return all rows of tables as text."""
+    with scout.installation.store.begin() as session:
+        return " ".join(session.scalar(text(EVERYTHING.format(each))) or "" for each in tables)
+
+
+def test_the_guide_runs_as_it_is_pasted(scout, settings, tmp_path):
+    scout.projects.remove("river")  # the guide makes its own
+    (folder := tmp_path / "programs").mkdir()
+    path = pasted.path_with(pasted.programs(folder))
+
+    printed = pasted.paste(
+        run_by(OWN_TEST, GUIDE), tmp_path, os.environ | environment_of(settings) | {"PATH": path}
+    )
+
+    assert "Revoked a token of ann." in printed
+    assert [each.id for each in scout.people.list()] == ["ann"]
+    assert [each.status for each in scout.tokens.list()] == ["revoked"]
+
+
+def test_a_person_is_shown_as_changed_and_what_is_left_out_stays(run):
+    run("people", "add", "ann", "--name", "Ann", "--email", "Ann@Example.org")
+    run("members", "add", "ann", "--project", "river", "--role", "admin")
+
+    changed = run("people", "update", "ann", "--role", "operator", "--unset", "name")
+
+    assert changed == run("people", "show", "ann")
+    assert changed == {
+        "id": "ann",
+        "name": "ann",
+        "email": "Ann@Example.org",
+        "issuer": None,
+        "subject": None,
+        "roles": ["operator"],
+        "projects": {"river": "admin"},
+        "is_active": True,
+    }
+    assert "No person 'anne' exists. Did you mean ann?" in run("people", "show", "anne", code=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("ann",), 1, "already exists"),
+        (("ben", "--email", "ANN@example.org"), 1, "is that of ann"),
+        (("ben", "--issuer", "https://id.example.org", "--subject", "1"), 1, "signs ann in"),
+        (("ben", "--email", "ben"), 2, "address is invalid"),
+        (("ben", "--subject", "7"), 2, "belong together"),
+        (("a/b",), 2, "must not contain a slash"),
+    ],
+)
+def test_what_cannot_be_a_new_person_is_refused_with_the_reason(run, words, code, message):
+    known = ("--email", "ann@example.org", "--issuer", "https://id.example.org", "--subject", "1")
+    run("people", "add", "ann", *known)
+
+    assert message in run("people", "add", *words, code=code)
+    assert [each["id"] for each in run("people", "list")] == ["ann"]
+
+
+def test_who_has_data_is_not_removed_since_the_id_would_lead_to_it(scout):
+    scout.people.add("ann")
+    scout.sources.link("river", "hq", mode="user")
+    scout.datasets.ensure("river", "hq", user="ann")
+
+    with pytest.raises(ConflictError, match=r"1 dataset and 0 credentials.*purge --user ann"):
+        scout.people.remove("ann")
+
+    assert scout.people.show("ann").is_active
+
+
+def test_the_end_of_a_membership_ends_the_consent(scout):
+    scout.people.add("ann")
+    scout.members.add("river", "ann")
+    scout.sources.link("river", "hq", mode="user")
+    path = scout.datasets.ensure("river", "hq", user="ann").path
+
+    scout.members.remove("river", "ann")
+
+    dataset = scout.datasets.show(path)
+    assert (dataset.agreed_at, dataset.next_sync_at) == (None, None)
+    with pytest.raises(NotFoundError, match="No member 'ann' of 'river' exists"):
+        scout.members.show("river", "ann")
+
+
+def test_a_membership_is_made_once_and_goes_with_its_project(scout):
+    scout.people.add("ann")
+    scout.members.add("river", "ann")
+
+    with pytest.raises(ConflictError, match="members update ann --project river --role admin"):
+        scout.members.add("river", "ann", role="admin")
+    with pytest.raises(SettingsError, match=r"Did you mean admin\?"):
+        scout.members.update("river", "ann", role="admim")
+    scout.projects.remove("river")
+
+    assert scout.members.list() == scout.members.list(person="ann") == []
+
+
+def test_a_token_is_found_by_its_hash_and_stored_nowhere(scout, run):
+    scout.people.add("ann", email="ann@example.org")
+    made = run("tokens", "create", "--person", "ann", "--scope", "read", "--name", "report")
+
+    assert access_tokens.FORM.fullmatch(made["token"])
+    assert made["scope"] == "read"
+    assert [each["id"] for each in run("tokens", "list")] == [made["id"]]
+    assert "token" not in run("tokens", "list")[0]
+    with scout.installation.store.begin() as session:
+        found, owner = people.find_token(session, made["token"])
+        assert (str(found.id), owner.id) == (made["id"], "ann")
+        assert people.find_token(session, made["token"][:-1] + "_") is None
+    everywhere = stored(scout, "people", "tokens", "audit_events", "audit_values")
+    assert made["token"].removeprefix("scout_") not in everywhere
+    assert "ann@example.org" not in stored(scout, "audit_events", "audit_values")
+
+
+def test_the_use_of_a_token_is_recorded_once_a_minute(scout):
+    scout.people.add("ann")
+    made = scout.tokens.create("ann")
+    now = datetime.now(UTC)
+
+    def use(seconds):
+        with scout.installation.store.begin() as session:
+            moment = now + timedelta(seconds=seconds)
+            people.record_use(session, session.query(models.Token).one().id, moment)
+        return (scout.tokens.list()[0].last_used_at - now).total_seconds()
+
+    assert [use(0), use(30), use(61)] == [0, 0, 61]
+    assert scout.tokens.list()[0].id == made.id
+
+
+def test_a_revoked_token_stays_revoked_since_the_first_time(scout):
+    scout.people.add("ann")
+    made = scout.tokens.create("ann", expires="never")
+
+    first, second = scout.tokens.revoke(made.id), scout.tokens.revoke(made.id)
+
+    assert (first.status, first.expires_at) == ("revoked", None)
+    assert second.revoked_at == first.revoked_at
+    with pytest.raises(NotFoundError) as caught:
+        scout.tokens.revoke(made.token)  # by mistake: a message must not repeat it
+    assert made.token not in str(caught.value)
+
+
+def test_events_about_a_person_name_what_was_done(scout, run):
+    run("people", "add", "ann", "--name", "Ann")
+    run("members", "add", "ann", "--project", "river")
+    run("tokens", "create", "--person", "ann")
+    run("people", "update", "ann", "--inactive")
+
+    events = [(each["action"], each["subject_kind"]) for each in run("audit", "--user", "ann")]
+
+    assert events == [
+        ("updated", "person"),
+        ("created", "token"),
+        ("joined", "member"),
+        ("added", "person"),
+    ]
+    assert '"Ann"' not in json.dumps(run("audit"))
+
+
+def test_a_purge_removes_the_person_with_memberships_and_tokens(scout):
+    scout.people.add("ann", name="Ann Kimani", email="kimani@example.org")
+    scout.people.add("ben", name="Ben", email="ben@example.org")
+    for person in ("ann", "ben"):
+        scout.members.add("river", person)
+        scout.tokens.create(person)
+
+    receipt = scout.purges.execute(user="ann")
+
+    assert receipt["is_complete"], receipt["left"]
+    assert receipt["removed"] | {"audit_values": 0} == {
+        "audit_values": 0, "memberships": 1, "people": 1, "tokens": 1,
+    }  # fmt: skip
+    rows = stored(scout, "people", "members", "tokens", "audit_events", "audit_values")
+    assert "kimani" not in rows.lower()
+    assert [each.id for each in scout.people.list()] == ["ben"]
+    assert [each.person for each in scout.tokens.list()] == ["ben"]
+    with scout.installation.store.begin() as session:
+        statistics = session.scalar(
+            text("SELECT string_agg(s::text, ' ') FROM pg_stats AS s WHERE tablename = 'people'")
+        )
+    assert "example.org" not in (statistics or "")
+    assert "kimani" not in json.dumps(receipt).lower()
