@@ -3,6 +3,8 @@
 * ControlError
   - SettingsError .......... the deployer; nothing was started (exit 2)
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
+  - NotSignedInError ....... the caller, who gave no valid token or session
+  - ForbiddenError ......... the caller, whose roles or token do not allow it
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
   - ServerError ............ the administrator of the database or the machine
     - ServerUnavailableError  as before; it does not answer
@@ -62,6 +64,18 @@ class CredentialMissingError(ControlError):
 
     exit_code = 77
     reason = "no account connected"
+
+
+class NotSignedInError(ControlError):
+    """Who is asking is unknown: there is no valid token or session."""
+
+    reason = "not signed in"
+
+
+class ForbiddenError(ControlError):
+    """The person may see the object, and may not do this to it."""
+
+    reason = "not allowed"
 
 
 class NotFoundError(ControlError):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from scout_control.api.people import find
 from scout_control.api.people_views import Member
-from scout_control.errors import ConflictError, NotFoundError, SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.rules.permissions import PROJECT_ROLES
 from scout_control.rules.suggestions import advice
 from scout_control.store import audit, lookups, models, people, run_cancellation
@@ -116,13 +116,7 @@ class Members:
 
 def _find(session: Session, project: str, person: str) -> models.Member:
     project_id, person_id = lookups.project(session, project).id, find(session, person).id
-    found = session.get(models.Member, (project_id, person_id))
-    if found is None:
-        raise NotFoundError(
-            f"No member {person!r} of {project!r} exists.",
-            f"See: scout members list --project {quote(project)}",
-        )
-    return found
+    return lookups.member(session, project_id, person_id)
 
 
 def _view(session: Session, member: models.Member) -> Member:

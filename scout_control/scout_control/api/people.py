@@ -39,10 +39,8 @@ class People:
     def list(self) -> Sequence[Person]:
         """Return all people."""
         with self._installation.store.begin() as session:
-            projects: dict[str, dict[str, str]] = {}
-            for each in session.scalars(select(models.Member).order_by(models.Member.project_id)):
-                projects.setdefault(each.person_id, {})[each.project_id] = each.role
-            rows = session.scalars(select(models.Person).order_by(models.Person.id))
+            rows = session.scalars(select(models.Person).order_by(models.Person.id)).all()
+            projects = people.members_of(session, [row.id for row in rows])
             return [Person.of(row, projects.get(row.id, {})) for row in rows]
 
     def show(self, person: str) -> Person:
@@ -172,7 +170,7 @@ def find(session: Session, person: str, *, lock: bool = False) -> models.Person:
 
 
 def _view(session: Session, row: models.Person) -> Person:
-    return Person.of(row, people.members(session, row.id))
+    return Person.of(row, people.members_of(session, [row.id]).get(row.id, {}))
 
 
 def _checked_roles(roles: Iterable[str]) -> Sequence[str]:

@@ -13,12 +13,12 @@ from sqlalchemy import select
 
 from scout_control.api.people import find
 from scout_control.api.people_views import NewToken, Token
-from scout_control.errors import NotFoundError, SettingsError
+from scout_control.errors import SettingsError
 from scout_control.rules import access_tokens
 from scout_control.rules.identifiers import MAX_LENGTH
 from scout_control.rules.permissions import SCOPES
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, models
+from scout_control.store import audit, lookups, models
 
 if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
@@ -100,19 +100,10 @@ class Tokens:
         """
         now = datetime.now(UTC)
         with self._installation.store.begin() as session:
-            row = session.get(models.Token, identity) if (identity := _uuid(token_id)) else None
-            if row is None:
-                raise NotFoundError("No token with this id exists.", "See: scout tokens list")
+            row = lookups.token(session, token_id)
             if row.revoked_at is None:
                 row.revoked_at = now
                 names = {"user": row.person_id}
                 audit.record(session, "revoked", "token", row.id, **names, name=row.name)
             owner = find(session, row.person_id)
             return Token.of(row, now, is_active=owner.is_active)
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

@@ -179,8 +179,8 @@ def _rows_of_people() -> None:
 
 def _rows_of_the_installation() -> None:
     purge = {_P: _OPERATORS, _X: _OPERATORS}
-    _row("audit.list", _AUDIT, _READ, "audit.list")
-    _row("audit.list", _INSTALLATION, _READ, "audit.verify")
+    _row("projects.show", _AUDIT, _READ, "audit.list")
+    _row("projects.show", _INSTALLATION, _READ, "audit.verify")
     _row("purges.plan", purge, _READ, "purges.plan")
     _row("purges.plan", purge, _FULL, "purges.execute")
     _row("would_expire", _INSTALLATION, _READ, "would_expire")

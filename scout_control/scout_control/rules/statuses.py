@@ -124,6 +124,8 @@ CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
     (errors.NetworkError, "NETWORK_ERROR"),
     (errors.ServerUnavailableError, "NETWORK_ERROR"),
     (errors.PermissionDeniedError, "PERMISSION_DENIED"),
+    (errors.ForbiddenError, "PERMISSION_DENIED"),
+    (errors.NotSignedInError, "AUTH_TOKEN_MISSING"),
     (errors.PrivilegeError, "PERMISSION_DENIED"),
     (errors.DataRefusedError, "VALIDATION_ERROR"),
     (errors.RunInterruptedError, "CANCELLED"),

@@ -1,23 +1,30 @@
-"""Finds objects by name, by id, or by the path that people type."""
+"""Finds objects by name, by id, or by the path that people type.
+
+With ``visible``, a condition on the rows, what it leaves out does not exist: the statement, the
+message and the time are those of a name that no object has.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
+from shlex import quote
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Text, cast, false, select, true
 
 from scout_control.errors import NotFoundError
 from scout_control.store.models import (
     Connection,
     Credential,
     Dataset,
+    Member,
     Person,
     Project,
     ProjectSource,
     Run,
     Source,
+    Token,
 )
 from scout_control.store.owners import belongs_to, dataset_of
 
@@ -26,43 +33,51 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Row = TypeVar("Row", Connection, Person, Project, Source, ProjectSource)
+ALL: ColumnElement[bool] = true()
 BEGINNING_OF_ID = re.compile(r"[0-9a-fA-F]{4,8}(-[0-9a-fA-F-]*)?")
 
 
-def connection(session: Session, name: str, *, lock: bool = False) -> Connection:
+def connection(
+    session: Session, name: str, *, lock: bool = False, visible: ColumnElement[bool] = ALL
+) -> Connection:
     """Return an active connection.
 
     Args:
         session: An open transaction.
         name: Its name or id.
         lock: Keep other transactions from changing it until this one ends.
+        visible: What may be found.
 
     Raises:
         NotFoundError: No active object has this name or id.
     """
-    statement = select(Connection).where(Connection.is_active, _named(Connection, name))
+    statement = select(Connection).where(Connection.is_active, _named(Connection, name), visible)
     found = session.scalar(_locked(statement, Connection) if lock else statement)
     return found or _missing("connection", name, "scout connections list")
 
 
-def project(session: Session, name: str, *, lock: bool = False) -> Project:
+def project(
+    session: Session, name: str, *, lock: bool = False, visible: ColumnElement[bool] = ALL
+) -> Project:
     """Return an active project, locked on request.
 
     Raises:
         NotFoundError: No active project has this id.
     """
-    statement = select(Project).where(Project.is_active, Project.id == name)
+    statement = select(Project).where(Project.is_active, Project.id == name, visible)
     found = session.scalar(_locked(statement, Project) if lock else statement)
     return found or _missing("project", name, "scout projects list")
 
 
-def source(session: Session, name: str, *, lock: bool = False) -> Source:
+def source(
+    session: Session, name: str, *, lock: bool = False, visible: ColumnElement[bool] = ALL
+) -> Source:
     """Return an active source, locked on request.
 
     Raises:
         NotFoundError: No active object has this name or id.
     """
-    statement = select(Source).where(Source.is_active, _named(Source, name))
+    statement = select(Source).where(Source.is_active, _named(Source, name), visible)
     found = session.scalar(_locked(statement, Source) if lock else statement)
     return found or _missing("source", name, "scout sources list")
 
@@ -102,18 +117,18 @@ def _locked(statement: Select[tuple[Row]], model: type[Row]) -> Select[tuple[Row
     return locked.execution_options(populate_existing=True)
 
 
-def dataset(session: Session, name: str) -> Dataset:
+def dataset(session: Session, name: str, *, visible: ColumnElement[bool] = ALL) -> Dataset:
     """Return a dataset by its id, its schema, its alias, or project/source, project/source/user.
 
     Raises:
         NotFoundError: No such dataset exists.
     """
-    statement = select(Dataset)
+    statement = select(Dataset).join(Dataset.project_source).where(visible)
     if identity := _uuid(name):
         statement = statement.where(Dataset.id == identity)
     elif "/" in name:
         project_id, source_name, *user = name.split("/", 2)
-        statement = statement.join(Dataset.project_source).join(ProjectSource.source)
+        statement = statement.join(ProjectSource.source)
         statement = statement.where(
             ProjectSource.project_id == project_id, _named(Source, source_name)
         )
@@ -124,35 +139,70 @@ def dataset(session: Session, name: str) -> Dataset:
     return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
 
 
-def run(session: Session, name: str) -> Run:
+def run(session: Session, name: str, *, visible: ColumnElement[bool] = ALL) -> Run:
     """Return a run by its id or the beginning of it, or the latest run of a dataset by its path.
 
     Raises:
         NotFoundError: No run has this id, or several begin like this.
     """
+    statement = select(Run).join(Run.dataset).join(Dataset.project_source).where(visible).limit(2)
     if identity := _uuid(name):
-        found = session.get(Run, identity)
+        statement = statement.where(Run.id == identity)
     elif "/" in name:
-        latest = select(Run).where(Run.dataset_id == dataset(session, name).id)
-        found = session.scalar(latest.order_by(Run.created_at.desc()).limit(1))
+        of_dataset = Run.dataset_id == dataset(session, name, visible=visible).id
+        statement = statement.where(of_dataset).order_by(Run.created_at.desc()).limit(1)
     elif BEGINNING_OF_ID.fullmatch(name):
-        begins = cast(Run.id, Text).startswith(name.lower())
-        candidates = session.scalars(select(Run).where(begins).limit(2)).all()
-        found = candidates[0] if len(candidates) == 1 else None
+        statement = statement.where(cast(Run.id, Text).startswith(name.lower()))
     else:
-        found = None
+        statement = statement.where(false())
+    candidates = session.scalars(statement).all()
+    found = candidates[0] if len(candidates) == 1 else None
     return found or _missing("run", name, "scout runs list")
 
 
-def person(session: Session, person_id: str, *, lock: bool = False) -> Person:
+def person(
+    session: Session, person_id: str, *, lock: bool = False, visible: ColumnElement[bool] = ALL
+) -> Person:
     """Return a person, locked on request.
 
     Raises:
         NotFoundError: No person has this id.
     """
-    statement = select(Person).where(Person.id == person_id)
+    statement = select(Person).where(Person.id == person_id, visible)
     found = session.scalar(_locked(statement, Person) if lock else statement)
     return found or _missing("person", person_id, "scout people list")
+
+
+def member(
+    session: Session, project_id: str, person_id: str, *, visible: ColumnElement[bool] = ALL
+) -> Member:
+    """Return a membership.
+
+    Raises:
+        NotFoundError: No such person is a member of the project.
+    """
+    statement = select(Member).where(
+        Member.project_id == project_id, Member.person_id == person_id, visible
+    )
+    if (found := session.scalar(statement)) is None:
+        raise NotFoundError(
+            f"No member {person_id!r} of {project_id!r} exists.",
+            f"See: scout members list --project {quote(project_id)}",
+        )
+    return found
+
+
+def token(session: Session, token_id: str, *, visible: ColumnElement[bool] = ALL) -> Token:
+    """Return a token by its id.
+
+    Raises:
+        NotFoundError: No token has this id. The message does not repeat it: it may be a token.
+    """
+    identity = _uuid(token_id)
+    statement = select(Token).where(Token.id == identity, visible)
+    if (found := session.scalar(statement)) is None:
+        raise NotFoundError("No token with this id exists.", "See: scout tokens list")
+    return found
 
 
 def credential(

@@ -33,18 +33,19 @@ def role_in(session: Session, person_id: str, project_id: str) -> Role | None:
     return None if found is None else PROJECT_ROLES[found.role]
 
 
-def is_admin_anywhere(session: Session, person_id: str) -> bool:
-    """Return whether a person is an admin of any project."""
-    statement = select(Member.project_id).where(
-        Member.person_id == person_id, Member.role == "admin"
-    )
-    return session.scalar(statement.limit(1)) is not None
+def roles_anywhere(session: Session, person_id: str) -> frozenset[Role]:
+    """Return what a person is in any project."""
+    statement = select(Member.role).where(Member.person_id == person_id).distinct()
+    return frozenset(PROJECT_ROLES[each] for each in session.scalars(statement))
 
 
-def members(session: Session, person_id: str) -> dict[str, str]:
-    """Return the roles of a person by project."""
-    statement = select(Member).where(Member.person_id == person_id).order_by(Member.project_id)
-    return {each.project_id: each.role for each in session.scalars(statement)}
+def members_of(session: Session, person_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the roles of people by project."""
+    statement = select(Member).where(Member.person_id.in_(person_ids)).order_by(Member.project_id)
+    found: dict[str, dict[str, str]] = {}
+    for each in session.scalars(statement):
+        found.setdefault(each.person_id, {})[each.project_id] = each.role
+    return found
 
 
 def ids(session: Session) -> Sequence[str]:

@@ -1,8 +1,8 @@
 """People who sign in: their roles, the projects they are members of, and their tokens.
 
 The id of a person is the user id of their datasets and credentials, so that one person is one
-identity everywhere. It is no foreign key there: programs that embed Scout have users of their own,
-who never sign in here, and a purge removes data and person in separate steps.
+identity everywhere. It is no foreign key there: programs that embed Scout have users who never sign
+in here, and a purge removes data and person in separate steps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,229 @@
+"""Datasets, their models and their runs, as a person sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from scout_control.access.pages import LIMIT, Page, check_limit, page
+from scout_control.api import views
+from scout_control.datasets import query
+from scout_control.store import datasets, lookups, runs, visibility
+from scout_control.store.models import Dataset, ProjectSource, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from scout_control.access.authorization import Authorizer
+    from scout_control.api.readers import ReaderUrl
+    from scout_control.datasets.query import QueryResult
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """The datasets that a person may see."""
+
+    _auth: Authorizer
+
+    def list(
+        self, *, project: str | None = None, after: str | None = None, limit: int = LIMIT
+    ) -> Page[views.Dataset]:
+        """Return datasets, in the order of their schemas.
+
+        Raises:
+            NotFoundError: There is no such project that the person may see.
+        """
+        with self._auth.reading() as (session, viewer):
+            statement = (
+                select(Dataset)
+                .join(Dataset.project_source)
+                .where(visibility.datasets(viewer, "datasets.list"))
+            )
+            if project is not None:
+                seen = visibility.projects(viewer, "projects.show")
+                project_id = lookups.project(session, project, visible=seen).id
+                statement = statement.where(ProjectSource.project_id == project_id)
+            datasets.collect_touches(session)
+            rows: Sequence[Dataset]
+            rows, following = page(
+                session,
+                statement,
+                Dataset.schema_name,
+                after=after,
+                limit=limit,
+                cursor=lambda row: row.schema_name,
+            )
+            active, keep = (
+                runs.all_alive(session, [row.id for row in rows]),
+                datasets.default_keep(session),
+            )
+            found = [views.Dataset.of(row, keep, active.get(row.id)) for row in rows]
+            return Page(found, following)
+
+    def show(self, name: str) -> views.Dataset:
+        """Return one dataset."""
+        with self._auth.dataset("datasets.show", name) as dataset:
+            return self._auth.scout.datasets.show(dataset)
+
+    def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
+        """Return the dataset of a project or of the person, who thereby consents."""
+        names = self._auth.in_project("datasets.ensure", project, source, user=user)
+        with names as (project_id, source_name):
+            return self._auth.scout.datasets.ensure(project_id, source_name, user=user)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return the discovered streams of a dataset's source."""
+        with self._auth.dataset("datasets.describe", name) as dataset:
+            return self._auth.scout.datasets.describe(dataset)
+
+    def share(self, name: str, roles: Iterable[str]) -> views.Dataset:
+        """Set which roles of the database may read a dataset."""
+        with self._auth.dataset("datasets.share", name) as dataset:
+            return self._auth.scout.datasets.share(dataset, roles)
+
+    def pause(self, name: str, *, is_paused: bool = True) -> views.Dataset:
+        """Pause the schedule of a dataset, or resume it."""
+        with self._auth.dataset("datasets.pause", name) as dataset:
+            return self._auth.scout.datasets.pause(dataset, is_paused=is_paused)
+
+    def update(
+        self,
+        name: str,
+        *,
+        keep: str | None = None,
+        is_paused: bool | None = None,
+        alias: str | None = None,
+        unset: Collection[str] = (),
+    ) -> views.Dataset:
+        """Change a dataset; its readers are changed by ``share`` only."""
+        operation = "datasets.share" if "readers" in unset else "datasets.update"
+        with self._auth.dataset(operation, name) as dataset:
+            return self._auth.scout.datasets.update(
+                dataset, keep=keep, is_paused=is_paused, alias=alias, unset=unset
+            )
+
+    def drop(self, name: str) -> None:
+        """Drop the data and state of a dataset."""
+        with self._auth.dataset("datasets.drop", name) as dataset:
+            self._auth.scout.datasets.drop(dataset)
+
+    def touch(self, name: str) -> views.Dataset:
+        """Mark a dataset as used so it does not expire."""
+        with self._auth.dataset("datasets.touch", name) as dataset:
+            return self._auth.scout.datasets.touch(dataset)
+
+    def query(
+        self,
+        name: str,
+        statement: str,
+        *,
+        max_rows: int = query.MAX_ROWS,
+        max_bytes: int = query.MAX_BYTES,
+        timeout_seconds: float = query.TIMEOUT_SECONDS,
+    ) -> QueryResult:
+        """Run one SQL statement as the reader of a dataset, within the limits of a query.
+
+        The limits are the largest possible, too: others use this installation at the same time.
+        """
+        with self._auth.dataset("datasets.query", name) as dataset:
+            return self._auth.scout.datasets.query(
+                dataset,
+                statement,
+                max_rows=min(max_rows, query.MAX_ROWS),
+                max_bytes=min(max_bytes, query.MAX_BYTES),
+                timeout_seconds=min(timeout_seconds, query.TIMEOUT_SECONDS),
+            )
+
+    def url(self, name: str, *, new_password: bool = False) -> ReaderUrl:
+        """Return how a tool connects as the reader of a dataset.
+
+        A new password ends the sessions of all tools, so only who manages the dataset may ask for
+        one.
+        """
+        if new_password:
+            with self._auth.dataset("datasets.revoke_url", name):
+                pass
+        with self._auth.dataset("datasets.url", name) as dataset:
+            return self._auth.scout.datasets.url(dataset, new_password=new_password)
+
+    def revoke_url(self, name: str) -> bool:
+        """Remove the login of ``url``; return whether there was one."""
+        with self._auth.dataset("datasets.revoke_url", name) as dataset:
+            return self._auth.scout.datasets.revoke_url(dataset)
+
+    def search_path(self, project: str) -> str:
+        """Return the search_path with which the person reads the tables of a project."""
+        with self._auth.project("datasets.search_path", project) as project_id:
+            person = self._auth.identity.person
+            return self._auth.scout.datasets.search_path(project_id, user=person)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The dbt models of the datasets whose rows a person may read."""
+
+    _auth: Authorizer
+
+    def describe(self, name: str, *, table: str | None = None) -> dict[str, Any]:
+        """Return the data dictionary of a dataset, or of one of its tables."""
+        with self._auth.dataset("models.describe", name) as dataset:
+            return self._auth.scout.models.describe(dataset, table=table)
+
+    def list(self, name: str) -> Sequence[dict[str, Any]]:
+        """Return the models of a dataset."""
+        with self._auth.dataset("models.list", name) as dataset:
+            return self._auth.scout.models.list(dataset)
+
+    def show(self, name: str, table: str) -> dict[str, Any]:
+        """Return one model of a dataset."""
+        with self._auth.dataset("models.show", name) as dataset:
+            return self._auth.scout.models.show(dataset, table)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that a person may see."""
+
+    _auth: Authorizer
+
+    def list(self, *, dataset: str | None = None, limit: int = 20) -> Sequence[views.Run]:
+        """Return the latest runs, the newest first.
+
+        Raises:
+            NotFoundError: There is no such dataset that the person may see.
+        """
+        with self._auth.reading() as (session, viewer):
+            visible = visibility.datasets(viewer, "runs.list")
+            statement = select(Run).join(Run.dataset).join(Dataset.project_source).where(visible)
+            if dataset is not None:
+                found = lookups.dataset(session, dataset, visible=visible)
+                statement = statement.where(Run.dataset_id == found.id)
+            latest = statement.order_by(Run.created_at.desc(), Run.id).limit(check_limit(limit))
+            return [views.Run.of(row) for row in session.scalars(latest)]
+
+    def show(self, run_id: str) -> views.Run:
+        """Return one run."""
+        with self._auth.run("runs.show", run_id) as run:
+            return self._auth.scout.runs.show(run)
+
+    def logs(self, run_id: str) -> Sequence[views.LogLine]:
+        """Return the lines of a run's log, which is bounded."""
+        with self._auth.run("runs.logs", run_id) as run:
+            return self._auth.scout.runs.logs(run)
+
+    def waiting_before(self, run_id: str) -> int:
+        """Return how many queued runs have waited longer than this one."""
+        with self._auth.run("runs.waiting_before", run_id) as run:
+            return self._auth.scout.runs.waiting_before(run)
+
+    def queue(self, dataset: str, *, full_refresh: bool = False) -> views.Run:
+        """Queue a run for a worker, or return the one that has not ended yet."""
+        with self._auth.dataset("runs.queue", dataset) as found:
+            return self._auth.scout.runs.queue(found, full_refresh=full_refresh)
+
+    def cancel(self, run_id: str) -> views.Run:
+        """Cancel a run; what it committed stays."""
+        with self._auth.run("runs.cancel", run_id) as run:
+            return self._auth.scout.runs.cancel(run)

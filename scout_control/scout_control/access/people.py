@@ -1,0 +1,118 @@
+"""People and their tokens, as a person sees them: most see themselves only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from scout_control.access.pages import LIMIT, Page, check_limit, page
+from scout_control.api import people_views
+from scout_control.rules import access_tokens
+from scout_control.store import models, people, visibility
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scout_control.access.authorization import Authorizer
+
+
+@dataclass(frozen=True)
+class People:
+    """The people that a person may see."""
+
+    _auth: Authorizer
+
+    def me(self) -> people_views.Person:
+        """Return the person who is signed in."""
+        return self.show(self._auth.identity.person)
+
+    def list(self, *, after: str | None = None, limit: int = LIMIT) -> Page[people_views.Person]:
+        """Return people, in the order of their ids."""
+        with self._auth.reading() as (session, viewer):
+            rows: Sequence[models.Person]
+            rows, following = page(
+                session,
+                select(models.Person).where(visibility.people(viewer, "people.list")),
+                models.Person.id,
+                after=after,
+                limit=limit,
+                cursor=lambda row: row.id,
+            )
+            memberships = people.members_of(session, [row.id for row in rows])
+            found = [people_views.Person.of(row, memberships.get(row.id, {})) for row in rows]
+            return Page(found, following)
+
+    def show(self, person: str) -> people_views.Person:
+        """Return one person."""
+        with self._auth.person("people.show", person) as person_id:
+            return self._auth.scout.people.show(person_id)
+
+    def add(
+        self,
+        person: str,
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        roles: Iterable[str] = (),
+        issuer: str | None = None,
+        subject: str | None = None,
+    ) -> people_views.Person:
+        """Add a person."""
+        with self._auth.new_person("people.add", person):
+            return self._auth.scout.people.add(
+                person, name=name, email=email, roles=roles, issuer=issuer, subject=subject
+            )
+
+    def update(self, person: str, **changes: Any) -> people_views.Person:
+        """Change a person; the arguments are those of ``Scout.people.update``."""
+        with self._auth.person("people.update", person) as person_id:
+            return self._auth.scout.people.update(person_id, **changes)
+
+    def remove(self, person: str) -> None:
+        """Remove another person, with their memberships and tokens."""
+        with self._auth.person("people.remove", person) as person_id:
+            self._auth.scout.people.remove(person_id)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of the person; an operator sees and revokes those of others."""
+
+    _auth: Authorizer
+
+    def list(
+        self, *, person: str | None = None, limit: int = LIMIT
+    ) -> Sequence[people_views.Token]:
+        """Return the tokens of a person, by default one's own, the newest first."""
+        now = datetime.now(UTC)
+        with self._auth.person("tokens.list", person or self._auth.identity.person) as owner:
+            pass
+        with self._auth.reading() as (session, viewer):
+            row = session.get_one(models.Person, owner)
+            statement = (
+                select(models.Token)
+                .where(models.Token.person_id == owner, visibility.tokens(viewer, "tokens.list"))
+                .order_by(models.Token.created_at.desc(), models.Token.id)
+                .limit(check_limit(limit))
+            )
+            tokens = session.scalars(statement)
+            return [people_views.Token.of(each, now, is_active=row.is_active) for each in tokens]
+
+    def create(
+        self,
+        *,
+        name: str = "",
+        scope: str = "write",
+        expires: str = access_tokens.DEFAULT_EXPIRY,
+    ) -> people_views.NewToken:
+        """Make a token for the person who is signed in."""
+        with self._auth.person("tokens.create", self._auth.identity.person) as person:
+            return self._auth.scout.tokens.create(person, name=name, scope=scope, expires=expires)
+
+    def revoke(self, token_id: str) -> people_views.Token:
+        """End a token at once."""
+        with self._auth.token("tokens.revoke", token_id) as identity:
+            return self._auth.scout.tokens.revoke(identity)
