@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scout_control.access.administration import Audit, Purges
-from scout_control.access.datasets import Datasets, Models, Runs
 from scout_control.access.authorization import Authorizer
+from scout_control.access.datasets import Datasets, Models, Runs
 from scout_control.access.people import People, Tokens
 from scout_control.access.projects import Links, Members, Projects
 from scout_control.access.sources import Connections, Credentials, Sources
