@@ -33,6 +33,7 @@ from support.workers import environment_of, wait_until, worker
 
 ROOT = Path(__file__).parents[2]
 ANN = "ann.o'neil-7f3a@example.org"
+EMAIL, NAME = "Kimani-7f3a@example.org", "Canary Kimani"
 DATA = "canary-in-a-name-of-ann"
 LONGEST_SECONDS = 400
 # Every row of every table and catalog that the role may read, as text.
@@ -156,6 +157,11 @@ def furnish(scout, sandbox):
     for user in (ANN, "bob"):
         scout.credentials.save("hq", "api_key", login, user=user)
     consent(scout, "work", ANN)
+    scout.people.add(ANN, name=NAME, email=EMAIL, issuer=f"https://{EMAIL}", subject=EMAIL)
+    scout.people.add("bob", name="Bob")
+    for user in (ANN, "bob"):
+        scout.members.add("river", user)
+        scout.tokens.create(user, name=f"of {NAME}" if user == ANN else "of Bob")
     paths = [
         scout.datasets.ensure(project, "hq", user=user).path
         for project, user in (("river", ANN), ("lake", ANN), ("river", "bob"))
@@ -177,6 +183,7 @@ def litter(url, schema):
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in (
             f"SELECT * FROM {schema}.nothing",
+            f"SELECT 1/0 AS x WHERE '{EMAIL}' <> ''",
             f"SELECT 1/0, '{ANN.replace(chr(39), chr(39) * 2)}'\n,\n2",
         ):
             with pytest.raises(psycopg.Error):
@@ -196,7 +203,7 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
         url = embedded_postgres.url(home / "postgres", "control")
         litter(url, schemas[0])
         alias = str(scout.datasets.show(schemas[0]).alias)
-        hers = [ANN, ANN.replace("'", "''"), alias, *schemas[:2], *ids[:2]]
+        hers = [EMAIL, NAME, ANN, ANN.replace("'", "''"), alias, *schemas[:2], *ids[:2]]
         data = home / "postgres"
         assert found_in(everything(url), hers)
         assert told_on_disk(hers, home, but=[data])
@@ -205,6 +212,7 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
         plan = json.loads(told)
         assert (code, plan["schemas"], plan["credentials"]) == (0, sorted(schemas[:2]), 2)
         assert plan["dropped_too"] == ["public.of_all"]
+        assert [plan[each] for each in ("people", "memberships", "tokens")] == [1, 1, 1]
         assert scout.datasets.query(f"river/hq/{ANN}", "select count(*) from cases").rows == [(8,)]
         code, told, said = command(settings, "purge", "--user", ANN)
         assert (code, "--yes" in said) == (2, True)
@@ -230,8 +238,11 @@ def test_nothing_remains_of_a_purged_user(sandbox, home, tmp_path):
         assert (removed["datasets"], removed["runs"], removed["jobs"]) == (2, 2, 1)
         assert (removed["credentials"], removed["credentials_revoked_at_source"]) == (2, 1)
         assert removed["log_lines"] > 0
+        assert [removed[each] for each in ("people", "memberships", "tokens")] == [1, 1, 1]
 
         assert scout.datasets.query("river/hq/bob", "select count(*) from cases").rows == [(8,)]
+        assert [each.person for each in scout.members.list()] == ["bob"]
+        assert [each.status for each in scout.tokens.list(person="bob")] == ["valid"]
         assert scout.audit.verify().is_whole
         assert {each.user for each in scout.audit.list(limit=1000)} == {None, "bob"}
         assert scout.audit.list(action="purged")[0].details["hash"] == written["hash"]

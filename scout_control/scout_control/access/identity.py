@@ -14,7 +14,10 @@ from scout_control.store import people
 if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
 
-REMEDY = "Send a token that is valid: Authorization: Bearer scout_... (scout tokens create)."
+REMEDY = (
+    "Send a token that is valid, as in Authorization: Bearer TOKEN. "
+    "Make one: scout tokens create --person ID"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

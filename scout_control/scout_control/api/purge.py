@@ -49,6 +49,10 @@ class Plan(views.View):
     credentials: int
     links: int
     source_metadata: int
+    people: int
+    """1 if the user is a person who signs in."""
+    memberships: int
+    tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,9 @@ class Purges:
                 credentials=len(owner_data.credentials(session, owner)),
                 links=len(owner_data.links(session, owner)),
                 source_metadata=len(owner_data.metadata(session, owner)),
+                people=0 if owner_data.person(session, owner) is None else 1,
+                memberships=len(owner_data.members(session, owner)),
+                tokens=len(owner_data.tokens(session, owner)),
             )
 
     def execute(
