@@ -71,11 +71,11 @@ _MANAGERS = frozenset({Role.CONNECTIONS})
 _I, _P, _O, _X = Relation.INSTALLATION, Relation.PROJECT, Relation.OWN, Relation.OTHER
 
 # What there is, and how it fares. Admins and operators see the datasets of others, not their rows.
-_STATUS: Audience = {_P: _MEMBERS | _ADMINS, _O: _MEMBERS, _X: _ADMINS}
+_STATUS: Audience = {_P: _MEMBERS | _ADMINS, _O: _MEMBERS | _ADMINS, _X: _ADMINS}
 # Rows, or a login that reads them: never another person's, and no operator's by that role alone.
 _DATA: Audience = {_P: _MEMBERS, _O: _MEMBERS}
-_LOAD: Audience = {_P: _MEMBERS | _ADMINS, _O: _MEMBERS, _X: _ADMINS}
-_MANAGE: Audience = {_P: _ADMINS, _O: _MEMBERS, _X: _ADMINS}
+_LOAD: Audience = {_P: _MEMBERS | _ADMINS, _O: _MEMBERS | _ADMINS, _X: _ADMINS}
+_MANAGE: Audience = {_P: _ADMINS, _O: _MEMBERS | _ADMINS, _X: _ADMINS}
 # Gives others access, or consents: only who may read it all, and no one for another.
 _ENTRUST: Audience = {_P: frozenset({Role.ADMIN}), _O: _MEMBERS}
 _PROJECT: Audience = {_P: _MEMBERS | _ADMINS}
