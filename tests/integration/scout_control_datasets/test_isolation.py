@@ -59,7 +59,7 @@ def test_a_query_sees_its_own_dataset_and_nothing_else(installation, datasets):
 def test_a_query_has_limits(installation, datasets):
     mine, _ = datasets
     few = installation.scout.datasets.query(mine, "SELECT * FROM things", max_rows=2)
-    with pytest.raises(QueryError, match=r"longer than 0\.3 seconds"):
+    with pytest.raises(QueryError, match=r"longer than 0\.3 s\."):
         installation.scout.datasets.query(mine, "SELECT pg_sleep(5)", timeout_seconds=0.3)
 
     assert (len(few.rows), few.is_truncated) == (2, True)

@@ -113,9 +113,10 @@ def test_no_color_means_no_colour(terminal, monkeypatch):
 def test_the_display_follows_the_size_of_the_terminal(terminal):
     with showing(terminal):
         terminal.wait_for("500 of 1,000")
-        terminal.written = b""
         terminal.resize(30)
-        shown = terminal.wait_for("500 of 1,000")
+        for _ in range(3):  # the first picture may have been drawn before
+            terminal.written = b""
+            shown = terminal.wait_for("500 of 1,000")
 
     assert max(map(len, shown.splitlines())) < 30
 
