@@ -179,18 +179,10 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
 
 def _print_json_error(ctx: click.Context, error: ControlError) -> None:
     if wants_json(ctx):
-        from scout_control.rules.statuses import code
+        from scout_control.rules.error_document import error_document
 
-        document: dict[str, Any] = {
-            "code": code(error),
-            "reason": error.reason,
-            "message": error.cause,
-            "remedy": error.remedy,
-        }
-        if error.details:
-            document["details"] = list(error.details)
         with suppress(OSError):  # standard output itself may be what failed
-            say(as_json({"success": False, "error": document}))
+            say(as_json(error_document(error)))
 
 
 def wants_json(ctx: click.Context | None = None) -> bool:

@@ -33,7 +33,8 @@ EXTRA = {
     "credentials show": ["--project", "nope"],
     "credentials revoke": ["--project", "nope"],
 }
-WITHOUT_JSON = {"psql"}  # its words are those of psql
+# psql has its own words; serve has no result, since it serves until it is stopped.
+WITHOUT_JSON = {"psql", "serve"}
 
 
 def commands(command=main, path=()):

@@ -1,0 +1,1 @@
+"""The REST interface: translates requests for ``access``; it has no rules."""

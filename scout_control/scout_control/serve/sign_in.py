@@ -1,0 +1,30 @@
+"""Who sends a request: by the token in its ``Authorization`` header."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from scout_control.access.access import Access
+from scout_control.access.identity import authenticate, not_signed_in
+from scout_control.api.scout import Scout
+
+BEARER = HTTPBearer(
+    auto_error=False, description="A token, as scout tokens create --person ID makes."
+)
+
+
+def _access(
+    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+) -> Access:
+    """Return the installation as the sender of a request may use it."""
+    if sent is None:
+        raise not_signed_in()
+    scout: Scout = request.app.state.scout
+    return Access(scout, authenticate(scout.installation, sent.credentials))
+
+
+SignedIn = Annotated[Access, Depends(_access)]
+"""The parameter of every endpoint that needs someone to be signed in: all of them."""
