@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -40,17 +41,35 @@ def check_limit(limit: int) -> int:
     return limit
 
 
+def uuid_cursor(after: str | None) -> uuid.UUID | None:
+    """Return the cursor of a list that is in the order of ids.
+
+    Raises:
+        SettingsError: It is none that a page had.
+    """
+    try:
+        return None if after is None else uuid.UUID(after)
+    except ValueError:
+        raise _invalid_cursor() from None
+
+
+def _invalid_cursor() -> SettingsError:
+    return SettingsError("The cursor is invalid.", "Give what the page before had as next.")
+
+
 def page(
     session: Session,
     statement: Select[Any],
     key: Any,
     *,
-    after: str | None,
+    after: str | uuid.UUID | None,
     limit: int,
     cursor: Callable[[Row], str],
 ) -> tuple[Sequence[Row], str | None]:
     """Return some rows in the order of a key, which is unique, and the cursor after them."""
     check_limit(limit)
+    if isinstance(after, str) and "\0" in after:  # Postgres has no such text
+        raise _invalid_cursor()
     if after is not None:
         statement = statement.where(key > after)
     rows: Sequence[Row] = session.scalars(statement.order_by(key).limit(limit + 1)).all()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.access.pages import LIMIT, Page, page
+from scout_control.access.pages import LIMIT, Page, page, uuid_cursor
 from scout_control.api import views
 from scout_control.store import lookups, models, visibility
 
@@ -168,7 +168,7 @@ class Credentials:
                 session,
                 statement,
                 models.Credential.id,
-                after=after,
+                after=uuid_cursor(after),
                 limit=limit,
                 cursor=lambda row: str(row.id),
             )

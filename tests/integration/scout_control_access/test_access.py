@@ -280,6 +280,8 @@ def test_sources_are_seen_by_those_whose_projects_use_or_may_link_them(place, pe
     for name in ("shared-river", "shared-lake", "mine"):
         expected = Decision.ALLOWED if name in sources else Decision.HIDDEN
         assert outcome(access.sources.show, name) == expected
+        assert outcome(access.credentials.source_type, name) == expected
+        assert outcome(access.credentials.default_kind, name) == expected
         changed = outcome(access.sources.update, name, config={})
         if person == "dan":
             assert changed == Decision.ALLOWED
@@ -374,6 +376,20 @@ def test_connections_are_managed_by_their_manager_alone(place):
     assert outcome(place.access("ben").connections.show, "default") == Decision.HIDDEN
     assert outcome(manager.projects.list) == Decision.ALLOWED
     assert manager.projects.list().items == []
+
+
+def test_a_login_for_tools_is_for_members_and_its_replacement_for_admins(place):
+    path, foreign = "river/shared-river", "lake/shared-lake"
+    ann, ben, dan = (place.access(each) for each in ("ann", "ben", "dan"))
+
+    first = ben.datasets.url(path)
+    assert ben.datasets.url(path).password == first.password
+    assert outcome(ben.datasets.url, path, new_password=True) == Decision.FORBIDDEN
+    assert outcome(dan.datasets.url, path) == Decision.FORBIDDEN
+    assert outcome(ben.datasets.url, foreign) == Decision.HIDDEN
+    assert ann.datasets.url(path, new_password=True).password != first.password
+    assert outcome(ben.datasets.url, "river/mine/ann") == Decision.HIDDEN
+    assert ann.datasets.revoke_url(path)
 
 
 def test_a_source_that_is_hidden_is_not_found_through_a_project_either(place):
