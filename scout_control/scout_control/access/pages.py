@@ -45,7 +45,7 @@ def uuid_cursor(after: str | None) -> uuid.UUID | None:
     """Return the cursor of a list that is in the order of ids.
 
     Raises:
-        SettingsError: It is none that a page had.
+        SettingsError: No page had this cursor.
     """
     try:
         return None if after is None else uuid.UUID(after)

@@ -175,7 +175,7 @@ def test_members_are_for_each_person_as_the_table_says(scout, person, other, pro
     changed = outcome(lambda: access.members.update(project, other, role=NO_NAME))
 
     assert added == decide("members.add", roles, relation)
-    if MEMBERS[other][0] != project:  # there is no such member, whoever asks
+    if MEMBERS[other][0] != project:  # there is no such member, no matter who asks
         assert (shown, changed) == (Decision.HIDDEN, Decision.HIDDEN)
     else:
         assert shown == decide("members.show", roles, relation)
