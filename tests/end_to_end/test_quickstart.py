@@ -80,8 +80,7 @@ def test_questions_are_asked_until_answers_hold_and_an_interruption_loses_none(
         screen.type_hidden(f"{WRONG}\n")
         screen.wait_for("hq rejected the credential")
         screen.wait_for(f"[{sandbox.username}]:")
-        screen.type("\x03")
-        assert screen.end() == 130
+        assert screen.interrupt() == 130
         assert screen.lines()[-1] == "Interrupted. To continue: scout quickstart"
         assert WRONG not in screen.text()
     assert projects(environment) == []

@@ -10,7 +10,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 
@@ -65,6 +65,18 @@ class Screen:
                 break
             time.sleep(0.05)
         raise AssertionError(f"{text!r} was not shown. The screen:\n{self.text()}")
+
+    def interrupt(self, timeout: float = 180) -> int:
+        """Press Ctrl-C at a question until the command ends; return its exit code.
+
+        Python does not notice a signal in the moment in which it begins to wait for a line.
+        """
+        until = time.monotonic() + timeout
+        while self.process.poll() is None and time.monotonic() < until:
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+        return self.end(timeout)
 
     def end(self, timeout: float = 180) -> int:
         """Wait for the command and return its exit code."""

@@ -242,9 +242,11 @@ class Walkthrough:
         commands = Commands.here(self._source.name)
         is_kept = self._options.keep_running
         hints = hints_for(commands, self._path, self._source, keep_running=is_kept)
+        schema, alias = self._demo_file.schema, self._scout.datasets.show(self._path).alias
+        where = f"{alias} (all of it: {schema})" if alias else schema
         self._display.say(
-            f"\nThe data is the dataset {self._path}, in schema {self._demo_file.schema} of the "
-            f"Postgres in {short(self._services.home)}."
+            f"\nThe data is the dataset {self._path}, in schema {where} of the Postgres in "
+            f"{short(self._services.home)}."
         )
         self._display.say("What to type next:")
         width = min(max(len(line) for line, _ in hints), WIDEST_COMMAND)

@@ -57,10 +57,10 @@ def as_writer(postgres, provisioned):
 def reader(connection, provisioned):
     """A cursor of a role that has been granted read access and nothing else."""
     with connection.cursor() as cursor:
-        cursor.execute("CREATE ROLE analyst LOGIN")
+        cursor.execute("CREATE ROLE analyst_here LOGIN")
         yield cursor
         cursor.execute("RESET ROLE")
-        cursor.execute("DROP ROLE analyst")
+        cursor.execute("DROP ROLE analyst_here")
 
 
 @pytest.mark.parametrize("owner_id", HOSTILE)
@@ -156,10 +156,10 @@ def test_another_role_can_read_only_when_granted_and_only_read(postgres, provisi
         cursor.execute("CREATE VIEW stg_cases AS SELECT * FROM cases")
     look = f"SELECT count(*) FROM {provisioned.schema}.stg_cases"
 
-    reader.execute("SET ROLE analyst")
+    reader.execute("SET ROLE analyst_here")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.execute(look)
-    set_readers(postgres, provisioned.schema, ["analyst"])
+    set_readers(postgres, provisioned.schema, ["analyst_here"])
     reader.execute(look)
     assert reader.fetchone() == (1,)
     for attempt in ("DELETE FROM {}.cases", "CREATE TABLE {}.x (a int)", "DROP TABLE {}.cases"):
@@ -172,12 +172,12 @@ def test_another_role_can_read_only_when_granted_and_only_read(postgres, provisi
 
 def test_a_dropped_role_does_not_keep_other_readers_out(postgres, provisioned, reader):
     with pytest.raises(NotFoundError, match="missing in the database: 'dropped'"):
-        set_readers(postgres, provisioned.schema, ["analyst", "dropped"])
+        set_readers(postgres, provisioned.schema, ["analyst_here", "dropped"])
 
-    assert set_readers(postgres, provisioned.schema, ["analyst", "dropped"], skip_missing=True) == [
-        "dropped"
-    ]
-    reader.execute("SELECT pg_has_role('analyst', %s, 'USAGE')", [provisioned.reader])
+    assert set_readers(
+        postgres, provisioned.schema, ["analyst_here", "dropped"], skip_missing=True
+    ) == ["dropped"]
+    reader.execute("SELECT pg_has_role('analyst_here', %s, 'USAGE')", [provisioned.reader])
     assert reader.fetchone() == (True,)
 
 

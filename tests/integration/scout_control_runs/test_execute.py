@@ -271,7 +271,8 @@ def test_a_run_whose_worker_was_killed_leaves_no_process_and_resumes_at_once_on_
     # Everything shows it as what it is, long before its heartbeats are missing for two minutes.
     wait_until(lambda: installation.scout.runs.list(dataset=dataset)[0].is_interrupted)
     [killed] = installation.scout.runs.list(dataset=dataset)
-    [status] = installation.scout.status().synced_data
+    found = installation.scout.status().synced_data
+    [status] = [each for each in found if each["run"] and each["run"]["run_id"] == killed.run_id]
     assert (status["health"], status["run"]["is_interrupted"]) == ("attention", True)
     assert "Interrupted" in status["reason"]
     [finding] = dataset_checks.interrupted(installation.scout.installation)
