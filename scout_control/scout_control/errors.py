@@ -77,6 +77,10 @@ class ForbiddenError(ControlError):
 
     reason = "not allowed"
 
+    def __init__(self, cause: str, remedy: str, operation: str = "") -> None:
+        super().__init__(cause, remedy)
+        self.operation = operation
+
 
 class NotFoundError(ControlError):
     """The named object does not exist."""

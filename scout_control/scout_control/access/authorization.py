@@ -42,14 +42,22 @@ class Authorizer:
     def reading(self) -> Iterator[tuple[Session, Viewer]]:
         """Open a transaction as the person, whose roles are read each time.
 
+        What is forbidden is recorded in the audit trail; what is hidden is not, since that is what
+        any mistyped name is.
+
         Raises:
             NotSignedInError: The person was removed, or is inactive.
         """
-        with (
-            audit.acting_as(self.identity.person),
-            self.scout.installation.store.begin() as session,
-        ):
-            yield session, self._viewer(session)
+        store = self.scout.installation.store
+        with audit.acting_as(self.identity.person):
+            try:
+                with store.begin() as session:
+                    yield session, self._viewer(session)
+            except ForbiddenError as error:
+                with store.begin() as session:
+                    names = {"user": self.identity.person, "reason": error.cause}
+                    audit.record(session, "refused", "operation", error.operation, **names)
+                raise
 
     def _viewer(self, session: Session) -> Viewer:
         person = session.get(Person, self.identity.person)
@@ -250,20 +258,18 @@ class Authorizer:
 
 
 def _forbidden(operation: str, roles: Collection[Role], relation: Relation) -> ForbiddenError:
-    needed = [str(each) for each in Role if each in TABLE[operation].audience.get(relation, ())]
+    audience = TABLE[operation].audience.get(relation, frozenset())
+    needed = " or ".join(str(each) for each in Role if each in audience)
     if not needed:
-        return ForbiddenError(
-            f"No one may do this here ({operation}) through anything but a shell.",
-            "Ask the person to whom it belongs, or who runs this installation.",
-        )
-    if not TABLE[operation].audience[relation].isdisjoint(roles):
-        return ForbiddenError(
-            f"The token does not reach far enough ({operation}).",
-            "Use one with a wider scope, or sign in yourself.",
-        )
-    return ForbiddenError(
-        f"Your role does not allow this ({operation}).", f"Ask a {' or '.join(needed)}."
-    )
+        cause = f"No one may do this here ({operation}) through anything but a shell."
+        remedy = "Ask the person to whom it belongs, or who runs this installation."
+    elif not audience.isdisjoint(roles):
+        cause = f"The token does not reach far enough ({operation})."
+        remedy = "Use one with a wider scope, or sign in yourself."
+    else:
+        cause = f"Your role does not allow this ({operation})."
+        remedy = f"Ask someone with the role of {needed}."
+    return ForbiddenError(cause, remedy, operation)
 
 
 def _view(operation: str) -> str:

@@ -482,6 +482,23 @@ def test_the_person_is_the_actor_of_what_they_do(place):
     assert event.actor == "ben"
 
 
+def test_what_is_forbidden_is_recorded_and_what_is_hidden_is_not(place):
+    ben = place.access("ben")
+    before = len(place.scout.audit.list(action="refused", user="ben", limit=1000))
+
+    with pytest.raises(ForbiddenError) as caught:
+        ben.datasets.pause("river/shared-river")
+    assert outcome(ben.datasets.pause, "lake/shared-lake") == Decision.HIDDEN
+
+    found = place.scout.audit.list(action="refused", user="ben", limit=1000)
+    assert len(found) == before + 1
+    assert (found[0].actor, found[0].subject) == ("ben", "datasets.pause")
+    assert str(caught.value) == (
+        "Your role does not allow this (datasets.pause). "
+        "Ask someone with the role of project admin or operator."
+    )
+
+
 @pytest.mark.parametrize("limit", [0, -1, 501, 10**9])
 def test_no_list_is_unbounded(place, limit):
     access = place.access("ann")
