@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,7 +74,7 @@ def add(scout: Scout, person: str, **fields: Any) -> None:
     added = scout.people.add(person, **fields)
     _print(added)
     if not added.projects:
-        suggest(f"scout members add {escaped(person)} --project ID (see: scout projects list)")
+        suggest(f"scout members add {quote(person)} --project ID (see: scout projects list)")
 
 
 @people.command()
