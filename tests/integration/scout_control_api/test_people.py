@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from scout_control.errors import ConflictError, NotFoundError, SettingsError
+from scout_control.credentials.records import Owner
+from scout_control.datasets.purge import steps
+from scout_control.datasets.purge.owner_data import SearchTerms
+from scout_control.datasets.purge.report import PurgeReport
+from scout_control.errors import ConflictError, ControlError, NotFoundError, SettingsError
 from scout_control.rules import access_tokens
 from scout_control.store import models, people
 from sqlalchemy import text
@@ -203,3 +208,101 @@ def test_a_purge_removes_the_person_with_memberships_and_tokens(scout):
         )
     assert "example.org" not in (statistics or "")
     assert "kimani" not in json.dumps(receipt).lower()
+
+
+@pytest.mark.parametrize("field", ["id", "email", "subject"])
+def test_of_people_who_are_added_at_once_one_stays(scout, field):
+    """What a check before the write cannot see, a constraint of the store does."""
+    values = {
+        "id": [{"person": "ann"}] * 4,
+        "email": [{"person": f"p{n}", "email": "ann@example.org"} for n in range(4)],
+        "subject": [{"person": f"p{n}", "issuer": "https://id", "subject": "1"} for n in range(4)],
+    }[field]
+
+    def add(fields):
+        try:
+            return scout.people.add(**fields)
+        except ConflictError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        added = [each for each in pool.map(add, values) if each is not None]
+
+    assert scout.people.list() == added
+    assert len(added) == 1
+
+
+def test_a_person_in_two_projects_leaves_one_and_keeps_the_other(scout, run):
+    scout.projects.create("lake")
+    scout.people.add("ann")
+    for project, role in (("river", "admin"), ("lake", "member")):
+        run("members", "add", "ann", "--project", project, "--role", role)
+
+    run("members", "remove", "ann", "--project", "lake")
+
+    assert run("people", "show", "ann")["projects"] == {"river": "admin"}
+    assert [each["project"] for each in run("members", "list", "--person", "ann")] == ["river"]
+    assert run("members", "show", "ann", "--project", "river")["role"] == "admin"
+    assert "No project 'hill' exists" in run("members", "list", "--project", "hill", code=3)
+    assert "No member 'ann' of 'lake'" in run("members", "show", "ann", "--project", "lake", code=3)
+
+
+def test_a_purged_project_takes_its_members_and_no_person(scout):
+    for person in ("ann", "ben"):
+        scout.people.add(person)
+        scout.members.add("river", person)
+
+    receipt = scout.purges.execute(project="river")
+
+    assert receipt["is_complete"], receipt["left"]
+    assert receipt["removed"]["memberships"] == 2
+    assert [each.projects for each in scout.people.list()] == [{}, {}]
+
+
+def test_a_purge_ends_access_even_if_it_is_interrupted_then(scout):
+    """The first step is committed before any data is touched."""
+    scout.people.add("ann", roles=["operator"])
+    scout.members.add("river", "ann")
+    made = scout.tokens.create("ann")
+
+    with pytest.raises(KeyboardInterrupt):
+        steps.run_steps(
+            {"access": steps.STEPS["access"], "then": _interrupted},
+            steps.Purge(
+                installation=scout.installation,
+                owner=Owner(user_id="ann"),
+                terms=SearchTerms(kind="user", id="ann"),
+                wait_seconds=0,
+                report=PurgeReport(),
+            ),
+        )
+
+    assert (scout.people.show("ann").is_active, scout.people.show("ann").roles) == (False, [])
+    with scout.installation.store.begin() as session:
+        assert people.find_token(session, made.token) is None
+    assert scout.purges.execute(user="ann")["is_complete"]
+
+
+def _interrupted(_purge):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO scout_control.people (id, name) VALUES ('', 'x')",
+        "INSERT INTO scout_control.people (id, name, roles) VALUES ('x', 'x', '{root}')",
+        "INSERT INTO scout_control.people (id, name, subject) VALUES ('x', 'x', '1')",
+        "INSERT INTO scout_control.members (project_id, person_id, role)"
+        " VALUES ('river', 'ann', 'owner')",
+        "INSERT INTO scout_control.members (project_id, person_id) VALUES ('river', 'none')",
+        "INSERT INTO scout_control.tokens (person_id, hash) VALUES ('ann', 'short')",
+        "INSERT INTO scout_control.tokens (person_id, hash, scope)"
+        " VALUES ('ann', sha256('x'), 'all')",
+    ],
+)
+def test_the_store_keeps_its_rules_against_any_program(scout, statement):
+    scout.people.add("ann")
+
+    with pytest.raises(ControlError), scout.installation.store.begin() as session:
+        session.execute(text(statement))
