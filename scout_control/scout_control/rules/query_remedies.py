@@ -51,7 +51,7 @@ def needs_tables(sqlstate: str | None) -> bool:
 def remedy(rejection: Rejection, tables: Sequence[str] = ()) -> str:
     """Return what to do about a rejected query, given the tables of its dataset."""
     state = rejection.sqlstate or ""
-    if state == UNDEFINED_COLUMN or state == FORBIDDEN or state in UNDEFINED_TABLES:
+    if state in {UNDEFINED_COLUMN, FORBIDDEN, *UNDEFINED_TABLES}:
         return _remedy_of_name(rejection, tables)
     if state == LOCKED:
         return "Another session holds a lock on the table. Try again in a minute."
