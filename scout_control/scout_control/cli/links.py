@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control.api.link_remains import drop_command
 from scout_control.cli.base import (
     LazyGroup,
     config_option,
@@ -85,6 +86,11 @@ def list_links(scout: Scout, *, project: str | None, source: str | None) -> None
     """List which projects use which sources."""
     rows = [each.as_dict() for each in scout.links.list(project, source=source)]
     print_result(rows, lambda: print_table(rows, COLUMNS))
+    for each in scout.links.unlinked(project, source=source):
+        if not wants_json():
+            command = drop_command(each.project, each.source)
+            text = f"{each.source} was unlinked from {each.project}, its data is still there until"
+            say(f"{text} it expires. To drop it now: {command}", err=True)
 
 
 @links.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
-from scout_control.store.models import Project
+from scout_control.store.models import Dataset, Project
 from sqlalchemy import text
 from support.workers import LONGEST_SECONDS
 
@@ -328,6 +329,35 @@ def test_a_credential_is_shown_without_its_secret(scout, run):
     assert "canary" not in str(shown)
     assert run("credentials", "remove", "hq", *owner)["success"]
     assert run("credentials", "list") == []
+
+
+def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way(scout, run, link):
+    scout.projects.create("lake")
+    scout.links.add("lake", "hq", mode="project")
+    dataset = scout.datasets.ensure("lake", "hq")
+    with scout.installation.store.begin() as session:
+        row = session.get(Dataset, uuid.UUID(dataset.id))
+        row.status, row.last_sync_at = "ready", row.last_activity_at
+    scout.links.remove("lake", "hq")
+    scout.links.remove("river", "hq")
+
+    command = "scout links remove hq --drop --project lake"
+    listed = run.text("links", "list", "--project", "lake")
+    assert "None yet." in listed
+    assert "hq was unlinked from lake, its data is still there" in listed
+    assert command in listed
+    assert "unlinked" not in run.text("links", "list", "--project", "river")
+    for words in (("projects", "remove", "lake", "--yes"), ("sources", "remove", "hq")):
+        said = run(*words, code=1)
+        assert "nlinked" in said
+        assert command in said
+        assert "linked source" not in said
+
+    scout.projects.remove("river")
+    with scout.installation.store.begin() as session:
+        session.get(Dataset, uuid.UUID(dataset.id)).status = "expired"
+    assert scout.links.unlinked() == []
+    assert run("projects", "remove", "lake", "--yes")["success"]
 
 
 def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout, run, link):

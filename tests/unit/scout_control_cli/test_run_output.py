@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 from scout_control.api.overview import Status
-from scout_control.api.views import LogLine, Run
+from scout_control.api.views import Dataset, LogLine, Run
 from scout_control.cli import output, status
 from scout_control.cli.output import describe_run, print_table_cut
 from scout_control.cli.run_output import (
     WaitingNotes,
+    expiry,
+    has_written,
     log_text,
     print_ended,
     print_run,
@@ -46,6 +48,51 @@ def test_a_list_of_runs_has_duration_rows_rate_and_reason(capsys):
         *("345bd904", "river/hq", "completed", "11-28", "12:00", "5", "s", "3,007", "1,002/s", "-")
     ]
     assert second.endswith("HQ refused the login.")
+
+
+def stored(**given) -> Dataset:
+    usual = dict.fromkeys(Dataset.__dataclass_fields__)
+    return Dataset(**(usual | {"path": "river/hq", "keep": "24h", "expires_at": STARTED} | given))
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({}, "scout datasets update river/hq --keep 30d"),
+        ({"keep": "696h"}, "scout datasets update river/hq --keep 30d"),
+        ({"path": "river/it's mine"}, """'river/it'"'"'s mine' --keep 30d"""),
+        ({"path": "river/hq/$(id)"}, "update 'river/hq/$(id)' --keep 30d"),
+    ],
+)
+def test_data_that_expires_soon_is_told_with_a_command_that_keeps_it(given, advice):
+    text = expiry(stored(**given))
+
+    assert text.startswith("The data expires at 2026-11-28 12:00:00Z unless it is used before. To")
+    assert text.endswith(advice)
+
+
+@pytest.mark.parametrize("keep", ["30d", "52w", "400d"])
+def test_nothing_is_suggested_for_data_that_is_kept_long(keep):
+    assert expiry(stored(keep=keep)) == (
+        "The data expires at 2026-11-28 12:00:00Z unless it is used before."
+    )
+    assert expiry(stored(keep="forever", expires_at=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "is_written"),
+    [
+        ({"rows_loaded": {}}, True),
+        ({"status": "partial"}, True),
+        ({"status": "failed", "rows_loaded": {}}, False),
+        ({"status": "failed", "rows_loaded": {"cases": 0}}, False),
+        ({"status": "failed", "rows_loaded": {"cases": 7}}, True),
+        ({"status": "paused", "rows_loaded": {}, "progress": {"a": {"committed": 7}}}, True),
+        ({"status": "cancelled", "rows_loaded": {}, "progress": {"a": {"fetched": 7}}}, False),
+    ],
+)
+def test_a_run_that_wrote_nothing_has_no_data_that_expires(given, is_written):
+    assert has_written(run(**given)) is is_written
 
 
 def counted_run(**given) -> Run:
