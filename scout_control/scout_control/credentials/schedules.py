@@ -30,7 +30,7 @@ def begin(session: Session, source: Source, owner: Owner) -> None:
 
 
 def end(session: Session, source: Source, owner: Owner) -> None:
-    """Schedule no datasets that are read with this credential, which is gone."""
+    """Schedule no datasets that are read with this credential, which was deleted."""
     session.execute(
         update(Dataset)
         .where(*_read_with(source, owner))
