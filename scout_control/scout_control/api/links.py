@@ -24,7 +24,7 @@ from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules, singer_catalog
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, lookups, metadata, run_cancellation
+from scout_control.store import audit, lookups, metadata, run_cancellation, runs
 from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Dataset, ProjectSource, Run
 
@@ -217,7 +217,8 @@ class Links:
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
         """Detach a source from a project; its data expires, or is dropped now.
 
-        Queued runs are cancelled; a run in progress finishes first.
+        Queued runs are cancelled; a run in progress finishes first. With ``drop``, nothing is
+        changed while there is one.
 
         Args:
             project: The id of the project.
@@ -235,6 +236,8 @@ class Links:
             ).all()
             for dataset in datasets:
                 run_cancellation.cancel_waiting(session, dataset.id)
+                if drop and (run := runs.alive(session, dataset.id)):
+                    raise dataset_drop.busy_error(run)  # before anything is changed
                 withdraw_consent(dataset)
             names = {"project": link.project_id, "source": link.source.name}
             audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)

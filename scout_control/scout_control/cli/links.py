@@ -17,10 +17,12 @@ from scout_control.cli.base import (
     wants_json,
     with_scout,
 )
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,9 +132,14 @@ def update(
 @click.argument("source")
 @PROJECT
 @click.option("--drop", is_flag=True, help="Drop the data now instead of letting it expire.")
+@yes_option
 @with_scout
-def remove(scout: Scout, source: str, *, project: str, drop: bool) -> None:
-    """Detach a source from a project."""
+def remove(scout: Scout, source: str, *, project: str, drop: bool, yes: bool) -> None:
+    """Detach a source from a project; only --drop asks first."""
+    if drop:
+        link = f"{escaped(project)} to {escaped(source)}"
+        question = f"Remove the link of {link}, and drop its data?"
+        confirm(question, is_confirmed=yes, may_be_piped=True)
     scout.links.remove(project, source, drop=drop)
     print_done(f"Removed the link of {project} to {source}.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.credentials import records, renewal
+from scout_control.credentials import records, renewal, schedules
 from scout_control.credentials.link_settings import check_link
 from scout_control.credentials.renewal import Renewal
 from scout_control.errors import (
@@ -48,6 +48,8 @@ TEST, DISCOVER = "--test", "--discover"
 def check(installation: Installation, source_name: str, owner: Owner) -> None:
     """Test a stored credential; one with a refresh token is renewed, which tests it as well.
 
+    Success makes one valid again that the source had rejected, and schedules its datasets.
+
     Raises:
         CredentialMissingError: There is no credential.
         CredentialRefusedError: The source rejects it.
@@ -62,7 +64,8 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
     context = secret_context.of_credential(credential, source, source_type)
     fields = installation.keyring.decrypt(credential.secrets, context)
     if credential.kind == OAUTH and fields.get("refresh_token"):
-        _renew(installation, source_name, owner, credential.id)
+        if _renew(installation, source_name, owner, credential.id):
+            _resume(installation, source, owner, credential)
         return
     with installation.store.begin() as session:
         names = audit.of_owner(source, owner.project_id, owner.user_id)
@@ -76,6 +79,17 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
             records.invalidate(session, credential.id, error.cause)
     if error is not None:
         raise error
+    _resume(installation, source, owner, credential)
+
+
+def _resume(installation: Installation, source: Source, owner: Owner, tested: Credential) -> None:
+    """Let runs use a credential again that its source has accepted just now."""
+    if tested.is_valid:
+        return
+    is_renewed = tested.kind == OAUTH
+    with installation.store.begin() as session:
+        if records.accept(session, tested.id, None if is_renewed else tested.secrets):
+            schedules.begin(session, source, owner)
 
 
 def test(
@@ -170,12 +184,17 @@ def rejected_error(source: str, owner: Owner, why: str = "") -> CredentialRefuse
     )
 
 
-def _renew(installation: Installation, source: str, owner: Owner, credential_id: uuid.UUID) -> None:
+def _renew(installation: Installation, source: str, owner: Owner, credential_id: uuid.UUID) -> bool:
+    """Renew a token; return False if nothing was asked, because a run is using it."""
     outcome = renewal.renew(
-        installation.store, installation.keyring, installation.plugins, credential_id
+        installation.store,
+        installation.keyring,
+        installation.plugins,
+        credential_id,
+        may_be_rejected=True,
     )
     if outcome not in {Renewal.REJECTED, Renewal.FAILED}:
-        return
+        return outcome is Renewal.RENEWED
     with installation.store.begin() as session:
         credential = session.get(Credential, credential_id)
     why = (credential.last_error if credential else None) or ""

@@ -273,7 +273,7 @@ def test_ids_are_checked_when_they_are_chosen(scout):
     assert scout.projects.update("old id ", name="New").name == "New"
 
 
-def test_commands_change_only_what_they_name(run):
+def test_commands_change_only_what_they_name(scout, run):
     link = ("hq", "--project", "river")
     added = run(
         "links", "add", *link, "--mode", "project", "--stream", "cases", "-c", "page_size=5"
@@ -296,8 +296,30 @@ def test_commands_change_only_what_they_name(run):
     assert run("connections", "update", "default", "--unset", "description")["description"] == ""
     assert run("datasets", "update", "river/hq", "--reader", "ro", "--paused")["readers"] == ["ro"]
     assert run("datasets", "update", "river/hq", "--not-paused")["readers"] == ["ro"]
+    for words in (("links", "remove"), ("sources", "unlink")):
+        said = run(*words, *link, "--drop", code=2)
+        assert "Remove the link of river to hq, and drop its data? No one could be asked" in said
+    assert run("sources", "links") == [shown]
+    assert "is linked to 1 project" in run("sources", "remove", "hq", code=1)
     assert run("sources", "unlink", *link)["success"]
     assert run("sources", "links") == []
+    run("links", "add", "hq", "--project", "lake")
+    assert run("links", "remove", "hq", "--project", "lake", "--drop", "--yes")["success"]
+    removed_once_that_is_confirmed(scout, run)
+
+
+def removed_once_that_is_confirmed(scout, run):
+    scout.sources.add("copy", "commcare", config={"domain": "river-health"})
+    scout.connections.add("spare", "postgresql://u:canary@db.example.org/x", test=False)
+    for noun, name, question in (
+        ("connections", "spare", "Remove the connection spare with its login?"),
+        ("sources", "copy", "Remove copy with 0 credentials?"),
+    ):
+        said = run(noun, "remove", name, code=2)
+        assert f"{question} No one could be asked; nothing was changed. Confirm" in said
+        assert run(noun, "show", name)["name"] == name
+        assert run(noun, "remove", name, "--yes")["success"]
+        run(noun, "show", name, code=3)
 
 
 def test_every_noun_of_the_python_interface_has_the_same_verbs(scout):
@@ -327,8 +349,13 @@ def test_a_credential_is_shown_without_its_secret(scout, run):
     shown = run("credentials", "show", "hq", *owner)
     assert (shown["account"], shown["kind"]) == ("ann", "api_key")
     assert "canary" not in str(shown)
-    assert run("credentials", "remove", "hq", *owner)["success"]
+    remove = ("credentials", "remove", "hq", *owner)
+    said = run(*remove, code=2)
+    assert "Delete the credential of the project river for hq? No one could be asked" in said
+    assert run("credentials", "show", "hq", *owner) == shown
+    assert run(*remove, "--yes")["success"]
     assert run("credentials", "list") == []
+    assert "No account is connected" in run(*remove, code=77)
 
 
 def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way(scout, run, link):

@@ -31,7 +31,7 @@ EXTRA = {
     "credentials connect": ["--project", "nope", "--from-env", "NOPE"],
     "credentials check": ["--project", "nope"],
     "credentials show": ["--project", "nope"],
-    "credentials revoke": ["--project", "nope"],
+    "credentials revoke": ["--project", "nope", "--yes"],
 }
 WITHOUT_JSON = {"psql"}  # its words are those of psql
 

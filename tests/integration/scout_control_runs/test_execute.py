@@ -151,6 +151,16 @@ def test_a_refused_credential_stops_the_schedule_until_it_is_reconnected(install
     assert (refused.status, refused.next_sync_at) == ("error", None)
 
     installation.act()
+    assert installation.scout.credentials.check(source, project="river").status == "connected"
+    checked = installation.scout.datasets.show(dataset)
+    assert checked.next_sync_at <= datetime.now(UTC)
+    assert checked.sync_error is None
+    newest = installation.scout.audit.list(project="river")[0]
+    assert (newest.action, newest.subject_kind) == ("accepted again", "credential")
+
+    installation.act(exit=77)
+    assert installation.scout.run(dataset).error_code == "AUTH_TOKEN_EXPIRED"
+    installation.act()
     installation.scout.credentials.save(source, "settings", {"key": "new"}, project="river")
     assert installation.scout.datasets.show(dataset).next_sync_at <= datetime.now(UTC)
     assert installation.scout.run(dataset).status == "completed"
