@@ -91,7 +91,7 @@ def undecryptable(installation: Installation, connection: Connection) -> list[St
 def unreadable(installation: Installation, connection: Connection) -> list[StoredSecret]:
     """Return the secrets that no configured key decrypts.
 
-    Without the logins of roles that every ``scout init`` makes anew.
+    Without the logins of roles that every ``scout init`` makes again.
     """
     return [
         secret
