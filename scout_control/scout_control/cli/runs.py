@@ -26,6 +26,7 @@ from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedE
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,7 @@ def run_here(
                 early=early,
                 on_progress=show,
                 should_stop=lambda: bool(signals),
+                stop_reason=lambda: interruption(signals),
                 log_file=log_file,
             )
         except RunPausedError:

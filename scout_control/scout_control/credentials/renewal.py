@@ -24,7 +24,7 @@ from scout_control.installation import secret_context
 from scout_control.rules.addresses import BASE_URL
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.rules.expiry import RENEW_TOKENS_BEFORE
-from scout_control.store import audit, locks, lookups
+from scout_control.store import audit, datasets, locks, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource, Source
 
 if TYPE_CHECKING:
@@ -252,9 +252,6 @@ def invalidate_all(session: Session, source: Source) -> int:
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
     # Scheduled runs could only fail; connecting an account schedules its datasets again.
     if invalidated:
-        session.execute(
-            update(Dataset)
-            .where(Dataset.project_source_id.in_(links))
-            .values(next_sync_at=None, sync_error=secret_context.ADDRESS_CHANGED)
-        )
+        of_source = Dataset.project_source_id.in_(links)
+        datasets.unschedule(session, of_source, secret_context.ADDRESS_CHANGED)
     return len(invalidated)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 
+from scout_control.store import datasets
 from scout_control.store.models import Dataset, ProjectSource
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.records import Owner
-    from scout_control.store.models import Source
+    from scout_control.store import datasets
+from scout_control.store.models import Source
 
 
 def begin(session: Session, source: Source, owner: Owner) -> None:
@@ -31,11 +33,8 @@ def begin(session: Session, source: Source, owner: Owner) -> None:
 
 def end(session: Session, source: Source, owner: Owner) -> None:
     """Schedule no datasets that are read with this credential, which was deleted."""
-    session.execute(
-        update(Dataset)
-        .where(*_read_with(source, owner))
-        .values(next_sync_at=None, sync_error="The account was disconnected.")
-    )
+    theirs = and_(*_read_with(source, owner))
+    datasets.unschedule(session, theirs, "The account was disconnected.")
 
 
 def _read_with(source: Source, owner: Owner) -> list[ColumnElement[bool]]:

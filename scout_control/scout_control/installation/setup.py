@@ -54,7 +54,7 @@ def init(
     with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
         with installation.store.begin() as session:
             if reset_unreadable:
-                lost = stored_secrets.undecryptable(installation, session.connection())
+                lost = stored_secrets.unreadable(installation, session.connection())
                 stored_secrets.reset(installation, session, lost)
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)

@@ -216,6 +216,7 @@ def dataset(number: int, health: str = "fine", **given) -> dict:
     return {
         "path": f"river/hq-{number:02}",
         "health": health,
+        "condition": health,
         "reason": None if health == "fine" else "no luck",
         "status": "ready",
         "run": None,
