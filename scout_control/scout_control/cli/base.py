@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 AS_JSON = "as_json"
+READER_GONE = 128 + signal.SIGPIPE
+"""The exit code that a shell gives to programs which SIGPIPE ended."""
 
 
 class LazyGroup(click.Group):
@@ -52,14 +55,22 @@ class LazyGroup(click.Group):
         # Known before the words are parsed: errors in them are printed as JSON, too.
         options.setdefault("obj", {AS_JSON: "--json" in words})
         try:
-            return super().main(words, *more, **options)
+            try:
+                return super().main(words, *more, **options)
+            finally:
+                sys.stdout.flush()  # here it can be reported; the interpreter only complains
         except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
+            if _is_reader_gone(error):
+                raise SystemExit(READER_GONE) from None
             _print_error(click.Context(self, obj=options["obj"]), _os_error(error))
             raise SystemExit(1) from None
         finally:
-            _abandon_broken_stdout()
+            _abandon_broken_streams()
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the command line; ``--help`` prints already here."""
+        with _ended_by_its_reader():
+            return super().make_context(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, imported or not."""
@@ -123,9 +134,9 @@ class LazyGroup(click.Group):
                 say(as_json({"success": False, "error": document}))
             # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(escaped(error.format_message()), error.ctx) from None
-        except BrokenPipeError:
-            raise  # the reader closed the pipe: click exits quietly
         except OSError as error:
+            if _is_reader_gone(error):
+                ctx.exit(READER_GONE)
             _print_error(ctx, _os_error(error))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
@@ -150,13 +161,39 @@ def _os_error(error: OSError) -> ControlError:
     return ControlError(cause, "Correct the cause, then run the command again.")
 
 
-def _abandon_broken_stdout() -> None:
-    """Write what is left; if that fails, drop it: the interpreter would report it once more."""
+@contextmanager
+def _ended_by_its_reader() -> Iterator[None]:
+    """End as other programs do once nobody reads the output; click's own exit code is 1."""
     try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        yield
+    except OSError as error:
+        if _is_reader_gone(error):
+            raise SystemExit(READER_GONE) from None
+        raise
+
+
+def _is_reader_gone(error: OSError) -> bool:
+    """Return whether an error means that the reader of a standard stream has closed its pipe.
+
+    The pipe to another program breaks with the same error, which is to be told.
+    """
+    if error.errno != errno.EPIPE:
+        return False
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # text in memory has no descriptor
+            poll.register(stream.fileno(), 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _abandon_broken_streams() -> None:
+    """Write what is left; if that fails, drop it: the interpreter would report it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _reopen_closed_streams() -> None:

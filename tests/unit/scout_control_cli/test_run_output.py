@@ -16,6 +16,9 @@ from scout_control.cli.run_output import (
     print_run,
     print_runs,
 )
+from scout_control.runs.finish import run_columns
+from scout_control.runs.run_result import RunResult
+from scout_control.store import models
 
 STARTED = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -69,6 +72,20 @@ def test_written_rows_and_those_in_the_tables_are_told_apart(capsys):
 
     print_run(counted_run(), counted_run().as_dict())
     assert "cases   loaded  5              4" in capsys.readouterr().out
+
+
+def test_streams_that_were_not_selected_are_left_out(capsys):
+    outcomes = {"cases": "completed", "forms": "completed", "users": "not selected"}
+    loaded = RunResult(streams=outcomes, row_counts={"cases": 4, "forms": 0})
+    stored = models.Run(rows_loaded={"cases": 5}, dataset=models.Dataset(schema_name="x"))
+    found = run(result=run_columns(stored, loaded)["result"])
+    print_ended(found)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:3] == [["cases", "5", "4"], ["forms", "0", "0"]]
+    print_run(found, found.as_dict())
+
+    assert "users" not in capsys.readouterr().out
+    assert found.as_dict()["sources"]["users"]["status"] == "skipped"
 
 
 def test_a_run_whose_worker_has_ended_is_interrupted_wherever_it_is_shown(capsys):
