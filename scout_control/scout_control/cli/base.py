@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import errno
 import functools
 import gc
 import importlib
 import json
 import os
-import select
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -17,6 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from scout_control.cli.standard_streams import (
+    READER_GONE,
+    abandon_broken_streams,
+    ended_by_its_reader,
+    is_reader_gone,
+    reopen_closed_streams,
+)
 from scout_control.cli.terminal import log_warnings, say
 from scout_control.errors import ControlError, RunInterruptedError, ServerError, SettingsError
 from scout_control.rules.terminal import as_json, escaped
@@ -25,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 AS_JSON = "as_json"
-READER_GONE = 128 + signal.SIGPIPE
-"""The exit code that a shell gives to programs which SIGPIPE ended."""
 
 
 class LazyGroup(click.Group):
@@ -49,7 +52,7 @@ class LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
         """Run the program, even if standard streams are closed, or cannot be written."""
-        _reopen_closed_streams()
+        reopen_closed_streams()
         log_warnings()
         words = list(sys.argv[1:] if args is None else args)
         # Known before the words are parsed: errors in them are printed as JSON, too.
@@ -60,16 +63,16 @@ class LazyGroup(click.Group):
             finally:
                 sys.stdout.flush()  # here it can be reported; the interpreter only complains
         except OSError as error:
-            if _is_reader_gone(error):
+            if is_reader_gone(error):
                 raise SystemExit(READER_GONE) from None
             _print_error(click.Context(self, obj=options["obj"]), _os_error(error))
             raise SystemExit(1) from None
         finally:
-            _abandon_broken_streams()
+            abandon_broken_streams()
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         """Read the command line; ``--help`` prints already here."""
-        with _ended_by_its_reader():
+        with ended_by_its_reader():
             return super().make_context(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -135,7 +138,7 @@ class LazyGroup(click.Group):
             # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(escaped(error.format_message()), error.ctx) from None
         except OSError as error:
-            if _is_reader_gone(error):
+            if is_reader_gone(error):
                 ctx.exit(READER_GONE)
             _print_error(ctx, _os_error(error))
             ctx.exit(1)
@@ -159,52 +162,6 @@ def _os_error(error: OSError) -> ControlError:
     where = f" at {error.filename}" if error.filename else ""
     cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
     return ControlError(cause, "Correct the cause, then run the command again.")
-
-
-@contextmanager
-def _ended_by_its_reader() -> Iterator[None]:
-    """End as other programs do once nobody reads the output; click's own exit code is 1."""
-    try:
-        yield
-    except OSError as error:
-        if _is_reader_gone(error):
-            raise SystemExit(READER_GONE) from None
-        raise
-
-
-def _is_reader_gone(error: OSError) -> bool:
-    """Return whether an error means that the reader of a standard stream has closed its pipe.
-
-    The pipe to another program breaks with the same error, which is to be told.
-    """
-    if error.errno != errno.EPIPE:
-        return False
-    poll = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # text in memory has no descriptor
-            poll.register(stream.fileno(), 0)
-    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
-
-
-def _abandon_broken_streams() -> None:
-    """Write what is left; if that fails, drop it: the interpreter would report it once more."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _reopen_closed_streams() -> None:
-    """Open /dev/null in place of closed standard streams.
-
-    Otherwise the next file or socket would get that descriptor, and output would end up in it.
-    """
-    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def _print_error(ctx: click.Context, error: ControlError) -> None:
