@@ -189,7 +189,7 @@ class Interview:
         self.answers = answers
 
     def _check_reachable(self, answers: Answers) -> None:
-        """Check that the server responds, before a key is asked for; given again, it is kept.
+        """Check that the server responds, before a key is requested; given again, it is kept.
 
         Raises:
             ServerUnavailableError: It does not.
@@ -320,7 +320,15 @@ def waiting(text: str) -> Iterator[Callable[[str], None]]:
     """Show that something is waited for; the function that it yields tells why it takes long."""
     if not can_redraw(sys.stderr, os.environ):
         say(f"{text}...", err=True)
-        yield lambda why: say(f"{text}: {why}", err=True)
+        told: set[str] = set()
+
+        def tell(why: str) -> None:
+            what = why.partition(" (")[0]  # each of several requests tells the same
+            if what not in told:
+                told.add(what)
+                say(f"{text}: {why}", err=True)
+
+        yield tell
         return
     from rich.console import Console
     from rich.text import Text

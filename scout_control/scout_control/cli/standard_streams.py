@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or read by nobody any longer."""
+"""Standard streams that are closed, full, or no longer read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READER_GONE = 128 + signal.SIGPIPE
 
 @contextmanager
 def ended_by_its_reader() -> Iterator[None]:
-    """End as other programs do once nobody reads the output; click's own exit code is 1."""
+    """End as other programs do once no one reads the output; click's own exit code is 1."""
     try:
         yield
     except OSError as error:

@@ -50,7 +50,7 @@ def invoke(
 
     Args:
         pipeline: With one block, the plugin.
-        option: What it is asked for.
+        option: What it is requested to do.
         longest_seconds: How long it may take.
         on_wait: Called with each wait that it reports, such as one before another try.
 

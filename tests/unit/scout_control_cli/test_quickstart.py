@@ -114,11 +114,14 @@ def test_a_bad_address_is_named_with_an_empty_key_file(run, tmp_path, place, pro
 
 def test_a_wait_is_told_with_its_reason(capsys):
     with waiting("Testing it at https://hq") as tell:
-        tell("no connection, try 2")
+        tell("no connection, try 2 (giving up in 10 s)")
+        tell("no connection, try 2 (giving up in 9 s)")
+        tell("no connection, try 3 (giving up in 9 s)")
 
     assert capsys.readouterr().err.splitlines() == [
         "Testing it at https://hq...",
-        "Testing it at https://hq: no connection, try 2",
+        "Testing it at https://hq: no connection, try 2 (giving up in 10 s)",
+        "Testing it at https://hq: no connection, try 3 (giving up in 9 s)",
     ]
 
 

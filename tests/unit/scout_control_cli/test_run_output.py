@@ -223,6 +223,30 @@ def test_forty_datasets_fit_a_screen_with_the_worst_first(capsys):
     assert lines[-1] == "Needs reconnect: scout credentials connect 'hq 1' --project river"
 
 
+def test_all_of_forty_projects_are_few_lines():
+    alike = [
+        {
+            "source": "hq",
+            "project": f"river-{number:02}",
+            "user": None,
+            "kind": "api_key",
+            "status": "connected" if number > 2 else "needs reconnect",
+            "token_expires_at": f"2026-12-{number % 28 + 1:02}T00:00:00Z",
+        }
+        for number in range(1, 41)
+    ]
+    rows = status.credential_rows(alike)
+
+    assert [row["project"] for row in rows] == [
+        "river-01",
+        "river-02",
+        "38: river-03, river-04, river-05, ...",
+    ]
+    assert rows[-1]["status"] == "connected: 38 of hq"
+    assert rows[-1]["token_expires_at"] == "2026-12-01T00:00:00Z"
+    assert status.first_names(["a", "b"]) == ["a", "b"]
+
+
 def test_forty_failed_datasets_fit_a_screen_too(capsys):
     lines = summary(capsys, [dataset(number, "failed") for number in range(40)])
 
