@@ -19,13 +19,14 @@ from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.oauth import AuthorizationRequest
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
+    from scout_control.meltano.reports import Wait
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Credentials:
         project: str,
         base_url: str | None = None,
         config: Mapping[str, Any] | None = None,
+        on_wait: Callable[[Wait], None] | None = None,
     ) -> None:
         """Read from a source that is not stored yet; neither it nor the secrets are stored.
 
@@ -142,9 +144,10 @@ class Credentials:
             source_type: An extractor of meltano.yml.
             fields: The fields of a credential, secret and other ones.
             name: What messages call the source.
-            project: The project that will own the credential, as messages call it.
+            project: The owner of the credential, as messages call it.
             base_url: The URL of the server.
             config: Settings of the tap, without secrets.
+            on_wait: Called with each wait that the tap reports.
 
         Raises:
             CredentialRefusedError: The source rejects the secrets.
@@ -160,7 +163,7 @@ class Credentials:
             base_url=base_url,
             config=settings,
         )
-        error = check.test(self._installation, source, Owner(project_id=project), fields)
+        error = check.test(self._installation, source, Owner(project_id=project), fields, on_wait)
         if error is not None:
             raise error
 

@@ -105,7 +105,7 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
 
 
 def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the streams of a run, from its result or, while it runs, from its progress."""
+    """Return the selected streams of a run: from its result or, while it runs, its progress."""
     if sources := document.get("sources"):
         return [
             {
@@ -115,6 +115,7 @@ def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
                 "rows_in_table": _number(each.get("rows_in_table")),
             }
             for name, each in sorted(sources.items())
+            if each.get("is_selected", True) or each["rows"]
         ]
     return [
         {

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MAX_FINE_LISTED = 10
 """More datasets that are fine are counted, unless --all lists them."""
 MAX_NAMED = 3
-"""How many datasets the line of --check names."""
+"""How many datasets the line of --check names, and owners of what is alike the lists of --all."""
 HISTORY_RUNS = 30
 MAX_LISTED = 20
 """How many datasets are listed without --all or --failed: what fits a screen."""
@@ -202,12 +202,48 @@ def _print_credentials(credentials: Sequence[Row]) -> None:
             say(f"Needs reconnect: {CONNECT} {quote(each['source'])} --{kind} {quote(owner)}")
 
 
+def credential_rows(credentials: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the lines of credentials; many alike that need no person are one."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for number, each in enumerate(credentials):
+        alike = (each["source"], each["user"] is None, each["kind"], each["status"])
+        groups.setdefault((*alike, number if each["status"] == RECONNECT else None), []).append(
+            each
+        )
+    return [row for group in groups.values() for row in _credentials_alike(group)]
+
+
+def _credentials_alike(group: Sequence[Row]) -> list[dict[str, Any]]:
+    if len(group) <= MAX_NAMED:
+        return [dict(each) for each in group]
+    owner = "user" if group[0]["user"] else "project"
+    expiring = [each["token_expires_at"] for each in group if each["token_expires_at"]]
+    return [
+        {
+            **group[0],
+            owner: first_names([each[owner] for each in group]),
+            "status": f"{group[0]['status']}: {len(group)} of {group[0]['source']}",
+            "token_expires_at": min(expiring, default=None),
+        }
+    ]
+
+
+def first_names(names: Sequence[str]) -> str | list[str]:
+    """Return the first of many names, with how many there are."""
+    if len(names) <= MAX_NAMED:
+        return list(names)
+    return f"{len(names)}: {', '.join(names[:MAX_NAMED])}, ..."
+
+
 def _print_all(overview: Status) -> None:
     say("Available sources", bold=True)
-    print_table(overview.available_sources, ("name", "source_type", "base_url", "projects"))
+    sources = [
+        {**each, "projects": first_names(each["projects"])} for each in overview.available_sources
+    ]
+    print_table(sources, ("name", "source_type", "base_url", "projects"))
     say("\nCredentials", bold=True)
     columns: tuple[str, ...] = ("source", "project", "user", "kind", "status", "token_expires_at")
-    print_table(overview.credentials, columns)
+    print_table(credential_rows(overview.credentials), columns)
     say("\nSynced data", bold=True)
     columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
     print_table(map(dataset_row, overview.synced_data), columns)

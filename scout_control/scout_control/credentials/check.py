@@ -31,12 +31,13 @@ from scout_control.store.models import Credential, Dataset, ProjectSource
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.records import Owner
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.reports import Wait
     from scout_control.store.models import Source
 
 TIMEOUT_SECONDS = 120
@@ -73,7 +74,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
     # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
-        error = test(installation, source, owner, fields)
+        error = test(installation, source, owner, fields, None)
     if isinstance(error, CredentialRefusedError):
         with installation.store.begin() as session:
             records.invalidate(session, credential.id, error.cause)
@@ -93,7 +94,11 @@ def _resume(installation: Installation, source: Source, owner: Owner, tested: Cr
 
 
 def test(
-    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
+    installation: Installation,
+    source: Source,
+    owner: Owner,
+    fields: Mapping[str, str],
+    on_wait: Callable[[Wait], None] | None,
 ) -> ControlError | None:
     """Let the tap read with these secrets; return the error, or None after success.
 
@@ -101,18 +106,19 @@ def test(
         ServerError: The tap did not end in time.
     """
     pipeline = _pipeline(installation, source, owner, fields)
-    done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS)
+    done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
     # --test is an option of the Meltano SDK; other taps can only list their streams.
     if done.lacks_option:
-        done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS)
+        done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
     error = done.error
     if error is None:
         return None
     if isinstance(error, CredentialRefusedError):
         return rejected_error(source.name, owner, error.cause)
     return type(error)(
-        f"The credential for {source.name} {owner} could not be tested. {error.cause}",
-        error.remedy.removeprefix(outcomes.KEPT).strip() or SEE_MESSAGE,
+        f"The credential for {source.name} {owner} could not be tested. "
+        f"{outcomes.of_a_test(error.cause)}",
+        outcomes.of_a_test(error.remedy) or SEE_MESSAGE,
     )
 
 
@@ -132,7 +138,7 @@ def tested(
     """
     if kind == OAUTH and fields.get("refresh_token"):
         return _exchanged(installation, source, owner, fields)
-    error = test(installation, source, owner, fields)
+    error = test(installation, source, owner, fields, None)
     if error is not None:
         raise _not_stored(error)
     return {"fields": dict(fields)}

@@ -131,4 +131,4 @@ def test_a_reader_that_has_left_ends_a_command_quietly():
     with process.stderr:
         said = process.stderr.read()
 
-    assert (process.wait(), said) == (1, "")
+    assert (process.wait(), said) == (141, "")

@@ -18,6 +18,9 @@ from scout_control.cli.run_output import (
     print_run,
     print_runs,
 )
+from scout_control.runs.finish import run_columns
+from scout_control.runs.run_result import RunResult
+from scout_control.store import models
 
 STARTED = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -116,6 +119,20 @@ def test_written_rows_and_those_in_the_tables_are_told_apart(capsys):
 
     print_run(counted_run(), counted_run().as_dict())
     assert "cases   loaded  5              4" in capsys.readouterr().out
+
+
+def test_streams_that_were_not_selected_are_left_out(capsys):
+    outcomes = {"cases": "completed", "forms": "completed", "users": "not selected"}
+    loaded = RunResult(streams=outcomes, row_counts={"cases": 4, "forms": 0})
+    stored = models.Run(rows_loaded={"cases": 5}, dataset=models.Dataset(schema_name="x"))
+    found = run(result=run_columns(stored, loaded)["result"])
+    print_ended(found)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:3] == [["cases", "5", "4"], ["forms", "0", "0"]]
+    print_run(found, found.as_dict())
+
+    assert "users" not in capsys.readouterr().out
+    assert found.as_dict()["sources"]["users"]["status"] == "skipped"
 
 
 def test_a_run_whose_worker_has_ended_is_interrupted_wherever_it_is_shown(capsys):
@@ -252,6 +269,30 @@ def test_forty_datasets_fit_a_screen_with_the_worst_first(capsys):
     assert [line.split()[0] for line in lines[3:5]] == ["river/hq-01", "river/hq-02"]
     assert "38 others, all fine; list them with: scout status --all" in lines
     assert lines[-1] == "Needs reconnect: scout credentials connect 'hq 1' --project river"
+
+
+def test_all_of_forty_projects_are_few_lines():
+    alike = [
+        {
+            "source": "hq",
+            "project": f"river-{number:02}",
+            "user": None,
+            "kind": "api_key",
+            "status": "connected" if number > 2 else "needs reconnect",
+            "token_expires_at": f"2026-12-{number % 28 + 1:02}T00:00:00Z",
+        }
+        for number in range(1, 41)
+    ]
+    rows = status.credential_rows(alike)
+
+    assert [row["project"] for row in rows] == [
+        "river-01",
+        "river-02",
+        "38: river-03, river-04, river-05, ...",
+    ]
+    assert rows[-1]["status"] == "connected: 38 of hq"
+    assert rows[-1]["token_expires_at"] == "2026-12-01T00:00:00Z"
+    assert status.first_names(["a", "b"]) == ["a", "b"]
 
 
 def test_forty_failed_datasets_fit_a_screen_too(capsys):
