@@ -39,7 +39,8 @@ def test_a_run_loads_counts_rows_and_keeps_the_catalog(installation):
 
     assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
     [things] = run.result["sources"].values()
-    assert things == {"status": "loaded", "state": "loaded", "rows": 3, "rows_in_table": 3}
+    rows = {"rows": 3, "rows_in_table": 3}
+    assert things == {"status": "loaded", "state": "loaded", "is_selected": True, **rows}
     assert (found.status, found.row_counts) == ("ready", {"things": 3})
     assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
     phases = ["started", "provisioning", "discovering", "loading", "finishing"]
