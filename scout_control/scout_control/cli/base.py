@@ -60,6 +60,10 @@ class LazyGroup(click.Group):
         try:
             try:
                 return super().main(words, *more, **options)
+            except SystemExit as ended:
+                if ended.code:  # said already
+                    abandon_broken_streams()
+                raise
             finally:
                 sys.stdout.flush()  # here it can be reported; the interpreter only complains
         except OSError as error:

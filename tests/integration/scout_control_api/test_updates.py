@@ -300,7 +300,7 @@ def test_commands_change_only_what_they_name(scout, run):
         said = run(*words, *link, "--drop", code=2)
         assert "Remove the link of river to hq, and drop its data? No one could be asked" in said
     assert run("sources", "links") == [shown]
-    assert "is linked to 1 project" in run("sources", "remove", "hq", code=1)
+    assert "It is linked to: river" in run("sources", "remove", "hq", "--yes", code=1)
     assert run("sources", "unlink", *link)["success"]
     assert run("sources", "links") == []
     run("links", "add", "hq", "--project", "lake")
@@ -374,7 +374,7 @@ def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way
     assert "hq was unlinked from lake, its data is still there" in listed
     assert command in listed
     assert "unlinked" not in run.text("links", "list", "--project", "river")
-    for words in (("projects", "remove", "lake", "--yes"), ("sources", "remove", "hq")):
+    for words in (("projects", "remove", "lake", "--yes"), ("sources", "remove", "hq", "--yes")):
         said = run(*words, code=1)
         assert "nlinked" in said
         assert command in said
