@@ -102,7 +102,7 @@ def on_screen(command, environment, columns=80, rows=24, folder=None) -> Iterato
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=_take_terminal,
+        preexec_fn=_take_terminal,  # noqa: PLW1509 - one system call, which needs no lock
     )
     os.close(theirs)
     screen = Screen(process, drawn, ours)
