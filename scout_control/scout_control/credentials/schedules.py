@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.records import Owner
-    from scout_control.store import datasets
-from scout_control.store.models import Source
+    from scout_control.store.models import Source
 
 
 def begin(session: Session, source: Source, owner: Owner) -> None:

@@ -54,7 +54,7 @@ def init(
     with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
         with installation.store.begin() as session:
             if reset_unreadable:
-                lost = stored_secrets.unreadable(installation, session.connection())
+                lost = stored_secrets.undecryptable(installation, session.connection())
                 stored_secrets.reset(installation, session, lost)
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)
@@ -93,7 +93,7 @@ def _check_secrets(installation: Installation) -> None:
     The passwords of roles that control makes for itself are not among them: it creates new ones.
     """
     with installation.store.begin_at_any_version() as session:
-        lost = stored_secrets.undecryptable(installation, session.connection())
+        lost = stored_secrets.find_loss(installation, session.connection())
     if lost:
         raise stored_secrets.loss_error(installation, lost)
 

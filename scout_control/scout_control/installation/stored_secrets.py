@@ -79,16 +79,16 @@ def find(installation: Installation, connection: Connection) -> Iterator[StoredS
             )
 
 
-def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
+def find_loss(installation: Installation, connection: Connection) -> list[StoredSecret]:
     """Return the secrets that no configured key decrypts, if any of them cannot be made again.
 
     The passwords of readers, which ``scout url`` makes again, are among them then.
     """
-    lost = unreadable(installation, connection)
+    lost = undecryptable(installation, connection)
     return lost if any((each.table, each.column) not in REPLACEABLE for each in lost) else []
 
 
-def unreadable(installation: Installation, connection: Connection) -> list[StoredSecret]:
+def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
     """Return the secrets that no configured key decrypts.
 
     Without the logins of roles that every ``scout init`` makes again.
