@@ -14,7 +14,7 @@ from scout_control.store.models import Dataset, ProjectSource, Run
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -56,9 +56,14 @@ class Remains:
 
     def commands(self) -> str:
         """Return the commands that remove what is in use, with its data."""
-        commands = [drop_command(each.project_id, each.source.name) for each in self.in_use]
-        more = f"; and so on ({len(commands)} in all)" if len(commands) > MAX_COMMANDS else ""
-        return "; ".join(commands[:MAX_COMMANDS]) + more
+        return join_commands(drop_command(e.project_id, e.source.name) for e in self.in_use)
+
+
+def join_commands(commands: Iterable[str]) -> str:
+    """Return the first of many commands, and how many there are."""
+    known = list(commands)
+    more = f"; and so on ({len(known)} in all)" if len(known) > MAX_COMMANDS else ""
+    return "; ".join(known[:MAX_COMMANDS]) + more
 
 
 def drop_command(project: str, source: str) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from scout_control.installation.installation import Installation
 
-MAX_COMMANDS = link_remains.MAX_COMMANDS
 DEFAULTS = {"connection": "default", "db_schema": "public"}
 ALIASES = {"schema": "db_schema"}
 
@@ -183,14 +182,12 @@ def _credentials(session: Session, project: Project) -> Sequence[Credential]:
 
 def _has_credentials(project_id: str, names: Sequence[str]) -> ConflictError:
     """Return the error for a project that still has credentials, with a command for each."""
-    commands = [
+    commands = link_remains.join_commands(
         f"scout credentials revoke {quote(name)} --project {quote(project_id)}" for name in names
-    ]
-    shown = "; ".join(commands[:MAX_COMMANDS])
-    more = f"; and so on ({len(names)} in all)" if len(names) > MAX_COMMANDS else ""
+    )
     return ConflictError(
         f"The project {project_id} has {counted(len(names), 'credential')}: {', '.join(names)}.",
-        f"Remove these first: {shown}{more}. {_purge(project_id)}",
+        f"Remove these first: {commands}. {_purge(project_id)}",
     )
 
 
