@@ -17,6 +17,8 @@ from tap_common.errors import RateLimitError
 from tap_common.timestamps import to_rfc3339
 
 MAX_BACKOFF_SECONDS = 30.0
+MAX_DOUBLINGS = 64
+"""Of a wait: beyond, it is longer than any limit, and a thousand would be no number."""
 # A server that keeps asking for short waits and never answers is given up after this many times
 # the longest wait that the settings allow.
 MAX_WAITS_WITHOUT_RESPONSE = 3
@@ -38,6 +40,10 @@ class RequestLimits:
     request_timeout: float = 600.0
 
 
+def _doubled(seconds: float, times: int) -> float:
+    return seconds * 2.0 ** min(times, MAX_DOUBLINGS)
+
+
 @dataclass
 class Backoff:
     """Exponential waits with jitter, until the time allowed for one request is used up."""
@@ -53,7 +59,7 @@ class Backoff:
         left = self.allowed_seconds - (now - self.started_at)
         if left <= 0:
             return None
-        wait = min(0.5 * 2.0**self.tries, MAX_BACKOFF_SECONDS)
+        wait = min(_doubled(0.5, self.tries), MAX_BACKOFF_SECONDS)
         self.tries += 1
         # Requests that failed together must not be retried together.
         return min(wait * _random.uniform(0.5, 1.0), left)
@@ -130,14 +136,16 @@ class RateLimitGate:
             self.halvings, self.calm_responses = self.halvings + 1, 0
             if self.error is not None:
                 raise self.error
-            seconds = asked_seconds if asked_seconds is not None else 2.0**self.waits_in_a_row
+            seconds = (
+                asked_seconds if asked_seconds is not None else _doubled(1.0, self.waits_in_a_row)
+            )
             longest = self.limits.max_rate_limit_wait
             is_endless = self.waited_seconds > MAX_WAITS_WITHOUT_RESPONSE * longest
             if seconds > longest or is_endless or longest <= 0:
                 self.error = self._error_for(seconds)
                 raise self.error
             # A server that repeatedly asks for 0 seconds would cause a busy loop.
-            floor = min(0.05 * 2.0**self.waits_in_a_row, MAX_BACKOFF_SECONDS, longest)
+            floor = min(_doubled(0.05, self.waits_in_a_row), MAX_BACKOFF_SECONDS, longest)
             seconds = max(seconds, floor)
             # Requests that were in flight together are throttled together: that is one wait.
             if self.opens_at <= time.monotonic():

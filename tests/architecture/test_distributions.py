@@ -194,7 +194,7 @@ def test_without_a_checkout_and_without_one_of_the_taps_the_other_runs(newcomer,
     failed = newcomer("scout", "run", "river/hq")
     assert failed.returncode == 2
     assert "program tap-commcare of the plugin tap-commcare is not installed" in failed.stderr
-    assert f"Install tap-commcare: {python} -m pip install tap-commcare, with" in failed.stderr
+    assert f"Install tap-commcare: {python} -m pip install tap-commcare==0.1.0+" in failed.stderr
     assert "Provisioning" not in failed.stderr
     assert newcomer.json("run", "river/cc")["status"] == "completed"
     query = "select n, (select count(*) from visits) from mine"

@@ -18,7 +18,7 @@ from plugin_descriptions import with_descriptions  # noqa: E402 - a script, not 
 
 TAPS = (TapCommCare, TapCommCareConnect)
 PLUGINS: dict[str, dict[str, Any]] = {
-    **{tap.name: tap.config_jsonschema["properties"] for tap in TAPS},
+    **{tap.name: dict(tap.config_jsonschema["properties"]) for tap in TAPS},
     "target-scout-postgres": target.schema()["properties"],
 }
 

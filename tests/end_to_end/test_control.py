@@ -115,7 +115,7 @@ def test_all_commands_of_the_guide(scout, sandbox):
     code, answer, said = scout("run", "river/hq", "--early")
     assert (code, answer["status"], answer["attempt"]) == (0, "completed", 2)
 
-    assert scout("credentials", "revoke", *owner)[0] == 0
+    assert scout("credentials", "revoke", *owner, "--yes")[0] == 0
     assert scout("datasets", "drop", "river/hq", "--yes")[0] == 0
     assert scout("query", "river/hq", "select 1")[0] == 1
 

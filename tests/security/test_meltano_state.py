@@ -13,8 +13,10 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 from scout_control.rules.naming import writer_role
+from scout_control.store import singer_state
 from scout_control.store.singer_state import StateStore
 from support.hostile_taps import installed
+from support.installations import a_database
 
 # A pickle that leaves a mark where it is read.
 PLANT = """
@@ -164,6 +166,10 @@ def test_the_role_of_a_run_can_neither_read_nor_lock_state(installation, victim)
         for statement in TRIES:
             with pytest.raises(errors.InsufficientPrivilege):
                 cursor.execute(statement)
+
+
+def test_there_is_nothing_to_delete_before_the_first_run(postgres):
+    singer_state.delete(a_database(postgres), "data_x")
 
 
 def test_only_states_with_the_exact_suffix_are_deleted(installation):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import termios
@@ -91,6 +92,8 @@ def on_screen(command, environment, columns=80, rows=24, folder=None) -> Iterato
     ours, theirs = pty.openpty()
     _set_size(ours, columns, rows)
     drawn = pyte.Screen(columns, rows)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
         env=environment,

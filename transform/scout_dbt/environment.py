@@ -23,6 +23,8 @@ LOADER = "TARGET_SCOUT_POSTGRES_"
 DATABASE_URL = f"{LOADER}DATABASE_URL"
 DATASET_SCHEMA = "SCOUT_DATASET_SCHEMA"
 PROJECT = "SCOUT_PROJECT"
+ALIAS = "SCOUT_DATASET_ALIAS"
+"""The schema in which people find the tables; without one, the dataset schema."""
 PASSWORDS = (f"{LOADER}PASSWORD", "PGPASSWORD", "DBT_ENV_SECRET_PGPASSWORD")
 
 # Models can read all of this with env_var(): an allow-list, since an installation keeps its secrets
@@ -35,7 +37,7 @@ VISIBLE = frozenset(
         *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONWARNINGS"),
         *("VIRTUAL_ENV", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
         *("MELTANO_ENVIRONMENT", "MELTANO_RUN_ID", "MELTANO_SYS_DIR_ROOT"),
-        *("SCOUT_RUN_ID", DATASET_SCHEMA, PROJECT),
+        *("SCOUT_RUN_ID", DATASET_SCHEMA, PROJECT, ALIAS),
         *("SINGER_SDK_LOG_CONFIG", "LOGGING_CONF_FILE"),
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,7 @@ def _write_docs_page(command: DbtCommand, schema: str, plan: BuildPlan | None) -
         with transaction(environment.conninfo(command.environment), schema) as cursor:
             docs = build.documented(cursor, plan, command.dbt_project)
     nodes = docs_page.nodes(command.target)
+    docs = replace(docs, alias=command.environment.get(environment.ALIAS) or None)
     docs_page.write(command.target / PAGE, docs, nodes, datetime.now(UTC))
 
 

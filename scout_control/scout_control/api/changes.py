@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import SettingsError
@@ -37,7 +38,9 @@ def check_unset(
         names = (names,)
     choices = frozenset(known).union(aliases, aliases.values())
     if unknown := sorted(set(names) - choices):
-        shown = choices.difference(aliases.values())
+        stored_names = set(aliases.values())
+        ordered = known if isinstance(known, Sequence) else sorted(known)
+        shown = [each for each in dict.fromkeys((*ordered, *aliases)) if each not in stored_names]
         raise SettingsError(
             f"{owner} has no setting {', '.join(unknown)} to unset.", advice(unknown, shown)
         )

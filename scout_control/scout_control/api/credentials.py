@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from scout_control.api import views
 from scout_control.api.source_config import check_config, check_url
-from scout_control.credentials import check, records, renewal
+from scout_control.credentials import check, records, renewal, schedules
 from scout_control.credentials.records import Owner
 from scout_control.errors import SettingsError
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
 from scout_control.store import audit, lookups
-from scout_control.store.models import Credential, Dataset, ProjectSource, Source
+from scout_control.store.models import Credential, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.oauth import AuthorizationRequest
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
+    from scout_control.meltano.reports import Wait
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Credentials:
                 external_user_id=fields.get("username"),
                 **columns,
             )
-            _schedule_waiting_datasets(session, row, owner)
+            schedules.begin(session, row, owner)
             return views.Credential.of(saved, datetime.now(UTC))
 
     def test(
@@ -135,6 +136,7 @@ class Credentials:
         project: str,
         base_url: str | None = None,
         config: Mapping[str, Any] | None = None,
+        on_wait: Callable[[Wait], None] | None = None,
     ) -> None:
         """Read from a source that is not stored yet; neither it nor the secrets are stored.
 
@@ -142,9 +144,10 @@ class Credentials:
             source_type: An extractor of meltano.yml.
             fields: The fields of a credential, secret and other ones.
             name: What messages call the source.
-            project: The project that will own the credential, as messages call it.
+            project: The owner of the credential, as messages call it.
             base_url: The URL of the server.
             config: Settings of the tap, without secrets.
+            on_wait: Called with each wait that the tap reports.
 
         Raises:
             CredentialRefusedError: The source rejects the secrets.
@@ -160,7 +163,7 @@ class Credentials:
             base_url=base_url,
             config=settings,
         )
-        error = check.test(self._installation, source, Owner(project_id=project), fields)
+        error = check.test(self._installation, source, Owner(project_id=project), fields, on_wait)
         if error is not None:
             raise error
 
@@ -236,7 +239,7 @@ class Credentials:
                 token_expires_at=tokens.expires_at,
                 scopes=tokens.scopes,
             )
-            _schedule_waiting_datasets(session, row, owner)
+            schedules.begin(session, row, owner)
             return views.Credential.of(saved, datetime.now(UTC))
 
     ask = authorization_request
@@ -245,7 +248,7 @@ class Credentials:
     def check(
         self, source: str, *, project: str | None = None, user: str | None = None
     ) -> views.Credential:
-        """Test a credential at its source.
+        """Test a credential at its source; one that it rejected before is valid again if accepted.
 
         Raises:
             CredentialMissingError: There is no credential.
@@ -325,23 +328,3 @@ def _addresses(source_type: SourceType, fields: Mapping[str, str]) -> list[str]:
 def _check_owner(session: Session, owner: Owner) -> None:
     if owner.project_id is not None:
         lookups.project(session, owner.project_id)
-
-
-def _schedule_waiting_datasets(session: Session, source: Source, owner: Owner) -> None:
-    """Make datasets due that were not scheduled for lack of this credential."""
-    links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
-    if owner.project_id is not None:
-        links = links.where(ProjectSource.project_id == owner.project_id)
-        is_theirs = Dataset.user_id.is_(None)
-    else:
-        is_theirs = (Dataset.user_id == owner.user_id) & Dataset.agreed_at.is_not(None)  # type: ignore[assignment]  # both are conditions
-    session.execute(
-        update(Dataset)
-        .where(
-            Dataset.project_source_id.in_(links),
-            is_theirs,
-            Dataset.next_sync_at.is_(None),
-            Dataset.status != "expired",
-        )
-        .values(next_sync_at=datetime.now(UTC), sync_error=None)
-    )

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from scout_control.api.views import Finding
 from scout_control.errors import ControlError, SettingsError
+from scout_control.rules.health import FAILED_BEFORE
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.wording import counted
 from scout_control.runs.context import is_interrupted
@@ -119,11 +120,18 @@ def failing(installation: Installation) -> Iterator[Finding]:
         ).all()
         latest = {each.id: runs.latest(session, 1, each.id) for each in failed}
     for dataset in failed:
-        path = lookups.path(dataset)
-        command = f"runs show {latest[dataset.id][0].id}" if latest[dataset.id] else "runs list"
-        yield Finding(
-            check=f"dataset {path}",
-            is_well=False,
-            finding=f"failed: {dataset.sync_error or 'for an unknown reason'}",
-            remedy=f"For its latest run, see: scout {command}",
-        )
+        run_id = str(latest[dataset.id][0].id) if latest[dataset.id] else None
+        yield failure_finding(lookups.path(dataset), dataset.sync_error, run_id)
+
+
+def failure_finding(path: str, error: str | None, run_id: str | None) -> Finding:
+    """Return what to tell of a dataset whose latest run failed.
+
+    Without an error, a credential was stored again since, which also made the dataset due.
+    """
+    check = f"dataset {path}"
+    see = f"For its latest run, see: scout {f'runs show {run_id}' if run_id else 'runs list'}"
+    if error:
+        return Finding(check=check, is_well=False, finding=f"failed: {error}", remedy=see)
+    again = f"A worker runs it by itself; without one: scout run {quote(path)}"
+    return Finding(check=check, is_well=False, finding=FAILED_BEFORE, remedy=f"{again}. {see}")

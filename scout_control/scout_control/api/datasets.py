@@ -143,8 +143,8 @@ class Datasets:
         """
         given = {"keep": keep, "is_paused": is_paused, "readers": readers, "alias": alias}
         names = [each for each, value in given.items() if value is not None]
-        aliases = {"paused": "is_paused"}
-        reset = check_unset(unset, given, names, f"The dataset {name}", aliases)
+        spellings = {"paused": "is_paused"}
+        reset = check_unset(unset, given, names, f"The dataset {name}", spellings)
         if keep is not None or "keep" in reset:
             self._keep(name, keep or "default")
         if readers is not None or "readers" in reset:

@@ -9,7 +9,6 @@ from shlex import quote
 from typing import Any
 
 import psycopg
-import requests
 from psycopg import sql
 from sqlalchemy import func, select
 
@@ -33,7 +32,6 @@ from scout_control.store.postgres import connect
 
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
-REQUEST_TIMEOUT = (5, 10)
 CHANGE_URL = "To change its URL: scout connections update"
 AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
 PRIVILEGES = """
@@ -220,14 +218,11 @@ def _sources(installation: Installation) -> Iterator[Finding]:
             finding = f"{url} is not checked: all datasets are paused"
             yield Finding(check=f"source {source.name}", is_well=True, finding=finding)
             continue
-        try:
-            with bounded_http.session() as http:
-                http.head(url, timeout=REQUEST_TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
+        if why := bounded_http.find_connection_error(url):
             yield Finding(
                 check=f"source {source.name}",
                 is_well=False,
-                finding=f"{url} does not answer ({type(error).__name__})",
+                finding=f"{url} does not answer ({why})",
                 remedy="Check the base URL, the network and the proxy.",
             )
         else:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import and_, exists, select, true
 
-from scout_control.api import changes, views
+from scout_control.api import changes, link_remains, views
 from scout_control.api.source_config import (
     check_column_rules,
     check_config,
@@ -24,15 +24,14 @@ from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules, singer_catalog
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, lookups, metadata, run_cancellation
+from scout_control.store import audit, lookups, metadata, run_cancellation, runs
 from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Dataset, ProjectSource, Run
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Collection, Iterable
 
-    from sqlalchemy.orm import Session
+    from sqlalchemy import ColumnElement
 
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
@@ -64,16 +63,32 @@ class Links:
         Raises:
             NotFoundError: The project or the source does not exist.
         """
-        statement = select(ProjectSource).where(ProjectSource.is_active)
+        return self._found(project, source).linked
+
+    def unlinked(
+        self, project: str | None = None, *, source: str | None = None
+    ) -> Sequence[views.Link]:
+        """Return the links that were removed, and whose data has not expired yet.
+
+        Raises:
+            NotFoundError: The project or the source does not exist.
+        """
+        return self._found(project, source).unlinked
+
+    def _found(self, project: str | None, source: str | None) -> _Found:
+        conditions: list[ColumnElement[bool]] = []
         with self._installation.store.begin() as session:
             if project is not None:
                 row = lookups.project(session, project)
-                statement = statement.where(ProjectSource.project_id == row.id)
+                conditions.append(ProjectSource.project_id == row.id)
             if source is not None:
                 source_id = lookups.source(session, source).id
-                statement = statement.where(ProjectSource.source_id == source_id)
-            links = session.scalars(statement.order_by(ProjectSource.project_id))
-            return [views.Link.of(link) for link in links]
+                conditions.append(ProjectSource.source_id == source_id)
+            remains = link_remains.of(session, and_(true(), *conditions))
+            return _Found(
+                linked=[views.Link.of(link) for link in remains.linked],
+                unlinked=[views.Link.of(link) for link in remains.unlinked],
+            )
 
     def show(self, project: str, source: str) -> views.Link:
         """Return one link."""
@@ -202,7 +217,8 @@ class Links:
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
         """Detach a source from a project; its data expires, or is dropped now.
 
-        Queued runs are cancelled; a run in progress finishes first.
+        Queued runs are cancelled; a run in progress finishes first. With ``drop``, nothing is
+        changed while there is one.
 
         Args:
             project: The id of the project.
@@ -220,6 +236,8 @@ class Links:
             ).all()
             for dataset in datasets:
                 run_cancellation.cancel_waiting(session, dataset.id)
+                if drop and (run := runs.alive(session, dataset.id)):
+                    raise dataset_drop.busy_error(run)  # before anything is changed
                 withdraw_consent(dataset)
             names = {"project": link.project_id, "source": link.source.name}
             audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)
@@ -228,7 +246,7 @@ class Links:
         for dataset in datasets:
             dataset_drop.drop(self._installation, dataset.id)
         with self._installation.store.begin() as session:
-            _delete_link(session, link.id, [dataset.id for dataset in datasets])
+            link_remains.delete_link(session, link.id)
 
     def _write(
         self,
@@ -264,6 +282,12 @@ class Links:
             names = {"project": project_row.id, "source": source_row.name}
             audit.record(session, "linked", "source", source_row.id, **names, changes=changed)
             return views.Link.of(link)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    linked: Sequence[views.Link]
+    unlinked: Sequence[views.Link]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,9 +353,3 @@ class _Change:
         known = setting_names(source_type).union(link.sync_config)
         owner = f"The link of {link.project.id} to {link.source.name}"
         return changes.check_unset(self.unset, known, given, owner, ALIASES)
-
-
-def _delete_link(session: Session, link_id: uuid.UUID, dataset_ids: list[uuid.UUID]) -> None:
-    session.execute(delete(Run).where(Run.dataset_id.in_(dataset_ids)))
-    session.execute(delete(Dataset).where(Dataset.id.in_(dataset_ids)))
-    session.execute(delete(ProjectSource).where(ProjectSource.id == link_id))

@@ -28,7 +28,7 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.rules import session_settings
-from scout_control.rules.environment import COMMON_VARIABLES, PROJECT
+from scout_control.rules.environment import ALIAS, COMMON_VARIABLES, PROJECT
 from scout_control.rules.suggestions import did_you_mean
 from scout_control.rules.terminal import escaped
 from scout_control.runs.prepare import LOADER
@@ -231,6 +231,7 @@ class Models:
             f"{LOADER}DATABASE_URL": place.url(self._installation.server_url_of(dataset)),
             f"{LOADER}DEFAULT_TARGET_SCHEMA": place.schema,
             PROJECT: dataset.project_source.project_id,
+            ALIAS: dataset.alias or "",
         }
 
 

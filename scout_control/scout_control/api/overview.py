@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from scout_control.api import views
 from scout_control.rules import health, retention
 from scout_control.rules.credential_kinds import credential_status
-from scout_control.rules.health import Facts, Health
+from scout_control.rules.health import Condition, Facts
 from scout_control.rules.json_values import to_json_value
-from scout_control.runs.context import has_died, is_interrupted
+from scout_control.runs.context import is_interrupted
 from scout_control.store import overview, plain_reads
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Status(views.View):
     available_sources: list[dict[str, Any]]
     credentials: list[dict[str, Any]]
     synced_data: list[dict[str, Any]]
-    """The worst first; each with its ``health`` and the ``reason`` of what is not fine."""
+    """The worst first; each with ``health``, ``condition`` and the ``reason`` of what is wrong."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON representation; ``connections`` repeats ``credentials``.
@@ -58,7 +58,11 @@ def status(
     now = datetime.now(UTC)
     with plain_reads.opened(installation.url) as reader:
         overview.check_project(reader, project)
-        data = [_dataset(row, now) for row in overview.datasets(reader, project, user)]
+        has_worker = overview.has_worker(reader)
+        data = [
+            _dataset(row, now, has_worker=has_worker)
+            for row in overview.datasets(reader, project, user)
+        ]
         if history:
             _add_history(reader, data, history)
         return Status(
@@ -66,7 +70,7 @@ def status(
             credentials=[
                 _credential(row, now) for row in overview.credentials(reader, project, user)
             ],
-            synced_data=sorted(data, key=lambda each: health.ORDER[Health(each["health"])]),
+            synced_data=sorted(data, key=lambda each: health.ORDER[Condition(each["condition"])]),
         )
 
 
@@ -87,8 +91,9 @@ def _credential(row: Row, now: datetime) -> Row:
     return views.Credential(status=status, **row).as_dict()
 
 
-def _dataset(row: Row, now: datetime) -> Row:
-    state, reason = health.assess(
+def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
+    run = _run(row, now)
+    condition, reason = health.assess(
         Facts(
             status=row["status"],
             is_paused=row["is_paused"],
@@ -96,10 +101,10 @@ def _dataset(row: Row, now: datetime) -> Row:
             next_sync_at=row["next_sync_at"],
             run_status=row["run_status"],
             run_since=row["run_since"],
-            heartbeat_at=row["heartbeat_at"],
-            is_worker_gone=has_died(row["worker"]),
+            is_interrupted=run is not None and run["is_interrupted"],
             transform_error=row["transform_error"],
             needs_reconnect=row["needs_reconnect"],
+            has_worker=has_worker,
         ),
         now,
     )
@@ -109,12 +114,17 @@ def _dataset(row: Row, now: datetime) -> Row:
     known = {name: value for name, value in row.items() if name not in HELPERS}
     view = views.Dataset(
         path=path,
-        run=_run(row, now),
+        run=run,
         keep=retention.format_period(keep),
         expires_at=retention.expires_at(row["last_activity_at"], keep) if has_data else None,
         **known,
     )
-    return {**view.as_dict(), "health": str(state), "reason": reason}
+    assessed = {
+        "health": str(health.health_of(condition, reason)),
+        "condition": str(condition),
+        "reason": reason,
+    }
+    return {**view.as_dict(), **assessed}
 
 
 def _run(row: Row, now: datetime) -> Row | None:

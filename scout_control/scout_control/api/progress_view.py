@@ -129,23 +129,15 @@ class ProgressView:
         lines = stream_rows(shown, now, width, is_ascii=is_ascii)
         if hidden:
             count = sum(each.shown for each in hidden)
-            lines.append(
-                [
-                    (
-                        f"  and {counted(len(hidden), 'more stream')} with {counted(count, 'row')}",
-                        "dim",
-                    )
-                ]
-            )
+            streams = counted(len(hidden), "more stream")
+            lines.append([(f"  and {streams} with {counted(count, 'row')}", "dim")])
         return lines
 
     def _total_line(self) -> list[Line]:
         rows = sum(each.shown for each in self.streams.values())
-        return (
-            [[(f"  {counted(rows, 'row')} in {counted(len(self.streams), 'stream')}", "dim")]]
-            if rows
-            else []
-        )
+        if not rows:
+            return []
+        return [[(f"  {counted(rows, 'row')} in {counted(len(self.streams), 'stream')}", "dim")]]
 
     def _split(self, rows: int) -> tuple[dict[str, StreamView], list[StreamView]]:
         """Return the streams that have a row of the screen, and the others."""

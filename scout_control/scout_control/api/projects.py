@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from scout_control.api import views
+from scout_control.api import link_remains, views
 from scout_control.api.changes import check_name, check_unset
 from scout_control.credentials import renewal
 from scout_control.errors import ConflictError
-from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.wording import counted
 from scout_control.store import audit, lookups
 from scout_control.store.models import Credential, Dataset, Project, ProjectSource
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from scout_control.installation.installation import Installation
 
-
-MAX_COMMANDS = 5
 DEFAULTS = {"connection": "default", "db_schema": "public"}
 ALIASES = {"schema": "db_schema"}
 
@@ -134,7 +131,7 @@ class Projects:
             project = lookups.project(session, project_id)
             credentials = _credentials(session, project)
             return Belongings(
-                links=_linked_sources(session, project),
+                links=[each.source.name for each in _remains(session, project).in_use],
                 credentials=[each.source.name for each in credentials],
             )
 
@@ -150,25 +147,32 @@ class Projects:
         """
         with self._installation.store.begin() as session:
             project = lookups.project(session, project_id, lock=True)
-            if links := _linked_sources(session, project):
-                raise _in_use(project_id, links, "linked source", "links remove {} --drop")
+            remains = _remains(session, project)
+            if remains.in_use:
+                raise _linked(project_id, remains)
             credentials = _credentials(session, project)
             if credentials and not with_credentials:
                 names = [each.source.name for each in credentials]
-                raise _in_use(project_id, names, "credential", "credentials revoke {}")
+                raise _has_credentials(project_id, names)
             grants = []
             if credentials:
                 keyring, plugins = self._installation.keyring, self._installation.plugins
                 grants = renewal.delete_credentials(session, keyring, plugins, credentials)
+            remains.delete_empty(session)
             session.delete(project)
             audit.record(session, "removed", "project", project_id, project=project_id)
         return renewal.revoke_grants(grants)
 
 
-def _linked_sources(session: Session, project: Project) -> list[str]:
-    """Return the sources of all links, including those that were ended and whose data expires."""
-    links = select(ProjectSource).where(ProjectSource.project_id == project.id)
-    return sorted(each.source.name for each in session.scalars(links))
+def _remains(session: Session, project: Project) -> link_remains.Remains:
+    return link_remains.of(session, ProjectSource.project_id == project.id)
+
+
+def _linked(project_id: str, remains: link_remains.Remains) -> ConflictError:
+    return ConflictError(
+        f"The project {project_id} cannot be removed yet. {remains.said()}",
+        f"Remove these with their data first: {remains.commands()}. {_purge(project_id)}",
+    )
 
 
 def _credentials(session: Session, project: Project) -> Sequence[Credential]:
@@ -176,18 +180,19 @@ def _credentials(session: Session, project: Project) -> Sequence[Credential]:
     return sorted(rows, key=lambda each: each.source.name)
 
 
-def _in_use(project_id: str, names: Sequence[str], what: str, command: str) -> ConflictError:
-    """Return the error for a project that still has something, with a command for each."""
-    commands = [
-        f"scout {command.format(quote(name))} --project {quote(project_id)}" for name in names
-    ]
-    shown = "; ".join(commands[:MAX_COMMANDS])
-    more = f"; and so on ({len(names)} in all)" if len(names) > MAX_COMMANDS else ""
-    return ConflictError(
-        f"The project {project_id} has {counted(len(names), what)}: {', '.join(names)}.",
-        f"Remove these first: {shown}{more}. Or everything at once, with all data: "
-        f"scout purge --project {quote(project_id)}",
+def _has_credentials(project_id: str, names: Sequence[str]) -> ConflictError:
+    """Return the error for a project that still has credentials, with a command for each."""
+    commands = link_remains.join_commands(
+        f"scout credentials revoke {quote(name)} --project {quote(project_id)}" for name in names
     )
+    return ConflictError(
+        f"The project {project_id} has {counted(len(names), 'credential')}: {', '.join(names)}.",
+        f"Remove these first: {commands}. {_purge(project_id)}",
+    )
+
+
+def _purge(project_id: str) -> str:
+    return f"Or everything at once, with all data: scout purge --project {quote(project_id)}"
 
 
 def _check_holds_no_data(session: Session, project: Project) -> None:
@@ -200,9 +205,7 @@ def _check_holds_no_data(session: Session, project: Project) -> None:
         .execution_options(populate_existing=True)
     )
     for dataset in session.scalars(statement):
-        is_new = dataset.status == DatasetStatus.PENDING and dataset.last_sync_at is None
-        is_dropped = dataset.status == DatasetStatus.EXPIRED and dataset.sync_error is None
-        if not is_new and not is_dropped:
+        if link_remains.holds_data(dataset):
             path = lookups.path(dataset)
             raise ConflictError(
                 f"{path} has data in {project.connection.name}, the present database of "

@@ -141,6 +141,7 @@ class Runs:
         early: bool = False,
         on_progress: Callable[[ProgressEvent], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
+        stop_reason: Callable[[], str | None] = lambda: None,
         log_file: Path | None = None,
     ) -> views.Run:
         """Run a dataset here and now, and return the run as it ended.
@@ -151,6 +152,7 @@ class Runs:
             early: Resume a paused run now.
             on_progress: Called on every change of phase or counts; its exceptions are logged.
             should_stop: Called every two seconds; once it returns true, the run is requeued.
+            stop_reason: Returns why ``should_stop`` is true, for the run's log and its ``wait``.
             log_file: Receives the full output of Meltano and its plugins.
 
         Raises:
@@ -166,6 +168,7 @@ class Runs:
             worker=worker_name(),
             on_progress=_never_failing(on_progress),
             should_stop=should_stop,
+            stop_reason=stop_reason,
             early=early,
             log_file=log_file,
         )

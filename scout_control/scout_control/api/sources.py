@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from scout_control.api import views
+from scout_control.api import link_remains, views
 from scout_control.api.changes import check_name, check_unset, merged
 from scout_control.api.links import Links
 from scout_control.api.source_config import (
@@ -27,7 +26,6 @@ from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import singer_catalog
 from scout_control.rules.addresses import BASE_URL
-from scout_control.rules.wording import counted
 from scout_control.store import audit, lookups, metadata
 from scout_control.store.models import Credential, ProjectSource, Source
 
@@ -184,13 +182,10 @@ class Sources:
         """
         with self._installation.store.begin() as session:
             source = lookups.source(session, name)
-            links = session.scalar(select(func.count()).where(ProjectSource.source_id == source.id))
-            if links:
-                raise ConflictError(
-                    f"The source {name} is linked to {counted(links, 'project')}.",
-                    f"Remove these links first: scout links remove {quote(name)} --project PROJECT "
-                    "--drop (see: scout links list)",
-                )
+            remains = link_remains.of(session, ProjectSource.source_id == source.id)
+            if remains.in_use:
+                raise _linked(name, remains)
+            remains.delete_empty(session)
             credentials = session.scalars(
                 select(Credential).where(Credential.source_id == source.id)
             ).all()
@@ -249,6 +244,18 @@ class Sources:
             source.oauth_client_secret = self._installation.keyring.encrypt(
                 {"client_secret": client_secret}, context
             )
+
+
+def _linked(name: str, remains: link_remains.Remains) -> ConflictError:
+    linked, unlinked = (
+        ", ".join(each.project_id for each in links) for links in (remains.linked, remains.unlinked)
+    )
+    said = [f"It is linked to: {linked}."] if linked else []
+    said += [f"Unlinked, with data that is still there: {unlinked}."] if unlinked else []
+    return ConflictError(
+        f"The source {name} cannot be removed yet. {' '.join(said)}",
+        f"Remove these links with their data first: {remains.commands()}",
+    )
 
 
 def _change_config(

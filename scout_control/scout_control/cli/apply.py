@@ -61,8 +61,9 @@ def apply(
     """Make connections, sources, projects, links and credentials as YAML files describe them.
 
     What is so already is left alone; FILE may be - for stdin. Secrets are references to variables,
-    files or programs. A new account is tested at its source, once for all projects that share it,
-    and not stored if that fails. Each change is listed: + added, ~ changed, - removed.
+    files or programs. An account that is new, or that its source has rejected, is tested there,
+    once for all projects that share it, and not stored if that fails. Each change is listed:
+    + added, ~ changed, - removed.
     """
     from scout_control.api.desired_state.service import Application
 
@@ -119,7 +120,7 @@ def _confirm(plan: Plan, *, is_confirmed: bool) -> None:
 def _report(outcome: Outcome) -> None:
     from scout_control.cli import plan_text
 
-    if not wants_json():
+    if not wants_json() and not outcome.is_repetition:
         say(plan_text.outcome(outcome))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import errno
 import functools
 import gc
 import importlib
@@ -16,6 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from scout_control.cli.standard_streams import (
+    READER_GONE,
+    abandon_broken_streams,
+    ended_by_its_reader,
+    is_reader_gone,
+    reopen_closed_streams,
+)
 from scout_control.cli.terminal import log_warnings, say
 from scout_control.errors import ControlError, RunInterruptedError, ServerError, SettingsError
 from scout_control.rules.terminal import as_json, escaped
@@ -46,20 +52,32 @@ class LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
         """Run the program, even if standard streams are closed, or cannot be written."""
-        _reopen_closed_streams()
+        reopen_closed_streams()
         log_warnings()
         words = list(sys.argv[1:] if args is None else args)
         # Known before the words are parsed: errors in them are printed as JSON, too.
         options.setdefault("obj", {AS_JSON: "--json" in words})
         try:
-            return super().main(words, *more, **options)
-        except OSError as error:
-            if error.errno == errno.EPIPE:
+            try:
+                return super().main(words, *more, **options)
+            except SystemExit as ended:
+                if ended.code:  # said already
+                    abandon_broken_streams()
                 raise
+            finally:
+                sys.stdout.flush()  # here it can be reported; the interpreter only complains
+        except OSError as error:
+            if is_reader_gone(error):
+                raise SystemExit(READER_GONE) from None
             _print_error(click.Context(self, obj=options["obj"]), _os_error(error))
             raise SystemExit(1) from None
         finally:
-            _abandon_broken_stdout()
+            abandon_broken_streams()
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the command line; ``--help`` prints already here."""
+        with ended_by_its_reader():
+            return super().make_context(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, imported or not."""
@@ -123,9 +141,9 @@ class LazyGroup(click.Group):
                 say(as_json({"success": False, "error": document}))
             # The message quotes arguments, which may contain escape sequences.
             raise click.UsageError(escaped(error.format_message()), error.ctx) from None
-        except BrokenPipeError:
-            raise  # the reader closed the pipe: click exits quietly
         except OSError as error:
+            if is_reader_gone(error):
+                ctx.exit(READER_GONE)
             _print_error(ctx, _os_error(error))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort) as error:
@@ -148,26 +166,6 @@ def _os_error(error: OSError) -> ControlError:
     where = f" at {error.filename}" if error.filename else ""
     cause = f"{error.strerror or 'The operating system refused the operation'}{where}."
     return ControlError(cause, "Correct the cause, then run the command again.")
-
-
-def _abandon_broken_stdout() -> None:
-    """Write what is left; if that fails, drop it: the interpreter would report it once more."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _reopen_closed_streams() -> None:
-    """Open /dev/null in place of closed standard streams.
-
-    Otherwise the next file or socket would get that descriptor, and output would end up in it.
-    """
-    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def _print_error(ctx: click.Context, error: ControlError) -> None:

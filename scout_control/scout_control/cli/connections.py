@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.cli.base import LazyGroup, read_secret, unset_option, with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -114,9 +116,13 @@ def test_connection(scout: Scout, name: str) -> None:
 
 @connections.command("remove")
 @click.argument("name")
+@yes_option
 @with_scout
-def remove_connection(scout: Scout, name: str) -> None:
-    """Remove a connection that no project uses."""
+def remove_connection(scout: Scout, name: str, *, yes: bool) -> None:
+    """Remove a connection that no project uses, with its stored login."""
+    if not scout.connections.show(name).project_count:
+        question = f"Remove the connection {escaped(name)} with its login?"
+        confirm(question, is_confirmed=yes, may_be_piped=True)
     scout.connections.remove(name)
     print_done(f"Removed {name}.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scout_control.cli.base import LazyGroup, hidden_alias, read_secret, wants_json, with_scout
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
@@ -142,12 +143,17 @@ def check(scout: Scout, source: str, *, project: str | None, user: str | None) -
 @click.argument("source")
 @owner_options[0]
 @owner_options[1]
+@yes_option
 @with_scout
-def revoke(scout: Scout, source: str, *, project: str | None, user: str | None) -> None:
+def revoke(scout: Scout, source: str, *, project: str | None, user: str | None, yes: bool) -> None:
     """Delete a credential, and revoke its OAuth token at the source."""
-    is_confirmed = scout.credentials.revoke(source, project=project, user=user)
-    text = "Deleted; the source confirmed the revocation." if is_confirmed else "Deleted."
-    print_done(text, {"revoked_at_source": is_confirmed})
+    owner = scout.credentials.show(source, project=project, user=user)
+    whose = f"user {owner.user}" if owner.user else f"project {owner.project}"
+    question = f"Delete the credential of the {escaped(whose)} for {escaped(source)}?"
+    confirm(question, is_confirmed=yes, may_be_piped=True)
+    is_revoked = scout.credentials.revoke(source, project=project, user=user)
+    text = "Deleted; the source confirmed the revocation." if is_revoked else "Deleted."
+    print_done(text, {"revoked_at_source": is_revoked})
 
 
 credentials.add_command(hidden_alias(revoke), "remove")

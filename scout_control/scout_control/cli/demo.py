@@ -7,13 +7,14 @@ from dataclasses import asdict
 import click
 from rich.console import Console
 
+from scout_control.cli.base import json_option, wants_json
+from scout_control.cli.output import print_result
 from scout_control.cli.project import make_default_folder
 from scout_control.cli.terminal import say
 from scout_control.demo import services, walkthrough
 from scout_control.demo.display import Display
 from scout_control.demo.sandbox import DEFAULT_SIZE, Size
 from scout_control.installation.settings import Settings
-from scout_control.rules.terminal import as_json as to_json
 
 
 @click.command()
@@ -31,9 +32,7 @@ from scout_control.rules.terminal import as_json as to_json
 @click.option("--edit", is_flag=True, help="Change a few records in the sandbox first.")
 @click.option("--keep-running", is_flag=True, help="Leave Postgres and the sandbox running.")
 @click.option("--stop", is_flag=True, help="Only stop what was left running.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the results as JSON; all else to stderr."
-)
+@json_option
 def demo(
     *,
     source: str,
@@ -44,7 +43,6 @@ def demo(
     edit: bool,
     keep_running: bool,
     stop: bool,
-    as_json: bool,
 ) -> None:
     """Load a local CommCare sandbox into Postgres.
 
@@ -58,9 +56,8 @@ def demo(
     settings = Settings.load()
     if stop:
         stopped = services.stop(settings.home)
-        say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.", err=as_json)
-        if as_json:
-            say(to_json({"stopped": stopped}))
+        text = f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running."
+        print_result({"stopped": stopped}, lambda: say(text))
         return
     options = walkthrough.Options(
         source=walkthrough.SOURCES[source],
@@ -69,6 +66,6 @@ def demo(
         edit=edit,
         keep_running=keep_running,
     )
-    report = walkthrough.run(settings, options, Display(Console(stderr=as_json)))
-    if as_json:
-        say(to_json(asdict(report)))
+    report = walkthrough.run(settings, options, Display(Console(stderr=wants_json())))
+    if wants_json():
+        print_result(asdict(report))

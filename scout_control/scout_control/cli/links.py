@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control.api.link_remains import drop_command
 from scout_control.cli.base import (
     LazyGroup,
     config_option,
@@ -16,10 +17,12 @@ from scout_control.cli.base import (
     wants_json,
     with_scout,
 )
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,6 +88,11 @@ def list_links(scout: Scout, *, project: str | None, source: str | None) -> None
     """List which projects use which sources."""
     rows = [each.as_dict() for each in scout.links.list(project, source=source)]
     print_result(rows, lambda: print_table(rows, COLUMNS))
+    for each in scout.links.unlinked(project, source=source):
+        if not wants_json():
+            command = drop_command(each.project, each.source)
+            text = f"{each.source} was unlinked from {each.project}, its data is still there until"
+            say(f"{text} it expires. To drop it now: {command}", err=True)
 
 
 @links.command()
@@ -124,9 +132,14 @@ def update(
 @click.argument("source")
 @PROJECT
 @click.option("--drop", is_flag=True, help="Drop the data now instead of letting it expire.")
+@yes_option
 @with_scout
-def remove(scout: Scout, source: str, *, project: str, drop: bool) -> None:
-    """Detach a source from a project."""
+def remove(scout: Scout, source: str, *, project: str, drop: bool, yes: bool) -> None:
+    """Detach a source from a project; only --drop asks first."""
+    if drop:
+        link = f"{escaped(project)} to {escaped(source)}"
+        question = f"Remove the link of {link}, and drop its data?"
+        confirm(question, is_confirmed=yes, may_be_piped=True)
     scout.links.remove(project, source, drop=drop)
     print_done(f"Removed the link of {project} to {source}.")
 

@@ -46,7 +46,7 @@ def print_table(
     *,
     titles: Sequence[str] | None = None,
 ) -> None:
-    """Print rows as a table; titles default to the column names."""
+    """Print rows as a table; titles are printed exactly, and default to labels of the columns."""
     records = list(rows)
     if not records:
         say(empty)
@@ -79,8 +79,13 @@ def terminal_width() -> int | None:
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one object, one per line, without the empty ones."""
-    fields = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
-    rows = [[escaped(name).replace("_", " "), format_cell(value)] for name, value in fields.items()]
+    print_fields((name.replace("_", " "), value) for name, value in record.items())
+
+
+def print_fields(fields: Iterable[tuple[str, Any]]) -> None:
+    """Print names exactly as they are, each with its value, without the empty ones."""
+    shown = [(name, value) for name, value in fields if value not in (None, "", {}, [])]
+    rows = [[escaped(name), format_cell(value)] for name, value in shown]
     if rows:
         _print_rows(rows, titles="column")
 
@@ -148,9 +153,15 @@ def _print_rows(rows: list[list[str]], titles: str = "row") -> None:
         click.echo(line.rstrip())  # cells are escaped already; say() would escape the bold titles
 
 
-def _draw_columns(rows: list[list[str]], _titles: str) -> Iterator[str]:
+def _draw_columns(rows: list[list[str]], titles: str) -> Iterator[str]:
     """Draw for files and pipes: one line per row, however long."""
-    cells = [[" ".join(each.split()) for each in row] for row in rows]
+    cells = [
+        [
+            text if (row if titles == "row" else column) == 0 else " ".join(text.split())
+            for column, text in enumerate(texts)
+        ]
+        for row, texts in enumerate(rows)
+    ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         yield "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True))

@@ -105,6 +105,12 @@ def _as_dict(plan: Plan, *, is_done: bool) -> dict[str, Any]:
 
 def _print(plan: Plan, *, is_done: bool) -> None:
     folder = plan.folder
+    if plan.is_checkout:
+        say(
+            f"{folder} is a checkout: its taps and models are its own. There is nothing to do "
+            "here; to upgrade it: git pull && make setup"
+        )
+        return
     if not plan.changes:
         say(f"{folder} is up to date with scout {plan.version}.")
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scout_control.cli.base import with_scout
-from scout_control.cli.output import format_cell, print_record, print_result, print_table
+from scout_control.cli.output import format_cell, print_fields, print_result, print_table
 from scout_control.cli.terminal import say
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.terminal import escaped
@@ -149,7 +149,7 @@ def _print_vertical(columns: list[str], rows: list[list[Any]]) -> None:
         say("No rows.")
     for number, row in enumerate(rows, 1):
         say(f"-- row {number}")
-        print_record(dict(zip(unique(columns), row, strict=True)))
+        print_fields(zip(unique(columns), row, strict=True))
 
 
 def unique(columns: list[str]) -> list[str]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scout_control.api.quickstart import answers_file
-from scout_control.api.quickstart.answers import DEMO, PRODUCTS, Answers
+from scout_control.api.quickstart.answers import DEMO, PRODUCTS, Answers, parse_place
 from scout_control.api.quickstart.given import Given
+from scout_control.api.source_config import check_url
 from scout_control.cli.base import json_option, wants_json, with_scout
 from scout_control.cli.output import print_result
 from scout_control.cli.project import make_default_folder
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from scout_control.api.scout import Scout
 
 INTERRUPTED = 130
+ANY_SERVER = "https://server"
+"""Stands for the usual server of a product, which is not known yet."""
 QUERIES = {
     "commcare": "select case_type, count(*) from cases group by 1",
     "connect": "select name, is_active from opportunities",
@@ -145,17 +148,44 @@ def _given(options: dict[str, Any]) -> Given:
     places = {name: place for name, place in by_place.items() if place is not None}
     if len(places) > 1 or (source and places and source not in places):
         raise click.UsageError("--domain is for commcare, and --organization for connect.")
+    source = source or next(iter(places), None)
+    place = next(iter(places.values()), None)
+    problems: list[str] = []
+    secret = _read(_secret, options["api_key_file"], problems)
+    database_url = _read(_variable, options["database_url_from_env"], problems)
+    if problems:
+        problems += _place_problem(source, place, options["server"])
+        raise click.UsageError(" ".join(problems))
     return Given(
-        source=source or next(iter(places), None),
-        place=next(iter(places.values()), None),
+        source=source,
+        place=place,
         server=options["server"],
         username=options["username"],
         project=options["project"],
         interval_hours=options["interval_hours"],
         is_loaded_now=False if options["no_load"] else None,
-        secret=_secret(options["api_key_file"]),
-        database_url=_variable(options["database_url_from_env"]),
+        secret=secret,
+        database_url=database_url,
     )
+
+
+def _read(reader: Callable[[Any], str | None], given: object, problems: list[str]) -> str | None:
+    try:
+        return reader(given)
+    except click.UsageError as error:
+        problems.append(error.message)
+        return None
+
+
+def _place_problem(source: str | None, place: str | None, server: str | None) -> list[str]:
+    """Return what is wrong with the form of an address, to be told with what else is wrong."""
+    if source not in PRODUCTS or place is None:
+        return []
+    try:
+        check_url(parse_place(place, PRODUCTS[source], server or ANY_SERVER)[0])
+    except SettingsError as error:
+        return [str(error)]
+    return []
 
 
 def _secret(file: Path | None) -> str | None:
@@ -184,9 +214,11 @@ def _set_up(scout: Scout, *, given: Given, is_restarted: bool, **options: bool) 
         scout.init()
     say(f"The installation is in {home}.", err=True)
     home = scout.installation.settings.make_home()
+    if is_restarted:  # at once: the first answer may never come
+        answers_file.remove(home)
     interview = Interview(
         scout,
-        given.over(_earlier(None if is_restarted else home)),
+        given.over(_earlier(home)),
         given,
         home,
         is_asking=options["is_asking"],

@@ -29,12 +29,13 @@ from scout_control.errors import (
     CredentialRefusedError,
     PermissionDeniedError,
     ServerError,
+    ServerUnavailableError,
     SettingsError,
 )
 from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from scout_control.api.quickstart.given import Given
@@ -83,6 +84,8 @@ class Interview:
     """The address that was tried last, to be corrected."""
     forbidden: tuple[str | None, str | None] | None = None
     """The place of which the account may not read everything; named again, it is right."""
+    unreachable: str | None = None
+    """The server that did not respond; named again, it is kept."""
     is_tested: bool = True
     setup: Setup = field(init=False)
 
@@ -182,7 +185,26 @@ class Interview:
         server, place = parse_place(text, product, default_server)
         answers = replace(self.answers, server=server, place=place)
         self.setup.check_place(answers)
+        self._check_reachable(answers)
         self.answers = answers
+
+    def _check_reachable(self, answers: Answers) -> None:
+        """Check that the server responds, before a key is requested; given again, it is kept.
+
+        Raises:
+            ServerUnavailableError: It does not.
+        """
+        server = answers.server
+        if not (self.is_asking and self.is_tested) or server == self.unreachable:
+            return
+        with waiting(f"Connecting to {server}"):
+            why = self.setup.find_connection_error(answers)
+        if why:
+            self.unreachable = server
+            raise ServerUnavailableError(
+                f"{server} could not be reached: {why}.",
+                "Correct the address, or press Enter to keep it.",
+            )
 
     def _ask_account(self) -> None:
         product = self.answers.product
@@ -205,8 +227,8 @@ class Interview:
         fields = self.answers.product.fields(self.answers.username, self.secret or "")
         try:
             if self.is_tested and self.forbidden != self._place():
-                with waiting(f"Testing it at {self.answers.server}"):
-                    self.setup.test(self.answers, fields)
+                with waiting(f"Testing it at {self.answers.server}") as tell:
+                    self.setup.test(self.answers, fields, lambda wait: tell(wait.reason))
         except CredentialRefusedError as error:
             self.secret, self.given = None, replace(self.given, username=None)
             self._tell(CredentialRefusedError(error.cause, "" if self.is_asking else OTHER_KEY))
@@ -294,14 +316,22 @@ def missing_error(options: Sequence[str]) -> SettingsError:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Show that something is waited for."""
+def waiting(text: str) -> Iterator[Callable[[str], None]]:
+    """Show that something is waited for; the function that it yields tells why it takes long."""
     if not can_redraw(sys.stderr, os.environ):
         say(f"{text}...", err=True)
-        yield
+        told: set[str] = set()
+
+        def tell(why: str) -> None:
+            what = why.partition(" (")[0]  # each of several requests tells the same
+            if what not in told:
+                told.add(what)
+                say(f"{text}: {why}", err=True)
+
+        yield tell
         return
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(escaped(text))):
-        yield
+    with Console(stderr=True).status(Text(escaped(text))) as status:
+        yield lambda why: status.update(Text(escaped(f"{text}: {why}")))

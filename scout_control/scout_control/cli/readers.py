@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.cli.base import report_postgres_errors, with_scout
+from scout_control.cli.base import report_postgres_errors, wants_json, with_scout
 from scout_control.cli.output import format_cell, print_done, print_result
 from scout_control.cli.terminal import say
 from scout_control.errors import NotFoundError
@@ -96,7 +96,11 @@ def psql(dataset: str | None, arguments: tuple[str, ...]) -> None:
     """Open DATASET in psql, read-only.
 
     ARGUMENTS are those of psql, such as -c "select 1". Without DATASET, the demo's data is opened.
+
+    What psql prints is no JSON, so --json is refused: use scout query for that.
     """
+    if wants_json():
+        raise click.UsageError("psql prints no JSON. Use: scout query DATASET STATEMENT --json")
     # What begins with a hyphen is an argument of psql.
     if dataset is not None and dataset.startswith("-"):
         arguments, dataset = (dataset, *arguments), None
@@ -113,7 +117,12 @@ def psql(dataset: str | None, arguments: tuple[str, ...]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to psql
         variables = environment(os.environ, found)
         done = subprocess.run([program, *arguments], env=variables, check=False)  # noqa: S603 - psql
-    sys.exit(done.returncode)
+    sys.exit(exit_code(done.returncode))
+
+
+def exit_code(returncode: int) -> int:
+    """Return the exit code of a child as a shell does: 128 and the number of its signal."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 def environment(variables: Mapping[str, str], found: ReaderLogin) -> dict[str, str]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.progress_bars import duration
 from scout_control.cli.output import format_cell, print_record, print_table, print_table_cut
 from scout_control.cli.terminal import say
+from scout_control.rules import retention
+from scout_control.rules.json_values import to_json_value
+from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import escaped
 from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scout_control.api.views import LogLine, Run
+    from scout_control.api.views import Dataset, LogLine, Run
 
 COLUMNS = (
     *("run", "dataset", "status", "started", "took", "written", "in_tables", "rate", "reason"),
 )
 STREAMS = ("stream", "status", "rows_this_run", "of", "rows_in_table")
 SHORT_ID = 8
+LONG = "30d"
+"""How long to keep data, as suggested for what is kept for less."""
 HIDDEN_FIELDS = frozenset(
     {
         *("result", "error", "sources", "progress", "activity", "phase_seconds", "seconds"),
@@ -99,7 +105,7 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
 
 
 def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the streams of a run, from its result or, while it runs, from its progress."""
+    """Return the selected streams of a run: from its result or, while it runs, its progress."""
     if sources := document.get("sources"):
         return [
             {
@@ -109,6 +115,7 @@ def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
                 "rows_in_table": _number(each.get("rows_in_table")),
             }
             for name, each in sorted(sources.items())
+            if each.get("is_selected", True) or each["rows"]
         ]
     return [
         {
@@ -140,6 +147,24 @@ def print_ended(run: Run) -> None:
     say(f"\n{escaped(run.dataset)}: {run.status}{took}{rows}")
     where = f"{run.alias} (all of it: {run.schema})" if run.alias else run.schema
     say(f"Run {run.run_id}, schema {where}")
+
+
+def has_written(run: Run) -> bool:
+    """Return whether a run completed, or left rows in its tables although it did not."""
+    is_done = run.status in {RunStatus.COMPLETED, RunStatus.PARTIAL}
+    return is_done or bool(sum(run.rows_loaded.values()) or _committed(run))
+
+
+def expiry(dataset: Dataset) -> str | None:
+    """Return when the data of a dataset expires, and how to keep it longer if that is short."""
+    if dataset.expires_at is None:
+        return None
+    when = format_cell(to_json_value(dataset.expires_at))
+    text = f"The data expires at {when} unless it is used before."
+    if retention.parse(dataset.keep) >= retention.parse(LONG):
+        return text
+    command = f"scout datasets update {quote(dataset.path)} --keep {LONG}"
+    return f"{text} To keep it longer: {command}"
 
 
 def log_text(line: LogLine) -> str:

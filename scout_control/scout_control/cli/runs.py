@@ -14,6 +14,8 @@ from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import format_cell, print_done, print_result
 from scout_control.cli.run_output import (
     WaitingNotes,
+    expiry,
+    has_written,
     log_text,
     print_ended,
     print_run,
@@ -24,6 +26,7 @@ from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedE
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.wording import interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +106,7 @@ def run_here(
                 early=early,
                 on_progress=show,
                 should_stop=lambda: bool(signals),
+                stop_reason=lambda: interruption(signals),
                 log_file=log_file,
             )
         except RunPausedError:
@@ -113,7 +117,8 @@ def run_here(
         # Ctrl-C means that a person does not want the run; after SIGTERM a worker may finish it.
         ended = scout.runs.cancel(ended.run_id)
     _show_end(ended)
-    _say_when_it_expires(scout, dataset)
+    if has_written(ended) and not wants_json() and (text := expiry(scout.datasets.show(dataset))):
+        say(text, err=True)
     return 128 + signals[0] if signals else exit_code(ended)
 
 
@@ -206,16 +211,6 @@ def _append_to(signals: list[int]) -> Callable[[int, FrameType | None], None]:
 def _announce_pause(resume_at: str) -> None:
     """Print the line that all programs here print when they pause, for log readers."""
     say(f"event=paused resume_at={resume_at}", err=True)
-
-
-def _say_when_it_expires(scout: Scout, name: str) -> None:
-    expires_at = to_json_value(scout.datasets.show(name).expires_at)
-    if expires_at and not wants_json():
-        say(
-            f"The data expires at {format_cell(expires_at)} unless it is used before. To keep it"
-            f" longer: scout datasets update {escaped(name)} --keep 30d",
-            err=True,
-        )
 
 
 def _show_end(ended: Run) -> None:

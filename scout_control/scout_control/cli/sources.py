@@ -16,6 +16,7 @@ from scout_control.cli.base import (
     unset_option,
     with_scout,
 )
+from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.links import (
     finish,
     link_fields,
@@ -26,6 +27,8 @@ from scout_control.cli.links import (
 )
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.rules import column_rules
+from scout_control.rules.terminal import escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -123,9 +126,15 @@ def update(scout: Scout, name: str, *, unset: tuple[str, ...], **options: Any) -
 
 @sources.command("remove")
 @click.argument("name")
+@yes_option
 @with_scout
-def remove_source(scout: Scout, name: str) -> None:
+def remove_source(scout: Scout, name: str, *, yes: bool) -> None:
     """Remove a source that no project uses, and revoke its credentials."""
+    source = scout.sources.show(name)
+    if not scout.links.list(source=source.name):
+        count = sum(each.source == source.name for each in scout.credentials.list())
+        question = f"Remove {escaped(name)} with {counted(count, 'credential')}?"
+        confirm(question, is_confirmed=yes, may_be_piped=True)
     not_revoked = scout.sources.remove(name)
     text = f"Removed {name}."
     if not_revoked:

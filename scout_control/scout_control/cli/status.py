@@ -23,7 +23,7 @@ from scout_control.cli.output import (
 )
 from scout_control.cli.terminal import say
 from scout_control.errors import CONNECT, ControlError
-from scout_control.rules.health import Health, MonitoringCode, monitoring_code
+from scout_control.rules.health import NO_WORKER, Condition, Health, MonitoringCode, monitoring_code
 from scout_control.rules.run_history import LEGEND, picture
 from scout_control.rules.terminal import as_json, escaped
 from scout_control.rules.wording import counted
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 MAX_FINE_LISTED = 10
 """More datasets that are fine are counted, unless --all lists them."""
 MAX_NAMED = 3
-"""How many datasets the line of --check names."""
+"""How many datasets the line of --check names, and owners of what is alike the lists of --all."""
 HISTORY_RUNS = 30
 MAX_LISTED = 20
 """How many datasets are listed without --all or --failed: what fits a screen."""
 COLUMNS = ("dataset", "state", "last_sync", "notes")
-NAMES = {Health.ATTENTION: "needing attention"}
-READY = "ready"
+NAMES = {Condition.ATTENTION: "needing attention"}
+READY, PENDING = "ready", "pending"
 RECONNECT = "needs reconnect"
 
 
@@ -124,30 +124,43 @@ def _print_summary(overview: Status, listed: Sequence[Row], *, only_bad: bool) -
         say("There are no datasets yet.")
         _print_sources(overview)
         return
-    counts = Counter(each["health"] for each in datasets)
-    parts = [f"{counts[health]} {NAMES.get(health, health)}" for health in Health if counts[health]]
-    number = counted(len(datasets), "dataset")
-    say(f"{number}: {', '.join(parts)}", bold=True)
-    is_short = counts[Health.FINE] <= MAX_FINE_LISTED
-    shown = [each for each in listed if is_short or each["health"] != Health.FINE]
+    counts = _counts(datasets)
+    say(_summary(datasets), bold=True)
+    is_short = counts[Condition.FINE] <= MAX_FINE_LISTED
+    shown = [each for each in listed if is_short or each["condition"] != Condition.FINE]
     if not only_bad:
         shown = shown[:MAX_LISTED]
     if shown:
         say("")
         print_table_cut([_row(each) for each in shown], COLUMNS)
     if rest := len(listed) - len(shown):
-        fine = "" if counts[Health.FINE] < rest else ", all fine"
+        fine = "" if counts[Condition.FINE] < rest else ", all fine"
         say(f"\n{counted(rest, 'other')}{fine}; list them with: scout status --all")
+    if any(each["reason"] == NO_WORKER for each in listed):
+        # Also in a separate line: the notes are cut on a narrow terminal.
+        say(f"\n{NO_WORKER}; or load one dataset now: scout run DATASET")
     if not only_bad:
         _print_sources(overview)
     _print_credentials(overview.credentials)
+
+
+def _counts(datasets: Sequence[Row]) -> Counter[Condition]:
+    return Counter(Condition(each["condition"]) for each in datasets)
+
+
+def _summary(datasets: Sequence[Row]) -> str:
+    """Return how many datasets there are, and how many are in which condition."""
+    counts = _counts(datasets)
+    parts = [f"{counts[each]} {NAMES.get(each, each)}" for each in Condition if counts[each]]
+    number = counted(len(datasets), "dataset")
+    return f"{number}: {', '.join(parts)}" if parts else number
 
 
 def _row(dataset: Row) -> dict[str, Any]:
     """Return the line of a dataset; the last column may be cut."""
     return {
         "dataset": dataset["path"],
-        "state": dataset["health"],
+        "state": dataset["condition"],
         "last_sync": _short_time(dataset["last_sync_at"]),
         "notes": ", ".join(_notes(dataset)) or None,
     }
@@ -163,7 +176,7 @@ def _notes(dataset: Row) -> Iterator[str]:
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     if counts:
         yield f"{counted(sum(counts), 'row')} in {counted(len(counts), 'stream')}"
-    if dataset["status"] != READY:
+    if dataset["status"] not in {READY, PENDING}:  # the latter is in its condition
         yield dataset["status"]
     if dataset["is_paused"]:
         yield "schedule paused"
@@ -189,12 +202,48 @@ def _print_credentials(credentials: Sequence[Row]) -> None:
             say(f"Needs reconnect: {CONNECT} {quote(each['source'])} --{kind} {quote(owner)}")
 
 
+def credential_rows(credentials: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the lines of credentials; many alike that need no person are one."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for number, each in enumerate(credentials):
+        alike = (each["source"], each["user"] is None, each["kind"], each["status"])
+        groups.setdefault((*alike, number if each["status"] == RECONNECT else None), []).append(
+            each
+        )
+    return [row for group in groups.values() for row in _credentials_alike(group)]
+
+
+def _credentials_alike(group: Sequence[Row]) -> list[dict[str, Any]]:
+    if len(group) <= MAX_NAMED:
+        return [dict(each) for each in group]
+    owner = "user" if group[0]["user"] else "project"
+    expiring = [each["token_expires_at"] for each in group if each["token_expires_at"]]
+    return [
+        {
+            **group[0],
+            owner: first_names([each[owner] for each in group]),
+            "status": f"{group[0]['status']}: {len(group)} of {group[0]['source']}",
+            "token_expires_at": min(expiring, default=None),
+        }
+    ]
+
+
+def first_names(names: Sequence[str]) -> str | list[str]:
+    """Return the first of many names, with how many there are."""
+    if len(names) <= MAX_NAMED:
+        return list(names)
+    return f"{len(names)}: {', '.join(names[:MAX_NAMED])}, ..."
+
+
 def _print_all(overview: Status) -> None:
     say("Available sources", bold=True)
-    print_table(overview.available_sources, ("name", "source_type", "base_url", "projects"))
+    sources = [
+        {**each, "projects": first_names(each["projects"])} for each in overview.available_sources
+    ]
+    print_table(sources, ("name", "source_type", "base_url", "projects"))
     say("\nCredentials", bold=True)
     columns: tuple[str, ...] = ("source", "project", "user", "kind", "status", "token_expires_at")
-    print_table(overview.credentials, columns)
+    print_table(credential_rows(overview.credentials), columns)
     say("\nSynced data", bold=True)
     columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
     print_table(map(dataset_row, overview.synced_data), columns)
@@ -207,11 +256,11 @@ def _print_history(datasets: Sequence[Row]) -> None:
             "dataset": each["path"],
             "runs, latest last": picture(each["history"], is_ascii=is_ascii),
             "last took": _last_seconds(each["history"]),
-            "health": each["health"],
+            "state": each["condition"],
         }
         for each in datasets
     ]
-    print_table_cut(rows, ("dataset", "runs, latest last", "last took", "health"))
+    print_table_cut(rows, ("dataset", "runs, latest last", "last took", "state"))
     if rows:
         say(f"\n{LEGEND[is_ascii]}")
 
@@ -224,7 +273,7 @@ def _last_seconds(history: Sequence[Row]) -> str | None:
 def _status_check(scout: Scout, *, project: str | None, user: str | None, **_options: bool) -> None:
     datasets = scout.status(project=project, user=user).synced_data
     code = monitoring_code(Health(each["health"]) for each in datasets)
-    counts = Counter(each["health"] for each in datasets)
+    counts = _counts(datasets)
     bad = [each for each in datasets if _is_bad(each)]
     named = "; ".join(f"{each['path']}: {each['reason']}" for each in bad[:MAX_NAMED])
     more = f"; and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
@@ -232,11 +281,14 @@ def _status_check(scout: Scout, *, project: str | None, user: str | None, **_opt
     text = f"{len(bad)} of {counted(len(datasets), 'dataset')} {need} attention: {named}{more}"
     measured = {
         "datasets": len(datasets),
-        "failed": counts[Health.FAILED],
-        "attention": counts[Health.ATTENTION],
-        "running": counts[Health.RUNNING],
+        "failed": counts[Condition.FAILED],
+        "attention": len(bad) - counts[Condition.FAILED],
+        "running": counts[Condition.RUNNING],
+        "queued": counts[Condition.QUEUED],
+        "paused": counts[Condition.PAUSED],
+        "never_loaded": counts[Condition.NEVER_LOADED],
     }
-    _print_check(code, text if bad else counted(len(datasets), "dataset"), measured)
+    _print_check(code, text if bad else _summary(datasets), measured)
 
 
 def _print_check(code: MonitoringCode, text: str, measured: Mapping[str, int]) -> None:

@@ -20,6 +20,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 LONGEST_SECONDS = 60.0
 MOST_BYTES = 1_000_000
 CHUNK_BYTES = 65_536
+PROBE_TIMEOUT = (5.0, 10.0)
+REASONS: tuple[tuple[type[requests.RequestException], str], ...] = (
+    (requests.exceptions.ProxyError, "the proxy does not pass the request on"),
+    (requests.exceptions.SSLError, "its TLS certificate is not accepted, or it has none"),
+    (requests.Timeout, "no response in time"),
+    (requests.ConnectionError, "no connection"),
+)
 
 
 class _Deadline:
@@ -130,6 +137,23 @@ def session() -> requests.Session:
     for scheme in ("http://", "https://"):
         bounded.mount(scheme, BoundedAdapter())
     return bounded
+
+
+def find_connection_error(url: str) -> str | None:
+    """Return why a server gives no HTTP response, in a few words; None if it gives any.
+
+    It is asked without credentials, also those that a .netrc holds.
+    """
+    try:
+        with session() as http:
+            http.head(url, timeout=PROBE_TIMEOUT, allow_redirects=False, auth=_without_login)
+    except requests.RequestException as error:
+        return next((text for kind, text in REASONS if isinstance(error, kind)), "no response")
+    return None
+
+
+def _without_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _read(response: requests.Response) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.credentials import records, renewal
+from scout_control.credentials import records, renewal, schedules
 from scout_control.credentials.link_settings import check_link
 from scout_control.credentials.renewal import Renewal
 from scout_control.errors import (
@@ -31,12 +31,13 @@ from scout_control.store.models import Credential, Dataset, ProjectSource
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy.orm import Session
 
     from scout_control.credentials.records import Owner
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.reports import Wait
     from scout_control.store.models import Source
 
 TIMEOUT_SECONDS = 120
@@ -47,6 +48,8 @@ TEST, DISCOVER = "--test", "--discover"
 
 def check(installation: Installation, source_name: str, owner: Owner) -> None:
     """Test a stored credential; one with a refresh token is renewed, which tests it as well.
+
+    Success makes one valid again that the source had rejected, and schedules its datasets.
 
     Raises:
         CredentialMissingError: There is no credential.
@@ -62,7 +65,8 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
     context = secret_context.of_credential(credential, source, source_type)
     fields = installation.keyring.decrypt(credential.secrets, context)
     if credential.kind == OAUTH and fields.get("refresh_token"):
-        _renew(installation, source_name, owner, credential.id)
+        if _renew(installation, source_name, owner, credential.id):
+            _resume(installation, source, owner, credential)
         return
     with installation.store.begin() as session:
         names = audit.of_owner(source, owner.project_id, owner.user_id)
@@ -70,16 +74,31 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
     # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
-        error = test(installation, source, owner, fields)
+        error = test(installation, source, owner, fields, None)
     if isinstance(error, CredentialRefusedError):
         with installation.store.begin() as session:
             records.invalidate(session, credential.id, error.cause)
     if error is not None:
         raise error
+    _resume(installation, source, owner, credential)
+
+
+def _resume(installation: Installation, source: Source, owner: Owner, tested: Credential) -> None:
+    """Let runs use a credential again that its source has accepted just now."""
+    if tested.is_valid:
+        return
+    is_renewed = tested.kind == OAUTH
+    with installation.store.begin() as session:
+        if records.accept(session, tested.id, None if is_renewed else tested.secrets):
+            schedules.begin(session, source, owner)
 
 
 def test(
-    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
+    installation: Installation,
+    source: Source,
+    owner: Owner,
+    fields: Mapping[str, str],
+    on_wait: Callable[[Wait], None] | None,
 ) -> ControlError | None:
     """Let the tap read with these secrets; return the error, or None after success.
 
@@ -87,18 +106,19 @@ def test(
         ServerError: The tap did not end in time.
     """
     pipeline = _pipeline(installation, source, owner, fields)
-    done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS)
+    done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
     # --test is an option of the Meltano SDK; other taps can only list their streams.
     if done.lacks_option:
-        done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS)
+        done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
     error = done.error
     if error is None:
         return None
     if isinstance(error, CredentialRefusedError):
         return rejected_error(source.name, owner, error.cause)
     return type(error)(
-        f"The credential for {source.name} {owner} could not be tested. {error.cause}",
-        error.remedy.removeprefix(outcomes.KEPT).strip() or SEE_MESSAGE,
+        f"The credential for {source.name} {owner} could not be tested. "
+        f"{outcomes.of_a_test(error.cause)}",
+        outcomes.of_a_test(error.remedy) or SEE_MESSAGE,
     )
 
 
@@ -118,7 +138,7 @@ def tested(
     """
     if kind == OAUTH and fields.get("refresh_token"):
         return _exchanged(installation, source, owner, fields)
-    error = test(installation, source, owner, fields)
+    error = test(installation, source, owner, fields, None)
     if error is not None:
         raise _not_stored(error)
     return {"fields": dict(fields)}
@@ -170,12 +190,17 @@ def rejected_error(source: str, owner: Owner, why: str = "") -> CredentialRefuse
     )
 
 
-def _renew(installation: Installation, source: str, owner: Owner, credential_id: uuid.UUID) -> None:
+def _renew(installation: Installation, source: str, owner: Owner, credential_id: uuid.UUID) -> bool:
+    """Renew a token; return False if nothing was asked, because a run is using it."""
     outcome = renewal.renew(
-        installation.store, installation.keyring, installation.plugins, credential_id
+        installation.store,
+        installation.keyring,
+        installation.plugins,
+        credential_id,
+        may_be_rejected=True,
     )
     if outcome not in {Renewal.REJECTED, Renewal.FAILED}:
-        return
+        return outcome is Renewal.RENEWED
     with installation.store.begin() as session:
         credential = session.get(Credential, credential_id)
     why = (credential.last_error if credential else None) or ""

@@ -287,5 +287,24 @@ def invalidate(session: Session, credential_id: uuid.UUID, reason: str) -> None:
     audit.record(session, "needs reconnect", "credential", credential_id, **names, reason=reason)
 
 
+def accept(session: Session, credential_id: uuid.UUID, tested: bytes | None) -> bool:
+    """Mark a credential as valid that its source has accepted; return whether it is.
+
+    Args:
+        session: An open transaction.
+        credential_id: The credential.
+        tested: The encrypted secrets that were tested: others may be stored since. None: they were
+            renewed, which the source does for valid ones only.
+    """
+    credential = session.get(Credential, credential_id, with_for_update={"of": Credential})
+    if credential is None:
+        return False
+    if not credential.is_valid and tested in {None, credential.secrets}:
+        credential.is_valid, credential.last_error = True, None
+        names = _audit_names(credential)
+        audit.record(session, "accepted again", "credential", credential.id, **names)
+    return credential.is_valid
+
+
 def _audit_names(credential: Credential) -> dict[str, str | None]:
     return audit.of_owner(credential.source, credential.project_id, credential.user_id)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
 
+from scout_control.credentials import schedules
 from scout_control.credentials.oauth import OAuthClient
 from scout_control.credentials.records import Owner, invalidate, replace_tokens
 from scout_control.errors import (
@@ -23,14 +24,13 @@ from scout_control.installation import secret_context
 from scout_control.rules.addresses import BASE_URL
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.rules.expiry import RENEW_TOKENS_BEFORE
-from scout_control.store import audit, locks, lookups
+from scout_control.store import audit, datasets, locks, lookups
 from scout_control.store.models import Credential, Dataset, ProjectSource, Source
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from scout_control.installation.encryption import Keyring
@@ -71,8 +71,23 @@ def expiring(session: Session, now: datetime) -> Sequence[uuid.UUID]:
     ).all()
 
 
-def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.UUID) -> Renewal:
-    """Renew the token of one credential. Only a permanent rejection invalidates it."""
+def renew(
+    store: Store,
+    keyring: Keyring,
+    plugins: Plugins,
+    credential_id: uuid.UUID,
+    *,
+    may_be_rejected: bool = False,
+) -> Renewal:
+    """Renew the token of one credential. Only a permanent rejection invalidates it.
+
+    Args:
+        store: The store.
+        keyring: Decrypts and encrypts the tokens.
+        plugins: The plugins of the installation.
+        credential_id: The credential.
+        may_be_rejected: Also ask for one that the source has rejected before.
+    """
     # The lock is held from before the request until the new token is stored: a refresh token that
     # rotates is valid once, so a second request with it would revoke the grant at some servers.
     with locks.try_locks(store, locks.credential_lock(credential_id)) as is_locked:
@@ -80,7 +95,7 @@ def renew(store: Store, keyring: Keyring, plugins: Plugins, credential_id: uuid.
             return Renewal.BUSY
         with store.begin() as session:
             credential = session.get(Credential, credential_id)
-            if credential is None or not credential.is_valid:
+            if credential is None or not (credential.is_valid or may_be_rejected):
                 return Renewal.REJECTED
         try:
             source_type = plugins.source_type(credential.source.source_type)
@@ -157,7 +172,7 @@ def revoke(store: Store, keyring: Keyring, plugins: Plugins, source: Source, own
                 f"No account is connected for {source.name} {owner}.", "There is nothing to revoke."
             )
         grants = delete_credentials(session, keyring, plugins, [credential])
-        _unschedule_datasets(session, source, owner)
+        schedules.end(session, source, owner)
     return bool(grants) and not revoke_grants(grants)
 
 
@@ -237,23 +252,6 @@ def invalidate_all(session: Session, source: Source) -> int:
     links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
     # Scheduled runs could only fail; connecting an account schedules its datasets again.
     if invalidated:
-        session.execute(
-            update(Dataset)
-            .where(Dataset.project_source_id.in_(links))
-            .values(next_sync_at=None, sync_error=secret_context.ADDRESS_CHANGED)
-        )
+        of_source = Dataset.project_source_id.in_(links)
+        datasets.unschedule(session, of_source, secret_context.ADDRESS_CHANGED)
     return len(invalidated)
-
-
-def _unschedule_datasets(session: Session, source: Source, owner: Owner) -> None:
-    links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
-    if owner.project_id is not None:
-        links = links.where(ProjectSource.project_id == owner.project_id)
-        is_theirs: ColumnElement[bool] = Dataset.user_id.is_(None)
-    else:
-        is_theirs = Dataset.user_id == owner.user_id
-    session.execute(
-        update(Dataset)
-        .where(Dataset.project_source_id.in_(links), is_theirs)
-        .values(next_sync_at=None, sync_error="The account was disconnected.")
-    )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
-    from scout_control.store.models import Dataset
+    from scout_control.store.models import Dataset, Run
 
     MayDrop = Callable[[Session, Dataset], bool]
 
@@ -47,9 +47,13 @@ def drop(installation: Installation, dataset_id: uuid.UUID, *, force: bool = Fal
         lambda: try_drop(installation, dataset_id, _has_no_live_run, force=force, reason="dropped")
     ):
         with installation.store.begin() as session:
-            run = runs.alive(session, dataset_id)
-        cancel = f"scout runs cancel {run.id}" if run else "scout runs list"
-        raise ConflictError("A run of this dataset is in progress.", f"Cancel it first: {cancel}")
+            raise busy_error(runs.alive(session, dataset_id))
+
+
+def busy_error(run: Run | None) -> ConflictError:
+    """Return the error for data that a run is loading."""
+    cancel = f"scout runs cancel {run.id}" if run else "scout runs list"
+    return ConflictError("A run of this dataset is in progress.", f"Cancel it first: {cancel}")
 
 
 def retry_while_blocked(remove: Callable[[], bool]) -> bool:

@@ -25,7 +25,7 @@ from psycopg.types.datetime import (
 )
 from sqlalchemy import select
 
-from scout_control.datasets import query_role
+from scout_control.datasets import query_failures, query_role
 from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
 from scout_control.rules import query_limits, session_settings
 from scout_control.rules.statuses import DatasetStatus
@@ -133,7 +133,7 @@ def query(
         closing(connect_as_reader(installation, dataset)) as connection,
         query_role.time_limit(connection, server_url, timeout_seconds + 1),
     ):
-        return _execute(connection, statement, (max_rows, max_bytes), timeout_seconds)
+        return _execute(connection, dataset, statement, (max_rows, max_bytes), timeout_seconds)
 
 
 def record(session: Session, action: str, dataset: Dataset, **details: Any) -> None:
@@ -209,6 +209,7 @@ def statement_timeout(seconds: float) -> bytes:
 
 def _execute(
     connection: psycopg.Connection[Any],
+    dataset: Dataset,
     statement: str,
     limits: tuple[int, int],
     timeout_seconds: float,
@@ -231,9 +232,9 @@ def _execute(
             "Narrow the query, or raise --timeout.",
         ) from None
     except psycopg.Error as error:
-        message = error.diag.message_primary or type(error).__name__
+        path, schema = lookups.path(dataset), dataset.schema_name
         raise QueryError(
-            f"Postgres rejected the query: {message}.", "Write a single SELECT on this dataset."
+            *query_failures.explained(connection, error, statement, path, schema)
         ) from None
 
 

@@ -14,6 +14,7 @@ from scout_control.api.progress_display import shown_progress
 from scout_control.datasets import query
 from scout_control.datasets.schema_contents import Load, SchemaContents
 from scout_control.rules.statuses import Phase, RunStatus
+from scout_control.rules.wording import interruption
 from scout_control.runs.execute import attempt_ids
 from scout_control.store import lookups
 
@@ -108,6 +109,7 @@ def load(
                 full_refresh=kill_loader,
                 on_progress=on_progress,
                 should_stop=lambda: bool(received),
+                stop_reason=lambda: interruption(received),
                 log_file=log_file,
             )
         if received:

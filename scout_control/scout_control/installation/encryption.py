@@ -16,6 +16,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -237,6 +238,18 @@ def undecryptable(subject: str = "a stored secret", command: str = SEE_DOCTOR) -
     """
     remedy = f"{ADD_THE_KEY} {IF_LOST} {command}" if command != SEE_DOCTOR else SEE_DOCTOR
     return SettingsError(f"No configured key decrypts {subject}.", remedy)
+
+
+def missing_file(file: Path) -> SettingsError:
+    """Return the error for a key file that is missing, where the store holds secrets."""
+    name = quote(str(file))
+    return SettingsError(
+        f"The file of the encryption keys is missing: {file}. Without it, no stored secret can be "
+        "read. Nothing was changed.",
+        "Put it back, from wherever it was moved to or from a backup. If it is lost, make another: "
+        f"scout keys generate --out {name}; then delete what nothing decrypts, and keep all else: "
+        "scout init --reset-unreadable",
+    )
 
 
 def generate() -> str:

@@ -74,10 +74,23 @@ class Installation:
 
     @cached_property
     def keyring(self) -> Keyring:
-        """The encryption keys."""
-        from scout_control.installation.encryption import Keyring
+        """The encryption keys; a key file is made for a store that holds no secrets only.
 
+        Raises:
+            SettingsError: There is no key, or the key file is missing that encrypted the secrets.
+        """
+        from scout_control.installation.encryption import Keyring, missing_file
+
+        file = self.settings.key_file
+        if file and not self.settings.encryption_keys and not file.exists() and self._has_secrets():
+            raise missing_file(file)
         return Keyring.of(self.settings.encryption_keys, self.settings.key_file)
+
+    def _has_secrets(self) -> bool:
+        from scout_control.store import ciphertexts
+
+        with self.store.begin_at_any_version() as session:
+            return ciphertexts.exist(session.connection())
 
     def forget_keyring(self) -> None:
         """Read the keys again on the next use, after the key file has changed."""

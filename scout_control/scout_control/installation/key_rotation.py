@@ -47,7 +47,7 @@ def rotate(installation: Installation, *, forget_old: bool = False) -> int:
         SettingsError: No configured key decrypts some of them; nothing was changed.
     """
     with installation.store.begin() as session:
-        lost = stored_secrets.undecryptable(installation, session.connection())
+        lost = stored_secrets.find_loss(installation, session.connection())
     if lost:
         raise stored_secrets.loss_error(installation, lost)
     key_file = None if installation.settings.encryption_keys else installation.settings.key_file

@@ -62,7 +62,9 @@ class Plan:
     folder: Path
     former_version: str | None
     version: str
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
+    is_checkout: bool = False
+    """Whether the project declares the plugins itself, so that there is nothing to upgrade."""
 
 
 def template() -> dict[str, str]:
@@ -128,6 +130,8 @@ def plan(folder: Path) -> Plan:
         SettingsError: The folder is not one that ``create`` makes.
         ConflictError: Its record cannot be read.
     """
+    if not _extends(folder) and _is_complete(folder):
+        return Plan(folder=folder, former_version=None, version=current_version(), is_checkout=True)
     require_extending(folder)
     former_version, written = _read_record(folder)
     changes = (
@@ -143,6 +147,8 @@ def plan(folder: Path) -> Plan:
 
 def upgrade(plan: Plan) -> None:
     """Do what a plan says, and record it."""
+    if plan.is_checkout:
+        return
     for each in plan.changes:
         if each.text != each.former:
             _replace(plan.folder / each.path, each.text)

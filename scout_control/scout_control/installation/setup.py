@@ -93,7 +93,7 @@ def _check_secrets(installation: Installation) -> None:
     The passwords of roles that control makes for itself are not among them: it creates new ones.
     """
     with installation.store.begin_at_any_version() as session:
-        lost = stored_secrets.undecryptable(installation, session.connection())
+        lost = stored_secrets.find_loss(installation, session.connection())
     if lost:
         raise stored_secrets.loss_error(installation, lost)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, TableClause, literal_column, select, text, update
+from sqlalchemy import Connection, TableClause, literal_column, select, update
 from sqlalchemy import column as named_column
 from sqlalchemy import table as named_table
 
@@ -20,7 +20,7 @@ from scout_control.installation import encryption, secret_context
 from scout_control.installation.encryption import IS_RESET, RESET, EncryptionContext
 from scout_control.meltano.project import SourceType
 from scout_control.rules.statuses import DatasetStatus
-from scout_control.store import audit
+from scout_control.store import audit, ciphertexts, datasets
 from scout_control.store.models import SCHEMA, Dataset, ProjectSource
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ ALL_COLUMNS: Any = literal_column("*")
 CREDENTIALS, SERVICE_LOGINS, DATASETS = "credentials", "service_logins", "datasets"
 READER_LOGIN = "reader_login"
 REPLACEABLE = {(SERVICE_LOGINS, "secrets"), (DATASETS, READER_LOGIN)}
-"""Passwords that Scout sets itself: one that no key decrypts is replaced by a new one."""
-EXISTS = text(
-    "SELECT EXISTS (SELECT FROM information_schema.columns"
-    " WHERE table_schema = :schema AND table_name = :table AND column_name = :column)"
-)
+"""Passwords that Scout sets itself: one that no key decrypts keeps nothing from working."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +63,7 @@ class StoredSecret:
 def find(installation: Installation, connection: Connection) -> Iterator[StoredSecret]:
     """Yield all stored secrets."""
     for table_name, column_name, context_of in SECRETS:
-        names = {"schema": SCHEMA, "table": table_name, "column": column_name}
-        if not connection.scalar(EXISTS, names):
+        if not ciphertexts.has_column(connection, table_name, column_name):
             continue  # in the store of an older version
         # By their names, not by the models: a later version of these may have other columns.
         has_secret = named_column(column_name).is_not(None)
@@ -84,13 +79,24 @@ def find(installation: Installation, connection: Connection) -> Iterator[StoredS
             )
 
 
+def find_loss(installation: Installation, connection: Connection) -> list[StoredSecret]:
+    """Return the secrets that no configured key decrypts, if any of them cannot be made again.
+
+    The passwords of readers, which ``scout url`` makes again, are among them then.
+    """
+    lost = undecryptable(installation, connection)
+    return lost if any((each.table, each.column) not in REPLACEABLE for each in lost) else []
+
+
 def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
-    """Return the secrets that no configured key decrypts, and that cannot be created again."""
+    """Return the secrets that no configured key decrypts.
+
+    Without the logins of roles that every ``scout init`` makes again.
+    """
     return [
         secret
         for secret in find(installation, connection)
-        if (secret.table, secret.column) not in REPLACEABLE
-        and not installation.keyring.opens(secret.ciphertext)
+        if secret.table != SERVICE_LOGINS and not installation.keyring.opens(secret.ciphertext)
     ]
 
 
@@ -117,7 +123,9 @@ def reset(installation: Installation, session: Session, secrets: Sequence[Stored
         columns = {"is_valid": False, "last_error": reason} if is_credential else {}
         # Nothing is hashed under the key of a dataset without data: its next run makes a new one.
         is_unused = secret.table == DATASETS and not has_data(secret.row)
-        secret.replace(connection, None if is_unused else mark, **columns)
+        # Where the column is null, `scout url` makes a new password.
+        is_made_again = is_unused or secret.column == READER_LOGIN
+        secret.replace(connection, None if is_made_again else mark, **columns)
         if is_credential:
             _unschedule(session, secret.row, reason)
         kind = secret.table.removesuffix("s")
@@ -137,11 +145,7 @@ def _unschedule(session: Session, credential: Any, reason: str) -> None:
     if credential.user_id is None:
         links = links.where(ProjectSource.project_id == credential.project_id)
         is_theirs = Dataset.user_id.is_(None)
-    session.execute(
-        update(Dataset)
-        .where(Dataset.project_source_id.in_(links), is_theirs)
-        .values(next_sync_at=None, sync_error=reason)
-    )
+    datasets.unschedule(session, Dataset.project_source_id.in_(links) & is_theirs, reason)
 
 
 def _table(name: str, *columns: str) -> TableClause:

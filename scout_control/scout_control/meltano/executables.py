@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from scout_control.meltano.run_project import RunPlugin, RunProject
 
 PROGRAMS = Path(sys.executable).parent
+OWN_DISTRIBUTIONS = frozenset(
+    {
+        *("tap-commcare", "tap-commcare-connect", "target-scout-postgres"),
+        *("scout-dbt", "commcare-sandbox"),
+    }
+)
 LABEL = "+"  # of versions that come from a checkout, and from no index
 
 
@@ -52,6 +58,8 @@ def install_command(distribution: str) -> str:
     """Return the command that installs a distribution for this interpreter."""
     if project_file.is_checkout():
         return f"make -B -C {quote(str(project_file.CHECKOUT))} setup"
+    if distribution in OWN_DISTRIBUTIONS:  # which work with each other in one version
+        distribution = f"{distribution}=={version('scout-control')}"
     environment = Path(sys.prefix)
     if (environment / "pipx_metadata.json").is_file():
         command = f"pipx inject {quote(environment.name)} {distribution}"

@@ -11,9 +11,11 @@ from scout_control.errors import ServerError
 from scout_control.meltano.log import EXTRACTOR, RunLog
 from scout_control.meltano.outcomes import failure
 from scout_control.meltano.process import kill_group, start_meltano
+from scout_control.meltano.reports import Wait
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
     from scout_control.errors import ControlError
     from scout_control.meltano.process import Pipeline
@@ -35,10 +37,22 @@ class Invocation:
     """Whether it does not know the option that it was given."""
 
 
-def invoke(pipeline: Pipeline, option: str, *, longest_seconds: float) -> Invocation:
+def invoke(
+    pipeline: Pipeline,
+    option: str,
+    *,
+    longest_seconds: float,
+    on_wait: Callable[[Wait], None] | None = None,
+) -> Invocation:
     """Run the plugin of a pipeline with an option.
 
     Its standard output is dropped: it may hold records.
+
+    Args:
+        pipeline: With one block, the plugin.
+        option: What it is requested to do.
+        longest_seconds: How long it may take.
+        on_wait: Called with each wait that it reports, such as one before another try.
 
     Raises:
         ServerError: It did not end in time, and was killed.
@@ -50,7 +64,7 @@ def invoke(pipeline: Pipeline, option: str, *, longest_seconds: float) -> Invoca
         watchdog = threading.Timer(longest_seconds, _stop, (process, is_late))
         watchdog.start()
         try:
-            is_named = _read(process, log, option)
+            is_named = _read(process, log, option, on_wait)
             code = _of_plugin(process.wait())
         finally:
             watchdog.cancel()
@@ -66,7 +80,12 @@ def invoke(pipeline: Pipeline, option: str, *, longest_seconds: float) -> Invoca
     )
 
 
-def _read(process: subprocess.Popen[str], log: RunLog, option: str) -> bool:
+def _read(
+    process: subprocess.Popen[str],
+    log: RunLog,
+    option: str,
+    on_wait: Callable[[Wait], None] | None,
+) -> bool:
     """Read the log of a process, a limited part of a line at a time.
 
     Returns:
@@ -74,7 +93,9 @@ def _read(process: subprocess.Popen[str], log: RunLog, option: str) -> bool:
     """
     is_named = False
     while process.stderr and (line := process.stderr.readline(MAX_LINE)):
-        log.read(line)
+        report = log.read(line)
+        if on_wait is not None and isinstance(report, Wait):
+            on_wait(report)
         is_named = is_named or option in line
     return is_named
 

@@ -22,7 +22,10 @@ PAUSED = re.compile(r"event=paused\s+resume_at=([0-9T:.+Z-]+)")
 DISCOVERY_FAILED = re.compile(r"returned (-?\d{1,5}) with stderr")
 MODEL_FAILED = re.compile(r"Failure in (?P<what>\w+) (?P<name>\S+)|(?P<kind>\w+ Error)$")
 FINISHED = re.compile(r"event=finished exit_code=\d+ streams: ([^\"]*)")
-STREAM_OUTCOME = re.compile(r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \(")
+STREAM_OUTCOME = re.compile(
+    r"([\w.-]+)(?:\[[^\]]*\])? (completed|failed|skipped) \((not selected\))?"
+)
+NOT_SELECTED = "not selected"
 REASON = re.compile(r"Reason of (?P<of>\w+ \S+): (?P<why>.*)")  # by scout-dbt, without values
 SKIPPED = re.compile(r"Skipped \d+ models?: .{1,1900}")  # by scout-dbt
 SUMMARY = "event=finished "  # the lines before it say more
@@ -62,15 +65,15 @@ class RunLog:
     """Which models were not built, since the dataset lacks what they read."""
     meltano_error: str | None = None
     streams: dict[str, str] = field(default_factory=dict)
-    """completed, failed or skipped by stream, as the tap's last line lists them."""
+    """completed, failed, skipped or ``NOT_SELECTED`` by stream, as the tap's last line says."""
 
     def read(self, line: str) -> Report | Phase | None:
         """Read one line; return what it reports, or the phase that begins."""
         if found := PAUSED.search(line):
             self.resume_at = found[1]
         if (found := FINISHED.search(line)) and not self.streams:
-            for stream, outcome in STREAM_OUTCOME.findall(found[1]):
-                self.streams.setdefault(stream, outcome)
+            for stream, outcome, not_selected in STREAM_OUTCOME.findall(found[1]):
+                self.streams.setdefault(stream, NOT_SELECTED if not_selected else outcome)
                 # A stream of several domains has failed if it failed in one of them.
                 if outcome == "failed":
                     self.streams[stream] = outcome

@@ -42,6 +42,11 @@ OWN_PLUGINS = frozenset({"tap-commcare", "tap-commcare-connect", "target-scout-p
 NOT_STARTED = re.compile(r"Executable '[^']*' could not be started: .*")  # by plugin_launcher
 # What our taps print when they run alone, where no one knows the exact command.
 RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\))?\.")
+# What they say of a run, where what failed is a test.
+RUN_AGAIN = re.compile(
+    r"\brun again (?P<when>later|after \S+); the run resumes[^.]*\.", re.IGNORECASE
+)
+RUN_TO_RESUME = "Run again to resume."
 OUT_OF_MEMORY = "If it happens again, this machine may lack memory."
 KILLED = 128  # what a shell, and parent_death, add to the number of a signal
 LAST_SIGNAL = 64
@@ -163,6 +168,13 @@ def _remedy(error: type[ControlError], message: PluginError, quoting: Quoting) -
         return KEPT
     remedy = REMEDIES.get(error, REMEDIES[RunFailedError])
     return remedy.format(resume_at="a later time")
+
+
+def of_a_test(text: str) -> str:
+    """Return a message, or a remedy, of a failed test, without what only holds for a run."""
+    text = RUN_AGAIN.sub(lambda found: f"Try again {found['when']}.", text.removeprefix(KEPT))
+    text = text.replace(RUN_TO_RESUME, "Try again later.")
+    return text.replace("then run again", "then try again").strip()
 
 
 def is_partial(log: RunLog, error: ControlError) -> bool:

@@ -31,9 +31,10 @@ from scout_control.meltano.project_file import MODELS_OF_CHECKOUT, read_project
 from scout_control.meltano.setting_kinds import SettingKind
 from scout_control.rules.addresses import Addresses
 from scout_control.rules.credential_kinds import ANY_SETTINGS, NO_CREDENTIAL
+from scout_control.rules.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 LOADER = "target-scout-postgres"
 DBT_FOLDER = "DBT_PROJECT_DIR"
@@ -156,7 +157,8 @@ class Plugins:
                 return known[candidate]
         raise NotFoundError(
             f"{self._file} has no source type {name!r}; available: {', '.join(known)}.",
-            "Add it to the extractors there; see docs/guides/add-a-source.md.",
+            f"{_suggestion(name, known)} it to the extractors there; see "
+            "docs/guides/add-a-source.md.",
         )
 
     def program(self, name: str) -> str:
@@ -259,6 +261,12 @@ def _oauth(entry: Mapping[str, Any] | None) -> OAuthPaths | None:
         revoke=entry.get("revoke"),
         scopes=tuple(entry.get("scopes") or ()),
     )
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    short_names = [each.removeprefix("tap-") for each in known]
+    meant = did_you_mean([name.removeprefix("tap-")], short_names)
+    return f"{meant} Else add" if meant else "Add"
 
 
 def as_text(value: Any) -> str:

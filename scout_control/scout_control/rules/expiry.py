@@ -45,16 +45,25 @@ def is_dead(heartbeat_at: datetime | None, now: datetime) -> bool:
     return heartbeat_at is None or now - heartbeat_at > DEAD_AFTER
 
 
-def is_interrupted(heartbeat_at: datetime | None, now: datetime, *, is_worker_gone: bool) -> bool:
+def is_interrupted(
+    heartbeat_at: datetime | None,
+    now: datetime,
+    *,
+    is_worker_gone: bool,
+    is_worker_local: bool = False,
+) -> bool:
     """Return whether a running run is not executed any longer.
 
     Args:
         heartbeat_at: The last heartbeat of the run.
         now: The current time.
-        is_worker_gone: Whether the worker's process is known to have ended. It alone would not do:
-            another container may have the host name of this one, and its own processes.
+        is_worker_gone: Whether this machine has no process with the worker's id. It alone would not
+            do: another container may have the host name of this one, and its own processes.
+        is_worker_local: Whether the worker is known to have run among the processes of this one.
     """
     if is_dead(heartbeat_at, now) or heartbeat_at is None:
+        return True
+    if is_worker_gone and is_worker_local:
         return True
     return is_worker_gone and now - heartbeat_at > SILENT_AFTER
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from scout_control.rules.expiry import is_interrupted
 from scout_control.rules.statuses import DatasetStatus, RunStatus
 
 if TYPE_CHECKING:
@@ -26,8 +25,23 @@ class Health(StrEnum):
     FINE = "fine"
 
 
+class Condition(StrEnum):
+    """What a dataset is or does, for people; the worst first."""
+
+    FAILED = "failed"
+    ATTENTION = "attention"
+    NEVER_LOADED = "never loaded"
+    QUEUED = "queued"
+    PAUSED = "paused"
+    RUNNING = "running"
+    FINE = "fine"
+
+
+FAILED_BEFORE = "Its last run failed; its credential was stored again since, and it has not run yet"
+NO_WORKER = "No worker is running. Start one: scout worker"
 INTERRUPTED = "Interrupted: its worker has ended or lost the store. A worker resumes it; or run it."
-ORDER = {health: place for place, health in enumerate(Health)}
+ORDER = {condition: place for place, condition in enumerate(Condition)}
+IN_PROGRESS = frozenset({Condition.QUEUED, Condition.PAUSED, Condition.RUNNING})
 
 
 class MonitoringCode(IntEnum):
@@ -51,29 +65,56 @@ class Facts:
     """Of the run that has not ended."""
     run_since: datetime | None = None
     """When that run last changed its status, or may be resumed."""
-    heartbeat_at: datetime | None = None
-    is_worker_gone: bool = False
-    """Whether the process that executed the run is known to have ended."""
+    is_interrupted: bool = False
+    """Whether that run is ``running``, but its worker does not execute it any longer."""
     transform_error: str | None = None
     """Of the last run that ended."""
     needs_reconnect: bool = False
     """Whether the credential that it is read with was refused."""
+    has_worker: bool = True
+    """Whether any worker of the installation is alive."""
 
 
-def assess(facts: Facts, now: datetime) -> tuple[Health, str | None]:
-    """Return how well a dataset is, and why it is not fine."""
-    if facts.status == DatasetStatus.EXPIRED:
-        return Health.FINE, None
+def assess(facts: Facts, now: datetime) -> tuple[Condition, str | None]:
+    """Return what a dataset is or does, and why it is not fine."""
+    if facts.status == DatasetStatus.EXPIRED and not facts.run_status:
+        return Condition.FINE, None
     failure, trouble = _failure(facts), _run_trouble(facts, now) or _last_trouble(facts)
     if failure or trouble:
-        return (Health.FAILED, failure) if failure else (Health.ATTENTION, trouble)
-    return (Health.RUNNING if facts.run_status else Health.FINE), None
+        return (Condition.FAILED, failure) if failure else (Condition.ATTENTION, trouble)
+    return _condition(facts), NO_WORKER if _lacks_worker(facts, now) else None
+
+
+def health_of(condition: Condition, reason: str | None) -> Health:
+    """Return how well a dataset is, from what ``assess`` returned."""
+    if condition is Condition.FAILED:
+        return Health.FAILED
+    if reason:
+        return Health.ATTENTION
+    return Health.RUNNING if condition in IN_PROGRESS else Health.FINE
+
+
+def _condition(facts: Facts) -> Condition:
+    if facts.run_status:
+        return Condition(facts.run_status)
+    return Condition.NEVER_LOADED if facts.status == DatasetStatus.PENDING else Condition.FINE
+
+
+def _lacks_worker(facts: Facts, now: datetime) -> bool:
+    """Return whether a dataset has no data and gets none, because nothing would load it.
+
+    One that has data may wait a while: a worker is restarted now and then.
+    """
+    if facts.has_worker or facts.status not in {DatasetStatus.PENDING, DatasetStatus.EXPIRED}:
+        return False
+    is_due = facts.next_sync_at is not None and facts.next_sync_at <= now and not facts.is_paused
+    return facts.run_status == RunStatus.QUEUED or (not facts.run_status and is_due)
 
 
 def _failure(facts: Facts) -> str | None:
     """Return why a dataset cannot be loaded."""
     if facts.status == DatasetStatus.ERROR:
-        return facts.sync_error or "The last run failed."
+        return facts.sync_error or FAILED_BEFORE
     if facts.needs_reconnect:
         return "Its credential was refused: a person must reconnect."
     return None
@@ -81,6 +122,8 @@ def _failure(facts: Facts) -> str | None:
 
 def _last_trouble(facts: Facts) -> str | None:
     """Return what the last run could not do."""
+    if facts.status == DatasetStatus.EXPIRED:
+        return None
     if facts.sync_error:
         return facts.sync_error
     return f"dbt failed: {facts.transform_error}" if facts.transform_error else None
@@ -89,9 +132,7 @@ def _last_trouble(facts: Facts) -> str | None:
 def _run_trouble(facts: Facts, now: datetime) -> str | None:
     """Return what keeps the schedule from being met."""
     if facts.run_status == RunStatus.RUNNING:
-        is_gone = facts.is_worker_gone
-        lost = is_interrupted(facts.heartbeat_at, now, is_worker_gone=is_gone)
-        return INTERRUPTED if lost else None
+        return INTERRUPTED if facts.is_interrupted else None
     since = facts.run_since if facts.run_status else facts.next_sync_at
     if since is None or (facts.is_paused and not facts.run_status):
         return None

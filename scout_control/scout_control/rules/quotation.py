@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REMOVED = "[removed]"
-MAX_CHARACTERS = 300
+MAX_CHARACTERS = 500
+"""Of a message of one of our taps, with what to do about it."""
 MAX_INPUT = 3_800
 # What values of records look like, in the text of a plugin that may quote them.
 VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -61,7 +62,15 @@ def quoted(text: str, secrets: Iterable[str] = (), *, may_quote_records: bool = 
     if may_quote_records:
         line = _without_values(line)
     line = escaped(line).strip()
-    return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 3]}..."
+    return _shortened(line)
+
+
+def _shortened(line: str) -> str:
+    """Return a line of limited length; one that is too long ends with a sentence, if it can."""
+    if len(line) <= MAX_CHARACTERS:
+        return line
+    end = line.rfind(". ", MAX_CHARACTERS // 2, MAX_CHARACTERS - len(" ..."))
+    return f"{line[: end + 1]} ..." if end > 0 else f"{line[: MAX_CHARACTERS - 3]}..."
 
 
 def _without_values(line: str) -> str:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SIMILARITY = 0.6
+SIMILARITY, SLIP = 0.6, 0.8
+BEGINNING = 3
+"""How many letters say what a name begins with."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar, regardless of case; None if none is."""
-    names = {each.lower(): each for each in sorted(known)}
-    found = get_close_matches(name.lower(), names, n=1, cutoff=SIMILARITY)
-    return names[found[0]] if found else None
+    """Return the known name that is meant, regardless of case; None if none is similar.
+
+    One that differs by a slip of the hand; else the first that begins with it, in the order given;
+    else the most similar one.
+    """
+    names = {each.lower(): each for each in _ordered(known)}
+    name = name.lower()
+    slips = get_close_matches(name, names, n=1, cutoff=SLIP)
+    longer = [each for each in names if each.startswith(name)] if len(name) >= BEGINNING else []
+    similar = get_close_matches(name, names, n=1, cutoff=SIMILARITY)
+    return next((names[each] for each in (*slips, *longer, *similar)), None)
+
+
+def _ordered(known: Iterable[str]) -> list[str]:
+    """Return names as they come; those of a set, which come in any order, sorted."""
+    return sorted(known) if isinstance(known, Set) else list(known)
 
 
 def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
     """Return a sentence that suggests a known name for each unknown one; empty without any."""
-    choices = list(known)
+    choices = _ordered(known)
     pairs = [(each, closest(each, choices)) for each in sorted(unknown)]
     found = [(each, name) for each, name in pairs if name is not None]
     if len(pairs) == 1 and found:
@@ -31,6 +46,7 @@ def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
 
 def advice(unknown: Iterable[str], known: Iterable[str], choices: str = "It has") -> str:
     """Return what to do about unknown names: suggestions first, then all that there are."""
-    names = sorted(known)
+    ordered = _ordered(known)
+    meant, names = did_you_mean(unknown, ordered), sorted(ordered)
     everything = f"{choices}: {', '.join(names)}." if names else ""
-    return " ".join(filter(None, (did_you_mean(unknown, names), everything)))
+    return " ".join(filter(None, (meant, everything)))

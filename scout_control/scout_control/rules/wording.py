@@ -1,6 +1,12 @@
-"""Counts of things in sentences."""
+"""Counts of things and names of signals in sentences."""
 
 from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def counted(number: int, thing: str, things: str | None = None) -> str:
@@ -12,3 +18,11 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
         things: The noun for others, where it is not ``thing`` with an s.
     """
     return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def interruption(signals: Sequence[int]) -> str | None:
+    """Return which of the signals that a process received interrupted it; None without any."""
+    if not signals:
+        return None
+    name = "Ctrl-C" if signals[0] == signal.SIGINT else signal.Signals(signals[0]).name
+    return f"interrupted by {name}"

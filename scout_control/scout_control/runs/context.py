@@ -6,6 +6,8 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scout_control.rules import expiry
@@ -14,7 +16,6 @@ from scout_control.rules.statuses import RunStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
-    from pathlib import Path
 
     from scout_control.meltano.reports import Wait
     from scout_control.rules.statuses import Phase
@@ -46,6 +47,8 @@ class RunContext:
     """Unique to the attempt: only the worker that holds a run may write how it ended."""
     on_progress: Callable[[ProgressEvent], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
+    stop_reason: Callable[[], str | None] = lambda: None
+    """Returns why it should stop; None for the reason of a worker."""
     early: bool = False
     """Resume a paused run before its time."""
     timeout_seconds: float = LONGEST_RUN_SECONDS
@@ -65,12 +68,35 @@ def is_interrupted(
     """
     if status != RunStatus.RUNNING:
         return False
-    return expiry.is_interrupted(heartbeat_at, now, is_worker_gone=has_died(worker))
+    return expiry.is_interrupted(
+        heartbeat_at, now, is_worker_gone=has_died(worker), is_worker_local=is_local(worker)
+    )
 
 
 def worker_name() -> str:
-    """Return a name for one attempt: host, process id, and a random part."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    """Return a name for one attempt: host, process id, a random part, and the process table."""
+    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return ":".join(filter(None, (name, _process_table())))
+
+
+def is_local(worker: str | None) -> bool:
+    """Return whether a worker is known to share the process table of this process.
+
+    Host names do not tell: containers may share one. False where the system does not say.
+    """
+    table = (worker or "").split(":")[3:]
+    return bool(table) and table == [_process_table()]
+
+
+@cache
+def _process_table() -> str | None:
+    """Return what tells the process table of this boot and namespace from all others (Linux)."""
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:
+        return None
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{boot.strip()} {namespace}").hex[:12]
 
 
 def has_died(worker: str | None) -> bool:
@@ -84,8 +110,17 @@ def has_died(worker: str | None) -> bool:
         return False
     try:
         os.kill(int(pid), 0)
+        return _is_zombie(int(pid))
     except (ProcessLookupError, OverflowError):  # the latter: no process can have this id
         return True
     except PermissionError:  # alive, as another user
         return False
-    return False
+
+
+def _is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, and only waits for its parent to notice."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[:1] == ["Z"]

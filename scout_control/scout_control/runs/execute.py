@@ -156,11 +156,13 @@ class Attempt:
         self.context.on_progress(event)
 
     def _give_up(self, reason: LossReason) -> None:
-        self.log.say(f"Stopped: {reason}.")
+        why = self.context.stop_reason() if reason is LossReason.STOPPED else None
+        why = why or str(reason)
+        self.log.say(f"Stopped: {why}.")
         self.log.close()
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            finish.requeue(self.installation, self.run, self.context.worker, wait, str(reason))
+            finish.requeue(self.installation, self.run, self.context.worker, wait, why)
 
     def _execute_phases(self) -> RunResult:
         """Return how the run ended; an error in any phase is an end, too."""

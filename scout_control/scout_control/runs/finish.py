@@ -11,6 +11,7 @@ from scout_control.errors import (
     CredentialMissingError,
     CredentialRefusedError,
 )
+from scout_control.meltano.log import NOT_SELECTED
 from scout_control.rules import schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
@@ -172,8 +173,11 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
     return document
 
 
-def _stream_document(status: str, rows: int) -> dict[str, Any]:
-    return {"status": status, "state": status, "rows": rows}  # state: the name until 0.1
+def _stream_document(outcome: str, rows: int) -> dict[str, Any]:
+    is_selected = outcome != NOT_SELECTED
+    status = outcome if is_selected else "skipped"
+    known = {"status": status, "state": status, "rows": rows}  # state: the name until 0.1
+    return {**known, "is_selected": is_selected}
 
 
 def dataset_columns(

@@ -43,7 +43,7 @@ class RunResult:
     is_counted: bool = True
     """False when the rows were to be counted and could not be."""
     streams: Mapping[str, str] = field(default_factory=dict)
-    """The tap's outcome of each stream: completed, failed or skipped."""
+    """The tap's outcome of each stream: completed, failed, skipped or not selected."""
     catalog: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Rows of the streams that describe the source."""

@@ -159,6 +159,18 @@ def expire(session: Session, dataset_id: uuid.UUID) -> bool:
     )
 
 
+def unschedule(session: Session, condition: ColumnElement[bool], reason: str) -> None:
+    """Unschedule datasets that can no longer be read, and say why.
+
+    Not those that expired: they are not scheduled, and their ``sync_error`` is about their removal.
+    """
+    session.execute(
+        update(Dataset)
+        .where(condition, Dataset.status != DatasetStatus.EXPIRED)
+        .values(next_sync_at=None, sync_error=reason)
+    )
+
+
 def record_removal(session: Session, dataset_id: uuid.UUID, error: str | None = None) -> bool:
     """Record that the data of an expired dataset was removed, or why not."""
     updated = session.scalar(

@@ -1,4 +1,4 @@
-"""What ``scout status`` reads of the store: four queries, whatever the number of datasets."""
+"""What ``scout status`` reads of the store: five queries, whatever the number of datasets."""
 
 from __future__ import annotations
 
@@ -68,6 +68,12 @@ DATASETS = """
        AND (%(user)s::text IS NULL OR dataset.user_id IS NULL OR dataset.user_id = %(user)s)
      ORDER BY dataset.schema_name
 """
+HAS_WORKER = """
+    SELECT EXISTS (
+        SELECT FROM scout_control.procrastinate_workers
+         WHERE last_heartbeat > now() - interval '1 minute'
+    ) AS has_worker
+"""
 HISTORY = """
     SELECT run.dataset_id::text, run.id::text AS run_id, run.status, run.started_at,
            run.completed_at, run.transform_error IS NOT NULL AS has_transform_error
@@ -108,6 +114,12 @@ def credentials(reader: StoreReader, project: str | None, user: str | None) -> R
 def datasets(reader: StoreReader, project: str | None, user: str | None) -> Rows:
     """Return the datasets that an owner may see, each with its run that has not ended."""
     return reader.rows(DATASETS, {"project": project, "user": user})
+
+
+def has_worker(reader: StoreReader) -> bool:
+    """Return whether a worker has lately told the queue that it is alive."""
+    [row] = reader.rows(HAS_WORKER)
+    return bool(row["has_worker"])
 
 
 def history(reader: StoreReader, dataset_ids: list[str], limit: int) -> dict[str, Rows]:

@@ -172,8 +172,12 @@ def waiting(session: Session, now: datetime, since: timedelta) -> Sequence[uuid.
 
 
 def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) -> Sequence[Run]:
-    """Return the latest runs, newest first."""
-    statement = select(Run).order_by(Run.created_at.desc(), Run.id).limit(limit)
+    """Return the latest runs, newest first: by when they were queued or, if later, started.
+
+    Many runs are queued in one transaction, and have the same time until they start.
+    """
+    latest_at = func.greatest(Run.created_at, Run.started_at)  # ignores a null
+    statement = select(Run).order_by(latest_at.desc(), Run.created_at.desc(), Run.id).limit(limit)
     if dataset_id is not None:
         statement = statement.where(Run.dataset_id == dataset_id)
     return session.scalars(statement).all()

@@ -8,7 +8,7 @@ state of another dataset.
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -136,7 +136,8 @@ def prepare(server_url: str, former_roles: Iterable[str] = ()) -> None:
 
 def delete(server_url: str, dataset_schema: str) -> None:
     """Delete all states of a dataset, over a separate connection."""
-    with closing(StateStore(server_url)) as states:
+    # The first run creates the table.
+    with closing(StateStore(server_url)) as states, suppress(psycopg.errors.UndefinedTable):
         states.delete(dataset_schema)
 
 

@@ -138,7 +138,10 @@ def test_docs_are_one_page_of_all_models_that_can_be_compiled_and_name_the_other
 
     with Scout(settings) as opened, caplog.at_level(logging.WARNING):
         page = opened.models.document(DATASET, tmp_path / "page.html").read_text(encoding="utf-8")
+        dataset = opened.datasets.show(DATASET)
 
+    assert f"<h1>{dataset.alias}</h1>" in page
+    assert f"<pre>set search_path to {dataset.alias}, {dataset.schema};</pre>" in page
     warnings = [each.getMessage() for each in caplog.records if each.name == models.__name__]
     assert warnings == [f"left_out_of_docs {SKIPPED}", "left_out_of_docs model uncompiled: not yet"]
     for name in ("case_pregnancy", "stg_commcare__cases", "good"):

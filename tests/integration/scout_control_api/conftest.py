@@ -32,6 +32,12 @@ class Commands:
         assert done.exit_code == code, done.output
         return json.loads(done.stdout) if code == 0 else done.stderr
 
+    def text(self, *words):
+        """Run a command that succeeds; return what people see of it."""
+        done = CliRunner().invoke(main, words, env=self.environment)
+        assert done.exit_code == 0, done.output
+        return done.output
+
 
 @pytest.fixture
 def settings(control_postgres, tmp_path):

@@ -9,8 +9,9 @@ import pytest
 from scout_control.api.desired_state.execution import DONE, FAILED, SKIPPED
 from scout_control.api.desired_state.problems import InvalidStateError
 from scout_control.api.desired_state.service import Application
-from scout_control.errors import ConflictError
+from scout_control.errors import ConflictError, CredentialRefusedError
 from scout_control.store import connection_urls, locks
+from scout_control.store.models import Run
 from sqlalchemy import event
 
 
@@ -80,8 +81,10 @@ def test_an_account_is_tested_once_for_all_projects_and_not_stored_if_it_fails(i
         "credential river/toy",
         "credential lake/toy",
     ]
+    assert [each.is_repetition for each in result.failures] == [False, True]
     first, second = (each.message for each in result.failures)
     assert first.startswith("toy rejected the credential of --project river.")
+    assert "1 other project with this account: lake." in first
     assert second.startswith("The same account failed the test for river. ")
     assert all("Nothing was stored." in each for each in (first, second))
     assert all(each.endswith("to store it untested: --no-test.") for each in (first, second))
@@ -90,6 +93,32 @@ def test_an_account_is_tested_once_for_all_projects_and_not_stored_if_it_fails(i
 
     result = application.apply(application.plan())
     assert (tested, result.is_complete, len(scout.credentials.list())) == ([1], True, 2)
+    refused_once_then_accepted(installation, application, tested)
+
+
+def refused_once_then_accepted(installation, application, tested):
+    """Let the source reject a credential that is stored; apply asks it again."""
+    scout, lake = installation.scout, {"project": "lake"}
+    assert application.plan().changes == ()
+    with pytest.raises(CredentialRefusedError):
+        scout.credentials.check("toy", **lake)
+    again = ["~ credential lake/toy"]
+    still = application.apply(application.plan(), on_test=tested.append)
+    assert (shown(still.plan), still.is_complete, tested) == (again, False, [1, 1])
+    assert "rejected the credential" in still.failures[0].message
+    assert scout.credentials.show("toy", **lake).status == "needs reconnect"
+
+    untested = application.apply(application.plan())
+    assert (shown(untested.plan), untested.is_complete) == (again, True)
+    assert scout.credentials.show("toy", **lake).status == "connected"
+    with pytest.raises(CredentialRefusedError):
+        scout.credentials.check("toy", **lake)
+    installation.act()
+    accepted = application.apply(application.plan(), on_test=tested.append)
+    assert (shown(accepted.plan), accepted.is_complete, tested) == (again, True, [1, 1, 1])
+    found = scout.credentials.show("toy", **lake)
+    assert (found.status, found.last_error) == ("connected", None)
+    assert application.plan().changes == ()
 
 
 def test_one_credential_for_many_projects_is_a_record_of_its_own_for_each(installation):
@@ -233,12 +262,13 @@ def test_pruning_needs_a_confirmation_and_drops_what_the_plan_said(installation)
 
     assert scout.plan(only).changes == ()
     plan = scout.plan(only, prune=True)
-    assert shown(plan) == ["- credential lake/toy", "- link lake/toy", "- project lake"]
-    assert plan.removals[1].data == "3 rows of lake/toy"
+    assert shown(plan) == ["- link lake/toy", "- credential lake/toy", "- project lake"]
+    assert plan.removals[0].data == "3 rows of lake/toy"
     before = events(installation)
     with pytest.raises(ConflictError, match="3 objects would be removed"):
         scout.apply(only, prune=True)
     assert events(installation) == before
+    a_run_in_progress_keeps_everything(scout, only)
 
     schema = scout.datasets.show("lake/toy").schema
     assert scout.apply(only, prune=True, may_remove=True).is_complete
@@ -246,6 +276,20 @@ def test_pruning_needs_a_confirmation_and_drops_what_the_plan_said(installation)
     assert [each.project for each in scout.credentials.list()] == ["river"]
     statement = f"SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'"
     assert installation.rows("river/toy", statement) == [(0,)]
+
+
+def a_run_in_progress_keeps_everything(scout, only):
+    run = scout.runs.queue("lake/toy")
+    with scout.installation.store.begin() as session:
+        session.get_one(Run, run.run_id).status = "running"
+    result = scout.apply(only, prune=True, may_remove=True)
+
+    assert [each.status for each in result.outcomes] == [FAILED, SKIPPED, SKIPPED]
+    assert f"scout runs cancel {run.run_id}" in result.outcomes[0].message
+    assert scout.credentials.show("toy", project="lake").status == "connected"
+    assert scout.links.show("lake", "toy").credential_mode == "project"
+    with scout.installation.store.begin() as session:
+        session.get_one(Run, run.run_id).status = "cancelled"
 
 
 def test_another_database_is_added_changed_and_exported(installation, monkeypatch):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
-from scout_control.store.models import Project
+from scout_control.store.models import Dataset, Project
 from sqlalchemy import text
 from support.workers import LONGEST_SECONDS
 
@@ -272,7 +273,7 @@ def test_ids_are_checked_when_they_are_chosen(scout):
     assert scout.projects.update("old id ", name="New").name == "New"
 
 
-def test_commands_change_only_what_they_name(run):
+def test_commands_change_only_what_they_name(scout, run):
     link = ("hq", "--project", "river")
     added = run(
         "links", "add", *link, "--mode", "project", "--stream", "cases", "-c", "page_size=5"
@@ -295,8 +296,30 @@ def test_commands_change_only_what_they_name(run):
     assert run("connections", "update", "default", "--unset", "description")["description"] == ""
     assert run("datasets", "update", "river/hq", "--reader", "ro", "--paused")["readers"] == ["ro"]
     assert run("datasets", "update", "river/hq", "--not-paused")["readers"] == ["ro"]
+    for words in (("links", "remove"), ("sources", "unlink")):
+        said = run(*words, *link, "--drop", code=2)
+        assert "Remove the link of river to hq, and drop its data? No one could be asked" in said
+    assert run("sources", "links") == [shown]
+    assert "It is linked to: river" in run("sources", "remove", "hq", "--yes", code=1)
     assert run("sources", "unlink", *link)["success"]
     assert run("sources", "links") == []
+    run("links", "add", "hq", "--project", "lake")
+    assert run("links", "remove", "hq", "--project", "lake", "--drop", "--yes")["success"]
+    removed_once_that_is_confirmed(scout, run)
+
+
+def removed_once_that_is_confirmed(scout, run):
+    scout.sources.add("copy", "commcare", config={"domain": "river-health"})
+    scout.connections.add("spare", "postgresql://u:canary@db.example.org/x", test=False)
+    for noun, name, question in (
+        ("connections", "spare", "Remove the connection spare with its login?"),
+        ("sources", "copy", "Remove copy with 0 credentials?"),
+    ):
+        said = run(noun, "remove", name, code=2)
+        assert f"{question} No one could be asked; nothing was changed. Confirm" in said
+        assert run(noun, "show", name)["name"] == name
+        assert run(noun, "remove", name, "--yes")["success"]
+        run(noun, "show", name, code=3)
 
 
 def test_every_noun_of_the_python_interface_has_the_same_verbs(scout):
@@ -326,8 +349,42 @@ def test_a_credential_is_shown_without_its_secret(scout, run):
     shown = run("credentials", "show", "hq", *owner)
     assert (shown["account"], shown["kind"]) == ("ann", "api_key")
     assert "canary" not in str(shown)
-    assert run("credentials", "remove", "hq", *owner)["success"]
+    remove = ("credentials", "remove", "hq", *owner)
+    said = run(*remove, code=2)
+    assert "Delete the credential of the project river for hq? No one could be asked" in said
+    assert run("credentials", "show", "hq", *owner) == shown
+    assert run(*remove, "--yes")["success"]
     assert run("credentials", "list") == []
+    assert "No account is connected" in run(*remove, code=77)
+
+
+def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way(scout, run, link):
+    scout.projects.create("lake")
+    scout.links.add("lake", "hq", mode="project")
+    dataset = scout.datasets.ensure("lake", "hq")
+    with scout.installation.store.begin() as session:
+        row = session.get(Dataset, uuid.UUID(dataset.id))
+        row.status, row.last_sync_at = "ready", row.last_activity_at
+    scout.links.remove("lake", "hq")
+    scout.links.remove("river", "hq")
+
+    command = "scout links remove hq --drop --project lake"
+    listed = run.text("links", "list", "--project", "lake")
+    assert "None yet." in listed
+    assert "hq was unlinked from lake, its data is still there" in listed
+    assert command in listed
+    assert "unlinked" not in run.text("links", "list", "--project", "river")
+    for words in (("projects", "remove", "lake", "--yes"), ("sources", "remove", "hq", "--yes")):
+        said = run(*words, code=1)
+        assert "nlinked" in said
+        assert command in said
+        assert "linked source" not in said
+
+    scout.projects.remove("river")
+    with scout.installation.store.begin() as session:
+        session.get(Dataset, uuid.UUID(dataset.id)).status = "expired"
+    assert scout.links.unlinked() == []
+    assert run("projects", "remove", "lake", "--yes")["success"]
 
 
 def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout, run, link):

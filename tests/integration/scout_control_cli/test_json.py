@@ -31,7 +31,7 @@ EXTRA = {
     "credentials connect": ["--project", "nope", "--from-env", "NOPE"],
     "credentials check": ["--project", "nope"],
     "credentials show": ["--project", "nope"],
-    "credentials revoke": ["--project", "nope"],
+    "credentials revoke": ["--project", "nope", "--yes"],
 }
 # psql has its own words; serve has no result, since it serves until it is stopped.
 WITHOUT_JSON = {"psql", "serve"}
@@ -132,4 +132,4 @@ def test_a_reader_that_has_left_ends_a_command_quietly():
     with process.stderr:
         said = process.stderr.read()
 
-    assert (process.wait(), said) == (1, "")
+    assert (process.wait(), said) == (141, "")

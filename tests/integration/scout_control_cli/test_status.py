@@ -56,7 +56,7 @@ def test_status_shows_what_the_lists_show(shared_installation, two, asked):
         or (project is not None and each.project == project)
         or (user is not None and each.user == user)
     ]
-    extra = {"health", "reason"}
+    extra = {"health", "condition", "reason"}
     data = [{k: v for k, v in each.items() if k not in extra} for each in found.synced_data]
 
     def by_path(each):
@@ -102,10 +102,26 @@ def test_monitoring_gets_one_line_and_its_codes(shared_installation, two):
     assert asked["critical"].stdout.startswith(
         f"CRITICAL - 1 of 2 datasets needs attention: {failed}"
     )
-    assert "| datasets=2 failed=1 attention=0 running=0" in asked["critical"].stdout
-    assert asked["ok"].stdout == "OK - 1 dataset | datasets=1 failed=0 attention=0 running=0\n"
+    assert "| datasets=2 failed=1 attention=0 running=0 queued=0" in asked["critical"].stdout
+    assert asked["ok"].stdout.startswith(
+        "OK - 1 dataset: 1 fine | datasets=1 failed=0 attention=0 running=0"
+    )
     document = json.loads(status(shared_installation, "--check", "--json").stdout)
     assert (document["status"], document["exit_code"]) == ("CRITICAL", 2)
+
+
+def test_what_was_never_loaded_is_not_fine_without_a_worker(installation):
+    installation.act()
+    path = installation.dataset()
+    said, check = status(installation).stdout, status(installation, "--check")
+
+    assert "1 dataset: 1 never loaded" in said
+    assert "Start one: scout worker; or load one dataset now: scout run DATASET" in said
+    assert (check.returncode, check.stdout.partition(" - ")[0]) == (1, "WARNING")
+    installation.scout.runs.queue(path)
+    assert "1 dataset: 1 queued" in status(installation).stdout
+    [found] = installation.scout.status().synced_data
+    assert (found["health"], found["condition"]) == ("attention", "queued")
 
 
 def test_history_has_a_character_per_run(shared_installation, two):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,7 @@ from scout_control.errors import (
     RunFailedError,
     SettingsError,
 )
+from scout_control.installation import secret_context
 from scout_control.scheduler import maintenance
 from scout_control.store.models import Credential
 from sqlalchemy import select, update
@@ -122,7 +124,12 @@ def test_expiring_tokens_are_renewed_by_one_of_many_workers(scout, connect, sand
     assert after["refresh_token"] != before["refresh_token"]
     assert sandbox.connect.logins()["refreshes"] - spent <= 6
     assert [each.status for each in scout.credentials.list()] == ["connected"]
-    assert scout.credentials.check("connect", project="river").status == "connected"
+    for reason in ("Refused once.", secret_context.ADDRESS_CHANGED):  # moved, and moved back
+        [login] = scout.credentials.list()
+        with scout.installation.store.begin() as session:
+            records.invalidate(session, uuid.UUID(login.id), reason)
+        found = scout.credentials.check("connect", project="river")
+        assert (found.status, found.last_error) == ("connected", None)
 
 
 def test_a_rejected_refresh_invalidates_and_a_network_error_does_not(

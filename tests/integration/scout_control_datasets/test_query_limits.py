@@ -95,6 +95,27 @@ def test_a_query_is_one_select(ask, statement):
         ask(statement)
 
 
+REJECTED = (
+    ("SELECT * FROM thing", "Did you mean things? Look which tables it has: scout describe "),
+    ("explain select * from thing", "Did you mean things?"),
+    ("SELECT nam FROM things", 'column "things.name". Look which columns there are: scout descr'),
+    ("SELECT\n name FROM things WHERE", "The fault shows at the end"),
+    ("SELECT 1\n+ + FROM things", "Look at line 2, column 5. A query is a single SELECT"),
+    ("EXPLAIN SELECT 1\n+ + FROM things", "Look at line 2, column 5. A query is a single"),
+    ("DROP TABLE things", "Look at line 1, column 6. A query is a single SELECT that only reads."),
+    ("SELECT * FROM pg_authid", "can be read. Name its tables without a schema"),
+    ("SELECT nothing(1)", "You might need to add explicit type casts. Look at line 1, column 8."),
+)
+
+
+@pytest.mark.parametrize(("statement", "remedy"), REJECTED)
+def test_a_rejected_query_has_the_remedy_that_fits(ask, statement, remedy):
+    with pytest.raises(QueryError) as rejected:
+        ask(statement)
+
+    assert remedy in rejected.value.remedy
+
+
 @pytest.mark.parametrize(("statement", "part"), PLANS)
 def test_a_plan_is_shown(ask, statement, part):
     plan = ask(statement)

@@ -12,9 +12,11 @@ from scout_control.api import doctor, secret_checks
 from scout_control.api.scout import Scout
 from scout_control.datasets import hash_keys
 from scout_control.errors import CredentialRefusedError, SettingsError
-from scout_control.installation import key_rotation
+from scout_control.installation import encryption, key_rotation, secret_context
 from scout_control.installation.encryption import generate
-from scout_control.store.models import Credential, ServiceLogin
+from scout_control.installation.settings import Settings
+from scout_control.store import datasets
+from scout_control.store.models import Credential, Dataset, ServiceLogin
 from sqlalchemy import select, text
 
 SECRETS = {
@@ -29,6 +31,14 @@ COMMANDS = {
     "scout credentials connect hq --project 'big river' --kind settings",
     "scout credentials connect hq --user ann --kind settings",
 }
+
+
+class KeyFileSettings(Settings):
+    """Settings beside the embedded Postgres: the keys are in a file."""
+
+    @property
+    def key_file(self):
+        return self.home / "encryption.keys"
 
 
 @pytest.fixture
@@ -172,6 +182,77 @@ def test_a_reset_is_in_the_audit_trail_and_rotates_like_a_secret(stored):
     with with_keys(stored, newer, new) as scout:
         assert key_rotation.rotate(scout.installation) == 4
         assert len(findings(scout)) == 4
+
+
+def test_a_dataset_whose_data_was_dropped_is_not_said_to_keep_some(stored):
+    path = "big river/hq"
+    store = stored.scout.installation.store
+    with store.begin() as session:
+        [dataset] = session.scalars(select(Dataset)).all()
+        datasets.expire(session, dataset.id)
+        datasets.record_removal(session, dataset.id)
+    with with_keys(stored, generate()) as scout:
+        scout.init(reset_unreadable=True)
+        assert [each for each in doctor.deletions(scout.installation) if not each.is_well] == []
+        assert scout.datasets.show(path).sync_error is None
+        # Nor by other ways to lose a credential; a removal that is pending stays so.
+        scout.credentials.save("hq", "settings", {"key": "again"}, project="big river")
+        scout.credentials.revoke("hq", project="big river")
+        assert scout.datasets.show(path).sync_error is None
+        with store.begin() as session:
+            datasets.record_removal(session, dataset.id, "a view depends on it")
+        scout.credentials.save("hq", "settings", {"key": "again"}, project="big river")
+        scout.credentials.revoke("hq", project="big river")
+        assert scout.datasets.show(path).sync_error == "a view depends on it"
+
+
+def test_the_password_of_readers_is_named_and_reset_with_the_others(stored):
+    store = stored.scout.installation.store
+    with store.begin() as session:
+        [dataset] = session.scalars(select(Dataset)).all()
+        context = secret_context.of_reader_login(dataset)
+        fields = {"password": "canary"}
+        dataset.reader_login = stored.scout.installation.keyring.encrypt(fields, context)
+    with with_keys(stored, generate()) as scout:
+        with pytest.raises(SettingsError) as refused:
+            scout.init()
+        assert {*SECRETS, context.subject} == set(
+            refused.value.cause.partition("): ")[2].partition(". ")[0].split("; ")
+        )
+        scout.init(reset_unreadable=True)
+        assert [each for each in findings(scout) if context.subject in each.finding] == []
+        with store.begin() as session:
+            assert session.scalar(select(Dataset.reader_login)) is None
+
+
+def test_a_key_file_that_is_missing_is_not_made_again_where_secrets_are_stored(stored):
+    file = stored.settings.home / "encryption.keys"
+    settings = KeyFileSettings(**vars(stored.settings) | {"encryption_keys": None})
+    with Scout(settings) as scout:
+        for act in (scout.init, scout.rotate_keys):
+            with pytest.raises(SettingsError) as refused:
+                act()
+            assert str(file) in refused.value.cause
+            assert refused.value.exit_code == 2
+            assert "scout init --reset-unreadable" in refused.value.remedy
+        ended = scout.run("big river/hq")
+        assert str(file) in ended.error_message
+        assert ended.result["error"]["exit_code"] == 2
+        assert not file.exists()
+        # As the message says.
+        file.parent.mkdir(exist_ok=True)
+        encryption.create_file(file)
+        scout.init(reset_unreadable=True)
+        assert {each.remedy.partition("again: ")[2] for each in findings(scout)} == COMMANDS
+
+
+def test_a_store_without_secrets_gets_its_key_file(installation):
+    file = installation.settings.home / "encryption.keys"
+    settings = KeyFileSettings(**vars(installation.settings) | {"encryption_keys": None})
+    with Scout(settings) as scout:
+        scout.init()
+
+    assert file.exists()
 
 
 def test_the_printed_commands_have_one_word_per_name(stored):

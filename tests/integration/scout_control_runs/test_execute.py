@@ -39,7 +39,8 @@ def test_a_run_loads_counts_rows_and_keeps_the_catalog(installation):
 
     assert (run.status, run.error_code, run.rows_loaded) == ("completed", None, {"things": 3})
     [things] = run.result["sources"].values()
-    assert things == {"status": "loaded", "state": "loaded", "rows": 3, "rows_in_table": 3}
+    rows = {"rows": 3, "rows_in_table": 3}
+    assert things == {"status": "loaded", "state": "loaded", "is_selected": True, **rows}
     assert (found.status, found.row_counts) == ("ready", {"things": 3})
     assert timedelta(hours=21) < found.next_sync_at - datetime.now(UTC) <= timedelta(hours=24)
     phases = ["started", "provisioning", "discovering", "loading", "finishing"]
@@ -150,6 +151,16 @@ def test_a_refused_credential_stops_the_schedule_until_it_is_reconnected(install
     )
     assert (refused.status, refused.next_sync_at) == ("error", None)
 
+    installation.act()
+    assert installation.scout.credentials.check(source, project="river").status == "connected"
+    checked = installation.scout.datasets.show(dataset)
+    assert checked.next_sync_at <= datetime.now(UTC)
+    assert checked.sync_error is None
+    newest = installation.scout.audit.list(project="river")[0]
+    assert (newest.action, newest.subject_kind) == ("accepted again", "credential")
+
+    installation.act(exit=77)
+    assert installation.scout.run(dataset).error_code == "AUTH_TOKEN_EXPIRED"
     installation.act()
     installation.scout.credentials.save(source, "settings", {"key": "new"}, project="river")
     assert installation.scout.datasets.show(dataset).next_sync_at <= datetime.now(UTC)

@@ -18,6 +18,7 @@ from scout_control.runs.execute import execute
 from scout_control.runs.prepare import CREDENTIAL
 from scout_control.scheduler import maintenance
 from scout_control.store import queue
+from scout_control.store import runs as store_runs
 from scout_control.store.models import Dataset, Run
 from sqlalchemy import select, text, update
 from support.preloaded import run_scout
@@ -45,6 +46,20 @@ def test_due_datasets_are_queued_once_and_paused_ones_are_left_alone(installatio
     assert (run.dataset, run.status, run.trigger) == (due, "queued", "schedule")
     with site.store.begin() as session:
         assert queue.waiting(session) == {run.run_id}
+
+
+def test_the_latest_runs_are_those_that_were_queued_or_started_last(installation, site):
+    paths = [installation.dataset() for _ in range(4)]
+    assert maintenance.start_due(site, datetime.now(UTC)) == len(paths)
+    runs = installation.scout.runs.list()
+    assert len({each.run_id for each in runs}) == len(paths)
+    for run in sorted(runs, key=lambda each: each.dataset):
+        with site.store.begin() as session:
+            assert store_runs.claim(session, uuid.UUID(run.run_id), "w", datetime.now(UTC))
+    started = [each.dataset for each in installation.scout.runs.list()]
+
+    assert started == sorted(paths, reverse=True)
+    assert [each.dataset for each in installation.scout.runs.list(limit=1)] == started[:1]
 
 
 def test_a_run_that_lost_its_job_is_enqueued_again(installation, site):

@@ -67,6 +67,9 @@ def test_a_project_needs_its_database():
         ("source hq", "project river", False),
         ("connection warehouse", "project river", True),
         ("link river/hq", "credential river/hq", False),
+        ("credential river/hq", "link river/hq", True),
+        ("credential river/hq", "link river/other", False),
+        ("credential river/hq", "link lake/hq", False),
     ],
 )
 def test_what_is_removed_waits_for_what_belongs_to_it(removed, failed, is_stopped):
@@ -210,13 +213,16 @@ def test_what_depends_on_a_failure_is_not_tested_nor_what_is_removed():
 
 def test_the_error_of_a_shared_account_names_the_project_that_it_was_tested_for():
     error = CredentialRefusedError("hq rejected it.", "Reconnect.")
-    first, other = a_credential("a/hq", {"key": "1"}), a_credential("b/hq", {"key": "1"})
+    account = [a_credential(f"{project}/hq", {"key": "1"}) for project in "abc"]
+    first, other, _ = account
 
-    assert account_tests.explained(error, first, first).cause == "hq rejected it."
-    told = account_tests.explained(error, other, first)
+    assert account_tests.explained(error, first, [first]).cause == "hq rejected it."
+    told = account_tests.explained(error, first, account)
+    assert told.cause == "hq rejected it. 2 other projects with this account: b, c."
+    told = account_tests.explained(error, other, account)
     assert told.cause == "The same account failed the test for a. hq rejected it."
     assert isinstance(told, CredentialRefusedError)
     assert told.remedy.startswith("Correct the secret that the file refers to")
-    away = account_tests.explained(ServerError("hq is away.", "Wait."), first, first)
+    away = account_tests.explained(ServerError("hq is away.", "Wait."), first, [first])
     assert (away.cause, away.remedy) == ("hq is away.", account_tests.RETRY)
     assert all("--no-test" in each.remedy for each in (told, away))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from scout_control.api.desired_state.execution import Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
@@ -139,17 +141,17 @@ def test_a_credential_that_a_person_connects_is_a_note_until_they_have():
     assert shown(state(credential=by_person), state(credential=by_person)) == ([], [])
 
 
-def test_a_credential_that_its_source_rejects_is_a_note_and_is_not_stored_again():
-    [name] = [each for each in state() if each.kind == Kind.CREDENTIAL]
-    found = state()[name]
-    rejected = Item(
-        fields=found.fields, secrets=found.secrets, address=found.address, note="rejected."
-    )
+def test_a_credential_that_its_source_rejected_is_tried_again():
+    found = state()[key("credential", "river/hq")]
+    rejected = state(credential=replace(found, is_rejected=True))
 
-    assert shown(state(), state(credential=rejected)) == (
-        [],
-        ["credential river/hq: rejected."],
-    )
+    tried = "~ credential river/hq status needs reconnect -> connected"
+    assert shown(state(), rejected) == ([tried], [])
+    corrected = replace(found, secrets={"username": "me", "api_key": "new"})
+    assert shown(state(credential=corrected), rejected) == ([f"{tried}, api_key changed"], [])
+    by_person = replace(found, secrets={})
+    note = "A person must connect: scout credentials connect hq --project river"
+    assert shown(state(credential=by_person), rejected) == ([], [note])
 
 
 def test_nothing_is_removed_without_pruning():
@@ -160,8 +162,8 @@ def test_pruning_removes_what_belongs_to_a_thing_before_it_and_says_what_data_go
     lines, notes = shown({}, state(), lambda _: True)
 
     assert lines == [
-        "- credential river/hq",
         "- link river/hq drops 5 rows of river/hq",
+        "- credential river/hq",
         "- project river",
         "- source hq",
         "- connection warehouse",
@@ -175,8 +177,8 @@ def test_a_pruned_project_takes_its_links_and_credentials_even_those_that_were_e
     lines, _ = shown(desired, actual, lambda each: each.kind == Kind.PROJECT)
 
     assert lines == [
-        "- credential river/hq",
         "- link river/hq drops 5 rows of river/hq",
+        "- credential river/hq",
         "- project river",
     ]
 

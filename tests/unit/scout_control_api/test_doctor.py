@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from scout_control.api import doctor
+from scout_control.api import dataset_checks, doctor
 from scout_control.api.audit import Verification
 from scout_control.api.views import Finding
 from scout_control.errors import ServerError, SettingsError
@@ -94,3 +94,14 @@ def test_a_role_that_could_not_be_dropped_is_named_with_a_safe_statement():
 
 def test_each_check_has_a_name_of_its_own():
     assert max(Counter(name for name, _ in doctor.CHECKS).values()) == 1
+
+
+def test_a_failed_dataset_never_has_an_unknown_reason():
+    known = dataset_checks.failure_finding("river/hq", "no luck", "r1")
+    again = dataset_checks.failure_finding("ri ver/hq", None, None)
+
+    assert (known.finding, known.is_well) == ("failed: no luck", False)
+    assert known.remedy == "For its latest run, see: scout runs show r1"
+    assert "its credential was stored again since" in again.finding
+    assert "scout run 'ri ver/hq'" in again.remedy
+    assert again.remedy.endswith("scout runs list")

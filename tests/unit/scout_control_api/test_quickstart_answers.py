@@ -18,7 +18,6 @@ from scout_control.api.quickstart.answers import (
 )
 from scout_control.api.views import Source
 from scout_control.errors import SettingsError
-from scout_control.installation.installation import QUICKSTART_ANSWERS
 
 HQ, CONNECT = PRODUCTS["commcare"], PRODUCTS["connect"]
 WWW = "https://www.commcarehq.org"
@@ -160,7 +159,7 @@ def test_answers_survive_in_a_private_file_without_secrets(tmp_path):
     answers_file.save(tmp_path, answers)
 
     assert answers_file.load(tmp_path) == answers
-    assert (tmp_path / QUICKSTART_ANSWERS).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / answers_file.QUICKSTART_ANSWERS).stat().st_mode & 0o777 == 0o600
     answers_file.remove(tmp_path)
     answers_file.remove(tmp_path)
     assert answers_file.load(tmp_path) == Answers()
@@ -171,13 +170,13 @@ def test_answers_survive_in_a_private_file_without_secrets(tmp_path):
     ["", "{", "[]", "null", '{"source": "other"}', '{"source": ["commcare"]}', "\xff", "[" * 99999],
 )
 def test_half_a_file_or_a_foreign_one_counts_as_none(tmp_path, text):
-    (tmp_path / QUICKSTART_ANSWERS).write_text(text, encoding="latin-1")
+    (tmp_path / answers_file.QUICKSTART_ANSWERS).write_text(text, encoding="latin-1")
 
     assert answers_file.load(tmp_path) == Answers()
 
 
 def test_values_of_another_type_in_the_file_are_left_out(tmp_path):
     document = {**RIVER.as_dict(), "interval_hours": "6", "is_loaded_now": 1, "x": 2}
-    (tmp_path / QUICKSTART_ANSWERS).write_text(json.dumps(document))
+    (tmp_path / answers_file.QUICKSTART_ANSWERS).write_text(json.dumps(document))
 
     assert answers_file.load(tmp_path) == RIVER

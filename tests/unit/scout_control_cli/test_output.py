@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -33,13 +34,63 @@ def test_operating_system_errors_are_printed_as_json():
     assert json.loads(result.stdout)["error"]["message"] == "Permission denied at /nowhere."
 
 
-def test_a_closed_output_pipe_prints_no_error():
+def test_a_broken_pipe_to_another_program_is_an_error():
     def act():
         raise BrokenPipeError(32, "Broken pipe")
 
     result = CliRunner().invoke(commands(act), ["act"])
 
-    assert (result.exit_code, result.output) == (1, "")
+    assert (result.exit_code, "Broken pipe" in result.stderr) == (1, True)
+
+
+ACTING = """
+import sys
+import click
+from scout_control.cli.base import LazyGroup
+group = LazyGroup(name="scout")
+@group.command()
+def act():
+    {act}
+group(sys.argv[1:])
+"""
+
+
+def acting(act, *words, **streams):
+    script = ACTING.format(act=act)
+    return subprocess.run([sys.executable, "-c", script, *words], check=False, text=True, **streams)
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("pass", ["--help"]),
+        ("pass", ["act", "--help"]),
+        ("click.echo('x' * 1_000_000)", ["act"]),
+        ("click.echo('x')", ["act"]),
+        ("sys.stdout.write('x')", ["act"]),  # found when the interpreter flushes
+    ],
+)
+def test_where_nobody_reads_the_output_a_command_ends_as_others_do(act, words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        done = acting(act, *words, stdout=gone, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, "")
+
+    with Path("/dev/full").open("w") as full:
+        done = acting(act, *words, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: No space left on device.")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_messages_that_nobody_reads_end_it_the_same_way():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        done = acting("pass", "unknown", stdout=subprocess.PIPE, stderr=gone)
+
+    assert (done.returncode, done.stdout) == (141, "")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -68,6 +68,17 @@ def test_show_names_the_folder_and_its_version(clinic):
     assert shown["version"] == shown["scout_version"]
 
 
+@pytest.mark.parametrize("words", [("--plan",), ()])
+def test_in_a_checkout_there_is_nothing_to_upgrade(folder, monkeypatch, words):
+    """A checkout ships the plugins itself: its meltano.yml extends nothing."""
+    (folder / "meltano.yml").write_text("plugins: {loaders: [{name: target-scout-postgres}]}\n")
+    monkeypatch.setenv("SCOUT_PROJECT_ROOT", str(folder))
+
+    assert "is a checkout" in scout("project", "upgrade", *words).output
+    assert json.loads(scout("project", "upgrade", *words, "--json").output)["changes"] == []
+    assert [each.name for each in folder.iterdir()] == ["meltano.yml"]
+
+
 def test_a_project_that_is_none_of_these_cannot_be_upgraded(folder, monkeypatch):
     (folder / "meltano.yml").write_text("plugins: {}\n")
     monkeypatch.setenv("SCOUT_PROJECT_ROOT", str(folder))

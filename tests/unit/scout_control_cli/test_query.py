@@ -84,6 +84,20 @@ def test_a_table_wider_than_the_terminal_is_too_wide(columns, is_terminal, is_wi
     assert not query.is_too_wide(["a long title"], [])
 
 
+NAMES = ["case_id", "a  b", "a_b", "case_id", "case_id (2)", "\x1b[31m", "\n"]
+
+
+@pytest.mark.parametrize("output", ["vertical", "table"])
+def test_names_of_columns_are_printed_exactly(output, capsys):
+    query._show(NAMES, [[*"1234567"]], output)
+    text = capsys.readouterr().out
+
+    names = ("case_id ", "a  b ", "a_b ", "\\x1b[31m ", "\\n")
+    assert [name for name in names if name not in text] == []
+    assert [value for value in "1234567" if value not in text.split()] == []
+    assert "\x1b" not in text
+
+
 def test_repeated_columns_are_numbered():
     assert query.unique(["a", "b", "a", "a"]) == ["a", "b", "a (2)", "a (3)"]
 

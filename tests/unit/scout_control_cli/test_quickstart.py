@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
+from types import SimpleNamespace
 
+import click
 import pytest
 from click.testing import CliRunner
+from scout_control.api.quickstart import answers_file
 from scout_control.api.quickstart.answers import Answers
+from scout_control.api.quickstart.given import Given
+from scout_control.api.quickstart.setup import Setup
 from scout_control.cli import quickstart
 from scout_control.cli.main import main
-from scout_control.cli.quickstart_questions import missing_error
-from scout_control.errors import SettingsError
+from scout_control.cli.quickstart_questions import Interview, missing_error, waiting
+from scout_control.errors import ServerUnavailableError, SettingsError
 
 
 @pytest.fixture
@@ -88,6 +94,85 @@ def test_a_key_is_the_first_line_of_a_file_and_never_shown(run, tmp_path):
     done = run("--api-key-file", "other", "--source", "connect")
     assert (done.exit_code, "canary" in done.output) == (2, False)
     assert "VARIABLE_X is empty" in run("--database-url-from-env", "VARIABLE_X").stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("http://hq.example.org/a/river/", "must use https"),
+        ("https://hq.example.org/", "names no project space"),
+        ("https://hq.example.org/a/river/", ""),
+    ],
+)
+def test_a_bad_address_is_named_with_an_empty_key_file(run, tmp_path, place, problem):
+    (tmp_path / "key").write_text("")
+    said = " ".join(run("--api-key-file", "key", "--domain", place).stderr.split())
+
+    assert "The first line of key is empty." in said
+    assert problem in said
+
+
+def test_a_wait_is_told_with_its_reason(capsys):
+    with waiting("Testing it at https://hq") as tell:
+        tell("no connection, try 2 (giving up in 10 s)")
+        tell("no connection, try 2 (giving up in 9 s)")
+        tell("no connection, try 3 (giving up in 9 s)")
+
+    assert capsys.readouterr().err.splitlines() == [
+        "Testing it at https://hq...",
+        "Testing it at https://hq: no connection, try 2 (giving up in 10 s)",
+        "Testing it at https://hq: no connection, try 3 (giving up in 9 s)",
+    ]
+
+
+def test_a_server_that_does_not_respond_is_told_at_once_and_kept_if_named_again(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(click, "prompt", lambda *_words, **_options: pytest.fail("asked"))
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    dead = f"http://127.0.0.1:{port}/a/river"
+    interview = Interview(
+        SimpleNamespace(installation=None),
+        Answers(source="commcare"),
+        Given(place=dead),
+        tmp_path,
+        is_asking=True,
+    )
+    interview.setup = OnlyConnecting(interview.scout)
+
+    with pytest.raises(ServerUnavailableError, match="no connection"):
+        interview._ask_place()
+    assert (interview.answers.place, interview.tried) == (None, dead)
+
+    interview.given = Given(place=dead)
+    interview._ask_place()
+    assert interview.answers.place == "river"
+
+
+class OnlyConnecting(Setup):
+    """Needs no installation."""
+
+    def default_server(self, _answers):
+        return "https://hq.example.org"
+
+    def check_place(self, _answers):
+        """Take any."""
+
+
+def test_a_restart_forgets_earlier_answers_before_the_first_question(tmp_path, monkeypatch):
+    answers_file.save(tmp_path, Answers(source="commcare"))
+    settings = SimpleNamespace(home=tmp_path, make_home=lambda: tmp_path)
+    scout = SimpleNamespace(installation=SimpleNamespace(settings=settings), init=lambda: None)
+
+    def terminated(*_words, **_options):
+        raise SystemExit(143)
+
+    monkeypatch.setattr(click, "prompt", terminated)
+    options = {"is_asking": True, "is_without_browser": False, "is_tested": True}
+    with pytest.raises(SystemExit):
+        quickstart._set_up(scout, given=Given(), is_restarted=True, **options)
+    assert answers_file.load(tmp_path) == Answers()
 
 
 def test_trying_it_leads_to_the_demo(run):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 from scout_control.api.readers import ReaderUrl
 from scout_control.cli import readers
+from scout_control.cli.main import main
 from scout_control.errors import NotFoundError
 from scout_control.rules.reader_urls import ReaderLogin
 
@@ -107,3 +110,15 @@ def test_without_psql_the_message_says_how_to_install_it():
     with pytest.raises(NotFoundError, match="apt install postgresql-client") as raised:
         readers.choose_psql(None, None, "river/my hq", is_embedded=False)
     assert "scout query 'river/my hq'" in str(raised.value)
+
+
+def test_psql_refuses_json_for_it_prints_none():
+    done = CliRunner().invoke(main, ["--json", "psql", "river/hq", "-c", "select 1"])
+
+    assert done.exit_code == 2
+    assert "scout query" in json.loads(done.stdout)["error"]["message"]
+
+
+@pytest.mark.parametrize(("returncode", "code"), [(0, 0), (3, 3), (-13, 141)])
+def test_the_exit_code_of_psql_is_passed_on(returncode, code):
+    assert readers.exit_code(returncode) == code

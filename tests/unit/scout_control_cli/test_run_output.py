@@ -6,16 +6,21 @@ from datetime import UTC, datetime
 
 import pytest
 from scout_control.api.overview import Status
-from scout_control.api.views import LogLine, Run
+from scout_control.api.views import Dataset, LogLine, Run
 from scout_control.cli import output, status
 from scout_control.cli.output import describe_run, print_table_cut
 from scout_control.cli.run_output import (
     WaitingNotes,
+    expiry,
+    has_written,
     log_text,
     print_ended,
     print_run,
     print_runs,
 )
+from scout_control.runs.finish import run_columns
+from scout_control.runs.run_result import RunResult
+from scout_control.store import models
 
 STARTED = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -48,6 +53,51 @@ def test_a_list_of_runs_has_duration_rows_rate_and_reason(capsys):
     assert second.endswith("HQ refused the login.")
 
 
+def stored(**given) -> Dataset:
+    usual = dict.fromkeys(Dataset.__dataclass_fields__)
+    return Dataset(**(usual | {"path": "river/hq", "keep": "24h", "expires_at": STARTED} | given))
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({}, "scout datasets update river/hq --keep 30d"),
+        ({"keep": "696h"}, "scout datasets update river/hq --keep 30d"),
+        ({"path": "river/it's mine"}, """'river/it'"'"'s mine' --keep 30d"""),
+        ({"path": "river/hq/$(id)"}, "update 'river/hq/$(id)' --keep 30d"),
+    ],
+)
+def test_data_that_expires_soon_is_told_with_a_command_that_keeps_it(given, advice):
+    text = expiry(stored(**given))
+
+    assert text.startswith("The data expires at 2026-11-28 12:00:00Z unless it is used before. To")
+    assert text.endswith(advice)
+
+
+@pytest.mark.parametrize("keep", ["30d", "52w", "400d"])
+def test_nothing_is_suggested_for_data_that_is_kept_long(keep):
+    assert expiry(stored(keep=keep)) == (
+        "The data expires at 2026-11-28 12:00:00Z unless it is used before."
+    )
+    assert expiry(stored(keep="forever", expires_at=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "is_written"),
+    [
+        ({"rows_loaded": {}}, True),
+        ({"status": "partial"}, True),
+        ({"status": "failed", "rows_loaded": {}}, False),
+        ({"status": "failed", "rows_loaded": {"cases": 0}}, False),
+        ({"status": "failed", "rows_loaded": {"cases": 7}}, True),
+        ({"status": "paused", "rows_loaded": {}, "progress": {"a": {"committed": 7}}}, True),
+        ({"status": "cancelled", "rows_loaded": {}, "progress": {"a": {"fetched": 7}}}, False),
+    ],
+)
+def test_a_run_that_wrote_nothing_has_no_data_that_expires(given, is_written):
+    assert has_written(run(**given)) is is_written
+
+
 def counted_run(**given) -> Run:
     """Return a run that wrote 5 rows, one of them twice, into a table that has 4."""
     sources = {"cases": {"status": "loaded", "rows": 5, "rows_in_table": 4}}
@@ -69,6 +119,20 @@ def test_written_rows_and_those_in_the_tables_are_told_apart(capsys):
 
     print_run(counted_run(), counted_run().as_dict())
     assert "cases   loaded  5              4" in capsys.readouterr().out
+
+
+def test_streams_that_were_not_selected_are_left_out(capsys):
+    outcomes = {"cases": "completed", "forms": "completed", "users": "not selected"}
+    loaded = RunResult(streams=outcomes, row_counts={"cases": 4, "forms": 0})
+    stored = models.Run(rows_loaded={"cases": 5}, dataset=models.Dataset(schema_name="x"))
+    found = run(result=run_columns(stored, loaded)["result"])
+    print_ended(found)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:3] == [["cases", "5", "4"], ["forms", "0", "0"]]
+    print_run(found, found.as_dict())
+
+    assert "users" not in capsys.readouterr().out
+    assert found.as_dict()["sources"]["users"]["status"] == "skipped"
 
 
 def test_a_run_whose_worker_has_ended_is_interrupted_wherever_it_is_shown(capsys):
@@ -169,6 +233,7 @@ def dataset(number: int, health: str = "fine", **given) -> dict:
     return {
         "path": f"river/hq-{number:02}",
         "health": health,
+        "condition": health,
         "reason": None if health == "fine" else "no luck",
         "status": "ready",
         "run": None,
@@ -204,6 +269,30 @@ def test_forty_datasets_fit_a_screen_with_the_worst_first(capsys):
     assert [line.split()[0] for line in lines[3:5]] == ["river/hq-01", "river/hq-02"]
     assert "38 others, all fine; list them with: scout status --all" in lines
     assert lines[-1] == "Needs reconnect: scout credentials connect 'hq 1' --project river"
+
+
+def test_all_of_forty_projects_are_few_lines():
+    alike = [
+        {
+            "source": "hq",
+            "project": f"river-{number:02}",
+            "user": None,
+            "kind": "api_key",
+            "status": "connected" if number > 2 else "needs reconnect",
+            "token_expires_at": f"2026-12-{number % 28 + 1:02}T00:00:00Z",
+        }
+        for number in range(1, 41)
+    ]
+    rows = status.credential_rows(alike)
+
+    assert [row["project"] for row in rows] == [
+        "river-01",
+        "river-02",
+        "38: river-03, river-04, river-05, ...",
+    ]
+    assert rows[-1]["status"] == "connected: 38 of hq"
+    assert rows[-1]["token_expires_at"] == "2026-12-01T00:00:00Z"
+    assert status.first_names(["a", "b"]) == ["a", "b"]
 
 
 def test_forty_failed_datasets_fit_a_screen_too(capsys):

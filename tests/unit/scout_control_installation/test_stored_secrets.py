@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scout_control.installation import key_rotation, stored_secrets
+from scout_control.store import ciphertexts
 from scout_control.store.models import Base
 from sqlalchemy import LargeBinary
 
@@ -22,4 +23,6 @@ def test_all_secrets_are_checked_and_rotated():
     }
 
     assert checked == rotated
+    kept = {f"{table}.{column}" for table, column in ciphertexts.COLUMNS}
+    assert kept == checked - {f"{stored_secrets.SERVICE_LOGINS}.secrets"}
     assert {each for each in binary if each.rpartition(".")[2] not in NO_SECRETS} == checked

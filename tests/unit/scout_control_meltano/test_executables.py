@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import pytest
 from scout_control.errors import SettingsError
@@ -97,6 +98,8 @@ def test_the_advice_fits_how_scout_was_installed(tmp_path, monkeypatch, marker, 
     monkeypatch.setattr(project_file, "CHECKOUT", tmp_path)
 
     assert install_command("tap-x").startswith(f"{command}, with the --find-links")
+    own = f"{command.replace('tap-x', 'commcare-sandbox')}=={version('scout-control')}, with"
+    assert install_command("commcare-sandbox").startswith(own)
 
 
 def test_in_a_checkout_the_advice_is_to_make_the_environment():

@@ -71,6 +71,8 @@ def test_an_unknown_source_type_names_the_available_ones(tmp_path):
 
     with pytest.raises(NotFoundError, match="available: tap-x"):
         found.source_type("y")
+    with pytest.raises(NotFoundError, match=r"Did you mean commcare\? Else add it"):
+        Plugins(ROOT).source_type("comcare")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_each_stream_is_known_by_its_first_mention(line):
     log = RunLog()
     log.read(line)
 
-    assert log.streams == {"cases": "completed", "forms": "failed", "users": "skipped"}
+    assert log.streams == {"cases": "completed", "forms": "failed", "users": "not selected"}
 
 
 def test_the_worst_outcome_of_several_domains_counts():

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from scout_control.rules.expiry import DEAD_AFTER, HEARTBEAT_INTERVAL
 from scout_control.rules.health import (
+    FAILED_BEFORE,
+    NO_WORKER,
     OVERDUE_AFTER,
+    Condition,
     Facts,
     Health,
     MonitoringCode,
     assess,
+    health_of,
     monitoring_code,
 )
 from scout_control.rules.run_history import ASCII_HEIGHTS, HEIGHTS, LEGEND, picture
@@ -25,17 +28,16 @@ def facts(**given) -> Facts:
     return Facts(**(usual | given))
 
 
-RUNNING = {"run_status": "running", "heartbeat_at": NOW}
+RUNNING = {"run_status": "running"}
 
 
 @pytest.mark.parametrize(
     ("given", "health", "reason"),
     [
         ({}, Health.FINE, None),
-        ({"status": "pending"}, Health.FINE, None),
         ({"status": "expired", "sync_error": "old", "next_sync_at": LATE}, Health.FINE, None),
         ({"status": "error", "sync_error": "no luck"}, Health.FAILED, "no luck"),
-        ({"status": "error"}, Health.FAILED, "The last run failed."),
+        ({"status": "error"}, Health.FAILED, FAILED_BEFORE),
         ({"needs_reconnect": True}, Health.FAILED, "reconnect"),
         ({"sync_error": "forms: 403"}, Health.ATTENTION, "forms: 403"),
         ({"transform_error": "model a"}, Health.ATTENTION, "dbt failed: model a"),
@@ -45,14 +47,7 @@ RUNNING = {"run_status": "running", "heartbeat_at": NOW}
         ({"next_sync_at": None}, Health.FINE, None),
         (RUNNING, Health.RUNNING, None),
         (RUNNING | {"next_sync_at": LATE}, Health.RUNNING, None),
-        (RUNNING | {"heartbeat_at": NOW - 2 * DEAD_AFTER}, Health.ATTENTION, "Interrupted"),
-        (RUNNING | {"is_worker_gone": True}, Health.RUNNING, None),  # it may be in a container
-        (
-            RUNNING | {"is_worker_gone": True, "heartbeat_at": NOW - 4 * HEARTBEAT_INTERVAL},
-            Health.ATTENTION,
-            "Interrupted: its worker has ended",
-        ),
-        (RUNNING | {"heartbeat_at": NOW - 4 * HEARTBEAT_INTERVAL}, Health.RUNNING, None),
+        (RUNNING | {"is_interrupted": True}, Health.ATTENTION, "Interrupted: its worker has ended"),
         ({"run_status": "queued", "run_since": NOW}, Health.RUNNING, None),
         ({"run_status": "queued", "run_since": LATE}, Health.ATTENTION, "waiting since"),
         ({"run_status": "paused", "run_since": SOON}, Health.RUNNING, None),
@@ -60,10 +55,51 @@ RUNNING = {"run_status": "running", "heartbeat_at": NOW}
     ],
 )
 def test_the_health_of_a_dataset(given, health, reason):
-    found, why = assess(facts(**given), NOW)
+    condition, why = assess(facts(**given), NOW)
 
-    assert found is health
+    assert health_of(condition, why) is health
     assert reason in (why or "") if reason else why is None
+
+
+ALONE, DUE = {"has_worker": False}, {"next_sync_at": NOW - timedelta(minutes=1)}
+NEVER = {"status": "pending"}
+QUEUED = {"run_status": "queued", "run_since": NOW}
+
+
+@pytest.mark.parametrize(
+    ("given", "condition", "reason"),
+    [
+        ({}, Condition.FINE, None),
+        (ALONE | DUE, Condition.FINE, None),  # it has data; a worker may be about to restart
+        (NEVER, Condition.NEVER_LOADED, None),
+        (NEVER | DUE, Condition.NEVER_LOADED, None),
+        (NEVER | DUE | ALONE, Condition.NEVER_LOADED, NO_WORKER),
+        (NEVER | ALONE | {"next_sync_at": None}, Condition.NEVER_LOADED, None),
+        (NEVER | DUE | ALONE | {"is_paused": True}, Condition.NEVER_LOADED, None),
+        (NEVER | DUE | QUEUED, Condition.QUEUED, None),
+        (NEVER | DUE | QUEUED | ALONE, Condition.QUEUED, NO_WORKER),
+        (NEVER | QUEUED | ALONE | {"is_paused": True}, Condition.QUEUED, NO_WORKER),
+        (QUEUED | ALONE, Condition.QUEUED, None),
+        ({"status": "expired"} | QUEUED, Condition.QUEUED, None),
+        ({"status": "expired", "sync_error": "old"} | QUEUED, Condition.QUEUED, None),
+        ({"status": "expired"} | QUEUED | ALONE, Condition.QUEUED, NO_WORKER),
+        ({"status": "expired"} | ALONE, Condition.FINE, None),
+        (RUNNING | {"status": "syncing"}, Condition.RUNNING, None),
+        (RUNNING | NEVER | DUE | ALONE, Condition.RUNNING, None),  # by scout run
+        ({"status": "syncing", "run_status": "paused", "run_since": SOON}, Condition.PAUSED, None),
+        ({"run_status": "paused", "run_since": SOON} | NEVER | ALONE, Condition.PAUSED, None),
+        ({"status": "error", "sync_error": "no"} | QUEUED, Condition.FAILED, "no"),
+    ],
+)
+def test_what_a_dataset_is_or_does(given, condition, reason):
+    assert assess(facts(**given), NOW) == (condition, reason)
+
+
+def test_a_dataset_that_nothing_would_load_is_a_warning():
+    condition, reason = assess(facts(**NEVER, **DUE, **ALONE), NOW)
+
+    assert monitoring_code([health_of(condition, reason)]) is MonitoringCode.WARNING
+    assert "scout worker" in (reason or "")
 
 
 @pytest.mark.parametrize(

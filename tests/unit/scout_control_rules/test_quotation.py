@@ -119,6 +119,15 @@ def test_a_message_is_one_line_of_limited_length_without_escape_sequences():
     assert said.endswith("...")
 
 
+def test_a_message_that_is_too_long_ends_with_a_whole_sentence():
+    advice = "The setting domain names no project space of this account. "
+    said = quoted(advice * 20, may_quote_records=False)
+
+    assert len(said) <= MAX_CHARACTERS
+    assert said.endswith("of this account. ...")
+    assert quoted(advice * 8, may_quote_records=False) == (advice * 8).strip()
+
+
 def test_half_a_secret_at_the_end_of_a_long_text_is_removed():
     text = "it broke:" + " " * (MAX_INPUT - 14) + "canary-of-the-tap"
 

@@ -23,6 +23,13 @@ def test_the_most_similar_name_is_found(typed, meant):
     assert closest(typed, SETTINGS) == meant
 
 
+def test_what_begins_with_a_name_is_meant_in_the_order_given():
+    assert closest("ssl", ["description", "sslmode", "sslsni", "sslkey"]) == "sslmode"
+    assert closest("case", ["case_plan", "cases"]) == "cases"
+    assert closest("ss", ["sslmode"]) is None
+    assert closest("ssl", {"sslmode", "sslkey"}) == "sslkey"  # a set has no order
+
+
 def test_suggestions_name_only_what_is_similar():
     assert did_you_mean(["domian"], SETTINGS) == "Did you mean domain?"
     assert did_you_mean(["zzz"], SETTINGS) == ""

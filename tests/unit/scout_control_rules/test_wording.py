@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from signal import SIGHUP, SIGINT, SIGTERM
+
 import pytest
-from scout_control.rules.wording import counted
+from scout_control.rules.wording import counted, interruption
+
+
+@pytest.mark.parametrize(
+    ("signals", "text"),
+    [
+        ([], None),
+        ([SIGINT], "interrupted by Ctrl-C"),
+        ([int(SIGINT), int(SIGTERM)], "interrupted by Ctrl-C"),
+        ([int(SIGTERM)], "interrupted by SIGTERM"),
+        ([int(SIGHUP), int(SIGINT)], "interrupted by SIGHUP"),
+    ],
+)
+def test_an_interruption_has_the_name_of_its_first_signal(signals, text):
+    assert interruption(signals) == text
 
 
 @pytest.mark.parametrize(

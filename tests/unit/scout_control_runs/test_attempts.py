@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.runs import recovery
-from scout_control.runs.context import has_died, worker_name
+from scout_control.runs.context import has_died, is_interrupted, is_local, worker_name
 from scout_control.runs.execute import attempt_ids
 
 NO_PROCESS = 99_999_999  # Linux has none above 4,194,304
@@ -34,6 +36,30 @@ def test_a_worker_has_died_when_its_process_on_this_machine_is_gone():
     assert has_died(f"{host}:{NO_PROCESS}:0a0a0a0a")
     assert not has_died(worker_name())
     assert not has_died(f"{host}:1:0a0a0a0a")  # of another account, perhaps
+
+
+def test_a_process_that_only_waits_for_its_parent_to_notice_has_died():
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+
+    assert has_died(f"{socket.gethostname()}:{ended.pid}:0a0a0a0a")
+    ended.wait()
+
+
+def test_a_run_is_interrupted_at_once_when_its_worker_was_certainly_of_this_machine():
+    host, _, _, *place = worker_name().split(":")
+    here, elsewhere = f"{host}:{NO_PROCESS}:0a", f"{host}:{NO_PROCESS}:0a:another"
+    now = datetime.now(UTC)
+
+    assert is_local(worker_name()) == bool(place)
+    assert not is_local(here)
+    assert not is_local(elsewhere)
+    assert is_interrupted("running", ":".join([here, *place]), now, now) == bool(place)
+    assert not is_interrupted("running", worker_name(), now, now)
+    # Perhaps of another container with this host name: its heartbeats decide.
+    for worker in (here, elsewhere):
+        assert not is_interrupted("running", worker, now, now)
+        assert is_interrupted("running", worker, now - timedelta(seconds=10), now)
 
 
 @pytest.mark.parametrize("worker", [None, "", "w", "elsewhere:999999999:0a", "host:x:0a"])

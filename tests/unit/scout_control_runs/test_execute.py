@@ -49,10 +49,10 @@ def log():
     return Log()
 
 
-def an_attempt(log, locks=None):
+def an_attempt(log, locks=None, **given):
     source = SimpleNamespace(source=SimpleNamespace(name="hq"))
     run = SimpleNamespace(id="r", dataset=SimpleNamespace(project_source=source))
-    context = RunContext(worker="w")
+    context = RunContext(worker="w", **given)
     return Attempt(installation=None, run=run, context=context, locks=locks, log=log)
 
 
@@ -60,14 +60,14 @@ def an_attempt(log, locks=None):
 def attempt(monkeypatch, log):
     """Execute an attempt whose preparation raises an error."""
 
-    def execute(error):
+    def execute(error, **given):
         @contextmanager
         def prepared(_installation, _run):
             raise error
             yield
 
         monkeypatch.setattr(prepare, "prepared", prepared)
-        an_attempt(log).execute()
+        an_attempt(log, **given).execute()
 
     return execute
 
@@ -142,6 +142,17 @@ def test_a_lost_run_is_requeued_or_left_to_whoever_has_it(attempt, written, log,
 
     assert written == ([] if wait is None else [("w", wait)])
     assert log.lines[-1] == f"Stopped: {reason}."
+
+
+def test_a_run_that_was_stopped_says_by_what(attempt, written, log):
+    attempt(RunLostError(LossReason.STOPPED), stop_reason=lambda: "interrupted by Ctrl-C")
+    assert log.lines[-1] == "Stopped: interrupted by Ctrl-C."
+    assert written == [("w", timedelta())]
+
+
+def test_a_signal_that_came_after_the_loss_is_not_its_reason(attempt, log):
+    attempt(RunLostError(LossReason.MOVED), stop_reason=lambda: "interrupted by Ctrl-C")
+    assert log.lines[-1] == f"Stopped: {LossReason.MOVED}."
 
 
 def test_two_runs_never_use_one_rotating_credential(monkeypatch, written, log):

@@ -41,7 +41,7 @@ ERRORS = st.none() | st.sampled_from(KINDS).map(lambda kind: kind("It broke.", "
 COUNTS = st.dictionaries(st.sampled_from(["cases", "forms", "नदी"]), st.integers(0, 10**12))
 OUTCOMES = st.dictionaries(
     st.sampled_from(["cases", "forms", "users"]),
-    st.sampled_from(["completed", "failed", "skipped"]),
+    st.sampled_from(["completed", "failed", "skipped", "not selected"]),
 )
 
 
@@ -92,7 +92,10 @@ def test_no_stream_and_no_row_is_lost_between_attempts(result, before):
     assert columns["rows_loaded"] == {**before, **result.rows_loaded}
     for stream, source in sources.items():
         assert source["rows"] == columns["rows_loaded"].get(stream, 0)
-        assert source["status"] == source["state"] == result.streams.get(stream, "loaded")
+        outcome = result.streams.get(stream, "loaded")
+        assert source["is_selected"] == (outcome != "not selected")
+        shown = outcome if source["is_selected"] else "skipped"
+        assert source["status"] == source["state"] == shown
 
 
 @given(results())

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from tap_common.errors import RateLimitError
 from tap_common.retry_after import MAX_SECONDS, retry_after_seconds
-from tap_common.throttling import Backoff, RateLimitGate, RequestLimits
+from tap_common.throttling import MAX_BACKOFF_SECONDS, Backoff, RateLimitGate, RequestLimits
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
@@ -73,6 +73,12 @@ def test_without_a_header_waits_grow_until_they_are_too_long():
         throttle_often(closed, None, lambda _, seconds: told.append(seconds))
 
     assert told == [1, 2, 4, 8]
+
+
+def test_a_wait_that_was_doubled_a_thousand_times_is_still_a_number():
+    backoff = Backoff(allowed_seconds=1000, tries=5000)
+
+    assert 0 < backoff.next_wait() <= MAX_BACKOFF_SECONDS
 
 
 def test_short_waits_without_a_response_end_the_run_and_a_response_resets_them():

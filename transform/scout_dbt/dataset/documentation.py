@@ -101,6 +101,12 @@ class Documentation:
     forms: tuple[Subject, ...] = ()
     case_types: tuple[Subject, ...] = ()
     joins: tuple[Join, ...] = ()
+    alias: str | None = None
+
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas in which the tables are found, the one for people first."""
+        return [self.alias, self.schema] if self.alias else [self.schema]
 
 
 def read(

@@ -10,6 +10,7 @@ import psycopg
 from scout_control.credentials import check
 from scout_control.credentials.records import Owner
 from scout_control.errors import ControlError, CredentialRefusedError, ServerError
+from scout_control.rules.wording import counted
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -46,18 +47,25 @@ def failures(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         errors = list(pool.map(lambda each: _error(installation, each[0]), tested))
     return {
-        change.key: explained(error, change, account[0])
+        change.key: explained(error, change, account)
         for account, error in zip(tested, errors, strict=True)
         if error is not None
         for change in account
     }
 
 
-def explained(error: ControlError, change: Change, tested: Change) -> ControlError:
-    """Return the error for a change whose account failed the test, perhaps that of another."""
+def explained(error: ControlError, change: Change, account: Sequence[Change]) -> ControlError:
+    """Return the error for a change whose account failed the test, perhaps that of another.
+
+    That of the change which was tested names the others, whose own errors need not be shown.
+    """
+    tested, *others = account
     cause = error.cause
     if change is not tested:
         cause = f"The same account failed the test for {tested.key.project}. {cause}"
+    elif others:
+        projects = ", ".join(each.key.project for each in others)
+        cause = f"{cause} {counted(len(others), 'other project')} with this account: {projects}."
     is_refused = isinstance(error, CredentialRefusedError)
     return type(error)(cause, CORRECT if is_refused else RETRY)
 

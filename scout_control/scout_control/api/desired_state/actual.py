@@ -150,9 +150,7 @@ class _Reader:
                 fields={"kind": row.kind},
                 secrets=self._decrypt(Kind.CREDENTIAL, row.secrets, context),
                 address=self.items[Key(Kind.SOURCE, row.source.name)].address,
-                note=""
-                if row.is_valid
-                else "the source rejects it. Change the secret, and apply again.",
+                is_rejected=not row.is_valid,
             )
 
     def _decrypt(

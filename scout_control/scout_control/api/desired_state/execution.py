@@ -40,6 +40,8 @@ class Outcome:
     status: str
     message: str = ""
     """Why it failed or was skipped, or what a person must still do."""
+    is_repetition: bool = False
+    """Whether the message of an earlier outcome covers this one: they share an account."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON representation."""
@@ -94,7 +96,10 @@ def _attempt(steps: _Steps, change: Change) -> Outcome:
     try:
         message = steps.perform(change)
     except ControlError as error:
-        return Outcome(change=change, status=FAILED, message=str(error))
+        is_repetition = change.key in steps.repeated
+        return Outcome(
+            change=change, status=FAILED, message=str(error), is_repetition=is_repetition
+        )
     except psycopg.Error as error:
         message = str(ServerError.of_postgres(error, error.sqlstate))
         return Outcome(change=change, status=FAILED, message=message)
@@ -109,6 +114,8 @@ def _needs(change: Change, other: Key) -> bool:
     """Return whether a change is impossible after that of another item has failed."""
     key = change.key
     if change.action == Action.REMOVE:
+        if key.kind == Kind.CREDENTIAL:
+            return other == Key(Kind.LINK, key.name)
         if other.kind in BELONGING:
             return key in {Key(Kind.PROJECT, other.project), Key(Kind.SOURCE, other.source)}
         return other.kind == Kind.PROJECT and key.kind == Kind.CONNECTION
@@ -129,6 +136,8 @@ class _Steps:
     installation: Installation
     rejected: Mapping[Key, ControlError] | None = None
     """The credentials that failed the test; None before it."""
+    repeated: frozenset[Key] = frozenset()
+    """Those of them that share an account with an earlier one."""
     _connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,6 +152,8 @@ class _Steps:
         """Test accounts at their sources."""
         on_test(len(accounts))
         self.rejected = account_tests.failures(self.installation, accounts)
+        others = frozenset(change.key for account in accounts for change in account[1:])
+        self.repeated = others & self.rejected.keys()
 
     def perform(self, change: Change) -> str:
         """Make a change; return what a person must still do."""

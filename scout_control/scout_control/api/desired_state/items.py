@@ -64,8 +64,8 @@ class Item:
     """Whether an actual item is never removed."""
     is_active: bool = True
     """False for a link that was ended, and whose data expires."""
-    note: str = ""
-    """What a person must do about an actual item, in any case."""
+    is_rejected: bool = False
+    """Whether the source rejected an actual credential when it was used last."""
 
 
 State = dict[Key, Item]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.desired_state.items import Item, Key, Kind
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 OWNERS = {Kind.PROJECT, Kind.SOURCE, Kind.CONNECTION}
 ORDER = list(Kind)
-# Before a project or source: what belongs to it. A dataset is removed with its link.
-REMOVAL_ORDER = (Kind.CREDENTIAL, Kind.LINK, Kind.PROJECT, Kind.SOURCE, Kind.CONNECTION)
+# Before a project or source: what belongs to it. A dataset is removed with its link; before their
+# credential, so that a dataset that is busy keeps it.
+REMOVAL_ORDER = (Kind.LINK, Kind.CREDENTIAL, Kind.PROJECT, Kind.SOURCE, Kind.CONNECTION)
+# A source may accept again what it rejected once: only another test tells.
+RETRIED = ("status", "needs reconnect", "connected")
 STAYS = "{} stays: what these files do not describe still uses it."
 
 
@@ -128,6 +132,9 @@ def _compare(key: Key, desired: Item, actual: Item | None) -> Change | None:
             actual=actual,
         )
     fields = tuple(_changed_fields(desired.fields, actual.fields))
+    if actual.is_rejected:
+        name, old, new = RETRIED
+        fields += (FieldChange(name=name, old=old, new=new),)
     secrets = _changed_secrets(desired, actual)
     if not fields and not secrets:
         return None
@@ -219,11 +226,13 @@ def _notes_on_credentials(desired: State, actual: State) -> Iterator[str]:
         if key.kind != Kind.CREDENTIAL:
             continue
         found = actual.get(key)
-        is_by_person = not item.secrets
-        if is_by_person and (found is None or found.fields.get("kind") != item.fields.get("kind")):
+        is_connected = (
+            found is not None
+            and not found.is_rejected
+            and found.fields.get("kind") == item.fields.get("kind")
+        )
+        if not item.secrets and not is_connected:
             yield (
-                f"A person must connect: scout credentials connect {key.source} "
-                f"--project {key.project}"
+                f"A person must connect: scout credentials connect {quote(key.source)} "
+                f"--project {quote(key.project)}"
             )
-        elif found is not None and found.note and _compare(key, item, found) is None:
-            yield f"{key}: {found.note}"

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api.quickstart.answers import choose_source, places
 from scout_control.api.source_config import check_config, check_interval, check_url
+from scout_control.credentials import bounded_http
 from scout_control.errors import ConflictError, CredentialMissingError, NotFoundError
 from scout_control.installation.setup import DEFAULT_CONNECTION
 from scout_control.store import connection_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scout_control.api.quickstart.answers import Answers
     from scout_control.api.scout import Scout
     from scout_control.api.views import Dataset, Link
     from scout_control.meltano.project import SourceType
+    from scout_control.meltano.reports import Wait
 
 CONNECTED = "connected"
 WAREHOUSE = "warehouse"
@@ -69,7 +71,13 @@ class Setup:
             return False
         return found.status == CONNECTED and self._link(answers) is not None
 
-    def test(self, answers: Answers, fields: Mapping[str, str]) -> None:
+    def find_connection_error(self, answers: Answers) -> str | None:
+        """Return why the server gives no response, asked without credentials; None if it does."""
+        return bounded_http.find_connection_error(str(answers.server))
+
+    def test(
+        self, answers: Answers, fields: Mapping[str, str], on_wait: Callable[[Wait], None]
+    ) -> None:
         """Read from the source with secrets that are not stored.
 
         Raises:
@@ -85,6 +93,7 @@ class Setup:
             project=answers.project_id,
             base_url=answers.server,
             config=answers.product.config(answers.place or "") | quick,
+            on_wait=on_wait,
         )
 
     def ensure_dataset(self, answers: Answers) -> Dataset:
