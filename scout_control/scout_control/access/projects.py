@@ -95,6 +95,14 @@ class Links:
         with self._auth.project("links.list", project) as project_id:
             return self._auth.scout.links.list(project_id, source=source)
 
+    def unlinked(self, project: str, *, source: str | None = None) -> Sequence[views.Link]:
+        """Return the removed links of a project whose data has not expired yet."""
+        if source is not None:
+            with self._auth.source("sources.show", source):
+                pass
+        with self._auth.project("links.unlinked", project) as project_id:
+            return self._auth.scout.links.unlinked(project_id, source=source)
+
     def show(self, project: str, source: str) -> views.Link:
         """Return one link."""
         with self._auth.in_project("links.show", project, source) as names:

@@ -136,7 +136,8 @@ def _rows_of_projects() -> None:
     _row(projects, _PROJECT_ADMIN, _WRITE, "projects.update")
     _row(projects, _INSTALLATION, _WRITE, "projects.create", "projects.add")
     _row(projects, {_P: _OPERATORS}, _WRITE, "projects.remove")
-    _row(links, _PROJECT, _READ, "links.list", "links.show", "links.earlier_rows", "sources.links")
+    _row(links, _PROJECT, _READ, "links.list", "links.show", "links.unlinked", "sources.links")
+    _row(links, _PROJECT, _READ, "links.earlier_rows")
     _row(links, _PROJECT_ADMIN, _WRITE, "links.add", "links.update", "links.ensure")
     _row(links, _PROJECT_ADMIN, _WRITE, "links.remove", "sources.link", "sources.unlink")
 
