@@ -4,6 +4,7 @@
   - SettingsError .......... the deployer; nothing was started (exit 2)
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
   - NotSignedInError ....... the caller, who gave no valid token or session
+  - TooManyAttemptsError ... the caller, by waiting: too many wrong tokens were sent
   - ForbiddenError ......... the caller, whose roles or token do not allow it
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
   - ServerError ............ the administrator of the database or the machine
@@ -70,6 +71,16 @@ class NotSignedInError(ControlError):
     """Who is asking is unknown: there is no valid token or session."""
 
     reason = "not signed in"
+
+
+class TooManyAttemptsError(ControlError):
+    """Too many wrong tokens were sent; nothing was looked up."""
+
+    reason = "too many attempts"
+
+    def __init__(self, cause: str, remedy: str, seconds: int = 60) -> None:
+        super().__init__(cause, remedy)
+        self.seconds = seconds
 
 
 class ForbiddenError(ControlError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scout_control.access.administration import Audit, Purges
 from scout_control.access.authorization import Authorizer
 from scout_control.access.datasets import Datasets, Models, Runs
-from scout_control.access.people import People, Tokens
+from scout_control.access.people import People, Sessions, Tokens
 from scout_control.access.projects import Links, Members, Projects
 from scout_control.access.sources import Connections, Credentials, Sources
 
@@ -46,6 +46,7 @@ class Access:
         self.projects = Projects(auth)
         self.purges = Purges(auth)
         self.runs = Runs(auth)
+        self.sessions = Sessions(auth)
         self.sources = Sources(auth)
         self.tokens = Tokens(auth)
 

@@ -116,3 +116,20 @@ class Tokens:
         """End a token at once."""
         with self._auth.token("tokens.revoke", token_id) as identity:
             return self._auth.scout.tokens.revoke(identity)
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The browsers in which the person is signed in; an operator sees those of others, too."""
+
+    _auth: Authorizer
+
+    def list(self, person: str | None = None) -> Sequence[people_views.BrowserSession]:
+        """Return the sessions of a person, by default one's own, the newest first."""
+        with self._auth.person("sessions.list", person or self._auth.identity.person) as owner:
+            return self._auth.scout.sessions.list(owner)
+
+    def end(self, person: str | None = None) -> int:
+        """Sign a person out of all browsers, by default oneself; return of how many."""
+        with self._auth.person("sessions.end", person or self._auth.identity.person) as owner:
+            return self._auth.scout.sessions.end(owner)

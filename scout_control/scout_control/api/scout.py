@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from scout_control.api.projects import Projects
     from scout_control.api.purge import Purges
     from scout_control.api.runs import Runs
+    from scout_control.api.sessions import Sessions
     from scout_control.api.sources import Sources
     from scout_control.api.tokens import Tokens
     from scout_control.meltano.project import Job
@@ -141,6 +142,13 @@ class Scout:
         from scout_control.api.tokens import Tokens
 
         return Tokens(self.installation)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Browsers in which people are signed in."""
+        from scout_control.api.sessions import Sessions
+
+        return Sessions(self.installation)
 
     @cached_property
     def purges(self) -> Purges:

@@ -13,6 +13,7 @@ from shlex import quote
 
 from scout_control.errors import SettingsError
 from scout_control.installation import project_location
+from scout_control.installation.openid_settings import OpenIDSettings
 from scout_control.meltano import project_file, trusted_files
 from scout_control.rules import retention
 
@@ -46,6 +47,9 @@ class Settings:
 
     audit_keep: timedelta = timedelta(days=400)
     """``SCOUT_AUDIT_KEEP_DAYS``: the retention of the audit trail; 400 by default."""
+
+    openid: OpenIDSettings | None = None
+    """``SCOUT_OIDC_...``: the provider that signs people in, if there is one."""
 
     @property
     def key_file(self) -> Path | None:
@@ -86,6 +90,7 @@ class Settings:
             opaque_names=_read_boolean("SCOUT_OPAQUE_NAMES"),
             keep=_read_keep(),
             audit_keep=_parse_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
+            openid=OpenIDSettings.read(os.environ),
         )
 
 

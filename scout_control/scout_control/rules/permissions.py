@@ -173,6 +173,8 @@ def _rows_of_people() -> None:
     _row("people.show", {_O: _EVERYONE, _X: _OPERATORS}, _READ, "people.show", "people.list")
     _row("people.show", {_O: _OPERATORS, _X: _OPERATORS}, _WRITE, "people.add", "people.update")
     _row("people.show", {_X: _OPERATORS}, _WRITE, "people.remove")
+    _row("sessions.list", {_O: _EVERYONE, _X: _OPERATORS}, _READ, "sessions.list")
+    _row("sessions.list", {_O: _EVERYONE, _X: _OPERATORS}, _WRITE, "sessions.end")
     _row("tokens.list", {_O: _EVERYONE, _X: _OPERATORS}, _READ, "tokens.list")
     _row("tokens.list", {_O: _EVERYONE}, _FULL, "tokens.create")
     _row("tokens.list", {_O: _EVERYONE, _X: _OPERATORS}, _WRITE, "tokens.revoke")
@@ -193,7 +195,7 @@ def _rows_of_the_shell() -> None:
         *("init", "plan", "apply", "ensure", "export", "run", "runs.execute", "tick", "work"),
         *("rotate_keys", "encrypt_credentials", "decrypt_credentials", "close"),
         *("credentials.test", "datasets.reader", "models.generate", "models.document"),
-        "purges.verify",
+        *("purges.verify", "sessions.link", "sessions.first_link"),
     ):
         _row(each, _SHELL, _FULL, each)
 

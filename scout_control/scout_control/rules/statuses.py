@@ -126,6 +126,7 @@ CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
     (errors.PermissionDeniedError, "PERMISSION_DENIED"),
     (errors.ForbiddenError, "PERMISSION_DENIED"),
     (errors.NotSignedInError, "AUTH_TOKEN_MISSING"),
+    (errors.TooManyAttemptsError, "RATE_LIMITED"),
     (errors.PrivilegeError, "PERMISSION_DENIED"),
     (errors.DataRefusedError, "VALIDATION_ERROR"),
     (errors.RunInterruptedError, "CANCELLED"),

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 STATUSES: tuple[tuple[type[errors.ControlError], int], ...] = (
     (errors.NotSignedInError, 401),
+    (errors.TooManyAttemptsError, 429),
     (errors.ForbiddenError, 403),
     (errors.NotFoundError, 404),
     (errors.ConflictError, 409),
@@ -47,12 +48,18 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _response(error: errors.ControlError, number: int | None = None) -> JSONResponse:
-    is_unknown = isinstance(error, errors.NotSignedInError)
     return JSONResponse(
-        error_document(error),
-        status_code=number or status(error),
-        headers={"WWW-Authenticate": "Bearer"} if is_unknown else None,
+        error_document(error), status_code=number or status(error), headers=headers(error)
     )
+
+
+def headers(error: errors.ControlError) -> dict[str, str]:
+    """Return the headers that belong to an error."""
+    if isinstance(error, errors.NotSignedInError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.TooManyAttemptsError):
+        return {"Retry-After": str(error.seconds)}
+    return {}
 
 
 def _control_error(_request: Request, error: Exception) -> JSONResponse:

@@ -24,6 +24,7 @@ from scout_control.store.models.owners import (
     Source,
 )
 from scout_control.store.models.people import Member, Person, Token
+from scout_control.store.models.sessions import Authorization, BrowserSession, SignInLink
 from scout_control.store.version import SCHEMA, VERSION
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "AuditHead",
     "AuditLink",
     "AuditValue",
+    "Authorization",
     "Base",
+    "BrowserSession",
     "Connection",
     "Credential",
     "Dataset",
@@ -46,6 +49,7 @@ __all__ = [
     "Run",
     "RunLogChunk",
     "ServiceLogin",
+    "SignInLink",
     "Source",
     "SourceMetadata",
     "Token",
