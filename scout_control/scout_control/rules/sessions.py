@@ -55,8 +55,13 @@ def form_token(secret: str) -> str:
 
 
 def is_form_token(secret: str, sent: str) -> bool:
-    """Return whether a form or a header carries the token of this browser, in constant time."""
-    return hmac.compare_digest(form_token(secret).encode(), sent.encode("utf-8", "surrogatepass"))
+    """Return whether a form or a header carries the token of this browser, in constant time.
+
+    Without a secret none does: anyone could derive the token of no secret.
+    """
+    return bool(secret) and hmac.compare_digest(
+        form_token(secret).encode(), sent.encode("utf-8", "surrogatepass")
+    )
 
 
 def _derived(secret: str, purpose: bytes) -> str:

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from scout_control.serve import datasets, errors
+from scout_control.serve import datasets, errors, oauth, session
+from scout_control.serve.hosting import Hosting
+from scout_control.serve.page import pages
+from scout_control.serve.protection import Protection
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-
-def create_app(scout: Scout) -> FastAPI:
-    """Return the application of an installation, for this machine only.
+def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
+    """Return the application of an installation, by default for this machine only.
 
     The page of documentation that FastAPI offers is off: it loads scripts from other hosts.
     """
@@ -32,8 +33,11 @@ def create_app(scout: Scout) -> FastAPI:
         redoc_url=None,
     )
     app.state.scout = scout
-    # A page of another host that is resolved to this address must not reach it (DNS rebinding).
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    app.state.hosting = hosting = hosting or Hosting()
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosting.names, www_redirect=False)
+    app.add_middleware(Protection)
     errors.add_handlers(app)
-    app.include_router(datasets.router)
+    for each in (datasets, oauth, session):
+        app.include_router(each.router)
+    pages.add_to(app)
     return app
