@@ -229,7 +229,9 @@ def certificate(folder):
     return ["--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")]
 
 
-def test_by_tls_the_cookie_belongs_to_this_host_and_goes_nowhere_in_clear(shared_world, page, tmp_path):
+def test_by_tls_the_cookie_belongs_to_this_host_and_goes_nowhere_in_clear(
+    shared_world, page, tmp_path
+):
     token = shared_world.scout.tokens.create("olga").token
     options = ["--host", "0.0.0.0", *certificate(tmp_path)]
     with served(shared_world.settings, *options) as (browser, _, said):
