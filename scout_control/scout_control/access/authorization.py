@@ -123,6 +123,23 @@ class Authorizer:
         with self._acting():
             yield source, project, user
 
+    def owner_of_credential(self, credential_id: str) -> tuple[str, str | None, str | None]:
+        """Return source, project and user of a credential that the person may see."""
+        with self.reading() as (session, viewer):
+            visible = visibility.credentials(viewer, "credentials.show")
+            row = lookups.credential_by_id(session, credential_id, visible=visible)
+            return row.source.name, row.project_id, row.user_id
+
+    @contextmanager
+    def link(self, operation: str, link_id: str) -> Iterator[tuple[str, str]]:
+        """Act on a link by its id, also on one that was removed; yields project and source."""
+        with self.reading() as (session, viewer):
+            visible = visibility.links(viewer, _view(operation))
+            row = lookups.link_by_id(session, link_id, visible=visible)
+            self._check_owned(session, viewer, operation, row.project_id, None)
+        with self._acting():
+            yield row.project_id, row.source.name
+
     @contextmanager
     def source(self, operation: str, name: str) -> Iterator[str]:
         """Act on a source; yields its name."""

@@ -13,6 +13,8 @@ from scout_control import errors
 from scout_control.rules.error_document import error_document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI, Request
 
 log = logging.getLogger(__name__)
@@ -21,16 +23,33 @@ STATUSES: tuple[tuple[type[errors.ControlError], int], ...] = (
     (errors.NotSignedInError, 401),
     (errors.ForbiddenError, 403),
     (errors.NotFoundError, 404),
+    (errors.OutdatedError, 412),
     (errors.ConflictError, 409),
+    (errors.BusyError, 429),
     (errors.OwnershipError, 409),
     (errors.CredentialMissingError, 409),
     (errors.CredentialRefusedError, 409),
     (errors.SettingsError, 422),
+    (errors.QueryError, 422),
     (errors.RunPausedError, 409),
+    (errors.RunError, 424),
+    (errors.GivenServerError, 424),
     (errors.ServerUnavailableError, 503),
     (errors.ControlError, 500),
 )
 """By the first class that fits. 401 is about the sign-in here, never about that at a source."""
+
+HEADERS: tuple[tuple[type[errors.ControlError], Mapping[str, str]], ...] = (
+    (errors.NotSignedInError, {"WWW-Authenticate": "Bearer"}),
+    (errors.BusyError, {"Retry-After": "5"}),
+    (errors.ServerUnavailableError, {"Retry-After": "10"}),
+)
+CAUSES = {
+    400: "The request cannot be read.",
+    405: "This address does not answer this method.",
+    413: "The body is too large.",
+}
+"""Of errors that the framework finds."""
 
 
 def status(error: errors.ControlError) -> int:
@@ -46,12 +65,14 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _internal_error)
 
 
-def _response(error: errors.ControlError, number: int | None = None) -> JSONResponse:
-    is_unknown = isinstance(error, errors.NotSignedInError)
+def _response(
+    error: errors.ControlError, number: int | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    known = next((each for kind, each in HEADERS if isinstance(error, kind)), {})
     return JSONResponse(
         error_document(error),
         status_code=number or status(error),
-        headers={"WWW-Authenticate": "Bearer"} if is_unknown else None,
+        headers={**known, **(headers or {})},
     )
 
 
@@ -73,14 +94,13 @@ def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
 
 def _http_error(_request: Request, error: Exception) -> JSONResponse:
     number = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
     if number == 404:
         return _response(
             errors.NotFoundError("There is no such address.", "See: /api/openapi.json")
         )
-    return _response(
-        errors.SettingsError("The server does not answer such requests.", "See: /api/openapi.json"),
-        number,
-    )
+    cause = CAUSES.get(number, "The server does not answer such requests.")
+    return _response(errors.SettingsError(cause, "See: /api/openapi.json"), number, headers)
 
 
 def _internal_error(_request: Request, error: Exception) -> JSONResponse:

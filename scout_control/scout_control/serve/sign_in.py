@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -26,5 +27,14 @@ def _access(
     return Access(scout, authenticate(scout.installation, sent.credentials))
 
 
+def _renewed(
+    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+) -> Callable[[], Access]:
+    """Return what authenticates the sender of a request again, for one that is long answered."""
+    return lambda: _access(request, sent)
+
+
+Renewed = Annotated[Callable[[], Access], Depends(_renewed)]
+"""The parameter of endpoints that answer for long: called, it raises once a token is revoked."""
 SignedIn = Annotated[Access, Depends(_access)]
 """The parameter of every endpoint that needs someone to be signed in: all of them."""
