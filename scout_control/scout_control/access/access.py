@@ -60,12 +60,19 @@ class Access:
         self.tokens = Tokens(auth)
 
     @contextmanager
-    def changing(self, kind: str, identity: str) -> Iterator[None]:
-        """Let no other person's request change an object while this one does.
+    def changing(self, operation: str, identity: str) -> Iterator[None]:
+        """Let no other request change an object while this one does, in any process that serves.
 
-        What was read of it inside is what is changed, for all processes that serve.
+        Args:
+            operation: What changes it.
+            identity: Its id.
+
+        Raises:
+            ForbiddenError: The sign-in does not reach this far.
+            ConflictError: Another request took too long.
         """
-        store = self._auth.scout.installation.store
+        self._auth.check_scope(operation)
+        store, kind = self._auth.scout.installation.store, operation.partition(".")[0]
         with exclusive(store, f"scout change {kind} {identity}", LONGEST_WAIT_SECONDS):
             yield
 

@@ -234,6 +234,16 @@ class Authorizer:
         with self._acting():
             yield
 
+    def check_scope(self, operation: str) -> None:
+        """Check that the sign-in reaches as far as an operation needs.
+
+        Raises:
+            ForbiddenError: It does not.
+        """
+        if self.identity.scope < TABLE[operation].scope:
+            with self.reading():
+                raise _forbidden_by_scope(operation)
+
     @contextmanager
     def _acting(self) -> Iterator[None]:
         with audit.acting_as(self.identity.person):
@@ -281,12 +291,16 @@ def _forbidden(operation: str, roles: Collection[Role], relation: Relation) -> F
         cause = f"No one may do this here ({operation}) through anything but a shell."
         remedy = "Ask the person to whom it belongs, or who runs this installation."
     elif not audience.isdisjoint(roles):
-        cause = f"The token does not reach far enough ({operation})."
-        remedy = "Use one with a wider scope, or sign in yourself."
+        return _forbidden_by_scope(operation)
     else:
         cause = f"Your role does not allow this ({operation})."
         remedy = f"Ask someone with the role of {needed}."
     return ForbiddenError(cause, remedy, operation)
+
+
+def _forbidden_by_scope(operation: str) -> ForbiddenError:
+    cause = f"The token does not reach far enough ({operation})."
+    return ForbiddenError(cause, "Use one with a wider scope, or sign in yourself.", operation)
 
 
 def _view(operation: str) -> str:

@@ -45,16 +45,17 @@ class Condition:
 
     @contextmanager
     def holding(
-        self, access: Access, kind: str, show: Callable[..., Shown], *names: str
+        self, access: Access, operation: str, show: Callable[..., Shown], *names: str
     ) -> Iterator[Shown]:
         """Change something that has not changed meanwhile; other requests wait. Yields its view.
 
         Raises:
             NotFoundError: It does not exist.
+            ForbiddenError: The sign-in does not reach this far.
             OutdatedError: It has changed.
         """
         identity = getattr(show(*names), "id", "/".join(names))
-        with access.changing(kind, identity):
+        with access.changing(operation, identity):
             shown = show(*names)
             tag = entity_tags.entity_tag(shown.as_dict())
             if self._tags is not None and not entity_tags.fits(self._tags, tag):

@@ -116,7 +116,7 @@ async def update_connection(
 
     def change() -> Connection:
         show = access.connections.show
-        with condition.holding(access, "connection", show, connection) as shown:
+        with condition.holding(access, "connections.update", show, connection) as shown:
             return access.connections.update(
                 shown.id,
                 url=body.url,
@@ -133,7 +133,7 @@ async def update_connection(
 def remove_connection(access: SignedIn, connection: Key, condition: Conditional) -> None:
     """Remove a connection that no project uses."""
     show = access.connections.show
-    with condition.holding(access, "connection", show, connection) as shown:
+    with condition.holding(access, "connections.remove", show, connection) as shown:
         access.connections.remove(shown.id)
 
 

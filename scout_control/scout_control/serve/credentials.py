@@ -125,7 +125,7 @@ async def revoke_credential(
 
     def revoke() -> bool:
         show = partial(_show, access)
-        with condition.holding(access, "credential", show, credential) as shown:
+        with condition.holding(access, "credentials.revoke", show, credential) as shown:
             return access.credentials.revoke(shown.source, project=shown.project, user=shown.user)
 
     return Revoked(is_revoked_at_source=await slow.run(revoke))

@@ -124,7 +124,7 @@ def update_dataset(
         for n in body.model_fields_set & RESETTABLE
         if getattr(body, n) is None
     ]
-    with condition.holding(access, "dataset", access.datasets.show, dataset) as shown:
+    with condition.holding(access, "datasets.update", access.datasets.show, dataset) as shown:
         changed = access.datasets.update(
             shown.id, keep=body.keep, is_paused=body.is_paused, alias=body.alias, unset=reset
         )
@@ -138,7 +138,7 @@ async def drop_dataset(
     """Drop the data and the state of a dataset; it remains, expired, and can be loaded again."""
 
     def drop() -> None:
-        with condition.holding(access, "dataset", access.datasets.show, dataset) as shown:
+        with condition.holding(access, "datasets.drop", access.datasets.show, dataset) as shown:
             access.datasets.drop(shown.id)
 
     await slow.run(drop)
@@ -187,7 +187,7 @@ def pause_dataset(
     access: SignedIn, dataset: Key, condition: Conditional, response: Response
 ) -> Dataset:
     """Pause the schedule of a dataset."""
-    with condition.holding(access, "dataset", access.datasets.show, dataset) as shown:
+    with condition.holding(access, "datasets.pause", access.datasets.show, dataset) as shown:
         return tagged(response, access.datasets.pause(shown.id))
 
 
@@ -198,7 +198,7 @@ def resume_dataset(
     access: SignedIn, dataset: Key, condition: Conditional, response: Response
 ) -> Dataset:
     """Resume the schedule of a dataset."""
-    with condition.holding(access, "dataset", access.datasets.show, dataset) as shown:
+    with condition.holding(access, "datasets.pause", access.datasets.show, dataset) as shown:
         return tagged(response, access.datasets.pause(shown.id, is_paused=False))
 
 
@@ -213,7 +213,7 @@ def share_dataset(
     access: SignedIn, dataset: Key, body: Sharing, condition: Conditional, response: Response
 ) -> Dataset:
     """Set which roles of the database may read a dataset; all others lose access."""
-    with condition.holding(access, "dataset", access.datasets.show, dataset) as shown:
+    with condition.holding(access, "datasets.share", access.datasets.show, dataset) as shown:
         return tagged(response, access.datasets.share(shown.id, body.roles))
 
 

@@ -45,22 +45,29 @@ REASONS = {
     429: "Too many requests are being answered: try again later.",
     503: "The store does not answer.",
 }
-ALWAYS = (400, 401, 403, 404, 405, 414, 422, 429, 503)
-WITH_BODY = (409, 412, 413, 415, 424)
+ALWAYS = (400, 401, 403, 404, 405, 409, 414, 422, 429, 503)
+WITH_BODY = (412, 413, 415, 424)
 
 
-def offered(operation: str, *, name: str | None = None, changes: bool = False) -> dict[str, Any]:
+FAILURE = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
+
+
+def offered(
+    operation: str, *, name: str | None = None, changes: bool = False, is_stream: bool = False
+) -> dict[str, Any]:
     """Return the arguments of a route for an operation of the table of permissions.
 
     Args:
         operation: A key of the table.
         name: The id of the operation here, where several endpoints have the same permission.
         changes: Whether something is sent or changed, which can fail in more ways.
+        is_stream: Whether it answers with events; its errors are documents nevertheless.
     """
     statuses = sorted((*ALWAYS, *WITH_BODY)) if changes else ALWAYS
+    form: dict[str, Any] = {"content": FAILURE} if is_stream else {"model": Failure}
     needs = SCOPES[TABLE[operation].scope]
     return {
         "operation_id": name or operation,
-        "responses": {each: {"model": Failure, "description": REASONS[each]} for each in statuses},
+        "responses": {each: {**form, "description": REASONS[each]} for each in statuses},
         "openapi_extra": {EXTENSION: {"operation": operation, "scope": needs}},
     }

@@ -98,14 +98,14 @@ def update_person(
     """Change a person. With `is_active` false, they and their tokens are let in no longer."""
     values: dict[str, Any] = {n: v for n, v in body.model_dump().items() if v is not None}
     reset = [n for n in body.model_fields_set & RESETTABLE if getattr(body, n) is None]
-    with condition.holding(access, "person", access.people.show, person):
+    with condition.holding(access, "people.update", access.people.show, person):
         return tagged(response, access.people.update(person, **values, unset=reset))
 
 
 @router.delete("/people/{person}/", status_code=204, **offered("people.remove", changes=True))
 def remove_person(access: SignedIn, person: Key, condition: Conditional) -> None:
     """Remove a person without data, with their memberships and tokens."""
-    with condition.holding(access, "person", access.people.show, person):
+    with condition.holding(access, "people.remove", access.people.show, person):
         access.people.remove(person)
 
 

@@ -127,9 +127,9 @@ def update_link(
     """Change a link, or with `is_active` detach its source and link it again."""
     project, source = access.links.named(link)
     if body.is_active:
-        with access.changing("link", link):
+        with access.changing("links.update", link):
             _link_again(access, project, source)
-    with condition.holding(access, "link", access.links.show, project, source) as shown:
+    with condition.holding(access, "links.update", access.links.show, project, source) as shown:
         arguments = body.arguments()
         is_changed = any(arguments.values())
         result = access.links.update(project, source, **arguments) if is_changed else shown
@@ -166,7 +166,7 @@ async def remove_link(
         if drop and not access.links.list(project, source=source).items:
             access.links.remove(project, source, drop=True)  # it was detached before
             return
-        with condition.holding(access, "link", access.links.show, project, source):
+        with condition.holding(access, "links.remove", access.links.show, project, source):
             access.links.remove(project, source, drop=drop)
 
     await slow.run(remove)

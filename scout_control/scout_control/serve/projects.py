@@ -97,7 +97,7 @@ def update_project(
 ) -> Project:
     """Change a project."""
     reset = [n for n in body.model_fields_set & RESETTABLE if getattr(body, n) is None]
-    with condition.holding(access, "project", access.projects.show, project):
+    with condition.holding(access, "projects.update", access.projects.show, project):
         changed = access.projects.update(
             project,
             name=body.name,
@@ -121,7 +121,7 @@ async def remove_project(
     """Remove a project without links."""
 
     def remove() -> list[str]:
-        with condition.holding(access, "project", access.projects.show, project):
+        with condition.holding(access, "projects.remove", access.projects.show, project):
             return list(access.projects.remove(project, with_credentials=with_credentials))
 
     return ProjectRemoved(not_revoked=await slow.run(remove))
@@ -163,7 +163,7 @@ def update_member(
     response: Response,
 ) -> Member:
     """Change the role of a member."""
-    with condition.holding(access, "member", access.members.show, project, person):
+    with condition.holding(access, "members.update", access.members.show, project, person):
         return tagged(response, access.members.update(project, person, role=body.role))
 
 
@@ -172,5 +172,5 @@ def update_member(
 )
 def remove_member(access: SignedIn, project: Key, person: Key, condition: Conditional) -> None:
     """End a membership; one's own, too. The project reads for the person no longer."""
-    with condition.holding(access, "member", access.members.show, project, person):
+    with condition.holding(access, "members.remove", access.members.show, project, person):
         access.members.remove(project, person)

@@ -155,7 +155,7 @@ def update_source(
     """Change a source. After a change of its address, its accounts must be connected again."""
     config, unset = merged_settings(body.config)
     unset += [n for n in body.model_fields_set & RESETTABLE if getattr(body, n) is None]
-    with condition.holding(access, "source", access.sources.show, source) as shown:
+    with condition.holding(access, "sources.update", access.sources.show, source) as shown:
         changed = access.sources.update(
             shown.id,
             base_url=body.base_url,
@@ -174,7 +174,7 @@ async def remove_source(
     """Remove a source that no project uses, with its credentials."""
 
     def remove() -> list[str]:
-        with condition.holding(access, "source", access.sources.show, source) as shown:
+        with condition.holding(access, "sources.remove", access.sources.show, source) as shown:
             return list(access.sources.remove(shown.id))
 
     return SourceRemoved(not_revoked=await slow.run(remove))

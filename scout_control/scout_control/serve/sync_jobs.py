@@ -71,7 +71,9 @@ def show_waiting(access: SignedIn, run: Key) -> Waiting:
     return Waiting(waiting_before=access.runs.waiting_before(run))
 
 
-@router.get("/{run}/events/", response_class=EventSourceResponse, **offered("runs.follow"))
+@router.get(
+    "/{run}/events/", response_class=EventSourceResponse, **offered("runs.follow", is_stream=True)
+)
 async def follow_run(events: Events) -> AsyncIterator[ServerSentEvent]:
     """Follow a run until it ends: `run`, `log`, and at last `end`; or `error`.
 
