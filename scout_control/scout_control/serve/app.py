@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from scout_control.serve import errors, pools
+from scout_control.serve import docs_page, errors, pools
 from scout_control.serve.http import HttpRules
 from scout_control.serve.routers import ROUTERS
 from scout_control.serve.run_events import Streams
@@ -54,4 +54,5 @@ def create_app(scout: Scout) -> FastAPI:
     errors.add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    docs_page.add(app)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,10 +13,11 @@ from scout_control import errors
 from scout_control.rules.error_document import error_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fastapi import FastAPI, Request
 
+MOST_REASONS, LONGEST_PLACE = 10, 100
 log = logging.getLogger(__name__)
 
 STATUSES: tuple[tuple[type[errors.ControlError], int], ...] = (
@@ -85,11 +86,18 @@ def _control_error(_request: Request, error: Exception) -> JSONResponse:
 def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
     """Answer without the values that were sent: one of them may be a secret in the wrong place."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    places = [".".join(str(part) for part in each["loc"][1:]) for each in found]
-    reasons = [f"{place}: {each['msg']}" for place, each in zip(places, found, strict=True)]
-    return _response(
-        errors.SettingsError(f"The request is invalid: {'; '.join(reasons)}.", "Correct it.")
-    )
+    reasons = "; ".join(f"{_place(each['loc'])}: {_reason(each)}" for each in found[:MOST_REASONS])
+    return _response(errors.SettingsError(f"The request is invalid: {reasons}.", "Correct it."))
+
+
+def _place(location: Sequence[object]) -> str:
+    """Return where something is, such as ``fields.password``; the whole body has no name."""
+    names = ".".join(str(part) for part in location[1:])
+    return names[:LONGEST_PLACE] or f"the {location[0]}"
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _http_error(_request: Request, error: Exception) -> JSONResponse:

@@ -30,7 +30,7 @@ from scout_control.serve.sign_in import SignedIn
 
 router = APIRouter(prefix="/api/datasources/project-sources", tags=["project-sources"])
 Mode = Literal["project", "user"]
-Hours = Annotated[int, Field(ge=1, le=87_600)]
+Hours = Annotated[int, Field(ge=1, le=8_784)]
 Paths = Annotated[dict[str, Annotated[list[Name], Field(max_length=200)]], Field(max_length=200)]
 COLUMNS = {
     "credential_mode": "mode",
