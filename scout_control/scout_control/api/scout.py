@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scout_control.api.people import People
     from scout_control.api.projects import Projects
     from scout_control.api.purge import Purges
+    from scout_control.api.queries import Queries
     from scout_control.api.runs import Runs
     from scout_control.api.sessions import Sessions
     from scout_control.api.sources import Sources
@@ -156,6 +157,13 @@ class Scout:
         from scout_control.api.purge import Purges
 
         return Purges(self.installation)
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The history of queries."""
+        from scout_control.api.queries import Queries
+
+        return Queries(self.installation)
 
     def plan(self, desired: Mapping[str, Any] | Iterable[str], *, prune: bool = False) -> Plan:
         """Return what ``apply`` would change; changes nothing.

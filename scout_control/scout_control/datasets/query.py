@@ -26,7 +26,7 @@ from psycopg.types.datetime import (
 from sqlalchemy import select
 
 from scout_control.datasets import query_failures, query_role
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import ConflictError, QueryError, ServerError, SettingsError
 from scout_control.rules import query_limits, session_settings
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, datasets, lookups
@@ -78,10 +78,6 @@ BEGIN
     PERFORM pg_catalog.set_config('scout.plan', pg_catalog.rtrim(plan, pg_catalog.chr(10)), true);
 END
 """)
-
-
-class QueryError(ControlError):
-    """A query that failed; quotes Postgres, since the author of the query may read its message."""
 
 
 @dataclass(frozen=True, kw_only=True)

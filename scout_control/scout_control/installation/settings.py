@@ -51,6 +51,9 @@ class Settings:
     openid: OpenIDSettings | None = None
     """``SCOUT_OIDC_...``: the provider that signs people in, if there is one."""
 
+    query_text: bool = False
+    """``SCOUT_QUERY_TEXT``: whether the history of queries keeps their text; false by default."""
+
     @property
     def key_file(self) -> Path | None:
         """Return the file of the encryption keys, or None unless the Postgres is the embedded one.
@@ -89,6 +92,7 @@ class Settings:
             encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
             opaque_names=_read_boolean("SCOUT_OPAQUE_NAMES"),
             keep=_read_keep(),
+            query_text=bool(_read_boolean("SCOUT_QUERY_TEXT")),
             audit_keep=_parse_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
             openid=OpenIDSettings.read(os.environ),
         )

@@ -121,6 +121,7 @@ def _rows_of_datasets() -> None:
     view, models = "datasets.show", ("models.list", "models.show", "models.describe")
     _row(view, _STATUS, _READ, "datasets.list", "datasets.show", "status")
     _row(view, _DATA, _READ, "datasets.describe", "datasets.query", "datasets.search_path", *models)
+    _row("queries.list", {_O: _EVERYONE, _X: _ADMINS}, _READ, "queries.list")
     _row(view, _DATA, _WRITE, "datasets.url", "datasets.touch")
     _row(view, _ENTRUST, _WRITE, "datasets.ensure", "datasets.share")
     _row(view, _MANAGE, _WRITE, "datasets.pause", "datasets.update", "datasets.revoke_url")

@@ -17,6 +17,7 @@ from scout_control.access.access import Access
 from scout_control.errors import ForbiddenError
 from scout_control.rules.own_pages import HOME, is_typed, own_path
 from scout_control.serve.hosting import public_origin
+from scout_control.serve.operations import offered
 from scout_control.serve.page.errors import wants_page
 from scout_control.serve.sign_in import SignedIn, scout_of
 
@@ -45,7 +46,7 @@ class Started(BaseModel):
     redirect_uri: str
 
 
-@router.post("/start/", operation_id="credentials.authorization_request")
+@router.post("/start/", **offered("credentials.authorization_request", changes=True))
 def start(request: Request, access: SignedIn, body: Start) -> Started:
     """Begin to connect an account; send the browser to `authorization_url` within 10 minutes."""
     return _begin(request, access, body)
@@ -66,7 +67,9 @@ def start_in_browser(
     return RedirectResponse(begun.authorization_url, status_code=303)
 
 
-@router.get("/callback/", operation_id="credentials.complete_authorization", response_model=None)
+@router.get(
+    "/callback/", **offered("credentials.complete_authorization", changes=True), response_model=None
+)
 def complete(request: Request, access: SignedIn) -> Response:
     """Complete what `start` began: the source sends the browser here."""
     url = f"{public_origin(request)}{CALLBACK}?{request.url.query}"

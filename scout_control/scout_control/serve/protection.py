@@ -50,6 +50,9 @@ class Protection:
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
+        path = scope["path"]
+        if is_page and not path.endswith("/") and not path.startswith("/static/"):
+            scope = {**scope, "path": path + "/"}  # both are answered, without a redirect
         client = scope.get("client")
         with coming_from(client[0] if client else ""):
             await self._app(scope, receive, protected)

@@ -6,6 +6,7 @@ has a cookie must come from a page of ours, and carry the token that only our pa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -78,5 +79,14 @@ def check_form(request: Request, secret: str, sent: str) -> None:
         raise ForbiddenError("The request has no valid token of a form.", REMEDY)
 
 
+def _renewed(
+    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+) -> Callable[[], Access]:
+    """Return what authenticates the sender of a request again, for one that is long answered."""
+    return lambda: _access(request, sent)
+
+
+Renewed = Annotated[Callable[[], Access], Depends(_renewed)]
+"""The parameter of endpoints that answer for long: called, it raises once a token is revoked."""
 SignedIn = Annotated[Access, Depends(_access)]
 """The parameter of every endpoint that needs someone to be signed in: all of them."""

@@ -43,7 +43,7 @@ def with_token(request: Request, form: PostedForm) -> Response:
     return _signed_in(request, begun, next_page)
 
 
-@router.get("/sign-in/link/{secret}")
+@router.get("/sign-in/link/{secret}/")
 def open_link(request: Request, secret: Secret) -> Response:
     """Sign in with a link that was typed or pasted; another site's needs a confirmation.
 
@@ -57,7 +57,7 @@ def open_link(request: Request, secret: Secret) -> Response:
     return response
 
 
-@router.post("/sign-in/link/{secret}")
+@router.post("/sign-in/link/{secret}/")
 def confirm_link(request: Request, secret: Secret, form: PostedForm) -> Response:
     """Sign in with a link."""
     check_form(request, _browser(request) or "", form.get(TOKEN_FIELD, ""))

@@ -24,6 +24,7 @@ from scout_control.store.models.owners import (
     Source,
 )
 from scout_control.store.models.people import Member, Person, Token
+from scout_control.store.models.requests import IdempotencyKey, Query
 from scout_control.store.models.sessions import Authorization, BrowserSession, SignInLink
 from scout_control.store.version import SCHEMA, VERSION
 
@@ -40,12 +41,14 @@ __all__ = [
     "Connection",
     "Credential",
     "Dataset",
+    "IdempotencyKey",
     "Installation",
     "Lock",
     "Member",
     "Person",
     "Project",
     "ProjectSource",
+    "Query",
     "Run",
     "RunLogChunk",
     "ServiceLogin",
