@@ -176,7 +176,7 @@ def test_no_other_name_leads_here(page, host):
 
 
 def test_wrong_tokens_are_limited_and_none_is_logged(shared_world):
-    """Who sends them cannot say that they come from elsewhere; who is known goes on."""
+    """Who sends them cannot say that they come from elsewhere; who is known continues."""
     scout = shared_world.scout
     scout.people.add("wanda")
     good, later = (scout.tokens.create("wanda").token for _ in range(2))

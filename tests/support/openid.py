@@ -19,7 +19,7 @@ CLIENT, SECRET = "scout", "canary-of-the-client"
 
 
 class Provider(ThreadingHTTPServer):
-    """Signs in whoever ``claims`` describes; ``changes`` lets it misbehave."""
+    """Signs in the person that ``claims`` describes; ``changes`` lets it misbehave."""
 
     daemon_threads = True
 

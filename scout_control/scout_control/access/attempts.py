@@ -2,7 +2,7 @@
 
 No one guesses 256 random bits: this keeps who tries from occupying the store and the log. Tokens
 that were accepted a while ago are let through, so that colleagues behind one address, or everyone
-during an attack, can go on.
+during an attack, can continue.
 """
 
 from __future__ import annotations

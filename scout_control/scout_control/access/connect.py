@@ -46,7 +46,7 @@ def begin(
         source: The source.
         project: The project that is to own the credential; by default the person.
         redirect_uri: Where the source sends the browser back to.
-        next_page: Where it goes from there; a path of ours.
+        next_page: Where it goes from there; one of our paths.
 
     Raises:
         SettingsError: The source cannot be connected by OAuth.

@@ -33,7 +33,7 @@ def begin(installation: Installation, browser: str, redirect_uri: str, next_page
         installation: The installation.
         browser: What the browser holds: the value of its cookie.
         redirect_uri: Where the provider sends it back to.
-        next_page: Where it goes from there; a path of ours.
+        next_page: Where it goes from there; one of our paths.
 
     Raises:
         NotFoundError: The installation has no provider.

@@ -52,7 +52,7 @@ FILE = click.Path(exists=True, dir_okay=False)
 def serve(scout: Scout, *, tls_cert: str | None, tls_key: str | None, **options: Any) -> None:
     """Serve the page and the REST interface, until SIGTERM or SIGINT.
 
-    People sign in on the page; as long as there are none, a link that works once is printed.
+    People sign in on the page; before there are any, a link that works once is printed.
     Programs send a token (scout tokens create) in the header Authorization: Bearer, see
     /api/openapi.json.
     """

@@ -67,7 +67,7 @@ class _Kept(Generic[Value]):
         """Return the value; an old one if the provider does not answer.
 
         Raises:
-            ServerUnavailableError: There is none yet.
+            ServerUnavailableError: It was never fetched.
         """
         with self._lock:
             age = self._clock() - self._at

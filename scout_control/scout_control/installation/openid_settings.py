@@ -42,7 +42,7 @@ class OpenIDSettings:
     time; without it, an operator adds people before they sign in."""
 
     scopes: str = SCOPES
-    """``SCOPES``: what the provider is asked for; ``openid profile email`` by default."""
+    """``SCOPES``: what is requested from the provider; ``openid profile email`` by default."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> OpenIDSettings | None:

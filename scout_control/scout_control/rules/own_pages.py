@@ -14,7 +14,7 @@ SAME_ORIGIN, TYPED = "same-origin", "none"
 
 
 def own_path(text: str | None) -> str:
-    r"""Return a path of ours to send a browser to; what could lead elsewhere becomes the home page.
+    r"""Return one of our paths to send a browser to; what could lead elsewhere becomes the home page.
 
     ``//host`` and ``/\\host`` are other hosts to a browser, which also drops tabs and line breaks.
     """
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_from_here(origin: str | None, site: str | None, own: frozenset[str]) -> bool:
-    """Return whether a request that changes something was sent by a page of ours.
+    """Return whether a request that changes something was sent by our own page.
 
     Args:
         origin: Its header ``Origin``, if it has one.
@@ -61,5 +61,5 @@ def is_from_here(origin: str | None, site: str | None, own: frozenset[str]) -> b
 
 
 def is_typed(site: str | None) -> bool:
-    """Return whether an address was opened by a person or a page of ours, not by another site."""
+    """Return whether an address was opened by a person or our own page, not by another site."""
     return site in {None, TYPED, SAME_ORIGIN}

@@ -93,7 +93,7 @@ def public_origin(request: Request) -> str:
 
 
 def own_origins(request: Request) -> frozenset[str]:
-    """Return the origins that pages of ours have."""
+    """Return the origins that our own pages have."""
     found = (origin_of(str(request.base_url)), public_origin(request))
     return frozenset(each for each in found if each is not None)
 

@@ -22,7 +22,7 @@ HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    # With no-referrer, browsers would send forms of ours without their origin.
+    # With no-referrer, browsers would send our own forms without their origin.
     (b"referrer-policy", b"same-origin"),
 )
 TLS_ONLY = (b"strict-transport-security", b"max-age=31536000")

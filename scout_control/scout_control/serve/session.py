@@ -1,4 +1,4 @@
-"""``/api/session/``: who is signed in here, for scripts of a page of ours."""
+"""``/api/session/``: who is signed in here, for scripts of our own page."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Who sends a request: by the token in its ``Authorization`` header, or by the cookie of a session.
 
 Browsers send cookies with requests that other sites caused. So a request that changes something and
-has a cookie must come from a page of ours, and carry the token that only our pages have.
+has a cookie must come from our own page, and carry the token that only our pages have.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _identity(request: Request, sent: HTTPAuthorizationCredentials | None) -> Id
 
 
 def check_form(request: Request, secret: str, sent: str) -> None:
-    """Refuse what a page of ours did not send.
+    """Refuse what our own page did not send.
 
     Args:
         request: The request.

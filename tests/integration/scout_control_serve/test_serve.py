@@ -27,9 +27,7 @@ OTHERWISE = {
     # What these return is in other responses: of types, of credentials, of updates of links.
     *("credentials.source_type", "credentials.default_kind", "links.earlier_rows"),
     "links.unlinked",  # a list of links with is_active=false
-    # Need a browser.
-    *("credentials.authorization_request", "credentials.complete_authorization"),
-    *("sessions.list", "sessions.end"),
+    *("sessions.list", "sessions.end"),  # on the page
 }
 
 

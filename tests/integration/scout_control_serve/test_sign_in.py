@@ -178,7 +178,7 @@ def test_a_link_that_another_site_opens_asks_first(scout, page, token):
     [field] = re.findall(r'name="csrf_token" value="([^"]*)"', shown.text)
     assert page.post(path, csrf_token=field).status_code == 303
     assert signed_in_as(page) == "linked"
-    # And one who is signed in is asked, too, whoever opens it.
+    # And one who is signed in is asked, too.
     other = scout.sessions.link("linked").path
     page.sign_in(token.token)
     assert page.get(other).status_code == 200

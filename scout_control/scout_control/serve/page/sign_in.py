@@ -108,7 +108,7 @@ def _with_link(request: Request, secret: str) -> Response:
 
 
 def _signed_in(request: Request, begun: BrowserSession, next_page: str) -> Response:
-    """Go on as the person. The session before ends, and the browser gets a new secret."""
+    """Continue as the person. The session before ends, and the browser gets a new secret."""
     if (earlier := cookies.get(request, cookies.SESSION)) is not None:
         sign_in.sign_out(scout_of(request).installation, earlier)
     response = RedirectResponse(next_page, status_code=303)

@@ -74,7 +74,7 @@ def _visit(request: Request, form: PostedForm) -> Visit:
 
     Raises:
         NotSignedInError: There is no session, or it has ended.
-        ForbiddenError: What was sent is not a form of ours.
+        ForbiddenError: What was sent is not our own form.
     """
     secret = cookies.get(request, cookies.SESSION)
     if secret is None:
