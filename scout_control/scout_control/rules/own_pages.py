@@ -14,7 +14,7 @@ SAME_ORIGIN, TYPED = "same-origin", "none"
 
 
 def own_path(text: str | None) -> str:
-    r"""Return one of our paths to send a browser to; what could lead elsewhere becomes the home page.
+    r"""Return one of our paths to send a browser to; what could lead elsewhere becomes home.
 
     ``//host`` and ``/\\host`` are other hosts to a browser, which also drops tabs and line breaks.
     """
