@@ -89,6 +89,10 @@ class Access:
         """
         return overview.status(self._auth, project=project, dataset=dataset, history=history)
 
+    def may(self, operation: str, *, project: str | None = None, user: str | None = None) -> bool:
+        """Return whether an operation would be allowed on what a project or a user owns."""
+        return self._auth.may(operation, project=project, user=user)
+
     def would_expire(self) -> Sequence[Dataset]:
         """Return the datasets whose data the next round of background jobs would drop."""
         with self._auth.installation("would_expire"):

@@ -244,6 +244,23 @@ class Authorizer:
             with self.reading():
                 raise _forbidden_by_scope(operation)
 
+    def may(self, operation: str, *, project: str | None = None, user: str | None = None) -> bool:
+        """Return whether an operation would be allowed, to offer it or not; nothing is recorded.
+
+        Args:
+            operation: A key of the table.
+            project: The project that has the object; none for one of the installation.
+            user: Whose the object is, if it is a user's.
+        """
+        with self.scout.installation.store.begin() as session:
+            viewer = self._viewer(session)
+            roles = self._roles_in(session, viewer, project)
+            relation = viewer.relation(user)
+            if project is None and user is None:
+                relation = Relation.INSTALLATION
+                roles = roles | people.roles_anywhere(session, viewer.person_id)
+            return decide(operation, roles, relation, self.identity.scope) is Decision.ALLOWED
+
     @contextmanager
     def _acting(self) -> Iterator[None]:
         with audit.acting_as(self.identity.person):

@@ -22,6 +22,7 @@ ALIASES = {
 """Other names of operations, which only ``Scout`` has."""
 ONLY_HERE = {
     "changing",
+    "may",
     "credentials.named",
     "credentials.to_connect",
     "links.named",
