@@ -57,7 +57,16 @@ def serve(scout: Scout, *, tls_cert: str | None, tls_key: str | None, **options:
     /api/openapi.json.
     """
     scout.projects.list()  # a store that cannot be used is told before anything is served
-    hosting = _hosting(certificate=tls_cert, key=tls_key, **options)
+    until_stopped(scout, _hosting(certificate=tls_cert, key=tls_key, **options))
+
+
+def on_this_machine(port: int = PORT) -> Hosting:
+    """Return the hosting for this machine only."""
+    return _hosting(host=HOST, port=port, proxies=())
+
+
+def until_stopped(scout: Scout, hosting: Hosting) -> None:
+    """Serve an installation until SIGTERM or SIGINT."""
     with _listener(hosting) as listener:
         port = listener.getsockname()[1]
         address = hosting.address(port)

@@ -52,7 +52,11 @@ def _as_page(request: Request, response: Response) -> Response:
     if response.status_code == 401:
         return to_sign_in(request)
     problem = json.loads(bytes(response.body))["error"]
-    shown = page(request, "error.html", status=response.status_code, problem=problem)
+    is_part = "hx-request" in request.headers
+    template = "notice.html" if is_part else "error.html"
+    shown = page(request, template, status=response.status_code, problem=problem)
+    if is_part:
+        shown.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
     for name in KEPT_HEADERS:
         if name in response.headers:
             shown.headers[name] = response.headers[name]

@@ -116,6 +116,11 @@ def load(access: Access) -> Overview:
     )
 
 
+def of_dataset(access: Access, row: Row) -> Synced:
+    """Return what a person sees of one dataset."""
+    return _synced(_Facts(access, access.identity.person, (), (row,)), row)
+
+
 @dataclass(frozen=True)
 class _Facts:
     """What the rows are made from."""

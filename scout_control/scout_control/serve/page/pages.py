@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.staticfiles import StaticFiles
 
-from scout_control.serve.page import connect, data_sources, errors, sign_in
+from scout_control.serve.page import connect, data_sources, dataset, errors, sign_in
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.responses import Response
 
-ROUTERS = (sign_in.router, data_sources.router, connect.router)
+ROUTERS = (sign_in.router, data_sources.router, connect.router, dataset.router)
 
 
 class _Files(StaticFiles):
