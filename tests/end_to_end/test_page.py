@@ -153,8 +153,13 @@ def test_from_nothing_to_a_synced_dataset(scout, settings, sandbox, opened):
             click(opened, "Sync now")
             opened.wait_for(f"/{CASES} rows in/.test({TEXT})")
         check(opened, "synced")
-        errors = [each["entry"]["text"] for each in opened.of("Log.entryAdded")]
-        assert errors == []
+        click(opened, "river/hq")
+        click(opened, "Preview")
+        opened.wait_for(f"{TEXT}.includes('20 rows')")
+        check(opened, "dataset")
+        entries = [each["entry"] for each in opened.of("Log.entryAdded")]
+        ours = [each for each in entries if each.get("url", "").startswith(page.address)]
+        assert [each["text"] for each in ours if each["level"] == "error"] == []
         assert opened.of("Runtime.exceptionThrown") == []
         asked = {each["request"]["url"] for each in opened.of("Network.requestWillBeSent")}
         hosts = (page.address, sandbox.url, "data:", "about:")
