@@ -66,7 +66,7 @@ def _chart(
     if len(found) < 2:
         return None
     values = [value for _, value in found]
-    most = max(values) or 1
+    most = max(values) or 1  # of the picture
     step = WIDTH / len(found)
     columns = tuple(
         Column(
@@ -83,4 +83,4 @@ def _chart(
         f"{title}, {len(found)} runs: from {text(min(values))} to {text(max(values))}, "
         f"the latest {text(values[-1])}."
     )
-    return Chart(title=title, summary=summary, columns=columns, most=text(most))
+    return Chart(title=title, summary=summary, columns=columns, most=text(max(values)))
