@@ -176,7 +176,8 @@ class _Reader:
 
 def _dataset(row: Dataset) -> Item:
     keep = None if row.keep_hours is None else retention.format_period(row.keep_hours)
-    return Item(fields={"readers": row.readers, "keep": keep, "paused": row.is_paused})
+    fields = {"readers": row.readers, "keep": keep, "paused": row.is_paused, "alias": row.alias}
+    return Item(fields=fields)
 
 
 def _data(dataset: Dataset) -> str:

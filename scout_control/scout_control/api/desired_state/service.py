@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from scout_control.api.desired_state.files import Files
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.reports import Wait
 
 LOCK = "scout apply"
 GIVEN = "mapping"
@@ -92,6 +93,7 @@ class Application:
         plan: Plan,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         on_test: Callable[[int], None] | None = None,
+        on_wait: Callable[[str, Wait], None] = lambda *_: None,
     ) -> Result:
         """Carry out a plan of this desired state.
 
@@ -100,6 +102,7 @@ class Application:
             on_outcome: Called after each change.
             on_test: Called with the number of accounts before they are tested at their sources;
                 None: credentials are stored untested.
+            on_wait: Called in threads, with a source that makes a test wait, and why.
 
         Raises:
             ConflictError: Another apply is running, or something has changed since the plan.
@@ -114,9 +117,8 @@ class Application:
                     "Something has changed since the plan was made; nothing was done.",
                     "Apply again, and look at the new plan.",
                 )
-            return Result(
-                plan=plan, outcomes=execute(self._installation, plan, on_outcome, on_test)
-            )
+            outcomes = execute(self._installation, plan, on_outcome, on_test, on_wait)
+            return Result(plan=plan, outcomes=outcomes)
 
 
 def export(installation: Installation) -> exporting.Export:
