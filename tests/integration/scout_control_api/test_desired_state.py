@@ -291,10 +291,15 @@ def a_run_in_progress_keeps_everything(scout, only):
     run = scout.runs.queue("lake/toy")
     with scout.installation.store.begin() as session:
         session.get_one(Run, run.run_id).status = "running"
-    result = scout.apply(only, prune=True, may_remove=True)
-
-    assert [each.status for each in result.outcomes] == [FAILED, SKIPPED, SKIPPED]
-    assert f"scout runs cancel {run.run_id}" in result.outcomes[0].message
+    cancel = f"scout runs cancel {run.run_id}"
+    [note] = scout.plan(only, prune=True).notes
+    assert note.startswith("A run of lake/toy is in progress")
+    assert note.endswith(cancel)
+    more = only | {"projects": {**only["projects"], "pond": {}}}
+    with pytest.raises(ConflictError, match="Nothing was changed") as refused:
+        scout.apply(more, prune=True, may_remove=True)
+    assert refused.value.remedy.endswith(cancel)
+    assert [each.id for each in scout.projects.list()] == ["lake", "river"]
     assert scout.credentials.show("toy", project="lake").status == "connected"
     assert scout.links.show("lake", "toy").credential_mode == "project"
     with scout.installation.store.begin() as session:
