@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import requests
@@ -59,14 +60,14 @@ class Fuzz:
     left_out: Collection[str] = ()
     """Operations that are not tried."""
 
-    def run(self) -> Report:
-        """Try out every operation, and return what came of it."""
+    def run(self, every: int = 1) -> Report:
+        """Try out every operation, or every second one and so on; return what came of it."""
         report = Report()
         session = requests.Session()
         document = session.get(f"{self.address}/api/openapi.json", timeout=SECONDS).json()
         schema = schemathesis.openapi.from_dict(document)
         schema.config.update(base_url=self.address)
-        for found in schema.get_all_operations():
+        for found in islice(schema.get_all_operations(), 0, None, every):
             operation = found.ok()
             name = operation.definition.raw["operationId"]
             if name not in self.left_out:
