@@ -298,7 +298,7 @@ def _end_login(installation: Installation, dataset: Dataset) -> bool:
 
 
 def purge(installation: Installation, now: datetime) -> None:
-    """Delete old runs, their logs, audit events, jobs, and what was asked for long ago."""
+    """Delete old runs, their logs, audit events, jobs, queries and keys of requests."""
     with installation.store.begin() as session:
         run_logs.purge(session, now - expiry.LOG_RETENTION)
         runs.purge(session, now - expiry.HISTORY_RETENTION)

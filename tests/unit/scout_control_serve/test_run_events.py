@@ -1,4 +1,4 @@
-"""Live events: which there are, where they go on, and how many streams there may be."""
+"""Live events: which there are, where they continue, and how many streams there may be."""
 
 from __future__ import annotations
 
