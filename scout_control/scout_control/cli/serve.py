@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from scout_control.api.scout import Scout
 
 HOST, PORT = "127.0.0.1", 8765
-SECONDS_TO_END = 5
 
 
 @click.command()
@@ -62,11 +61,5 @@ def _run(app: FastAPI, listener: socket.socket) -> None:
     import uvicorn
 
     # No access log: addresses hold the names of datasets, and with them ids of people.
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_END,  # streams of events would not end otherwise
-    )
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     uvicorn.Server(config).run(sockets=[listener])
